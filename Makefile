@@ -1,0 +1,75 @@
+# Everything a person or CI runs. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/__main__.py)))
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --no-header --no-emit-index-url --no-emit-find-links
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup run test test-stack lint format lock schema bench clean up down logs
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# What runs needs is installed first; the tools for tests and lint come on top.
+$(VENV)/run: requirements/native.txt requirements/demo.txt pyproject.toml client/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Botwatch needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements/native.txt
+	$(PIP) --require-hashes --no-deps -r requirements/demo.txt
+	$(PIP) --no-deps --no-build-isolation -e . -e client
+	touch $@
+
+$(VENV)/dev: $(VENV)/run requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	touch $@
+
+setup: $(VENV)/dev ## Make the virtual environment with everything for run, test and lint
+
+run: $(VENV)/run ## Run it all here with a demo bot: embedded Valkey, every part, the page; Ctrl-C stops it
+	@exec $(BIN)/botwatch up --demo
+
+test: $(VENV)/dev ## Unit, contract and integration tests
+	$(BIN)/pytest
+
+test-stack: $(VENV)/dev ## Tests against the compose stack, through its published ports
+	$(BIN)/pytest tests/stack
+
+lint: $(VENV)/dev ## Style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=.:client $(BIN)/lint-imports
+
+format: $(VENV)/dev ## Put code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: $(VENV)/run ## Write the JSON Schemas of the wire to docs/schema
+	$(BIN)/python -m shared.schema.export docs/schema
+
+bench: $(VENV)/dev ## Measure; prints ratios
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/dev ## Pin every dependency with hashes
+	for service in $(SERVICES); do \
+	  PATH=$(BIN):$$PATH $(LOCK) --extra $$service pyproject.toml -o requirements/$$service.txt; \
+	done
+	PATH=$(BIN):$$PATH $(LOCK) $(SERVICES:%=--extra %) --extra native pyproject.toml -o requirements/native.txt
+	PATH=$(BIN):$$PATH $(LOCK) --all-extras pyproject.toml -o requirements/dev.txt
+	PATH=$(BIN):$$PATH $(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
+
+up: ## Start the compose stack and wait until it is healthy
+	docker compose up --build --wait
+
+down: ## Stop the compose stack; its data stays
+	docker compose down
+
+logs: ## Follow the compose stack's logs
+	docker compose logs --follow --tail 100
+
+clean: ## Remove the environment, caches and local state
+	rm -rf $(VENV) var build *.egg-info client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""One package per part of Botwatch; parts never import each other."""

@@ -1,0 +1,1 @@
+"""Plumbing that every part needs: settings, documents, logs, metrics, health, Redis, the log, the clock."""

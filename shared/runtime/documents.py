@@ -1,0 +1,233 @@
+"""The config documents: `performance_logger.json`, `health_monitor.json`, `notifications.yml`.
+
+The seed's two documents are valid as they are; every further key is optional. Strict: an unknown key or a
+wrong value is refused with the file, the path, what was expected and the nearest known key.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from shared.runtime.settings import Settings, lookup
+from shared.schema.alerts import Category, Severity
+from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.store.database import sqlite_url
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Operator = Literal[">", ">=", "<", "<=", "==", "!="]
+
+
+class Document(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A part of a config document."""
+
+
+class DatabaseSection(Document, kw_only=True):
+    """Where a database is (relative to `$BOTWATCH_HOME/enterprise/monitoring/`) and how long rows stay."""
+
+    path: str = "../../data/monitoring/performance_metrics.db"
+    retention_days: Annotated[int, Meta(ge=1)] = 365
+
+
+class PrometheusSection(Document, kw_only=True):
+    """The metrics endpoint. A port in the environment wins."""
+
+    enabled: bool = True
+    port: Port = 9090
+    endpoint: Annotated[str, Meta(pattern=r"^/[\w/-]*\Z")] = "/metrics"
+
+
+class Condition(Document, kw_only=True):
+    """A threshold on a figure that bots report."""
+
+    metric_name: Annotated[str, Meta(min_length=1)]
+    threshold: float
+    operator: Operator
+    severity: Severity
+    description: str = ""
+    enabled: bool = True
+    category: Category = "PERFORMANCE"
+
+
+class AlertingSection(Document, kw_only=True):
+    """The rules on bots."""
+
+    enabled: bool = True
+    conditions: list[Condition] = []
+
+
+class PerformanceLogger(Document, kw_only=True):
+    """`performance_logger.json`."""
+
+    database: DatabaseSection = msgspec.field(default_factory=DatabaseSection)
+    prometheus: PrometheusSection = msgspec.field(default_factory=PrometheusSection)
+    alerting: AlertingSection = msgspec.field(default_factory=AlertingSection)
+
+
+Limit = Annotated[float, Meta(ge=0, le=100)]
+
+
+class Threshold(Document, kw_only=True):
+    """Percent of a resource from which on it is a warning, or critical."""
+
+    warning: Limit | None = None
+    critical: Limit | None = None
+
+    def __post_init__(self) -> None:
+        if self.warning is not None and self.critical is not None and self.warning > self.critical:
+            raise ValueError(
+                f"`warning`: expected at most `critical` ({self.critical:g}), got {self.warning:g}"
+            )
+
+
+class Thresholds(Document, kw_only=True):
+    """The rules on hosts."""
+
+    cpu: Threshold | None = None
+    memory: Threshold | None = None
+    disk: Threshold | None = None
+
+
+Check = Literal["cpu", "memory", "disk", "network", "processes"]
+
+
+class MonitoringSection(Document, kw_only=True):
+    """What the collector looks at, and how often."""
+
+    interval_seconds: Annotated[float, Meta(ge=1)] = 60
+    enabled_checks: list[Check] = ["cpu", "memory", "disk", "network", "processes"]
+    thresholds: Thresholds = msgspec.field(default_factory=Thresholds)
+
+
+class EmailConfig(Document, kw_only=True):
+    """A mailbox to send from. `security`: the encryption; by default what the port implies."""
+
+    smtp: Annotated[str, Meta(min_length=1)]
+    sender: str = msgspec.field(name="from")
+    to: Annotated[list[str], Meta(min_length=1)]
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] | None = None
+    username: str = ""
+    password: str = ""
+
+
+class AlertsSection(Document, kw_only=True):
+    """Whom to tell."""
+
+    enabled: bool = True
+    webhook_url: str = ""
+    email_config: EmailConfig | None = None
+
+
+class HealthMonitor(Document, kw_only=True):
+    """`health_monitor.json`."""
+
+    monitoring: MonitoringSection = msgspec.field(default_factory=MonitoringSection)
+    alerts: AlertsSection = msgspec.field(default_factory=AlertsSection)
+    database: DatabaseSection = msgspec.field(
+        default_factory=lambda: DatabaseSection(path="../../data/monitoring/system_health.db")
+    )
+
+
+class ChannelSection(Document, kw_only=True):
+    """A further channel: any URL that apprise understands."""
+
+    url: str
+
+
+class Notifications(Document, kw_only=True):
+    """`notifications.yml`."""
+
+    channels: dict[str, ChannelSection] = {}
+
+
+class Documents(msgspec.Struct, frozen=True):
+    """All documents of a config folder."""
+
+    performance: PerformanceLogger
+    health: HealthMonitor
+    notifications: Notifications
+
+    @property
+    def channels(self) -> dict[str, ChannelSection | EmailConfig]:
+        """Every channel that is configured, by name; none where alerts are switched off.
+
+        The seed's `webhookUrl` is the channel `webhook`, its `emailConfig` the channel `email`.
+        """
+        if not self.health.alerts.enabled:
+            return {}
+        found: dict[str, ChannelSection | EmailConfig] = {}
+        if self.health.alerts.webhook_url:
+            found["webhook"] = ChannelSection(url=self.health.alerts.webhook_url)
+        if email := self.health.alerts.email_config:
+            found["email"] = email
+        named = self.notifications.channels.items()
+        return found | {name: channel for name, channel in named if channel.url}
+
+
+def load_documents(folder: Path, environ: Mapping[str, str] = os.environ) -> Documents:
+    """Read the documents of `folder`; a missing one means defaults. InvalidError lists every fault."""
+    faults: list[Fault] = []
+
+    def load(name: str, kind: type[D]) -> D | None:
+        try:
+            return load_document(folder / name, kind, environ)
+        except InvalidError as error:
+            faults.extend(error.faults)
+            return None
+
+    if not folder.is_dir():
+        raise InvalidError([Fault(str(folder), "expected a folder of config documents (BOTWATCH_CONFIG)")])
+    performance = load("performance_logger.json", PerformanceLogger)
+    health = load("health_monitor.json", HealthMonitor)
+    notifications = load("notifications.yml", Notifications)
+    if performance is None or health is None or notifications is None:
+        raise InvalidError(faults)
+    return Documents(performance, health, notifications)
+
+
+D = TypeVar("D", bound=Document)
+
+
+def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
+    """Read one document (JSON, or YAML by its suffix), with `${NAME}` replaced from the environment.
+
+    `NAME_FILE` may name a file instead; `${NAME:-text}` has a default; an unset name becomes empty.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return kind()
+    except OSError as error:
+        raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
+    try:
+        value = msgspec.yaml.decode(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise InvalidError([Fault(str(path), str(error))]) from error
+    value = _expand({} if value is None else value, environ)
+    if faults := struct_faults(value, kind, f"{path}: $"):
+        raise InvalidError(faults)
+    return msgspec.convert(value, kind)
+
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+
+
+def _expand(value: object, environ: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {key: _expand(item, environ) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, environ) for item in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: lookup(match["name"], environ) or match["default"] or "", value)
+    return value
+
+
+def database_url(settings: Settings, section: DatabaseSection) -> str:
+    """Return the URL of the database that a document names, as the seed's relative paths mean it."""
+    base = settings.botwatch_home.absolute() / "enterprise" / "monitoring"
+    return sqlite_url(Path(os.path.normpath(base / section.path)))

@@ -1,0 +1,112 @@
+"""Health and metrics of a part: what /health says of each dependency, and the port that serves it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import msgspec
+from prometheus_client import REGISTRY, make_wsgi_app
+
+Check = Callable[[], object]
+"""Returns a detail to show (or None), and raises when the dependency fails."""
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class CheckResult(msgspec.Struct, rename="camel", omit_defaults=True):
+    """One dependency at the moment of asking."""
+
+    status: str
+    latency_ms: float
+    detail: object = None
+    error: str | None = None
+
+
+class HealthReport(msgspec.Struct, rename="camel"):
+    """The body of /health; `status` is `ok` only when every check is."""
+
+    part: str
+    status: str
+    checks: dict[str, CheckResult]
+
+
+class Health:
+    """The dependencies of a part."""
+
+    def __init__(self, part: str, checks: dict[str, Check]) -> None:
+        self.part = part
+        self._checks = checks
+
+    def report(self) -> HealthReport:
+        """Ask every dependency now."""
+        results = {name: _run(check) for name, check in self._checks.items()}
+        healthy = all(result.status == "ok" for result in results.values())
+        return HealthReport(self.part, "ok" if healthy else "failing", results)
+
+
+def _run(check: Check) -> CheckResult:
+    begun = time.perf_counter()
+    try:
+        detail = check()
+    except Exception as error:  # noqa: BLE001 - whatever a dependency raises is what /health must show
+        return CheckResult("failing", _since(begun), error=f"{type(error).__name__}: {error}")
+    return CheckResult("ok", _since(begun), detail)
+
+
+def _since(begun: float) -> float:
+    return round((time.perf_counter() - begun) * 1000, 3)
+
+
+class Pulse:
+    """Whether a part's main loop still turns."""
+
+    def __init__(self, limit_s: float = 15.0) -> None:
+        self._limit_s = limit_s
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        """Say that the loop went round once more."""
+        self._last = time.monotonic()
+
+    def check(self) -> str:
+        """Raise TimeoutError when the last beat is too long ago."""
+        silent = time.monotonic() - self._last
+        if silent > self._limit_s:
+            raise TimeoutError(f"the main loop has not turned for {silent:.0f} s")
+        return f"turned {silent:.1f} s ago"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Leave scrapes out of the logs."""
+
+
+def serve(health: Health, host: str, port: int) -> _Server:
+    """Serve /metrics and /health on `host:port` (0: any free port) from a thread of its own."""
+    metrics = make_wsgi_app(REGISTRY)
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO")
+        if path == "/metrics":
+            rendered: Iterable[bytes] = metrics(environ, start_response)
+            return rendered
+        if path == "/health":
+            report = health.report()
+            status = "200 OK" if report.status == "ok" else "503 Service Unavailable"
+            start_response(status, [("Content-Type", "application/json")])
+            return [msgspec.json.encode(report)]
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"/metrics or /health\n"]
+
+    server = make_server(host, port, app, server_class=_Server, handler_class=_QuietHandler)
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    return server

@@ -1,0 +1,192 @@
+"""The log: one Redis stream that every record goes through and every part reads at its own pace."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import structlog
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from shared.runtime.redis import BLOCK_MS
+from shared.schema import streams
+from shared.schema.records import (
+    AnyRecord,
+    Metric,
+    Performance,
+    decode_frame,
+    encode_frame,
+    encode_record,
+)
+from shared.schema.timestamps import epoch_ms
+
+log = structlog.get_logger()
+
+MAX_ENTRIES = 1_000_000
+"""The hard cap on entries; past it, or when Redis is out of memory, the doors refuse."""
+
+_APPEND = """
+-- KEYS: log, latest, counters. ARGV: cap, frame, number of latest values, then (field, stamped value)…,
+-- then (counter, amount)…
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
+local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
+local i = 4
+for _ = 1, tonumber(ARGV[3]) do
+  local known = redis.call('HGET', KEYS[2], ARGV[i])
+  if not known or string.sub(known, 1, 13) <= string.sub(ARGV[i + 1], 1, 13) then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
+  i = i + 2
+end
+while i < #ARGV do
+  redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])
+  i = i + 2
+end
+return entry
+"""
+
+
+StreamEntry = tuple[bytes, dict[bytes, bytes]]
+StreamReply = list[tuple[bytes, list[StreamEntry]]]
+"""What redis-py returns of a stream read over RESP2: entries by stream."""
+
+
+class LogFullError(RuntimeError):
+    """The log is at its hard cap: a reader has been away for long. Try again later."""
+
+
+class Entry(NamedTuple):
+    """One entry of the log: all records of one request."""
+
+    id: str
+    records: list[AnyRecord]
+
+
+class RecordLog:
+    """One partition of the log."""
+
+    def __init__(self, redis: Redis, partition: int = 0) -> None:
+        self.redis = redis
+        self.partition = partition
+        self.stream = streams.records(partition)
+        self._append = redis.register_script(_APPEND)
+
+    def append(self, records: Sequence[AnyRecord], door: str) -> str:
+        """Add `records` as one entry and return its id; the latest values and counters change with it.
+
+        Atomic: either all of it is in the log or none. Raises LogFullError past the hard cap.
+        """
+        latest = {
+            latest_field(r): b"%013d" % epoch_ms(r.at) + encode_record(r) for r in _last_of_each(records)
+        }
+        counted = Counter(f"accepted|{record.kind}|{door}" for record in records)
+        arguments = [
+            MAX_ENTRIES,
+            encode_frame(list(records)),
+            len(latest),
+            *(part for pair in latest.items() for part in pair),
+            *(part for pair in counted.items() for part in pair),
+        ]
+        try:
+            entry = self._append(keys=[self.stream, streams.LATEST, streams.COUNTERS], args=arguments)
+        except OutOfMemoryError as error:
+            raise LogFullError("Redis is out of memory") from error
+        if entry is None:
+            raise LogFullError(f"the log holds {MAX_ENTRIES} entries that a part has not read yet")
+        return str(entry.decode())
+
+    def reject(self, data: bytes, reason: str, door: str) -> None:
+        """Keep what did not validate, with the reason, and count it."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(
+                streams.REJECTED,
+                {"data": data, "reason": reason, "door": door},
+                maxlen=10_000,
+                approximate=True,
+            )
+            pipe.hincrby(streams.COUNTERS, f"rejected|{door}", 1)
+            pipe.execute()
+
+    def latest(self) -> dict[str, AnyRecord]:
+        """Return the latest record of each `kind|subject|…`."""
+        found = cast("dict[bytes, bytes]", self.redis.hgetall(streams.LATEST))
+        return {
+            field.decode(): record
+            for field, stamped in found.items()
+            for record in decode_frame(b"[" + stamped[13:] + b"]")
+        }
+
+
+def latest_field(record: AnyRecord) -> str:
+    """Return the field of a record among the latest values."""
+    match record:
+        case Performance():
+            return f"performance|{record.bot}|{record.source}"
+        case Metric():
+            return f"metric|{record.bot}|{record.name}"
+        case _:
+            return f"{record.kind}|{record.subject}"
+
+
+def _last_of_each(records: Sequence[AnyRecord]) -> list[AnyRecord]:
+    last: dict[str, AnyRecord] = {}
+    for record in records:
+        field = latest_field(record)
+        known = last.get(field)
+        if known is None or known.at <= record.at:
+            last[field] = record
+    return list(last.values())
+
+
+class GroupReader:
+    """Reads the log as the one consumer of a group: first what it had not acknowledged, then what is new."""
+
+    def __init__(self, record_log: RecordLog, group: str, *, batch: int) -> None:
+        self._redis = record_log.redis
+        self._stream = record_log.stream
+        self._group = group
+        self._consumer = f"{group}-{record_log.partition}"
+        self._batch = batch
+        self._resume = "0-0"
+        ensure_group(self._redis, self._stream, group)
+
+    def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
+        """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came."""
+        try:
+            entries = self._pending() or self._read(">", block_ms)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            # Redis came back without its data: begin again with what is there.
+            log.warning("the log was lost: Redis came back without it", group=self._group)
+            ensure_group(self._redis, self._stream, self._group)
+            return []
+        return [Entry(entry.decode(), decode_frame(fields[streams.FIELD])) for entry, fields in entries]
+
+    def _pending(self) -> list[StreamEntry]:
+        """Return what this consumer was given before it last stopped and did not acknowledge."""
+        if not self._resume:
+            return []
+        entries = self._read(self._resume, block_ms=0)
+        self._resume = entries[-1][0].decode() if entries else ""
+        return entries
+
+    def _read(self, position: str, block_ms: int) -> list[StreamEntry]:
+        reply = self._redis.xreadgroup(
+            self._group, self._consumer, {self._stream: position}, count=self._batch, block=block_ms or None
+        )
+        return [entry for _, found in cast("StreamReply", reply) for entry in found]
+
+    def acknowledge(self, entries: Sequence[Entry]) -> None:
+        """Say that `entries` are done with: they are not read again."""
+        if entries:
+            self._redis.xack(self._stream, self._group, *(entry.id for entry in entries))
+
+
+def ensure_group(redis: Redis, stream: str, group: str, start: str = "0") -> None:
+    """Make a consumer group that begins at `start`, and its stream, unless they are there."""
+    try:
+        redis.xgroup_create(stream, group, id=start, mkstream=True)
+    except ResponseError as error:
+        if not str(error).startswith("BUSYGROUP"):
+            raise

@@ -1,0 +1,79 @@
+"""Who is running: each part says so in Redis every two seconds, and the dashboard shows it."""
+
+import os
+import socket
+import threading
+from datetime import datetime, timedelta
+from typing import cast
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from shared.runtime import clock
+from shared.schema import streams
+
+log = structlog.get_logger()
+
+INTERVAL_S = 2.0
+GONE_AFTER = timedelta(seconds=10)
+
+
+class Part(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """A running part's sign of life."""
+
+    part: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    url: str | None = None
+    """Where it serves /metrics and /health."""
+
+
+class Presence:
+    """Says that this process is running until it is closed."""
+
+    def __init__(self, redis: Redis, part: str, url: str | None) -> None:
+        self._redis = redis
+        now = clock.now()
+        self._part = Part(
+            part=part, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now, url=url
+        )
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        failing = False
+        while True:
+            self._part.seen_at = clock.now()
+            try:
+                self._redis.hset(streams.PARTS, self._part.part, msgspec.json.encode(self._part))
+                failing = False
+            except RedisError as error:
+                if not failing:
+                    log.warning("cannot say that this part is running", error=str(error))
+                failing = True
+            if self._closed.wait(INTERVAL_S):
+                return
+
+    def close(self) -> None:
+        """Stop saying so, and take the sign down."""
+        self._closed.set()
+        self._thread.join(timeout=1)
+        try:
+            self._redis.hdel(streams.PARTS, self._part.part)
+        except RedisError as error:
+            log.info("could not take the sign of life down", error=str(error))
+
+
+def running(redis: Redis, now: datetime) -> dict[str, tuple[Part, bool]]:
+    """Return every known part, and whether it gave a sign of life lately."""
+    found = {}
+    known = cast("dict[bytes, bytes]", redis.hgetall(streams.PARTS))
+    for name, data in known.items():
+        part = msgspec.json.decode(data, type=Part)
+        found[name.decode()] = (part, now - part.seen_at <= GONE_AFTER)
+    return dict(sorted(found.items()))

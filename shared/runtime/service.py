@@ -1,0 +1,110 @@
+"""The frame of every part: settings, logs, signals, Redis, the internal port, the sign of life."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+import structlog
+from redis import Redis
+
+from shared.runtime import health, logs
+from shared.runtime.health import Check, Health, Pulse
+from shared.runtime.parts import Presence
+from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
+from shared.runtime.settings import Settings, load_settings
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+EXIT_CONFIG = 78
+"""EX_CONFIG of sysexits.h: starting again would not help."""
+
+S = TypeVar("S", bound=Settings)
+
+
+class Service:
+    """What `service` gives a part: `redis`, `stopping` (set on SIGTERM or SIGINT), `pulse`."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.stopping = threading.Event()
+        self.pulse = Pulse()
+
+
+def start(part: str, kind: type[S]) -> S:
+    """Read the settings of `part` and configure its logs; wrong settings end the process, a line each."""
+    try:
+        settings = load_settings(kind, os.environ)
+    except InvalidError as error:
+        refuse(part, error)
+    logs.configure(part, settings)
+    return settings
+
+
+def refuse(part: str, error: Exception) -> NoReturn:
+    """End the process because its configuration is wrong."""
+    faults = error.faults if isinstance(error, InvalidError) else [error]
+    for fault in faults:
+        sys.stderr.write(f"botwatch {part}: {fault}\n")
+    sys.exit(EXIT_CONFIG)
+
+
+@contextmanager
+def service(
+    part: str, settings: Settings, checks: Callable[[], dict[str, Check]] = dict
+) -> Iterator[Service]:
+    """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
+
+    `checks` are the dependencies besides Redis and the main loop.
+    """
+    redis = connect(settings.redis_url)
+    frame = Service(redis)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        frame.stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    every_check: dict[str, Check] = {"redis": redis.ping, "loop": frame.pulse.check, **checks()}
+    server = health.serve(Health(part, every_check), settings.health_host, settings.health_port)
+    url = f"http://{settings.health_host}:{server.server_port}"
+    presence = None
+    try:
+        if wait_until_ready(redis, frame.stopping):
+            presence = Presence(redis, part, url)
+            log.info("started", health=f"{url}/health")
+            yield frame
+        else:
+            frame.stopping.set()
+            yield frame
+    finally:
+        if presence:
+            presence.close()
+        server.shutdown()
+        server.server_close()
+        redis.close()
+        log.info("stopped")
+
+
+def run(frame: Service, step: Callable[[], None]) -> None:
+    """Call `step` until the part is to stop. While Redis is away, say so once and try again."""
+    away = False
+    while not frame.stopping.is_set():
+        try:
+            step()
+        except UNAVAILABLE as error:
+            if not away:
+                log.warning("redis is away", error=str(error))
+            away = True
+            frame.stopping.wait(0.2)
+        else:
+            if away:
+                log.info("redis is back")
+            away = False
+        frame.pulse.beat()

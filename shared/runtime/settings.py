@@ -1,0 +1,66 @@
+"""Settings from the environment; a secret may stand in a file named by `<NAME>_FILE`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from shared.schema.faults import Fault, InvalidError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every part reads. A field is the environment variable of the same name in upper case."""
+
+    botwatch_home: Path = Path("var")
+    """Where state lives: data/, logs/, run/."""
+    botwatch_config: Path = REPOSITORY / "deploy" / "config"
+    """The folder of the config documents."""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    dashboard_url: str = "http://localhost:3001"
+    """Where people open the page: the base of the links in notices."""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    health_host: str = "127.0.0.1"
+    health_port: int = 0
+    """Where a part without a public port serves /metrics and /health; 0 takes any free port."""
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
+    """Read `kind` from the environment, empty meaning unset; InvalidError names every wrong variable."""
+    values: dict[str, Any] = {}
+    faults = []
+    for field in msgspec.structs.fields(kind):
+        name = field.name.upper()
+        try:
+            text = lookup(name, environ)
+        except OSError as error:
+            faults.append(Fault(f"{name}_FILE", f"cannot be read: {error.strerror}"))
+            continue
+        if not text:
+            continue
+        try:
+            values[field.name] = _convert(text, field.type)
+        except (msgspec.ValidationError, ValueError) as error:
+            faults.append(Fault(name, f"{error}"))
+    if faults:
+        raise InvalidError(faults)
+    return kind(**values)
+
+
+def lookup(name: str, environ: Mapping[str, str]) -> str:
+    """Return the value of a variable, or the content of the file that `<name>_FILE` names, or nothing."""
+    if path := environ.get(f"{name}_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environ.get(name, "")
+
+
+def _convert(text: str, kind: Any) -> object:  # noqa: ANN401 - any annotation
+    if kind is Path:
+        return Path(text)
+    return msgspec.convert(text, kind, strict=False)

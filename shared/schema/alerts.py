@@ -1,0 +1,88 @@
+"""Alerts: what is wrong with a bot or a host, from opening to resolution.
+
+From: evaluator (opens, updates, resolves), dashboard (acknowledges). To: store, notifier, broadcaster.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"]
+Category = Literal["PERFORMANCE", "RESOURCE", "CONNECTIVITY", "SECURITY"]
+AlertStatus = Literal["ACTIVE", "ACKNOWLEDGED", "RESOLVED"]
+Change = Literal["opened", "raised", "lowered", "updated", "acknowledged", "resolved"]
+"""Why an alert was announced: `raised` and `lowered` are changes of severity, `updated` one of the value."""
+NOTIFIED: frozenset[Change] = frozenset(("opened", "raised", "resolved"))
+"""The changes that people are told about."""
+
+SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
+"""From least to worst."""
+
+
+class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """What the rule saw."""
+
+    rule: str
+    bot: str | None = None
+    host: str | None = None
+    metric: str
+    value: float
+    operator: str
+    threshold: float
+    labels: dict[str, str] = {}
+    links: dict[str, str] = {}
+    """`alert`: its place on the page; `acknowledge`: where to POST."""
+
+
+class Alert(msgspec.Struct, kw_only=True, rename="camel"):
+    """One alert in full: the row in the store, the body of a webhook, the API's answer."""
+
+    id: str
+    timestamp: datetime
+    """When it opened."""
+    severity: Severity
+    category: Category
+    component: str
+    """The bot or host that it is about."""
+    message: str
+    status: AlertStatus
+    details: Details
+    resolved_at: datetime | None = None
+    assignee: str | None = None
+    """Who acknowledged it."""
+    fingerprint: str
+    """Identifies what it is about (rule, bot or host, labels): one open alert each."""
+    updated_at: datetime
+    acknowledged_at: datetime | None = None
+    comment: str | None = None
+
+
+class AlertMessage(msgspec.Struct, kw_only=True, rename="camel", tag_field="type", tag="alert"):
+    """An alert on the stream `botwatch:alerts`. From: evaluator, dashboard. To: broadcaster."""
+
+    change: Change
+    alert: Alert
+
+
+class Notice(Alert, kw_only=True, rename="camel"):
+    """The body of a notification: the alert as it was when it changed, and how it changed."""
+
+    change: Change
+
+
+class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /api/monitoring/alerts/{id}/acknowledge`."""
+
+    by: str
+    comment: str | None = None
+
+
+def worse(one: Severity, than: Severity) -> bool:
+    """Say whether `one` is the graver severity."""
+    return SEVERITIES.index(one) > SEVERITIES.index(than)
+
+
+def encode_json(message: object) -> bytes:
+    """Return the JSON of an alert, notice or message."""
+    return msgspec.json.encode(message)

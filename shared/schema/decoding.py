@@ -1,0 +1,115 @@
+"""From bytes to records: one object, an array, or NDJSON, with the path of every fault.
+
+The quick way lets msgspec decode the whole body at once. Only when that fails is the body taken apart, to
+name every fault and, where asked, to keep the valid records.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from shared.schema.faults import Fault, json_type, nearest, struct_faults
+from shared.schema.records import KINDS, AnyRecord, Record
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What a body held: its valid records in order, and the faults of the others."""
+
+    records: list[AnyRecord]
+    faults: list[Fault]
+    refused: int = 0
+    """How many records had faults."""
+
+
+_any_decoder = msgspec.json.Decoder(AnyRecord | list[AnyRecord])
+_kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in KINDS.items()}  # type: ignore[valid-type]
+
+
+def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bool = False) -> Decoded:
+    """Decode `body`; records without a timestamp get `arrival`.
+
+    `kind` is what the path promises: records may then leave it out, and may not contradict it. `lines` says
+    that the body is NDJSON.
+    """
+    decoder = _kind_decoders[kind] if kind else _any_decoder
+    try:
+        found = decoder.decode_lines(body) if lines else decoder.decode(body)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):
+        decoded = _decode_lines(body, kind) if lines else _decode_document(body, kind)
+    else:
+        records: list[AnyRecord] = found if isinstance(found, list) else [found]
+        if lines and any(isinstance(record, list) for record in records):
+            decoded = _decode_lines(body, kind)
+        else:
+            decoded = Decoded(records, [])
+    for record in decoded.records:
+        if record.timestamp is None:
+            record.timestamp = arrival
+    return decoded
+
+
+def _decode_document(body: bytes, kind: str | None) -> Decoded:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Decoded([], [Fault("$", _malformed(body, error))], refused=1)
+    if isinstance(document, list):
+        return _collect([(f"$[{i}]", item) for i, item in enumerate(document)], kind)
+    return _collect([("$", document)], kind)
+
+
+def _decode_lines(body: bytes, kind: str | None) -> Decoded:
+    items: list[tuple[str, object]] = []
+    malformed: list[Fault] = []
+    for number, line in enumerate(body.splitlines()):
+        if not line.strip():
+            continue
+        path = f"$[{number}]"
+        try:
+            items.append((path, msgspec.json.decode(line)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            malformed.append(Fault(path, f"line {number + 1}: {_malformed(line, error)}"))
+    decoded = _collect(items, kind)
+    return Decoded(decoded.records, malformed + decoded.faults, decoded.refused + len(malformed))
+
+
+def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
+    records: list[AnyRecord] = []
+    faults: list[Fault] = []
+    refused = 0
+    for path, item in items:
+        found = record_faults(item, path, kind)
+        if found:
+            faults += found
+            refused += 1
+        else:
+            records.append(_convert(item, kind))
+    return Decoded(records, faults, refused)
+
+
+def _convert(item: object, kind: str | None) -> AnyRecord:
+    return msgspec.convert(item, KINDS[kind] if kind else AnyRecord)  # type: ignore[return-value]
+
+
+def record_faults(item: object, path: str = "$", kind: str | None = None) -> list[Fault]:
+    """List every fault of one decoded JSON value as a record (of `kind`, where it is given)."""
+    if not isinstance(item, dict):
+        return [Fault(path, f"expected an object, got {json_type(item)}")]
+    named = item.get("kind", kind)
+    if named is None:
+        return [Fault(f"{path}.kind", f"required, but missing; expected one of {', '.join(KINDS)}")]
+    if kind and named != kind:
+        return [Fault(f"{path}.kind", f"this address takes `{kind}`, got {named!r}")]
+    record: type[Record] | None = KINDS.get(named) if isinstance(named, str) else None
+    if record is None:
+        hint = nearest(str(named), KINDS)
+        return [Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {named!r}{hint}")]
+    return struct_faults(item, record, path)
+
+
+def _malformed(body: bytes, error: Exception) -> str:
+    if not body.strip():
+        return "expected JSON, got nothing"
+    if isinstance(error, UnicodeDecodeError):
+        return "expected JSON in UTF-8"
+    return f"not JSON: {str(error).removeprefix('JSON is malformed: ')}"

@@ -1,0 +1,36 @@
+"""Names of everything in Redis: streams, channels, groups and keys."""
+
+PREFIX = "botwatch"
+
+BOT_CHANNEL = "bot:metrics"
+"""Pub/sub: a bot publishes JSON records here; lost while nobody listens."""
+BOT_STREAM = "bot:metrics:stream"
+"""Durable: a bot XADDs entries with the field `data`; acknowledged after they are in the log."""
+BOT_GROUP = f"{PREFIX}:ingestion"
+REJECTED = f"{PREFIX}:rejected"
+"""Stream of what did not validate: fields `data`, `reason`, `door`."""
+
+ALERTS = f"{PREFIX}:alerts"
+"""Stream of alert messages, field `data`."""
+ALERTS_OPEN = f"{PREFIX}:alerts:open"
+"""Hash of open alerts: id → JSON."""
+ALERTS_CURSOR = f"{PREFIX}:alerts:cursor"
+"""The last alert event that was announced on `ALERTS`."""
+
+LATEST = f"{PREFIX}:latest"
+"""Hash of latest records: `kind|subject|…` → 13 digits of epoch ms, then JSON."""
+COUNTERS = f"{PREFIX}:counters"
+"""Hash of counts: `accepted|kind|door`, `rejected|door`."""
+PARTS = f"{PREFIX}:parts"
+"""Hash of running parts: name → JSON status."""
+
+FIELD = b"data"
+"""The one field of an entry."""
+
+RECORDER_GROUP = "recorder"
+EVALUATOR_GROUP = "evaluator"
+
+
+def records(partition: int = 0) -> str:
+    """Return the name of a partition's record stream: the log."""
+    return f"{PREFIX}:records:{partition}"

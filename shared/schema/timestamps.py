@@ -1,0 +1,43 @@
+"""Moments: UTC ISO-8601 with `Z` on the wire, `YYYY-MM-DD HH:MM:SS.SSS` in the store."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def from_wire(moment: datetime | int) -> datetime:
+    """Return `moment` (zoned datetime, or epoch milliseconds) in UTC; ValueError when it cannot be meant.
+
+    The bounds 2000 and 2100 catch epoch seconds and microseconds sent as milliseconds.
+    """
+    if isinstance(moment, int):
+        if not 946_684_800_000 <= moment < 4_102_444_800_000:  # noqa: PLR2004 - EARLIEST and LATEST
+            raise ValueError(f"expected epoch milliseconds of the years 2000 to 2099, got {moment}")
+        return EPOCH + moment * MILLISECOND
+    moment = moment.astimezone(UTC)
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError(f"expected a moment of the years 2000 to 2099, got {to_wire(moment)}")
+    return moment
+
+
+def to_wire(moment: datetime) -> str:
+    """Format as `2026-01-31T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def to_store(moment: datetime) -> str:
+    """Format as `2026-01-31 12:00:00.000`, which SQLite's `datetime()` compares rightly with."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+
+
+def from_store(text: str) -> datetime:
+    """Parse what `to_store` wrote."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Return whole milliseconds since 1970-01-01 UTC."""
+    return (moment - EPOCH) // MILLISECOND

@@ -1,0 +1,81 @@
+"""Units of figures on the wire, and what each becomes on Prometheus.
+
+The wire follows the trading desk (percent, milliseconds, basis points); Prometheus wants base units and a
+suffix that says so. A field's annotation is the only place where its unit is written down.
+"""
+
+import re
+from functools import cache
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+
+class Unit(NamedTuple):
+    """How a wire unit maps to a base unit: `base = wire * factor`."""
+
+    name: str
+    factor: float
+    suffix: str
+    wire_suffix: str = ""
+
+
+PERCENT = Unit("percent", 0.01, "_ratio")
+MONEY = Unit("account currency", 1.0, "")
+MILLISECONDS = Unit("milliseconds", 0.001, "_seconds", "Ms")
+SECONDS = Unit("seconds", 1.0, "_seconds", "Seconds")
+BASIS_POINTS = Unit("basis points", 0.0001, "_ratio", "Bps")
+BYTES = Unit("bytes", 1.0, "_bytes", "Bytes")
+BYTES_PER_SECOND = Unit("bytes per second", 1.0, "_bytes_per_second", "BytesPerSecond")
+PLAIN = Unit("number", 1.0, "")
+UNITS = {
+    unit.name: unit
+    for unit in (PERCENT, MONEY, MILLISECONDS, SECONDS, BASIS_POINTS, BYTES, BYTES_PER_SECOND, PLAIN)
+}
+
+Percent = Annotated[float, Meta(extra={"unit": PERCENT.name})]
+Money = Annotated[float, Meta(extra={"unit": MONEY.name})]
+Milliseconds = Annotated[float, Meta(extra={"unit": MILLISECONDS.name}, ge=0)]
+Seconds = Annotated[float, Meta(extra={"unit": SECONDS.name}, ge=0)]
+BasisPoints = Annotated[float, Meta(extra={"unit": BASIS_POINTS.name})]
+Bytes = Annotated[int, Meta(extra={"unit": BYTES.name}, ge=0)]
+BytesPerSecond = Annotated[float, Meta(extra={"unit": BYTES_PER_SECOND.name}, ge=0)]
+Number = Annotated[float, Meta(extra={"unit": PLAIN.name})]
+Count = Annotated[int, Meta(extra={"unit": PLAIN.name}, ge=0)]
+
+
+class Figure(NamedTuple):
+    """A numeric field of a record: its names in Python, on the wire and on Prometheus, and its unit."""
+
+    attribute: str
+    wire: str
+    prometheus: str
+    unit: Unit
+
+
+@cache
+def figures(record: type[msgspec.Struct]) -> tuple[Figure, ...]:
+    """Return the fields of `record` that carry a unit, in the order of the wire."""
+    found = []
+    for field in msgspec.structs.fields(record):
+        unit = _unit_of(msgspec.inspect.type_info(field.type))
+        if unit is not None:
+            name = prometheus_name(field.encode_name, unit)
+            found.append(Figure(field.name, field.encode_name, name, unit))
+    return tuple(found)
+
+
+def prometheus_name(wire: str, unit: Unit) -> str:
+    """Make snake case with the base unit's suffix: `orderLatencyMs` → `order_latency_seconds`."""
+    stem = wire.removesuffix(unit.wire_suffix).replace("PnL", "Pnl")
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", stem).lower()
+    return snake + unit.suffix
+
+
+def _unit_of(kind: Any) -> Unit | None:  # noqa: ANN401 - msgspec's own type nodes
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return next((unit for part in kind.types if (unit := _unit_of(part))), None)
+    if isinstance(kind, msgspec.inspect.Metadata) and kind.extra:
+        return UNITS.get(kind.extra.get("unit", ""))
+    return None

@@ -1,0 +1,134 @@
+"""Alerts, their timeline and what is still to be announced of it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, and_, desc, func, insert, select, true, update
+
+from shared.schema.alerts import Alert, Change, Details
+from shared.schema.timestamps import from_store, to_store
+from shared.store.tables import alert_events, alerts
+
+_MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt")
+
+
+def insert_alert(connection: Connection, alert: Alert) -> None:
+    """Write a new alert."""
+    connection.execute(insert(alerts).values(_to_row(alert)))
+
+
+def update_alert(connection: Connection, alert: Alert) -> None:
+    """Write every column of an alert that is already there."""
+    connection.execute(update(alerts).where(alerts.c.id == alert.id).values(_to_row(alert)))
+
+
+def open_alerts(connection: Connection) -> list[Alert]:
+    """Return the alerts that are not resolved, oldest first."""
+    statement = select(alerts).where(alerts.c.status != "RESOLVED").order_by(alerts.c.timestamp)
+    return [_to_alert(row) for row in connection.execute(statement)]
+
+
+def alert_by_id(connection: Connection, alert_id: str) -> Alert | None:
+    """Return one alert, or None."""
+    row = connection.execute(select(alerts).where(alerts.c.id == alert_id)).first()
+    return _to_alert(row) if row else None
+
+
+def list_alerts(
+    connection: Connection, *, status: str | None, severity: str | None, component: str | None, limit: int
+) -> list[Alert]:
+    """Return alerts that match every given filter, newest first."""
+    wanted = {"status": status, "severity": severity, "component": component}
+    conditions = [alerts.c[name] == value for name, value in wanted.items() if value is not None]
+    statement = (
+        select(alerts).where(and_(true(), *conditions)).order_by(desc(alerts.c.timestamp)).limit(limit)
+    )
+    return [_to_alert(row) for row in connection.execute(statement)]
+
+
+def add_event(
+    connection: Connection,
+    alert_id: str,
+    change: Change,
+    now: datetime,
+    *,
+    by: str | None = None,
+    comment: str | None = None,
+) -> int:
+    """Put a change on an alert's timeline, to be announced after the commit; return the event's id."""
+    values = {"alertId": alert_id, "timestamp": to_store(now), "change": change, "by": by, "comment": comment}
+    result = connection.execute(insert(alert_events).values(values))
+    return int(result.inserted_primary_key[0])  # type: ignore[index]
+
+
+def timeline(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
+    """Return what happened to an alert, oldest first."""
+    columns = (alert_events.c.timestamp, alert_events.c.change, alert_events.c.by, alert_events.c.comment)
+    statement = select(*columns).where(alert_events.c.alertId == alert_id).order_by(alert_events.c.id)
+    rows = connection.execute(statement).mappings()
+    return [{**row, "timestamp": from_store(row["timestamp"])} for row in rows]
+
+
+def last_event(connection: Connection) -> int:
+    """Return the newest event's id, 0 when there is none."""
+    return connection.execute(select(func.max(alert_events.c.id))).scalar() or 0
+
+
+def events_after(connection: Connection, event_id: int, limit: int) -> list[tuple[int, Change, Alert]]:
+    """Return the next events with their alerts as they are now, in order."""
+    statement = (
+        select(alert_events.c.id.label("event"), alert_events.c.change, alerts)
+        .join(alerts, alerts.c.id == alert_events.c.alertId)
+        .where(alert_events.c.id > event_id)
+        .order_by(alert_events.c.id)
+        .limit(limit)
+    )
+    return [(row.event, row.change, _to_alert(row)) for row in connection.execute(statement)]
+
+
+def acknowledge(
+    connection: Connection, alert_id: str, by: str, comment: str | None, now: datetime
+) -> Alert | None:
+    """Mark an open alert as acknowledged and return it; None when there is no such alert.
+
+    A resolved alert is returned unchanged. Acknowledging again replaces the assignee.
+    """
+    alert = alert_by_id(connection, alert_id)
+    if alert is None or alert.status == "RESOLVED":
+        return alert
+    alert.status, alert.assignee, alert.comment = "ACKNOWLEDGED", by, comment
+    alert.acknowledged_at = alert.updated_at = now
+    update_alert(connection, alert)
+    add_event(connection, alert_id, "acknowledged", now, by=by, comment=comment)
+    return alert
+
+
+def counts(alerts_open: Iterable[Alert]) -> dict[str, int]:
+    """Count alerts by severity; every severity is there."""
+    found = {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 0}
+    for alert in alerts_open:
+        found[alert.severity] += 1
+    return found
+
+
+def _to_row(alert: Alert) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        field.encode_name: getattr(alert, field.name) for field in msgspec.structs.fields(Alert)
+    }
+    row["details"] = msgspec.json.encode(alert.details).decode()
+    for name in _MOMENTS:
+        row[name] = to_store(row[name]) if row[name] else None
+    return row
+
+
+def _to_alert(row: Row[Any]) -> Alert:
+    values = {
+        field.name: row._mapping[alerts.c[field.encode_name]]  # noqa: SLF001 - SQLAlchemy's public face
+        for field in msgspec.structs.fields(Alert)
+    }
+    values["details"] = msgspec.json.decode(values["details"], type=Details)
+    for name in ("timestamp", "resolved_at", "updated_at", "acknowledged_at"):
+        values[name] = from_store(values[name]) if values[name] else None
+    return Alert(**values)

@@ -1,0 +1,79 @@
+"""Connections: SQLite in WAL mode with short, immediate write transactions; PostgreSQL by URL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy.exc import OperationalError
+
+BUSY_TIMEOUT_S = 5.0
+
+
+class SchemaMissingError(RuntimeError):
+    """The database has no tables, or older ones: it was not migrated."""
+
+
+class Database:
+    """One database. Reads see a stable snapshot; writes take SQLite's one write lock at once.
+
+    A deferred transaction that turns into a write can fail with "database is locked" however long the busy
+    timeout is; an immediate one waits for its turn.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(url, connect_args=_connect_args(url))
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _set_pragmas)
+            event.listen(self.engine, "begin", _begin)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection inside a read transaction."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection inside a write transaction; commits at the end, rolls back on an exception."""
+        with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            yield connection
+
+    def require_schema(self, table: str) -> None:
+        """Raise SchemaMissingError unless `table` exists."""
+        try:
+            present = inspect(self.engine).has_table(table)
+        except OperationalError as error:
+            raise SchemaMissingError(f"{self.url}: {error.orig}") from error
+        if not present:
+            raise SchemaMissingError(
+                f"{self.url} has no table {table}: run `python -m shared.runtime.migrate`"
+            )
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def _connect_args(url: str) -> dict[str, Any]:
+    return {"timeout": BUSY_TIMEOUT_S} if url.startswith("sqlite") else {"connect_timeout": 5}
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
+    connection.isolation_level = None  # SQLAlchemy's events begin transactions, not the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

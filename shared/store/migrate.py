@@ -1,0 +1,40 @@
+"""Migrations: each database has its own line of Alembic revisions in `migrations/<database>/versions`."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData
+
+from shared.store.database import Database
+from shared.store.tables import health_metadata, performance_metadata
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LINES: dict[str, MetaData] = {"performance": performance_metadata, "health": health_metadata}
+
+
+def migrate(database: Database, line: str) -> str:
+    """Bring `database` to the newest revision of `line` (`performance` or `health`) and return its name."""
+    with database.write() as connection:
+        command.upgrade(_config(line, connection), "head")
+    with database.read() as connection:
+        return current(connection) or ""
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision that a database is at."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest(line: str) -> str:
+    """Return the newest revision of `line`."""
+    return ScriptDirectory(str(MIGRATIONS / line)).get_current_head() or ""
+
+
+def _config(line: str, connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS / line))
+    config.attributes["connection"] = connection
+    return config

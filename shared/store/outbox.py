@@ -1,0 +1,172 @@
+"""The outbox: deliveries written with the change they tell of, claimed under a lease, kept as history."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+
+from shared.schema.alerts import Notice
+from shared.schema.timestamps import from_store, to_store
+from shared.store.tables import alerts, notifications
+
+LEASE = timedelta(seconds=3)
+"""How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A claimed row of the outbox."""
+
+    id: int
+    channel: str
+    notice: Notice
+    attempts: int
+    created_at: datetime
+
+
+def add_notice(
+    connection: Connection, event_id: int, notice: Notice, channels: Iterable[str], now: datetime
+) -> list[str]:
+    """Write a delivery of `notice` to each channel, due at once; return those channels.
+
+    A resolution goes only to channels that were told, or are about to be told, that the alert exists.
+    """
+    told = _told(connection, notice.id) if notice.change == "resolved" else None
+    chosen = [channel for channel in channels if told is None or channel in told]
+    body = msgspec.json.encode(notice).decode()
+    moment = to_store(now)
+    for channel in chosen:
+        connection.execute(
+            insert(notifications).values(
+                alertId=notice.id, eventId=event_id, channel=channel, change=notice.change, body=body,
+                state="PENDING", createdAt=moment, nextAttemptAt=moment,
+            )
+        )  # fmt: skip
+    return chosen
+
+
+def _told(connection: Connection, alert_id: str) -> set[str]:
+    statement = select(notifications.c.channel).where(
+        notifications.c.alertId == alert_id, notifications.c.state != "FAILED"
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def claim(
+    connection: Connection, channel: str, owner: str, now: datetime, *, limit: int = 100
+) -> list[Delivery]:
+    """Lease up to `limit` due deliveries of `channel`, oldest first.
+
+    A delivery waits while an earlier one of the same alert and channel is pending: order is kept per alert.
+    """
+    earlier = notifications.alias("earlier")
+    moment = to_store(now)
+    waiting = exists().where(
+        earlier.c.channel == notifications.c.channel,
+        earlier.c.alertId == notifications.c.alertId,
+        earlier.c.state == "PENDING",
+        earlier.c.id < notifications.c.id,
+    )
+    due = (
+        select(notifications.c.id)
+        .where(
+            notifications.c.channel == channel,
+            notifications.c.state == "PENDING",
+            notifications.c.nextAttemptAt <= moment,
+            or_(notifications.c.leaseUntil.is_(None), notifications.c.leaseUntil <= moment),
+            ~waiting,
+        )
+        .order_by(notifications.c.id)
+        .limit(limit)
+    )
+    rows = connection.execute(
+        update(notifications)
+        .where(notifications.c.id.in_(due))
+        .values(leaseOwner=owner, leaseUntil=to_store(now + LEASE))
+        .returning(
+            notifications.c.id, notifications.c.channel, notifications.c.body,
+            notifications.c.attempts, notifications.c.createdAt,
+        )
+    ).all()  # fmt: skip
+    return sorted(
+        (
+            Delivery(
+                r.id, r.channel, msgspec.json.decode(r.body, type=Notice), r.attempts, from_store(r.createdAt)
+            )
+            for r in rows
+        ),
+        key=lambda delivery: delivery.id,
+    )
+
+
+def renew(connection: Connection, owner: str, now: datetime) -> None:
+    """Extend every lease that `owner` still holds."""
+    held = and_(notifications.c.leaseOwner == owner, notifications.c.state == "PENDING")
+    connection.execute(update(notifications).where(held).values(leaseUntil=to_store(now + LEASE)))
+
+
+def release(connection: Connection, ids: Sequence[int]) -> None:
+    """Give claimed deliveries back untried."""
+    connection.execute(
+        update(notifications).where(notifications.c.id.in_(ids)).values(leaseOwner=None, leaseUntil=None)
+    )
+
+
+def mark_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """Record that the receiver took a delivery."""
+    _settle(connection, delivery, state="SENT", sentAt=to_store(now), lastError=None)
+
+
+def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:
+    """Record that a delivery will not be tried again."""
+    _settle(connection, delivery, state="FAILED", lastError=error)
+
+
+def mark_retry(connection: Connection, delivery: Delivery, error: str, again_at: datetime) -> None:
+    """Record a failed attempt and when the next is due."""
+    _settle(connection, delivery, nextAttemptAt=to_store(again_at), lastError=error)
+
+
+def _settle(connection: Connection, delivery: Delivery, **values: object) -> None:
+    connection.execute(
+        update(notifications)
+        .where(notifications.c.id == delivery.id)
+        .values(attempts=delivery.attempts + 1, leaseOwner=None, leaseUntil=None, **values)
+    )
+
+
+def next_due(connection: Connection, channel: str) -> datetime | None:
+    """Return when the earliest pending delivery of `channel` may be tried, None when nothing is pending."""
+    free_at = func.max(notifications.c.nextAttemptAt, func.coalesce(notifications.c.leaseUntil, ""))
+    pending = and_(notifications.c.channel == channel, notifications.c.state == "PENDING")
+    moment = connection.execute(select(func.min(free_at)).where(pending)).scalar()
+    return from_store(moment) if moment else None
+
+
+def history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
+    """Return the deliveries of an alert, oldest first."""
+    names = ("channel", "change", "state", "attempts", "createdAt", "nextAttemptAt", "sentAt", "lastError")
+    statement = (
+        select(*(notifications.c[name] for name in names))
+        .where(notifications.c.alertId == alert_id)
+        .order_by(notifications.c.id)
+    )
+    rows = []
+    for row in connection.execute(statement).mappings():
+        moments = {
+            name: from_store(row[name]) if row[name] else None for name in names if name.endswith("At")
+        }
+        rows.append({**row, **moments})
+    return rows
+
+
+def pending_by_channel(connection: Connection) -> dict[str, int]:
+    """Count pending deliveries whose alert still exists, by channel."""
+    statement = (
+        select(notifications.c.channel, func.count())
+        .join(alerts, alerts.c.id == notifications.c.alertId)
+        .where(notifications.c.state == "PENDING")
+        .group_by(notifications.c.channel)
+    )
+    return {str(row[0]): int(row[1]) for row in connection.execute(statement)}

@@ -1,0 +1,84 @@
+"""Rows of records: written in batches by the recorder, read by the dashboard."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Table, desc, func, select
+from sqlalchemy.dialects import sqlite
+
+from shared.schema.records import AnyRecord, Record
+from shared.schema.timestamps import to_store
+from shared.store.tables import TABLES, alerts, health_metrics
+
+_PLAIN = (str, int, float, type(None))
+
+
+def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> int:
+    """Write `records`, one statement per kind, and return how many rows are new.
+
+    A record whose (subject, id) is already there is left out: sending it again is harmless. All records must
+    belong to the database of `connection`.
+    """
+    by_kind: dict[type[Record], list[AnyRecord]] = {}
+    for record in records:
+        by_kind.setdefault(type(record), []).append(record)
+    written = 0
+    for kind, group in by_kind.items():
+        statement, row_of = _insert(kind)
+        written += connection.exec_driver_sql(statement, [row_of(record) for record in group]).rowcount
+    return written
+
+
+@cache
+def _insert(kind: type[Record]) -> tuple[str, Callable[[AnyRecord], tuple[Any, ...]]]:
+    """Return the INSERT of a kind as text, and what makes a row of a record.
+
+    The text is compiled once and rows are tuples: on this path SQLAlchemy's own parameter handling would take
+    longer than SQLite.
+    """
+    table = TABLES[kind]
+    fields = [field for field in msgspec.structs.fields(kind) if field.encode_name in table.c]
+    fields = [field for field in fields if field.encode_name not in ("timestamp", "id", "labels")]
+    columns = ["timestamp", "recordId", "labels", *(field.encode_name for field in fields)]
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join("?" * len(columns))
+    if table is health_metrics:
+        names += ', "activeAlerts"'
+        open_alerts = select(func.count()).select_from(alerts).where(alerts.c.status != "RESOLVED")
+        text = open_alerts.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+        marks += f", ({text})"
+    attributes = [field.name for field in fields]
+
+    def row_of(record: AnyRecord) -> tuple[Any, ...]:
+        values = [getattr(record, name) for name in attributes]
+        return (
+            to_store(record.at),
+            record.id,
+            msgspec.json.encode(record.labels).decode() if record.labels else None,
+            *(v if isinstance(v, _PLAIN) else msgspec.json.encode(v).decode() for v in values),
+        )
+
+    return f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})', row_of  # noqa: S608
+
+
+def subjects(connection: Connection, table: Table) -> list[str]:
+    """List the bots (or hosts) that have rows in `table`."""
+    column = table.c.host if table is health_metrics else table.c.bot
+    return list(connection.execute(select(column).distinct().order_by(column)).scalars())
+
+
+def series(
+    connection: Connection, table: Table, subject: str, fields: Sequence[str], since: datetime, limit: int
+) -> list[Row[Any]]:
+    """Return the latest `limit` rows (timestamp, *fields) of a bot or host since a moment, oldest first."""
+    column = table.c.host if table is health_metrics else table.c.bot
+    newest = (
+        select(table.c.timestamp, *(table.c[name] for name in fields))
+        .where(column == subject, table.c.timestamp >= to_store(since))
+        .order_by(desc(table.c.timestamp))
+        .limit(limit)
+    )
+    return list(reversed(connection.execute(newest).all()))

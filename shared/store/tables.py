@@ -1,0 +1,181 @@
+"""Tables of the two databases. Columns of records carry the wire's names and come from its structs.
+
+`performance_metrics.db` holds what bots report; `system_health.db` holds hosts, alerts and deliveries.
+Timestamps are UTC text `YYYY-MM-DD HH:MM:SS.SSS`, so that SQLite's `datetime()` compares rightly with them.
+"""
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from shared.schema import records
+
+performance_metadata = MetaData()
+health_metadata = MetaData()
+
+_NAMED_BEFORE = {"timestamp", "id", "labels"}
+"""Record fields that every table has under its own terms: `id` is the row's, the record's is `recordId`."""
+
+
+def _column(name: str, kind: object, *, required: bool) -> Column[object]:
+    info = msgspec.inspect.type_info(kind)
+    parts = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    plain = [part.type if isinstance(part, msgspec.inspect.Metadata) else part for part in parts]
+    types: list[type] = [type(part) for part in plain]
+    if msgspec.inspect.FloatType in types:
+        return Column(name, Float, nullable=not required)
+    if msgspec.inspect.IntType in types:
+        return Column(name, Integer, nullable=not required)
+    return Column(name, Text, nullable=not required)
+
+
+def _record_table(name: str, record: type[records.Record], metadata: MetaData, subject: str) -> Table:
+    """Make the table of a record kind: wide rows, one index, identity only where the producer gave one.
+
+    A second full index would halve the write rate (measured); a partial one costs nothing for rows without
+    a `recordId`.
+    """
+    columns = [
+        _column(field.encode_name, field.type, required=field.required)
+        for field in msgspec.structs.fields(record)
+        if field.encode_name not in _NAMED_BEFORE
+    ]
+    return Table(
+        name,
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("timestamp", Text, nullable=False),
+        *columns,
+        Column("labels", Text),
+        Column("recordId", Text),
+        Index(f"{name}_{subject}_timestamp", subject, "timestamp"),
+        Index(
+            f"{name}_{subject}_recordId",
+            subject,
+            "recordId",
+            unique=True,
+            sqlite_where=text('"recordId" IS NOT NULL'),
+            postgresql_where=text('"recordId" IS NOT NULL'),
+        ),
+        sqlite_autoincrement=True,
+    )
+
+
+def _log_position(metadata: MetaData) -> Table:
+    """Make the table of the last log entry that is in this database, written in the rows' own transaction."""
+    return Table(
+        "log_position",
+        metadata,
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("entry", Text, nullable=False),
+    )
+
+
+performance_metrics = _record_table(
+    "performance_metrics", records.Performance, performance_metadata, subject="bot"
+)
+equity = _record_table("equity", records.Equity, performance_metadata, subject="bot")
+orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
+fills = _record_table("fills", records.Fill, performance_metadata, subject="bot")
+heartbeats = _record_table("heartbeats", records.Heartbeat, performance_metadata, subject="bot")
+samples = _record_table("samples", records.Metric, performance_metadata, subject="bot")
+events = _record_table("events", records.Event, performance_metadata, subject="bot")
+performance_position = _log_position(performance_metadata)
+
+health_metrics = _record_table("health_metrics", records.Health, health_metadata, subject="host")
+health_metrics.append_column(Column("activeAlerts", Integer, nullable=False, server_default="0"))
+health_position = _log_position(health_metadata)
+
+TABLES: dict[type[records.Record], Table] = {
+    records.Performance: performance_metrics,
+    records.Equity: equity,
+    records.Order: orders,
+    records.Fill: fills,
+    records.Heartbeat: heartbeats,
+    records.Metric: samples,
+    records.Event: events,
+    records.Health: health_metrics,
+}
+"""Where the recorder puts each kind."""
+
+alerts = Table(
+    "alerts",
+    health_metadata,
+    Column("id", String, primary_key=True),
+    Column("timestamp", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("details", Text),
+    Column("resolvedAt", Text),
+    Column("assignee", Text),
+    Column("fingerprint", Text, nullable=False),
+    Column("updatedAt", Text, nullable=False),
+    Column("acknowledgedAt", Text),
+    Column("comment", Text),
+    Index("alerts_timestamp", "timestamp"),
+    Index(
+        "alerts_open_fingerprint",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("status != 'RESOLVED'"),
+        postgresql_where=text("status != 'RESOLVED'"),
+    ),
+)
+
+alert_events = Table(
+    "alert_events",
+    health_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("alertId", String, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("timestamp", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("by", Text),
+    Column("comment", Text),
+    Index("alert_events_alert", "alertId"),
+    sqlite_autoincrement=True,
+)
+"""An alert's timeline, in the order of announcement."""
+
+notifications = Table(
+    "notifications",
+    health_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("alertId", String, ForeignKey("alerts.id", ondelete="CASCADE"), nullable=False),
+    Column("eventId", Integer, ForeignKey("alert_events.id", ondelete="CASCADE"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("createdAt", Text, nullable=False),
+    Column("nextAttemptAt", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("leaseOwner", Text),
+    Column("leaseUntil", Text),
+    Column("sentAt", Text),
+    Column("lastError", Text),
+    UniqueConstraint("eventId", "channel"),
+    Index(
+        "notifications_due",
+        "channel",
+        "id",
+        sqlite_where=text("state = 'PENDING'"),
+        postgresql_where=text("state = 'PENDING'"),
+    ),
+    Index("notifications_alert", "alertId"),
+    sqlite_autoincrement=True,
+)
+"""Outbox and history of deliveries: states PENDING, SENT, FAILED."""
