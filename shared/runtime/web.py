@@ -1,0 +1,153 @@
+"""The frame of a web part: Flask under gunicorn, with JSON errors, /health and /metrics."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import NoReturn
+
+import msgspec
+import structlog
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis import Redis
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException
+
+from shared.runtime.health import Check, Health
+from shared.runtime.parts import Presence
+from shared.runtime.settings import REPOSITORY, Settings
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+REQUESTS = Counter("botwatch_http_requests", "Requests by path and status.", ["part", "path", "status"])
+DURATION = Histogram("botwatch_http_request_duration_seconds", "Time to answer.", ["part", "path"])
+
+
+class WebSettings(Settings, frozen=True, kw_only=True):
+    """What a web part reads besides."""
+
+    bind_host: str = "127.0.0.1"
+    web_workers: int = 1
+    web_threads: int = 8
+    public_url: str | None = None
+    """Where others reach this part, when not at `bind_host`."""
+
+
+class WebPart:
+    """What belongs to a web part in one worker: its sign of life begins and ends with the worker.
+
+    gunicorn's hooks in deploy/gunicorn.conf.py find it as `app.extensions["botwatch"]`.
+    """
+
+    def __init__(self, part: str, settings: WebSettings, redis: Redis, port: int) -> None:
+        self.part = part
+        self._redis = redis
+        self._url = settings.public_url or f"http://{settings.bind_host}:{port}"
+        self._presence: Presence | None = None
+
+    def start(self) -> None:
+        """Begin the sign of life; called in each worker after the fork."""
+        self._presence = Presence(self._redis, self.part, self._url)
+
+    def close(self) -> None:
+        """End it."""
+        if self._presence:
+            self._presence.close()
+
+
+def reply(body: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    """Answer with JSON."""
+    return Response(msgspec.json.encode(body), status, headers, content_type="application/json")
+
+
+def error(status: int, message: str, **further: object) -> Response:
+    """Answer with an error: `{"error": message, …}`."""
+    return reply({"error": message, **further}, status)
+
+
+def create_app(
+    name: str,
+    web_part: WebPart,
+    checks: dict[str, Check],
+    collectors: Iterable[Collector] = (),
+    metrics_path: str = "/metrics",
+) -> Flask:
+    """Return a Flask app that answers /health, /metrics and every error in JSON."""
+    app = Flask(name)
+    app.extensions["botwatch"] = web_part
+    health = Health(web_part.part, checks)
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)
+    for collector in collectors:
+        registry.register(collector)
+
+    @app.get("/health")
+    def answer_health() -> Response:
+        report = health.report()
+        return reply(report, HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    @app.get(metrics_path)
+    def answer_metrics() -> Response:
+        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(InvalidError, _invalid)
+    app.register_error_handler(RedisError, _redis_error)
+    app.register_error_handler(Exception, _unexpected)
+    app.before_request(_begin)
+    app.after_request(_count(web_part.part))
+    return app
+
+
+def _http_error(raised: HTTPException) -> Response:
+    return error(raised.code or HTTPStatus.INTERNAL_SERVER_ERROR, raised.description or raised.name)
+
+
+def _invalid(raised: InvalidError) -> Response:
+    return error(HTTPStatus.BAD_REQUEST, "the request is not valid", faults=raised.faults)
+
+
+def _redis_error(raised: RedisError) -> Response:
+    log.warning("redis is away", error=str(raised))
+    response = error(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again")
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _unexpected(raised: Exception) -> Response:
+    log.error("request failed", path=request.path, exc_info=raised)
+    return error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the log has the details")
+
+
+def _begin() -> None:
+    g.begun = time.perf_counter()
+
+
+def _count(part: str) -> Callable[[Response], Response]:
+    def count(response: Response) -> Response:
+        path = request.url_rule.rule if request.url_rule else "(none)"
+        REQUESTS.labels(part, path, response.status_code).inc()
+        DURATION.labels(part, path).observe(time.perf_counter() - g.begun)
+        return response
+
+    return count
+
+
+def serve(app: str, settings: WebSettings, port: int) -> NoReturn:
+    """Become gunicorn, serving `app` (`module:factory()`) on `port`."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="botwatch-metrics-")
+    arguments = [
+        *(sys.executable, "-m", "gunicorn"),
+        *("--config", str(REPOSITORY / "deploy" / "gunicorn.conf.py")),
+        *("--bind", f"{settings.bind_host}:{port}"),
+        *("--workers", str(settings.web_workers), "--threads", str(settings.web_threads)),
+        app,
+    ]
+    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is the point
