@@ -26,12 +26,16 @@ MAX_ENTRIES = 1_000_000
 """The hard cap on entries; past it, or when Redis is out of memory, the doors refuse."""
 
 _APPEND = """
--- KEYS: log, latest, counters. ARGV: cap, frame, number of latest values, then (field, stamped value)…,
--- then (counter, amount)…
+-- KEYS: log, latest, counters, source stream. ARGV: cap, frame, source group ('' for none), number of source
+-- entries, number of latest values, then the source entries, (field, stamped value)…, (counter, amount)…
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
 local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
-local i = 4
-for _ = 1, tonumber(ARGV[3]) do
+local i = 6
+for _ = 1, tonumber(ARGV[4]) do
+  redis.call('XACK', KEYS[4], ARGV[3], ARGV[i])
+  i = i + 1
+end
+for _ = 1, tonumber(ARGV[5]) do
   local known = redis.call('HGET', KEYS[2], ARGV[i])
   if not known or string.sub(known, 1, 13) <= string.sub(ARGV[i + 1], 1, 13) then
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
@@ -62,6 +66,14 @@ class Entry(NamedTuple):
     records: list[AnyRecord]
 
 
+class Source(NamedTuple):
+    """Entries of another stream that a group is done with once their records are in the log."""
+
+    stream: str
+    group: str
+    entries: Sequence[str]
+
+
 class RecordLog:
     """One partition of the log."""
 
@@ -71,11 +83,13 @@ class RecordLog:
         self.stream = streams.records(partition)
         self._append = redis.register_script(_APPEND)
 
-    def append(self, records: Sequence[AnyRecord], door: str) -> str:
+    def append(self, records: Sequence[AnyRecord], door: str, source: Source | None = None) -> str:
         """Add `records` as one entry and return its id; the latest values and counters change with it.
 
-        Atomic: either all of it is in the log or none. Raises LogFullError past the hard cap.
+        Atomic: either all of it is in the log or none. `source` is acknowledged in the same step, so that
+        what came by a stream is in the log exactly once. Raises LogFullError past the hard cap.
         """
+        stream, group, entries = source or Source(self.stream, "", [])
         latest = {
             latest_field(r): b"%013d" % epoch_ms(r.at) + encode_record(r) for r in _last_of_each(records)
         }
@@ -83,17 +97,33 @@ class RecordLog:
         arguments = [
             MAX_ENTRIES,
             encode_frame(list(records)),
+            group,
+            len(entries),
             len(latest),
+            *entries,
             *(part for pair in latest.items() for part in pair),
             *(part for pair in counted.items() for part in pair),
         ]
         try:
-            entry = self._append(keys=[self.stream, streams.LATEST, streams.COUNTERS], args=arguments)
+            entry = self._append(keys=[self.stream, streams.LATEST, streams.COUNTERS, stream], args=arguments)
         except OutOfMemoryError as error:
             raise LogFullError("Redis is out of memory") from error
         if entry is None:
             raise LogFullError(f"the log holds {MAX_ENTRIES} entries that a part has not read yet")
         return str(entry.decode())
+
+    def newest(self) -> str:
+        """Return the id of the newest entry that ever was, `0-0` when there was none."""
+        try:
+            return str(self.redis.xinfo_stream(self.stream)["last-generated-id"].decode())
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return "0-0"
+
+    def count_rejected(self, amount: int, door: str) -> None:
+        """Count records that a door refused to its client's face."""
+        self.redis.hincrby(streams.COUNTERS, f"rejected|{door}", amount)
 
     def reject(self, data: bytes, reason: str, door: str) -> None:
         """Keep what did not validate, with the reason, and count it."""

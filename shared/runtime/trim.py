@@ -15,14 +15,18 @@ TAIL_BYTES = 64 * 2**20
 
 def trim(record_log: RecordLog, now: datetime) -> int:
     """Remove entries that every group has acknowledged and that are older than the tail; return how many."""
-    redis = record_log.redis
-    limit = slowest(redis, record_log.stream)
+    size = record_log.redis.memory_usage(record_log.stream, samples=5) or 0
+    oldest_wanted = (epoch_ms(now - TAIL), 0) if size <= TAIL_BYTES else None
+    return trim_read(record_log.redis, record_log.stream, oldest_wanted)
+
+
+def trim_read(redis: Redis, stream: str, oldest_wanted: tuple[int, int] | None = None) -> int:
+    """Remove what every group of `stream` has acknowledged, except from `oldest_wanted` on."""
+    limit = slowest(redis, stream)
     if limit is None:
         return 0
-    size = redis.memory_usage(record_log.stream, samples=5) or 0
-    if size <= TAIL_BYTES:
-        limit = min(limit, (epoch_ms(now - TAIL), 0))
-    return redis.xtrim(record_log.stream, minid=f"{limit[0]}-{limit[1]}", approximate=True)
+    milliseconds, sequence = min(limit, oldest_wanted or limit)
+    return redis.xtrim(stream, minid=f"{milliseconds}-{sequence}", approximate=True)
 
 
 def slowest(redis: Redis, stream: str) -> tuple[int, int] | None:

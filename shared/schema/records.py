@@ -187,7 +187,7 @@ class Health(Record, kw_only=True, tag="health"):
     reasons: list[Text] = []
     """Why `systemHealth` is not HEALTHY, one sentence each."""
     cpu_usage: Percent | None = None
-    cpu_count: Count | None = None
+    cpu_cores: Count | None = None
     load1: Number | None = None
     load5: Number | None = None
     load15: Number | None = None

@@ -34,15 +34,18 @@ UNITS = {
     for unit in (PERCENT, MONEY, MILLISECONDS, SECONDS, BASIS_POINTS, BYTES, BYTES_PER_SECOND, PLAIN)
 }
 
+MAX_INTEGER = 2**53
+"""Whole numbers beyond it are not exact in JSON."""
+
 Percent = Annotated[float, Meta(extra={"unit": PERCENT.name})]
 Money = Annotated[float, Meta(extra={"unit": MONEY.name})]
 Milliseconds = Annotated[float, Meta(extra={"unit": MILLISECONDS.name}, ge=0)]
 Seconds = Annotated[float, Meta(extra={"unit": SECONDS.name}, ge=0)]
 BasisPoints = Annotated[float, Meta(extra={"unit": BASIS_POINTS.name})]
-Bytes = Annotated[int, Meta(extra={"unit": BYTES.name}, ge=0)]
+Bytes = Annotated[int, Meta(extra={"unit": BYTES.name}, ge=0, le=MAX_INTEGER)]
 BytesPerSecond = Annotated[float, Meta(extra={"unit": BYTES_PER_SECOND.name}, ge=0)]
 Number = Annotated[float, Meta(extra={"unit": PLAIN.name})]
-Count = Annotated[int, Meta(extra={"unit": PLAIN.name}, ge=0)]
+Count = Annotated[int, Meta(extra={"unit": PLAIN.name}, ge=0, le=MAX_INTEGER)]
 
 
 class Figure(NamedTuple):

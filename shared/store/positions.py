@@ -1,21 +1,27 @@
-"""How far a database is in the log: the last entry whose rows are in it."""
+"""How far a reader's work is in a database: the last log entry whose effects are in it.
+
+A reader that was killed between its commit and its acknowledgement is given the same entries again; by its
+position, written in the commit, it knows them.
+"""
 
 from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects.sqlite import insert
 
-
-def read_position(connection: Connection, table: Table, partition: int) -> str:
-    """Return the last entry written, `0-0` when there is none."""
-    statement = select(table.c.entry).where(table.c.partition == partition)
-    return connection.execute(statement).scalar() or "0-0"
+START = "0-0"
 
 
-def write_position(connection: Connection, table: Table, partition: int, entry: str) -> None:
-    """Set the last entry written; call it in the transaction that writes the rows."""
-    statement = insert(table).values(partition=partition, entry=entry)
+def read_position(connection: Connection, table: Table, reader: str, partition: int) -> str:
+    """Return the last entry done, `0-0` when there is none."""
+    here = (table.c.reader == reader) & (table.c.partition == partition)
+    return connection.execute(select(table.c.entry).where(here)).scalar() or START
+
+
+def write_position(connection: Connection, table: Table, reader: str, partition: int, entry: str) -> None:
+    """Set the last entry done; call it in the transaction that does the work."""
+    statement = insert(table).values(reader=reader, partition=partition, entry=entry)
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["partition"], set_={"entry": statement.excluded.entry}
+            index_elements=["reader", "partition"], set_={"entry": statement.excluded.entry}
         )
     )
 
@@ -23,6 +29,15 @@ def write_position(connection: Connection, table: Table, partition: int, entry: 
 def after(entry: str, position: str) -> bool:
     """Say whether log entry `entry` comes after `position` (both `<ms>-<sequence>`)."""
     return _parts(entry) > _parts(position)
+
+
+def believable(position: str, newest: str) -> str:
+    """Return `position`, or the start when it lies after the log's newest entry.
+
+    Such a position is from another life of the log: Redis came back without its data and with a clock that is
+    behind. Skipping up to it would lose records without a word.
+    """
+    return START if after(position, newest) else position
 
 
 def _parts(entry: str) -> tuple[int, int]:

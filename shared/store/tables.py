@@ -73,10 +73,11 @@ def _record_table(name: str, record: type[records.Record], metadata: MetaData, s
 
 
 def _log_position(metadata: MetaData) -> Table:
-    """Make the table of the last log entry that is in this database, written in the rows' own transaction."""
+    """Make the table of how far a reader's work is in this database, written in the rows' own transaction."""
     return Table(
         "log_position",
         metadata,
+        Column("reader", String, primary_key=True),
         Column("partition", Integer, primary_key=True, autoincrement=False),
         Column("entry", Text, nullable=False),
     )
