@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -99,14 +99,14 @@ class MonitoringSection(Document, kw_only=True):
     """What the collector looks at, and how often."""
 
     interval_seconds: Annotated[float, Meta(ge=1)] = 60
-    enabled_checks: list[Check] = ["cpu", "memory", "disk", "network", "processes"]
+    enabled_checks: list[Check] = msgspec.field(default_factory=lambda: list(get_args(Check)))
     thresholds: Thresholds = msgspec.field(default_factory=Thresholds)
 
 
 class EmailConfig(Document, kw_only=True):
-    """A mailbox to send from. `security`: the encryption; by default what the port implies."""
+    """A mailbox to send from, switched off when `smtp` is empty. `security`: by default what the port implies."""
 
-    smtp: Annotated[str, Meta(min_length=1)]
+    smtp: str
     sender: str = msgspec.field(name="from")
     to: Annotated[list[str], Meta(min_length=1)]
     port: Port = 587
@@ -163,7 +163,8 @@ class Documents(msgspec.Struct, frozen=True):
         found: dict[str, ChannelSection | EmailConfig] = {}
         if self.health.alerts.webhook_url:
             found["webhook"] = ChannelSection(url=self.health.alerts.webhook_url)
-        if email := self.health.alerts.email_config:
+        email = self.health.alerts.email_config
+        if email and email.smtp:
             found["email"] = email
         named = self.notifications.channels.items()
         return found | {name: channel for name, channel in named if channel.url}

@@ -46,7 +46,7 @@ def upgrade() -> None:
         sa.Column("systemHealth", sa.Text(), nullable=True),
         sa.Column("reasons", sa.Text(), nullable=True),
         sa.Column("cpuUsage", sa.Float(), nullable=True),
-        sa.Column("cpuCount", sa.Integer(), nullable=True),
+        sa.Column("cpuCores", sa.Integer(), nullable=True),
         sa.Column("load1", sa.Float(), nullable=True),
         sa.Column("load5", sa.Float(), nullable=True),
         sa.Column("load15", sa.Float(), nullable=True),
