@@ -104,7 +104,7 @@ class MonitoringSection(Document, kw_only=True):
 
 
 class EmailConfig(Document, kw_only=True):
-    """A mailbox to send from, switched off when `smtp` is empty. `security`: by default what the port implies."""
+    """A mailbox to send from, off when `smtp` is empty. `security`: by default what the port implies."""
 
     smtp: str
     sender: str = msgspec.field(name="from")
