@@ -40,9 +40,13 @@ class Health:
         self.part = part
         self._checks = checks
 
+    def add(self, name: str, check: Check) -> None:
+        """Ask `check` too from now on."""
+        self._checks[name] = check
+
     def report(self) -> HealthReport:
         """Ask every dependency now."""
-        results = {name: _run(check) for name, check in self._checks.items()}
+        results = {name: _run(check) for name, check in list(self._checks.items())}
         healthy = all(result.status == "ok" for result in results.values())
         return HealthReport(self.part, "ok" if healthy else "failing", results)
 

@@ -28,10 +28,11 @@ S = TypeVar("S", bound=Settings)
 
 
 class Service:
-    """What `service` gives a part: `redis`, `stopping` (set on SIGTERM or SIGINT), `pulse`."""
+    """What `service` gives a part: `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `pulse`."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, health: Health) -> None:
         self.redis = redis
+        self.health = health
         self.stopping = threading.Event()
         self.pulse = Pulse()
 
@@ -63,7 +64,8 @@ def service(
     `checks` are the dependencies besides Redis and the main loop.
     """
     redis = connect(settings.redis_url)
-    frame = Service(redis)
+    frame = Service(redis, Health(part, {"redis": redis.ping, **checks()}))
+    frame.health.add("loop", frame.pulse.check)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         log.info("stopping", signal=signal.Signals(number).name)
@@ -71,8 +73,7 @@ def service(
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    every_check: dict[str, Check] = {"redis": redis.ping, "loop": frame.pulse.check, **checks()}
-    server = health.serve(Health(part, every_check), settings.health_host, settings.health_port)
+    server = health.serve(frame.health, settings.health_host, settings.health_port)
     url = f"http://{settings.health_host}:{server.server_port}"
     presence = None
     try:

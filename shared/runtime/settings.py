@@ -28,6 +28,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a part without a public port serves /metrics and /health; 0 takes any free port."""
 
 
+class WebSettings(Settings, frozen=True, kw_only=True):
+    """What a web part reads besides."""
+
+    bind_host: str = "127.0.0.1"
+    web_workers: int = 1
+    web_threads: int = 8
+    public_url: str | None = None
+    """Where others reach this part, when not at `bind_host`."""
+
+
 S = TypeVar("S", bound=Settings)
 
 

@@ -20,23 +20,13 @@ from werkzeug.exceptions import HTTPException
 
 from shared.runtime.health import Check, Health
 from shared.runtime.parts import Presence
-from shared.runtime.settings import REPOSITORY, Settings
+from shared.runtime.settings import REPOSITORY, WebSettings
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
 
 REQUESTS = Counter("botwatch_http_requests", "Requests by path and status.", ["part", "path", "status"])
 DURATION = Histogram("botwatch_http_request_duration_seconds", "Time to answer.", ["part", "path"])
-
-
-class WebSettings(Settings, frozen=True, kw_only=True):
-    """What a web part reads besides."""
-
-    bind_host: str = "127.0.0.1"
-    web_workers: int = 1
-    web_threads: int = 8
-    public_url: str | None = None
-    """Where others reach this part, when not at `bind_host`."""
 
 
 class WebPart:

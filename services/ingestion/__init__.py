@@ -1,0 +1,1 @@
+"""Ingestion: the two doors through which records enter the log."""

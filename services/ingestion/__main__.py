@@ -1,0 +1,49 @@
+"""Ingestion: `python -m services.ingestion http` and `python -m services.ingestion redis`."""
+
+import sys
+
+from services.ingestion.config import IngestionSettings, http_port
+from shared.runtime.documents import load_documents
+from shared.runtime.service import refuse, run, service, start
+from shared.schema.faults import InvalidError
+
+
+def main() -> None:
+    """Run one of the doors."""
+    door = sys.argv[1] if len(sys.argv) > 1 else "http"
+    if door == "http":
+        run_http()
+    elif door == "redis":
+        run_redis()
+    else:
+        sys.exit(f"python -m services.ingestion: expected http or redis, got {door}")
+
+
+def run_http() -> None:
+    """Become gunicorn with the HTTP door."""
+    from shared.runtime.web import serve  # noqa: PLC0415 - the Redis door needs no Flask
+
+    settings = start("ingestion", IngestionSettings)
+    try:
+        documents = load_documents(settings.botwatch_config)
+    except InvalidError as error:
+        refuse("ingestion", error)
+    serve("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
+
+
+def run_redis() -> None:
+    """Run the Redis door until it is told to stop."""
+    from services.ingestion.redis_door import ChannelDoor, StreamDoor  # noqa: PLC0415
+
+    settings = start("ingestion-redis", IngestionSettings)
+    with service("ingestion-redis", settings) as frame:
+        channel = ChannelDoor(frame.redis, frame.stopping)
+        frame.health.add("channel", channel.check)
+        channel.thread.start()
+        door = StreamDoor(frame.redis, frame.stopping)
+        run(frame, door.step)
+        channel.thread.join(timeout=2)
+
+
+if __name__ == "__main__":
+    main()

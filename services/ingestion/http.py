@@ -1,0 +1,101 @@
+"""The HTTP door: records by POST, the bots' latest figures for Prometheus, the state of the door."""
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, Response, request
+from prometheus_client.registry import Collector
+
+from services.ingestion.body import BodyError, decompress, is_lines
+from services.ingestion.config import IngestionSettings
+from services.ingestion.metrics import LatestFigures, LogState
+from shared.runtime import clock
+from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog
+from shared.runtime.redis import connect
+from shared.runtime.web import WebPart, create_app, error, reply
+from shared.schema.decoding import Decoded, decode
+from shared.schema.records import KINDS
+
+log = structlog.get_logger()
+
+DOOR = "http"
+
+
+def make_app(settings: IngestionSettings, port: int, metrics_path: str | None) -> Flask:
+    """Return the door as a Flask app; figures are shown at `metrics_path`, nowhere when it is None."""
+    redis = connect(settings.redis_url)
+    record_log = RecordLog(redis)
+    collectors: list[Collector] = [LogState(redis)]
+    if metrics_path:
+        collectors.append(LatestFigures(redis))
+    app = create_app(
+        "ingestion",
+        WebPart("ingestion", settings, redis, port),
+        checks={"redis": redis.ping, "log": lambda: _room(record_log)},
+        collectors=collectors,
+        metrics_path=metrics_path or "/metrics",
+    )
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.register_error_handler(BodyError, _refuse_body)
+    app.register_error_handler(LogFullError, _refuse_full)
+
+    @app.post("/api/v1/records")
+    def post_records() -> Response:
+        return _take(record_log, settings.max_body_bytes, kind=None)
+
+    @app.post("/api/v1/<any({}):kind>".format(", ".join(KINDS)))
+    def post_kind(kind: str) -> Response:
+        return _take(record_log, settings.max_body_bytes, kind)
+
+    return app
+
+
+def _take(record_log: RecordLog, limit: int, kind: str | None) -> Response:
+    lines = is_lines(request.content_type or "")
+    body = decompress(request.get_data(), request.content_encoding or "", limit)
+    decoded = decode(body, arrival=clock.now(), kind=kind, lines=lines)
+    if decoded.faults:
+        record_log.count_rejected(decoded.refused, DOOR)
+        if not _partial() or not decoded.records:
+            return _refuse(decoded)
+    answer: dict[str, object] = {"accepted": len(decoded.records)}
+    if decoded.records:
+        answer["entry"] = record_log.append(decoded.records, DOOR)
+    if decoded.faults:
+        answer |= {"refused": decoded.refused, "faults": decoded.faults}
+    return reply(answer, HTTPStatus.ACCEPTED)
+
+
+def _partial() -> bool:
+    value = request.args.get("partial", "false").lower()
+    if value not in ("true", "false", "1", "0"):
+        raise BodyError(HTTPStatus.BAD_REQUEST, f"partial: expected true or false, got {value}")
+    return value in ("true", "1")
+
+
+def _refuse(decoded: Decoded) -> Response:
+    count = decoded.refused
+    message = f"{count} record{'s are' if count != 1 else ' is'} not valid; nothing was accepted"
+    return error(HTTPStatus.BAD_REQUEST, message, accepted=0, refused=decoded.refused, faults=decoded.faults)
+
+
+def _refuse_body(raised: BodyError) -> Response:
+    return error(raised.status, str(raised))
+
+
+def _refuse_full(raised: LogFullError) -> Response:
+    log.error("refusing records", reason=str(raised))
+    response = error(HTTPStatus.SERVICE_UNAVAILABLE, f"{raised}; try again later")
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _room(record_log: RecordLog) -> str:
+    """Raise when the log is full, and when Redis takes no writes."""
+    entries = record_log.redis.xlen(record_log.stream)
+    if entries >= MAX_ENTRIES:
+        raise LogFullError(f"the log holds {entries} entries, its cap")
+    memory = record_log.redis.info("memory")
+    if memory["maxmemory"] and memory["used_memory"] >= memory["maxmemory"]:
+        raise LogFullError("Redis is out of memory")
+    return f"{entries} entries"

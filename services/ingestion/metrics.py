@@ -1,0 +1,126 @@
+"""What Prometheus sees of the bots: the latest records from Redis, the same whichever worker answers."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import cast
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis import Redis
+
+from shared.runtime import clock
+from shared.runtime.log import RecordLog
+from shared.schema import records, streams
+from shared.schema.alerts import SEVERITIES, Alert
+from shared.schema.units import Figure, figures
+
+FORGOTTEN_AFTER = timedelta(days=7)
+"""Series of a bot or host that has not reported for that long are no longer shown."""
+
+
+class LatestFigures(Collector):
+    """Gauges of the latest record per bot and host; undefined figures have no sample."""
+
+    def __init__(self, redis: Redis, now: clock.Clock = clock.now) -> None:
+        self._log = RecordLog(redis)
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the latest records and turn them into metric families."""
+        return render(self._log.latest().values(), self._now())
+
+
+def render(latest: Iterable[records.AnyRecord], now: datetime) -> Iterator[Metric]:
+    """Make the metric families of `latest`, in base units."""
+    known = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
+    performance = [(r, [r.bot, r.source]) for r in known if isinstance(r, records.Performance)]
+    yield from _gauges("botwatch_bot", figures(records.Performance), ["bot", "source"], performance)
+    equity = [(r, [r.bot]) for r in known if isinstance(r, records.Equity)]
+    worth = next(figure for figure in figures(records.Equity) if figure.wire == "equity")
+    yield from _gauges("botwatch_bot", [worth], ["bot"], equity)
+    health = [(r, [r.host]) for r in known if isinstance(r, records.Health)]
+    yield from _gauges("botwatch_host", figures(records.Health), ["host"], health)
+    metrics = GaugeMetricFamily(
+        "botwatch_bot_metric", "Latest value of a metric record.", labels=["bot", "name", "unit"]
+    )
+    seen = GaugeMetricFamily(
+        "botwatch_bot_last_record_timestamp_seconds", "Time of the latest record.", labels=["bot", "kind"]
+    )
+    for record in known:
+        if isinstance(record, records.Metric):
+            metrics.add_metric([record.bot, record.name, record.unit], record.value)
+        elif isinstance(record, records.BotRecord):
+            kind = "computed" if getattr(record, "source", "") == "computed" else record.kind
+            seen.add_metric([record.bot, kind], record.at.timestamp())
+    yield metrics
+    yield seen
+
+
+def _gauges(
+    prefix: str,
+    wanted: Iterable[Figure],
+    labels: list[str],
+    latest: Iterable[tuple[records.AnyRecord, list[str]]],
+) -> Iterator[Metric]:
+    latest = list(latest)
+    for figure in wanted:
+        text = f"Latest {figure.wire} ({figure.unit.name} on the wire)."
+        family = GaugeMetricFamily(f"{prefix}_{figure.prometheus}", text, labels=labels)
+        for record, values in latest:
+            value = getattr(record, figure.attribute)
+            if value is not None:
+                family.add_metric(values, value * figure.unit.factor)
+        yield family
+
+
+class LogState(Collector):
+    """Counts at the doors, length and readers of the log, open alerts; all from Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._log = RecordLog(redis)
+
+    def collect(self) -> Iterator[Metric]:
+        """Read Redis and turn it into metric families."""
+        yield from self._counters()
+        yield from self._readers()
+        yield self._alerts()
+
+    def _counters(self) -> Iterator[Metric]:
+        accepted = CounterMetricFamily(
+            "botwatch_records_accepted", "Records that entered the log.", labels=["kind", "door"]
+        )
+        rejected = CounterMetricFamily("botwatch_records_rejected", "Records refused.", labels=["door"])
+        counters = cast("dict[bytes, bytes]", self._redis.hgetall(streams.COUNTERS))
+        for field, count in counters.items():
+            name, *labels = field.decode().split("|")
+            family = accepted if name == "accepted" else rejected
+            family.add_metric(labels, float(count))
+        yield accepted
+        yield rejected
+
+    def _readers(self) -> Iterator[Metric]:
+        entries = self._redis.xlen(self._log.stream)
+        yield GaugeMetricFamily("botwatch_log_entries", "Entries in the log.", value=entries)
+        lag = GaugeMetricFamily(
+            "botwatch_log_group_lag", "Entries that a group has not been given.", labels=["group"]
+        )
+        pending = GaugeMetricFamily(
+            "botwatch_log_group_pending", "Entries that a group has not acknowledged.", labels=["group"]
+        )
+        groups = self._redis.xinfo_groups(self._log.stream) if self._redis.exists(self._log.stream) else []
+        for group in groups:
+            name = [group["name"].decode()]
+            lag.add_metric(name, group["lag"] or 0)
+            pending.add_metric(name, group["pending"])
+        yield lag
+        yield pending
+
+    def _alerts(self) -> Metric:
+        found = cast("list[bytes]", self._redis.hvals(streams.ALERTS_OPEN))
+        severities = [msgspec.json.decode(data, type=Alert).severity for data in found]
+        family = GaugeMetricFamily("botwatch_alerts_open", "Alerts not resolved.", labels=["severity"])
+        for severity in SEVERITIES:
+            family.add_metric([severity], severities.count(severity))
+        return family

@@ -1,0 +1,156 @@
+"""The Redis door: what bots publish to a channel or add to a stream becomes records in the log."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from shared.runtime import clock
+from shared.runtime.log import LogFullError, RecordLog, Source, StreamReply, ensure_group
+from shared.runtime.redis import BLOCK_MS
+from shared.runtime.trim import trim_read
+from shared.schema import streams
+from shared.schema.decoding import decode
+from shared.schema.records import AnyRecord
+
+log = structlog.get_logger()
+
+BATCH = 500
+"""Entries or messages that become one entry of the log."""
+TRIM_EVERY = 100
+"""Batches between two trims of the bots' stream."""
+FULL_PAUSE_S = 1.0
+CONSUMER = "redis-door"
+
+
+def valid_records(record_log: RecordLog, data: bytes | None, door: str) -> list[AnyRecord]:
+    """Decode what a bot sent; what does not validate goes to `botwatch:rejected` with the reason."""
+    if data is None:
+        record_log.reject(b"", f"expected the field `{streams.FIELD.decode()}` with JSON", door)
+        return []
+    decoded = decode(data, arrival=clock.now())
+    if decoded.faults:
+        reason = "; ".join(map(str, decoded.faults))
+        record_log.reject(data, reason, door)
+        log.warning("refused what a bot sent", door=door, reason=reason[:500])
+    return decoded.records
+
+
+class StreamDoor:
+    """Moves `bot:metrics:stream` into the log; an entry is acknowledged in the step that logs it."""
+
+    def __init__(self, redis: Redis, stopping: threading.Event) -> None:
+        self._redis = redis
+        self._log = RecordLog(redis)
+        self._stopping = stopping
+        self._resume = "0-0"
+        self._batches = 0
+        ensure_group(redis, streams.BOT_STREAM, streams.BOT_GROUP)
+
+    def step(self) -> None:
+        """Take the next batch, waiting a moment for it."""
+        try:
+            entries = self._read()
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            ensure_group(self._redis, streams.BOT_STREAM, streams.BOT_GROUP)
+            return
+        if not entries:
+            return
+        records = [
+            record
+            for _, fields in entries
+            for record in valid_records(self._log, (fields or {}).get(streams.FIELD), "redis-stream")
+        ]
+        self._log_and_acknowledge(records, [entry.decode() for entry, _ in entries])
+        self._batches += 1
+        if self._batches % TRIM_EVERY == 0:
+            trim_read(self._redis, streams.BOT_STREAM)
+
+    def _read(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        block = None if self._resume else BLOCK_MS
+        reply = self._redis.xreadgroup(
+            streams.BOT_GROUP,
+            CONSUMER,
+            {streams.BOT_STREAM: self._resume or ">"},
+            count=BATCH,
+            block=block,
+        )
+        entries = [entry for _, found in cast("StreamReply", reply) for entry in found]
+        if self._resume:
+            self._resume = entries[-1][0].decode() if entries else ""
+        return entries
+
+    def _log_and_acknowledge(self, records: Sequence[AnyRecord], entries: Sequence[str]) -> None:
+        if not records:
+            self._redis.xack(streams.BOT_STREAM, streams.BOT_GROUP, *entries)
+            return
+        source = Source(streams.BOT_STREAM, streams.BOT_GROUP, entries)
+        while not self._stopping.is_set():
+            try:
+                self._log.append(records, "redis-stream", source)
+            except LogFullError as error:
+                log.error("holding the bots' records back", reason=str(error))
+                self._stopping.wait(FULL_PAUSE_S)
+            else:
+                return
+
+
+class ChannelDoor:
+    """Moves what is published on `bot:metrics` into the log; runs in a thread of its own."""
+
+    def __init__(self, redis: Redis, stopping: threading.Event) -> None:
+        self._redis = redis
+        self._log = RecordLog(redis)
+        self._stopping = stopping
+        self.thread = threading.Thread(target=self._run, name="channel", daemon=True)
+
+    def check(self) -> str:
+        """Raise RuntimeError when the thread has ended."""
+        if not self.thread.is_alive():
+            raise RuntimeError("the channel's thread has ended")
+        return f"listening on {streams.BOT_CHANNEL}"
+
+    def _run(self) -> None:
+        away = False
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+                away = False
+            except RedisError as error:
+                if not away:
+                    log.warning("not listening: redis is away", error=str(error))
+                away = True
+                self._stopping.wait(0.2)
+
+    def _listen(self) -> None:
+        with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
+            pubsub.subscribe(streams.BOT_CHANNEL)
+            log.info("listening", channel=streams.BOT_CHANNEL)
+            while not self._stopping.is_set():
+                message = pubsub.get_message(timeout=0.5)
+                batch: list[AnyRecord] = []
+                taken = 0
+                while message and taken < BATCH:
+                    batch += self._records(message)
+                    taken += 1
+                    message = pubsub.get_message(timeout=0)
+                if message:
+                    batch += self._records(message)
+                if batch:
+                    self._append(batch)
+
+    def _records(self, message: dict[str, Any]) -> list[AnyRecord]:
+        return valid_records(self._log, message["data"], "redis-channel")
+
+    def _append(self, batch: Sequence[AnyRecord]) -> None:
+        try:
+            self._log.append(batch, "redis-channel")
+        except LogFullError as error:
+            # A channel cannot hold its publisher back; the stream can.
+            log.error("lost records of the channel", reason=str(error), records=len(batch))
+            self._log.count_rejected(len(batch), "redis-channel")

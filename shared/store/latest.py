@@ -1,0 +1,51 @@
+"""The latest stored record of each bot or host: what is known when Redis is not there to say it."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Table, desc, select
+
+from shared.schema.records import AnyRecord, Performance, Record
+from shared.schema.timestamps import from_store
+from shared.store.records import subjects
+from shared.store.tables import TABLES, health_metrics
+
+_STRUCTURED = (msgspec.inspect.ListType, msgspec.inspect.DictType)
+
+
+def latest_records(connection: Connection, kind: type[Record]) -> list[AnyRecord]:
+    """Return the newest record of `kind` of every bot or host (of each source, where records have one)."""
+    table = TABLES[kind]
+    found = []
+    for subject in subjects(connection, table):
+        for source in ("reported", "computed") if kind is Performance else (None,):
+            row = _newest(connection, table, subject, source)
+            if row is not None:
+                found.append(_to_record(kind, row))
+    return found
+
+
+def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:
+    column = table.c.host if table is health_metrics else table.c.bot
+    statement = select(table).where(column == subject).order_by(desc(table.c.timestamp)).limit(1)
+    if source:
+        statement = statement.where(table.c.source == source)
+    return connection.execute(statement).first()
+
+
+def _to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:
+    """Undo `insert_records`: structured fields are JSON text, `recordId` is the record's own id."""
+    stored: dict[str, Any] = {**row._mapping, "id": row.recordId}  # noqa: SLF001 - SQLAlchemy's public face
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        value = stored[field.encode_name]
+        if value is not None:
+            values[field.encode_name] = msgspec.json.decode(value) if _is_structured(field.type) else value
+    values["timestamp"] = from_store(row.timestamp)
+    return msgspec.convert(values, kind)  # type: ignore[return-value]
+
+
+def _is_structured(kind: Any) -> bool:  # noqa: ANN401 - any annotation
+    info = msgspec.inspect.type_info(kind)
+    inner = info.type if isinstance(info, msgspec.inspect.Metadata) else info
+    return isinstance(inner, _STRUCTURED)
