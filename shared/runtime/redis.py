@@ -20,14 +20,14 @@ UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError)
 """What a call raises while the server is away or still reading its file."""
 
 
-def connect(url: str) -> Redis:
-    """Return a client; it connects on first use and tries a broken call three times within about a second."""
+def connect(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: int = 3) -> Redis:
+    """Return a client; it connects on first use and tries a broken call `retries` times more, soon after."""
     return Redis.from_url(
         url,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=CALL_TIMEOUT_S,
+        socket_connect_timeout=min(CONNECT_TIMEOUT_S, call_timeout_s),
+        socket_timeout=call_timeout_s,
         health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=3),
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=retries),
         retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
         protocol=2,
     )

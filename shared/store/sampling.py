@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, Text, and_, column, desc, select, true, values
+from sqlalchemy import Connection, Row, Table, Text, and_, column, desc, select, values
 
 from shared.schema.timestamps import EPOCH, from_store, to_store
 from shared.store.tables import health_metrics
@@ -51,15 +51,15 @@ def sample(
     )
     newest = (
         select(table.c.id)
-        .where(
-            belongs, table.c.timestamp >= intervals.c["after"], table.c.timestamp < intervals.c.until
-        )
+        .where(belongs, table.c.timestamp >= intervals.c["after"], table.c.timestamp < intervals.c.until)
         .order_by(desc(table.c.timestamp))
         .limit(1)
         .scalar_subquery()
     )
-    chosen = select(newest.label("id")).select_from(intervals).where(true()).subquery()
-    rows = select(table.c.timestamp, *(table.c[name] for name in fields)).join(chosen, chosen.c.id == table.c.id)
+    chosen = select(newest.label("id")).select_from(intervals).subquery()
+    rows = select(table.c.timestamp, *(table.c[name] for name in fields)).join(
+        chosen, chosen.c.id == table.c.id
+    )
     return list(connection.execute(rows.order_by(table.c.timestamp)).all())
 
 

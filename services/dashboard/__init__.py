@@ -1,0 +1,1 @@
+"""Dashboard: the API and the web page that show what happens now, and take acknowledgements."""

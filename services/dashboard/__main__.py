@@ -1,0 +1,21 @@
+"""Dashboard: `python -m services.dashboard` serves the API and the page."""
+
+from services.dashboard.config import DashboardSettings
+from shared.runtime.documents import load_documents
+from shared.runtime.service import refuse, start
+from shared.runtime.web import serve
+from shared.schema.faults import InvalidError
+
+
+def main() -> None:
+    """Become gunicorn with the dashboard."""
+    settings = start("dashboard", DashboardSettings)
+    try:
+        load_documents(settings.botwatch_config)
+    except InvalidError as error:
+        refuse("dashboard", error)
+    serve("services.dashboard.wsgi:app()", settings, settings.dashboard_port)
+
+
+if __name__ == "__main__":
+    main()

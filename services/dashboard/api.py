@@ -1,0 +1,124 @@
+"""The API below /api/monitoring."""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Blueprint, Response, request
+from redis.exceptions import RedisError
+
+from services.dashboard import figures
+from services.dashboard.monitoring import history, monitoring
+from services.dashboard.queries import acknowledgement, alert_filter
+from services.dashboard.sources import Sources
+from shared.runtime.announce import Announcer
+from shared.runtime.clock import Clock
+from shared.runtime.web import error, reply
+from shared.store import alerts, outbox
+
+log = structlog.get_logger()
+
+PREFIX = "/api/monitoring"
+
+
+def make_api(sources: Sources, page_url: str, clock: Clock) -> Blueprint:
+    """Return the routes that read, and the one that acknowledges; `page_url` is where people open the page."""
+    api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
+    _add_readings(api, sources, clock)
+    _add_alerts(api, sources)
+    _add_acknowledge(api, sources, page_url, clock)
+    return api
+
+
+def _add_readings(api: Blueprint, sources: Sources, clock: Clock) -> None:
+    @api.get("")
+    def whole() -> Response:
+        return reply(monitoring(sources, clock()))
+
+    @api.get("/performance")
+    def performance() -> Response:
+        now = clock()
+        bots = figures.of_bots(sources.now(now).records, now)
+        if (bot := request.args.get("bot")) is None:
+            return reply(bots)
+        if bot not in bots:
+            return error(HTTPStatus.NOT_FOUND, f"no record of a bot named {bot!r}", bots=list(bots))
+        return reply({**bots[bot], "points": history(sources.performance, bot, now)})
+
+    @api.get("/health")
+    def health() -> Response:
+        now = clock()
+        return reply(figures.of_hosts(sources.now(now).records, now))
+
+    @api.get("/bots")
+    def bots() -> Response:
+        now = clock()
+        records = sources.now(now).records
+        with sources.health.read() as connection:
+            components = [alert.component for alert in alerts.open_alerts(connection)]
+        known = figures.of_bots(records, now)
+        moments = figures.kinds(records)
+        return reply(
+            [
+                {
+                    "bot": bot,
+                    "lastSeen": known[bot]["lastSeen"],
+                    "ageSeconds": known[bot]["ageSeconds"],
+                    "kinds": moments[bot],
+                    "activeAlerts": components.count(bot),
+                }
+                for bot in known
+            ]
+        )
+
+
+def _add_alerts(api: Blueprint, sources: Sources) -> None:
+    @api.get("/alerts")
+    def many() -> Response:
+        wanted = alert_filter(request.args)
+        with sources.health.read() as connection:
+            return reply(alerts.list_alerts(connection, **wanted._asdict()))
+
+    @api.get("/alerts/<alert_id>")
+    def one(alert_id: str) -> Response:
+        with sources.health.read() as connection:
+            alert = alerts.alert_by_id(connection, alert_id)
+            if alert is None:
+                return _unknown(alert_id)
+            told = outbox.history(connection, alert_id)
+            happened = alerts.timeline(connection, alert_id)
+        return reply({**figures.all_fields(alert), "timeline": happened, "notifications": told})
+
+
+def _add_acknowledge(api: Blueprint, sources: Sources, page_url: str, clock: Clock) -> None:
+    announcer = Announcer(sources.redis, sources.health)
+
+    @api.post("/alerts/<alert_id>/acknowledge")
+    def acknowledge(alert_id: str) -> Response:
+        if not _of_this_page(page_url):
+            return error(HTTPStatus.FORBIDDEN, "the request comes from a page of another site")
+        given = acknowledgement(request.get_data())
+        with sources.health.write() as connection:
+            alert = alerts.acknowledge(connection, alert_id, given.by, given.comment, clock())
+        if alert is None:
+            return _unknown(alert_id)
+        if alert.status == "RESOLVED":
+            return error(HTTPStatus.CONFLICT, "the alert is resolved already", alert=alert)
+        log.info("acknowledged", alert=alert_id, by=given.by)
+        try:
+            announcer.announce()
+        except RedisError as away:
+            log.warning(
+                "acknowledged, to be announced by the next announcer", alert=alert_id, error=str(away)
+            )
+        return reply(alert)
+
+
+def _unknown(alert_id: str) -> Response:
+    return error(HTTPStatus.NOT_FOUND, f"no alert has the id {alert_id!r}")
+
+
+def _of_this_page(page_url: str) -> bool:
+    """Refuse what a foreign page makes a browser send; programs other than browsers send no Origin."""
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc in (request.host, urlsplit(page_url).netloc)

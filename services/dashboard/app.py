@@ -1,0 +1,54 @@
+"""The dashboard's Flask app, put together."""
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, Response
+from sqlalchemy.exc import OperationalError
+
+from services.dashboard.api import make_api
+from services.dashboard.config import DashboardSettings
+from services.dashboard.metrics import AlertGauges
+from services.dashboard.page import make_page, secure
+from services.dashboard.sources import Sources
+from shared.runtime import clock
+from shared.runtime.clock import Clock
+from shared.runtime.health import Check
+from shared.runtime.web import WebPart, create_app, error
+from shared.store.database import Database
+
+log = structlog.get_logger()
+
+MAX_BODY_BYTES = 64 * 2**10
+
+
+def make_app(settings: DashboardSettings, sources: Sources, time: Clock = clock.now) -> Flask:
+    """Return the app; it opens no connection, so that workers may be forked from it."""
+    web_part = WebPart("dashboard", settings, sources.redis, settings.dashboard_port)
+    checks: dict[str, Check] = {
+        "redis": sources.redis.ping,
+        "performance": _answers(sources.performance),
+        "health": _answers(sources.health),
+    }
+    app = create_app("services.dashboard", web_part, checks, [AlertGauges(sources.health)])
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.register_blueprint(make_api(sources, settings.dashboard_url, time))
+    app.register_blueprint(make_page(settings))
+    app.register_error_handler(OperationalError, _store_error)
+    app.after_request(secure)
+    return app
+
+
+def _answers(database: Database) -> Check:
+    def check() -> None:
+        with database.read() as connection:
+            connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
+
+    return check
+
+
+def _store_error(raised: OperationalError) -> Response:
+    log.error("the database does not answer", error=str(raised.orig))
+    response = error(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; try again")
+    response.headers["Retry-After"] = "1"
+    return response

@@ -1,0 +1,41 @@
+"""Figures of the dashboard's own for Prometheus, read from the store when it asks."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from shared.store.alerts import counts, open_alerts
+from shared.store.database import Database
+from shared.store.outbox import pending_by_channel
+
+
+class AlertGauges(Collector):
+    """Open alerts by severity, pending notifications by channel."""
+
+    def __init__(self, health: Database) -> None:
+        self._health = health
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Return the families without samples: registering must not open the database before the fork."""
+        yield from _families()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read the samples."""
+        with self._health.read() as connection:
+            severities = counts(open_alerts(connection))
+            pending = pending_by_channel(connection)
+        alerts_open, notifications_pending = _families()
+        for severity, amount in severities.items():
+            alerts_open.add_metric([severity], amount)
+        for channel, amount in sorted(pending.items()):
+            notifications_pending.add_metric([channel], amount)
+        yield alerts_open
+        yield notifications_pending
+
+
+def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    return (
+        GaugeMetricFamily("botwatch_alerts_open", "Alerts that are not resolved.", labels=["severity"]),
+        GaugeMetricFamily("botwatch_notifications_pending", "Notices not yet delivered.", labels=["channel"]),
+    )

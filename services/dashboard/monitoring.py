@@ -1,0 +1,147 @@
+"""The dashboard as data: what `GET /api/monitoring` answers, section by section."""
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, Table
+from sqlalchemy.engine import make_url
+
+from services.dashboard import figures
+from services.dashboard.figures import Fields
+from services.dashboard.sources import Now, Sources
+from services.dashboard.status import Situation, judge
+from shared.schema.alerts import Alert
+from shared.schema.records import Health
+from shared.schema.timestamps import from_store
+from shared.store.alerts import counts, list_alerts, open_alerts
+from shared.store.database import Database
+from shared.store.outbox import pending_by_channel
+from shared.store.sampling import sample
+from shared.store.tables import equity, performance_metrics
+
+WINDOW = timedelta(hours=1)
+"""How far back trends go."""
+MOST_POINTS = 300
+RECENT = 20
+"""How many alerts of any status are listed."""
+
+_TRENDS: tuple[tuple[str, Table], ...] = (
+    ("equity", equity),
+    ("portfolioValue", performance_metrics),
+    ("currentDrawdown", performance_metrics),
+)
+
+
+def monitoring(sources: Sources, now: datetime) -> Fields:
+    """Return the whole dashboard at `now`."""
+    known = sources.now(now)
+    bots = figures.of_bots(known.records, now)
+    hosts = figures.of_hosts(known.records, now)
+    with sources.health.read() as connection:
+        active = open_alerts(connection)
+        recent = list_alerts(connection, status=None, severity=None, component=None, limit=RECENT)
+        pending = pending_by_channel(connection)
+    return {
+        "timestamp": now,
+        "summary": _summary(known, bots, hosts, active),
+        "performance": bots,
+        "health": hosts,
+        "alerts": {"active": active, "counts": counts(active), "recent": recent},
+        "trends": trends(sources.performance, bots, now),
+        "system": {**_system(sources, known), "notifications": pending},
+    }
+
+
+def _summary(
+    known: Now, bots: Mapping[str, Fields], hosts: Mapping[str, Fields], active: list[Alert]
+) -> Fields:
+    overall = judge(
+        Situation(
+            alerts=active,
+            hosts={record.host: record for record in known.records if isinstance(record, Health)},
+            gone={name: part.seen_at for name, (part, alive) in known.parts.items() if not alive},
+            redis_away=known.redis_away,
+            any_record=bool(known.records),
+        )
+    )
+    return {
+        "status": overall.status,
+        "reasons": overall.reasons,
+        "bots": len(bots),
+        "hosts": len(hosts),
+        "portfolioValue": figures.total(bots.values(), "portfolioValue"),
+        "activeAlerts": len(active),
+        "alertsBySeverity": counts(active),
+    }
+
+
+def trends(database: Database, bots: Mapping[str, Fields], now: datetime) -> Fields:
+    """Return each bot's last hour: figure → points [moment, value], undefined ones left out."""
+    span = (now - WINDOW, now)
+    with database.read() as connection:
+        return {
+            bot: {
+                name: _points(
+                    sample(
+                        connection, table, bot, [name], span, most=MOST_POINTS, **_source(known, name, table)
+                    )
+                )
+                for name, table in _TRENDS
+            }
+            for bot, known in bots.items()
+        }
+
+
+def _source(known: Fields, name: str, table: Table) -> dict[str, str]:
+    """Keep reported and computed figures apart: a line must not jump between the two."""
+    computed = known["computed"]
+    if table is not performance_metrics or not isinstance(computed, list):
+        return {}
+    return {"source": "computed" if name in computed else "reported"}
+
+
+def _points(rows: Iterable[Row[Any]]) -> list[tuple[datetime, float]]:
+    return [(from_store(moment), value) for moment, value in rows]
+
+
+def history(database: Database, bot: str, now: datetime) -> list[Fields]:
+    """Return a bot's performance figures over the last hour, oldest first."""
+    names = (*figures.PERFORMANCE_FIGURES, "source")
+    with database.read() as connection:
+        rows = sample(connection, performance_metrics, bot, names, (now - WINDOW, now), most=MOST_POINTS)
+    return [{"timestamp": from_store(row[0]), **dict(zip(names, row[1:], strict=True))} for row in rows]
+
+
+def _system(sources: Sources, known: Now) -> Fields:
+    return {
+        "version": importlib.metadata.version("botwatch"),
+        "parts": {
+            name: {
+                "status": "up" if alive else "gone",
+                "host": part.host,
+                "pid": part.pid,
+                "startedAt": part.started_at,
+                "seenAt": part.seen_at,
+            }
+            for name, (part, alive) in known.parts.items()
+        },
+        "log": known.log._asdict() if known.log else None,
+        "redis": {"status": "away" if known.redis_away else "up", "latencyMs": known.redis_latency_ms},
+        "databases": {
+            "performance": _file(sources.performance),
+            "health": _file(sources.health),
+        },
+    }
+
+
+def _file(database: Database) -> Fields:
+    """Name a database and its size with what is still in its write-ahead log; no size on a server."""
+    url = make_url(database.url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return {"path": url.database, "bytes": None}
+    path = Path(url.database)
+    files = [path, path.with_name(path.name + "-wal")]
+    return {"path": path.name, "bytes": sum(file.stat().st_size for file in files if file.exists())}

@@ -1,0 +1,95 @@
+"""Where the dashboard reads: Redis for what is now, SQLite for what was, and for everything while Redis is away."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple, cast
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from shared.runtime import parts
+from shared.runtime.log import RecordLog
+from shared.runtime.parts import Part
+from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
+from shared.store.database import Database
+from shared.store.latest import latest_records
+
+log = structlog.get_logger()
+
+_STORED = (Performance, Equity, Order, Fill, Heartbeat)
+"""The kinds of a bot that are looked up in SQLite when Redis does not have them."""
+
+
+class LogState(NamedTuple):
+    """The record log: how many entries, and how far each group is behind."""
+
+    entries: int
+    groups: dict[str, dict[str, int | None]]
+
+
+class Now(NamedTuple):
+    """What is known at one moment."""
+
+    records: list[AnyRecord]
+    parts: Mapping[str, tuple[Part, bool]]
+    """Name → the part, and whether it gave a sign of life lately."""
+    log: LogState | None
+    redis_latency_ms: float | None
+    """None when Redis is away."""
+
+    @property
+    def redis_away(self) -> bool:
+        """Whether Redis did not answer."""
+        return self.redis_latency_ms is None
+
+
+class Sources:
+    """The connections of the dashboard."""
+
+    def __init__(self, redis: Redis, performance: Database, health: Database) -> None:
+        self.redis = redis
+        self.performance = performance
+        self.health = health
+        self._log = RecordLog(redis)
+        self._away = False
+
+    def now(self, now: datetime) -> Now:
+        """Read what is known at `now`; it never fails because Redis does."""
+        try:
+            begun = time.perf_counter()
+            self.redis.ping()
+            latency = round((time.perf_counter() - begun) * 1000, 3)
+            records = list(self._log.latest().values())
+            found = Now(records, parts.running(self.redis, now), self._log_state(), latency)
+        except RedisError as error:
+            if not self._away:
+                log.warning("redis is away: answering from the store", error=str(error))
+            self._away = True
+            found = Now([], {}, None, None)
+        else:
+            if self._away:
+                log.info("redis is back")
+            self._away = False
+        return found if found.records else found._replace(records=self._stored())
+
+    def _stored(self) -> list[AnyRecord]:
+        with self.performance.read() as connection:
+            records = [record for kind in _STORED for record in latest_records(connection, kind)]
+        with self.health.read() as connection:
+            return records + latest_records(connection, Health)
+
+    def _log_state(self) -> LogState:
+        stream = self._log.stream
+        try:
+            groups = self.redis.xinfo_groups(stream)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return LogState(0, {})
+        entries = cast("int", self.redis.xlen(stream))
+        return LogState(
+            entries,
+            {group["name"].decode(): {"lag": group["lag"], "pending": group["pending"]} for group in groups},
+        )
