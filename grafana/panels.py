@@ -1,0 +1,179 @@
+"""What a dashboard is made of: rows of panels, each a title, queries and a unit.
+
+What Grafana wants besides, identifiers and places on its grid of 24 columns, follows from the order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+DATASOURCE = {"type": "prometheus", "uid": "botwatch-prometheus"}
+"""The uid that provisioning/datasources/prometheus.yml gives the datasource."""
+COLUMNS = 24
+
+Json = dict[str, object]
+Steps = Sequence[tuple[float | None, str]]
+"""Colours from a value on; the first step has no value."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A PromQL expression and how its series are called; `{{label}}` is filled in by Grafana."""
+
+    expr: str
+    legend: str = "{{bot}}"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel. `unit` is Grafana's name of it; `about` says what the figure means."""
+
+    title: str
+    queries: Sequence[Query]
+    unit: str = "short"
+    about: str = ""
+    kind: str = "timeseries"
+    steps: Steps = ((None, "green"),)
+    stacked: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What values are called, for states."""
+
+    def render(self, number: int, place: Json) -> Json:
+        """Return Grafana's JSON of the panel."""
+        instant = self.kind != "timeseries"
+        return {
+            "id": number,
+            "title": self.title,
+            "description": self.about,
+            "type": self.kind,
+            "datasource": DATASOURCE,
+            "gridPos": place,
+            "targets": [
+                {
+                    "refId": chr(ord("A") + i),
+                    "datasource": DATASOURCE,
+                    "expr": query.expr,
+                    "legendFormat": query.legend,
+                    "instant": instant,
+                    "range": not instant,
+                }
+                for i, query in enumerate(self.queries)
+            ],
+            "fieldConfig": {"defaults": self._defaults(), "overrides": []},
+            "options": self._options(),
+        }
+
+    def _defaults(self) -> Json:
+        defaults: Json = {
+            "unit": self.unit,
+            "thresholds": {
+                "mode": "absolute",
+                "steps": [{"value": value, "color": colour} for value, colour in self.steps],
+            },
+        }
+        if self.names:
+            options = {value: {"text": text} for value, text in self.names.items()}
+            defaults["mappings"] = [{"type": "value", "options": options}]
+        if self.kind == "timeseries":
+            defaults["custom"] = {
+                "lineWidth": 1,
+                "fillOpacity": 30 if self.stacked else 8,
+                "showPoints": "never",
+                "spanNulls": 60_000,
+                "stacking": {"mode": "normal" if self.stacked else "none"},
+                "thresholdsStyle": {"mode": "dashed" if len(self.steps) > 1 else "off"},
+            }
+        else:
+            defaults["color"] = {"mode": "thresholds"}
+        return defaults
+
+    def _options(self) -> Json:
+        if self.kind == "timeseries":
+            return {
+                "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+                "tooltip": {"mode": "multi", "sort": "desc"},
+            }
+        return {
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "colorMode": "background",
+            "graphMode": "none",
+            "textMode": "value_and_name",
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels side by side, of equal width, below a heading."""
+
+    title: str
+    panels: Sequence[Panel]
+    height: int = 8
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A choice at the top of a dashboard: the values of a label."""
+
+    name: str
+    label: str
+    query: str
+
+    def render(self) -> Json:
+        """Return Grafana's JSON of the variable; all values are chosen at first."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "type": "query",
+            "datasource": DATASOURCE,
+            "definition": self.query,
+            "query": {"query": self.query, "refId": "A"},
+            "refresh": 2,
+            "sort": 1,
+            "multi": True,
+            "includeAll": True,
+            "allValue": ".*",
+            "current": {"text": ["All"], "value": ["$__all"]},
+        }
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard; `uid` is its lasting address and the name of its file."""
+
+    uid: str
+    title: str
+    rows: Sequence[Row]
+    variables: Sequence[Variable] = ()
+    annotations: Sequence[Json] = ()
+
+    def render(self) -> Json:
+        """Return Grafana's JSON of the dashboard."""
+        return {
+            "uid": f"botwatch-{self.uid}",
+            "title": self.title,
+            "tags": ["botwatch"],
+            "schemaVersion": 39,
+            "editable": False,
+            "graphTooltip": 1,
+            "refresh": "5s",
+            "time": {"from": "now-1h", "to": "now"},
+            "timezone": "browser",
+            "links": [{"type": "dashboards", "tags": ["botwatch"], "title": "Botwatch", "asDropdown": False}],
+            "templating": {"list": [variable.render() for variable in self.variables]},
+            "annotations": {"list": list(self.annotations)},
+            "panels": list(_laid_out(self.rows)),
+        }
+
+
+def _laid_out(rows: Sequence[Row]) -> Iterator[Json]:
+    number = top = 0
+    for row in rows:
+        number += 1
+        place: Json = {"h": 1, "w": COLUMNS, "x": 0, "y": top}
+        heading: Json = {"id": number, "type": "row", "title": row.title, "gridPos": place}
+        yield {**heading, "collapsed": False, "panels": []}
+        top += 1
+        width = COLUMNS // len(row.panels)
+        for column, panel in enumerate(row.panels):
+            number += 1
+            yield panel.render(number, {"h": row.height, "w": width, "x": column * width, "y": top})
+        top += row.height
