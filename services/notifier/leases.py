@@ -1,0 +1,50 @@
+"""Leases: what is in flight stays ours for as long as this process lives."""
+
+import threading
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.notifier.delivery import Channel
+from shared.runtime import clock
+from shared.store import outbox
+from shared.store.database import Database
+
+log = structlog.get_logger()
+
+INTERVAL_S = 1.0
+"""Well below the lease, so that one late renewal does no harm."""
+
+
+class LeaseKeeper:
+    """Renews the leases of every channel's deliveries in flight until it is closed."""
+
+    def __init__(self, channels: Sequence[Channel], database: Database) -> None:
+        self._channels = channels
+        self._database = database
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(INTERVAL_S):
+            held = [lease for channel in self._channels if (lease := channel.lease)]
+            if not held:
+                continue
+            try:
+                with self._database.write() as connection:
+                    for lease in held:
+                        outbox.renew(connection, lease, clock.now())
+            except SQLAlchemyError as error:
+                log.warning("cannot renew leases", error=str(error))
+
+    def check(self) -> None:
+        """Raise RuntimeError when leases are not renewed any more."""
+        if not self._thread.is_alive():
+            raise RuntimeError("its thread has ended")
+
+    def close(self) -> None:
+        """Stop renewing."""
+        self._closed.set()
+        self._thread.join(timeout=1)

@@ -1,0 +1,49 @@
+"""A notice in words: the subject and the text that a person reads at three in the morning."""
+
+from datetime import UTC, datetime
+
+from shared.schema.alerts import Notice
+
+_CHANGES = {"raised": "raised to ", "lowered": "lowered to "}
+
+
+def subject(notice: Notice) -> str:
+    """Say in one line what, about whom and how bad: `[HIGH] demo: Drawdown exceeded 20% (21.3 > 20)`."""
+    details = notice.details
+    if notice.change == "resolved":
+        return _one_line(f"RESOLVED [{notice.severity}] {notice.component}: {notice.message}")
+    severity = _CHANGES.get(notice.change, "") + notice.severity
+    seen = f"{details.value:g} {details.operator} {details.threshold:g}"
+    return _one_line(f"[{severity}] {notice.component}: {notice.message} ({seen})")
+
+
+def body(notice: Notice) -> str:
+    """Say all of it: what, about whom, value and threshold, since when, its status, and where to look."""
+    details = notice.details
+    lines = [notice.message, "", f"Severity: {notice.severity} ({notice.category.lower()})", _about(notice)]
+    lines.append(f"{details.metric}: {details.value:g} (the rule: {details.operator} {details.threshold:g})")
+    lines.append(f"Since: {_moment(notice.timestamp)}")
+    if notice.resolved_at:
+        lines.append(f"Resolved: {_moment(notice.resolved_at)}")
+    status = f"Status: {notice.status}"
+    lines.append(f"{status} by {notice.assignee}" if notice.assignee else status)
+    if notice.comment:
+        lines.append(f"Comment: {notice.comment}")
+    if details.labels:
+        lines.append("Labels: " + ", ".join(f"{name}={value}" for name, value in details.labels.items()))
+    links = [f"{name.capitalize()}: {link}" for name, link in details.links.items()]
+    return "\n".join([*lines, *([""] if links else []), *links, "", f"Alert {notice.id}"]) + "\n"
+
+
+def _about(notice: Notice) -> str:
+    if notice.details.bot:
+        return f"Bot: {notice.details.bot}"
+    return f"Host: {notice.details.host or notice.component}"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,83 @@
+"""The RQ worker: runs in the main thread, wakes channels, and ends at once when it is told to."""
+
+from collections.abc import Sequence
+from types import FrameType
+
+import structlog
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
+
+from services.notifier.jobs import wakes
+from shared.runtime.jobs import forget, notify_queue
+from shared.runtime.redis import UNAVAILABLE
+from shared.runtime.service import Service
+
+log = structlog.get_logger()
+
+WORKER_TTL_S = 20
+"""RQ blocks 15 s less than this at a time, and takes a worker for dead a minute after it."""
+REDIS_WAIT_S = 0.2
+
+
+class DrainWorker(SimpleWorker):
+    """RQ's worker without a child process, tied to the part's frame.
+
+    `request_stop` and `heartbeat` are RQ's public methods; RQ installs the first as its signal handler, in
+    place of the frame's, and calls the second at least every `WORKER_TTL_S` - 15 seconds.
+    """
+
+    max_connection_wait_time = 1.0
+
+    def __init__(self, frame: Service, redis: Redis) -> None:
+        super().__init__(
+            [notify_queue(redis)],
+            connection=redis,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_S,
+            log_job_description=False,
+        )
+        self._frame = frame
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Tell the part first, then end RQ's loop: at once when idle, after the job in hand otherwise."""
+        self._frame.stopping.set()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that the loop turns; end it when the signal came before RQ's handler was in place."""
+        if self._frame.stopping.is_set():
+            raise StopRequested
+        self._frame.pulse.beat()
+        super().heartbeat(timeout, pipeline)
+
+
+def work(frame: Service, redis: Redis, channels: Sequence[str]) -> None:
+    """Work until the part is to stop; RQ's worker gives up on some errors, then a new one takes over.
+
+    `redis` must be the worker's own: RQ changes the timeouts of its connections.
+    """
+    away = False
+    while not frame.stopping.is_set():
+        try:
+            _begin_afresh(redis, channels)
+            DrainWorker(frame, redis).work(logging_level="CRITICAL")
+        except UNAVAILABLE as error:
+            if not away and not frame.stopping.is_set():
+                log.warning("redis is away", error=str(error))
+            away = True
+        except RedisError as error:
+            log.error("the worker failed", error=str(error))
+        else:
+            away = False
+        frame.stopping.wait(REDIS_WAIT_S)
+
+
+def _begin_afresh(redis: Redis, channels: Sequence[str]) -> None:
+    """Drop the drains that queued up or were left by a killed worker: every channel looks by itself now."""
+    forget(redis, channels)
+    for channel in channels:
+        wakes.call(channel)

@@ -1,0 +1,53 @@
+"""Waking the notifier: a drain of a channel is queued on RQ, at most one waiting per channel.
+
+RQ's own unique jobs do not fit: they refuse a second job of the same id for as long as the first one's
+hash exists, that is also while it runs (a wake of those milliseconds would be lost until the next sweep) and,
+after a failure or a killed worker, until that hash expires. So each drain has an id of its own, and a key of
+ours says that one is waiting. The drain deletes the key before it does anything: whatever was committed
+before a wake that found the key is seen by the drain that is still to come.
+"""
+
+from collections.abc import Iterable
+
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from shared.schema import jobs
+
+WAITING_S = 10
+"""How long a drain that nobody starts keeps others away; bounds the queue while no worker runs."""
+TIMEOUT_S = 10
+FAILURE_TTL_S = 3600
+
+
+def notify_queue(redis: Redis) -> Queue:
+    """Return the queue that the notifier works on."""
+    return Queue(jobs.NOTIFY_QUEUE, connection=redis, serializer=JSONSerializer)
+
+
+def wake(redis: Redis, channel: str) -> bool:
+    """Queue a drain of `channel` unless one is waiting already; say whether it was queued."""
+    if not redis.set(jobs.wake_key(channel), b"1", nx=True, ex=WAITING_S):
+        return False
+    notify_queue(redis).enqueue(
+        jobs.DRAIN,
+        channel,
+        ttl=6 * WAITING_S,
+        job_timeout=TIMEOUT_S,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL_S,
+    )
+    return True
+
+
+def begun(redis: Redis, channel: str) -> None:
+    """Say that a drain of `channel` has started: from now on a wake queues another one."""
+    redis.delete(jobs.wake_key(channel))
+
+
+def forget(redis: Redis, channels: Iterable[str]) -> None:
+    """Remove the drains that waited, and what a killed worker left; for a notifier that looks itself now."""
+    notify_queue(redis).empty()  # type: ignore[no-untyped-call]
+    for channel in channels:
+        begun(redis, channel)
