@@ -1,0 +1,186 @@
+"""What compose starts, what the images hold and what the settings read fit together."""
+
+import importlib.util
+import inspect
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from shared.runtime.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"))
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*))?")
+ONE_SHOT = {"migrate"}
+NOT_A_PART = {"demo"}
+OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("botwatch-"))
+LASTING = sorted(set(SERVICES) - ONE_SHOT - NOT_A_PART)
+
+
+def folder_of(name: str) -> str:
+    """Return the folder of services/ that a compose service runs."""
+    return str(SERVICES[name]["image"]).removeprefix("botwatch-")
+
+
+def settings_of(folder: str) -> set[str]:
+    """Return the environment names that a service's settings read."""
+    fields = {field.name.upper() for field in msgspec.structs.fields(Settings)}
+    if importlib.util.find_spec(f"services.{folder}.config"):
+        module = importlib.import_module(f"services.{folder}.config")
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, Settings):
+                fields |= {field.name.upper() for field in msgspec.structs.fields(kind)}
+    return fields
+
+
+def document_variables() -> set[str]:
+    """Return the names that the config documents take from the environment."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "config").iterdir()]
+    return {name for text in texts for name, _ in VARIABLE.findall(text)} - {"NAME"}
+
+
+def test_every_service_folder_is_started_by_compose() -> None:
+    built = {service["build"]["args"]["SERVICE"] for n, service in SERVICES.items() if n not in NOT_A_PART
+             if "build" in service}  # fmt: skip
+    assert built == set(FOLDERS)
+
+
+def test_every_service_folder_has_locked_requirements() -> None:
+    for folder in FOLDERS:
+        assert (ROOT / "requirements" / f"{folder}.txt").is_file(), folder
+
+
+def test_each_image_is_built_once() -> None:
+    built = [service["image"] for service in SERVICES.values() if "build" in service]
+    assert len(built) == len(set(built))
+    assert {SERVICES[name]["image"] for name in OURS} == set(built)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_container_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    user, _, _ = service["user"].partition(":")
+    assert int(user) > 0
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert not service.get("privileged")
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"]
+    assert service["cpus"]
+    assert service["stop_grace_period"] == "10s"
+    assert service["logging"]["driver"] == "json-file"
+    assert set(service["logging"]["options"]) == {"max-size", "max-file"}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_every_lasting_container_is_health_checked_and_comes_back(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert check["test"]
+    assert check["start_interval"]
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_ports_are_published_on_the_bind_address_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert re.fullmatch(r"\$\{BIND_ADDRESS:-127\.0\.0\.1\}:\$\{\w+_PORT:-\d+\}:\d+", port)
+        assert "edge" in SERVICES[name]["networks"], "an internal network publishes nothing"
+
+
+def test_redis_is_not_published_and_its_network_has_no_way_out() -> None:
+    assert "ports" not in SERVICES["redis"]
+    assert SERVICES["redis"]["networks"] == ["inside"]
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+
+
+def test_redis_keeps_an_append_only_file_and_never_evicts() -> None:
+    command = SERVICES["redis"]["command"]
+    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+        assert option in command
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name not in NOT_A_PART])
+def test_every_environment_name_is_one_that_the_part_reads(name: str) -> None:
+    known = settings_of(folder_of(name)) | document_variables()
+    assert set(SERVICES[name]["environment"]) <= known
+
+
+def test_parts_that_send_or_choose_channels_get_every_variable_of_the_documents() -> None:
+    for name in ("evaluator", "notifier"):
+        assert document_variables() <= set(SERVICES[name]["environment"]), name
+
+
+def test_the_example_environment_lists_what_compose_reads_with_the_same_defaults() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    read = dict(VARIABLE.findall(text))
+    example = (ROOT / "deploy" / ".env.example").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", example, re.MULTILINE))
+    assert set(listed) == set(read)
+    for name, default in read.items():
+        if default and "://" not in default:
+            assert listed[name] == default, name
+
+
+def test_images_come_from_the_default_registry_and_are_pinned_to_a_version() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    stages = {stage.split()[-1] for stage in re.findall(r"^FROM .* AS \w[\w-]*$", dockerfile, re.MULTILINE)}
+    bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
+    images = bases | {service["image"] for name, service in SERVICES.items() if name not in OURS}
+    for image in images:
+        host = image.partition("/")[0] if "/" in image else ""
+        assert not re.search(r"[.:]", host), image
+        assert re.search(r":[\w.-]+$", image), image
+        assert "@" not in image, image
+
+
+def test_nothing_in_the_build_names_an_address() -> None:
+    files = [ROOT / "deploy" / "Dockerfile", *(ROOT / "requirements").iterdir()]
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert "://" not in text, path
+        assert not re.search(r"--(extra-)?index-url|--find-links|^# *syntax=", text, re.MULTILINE), path
+
+
+def test_the_collector_sees_the_host_read_only_and_nobody_else_does() -> None:
+    for name in OURS:
+        volumes = [volume for volume in SERVICES[name].get("volumes", []) if volume.startswith("/")]
+        if name == "collector":
+            environment = SERVICES[name]["environment"]
+            wanted = [f"/proc:{environment['HOST_PROC']}:ro", f"/:{environment['HOST_ROOT']}:ro"]
+            assert sorted(volumes) == sorted(wanted)
+        else:
+            assert not volumes, name
+
+
+def test_only_what_an_image_needs_reaches_the_build() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    sources = re.findall(r"^COPY (?!--)(\S+) ", dockerfile, re.MULTILINE)
+    let_in = [line[1:] for line in ignored if line.startswith("!")]
+    for source in sources:
+        path = source.replace("${SERVICE}", "recorder")
+        assert any(path == one or path.startswith(f"{one}/") or Path(path).match(one) for one in let_in), path
+
+
+def test_compose_itself_accepts_the_file() -> None:
+    try:
+        done = subprocess.run(
+            ["docker", "compose", "config", "--quiet"],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("docker is not installed")
+    if "is not a docker command" in done.stderr:
+        pytest.skip("docker has no compose")
+    assert done.returncode == 0, done.stderr

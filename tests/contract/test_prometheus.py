@@ -1,0 +1,98 @@
+"""Prometheus scrapes every part; its rules are valid, tested, and ask only for metrics that exist."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.runtime.log import MAX_ENTRIES
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "prometheus"
+CONFIG: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
+    "services"
+]
+RULES = sorted((FOLDER / "rules").glob("*.yml"))
+TESTS = sorted((FOLDER / "tests").glob("*.yml"))
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return every rule of every file."""
+    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULES]
+    return [rule for document in documents for group in document["groups"] for rule in group["rules"]]
+
+
+def targets() -> dict[str, str]:
+    """Return each job's one target."""
+    found = {}
+    for scrape in CONFIG["scrape_configs"]:
+        [[target]] = [config["targets"] for config in scrape["static_configs"]]
+        found[scrape["job_name"]] = target
+    return found
+
+
+def promtool(*arguments: str | Path) -> None:
+    """Run promtool; absent, it is a reason to skip on a laptop and to fail in CI."""
+    if not shutil.which("promtool"):
+        if os.environ.get("CI"):
+            pytest.fail("promtool is not installed")
+        pytest.skip("promtool is not installed")
+    done = subprocess.run(
+        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_part_that_compose_starts_is_scraped_where_it_answers() -> None:
+    found = targets()
+    parts = [
+        name
+        for name, service in SERVICES.items()
+        if service["image"].startswith("botwatch-") and name not in ("migrate", "demo")
+    ]
+    assert set(found) == {*parts, "prometheus"}
+    for name in parts:
+        port = SERVICES[name]["healthcheck"]["test"][-1]
+        assert found[name] == f"{name}:{port}"
+
+
+def test_everything_in_services_is_scraped() -> None:
+    folders = {path.parent.name for path in ROOT.glob("services/*/__main__.py")}
+    assert folders <= set(targets())
+
+
+def test_promtool_accepts_the_configuration() -> None:
+    promtool("check", "config", FOLDER / "prometheus.yml")
+
+
+def test_promtool_accepts_the_rules() -> None:
+    promtool("check", "rules", *RULES)
+
+
+def test_the_rules_do_what_their_tests_say() -> None:
+    promtool("test", "rules", *TESTS)
+
+
+def test_every_rule_has_a_test() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in TESTS)
+    for rule in rules():
+        assert re.search(rf"\b{re.escape(rule.get('alert') or rule['record'])}\b", text), rule
+
+
+def test_every_alert_says_how_grave_it_is_and_what_it_means() -> None:
+    for rule in rules():
+        if "alert" in rule:
+            assert rule["labels"]["severity"] in ("critical", "high", "medium", "low")
+            assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def test_the_alert_on_a_full_log_knows_the_cap() -> None:
+    [rule] = [rule for rule in rules() if rule.get("alert") == "BotwatchLogNearlyFull"]
+    assert rule["expr"].endswith(f"> {MAX_ENTRIES * 8 // 10}")
+    assert f"of {MAX_ENTRIES} entries" in rule["annotations"]["description"]
