@@ -5,11 +5,13 @@ may be repeated by whoever comes next, so that a process killed in between loses
 moves together with the stream, so that no event is announced twice.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 from redis import Redis
 
 from shared.schema import streams
-from shared.schema.alerts import AlertMessage
+from shared.schema.alerts import Alert, AlertMessage
 from shared.store.alerts import events_after, last_event, open_alerts
 from shared.store.database import Database
 
@@ -64,6 +66,17 @@ class Announcer:
             keys = [streams.ALERTS_CURSOR, streams.ALERTS, streams.ALERTS_OPEN]
             if self._script(keys=keys, args=arguments):
                 announced += len(events)
+
+    def refresh(self, alerts: Sequence[Alert]) -> None:
+        """Show new values of open alerts; nothing on their timeline, and lost without harm."""
+        if not alerts:
+            return
+        with self._redis.pipeline(transaction=True) as pipe:
+            for alert in alerts:
+                message = msgspec.json.encode(AlertMessage(change="updated", alert=alert))
+                pipe.xadd(streams.ALERTS, {streams.FIELD: message}, maxlen=KEPT, approximate=True)
+                pipe.hset(streams.ALERTS_OPEN, alert.id, msgspec.json.encode(alert))
+            pipe.execute()
 
     def _begin(self) -> None:
         """Start in a Redis that knows nothing: fill the hash of open alerts, leave history alone."""

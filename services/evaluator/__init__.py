@@ -1,0 +1,1 @@
+"""Evaluator: judges every record against the rules and opens or resolves alerts."""

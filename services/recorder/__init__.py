@@ -1,0 +1,1 @@
+"""Recorder: writes every record of the log to SQLite."""

@@ -1,0 +1,129 @@
+"""Batches of the log into SQLite: one transaction per database and batch, acknowledged after the commit."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from prometheus_client import Counter, Histogram
+from sqlalchemy import Table
+from sqlalchemy.exc import OperationalError
+
+from services.recorder.batch import Batch, split
+from shared.runtime.log import Entry, GroupReader, RecordLog
+from shared.runtime.trim import trim
+from shared.schema import streams
+from shared.store.database import Database
+from shared.store.positions import believable, read_position, write_position
+from shared.store.records import insert_records
+from shared.store.tables import health_position, performance_position
+
+log = structlog.get_logger()
+
+READ = 500
+"""Entries asked for at once."""
+BATCH_RECORDS = 5_000
+BATCH_MS = 100
+"""A batch is written when it has that many records, or after that long."""
+TRIM_INTERVAL_S = 5.0
+RETRY_S = 1.0
+
+ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
+REPEATED = Counter(
+    "botwatch_recorder_repeated", "Records left out: their id was already there.", ["database"]
+)
+COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.", ["database"])
+
+
+class Target:
+    """One database and how far it is."""
+
+    def __init__(self, name: str, database: Database, table: Table, record_log: RecordLog) -> None:
+        self._name = name
+        self._database = database
+        self._table = table
+        self._partition = record_log.partition
+        with database.read() as connection:
+            known = read_position(connection, table, streams.RECORDER_GROUP, self._partition)
+        self.position = believable(known, record_log.newest())
+        if self.position != known:
+            log.warning("the log began anew: its entries are older than the database's", database=name)
+
+    def write(self, batch: Batch) -> None:
+        """Write the rows and the position in one transaction."""
+        if batch.records:
+            with COMMIT.labels(self._name).time(), self._database.write() as connection:
+                written = insert_records(connection, batch.records)
+                write_position(
+                    connection, self._table, streams.RECORDER_GROUP, self._partition, batch.position
+                )
+            ROWS.labels(self._name).inc(written)
+            REPEATED.labels(self._name).inc(len(batch.records) - written)
+        self.position = batch.position
+
+
+class Recorder:
+    """Reads the log as the group `recorder`."""
+
+    def __init__(
+        self,
+        record_log: RecordLog,
+        performance: Database,
+        health: Database,
+        stopping: threading.Event,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._log = record_log
+        self._reader = GroupReader(record_log, streams.RECORDER_GROUP, batch=READ)
+        self._performance = Target("performance", performance, performance_position, record_log)
+        self._health = Target("health", health, health_position, record_log)
+        self._stopping = stopping
+        self._now = now
+        self._trimmed = time.monotonic()
+        self.trouble: OperationalError | None = None
+
+    def step(self) -> None:
+        """Write the next batch, waiting a moment for it, and trim the log when it is time."""
+        entries = self._gather()
+        if entries and self._write(entries):
+            self._reader.acknowledge(entries)
+        if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
+            trim(self._log, self._now())
+            self._trimmed = time.monotonic()
+
+    def check(self) -> str:
+        """Raise what keeps the recorder from writing."""
+        if self.trouble:
+            raise self.trouble
+        return f"at {self._performance.position}"
+
+    def _gather(self) -> list[Entry]:
+        """Read until the batch is full or its time is up; what is there after that waits for the next."""
+        entries = self._reader.read()
+        deadline = time.monotonic() + BATCH_MS / 1000
+        while entries and sum(len(entry.records) for entry in entries) < BATCH_RECORDS:
+            left_ms = int((deadline - time.monotonic()) * 1000)
+            if left_ms <= 0 or self._stopping.is_set():
+                break
+            entries += self._reader.read(left_ms)
+        return entries
+
+    def _write(self, entries: list[Entry]) -> bool:
+        """Write until it succeeds: a full disk or a long lock must not lose what was acknowledged."""
+        while True:
+            performance, health = split(entries, self._performance.position, self._health.position)
+            try:
+                self._performance.write(performance)
+                self._health.write(health)
+            except OperationalError as error:
+                if self.trouble is None:
+                    log.error("cannot write; trying again", error=str(error.orig))
+                self.trouble = error
+                if self._stopping.wait(RETRY_S):
+                    return False
+            else:
+                if self.trouble:
+                    log.info("writing again")
+                self.trouble = None
+                return True
