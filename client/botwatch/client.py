@@ -1,0 +1,280 @@
+"""The client: what a bot calls to be watched, and what a person's script asks.
+
+monitor = MonitoringController(bot="scalper-1", redis_url="redis://localhost:6379/0")
+monitor.start_monitoring()
+monitor.log_performance_metrics(portfolioValue=12500.00, maxDrawdown=8.5)
+monitor.get_current_dashboard().summary.status
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Self
+
+from botwatch import records
+from botwatch.dashboard import Alert, Dashboard, DashboardServer, HealthStatus, health_status
+from botwatch.errors import BotwatchError
+from botwatch.publishing import HttpPublisher, Publisher, RedisPublisher
+from botwatch.records import Number, Record
+from botwatch.server import TIMEOUT_S
+
+log = logging.getLogger("botwatch")
+
+API_URL = "http://localhost:9090"
+DASHBOARD_URL = "http://localhost:3001"
+
+Side = Literal["buy", "sell"]
+OrderStatus = Literal[
+    "submitted", "acknowledged", "partially_filled", "filled", "cancelled", "rejected", "expired"
+]
+Labels = Mapping[str, str] | None
+
+
+class MonitoringController:
+    """One bot's side of Botwatch: publishes its records, and asks the dashboard.
+
+    With `redis_url` records go to the durable stream in that Redis, else to the HTTP door at `api_url`. Every
+    `log_…` returns the record's id, raises ValueError for what no server would take, BotwatchError for what
+    this one refused, and its UnavailableError when nobody answered after three retries. Because of the id,
+    calling again is harmless only through `publish`, which takes the record as it was made.
+    """
+
+    def __init__(
+        self,
+        bot: str,
+        *,
+        redis_url: str | None = None,
+        api_url: str | None = None,
+        dashboard_url: str = DASHBOARD_URL,
+        heartbeat_interval_s: float = 10.0,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        if redis_url and api_url:
+            raise ValueError("expected redis_url or api_url, got both")
+        self.bot = bot
+        self._publisher: Publisher = (
+            RedisPublisher(redis_url, timeout_s=timeout_s)
+            if redis_url
+            else HttpPublisher(api_url or API_URL, timeout_s=timeout_s)
+        )
+        self._dashboard = DashboardServer(dashboard_url, timeout_s=timeout_s)
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._stopping = threading.Event()
+        self._heartbeats: threading.Thread | None = None
+
+    def start_monitoring(self) -> None:
+        """Send a heartbeat now and, from a thread, every `heartbeat_interval_s` until `stop_monitoring`.
+
+        Raises BotwatchError when Botwatch does not answer, so that a wrong address shows at once.
+        """
+        if self._heartbeats:
+            return
+        self._publisher.check()
+        self.heartbeat(interval_seconds=self._heartbeat_interval_s)
+        self._stopping.clear()
+        self._heartbeats = threading.Thread(target=self._beat, name="botwatch-heartbeat", daemon=True)
+        self._heartbeats.start()
+
+    def stop_monitoring(self) -> None:
+        """Send no further heartbeats."""
+        self._stopping.set()
+        if self._heartbeats:
+            self._heartbeats.join(timeout=2)
+            self._heartbeats = None
+
+    def close(self) -> None:
+        """Stop, and close every connection."""
+        self.stop_monitoring()
+        self._publisher.close()
+        self._dashboard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def log_performance_metrics(
+        self,
+        metrics: Mapping[str, object] | None = None,
+        /,
+        *,
+        timestamp: datetime | None = None,
+        labels: Labels = None,
+        **figures: Number | None,
+    ) -> str:
+        """Publish the bot's figures, named `portfolioValue` or `portfolio_value`; None means undefined.
+
+        Percentages are percent (`winRate=65.2`), drawdown and VaR positive, latency milliseconds.
+        """
+        every = [*(metrics or {}).items(), *figures.items()]
+        if len({records.camel(name) for name, _ in every}) < len(every):
+            raise ValueError("a figure was given twice")
+        return self._log(records.performance(self.bot, dict(every), timestamp=timestamp, labels=labels))
+
+    def log_equity(
+        self,
+        equity: Number,
+        *,
+        net_flow: Number | None = None,
+        cash: Number | None = None,
+        unrealized_pnl: Number | None = None,
+        timestamp: datetime | None = None,
+        labels: Labels = None,
+    ) -> str:
+        """Publish the account's worth; `net_flow` is deposits minus withdrawals since the last time."""
+        return self._log(
+            records.record(
+                "equity", self.bot, timestamp=timestamp, labels=labels,
+                equity=equity, netFlow=net_flow, cash=cash, unrealizedPnL=unrealized_pnl,
+            )
+        )  # fmt: skip
+
+    def log_order(  # noqa: PLR0913 - an order has that many sides
+        self,
+        order_id: str,
+        symbol: str,
+        side: Side,
+        quantity: Number,
+        status: OrderStatus,
+        *,
+        type: str = "market",  # noqa: A002 - the wire's name
+        limit_price: Number | None = None,
+        decision_price: Number | None = None,
+        reason: str | None = None,
+        timestamp: datetime | None = None,
+        labels: Labels = None,
+    ) -> str:
+        """Publish one step in an order's life; `decision_price` is the reference of slippage."""
+        return self._log(
+            records.record(
+                "order", self.bot, timestamp=timestamp, labels=labels,
+                orderId=order_id, symbol=symbol, side=side, type=type, quantity=quantity, status=status,
+                limitPrice=limit_price, decisionPrice=decision_price, reason=reason,
+            )
+        )  # fmt: skip
+
+    def log_fill(  # noqa: PLR0913 - and so has a fill
+        self,
+        order_id: str,
+        fill_id: str,
+        symbol: str,
+        side: Side,
+        quantity: Number,
+        price: Number,
+        *,
+        fee: Number | None = None,
+        fee_currency: str | None = None,
+        timestamp: datetime | None = None,
+        labels: Labels = None,
+    ) -> str:
+        """Publish one execution of an order."""
+        return self._log(
+            records.record(
+                "fill", self.bot, timestamp=timestamp, labels=labels,
+                orderId=order_id, fillId=fill_id, symbol=symbol, side=side, quantity=quantity, price=price,
+                fee=fee, feeCurrency=fee_currency,
+            )
+        )  # fmt: skip
+
+    def heartbeat(self, status: str = "ok", *, interval_seconds: float | None = None) -> str:
+        """Publish a sign of life; `interval_seconds` says how often to expect one."""
+        return self._log(
+            records.record("heartbeat", self.bot, status=status, intervalSeconds=interval_seconds)
+        )
+
+    def log_metric(
+        self,
+        name: str,
+        value: Number,
+        unit: str | None = None,
+        *,
+        timestamp: datetime | None = None,
+        labels: Labels = None,
+    ) -> str:
+        """Publish anything else worth a graph or a rule."""
+        return self._log(
+            records.record(
+                "metric", self.bot, timestamp=timestamp, labels=labels, name=name, value=value, unit=unit
+            )
+        )
+
+    def log_event(
+        self,
+        title: str,
+        text: str = "",
+        *,
+        level: Literal["debug", "info", "warning", "error"] = "info",
+        timestamp: datetime | None = None,
+        labels: Labels = None,
+    ) -> str:
+        """Publish something that happened; charts show it."""
+        return self._log(
+            records.record(
+                "event", self.bot, timestamp=timestamp, labels=labels, level=level, title=title, text=text
+            )
+        )
+
+    def publish(self, made: Sequence[Record]) -> None:
+        """Publish records of `botwatch.records` together, all or none; the same ones again are harmless."""
+        if made:
+            self._publisher.publish(made)
+
+    def get_current_dashboard(self) -> Dashboard:
+        """Ask for everything at a glance."""
+        return self._dashboard.dashboard()
+
+    def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> Alert:
+        """Say that `by` looks after an alert, and return it."""
+        return self._dashboard.acknowledge(alert_id, by, comment)
+
+    def _log(self, made: Record) -> str:
+        self.publish([made])
+        return str(made["id"])
+
+    def _beat(self) -> None:
+        failing = False
+        while not self._stopping.wait(self._heartbeat_interval_s):
+            try:
+                self.heartbeat(interval_seconds=self._heartbeat_interval_s)
+            except BotwatchError as error:
+                if not failing:
+                    log.warning("heartbeats do not arrive: %s", error)
+                failing = True
+            else:
+                failing = False
+
+
+class SystemHealthMonitor:
+    """Asks how the hosts are; the collector, a part of its own, does the measuring."""
+
+    def __init__(self, dashboard_url: str = DASHBOARD_URL, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._dashboard = DashboardServer(dashboard_url, timeout_s=timeout_s)
+
+    def start_monitoring(self) -> None:
+        """Raise BotwatchError unless the dashboard answers."""
+        self._dashboard.dashboard()
+
+    def get_current_health_status(self, host: str | None = None) -> HealthStatus | None:
+        """Return how `host` is, or without one the host that is worst off; None when it never reported."""
+        return health_status(self._dashboard.dashboard().health, host)
+
+    def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> Alert:
+        """Say that `by` looks after an alert, and return it."""
+        return self._dashboard.acknowledge(alert_id, by, comment)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._dashboard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

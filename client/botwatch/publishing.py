@@ -1,0 +1,100 @@
+"""The two ways of records to Botwatch: its Redis stream, or its HTTP door."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import msgspec
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 - redis's own
+    OutOfMemoryError,
+    RedisError,
+    TimeoutError,  # noqa: A004
+)
+from redis.retry import Retry
+
+from botwatch.errors import BotwatchError, UnavailableError
+from botwatch.records import Record
+from botwatch.server import FIRST_WAIT_S, LONGEST_WAIT_S, RETRIES, Document, Server
+
+STREAM = "bot:metrics:stream"
+AWAY = (ConnectionError, TimeoutError, BusyLoadingError)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Turn Redis's errors into this library's."""
+    try:
+        yield
+    except AWAY as error:
+        raise UnavailableError(f"Redis does not answer: {error}") from error
+    except OutOfMemoryError as error:
+        raise UnavailableError(f"Redis takes nothing more: {error}") from error
+    except RedisError as error:
+        raise BotwatchError(f"Redis refused: {error}") from error
+
+
+class Publisher(Protocol):
+    """A way to Botwatch."""
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Hand `records` over, all or none; raises BotwatchError when they were not taken."""
+
+    def check(self) -> None:
+        """Raise BotwatchError unless Botwatch answers."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class RedisPublisher:
+    """Adds records to the stream that Botwatch's Redis door reads. They wait there while the door is away.
+
+    What the door refuses comes to light at the server only: the stream `botwatch:rejected` has it.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        self._redis = Redis.from_url(
+            url,
+            socket_connect_timeout=min(timeout_s, 2.0),
+            socket_timeout=timeout_s,
+            retry=Retry(ExponentialBackoff(cap=LONGEST_WAIT_S, base=FIRST_WAIT_S), retries=RETRIES),
+            retry_on_error=list(AWAY),
+        )
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Add one entry with all `records`."""
+        data = msgspec.json.encode(records[0] if len(records) == 1 else records)
+        with _named():
+            self._redis.xadd(STREAM, {"data": data})
+
+    def check(self) -> None:
+        """Ask for a sign of life."""
+        with _named():
+            self._redis.ping()
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self._redis.close()
+
+
+class HttpPublisher:
+    """Posts records to Botwatch's HTTP door, which answers once they are in the log."""
+
+    def __init__(self, url: str, *, timeout_s: float) -> None:
+        self._server = Server(url, timeout_s=timeout_s)
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Post all `records` in one request."""
+        self._server.post("/api/v1/records", records, Document)
+
+    def check(self) -> None:
+        """Ask for its health."""
+        self._server.get("/health", Document)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()

@@ -1,0 +1,98 @@
+"""Records as a bot makes them: plain dictionaries with the names of the wire. Pure."""
+
+import difflib
+import math
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+Record = dict[str, Any]
+Number = float | Decimal
+
+PERFORMANCE = frozenset(
+    (
+        *("portfolioValue", "totalPnL", "realizedPnL", "unrealizedPnL"),
+        *("sharpeRatio", "sortinoRatio", "calmarRatio", "volatility"),
+        *("maxDrawdown", "currentDrawdown", "var95", "var99", "cvar95"),
+        *("winRate", "profitFactor", "expectancy", "totalTrades", "tradesPerDay", "averageTradeDuration"),
+        *("slippageBps", "orderLatencyMs", "fillRate", "rejectRate", "exposure", "leverage"),
+    )
+)
+"""The figures of a `performance` record; a test holds them against the server's schema."""
+
+
+def record(
+    kind: str,
+    bot: str,
+    *,
+    timestamp: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
+    **fields: object,
+) -> Record:
+    """Return a record of `kind` with an id of its own; fields that are None are left out.
+
+    Numbers may be int, float, Decimal or NumPy's; ValueError for NaN and infinity, which the server would
+    refuse too. Without a `timestamp` it is of now.
+    """
+    moment = timestamp or datetime.now(UTC)
+    if moment.tzinfo is None:
+        raise ValueError(f"timestamp: expected a zone, got {moment.isoformat()}")
+    made: Record = {"kind": kind, "bot": bot, "timestamp": wire_time(moment), "id": uuid.uuid4().hex}
+    if labels:
+        made["labels"] = dict(labels)
+    made |= {name: plain(name, value) for name, value in fields.items() if value is not None}
+    return made
+
+
+def performance(
+    bot: str,
+    figures: Mapping[str, object],
+    *,
+    timestamp: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Record:
+    """Return a `performance` record of figures named as on the wire or in snake case."""
+    named: dict[str, object] = {}
+    for given, value in figures.items():
+        name = camel(given)
+        if name not in PERFORMANCE:
+            raise ValueError(f"{given}: no such figure{_nearest(name)}")
+        if name in named:
+            raise ValueError(f"{given}: given twice")
+        named[name] = value
+    if named.get("portfolioValue") is None:
+        raise ValueError("portfolioValue: required of a performance record")
+    return record("performance", bot, timestamp=timestamp, labels=labels, **named)
+
+
+def camel(name: str) -> str:
+    """Return a field's name on the wire: `total_pnl` and `totalPnL` are `totalPnL`."""
+    first, *rest = name.split("_")
+    return first + "".join("PnL" if part == "pnl" else part.capitalize() for part in rest)
+
+
+def plain(name: str, value: object) -> object:
+    """Return `value` as JSON can hold it; ValueError for a number that is not finite."""
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real | Decimal):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{name}: expected a finite number, got {number}")
+        return number
+    raise ValueError(f"{name}: expected a number or text, got {type(value).__name__}")
+
+
+def wire_time(moment: datetime) -> str:
+    """Format as `2026-01-31T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, PERFORMANCE, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

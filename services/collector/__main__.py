@@ -1,0 +1,31 @@
+"""`python -m services.collector`: wiring only."""
+
+from services.collector.collector import Collector
+from services.collector.config import CollectorSettings, host_name
+from services.collector.host import Host
+from shared.runtime import service
+from shared.runtime.documents import load_documents
+from shared.runtime.log import RecordLog
+from shared.schema.faults import InvalidError
+
+FIRST_SPAN_S = 0.2
+"""What the first sample's processor and network figures are of."""
+
+
+def main() -> None:
+    """Collect until told to stop."""
+    settings = service.start("collector", CollectorSettings)
+    try:
+        section = load_documents(settings.botwatch_config).health.monitoring
+        host = Host(host_name(settings), settings.host_proc, settings.host_root)
+    except (InvalidError, OSError) as error:
+        service.refuse("collector", error)
+    collector = Collector(host, section)
+    with service.service("collector", settings, lambda: {"samples": collector.check}) as frame:
+        record_log = RecordLog(frame.redis)
+        frame.stopping.wait(FIRST_SPAN_S)
+        service.run(frame, lambda: collector.step(record_log, frame.stopping))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""What the collector reads from the environment."""
+
+import socket
+from pathlib import Path
+
+from shared.runtime.settings import Settings
+
+OWN_PROC = Path("/proc")
+OWN_ROOT = Path("/")
+
+
+class CollectorSettings(Settings, frozen=True, kw_only=True):
+    """Where to look: this machine, or from inside a container the host whose /proc and / are mounted here."""
+
+    host_name: str = ""
+    """The name to report; by default the host's own."""
+    host_proc: Path = OWN_PROC
+    """The host's /proc."""
+    host_root: Path = OWN_ROOT
+    """The host's /."""
+
+
+def host_name(settings: CollectorSettings) -> str:
+    """Return the name to report: as set, as the host's root says, or this machine's (or container's)."""
+    if settings.host_name:
+        return settings.host_name
+    if settings.host_root != OWN_ROOT:
+        return (settings.host_root / "etc" / "hostname").read_text(encoding="utf-8").strip()
+    return socket.gethostname()
