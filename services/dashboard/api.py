@@ -22,7 +22,7 @@ PREFIX = "/api/monitoring"
 
 
 def make_api(sources: Sources, page_url: str, clock: Clock) -> Blueprint:
-    """Return the routes that read, and the one that acknowledges; `page_url` is where people open the page."""
+    """Return the routes that read, and the one that acknowledges; `page_url` is the page's address."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_readings(api, sources, clock)
     _add_alerts(api, sources)

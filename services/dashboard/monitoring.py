@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, Table
+from sqlalchemy import Table
 from sqlalchemy.engine import make_url
 
 from services.dashboard import figures
@@ -103,8 +103,8 @@ def _source(known: Fields, name: str, table: Table) -> dict[str, str]:
     return {"source": "computed" if name in computed else "reported"}
 
 
-def _points(rows: Iterable[Row[Any]]) -> list[tuple[datetime, float]]:
-    return [(from_store(moment), value) for moment, value in rows]
+def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
+    return [(from_store(row[0]), row[1]) for row in rows]
 
 
 def history(database: Database, bot: str, now: datetime) -> list[Fields]:

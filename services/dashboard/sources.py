@@ -1,9 +1,9 @@
-"""Where the dashboard reads: Redis for what is now, SQLite for what was, and for everything while Redis is away."""
+"""Where the dashboard reads: Redis for what is now, SQLite for what was and for all while Redis is away."""
 
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import structlog
 from redis import Redis
@@ -88,7 +88,7 @@ class Sources:
             if "no such key" not in str(error):
                 raise
             return LogState(0, {})
-        entries = cast("int", self.redis.xlen(stream))
+        entries = self.redis.xlen(stream)
         return LogState(
             entries,
             {group["name"].decode(): {"lag": group["lag"], "pending": group["pending"]} for group in groups},

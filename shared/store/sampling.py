@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, Text, and_, column, desc, select, values
+from sqlalchemy import Connection, Table, Text, and_, column, desc, select, values
 
 from shared.schema.timestamps import EPOCH, from_store, to_store
 from shared.store.tables import health_metrics
 
 WIDTHS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 3, 6, 12, 30, 60, 120, 300, 600, 1800))
-"""Widths of intervals; they begin at whole multiples since 1970, so that the selection is the same each time."""
+"""Widths of intervals; they begin at whole multiples since 1970, so that a selection repeats itself."""
 
 
 def sample(
@@ -26,7 +26,7 @@ def sample(
     *,
     most: int,
     **wanted: str,
-) -> list[Row[Any]]:
+) -> list[tuple[Any, ...]]:
     """Return about `most` rows (timestamp, *fields) of a bot or host from `span`, oldest first.
 
     Where only one field is asked for, rows in which it is undefined are left out. `wanted` are further
@@ -60,7 +60,7 @@ def sample(
     rows = select(table.c.timestamp, *(table.c[name] for name in fields)).join(
         chosen, chosen.c.id == table.c.id
     )
-    return list(connection.execute(rows.order_by(table.c.timestamp)).all())
+    return [tuple(row) for row in connection.execute(rows.order_by(table.c.timestamp))]
 
 
 def _edges(first: datetime, until: datetime, most: int) -> list[tuple[str, str]]:

@@ -1,0 +1,932 @@
+// Botwatch's page: the whole picture from /api/monitoring, then what changes from the WebSocket.
+//
+// Names, messages and comments come from bots and people: they reach the page only as text nodes and
+// attributes, never as markup.
+
+const REFETCH_MS = 15_000;
+const REFETCH_NOT_LIVE_MS = 5_000;
+const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
+const WINDOW_MS = 3_600_000;
+const MOST_POINTS = 600;
+const GAP_MS = 120_000;
+const LATE_S = 60;
+const SILENT_S = 300;
+const RECENT = 20;
+const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
+
+const $ = (id) => document.getElementById(id);
+
+/* ---------- Figures: what each is called and how it is written ---------- */
+
+const number = (digits, options = {}) => {
+  const format = new Intl.NumberFormat(undefined, {
+    minimumFractionDigits: digits, maximumFractionDigits: digits, ...options,
+  });
+  return (value) => format.format(value);
+};
+const money = number(2);
+const signed = number(2, { signDisplay: "exceptZero" });
+const whole = number(0);
+const ratio = number(2);
+const plain = number(0, { maximumFractionDigits: 4 });
+const percent = (value) => `${ratio(value)} %`;
+const seconds = (value) => duration(value);
+const bps = (value) => `${number(1)(value)} bps`;
+const milliseconds = (value) => `${number(1)(value)} ms`;
+
+const FIGURES = {
+  portfolioValue: ["Portfolio value", money],
+  totalPnL: ["Total P&L", signed],
+  realizedPnL: ["Realised P&L", signed],
+  unrealizedPnL: ["Unrealised P&L", signed],
+  equity: ["Equity", money],
+  currentDrawdown: ["Drawdown now", percent],
+  maxDrawdown: ["Drawdown max", percent],
+  sharpeRatio: ["Sharpe", ratio],
+  sortinoRatio: ["Sortino", ratio],
+  calmarRatio: ["Calmar", ratio],
+  volatility: ["Volatility", percent],
+  var95: ["VaR 95 %", percent],
+  var99: ["VaR 99 %", percent],
+  cvar95: ["CVaR 95 %", percent],
+  winRate: ["Win rate", percent],
+  profitFactor: ["Profit factor", ratio],
+  expectancy: ["Expectancy", signed],
+  totalTrades: ["Trades", whole],
+  tradesPerDay: ["Trades a day", number(1)],
+  averageTradeDuration: ["Average trade", seconds],
+  slippageBps: ["Slippage", bps],
+  orderLatencyMs: ["Order latency", milliseconds],
+  fillRate: ["Fill rate", percent],
+  rejectRate: ["Reject rate", percent],
+  exposure: ["Exposure", percent],
+  leverage: ["Leverage", ratio],
+  cpuUsage: ["CPU", percent],
+  memoryUsage: ["Memory", percent],
+  diskUsage: ["Disk", percent],
+  swapUsage: ["Swap", percent],
+  networkLatency: ["Network latency", milliseconds],
+};
+const ON_CARD = ["currentDrawdown", "maxDrawdown", "sharpeRatio", "winRate", "profitFactor", "totalTrades"];
+const FURTHER = Object.keys(FIGURES).slice(0, Object.keys(FIGURES).indexOf("cpuUsage"))
+  .filter((name) => !ON_CARD.includes(name) && !["portfolioValue", "totalPnL"].includes(name));
+const WIRE_FIGURES = Object.keys(FIGURES).filter((name) => name !== "equity");
+
+const label = (name) => FIGURES[name]?.[0] ?? name;
+const written = (name, value) => (FIGURES[name]?.[1] ?? plain)(value);
+
+function bytes(value) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let power = 0;
+  for (; value >= 1024 && power < units.length - 1; power += 1) value /= 1024;
+  return `${number(power && value < 100 ? 1 : 0)(value)} ${units[power]}`;
+}
+
+function duration(total) {
+  const s = Math.max(0, Math.floor(total));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  const [d, h, m] = [Math.floor(s / 86400), Math.floor((s % 86400) / 3600), Math.floor((s % 3600) / 60)];
+  return d ? `${d} d ${h} h` : `${h} h ${m} min`;
+}
+
+const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+/* ---------- Elements ---------- */
+
+/** Make an element; children are elements or text. */
+function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Set text only where it changed: assistive technology and selections stay undisturbed. */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const missing = (why) => h("span", { class: "undefined", title: why, "aria-label": why }, "–");
+
+/** Write a figure into `element`; an undefined one is a dash that says why. */
+function setFigure(element, name, value, why) {
+  if (value === null || value === undefined) {
+    if (element.firstElementChild?.title !== why) element.replaceChildren(missing(why));
+  } else {
+    setText(element, written(name, value));
+  }
+}
+
+const undefinedFigure = (bot, name) => `${label(name)} is undefined: ${
+  bot.timestamp ? "neither reported by the bot nor computable from what it reported" : "no performance record yet"}.`;
+
+/** Keep the children of `container` in step with `items`, reusing an item's element by its key. */
+function reconcile(container, items, keyOf, create) {
+  const known = container.views ?? (container.views = new Map());
+  const wanted = new Set(items.map(keyOf));
+  for (const [key, view] of known) {
+    if (!wanted.has(key)) {
+      view.root.remove();
+      known.delete(key);
+    }
+  }
+  items.forEach((item, index) => {
+    const key = keyOf(item);
+    if (!known.has(key)) known.set(key, create(item));
+    const view = known.get(key);
+    if (container.children[index] !== view.root) container.insertBefore(view.root, container.children[index] ?? null);
+    view.update(item);
+  });
+}
+
+/* ---------- State ---------- */
+
+let board = null; // what /api/monitoring answered, kept up to date by the WebSocket
+let skew = 0; // this machine's clock minus the server's, ms
+let lastId = null;
+let lastUpdate = null;
+let linked = false; // whether the WebSocket is open
+let nextTry = null;
+const dirty = new Set();
+
+const now = () => Date.now() - skew;
+const ageOf = (iso) => (now() - Date.parse(iso)) / 1000;
+
+let scheduled = false;
+function redraw(...sections) {
+  for (const section of sections) dirty.add(section);
+  if (scheduled) return;
+  scheduled = true;
+  setTimeout(() => requestAnimationFrame(draw), 150);
+}
+
+function draw() {
+  scheduled = false;
+  const sections = new Set(dirty);
+  dirty.clear();
+  if (!board) return;
+  if (sections.has("overall")) drawOverall();
+  if (sections.has("alerts")) drawAlerts();
+  if (sections.has("bots")) drawBots();
+  if (sections.has("hosts")) drawHosts();
+  if (sections.has("system")) drawSystem();
+  tick();
+}
+
+/* ---------- Reading the API ---------- */
+
+let fetching = false;
+let fetchAgain = 0;
+
+async function refetch() {
+  clearTimeout(fetchAgain);
+  if (fetching) return;
+  fetching = true;
+  try {
+    const response = await fetch("/api/monitoring", { signal: AbortSignal.timeout(10_000) });
+    if (!response.ok) throw new Error(`it answered ${response.status}`);
+    take(await response.json());
+    $("notice").hidden = true;
+  } catch (error) {
+    setText($("notice"), `The dashboard cannot be read (${error.message}); trying again. ${lastSeenWords()}`);
+    $("notice").hidden = false;
+  } finally {
+    fetching = false;
+    fetchAgain = setTimeout(refetch, linked ? REFETCH_MS : REFETCH_NOT_LIVE_MS);
+  }
+}
+
+/** After a change that may change the status: fetch soon, but not for each of many changes. */
+function refetchSoon() {
+  clearTimeout(fetchAgain);
+  fetchAgain = setTimeout(refetch, 400);
+}
+
+function take(fresh) {
+  skew = Date.now() - Date.parse(fresh.timestamp);
+  const before = board;
+  for (const figures of Object.values(fresh.trends)) {
+    for (const name of Object.keys(figures)) figures[name] = figures[name].map(([at, value]) => [Date.parse(at), value]);
+  }
+  if (before) keepNewer(fresh, before);
+  board = fresh;
+  lastUpdate = Date.now();
+  redraw("overall", "alerts", "bots", "hosts", "system");
+}
+
+/** What came live since the server looked is not taken back. */
+function keepNewer(fresh, before) {
+  for (const [bot, figures] of Object.entries(before.trends)) {
+    const series = (fresh.trends[bot] ??= {});
+    for (const [name, points] of Object.entries(figures)) {
+      const known = (series[name] ??= []);
+      const last = known.at(-1)?.[0] ?? -Infinity;
+      known.push(...points.filter(([at]) => at > last));
+    }
+  }
+  for (const [name, bot] of Object.entries(before.performance)) {
+    const other = fresh.performance[name];
+    if (!other || (bot.lastSeen && !(other.lastSeen >= bot.lastSeen))) fresh.performance[name] = bot;
+  }
+}
+
+/* ---------- Live ---------- */
+
+function socketAddress() {
+  const { websocketUrl, websocketPort } = document.body.dataset;
+  const secure = location.protocol === "https:" ? "wss" : "ws";
+  const address = new URL(websocketUrl || `${secure}://${location.hostname}:${websocketPort}/monitoring`);
+  if (lastId !== null) address.searchParams.set("since", lastId);
+  return address;
+}
+
+function connect(attempt = 0) {
+  nextTry = null;
+  let socket;
+  let failures = attempt;
+  try {
+    socket = new WebSocket(socketAddress());
+  } catch (error) {
+    setText($("link-text"), `not live: ${error.message}`);
+    return;
+  }
+  socket.addEventListener("open", () => {
+    failures = 0;
+    linked = true;
+    tick();
+  });
+  socket.addEventListener("message", (event) => {
+    const frame = JSON.parse(event.data);
+    lastUpdate = Date.now();
+    for (const message of Array.isArray(frame) ? frame : [frame]) receive(message);
+  });
+  socket.addEventListener("close", () => {
+    const wait = BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)] * (0.75 + Math.random() / 2);
+    linked = false;
+    nextTry = Date.now() + wait;
+    setTimeout(connect, wait, failures + 1);
+    refetchSoon();
+    tick();
+  });
+}
+
+function receive(message) {
+  if (message.id !== undefined && message.id !== null) lastId = message.id;
+  if (!board) return;
+  if (message.type === "record") {
+    takeRecord(message.record);
+  } else if (message.type === "alert") {
+    takeAlert(message.change, message.alert);
+  } else if (message.type === "snapshot") {
+    message.records.forEach(takeRecord);
+    board.alerts.active = message.alerts;
+    redraw("alerts");
+    refetchSoon();
+  }
+}
+
+function takeRecord(record) {
+  if (record.kind === "health") {
+    const known = board.health[record.host];
+    if (!known || record.timestamp >= known.timestamp) board.health[record.host] = record;
+    if (known?.systemHealth !== record.systemHealth) refetchSoon();
+    redraw("hosts");
+    return;
+  }
+  const bot = (board.performance[record.bot] ??= { bot: record.bot, metrics: {}, computed: [] });
+  const at = Date.parse(record.timestamp);
+  if (record.source !== "computed" && !(Date.parse(bot.lastSeen) > at)) bot.lastSeen = record.timestamp;
+  const taker = TAKERS[record.kind];
+  if (taker) taker(bot, record, at);
+  redraw("bots");
+}
+
+const TAKERS = {
+  performance: takePerformance,
+  equity(bot, record, at) {
+    Object.assign(bot, { equity: record.equity, equityAt: record.timestamp });
+    addPoint(record.bot, "equity", at, record.equity);
+  },
+  order(bot, record) { bot.lastOrderAt = record.timestamp; },
+  fill(bot, record) { bot.lastFillAt = record.timestamp; },
+  heartbeat(bot, record) {
+    Object.assign(bot, { lastHeartbeatAt: record.timestamp, heartbeatStatus: record.status ?? "ok" });
+  },
+  event(bot, record) { bot.lastEvent = record; },
+  metric(bot, record) {
+    bot.metrics = { ...bot.metrics, [record.name]: { value: record.value, unit: record.unit ?? "" } };
+  },
+};
+
+/** Reported figures win; computed ones fill what the bot leaves out. */
+function takePerformance(bot, record, at) {
+  const computed = new Set(bot.computed);
+  const fillsGaps = record.source === "computed";
+  for (const name of WIRE_FIGURES) {
+    const value = record[name];
+    if (fillsGaps && bot[name] !== null && bot[name] !== undefined && !computed.has(name)) continue;
+    if (!fillsGaps && value === undefined && computed.has(name)) continue;
+    bot[name] = value ?? null;
+    if (value !== undefined && value !== null) {
+      if (fillsGaps) computed.add(name);
+      else computed.delete(name);
+      if (name === "portfolioValue" || name === "currentDrawdown") addPoint(record.bot, name, at, value);
+    }
+  }
+  bot.computed = [...computed];
+  if (!fillsGaps || !bot.timestamp) bot.timestamp = record.timestamp;
+}
+
+/** Add a point, at most one a second; the oldest leave with the window, and many are thinned out. */
+function addPoint(bot, name, at, value) {
+  const series = ((board.trends[bot] ??= {})[name] ??= []);
+  const last = series.at(-1);
+  if (last && at < last[0]) return;
+  if (last && Math.floor(at / 1000) === Math.floor(last[0] / 1000)) series.pop();
+  series.push([at, value]);
+  while (series.length && series[0][0] < now() - WINDOW_MS) series.shift();
+  if (series.length > MOST_POINTS) {
+    board.trends[bot][name] = series.filter((_, index) => index % 2 || index > MOST_POINTS / 2);
+  }
+}
+
+function takeAlert(change, alert) {
+  const { alerts } = board;
+  alerts.active = alerts.active.filter((other) => other.id !== alert.id);
+  if (alert.status !== "RESOLVED") {
+    alerts.active.push(alert);
+    alerts.active.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+  }
+  alerts.recent = [alert, ...alerts.recent.filter((other) => other.id !== alert.id)];
+  if (change === "updated") {
+    redraw("alerts");
+    return;
+  }
+  const words = { opened: "Alert opened", raised: "Alert is graver now", lowered: "Alert is less grave now",
+    acknowledged: "Alert acknowledged", resolved: "Alert resolved" };
+  setText($("announcement"), `${words[change] ?? change}: ${alert.severity}, ${alert.component}: ${alert.message}`);
+  redraw("alerts", "bots");
+  refetchSoon();
+}
+
+/* ---------- Overall ---------- */
+
+const STATUS_WORDS = { HEALTHY: "Healthy", WARNING: "Warning", CRITICAL: "Critical", UNKNOWN: "Nothing known yet" };
+
+function drawOverall() {
+  const { summary, performance } = board;
+  $("overall").dataset.status = summary.status;
+  setText($("status"), STATUS_WORDS[summary.status] ?? summary.status);
+  reconcile($("reasons"), summary.reasons.map((text, index) => ({ text, index })), ({ index }) => index, () => {
+    const root = h("li");
+    return { root, update: ({ text }) => setText(root, text) };
+  });
+  document.title = summary.status === "HEALTHY" ? "Botwatch"
+    : `${summary.activeAlerts ? `(${summary.activeAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;
+  const bots = Object.values(performance);
+  const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
+  const silent = bots.filter((bot) => bot.lastSeen && ageOf(bot.lastSeen) > SILENT_S).length;
+  drawTotals([
+    ["Portfolio value", "portfolioValue", summary.portfolioValue, "No bot has a portfolio value yet.",
+      valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
+    ["Open alerts", "", summary.activeAlerts, "", openAlertsNote()],
+    ["Bots", "", bots.length, "", silent ? `${silent} silent for 5 min` : ""],
+    ["Hosts", "", Object.keys(board.health).length, "", ""],
+  ]);
+}
+
+const isDefined = (value) => value !== null && value !== undefined;
+
+function openAlertsNote() {
+  const taken = board.alerts.active.filter((alert) => alert.status === "ACKNOWLEDGED").length;
+  return taken ? `${taken} acknowledged` : "";
+}
+
+function drawTotals(totals) {
+  reconcile($("totals"), totals, ([name]) => name, ([name]) => {
+    const value = h("span");
+    const note = h("span", { class: "note" });
+    return {
+      root: h("div", {}, h("dt", {}, name), h("dd", {}, value, note)),
+      update([, figure, amount, why, remark]) {
+        setFigure(value, figure || "totalTrades", amount, why);
+        setText(note, remark);
+      },
+    };
+  });
+}
+
+/* ---------- Alerts ---------- */
+
+function drawAlerts() {
+  const rank = (alert) => SEVERITIES.indexOf(alert.severity) + (alert.status === "ACKNOWLEDGED" ? SEVERITIES.length : 0);
+  const active = [...board.alerts.active].sort((a, b) => rank(a) - rank(b) || (a.timestamp < b.timestamp ? 1 : -1));
+  const resolved = board.alerts.recent.filter((alert) => alert.status === "RESOLVED")
+    .sort((a, b) => (a.resolvedAt < b.resolvedAt ? 1 : -1)).slice(0, RECENT);
+  reconcile($("alerts"), active, (alert) => alert.id, alertView);
+  reconcile($("resolved"), resolved, (alert) => alert.id, alertView);
+  $("no-alerts").hidden = active.length > 0;
+  $("no-resolved").hidden = resolved.length > 0;
+  const counted = SEVERITIES.map((severity) => [severity, active.filter((a) => a.severity === severity).length]);
+  reconcile($("severities"), counted.filter(([, count]) => count), ([severity]) => severity, ([severity]) => {
+    const root = h("span", { class: "tag", "data-severity": severity });
+    return { root, update: ([, count]) => setText(root, `${count} ${severity}`) };
+  });
+}
+
+function alertView(alert) {
+  const severity = h("span", { class: "tag" });
+  const component = h("span", { class: "component" });
+  const message = h("button", { class: "message", type: "button", onclick: () => showDetails(root.alert.id) });
+  const value = h("span");
+  const since = h("span");
+  const taken = h("span", { class: "taken" });
+  const action = h("button", { type: "button", onclick: () => askAcknowledgement(root.alert) }, "Acknowledge");
+  const place = h("p", { class: "do" }, action);
+  const fresh = ageOf(alert.timestamp) < 10 && alert.status === "ACTIVE" ? " fresh" : "";
+  const root = h("li", { class: `alert${fresh}` },
+    h("p", { class: "first" }, severity, component, message),
+    h("p", { class: "second" }, value, since, taken), place);
+  return {
+    root,
+    update(current) {
+      root.alert = current;
+      root.dataset.severity = current.severity;
+      setText(severity, current.severity);
+      setText(component, current.component);
+      setText(message, current.message);
+      writeComparison(value, current.details);
+      writeSince(since, current);
+      writeTaken(taken, current);
+      place.hidden = current.status !== "ACTIVE";
+      action.setAttribute("aria-label", `Acknowledge: ${current.component}: ${current.message}`);
+    },
+  };
+}
+
+function writeComparison(element, { metric, value, operator, threshold }) {
+  const text = `${label(metric)} ${written(metric, value)}, limit ${operator} ${written(metric, threshold)}`;
+  if (element.title !== text) {
+    element.title = text;
+    element.replaceChildren(`${label(metric)} `, h("strong", {}, written(metric, value)),
+      ` (alert ${operator} ${written(metric, threshold)})`);
+  }
+}
+
+function writeSince(element, alert) {
+  if (alert.status === "RESOLVED") {
+    const lasted = (Date.parse(alert.resolvedAt) - Date.parse(alert.timestamp)) / 1000;
+    setText(element, `resolved ${clock(alert.resolvedAt)} after ${duration(lasted)}`);
+  } else {
+    element.dataset.since = alert.timestamp;
+    element.dataset.words = `since ${clock(alert.timestamp)} (%)`;
+  }
+  element.title = fullFormat.format(new Date(alert.timestamp));
+}
+
+function writeTaken(element, alert) {
+  const comment = alert.comment ? ` – “${alert.comment}”` : "";
+  setText(element, alert.assignee ? `acknowledged by ${alert.assignee}${comment}` : "");
+  element.hidden = !alert.assignee;
+}
+
+/** A moment: the time of day, with the date when it was not today. */
+function clock(iso) {
+  const moment = new Date(iso);
+  const today = new Date().toDateString() === moment.toDateString();
+  return (today ? clockFormat : fullFormat).format(moment);
+}
+
+/* ---------- Acknowledging ---------- */
+
+let asked = null;
+
+function askAcknowledgement(alert) {
+  asked = alert;
+  setText($("acknowledge-about"), `${alert.severity} · ${alert.component}: ${alert.message}`);
+  $("by").value = remembered();
+  $("comment").value = "";
+  $("acknowledge-fault").hidden = true;
+  $("acknowledge").showModal();
+  ($("by").value ? $("comment") : $("by")).focus();
+}
+
+/** Storage may be switched off; then the name is asked for each time. */
+function remembered(name) {
+  try {
+    if (name) localStorage.setItem("botwatch.by", name);
+    return localStorage.getItem("botwatch.by") ?? "";
+  } catch {
+    return "";
+  }
+}
+
+async function sendAcknowledgement(event) {
+  event.preventDefault();
+  const by = $("by").value.trim();
+  if (!by) {
+    sayFault("Please say who you are: others see who takes care of it.");
+    $("by").focus();
+    return;
+  }
+  $("acknowledge-send").disabled = true;
+  try {
+    const response = await fetch(`/api/monitoring/alerts/${encodeURIComponent(asked.id)}/acknowledge`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ by, comment: $("comment").value.trim() || null }),
+      signal: AbortSignal.timeout(15_000),
+    });
+    const answer = await response.json();
+    if (response.ok) {
+      remembered(by);
+      takeAlert("acknowledged", answer);
+      $("acknowledge").close();
+    } else {
+      sayFault([answer.error, ...(answer.faults ?? []).map((fault) => fault.message)].join("; "));
+      refetchSoon();
+    }
+  } catch (error) {
+    sayFault(`It could not be sent: ${error.message}`);
+  } finally {
+    $("acknowledge-send").disabled = false;
+  }
+}
+
+function sayFault(text) {
+  $("acknowledge-fault").hidden = false;
+  setText($("acknowledge-fault"), text);
+}
+
+/* ---------- One alert ---------- */
+
+async function showDetails(id) {
+  const body = $("details-body");
+  setText($("details-title"), "Alert");
+  body.replaceChildren(h("p", { class: "about" }, "Loading…"));
+  if (!$("details").open) $("details").showModal();
+  try {
+    const response = await fetch(`/api/monitoring/alerts/${encodeURIComponent(id)}`, { signal: AbortSignal.timeout(10_000) });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    setText($("details-title"), answer.message);
+    body.replaceChildren(...detailsOf(answer));
+  } catch (error) {
+    body.replaceChildren(h("p", { class: "fault" }, error.message));
+  }
+}
+
+function detailsOf(alert) {
+  const { details } = alert;
+  const rows = [
+    ["Severity", alert.severity], ["Status", alert.status], ["Category", alert.category],
+    [details.host ? "Host" : "Bot", alert.component], ["Rule", details.rule],
+    [label(details.metric), `${written(details.metric, details.value)} (alert ${details.operator} ${written(details.metric, details.threshold)})`],
+    ["Opened", fullFormat.format(new Date(alert.timestamp))],
+    ...(alert.resolvedAt ? [["Resolved", fullFormat.format(new Date(alert.resolvedAt))]] : []),
+    ...Object.entries(details.labels ?? {}), ["Id", alert.id],
+  ];
+  const happened = alert.timeline.map((event) => h("li", {}, [
+    clock(event.timestamp), event.change, event.by ? `by ${event.by}` : "", event.comment ? `“${event.comment}”` : "",
+  ].filter(Boolean).join(" · ")));
+  const told = alert.notifications.map((notice) => h("li", {}, [
+    notice.channel, `${notice.change}: ${notice.state}`, clock(notice.sentAt ?? notice.createdAt),
+    notice.attempts > 1 ? `${notice.attempts} attempts` : "", notice.lastError ?? "",
+  ].filter(Boolean).join(" · ")));
+  return [
+    h("dl", { class: "rows" }, ...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
+    h("h3", {}, "What happened"), h("ul", {}, ...happened),
+    h("h3", {}, "Who was told"), told.length ? h("ul", {}, ...told) : h("p", { class: "about" }, "Nobody: no channel takes it."),
+  ];
+}
+
+/** Links in notices point at `#alert-<id>`. */
+function followLink() {
+  const found = /^#\/?alerts?[-/=](.+)$/.exec(location.hash);
+  if (found) showDetails(decodeURIComponent(found[1]));
+}
+
+/* ---------- Bots ---------- */
+
+function drawBots() {
+  const bots = Object.values(board.performance).sort((a, b) => (a.bot < b.bot ? -1 : 1));
+  $("no-bots").hidden = bots.length > 0;
+  reconcile($("bots"), bots, (bot) => bot.bot, botView);
+}
+
+function botView({ bot: name }) {
+  const open = h("span", { class: "tag" });
+  const seen = h("span", { class: "seen" });
+  const worth = h("span", { class: "value" });
+  const gain = h("span", { class: "gain" });
+  const chart = chartView(name);
+  const figures = Object.fromEntries(ON_CARD.map((figure) => [figure, h("dd")]));
+  const grid = h("dl", { class: "figures" }, ...ON_CARD.map((figure) => h("div", {}, h("dt", {}, label(figure)), figures[figure])));
+  const rows = h("dl", { class: "rows" });
+  const more = h("details", { ontoggle: () => redraw("bots") }, h("summary", {}, "All figures"), rows);
+  const root = h("article", { class: "bot", "aria-label": `Bot ${name}` },
+    h("header", {}, h("h3", {}, name, " ", open), seen),
+    h("p", { class: "worth" }, worth, gain), chart.root, grid, more);
+  return {
+    root,
+    update(bot) {
+      writeBotAlerts(open, name);
+      writeSeen(seen, bot.lastSeen);
+      setFigure(worth, "portfolioValue", bot.portfolioValue, undefinedFigure(bot, "portfolioValue"));
+      writeGain(gain, bot);
+      for (const figure of ON_CARD) setFigure(figures[figure], figure, bot[figure], undefinedFigure(bot, figure));
+      chart.update(board.trends[name] ?? {});
+      if (more.open) rows.replaceChildren(...furtherRows(bot));
+    },
+  };
+}
+
+function writeBotAlerts(element, name) {
+  const alerts = board.alerts.active.filter((alert) => alert.component === name);
+  element.hidden = alerts.length === 0;
+  element.dataset.severity = SEVERITIES.find((severity) => alerts.some((alert) => alert.severity === severity)) ?? "NONE";
+  setText(element, alerts.length === 1 ? "1 alert" : `${alerts.length} alerts`);
+}
+
+function writeSeen(element, lastSeen) {
+  if (lastSeen) {
+    element.dataset.since = lastSeen;
+    element.dataset.words = "seen % ago";
+    element.dataset.judged = "";
+    element.title = fullFormat.format(new Date(lastSeen));
+  } else {
+    setText(element, "never seen");
+  }
+}
+
+function writeGain(element, bot) {
+  const value = bot.totalPnL;
+  element.dataset.sign = value > 0 ? "up" : value < 0 ? "down" : "none";
+  if (!isDefined(value)) {
+    element.replaceChildren("P&L ", missing(undefinedFigure(bot, "totalPnL")));
+    return;
+  }
+  const start = bot.portfolioValue - value;
+  const share = isDefined(bot.portfolioValue) && start > 0 ? ` (${signed((value / start) * 100)} %)` : "";
+  setText(element, `${value > 0 ? "▲" : value < 0 ? "▼" : "■"} ${signed(value)}${share}`);
+  element.title = "Total P&L, and as a share of the portfolio value without it";
+}
+
+function furtherRows(bot) {
+  const entries = FURTHER.map((name) => {
+    const value = h("dd");
+    setFigure(value, name, bot[name], undefinedFigure(bot, name));
+    if (bot.computed?.includes(name)) value.title = "Computed by Botwatch from what the bot reported";
+    return [label(name), value];
+  });
+  const moments = [["Last order", bot.lastOrderAt], ["Last fill", bot.lastFillAt], ["Last heartbeat", bot.lastHeartbeatAt]]
+    .map(([name, at]) => [name, h("dd", {}, at ? clock(at) : missing(`${name}: none has come.`))]);
+  const metrics = Object.entries(bot.metrics ?? {})
+    .map(([name, { value, unit }]) => [name, h("dd", {}, `${plain(value)} ${unit}`.trim())]);
+  return [...entries, ...moments, ...metrics].flatMap(([name, value]) => [h("dt", {}, name), value]);
+}
+
+/* ---------- Charts ---------- */
+
+const WIDTH = 600;
+const HEIGHT = 96;
+
+function chartView(bot) {
+  const area = svg("path", { class: "area" });
+  const stroke = svg("path", { class: "stroke" });
+  const grid = [0, HEIGHT / 2, HEIGHT].map((y) => svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y }));
+  const cursor = svg("line", { class: "cursor", y1: 0, y2: HEIGHT, visibility: "hidden" });
+  const image = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" }, ...grid, area, stroke, cursor);
+  const [title, top, from, until] = [h("span"), h("span"), h("span"), h("span")];
+  const none = h("p", { class: "none" }, "No equity in the last hour");
+  const root = h("div", { class: "chart" }, h("p", { class: "axis" }, title, top),
+    h("div", { class: "plot" }, image, none), h("p", { class: "axis" }, from, until));
+  let drawn = null;
+
+  const readout = (event) => {
+    if (!drawn) return;
+    const box = image.getBoundingClientRect();
+    const at = drawn.from + ((event.clientX - box.left) / box.width) * (drawn.until - drawn.from);
+    const nearest = drawn.points.reduce((a, b) => (Math.abs(b[0] - at) < Math.abs(a[0] - at) ? b : a));
+    const x = drawn.x(nearest[0]);
+    cursor.setAttribute("x1", x);
+    cursor.setAttribute("x2", x);
+    cursor.setAttribute("visibility", "visible");
+    setText(top, `${money(nearest[1])} at ${clockFormat.format(nearest[0])}`);
+  };
+  const leave = () => {
+    cursor.setAttribute("visibility", "hidden");
+    if (drawn) setText(top, drawn.range);
+  };
+  image.addEventListener("pointermove", readout);
+  image.addEventListener("pointerleave", leave);
+
+  return {
+    root,
+    update(trends) {
+      const name = trends.equity?.length ? "equity" : "portfolioValue";
+      drawn = scale(trends[name] ?? []);
+      none.hidden = drawn !== null;
+      image.toggleAttribute("hidden", drawn === null);
+      setText(title, drawn ? label(name) : "");
+      setText(from, drawn ? minuteFormat.format(drawn.from) : "");
+      setText(until, drawn ? "now" : "");
+      if (!drawn) {
+        setText(top, "");
+        return;
+      }
+      stroke.setAttribute("d", drawn.line);
+      area.setAttribute("d", drawn.area);
+      image.setAttribute("aria-label", `${label(name)} of ${bot}, last hour: ${drawn.range}`);
+      if (cursor.getAttribute("visibility") === "hidden") setText(top, drawn.range);
+    },
+  };
+}
+
+/** Lay out points over the time from the first to now; the line breaks where nothing came for two minutes. */
+function scale(all) {
+  const until = now();
+  const points = all.filter(([at]) => at >= until - WINDOW_MS && at <= until + 60_000);
+  if (!points.length) return null;
+  const values = points.map(([, value]) => value);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const from = points[0][0];
+  const span = Math.max(until - from, 10_000);
+  const height = high - low || Math.abs(high) * 0.01 || 1;
+  const x = (at) => Math.min(WIDTH, ((at - from) / span) * WIDTH);
+  const y = (value) => (high === low ? HEIGHT / 2 : 4 + (1 - (value - low) / height) * (HEIGHT - 8));
+  const runs = [[]];
+  points.forEach((point, index) => {
+    if (index && point[0] - points[index - 1][0] > GAP_MS) runs.push([]);
+    runs.at(-1).push(point);
+  });
+  const path = (run) => run.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  return {
+    points, from, until: from + span, x,
+    line: runs.map((run) => path(run) + (run.length === 1 ? "h.1" : "")).join(""),
+    area: runs.map((run) => `${path(run)}L${x(run.at(-1)[0]).toFixed(1)} ${HEIGHT}L${x(run[0][0]).toFixed(1)} ${HEIGHT}Z`).join(""),
+    range: low === high ? money(low) : `${money(low)} – ${money(high)}`,
+  };
+}
+
+/* ---------- Hosts ---------- */
+
+function drawHosts() {
+  const hosts = Object.values(board.health).sort((a, b) => (a.host < b.host ? -1 : 1));
+  $("no-hosts").hidden = hosts.length > 0;
+  reconcile($("hosts"), hosts, (host) => host.host, hostView);
+}
+
+const HEALTH_TONES = { CRITICAL: "CRITICAL", WARNING: "MEDIUM" };
+
+function hostView({ host: name }) {
+  const status = h("span", { class: "tag" });
+  const seen = h("span", { class: "seen" });
+  const why = h("p", { class: "why" });
+  const meters = h("div", { class: "meters" });
+  const facts = h("dl", { class: "facts" });
+  const root = h("article", { class: "host", "aria-label": `Host ${name}` },
+    h("header", {}, h("h3", {}, name, " ", status), seen), why, meters, facts);
+  return {
+    root,
+    update(host) {
+      const health = host.systemHealth ?? "UNKNOWN";
+      status.dataset.severity = HEALTH_TONES[health] ?? "NONE";
+      setText(status, health);
+      writeSeen(seen, host.timestamp);
+      setText(why, (host.reasons ?? []).join("; "));
+      why.hidden = !host.reasons?.length;
+      reconcile(meters, metersOf(host), (meter) => meter.name, meterView);
+      reconcile(facts, factsOf(host), ([fact]) => fact, factView);
+    },
+  };
+}
+
+function metersOf(host) {
+  const disks = host.disks?.length ? host.disks : [{ mount: "", usage: host.diskUsage }];
+  const free = (available, total) => (isDefined(available) && isDefined(total) ? `${bytes(available)} of ${bytes(total)} free` : "");
+  return [
+    { name: "CPU", usage: host.cpuUsage, note: host.cpuCores ? `${host.cpuCores} cores` : "" },
+    { name: "Memory", usage: host.memoryUsage, note: free(host.memoryAvailableBytes, host.memoryTotalBytes) },
+    ...disks.map((disk) => ({ name: `Disk ${disk.mount}`.trim(), usage: disk.usage, note: free(disk.freeBytes, disk.totalBytes) })),
+  ];
+}
+
+function meterView({ name }) {
+  const fill = h("div");
+  const bar = h("div", { class: "bar", role: "meter", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  const value = h("span");
+  const heading = h("span", { class: "name" }, name);
+  const root = h("div", { class: "meter" }, heading, bar, value);
+  return {
+    root,
+    update({ usage, note }) {
+      root.title = note;
+      const known = isDefined(usage);
+      fill.style.width = known ? `${Math.min(100, usage)}%` : "0";
+      bar.dataset.level = usage >= 95 ? "critical" : usage >= 80 ? "warning" : "good";
+      if (known) bar.setAttribute("aria-valuenow", usage);
+      if (known) setText(value, `${number(1)(usage)} %`);
+      else value.replaceChildren(missing(`${name}: the collector does not measure it.`));
+    },
+  };
+}
+
+function factsOf(host) {
+  const rate = (value) => (isDefined(value) ? `${bytes(value)}/s` : null);
+  const loads = [host.load1, host.load5, host.load15];
+  return [
+    ["Load 1, 5, 15 min", loads.every(isDefined) ? loads.map(ratio).join("  ") : null],
+    ["Uptime", isDefined(host.uptimeSeconds) ? duration(host.uptimeSeconds) : null],
+    ["Network in", rate(host.networkReceivedBytesPerSecond)],
+    ["Network out", rate(host.networkSentBytesPerSecond)],
+    ["Network latency", isDefined(host.networkLatency) ? milliseconds(host.networkLatency) : null],
+    ["Processes", isDefined(host.processes) ? whole(host.processes) : null],
+  ];
+}
+
+function factView([name]) {
+  const value = h("dd");
+  return {
+    root: h("div", {}, h("dt", {}, name), value),
+    update([, text]) {
+      if (isDefined(text)) setText(value, text);
+      else value.replaceChildren(missing(`${name}: not measured.`));
+    },
+  };
+}
+
+/* ---------- System ---------- */
+
+function drawSystem() {
+  const { system } = board;
+  const parts = Object.entries(system.parts).map(([name, part]) => ({ name, ...part }));
+  reconcile($("parts"), parts, (part) => part.name, ({ name }) => {
+    const note = h("small");
+    const root = h("li", { class: "part" }, h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "name" }, name), note);
+    return {
+      root,
+      update(part) {
+        root.dataset.status = part.status;
+        root.title = `${part.host}, process ${part.pid}, started ${fullFormat.format(new Date(part.startedAt))}`;
+        note.dataset.since = part.status === "up" ? part.startedAt : part.seenAt;
+        note.dataset.words = part.status === "up" ? "up %" : "gone for %";
+      },
+    };
+  });
+  reconcile($("facts"), systemFacts(system), ([fact]) => fact, factView);
+  setText($("version"), `Botwatch ${system.version}`);
+}
+
+function systemFacts({ redis, log, databases, notifications }) {
+  const groups = Object.entries(log?.groups ?? {});
+  const pending = Object.values(notifications).reduce((sum, count) => sum + count, 0);
+  return [
+    ["Redis", redis.status === "up" ? `up, ${ratio(redis.latencyMs)} ms` : "away"],
+    ["Log entries", log ? whole(log.entries) : null],
+    ...groups.map(([name, { lag, pending: held }]) => [
+      `Reader ${name}`, `${isDefined(lag) ? `${whole(lag)} behind` : "lag unknown"}${held ? `, ${whole(held)} in work` : ""}`]),
+    ["Notices to send", whole(pending)],
+    ...Object.entries(databases).map(([name, file]) => [`Store ${name}`, isDefined(file.bytes) ? bytes(file.bytes) : null]),
+  ];
+}
+
+/* ---------- The passing of time ---------- */
+
+const lastSeenWords = () => (lastUpdate ? `Last update ${clockFormat.format(lastUpdate)}.` : "Nothing received yet.");
+
+/** Once a second: every age on the page, and whether it is live. */
+function tick() {
+  for (const element of document.querySelectorAll("[data-since]")) {
+    const age = ageOf(element.dataset.since);
+    setText(element, element.dataset.words.replace("%", duration(age)));
+    if ("judged" in element.dataset) element.dataset.age = age > SILENT_S ? "silent" : age > LATE_S ? "late" : "fresh";
+  }
+  const state = linked ? "live" : nextTry ? "lost" : $("link").dataset.state;
+  $("link").dataset.state = state;
+  if (linked) setText($("link-text"), "Live");
+  else if (state === "lost") setText($("link-text"), `Not live: reconnecting. ${lastSeenWords()}`);
+}
+
+$("acknowledge-form").addEventListener("submit", sendAcknowledgement);
+$("acknowledge-cancel").addEventListener("click", () => $("acknowledge").close());
+$("details-close").addEventListener("click", () => $("details").close());
+$("details").addEventListener("close", () => history.replaceState(null, "", location.pathname));
+window.addEventListener("hashchange", followLink);
+setInterval(() => { tick(); redraw("bots"); }, 1000);
+await refetch();
+connect();
+followLink();
