@@ -1,0 +1,112 @@
+"""The containers: healthy, confined, published on loopback only, and able to stop and to come back."""
+
+import socket
+
+import psutil
+import pytest
+
+from tests.stack.compose import Stack, eventually
+
+PARTS = (
+    "broadcaster",
+    "collector",
+    "dashboard",
+    "evaluator",
+    "ingestion",
+    "ingestion-redis",
+    "notifier",
+    "recorder",
+)
+
+
+def test_everything_is_healthy_and_the_migration_is_done(stack: Stack) -> None:
+    containers = stack.containers()
+    assert {*PARTS, "redis", "migrate", "prometheus"} <= set(containers)
+    assert containers.pop("migrate")["State"]["ExitCode"] == 0
+    for name, container in containers.items():
+        assert container["State"]["Health"]["Status"] == "healthy", name
+
+
+def test_every_container_is_read_only_and_not_root(stack: Stack) -> None:
+    for name, container in stack.containers().items():
+        host = container["HostConfig"]
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["Privileged"], name
+        assert host["Memory"] > 0, name
+        if name != "migrate":
+            status = stack.execute(name, "cat", "/proc/self/status")
+            fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+            assert int(fields["Uid"].split()[0]) > 0, name
+            assert int(fields["CapEff"], 16) == 0, name
+            assert fields["NoNewPrivs"] == "1", name
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_cannot_change_its_own_code(stack: Stack, name: str) -> None:
+    attempt = "try: open('/app/shared/x', 'w')\nexcept OSError as error: print(error.strerror)"
+    assert stack.execute(name, "python", "-c", attempt).strip() == "Read-only file system"
+
+
+def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
+    published = {
+        name: bound["HostIp"]
+        for name, container in stack.containers().items()
+        for bindings in container["NetworkSettings"]["Ports"].values()
+        for bound in bindings or []
+    }
+    assert set(published) >= {"ingestion", "dashboard", "broadcaster", "prometheus"}
+    assert "redis" not in published
+    assert set(published.values()) == {"127.0.0.1"}
+
+
+def test_the_collector_reports_the_host_and_not_its_container(stack: Stack) -> None:
+    if "Docker Desktop" in stack.compose("version") or psutil.MACOS or psutil.WINDOWS:
+        pytest.skip("containers run in a virtual machine here: that is the host they see")
+
+    def report() -> dict[str, object] | None:
+        found: dict[str, dict[str, object]] = stack.request("DASHBOARD", "/api/monitoring")[1]["health"]
+        return found.get(socket.gethostname())
+
+    health = eventually(report)
+    assert health["memoryTotalBytes"] == psutil.virtual_memory().total
+    assert health["cpuCores"] == psutil.cpu_count()
+    processes = health["processes"]
+    assert isinstance(processes, int)
+    assert processes > 10, "the container itself has three"
+    disks = health["disks"]
+    assert isinstance(disks, list)
+    root = {disk["mount"]: disk["totalBytes"] for disk in disks}.get("/")
+    assert root == psutil.disk_usage("/").total
+
+
+def test_grafana_has_the_dashboards(stack: Stack) -> None:
+    if not stack.has_grafana:
+        pytest.skip("the Grafana image is neither here nor to be pulled: the stack ran without it")
+    status, answer = stack.request("GRAFANA", "/api/health")
+    assert (status, answer["database"]) == (200, "ok")
+    found = stack.execute(
+        "grafana", "wget", "-q", "-O", "-", "http://admin:admin@127.0.0.1:3000/api/search?tag=botwatch"
+    )
+    for uid in ("botwatch-trading", "botwatch-botwatch", "botwatch-hosts"):
+        assert uid in found
+
+
+def test_prometheus_reaches_every_part(stack: Stack) -> None:
+    def all_up() -> dict[str, str] | None:
+        _, answer = stack.request("PROMETHEUS", "/api/v1/targets?state=active")
+        found = {one["labels"]["job"]: one["health"] for one in answer["data"]["activeTargets"]}
+        return found if set(found.values()) == {"up"} else None
+
+    assert set(eventually(all_up, timeout_s=60)) == {*PARTS, "prometheus"}
+
+
+def test_prometheus_has_loaded_the_rules_and_none_of_them_fails(stack: Stack) -> None:
+    def evaluated() -> list[dict[str, str]] | None:
+        _, answer = stack.request("PROMETHEUS", "/api/v1/rules")
+        found = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+        return found if found and all(rule["health"] != "unknown" for rule in found) else None
+
+    found = eventually(evaluated, timeout_s=60)
+    assert {rule["health"] for rule in found} == {"ok"}
+    assert "BotwatchPartDown" in {rule["name"] for rule in found}

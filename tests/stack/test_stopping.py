@@ -1,0 +1,19 @@
+"""The whole stack stops cleanly and comes back with what it knew."""
+
+from tests.stack.compose import Stack, eventually
+from tests.stack.test_containers import PARTS
+from tests.stack.test_path import performance
+
+
+def test_every_part_stops_cleanly_and_open_alerts_survive(stack: Stack) -> None:
+    bot = "lasting-bot"
+    stack.publish(performance(bot, 40.0))
+    [before] = eventually(lambda: stack.alerts(bot))
+    stack.compose("stop", "--timeout", "10")
+    codes = {name: container["State"]["ExitCode"] for name, container in stack.containers().items()}
+    stack.start()
+    assert {name: codes[name] for name in PARTS} == dict.fromkeys(PARTS, 0)
+    [after] = eventually(lambda: stack.alerts(bot))
+    assert after["id"] == before["id"]
+    stack.publish(performance(bot, 1.0))
+    eventually(lambda: not stack.alerts(bot))
