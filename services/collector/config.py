@@ -3,7 +3,11 @@
 import socket
 from pathlib import Path
 
+import structlog
+
 from shared.runtime.settings import Settings
+
+log = structlog.get_logger()
 
 OWN_PROC = Path("/proc")
 OWN_ROOT = Path("/")
@@ -25,5 +29,8 @@ def host_name(settings: CollectorSettings) -> str:
     if settings.host_name:
         return settings.host_name
     if settings.host_root != OWN_ROOT:
-        return (settings.host_root / "etc" / "hostname").read_text(encoding="utf-8").strip()
+        try:
+            return (settings.host_root / "etc" / "hostname").read_text(encoding="utf-8").strip()
+        except OSError as error:
+            log.warning("the host's name cannot be read; HOST_NAME would set it", error=str(error))
     return socket.gethostname()
