@@ -1,0 +1,141 @@
+"""Receivers and notices for the notifier's tests: an HTTP server that answers as told, and alerts to send."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import msgspec
+
+from shared.runtime import clock
+from shared.schema.alerts import Alert, Change, Details, Notice
+from shared.store.alerts import add_event, insert_alert
+from shared.store.database import Database
+from shared.store.outbox import add_notice, history
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DEADLINE_S = 10.0
+
+
+def notice(change: Change = "opened", *, alert: str = "a1", **further: Any) -> Notice:  # noqa: ANN401 - fields of a notice
+    """Return a notice about the bot `demo`."""
+    details = Details(
+        rule="maxDrawdown-0",
+        bot="demo",
+        metric="maxDrawdown",
+        value=21.3,
+        operator=">",
+        threshold=20,
+        links={"alert": "http://localhost:3001/alerts/a1"},
+    )
+    fields: dict[str, Any] = {
+        "id": alert,
+        "timestamp": NOON,
+        "severity": "HIGH",
+        "category": "PERFORMANCE",
+        "component": "demo",
+        "message": "Maximum drawdown exceeded 20%",
+        "status": "RESOLVED" if change == "resolved" else "ACTIVE",
+        "details": details,
+        "fingerprint": f"fingerprint-{alert}",
+        "updated_at": NOON,
+        "change": change,
+    }
+    return Notice(**fields | further)
+
+
+def put(database: Database, channel: str, *notices: Notice) -> None:
+    """Write notices to the outbox as the evaluator does: with the alert, in one transaction."""
+    now = clock.now()
+    with database.write() as connection:
+        for one in notices:
+            if one.change == "opened":
+                values = {name: getattr(one, name) for name in Alert.__struct_fields__}
+                insert_alert(connection, Alert(**values))
+            event = add_event(connection, one.id, one.change, now)
+            add_notice(connection, event, one, [channel], now)
+
+
+def states(database: Database, alert: str = "a1") -> list[str]:
+    """Return the states of an alert's deliveries, oldest first."""
+    with database.read() as connection:
+        return [row["state"] for row in history(connection, alert)]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = DEADLINE_S) -> float:
+    """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
+    begun = time.monotonic()
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() - begun < seconds, "it did not happen in time"
+        pause.wait(0.005)
+    return time.monotonic() - begun
+
+
+class Receiver:
+    """A webhook receiver on loopback; `answers` are used up in turn, then it says 200."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.connections: set[tuple[str, int]] = set()
+        self.sockets: list[socket.socket] = []
+        self.answering = threading.Event()
+        """Cleared: requests are taken, and hang."""
+        self.answering.set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/secret-path?token=hush"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                receiver.connections.add(self.client_address)
+                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
+                length = int(self.headers["Content-Length"])
+                receiver.bodies.append(msgspec.json.decode(self.rfile.read(length)))
+                if not receiver.answering.wait(30):
+                    return
+                status, headers = receiver.answers.pop(0) if receiver.answers else (200, {})
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def setup(self) -> None:
+                super().setup()
+                receiver.sockets.append(self.connection)
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except ConnectionError:
+                    self.close_connection = True
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                """Stay silent."""
+
+        return Handler
+
+    def close(self) -> None:
+        """Vanish, with the connections that are kept alive."""
+        self.answering.set()
+        for connection in self.sockets:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,191 @@
+"""A channel's deliveries out of a real outbox, to a transport that does as it is told."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from services.notifier.channels.transport import TransportError
+from services.notifier.channels.webhook import WebhookTransport
+from services.notifier.delivery import Channel
+from services.notifier.leases import LeaseKeeper
+from shared.runtime import clock
+from shared.schema.alerts import Change, Notice
+from shared.store import outbox
+from shared.store.database import Database
+from tests.unit.notifier.receivers import Receiver, notice, put, states, wait_for
+
+
+class Told:
+    """A transport that fails as `fails` says and remembers what it was given."""
+
+    def __init__(self, fails: Callable[[Notice], Exception | None] = lambda _: None) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.keys: list[str] = []
+        self.fails = fails
+
+    def send(self, notice: Notice, key: str) -> None:
+        """Take a notice."""
+        self.keys.append(key)
+        if error := self.fails(notice):
+            raise error
+        self.sent.append((notice.id, notice.change))
+
+
+def channel(database: Database, transport: Told | WebhookTransport, name: str = "webhook") -> Channel:
+    return Channel(name, transport, database, "here", lambda: 0.0)
+
+
+@contextmanager
+def running(channel: Channel) -> Iterator[Channel]:
+    """Let the channel's thread run."""
+    channel.start()
+    yield channel
+    channel.stop()
+    assert channel.join(5)
+
+
+def temporary(_notice: Notice) -> Exception:
+    return TransportError("busy", permanent=False)
+
+
+def test_what_is_due_is_sent_and_marked(database: Database) -> None:
+    told = Told()
+    put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
+    channel(database, told).drain()
+    assert told.sent == [("a1", "opened"), ("a2", "opened")]
+    assert len(set(told.keys)) == 2
+    assert states(database, "a1") == states(database, "a2") == ["SENT"]
+
+
+def test_notices_of_one_alert_arrive_in_order(database: Database) -> None:
+    told = Told()
+    changes: tuple[Change, ...] = ("opened", "raised", "resolved")
+    put(database, "webhook", *(notice(change, alert=name) for change in changes for name in ("a1", "a2")))
+    channel(database, told).drain()
+    for alert in ("a1", "a2"):
+        assert [change for name, change in told.sent if name == alert] == list(changes)
+
+
+def test_another_channels_notices_are_left_alone(database: Database) -> None:
+    told = Told()
+    put(database, "email", notice())
+    channel(database, told).drain()
+    assert told.sent == []
+
+
+def test_a_permanent_failure_is_not_tried_again_and_holds_up_nobody(database: Database) -> None:
+    told = Told(lambda n: TransportError("gone", permanent=True) if n.id == "a1" else None)
+    put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
+    channel(database, told).drain()
+    assert states(database, "a1") == ["FAILED"]
+    assert states(database, "a2") == ["SENT"]
+
+
+def test_after_a_temporary_failure_the_channel_rests_and_gives_the_others_back(database: Database) -> None:
+    told = Told(temporary)
+    put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
+    resting = channel(database, told)
+    assert timedelta(0) < resting.drain() <= timedelta(seconds=0.5)
+    assert len(told.keys) == 1
+    with database.write() as connection:
+        free = outbox.claim(connection, "webhook", "other", clock.now())
+    assert [delivery.notice.id for delivery in free] == ["a2"]
+
+
+def test_a_notice_that_is_never_taken_holds_up_no_other(database: Database) -> None:
+    told = Told(lambda n: temporary(n) if n.id == "a1" else None)
+    put(database, "webhook", notice(alert="a1"), *(notice(alert=f"b{i}") for i in range(5)))
+    with running(channel(database, told)):
+        wait_for(lambda: len(told.sent) == 5, 3)
+    assert states(database, "a1") == ["PENDING"]
+
+
+def test_the_same_key_is_used_each_time(database: Database) -> None:
+    failures = [TransportError("busy", permanent=False, retry_after=0.05)]
+    told = Told(lambda _: failures.pop() if failures else None)
+    put(database, "webhook", notice())
+    with running(channel(database, told)):
+        wait_for(lambda: told.sent)
+    assert len(told.keys) == 2
+    assert len(set(told.keys)) == 1
+
+
+def test_a_delivery_is_given_up_after_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(database, "webhook", notice())
+    tomorrow = clock.now() + timedelta(hours=25)
+    monkeypatch.setattr(clock, "now", lambda: tomorrow)
+    channel(database, Told(temporary)).drain()
+    assert states(database) == ["FAILED"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_whatever_a_library_raises_the_channel_lives_on(database: Database) -> None:
+    failures: list[Exception] = [ZeroDivisionError("surprise")]
+    told = Told(lambda _: failures.pop() if failures else None)
+    put(database, "webhook", notice())
+    with running(channel(database, told)) as alive:
+        wait_for(lambda: told.sent)
+        assert alive.check()
+
+
+def test_a_channel_whose_thread_has_ended_is_not_healthy(database: Database) -> None:
+    with running(channel(database, Told())) as ended:
+        assert ended.check() == "idle"
+    with pytest.raises(RuntimeError):
+        ended.check()
+
+
+def test_a_wake_is_answered_within_milliseconds_and_a_lost_one_within_the_sweep(database: Database) -> None:
+    told = Told()
+    with running(channel(database, told)) as woken:
+        wait_for(lambda: woken.check() == "idle")
+        put(database, "webhook", notice(alert="a1"))
+        woken.wake()
+        assert wait_for(lambda: told.sent) < 0.5
+        put(database, "webhook", notice(alert="a2"))
+        assert wait_for(lambda: len(told.sent) == 2) < 1.5
+
+
+def test_what_hangs_is_kept_and_does_not_delay_another_channel(
+    database: Database, receiver: Receiver
+) -> None:
+    receiver.answering.clear()
+    told = Told()
+    hanging = channel(database, WebhookTransport(receiver.url))
+    other = channel(database, told, "email")
+    put(database, "webhook", notice(alert="a1"))
+    with running(other):
+        hanging.start()
+        leases = LeaseKeeper([hanging, other], database)
+        wait_for(lambda: receiver.bodies)
+        put(database, "email", notice(alert="a2"))
+        other.wake()
+        assert wait_for(lambda: told.sent) < 0.5
+        threading.Event().wait(outbox.LEASE.total_seconds() + 0.5)
+        with database.write() as connection:
+            assert outbox.claim(connection, "webhook", "thief", clock.now()) == []
+        receiver.answering.set()
+        wait_for(lambda: states(database, "a1") == ["SENT"])
+        leases.check()
+        leases.close()
+        hanging.stop()
+        assert hanging.join(5)
+
+
+def test_a_receiver_that_vanishes_and_comes_back_gets_everything_once(database: Database) -> None:
+    first = Receiver()
+    put(database, "webhook", notice(alert="a1"))
+    with running(channel(database, WebhookTransport(first.url))) as sending:
+        wait_for(lambda: states(database, "a1") == ["SENT"])
+        first.close()
+        put(database, "webhook", notice(alert="a2"), notice(alert="a3"))
+        sending.wake()
+        wait_for(lambda: "rests" in sending.check())
+        second = Receiver(first.port)
+        wait_for(lambda: len(second.bodies) == 2)
+        wait_for(lambda: states(database, "a3") == ["SENT"])
+        second.close()
+    assert sorted(body["id"] for body in second.bodies) == ["a2", "a3"]

@@ -1,0 +1,47 @@
+"""A notice in words."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from services.notifier.message import body, subject
+from shared.schema.alerts import Change
+from tests.unit.notifier.receivers import NOON, notice
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("opened", "[HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"),
+        ("raised", "[raised to HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"),
+        ("resolved", "RESOLVED [HIGH] demo: Maximum drawdown exceeded 20%"),
+    ],
+)
+def test_the_subject_says_what_about_whom_and_how_bad(change: Change, expected: str) -> None:
+    assert subject(notice(change)) == expected
+
+
+def test_the_subject_is_one_line_whatever_the_message_holds() -> None:
+    assert subject(notice(message="two\r\nBcc: lines")).startswith("[HIGH] demo: two Bcc: lines")
+
+
+def test_the_body_has_everything_that_a_person_asks_first() -> None:
+    text = body(notice("resolved", resolved_at=NOON + timedelta(minutes=5), assignee="ann", comment="mine"))
+    for line in (
+        "Maximum drawdown exceeded 20%",
+        "Severity: HIGH (performance)",
+        "Bot: demo",
+        "maxDrawdown: 21.3 (the rule: > 20)",
+        "Since: 2026-01-31 12:00:00 UTC",
+        "Resolved: 2026-01-31 12:05:00 UTC",
+        "Status: RESOLVED by ann",
+        "Comment: mine",
+        "Alert: http://localhost:3001/alerts/a1",
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_host_is_named_where_there_is_no_bot() -> None:
+    details = msgspec.structs.replace(notice().details, bot=None, host="box")
+    assert "Host: box" in body(notice(details=details))
