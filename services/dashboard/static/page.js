@@ -9,8 +9,7 @@ const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 const WINDOW_MS = 3_600_000;
 const MOST_POINTS = 600;
 const GAP_MS = 120_000;
-const LATE_S = 60;
-const SILENT_S = 300;
+const PATIENCE_S = { bot: [60, 300], host: [180, 600] }; // late, silent; a host is looked at once a minute
 const RECENT = 20;
 const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
@@ -72,6 +71,8 @@ const FURTHER = Object.keys(FIGURES).slice(0, Object.keys(FIGURES).indexOf("cpuU
   .filter((name) => !ON_CARD.includes(name) && !["portfolioValue", "totalPnL"].includes(name));
 const WIRE_FIGURES = Object.keys(FIGURES).filter((name) => name !== "equity");
 
+const OPERATORS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
+const limit = ({ metric, operator, threshold }) => `alert ${OPERATORS[operator] ?? operator} ${written(metric, threshold)}`;
 const label = (name) => FIGURES[name]?.[0] ?? name;
 const written = (name, value) => (FIGURES[name]?.[1] ?? plain)(value);
 
@@ -398,7 +399,7 @@ function drawOverall() {
     : `${summary.activeAlerts ? `(${summary.activeAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;
   const bots = Object.values(performance);
   const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
-  const silent = bots.filter((bot) => bot.lastSeen && ageOf(bot.lastSeen) > SILENT_S).length;
+  const silent = bots.filter((bot) => bot.lastSeen && ageOf(bot.lastSeen) > PATIENCE_S.bot[1]).length;
   drawTotals([
     ["Portfolio value", "portfolioValue", summary.portfolioValue, "No bot has a portfolio value yet.",
       valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
@@ -477,12 +478,11 @@ function alertView(alert) {
   };
 }
 
-function writeComparison(element, { metric, value, operator, threshold }) {
-  const text = `${label(metric)} ${written(metric, value)}, limit ${operator} ${written(metric, threshold)}`;
-  if (element.title !== text) {
-    element.title = text;
-    element.replaceChildren(`${label(metric)} `, h("strong", {}, written(metric, value)),
-      ` (alert ${operator} ${written(metric, threshold)})`);
+function writeComparison(element, details) {
+  const value = written(details.metric, details.value);
+  const [before, after] = [`${label(details.metric)} `, ` (${limit(details)})`];
+  if (element.textContent !== before + value + after) {
+    element.replaceChildren(before, h("strong", {}, value), after);
   }
 }
 
@@ -594,7 +594,7 @@ function detailsOf(alert) {
   const rows = [
     ["Severity", alert.severity], ["Status", alert.status], ["Category", alert.category],
     [details.host ? "Host" : "Bot", alert.component], ["Rule", details.rule],
-    [label(details.metric), `${written(details.metric, details.value)} (alert ${details.operator} ${written(details.metric, details.threshold)})`],
+    [label(details.metric), `${written(details.metric, details.value)} (${limit(details)})`],
     ["Opened", fullFormat.format(new Date(alert.timestamp))],
     ...(alert.resolvedAt ? [["Resolved", fullFormat.format(new Date(alert.resolvedAt))]] : []),
     ...Object.entries(details.labels ?? {}), ["Id", alert.id],
@@ -644,7 +644,7 @@ function botView({ bot: name }) {
     root,
     update(bot) {
       writeBotAlerts(open, name);
-      writeSeen(seen, bot.lastSeen);
+      writeSeen(seen, bot.lastSeen, "bot");
       setFigure(worth, "portfolioValue", bot.portfolioValue, undefinedFigure(bot, "portfolioValue"));
       writeGain(gain, bot);
       for (const figure of ON_CARD) setFigure(figures[figure], figure, bot[figure], undefinedFigure(bot, figure));
@@ -661,11 +661,11 @@ function writeBotAlerts(element, name) {
   setText(element, alerts.length === 1 ? "1 alert" : `${alerts.length} alerts`);
 }
 
-function writeSeen(element, lastSeen) {
+function writeSeen(element, lastSeen, subject) {
   if (lastSeen) {
     element.dataset.since = lastSeen;
     element.dataset.words = "seen % ago";
-    element.dataset.judged = "";
+    element.dataset.subject = subject;
     element.title = fullFormat.format(new Date(lastSeen));
   } else {
     setText(element, "never seen");
@@ -790,7 +790,7 @@ function drawHosts() {
   reconcile($("hosts"), hosts, (host) => host.host, hostView);
 }
 
-const HEALTH_TONES = { CRITICAL: "CRITICAL", WARNING: "MEDIUM" };
+const HEALTH_TONES = { CRITICAL: "CRITICAL", WARNING: "MEDIUM", HEALTHY: "GOOD" };
 
 function hostView({ host: name }) {
   const status = h("span", { class: "tag" });
@@ -806,7 +806,7 @@ function hostView({ host: name }) {
       const health = host.systemHealth ?? "UNKNOWN";
       status.dataset.severity = HEALTH_TONES[health] ?? "NONE";
       setText(status, health);
-      writeSeen(seen, host.timestamp);
+      writeSeen(seen, host.timestamp, "host");
       setText(why, (host.reasons ?? []).join("; "));
       why.hidden = !host.reasons?.length;
       reconcile(meters, metersOf(host), (meter) => meter.name, meterView);
@@ -913,7 +913,8 @@ function tick() {
   for (const element of document.querySelectorAll("[data-since]")) {
     const age = ageOf(element.dataset.since);
     setText(element, element.dataset.words.replace("%", duration(age)));
-    if ("judged" in element.dataset) element.dataset.age = age > SILENT_S ? "silent" : age > LATE_S ? "late" : "fresh";
+    const [late, silent] = PATIENCE_S[element.dataset.subject] ?? [];
+    if (late) element.dataset.age = age > silent ? "silent" : age > late ? "late" : "fresh";
   }
   const state = linked ? "live" : nextTry ? "lost" : $("link").dataset.state;
   $("link").dataset.state = state;
