@@ -1,0 +1,74 @@
+"""Each image installs what the code in it imports: its lock names every package that the service reaches."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"))
+OURS = ("services", "shared", "botwatch")
+ALSO_STARTED = {"recorder": ["shared/runtime/migrate.py"]}
+"""What compose runs from a service's image besides the service."""
+HIDDEN = {"yaml.decode": "pyyaml"}
+"""Packages that msgspec imports only when it is asked to."""
+
+
+def module_path(name: str) -> Path | None:
+    """Return the file of one of our modules, None for a name inside a module."""
+    path = ROOT.joinpath(*name.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Return the dotted names that a file imports, at its top or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def reached(paths: list[Path]) -> set[Path]:
+    """Return the files that are loaded with `paths`, following imports among our own modules."""
+    found: set[Path] = set()
+    waiting = list(paths)
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        ours = (name for name in imports_of(path) if name.split(".")[0] in OURS)
+        waiting += [module for name in ours if (module := module_path(name))]
+    return found
+
+
+def packages(paths: set[Path]) -> Iterator[str]:
+    """Yield the distributions that files import."""
+    distributions = packages_distributions()
+    for path in paths:
+        for name in imports_of(path):
+            top = name.split(".")[0]
+            if top not in OURS and top not in sys.stdlib_module_names:
+                yield distributions[top][0].lower().replace("_", "-")
+        text = path.read_text(encoding="utf-8")
+        yield from (package for call, package in HIDDEN.items() if call in text)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_lock_of_a_service_has_every_package_that_it_imports(folder: str) -> None:
+    own = [*(ROOT / "services" / folder).rglob("*.py")]
+    files = reached([*own, *(ROOT / name for name in ALSO_STARTED.get(folder, []))])
+    lock = (ROOT / "requirements" / f"{folder}.txt").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert set(packages(files)) <= locked
