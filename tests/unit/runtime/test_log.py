@@ -1,0 +1,128 @@
+"""The log: appended atomically, read by groups without loss, trimmed behind the slowest."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from shared.runtime import clock
+from shared.runtime import log as log_module
+from shared.runtime.log import GroupReader, LogFullError, RecordLog, Source, ensure_group
+from shared.runtime.redis import connect
+from shared.runtime.trim import slowest, trim
+from shared.schema import streams
+from shared.schema.records import Equity, Metric, Performance
+from tests.support import valkey
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def point(value: float, at: datetime = NOON) -> Equity:
+    return Equity(bot="a", equity=value, timestamp=at)
+
+
+def test_what_is_appended_is_read_once_by_each_group(redis: Redis) -> None:
+    log = RecordLog(redis)
+    readers = [GroupReader(log, group, batch=10) for group in ("one", "two")]
+    log.append([point(1), point(2)], "http")
+    for reader in readers:
+        (entry,) = reader.read()
+        assert entry.records == [point(1), point(2)]
+        reader.acknowledge([entry])
+        assert reader.read(block_ms=1) == []
+
+
+def test_a_reader_that_comes_back_first_gets_what_it_had_not_acknowledged(redis: Redis) -> None:
+    log = RecordLog(redis)
+    dead = GroupReader(log, "g", batch=2)
+    for value in range(5):
+        log.append([point(value)], "http")
+    dead.acknowledge(dead.read()[:1])
+    back = GroupReader(log, "g", batch=2)
+    seen = [entry.records[0] for _ in range(3) for entry in back.read()]
+    assert seen == [point(1), point(2), point(3), point(4)]
+
+
+def test_a_reader_goes_on_after_redis_lost_everything(redis: Redis) -> None:
+    log = RecordLog(redis)
+    reader = GroupReader(log, "g", batch=10)
+    redis.flushall()
+    log.append([point(1)], "http")
+    assert reader.read(block_ms=1) == []
+    assert [entry.records for entry in reader.read()] == [[point(1)]]
+
+
+def test_the_latest_value_is_the_newest_by_time_and_not_by_arrival(redis: Redis) -> None:
+    log = RecordLog(redis)
+    log.append([point(2, NOON), point(1, NOON - timedelta(seconds=1))], "http")
+    log.append([point(0, NOON - timedelta(seconds=2))], "http")
+    assert log.latest() == {"equity|a": point(2, NOON)}
+
+
+def test_latest_values_are_kept_apart_by_source_and_metric_name(redis: Redis) -> None:
+    log = RecordLog(redis)
+    log.append(
+        [
+            Performance(bot="a", portfolio_value=1.0, timestamp=NOON),
+            Performance(bot="a", source="computed", timestamp=NOON),
+            Metric(bot="a", name="x", value=1.0, timestamp=NOON),
+            Metric(bot="a", name="y", value=2.0, timestamp=NOON),
+        ],
+        "http",
+    )
+    assert set(log.latest()) == {
+        "performance|a|reported", "performance|a|computed", "metric|a|x", "metric|a|y",
+    }  # fmt: skip
+
+
+def test_the_source_is_acknowledged_in_the_step_that_appends(redis: Redis) -> None:
+    ensure_group(redis, "bots", "g")
+    entry = redis.xadd("bots", {"data": "x"})
+    redis.xreadgroup("g", "c", {"bots": ">"})
+    RecordLog(redis).append([point(1)], "redis-stream", Source("bots", "g", [entry.decode()]))  # type: ignore[union-attr]
+    assert redis.xpending("bots", "g")["pending"] == 0
+    assert redis.hget(streams.COUNTERS, "accepted|equity|redis-stream") == b"1"
+
+
+def test_past_the_cap_the_log_refuses_and_stays_as_it_is(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "MAX_ENTRIES", 2)
+    log = RecordLog(redis)
+    log.append([point(1)], "http")
+    log.append([point(2)], "http")
+    with pytest.raises(LogFullError):
+        log.append([point(3)], "http")
+    assert log.latest()["equity|a"] == point(2)
+
+
+def test_a_redis_without_memory_refuses_as_a_full_log(tmp_path: Path) -> None:
+    with valkey(tmp_path, None, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction") as url:
+        client = connect(url)
+        log = RecordLog(client)
+        with pytest.raises(LogFullError, match="memory"):
+            for _ in range(1000):
+                log.append([point(1)] * 500, "http")
+        client.close()
+
+
+def test_trimming_keeps_what_a_group_still_needs_and_the_tail(redis: Redis) -> None:
+    log = RecordLog(redis)
+    fast, slow = GroupReader(log, "fast", batch=1000), GroupReader(log, "slow", batch=100)
+    for value in range(300):
+        log.append([point(value)], "http")
+    fast.acknowledge(fast.read())
+    entries = slow.read()
+    slow.acknowledge(entries[:50])
+    later = clock.now() + timedelta(hours=1)
+    assert slowest(redis, log.stream) == tuple(map(int, entries[50].id.split("-")))
+    trim(log, clock.now())
+    assert redis.xlen(log.stream) == 300
+    trim(log, later)
+    assert 250 <= redis.xlen(log.stream) <= 300
+    slow.acknowledge(entries[50:])
+    for _ in range(2):
+        slow.acknowledge(slow.read())
+    trim(log, later)
+    assert redis.xlen(log.stream) <= 100

@@ -1,0 +1,145 @@
+"""From bytes to records: the door's view of what a bot sends."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.schema.decoding import decode
+from shared.schema.records import KINDS, AnyRecord, Equity, Performance, decode_frame, encode_frame
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def faults(body: object, **options: Any) -> list[tuple[str, str]]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return [(fault.path, fault.message) for fault in decode(data, arrival=NOON, **options).faults]
+
+
+def test_a_record_without_a_timestamp_gets_the_arrival() -> None:
+    (record,) = decode(b'{"kind":"equity","bot":"a","equity":1}', arrival=NOON).records
+    assert record == Equity(bot="a", equity=1.0, timestamp=NOON)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "moment"),
+    [
+        ("2026-01-31T12:00:00Z", NOON),
+        ("2026-01-31T14:00:00.250+02:00", NOON + timedelta(milliseconds=250)),
+        (1769860800250, NOON + timedelta(milliseconds=250)),
+    ],
+)
+def test_timestamps_are_iso_with_a_zone_or_epoch_milliseconds(stamp: object, moment: datetime) -> None:
+    body = json.dumps({"kind": "equity", "bot": "a", "equity": 1, "timestamp": stamp}).encode()
+    assert decode(body, arrival=NOON).records[0].at == moment
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "words"),
+    [
+        ({"timestamp": 1769860800}, "$.timestamp", "epoch milliseconds"),
+        ({"timestamp": "2026-01-31T12:00:00"}, "$.timestamp", "timezone"),
+        ({"timestamp": "1970-01-01T00:00:00Z"}, "$.timestamp", "2000 to 2099"),
+        ({"equity": "12"}, "$.equity", "expected `float`, got `str`"),
+        ({"equity": None}, "$.equity", "expected `float`, got `null`"),
+        ({"bot": ""}, "$.bot", "length >= 1"),
+        ({"bot": "a\nb"}, "$.bot", "regex"),
+        ({"equty": 1}, "$.equty", "did you mean `equity`?"),
+        ({"labels": {"a b": "x"}}, "$.labels", "regex"),
+        ({"kind": "equitty"}, "$.kind", "did you mean `equity`?"),
+        ({"kind": 7}, "$.kind", "expected one of performance, equity"),
+    ],
+)
+def test_a_fault_names_its_path_and_what_was_expected(fields: dict[str, Any], path: str, words: str) -> None:
+    found = faults({"kind": "equity", "bot": "a", "equity": 1, **fields})
+    assert [where for where, _ in found] == [path]
+    assert words in found[0][1]
+
+
+def test_every_fault_of_every_record_is_listed() -> None:
+    found = faults([{"kind": "fill", "bot": ""}, {"kind": "equity", "bot": "a", "equity": 1}, 5])
+    assert {path for path, _ in found} == {
+        "$[0].bot", "$[0].orderId", "$[0].fillId", "$[0].symbol", "$[0].side", "$[0].quantity", "$[0].price",
+        "$[2]",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_nan_and_infinity_are_refused(number: bytes) -> None:
+    decoded = decode(b'{"kind":"equity","bot":"a","equity":' + number + b"}", arrival=NOON)
+    assert decoded.records == []
+    assert decoded.refused == 1
+
+
+def test_a_reported_performance_needs_a_portfolio_value_and_a_computed_one_does_not() -> None:
+    assert faults({"kind": "performance", "bot": "a"})[0][0] == "$.portfolioValue"
+    assert faults({"kind": "performance", "bot": "a", "source": "computed"}) == []
+
+
+def test_the_path_of_a_request_may_stand_for_the_kind_but_not_contradict_it() -> None:
+    assert faults({"bot": "a", "equity": 1}, kind="equity") == []
+    assert faults({"kind": "fill", "bot": "a", "equity": 1}, kind="equity")[0][0] == "$.kind"
+
+
+def test_one_bad_line_of_ndjson_does_not_cost_the_others() -> None:
+    body = b'{"kind":"equity","bot":"a","equity":1}\n\n{"kind":\n{"kind":"equity","bot":"b","equity":2}\n'
+    decoded = decode(body, arrival=NOON, lines=True)
+    assert [record.subject for record in decoded.records] == ["a", "b"]
+    assert [fault.path for fault in decoded.faults] == ["$[2]"]
+    assert "line 3" in decoded.faults[0].message
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"{", b"\xff\xfe", b'{"kind":"equity"} trailing', b"\x00"])
+def test_what_is_not_json_is_one_fault_of_the_whole(body: bytes) -> None:
+    assert [path for path, _ in faults(body)] == ["$"]
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_decoder_fail_otherwise_than_by_faults(body: bytes) -> None:
+    decoded = decode(body, arrival=NOON, lines=len(body) % 2 == 0)
+    assert decoded.records or decoded.faults or not body.strip() or body.strip() == b"[]"
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def performances() -> st.SearchStrategy[Performance]:
+    fields = [
+        field for field in msgspec.structs.fields(Performance) if field.name not in ("timestamp", "bot")
+    ]
+    by_type: dict[str, st.SearchStrategy[Any]] = {}
+    for field in fields:
+        if "float" in str(field.type):
+            by_type[field.name] = st.none() | numbers
+    by_type["order_latency_ms"] = by_type["average_trade_duration"] = st.floats(0, 1e12)
+    by_type["portfolio_value"] = numbers
+    return st.builds(
+        Performance, bot=names, timestamp=moments, id=st.none() | names,
+        labels=st.dictionaries(st.text("abz_", min_size=1, max_size=9), st.text(max_size=9), max_size=4),
+        **by_type,
+    )  # fmt: skip
+
+
+records = performances() | st.builds(Equity, bot=names, timestamp=moments, equity=numbers, net_flow=numbers)
+
+
+@given(st.lists(records, max_size=5))
+def test_records_survive_the_log_unchanged(given_records: list[AnyRecord]) -> None:
+    assert decode_frame(encode_frame(given_records)) == given_records
+
+
+@given(records)
+def test_what_the_log_holds_is_valid_at_the_door(record: AnyRecord) -> None:
+    assert decode(encode_frame([record]), arrival=NOON).records == [record]
+
+
+def test_every_kind_has_a_decoder() -> None:
+    assert set(KINDS) == {
+        "performance", "equity", "order", "fill", "heartbeat", "health", "metric", "event",
+    }  # fmt: skip

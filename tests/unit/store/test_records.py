@@ -1,0 +1,93 @@
+"""Rows of records: written once, read back as they were."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from sqlalchemy import select, text
+
+from shared.runtime.settings import REPOSITORY
+from shared.schema.records import AnyRecord, Equity, Health, Performance
+from shared.store.database import Database
+from shared.store.positions import after, believable, read_position, write_position
+from shared.store.records import insert_records, series, subjects
+from shared.store.tables import TABLES, equity, performance_metrics, performance_position
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+EXAMPLES = sorted((REPOSITORY / "shared" / "schema" / "examples").glob("record-*.json"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_field_of_every_kind_reaches_its_column(
+    example: object, performance: Database, health: Database
+) -> None:
+    record: AnyRecord = msgspec.json.decode(example.read_bytes(), type=AnyRecord)  # type: ignore[attr-defined]
+    table = TABLES[type(record)]
+    database = health if isinstance(record, Health) else performance
+    with database.write() as connection:
+        assert insert_records(connection, [record]) == 1
+    with database.read() as connection:
+        row = connection.execute(select(table)).mappings().one()
+    for field in msgspec.structs.fields(type(record)):
+        value = getattr(record, field.name)
+        if field.encode_name == "timestamp":
+            assert row["timestamp"].startswith("2026-01-31 12:00:0")
+        elif field.encode_name == "id":
+            assert row["recordId"] == value
+        elif isinstance(value, list | dict):
+            assert msgspec.json.decode(row[field.encode_name] or "{}") == msgspec.to_builtins(value)
+        else:
+            assert row[field.encode_name] == value
+
+
+def test_the_same_id_of_the_same_bot_is_written_once(performance: Database) -> None:
+    batch: list[AnyRecord] = [Equity(bot=bot, equity=1.0, timestamp=NOON, id="1") for bot in ("a", "a", "b")]
+    with performance.write() as connection:
+        assert insert_records(connection, batch) == 2
+        assert insert_records(connection, batch) == 0
+
+
+def test_records_without_an_id_are_all_written(performance: Database) -> None:
+    with performance.write() as connection:
+        assert insert_records(connection, [Equity(bot="a", equity=1.0, timestamp=NOON)] * 3) == 3
+
+
+def test_an_undefined_figure_is_null_and_not_zero(performance: Database) -> None:
+    with performance.write() as connection:
+        insert_records(connection, [Performance(bot="a", portfolio_value=1.0, timestamp=NOON)])
+        row = connection.execute(select(performance_metrics)).mappings().one()
+    assert row["var95"] is None
+
+
+def test_a_series_is_the_newest_points_in_order(performance: Database) -> None:
+    points = [Equity(bot="a", equity=float(i), timestamp=NOON + timedelta(seconds=i)) for i in range(9)]
+    with performance.write() as connection:
+        insert_records(connection, points)
+        rows = series(connection, equity, "a", ["equity"], NOON + timedelta(seconds=2), limit=3)
+        assert subjects(connection, equity) == ["a"]
+    assert [row.equity for row in rows] == [6.0, 7.0, 8.0]
+
+
+def test_a_position_is_kept_per_reader_and_partition(performance: Database) -> None:
+    with performance.write() as connection:
+        for entry in ("5-0", "7-1"):
+            write_position(connection, performance_position, "recorder", 0, entry)
+        assert read_position(connection, performance_position, "recorder", 0) == "7-1"
+        assert read_position(connection, performance_position, "recorder", 1) == "0-0"
+
+
+def test_positions_compare_by_number_and_not_by_text() -> None:
+    assert after("10-0", "9-5")
+    assert after("9-10", "9-9")
+    assert not after("9-9", "9-9")
+
+
+def test_a_position_after_the_logs_end_is_from_another_log() -> None:
+    assert believable("9-0", newest="10-0") == "9-0"
+    assert believable("11-0", newest="10-0") == "0-0"
+
+
+def test_bytes_that_are_not_text_never_reach_a_column(performance: Database) -> None:
+    with performance.write() as connection:
+        insert_records(connection, [Equity(bot="ünïcode ☃ '; DROP TABLE equity", equity=1.0, timestamp=NOON)])
+        assert connection.execute(text("SELECT count(*) FROM equity")).scalar() == 1
