@@ -18,7 +18,8 @@ ALL: tuple[Check, ...] = get_args(Check)
 
 FOREIGN = {
     "stat": "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0 0 0\nbtime 1700000000\n",
-    "meminfo": "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 250 kB\nBuffers: 0 kB\nCached: 0 kB\nShmem: 0 kB\nActive: 0 kB\nInactive: 0 kB\n"
+    "meminfo": "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 250 kB\nBuffers: 0 kB\nCached: 0 kB\n"
+    "Shmem: 0 kB\nActive: 0 kB\nInactive: 0 kB\n"
     "SwapTotal: 0 kB\nSwapFree: 0 kB\n",
     "vmstat": "pswpin 0\npswpout 0\n",
     "loadavg": "0.50 0.25 0.10 2/345 6789\n",

@@ -1,0 +1,227 @@
+"""The client as a bot uses it: over HTTP against a stand-in, over Redis against a real Valkey."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from redis import Redis
+
+from botwatch import BotwatchError, MonitoringController, SystemHealthMonitor, UnavailableError
+from botwatch.records import record
+from shared.schema import records as schema
+from shared.schema import streams
+from shared.schema.decoding import decode
+from tests.support import eventually, free_port, valkey
+from tests.unit.client.stand_in import StandIn
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ALERT = {
+    "id": "a/1",
+    "timestamp": "2026-01-31T12:00:00.000Z",
+    "severity": "HIGH",
+    "category": "PERFORMANCE",
+    "component": "scalper-1",
+    "message": "Maximum drawdown exceeded 20%",
+    "status": "ACKNOWLEDGED",
+    "details": {"rule": "maxDrawdown", "value": 21.5},
+    "assignee": "admin@company.com",
+    "fingerprint": "f",
+}
+DASHBOARD = {
+    "timestamp": "2026-01-31T12:00:00.000Z",
+    "summary": {"status": "WARNING", "reasons": ["one alert is open"], "bots": 1, "activeAlerts": 1},
+    "performance": {"scalper-1": {"portfolioValue": 12500.0, "var95": None}},
+    "health": {
+        "calm": {"host": "calm", "systemHealth": "HEALTHY", "cpuUsage": 5.0, "memoryUsage": 20.0},
+        "busy": {"host": "busy", "systemHealth": "CRITICAL", "cpuUsage": 97.5, "memoryUsage": None, "new": 1},
+    },
+    "alerts": {"active": [ALERT], "counts": {"HIGH": 1}},
+    "trends": {},
+    "system": {"version": "1"},
+}
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture
+def stream(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url, protocol=2) as client:
+        client.flushall()
+        yield client
+
+
+def published(client: Redis) -> list[schema.AnyRecord]:
+    """Decode the bots' stream as the Redis door does."""
+    entries: Any = client.xrange(streams.BOT_STREAM)
+    found = [decode(fields[streams.FIELD], arrival=NOON) for _, fields in entries]
+    assert [fault for decoded in found for fault in decoded.faults] == []
+    return [record for decoded in found for record in decoded.records]
+
+
+def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
+    redis_url: str, stream: Redis
+) -> None:
+    with MonitoringController("scalper-1", redis_url=redis_url) as monitor:
+        ids = [
+            monitor.log_performance_metrics({"portfolioValue": 12500.0}, total_pnl=2500, maxDrawdown=8.5),
+            monitor.log_equity(12500, net_flow=100, cash=50, unrealized_pnl=-1.5, timestamp=NOON),
+            monitor.log_order("o-1", "EURUSD", "buy", 100, "submitted", decision_price=1.07, reason="signal"),
+            monitor.log_fill("o-1", "f-1", "EURUSD", "buy", 100, 1.0701, fee=0.02, fee_currency="USD"),
+            monitor.heartbeat(interval_seconds=5),
+            monitor.log_metric("funding", 0.01, "percent", labels={"venue": "x"}),
+            monitor.log_event("restarted", "after an update", level="warning"),
+        ]
+    performance, equity, order, fill, heartbeat, metric, event = published(stream)
+    assert isinstance(performance, schema.Performance)
+    assert (performance.portfolio_value, performance.total_pnl, performance.max_drawdown) == (
+        12500,
+        2500,
+        8.5,
+    )
+    assert isinstance(equity, schema.Equity)
+    assert (equity.equity, equity.net_flow, equity.cash, equity.unrealized_pnl) == (12500, 100, 50, -1.5)
+    assert equity.timestamp == NOON
+    assert isinstance(order, schema.Order)
+    assert (order.order_id, order.decision_price, order.type, order.reason) == (
+        "o-1",
+        1.07,
+        "market",
+        "signal",
+    )
+    assert isinstance(fill, schema.Fill)
+    assert (fill.fill_id, fill.price, fill.fee, fill.fee_currency) == ("f-1", 1.0701, 0.02, "USD")
+    assert isinstance(heartbeat, schema.Heartbeat)
+    assert heartbeat.interval_seconds == 5
+    assert isinstance(metric, schema.Metric)
+    assert (metric.name, metric.value, metric.unit, metric.labels) == (
+        "funding",
+        0.01,
+        "percent",
+        {"venue": "x"},
+    )
+    assert isinstance(event, schema.Event)
+    assert (event.title, event.text, event.level) == ("restarted", "after an update", "warning")
+    assert [found.id for found in published(stream)] == ids
+
+
+def test_records_published_together_are_one_entry(redis_url: str, stream: Redis) -> None:
+    with MonitoringController("b", redis_url=redis_url) as monitor:
+        monitor.publish([record("heartbeat", "b"), record("equity", "b", equity=1.0)])
+        monitor.publish([])
+    assert stream.xlen(streams.BOT_STREAM) == 1
+    assert [found.kind for found in published(stream)] == ["heartbeat", "equity"]
+
+
+def test_nothing_is_sent_of_a_record_with_nan(redis_url: str, stream: Redis) -> None:
+    with MonitoringController("b", redis_url=redis_url) as monitor:
+        with pytest.raises(ValueError, match="equity: expected a finite number"):
+            monitor.log_equity(float("nan"))
+        with pytest.raises(ValueError, match="given twice"):
+            monitor.log_performance_metrics({"portfolioValue": 1}, portfolio_value=2)
+    assert stream.xlen(streams.BOT_STREAM) == 0
+
+
+def test_monitoring_sends_heartbeats_until_it_stops(redis_url: str, stream: Redis) -> None:
+    with MonitoringController("b", redis_url=redis_url, heartbeat_interval_s=0.02) as monitor:
+        monitor.start_monitoring()
+        monitor.start_monitoring()
+        eventually(lambda: stream.xlen(streams.BOT_STREAM) >= 3, "three heartbeats")
+        monitor.stop_monitoring()
+        sent = stream.xlen(streams.BOT_STREAM)
+    assert stream.xlen(streams.BOT_STREAM) == sent
+    assert {found.kind for found in published(stream)} == {"heartbeat"}
+
+
+def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(tmp_path: Path) -> None:
+    port = free_port()
+    with MonitoringController("b", redis_url=f"redis://127.0.0.1:{port}/0") as monitor:
+        with pytest.raises(UnavailableError, match="Redis does not answer"):
+            monitor.start_monitoring()
+        with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
+            monitor.log_equity(1.0)
+            assert client.xlen(streams.BOT_STREAM) == 1
+
+
+def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(redis_url: str, stream: Redis) -> None:
+    stream.config_set("maxmemory", 1)
+    try:
+        with (
+            MonitoringController("b", redis_url=redis_url) as monitor,
+            pytest.raises(UnavailableError, match="takes nothing more"),
+        ):
+            monitor.log_equity(1.0)
+    finally:
+        stream.config_set("maxmemory", 0)
+
+
+def test_over_http_records_are_posted_to_the_door(stand_in: StandIn) -> None:
+    with MonitoringController("b", api_url=stand_in.url) as monitor:
+        made = monitor.log_equity(12500.0)
+    (asked,) = stand_in.asked
+    assert (asked.method, asked.path) == ("POST", "/api/v1/records")
+    assert asked.body[0]["id"] == made
+    assert decode(msgspec.json.encode(asked.body), arrival=NOON).faults == []
+
+
+def test_redis_and_http_at_once_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="got both"):
+        MonitoringController("b", redis_url="redis://localhost", api_url="http://localhost:9090")
+
+
+def test_the_dashboard_is_read_as_in_the_guides_example(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
+    with MonitoringController("b", dashboard_url=stand_in.url) as monitor:
+        dashboard = monitor.get_current_dashboard()
+    assert dashboard.summary.status == "WARNING"
+    assert dashboard.performance["scalper-1"]["portfolioValue"] == 12500.0
+    assert dashboard.alerts.active[0].details["rule"] == "maxDrawdown"
+    assert stand_in.asked[0].path == "/api/monitoring"
+
+
+def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
+    with SystemHealthMonitor(stand_in.url) as monitor:
+        monitor.start_monitoring()
+        worst = monitor.get_current_health_status()
+        calm = monitor.get_current_health_status("calm")
+        assert monitor.get_current_health_status("unheard-of") is None
+    assert worst is not None
+    assert (worst.host, worst.status, worst.cpu.usage, worst.memory.usage) == ("busy", "CRITICAL", 97.5, None)
+    assert calm is not None
+    assert (calm.cpu.usage, calm.memory.usage) == (5.0, 20.0)
+
+
+def test_without_any_host_there_is_no_health(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD | {"health": {}})]
+    with SystemHealthMonitor(stand_in.url) as monitor:
+        assert monitor.get_current_health_status() is None
+
+
+def test_an_alert_is_acknowledged_by_a_person(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=ALERT)]
+    with SystemHealthMonitor(stand_in.url) as monitor:
+        alert = monitor.acknowledge_alert("a/1", "admin@company.com")
+        assert (alert.status, alert.assignee) == ("ACKNOWLEDGED", "admin@company.com")
+    with MonitoringController("b", dashboard_url=stand_in.url) as controller:
+        controller.acknowledge_alert("a/1", by="admin@company.com", comment="on it")
+    first, second = stand_in.asked
+    assert first.path == "/api/monitoring/alerts/a%2F1/acknowledge"
+    assert first.body == {"by": "admin@company.com"}
+    assert second.body == {"by": "admin@company.com", "comment": "on it"}
+
+
+def test_an_unknown_alert_is_an_error_with_the_servers_words(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=404, body={"error": "no alert has the id 'x'"})]
+    with (
+        SystemHealthMonitor(stand_in.url) as monitor,
+        pytest.raises(BotwatchError, match="no alert has the id 'x'") as raised,
+    ):
+        monitor.acknowledge_alert("x", "me")
+    assert raised.value.status == 404

@@ -1,0 +1,77 @@
+"""Records as the client makes them, against the server's own schema."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+
+import msgspec
+import pytest
+
+from botwatch import records
+from shared.schema.decoding import decode
+from shared.schema.records import Performance
+from shared.schema.units import figures
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def test_the_figures_are_those_of_the_servers_schema() -> None:
+    assert {figure.wire for figure in figures(Performance)} == records.PERFORMANCE
+
+
+def test_snake_case_means_the_wires_name_for_every_figure() -> None:
+    for figure in figures(Performance):
+        assert records.camel(figure.attribute) == figure.wire
+        assert records.camel(figure.wire) == figure.wire
+
+
+def test_a_performance_record_is_valid_on_the_server() -> None:
+    made = records.performance(
+        "b", {"portfolio_value": 12500, "totalPnL": 2.5, "var95": None}, labels={"a": "b"}
+    )
+    decoded = decode(msgspec.json.encode(made), arrival=NOON)
+    assert decoded.faults == []
+    (found,) = decoded.records
+    assert isinstance(found, Performance)
+    assert (found.portfolio_value, found.total_pnl, found.var95) == (12500, 2.5, None)
+    assert found.labels == {"a": "b"}
+    assert found.id == made["id"]
+
+
+def test_numbers_of_other_types_become_plain_ones() -> None:
+    made = records.record("metric", "b", name="x", value=Decimal("1.5"), other=Fraction(1, 4), count=3)
+    assert (made["value"], made["other"], made["count"]) == (1.5, 0.25, 3)
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("Infinity")]
+)
+def test_a_number_that_is_not_finite_is_refused_by_name(value: float | Decimal) -> None:
+    with pytest.raises(ValueError, match="totalPnL: expected a finite number"):
+        records.performance("b", {"portfolioValue": 1, "totalPnL": value})
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ({"portfolioValue": 1, "sharpRatio": 1}, "sharpRatio: no such figure; did you mean sharpeRatio?"),
+        ({"portfolioValue": 1, "portfolio_value": 2}, "portfolio_value: given twice"),
+        ({"totalPnL": 1}, "portfolioValue: required"),
+        ({"portfolioValue": [1]}, "portfolioValue: expected a number or text, got list"),
+    ],
+)
+def test_what_the_server_would_refuse_is_refused_before_it_is_sent(
+    figures: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        records.performance("b", figures)
+
+
+def test_the_wire_has_utc_in_milliseconds_and_a_moment_without_zone_is_refused() -> None:
+    assert records.record("heartbeat", "b", timestamp=NOON)["timestamp"] == "2026-01-31T12:00:00.000Z"
+    with pytest.raises(ValueError, match="expected a zone"):
+        records.record("heartbeat", "b", timestamp=datetime(2026, 1, 31))  # noqa: DTZ001 - the point
+
+
+def test_every_record_has_an_id_of_its_own() -> None:
+    assert records.record("heartbeat", "b")["id"] != records.record("heartbeat", "b")["id"]

@@ -1,0 +1,84 @@
+"""HTTP: retries, timeouts, and errors with their faults."""
+
+import socket
+import time
+
+import pytest
+
+from botwatch.errors import BotwatchError, Fault, UnavailableError
+from botwatch.server import Document, Server
+from tests.support import free_port
+from tests.unit.client.stand_in import StandIn
+
+
+def test_a_connection_is_kept_for_the_next_request(stand_in: StandIn) -> None:
+    server = Server(stand_in.url)
+    for _ in range(3):
+        server.post("/records", {"a": 1}, Document)
+    assert len({asked.connection for asked in stand_in.asked}) == 1
+    server.close()
+
+
+def test_a_refusal_is_raised_with_every_fault_and_not_tried_again(stand_in: StandIn) -> None:
+    faults = [{"path": "$.equity", "message": "expected `float`"}, {"path": "$.bot", "message": "required"}]
+    stand_in.answers = [
+        stand_in.answers[0]._replace(status=400, body={"error": "not valid", "faults": faults})
+    ]
+    server = Server(stand_in.url)
+    with pytest.raises(
+        BotwatchError, match=r"not valid: \$\.equity: expected `float`; \$\.bot: required"
+    ) as raised:
+        server.post("/records", {}, Document)
+    assert raised.value.status == 400
+    assert raised.value.faults == [Fault("$.equity", "expected `float`"), Fault("$.bot", "required")]
+    assert not isinstance(raised.value, UnavailableError)
+    assert len(stand_in.asked) == 1
+    server.close()
+
+
+@pytest.mark.parametrize("status", [503, 429, 0], ids=["full", "too many", "hung up"])
+def test_a_server_that_cannot_answer_now_is_asked_again(stand_in: StandIn, status: int) -> None:
+    good = stand_in.answers[0]
+    stand_in.answers = [good._replace(status=status, headers={"Retry-After": "0"})] * 2 + [good]
+    server = Server(stand_in.url)
+    assert server.post("/records", {"id": "x"}, Document) == {"accepted": 1}
+    assert [asked.body for asked in stand_in.asked] == [{"id": "x"}] * 3
+    server.close()
+
+
+def test_after_three_retries_it_is_unavailable(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=503, body={"error": "full"})]
+    server = Server(stand_in.url)
+    with pytest.raises(UnavailableError, match="answered 503: full"):
+        server.post("/records", {}, Document)
+    assert len(stand_in.asked) == 4
+    server.close()
+
+
+def test_nobody_listening_is_unavailable() -> None:
+    server = Server(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(UnavailableError, match="does not answer"):
+        server.get("/health", Document)
+
+
+def test_a_server_that_accepts_and_stays_silent_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = Server(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.05)
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError, match="timed out"):
+            server.get("/health", Document)
+        assert time.monotonic() - begun < 3
+        server.close()
+
+
+def test_an_answer_of_another_shape_is_an_error(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(body=["unexpected"])]
+    server = Server(stand_in.url)
+    with pytest.raises(BotwatchError, match="unexpected"):
+        server.get("/health", Document)
+    server.close()
+
+
+def test_a_wrong_address_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="expected a URL like"):
+        Server("localhost:9090")
