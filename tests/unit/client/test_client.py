@@ -166,7 +166,7 @@ def test_over_http_records_are_posted_to_the_door(stand_in: StandIn) -> None:
         made = monitor.log_equity(12500.0)
     (asked,) = stand_in.asked
     assert (asked.method, asked.path) == ("POST", "/api/v1/records")
-    assert asked.body[0]["id"] == made
+    assert asked.body["id"] == made
     assert decode(msgspec.json.encode(asked.body), arrival=NOON).faults == []
 
 
