@@ -51,12 +51,13 @@ def make_app(settings: IngestionSettings, port: int, metrics_path: str | None) -
 
 
 def _take(record_log: RecordLog, limit: int, kind: str | None) -> Response:
+    partial = _partial()
     lines = is_lines(request.content_type or "")
     body = decompress(request.get_data(), request.content_encoding or "", limit)
     decoded = decode(body, arrival=clock.now(), kind=kind, lines=lines)
     if decoded.faults:
         record_log.count_rejected(decoded.refused, DOOR)
-        if not _partial() or not decoded.records:
+        if not partial or not decoded.records:
             return _refuse(decoded)
     answer: dict[str, object] = {"accepted": len(decoded.records)}
     if decoded.records:

@@ -1,0 +1,250 @@
+"""The evaluator on a real Valkey and SQLite: one alert each, deliveries in the same transaction."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+
+from services.evaluator.evaluator import Evaluator
+from services.evaluator.rules.documents import rules_of
+from services.evaluator.rules.threshold import Threshold
+from shared.runtime.documents import (
+    AlertingSection,
+    Condition,
+    Documents,
+    HealthMonitor,
+    MonitoringSection,
+    Notifications,
+    PerformanceLogger,
+    Thresholds,
+)
+from shared.runtime.documents import Threshold as Limits
+from shared.runtime.log import RecordLog
+from shared.schema import streams
+from shared.schema.alerts import Alert
+from shared.schema.records import AnyRecord, Health, Metric, Performance
+from shared.store import alerts as store
+from shared.store.database import Database
+from shared.store.tables import notifications
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DRAWDOWN = Condition(
+    metric_name="maxDrawdown",
+    threshold=20,
+    operator=">",
+    severity="HIGH",
+    description="Maximum drawdown exceeded 20%",
+)
+
+
+def documents(*conditions: Condition) -> Documents:
+    monitoring = MonitoringSection(thresholds=Thresholds(cpu=Limits(warning=70, critical=90)))
+    return Documents(
+        PerformanceLogger(alerting=AlertingSection(conditions=list(conditions))),
+        HealthMonitor(monitoring=monitoring),
+        Notifications(),
+    )
+
+
+RULES = rules_of(documents(DRAWDOWN))
+Start = Callable[..., Evaluator]
+
+
+@pytest.fixture
+def start(redis: Redis, health: Database) -> Start:
+    def begin(rules: list[Threshold] = RULES, now: datetime = NOON) -> Evaluator:
+        evaluator = Evaluator(
+            RecordLog(redis), health, rules, ["webhook"], "http://page", threading.Event(), lambda: now
+        )
+        evaluator.start()
+        return evaluator
+
+    return begin
+
+
+def drawdown(value: float, bot: str = "a", **further: object) -> AnyRecord:
+    return Performance(
+        bot=bot,
+        portfolio_value=1.0,
+        max_drawdown=value,
+        timestamp=NOON,
+        **further,  # type: ignore[arg-type]
+    )
+
+
+def every(health: Database) -> list[Alert]:
+    with health.read() as connection:
+        return store.list_alerts(connection, status=None, severity=None, component=None, limit=100)
+
+
+def deliveries(health: Database) -> list[tuple[str, str]]:
+    with health.read() as connection:
+        rows = connection.execute(select(notifications.c.channel, notifications.c.change).order_by("id"))
+        return [(row.channel, row.change) for row in rows]
+
+
+def test_a_breach_opens_an_alert_with_its_delivery_and_its_links(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21.3)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    assert (alert.severity, alert.category, alert.component) == ("HIGH", "PERFORMANCE", "a")
+    assert alert.details.links["acknowledge"] == f"http://page/api/monitoring/alerts/{alert.id}/acknowledge"
+    assert deliveries(health) == [("webhook", "opened")]
+    assert redis.xlen(streams.ALERTS) == 1
+    assert redis.exists("rq:queue:botwatch-notify")
+
+
+def test_a_breach_that_lasts_stays_one_alert_and_one_notice(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    for value in (21, 22, 23):
+        RecordLog(redis).append([drawdown(value)] * 3, "http")
+    evaluator.step()
+    assert len(every(health)) == 1
+    assert deliveries(health) == [("webhook", "opened")]
+
+
+def test_the_end_is_told_to_whom_the_beginning_was_told(redis: Redis, health: Database, start: Start) -> None:
+    evaluator = start()
+    for value in (21, 3):
+        RecordLog(redis).append([drawdown(value)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    assert alert.status == "RESOLVED"
+    assert deliveries(health) == [("webhook", "opened"), ("webhook", "resolved")]
+    assert redis.hlen(streams.ALERTS_OPEN) == 0
+
+
+def test_an_alert_that_opens_again_in_the_same_batch_is_another_alert(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(value) for value in (21, 3, 22)], "http")
+    evaluator.step()
+    assert sorted(alert.status for alert in every(health)) == ["ACTIVE", "RESOLVED"]
+
+
+def test_bots_and_labels_have_alerts_of_their_own(redis: Redis, health: Database, start: Start) -> None:
+    evaluator = start()
+    records = [drawdown(21), drawdown(21, "b"), drawdown(21, labels={"venue": "x"})]
+    RecordLog(redis).append(records, "http")
+    evaluator.step()
+    assert len(every(health)) == 3
+
+
+def test_an_evaluator_killed_after_its_commit_does_not_judge_the_same_entries_again(
+    redis: Redis, health: Database, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(value) for value in (21, 3)], "http")
+    monkeypatch.setattr(evaluator._reader, "acknowledge", lambda _: None)  # noqa: SLF001 - the kill
+    evaluator.step()
+    start().step()
+    assert len(every(health)) == 1
+    assert len(deliveries(health)) == 2
+    assert redis.xpending(streams.records(), streams.EVALUATOR_GROUP)["pending"] == 0
+
+
+def test_an_evaluator_killed_before_it_announced_is_made_up_for_at_the_next_start(
+    redis: Redis, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    monkeypatch.setattr(evaluator, "_tell", lambda _: None)
+    evaluator.step()
+    assert redis.xlen(streams.ALERTS) == 0
+    start()
+    assert redis.xlen(streams.ALERTS) == 1
+
+
+def test_an_open_alert_is_known_again_after_a_restart(redis: Redis, health: Database, start: Start) -> None:
+    first = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    first.step()
+    second = start()
+    RecordLog(redis).append([drawdown(22), drawdown(3)], "http")
+    second.step()
+    assert [alert.status for alert in every(health)] == ["RESOLVED"]
+
+
+def test_what_a_person_did_meanwhile_is_kept(redis: Redis, health: Database, start: Start) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    with health.write() as connection:
+        store.acknowledge(connection, alert.id, "ann@example.com", "mine", NOON)
+    evaluator._now = lambda: NOON + timedelta(seconds=5)  # noqa: SLF001 - time passes
+    RecordLog(redis).append([drawdown(25)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    assert (alert.status, alert.assignee, alert.details.value) == ("ACKNOWLEDGED", "ann@example.com", 25.0)
+    RecordLog(redis).append([drawdown(1)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    assert (alert.status, alert.assignee, alert.comment) == ("RESOLVED", "ann@example.com", "mine")
+
+
+def test_an_alert_whose_rule_is_gone_is_resolved_and_says_so(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    evaluator.step()
+    start([])
+    (alert,) = every(health)
+    assert (alert.status, alert.comment) == ("RESOLVED", "its rule was removed")
+
+
+def test_hosts_are_judged_by_the_thresholds_as_one_ladder(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    for usage in (75, 95, 72):
+        RecordLog(redis).append([Health(host="web-1", cpu_usage=float(usage), timestamp=NOON)], "collector")
+    evaluator.step()
+    (alert,) = every(health)
+    assert (alert.severity, alert.category, alert.component) == ("MEDIUM", "RESOURCE", "web-1")
+    with health.read() as connection:
+        changes = [event["change"] for event in store.timeline(connection, alert.id)]
+    assert changes == ["opened", "raised", "lowered"]
+    assert deliveries(health) == [("webhook", "opened"), ("webhook", "raised")]
+
+
+def test_a_metric_record_is_judged_under_its_own_name(redis: Redis, health: Database, start: Start) -> None:
+    condition = Condition(metric_name="fundingRate", threshold=0.01, operator=">=", severity="LOW")
+    evaluator = start(rules_of(documents(condition)))
+    RecordLog(redis).append([Metric(bot="a", name="fundingRate", value=0.01, timestamp=NOON)], "http")
+    evaluator.step()
+    assert [alert.severity for alert in every(health)] == ["LOW"]
+
+
+def test_an_undefined_figure_neither_opens_nor_resolves(redis: Redis, health: Database, start: Start) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    RecordLog(redis).append([Performance(bot="a", portfolio_value=1.0, timestamp=NOON)], "http")
+    evaluator.step()
+    assert [alert.status for alert in every(health)] == ["ACTIVE"]
+
+
+def test_computed_figures_have_alerts_apart_from_reported_ones(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    computed = Performance(bot="a", max_drawdown=25.0, source="computed", timestamp=NOON)
+    RecordLog(redis).append([computed, drawdown(3)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    assert (alert.status, alert.details.labels) == ("ACTIVE", {"source": "computed"})
+
+
+def test_disabled_conditions_and_a_disabled_section_make_no_rules() -> None:
+    off = Condition(metric_name="x", threshold=1, operator=">", severity="LOW", enabled=False)
+    assert [rule.name for rule in rules_of(documents(DRAWDOWN, off))] == ["maxDrawdown-above-20", "host-cpu"]

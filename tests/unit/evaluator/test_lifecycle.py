@@ -1,0 +1,121 @@
+"""The life of an alert, without a clock or a database."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from services.evaluator.lifecycle import Observation, Subject, fingerprint, key_of, resolve, transition
+from services.evaluator.rules.threshold import Level, Threshold, default_name, judge
+from services.evaluator.rules.verdict import OK, Firing
+from shared.schema.alerts import Alert
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LADDER = Threshold(
+    "host-cpu",
+    "cpuUsage",
+    ">=",
+    (Level(90, "CRITICAL"), Level(70, "MEDIUM")),
+    "RESOURCE",
+    "CPU usage is high",
+)
+HOST = Subject(None, "web-1", ())
+
+
+def see(value: float, known: Alert | None = None, after_s: float = 0) -> tuple[str, Alert] | None:
+    seen = Observation(LADDER, HOST, value, judge(LADDER, value))
+    return transition(known, seen, "new-id", NOON + timedelta(seconds=after_s))
+
+
+def opened(value: float) -> Alert:
+    change = see(value)
+    assert change is not None
+    return change[1]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "value", "fires"),
+    [
+        (">", 20, False), (">", 20.01, True), (">=", 20, True), ("<", 20, False), ("<", 19.9, True),
+        ("<=", 20, True), ("==", 20, True), ("==", 21, False), ("!=", 20, False), ("!=", 21, True),
+    ],
+)  # fmt: skip
+def test_every_operator_is_exact_at_its_limit(comparison: str, value: float, fires: bool) -> None:
+    rule = Threshold("r", "m", comparison, (Level(20, "HIGH"),), "PERFORMANCE", "d")
+    assert judge(rule, value) == (Firing("HIGH", 20) if fires else OK)
+
+
+def test_the_gravest_level_that_is_met_counts() -> None:
+    assert [judge(LADDER, value) for value in (69.9, 70, 90)] == [
+        OK, Firing("MEDIUM", 70), Firing("CRITICAL", 90),
+    ]  # fmt: skip
+
+
+def test_a_breach_opens_one_alert_that_says_what_and_how_much() -> None:
+    alert = opened(93.4)
+    assert (alert.id, alert.status, alert.severity, alert.component) == (
+        "new-id",
+        "ACTIVE",
+        "CRITICAL",
+        "web-1",
+    )
+    assert alert.message == "CPU usage is high (cpuUsage is 93.4, limit >= 90)"
+    assert (alert.details.value, alert.details.threshold, alert.details.host) == (93.4, 90.0, "web-1")
+
+
+def test_a_value_that_stays_fine_changes_nothing() -> None:
+    assert see(50) is None
+
+
+def test_a_worse_level_raises_and_a_better_one_lowers_the_same_alert() -> None:
+    alert = opened(75)
+    raised = see(95, alert)
+    assert raised is not None
+    lowered = see(80, raised[1])
+    assert lowered is not None
+    assert (raised[0], raised[1].severity, lowered[0], lowered[1].severity) == (
+        "raised", "CRITICAL", "lowered", "MEDIUM",
+    )  # fmt: skip
+    assert alert.id == lowered[1].id
+
+
+def test_a_new_value_is_taken_over_at_most_once_a_second() -> None:
+    alert = opened(75)
+    assert see(76, alert, after_s=0.9) is None
+    assert see(75, alert, after_s=5) is None
+    change = see(76, alert, after_s=1)
+    assert change is not None
+    assert (change[0], change[1].details.value) == ("updated", 76)
+
+
+def test_a_value_that_is_fine_again_resolves_with_that_value() -> None:
+    change = see(12, opened(95), after_s=60)
+    assert change is not None
+    alert = change[1]
+    assert (change[0], alert.status, alert.details.value) == ("resolved", "RESOLVED", 12)
+    assert alert.resolved_at == NOON + timedelta(seconds=60)
+
+
+def test_an_acknowledged_alert_resolves_too_and_keeps_who_took_it() -> None:
+    taken = msgspec.structs.replace(opened(95), status="ACKNOWLEDGED", assignee="ann", comment="mine")
+    ended = resolve(taken, NOON, comment=None).alert
+    assert (ended.status, ended.assignee, ended.comment) == ("RESOLVED", "ann", "mine")
+
+
+def test_the_fingerprint_tells_rule_bot_host_and_labels_apart() -> None:
+    subjects = [
+        Subject("a", None, ()), Subject(None, "a", ()), Subject("b", None, ()),
+        Subject("a", None, (("venue", "x"),)), Subject("a", None, (("venue", "y"),)),
+    ]  # fmt: skip
+    marks = {fingerprint(rule, subject) for rule in ("one", "two") for subject in subjects}
+    assert len(marks) == 10
+
+
+def test_an_alert_is_found_again_by_its_key() -> None:
+    alert = opened(95)
+    assert key_of(alert).subject == HOST
+
+
+def test_a_rule_without_a_name_is_named_after_what_it_says() -> None:
+    assert default_name("maxDrawdown", ">", 20.0) == "maxDrawdown-above-20"
+    assert default_name("sharpeRatio", "<", 0.5) == "sharpeRatio-below-0.5"

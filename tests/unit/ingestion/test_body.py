@@ -1,0 +1,48 @@
+"""Bodies: what is taken, and what is refused with which status."""
+
+import gzip
+from http import HTTPStatus
+
+import pytest
+
+from services.ingestion.body import BodyError, decompress, is_lines
+
+
+@pytest.mark.parametrize(
+    ("content_type", "lines"),
+    [
+        ("application/json", False),
+        ("application/json; charset=utf-8", False),
+        ("Application/X-NDJSON", True),
+        ("application/jsonl", True),
+    ],
+)
+def test_json_and_ndjson_are_taken(content_type: str, lines: bool) -> None:
+    assert is_lines(content_type) is lines
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_other_content_types_are_415_and_say_what_was_expected(content_type: str) -> None:
+    with pytest.raises(BodyError, match="application/json") as raised:
+        is_lines(content_type)
+    assert raised.value.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def test_gzip_is_undone() -> None:
+    assert decompress(gzip.compress(b"[]"), "gzip", 10) == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "status"),
+    [
+        (b"[]", "br", HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        (b"[]", "gzip", HTTPStatus.BAD_REQUEST),
+        (gzip.compress(b"[1, 2, 3]")[:-6], "gzip", HTTPStatus.BAD_REQUEST),
+        (gzip.compress(b" " * 10_000_000), "gzip", HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    ],
+    ids=["unknown encoding", "not gzip", "cut off", "a bomb"],
+)
+def test_a_bad_encoding_is_refused(data: bytes, encoding: str, status: HTTPStatus) -> None:
+    with pytest.raises(BodyError) as raised:
+        decompress(data, encoding, 1000)
+    assert raised.value.status == status

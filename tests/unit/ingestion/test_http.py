@@ -1,0 +1,152 @@
+"""The HTTP door: statuses, faults, what reaches the log, what Prometheus sees."""
+
+import gzip
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from services.ingestion.config import IngestionSettings
+from services.ingestion.http import make_app
+from shared.runtime import log as log_module
+from shared.runtime.log import GroupReader, RecordLog
+from shared.schema.records import Equity
+from tests.support import free_port
+
+EQUITY = {"kind": "equity", "bot": "a", "equity": 100}
+
+
+@pytest.fixture
+def door(redis: Redis, valkey_url: str) -> FlaskClient:
+    assert redis.ping()
+    settings = IngestionSettings(redis_url=valkey_url, max_body_bytes=10_000)
+    return make_app(settings, port=9090, metrics_path="/metrics").test_client()
+
+
+def logged(redis: Redis) -> list[Any]:
+    reader = GroupReader(RecordLog(redis), "test", batch=100)
+    return [record for entry in reader.read(block_ms=1) for record in entry.records]
+
+
+def test_one_record_is_accepted_and_in_the_log(door: FlaskClient, redis: Redis) -> None:
+    answer = door.post("/api/v1/records", json=EQUITY)
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert answer.json is not None
+    assert answer.json["accepted"] == 1
+    (record,) = logged(redis)
+    assert (record.bot, record.equity) == ("a", 100.0)
+    assert record.timestamp is not None
+
+
+@pytest.mark.parametrize("kind", ["equity", "performance", "heartbeat"])
+def test_every_kind_has_a_path_on_which_the_kind_may_be_left_out(door: FlaskClient, kind: str) -> None:
+    body = {"bot": "a", **({"equity": 1} if kind == "equity" else {})}
+    body |= {"portfolioValue": 1} if kind == "performance" else {}
+    assert door.post(f"/api/v1/{kind}", json=body).status_code == HTTPStatus.ACCEPTED
+
+
+def test_an_array_with_a_fault_is_refused_as_a_whole_with_every_fault(
+    door: FlaskClient, redis: Redis
+) -> None:
+    answer = door.post("/api/v1/records", json=[EQUITY, {"kind": "equity", "bot": ""}, {"kind": "x"}])
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert answer.json is not None
+    assert {fault["path"] for fault in answer.json["faults"]} == {"$[1].bot", "$[1].equity", "$[2].kind"}
+    assert logged(redis) == []
+
+
+def test_partial_takes_the_valid_ones_and_still_lists_the_faults(door: FlaskClient, redis: Redis) -> None:
+    answer = door.post("/api/v1/records?partial=true", json=[EQUITY, {"kind": "equity"}])
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert answer.json is not None
+    assert (answer.json["accepted"], answer.json["refused"]) == (1, 1)
+    assert len(logged(redis)) == 1
+
+
+def test_gzipped_ndjson_is_taken(door: FlaskClient, redis: Redis) -> None:
+    lines = "\n".join(json.dumps({**EQUITY, "equity": value}) for value in range(3))
+    answer = door.post(
+        "/api/v1/records",
+        data=gzip.compress(lines.encode()),
+        headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
+    )
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert [record.equity for record in logged(redis)] == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"data": "x" * 10_001, "content_type": "application/json"}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        ({"data": "{}", "content_type": "text/plain"}, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+        ({"data": "", "content_type": "application/json"}, HTTPStatus.BAD_REQUEST),
+        ({"json": [], "query_string": "partial=perhaps"}, HTTPStatus.BAD_REQUEST),
+    ],
+    ids=["too large", "not json", "empty", "bad option"],
+)
+def test_a_bad_request_is_refused_in_json(
+    door: FlaskClient, request_: dict[str, Any], status: HTTPStatus
+) -> None:
+    answer = door.post("/api/v1/records", **request_)
+    assert answer.status_code == status
+    assert answer.json is not None
+    assert answer.json["error"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/v1/nothing", 404), ("/nowhere", 404)])
+def test_an_unknown_path_is_404_in_json(door: FlaskClient, path: str, status: int) -> None:
+    answer = door.post(path, json=EQUITY)
+    assert (answer.status_code, answer.is_json) == (status, True)
+
+
+def test_a_full_log_is_503_with_retry_after(door: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_ENTRIES", 0)
+    answer = door.post("/api/v1/records", json=EQUITY)
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_without_redis_records_are_503_and_health_says_why() -> None:
+    settings = IngestionSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    door = make_app(settings, port=9090, metrics_path="/metrics").test_client()
+    refused = door.post("/api/v1/records", json=EQUITY)
+    assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "Retry-After" in refused.headers
+    health = door.get("/health")
+    assert health.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert health.json is not None
+    assert health.json["checks"]["redis"]["status"] == "failing"
+
+
+def test_health_names_every_dependency_with_its_latency(door: FlaskClient) -> None:
+    health = door.get("/health")
+    assert health.status_code == HTTPStatus.OK
+    assert health.json is not None
+    assert set(health.json["checks"]) == {"redis", "log"}
+    assert all(check["latencyMs"] >= 0 for check in health.json["checks"].values())
+
+
+def test_metrics_show_the_latest_figures_in_base_units(door: FlaskClient, redis: Redis) -> None:
+    body = {"bot": "a", "portfolioValue": 12500, "maxDrawdown": 8.5, "orderLatencyMs": 38.5}
+    door.post("/api/v1/performance", json=body)
+    text = door.get("/metrics").text
+    assert 'botwatch_bot_max_drawdown_ratio{bot="a",source="reported"} 0.085' in text
+    assert 'botwatch_bot_order_latency_seconds{bot="a",source="reported"} 0.0385' in text
+    assert 'botwatch_records_accepted_total{door="http",kind="performance"} 1.0' in text
+    assert "botwatch_bot_sharpe_ratio{" not in text
+    assert redis.ping()
+
+
+def test_a_bots_name_cannot_break_the_metrics_text(door: FlaskClient) -> None:
+    door.post("/api/v1/equity", json={"bot": 'a"} 1\\', "equity": 1})
+    assert 'botwatch_bot_equity{bot="a\\"} 1\\\\"} 1.0' in door.get("/metrics").text
+
+
+def test_records_of_the_wire_and_of_the_log_are_the_same(door: FlaskClient, redis: Redis) -> None:
+    door.post("/api/v1/records", json={**EQUITY, "timestamp": "2026-01-31T12:00:00Z", "labels": {"v": "x"}})
+    (record,) = logged(redis)
+    assert isinstance(record, Equity)
+    assert record.labels == {"v": "x"}

@@ -1,0 +1,76 @@
+"""The Redis door: the bots' stream and channel become records; nothing bad stops the rest."""
+
+import json
+import threading
+
+import pytest
+from redis import Redis
+
+from services.ingestion.redis_door import ChannelDoor, StreamDoor
+from shared.runtime.log import RecordLog
+from shared.schema import streams
+from tests.support import eventually
+
+
+def equity(value: float) -> bytes:
+    return json.dumps({"kind": "equity", "bot": "a", "equity": value}).encode()
+
+
+@pytest.fixture
+def stopping() -> threading.Event:
+    return threading.Event()
+
+
+def test_what_a_bot_adds_to_the_stream_is_logged_and_acknowledged(
+    redis: Redis, stopping: threading.Event
+) -> None:
+    door = StreamDoor(redis, stopping)
+    for value in range(3):
+        redis.xadd(streams.BOT_STREAM, {"data": equity(value)})
+    door.step()
+    door.step()
+    assert redis.xlen(streams.records()) == 1
+    assert redis.hget(streams.COUNTERS, "accepted|equity|redis-stream") == b"3"
+    assert redis.xpending(streams.BOT_STREAM, streams.BOT_GROUP)["pending"] == 0
+
+
+def test_what_does_not_validate_is_kept_with_the_reason_and_stops_nothing(
+    redis: Redis, stopping: threading.Event
+) -> None:
+    door = StreamDoor(redis, stopping)
+    redis.xadd(streams.BOT_STREAM, {"data": b'{"kind":"equity","bot":"a","equty":1}'})
+    redis.xadd(streams.BOT_STREAM, {"payload": b"x"})
+    redis.xadd(streams.BOT_STREAM, {"data": equity(1)})
+    door.step()
+    door.step()
+    rejected = [fields for _, fields in redis.xrange(streams.REJECTED)]  # type: ignore[union-attr]
+    assert b"did you mean `equity`?" in rejected[0][b"reason"]  # type: ignore[index]
+    assert b"expected the field `data`" in rejected[1][b"reason"]  # type: ignore[index]
+    assert redis.hget(streams.COUNTERS, "accepted|equity|redis-stream") == b"1"
+    assert redis.hget(streams.COUNTERS, "rejected|redis-stream") == b"2"
+
+
+def test_a_door_killed_before_it_logged_takes_the_entry_up_again(
+    redis: Redis, stopping: threading.Event
+) -> None:
+    StreamDoor(redis, stopping)
+    redis.xadd(streams.BOT_STREAM, {"data": equity(1)})
+    redis.xreadgroup(streams.BOT_GROUP, "redis-door", {streams.BOT_STREAM: ">"})
+    back = StreamDoor(redis, stopping)
+    back.step()
+    assert redis.hget(streams.COUNTERS, "accepted|equity|redis-stream") == b"1"
+    assert redis.xpending(streams.BOT_STREAM, streams.BOT_GROUP)["pending"] == 0
+
+
+def test_what_a_bot_publishes_on_the_channel_is_logged(redis: Redis, stopping: threading.Event) -> None:
+    door = ChannelDoor(redis, stopping)
+    door.thread.start()
+    eventually(lambda: redis.publish(streams.BOT_CHANNEL, equity(7)), "somebody listens")
+    eventually(lambda: RecordLog(redis).latest().get("equity|a"), "the record is in the log")
+    redis.publish(streams.BOT_CHANNEL, b"nonsense")
+    eventually(lambda: redis.hget(streams.COUNTERS, "rejected|redis-channel"), "nonsense is counted")
+    assert door.check()
+    stopping.set()
+    door.thread.join(timeout=5)
+    with pytest.raises(RuntimeError):
+        door.check()

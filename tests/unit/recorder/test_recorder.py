@@ -1,0 +1,158 @@
+"""The recorder: every record once, through kills, retries and a disk that is full."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from services.recorder import recorder as module
+from services.recorder.batch import split
+from services.recorder.recorder import Recorder
+from shared.runtime import clock
+from shared.runtime.log import Entry, RecordLog
+from shared.schema import streams
+from shared.schema.records import AnyRecord, Equity, Health
+from shared.store.database import Database
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def points(*values: float, record_id: str | None = None) -> list[AnyRecord]:
+    return [Equity(bot="a", equity=value, timestamp=NOON, id=record_id) for value in values]
+
+
+def make(redis: Redis, performance: Database, health: Database) -> Recorder:
+    return Recorder(RecordLog(redis), performance, health, threading.Event(), clock.now)
+
+
+def count(database: Database, table: str) -> int:
+    with database.read() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar() or 0)  # noqa: S608
+
+
+def test_records_reach_the_database_they_belong_to(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    recorder = make(redis, performance, health)
+    RecordLog(redis).append([*points(1, 2), Health(host="h", timestamp=NOON)], "http")
+    recorder.step()
+    assert (count(performance, "equity"), count(health, "health_metrics")) == (2, 1)
+    assert redis.xpending(streams.records(), streams.RECORDER_GROUP)["pending"] == 0
+
+
+def test_a_recorder_killed_after_its_commit_does_not_write_twice(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = make(redis, performance, health)
+    RecordLog(redis).append(points(1, 2), "http")
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder._reader, "acknowledge", lambda _: None)  # noqa: SLF001 - the kill
+        recorder.step()
+    make(redis, performance, health).step()
+    assert count(performance, "equity") == 2
+    assert redis.xpending(streams.records(), streams.RECORDER_GROUP)["pending"] == 0
+
+
+def test_a_recorder_killed_between_the_two_databases_completes_the_second(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    log = RecordLog(redis)
+    log.append([*points(1), Health(host="h", timestamp=NOON)], "http")
+    first = make(redis, performance, health)
+    (entries,) = [first._gather()]  # noqa: SLF001 - steps of a batch, one by one
+    batch, _ = split(entries, "0-0", "0-0")
+    first._performance.write(batch)  # noqa: SLF001
+    make(redis, performance, health).step()
+    assert (count(performance, "equity"), count(health, "health_metrics")) == (1, 1)
+
+
+def test_a_client_that_sends_the_same_id_again_is_written_once(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    recorder = make(redis, performance, health)
+    for _ in range(2):
+        RecordLog(redis).append(points(1, record_id="x"), "http")
+    recorder.step()
+    assert count(performance, "equity") == 1
+
+
+def test_a_log_that_began_anew_with_an_older_clock_is_not_skipped(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    with performance.write() as connection:
+        connection.execute(text("INSERT INTO log_position VALUES ('recorder', 0, '99999999999999-0')"))
+    recorder = make(redis, performance, health)
+    RecordLog(redis).append(points(1), "http")
+    recorder.step()
+    assert count(performance, "equity") == 1
+
+
+def test_a_write_that_fails_is_tried_again_until_it_succeeds(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    recorder = make(redis, performance, health)
+    RecordLog(redis).append(points(1), "http")
+    failures = iter([True, True])
+    write = performance.write
+
+    @contextmanager
+    def full_disk() -> Iterator[Connection]:
+        if next(failures, False):
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+        with write() as connection:
+            yield connection
+
+    monkeypatch.setattr(performance, "write", full_disk)
+    recorder.step()
+    assert count(performance, "equity") == 1
+    assert recorder.check()
+
+
+def test_what_could_not_be_written_before_the_stop_is_written_after_the_start(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = make(redis, performance, health)
+    recorder._stopping.set()  # noqa: SLF001 - stopping while the disk is full
+
+    def full_disk() -> Any:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    RecordLog(redis).append(points(1), "http")
+    with monkeypatch.context() as patch:
+        patch.setattr(performance, "write", full_disk)
+        recorder.step()
+        with pytest.raises(OperationalError):
+            recorder.check()
+    make(redis, performance, health).step()
+    assert count(performance, "equity") == 1
+
+
+def test_the_log_is_trimmed_only_behind_both_readers(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIM_INTERVAL_S", 0)
+    log = RecordLog(redis)
+    redis.xgroup_create(log.stream, streams.EVALUATOR_GROUP, id="0", mkstream=True)
+    recorder = Recorder(log, performance, health, threading.Event(), lambda: clock.now() + timedelta(hours=1))
+    for _ in range(300):
+        log.append(points(1), "http")
+    recorder.step()
+    assert redis.xlen(log.stream) == 300
+    redis.xgroup_setid(log.stream, streams.EVALUATOR_GROUP, "$")
+    log.append(points(1), "http")
+    recorder.step()
+    assert redis.xlen(log.stream) < 200
+
+
+def test_split_leaves_out_what_is_already_in() -> None:
+    entries = [Entry(f"{i}-0", points(i)) for i in range(1, 4)]
+    performance, health = split(entries, performance="2-0", health="0-0")
+    assert [record.equity for record in performance.records if isinstance(record, Equity)] == [3.0]
+    assert (performance.position, health.position, health.records) == ("3-0", "3-0", [])
