@@ -114,18 +114,28 @@ class Stack:
         """Run a command inside a service's container."""
         return self.compose("exec", "-T", service, *command)
 
-    def kill(self, service: str) -> None:
-        """End a service's process with SIGKILL, from inside: `docker kill` would forbid the restart."""
-        if service == "redis":
-            self.execute(service, "sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
-        else:
-            self.execute(service, "python", "-c", _KILL)
+    def kill(self, service: str) -> int:
+        """End a service's process with SIGKILL and return how often it was started again before.
 
-    def restarted_and_healthy(self, service: str) -> bool:
-        """Say whether a service's container was started again and is well."""
-        container = self.containers()[service]
-        healthy: bool = container["State"]["Health"]["Status"] == "healthy"
-        return healthy and container["RestartCount"] > 0
+        From inside, as `docker kill` would forbid the restart; what kills may go down with the container.
+        """
+        before = self.restarts(service)
+        command = ["sh", "-c", "kill -9 $(cat /proc/1/task/1/children)"]
+        if service != "redis":
+            command = ["python", "-c", _KILL]
+        subprocess.run(
+            ["docker", "compose", "-p", self.project, "exec", "-T", service, *command],
+            cwd=ROOT, env=self.environment, capture_output=True, timeout=CALL_TIMEOUT_S, check=False,
+        )  # fmt: skip
+        return before
+
+    def restarts(self, service: str) -> int:
+        """Return how often a service's container came back on its own."""
+        return int(self.containers()[service]["RestartCount"])
+
+    def healthy(self, service: str) -> bool:
+        """Say whether a service's container passes its health check."""
+        return bool(self.containers()[service]["State"]["Health"]["Status"] == "healthy")
 
     def rows(self, database: str, sql: str, *parameters: str) -> list[list[Any]]:
         """Query a database file where it is: on the volume."""
@@ -167,7 +177,7 @@ class Stack:
         return self.compose("logs", "--no-color", "--tail", "40")
 
 
-def _decoded(kind: str, body: bytes) -> Any:  # noqa: ANN401 - whatever the JSON is
+def _decoded(kind: str, body: bytes) -> Any:
     return json.loads(body) if kind == "application/json" else body.decode()
 
 

@@ -1,5 +1,6 @@
 """A record's whole way through the published ports: doors, SQLite, metrics, WebSocket, alerts, notices."""
 
+import importlib.metadata
 import json
 from typing import Any
 
@@ -32,6 +33,7 @@ def test_a_record_over_http_reaches_sqlite_the_metrics_and_the_dashboard(stack: 
     assert 'botwatch_bot_max_drawdown_ratio{bot="http-bot",source="reported"} 0.085' in metrics
     _, answer = stack.request("DASHBOARD", "/api/monitoring")
     assert answer["performance"]["http-bot"]["portfolioValue"] == 12500.0
+    assert answer["system"]["version"] == importlib.metadata.version("botwatch")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_a_part_killed_comes_back_and_nothing_is_lost(stack: Stack, webhook: Web
     bot = f"{service}-killed-bot"
     for value in range(10):
         stack.publish(equity(bot, value))
-    stack.kill(service)
+    before = stack.kill(service)
 
     def published(record: dict[str, object]) -> bool:
         return stack.request("INGESTION", "/api/v1/records", {**record, "id": str(record)})[0] == 202
@@ -105,7 +107,8 @@ def test_a_part_killed_comes_back_and_nothing_is_lost(stack: Stack, webhook: Web
         record = equity(bot, value)
         eventually(lambda record=record: published(record))  # type: ignore[misc]
     eventually(lambda: published(performance(bot, 30.0)))
-    eventually(lambda: stack.restarted_and_healthy(service), timeout_s=60, every_s=0.5)
+    eventually(lambda: stack.restarts(service) > before, timeout_s=30)
+    eventually(lambda: stack.healthy(service), timeout_s=60)
 
     def rows() -> list[list[Any]] | None:
         found = stack.rows(BOT_RECORDS, EQUITY, bot)
