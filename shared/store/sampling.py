@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, desc, func, select
 
-from shared.schema.timestamps import EPOCH, from_store, to_store
+from shared.schema.timestamps import EPOCH, MILLISECOND, from_store, to_store
 from shared.store.tables import health_metrics
 
 WIDTHS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 3, 6, 12, 30, 60, 120, 300, 600, 1800))
@@ -73,5 +73,5 @@ def _edges(first: datetime, until: datetime, most: int) -> list[tuple[str, str]]
     span = until - first
     width = next((width for width in WIDTHS if span / width <= most), WIDTHS[-1])
     start = EPOCH + (first - EPOCH) // width * width
-    moments = [to_store(start + width * number) for number in range((until - start) // width + 2)]
-    return list(pairwise(moments))
+    edges = [first, *(start + width * number for number in range(1, (until - start) // width + 1))]
+    return list(pairwise(map(to_store, [*edges, until + MILLISECOND])))

@@ -1,0 +1,65 @@
+"""Alerts and records that several tests of the dashboard use."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from shared.schema.alerts import Alert, Details, Notice, Severity
+from shared.store.alerts import add_event, insert_alert, update_alert
+from shared.store.database import Database
+from shared.store.outbox import add_notice
+
+NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+"""The moment at which every request is answered."""
+
+
+def body(answer: TestResponse) -> Any:
+    """Return the JSON of an answer."""
+    return answer.get_json()
+
+
+def read(client: FlaskClient, path: str) -> Any:
+    """Return the JSON of what must be a good answer."""
+    answer = client.get(path)
+    assert answer.status_code == HTTPStatus.OK
+    return body(answer)
+
+
+def an_alert(number: int, severity: Severity = "HIGH", component: str = "alpha", minutes: int = 5) -> Alert:
+    """Return an open alert that began `minutes` before noon."""
+    moment = NOON - timedelta(minutes=minutes)
+    return Alert(
+        id=f"alert-{number}",
+        timestamp=moment,
+        severity=severity,
+        category="PERFORMANCE",
+        component=component,
+        message="drawdown above 20 %",
+        status="ACTIVE",
+        details=Details(
+            rule="drawdown", bot=component, metric="maxDrawdown", value=21, operator=">", threshold=20
+        ),
+        fingerprint=f"fingerprint-{number}",
+        updated_at=moment,
+    )
+
+
+def open_in(database: Database, alert: Alert) -> Alert:
+    """Store an alert as the evaluator does: with its event, and a notice for the channel `webhook`."""
+    with database.write() as connection:
+        insert_alert(connection, alert)
+        event = add_event(connection, alert.id, "opened", alert.timestamp)
+        fields = {name: getattr(alert, name) for name in alert.__struct_fields__}
+        add_notice(connection, event, Notice(**fields, change="opened"), ["webhook"], alert.timestamp)
+    return alert
+
+
+def resolve_in(database: Database, alert: Alert) -> None:
+    """Store that an alert is resolved."""
+    alert.status, alert.resolved_at, alert.updated_at = "RESOLVED", NOON, NOON
+    with database.write() as connection:
+        update_alert(connection, alert)
+        add_event(connection, alert.id, "resolved", NOON)

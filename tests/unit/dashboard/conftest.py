@@ -1,0 +1,31 @@
+"""A dashboard on a real Valkey and real SQLite, asked through Flask's test client, at a fixed moment."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from services.dashboard.app import make_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.sources import Sources
+from shared.runtime.redis import connect
+from shared.store.database import Database
+from tests.support import free_port
+from tests.unit.dashboard.cases import NOON
+
+SETTINGS = DashboardSettings(dashboard_url="https://botwatch.example", websocket_port=18080)
+
+
+@pytest.fixture
+def client(redis: Redis, performance: Database, health: Database) -> FlaskClient:
+    """Return a client of a dashboard that has everything it needs."""
+    return make_app(SETTINGS, Sources(redis, performance, health), lambda: NOON).test_client()
+
+
+@pytest.fixture
+def client_without_redis(performance: Database, health: Database) -> Iterator[FlaskClient]:
+    """Yield a client of a dashboard whose Redis is away."""
+    away = connect(f"redis://127.0.0.1:{free_port()}/0", call_timeout_s=0.2, retries=0)
+    yield make_app(SETTINGS, Sources(away, performance, health), lambda: NOON).test_client()
+    away.close()

@@ -1,0 +1,69 @@
+"""What is known of each bot, made from latest records."""
+
+from datetime import timedelta
+
+from services.dashboard.figures import PERFORMANCE_FIGURES, of_bots, of_hosts, total
+from shared.schema.records import Equity, Fill, Health, Heartbeat, Metric, Order, Performance
+from tests.unit.dashboard.cases import NOON
+
+AGO = [NOON - timedelta(seconds=n) for n in range(100)]
+
+
+def test_an_undefined_figure_is_none_and_never_zero() -> None:
+    bot = of_bots([Heartbeat(bot="alpha", timestamp=AGO[9])], NOON)["alpha"]
+    assert [bot[name] for name in PERFORMANCE_FIGURES] == [None] * len(PERFORMANCE_FIGURES)
+    assert (bot["equity"], bot["timestamp"], bot["lastFillAt"]) == (None, None, None)
+    assert (bot["lastHeartbeatAt"], bot["heartbeatStatus"], bot["ageSeconds"]) == (AGO[9], "ok", 9.0)
+
+
+def test_every_kind_adds_its_moment_and_the_latest_is_when_the_bot_was_seen() -> None:
+    fill = Fill(
+        bot="alpha", timestamp=AGO[5], order_id="1", fill_id="1", symbol="X", side="buy", quantity=1, price=2
+    )
+    order = Order(
+        bot="alpha", timestamp=AGO[6], order_id="1", symbol="X", side="buy", quantity=1, status="filled"
+    )
+    equity = Equity(bot="alpha", timestamp=AGO[7], equity=99.5)
+    depth = Metric(bot="alpha", timestamp=AGO[8], name="depth", value=3, unit="orders")
+    bot = of_bots([fill, order, equity, depth], NOON)["alpha"]
+    assert (bot["lastFillAt"], bot["lastOrderAt"], bot["lastSeen"]) == (AGO[5], AGO[6], AGO[5])
+    assert (bot["equity"], bot["equityAt"]) == (99.5, AGO[7])
+    assert bot["metrics"] == {"depth": {"value": 3, "unit": "orders", "timestamp": AGO[8]}}
+
+
+def test_computed_figures_fill_only_what_the_bot_leaves_out() -> None:
+    reported = Performance(bot="alpha", timestamp=AGO[3], portfolio_value=100, sharpe_ratio=2)
+    computed = Performance(bot="alpha", timestamp=AGO[1], sharpe_ratio=1, var95=4, source="computed")
+    bot = of_bots([computed, reported], NOON)["alpha"]
+    assert (bot["portfolioValue"], bot["sharpeRatio"], bot["var95"]) == (100, 2, 4)
+    assert (bot["source"], bot["computed"], bot["timestamp"]) == ("reported", ["var95"], AGO[3])
+
+
+def test_what_the_recorder_computes_is_no_sign_of_life_of_the_bot() -> None:
+    computed = Performance(bot="alpha", timestamp=AGO[1], sharpe_ratio=1, source="computed")
+    bot = of_bots([computed, Equity(bot="alpha", timestamp=AGO[60], equity=1)], NOON)["alpha"]
+    assert (bot["ageSeconds"], bot["computed"]) == (60.0, ["sharpeRatio"])
+
+
+def test_a_bot_whose_clock_is_ahead_has_age_zero() -> None:
+    ahead = Equity(bot="alpha", timestamp=NOON + timedelta(seconds=5), equity=1)
+    assert of_bots([ahead], NOON)["alpha"]["ageSeconds"] == 0.0
+
+
+def test_hosts_are_told_apart_from_bots_and_keep_undefined_figures() -> None:
+    records = [Health(host="box", timestamp=AGO[2], cpu_usage=5)]
+    box = of_hosts(records, NOON)["box"]
+    assert (box["cpuUsage"], box["memoryUsage"], box["systemHealth"], box["ageSeconds"]) == (
+        5,
+        None,
+        "UNKNOWN",
+        2.0,
+    )
+    assert of_bots(records, NOON) == {}
+
+
+def test_a_total_of_nothing_is_undefined() -> None:
+    bots = of_bots([Heartbeat(bot="alpha", timestamp=NOON)], NOON)
+    assert total(bots.values(), "portfolioValue") is None
+    bots |= of_bots([Performance(bot="beta", timestamp=NOON, portfolio_value=0)], NOON)
+    assert total(bots.values(), "portfolioValue") == 0

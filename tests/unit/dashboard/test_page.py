@@ -1,0 +1,87 @@
+"""The page, its headers, and what the part says of itself."""
+
+import re
+from pathlib import Path
+
+from flask.testing import FlaskClient
+from sqlalchemy.pool import QueuePool
+
+from services.dashboard.app import make_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.sources import Sources
+from shared.runtime.redis import connect
+from shared.store.database import Database
+from tests.unit.dashboard.cases import an_alert, body, open_in
+
+SERVED = Path(__file__).parents[3] / "services" / "dashboard"
+
+
+def test_the_page_is_html_under_a_strict_policy(client: FlaskClient) -> None:
+    answer = client.get("/")
+    assert answer.mimetype == "text/html"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self'; connect-src 'self' ws: wss:")
+    assert "unsafe" not in policy
+    assert 'data-websocket-port="18080"' in answer.text
+
+
+def test_every_file_that_the_page_names_is_served(client: FlaskClient) -> None:
+    names = re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/").text)
+    assert len(names) == 3
+    for name in names:
+        with client.get(name) as answer:
+            assert answer.status_code == 200
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_never_makes_markup_of_data() -> None:
+    files = [*SERVED.glob("static/*"), *SERVED.glob("templates/*")]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    foreign = set(re.findall(r"""https?://[^\s"'`]+""", text)) - {"http://www.w3.org/2000/svg"}
+    assert not foreign
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\| *safe", text)
+
+
+def test_a_configured_websocket_address_reaches_the_page_escaped(
+    performance: Database, health: Database
+) -> None:
+    settings = DashboardSettings(websocket_url='wss://x.example/"><script>')
+    redis = connect("redis://127.0.0.1:1/0")
+    page = make_app(settings, Sources(redis, performance, health)).test_client().get("/").text
+    assert 'data-websocket-url="wss://x.example/&#34;&gt;&lt;script&gt;"' in page
+
+
+def test_health_asks_redis_and_both_databases(client: FlaskClient) -> None:
+    answer = client.get("/health")
+    assert (answer.status_code, body(answer)["status"]) == (200, "ok")
+    assert set(body(answer)["checks"]) == {"redis", "performance", "health"}
+
+
+def test_health_fails_while_redis_is_away(client_without_redis: FlaskClient) -> None:
+    answer = client_without_redis.get("/health")
+    assert answer.status_code == 503
+    assert body(answer)["checks"]["redis"]["status"] == "failing"
+
+
+def test_metrics_count_open_alerts_and_pending_notifications(client: FlaskClient, health: Database) -> None:
+    open_in(health, an_alert(1, "CRITICAL"))
+    open_in(health, an_alert(2, "CRITICAL"))
+    lines = client.get("/metrics").text.splitlines()
+    assert 'botwatch_alerts_open{severity="CRITICAL"} 2.0' in lines
+    assert 'botwatch_alerts_open{severity="LOW"} 0.0' in lines
+    assert 'botwatch_notifications_pending{channel="webhook"} 2.0' in lines
+
+
+def test_making_the_app_opens_no_connection_that_a_fork_would_share(
+    performance: Database, health: Database
+) -> None:
+    databases = (performance, health)
+    for database in databases:
+        database.close()
+    make_app(DashboardSettings(), Sources(connect("redis://127.0.0.1:1/0"), performance, health))
+    pools = [database.engine.pool for database in databases]
+    assert [pool.checkedin() for pool in pools if isinstance(pool, QueuePool)] == [0, 0]
+
+
+def test_an_unknown_address_is_404_in_json(client: FlaskClient) -> None:
+    answer = client.get("/api/monitoring/nothing")
+    assert (answer.status_code, answer.mimetype) == (404, "application/json")
