@@ -58,4 +58,4 @@ def one_per_device(mounts: Iterable[Mount]) -> list[Mount]:
 
 
 def _unescape(field: str) -> str:
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), field)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), field) if "\\" in field else field
