@@ -34,7 +34,7 @@ def honest() -> Batches:
 
 @pytest.fixture(scope="module")
 def rejecting() -> Batches:
-    return batches(0.1, len(BARS) + 1)
+    return batches(0.1, len(BARS) + 2)
 
 
 def test_the_strategy_makes_167_trades_and_loses_about_8_4_percent(honest: Batches) -> None:
@@ -102,11 +102,12 @@ def test_rejects_are_labelled_and_the_order_is_sent_again(rejecting: Batches) ->
 
 
 def test_a_new_run_says_so_and_says_what_was_paid_in(rejecting: Batches) -> None:
-    event, equity = rejecting[-1][:2]
-    lost = 10_000 - rejecting[-2][-1]["portfolioValue"]
+    ended, begun, after = rejecting[-3:]
+    event, equity = begun[:2]
     assert (rejecting[0][0]["title"], event["title"]) == ("replay begins", "replay begins again")
     assert equity["equity"] == 10_000
-    assert equity["netFlow"] == pytest.approx(lost)
+    assert equity["netFlow"] == pytest.approx(10_000 - ended[-1]["portfolioValue"])
+    assert [record["netFlow"] for record in after if record["kind"] == "equity"] == [0]
 
 
 def test_ids_of_orders_are_unique_across_runs() -> None:

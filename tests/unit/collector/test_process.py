@@ -81,7 +81,7 @@ def test_a_wrong_document_is_named_and_ends_the_start(tmp_path: Path) -> None:
     assert "did you mean `intervalSeconds`?" in done.stderr
 
 
-def ask(port: int, path: str) -> Any:  # noqa: ANN401 - any JSON
+def ask(port: int, path: str) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
