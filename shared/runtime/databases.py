@@ -1,8 +1,11 @@
 """The two databases of a home, as the config documents name them."""
 
-from shared.runtime.documents import Documents, database_url
+import os
+from pathlib import Path
+
+from shared.runtime.documents import DatabaseSection, Documents
 from shared.runtime.settings import Settings
-from shared.store.database import Database
+from shared.store.database import Database, sqlite_url
 
 
 def performance_database(settings: Settings, documents: Documents) -> Database:
@@ -13,3 +16,9 @@ def performance_database(settings: Settings, documents: Documents) -> Database:
 def health_database(settings: Settings, documents: Documents) -> Database:
     """Open the database of hosts, alerts and deliveries."""
     return Database(database_url(settings, documents.health.database))
+
+
+def database_url(settings: Settings, section: DatabaseSection) -> str:
+    """Return the URL of the database that a document names, as the seed's relative paths mean it."""
+    base = settings.botwatch_home.absolute() / "enterprise" / "monitoring"
+    return sqlite_url(Path(os.path.normpath(base / section.path)))

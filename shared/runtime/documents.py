@@ -13,10 +13,9 @@ from typing import Annotated, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
-from shared.runtime.settings import Settings, lookup
+from shared.runtime.settings import lookup
 from shared.schema.alerts import Category, Severity
 from shared.schema.faults import Fault, InvalidError, struct_faults
-from shared.store.database import sqlite_url
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
@@ -226,9 +225,3 @@ def _expand(value: object, environ: Mapping[str, str]) -> object:
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: lookup(match["name"], environ) or match["default"] or "", value)
     return value
-
-
-def database_url(settings: Settings, section: DatabaseSection) -> str:
-    """Return the URL of the database that a document names, as the seed's relative paths mean it."""
-    base = settings.botwatch_home.absolute() / "enterprise" / "monitoring"
-    return sqlite_url(Path(os.path.normpath(base / section.path)))
