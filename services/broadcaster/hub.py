@@ -1,0 +1,160 @@
+"""The hub: who listens, for what, and what still waits for each. Pure: no sockets, no Redis, no clock.
+
+A tick's frame is made once per distinct filter, not once per client. A client that does not keep up loses its
+place, so that it never holds up another.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+FRAME_BYTES = 256 * 1024
+"""About where a tick's messages are cut into several frames: many clients refuse frames beyond 1 MiB."""
+
+
+class Head(NamedTuple):
+    """What filters look at: a record's kind or `alert`, the bot or host, an alert's severity."""
+
+    kind: str
+    subject: str | None
+    severity: str | None = None
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """What a client wants; an empty set means all. Severities choose among alerts only."""
+
+    subjects: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    severities: frozenset[str] = frozenset()
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not (self.subjects or self.kinds or self.severities)
+
+    def wants(self, head: Head) -> bool:
+        """Say whether a message with this head belongs to the client."""
+        if self.kinds and head.kind not in self.kinds:
+            return False
+        if self.subjects and head.subject not in self.subjects:
+            return False
+        return not self.severities or head.severity is None or head.severity in self.severities
+
+
+class Message:
+    """One message as it goes out. Its head is read only when a filter asks, and then once."""
+
+    __slots__ = ("_head", "_read", "body")
+
+    def __init__(self, body: bytes, read: Callable[[], Head]) -> None:
+        self.body = body
+        self._read = read
+        self._head: Head | None = None
+
+    @property
+    def head(self) -> Head:
+        """What filters look at."""
+        if self._head is None:
+            self._head = self._read()
+        return self._head
+
+
+class Frame(NamedTuple):
+    """What is sent at once: a JSON array, and how many messages it holds."""
+
+    data: bytes
+    messages: int
+
+
+Entry = Sequence[Message]
+"""The messages of one entry of a stream: they share a frame."""
+
+
+def frames(entries: Iterable[Entry], wanted: Filter) -> list[Frame]:
+    """Return the frames with the messages that `wanted` lets through; no entry is split over two."""
+    made: list[Frame] = []
+    bodies: list[bytes] = []
+    size = 0
+    for entry in entries:
+        chosen = [message.body for message in entry if wanted.everything or wanted.wants(message.head)]
+        length = sum(map(len, chosen))
+        if bodies and size + length > FRAME_BYTES:
+            made.append(_frame(bodies))
+            bodies, size = [], 0
+        bodies += chosen
+        size += length
+    if bodies:
+        made.append(_frame(bodies))
+    return made
+
+
+def _frame(bodies: list[bytes]) -> Frame:
+    return Frame(b"[" + b",".join(bodies) + b"]", len(bodies))
+
+
+class Client:
+    """One listener: its filter, and the frames that wait for it, at most `limit` bytes of them."""
+
+    def __init__(self, wanted: Filter, limit: int) -> None:
+        self.wanted = wanted
+        self.dropped = False
+        """It did not keep up: it is out of the hub, and its frames are gone."""
+        self._limit = limit
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+
+    def offer(self, frame: Frame) -> None:
+        """Put a frame in the queue, or drop the client when that is too much."""
+        self._frames.append(frame)
+        self._bytes += len(frame.data)
+        if self._bytes > self._limit:
+            self.dropped = True
+            self._frames.clear()
+            self._bytes = 0
+
+    def take(self) -> Frame | None:
+        """Take the next frame out of the queue, None when there is none."""
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
+        self._bytes -= len(frame.data)
+        return frame
+
+
+class Hub:
+    """Everyone who listens, by filter."""
+
+    def __init__(self) -> None:
+        self._clients: dict[Filter, set[Client]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._clients.values()))
+
+    def join(self, client: Client) -> None:
+        """Send `client` everything that is published from now on."""
+        self._clients.setdefault(client.wanted, set()).add(client)
+
+    def leave(self, client: Client) -> None:
+        """Forget `client`; harmless when it is not there."""
+        group = self._clients.get(client.wanted, set())
+        group.discard(client)
+        if not group:
+            self._clients.pop(client.wanted, None)
+
+    def publish(self, entries: Sequence[Entry]) -> list[Client]:
+        """Queue a tick's messages and return the clients with something to send, or just dropped."""
+        touched: list[Client] = []
+        for wanted, group in list(self._clients.items()):
+            made = frames(entries, wanted)
+            if not made:
+                continue
+            for client in list(group):
+                for frame in made:
+                    if not client.dropped:
+                        client.offer(frame)
+                if client.dropped:
+                    self.leave(client)
+                touched.append(client)
+        return touched

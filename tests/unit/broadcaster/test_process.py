@@ -1,0 +1,318 @@
+"""The broadcaster as a process, with real clients on loopback."""
+
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from redis import Redis
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from shared.runtime.log import RecordLog
+from shared.schema import streams
+from shared.schema.records import Equity
+from tests.unit.broadcaster.conftest import Process, Valkey, wait_for
+
+pytestmark = pytest.mark.integration
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def equity(value: float, bot: str = "demo") -> Equity:
+    return Equity(bot=bot, timestamp=NOON, equity=value)
+
+
+def announce(redis: Redis, name: str, severity: str = "HIGH", bot: str = "demo") -> None:
+    """Announce an alert as the evaluator does."""
+    alert = {"id": name, "severity": severity, "component": bot, "details": {"bot": bot}}
+    redis.hset(streams.ALERTS_OPEN, name, json.dumps(alert))
+    redis.xadd(streams.ALERTS, {"data": json.dumps({"type": "alert", "change": "opened", "alert": alert})})
+
+
+def receive(client: ClientConnection) -> Any:
+    """Return the next frame."""
+    return json.loads(client.recv(timeout=5))
+
+
+def messages(client: ClientConnection, count: int) -> list[dict[str, Any]]:
+    """Return the next messages; there must be exactly `count` when a frame ends."""
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        found += receive(client)
+    assert len(found) == count
+    return found
+
+
+def values(found: list[dict[str, Any]]) -> list[float]:
+    return [message["record"]["equity"] for message in found]
+
+
+def status_of(address: str) -> tuple[int, str]:
+    """Return the status and the words with which a connection is refused."""
+    with pytest.raises(InvalidStatus) as caught, connect(address, proxy=None):
+        pass
+    return caught.value.response.status_code, (caught.value.response.body or b"").decode()
+
+
+def get(process: Process, path: str) -> str:
+    """GET from the same port."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def test_a_client_gets_how_things_stand_and_then_what_happens(broadcaster: Process, redis: Redis) -> None:
+    log = RecordLog(redis)
+    log.append([equity(1), equity(2)], "test")
+    announce(redis, "a1")
+    with connect(broadcaster.address, proxy=None) as client:
+        snapshot = receive(client)
+        assert snapshot["type"] == "snapshot"
+        assert [record["equity"] for record in snapshot["records"]] == [2]
+        assert [alert["id"] for alert in snapshot["alerts"]] == ["a1"]
+        entry = log.append([equity(3), equity(4)], "test")
+        found = receive(client)
+        while values(found) != [3, 4]:  # what the snapshot already held may come once more
+            found = [message for message in [*found, *receive(client)] if message["id"] > snapshot["id"]]
+        assert {message["id"] for message in found} == {entry}
+        announce(redis, "a2")
+        (alert,) = messages(client, 1)
+    assert alert["type"] == "alert"
+    assert alert["change"] == "opened"
+    assert alert["alert"]["id"] == "a2"
+
+
+class Bursts:
+    """Appends 1,000 records in bursts, and alerts in between, while it runs."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        log, pause = RecordLog(self._redis), threading.Event()
+        for burst in range(100):
+            for entry in range(5):
+                log.append([equity(burst * 10 + entry * 2), equity(burst * 10 + entry * 2 + 1)], "test")
+            announce(self._redis, f"a{burst}")
+            pause.wait(0.01)
+
+    def join(self) -> None:
+        """Wait for the end."""
+        self._thread.join(30)
+
+
+def test_a_client_that_comes_and_goes_misses_nothing_and_sees_nothing_twice(
+    broadcaster: Process, redis: Redis
+) -> None:
+    bursts = Bursts(redis)
+    seen: list[tuple[str, float]] = []
+    alerts: list[str] = []
+    last = "0-0"
+    rounds = 0
+    while len(seen) < 1000 or len(set(alerts)) < 100:
+        rounds += 1
+        with connect(f"{broadcaster.address}?since={last}", proxy=None) as client:
+            assert receive(client)["type"] == "snapshot"
+            for _ in range(3):
+                if len(seen) >= 1000 and len(set(alerts)) >= 100:
+                    break
+                for message in receive(client):
+                    last = message["id"]
+                    if message["type"] == "record":
+                        seen.append((message["id"], message["record"]["equity"]))
+                    else:
+                        alerts.append(message["alert"]["id"])
+    bursts.join()
+    assert rounds > 3
+    # An id is not known to belong to one stream only: the same millisecond of the other may come again.
+    once = list(dict.fromkeys(seen))
+    assert [value for _, value in once] == list(range(1000))
+    repeated = len(seen) - len(once)
+    assert repeated <= 2 * rounds, "only what shares a millisecond with an alert may be repeated"
+    assert list(dict.fromkeys(alerts)) == [f"a{burst}" for burst in range(100)]
+
+
+def test_live_messages_come_once_and_in_order(broadcaster: Process, redis: Redis) -> None:
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        bursts = Bursts(redis)
+        found = messages(client, 1100)
+        bursts.join()
+    assert values([message for message in found if message["type"] == "record"]) == list(range(1000))
+
+
+def test_filters_choose_by_bot_kind_and_severity(broadcaster: Process, redis: Redis) -> None:
+    address = f"{broadcaster.address}?bot=a&kind=equity&kind=alert&severity=HIGH"
+    with connect(address, proxy=None) as client:
+        receive(client)
+        RecordLog(redis).append([equity(1, "a"), equity(2, "b")], "test")
+        announce(redis, "low", "LOW", "a")
+        announce(redis, "other", "HIGH", "b")
+        announce(redis, "mine", "HIGH", "a")
+        first, second = messages(client, 2)
+    assert first["record"]["equity"] == 1
+    assert second["alert"]["id"] == "mine"
+
+
+def test_whoever_was_away_for_too_long_is_told_of_the_gap(broadcaster: Process, redis: Redis) -> None:
+    log = RecordLog(redis)
+    first = log.append([equity(1)], "test")
+    log.append([equity(2)], "test")
+    third = log.append([equity(3)], "test")
+    redis.xtrim(log.stream, minid=third, approximate=False)
+    wait_for(lambda: json.loads(_first_frame(broadcaster))["id"] == third)
+    with connect(f"{broadcaster.address}?since={first}", proxy=None) as client:
+        receive(client)
+        assert receive(client) == [{"type": "gap", "since": first, "oldest": third}]
+        assert values(receive(client)) == [3]
+
+
+def _first_frame(broadcaster: Process) -> str | bytes:
+    with connect(broadcaster.address, proxy=None) as client:
+        return client.recv(timeout=5)
+
+
+def test_what_cannot_be_read_stops_nothing(broadcaster: Process, redis: Redis) -> None:
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        redis.xadd(streams.records(), {"data": "nonsense"})
+        redis.xadd(streams.ALERTS, {"wrong": "field"})
+        RecordLog(redis).append([equity(1)], "test")
+        assert values(messages(client, 1)) == [1]
+
+
+def test_a_bad_query_and_another_path_are_refused_in_words(broadcaster: Process) -> None:
+    status, words = status_of(f"{broadcaster.address}?kind=equitty")
+    assert status == 400
+    assert "did you mean `equity`?" in words
+    assert status_of(broadcaster.address.replace("monitoring", "elsewhere"))[0] == 404
+
+
+def test_health_and_metrics_are_answered_on_the_same_port(broadcaster: Process) -> None:
+    wait_for(lambda: json.loads(get(broadcaster, "/health"))["status"] == "ok")
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        assert "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics")
+    wait_for(lambda: "botwatch_websocket_clients 0.0" in get(broadcaster, "/metrics"))
+    for name in ("messages", "dropped"):
+        assert f"botwatch_websocket_{name}_total" in get(broadcaster, "/metrics")
+
+
+def test_what_a_client_says_is_ignored_unless_it_is_too_much(broadcaster: Process, redis: Redis) -> None:
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        client.send("hello")
+        RecordLog(redis).append([equity(1)], "test")
+        assert values(messages(client, 1)) == [1]
+        client.send("x" * 5000)
+        with pytest.raises(ConnectionClosed) as caught:
+            client.recv(timeout=5)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1009
+
+
+@pytest.fixture
+def stalled(broadcaster: Process) -> Iterator[socket.socket]:
+    """Open a WebSocket by hand, with small buffers, and never read from it."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", broadcaster.port))
+        client.sendall(
+            b"GET /monitoring HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        yield client
+
+
+def flood(redis: Redis, client: ClientConnection, process: Process) -> int:
+    """Append until a client was dropped; return how many records the good client got until then."""
+    log, received = RecordLog(redis), 0
+    while "botwatch_websocket_dropped_total 1.0" not in get(process, "/metrics"):
+        assert received < 500_000, "nobody was dropped"
+        log.append([equity(number) for number in range(500)], "test")
+        received += len(messages(client, 500))
+    return received
+
+
+def test_a_stalled_client_is_dropped_and_the_others_notice_nothing(
+    broadcaster: Process, redis: Redis, stalled: socket.socket
+) -> None:
+    wait_for(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        assert flood(redis, client, broadcaster) > 0
+        wait_for(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
+        RecordLog(redis).append([equity(7)], "test")
+        assert values(messages(client, 1)) == [7]
+    stalled.settimeout(5)
+    with pytest.raises(ConnectionResetError):
+        while stalled.recv(1 << 20):
+            pass
+        raise ConnectionResetError
+
+
+def test_a_client_that_is_only_slow_reads_the_reason(broadcaster: Process, redis: Redis) -> None:
+    with connect(broadcaster.address, proxy=None, max_queue=1) as slow:
+        receive(slow)
+        log = RecordLog(redis)
+        while "botwatch_websocket_dropped_total 1.0" not in get(broadcaster, "/metrics"):
+            log.append([equity(number) for number in range(2000)], "test")
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                slow.recv(timeout=5)
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4008, "slow consumer")
+
+
+def test_it_stops_within_two_seconds_and_says_so_even_with_a_stalled_client(
+    broadcaster: Process, redis: Redis, stalled: socket.socket
+) -> None:
+    wait_for(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
+    wait_for(lambda: redis.hexists(streams.PARTS, "broadcaster"))
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        log = RecordLog(redis)
+        for _ in range(100):
+            log.append([equity(number) for number in range(20)], "test")
+            messages(client, 20)
+        assert broadcaster.stop() < 2
+        with pytest.raises(ConnectionClosed) as caught:
+            client.recv(timeout=5)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1001
+    assert broadcaster.process.returncode == 0
+    assert not redis.hexists(streams.PARTS, "broadcaster")
+    assert stalled.fileno() > 0
+
+
+def test_it_rides_out_an_outage_of_redis_and_says_so_once(
+    broadcaster: Process, redis: Redis, valkey: Valkey
+) -> None:
+    with connect(broadcaster.address, proxy=None) as client:
+        receive(client)
+        valkey.stop()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(broadcaster, "/health")
+        caught.value.close()
+        assert caught.value.code == 503
+        valkey.start()
+
+        def again() -> bool:
+            RecordLog(redis).append([equity(1)], "test")
+            try:
+                return bool(json.loads(client.recv(timeout=0.2)))
+            except TimeoutError:
+                return False
+
+        wait_for(again)
+        wait_for(again)  # by the second message the first reading has been spoken of
+    written = broadcaster.close().decode()
+    assert written.count("redis is away") == 1
+    assert written.count("redis is back") == 1
