@@ -1,0 +1,126 @@
+"""The whole of Botwatch as a user would run it: `botwatch up` on free ports in a folder of its own."""
+
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from redis import Redis
+
+from shared.runtime.redis import connect
+from tests.integration.stack import Receivers, Stack
+from tests.support import eventually, free_port
+
+
+class _Hook(http.server.BaseHTTPRequestHandler):
+    """Keeps the JSON that is posted."""
+
+    protocol_version = "HTTP/1.1"
+    bodies: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        self.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+class _Mailbox:
+    """Keeps the mails that arrive."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.mails.append(envelope.content if isinstance(envelope.content, bytes) else b"")
+        return "250 taken"
+
+
+@pytest.fixture(scope="session")
+def receivers() -> Iterator[Receivers]:
+    """Yield a webhook and a mail server that keep what they get."""
+    bodies: list[dict[str, Any]] = []
+    handler = type("Hook", (_Hook,), {"bodies": bodies})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    mailbox = _Mailbox()
+    smtp = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    smtp.start()
+    yield Receivers(server.server_port, smtp.port, bodies, mailbox.mails)
+    smtp.stop()
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=5)
+
+
+def _write_config(folder: Path, receivers: Receivers) -> None:
+    folder.mkdir()
+    condition = {
+        "metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH",
+        "description": "Maximum drawdown exceeded 20%", "enabled": True,
+    }  # fmt: skip
+    (folder / "performance_logger.json").write_text(json.dumps({"alerting": {"conditions": [condition]}}))
+    email = {
+        "smtp": "127.0.0.1", "port": receivers.smtp_port, "security": "none",
+        "from": "monitoring@example.com", "to": ["admin@example.com"],
+    }  # fmt: skip
+    health = {
+        "monitoring": {"intervalSeconds": 1},
+        "alerts": {"webhookUrl": f"http://127.0.0.1:{receivers.http_port}/hook", "emailConfig": email},
+    }
+    (folder / "health_monitor.json").write_text(json.dumps(health))
+
+
+@pytest.fixture(scope="session")
+def stack(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Yield a running Botwatch without a bot."""
+    folder = tmp_path_factory.mktemp("stack")
+    _write_config(folder / "config", receivers)
+    names = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
+    ports = {name: free_port() for name in names}
+    environ = {
+        **{name: value for name, value in os.environ.items() if name != "REDIS_URL"},
+        **{name: str(port) for name, port in ports.items()},
+        "BOTWATCH_HOME": str(folder / "home"),
+        "BOTWATCH_CONFIG": str(folder / "config"),
+    }
+    output = (folder / "output.txt").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "botwatch.cli", "up"],
+        env=environ, stdout=output, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+    def said() -> str:
+        return (folder / "output.txt").read_text()
+
+    try:
+        eventually(
+            lambda: "Botwatch is up" in said() or process.poll() is not None, "Botwatch is up", timeout_s=60
+        )
+        assert process.poll() is None, said()
+        yield Stack(folder / "home", ports, process, said)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=40)
+        output.close()
+
+
+@pytest.fixture
+def bus(stack: Stack) -> Iterator[Redis]:
+    """Yield a client of the stack's Redis, as a bot has one."""
+    client = connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0")
+    yield client
+    client.close()

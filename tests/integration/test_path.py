@@ -1,0 +1,108 @@
+"""The path of a record: bot → log → SQLite, metrics, WebSocket, alert, webhook, mail; and back to fine."""
+
+import email
+import email.policy
+import json
+from typing import Any
+
+import pytest
+from redis import Redis
+from websockets.sync.client import connect
+
+from tests.integration.stack import Receivers, Stack
+from tests.support import eventually
+
+pytestmark = pytest.mark.integration
+
+
+def performance(bot: str, drawdown: float) -> dict[str, Any]:
+    return {"kind": "performance", "bot": bot, "portfolioValue": 12500, "maxDrawdown": drawdown}
+
+
+@pytest.mark.parametrize("door", ["channel", "stream", "http"])
+def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, receivers: Receivers) -> None:
+    bot = f"path-{door}"
+    with connect(stack.websocket(f"?bot={bot}")) as socket:
+        assert json.loads(socket.recv(timeout=10))["type"] == "snapshot"
+        publish(stack, bus, door, performance(bot, 21.3))
+        messages: list[dict[str, Any]] = []
+        while {message["type"] for message in messages} != {"record", "alert"}:
+            messages += json.loads(socket.recv(timeout=10))
+    row = eventually(
+        lambda: stack.rows(
+            "performance_metrics.db",
+            "SELECT portfolioValue, maxDrawdown, var95 FROM performance_metrics WHERE bot = ?",
+            bot,
+        ),
+        "the row is in SQLite",
+    )
+    assert row == [(12500.0, 21.3, None)]
+    assert f'botwatch_bot_max_drawdown_ratio{{bot="{bot}",source="reported"}} 0.213' in stack.ingestion(
+        "/metrics"
+    )
+    alert = eventually(lambda: stack.alerts(bot), "the alert is in the API")[0]
+    assert (alert["severity"], alert["status"], alert["component"]) == ("HIGH", "ACTIVE", bot)
+    assert alert["details"]["value"] == 21.3
+    assert stack.rows("system_health.db", "SELECT status FROM alerts WHERE id = ?", alert["id"]) == [
+        ("ACTIVE",)
+    ]
+    eventually(lambda: receivers.changes(bot) == ["opened"], "the webhook is told")
+    subjects = eventually(lambda: subjects_about(receivers, bot), "the mail arrives")
+    assert "Maximum drawdown exceeded 20%" in subjects[0]
+
+    answer = stack.dashboard(
+        f"/api/monitoring/alerts/{alert['id']}/acknowledge", {"by": "ann@example.com", "comment": "on it"}
+    )
+    assert (answer["status"], answer["assignee"]) == ("ACKNOWLEDGED", "ann@example.com")
+
+    publish(stack, bus, door, performance(bot, 3.0))
+    eventually(lambda: receivers.changes(bot) == ["opened", "resolved"], "the webhook is told the end")
+    alert = stack.alerts(bot)[0]
+    assert (alert["status"], alert["assignee"]) == ("RESOLVED", "ann@example.com")
+    body = [body for body in receivers.bodies if body["component"] == bot][-1]
+    assert body["status"] == "RESOLVED"
+    assert {
+        "id", "timestamp", "severity", "category", "component", "message", "status", "details",
+    } <= set(body)  # fmt: skip
+
+
+def publish(stack: Stack, bus: Redis, door: str, record: dict[str, Any]) -> None:
+    if door == "channel":
+        eventually(lambda: bus.publish("bot:metrics", json.dumps(record)), "somebody listens")
+    elif door == "stream":
+        bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
+    else:
+        assert stack.ingestion("/api/v1/records", record)["accepted"] == 1
+
+
+def subjects_about(receivers: Receivers, bot: str) -> list[str]:
+    mails = [email.message_from_bytes(text, policy=email.policy.default) for text in receivers.mails]
+    return [mail["Subject"] for mail in mails if bot in mail["Subject"]]
+
+
+def test_what_a_bot_sends_wrongly_is_kept_with_the_reason(stack: Stack, bus: Redis) -> None:
+    bus.xadd("bot:metrics:stream", {"data": '{"kind":"performance","bot":"typo","portfolioVale":1}'})
+
+    def reasons() -> str:
+        return str(bus.xrange("botwatch:rejected"))
+
+    eventually(lambda: "did you mean `portfolioValue`?" in reasons(), "the reason is kept")
+    assert "botwatch_records_rejected_total" in stack.ingestion("/metrics")
+
+
+def test_the_host_is_watched(stack: Stack) -> None:
+    health = eventually(lambda: stack.dashboard("/api/monitoring")["health"], "the collector reports")
+    (host,) = health["hosts"].values() if "hosts" in health else health.values()
+    assert host["memoryTotalBytes"] > 2**20
+    assert host["uptimeSeconds"] > 0
+    eventually(lambda: stack.rows("system_health.db", "SELECT host FROM health_metrics"), "a row")
+
+
+def test_every_part_is_shown_as_running_and_healthy(stack: Stack) -> None:
+    parts = stack.dashboard("/api/monitoring")["system"]["parts"]
+    assert {name for name, part in parts.items() if part["status"] == "up"} == {
+        "broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis", "notifier",
+        "recorder",
+    }  # fmt: skip
+    assert stack.ingestion("/health")["status"] == "ok"
+    assert stack.dashboard("/health")["status"] == "ok"

@@ -1,0 +1,72 @@
+"""`botwatch up` as a command: what it says when it cannot start, and that it leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support import eventually, free_port
+
+pytestmark = pytest.mark.integration
+
+
+def environ(folder: Path, **further: str) -> dict[str, str]:
+    names = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
+    ports = {name: str(free_port()) for name in names}
+    inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    return {**inherited, **ports, "BOTWATCH_HOME": str(folder / "home"), **further}
+
+
+def run(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "botwatch.cli", "up"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_a_taken_port_is_named_with_who_holds_it(tmp_path: Path) -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        done = run(environ(tmp_path, DASHBOARD_PORT=str(port)))
+    assert done.returncode == 1
+    assert f"port {port} (DASHBOARD_PORT) is taken by" in done.stderr
+    assert f"(pid {os.getpid()})" in done.stderr
+
+
+def test_a_wrong_document_is_named_with_the_path_and_the_nearest_key(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "performance_logger.json").write_text(json.dumps({"alertng": {}}))
+    done = run(environ(tmp_path, BOTWATCH_CONFIG=str(config)))
+    assert done.returncode == 1
+    assert "performance_logger.json: $.alertng: unknown key; did you mean `alerting`?" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_nothing_is_left_behind(how: signal.Signals, tmp_path: Path) -> None:
+    output = (tmp_path / "output.txt").open("w")
+    command = [sys.executable, "-m", "botwatch.cli", "up", "--demo"]
+    process = subprocess.Popen(command, env=environ(tmp_path), stdout=output, stderr=subprocess.STDOUT)
+    try:
+        eventually(
+            lambda: "Botwatch is up" in (tmp_path / "output.txt").read_text(), "it is up", timeout_s=60
+        )
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 10
+        process.send_signal(how)
+        process.wait(timeout=40)
+        eventually(
+            lambda: not any(child.is_running() and child.status() != "zombie" for child in family),
+            "every process has ended",
+            timeout_s=30,
+        )
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+        output.close()
