@@ -176,7 +176,7 @@ class Broadcaster:
                 await connection.send(gap_frame(query.since, resumption.oldest), text=True)
         # Catch up at the client's own pace while much is missing; only the last bit may fill its queue.
         more = True
-        while more:
+        while more and start != self._reached():
             start, more = await self._replay(connection, query, start, self._reached())
         upto = self._reached()
         self._hub.join(client)
