@@ -164,6 +164,8 @@ let nextTry = null;
 const dirty = new Set();
 
 const now = () => Date.now() - skew;
+/** Whether one moment is before another; an undefined one is before all. Their text has no fixed precision. */
+const before = (one, other) => Boolean(other) && !(Date.parse(one) >= Date.parse(other));
 const ageOf = (iso) => (now() - Date.parse(iso)) / 1000;
 
 let scheduled = false;
@@ -218,29 +220,28 @@ function refetchSoon() {
 
 function take(fresh) {
   skew = Date.now() - Date.parse(fresh.timestamp);
-  const before = board;
+  const last = board;
   for (const figures of Object.values(fresh.trends)) {
     for (const name of Object.keys(figures)) figures[name] = figures[name].map(([at, value]) => [Date.parse(at), value]);
   }
-  if (before) keepNewer(fresh, before);
+  if (last) keepNewer(fresh, last);
   board = fresh;
   lastUpdate = Date.now();
   redraw("overall", "alerts", "bots", "hosts", "system");
 }
 
 /** What came live since the server looked is not taken back. */
-function keepNewer(fresh, before) {
-  for (const [bot, figures] of Object.entries(before.trends)) {
+function keepNewer(fresh, last) {
+  for (const [bot, figures] of Object.entries(last.trends)) {
     const series = (fresh.trends[bot] ??= {});
     for (const [name, points] of Object.entries(figures)) {
       const known = (series[name] ??= []);
-      const last = known.at(-1)?.[0] ?? -Infinity;
-      known.push(...points.filter(([at]) => at > last));
+      const end = known.at(-1)?.[0] ?? -Infinity;
+      known.push(...points.filter(([at]) => at > end));
     }
   }
-  for (const [name, bot] of Object.entries(before.performance)) {
-    const other = fresh.performance[name];
-    if (!other || (bot.lastSeen && !(other.lastSeen >= bot.lastSeen))) fresh.performance[name] = bot;
+  for (const [name, bot] of Object.entries(last.performance)) {
+    if (before(fresh.performance[name]?.lastSeen, bot.lastSeen)) fresh.performance[name] = bot;
   }
 }
 
@@ -296,20 +297,22 @@ function receive(message) {
     board.alerts.active = message.alerts;
     redraw("alerts");
     refetchSoon();
+  } else if (message.type === "gap") {
+    refetchSoon(); // the API knows what the log no longer holds
   }
 }
 
 function takeRecord(record) {
   if (record.kind === "health") {
     const known = board.health[record.host];
-    if (!known || record.timestamp >= known.timestamp) board.health[record.host] = record;
+    if (!before(record.timestamp, known?.timestamp)) board.health[record.host] = record;
     if (known?.systemHealth !== record.systemHealth) refetchSoon();
     redraw("hosts");
     return;
   }
   const bot = (board.performance[record.bot] ??= { bot: record.bot, metrics: {}, computed: [] });
   const at = Date.parse(record.timestamp);
-  if (record.source !== "computed" && !(Date.parse(bot.lastSeen) > at)) bot.lastSeen = record.timestamp;
+  if (record.source !== "computed" && !before(record.timestamp, bot.lastSeen)) bot.lastSeen = record.timestamp;
   const taker = TAKERS[record.kind];
   if (taker) taker(bot, record, at);
   redraw("bots");
@@ -318,12 +321,14 @@ function takeRecord(record) {
 const TAKERS = {
   performance: takePerformance,
   equity(bot, record, at) {
+    if (before(record.timestamp, bot.equityAt)) return;
     Object.assign(bot, { equity: record.equity, equityAt: record.timestamp });
     addPoint(record.bot, "equity", at, record.equity);
   },
-  order(bot, record) { bot.lastOrderAt = record.timestamp; },
-  fill(bot, record) { bot.lastFillAt = record.timestamp; },
+  order(bot, record) { if (!before(record.timestamp, bot.lastOrderAt)) bot.lastOrderAt = record.timestamp; },
+  fill(bot, record) { if (!before(record.timestamp, bot.lastFillAt)) bot.lastFillAt = record.timestamp; },
   heartbeat(bot, record) {
+    if (before(record.timestamp, bot.lastHeartbeatAt)) return;
     Object.assign(bot, { lastHeartbeatAt: record.timestamp, heartbeatStatus: record.status ?? "ok" });
   },
   event(bot, record) { bot.lastEvent = record; },
@@ -336,6 +341,7 @@ const TAKERS = {
 function takePerformance(bot, record, at) {
   const computed = new Set(bot.computed);
   const fillsGaps = record.source === "computed";
+  if (!fillsGaps && before(record.timestamp, bot.timestamp)) return;
   for (const name of WIRE_FIGURES) {
     const value = record[name];
     if (fillsGaps && bot[name] !== null && bot[name] !== undefined && !computed.has(name)) continue;
@@ -369,7 +375,7 @@ function takeAlert(change, alert) {
   alerts.active = alerts.active.filter((other) => other.id !== alert.id);
   if (alert.status !== "RESOLVED") {
     alerts.active.push(alert);
-    alerts.active.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+    alerts.active.sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
   }
   alerts.recent = [alert, ...alerts.recent.filter((other) => other.id !== alert.id)];
   if (change === "updated") {
@@ -434,9 +440,9 @@ function drawTotals(totals) {
 
 function drawAlerts() {
   const rank = (alert) => SEVERITIES.indexOf(alert.severity) + (alert.status === "ACKNOWLEDGED" ? SEVERITIES.length : 0);
-  const active = [...board.alerts.active].sort((a, b) => rank(a) - rank(b) || (a.timestamp < b.timestamp ? 1 : -1));
+  const active = [...board.alerts.active].sort((a, b) => rank(a) - rank(b) || Date.parse(b.timestamp) - Date.parse(a.timestamp));
   const resolved = board.alerts.recent.filter((alert) => alert.status === "RESOLVED")
-    .sort((a, b) => (a.resolvedAt < b.resolvedAt ? 1 : -1)).slice(0, RECENT);
+    .sort((a, b) => Date.parse(b.resolvedAt) - Date.parse(a.resolvedAt)).slice(0, RECENT);
   reconcile($("alerts"), active, (alert) => alert.id, alertView);
   reconcile($("resolved"), resolved, (alert) => alert.id, alertView);
   $("no-alerts").hidden = active.length > 0;
@@ -613,10 +619,10 @@ function detailsOf(alert) {
   ];
 }
 
-/** Links in notices point at `#alert-<id>`. */
+/** Links in notices end in `#<id of the alert>`. */
 function followLink() {
-  const found = /^#\/?alerts?[-/=](.+)$/.exec(location.hash);
-  if (found) showDetails(decodeURIComponent(found[1]));
+  const id = decodeURIComponent(location.hash.slice(1));
+  if (id && !$(id)) showDetails(id);
 }
 
 /* ---------- Bots ---------- */
