@@ -24,6 +24,11 @@ log = structlog.get_logger()
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: starting again would not help."""
 
+EXIT_HARD = 70
+"""EX_SOFTWARE of sysexits.h."""
+STOP_LIMIT_S = 8.0
+"""Within that long after SIGTERM a part has ended, one way or the other."""
+
 S = TypeVar("S", bound=Settings)
 
 
@@ -70,6 +75,7 @@ def service(
     def stop(number: int, _frame: FrameType | None) -> None:
         log.info("stopping", signal=signal.Signals(number).name)
         frame.stopping.set()
+        _end_within(STOP_LIMIT_S)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -91,6 +97,21 @@ def service(
         server.server_close()
         redis.close()
         log.info("stopped")
+
+
+def _end_within(limit_s: float) -> None:
+    """End the process hard when stopping takes too long, say because Redis hangs in mid-call.
+
+    Nothing is lost by that: what was not acknowledged is taken up again, as after a kill.
+    """
+
+    def end() -> None:
+        log.error("stopping took too long", limit_s=limit_s)
+        os._exit(EXIT_HARD)
+
+    timer = threading.Timer(limit_s, end)
+    timer.daemon = True
+    timer.start()
 
 
 def run(frame: Service, step: Callable[[], None]) -> None:

@@ -1,0 +1,80 @@
+"""The frame of every part: it starts, it serves, it stops, even when Redis hangs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from redis import Redis
+
+from tests.support import eventually, free_port, valkey
+
+PART = """
+from shared.runtime.service import run, service, start
+from shared.runtime.settings import Settings
+with service("probe", start("probe", Settings)) as frame:
+    run(frame, lambda: frame.redis.xread({"nothing": "$"}, block=200))
+"""
+
+
+def begin(url: str, **further: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, "REDIS_URL": url, **further}
+    return subprocess.Popen([sys.executable, "-c", PART], env=environ, stderr=subprocess.PIPE, text=True)
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    found = re.search(r"health=(\S+)", process.stderr.readline())
+    assert found
+    return found[1]
+
+
+def test_a_part_serves_health_and_metrics_and_ends_at_once_on_sigterm(tmp_path: Path) -> None:
+    with valkey(tmp_path) as url:
+        process = begin(url)
+        health = address(process)
+        with urllib.request.urlopen(health, timeout=5) as response:
+            report = json.load(response)
+        assert (report["part"], report["status"]) == ("probe", "ok")
+        assert set(report["checks"]) == {"redis", "loop"}
+        with urllib.request.urlopen(health.replace("/health", "/metrics"), timeout=5) as response:
+            assert b"python_info" in response.read()
+        process.terminate()
+        assert process.wait(timeout=3) == 0
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def test_a_part_ends_within_ten_seconds_though_redis_hangs(tmp_path: Path) -> None:
+    with valkey(tmp_path) as url:
+        process = begin(url)
+        address(process)
+        with Redis.from_url(url) as other:
+            other.client_pause(60_000)
+        process.terminate()
+        assert process.wait(timeout=10) in (0, 70)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def test_a_part_waits_for_redis_and_says_so_once(tmp_path: Path) -> None:
+    port = free_port()
+    process = begin(f"redis://127.0.0.1:{port}/0")
+    assert process.stderr is not None
+    assert "waiting for redis" in process.stderr.readline()
+    with valkey(tmp_path, port):
+        assert address(process)
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+    process.stderr.close()
+
+
+def test_a_wrong_setting_ends_the_part_with_a_line_that_names_it() -> None:
+    process = begin("redis://127.0.0.1:1/0", HEALTH_PORT="many")
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 78
+    assert "HEALTH_PORT" in said
+    eventually(lambda: process.poll() is not None, "it has ended")
