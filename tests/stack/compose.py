@@ -156,7 +156,7 @@ class Stack:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=10) as response:
                 return response.status, _decoded(response.headers.get_content_type(), response.read())
         except urllib.error.HTTPError as error:
             with error:
