@@ -893,6 +893,7 @@ function drawSystem() {
       },
     };
   });
+  $("no-parts").hidden = parts.length > 0;
   reconcile($("facts"), systemFacts(system), ([fact]) => fact, factView);
   setText($("version"), `Botwatch ${system.version}`);
 }

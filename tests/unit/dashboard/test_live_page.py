@@ -1,0 +1,149 @@
+"""The page in a real Chromium: what it shows, live and when the connection is lost."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from websockets.sync.server import ServerConnection, serve
+from werkzeug.serving import make_server
+
+from services.dashboard.app import make_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.sources import Sources
+from shared.runtime import clock
+from shared.runtime.log import RecordLog
+from shared.schema.alerts import Alert, encode_json
+from shared.schema.records import AnyRecord, Equity, Performance, encode_record
+from shared.store.alerts import alert_by_id
+from shared.store.database import Database
+from tests.support import eventually, free_port
+from tests.unit.dashboard.cases import an_alert, open_in
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,1600"
+)
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
+]
+
+
+class Broadcaster:
+    """A stand-in for the broadcaster: remembers what clients asked for, sends what the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.connections: list[ServerConnection] = []
+
+    def handle(self, connection: ServerConnection) -> None:
+        """Serve one client."""
+        self.asked.append(connection.request.path if connection.request else "")
+        connection.send(json.dumps({"type": "snapshot", "id": "1-0", "records": [], "alerts": []}))
+        self.connections.append(connection)
+        for _ in connection:
+            pass
+
+    def send_record(self, record: AnyRecord, entry: str) -> None:
+        """Send a record to the newest client."""
+        self._send({"type": "record", "id": entry, "record": json.loads(encode_record(record))})
+
+    def send_alert(self, alert: Alert, entry: str) -> None:
+        """Send an alert to the newest client."""
+        self._send(
+            {"type": "alert", "id": entry, "change": "opened", "alert": json.loads(encode_json(alert))}
+        )
+
+    def _send(self, message: dict[str, object]) -> None:
+        self.connections[-1].send(json.dumps([message]))
+
+
+@contextmanager
+def running(serve_forever: Callable[[], None], shutdown: Callable[[], None]) -> Iterator[None]:
+    thread = threading.Thread(target=serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        shutdown()
+        thread.join(timeout=10)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options, service=ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def text(browser: Chrome, selector: str) -> str:
+    return str(
+        browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+    )
+
+
+def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    web = make_server(
+        "127.0.0.1", port, make_app(settings, Sources(redis, performance, health)), threaded=True
+    )
+    now = clock.now()
+    RecordLog(redis).append([Performance(bot=HOSTILE, timestamp=now, portfolio_value=1000)], "test")
+    open_in(health, an_alert(1, "HIGH", HOSTILE))
+    live = serve(broadcaster.handle, "127.0.0.1", socket_port)
+    with running(web.serve_forever, web.shutdown):
+        with running(live.serve_forever, live.shutdown):
+            browser.get(f"http://127.0.0.1:{port}/")
+            eventually(lambda: text(browser, "#link") == "Live", "the page is live")
+            eventually(lambda: HOSTILE in text(browser, "#bots h3"), "the bot's name is shown as text")
+            assert text(browser, "#bots .value") == "1,000.00"
+            assert text(browser, "#bots .figures dd") == "\N{EN DASH}"
+            broadcaster.send_record(
+                Performance(bot=HOSTILE, timestamp=clock.now(), portfolio_value=2000.5), "2-0"
+            )
+            broadcaster.send_record(Equity(bot=HOSTILE, timestamp=clock.now(), equity=2000.5), "2-1")
+            eventually(lambda: text(browser, "#bots .value") == "2,000.50", "the record changed the card")
+            eventually(lambda: "2,000.50" in text(browser, "#bots .axis"), "and the chart")
+            broadcaster.send_alert(open_in(health, an_alert(2, "CRITICAL", "beta")), "3-0")
+            eventually(lambda: "beta" in text(browser, "#alerts"), "the alert is listed")
+            eventually(lambda: text(browser, "#status") == "Critical", "and decides the status")
+            acknowledge(browser, "night@desk.example")
+            eventually(lambda: "night@desk.example" in text(browser, "#alerts"), "the assignee is shown")
+            with health.read() as connection:
+                taken = alert_by_id(connection, "alert-2")
+            assert taken
+            assert (taken.assignee, taken.status) == ("night@desk.example", "ACKNOWLEDGED")
+            for connected in broadcaster.connections:
+                connected.close()
+            eventually(lambda: len(broadcaster.asked) > 1, "the page connects again")
+            assert broadcaster.asked[:2] == ["/monitoring", "/monitoring?since=3-0"]
+            broadcaster.connections[-1].close()
+        eventually(lambda: "Not live" in text(browser, "#link"), "the page says that it is not live")
+    eventually(lambda: "cannot be read" in text(browser, "#notice"), "and that the dashboard is gone")
+    refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+    assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]
+    assert browser.title != "1"
+
+
+def acknowledge(browser: Chrome, name: str) -> None:
+    browser.find_element(By.CSS_SELECTOR, "#alerts .do button").click()
+    browser.find_element(By.ID, "by").send_keys(name)
+    browser.find_element(By.ID, "acknowledge-send").click()
