@@ -21,7 +21,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DEADLINE_S = 10.0
 
 
-def notice(change: Change = "opened", *, alert: str = "a1", **further: Any) -> Notice:  # noqa: ANN401 - fields of a notice
+def notice(change: Change = "opened", *, alert: str = "a1", **further: Any) -> Notice:
     """Return a notice about the bot `demo`."""
     details = Details(
         rule="maxDrawdown-0",

@@ -47,13 +47,13 @@ def authenticate(
     _session: object,
     _envelope: object,
     _mechanism: str,
-    data: Any,  # noqa: ANN401
+    data: Any,
 ) -> AuthResult:
     return AuthResult(success=data.login == b"ann" and data.password == b"right", handled=False)
 
 
 @contextmanager
-def serving(mailbox: Mailbox, **options: Any) -> Iterator[int]:  # noqa: ANN401 - the controller's options
+def serving(mailbox: Mailbox, **options: Any) -> Iterator[int]:
     """Serve `mailbox` and yield its port."""
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         port: int = probe.getsockname()[1]
@@ -87,13 +87,13 @@ def server_context(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     return context
 
 
-def config(port: int, **further: Any) -> EmailConfig:  # noqa: ANN401 - the config's own fields
+def config(port: int, **further: Any) -> EmailConfig:
     return EmailConfig(
         smtp="127.0.0.1", sender="watch@example.org", to=["ann@example.org"], port=port, **further
     )
 
 
-def failure(port: int, **further: Any) -> TransportError:  # noqa: ANN401
+def failure(port: int, **further: Any) -> TransportError:
     with pytest.raises(TransportError) as caught:
         EmailTransport(config(port, **further)).send(notice(), "a1-1")
     return caught.value
@@ -134,14 +134,14 @@ def test_no_value_can_smuggle_a_header_in() -> None:
 )
 def test_the_port_implies_the_encryption_unless_it_is_configured(
     port: int,
-    configured: Any,  # noqa: ANN401
+    configured: Any,
     expected: str,
 ) -> None:
     assert security_of(config(port, security=configured)) == expected
 
 
 @pytest.mark.parametrize("security", ["starttls", None])
-def test_starttls_with_credentials(certificate: tuple[Path, Path], security: Any) -> None:  # noqa: ANN401
+def test_starttls_with_credentials(certificate: tuple[Path, Path], security: Any) -> None:
     mailbox = Mailbox()
     options = {
         "tls_context": server_context(certificate),

@@ -85,9 +85,9 @@ def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
     assert wait_for(lambda: receiver.bodies) < 0.5
     wait_for(lambda: states(outbox) == ["SENT"])
     health = json.loads(redis.hget(streams.PARTS, "notifier") or "{}")["url"]
-    with urllib.request.urlopen(f"{health}/health", timeout=5) as answer:  # noqa: S310 - http, ours
+    with urllib.request.urlopen(f"{health}/health", timeout=5) as answer:
         assert json.load(answer)["checks"]["channel webhook"]["status"] == "ok"
-    with urllib.request.urlopen(f"{health}/metrics", timeout=5) as answer:  # noqa: S310 - http, ours
+    with urllib.request.urlopen(f"{health}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     assert 'botwatch_notifications_total{channel="webhook",outcome="sent"} 1.0' in text
     assert stop(process) < 2
