@@ -46,7 +46,7 @@ def holder(port: int) -> str:
         if connection.laddr.port == port:
             try:
                 process = psutil.Process(connection.pid)
-                words = " ".join(process.cmdline())[:80] or process.name()
+                words = " ".join([process.name(), *process.cmdline()[1:]])[:80]
             except psutil.Error:
                 words = "a process"
             return f"{words} (pid {connection.pid})"

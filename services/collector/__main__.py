@@ -8,9 +8,6 @@ from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
 from shared.schema.faults import InvalidError
 
-FIRST_SPAN_S = 0.2
-"""What the first sample's processor and network figures are of."""
-
 
 def main() -> None:
     """Collect until told to stop."""
@@ -23,7 +20,6 @@ def main() -> None:
     collector = Collector(host, section)
     with service.service("collector", settings, lambda: {"samples": collector.check}) as frame:
         record_log = RecordLog(frame.redis)
-        frame.stopping.wait(FIRST_SPAN_S)
         service.run(frame, lambda: collector.step(record_log, frame.stopping))
 
 

@@ -16,6 +16,9 @@ from shared.schema.records import Disk, Health
 
 log = structlog.get_logger()
 
+SHORTEST_SPAN_S = 0.9
+"""Rates over less time say more about the moment than about the host, most of all while it starts."""
+
 
 class CpuTimes(NamedTuple):
     """Seconds of all processors since boot."""
@@ -27,7 +30,7 @@ class CpuTimes(NamedTuple):
 class Host:
     """Reads a host through its /proc and, for the sizes of file systems, its root.
 
-    Processor and network figures are of the time since the previous sample.
+    Processor and network figures are of the time since the previous sample, undefined in the first.
     """
 
     def __init__(
@@ -44,7 +47,7 @@ class Host:
         psutil.PROCFS_PATH = str(proc)
         self._cpu = read_cpu()
         self._network = self._read_network()
-        self._network_at = monotonic()
+        self._rates_at = monotonic()
 
     def sample(self, now: datetime, checks: Collection[Check]) -> Health:
         """Look at what `checks` name, and at load and uptime."""
@@ -59,21 +62,29 @@ class Host:
             uptime_seconds=float(uptime[0]),
         )
         if "cpu" in checks:
-            self._add_cpu(health)
+            health.cpu_cores = psutil.cpu_count()
         if "memory" in checks:
             self._add_memory(health)
         if "disk" in checks:
             self._add_disks(health)
-        if "network" in checks:
-            self._add_network(health)
         if "processes" in checks:
             health.processes = len(psutil.pids())
+        self._add_rates(health, checks)
         return health
+
+    def _add_rates(self, health: Health, checks: Collection[Check]) -> None:
+        elapsed = self._monotonic() - self._rates_at
+        if elapsed < SHORTEST_SPAN_S:
+            return
+        self._rates_at += elapsed
+        if "cpu" in checks:
+            self._add_cpu(health)
+        if "network" in checks:
+            self._add_network(health, elapsed)
 
     def _add_cpu(self, health: Health) -> None:
         before, self._cpu = self._cpu, read_cpu()
         health.cpu_usage = cpu_usage(before, self._cpu)
-        health.cpu_cores = psutil.cpu_count()
 
     def _add_memory(self, health: Health) -> None:
         memory, swap = psutil.virtual_memory(), psutil.swap_memory()
@@ -114,10 +125,9 @@ class Host:
         seen.add(device)
         return Disk(mount=point, usage=usage.percent, total_bytes=usage.total, free_bytes=usage.free)
 
-    def _add_network(self, health: Health) -> None:
+    def _add_network(self, health: Health, elapsed: float) -> None:
         before, self._network = self._network, self._read_network()
-        before_at, self._network_at = self._network_at, self._monotonic()
-        found = network.rates(before, self._network, self._network_at - before_at)
+        found = network.rates(before, self._network, elapsed)
         if found:
             health.network_received_bytes_per_second = round(found.received, 1)
             health.network_sent_bytes_per_second = round(found.sent, 1)

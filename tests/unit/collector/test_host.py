@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from services.collector.config import OWN_PROC, OWN_ROOT, CollectorSettings, host_name
-from services.collector.host import CpuTimes, Host, cpu_usage
+from services.collector.host import SHORTEST_SPAN_S, CpuTimes, Host, cpu_usage
 from shared.runtime.documents import Check
 from shared.schema.records import Health
 
@@ -57,7 +57,7 @@ def own_host() -> Host:
 def test_a_sample_of_this_machine_agrees_with_psutil() -> None:
     host = own_host()
     psutil.cpu_percent()
-    threading.Event().wait(0.3)
+    threading.Event().wait(SHORTEST_SPAN_S + 0.1)
     health = host.sample(NOW, ALL)
     memory = psutil.virtual_memory()
     assert health.cpu_usage == pytest.approx(psutil.cpu_percent(), abs=15)
@@ -111,13 +111,21 @@ def test_a_mount_that_did_not_reach_the_container_is_not_mistaken_for_the_root(f
     ],
 )
 def test_only_what_is_enabled_is_looked_at(foreign: Path, check: Check, fields: set[str]) -> None:
-    host = Host("there", foreign / "proc", foreign / "root")
+    seconds = iter((0.0, 2.0))
+    host = Host("there", foreign / "proc", foreign / "root", monotonic=lambda: next(seconds))
     (foreign / "proc" / "stat").write_text("cpu  160 0 120 1000 0 0 0 0 0 0\n")
     always = {"timestamp", "host", "load1", "load5", "load15", "uptime_seconds"}
     empty = Health(host="there")
     health = host.sample(NOW, [check])
     filled = {name for name in Health.__struct_fields__ if getattr(health, name) != getattr(empty, name)}
     assert filled - always - {"host"} == fields
+
+
+def test_the_first_sample_has_no_rates_because_there_is_no_time_yet_to_average_over(foreign: Path) -> None:
+    health = Host("there", foreign / "proc", foreign / "root").sample(NOW, ALL)
+    assert health.cpu_usage is None
+    assert health.network_received_bytes_per_second is None
+    assert health.memory_usage is not None
 
 
 def test_cpu_usage_is_undefined_while_the_clock_of_the_processors_stands() -> None:
