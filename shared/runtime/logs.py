@@ -16,8 +16,12 @@ _CREDENTIALS = re.compile(r"(?P<scheme>\w+://)[^/\s@]+@")
 def configure(part: str, settings: Settings) -> None:
     """Send structlog's and the standard library's logs to standard error in the format of `settings`."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+
+    def name_part(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**event, "part": part}
+
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        name_part,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -34,7 +38,6 @@ def configure(part: str, settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(part=part)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
