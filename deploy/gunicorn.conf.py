@@ -1,20 +1,32 @@
 """gunicorn for the web parts; address, workers and threads come from their settings."""
 
+import atexit
 import os
 import shutil
+import tempfile
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
-from prometheus_client import multiprocess
 
 worker_class = "gthread"
 preload_app = True
 keepalive = 30
 timeout = 30
-graceful_timeout = 5
+graceful_timeout = 3
 control_socket_disable = True
 loglevel = "warning"
 accesslog = None
+
+# The workers' metrics add up in this folder; prometheus_client looks for it when it is first imported.
+metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="botwatch-metrics-")
+master = os.getpid()
+
+
+@atexit.register
+def remove_metrics() -> None:
+    """Remove the folder when the master ends, also when it could not start; workers leave it alone."""
+    if os.getpid() == master:
+        shutil.rmtree(metrics, ignore_errors=True)
 
 
 def post_worker_init(worker: Worker) -> None:
@@ -29,9 +41,6 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Let the metrics of the worker's process go."""
+    from prometheus_client import multiprocess  # noqa: PLC0415 - only now that the folder is set
+
     multiprocess.mark_process_dead(worker.pid)
-
-
-def on_exit(_server: Arbiter) -> None:
-    """Remove the folder that the workers' metrics were in."""
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

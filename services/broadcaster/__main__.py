@@ -12,7 +12,7 @@ from services.broadcaster.source import Source, connect
 from shared.runtime import redis as blocking
 from shared.runtime import service
 from shared.runtime.health import Health, Pulse
-from shared.runtime.parts import Presence
+from shared.runtime.parts import Presence, address
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def run(settings: BroadcasterSettings) -> None:
     broadcaster = Broadcaster(settings, Source(redis), health, pulse)
     server = await broadcaster.listen()
     port = next(iter(server.sockets)).getsockname()[1]
-    url = settings.public_url or f"http://{settings.websocket_host}:{port}"
+    url = address(settings.websocket_host, port)
     presence = Presence(asking, PART, url)
     log.info("started", health=f"{url}/health")
     following = asyncio.create_task(broadcaster.follow())

@@ -10,5 +10,3 @@ class BroadcasterSettings(Settings, frozen=True, kw_only=True):
     websocket_port: int = 8080
     websocket_queue_bytes: int = 8 * 2**20
     """How much may wait for one client before it is dropped as too slow."""
-    public_url: str | None = None
-    """Where others reach /metrics and /health of this part, when not at `websocket_host`."""

@@ -32,6 +32,11 @@ class Part(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """Where it serves /metrics and /health."""
 
 
+def address(host: str, port: int) -> str:
+    """Return the URL of a server here; one that listens everywhere is reached by this host's name."""
+    return f"http://{socket.gethostname() if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
+
+
 class Presence:
     """Says that this process is running until it is closed."""
 

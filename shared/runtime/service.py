@@ -14,7 +14,7 @@ from redis import Redis
 
 from shared.runtime import health, logs
 from shared.runtime.health import Check, Health, Pulse
-from shared.runtime.parts import Presence
+from shared.runtime.parts import Presence, address
 from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
 from shared.schema.faults import InvalidError
@@ -80,7 +80,7 @@ def service(
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
-    url = f"http://{settings.health_host}:{server.server_port}"
+    url = address(settings.health_host, server.server_port)
     presence = None
     try:
         if wait_until_ready(redis, frame.stopping):

@@ -34,8 +34,6 @@ class WebSettings(Settings, frozen=True, kw_only=True):
     bind_host: str = "127.0.0.1"
     web_workers: int = 1
     web_threads: int = 8
-    public_url: str | None = None
-    """Where others reach this part, when not at `bind_host`."""
 
 
 S = TypeVar("S", bound=Settings)

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -19,7 +18,7 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
 from shared.runtime.health import Check, Health
-from shared.runtime.parts import Presence
+from shared.runtime.parts import Presence, address
 from shared.runtime.settings import REPOSITORY, WebSettings
 from shared.schema.faults import InvalidError
 
@@ -38,7 +37,7 @@ class WebPart:
     def __init__(self, part: str, settings: WebSettings, redis: Redis, port: int) -> None:
         self.part = part
         self._redis = redis
-        self._url = settings.public_url or f"http://{settings.bind_host}:{port}"
+        self._url = address(settings.bind_host, port)
         self._presence: Presence | None = None
 
     def start(self) -> None:
@@ -132,7 +131,6 @@ def _count(part: str) -> Callable[[Response], Response]:
 
 def serve(app: str, settings: WebSettings, port: int) -> NoReturn:
     """Become gunicorn, serving `app` (`module:factory()`) on `port`."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="botwatch-metrics-")
     arguments = [
         *(sys.executable, "-m", "gunicorn"),
         *("--config", str(REPOSITORY / "deploy" / "gunicorn.conf.py")),
