@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, exists, func, insert, or_, select, update
 
 from shared.schema.alerts import Notice
 from shared.schema.timestamps import from_store, to_store
@@ -113,27 +113,39 @@ def release(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
+def _settlement(*columns: str) -> Update:
+    """Build, once, the statement that ends an attempt; building it anew would cost more than running it."""
+    values: dict[str, object] = {name: bindparam(f"new_{name}") for name in ("attempts", *columns)}
+    return (
+        update(notifications)
+        .where(notifications.c.id == bindparam("row"))
+        .values(leaseOwner=None, leaseUntil=None, **values)
+    )
+
+
+_SENT = _settlement("state", "sentAt", "lastError")
+_FAILED = _settlement("state", "lastError")
+_RETRY = _settlement("nextAttemptAt", "lastError")
+
+
 def mark_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
     """Record that the receiver took a delivery."""
-    _settle(connection, delivery, state="SENT", sentAt=to_store(now), lastError=None)
+    _settle(connection, _SENT, delivery, state="SENT", sentAt=to_store(now), lastError=None)
 
 
 def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:
     """Record that a delivery will not be tried again."""
-    _settle(connection, delivery, state="FAILED", lastError=error)
+    _settle(connection, _FAILED, delivery, state="FAILED", lastError=error)
 
 
 def mark_retry(connection: Connection, delivery: Delivery, error: str, again_at: datetime) -> None:
     """Record a failed attempt and when the next is due."""
-    _settle(connection, delivery, nextAttemptAt=to_store(again_at), lastError=error)
+    _settle(connection, _RETRY, delivery, nextAttemptAt=to_store(again_at), lastError=error)
 
 
-def _settle(connection: Connection, delivery: Delivery, **values: object) -> None:
-    connection.execute(
-        update(notifications)
-        .where(notifications.c.id == delivery.id)
-        .values(attempts=delivery.attempts + 1, leaseOwner=None, leaseUntil=None, **values)
-    )
+def _settle(connection: Connection, statement: Update, delivery: Delivery, **values: object) -> None:
+    given = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(statement, {"row": delivery.id, "new_attempts": delivery.attempts + 1, **given})
 
 
 def next_due(connection: Connection, channel: str) -> datetime | None:

@@ -2,10 +2,6 @@
 
 import http.server
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +13,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from redis import Redis
 
 from shared.runtime.redis import connect
-from tests.integration.stack import Receivers, Stack
-from tests.support import eventually, free_port
+from tests.integration.stack import Receivers, Stack, botwatch_up
+from tests.support import free_port
 
 
 class _Hook(http.server.BaseHTTPRequestHandler):
@@ -89,33 +85,8 @@ def stack(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Yield a running Botwatch without a bot."""
     folder = tmp_path_factory.mktemp("stack")
     _write_config(folder / "config", receivers)
-    names = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
-    ports = {name: free_port() for name in names}
-    environ = {
-        **{name: value for name, value in os.environ.items() if name != "REDIS_URL"},
-        **{name: str(port) for name, port in ports.items()},
-        "BOTWATCH_HOME": str(folder / "home"),
-        "BOTWATCH_CONFIG": str(folder / "config"),
-    }
-    output = (folder / "output.txt").open("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "botwatch.cli", "up"],
-        env=environ, stdout=output, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-    def said() -> str:
-        return (folder / "output.txt").read_text()
-
-    try:
-        eventually(
-            lambda: "Botwatch is up" in said() or process.poll() is not None, "Botwatch is up", timeout_s=60
-        )
-        assert process.poll() is None, said()
-        yield Stack(folder / "home", ports, process, said)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=40)
-        output.close()
+    with botwatch_up(folder, folder / "config") as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,15 +1,22 @@
 """A running Botwatch and its public doors, as the integration tests use them."""
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
+import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support import eventually, free_port
+
+PORTS = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
 
 
 @dataclass
@@ -56,6 +63,44 @@ class Stack:
         """Return a bot's alerts, newest first."""
         found: list[dict[str, Any]] = self.dashboard(f"/api/monitoring/alerts?component={bot}")
         return found
+
+
+@contextmanager
+def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[Stack]:
+    """Run `botwatch up` as a user would: on free ports, with its state in `folder`, until the block ends."""
+    ports = {name: free_port() for name in PORTS}
+    inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    own = {
+        **{name: str(port) for name, port in ports.items()},
+        "BOTWATCH_HOME": str(folder / "home"),
+        "BOTWATCH_CONFIG": str(config),
+    }
+    said = (folder / "output.txt").read_text
+    with (folder / "output.txt").open("w") as output:
+        # In a session of its own: Ctrl-C reaches only us, and we end it.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "botwatch.cli", "up"],
+            env={**inherited, **own, **environ},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            eventually(
+                lambda: "Botwatch is up" in said() or process.poll() is not None,
+                "Botwatch is up",
+                timeout_s=60,
+            )
+            assert process.poll() is None, said()
+            yield Stack(folder / "home", ports, process, said)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
 
 
 def request(url: str, body: object = None) -> Any:
