@@ -69,6 +69,21 @@ def packages(paths: set[Path]) -> Iterator[str]:
 def test_the_lock_of_a_service_has_every_package_that_it_imports(folder: str) -> None:
     own = [*(ROOT / "services" / folder).rglob("*.py")]
     files = reached([*own, *(ROOT / name for name in ALSO_STARTED.get(folder, []))])
-    lock = (ROOT / "requirements" / f"{folder}.txt").read_text(encoding="utf-8")
-    locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
-    assert set(packages(files)) <= locked
+    assert set(packages(files)) <= locked(folder).keys()
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return the versions that a lock pins."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_make_run_and_make_test_install_the_very_versions_of_every_service(folder: str) -> None:
+    assert locked(folder).items() <= locked("native").items()
+    assert locked(folder).items() <= locked("dev").items()
+
+
+def test_no_lock_names_an_address() -> None:
+    for path in (ROOT / "requirements").iterdir():
+        assert "://" not in path.read_text(encoding="utf-8")
