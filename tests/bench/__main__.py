@@ -1,0 +1,162 @@
+"""Botwatch beside its peers: `python -m tests.bench` measures, then prints figures and ratios.
+
+Everything runs on this machine's loopback, in a temporary folder, and is ended with the bench.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from shared.runtime.redis import connect
+from shared.runtime.settings import REPOSITORY
+from tests.bench import latency, peers, throughput
+from tests.bench.figures import Latencies, Throughput, latency_table, throughput_table, verdict
+from tests.bench.receiver import Receiver, listening
+from tests.integration.stack import Stack, botwatch_up
+
+PARTS = ("latency", "throughput", "peers")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    breaches: int
+    peer_breaches: int
+    records: int
+    rounds: int
+
+
+FULL = Size(breaches=200, peer_breaches=100, records=100_000, rounds=3)
+QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1)
+PAUSE_S = 0.05
+WARM_UP = 5
+PEER_PAUSE_S = 0.4
+"""With its randomness, scrape and evaluation are met in every phase."""
+
+
+@dataclass
+class Found:
+    """What was measured so far."""
+
+    doors: list[Latencies] = field(default_factory=list)
+    peer: Latencies | None = None
+    throughputs: list[Throughput] = field(default_factory=list)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what was asked for and print it; 1 when a notice never arrived."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few samples, for a look")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be repeated")
+    options = parser.parse_args(arguments)
+    chosen = options.only or PARTS
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    found = Found()
+    size = QUICK if options.quick else FULL
+    installed = peers.find()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="botwatch-bench-")))
+        receiver = stack.enter_context(listening())
+        _introduce(installed)
+        if {"latency", "throughput"} & set(chosen):
+            with _botwatch(folder, receiver) as running:
+                _measure_botwatch(running, receiver, folder, chosen, size, found)
+        if "peers" in chosen and installed:
+            found.peer = _measure_peers(installed, receiver, folder, size)
+    _print(found)
+    return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """End by unwinding, so that everything that was started is ended; a second signal must not stop that."""
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    sys.stderr.write("\nending what was started …\n")
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _botwatch(folder: Path, receiver: Receiver) -> Iterator[Stack]:
+    """Run Botwatch with the config that it is shipped with, telling our receiver."""
+    config = folder / "config"
+    shutil.copytree(REPOSITORY / "deploy" / "config", config)
+    with botwatch_up(folder, config, ALERT_WEBHOOK_URL=receiver.url, TMPDIR=str(folder)) as running:
+        yield running
+
+
+def _measure_botwatch(
+    running: Stack, receiver: Receiver, folder: Path, chosen: Sequence[str], size: Size, found: Found
+) -> None:
+    with connect(f"redis://127.0.0.1:{running.ports['REDIS_PORT']}/0") as bus:
+        server = bus.info("server")
+        print(f"Valkey {server.get('valkey_version', server['redis_version'])}", flush=True)
+        if "latency" in chosen:
+            for door, title in latency.DOORS.items():
+                _say(f"{size.breaches} breaches through the {title} …")
+                with latency.publishing(door, running, bus) as publish:
+                    one = latency.measure(
+                        f"Botwatch, {title}", f"bench-{door}", publish, receiver,
+                        count=size.breaches, warm_up=WARM_UP, pause_s=PAUSE_S,
+                    )  # fmt: skip
+                found.doors.append(one)
+        if "throughput" in chosen:
+            _say(f"{size.rounds} times {size.records:,} records through the stream and over HTTP …")
+            sizes = {"records": size.records, "rounds": size.rounds}
+            found.throughputs.append(throughput.stream(running, bus, folder, **sizes))
+            found.throughputs.append(throughput.over_http(running, folder, **sizes))
+
+
+def _measure_peers(installed: peers.Peers, receiver: Receiver, folder: Path, size: Size) -> Latencies:
+    _say(f"{size.peer_breaches} breaches through Prometheus and Alertmanager …")
+    with peers.running(installed, folder / "peers", receiver.url) as exporter:
+        return latency.measure(
+            f"Prometheus + Alertmanager, {peers.INTERVALS}", "bench-peer", exporter.breach, receiver,
+            count=size.peer_breaches, warm_up=1, pause_s=PEER_PAUSE_S,
+        )  # fmt: skip
+
+
+def _introduce(installed: peers.Peers | None) -> None:
+    """Say what is measured on what."""
+    named = ("redis", "rq", "flask", "gunicorn", "msgspec", "SQLAlchemy")
+    print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.2f}, {platform.platform()}")
+    print(
+        f"Botwatch {version('botwatch')}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+    print(", ".join(f"{name} {version(name)}" for name in named))
+    if installed:
+        told = f"Prometheus {peers.version(installed.prometheus)}, Alertmanager "
+        print(told + peers.version(installed.alertmanager))
+    else:
+        print("Prometheus or Alertmanager is not installed: Botwatch's figures alone")
+
+
+def _print(found: Found) -> None:
+    latencies = [*found.doors, *filter(None, [found.peer])]
+    if latencies:
+        print("\n" + "\n".join(latency_table(latencies)))
+    if found.doors and found.peer:
+        print(verdict(found.doors, found.peer))
+    if found.throughputs:
+        print("\n" + "\n".join(throughput_table(found.throughputs)))
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
