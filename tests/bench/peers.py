@@ -16,8 +16,10 @@ from tests.support import eventually, free_port
 INTERVALS = "1 s / 1 s / 0 s"
 """Scrape, evaluation, group wait."""
 PHASES = 25
-"""Rule groups that share the bots: Prometheus evaluates each at a moment of its own within the interval,
-which follows from its name. With a single group that moment, and so luck, would decide half of the latency."""
+"""Rule groups that share the bots: Prometheus evaluates each at a moment of its own within the interval.
+
+With a single group that moment, and so luck, would decide about half of the latency.
+"""
 STOP_S = 10.0
 
 _PROMETHEUS = """\
