@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from types import FrameType
 from typing import Self, cast
 
 import msgspec
@@ -21,6 +20,7 @@ from shared.runtime.documents import load_documents
 from shared.runtime.log import StreamEntry, StreamReply
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
+from shared.runtime.signals import stop_on
 from shared.schema import streams
 from shared.schema.alerts import AlertMessage
 from shared.schema.faults import InvalidError
@@ -65,13 +65,7 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
             sys.stderr.write(f"botwatch up: {fault}\n")
         return 1
     stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
+    stop_on((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stopping)
     with stack:
         code = stack.wait_until_ready(stopping)
         if code == 0 and not stopping.is_set():
@@ -266,7 +260,8 @@ def alert_line(message: AlertMessage) -> str:
     """Say on one line what changed about an alert."""
     alert = message.alert
     moment = alert.updated_at.astimezone().strftime("%H:%M:%S")
-    return f"{moment}  {message.change:<12} {alert.severity:<8} {alert.component}: {alert.message}"
+    ended = f" → {alert.details.value:.6g}" if message.change == "resolved" else ""
+    return f"{moment}  {message.change:<12} {alert.severity:<8} {alert.component}: {alert.message}{ended}"
 
 
 def _die_with_parent() -> None:

@@ -1,7 +1,6 @@
 """The RQ worker: runs in the main thread, wakes channels, and ends at once when it is told to."""
 
 from collections.abc import Sequence
-from types import FrameType
 
 import structlog
 from redis import Redis
@@ -26,8 +25,9 @@ REDIS_WAIT_S = 0.2
 class DrainWorker(SimpleWorker):
     """RQ's worker without a child process, tied to the part's frame.
 
-    `request_stop` and `heartbeat` are RQ's public methods; RQ installs the first as its signal handler, in
-    place of the frame's, and calls the second at least every `WORKER_TTL_S` - 15 seconds.
+    RQ installs a signal handler of its own, which ends its loop: at once when idle, after the job in hand
+    otherwise; the frame hears of the signal all the same. RQ calls `heartbeat`, a public method, at least
+    every `WORKER_TTL_S` - 15 seconds.
     """
 
     max_connection_wait_time = 1.0
@@ -41,11 +41,6 @@ class DrainWorker(SimpleWorker):
             log_job_description=False,
         )
         self._frame = frame
-
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Tell the part first, then end RQ's loop: at once when idle, after the job in hand otherwise."""
-        self._frame.stopping.set()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Say that the loop turns; end it when the signal came before RQ's handler was in place."""

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import NoReturn, TypeVar
 
 import structlog
@@ -17,6 +16,7 @@ from shared.runtime.health import Check, Health, Pulse
 from shared.runtime.parts import Presence, address
 from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
+from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
@@ -24,9 +24,7 @@ log = structlog.get_logger()
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: starting again would not help."""
 
-EXIT_HARD = 70
-"""EX_SOFTWARE of sysexits.h."""
-STOP_LIMIT_S = 8.0
+STOP_LIMIT_S = 7.0
 """Within that long after SIGTERM a part has ended, one way or the other."""
 
 S = TypeVar("S", bound=Settings)
@@ -72,13 +70,7 @@ def service(
     frame = Service(redis, Health(part, {"redis": redis.ping, **checks()}))
     frame.health.add("loop", frame.pulse.check)
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        log.info("stopping", signal=signal.Signals(number).name)
-        frame.stopping.set()
-        _end_within(STOP_LIMIT_S)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
     url = address(settings.health_host, server.server_port)
     presence = None
@@ -91,27 +83,13 @@ def service(
             frame.stopping.set()
             yield frame
     finally:
+        log.info("stopping")
         if presence:
             presence.close()
         server.shutdown()
         server.server_close()
         redis.close()
         log.info("stopped")
-
-
-def _end_within(limit_s: float) -> None:
-    """End the process hard when stopping takes too long, say because Redis hangs in mid-call.
-
-    Nothing is lost by that: what was not acknowledged is taken up again, as after a kill.
-    """
-
-    def end() -> None:
-        log.error("stopping took too long", limit_s=limit_s)
-        os._exit(EXIT_HARD)
-
-    timer = threading.Timer(limit_s, end)
-    timer.daemon = True
-    timer.start()
 
 
 def run(frame: Service, step: Callable[[], None]) -> None:

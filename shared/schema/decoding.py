@@ -8,12 +8,12 @@ from datetime import datetime
 
 import msgspec
 
-from shared.schema.faults import Fault, json_type, nearest, struct_faults
+from shared.schema.faults import MOST, Fault, json_type, nearest, struct_faults
 from shared.schema.records import KINDS, AnyRecord, Record
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What a body held: its valid records in order, and the faults of the others."""
+    """What a body held: its valid records in order, and the faults (at most `MOST`) of the others."""
 
     records: list[AnyRecord]
     faults: list[Fault]
@@ -21,6 +21,8 @@ class Decoded(msgspec.Struct, frozen=True):
     """How many records had faults."""
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a body that is no JSON raises, and one whose nesting has no end."""
 _any_decoder = msgspec.json.Decoder(AnyRecord | list[AnyRecord])
 _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in KINDS.items()}  # type: ignore[valid-type]
 
@@ -34,7 +36,7 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
     decoder = _kind_decoders[kind] if kind else _any_decoder
     try:
         found = decoder.decode_lines(body) if lines else decoder.decode(body)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         decoded = _decode_lines(body, kind) if lines else _decode_document(body, kind)
     else:
         records: list[AnyRecord] = found if isinstance(found, list) else [found]
@@ -51,7 +53,7 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
 def _decode_document(body: bytes, kind: str | None) -> Decoded:
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         return Decoded([], [Fault("$", _malformed(body, error))], refused=1)
     if isinstance(document, list):
         return _collect([(f"$[{i}]", item) for i, item in enumerate(document)], kind)
@@ -60,17 +62,20 @@ def _decode_document(body: bytes, kind: str | None) -> Decoded:
 
 def _decode_lines(body: bytes, kind: str | None) -> Decoded:
     items: list[tuple[str, object]] = []
-    malformed: list[Fault] = []
+    malformed = 0
+    faults: list[Fault] = []
     for number, line in enumerate(body.splitlines()):
         if not line.strip():
             continue
         path = f"$[{number}]"
         try:
             items.append((path, msgspec.json.decode(line)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            malformed.append(Fault(path, f"line {number + 1}: {_malformed(line, error)}"))
+        except _UNREADABLE as error:
+            malformed += 1
+            if len(faults) < MOST:
+                faults.append(Fault(path, f"line {number + 1}: {_malformed(line, error)}"))
     decoded = _collect(items, kind)
-    return Decoded(decoded.records, malformed + decoded.faults, decoded.refused + len(malformed))
+    return Decoded(decoded.records, (faults + decoded.faults)[:MOST], decoded.refused + malformed)
 
 
 def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
@@ -78,17 +83,24 @@ def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
     faults: list[Fault] = []
     refused = 0
     for path, item in items:
-        found = record_faults(item, path, kind)
-        if found:
-            faults += found
-            refused += 1
-        else:
-            records.append(_convert(item, kind))
-    return Decoded(records, faults, refused)
+        record = _to_record(item, kind)
+        if record is not None:
+            records.append(record)
+            continue
+        refused += 1
+        if len(faults) < MOST:
+            faults += record_faults(item, path, kind)
+    return Decoded(records, faults[:MOST], refused)
 
 
-def _convert(item: object, kind: str | None) -> AnyRecord:
-    return msgspec.convert(item, KINDS[kind] if kind else AnyRecord)  # type: ignore[return-value]
+def _to_record(item: object, kind: str | None) -> AnyRecord | None:
+    """Return the record that `item` is, None when it has faults."""
+    named = item.get("kind", kind) if isinstance(item, dict) else None
+    record = KINDS.get(named) if isinstance(named, str) and kind in (None, named) else None
+    try:
+        return msgspec.convert(item, record) if record else None  # type: ignore[return-value]
+    except msgspec.ValidationError:
+        return None
 
 
 def record_faults(item: object, path: str = "$", kind: str | None = None) -> list[Fault]:
@@ -99,12 +111,16 @@ def record_faults(item: object, path: str = "$", kind: str | None = None) -> lis
     if named is None:
         return [Fault(f"{path}.kind", f"required, but missing; expected one of {', '.join(KINDS)}")]
     if kind and named != kind:
-        return [Fault(f"{path}.kind", f"this address takes `{kind}`, got {named!r}")]
+        return [Fault(f"{path}.kind", f"this address takes `{kind}`, got {_shown(named)}")]
     record: type[Record] | None = KINDS.get(named) if isinstance(named, str) else None
     if record is None:
-        hint = nearest(str(named), KINDS)
-        return [Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {named!r}{hint}")]
+        hint = nearest(named, KINDS) if isinstance(named, str) else ""
+        return [Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_shown(named)}{hint}")]
     return struct_faults(item, record, path)
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str) else json_type(value)
 
 
 def _malformed(body: bytes, error: Exception) -> str:
@@ -112,4 +128,6 @@ def _malformed(body: bytes, error: Exception) -> str:
         return "expected JSON, got nothing"
     if isinstance(error, UnicodeDecodeError):
         return "expected JSON in UTF-8"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return f"not JSON: {str(error).removeprefix('JSON is malformed: ')}"

@@ -6,12 +6,19 @@ ValueError
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
-_LOCATED = re.compile(r"^(?P<message>.*?)(?: - at `key` in `\$.*`| - at `\$(?P<path>.*)`)?$", re.DOTALL)
+MOST = 1000
+"""How many faults are listed; a body of bad records must not become an answer many times its size."""
+LONGEST = 500
+"""Characters of a path or a message: both may quote the input."""
+LONGEST_WORD = 64
+"""Beyond that no known word is near."""
+
 _OWN_CHECK = re.compile(r"^`(?P<field>\w+)`: (?P<message>.*)$", re.DOTALL)
 
 
@@ -20,6 +27,12 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
 
     path: str
     message: str
+
+    def __post_init__(self) -> None:
+        for name in ("path", "message"):
+            text = getattr(self, name)
+            if len(text) > LONGEST:
+                msgspec.structs.force_setattr(self, name, f"{text[: LONGEST - 1]}…")
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -35,44 +48,60 @@ class InvalidError(ValueError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for the closest known word, or nothing when none is close."""
+    if len(word) > LONGEST_WORD:
+        return ""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def struct_faults(value: object, kind: type[msgspec.Struct], path: str = "$") -> list[Fault]:
-    """List every fault of `value` (built-in types) as a `kind`, descending into nested structs.
+    """List the faults (at most `MOST`) of `value` (built-in types) as a `kind`, descending into structs.
 
     msgspec stops at the first fault; a person who mends a config or a bot wants all of them.
     """
+    return list(islice(_struct_faults(value, kind, path), MOST))
+
+
+def _struct_faults(value: object, kind: type[msgspec.Struct], path: str) -> Iterator[Fault]:
     if not isinstance(value, dict):
-        return [Fault(path, f"expected an object, got {json_type(value)}")]
+        yield Fault(path, f"expected an object, got {json_type(value)}")
+        return
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     tag_field = kind.__struct_config__.tag_field
     known = [*fields, *([tag_field] if tag_field else [])]
-    faults = [
-        Fault(f"{path}.{name}", f"unknown key{nearest(str(name), known)}")
-        for name in value
-        if name not in known
-    ]
+    sound = True
+    for fault in _field_faults(value, fields, known, path):
+        sound = False
+        yield fault
+    if sound:
+        yield from _whole_faults(value, kind, path)
+
+
+def _field_faults(
+    value: dict[Any, Any], fields: dict[str, Any], known: Sequence[str], path: str
+) -> Iterator[Fault]:
+    for name in value:
+        if name not in known:
+            yield Fault(f"{path}.{name}", f"unknown key{nearest(str(name), known)}")
     for name, field in fields.items():
         if name in value:
-            faults += _value_faults(value[name], field.type, f"{path}.{name}")
+            yield from _value_faults(value[name], field.type, f"{path}.{name}")
         elif field.required:
-            faults.append(Fault(f"{path}.{name}", "required, but missing"))
-    return faults or _whole_faults(value, kind, path)
+            yield Fault(f"{path}.{name}", "required, but missing")
 
 
-def _value_faults(value: object, expected: Any, path: str) -> list[Fault]:  # noqa: ANN401 - any annotation
-    inner = _struct_of(expected)
+def _value_faults(value: object, expected: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401 - any annotation
+    inner, item, entry = _struct_of(expected), _item_struct_of(expected), _entry_struct_of(expected)
     if inner and isinstance(value, dict):
-        return struct_faults(value, inner, path)
-    item = _item_struct_of(expected)
-    if item and isinstance(value, list):
-        return [fault for i, one in enumerate(value) for fault in struct_faults(one, item, f"{path}[{i}]")]
-    entry = _entry_struct_of(expected)
-    if entry and isinstance(value, dict):
-        return [fault for key, one in value.items() for fault in struct_faults(one, entry, f"{path}.{key}")]
-    return _whole_faults(value, expected, path)
+        yield from _struct_faults(value, inner, path)
+    elif item and isinstance(value, list):
+        for i, one in enumerate(value):
+            yield from _struct_faults(one, item, f"{path}[{i}]")
+    elif entry and isinstance(value, dict):
+        for key, one in value.items():
+            yield from _struct_faults(one, entry, f"{path}.{key}")
+    else:
+        yield from _whole_faults(value, expected, path)
 
 
 def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # noqa: ANN401
@@ -88,8 +117,13 @@ def located(error: msgspec.ValidationError, path: str = "$") -> Fault:
 
     Checks of our own that concern one field begin their message with its name: "`timestamp`: expected …".
     """
-    match = _LOCATED.match(str(error))
-    message, inner = (match["message"], match["path"] or "") if match else (str(error), "")
+    # The message may quote the input: it is only ever looked at from its end.
+    message, _, place = str(error).rpartition(" - at `")
+    inner = ""
+    if place.startswith("$") and place.endswith("`"):
+        inner = place[1:-1]
+    elif not place.startswith("key` in `$"):
+        message = str(error)
     if own := _OWN_CHECK.match(message):
         message, inner = own["message"], f"{inner}.{own['field']}"
     return Fault(path + inner, message[:1].lower() + message[1:])

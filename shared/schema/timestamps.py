@@ -17,10 +17,10 @@ def from_wire(moment: datetime | int) -> datetime:
         if not 946_684_800_000 <= moment < 4_102_444_800_000:  # noqa: PLR2004 - EARLIEST and LATEST
             raise ValueError(f"expected epoch milliseconds of the years 2000 to 2099, got {moment}")
         return EPOCH + moment * MILLISECOND
-    moment = moment.astimezone(UTC)
+    # Compared before it is converted: at the calendar's ends the conversion overflows.
     if not EARLIEST <= moment < LATEST:
-        raise ValueError(f"expected a moment of the years 2000 to 2099, got {to_wire(moment)}")
-    return moment
+        raise ValueError(f"expected a moment of the years 2000 to 2099, got {moment.isoformat()}")
+    return moment.astimezone(UTC)
 
 
 def to_wire(moment: datetime) -> str:

@@ -60,6 +60,30 @@ def test_a_part_ends_within_ten_seconds_though_redis_hangs(tmp_path: Path) -> No
         process.stderr.close()
 
 
+CHATTY = PART.replace('frame.redis.xread({"nothing": "$"}, block=200)', 'log.info("x" * 10_000)').replace(
+    "with service", "import structlog\nlog = structlog.get_logger()\nwith service"
+)
+
+
+def test_a_part_that_is_in_the_middle_of_logging_ends_too(tmp_path: Path) -> None:
+    port = free_port()
+    with valkey(tmp_path) as url:
+        environ = {**os.environ, "REDIS_URL": url, "HEALTH_PORT": str(port)}
+        for _ in range(3):
+            process = subprocess.Popen([sys.executable, "-c", CHATTY], env=environ, stderr=subprocess.DEVNULL)
+            eventually(lambda: answers(port), "it runs")
+            process.terminate()
+            assert process.wait(timeout=3) == 0
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
 def test_a_part_waits_for_redis_and_says_so_once(tmp_path: Path) -> None:
     port = free_port()
     process = begin(f"redis://127.0.0.1:{port}/0")
