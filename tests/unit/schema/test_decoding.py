@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.schema.decoding import decode
+from shared.schema.faults import LONGEST, MOST
 from shared.schema.records import KINDS, AnyRecord, Equity, Performance, decode_frame, encode_frame
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -143,3 +144,42 @@ def test_every_kind_has_a_decoder() -> None:
     assert set(KINDS) == {
         "performance", "equity", "order", "fill", "heartbeat", "health", "metric", "event",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_body_nested_without_end_is_a_fault_and_not_a_crash(lines: bool) -> None:
+    ((_, words),) = faults(b"[" * 100_000, lines=lines)
+    assert "nested too deeply" in words
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
+def test_a_moment_beyond_the_calendar_is_a_fault_and_not_a_crash(stamp: str) -> None:
+    ((path, words),) = faults({"kind": "equity", "bot": "a", "equity": 1, "timestamp": stamp})
+    assert (path, "2000 to 2099" in words) == ("$.timestamp", True)
+
+
+def test_a_long_value_that_looks_like_a_place_costs_no_more_than_another() -> None:
+    side = " - at `$" * 250_000
+    found = faults({"kind": "order", "bot": "a", "orderId": "1", "symbol": "X", "side": side, "quantity": 1,
+                    "status": "filled"})  # fmt: skip
+    assert [path for path, _ in found] == ["$.side"]
+    assert len(found[0][1]) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (b"[" + b",".join([b"{}"] * 5000) + b"]", 5000),
+        (b"[" + b",".join([b'{"kind":"order"}'] * 5000) + b"]", 5000),
+        (json.dumps({"kind": "event", "bot": "a", "title": "x", **dict.fromkeys(map(str, range(5000)))}), 1),
+    ],
+)
+def test_of_many_faults_some_are_listed_and_all_are_counted(body: bytes | str, refused: int) -> None:
+    decoded = decode(body.encode() if isinstance(body, str) else body, arrival=NOON)
+    assert (len(decoded.faults), decoded.refused) == (MOST, refused)
+
+
+def test_of_many_bad_lines_some_are_listed_and_the_good_ones_are_kept() -> None:
+    body = b"nonsense\n" * 5000 + b'{"kind":"equity","bot":"a","equity":1}'
+    decoded = decode(body, arrival=NOON, lines=True)
+    assert (len(decoded.faults), decoded.refused, len(decoded.records)) == (MOST, 5000, 1)
