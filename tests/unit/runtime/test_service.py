@@ -60,16 +60,16 @@ def test_a_part_ends_within_ten_seconds_though_redis_hangs(tmp_path: Path) -> No
         process.stderr.close()
 
 
-CHATTY = PART.replace('frame.redis.xread({"nothing": "$"}, block=200)', 'log.info("x" * 10_000)').replace(
-    "with service", "import structlog\nlog = structlog.get_logger()\nwith service"
-)
+CHATTY = PART.replace(
+    'frame.redis.xread({"nothing": "$"}, block=200)', 'structlog.WriteLogger(sys.stderr).msg("x" * 99)'
+).replace("with service", "import structlog, sys\nwith service")
 
 
 def test_a_part_that_is_in_the_middle_of_logging_ends_too(tmp_path: Path) -> None:
     port = free_port()
     with valkey(tmp_path) as url:
         environ = {**os.environ, "REDIS_URL": url, "HEALTH_PORT": str(port)}
-        for _ in range(3):
+        for _ in range(5):
             process = subprocess.Popen([sys.executable, "-c", CHATTY], env=environ, stderr=subprocess.DEVNULL)
             eventually(lambda: answers(port), "it runs")
             process.terminate()
