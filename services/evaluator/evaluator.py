@@ -22,7 +22,8 @@ from services.evaluator.rules.threshold import Threshold, judge
 from services.evaluator.values import RuleIndex, subject_of
 from shared.runtime.announce import Announcer
 from shared.runtime.jobs import wake
-from shared.runtime.log import Entry, GroupReader, RecordLog
+from shared.runtime.log import RecordLog
+from shared.runtime.reader import Entry, GroupReader
 from shared.schema import streams
 from shared.schema.alerts import NOTIFIED, Alert, Change, Notice
 from shared.store import alerts as store

@@ -2,15 +2,16 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from shared.runtime import clock
-from shared.runtime.log import LogFullError, RecordLog, Source, StreamReply, ensure_group
-from shared.runtime.redis import BLOCK_MS
+from shared.runtime.log import LogFullError, RecordLog, Source, StreamEntry
+from shared.runtime.reader import StreamReader
+from shared.runtime.redis import without_retries
 from shared.runtime.trim import trim_read
 from shared.schema import streams
 from shared.schema.decoding import decode
@@ -44,52 +45,37 @@ class StreamDoor:
 
     def __init__(self, redis: Redis, stopping: threading.Event) -> None:
         self._redis = redis
-        self._log = RecordLog(redis)
+        # A call that is sent again could log the same entries twice.
+        self._log = RecordLog(without_retries(redis))
         self._stopping = stopping
-        self._resume = "0-0"
+        self._reader = StreamReader(redis, streams.BOT_STREAM, streams.BOT_GROUP, CONSUMER, batch=BATCH)
         self._batches = 0
-        ensure_group(redis, streams.BOT_STREAM, streams.BOT_GROUP)
 
     def step(self) -> None:
         """Take the next batch, waiting a moment for it."""
-        try:
-            entries = self._read()
-        except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            ensure_group(self._redis, streams.BOT_STREAM, streams.BOT_GROUP)
-            return
+        entries = self._reader.read()
         if not entries:
             return
+        try:
+            self._move(entries)
+        except RedisError:
+            self._reader.start_over()
+            raise
+        self._batches += 1
+        if self._batches % TRIM_EVERY == 0:
+            trim_read(self._redis, streams.BOT_STREAM)
+
+    def _move(self, entries: Sequence[StreamEntry]) -> None:
         records = [
             record
             for _, fields in entries
             for record in valid_records(self._log, (fields or {}).get(streams.FIELD), "redis-stream")
         ]
-        self._log_and_acknowledge(records, [entry.decode() for entry, _ in entries])
-        self._batches += 1
-        if self._batches % TRIM_EVERY == 0:
-            trim_read(self._redis, streams.BOT_STREAM)
-
-    def _read(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        block = None if self._resume else BLOCK_MS
-        reply = self._redis.xreadgroup(
-            streams.BOT_GROUP,
-            CONSUMER,
-            {streams.BOT_STREAM: self._resume or ">"},
-            count=BATCH,
-            block=block,
-        )
-        entries = [entry for _, found in cast("StreamReply", reply) for entry in found]
-        if self._resume:
-            self._resume = entries[-1][0].decode() if entries else ""
-        return entries
-
-    def _log_and_acknowledge(self, records: Sequence[AnyRecord], entries: Sequence[str]) -> None:
+        names = [entry.decode() for entry, _ in entries]
         if not records:
-            self._redis.xack(streams.BOT_STREAM, streams.BOT_GROUP, *entries)
+            self._reader.acknowledge(names)
             return
-        source = Source(streams.BOT_STREAM, streams.BOT_GROUP, entries)
+        source = Source(streams.BOT_STREAM, streams.BOT_GROUP, names)
         while not self._stopping.is_set():
             try:
                 self._log.append(records, "redis-stream", source)
@@ -125,6 +111,10 @@ class ChannelDoor:
                 if not away:
                     log.warning("not listening: redis is away", error=str(error))
                 away = True
+                self._stopping.wait(0.2)
+            except Exception:
+                # Nobody would start the thread again: whatever it was, listen on.
+                log.exception("lost what came on the channel just now")
                 self._stopping.wait(0.2)
 
     def _listen(self) -> None:

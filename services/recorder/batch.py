@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shared.runtime.log import Entry
+from shared.runtime.reader import Entry
 from shared.schema.records import AnyRecord, Health
 from shared.store.positions import after
 

@@ -11,7 +11,8 @@ from sqlalchemy import Table
 from sqlalchemy.exc import OperationalError
 
 from services.recorder.batch import Batch, split
-from shared.runtime.log import Entry, GroupReader, RecordLog
+from shared.runtime.log import RecordLog
+from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.trim import trim
 from shared.schema import streams
 from shared.store.database import Database

@@ -8,7 +8,6 @@ import structlog
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from shared.runtime.redis import BLOCK_MS
 from shared.schema import streams
 from shared.schema.records import (
     AnyRecord,
@@ -57,13 +56,6 @@ StreamReply = list[tuple[bytes, list[StreamEntry]]]
 
 class LogFullError(RuntimeError):
     """The log is at its hard cap: a reader has been away for long. Try again later."""
-
-
-class Entry(NamedTuple):
-    """One entry of the log: all records of one request."""
-
-    id: str
-    records: list[AnyRecord]
 
 
 class Source(NamedTuple):
@@ -166,57 +158,3 @@ def _last_of_each(records: Sequence[AnyRecord]) -> list[AnyRecord]:
         if known is None or known.at <= record.at:
             last[field] = record
     return list(last.values())
-
-
-class GroupReader:
-    """Reads the log as the one consumer of a group: first what it had not acknowledged, then what is new."""
-
-    def __init__(self, record_log: RecordLog, group: str, *, batch: int) -> None:
-        self._redis = record_log.redis
-        self._stream = record_log.stream
-        self._group = group
-        self._consumer = f"{group}-{record_log.partition}"
-        self._batch = batch
-        self._resume = "0-0"
-        ensure_group(self._redis, self._stream, group)
-
-    def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
-        """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came."""
-        try:
-            entries = self._pending() or self._read(">", block_ms)
-        except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            # Redis came back without its data: begin again with what is there.
-            log.warning("the log was lost: Redis came back without it", group=self._group)
-            ensure_group(self._redis, self._stream, self._group)
-            return []
-        return [Entry(entry.decode(), decode_frame(fields[streams.FIELD])) for entry, fields in entries]
-
-    def _pending(self) -> list[StreamEntry]:
-        """Return what this consumer was given before it last stopped and did not acknowledge."""
-        if not self._resume:
-            return []
-        entries = self._read(self._resume, block_ms=0)
-        self._resume = entries[-1][0].decode() if entries else ""
-        return entries
-
-    def _read(self, position: str, block_ms: int) -> list[StreamEntry]:
-        reply = self._redis.xreadgroup(
-            self._group, self._consumer, {self._stream: position}, count=self._batch, block=block_ms or None
-        )
-        return [entry for _, found in cast("StreamReply", reply) for entry in found]
-
-    def acknowledge(self, entries: Sequence[Entry]) -> None:
-        """Say that `entries` are done with: they are not read again."""
-        if entries:
-            self._redis.xack(self._stream, self._group, *(entry.id for entry in entries))
-
-
-def ensure_group(redis: Redis, stream: str, group: str, start: str = "0") -> None:
-    """Make a consumer group that begins at `start`, and its stream, unless they are there."""
-    try:
-        redis.xgroup_create(stream, group, id=start, mkstream=True)
-    except ResponseError as error:
-        if not str(error).startswith("BUSYGROUP"):
-            raise

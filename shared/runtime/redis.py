@@ -4,8 +4,8 @@ import threading
 import time
 
 import structlog
-from redis import Redis
-from redis.backoff import ExponentialBackoff
+from redis import ConnectionPool, Redis
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis's own
 from redis.retry import Retry
 
@@ -31,6 +31,13 @@ def connect(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: int = 
         retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
         protocol=2,
     )
+
+
+def without_retries(redis: Redis) -> Redis:
+    """Return a client of the same server that never sends a call twice."""
+    pool = redis.connection_pool
+    options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), retries=0)}
+    return Redis.from_pool(ConnectionPool(pool.connection_class, **options))
 
 
 def wait_until_ready(redis: Redis, stopping: threading.Event, *, timeout_s: float = 60.0) -> bool:

@@ -6,8 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from shared.runtime.log import RecordLog, ensure_group
+from shared.runtime.log import RecordLog
 from shared.runtime.parts import Presence
+from shared.runtime.reader import ensure_group
 from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, Performance
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database

@@ -12,7 +12,8 @@ from redis import Redis
 from services.ingestion.config import IngestionSettings
 from services.ingestion.http import make_app
 from shared.runtime import log as log_module
-from shared.runtime.log import GroupReader, RecordLog
+from shared.runtime.log import RecordLog
+from shared.runtime.reader import GroupReader
 from shared.schema.records import Equity
 from tests.support import free_port
 

@@ -15,7 +15,8 @@ from services.recorder import recorder as module
 from services.recorder.batch import split
 from services.recorder.recorder import Recorder
 from shared.runtime import clock
-from shared.runtime.log import Entry, RecordLog
+from shared.runtime.log import RecordLog
+from shared.runtime.reader import Entry
 from shared.schema import streams
 from shared.schema.records import AnyRecord, Equity, Health
 from shared.store.database import Database
