@@ -258,10 +258,10 @@ Ctrl-C stops it. Alerts:"""
 
 def alert_line(message: AlertMessage) -> str:
     """Say on one line what changed about an alert."""
-    alert = message.alert
+    alert, seen = message.alert, message.alert.details
     moment = alert.updated_at.astimezone().strftime("%H:%M:%S")
-    ended = f" → {alert.details.value:.6g}" if message.change == "resolved" else ""
-    return f"{moment}  {message.change:<12} {alert.severity:<8} {alert.component}: {alert.message}{ended}"
+    figure = f"{seen.metric} {seen.value:.6g}, limit {seen.operator} {seen.threshold:g}"
+    return f"{moment}  {message.change:<12} {alert.severity:<8} {alert.component}: {alert.message} ({figure})"
 
 
 def _die_with_parent() -> None:

@@ -212,4 +212,5 @@ def _merge(stored: Alert | None, judged: Alert) -> Alert:
         assignee=stored.assignee,
         acknowledged_at=stored.acknowledged_at,
         comment=stored.comment or judged.comment,
+        details=msgspec.structs.replace(judged.details, links=stored.details.links),
     )

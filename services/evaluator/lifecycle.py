@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.evaluator.rules.threshold import Threshold, describe
+from services.evaluator.rules.threshold import Threshold
 from services.evaluator.rules.verdict import Firing, Verdict
 from shared.schema.alerts import Alert, Change, Details, worse
 
@@ -52,8 +52,8 @@ class Transition(NamedTuple):
 def fingerprint(rule: str, subject: Subject) -> str:
     """Identify what an alert is about: 16 hex digits over rule, bot or host, and labels."""
     kind = "bot" if subject.bot is not None else "host"
-    parts = [rule, kind, subject.name, *(part for pair in subject.labels for part in pair)]
-    return hashlib.sha256("\xff".join(parts).encode()).hexdigest()[:16]
+    # As JSON: whatever a name or a label holds, two subjects never read the same.
+    return hashlib.sha256(msgspec.json.encode((rule, kind, subject.name, subject.labels))).hexdigest()[:16]
 
 
 class Observation(NamedTuple):
@@ -109,7 +109,7 @@ def _opened(seen: Observation, firing: Firing, new_id: str, now: datetime) -> Al
         severity=firing.severity,
         category=rule.category,
         component=subject.name,
-        message=describe(rule, firing, seen.value),
+        message=rule.description,
         status="ACTIVE",
         details=Details(
             rule=rule.name,
@@ -131,7 +131,6 @@ def _updated(known: Alert, seen: Observation, firing: Firing, now: datetime) -> 
     return msgspec.structs.replace(
         known,
         severity=firing.severity,
-        message=describe(seen.rule, firing, seen.value),
         details=details,
         updated_at=now,
     )

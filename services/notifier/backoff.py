@@ -48,7 +48,7 @@ def after_failure(
     if now - created_at >= PATIENCE:
         return GiveUp(f"given up after {PATIENCE // timedelta(hours=1)} hours")
     if retry_after is not None:
-        asked = now + min(timedelta(seconds=retry_after), LONGEST_ASKED)
+        asked = now + timedelta(seconds=min(retry_after, LONGEST_ASKED.total_seconds()))
         return Again(asked, asked)
     wait = delay(attempts, random)
     return Again(now + wait, now + min(wait, PAUSE))

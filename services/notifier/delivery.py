@@ -1,12 +1,12 @@
 """Delivery: each channel has a thread of its own that sends what is due, so that none delays another."""
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.notifier.backoff import Again, GiveUp, Random, after_failure
 from services.notifier.channels.transport import Transport, TransportError
@@ -43,7 +43,8 @@ class Channel:
         self._random = random
         self._claims = 0
         self._lease: str | None = None
-        self._resume: datetime | None = None
+        self._resting_until: float | None = None
+        self._trouble: Exception | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
         # A daemon: a receiver that hangs must not hold up the end of the process. Its lease runs out.
@@ -75,26 +76,28 @@ class Channel:
         return not self._thread.is_alive()
 
     def check(self) -> str:
-        """Raise RuntimeError when nothing delivers to this channel any more."""
+        """Raise RuntimeError when nothing delivers to this channel any more, or what keeps it from that."""
         if not self._thread.is_alive():
             raise RuntimeError("its thread has ended")
-        if self._resume:
-            return f"rests until {self._resume.isoformat()}: the last attempt failed"
+        if self._trouble:
+            raise self._trouble
+        if rest := self._rest():
+            return f"rests for {rest.total_seconds():.0f} s: the last attempt failed"
         return "sending" if self._lease else "idle"
 
     def _run(self) -> None:
-        failing = False
         while not self._stopping.is_set():
             self._woken.clear()
             try:
                 wait = self.drain()
-            except SQLAlchemyError as error:
-                # What was claimed and sent but not marked is sent again when its lease has run out.
-                if not failing:
-                    log.error("cannot use the outbox", channel=self.name, error=str(error))
-                failing, wait = True, SWEEP
+            except Exception as error:
+                # Nobody would start the thread again, so whatever it was, it goes on. What was claimed and
+                # sent but not marked is sent again when its lease has run out.
+                if not self._trouble:
+                    log.exception("cannot deliver; trying again", channel=self.name)
+                self._trouble, wait = error, SWEEP
             else:
-                failing = False
+                self._trouble = None
             finally:
                 self._lease = None
             self._woken.wait(wait.total_seconds())
@@ -103,10 +106,10 @@ class Channel:
         """Send until nothing is due, or the channel rests; return how long to wait before looking again."""
         while not self._stopping.is_set():
             now = clock.now()
-            if self._resume and now < self._resume:
-                return min(SWEEP, self._resume - now)
+            if rest := self._rest():
+                return min(SWEEP, rest)
             with self._database.read() as connection:
-                due = outbox.next_due(connection, self.name)
+                due = outbox.next_due(connection, self.name, now)
             if due is None or due > now:
                 return SWEEP if due is None else min(SWEEP, due - now)
             claimed = self._claim(now)
@@ -115,6 +118,12 @@ class Channel:
             self._deliver(claimed)
             self._lease = None
         return SWEEP
+
+    def _rest(self) -> timedelta:
+        """Return how long the channel rests still; not by the clock of the day, which may be set back."""
+        if self._resting_until is None:
+            return timedelta(0)
+        return timedelta(seconds=max(0.0, self._resting_until - time.monotonic()))
 
     def _claim(self, now: datetime) -> list[Delivery]:
         # A name per claim: a claim that was dropped half-way is not renewed along with the next.
@@ -132,8 +141,8 @@ class Channel:
         What has failed before comes last, so that a notice that the receiver never takes holds up no other.
         """
         waiting = sorted(claimed, key=lambda delivery: (delivery.attempts, delivery.id))
-        self._resume = None
-        while waiting and not self._stopping.is_set() and not self._resume:
+        self._resting_until = None
+        while waiting and not self._stopping.is_set() and self._resting_until is None:
             self._deliver_one(waiting.pop(0))
         if waiting:
             with self._database.write() as connection:
@@ -157,7 +166,7 @@ class Channel:
             case GiveUp(reason):
                 self._fail(delivery, f"{words}; {reason}")
             case Again():
-                self._retry(delivery, words, verdict)
+                self._retry(delivery, words, verdict, now)
 
     def _send(self, delivery: Delivery) -> TransportError | None:
         try:
@@ -176,10 +185,10 @@ class Channel:
         OUTCOMES.labels(self.name, "failed").inc()
         log.error("not delivered", channel=self.name, alert=delivery.notice.id, error=words)
 
-    def _retry(self, delivery: Delivery, words: str, again: Again) -> None:
+    def _retry(self, delivery: Delivery, words: str, again: Again, now: datetime) -> None:
         with self._database.write() as connection:
             outbox.mark_retry(connection, delivery, words, again.at)
-        self._resume = again.resume
+        self._resting_until = time.monotonic() + (again.resume - now).total_seconds()
         OUTCOMES.labels(self.name, "retry").inc()
         log.warning(
             "delivery failed, will be tried again",

@@ -13,7 +13,7 @@ def subject(notice: Notice) -> str:
     if notice.change == "resolved":
         return _one_line(f"RESOLVED [{notice.severity}] {notice.component}: {notice.message}")
     severity = _CHANGES.get(notice.change, "") + notice.severity
-    seen = f"{details.value:g} {details.operator} {details.threshold:g}"
+    seen = f"{details.value:.10g} {details.operator} {details.threshold:.10g}"
     return _one_line(f"[{severity}] {notice.component}: {notice.message} ({seen})")
 
 
@@ -21,7 +21,9 @@ def body(notice: Notice) -> str:
     """Say all of it: what, about whom, value and threshold, since when, its status, and where to look."""
     details = notice.details
     lines = [notice.message, "", f"Severity: {notice.severity} ({notice.category.lower()})", _about(notice)]
-    lines.append(f"{details.metric}: {details.value:g} (the rule: {details.operator} {details.threshold:g})")
+    lines.append(
+        f"{details.metric}: {details.value:.10g} (the rule: {details.operator} {details.threshold:.10g})"
+    )
     lines.append(f"Since: {_moment(notice.timestamp)}")
     if notice.resolved_at:
         lines.append(f"Resolved: {_moment(notice.resolved_at)}")
@@ -30,9 +32,11 @@ def body(notice: Notice) -> str:
     if notice.comment:
         lines.append(f"Comment: {notice.comment}")
     if details.labels:
-        lines.append("Labels: " + ", ".join(f"{name}={value}" for name, value in details.labels.items()))
-    links = [f"{name.capitalize()}: {link}" for name, link in details.links.items()]
-    return "\n".join([*lines, *([""] if links else []), *links, "", f"Alert {notice.id}"]) + "\n"
+        labels = ", ".join(f"{name}={value}" for name, value in details.labels.items())
+        lines.append(_one_line(f"Labels: {labels}"))
+    if page := details.links.get("alert"):
+        lines += ["", f"Look at it, acknowledge it: {page}"]
+    return "\n".join([*lines, "", f"Alert {notice.id}"]) + "\n"
 
 
 def _about(notice: Notice) -> str:

@@ -33,7 +33,8 @@ def condition_rule(condition: Condition) -> Threshold:
         operator=condition.operator,
         levels=(Level(condition.threshold, condition.severity),),
         category=condition.category,
-        description=condition.description or name,
+        description=condition.description
+        or f"{condition.metric_name} {condition.operator} {condition.threshold:g}",
     )
 
 

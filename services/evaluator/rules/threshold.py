@@ -49,9 +49,4 @@ def judge(rule: Threshold, value: float) -> Verdict:
 
 def default_name(metric: str, comparison: str, threshold: float) -> str:
     """Name a rule that has no name of its own: `maxDrawdown-above-20`."""
-    return f"{metric}-{_NAMES[comparison]}-{threshold:g}"
-
-
-def describe(rule: Threshold, firing: Firing, value: float) -> str:
-    """Say in one line what is wrong: the description, the value, the limit."""
-    return f"{rule.description} ({rule.metric} is {value:.6g}, limit {rule.operator} {firing.threshold:g})"
+    return f"{metric}-{_NAMES[comparison]}-{repr(threshold).removesuffix('.0')}"

@@ -59,7 +59,7 @@ def test_a_breach_opens_one_alert_that_says_what_and_how_much() -> None:
         "CRITICAL",
         "web-1",
     )
-    assert alert.message == "CPU usage is high (cpuUsage is 93.4, limit >= 90)"
+    assert alert.message == "CPU usage is high"
     assert (alert.details.value, alert.details.threshold, alert.details.host) == (93.4, 90.0, "web-1")
 
 
@@ -119,3 +119,14 @@ def test_an_alert_is_found_again_by_its_key() -> None:
 def test_a_rule_without_a_name_is_named_after_what_it_says() -> None:
     assert default_name("maxDrawdown", ">", 20.0) == "maxDrawdown-above-20"
     assert default_name("sharpeRatio", "<", 0.5) == "sharpeRatio-below-0.5"
+
+
+def test_no_label_makes_two_subjects_read_the_same() -> None:
+    one = Subject("x", None, (("a", "b\xffc\xffd"),))
+    two = Subject("x", None, (("a", "b"), ("c", "d")))
+    assert fingerprint("r", one) != fingerprint("r", two)
+
+
+def test_rules_whose_limits_differ_late_have_names_that_differ() -> None:
+    assert default_name("portfolioValue", "<", 1_234_567.0) == "portfolioValue-below-1234567"
+    assert default_name("portfolioValue", "<", 1_234_568.0) == "portfolioValue-below-1234568"

@@ -37,7 +37,7 @@ def test_the_body_has_everything_that_a_person_asks_first() -> None:
         "Resolved: 2026-01-31 12:05:00 UTC",
         "Status: RESOLVED by ann",
         "Comment: mine",
-        "Alert: http://localhost:3001/alerts/a1",
+        "Look at it, acknowledge it: http://localhost:3001/alerts/a1",
     ):
         assert line in text.splitlines()
 
@@ -45,3 +45,13 @@ def test_the_body_has_everything_that_a_person_asks_first() -> None:
 def test_a_host_is_named_where_there_is_no_bot() -> None:
     details = msgspec.structs.replace(notice().details, bot=None, host="box")
     assert "Host: box" in body(notice(details=details))
+
+
+def test_a_label_cannot_add_lines_to_the_body() -> None:
+    details = msgspec.structs.replace(notice().details, labels={"a": "b\nStatus: RESOLVED"})
+    assert "Status: RESOLVED" not in body(notice(details=details)).splitlines()
+
+
+def test_a_large_account_is_told_to_the_unit() -> None:
+    details = msgspec.structs.replace(notice().details, value=1_234_567.5, threshold=1_234_568.0)
+    assert subject(notice(details=details)).endswith("(1234567.5 > 1234568)")
