@@ -5,7 +5,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Update, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from shared.schema.alerts import Notice
 from shared.schema.timestamps import from_store, to_store
@@ -13,6 +26,10 @@ from shared.store.tables import alerts, notifications
 
 LEASE = timedelta(seconds=3)
 """How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
+STALE = 10 * LEASE
+"""A lease that would last longer than that was given before the clock was set back."""
+LONGEST_WAIT = timedelta(hours=1)
+"""A delivery that would wait longer than that failed before the clock was set back."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -61,7 +78,6 @@ def claim(
     A delivery waits while an earlier one of the same alert and channel is pending: order is kept per alert.
     """
     earlier = notifications.alias("earlier")
-    moment = to_store(now)
     waiting = exists().where(
         earlier.c.channel == notifications.c.channel,
         earlier.c.alertId == notifications.c.alertId,
@@ -73,8 +89,7 @@ def claim(
         .where(
             notifications.c.channel == channel,
             notifications.c.state == "PENDING",
-            notifications.c.nextAttemptAt <= moment,
-            or_(notifications.c.leaseUntil.is_(None), notifications.c.leaseUntil <= moment),
+            *_due(now),
             ~waiting,
         )
         .order_by(notifications.c.id)
@@ -148,12 +163,29 @@ def _settle(connection: Connection, statement: Update, delivery: Delivery, **val
     connection.execute(statement, {"row": delivery.id, "new_attempts": delivery.attempts + 1, **given})
 
 
-def next_due(connection: Connection, channel: str) -> datetime | None:
+def next_due(connection: Connection, channel: str, now: datetime) -> datetime | None:
     """Return when the earliest pending delivery of `channel` may be tried, None when nothing is pending."""
-    free_at = func.max(notifications.c.nextAttemptAt, func.coalesce(notifications.c.leaseUntil, ""))
+    free_at = case(
+        (and_(*_due(now)), to_store(now)),
+        else_=func.max(notifications.c.nextAttemptAt, func.coalesce(notifications.c.leaseUntil, "")),
+    )
     pending = and_(notifications.c.channel == channel, notifications.c.state == "PENDING")
     moment = connection.execute(select(func.min(free_at)).where(pending)).scalar()
     return from_store(moment) if moment else None
+
+
+def _due(now: datetime) -> list[ColumnElement[bool]]:
+    """Return what holds of a pending delivery that may be tried; a clock that was set back delays none."""
+    moment = to_store(now)
+    row = notifications.c
+    return [
+        or_(
+            row.attempts == 0,
+            row.nextAttemptAt <= moment,
+            row.nextAttemptAt > to_store(now + LONGEST_WAIT),
+        ),
+        or_(row.leaseUntil.is_(None), row.leaseUntil <= moment, row.leaseUntil > to_store(now + STALE)),
+    ]
 
 
 def history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:

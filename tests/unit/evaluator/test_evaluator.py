@@ -248,3 +248,14 @@ def test_computed_figures_have_alerts_apart_from_reported_ones(
 def test_disabled_conditions_and_a_disabled_section_make_no_rules() -> None:
     off = Condition(metric_name="x", threshold=1, operator=">", severity="LOW", enabled=False)
     assert [rule.name for rule in rules_of(documents(DRAWDOWN, off))] == ["maxDrawdown-above-20", "host-cpu"]
+
+
+def test_an_alert_that_opens_and_ends_in_one_batch_keeps_its_links(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21), drawdown(1)], "http")
+    evaluator.step()
+    (alert,) = every(health)
+    assert alert.status == "RESOLVED"
+    assert alert.details.links["alert"] == f"http://page/#{alert.id}"

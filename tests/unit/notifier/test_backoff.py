@@ -27,8 +27,9 @@ def test_what_the_receiver_asks_for_holds_for_the_whole_channel() -> None:
     assert after_failure(0, NOON, 90, NOON, lambda: 1.0) == Again(later, later)
 
 
-def test_no_receiver_may_ask_for_more_than_an_hour() -> None:
-    verdict = after_failure(0, NOON, 1e9, NOON, lambda: 1.0)
+@pytest.mark.parametrize("asked", [1e9, 1e20, float("inf")])
+def test_no_receiver_may_ask_for_more_than_an_hour(asked: float) -> None:
+    verdict = after_failure(0, NOON, asked, NOON, lambda: 1.0)
     assert verdict == Again(NOON + timedelta(hours=1), NOON + timedelta(hours=1))
 
 

@@ -189,3 +189,45 @@ def test_a_receiver_that_vanishes_and_comes_back_gets_everything_once(database: 
         wait_for(lambda: states(database, "a3") == ["SENT"])
         second.close()
     assert sorted(body["id"] for body in second.bodies) == ["a2", "a3"]
+
+
+def test_a_clock_that_was_set_back_delays_no_notice(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    put(database, "webhook", notice(alert="new"), notice(alert="leased"))
+    with database.write() as connection:
+        outbox.claim(connection, "webhook", "killed", clock.now())
+        outbox.release(connection, [1])
+    earlier = clock.now() - timedelta(minutes=20)
+    monkeypatch.setattr(clock, "now", lambda: earlier)
+    channel(database, told).drain()
+    assert {alert for alert, _ in told.sent} == {"new", "leased"}
+
+
+def test_a_channel_outlives_whatever_goes_wrong_and_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    sending = channel(database, told)
+    next_due = outbox.next_due
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("unheard of")
+
+    monkeypatch.setattr(outbox, "next_due", broken)
+    with running(sending):
+        wait_for(lambda: fails(sending))
+        monkeypatch.setattr(outbox, "next_due", next_due)
+        put(database, "webhook", notice())
+        sending.wake()
+        wait_for(lambda: told.sent)
+        wait_for(lambda: not fails(sending))
+
+
+def fails(sending: Channel) -> bool:
+    try:
+        sending.check()
+    except RuntimeError:
+        return True
+    return False
