@@ -20,6 +20,8 @@ log = structlog.get_logger()
 DOOR = "collector"
 LONGEST_WAIT_S = 1.0
 """How long a step waits at most, so that the pulse beats."""
+SECOND_AFTER_S = 10.0
+"""How long after the first sample the second comes, at most."""
 
 SAMPLES = Counter("botwatch_collector_samples", "Samples of the host taken.")
 DROPPED = Counter("botwatch_collector_samples_dropped", "Samples that never reached the log.")
@@ -41,6 +43,7 @@ class Collector:
         self._now = now
         self._monotonic = monotonic
         self._due = monotonic()
+        self._first = True
         self._unsent: Health | None = None
         self._dropped = 0
         self._full = False
@@ -76,8 +79,12 @@ class Collector:
         health.system_health, health.reasons = judge(health, self._section.thresholds)
         SAMPLES.inc()
         self._unsent = health
+        # The first sample has no rates yet: nobody should wait a long interval for them.
+        pause = self._section.interval_seconds
+        if self._first:
+            pause, self._first = min(pause, SECOND_AFTER_S), False
         # After a suspended machine wakes up there is one sample, not one for every interval it slept.
-        self._due = max(self._due + self._section.interval_seconds, self._monotonic())
+        self._due = max(self._due + pause, self._monotonic())
 
     def _append(self, record_log: RecordLog, health: Health) -> None:
         try:

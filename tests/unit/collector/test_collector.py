@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+import msgspec
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
@@ -46,12 +47,12 @@ class LogDouble:
 class Scene:
     """A collector with a clock that stands still until a test moves it."""
 
-    def __init__(self) -> None:
+    def __init__(self, interval: float = 10) -> None:
         self.seconds = 0.0
         self.log = LogDouble()
         self.collector = Collector(
             cast("Host", BusyHost()),
-            SECTION,
+            msgspec.structs.replace(SECTION, interval_seconds=interval),
             now=lambda: NOON + timedelta(seconds=self.seconds),
             monotonic=lambda: self.seconds,
         )
@@ -77,6 +78,13 @@ def test_the_first_sample_comes_at_once_and_the_next_after_the_interval(scene: S
     for scene.seconds in (0.0, 5.0, 9.9, 10.0, 10.1, 20.0):
         scene.step()
     assert scene.times == [0.0, 10.0, 20.0]
+
+
+def test_a_long_interval_does_not_keep_the_first_rates_waiting() -> None:
+    scene = Scene(interval=60)
+    for scene.seconds in (0.0, 9.9, 10.0, 60.0, 69.9, 70.0):
+        scene.step()
+    assert scene.times == [0.0, 10.0, 70.0]
 
 
 def test_a_sample_carries_its_judgement(scene: Scene) -> None:
