@@ -1,7 +1,7 @@
 """What Prometheus sees of the bots: the latest records from Redis, the same whichever worker answers."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 import msgspec
@@ -11,12 +11,10 @@ from redis import Redis
 
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
+from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema import records, streams
 from shared.schema.alerts import SEVERITIES, Alert
 from shared.schema.units import Figure, figures
-
-FORGOTTEN_AFTER = timedelta(days=7)
-"""Series of a bot or host that has not reported for that long are no longer shown."""
 
 
 class LatestFigures(Collector):

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from services.recorder.batch import Batch, split
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry, GroupReader
-from shared.runtime.trim import trim
+from shared.runtime.trim import FORGOTTEN_AFTER, trim
 from shared.schema import streams
 from shared.store.database import Database
 from shared.store.positions import believable, read_position, write_position
@@ -28,6 +28,7 @@ BATCH_RECORDS = 5_000
 BATCH_MS = 100
 """A batch is written when it has that many records, or after that long."""
 TRIM_INTERVAL_S = 5.0
+FORGET_INTERVAL_S = 3600.0
 RETRY_S = 1.0
 
 ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
@@ -81,7 +82,7 @@ class Recorder:
         self._health = Target("health", health, health_position, record_log)
         self._stopping = stopping
         self._now = now
-        self._trimmed = time.monotonic()
+        self._trimmed = self._forgot = time.monotonic()
         self.trouble: OperationalError | None = None
 
     def step(self) -> None:
@@ -92,6 +93,9 @@ class Recorder:
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             trim(self._log, self._now())
             self._trimmed = time.monotonic()
+        if time.monotonic() - self._forgot >= FORGET_INTERVAL_S:
+            self._log.forget_latest(self._now() - FORGOTTEN_AFTER)
+            self._forgot = time.monotonic()
 
     def check(self) -> str:
         """Raise what keeps the recorder from writing."""

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple, cast
 
 import structlog
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from shared.runtime import clock
 from shared.schema import streams
 from shared.schema.records import (
     AnyRecord,
@@ -23,20 +25,26 @@ log = structlog.get_logger()
 
 MAX_ENTRIES = 1_000_000
 """The hard cap on entries; past it, or when Redis is out of memory, the doors refuse."""
+MAX_LATEST = 20_000
+"""How many latest values are kept: a bot that makes up ever new names must not fill Redis."""
+REJECTED_BYTES = 8192
+"""How much is kept of what did not validate, and of the reason."""
 
 _APPEND = """
 -- KEYS: log, latest, counters, source stream. ARGV: cap, frame, source group ('' for none), number of source
--- entries, number of latest values, then the source entries, (field, stamped value)…, (counter, amount)…
+-- entries, number of latest values, their cap, then the source entries, (field, stamped value)…,
+-- (counter, amount)…
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
 local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
-local i = 6
+local i = 7
 for _ = 1, tonumber(ARGV[4]) do
   redis.call('XACK', KEYS[4], ARGV[3], ARGV[i])
   i = i + 1
 end
 for _ = 1, tonumber(ARGV[5]) do
   local known = redis.call('HGET', KEYS[2], ARGV[i])
-  if not known or string.sub(known, 1, 13) <= string.sub(ARGV[i + 1], 1, 13) then
+  local newer = known and string.sub(known, 1, 13) <= string.sub(ARGV[i + 1], 1, 13)
+  if newer or (not known and redis.call('HLEN', KEYS[2]) < tonumber(ARGV[6])) then
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
   end
   i = i + 2
@@ -82,9 +90,7 @@ class RecordLog:
         what came by a stream is in the log exactly once. Raises LogFullError past the hard cap.
         """
         stream, group, entries = source or Source(self.stream, "", [])
-        latest = {
-            latest_field(r): b"%013d" % epoch_ms(r.at) + encode_record(r) for r in _last_of_each(records)
-        }
+        latest = _latest(records, clock.now())
         counted = Counter(f"accepted|{record.kind}|{door}" for record in records)
         arguments = [
             MAX_ENTRIES,
@@ -92,6 +98,7 @@ class RecordLog:
             group,
             len(entries),
             len(latest),
+            MAX_LATEST,
             *entries,
             *(part for pair in latest.items() for part in pair),
             *(part for pair in counted.items() for part in pair),
@@ -122,12 +129,19 @@ class RecordLog:
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.xadd(
                 streams.REJECTED,
-                {"data": data, "reason": reason, "door": door},
+                {"data": data[:REJECTED_BYTES], "reason": reason[:REJECTED_BYTES], "door": door},
                 maxlen=10_000,
                 approximate=True,
             )
             pipe.hincrby(streams.COUNTERS, f"rejected|{door}", 1)
             pipe.execute()
+
+    def forget_latest(self, before: datetime) -> int:
+        """Remove the latest values that are older than `before`; return how many."""
+        limit = _stamp(before)
+        found = self.redis.hscan_iter(streams.LATEST, count=1000)
+        old = [field for field, stamped in found if stamped[:13] < limit]
+        return self.redis.hdel(streams.LATEST, *old) if old else 0
 
     def latest(self) -> dict[str, AnyRecord]:
         """Return the latest record of each `kind|subject|…`."""
@@ -150,11 +164,19 @@ def latest_field(record: AnyRecord) -> str:
             return f"{record.kind}|{record.subject}"
 
 
-def _last_of_each(records: Sequence[AnyRecord]) -> list[AnyRecord]:
-    last: dict[str, AnyRecord] = {}
+def _latest(records: Sequence[AnyRecord], arrival: datetime) -> dict[str, bytes]:
+    """Return the newest of `records` for each field, after its stamp.
+
+    A moment that is still to come counts as the arrival: a bot whose clock was ahead once must not keep its
+    later records out.
+    """
+    last: dict[str, tuple[datetime, AnyRecord]] = {}
     for record in records:
-        field = latest_field(record)
-        known = last.get(field)
-        if known is None or known.at <= record.at:
-            last[field] = record
-    return list(last.values())
+        field, moment = latest_field(record), min(record.at, arrival)
+        if field not in last or last[field][0] <= moment:
+            last[field] = moment, record
+    return {field: _stamp(moment) + encode_record(record) for field, (moment, record) in last.items()}
+
+
+def _stamp(moment: datetime) -> bytes:
+    return b"%013d" % epoch_ms(moment)

@@ -11,6 +11,8 @@ TAIL = timedelta(minutes=10)
 """How much stays for readers that go back: resuming WebSocket clients, the evaluator's windows."""
 TAIL_BYTES = 64 * 2**20
 """Past this size the tail goes too."""
+FORGOTTEN_AFTER = timedelta(days=7)
+"""The latest values of a bot or host that has not reported for that long are no longer shown, and go."""
 
 
 def trim(record_log: RecordLog, now: datetime) -> int:

@@ -61,6 +61,40 @@ def test_the_latest_value_is_the_newest_by_time_and_not_by_arrival(redis: Redis)
     assert log.latest() == {"equity|a": point(2, NOON)}
 
 
+def test_a_clock_that_was_ahead_once_does_not_keep_later_values_out(redis: Redis) -> None:
+    log = RecordLog(redis)
+    log.append([point(1, clock.now() + timedelta(days=365))], "http")
+    log.append([point(2, clock.now())], "http")
+    assert log.latest()["equity|a"].equity == 2  # type: ignore[union-attr]
+    log.append([point(3, clock.now() + timedelta(days=365)), point(4, clock.now())], "http")
+    log.append([point(5, clock.now())], "http")
+    assert log.latest()["equity|a"].equity == 5  # type: ignore[union-attr]
+
+
+def test_ever_new_names_do_not_fill_redis(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_LATEST", 3)
+    log = RecordLog(redis)
+    for value in (1.0, 2.0):
+        log.append([Metric(bot="a", name=str(n), value=value, timestamp=NOON) for n in range(5)], "http")
+    latest = log.latest().values()
+    assert [record.value for record in latest] == [2.0] * 3  # type: ignore[union-attr]
+
+
+def test_latest_values_of_long_ago_are_forgotten(redis: Redis) -> None:
+    log = RecordLog(redis)
+    log.append(
+        [Metric(bot="old", name="x", value=1.0, timestamp=NOON), point(1, NOON + timedelta(1))], "http"
+    )
+    assert log.forget_latest(NOON + timedelta(hours=1)) == 1
+    assert set(log.latest()) == {"equity|a"}
+
+
+def test_of_what_was_rejected_only_the_beginning_is_kept(redis: Redis) -> None:
+    RecordLog(redis).reject(b"x" * 2**21, "y" * 2**21, "redis-stream")
+    ((_, fields),) = redis.xrange(streams.REJECTED)  # type: ignore[misc]
+    assert sum(len(value) for value in fields.values()) < 20_000  # type: ignore[union-attr]
+
+
 def test_latest_values_are_kept_apart_by_source_and_metric_name(redis: Redis) -> None:
     log = RecordLog(redis)
     log.append(
