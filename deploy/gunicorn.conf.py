@@ -8,7 +8,7 @@ import tempfile
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-worker_class = "gthread"
+worker_class = "shared.runtime.webworker.LimitedWorker"
 preload_app = True
 keepalive = 30
 timeout = 30
