@@ -92,11 +92,13 @@ def _refuse_full(raised: LogFullError) -> Response:
 
 
 def _room(record_log: RecordLog) -> str:
-    """Raise when the log is full, and when Redis takes no writes."""
+    """Raise when the log is full, when Redis takes no writes, and when it may throw the log away."""
     entries = record_log.redis.xlen(record_log.stream)
     if entries >= MAX_ENTRIES:
         raise LogFullError(f"the log holds {entries} entries, its cap")
     memory = record_log.redis.info("memory")
     if memory["maxmemory"] and memory["used_memory"] >= memory["maxmemory"]:
         raise LogFullError("Redis is out of memory")
+    if memory["maxmemory"] and memory["maxmemory_policy"].startswith("allkeys"):
+        raise RuntimeError("Redis may throw the log away: it needs `maxmemory-policy noeviction`")
     return f"{entries} entries"

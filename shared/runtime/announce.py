@@ -56,6 +56,11 @@ class Announcer:
                 continue
             with self._database.read() as connection:
                 events = events_after(connection, int(cursor), BATCH)
+                ahead = not events and int(cursor) > last_event(connection)
+            if ahead:
+                # The store is another, or older, than the one that was announced: say how it stands.
+                self._redis.delete(streams.ALERTS_CURSOR)
+                continue
             if not events:
                 return announced
             arguments: list[bytes | str | int] = [cursor, KEPT]

@@ -10,7 +10,7 @@ import structlog
 
 from shared.runtime.settings import Settings
 
-_CREDENTIALS = re.compile(r"(?P<scheme>\w+://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?P<scheme>\w+://)[^/\s]+@")
 
 
 def configure(part: str, settings: Settings) -> None:

@@ -151,3 +151,16 @@ def test_records_of_the_wire_and_of_the_log_are_the_same(door: FlaskClient, redi
     (record,) = logged(redis)
     assert isinstance(record, Equity)
     assert record.labels == {"v": "x"}
+
+
+def test_a_redis_that_may_throw_the_log_away_is_not_healthy(door: FlaskClient, redis: Redis) -> None:
+    assert door.get("/health").status_code == HTTPStatus.OK
+    redis.config_set("maxmemory", "1gb")
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        answer = door.get("/health")
+    finally:
+        redis.config_set("maxmemory", "0")
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "noeviction" in answer.text

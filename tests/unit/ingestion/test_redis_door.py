@@ -6,6 +6,7 @@ import threading
 import pytest
 from redis import Redis
 
+from services.ingestion import redis_door
 from services.ingestion.redis_door import ChannelDoor, StreamDoor
 from shared.runtime.log import RecordLog
 from shared.schema import streams
@@ -74,3 +75,23 @@ def test_what_a_bot_publishes_on_the_channel_is_logged(redis: Redis, stopping: t
     door.thread.join(timeout=5)
     with pytest.raises(RuntimeError):
         door.check()
+
+
+def test_whatever_a_message_raises_the_channel_is_still_listened_to(
+    redis: Redis, stopping: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = redis_door.valid_records
+
+    def broken(*_: object) -> None:
+        monkeypatch.setattr(redis_door, "valid_records", whole)
+        raise RuntimeError("unheard of")
+
+    monkeypatch.setattr(redis_door, "valid_records", broken)
+    door = ChannelDoor(redis, stopping)
+    door.thread.start()
+    eventually(lambda: redis.publish(streams.BOT_CHANNEL, b"bad"), "somebody listens")
+    eventually(lambda: redis_door.valid_records is whole, "it raised")
+    eventually(lambda: redis.publish(streams.BOT_CHANNEL, equity(7)), "somebody listens again")
+    eventually(lambda: RecordLog(redis).latest().get("equity|a"), "the record is in the log")
+    stopping.set()
+    door.thread.join(timeout=5)

@@ -75,3 +75,16 @@ def test_a_new_value_is_shown_without_an_event(redis: Redis, health: Database) -
     assert shown is not None
     assert msgspec.json.decode(shown, type=Alert).details.value == 9.0
     assert announced(redis)[-1] == ("1", "updated")
+
+
+def test_a_store_that_is_older_than_what_was_announced_is_announced_anew(
+    redis: Redis, health: Database
+) -> None:
+    redis.set(streams.ALERTS_CURSOR, 1000)
+    redis.hset(streams.ALERTS_OPEN, "gone", "{}")
+    opened(health, "1")
+    announcer = Announcer(redis, health)
+    announcer.announce()
+    assert redis.hkeys(streams.ALERTS_OPEN) == [b"1"]
+    opened(health, "2")
+    assert announcer.announce() == 1
