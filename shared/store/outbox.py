@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Update,
     and_,
     bindparam,
@@ -23,6 +25,8 @@ from sqlalchemy import (
 from shared.schema.alerts import Notice
 from shared.schema.timestamps import from_store, to_store
 from shared.store.tables import alerts, notifications
+
+log = structlog.get_logger()
 
 LEASE = timedelta(seconds=3)
 """How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
@@ -104,15 +108,20 @@ def claim(
             notifications.c.attempts, notifications.c.createdAt,
         )
     ).all()  # fmt: skip
-    return sorted(
-        (
-            Delivery(
-                r.id, r.channel, msgspec.json.decode(r.body, type=Notice), r.attempts, from_store(r.createdAt)
-            )
-            for r in rows
-        ),
-        key=lambda delivery: delivery.id,
-    )
+    found = [_delivery(connection, row) for row in rows]
+    return sorted((one for one in found if one), key=lambda delivery: delivery.id)
+
+
+def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
+    """Read a claimed row; one that another version wrote must not hold up the rest, and fails."""
+    try:
+        notice = msgspec.json.decode(row.body, type=Notice)
+    except msgspec.DecodeError as error:
+        log.error("a notice cannot be read", channel=row.channel, delivery=row.id, error=str(error))
+        failed = {"state": "FAILED", "lastError": f"cannot be read: {error}", "leaseOwner": None}
+        connection.execute(update(notifications).where(notifications.c.id == row.id).values(failed))
+        return None
+    return Delivery(row.id, row.channel, notice, row.attempts, from_store(row.createdAt))
 
 
 def renew(connection: Connection, owner: str, now: datetime) -> None:

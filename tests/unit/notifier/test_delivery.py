@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from services.notifier.channels.transport import TransportError
 from services.notifier.channels.webhook import WebhookTransport
@@ -15,6 +16,7 @@ from shared.runtime import clock
 from shared.schema.alerts import Change, Notice
 from shared.store import outbox
 from shared.store.database import Database
+from shared.store.tables import notifications
 from tests.unit.notifier.receivers import Receiver, notice, put, states, wait_for
 
 
@@ -203,6 +205,16 @@ def test_a_clock_that_was_set_back_delays_no_notice(
     monkeypatch.setattr(clock, "now", lambda: earlier)
     channel(database, told).drain()
     assert {alert for alert, _ in told.sent} == {"new", "leased"}
+
+
+def test_a_notice_that_cannot_be_read_fails_and_holds_up_nobody(database: Database) -> None:
+    told = Told()
+    put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
+    with database.write() as connection:
+        connection.execute(update(notifications).where(notifications.c.id == 1).values(body="{}"))
+    channel(database, told).drain()
+    assert told.sent == [("a2", "opened")]
+    assert states(database, "a1") == ["FAILED"]
 
 
 def test_a_channel_outlives_whatever_goes_wrong_and_says_so(
