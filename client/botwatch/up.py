@@ -1,5 +1,6 @@
 """`botwatch up`: every part on this machine under supervisor, with an embedded Valkey, until Ctrl-C."""
 
+import contextlib
 import ctypes
 import signal
 import subprocess
@@ -35,6 +36,7 @@ EXPECTED = {
     "notifier",
     "recorder",
 }
+SERVER = "valkey-server"
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 25.0
 PR_SET_PDEATHSIG = 1
@@ -159,27 +161,36 @@ class Stack:
         self._redis.close()
         if self._supervisor.poll() is None:
             self._supervisor.terminate()
-        try:
-            self._supervisor.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._supervisor.kill()
-            self._supervisor.wait()
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while self._supervisor.poll() is None:
+            try:
+                self._supervisor.wait(1.0)
+            except subprocess.TimeoutExpired:
+                self._remind_parts()
+            if time.monotonic() > deadline:
+                self._supervisor.kill()
         # Only where supervisor itself was killed is anything left.
         for end in (psutil.Process.terminate, psutil.Process.kill):
             for child in psutil.wait_procs(self._children, timeout=0)[1]:
                 end(child)
             psutil.wait_procs(self._children, timeout=STOP_TIMEOUT_S / 2)
 
+    def _remind_parts(self) -> None:
+        """Tell the parts again to stop: what supervisor told one between its fork and its exec is lost."""
+        self._look_at_children()
+        for child in self._children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if SERVER not in child.name():
+                    child.terminate()
+
     def wait_until_ready(self, stopping: threading.Event) -> int:
         """Wait until every part gives a sign of life; return 1 and say why when one does not."""
-        expected = EXPECTED | ({"demo"} if self._demo else set())
         deadline = time.monotonic() + READY_TIMEOUT_S
-        missing = expected
         while not stopping.is_set():
             if self._supervisor.poll() is not None:
                 sys.stderr.write(f"botwatch up: supervisor ended; see {self._home}/logs/supervisord.log\n")
                 return 1
-            missing = (expected - {"demo"}) - self._running()
+            missing = EXPECTED - self._running()
             if not missing:
                 return 0
             if time.monotonic() > deadline:
