@@ -5,23 +5,37 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, desc, func, insert, select, true, update
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, desc, func, insert, select, true, update
 
 from shared.schema.alerts import Alert, Change, Details
 from shared.schema.timestamps import from_store, to_store
 from shared.store.tables import alert_events, alerts
 
+_FIELDS = msgspec.structs.fields(Alert)
 _MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt")
+
+# Statements on the way of an alert are built once: building one takes longer than running it.
+_INSERT = insert(alerts)
+_UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
+_BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
+_INSERT_EVENT = insert(alert_events)
+_EVENTS_AFTER = (
+    select(alert_events.c.id.label("event"), alert_events.c.change, alerts)
+    .join(alerts, alerts.c.id == alert_events.c.alertId)
+    .where(alert_events.c.id > bindparam("after"))
+    .order_by(alert_events.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def insert_alert(connection: Connection, alert: Alert) -> None:
     """Write a new alert."""
-    connection.execute(insert(alerts).values(_to_row(alert)))
+    connection.execute(_INSERT, _to_row(alert))
 
 
 def update_alert(connection: Connection, alert: Alert) -> None:
     """Write every column of an alert that is already there."""
-    connection.execute(update(alerts).where(alerts.c.id == alert.id).values(_to_row(alert)))
+    connection.execute(_UPDATE, {**_to_row(alert), "alert": alert.id})
 
 
 def open_alerts(connection: Connection) -> list[Alert]:
@@ -32,7 +46,7 @@ def open_alerts(connection: Connection) -> list[Alert]:
 
 def alert_by_id(connection: Connection, alert_id: str) -> Alert | None:
     """Return one alert, or None."""
-    row = connection.execute(select(alerts).where(alerts.c.id == alert_id)).first()
+    row = connection.execute(_BY_ID, {"alert": alert_id}).first()
     return _to_alert(row) if row else None
 
 
@@ -59,7 +73,7 @@ def add_event(
 ) -> int:
     """Put a change on an alert's timeline, to be announced after the commit; return the event's id."""
     values = {"alertId": alert_id, "timestamp": to_store(now), "change": change, "by": by, "comment": comment}
-    result = connection.execute(insert(alert_events).values(values))
+    result = connection.execute(_INSERT_EVENT, values)
     return int(result.inserted_primary_key[0])  # type: ignore[index]
 
 
@@ -78,14 +92,8 @@ def last_event(connection: Connection) -> int:
 
 def events_after(connection: Connection, event_id: int, limit: int) -> list[tuple[int, Change, Alert]]:
     """Return the next events with their alerts as they are now, in order."""
-    statement = (
-        select(alert_events.c.id.label("event"), alert_events.c.change, alerts)
-        .join(alerts, alerts.c.id == alert_events.c.alertId)
-        .where(alert_events.c.id > event_id)
-        .order_by(alert_events.c.id)
-        .limit(limit)
-    )
-    return [(row.event, row.change, _to_alert(row)) for row in connection.execute(statement)]
+    rows = connection.execute(_EVENTS_AFTER, {"after": event_id, "most": limit})
+    return [(row.event, row.change, _to_alert(row)) for row in rows]
 
 
 def acknowledge(
@@ -114,9 +122,7 @@ def counts(alerts_open: Iterable[Alert]) -> dict[str, int]:
 
 
 def _to_row(alert: Alert) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        field.encode_name: getattr(alert, field.name) for field in msgspec.structs.fields(Alert)
-    }
+    row: dict[str, Any] = {field.encode_name: getattr(alert, field.name) for field in _FIELDS}
     row["details"] = msgspec.json.encode(alert.details).decode()
     for name in _MOMENTS:
         row[name] = to_store(row[name]) if row[name] else None
@@ -126,7 +132,7 @@ def _to_row(alert: Alert) -> dict[str, Any]:
 def _to_alert(row: Row[Any]) -> Alert:
     values = {
         field.name: row._mapping[alerts.c[field.encode_name]]  # noqa: SLF001 - SQLAlchemy's public face
-        for field in msgspec.structs.fields(Alert)
+        for field in _FIELDS
     }
     values["details"] = msgspec.json.decode(values["details"], type=Details)
     for name in ("timestamp", "resolved_at", "updated_at", "acknowledged_at"):

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import structlog
 from sqlalchemy import (
-    ColumnElement,
     Connection,
+    Integer,
     Row,
     Update,
     and_,
@@ -36,6 +36,48 @@ LONGEST_WAIT = timedelta(hours=1)
 """A delivery that would wait longer than that failed before the clock was set back."""
 
 
+# Statements on the way of a notice are built once: building one takes longer than running it.
+_ROW = notifications.c
+_EARLIER = notifications.alias("earlier")
+_WAITS = exists().where(
+    _EARLIER.c.channel == _ROW.channel,
+    _EARLIER.c.alertId == _ROW.alertId,
+    _EARLIER.c.state == "PENDING",
+    _EARLIER.c.id < _ROW.id,
+)
+_PENDING = and_(_ROW.channel == bindparam("of"), _ROW.state == "PENDING")
+_DUE = and_(
+    or_(
+        _ROW.attempts == 0,
+        _ROW.nextAttemptAt <= bindparam("now"),
+        _ROW.nextAttemptAt > bindparam("too_far"),
+    ),
+    or_(_ROW.leaseUntil.is_(None), _ROW.leaseUntil <= bindparam("now"), _ROW.leaseUntil > bindparam("stale")),
+)
+"""What holds of a pending delivery that may be tried; a clock that was set back delays none."""
+_INSERT = insert(notifications)
+_TOLD = select(_ROW.channel).where(_ROW.alertId == bindparam("alert"), _ROW.state != "FAILED")
+_CLAIM = (
+    update(notifications)
+    .where(
+        _ROW.id.in_(
+            select(_ROW.id)
+            .where(_PENDING, _DUE, ~_WAITS)
+            .order_by(_ROW.id)
+            .limit(bindparam("most", type_=Integer))
+        )
+    )
+    .values(leaseOwner=bindparam("owner"), leaseUntil=bindparam("until"))
+    .returning(_ROW.id, _ROW.channel, _ROW.body, _ROW.attempts, _ROW.createdAt)
+)
+_FREE_AT = func.max(_ROW.nextAttemptAt, func.coalesce(_ROW.leaseUntil, ""))
+_NEXT_DUE = select(func.min(case((_DUE, bindparam("now")), else_=_FREE_AT))).where(_PENDING)
+
+
+def _moments(now: datetime) -> dict[str, str]:
+    return {"now": to_store(now), "too_far": to_store(now + LONGEST_WAIT), "stale": to_store(now + STALE)}
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """A claimed row of the outbox."""
 
@@ -57,21 +99,17 @@ def add_notice(
     chosen = [channel for channel in channels if told is None or channel in told]
     body = msgspec.json.encode(notice).decode()
     moment = to_store(now)
-    for channel in chosen:
-        connection.execute(
-            insert(notifications).values(
-                alertId=notice.id, eventId=event_id, channel=channel, change=notice.change, body=body,
-                state="PENDING", createdAt=moment, nextAttemptAt=moment,
-            )
-        )  # fmt: skip
+    if chosen:
+        row = {
+            "alertId": notice.id, "eventId": event_id, "change": notice.change, "body": body,
+            "state": "PENDING", "createdAt": moment, "nextAttemptAt": moment,
+        }  # fmt: skip
+        connection.execute(_INSERT, [{**row, "channel": channel} for channel in chosen])
     return chosen
 
 
 def _told(connection: Connection, alert_id: str) -> set[str]:
-    statement = select(notifications.c.channel).where(
-        notifications.c.alertId == alert_id, notifications.c.state != "FAILED"
-    )
-    return set(connection.execute(statement).scalars())
+    return set(connection.execute(_TOLD, {"alert": alert_id}).scalars())
 
 
 def claim(
@@ -81,33 +119,9 @@ def claim(
 
     A delivery waits while an earlier one of the same alert and channel is pending: order is kept per alert.
     """
-    earlier = notifications.alias("earlier")
-    waiting = exists().where(
-        earlier.c.channel == notifications.c.channel,
-        earlier.c.alertId == notifications.c.alertId,
-        earlier.c.state == "PENDING",
-        earlier.c.id < notifications.c.id,
-    )
-    due = (
-        select(notifications.c.id)
-        .where(
-            notifications.c.channel == channel,
-            notifications.c.state == "PENDING",
-            *_due(now),
-            ~waiting,
-        )
-        .order_by(notifications.c.id)
-        .limit(limit)
-    )
-    rows = connection.execute(
-        update(notifications)
-        .where(notifications.c.id.in_(due))
-        .values(leaseOwner=owner, leaseUntil=to_store(now + LEASE))
-        .returning(
-            notifications.c.id, notifications.c.channel, notifications.c.body,
-            notifications.c.attempts, notifications.c.createdAt,
-        )
-    ).all()  # fmt: skip
+    until = to_store(now + LEASE)
+    given = {"of": channel, "owner": owner, "until": until, "most": limit, **_moments(now)}
+    rows = connection.execute(_CLAIM, given).all()
     found = [_delivery(connection, row) for row in rows]
     return sorted((one for one in found if one), key=lambda delivery: delivery.id)
 
@@ -174,27 +188,8 @@ def _settle(connection: Connection, statement: Update, delivery: Delivery, **val
 
 def next_due(connection: Connection, channel: str, now: datetime) -> datetime | None:
     """Return when the earliest pending delivery of `channel` may be tried, None when nothing is pending."""
-    free_at = case(
-        (and_(*_due(now)), to_store(now)),
-        else_=func.max(notifications.c.nextAttemptAt, func.coalesce(notifications.c.leaseUntil, "")),
-    )
-    pending = and_(notifications.c.channel == channel, notifications.c.state == "PENDING")
-    moment = connection.execute(select(func.min(free_at)).where(pending)).scalar()
+    moment = connection.execute(_NEXT_DUE, {"of": channel, **_moments(now)}).scalar()
     return from_store(moment) if moment else None
-
-
-def _due(now: datetime) -> list[ColumnElement[bool]]:
-    """Return what holds of a pending delivery that may be tried; a clock that was set back delays none."""
-    moment = to_store(now)
-    row = notifications.c
-    return [
-        or_(
-            row.attempts == 0,
-            row.nextAttemptAt <= moment,
-            row.nextAttemptAt > to_store(now + LONGEST_WAIT),
-        ),
-        or_(row.leaseUntil.is_(None), row.leaseUntil <= moment, row.leaseUntil > to_store(now + STALE)),
-    ]
 
 
 def history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
