@@ -6,17 +6,14 @@ from services.collector.host import Host
 from shared.runtime import service
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
-from shared.schema.faults import InvalidError
 
 
 def main() -> None:
     """Collect until told to stop."""
     settings = service.start("collector", CollectorSettings)
-    try:
+    with service.refusing("collector"):
         section = load_documents(settings.botwatch_config).health.monitoring
         host = Host(host_name(settings), settings.host_proc, settings.host_root)
-    except (InvalidError, OSError) as error:
-        service.refuse("collector", error)
     collector = Collector(host, section)
     with service.service("collector", settings, lambda: {"samples": collector.check}) as frame:
         record_log = RecordLog(frame.redis)

@@ -2,18 +2,15 @@
 
 from services.dashboard.config import DashboardSettings
 from shared.runtime.documents import load_documents
-from shared.runtime.service import refuse, start
+from shared.runtime.service import refusing, start
 from shared.runtime.web import serve
-from shared.schema.faults import InvalidError
 
 
 def main() -> None:
     """Become gunicorn with the dashboard."""
     settings = start("dashboard", DashboardSettings)
-    try:
+    with refusing("dashboard"):
         load_documents(settings.botwatch_config)
-    except InvalidError as error:
-        refuse("dashboard", error)
     serve("services.dashboard.wsgi:app()", settings, settings.dashboard_port)
 
 

@@ -5,21 +5,17 @@ from services.evaluator.rules.documents import rules_of
 from shared.runtime import clock, databases
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
-from shared.runtime.service import refuse, run, service, start
+from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
-from shared.schema.faults import InvalidError
-from shared.store.database import SchemaMissingError
 
 
 def main() -> None:
     """Run the evaluator until it is told to stop."""
     settings = start("evaluator", Settings)
-    try:
+    with refusing("evaluator"):
         documents = load_documents(settings.botwatch_config)
         database = databases.health_database(settings, documents)
         database.require_schema("alerts")
-    except (InvalidError, SchemaMissingError) as error:
-        refuse("evaluator", error)
     rules = rules_of(documents)
     with service("evaluator", settings) as frame:
         evaluator = Evaluator(

@@ -4,8 +4,7 @@ import sys
 
 from services.ingestion.config import IngestionSettings, http_port
 from shared.runtime.documents import load_documents
-from shared.runtime.service import refuse, run, service, start
-from shared.schema.faults import InvalidError
+from shared.runtime.service import refusing, run, service, start
 
 
 def main() -> None:
@@ -24,10 +23,8 @@ def run_http() -> None:
     from shared.runtime.web import serve  # noqa: PLC0415 - the Redis door needs no Flask
 
     settings = start("ingestion", IngestionSettings)
-    try:
+    with refusing("ingestion"):
         documents = load_documents(settings.botwatch_config)
-    except InvalidError as error:
-        refuse("ingestion", error)
     serve("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
 
 

@@ -3,7 +3,6 @@
 import os
 import random
 import socket
-import sys
 import time
 from uuid import uuid4
 
@@ -20,8 +19,7 @@ from shared.runtime.documents import Documents, load_documents
 from shared.runtime.health import Check
 from shared.runtime.redis import connect
 from shared.runtime.settings import Settings
-from shared.schema.faults import InvalidError
-from shared.store.database import Database, SchemaMissingError
+from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
 log = structlog.get_logger()
@@ -34,15 +32,10 @@ LAST_WORD_S = 1.0
 def main() -> None:
     """Run the notifier."""
     settings = service.start(PART, Settings)
-    try:
+    with service.refusing(PART):
         documents = load_documents(settings.botwatch_config)
-    except InvalidError as error:
-        service.refuse(PART, error)
-    database = health_database(settings, documents)
-    try:
+        database = health_database(settings, documents)
         database.require_schema("notifications")
-    except SchemaMissingError as error:
-        sys.exit(f"botwatch {PART}: {error}")
     channels = open_channels(documents, database)
 
     def ask_database() -> dict[str, int]:

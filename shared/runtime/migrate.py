@@ -7,9 +7,8 @@ from sqlalchemy.engine import make_url
 
 from shared.runtime import databases
 from shared.runtime.documents import load_documents
-from shared.runtime.service import refuse, start
+from shared.runtime.service import refusing, start
 from shared.runtime.settings import Settings
-from shared.schema.faults import InvalidError
 from shared.store.database import Database
 from shared.store.migrate import migrate
 
@@ -19,10 +18,8 @@ log = structlog.get_logger()
 def main() -> None:
     """Migrate the databases that the config documents name, making their folders."""
     settings = start("migrate", Settings)
-    try:
+    with refusing("migrate"):
         documents = load_documents(settings.botwatch_config)
-    except InvalidError as error:
-        refuse("migrate", error)
     for line, database in (
         ("performance", databases.performance_database(settings, documents)),
         ("health", databases.health_database(settings, documents)),

@@ -42,12 +42,19 @@ class Service:
 
 def start(part: str, kind: type[S]) -> S:
     """Read the settings of `part` and configure its logs; wrong settings end the process, a line each."""
-    try:
+    with refusing(part):
         settings = load_settings(kind, os.environ)
-    except InvalidError as error:
-        refuse(part, error)
     logs.configure(part, settings)
     return settings
+
+
+@contextmanager
+def refusing(part: str) -> Iterator[None]:
+    """End the process, a line per fault, when the block finds that the configuration is wrong."""
+    try:
+        yield
+    except (InvalidError, OSError) as error:
+        refuse(part, error)
 
 
 def refuse(part: str, error: Exception) -> NoReturn:

@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.exc import OperationalError
 
+from shared.schema.faults import Fault, InvalidError
+
 BUSY_TIMEOUT_S = 5.0
 
 
-class SchemaMissingError(RuntimeError):
-    """The database has no tables, or older ones: it was not migrated."""
+class SchemaMissingError(InvalidError):
+    """The database has no tables: it was not migrated."""
 
 
 class Database:
@@ -46,10 +48,10 @@ class Database:
         try:
             present = inspect(self.engine).has_table(table)
         except OperationalError as error:
-            raise SchemaMissingError(f"{self.url}: {error.orig}") from error
+            raise SchemaMissingError([Fault(self.url, str(error.orig))]) from error
         if not present:
             raise SchemaMissingError(
-                f"{self.url} has no table {table}: run `python -m shared.runtime.migrate`"
+                [Fault(self.url, f"has no table {table}: run `python -m shared.runtime.migrate`")]
             )
 
     def close(self) -> None:
