@@ -15,7 +15,6 @@ import structlog
 from prometheus_client import Counter
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from services.evaluator.lifecycle import Key, Observation, Transition, key_of, resolve, transition
 from services.evaluator.rules.threshold import Threshold, judge
@@ -29,13 +28,13 @@ from shared.schema.alerts import NOTIFIED, Alert, Change, Notice
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.outbox import add_notice
+from shared.store.patience import PatientWriter
 from shared.store.positions import after, believable, read_position, write_position
 from shared.store.tables import health_position
 
 log = structlog.get_logger()
 
 READ = 500
-RETRY_S = 0.5
 
 RECORDS = Counter("botwatch_evaluator_records", "Records judged.")
 CHANGES = Counter("botwatch_evaluator_changes", "Changes of alerts.", ["change"])
@@ -70,27 +69,32 @@ class Evaluator:
         self._rules = {rule.name for rule in rules}
         self._channels = channels
         self._dashboard_url = dashboard_url
-        self._stopping = stopping
+        self._writer = PatientWriter(stopping)
         self._now = now
         self._open: dict[Key, Alert] = {}
         self._position = ""
-        self.trouble: OperationalError | None = None
 
     def start(self) -> None:
         """Take up the store's state, resolve what no rule speaks of any more, say what was left unsaid."""
         with self._database.read() as connection:
             self._open = {key_of(alert): alert for alert in store.open_alerts(connection)}
-            known = read_position(connection, health_position, streams.EVALUATOR_GROUP, self._log.partition)
-        self._position = believable(known, self._log.newest())
+        self._find_position()
         now = self._now()
         orphans = [alert for alert in self._open.values() if alert.details.rule not in self._rules]
         ended = [resolve(alert, now, comment="its rule was removed") for alert in orphans]
         self._apply(ended, self._position)
         self._announce()
 
+    def _find_position(self) -> None:
+        with self._database.read() as connection:
+            known = read_position(connection, health_position, streams.EVALUATOR_GROUP, self._log.partition)
+        self._position = believable(known, self._log.newest())
+
     def step(self) -> None:
         """Judge the next entries, waiting a moment for them."""
         entries = self._reader.read()
+        if self._reader.was_lost():
+            self._find_position()
         if not entries:
             return
         fresh = [entry for entry in entries if after(entry.id, self._position)]
@@ -102,8 +106,7 @@ class Evaluator:
 
     def check(self) -> str:
         """Raise what keeps the evaluator from writing."""
-        if self.trouble:
-            raise self.trouble
+        self._writer.check()
         return f"{len(self._open)} alerts open"
 
     def _judge(self, entries: Iterable[Entry]) -> list[Transition]:
@@ -130,22 +133,17 @@ class Evaluator:
 
     def _apply(self, changes: Sequence[Transition], position: str) -> bool:
         """Write `changes` until it succeeds, then tell; False when the part is to stop before that."""
-        while True:
-            try:
-                with self._database.write() as connection:
-                    written = [self._write(connection, change) for change in changes]
-                    write_position(
-                        connection, health_position, streams.EVALUATOR_GROUP, self._log.partition, position
-                    )
-            except OperationalError as error:
-                if self.trouble is None:
-                    log.error("cannot write; trying again", error=str(error.orig))
-                self.trouble = error
-                if self._stopping.wait(RETRY_S):
-                    return False
-            else:
-                break
-        self.trouble = None
+        written: list[Written] = []
+
+        def write() -> None:
+            with self._database.write() as connection:
+                written[:] = [self._write(connection, change) for change in changes]
+                write_position(
+                    connection, health_position, streams.EVALUATOR_GROUP, self._log.partition, position
+                )
+
+        if not self._writer.until_done(write):
+            return False
         self._position = position
         self._remember(written)
         self._tell(written)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -27,12 +28,12 @@ FULL_PAUSE_S = 1.0
 CONSUMER = "redis-door"
 
 
-def valid_records(record_log: RecordLog, data: bytes | None, door: str) -> list[AnyRecord]:
+def valid_records(record_log: RecordLog, data: bytes | None, door: str, arrival: datetime) -> list[AnyRecord]:
     """Decode what a bot sent; what does not validate goes to `botwatch:rejected` with the reason."""
     if data is None:
         record_log.reject(b"", f"expected the field `{streams.FIELD.decode()}` with JSON", door)
         return []
-    decoded = decode(data, arrival=clock.now())
+    decoded = decode(data, arrival=arrival)
     if decoded.faults:
         reason = "; ".join(map(str, decoded.faults))
         record_log.reject(data, reason, door)
@@ -66,10 +67,11 @@ class StreamDoor:
             trim_read(self._redis, streams.BOT_STREAM)
 
     def _move(self, entries: Sequence[StreamEntry]) -> None:
+        arrival = clock.now()
         records = [
             record
             for _, fields in entries
-            for record in valid_records(self._log, (fields or {}).get(streams.FIELD), "redis-stream")
+            for record in valid_records(self._log, (fields or {}).get(streams.FIELD), "redis-stream", arrival)
         ]
         names = [entry.decode() for entry, _ in entries]
         if not records:
@@ -135,7 +137,7 @@ class ChannelDoor:
                     self._append(batch)
 
     def _records(self, message: dict[str, Any]) -> list[AnyRecord]:
-        return valid_records(self._log, message["data"], "redis-channel")
+        return valid_records(self._log, message["data"], "redis-channel", clock.now())
 
     def _append(self, batch: Sequence[AnyRecord]) -> None:
         try:

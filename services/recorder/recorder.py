@@ -8,7 +8,6 @@ from datetime import datetime
 import structlog
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Table
-from sqlalchemy.exc import OperationalError
 
 from services.recorder.batch import Batch, split
 from shared.runtime.log import RecordLog
@@ -16,6 +15,7 @@ from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.trim import FORGOTTEN_AFTER, trim
 from shared.schema import streams
 from shared.store.database import Database
+from shared.store.patience import PatientWriter
 from shared.store.positions import believable, read_position, write_position
 from shared.store.records import insert_records
 from shared.store.tables import health_position, performance_position
@@ -29,7 +29,6 @@ BATCH_MS = 100
 """A batch is written when it has that many records, or after that long."""
 TRIM_INTERVAL_S = 5.0
 FORGET_INTERVAL_S = 3600.0
-RETRY_S = 1.0
 
 ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
 REPEATED = Counter(
@@ -46,11 +45,15 @@ class Target:
         self._database = database
         self._table = table
         self._partition = record_log.partition
-        with database.read() as connection:
-            known = read_position(connection, table, streams.RECORDER_GROUP, self._partition)
+        self.find_position(record_log)
+
+    def find_position(self, record_log: RecordLog) -> None:
+        """Take the position from the database, unless it is of another life of the log."""
+        with self._database.read() as connection:
+            known = read_position(connection, self._table, streams.RECORDER_GROUP, self._partition)
         self.position = believable(known, record_log.newest())
         if self.position != known:
-            log.warning("the log began anew: its entries are older than the database's", database=name)
+            log.warning("the log began anew: its entries are older than the database's", database=self._name)
 
     def write(self, batch: Batch) -> None:
         """Write the rows and the position in one transaction."""
@@ -83,12 +86,15 @@ class Recorder:
         self._stopping = stopping
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
-        self.trouble: OperationalError | None = None
+        self._writer = PatientWriter(stopping)
 
     def step(self) -> None:
         """Write the next batch, waiting a moment for it, and trim the log when it is time."""
         entries = self._gather()
-        if entries and self._write(entries):
+        if self._reader.was_lost():
+            self._performance.find_position(self._log)
+            self._health.find_position(self._log)
+        if entries and self._writer.until_done(lambda: self._write(entries)):
             self._reader.acknowledge(entries)
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             trim(self._log, self._now())
@@ -99,8 +105,7 @@ class Recorder:
 
     def check(self) -> str:
         """Raise what keeps the recorder from writing."""
-        if self.trouble:
-            raise self.trouble
+        self._writer.check()
         return f"at {self._performance.position}"
 
     def _gather(self) -> list[Entry]:
@@ -114,21 +119,7 @@ class Recorder:
             entries += self._reader.read(left_ms)
         return entries
 
-    def _write(self, entries: list[Entry]) -> bool:
-        """Write until it succeeds: a full disk or a long lock must not lose what was acknowledged."""
-        while True:
-            performance, health = split(entries, self._performance.position, self._health.position)
-            try:
-                self._performance.write(performance)
-                self._health.write(health)
-            except OperationalError as error:
-                if self.trouble is None:
-                    log.error("cannot write; trying again", error=str(error.orig))
-                self.trouble = error
-                if self._stopping.wait(RETRY_S):
-                    return False
-            else:
-                if self.trouble:
-                    log.info("writing again")
-                self.trouble = None
-                return True
+    def _write(self, entries: list[Entry]) -> None:
+        performance, health = split(entries, self._performance.position, self._health.position)
+        self._performance.write(performance)
+        self._health.write(health)

@@ -44,6 +44,8 @@ class StreamReader:
         self._batch = batch
         self._count = min(batch, FIRST)
         self._resume = "0-0"
+        self.lost = False
+        """Whether Redis came back without the stream; whoever minds sets it back."""
         ensure_group(redis, stream, group)
 
     def read(self, block_ms: int = BLOCK_MS) -> list[StreamEntry]:
@@ -58,6 +60,7 @@ class StreamReader:
             if not str(error).startswith("NOGROUP"):
                 raise
             # Redis came back without its data: begin again with what is there.
+            self.lost = True
             log.warning("the stream was lost: Redis came back without it", stream=self._stream)
             ensure_group(self._redis, self._stream, self._group)
             return []
@@ -101,6 +104,11 @@ class GroupReader:
     def __init__(self, record_log: RecordLog, group: str, *, batch: int) -> None:
         consumer = f"{group}-{record_log.partition}"
         self._reader = StreamReader(record_log.redis, record_log.stream, group, consumer, batch=batch)
+
+    def was_lost(self) -> bool:
+        """Say, once, that Redis came back without the log: its entries may begin anew, and earlier."""
+        lost, self._reader.lost = self._reader.lost, False
+        return lost
 
     def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
         """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came."""

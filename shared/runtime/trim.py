@@ -32,8 +32,10 @@ def trim_read(redis: Redis, stream: str, oldest_wanted: tuple[int, int] | None =
 
 
 def slowest(redis: Redis, stream: str) -> tuple[int, int] | None:
-    """Return the first entry that some group may still need, None when the stream has no group."""
+    """Return the first entry that some group may still need, None when there is no stream or no group."""
     needed = []
+    if not redis.exists(stream):
+        return None
     for group in redis.xinfo_groups(stream):
         pending = redis.xpending(stream, group["name"])
         first = pending["min"] if pending["pending"] else group["last-delivered-id"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_STORED_LENGTH = len("2026-01-31 12:00:00.000")
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -29,8 +30,10 @@ def to_wire(moment: datetime) -> str:
 
 
 def to_store(moment: datetime) -> str:
-    """Format as `2026-01-31 12:00:00.000`, which SQLite's `datetime()` compares rightly with."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
+    """Format a moment in UTC as `2026-01-31 12:00:00.000`; SQLite's `datetime()` compares rightly with it."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "milliseconds")[:_STORED_LENGTH]
 
 
 def from_store(text: str) -> datetime:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,8 +13,6 @@ from sqlalchemy.dialects import sqlite
 from shared.schema.records import AnyRecord, Record
 from shared.schema.timestamps import to_store
 from shared.store.tables import TABLES, alerts, health_metrics
-
-_PLAIN = (str, int, float, type(None))
 
 
 def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> int:
@@ -50,18 +49,26 @@ def _insert(kind: type[Record]) -> tuple[str, Callable[[AnyRecord], tuple[Any, .
         open_alerts = select(func.count()).select_from(alerts).where(alerts.c.status != "RESOLVED")
         text = open_alerts.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
         marks += f", ({text})"
-    attributes = [field.name for field in fields]
+    values_of = attrgetter(*(field.name for field in fields))
+    nested = [index for index, field in enumerate(fields) if not _is_plain(field.type)]
 
     def row_of(record: AnyRecord) -> tuple[Any, ...]:
-        values = [getattr(record, name) for name in attributes]
-        return (
-            to_store(record.at),
-            record.id,
-            msgspec.json.encode(record.labels).decode() if record.labels else None,
-            *(v if isinstance(v, _PLAIN) else msgspec.json.encode(v).decode() for v in values),
-        )
+        values = values_of(record)
+        if nested:
+            texts = {index: msgspec.json.encode(values[index]).decode() for index in nested}
+            values = tuple(texts.get(index, value) for index, value in enumerate(values))
+        labels = msgspec.json.encode(record.labels).decode() if record.labels else None
+        return (to_store(record.at), record.id, labels, *values)
 
     return f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})', row_of  # noqa: S608
+
+
+def _is_plain(kind: object) -> bool:
+    """Say whether values of a field go into a column as they are; lists and structs go in as JSON."""
+    info = msgspec.inspect.type_info(kind)
+    return not isinstance(
+        info, msgspec.inspect.ListType | msgspec.inspect.DictType | msgspec.inspect.StructType
+    )
 
 
 def subjects(connection: Connection, table: Table) -> list[str]:

@@ -5,23 +5,24 @@ from collections.abc import Iterator
 from services.evaluator.rules.threshold import Level, Threshold, default_name
 from shared.runtime.documents import Condition, Documents
 from shared.runtime.documents import Threshold as Limits
+from shared.schema.alerts import worse
 
 HOST_RULES = {"cpu": ("cpuUsage", "CPU usage"), "memory": ("memoryUsage", "Memory usage"),
               "disk": ("diskUsage", "Disk usage")}  # fmt: skip
 
 
 def rules_of(documents: Documents) -> list[Threshold]:
-    """Return every enabled rule; of two that say the same, the first."""
+    """Return every enabled rule; of two conditions that differ only in severity, the graver."""
     found: dict[str, Threshold] = {}
     alerting = documents.performance.alerting
     if alerting.enabled:
         for condition in alerting.conditions:
             if condition.enabled:
                 rule = condition_rule(condition)
-                found.setdefault(rule.name, rule)
-    for rule in _host_rules(documents):
-        found.setdefault(rule.name, rule)
-    return list(found.values())
+                known = found.get(rule.name)
+                if known is None or worse(condition.severity, known.levels[0].severity):
+                    found[rule.name] = rule
+    return [*found.values(), *_host_rules(documents)]
 
 
 def condition_rule(condition: Condition) -> Threshold:

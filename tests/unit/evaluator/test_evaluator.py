@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from redis import Redis
 from sqlalchemy import select
@@ -25,7 +26,7 @@ from shared.runtime.documents import Threshold as Limits
 from shared.runtime.log import RecordLog
 from shared.schema import streams
 from shared.schema.alerts import Alert
-from shared.schema.records import AnyRecord, Health, Metric, Performance
+from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.tables import notifications
@@ -259,3 +260,23 @@ def test_an_alert_that_opens_and_ends_in_one_batch_keeps_its_links(
     (alert,) = every(health)
     assert alert.status == "RESOLVED"
     assert alert.details.links["alert"] == f"http://page/#{alert.id}"
+
+
+def test_of_two_conditions_that_differ_only_in_severity_the_graver_counts() -> None:
+    mild = msgspec.structs.replace(DRAWDOWN, severity="LOW")
+    for conditions in ((mild, DRAWDOWN), (DRAWDOWN, mild)):
+        rule = rules_of(documents(*conditions))[0]
+        assert rule.levels[0].severity == "HIGH"
+
+
+def test_a_log_that_is_lost_and_begins_earlier_is_judged_all_the_same(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    evaluator.step()
+    redis.flushall()
+    redis.xadd(streams.records(), {"data": encode_frame([drawdown(21, "b")])}, id="1-0")
+    evaluator.step()
+    evaluator.step()
+    assert {alert.component for alert in every(health)} == {"a", "b"}

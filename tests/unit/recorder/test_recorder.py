@@ -18,7 +18,8 @@ from shared.runtime import clock
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry
 from shared.schema import streams
-from shared.schema.records import AnyRecord, Equity, Health
+from shared.schema.records import AnyRecord, Equity, Health, encode_frame
+from shared.store import patience
 from shared.store.database import Database
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -94,10 +95,24 @@ def test_a_log_that_began_anew_with_an_older_clock_is_not_skipped(
     assert count(performance, "equity") == 1
 
 
+def test_a_log_that_is_lost_while_the_recorder_runs_and_begins_earlier_is_not_skipped(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    recorder = make(redis, performance, health)
+    log = RecordLog(redis)
+    log.append(points(1), "http")
+    recorder.step()
+    redis.flushall()
+    redis.xadd(log.stream, {"data": encode_frame(points(2))}, id="1-0")
+    recorder.step()
+    recorder.step()
+    assert count(performance, "equity") == 2
+
+
 def test_a_write_that_fails_is_tried_again_until_it_succeeds(
     redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
     recorder = make(redis, performance, health)
     RecordLog(redis).append(points(1), "http")
     failures = iter([True, True])
