@@ -1,0 +1,34 @@
+"""Nothing that was written is left out of its registry: channels, rule kinds, message kinds' tables."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from shared.runtime.settings import REPOSITORY
+from shared.schema.records import KINDS
+from shared.store.tables import TABLES
+
+REGISTRIES = {
+    "services/notifier/channels/registry.py": {"transport"},
+    "services/evaluator/rules/documents.py": {"verdict"},
+}
+"""A registry, and the modules beside it that are not entries of it."""
+
+
+def imported(path: Path) -> set[str]:
+    """Return the last names of the modules that a file imports from."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.rpartition(".")[2] for name in names}
+
+
+@pytest.mark.parametrize("registry", REGISTRIES)
+def test_every_module_beside_a_registry_is_registered(registry: str) -> None:
+    path = REPOSITORY / registry
+    beside = {one.stem for one in path.parent.glob("*.py")} - {"__init__", path.stem}
+    assert beside - REGISTRIES[registry] <= imported(path)
+
+
+def test_every_kind_of_record_has_a_table() -> None:
+    assert set(KINDS.values()) == set(TABLES)
