@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from shared.runtime import parts
 from shared.runtime.log import RecordLog
 from shared.runtime.parts import Part
+from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
 from shared.store.database import Database
 from shared.store.latest import latest_records
@@ -72,13 +73,15 @@ class Sources:
             if self._away:
                 log.info("redis is back")
             self._away = False
-        return found if found.records else found._replace(records=self._stored())
+        return found if found.records else found._replace(records=self._stored(now))
 
-    def _stored(self) -> list[AnyRecord]:
+    def _stored(self, now: datetime) -> list[AnyRecord]:
         with self.performance.read() as connection:
             records = [record for kind in _STORED for record in latest_records(connection, kind)]
         with self.health.read() as connection:
-            return records + latest_records(connection, Health)
+            records += latest_records(connection, Health)
+        # As in Redis: a bot that was given up long ago must not come back, nor its money into the sum.
+        return [record for record in records if now - record.at <= FORGOTTEN_AFTER]
 
     def _log_state(self) -> LogState:
         stream = self._log.stream

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Integer, Row, and_, bindparam, desc, func, insert, select, true, update
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, desc, func, insert, select, text, true, update
 
 from shared.schema.alerts import Alert, Change, Details
 from shared.schema.timestamps import from_store, to_store
@@ -18,6 +18,8 @@ _MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt")
 _INSERT = insert(alerts)
 _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
+# As text, and sorted by whoever asks: else SQLite walks all alerts that ever were, in the order of their time.
+_OPEN = select(alerts).where(text("status != 'RESOLVED'"))
 _INSERT_EVENT = insert(alert_events)
 _EVENTS_AFTER = (
     select(alert_events.c.id.label("event"), alert_events.c.change, alerts)
@@ -40,8 +42,8 @@ def update_alert(connection: Connection, alert: Alert) -> None:
 
 def open_alerts(connection: Connection) -> list[Alert]:
     """Return the alerts that are not resolved, oldest first."""
-    statement = select(alerts).where(alerts.c.status != "RESOLVED").order_by(alerts.c.timestamp)
-    return [_to_alert(row) for row in connection.execute(statement)]
+    found = [_to_alert(row) for row in connection.execute(_OPEN)]
+    return sorted(found, key=lambda alert: alert.timestamp)
 
 
 def alert_by_id(connection: Connection, alert_id: str) -> Alert | None:

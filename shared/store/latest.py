@@ -10,6 +10,8 @@ from shared.schema.timestamps import from_store
 from shared.store.records import subjects
 from shared.store.tables import TABLES, health_metrics
 
+SEARCHED = 1000
+"""Among how many rows a source is looked for: a bot without it must not cost a walk through all it has."""
 _STRUCTURED = (msgspec.inspect.ListType, msgspec.inspect.DictType)
 
 
@@ -27,10 +29,12 @@ def latest_records(connection: Connection, kind: type[Record]) -> list[AnyRecord
 
 def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:
     column = table.c.host if table is health_metrics else table.c.bot
-    statement = select(table).where(column == subject).order_by(desc(table.c.timestamp)).limit(1)
-    if source:
-        statement = statement.where(table.c.source == source)
-    return connection.execute(statement).first()
+    newest = select(table).where(column == subject).order_by(desc(table.c.timestamp))
+    if source is None:
+        return connection.execute(newest.limit(1)).first()
+    lately = newest.with_only_columns(table.c.id, table.c.timestamp, table.c.source).limit(SEARCHED).subquery()
+    wanted = select(lately.c.id).where(lately.c.source == source).order_by(desc(lately.c.timestamp)).limit(1)
+    return connection.execute(select(table).where(table.c.id == wanted.scalar_subquery())).first()
 
 
 def _to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:

@@ -178,6 +178,21 @@ def test_without_redis_the_figures_are_the_stored_ones(
     assert (board["health"]["box"]["labels"], board["health"]["box"]["reasons"]) == ({"zone": "a"}, ["why"])
 
 
+def test_without_redis_a_bot_that_was_given_up_long_ago_does_not_come_back(
+    client_without_redis: FlaskClient, performance: Database, health: Database
+) -> None:
+    store(
+        performance,
+        health,
+        Performance(bot="retired", timestamp=NOON - timedelta(days=8), portfolio_value=1000),
+        Performance(bot="alpha", timestamp=NOON, portfolio_value=1),
+        Health(host="sold", timestamp=NOON - timedelta(days=8), system_health="CRITICAL"),
+    )
+    summary = read(client_without_redis, "/api/monitoring")["summary"]
+    assert (summary["bots"], summary["hosts"], summary["portfolioValue"]) == (1, 0, 1)
+    assert summary["status"] == "WARNING"
+
+
 def test_a_redis_that_lost_its_data_is_helped_out_by_the_store(
     client: FlaskClient, performance: Database, health: Database
 ) -> None:

@@ -1,0 +1,67 @@
+"""What is asked again and again costs the same after a year as on the first day."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, text
+
+from shared.schema.records import Equity, Performance
+from shared.schema.timestamps import to_store
+from shared.store.alerts import open_alerts
+from shared.store.database import Database
+from shared.store.latest import latest_records
+from shared.store.outbox import pending_by_channel
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ROWS = 40_000
+STEPS = 1_000
+"""How often SQLite calls back: each so many instructions of its machine."""
+
+
+def steps(connection: Connection, ask: Callable[[], object]) -> int:
+    """Return how many thousand instructions SQLite needs for what `ask` asks."""
+    raw = connection.connection.driver_connection
+    assert raw
+    counted = [0]
+
+    def count() -> int:
+        counted[0] += 1
+        return 0
+
+    raw.set_progress_handler(count, STEPS)
+    ask()
+    raw.set_progress_handler(None, STEPS)
+    return counted[0]
+
+
+def moments() -> list[str]:
+    return [to_store(NOON - timedelta(seconds=number)) for number in range(ROWS)]
+
+
+@pytest.mark.parametrize("ask", [open_alerts, pending_by_channel])
+def test_alerts_that_are_over_cost_nothing(ask: Callable[[Connection], object], health: Database) -> None:
+    columns = "id, timestamp, severity, category, component, message, status, fingerprint, updatedAt"
+    insert = f"INSERT INTO alerts ({columns}) VALUES (?, ?, 'LOW', 'PERFORMANCE', 'a', 'm', 'RESOLVED', ?, ?)"
+    with health.write() as connection:
+        rows = [(str(number), at, str(number), at) for number, at in enumerate(moments())]
+        connection.exec_driver_sql(insert, rows)
+        assert steps(connection, lambda: ask(connection)) < 5
+
+
+@pytest.mark.parametrize("kind", [Performance, Equity])
+def test_the_latest_records_cost_no_walk_through_all_rows(
+    kind: type[Performance | Equity], performance: Database
+) -> None:
+    with performance.write() as connection:
+        for table, figure in (("performance_metrics", "portfolioValue"), ("equity", "equity")):
+            insert = f'INSERT INTO {table} (timestamp, bot, "{figure}") VALUES (?, ?, 1)'
+            connection.exec_driver_sql(insert, [(at, f"bot-{n % 2}") for n, at in enumerate(moments())])
+        connection.execute(text("UPDATE equity SET netFlow = 0"))
+        connection.execute(text("UPDATE performance_metrics SET source = 'reported'"))
+        found = latest_records(connection, kind)
+        assert [(record.subject, record.at) for record in found] == [
+            ("bot-0", NOON),
+            ("bot-1", NOON - timedelta(seconds=1)),
+        ]
+        assert steps(connection, lambda: latest_records(connection, kind)) < 100
