@@ -26,16 +26,6 @@ from shared.schema import streams
 from shared.schema.alerts import AlertMessage
 from shared.schema.faults import InvalidError
 
-EXPECTED = {
-    "broadcaster",
-    "collector",
-    "dashboard",
-    "evaluator",
-    "ingestion",
-    "ingestion-redis",
-    "notifier",
-    "recorder",
-}
 SERVER = "valkey-server"
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 25.0
@@ -190,7 +180,7 @@ class Stack:
             if self._supervisor.poll() is not None:
                 sys.stderr.write(f"botwatch up: supervisor ended; see {self._home}/logs/supervisord.log\n")
                 return 1
-            missing = EXPECTED - self._running()
+            missing = parts.EXPECTED - self._running()
             if not missing:
                 return 0
             if time.monotonic() > deadline:

@@ -13,6 +13,7 @@ from services.dashboard import figures
 from services.dashboard.figures import Fields
 from services.dashboard.sources import Now, Sources
 from services.dashboard.status import Situation, judge
+from shared.runtime.parts import EXPECTED
 from shared.schema.alerts import Alert
 from shared.schema.records import Health
 from shared.schema.timestamps import from_store
@@ -63,6 +64,7 @@ def _summary(
             alerts=active,
             hosts={record.host: record for record in known.records if isinstance(record, Health)},
             gone={name: part.seen_at for name, (part, alive) in known.parts.items() if not alive},
+            missing=() if known.redis_away else EXPECTED - known.parts.keys(),
             redis_away=known.redis_away,
             any_record=bool(known.records),
         )

@@ -1,6 +1,6 @@
 """The overall status, decided: how it stands, and why, in words a person reads at 3 a.m. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ class Situation(NamedTuple):
     hosts: Mapping[str, Health]
     gone: Mapping[str, datetime]
     """Parts without a sign of life: name → when they were last seen."""
+    missing: Collection[str]
+    """Parts that never said that they run, or said that they stop."""
     redis_away: bool
     any_record: bool
     """Whether a record ever came."""
@@ -35,12 +37,13 @@ def judge(situation: Situation) -> Overall:
     """Decide the overall status.
 
     CRITICAL: a critical alert is open or a host is critical. WARNING: any other alert is open, a host is at
-    warning, a part is gone or Redis is away. UNKNOWN: no record ever came. Else HEALTHY.
+    warning, a part is gone or not running, or Redis is away. UNKNOWN: no record ever came. Else HEALTHY.
     """
     reasons = [
         *_of_alerts(situation.alerts),
         *_of_hosts(situation.hosts),
         *(f"The {part} is gone: last seen at {at:%H:%M:%S} UTC." for part, at in situation.gone.items()),
+        *(f"The {part} is not running." for part in sorted(situation.missing)),
     ]
     if situation.redis_away:
         reasons.append("Redis does not answer: the figures are the last ones stored.")

@@ -18,6 +18,13 @@ log = structlog.get_logger()
 
 INTERVAL_S = 2.0
 GONE_AFTER = timedelta(seconds=10)
+EXPECTED = frozenset(
+    (
+        *("broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis"),
+        *("notifier", "recorder"),
+    )
+)
+"""The parts that always run, wherever; one that was stopped, or never started, left no sign of life."""
 
 
 class Part(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):

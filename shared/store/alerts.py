@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Integer, Row, and_, bindparam, desc, func, insert, select, text, true, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    and_,
+    bindparam,
+    desc,
+    func,
+    insert,
+    select,
+    text,
+    true,
+    update,
+)
 
 from shared.schema.alerts import Alert, Change, Details
 from shared.schema.timestamps import from_store, to_store
@@ -18,7 +31,7 @@ _MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt")
 _INSERT = insert(alerts)
 _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
-# As text, and sorted by whoever asks: else SQLite walks all alerts that ever were, in the order of their time.
+# As text, and not sorted: else SQLite walks all alerts that ever were, in the order of their time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"))
 _INSERT_EVENT = insert(alert_events)
 _EVENTS_AFTER = (

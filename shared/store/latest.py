@@ -32,7 +32,8 @@ def _newest(connection: Connection, table: Table, subject: str, source: str | No
     newest = select(table).where(column == subject).order_by(desc(table.c.timestamp))
     if source is None:
         return connection.execute(newest.limit(1)).first()
-    lately = newest.with_only_columns(table.c.id, table.c.timestamp, table.c.source).limit(SEARCHED).subquery()
+    columns = (table.c.id, table.c.timestamp, table.c.source)
+    lately = newest.with_only_columns(*columns).limit(SEARCHED).subquery()
     wanted = select(lately.c.id).where(lately.c.source == source).order_by(desc(lately.c.timestamp)).limit(1)
     return connection.execute(select(table).where(table.c.id == wanted.scalar_subquery())).first()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
@@ -9,7 +10,9 @@ from redis import Redis
 from services.dashboard.app import make_app
 from services.dashboard.config import DashboardSettings
 from services.dashboard.sources import Sources
+from shared.runtime.parts import EXPECTED, Part
 from shared.runtime.redis import connect
+from shared.schema.streams import PARTS
 from shared.store.database import Database
 from tests.support import free_port
 from tests.unit.dashboard.cases import NOON
@@ -19,7 +22,10 @@ SETTINGS = DashboardSettings(dashboard_url="https://botwatch.example", websocket
 
 @pytest.fixture
 def client(redis: Redis, performance: Database, health: Database) -> FlaskClient:
-    """Return a client of a dashboard that has everything it needs."""
+    """Return a client of a dashboard that has everything it needs, and whose fellow parts all run."""
+    for name in EXPECTED:
+        part = Part(part=name, host="box", pid=7, started_at=NOON, seen_at=NOON)
+        redis.hset(PARTS, name, msgspec.json.encode(part))
     return make_app(SETTINGS, Sources(redis, performance, health), lambda: NOON).test_client()
 
 

@@ -117,6 +117,7 @@ def test_the_system_shows_parts_the_log_and_the_databases(client: FlaskClient, r
     log = RecordLog(redis)
     log.append([Heartbeat(bot="alpha", timestamp=NOON)], "test")
     ensure_group(redis, log.stream, "recorder")
+    redis.delete("botwatch:parts")
     presence = Presence(redis, "recorder", None)
     eventually(lambda: redis.hlen("botwatch:parts"), "the part says that it runs")
     system = read(client, "/api/monitoring")["system"]
@@ -140,6 +141,14 @@ def test_a_part_that_no_longer_says_that_it_runs_is_a_warning(client: FlaskClien
     assert board["system"]["parts"]["notifier"]["status"] == "gone"
     assert board["summary"]["status"] == "WARNING"
     assert board["summary"]["reasons"] == ["The notifier is gone: last seen at 11:59:49 UTC."]
+
+
+def test_a_part_that_was_stopped_or_never_started_is_a_warning(client: FlaskClient, redis: Redis) -> None:
+    RecordLog(redis).append([Heartbeat(bot="alpha", timestamp=NOON)], "test")
+    assert read(client, "/api/monitoring")["summary"]["status"] == "HEALTHY"
+    redis.hdel("botwatch:parts", "evaluator")
+    summary = read(client, "/api/monitoring")["summary"]
+    assert (summary["status"], summary["reasons"]) == ("WARNING", ["The evaluator is not running."])
 
 
 @pytest.mark.parametrize("path", ["", "/performance", "/health", "/bots", "/alerts"])

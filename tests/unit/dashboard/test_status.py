@@ -8,7 +8,7 @@ from services.dashboard.status import MOST_ALERTS, Situation, judge
 from shared.schema.records import Health, Status
 from tests.unit.dashboard.cases import NOON, an_alert
 
-WELL = Situation(alerts=[], hosts={}, gone={}, redis_away=False, any_record=True)
+WELL = Situation(alerts=[], hosts={}, gone={}, missing=(), redis_away=False, any_record=True)
 
 
 def host(status: Status, *reasons: str) -> dict[str, Health]:
@@ -24,6 +24,7 @@ def host(status: Status, *reasons: str) -> dict[str, Health]:
         (WELL._replace(alerts=[an_alert(1, "LOW")]), "WARNING"),
         (WELL._replace(hosts=host("WARNING")), "WARNING"),
         (WELL._replace(gone={"recorder": NOON}), "WARNING"),
+        (WELL._replace(missing={"evaluator"}), "WARNING"),
         (WELL._replace(redis_away=True), "WARNING"),
         (WELL._replace(any_record=False, gone={"recorder": NOON}), "WARNING"),
         (WELL._replace(alerts=[an_alert(1, "LOW"), an_alert(2, "CRITICAL")]), "CRITICAL"),
@@ -45,6 +46,7 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
         alerts=[an_alert(1, "LOW", "beta"), an_alert(2, "HIGH", "alpha")],
         hosts=host("WARNING", "CPU at 75 %", "disk at 90 %"),
         gone={"notifier": NOON - timedelta(seconds=30)},
+        missing={"recorder", "evaluator"},
         redis_away=True,
     )
     assert judge(situation).reasons == [
@@ -52,6 +54,8 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
         "LOW: beta: drawdown above 20 %",
         "Host box is WARNING: CPU at 75 %; disk at 90 %",
         "The notifier is gone: last seen at 11:59:30 UTC.",
+        "The evaluator is not running.",
+        "The recorder is not running.",
         "Redis does not answer: the figures are the last ones stored.",
     ]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from shared.schema.records import Equity, Performance
 from shared.schema.timestamps import to_store
@@ -41,8 +41,10 @@ def moments() -> list[str]:
 
 @pytest.mark.parametrize("ask", [open_alerts, pending_by_channel])
 def test_alerts_that_are_over_cost_nothing(ask: Callable[[Connection], object], health: Database) -> None:
-    columns = "id, timestamp, severity, category, component, message, status, fingerprint, updatedAt"
-    insert = f"INSERT INTO alerts ({columns}) VALUES (?, ?, 'LOW', 'PERFORMANCE', 'a', 'm', 'RESOLVED', ?, ?)"
+    insert = (
+        "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, fingerprint, "
+        "updatedAt) VALUES (?, ?, 'LOW', 'PERFORMANCE', 'a', 'm', 'RESOLVED', ?, ?)"
+    )
     with health.write() as connection:
         rows = [(str(number), at, str(number), at) for number, at in enumerate(moments())]
         connection.exec_driver_sql(insert, rows)
@@ -54,11 +56,13 @@ def test_the_latest_records_cost_no_walk_through_all_rows(
     kind: type[Performance | Equity], performance: Database
 ) -> None:
     with performance.write() as connection:
-        for table, figure in (("performance_metrics", "portfolioValue"), ("equity", "equity")):
-            insert = f'INSERT INTO {table} (timestamp, bot, "{figure}") VALUES (?, ?, 1)'
-            connection.exec_driver_sql(insert, [(at, f"bot-{n % 2}") for n, at in enumerate(moments())])
-        connection.execute(text("UPDATE equity SET netFlow = 0"))
-        connection.execute(text("UPDATE performance_metrics SET source = 'reported'"))
+        rows = [(at, f"bot-{number % 2}") for number, at in enumerate(moments())]
+        for insert in (
+            "INSERT INTO performance_metrics (timestamp, bot, source, portfolioValue) "
+            "VALUES (?, ?, 'reported', 1)",
+            "INSERT INTO equity (timestamp, bot, equity, netFlow) VALUES (?, ?, 1, 0)",
+        ):
+            connection.exec_driver_sql(insert, rows)
         found = latest_records(connection, kind)
         assert [(record.subject, record.at) for record in found] == [
             ("bot-0", NOON),
