@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from services.ingestion.body import BodyError, decompress, is_lines
 from services.ingestion.config import IngestionSettings
-from services.ingestion.metrics import LatestFigures, LogState
+from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswers
 from shared.runtime import clock
 from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog
 from shared.runtime.redis import connect
@@ -19,15 +19,18 @@ from shared.schema.records import KINDS
 log = structlog.get_logger()
 
 DOOR = "http"
+SCRAPE_TIMEOUT_S = 1.0
+"""Well below Prometheus's own: it shall hear that Redis does not answer, not that this door does not."""
 
 
 def make_app(settings: IngestionSettings, port: int, metrics_path: str | None) -> Flask:
     """Return the door as a Flask app; figures are shown at `metrics_path`, nowhere when it is None."""
     redis = connect(settings.redis_url)
     record_log = RecordLog(redis)
-    collectors: list[Collector] = [LogState(redis)]
+    asked = connect(settings.redis_url, call_timeout_s=SCRAPE_TIMEOUT_S, retries=0)
+    collectors: list[Collector] = [WhileRedisAnswers(LogState(asked))]
     if metrics_path:
-        collectors.append(LatestFigures(redis))
+        collectors.append(WhileRedisAnswers(LatestFigures(asked)))
     app = create_app(
         "ingestion",
         WebPart("ingestion", settings, redis, port),

@@ -8,6 +8,7 @@ import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import Redis
+from redis.exceptions import RedisError
 
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
@@ -15,6 +16,20 @@ from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema import records, streams
 from shared.schema.alerts import SEVERITIES, Alert
 from shared.schema.units import Figure, figures
+
+
+class WhileRedisAnswers(Collector):
+    """Another collector's metrics, and none while Redis is away: the rule on that asks for their absence."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all of the other's metrics or none."""
+        try:
+            return list(self._collector.collect())
+        except RedisError:
+            return []
 
 
 class LatestFigures(Collector):
@@ -110,7 +125,8 @@ class LogState(Collector):
         groups = self._redis.xinfo_groups(self._log.stream) if self._redis.exists(self._log.stream) else []
         for group in groups:
             name = [group["name"].decode()]
-            lag.add_metric(name, group["lag"] or 0)
+            if group["lag"] is not None:  # Redis does not always know it
+                lag.add_metric(name, group["lag"])
             pending.add_metric(name, group["pending"])
         yield lag
         yield pending

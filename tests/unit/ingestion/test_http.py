@@ -164,3 +164,11 @@ def test_a_redis_that_may_throw_the_log_away_is_not_healthy(door: FlaskClient, r
         redis.config_set("maxmemory-policy", "noeviction")
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert "noeviction" in answer.text
+
+
+def test_metrics_are_answered_without_the_log_while_redis_is_away() -> None:
+    # Prometheus's rule BotwatchRedisAway: the door is up, `botwatch_log_entries` is absent.
+    settings = IngestionSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    answer = make_app(settings, port=9090, metrics_path="/metrics").test_client().get("/metrics")
+    assert answer.status_code == HTTPStatus.OK
+    assert "botwatch_log_entries" not in answer.text
