@@ -19,7 +19,7 @@ from shared.schema.records import (
     encode_frame,
     encode_record,
 )
-from shared.schema.timestamps import epoch_ms
+from shared.schema.timestamps import epoch_ms, from_wire
 
 log = structlog.get_logger()
 
@@ -144,10 +144,13 @@ class RecordLog:
         return self.redis.hdel(streams.LATEST, *old) if old else 0
 
     def latest(self) -> dict[str, AnyRecord]:
-        """Return the latest record of each `kind|subject|…`."""
+        """Return the latest record of each `kind|subject|…`, none later than it arrived.
+
+        Else a bot whose clock is ahead would look alive for as long after its end.
+        """
         found = cast("dict[bytes, bytes]", self.redis.hgetall(streams.LATEST))
         return {
-            field.decode(): record
+            field.decode(): _not_after(record, int(stamped[:13]))
             for field, stamped in found.items()
             for record in decode_frame(b"[" + stamped[13:] + b"]")
         }
@@ -176,6 +179,12 @@ def _latest(records: Sequence[AnyRecord], arrival: datetime) -> dict[str, bytes]
         if field not in last or last[field][0] <= moment:
             last[field] = moment, record
     return {field: _stamp(moment) + encode_record(record) for field, (moment, record) in last.items()}
+
+
+def _not_after(record: AnyRecord, milliseconds: int) -> AnyRecord:
+    if epoch_ms(record.at) > milliseconds:
+        record.timestamp = from_wire(milliseconds)
+    return record
 
 
 def _stamp(moment: datetime) -> bytes:

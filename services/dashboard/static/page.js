@@ -5,6 +5,7 @@
 
 const REFETCH_MS = 15_000;
 const REFETCH_NOT_LIVE_MS = 5_000;
+const SOON_MS = 400;
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 const WINDOW_MS = 3_600_000;
 const MOST_POINTS = 600;
@@ -27,7 +28,8 @@ const money = number(2);
 const signed = number(2, { signDisplay: "exceptZero" });
 const whole = number(0);
 const ratio = number(2);
-const plain = number(0, { maximumFractionDigits: 4 });
+// A rate of 0.00003 must not read as 0.
+const plain = number(0, { maximumFractionDigits: 4, maximumSignificantDigits: 6, roundingPriority: "morePrecision" });
 const percent = (value) => `${ratio(value)} %`;
 const seconds = (value) => duration(value);
 const bps = (value) => `${number(1)(value)} bps`;
@@ -173,7 +175,7 @@ function redraw(...sections) {
   for (const section of sections) dirty.add(section);
   if (scheduled) return;
   scheduled = true;
-  setTimeout(() => requestAnimationFrame(draw), 150);
+  setTimeout(draw, 150); // no animation frame: a tab in the background has none, and its title must say what is wrong
 }
 
 function draw() {
@@ -193,11 +195,14 @@ function draw() {
 
 let fetching = false;
 let fetchAgain = 0;
+let wanted = false; // whether something changed that the answer under way may not know of
+let meanwhile = []; // alerts that came live since the last answer was asked for
 
 async function refetch() {
   clearTimeout(fetchAgain);
-  if (fetching) return;
   fetching = true;
+  wanted = false;
+  meanwhile = [];
   try {
     const response = await fetch("/api/monitoring", { signal: AbortSignal.timeout(10_000) });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
@@ -208,14 +213,17 @@ async function refetch() {
     $("notice").hidden = false;
   } finally {
     fetching = false;
-    fetchAgain = setTimeout(refetch, linked ? REFETCH_MS : REFETCH_NOT_LIVE_MS);
+    fetchAgain = setTimeout(refetch, wanted ? SOON_MS : linked ? REFETCH_MS : REFETCH_NOT_LIVE_MS);
   }
 }
 
 /** After a change that may change the status: fetch soon, but not for each of many changes. */
 function refetchSoon() {
+  if (wanted) return; // soon already; putting it off with each change would put it off for ever
+  wanted = true;
+  if (fetching) return;
   clearTimeout(fetchAgain);
-  fetchAgain = setTimeout(refetch, 400);
+  fetchAgain = setTimeout(refetch, SOON_MS);
 }
 
 function take(fresh) {
@@ -226,22 +234,29 @@ function take(fresh) {
   }
   if (last) keepNewer(fresh, last);
   board = fresh;
+  for (const alert of meanwhile) {
+    const known = [...board.alerts.active, ...board.alerts.recent].find((other) => other.id === alert.id);
+    if (!before(alert.updatedAt, known?.updatedAt)) placeAlert(alert);
+  }
   lastUpdate = Date.now();
   redraw("overall", "alerts", "bots", "hosts", "system");
 }
 
-/** What came live since the server looked is not taken back. */
+/** What came live since the server looked is not taken back; what the server has forgotten is. */
 function keepNewer(fresh, last) {
+  const looked = Date.parse(fresh.timestamp) - REFETCH_MS;
+  for (const [name, bot] of Object.entries(last.performance)) {
+    const known = fresh.performance[name];
+    if (known ? before(known.lastSeen, bot.lastSeen) : Date.parse(bot.lastSeen) > looked) fresh.performance[name] = bot;
+  }
   for (const [bot, figures] of Object.entries(last.trends)) {
+    if (!fresh.performance[bot]) continue;
     const series = (fresh.trends[bot] ??= {});
     for (const [name, points] of Object.entries(figures)) {
       const known = (series[name] ??= []);
       const end = known.at(-1)?.[0] ?? -Infinity;
       known.push(...points.filter(([at]) => at > end));
     }
-  }
-  for (const [name, bot] of Object.entries(last.performance)) {
-    if (before(fresh.performance[name]?.lastSeen, bot.lastSeen)) fresh.performance[name] = bot;
   }
 }
 
@@ -303,6 +318,8 @@ function receive(message) {
 }
 
 function takeRecord(record) {
+  // A clock that was ahead once must not keep later records out, nor make a dead bot look alive.
+  if (Date.parse(record.timestamp) > now()) record.timestamp = new Date(now()).toISOString();
   if (record.kind === "health") {
     const known = board.health[record.host];
     if (!before(record.timestamp, known?.timestamp)) board.health[record.host] = record;
@@ -370,7 +387,7 @@ function addPoint(bot, name, at, value) {
   }
 }
 
-function takeAlert(change, alert) {
+function placeAlert(alert) {
   const { alerts } = board;
   alerts.active = alerts.active.filter((other) => other.id !== alert.id);
   if (alert.status !== "RESOLVED") {
@@ -378,6 +395,14 @@ function takeAlert(change, alert) {
     alerts.active.sort((a, b) => Date.parse(a.timestamp) - Date.parse(b.timestamp));
   }
   alerts.recent = [alert, ...alerts.recent.filter((other) => other.id !== alert.id)];
+}
+
+function takeAlert(change, alert) {
+  const known = board.alerts.active.find((other) => other.id === alert.id);
+  // A new value that was on its way while somebody acknowledged must not undo that.
+  if (change === "updated" && (!known || before(alert.updatedAt, known.updatedAt))) return;
+  placeAlert(alert);
+  meanwhile.push(alert);
   if (change === "updated") {
     redraw("alerts");
     return;
@@ -583,10 +608,12 @@ async function showDetails(id) {
   const body = $("details-body");
   setText($("details-title"), "Alert");
   body.replaceChildren(h("p", { class: "about" }, "Loading…"));
+  $("details").dataset.alert = id;
   if (!$("details").open) $("details").showModal();
   try {
     const response = await fetch(`/api/monitoring/alerts/${encodeURIComponent(id)}`, { signal: AbortSignal.timeout(10_000) });
     const answer = await response.json();
+    if ($("details").dataset.alert !== id) return; // another one was asked for meanwhile
     if (!response.ok) throw new Error(answer.error);
     setText($("details-title"), answer.message);
     body.replaceChildren(...detailsOf(answer));

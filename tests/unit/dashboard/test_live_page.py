@@ -3,9 +3,11 @@
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -97,6 +99,24 @@ def text(browser: Chrome, selector: str) -> str:
     )
 
 
+class Gate:
+    """Holds back answers of /api/monitoring, as a slow server would, after they were made."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+        self.made = 0
+        self.open = threading.Event()
+        self.open.set()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer as the app does, once the gate is open."""
+        answer = self._app(environ, start_response)
+        if environ["PATH_INFO"] == "/api/monitoring":
+            self.made += 1
+            self.open.wait(30)
+        return answer
+
+
 def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
@@ -141,6 +161,37 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
     refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]
     assert browser.title != "1"
+
+
+def test_neither_a_slow_answer_nor_a_hidden_tab_nor_a_wrong_clock_keeps_news_back(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    gate = Gate(make_app(settings, Sources(redis, performance, health)))
+    web = make_server("127.0.0.1", port, gate, threaded=True)
+    live = serve(broadcaster.handle, "127.0.0.1", socket_port)
+    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+        browser.get(f"http://127.0.0.1:{port}/")
+        eventually(lambda: text(browser, "#link") == "Live", "the page is live")
+        eventually(lambda: gate.made == 2, "the snapshot made it ask once more")
+
+        ahead = Performance(bot="alpha", timestamp=clock.now() + timedelta(hours=1), portfolio_value=1)
+        broadcaster.send_record(ahead, "2-0")
+        broadcaster.send_record(Performance(bot="alpha", timestamp=clock.now(), portfolio_value=2), "2-1")
+        eventually(lambda: text(browser, "#bots .value") == "2.00", "the right clock's record is shown")
+
+        # A hidden tab is given no animation frames.
+        browser.execute_script("window.requestAnimationFrame = () => 0")
+        gate.open.clear()
+        broadcaster.send_alert(open_in(health, an_alert(1, "HIGH", "early")), "3-0")
+        eventually(lambda: gate.made == 3, "an answer is made, and is on its way")
+        broadcaster.send_alert(open_in(health, an_alert(2, "CRITICAL", "late")), "3-1")
+        eventually(lambda: "late" in text(browser, "#alerts"), "the alert is listed")
+        gate.open.set()
+        eventually(lambda: "(1) Warning" in browser.title, "the answer from before it is there")
+        assert "late" in text(browser, "#alerts")
+        eventually(lambda: "(2) Critical" in browser.title, "the page asks again at once", timeout_s=5)
 
 
 def acknowledge(browser: Chrome, name: str) -> None:

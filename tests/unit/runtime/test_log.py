@@ -71,6 +71,12 @@ def test_a_clock_that_was_ahead_once_does_not_keep_later_values_out(redis: Redis
     assert log.latest()["equity|a"].equity == 5  # type: ignore[union-attr]
 
 
+def test_a_bot_whose_clock_is_ahead_does_not_look_alive_after_its_end(redis: Redis) -> None:
+    log = RecordLog(redis)
+    log.append([point(1, clock.now() + timedelta(hours=1))], "http")
+    assert log.latest()["equity|a"].at <= clock.now()
+
+
 def test_ever_new_names_do_not_fill_redis(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "MAX_LATEST", 3)
     log = RecordLog(redis)

@@ -12,6 +12,7 @@ from shared.store.alerts import open_alerts
 from shared.store.database import Database
 from shared.store.latest import latest_records
 from shared.store.outbox import pending_by_channel
+from shared.store.tables import performance_metrics
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ROWS = 40_000
@@ -58,11 +59,11 @@ def test_the_latest_records_cost_no_walk_through_all_rows(
     with performance.write() as connection:
         rows = [(at, f"bot-{number % 2}") for number, at in enumerate(moments())]
         for insert in (
-            "INSERT INTO performance_metrics (timestamp, bot, source, portfolioValue) "
-            "VALUES (?, ?, 'reported', 1)",
+            "INSERT INTO performance_metrics (timestamp, bot, portfolioValue) VALUES (?, ?, 1)",
             "INSERT INTO equity (timestamp, bot, equity, netFlow) VALUES (?, ?, 1, 0)",
         ):
             connection.exec_driver_sql(insert, rows)
+        connection.execute(performance_metrics.update().values(source="reported"))
         found = latest_records(connection, kind)
         assert [(record.subject, record.at) for record in found] == [
             ("bot-0", NOON),
