@@ -102,6 +102,7 @@ class Stack:
 
     def prepare(self) -> None:
         """Check what can be checked, make the folders, migrate; RefusedError says what is in the way."""
+        self._refuse_paths()
         self._refuse_second()
         needed = {**self._ports, "REDIS_PORT": self._settings.redis_port} if self._embedded else self._ports
         if faults := taken(needed):
@@ -120,6 +121,12 @@ class Stack:
         )
         if done.returncode:
             raise RefusedError(f"the databases could not be brought up to date:\n{done.stderr.strip()}")
+
+    def _refuse_paths(self) -> None:
+        """Refuse what supervisor's file or a database's URL would read as something else."""
+        for name, path in (("BOTWATCH_HOME", self._home), ("the virtual environment", sys.executable)):
+            if found := sorted(set(str(path)) & set('%"\\?\n')):
+                raise RefusedError(f"{name}: expected a path without {' '.join(found)}, got {path}")
 
     def _refuse_second(self) -> None:
         path = self._home / "run" / "supervisord.pid"

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.integration.stack import botwatch_up
 from tests.support import eventually, free_port
 
 pytestmark = pytest.mark.integration
@@ -46,6 +47,19 @@ def test_a_wrong_document_is_named_with_the_path_and_the_nearest_key(tmp_path: P
     done = run(environ(tmp_path, BOTWATCH_CONFIG=str(config)))
     assert done.returncode == 1
     assert "performance_logger.json: $.alertng: unknown key; did you mean `alerting`?" in done.stderr
+
+
+def test_a_path_with_spaces_is_fine(tmp_path: Path) -> None:
+    config = tmp_path / "my config"
+    config.mkdir()
+    with botwatch_up(tmp_path, config, BOTWATCH_HOME=str(tmp_path / "Turbo Bot's home")) as stack:
+        assert stack.ingestion("/health")["status"] == "ok"
+
+
+def test_a_path_that_cannot_work_is_refused_in_words(tmp_path: Path) -> None:
+    done = run(environ(tmp_path, BOTWATCH_HOME=str(tmp_path / "100%d")))
+    assert done.returncode == 1
+    assert "BOTWATCH_HOME: expected a path without %" in done.stderr
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
