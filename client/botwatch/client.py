@@ -69,12 +69,16 @@ class MonitoringController:
 
         Raises BotwatchError when Botwatch does not answer, so that a wrong address shows at once.
         """
-        if self._heartbeats:
+        if self._heartbeats and self._heartbeats.is_alive():  # a fork leaves it behind
             return
         self._publisher.check()
         self.heartbeat(interval_seconds=self._heartbeat_interval_s)
-        self._stopping.clear()
-        self._heartbeats = threading.Thread(target=self._beat, name="botwatch-heartbeat", daemon=True)
+        self._stopping = (
+            threading.Event()
+        )  # the last thread, should it still wait for an answer, keeps its own
+        self._heartbeats = threading.Thread(
+            target=self._beat, args=(self._stopping,), name="botwatch-heartbeat", daemon=True
+        )
         self._heartbeats.start()
 
     def stop_monitoring(self) -> None:
@@ -236,9 +240,9 @@ class MonitoringController:
         self.publish([made])
         return str(made["id"])
 
-    def _beat(self) -> None:
+    def _beat(self, stopping: threading.Event) -> None:
         failing = False
-        while not self._stopping.wait(self._heartbeat_interval_s):
+        while not stopping.wait(self._heartbeat_interval_s):
             try:
                 self.heartbeat(interval_seconds=self._heartbeat_interval_s)
             except BotwatchError as error:

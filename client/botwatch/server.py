@@ -1,7 +1,9 @@
 """HTTP to Botwatch: kept-alive connections, timeouts, retries, and errors with their faults."""
 
 import http.client
+import os
 import threading
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -33,7 +35,10 @@ S = TypeVar("S")
 
 
 class Server:
-    """One server of Botwatch, by the URL that its paths start at. Safe to use from several threads."""
+    """One server of Botwatch, by the URL that its paths start at.
+
+    Safe to use from several threads, and after a fork.
+    """
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
         parts = urlsplit(url)
@@ -42,9 +47,15 @@ class Server:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._name = f"{parts.scheme}://{parts.hostname}:{parts.port or kind.default_port}"
         self._base = parts.path.rstrip("/")
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)
-        self._lock = threading.Lock()
+        self._connect = partial(kind, parts.hostname, parts.port, timeout=timeout_s)
         self._closed = threading.Event()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take a connection and a lock of this process's own."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._connection = self._connect()
 
     def get(self, path: str, kind: type[S]) -> S:
         """Return the answer to a GET as a `kind`."""
@@ -57,10 +68,15 @@ class Server:
     def close(self) -> None:
         """Close the connection and end every wait for a retry."""
         self._closed.set()
+        if self._process != os.getpid():
+            return  # it is the parent's
         with self._lock:
             self._connection.close()
 
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
+        if self._process != os.getpid():
+            # A fork: the parent's answers are not for this process, and its lock may be held for ever.
+            self._begin()
         wait = FIRST_WAIT_S
         for attempt in range(RETRIES + 1):
             last = attempt == RETRIES or self._closed.is_set()

