@@ -6,6 +6,7 @@ from pathlib import Path
 import structlog
 
 from shared.runtime.settings import Settings
+from shared.schema.records import Name
 
 log = structlog.get_logger()
 
@@ -16,7 +17,7 @@ OWN_ROOT = Path("/")
 class CollectorSettings(Settings, frozen=True, kw_only=True):
     """Where to look: this machine, or from inside a container the host whose /proc and / are mounted here."""
 
-    host_name: str = ""
+    host_name: Name | None = None
     """The name to report; by default the host's own."""
     host_proc: Path = OWN_PROC
     """The host's /proc."""
@@ -30,7 +31,8 @@ def host_name(settings: CollectorSettings) -> str:
         return settings.host_name
     if settings.host_root != OWN_ROOT:
         try:
-            return (settings.host_root / "etc" / "hostname").read_text(encoding="utf-8").strip()
+            if name := (settings.host_root / "etc" / "hostname").read_text(encoding="utf-8").strip():
+                return name
         except OSError as error:
             log.warning("the host's name cannot be read; HOST_NAME would set it", error=str(error))
     return socket.gethostname()

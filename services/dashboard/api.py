@@ -121,4 +121,4 @@ def _unknown(alert_id: str) -> Response:
 def _of_this_page(page_url: str) -> bool:
     """Refuse what a foreign page makes a browser send; programs other than browsers send no Origin."""
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc in (request.host, urlsplit(page_url).netloc)
+    return origin is None or origin.rpartition("//")[2] in (request.host, urlsplit(page_url).netloc)

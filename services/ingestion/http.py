@@ -19,22 +19,23 @@ from shared.schema.records import KINDS
 log = structlog.get_logger()
 
 DOOR = "http"
-SCRAPE_TIMEOUT_S = 1.0
-"""Well below Prometheus's own: it shall hear that Redis does not answer, not that this door does not."""
+ASKED_TIMEOUT_S = 1.0
+"""For /metrics and /health: who asks shall hear that Redis hangs before they take this door for hanging."""
 
 
 def make_app(settings: IngestionSettings, port: int, metrics_path: str | None) -> Flask:
     """Return the door as a Flask app; figures are shown at `metrics_path`, nowhere when it is None."""
     redis = connect(settings.redis_url)
     record_log = RecordLog(redis)
-    asked = connect(settings.redis_url, call_timeout_s=SCRAPE_TIMEOUT_S, retries=0)
+    asked = connect(settings.redis_url, call_timeout_s=ASKED_TIMEOUT_S, retries=0)
+    asked_log = RecordLog(asked)
     collectors: list[Collector] = [WhileRedisAnswers(LogState(asked))]
     if metrics_path:
         collectors.append(WhileRedisAnswers(LatestFigures(asked)))
     app = create_app(
         "ingestion",
         WebPart("ingestion", settings, redis, port),
-        checks={"redis": redis.ping, "log": lambda: _room(record_log)},
+        checks={"redis": asked.ping, "log": lambda: _room(asked_log)},
         collectors=collectors,
         metrics_path=metrics_path or "/metrics",
     )

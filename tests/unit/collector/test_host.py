@@ -1,5 +1,6 @@
 """The host as it is read: this one against psutil, and a foreign one through its /proc and root."""
 
+import socket
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from services.collector.config import OWN_PROC, OWN_ROOT, CollectorSettings, host_name
 from services.collector.host import SHORTEST_SPAN_S, CpuTimes, Host, cpu_usage
 from shared.runtime.documents import Check
+from shared.runtime.settings import load_settings
+from shared.schema.faults import InvalidError
 from shared.schema.records import Health
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -143,3 +146,11 @@ def test_a_hosts_name_is_the_one_set_else_its_own_and_not_its_containers(
     assert host_name(CollectorSettings()) == "3f2a9c"
     (root / "etc" / "hostname").unlink()
     assert host_name(CollectorSettings(host_root=root)) == "3f2a9c"
+
+
+def test_a_host_without_a_usable_name_is_not_reported_under_one_that_no_reader_takes(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "hostname").write_text("\n")
+    assert host_name(CollectorSettings(host_root=tmp_path)) == socket.gethostname()
+    with pytest.raises(InvalidError, match="HOST_NAME"):
+        load_settings(CollectorSettings, {"HOST_NAME": "x" * 129})

@@ -178,6 +178,7 @@ def test_what_is_not_json_is_refused(client: FlaskClient, sent: bytes) -> None:
         ("http://localhost", 200),
         ("https://botwatch.example", 200),
         ("https://evil.example", 403),
+        ("http://[broken", 403),
         ("null", 403),
     ],
 )

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import socket
+import time
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
+from services.ingestion import http as http_module
 from services.ingestion.config import IngestionSettings
 from services.ingestion.http import make_app
 from shared.runtime import log as log_module
@@ -164,6 +167,17 @@ def test_a_redis_that_may_throw_the_log_away_is_not_healthy(door: FlaskClient, r
         redis.config_set("maxmemory-policy", "noeviction")
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert "noeviction" in answer.text
+
+
+def test_health_and_metrics_do_not_hang_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "ASKED_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes connections and never answers
+        settings = IngestionSettings(redis_url=f"redis://127.0.0.1:{hanging.getsockname()[1]}/0")
+        door = make_app(settings, port=9090, metrics_path="/metrics").test_client()
+        begun = time.monotonic()
+        assert door.get("/health").status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert door.get("/metrics").status_code == HTTPStatus.OK
+    assert time.monotonic() - begun < 3
 
 
 def test_metrics_are_answered_without_the_log_while_redis_is_away() -> None:
