@@ -29,6 +29,13 @@ def eventually(ask: Callable[[], T], what: str, *, timeout_s: float = 15.0, ever
         pause.wait(every_s)
 
 
+def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> float:
+    """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
+    begun = time.monotonic()
+    eventually(condition, "it happens", timeout_s=seconds, every_s=0.005)
+    return time.monotonic() - begun
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as probe:

@@ -73,9 +73,8 @@ class MonitoringController:
             return
         self._publisher.check()
         self.heartbeat(interval_seconds=self._heartbeat_interval_s)
-        self._stopping = (
-            threading.Event()
-        )  # the last thread, should it still wait for an answer, keeps its own
+        # The last thread, should it still wait for an answer, keeps its own event.
+        self._stopping = threading.Event()
         self._heartbeats = threading.Thread(
             target=self._beat, args=(self._stopping,), name="botwatch-heartbeat", daemon=True
         )

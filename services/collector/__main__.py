@@ -15,7 +15,8 @@ def main() -> None:
         section = load_documents(settings.botwatch_config).health.monitoring
         host = Host(host_name(settings), settings.host_proc, settings.host_root)
     collector = Collector(host, section)
-    with service.service("collector", settings, lambda: {"samples": collector.check}) as frame:
+    with service.service("collector", settings) as frame:
+        frame.health.add("samples", collector.check)
         record_log = RecordLog(frame.redis)
         service.run(frame, lambda: collector.step(record_log, frame.stopping))
 

@@ -152,12 +152,13 @@ class Evaluator:
     def _write(self, connection: Connection, change: Transition) -> Written:
         """Write one change with what follows from it."""
         alert = change.alert
-        if change.change == "opened":
+        stored = None if change.change == "opened" else store.alert_by_id(connection, alert.id)
+        if stored:
+            alert = _merge(stored, alert)
+            store.update_alert(connection, alert)
+        else:  # new, or its row was deleted by hand
             alert.details.links = self._links(alert)
             store.insert_alert(connection, alert)
-        else:
-            alert = _merge(store.alert_by_id(connection, alert.id), alert)
-            store.update_alert(connection, alert)
         if change.change == "updated":
             return Written(change.change, alert, [])
         event = store.add_event(connection, alert.id, change.change, alert.updated_at)
@@ -200,10 +201,8 @@ class Evaluator:
             log.warning("could not announce; the next announcement will", error=str(error))
 
 
-def _merge(stored: Alert | None, judged: Alert) -> Alert:
+def _merge(stored: Alert, judged: Alert) -> Alert:
     """Return what was judged, with what people did to the stored alert meanwhile."""
-    if stored is None:
-        return judged
     return msgspec.structs.replace(
         judged,
         status="RESOLVED" if judged.status == "RESOLVED" else stored.status,

@@ -16,7 +16,6 @@ from services.notifier.worker import work
 from shared.runtime import service
 from shared.runtime.databases import health_database
 from shared.runtime.documents import Documents, load_documents
-from shared.runtime.health import Check
 from shared.runtime.redis import connect
 from shared.runtime.settings import Settings
 from shared.store.database import Database
@@ -42,9 +41,10 @@ def main() -> None:
         with database.read() as connection:
             return pending_by_channel(connection)
 
-    checks: dict[str, Check] = {"database": ask_database}
-    checks |= {f"channel {channel.name}": channel.check for channel in channels}
-    with service.service(PART, settings, lambda: checks) as frame:
+    with service.service(PART, settings) as frame:
+        frame.health.add("database", ask_database)
+        for channel in channels:
+            frame.health.add(f"channel {channel.name}", channel.check)
         run(frame, settings, channels, database)
 
 

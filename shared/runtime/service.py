@@ -12,7 +12,7 @@ import structlog
 from redis import Redis
 
 from shared.runtime import health, logs
-from shared.runtime.health import Check, Health, Pulse
+from shared.runtime.health import Health, Pulse
 from shared.runtime.parts import Presence, address
 from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
@@ -66,29 +66,24 @@ def refuse(part: str, error: Exception) -> NoReturn:
 
 
 @contextmanager
-def service(
-    part: str, settings: Settings, checks: Callable[[], dict[str, Check]] = dict
-) -> Iterator[Service]:
+def service(part: str, settings: Settings) -> Iterator[Service]:
     """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
 
-    `checks` are the dependencies besides Redis and the main loop.
+    A part that is told to stop while it still waits for Redis ends without running.
     """
     redis = connect(settings.redis_url)
-    frame = Service(redis, Health(part, {"redis": redis.ping, **checks()}))
+    frame = Service(redis, Health(part, {"redis": redis.ping}))
     frame.health.add("loop", frame.pulse.check)
-
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
     url = address(settings.health_host, server.server_port)
     presence = None
     try:
-        if wait_until_ready(redis, frame.stopping):
-            presence = Presence(redis, part, url)
-            log.info("started", health=f"{url}/health")
-            yield frame
-        else:
-            frame.stopping.set()
-            yield frame
+        if not wait_until_ready(redis, frame.stopping):
+            sys.exit()
+        presence = Presence(redis, part, url)
+        log.info("started", health=f"{url}/health")
+        yield frame
     finally:
         log.info("stopping")
         if presence:

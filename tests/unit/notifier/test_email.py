@@ -140,6 +140,11 @@ def test_the_port_implies_the_encryption_unless_it_is_configured(
     assert security_of(config(port, security=configured)) == expected
 
 
+def test_a_password_is_not_sent_unencrypted_because_of_a_port() -> None:
+    assert security_of(config(25, username="ann", password="secret")) == "offered"
+    assert security_of(config(25, username="ann", password="secret", security="none")) == "none"
+
+
 @pytest.mark.parametrize("security", ["starttls", None])
 def test_starttls_with_credentials(certificate: tuple[Path, Path], security: Any) -> None:
     mailbox = Mailbox()

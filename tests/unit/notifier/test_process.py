@@ -18,7 +18,8 @@ from shared.runtime.settings import REPOSITORY
 from shared.schema import streams
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
-from tests.unit.notifier.receivers import Receiver, notice, put, states, wait_for
+from tests.support import wait_for
+from tests.unit.notifier.receivers import Receiver, notice, put, states
 
 pytestmark = pytest.mark.integration
 
@@ -44,12 +45,12 @@ def outbox(home: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def start(home: Path, redis: Redis, redis_url: str) -> Iterator[Start]:
+def start(home: Path, redis: Redis, valkey_url: str) -> Iterator[Start]:
     """Start notifiers, wait until each is there, and end what is left of them."""
     environ = os.environ | {
         "BOTWATCH_HOME": str(home),
         "BOTWATCH_CONFIG": str(home / "config"),
-        "REDIS_URL": redis_url,
+        "REDIS_URL": valkey_url,
     }
     begun: list[subprocess.Popen[bytes]] = []
 
@@ -129,11 +130,11 @@ def test_a_notifier_stops_while_a_receiver_hangs_and_the_next_one_sends_again(
     assert len({headers["idempotency-key"] for headers in receiver.headers}) == 1
 
 
-def test_a_database_without_tables_is_named(home: Path, redis_url: str) -> None:
+def test_a_database_without_tables_is_named(home: Path, valkey_url: str) -> None:
     environ = os.environ | {
         "BOTWATCH_HOME": str(home),
         "BOTWATCH_CONFIG": str(home / "config"),
-        "REDIS_URL": redis_url,
+        "REDIS_URL": valkey_url,
     }
     command = [sys.executable, "-m", "services.notifier"]
     ended = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, timeout=30, check=False)

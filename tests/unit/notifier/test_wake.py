@@ -14,7 +14,7 @@ from shared.runtime.health import Health
 from shared.runtime.jobs import begun, forget, notify_queue, wake
 from shared.runtime.redis import connect
 from shared.runtime.service import Service
-from tests.unit.notifier.receivers import wait_for
+from tests.support import wait_for
 
 
 @pytest.fixture(autouse=True)

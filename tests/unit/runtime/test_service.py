@@ -102,3 +102,14 @@ def test_a_wrong_setting_ends_the_part_with_a_line_that_names_it() -> None:
     assert process.returncode == 78
     assert "HEALTH_PORT" in said
     eventually(lambda: process.poll() is not None, "it has ended")
+
+
+def test_a_part_that_is_told_to_stop_while_it_waits_for_redis_ends_without_a_trace() -> None:
+    eager = PART.replace(") as frame:\n", ") as frame:\n    frame.redis.ping()\n")
+    environ = {**os.environ, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    process = subprocess.Popen([sys.executable, "-c", eager], env=environ, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "waiting for redis" in process.stderr.readline()
+    process.terminate()
+    _, said = process.communicate(timeout=10)
+    assert (process.returncode, "Traceback" in said) == (0, False)
