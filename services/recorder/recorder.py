@@ -59,7 +59,7 @@ class Target:
         """Write the rows and the position in one transaction."""
         if batch.records:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
-                written = insert_records(connection, batch.records)
+                written = len(insert_records(connection, batch.records))
                 write_position(
                     connection, self._table, streams.RECORDER_GROUP, self._partition, batch.position
                 )

@@ -7,15 +7,18 @@ wrong value is refused with the file, the path, what was expected and the neares
 import os
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
+from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta
 
+from shared.analytics.settings import Settings
 from shared.runtime.settings import lookup
 from shared.schema.alerts import Category, Severity
-from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.faults import Fault, InvalidError, nearest, struct_faults
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
@@ -59,12 +62,59 @@ class AlertingSection(Document, kw_only=True):
     conditions: list[Condition] = []
 
 
+class BotSection(Document, kw_only=True):
+    """What Botwatch must know of a bot; what is left out keeps the value of an earlier pattern."""
+
+    annualisation: Literal[365, 252] | None = None
+    start_equity: Annotated[float, Meta(gt=0)] | None = None
+    currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    time_zone: str | None = None
+    unit: Literal["percent", "fraction"] | None = None
+    """Of the shares in its performance records: 8.5 or 0.085 for 8.5 %. Never guessed; percent by default."""
+    compare: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_zone is not None and self.time_zone not in available_timezones():
+            close = nearest(self.time_zone, available_timezones())
+            raise ValueError(
+                f"`timeZone`: expected an IANA name such as Europe/London, got {self.time_zone!r}{close}"
+            )
+
+
+class AnalyticsSection(Document, kw_only=True):
+    """How figures are computed from raw events."""
+
+    interval_seconds: Annotated[float, Meta(ge=0.1)] = 1.0
+    """At most so often a bot's computed figures enter the log."""
+    bots: dict[str, BotSection] = {}
+    """By name or pattern (`scalper-*`), in the order of the document: what comes later wins."""
+
+    def of(self, bot: str) -> Settings:
+        """Return what holds for `bot`."""
+        chosen = self._chosen(bot)
+        chosen.pop("unit", None)
+        return Settings(**chosen)
+
+    def reports_fractions(self, bot: str) -> bool:
+        """Say whether `bot` reports shares as fractions, not in percent."""
+        return self._chosen(bot).get("unit") == "fraction"
+
+    def _chosen(self, bot: str) -> dict[str, Any]:
+        chosen: dict[str, Any] = {}
+        for pattern, section in self.bots.items():
+            if fnmatchcase(bot, pattern):
+                given = msgspec.structs.asdict(section)
+                chosen |= {name: value for name, value in given.items() if value is not None}
+        return chosen
+
+
 class PerformanceLogger(Document, kw_only=True):
     """`performance_logger.json`."""
 
     database: DatabaseSection = msgspec.field(default_factory=DatabaseSection)
     prometheus: PrometheusSection = msgspec.field(default_factory=PrometheusSection)
     alerting: AlertingSection = msgspec.field(default_factory=AlertingSection)
+    analytics: AnalyticsSection = msgspec.field(default_factory=AnalyticsSection)
 
 
 Limit = Annotated[float, Meta(ge=0, le=100)]

@@ -80,34 +80,100 @@ class BotRecord(Record, kw_only=True):
         return self.bot
 
 
+class Undefined(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Why a figure has no value, and of how many returns, trades or orders it would have been made."""
+
+    reason: Name
+    """In snake case: `no_trades`, `no_losses`, `too_few_returns`, …"""
+    n: Count = 0
+
+
+class Difference(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A figure that a bot reports otherwise than Botwatch computes it, both at the same moment."""
+
+    reported: Number
+    computed: Number
+
+
 class Performance(BotRecord, kw_only=True, tag="performance"):
-    """A bot's figures at one moment. From: bots, recorder (computed). To: all readers."""
+    """A bot's figures at one moment. From: bots, recorder (computed). To: all readers.
+
+    `shared.analytics` defines each figure that is computed; a bot may report any of them by its own terms.
+    """
 
     portfolio_value: Money | None = None
     total_pnl: Money | None = field(default=None, name="totalPnL")
     realized_pnl: Money | None = field(default=None, name="realizedPnL")
     unrealized_pnl: Money | None = field(default=None, name="unrealizedPnL")
+    net_flows: Money | None = None
+    """Deposits minus withdrawals since the start."""
     sharpe_ratio: Number | None = None
     sortino_ratio: Number | None = None
     calmar_ratio: Number | None = None
+    annual_return: Percent | None = None
     volatility: Percent | None = None
+    trading_days: Count | None = None
+    """How many daily returns the ratios are made of."""
     max_drawdown: Percent | None = None
     current_drawdown: Percent | None = None
+    drawdown_duration: Seconds | None = None
+    """Since the last peak."""
+    longest_drawdown: Seconds | None = None
     var95: Percent | None = None
     var99: Percent | None = None
     cvar95: Percent | None = None
+    parametric_var95: Percent | None = None
+    parametric_var99: Percent | None = None
+    var95_amount: Money | None = None
+    var99_amount: Money | None = None
+    cvar95_amount: Money | None = None
     win_rate: Percent | None = None
     profit_factor: Number | None = None
     expectancy: Money | None = None
+    expectancy_ratio: Number | None = None
     total_trades: Count | None = None
+    trades24h: Count | None = None
+    """Closed in the last 24 hours."""
     trades_per_day: Number | None = None
     average_trade_duration: Seconds | None = None
+    total_orders: Count | None = None
     slippage_bps: BasisPoints | None = None
+    slippage_p50_bps: BasisPoints | None = None
+    slippage_p95_bps: BasisPoints | None = None
+    slippage_p99_bps: BasisPoints | None = None
     order_latency_ms: Milliseconds | None = None
+    """From submitted to acknowledged: the mean."""
+    order_latency_p50_ms: Milliseconds | None = None
+    order_latency_p95_ms: Milliseconds | None = None
+    order_latency_p99_ms: Milliseconds | None = None
+    first_fill_latency_p50_ms: Milliseconds | None = None
+    """From acknowledged to the first fill."""
+    first_fill_latency_p95_ms: Milliseconds | None = None
+    first_fill_latency_p99_ms: Milliseconds | None = None
+    last_fill_latency_p50_ms: Milliseconds | None = None
+    """From submitted to the last fill."""
+    last_fill_latency_p95_ms: Milliseconds | None = None
+    last_fill_latency_p99_ms: Milliseconds | None = None
+    cancel_latency_p50_ms: Milliseconds | None = None
+    """From submitted to cancelled."""
+    cancel_latency_p95_ms: Milliseconds | None = None
+    cancel_latency_p99_ms: Milliseconds | None = None
+    dropped_latencies: Count | None = None
+    """Latencies left out because they were negative: more than one clock was at work."""
     fill_rate: Percent | None = None
+    quantity_fill_rate: Percent | None = None
     reject_rate: Percent | None = None
     exposure: Percent | None = None
+    """Gross notional, as a share of the equity."""
+    net_exposure: Percent | None = None
     leverage: Number | None = None
+    disagreements: Count | None = None
+    """How many figures the bot reports otherwise than they are computed; `differences` has both values."""
+    undefined: Annotated[dict[Name, Undefined], Meta(max_length=128)] = {}
+    """Why a figure has no value, by the figure's name on the wire."""
+    low_confidence: Annotated[dict[Name, Count], Meta(max_length=128)] = {}
+    """Figures made of too few returns to lean on, and of how many."""
+    differences: Annotated[dict[Name, Difference], Meta(max_length=128)] = {}
     source: Literal["reported", "computed"] = "reported"
 
     def __post_init__(self) -> None:

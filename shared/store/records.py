@@ -15,20 +15,42 @@ from shared.schema.timestamps import to_store
 from shared.store.tables import TABLES, alerts, health_metrics
 
 
-def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> int:
-    """Write `records`, one statement per kind, and return how many rows are new.
+def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> list[AnyRecord]:
+    """Write `records`, one statement per kind, and return those that are new, kind by kind.
 
-    A record whose (subject, id) is already there is left out: sending it again is harmless. All records must
-    belong to the database of `connection`.
+    A record whose (subject, id) is already there, or a fill whose (bot, symbol, fillId) is, is left out:
+    sending it again is harmless. All records must belong to the database of `connection`.
     """
     by_kind: dict[type[Record], list[AnyRecord]] = {}
     for record in records:
         by_kind.setdefault(type(record), []).append(record)
-    written = 0
+    new: list[AnyRecord] = []
     for kind, group in by_kind.items():
         statement, row_of = _insert(kind)
-        written += connection.exec_driver_sql(statement, [row_of(record) for record in group]).rowcount
-    return written
+        written = connection.exec_driver_sql(statement, [row_of(record) for record in group]).rowcount
+        new += group if written == len(group) else _written(connection, kind, group, written)
+    return new
+
+
+def _written(
+    connection: Connection, kind: type[Record], group: Sequence[AnyRecord], count: int
+) -> list[AnyRecord]:
+    """Return which of `group` became the table's last `count` rows, in the transaction that wrote them.
+
+    The rows are in the order of the group, which only lacks what was left out.
+    """
+    table = TABLES[kind]
+    naming = ("host", "bot", "symbol", "fillId")
+    fields = [field for field in msgspec.structs.fields(kind) if field.encode_name in naming]
+    columns = [table.c.timestamp, table.c.recordId, *(table.c[field.encode_name] for field in fields)]
+    last = connection.execute(select(*columns).order_by(desc(table.c.id)).limit(count)).all()
+    identity_of = attrgetter("id", *(field.name for field in fields))
+    rows = [tuple(row) for row in reversed(last)]
+    new: list[AnyRecord] = []
+    for record in group:
+        if len(new) < len(rows) and rows[len(new)] == (to_store(record.at), *identity_of(record)):
+            new.append(record)
+    return new
 
 
 @cache
@@ -55,7 +77,10 @@ def _insert(kind: type[Record]) -> tuple[str, Callable[[AnyRecord], tuple[Any, .
     def row_of(record: AnyRecord) -> tuple[Any, ...]:
         values = values_of(record)
         if nested:
-            texts = {index: msgspec.json.encode(values[index]).decode() for index in nested}
+            texts = {
+                index: msgspec.json.encode(values[index]).decode() if values[index] else None
+                for index in nested
+            }
             values = tuple(texts.get(index, value) for index, value in enumerate(values))
         labels = msgspec.json.encode(record.labels).decode() if record.labels else None
         return (to_store(record.at), record.id, labels, *values)

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from shared.schema import records
+from shared.schema.units import figures
 
 performance_metadata = MetaData()
 health_metadata = MetaData()
@@ -90,9 +91,84 @@ equity = _record_table("equity", records.Equity, performance_metadata, subject="
 orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
 fills = _record_table("fills", records.Fill, performance_metadata, subject="bot")
 heartbeats = _record_table("heartbeats", records.Heartbeat, performance_metadata, subject="bot")
+Index("fills_bot_fillId", fills.c.bot, fills.c.symbol, fills.c.fillId, unique=True)
+"""An exchange's execution is one row, however often the bot reports it."""
 samples = _record_table("samples", records.Metric, performance_metadata, subject="bot")
 events = _record_table("events", records.Event, performance_metadata, subject="bot")
 performance_position = _log_position(performance_metadata)
+
+checkpoints = Table(
+    "analytics_checkpoints",
+    performance_metadata,
+    Column("bot", String, primary_key=True),
+    Column("until", String, primary_key=True),
+    Column("state", Text, nullable=False),
+)
+"""The state of a bot's figures with all of its rows up to and including `until` folded in."""
+
+trades = Table(
+    "trades",
+    performance_metadata,
+    Column("bot", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("symbol", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("quantity", Float, nullable=False),
+    Column("openedAt", Text, nullable=False),
+    Column("closedAt", Text, nullable=False),
+    Column("entryPrice", Float, nullable=False),
+    Column("exitPrice", Float, nullable=False),
+    Column("fees", Float, nullable=False),
+    Column("pnl", Float, nullable=False),
+    Index("trades_bot_closedAt", "bot", "closedAt"),
+)
+"""Closed round trips, from flat to flat, made from the fills: `pnl` is net of `fees`, in account currency."""
+
+
+def _equity_rollup(name: str) -> Table:
+    return Table(
+        name,
+        performance_metadata,
+        Column("bot", String, primary_key=True),
+        Column("timestamp", String, primary_key=True),
+        *(Column(figure, Float, nullable=False) for figure in ("open", "high", "low", "close", "netFlow")),
+        *(Column(figure, Float, nullable=False) for figure in ("drawdown", "lastDrawdown", "peak")),
+        Column("points", Integer, nullable=False),
+    )
+
+
+equity_minutes = _equity_rollup("equity_minutes")
+equity_hours = _equity_rollup("equity_hours")
+"""Equity by the time at which the minute or hour began.
+
+`drawdown` is the deepest in it, `lastDrawdown` the one at its end (fractions of the peak); `peak` is the peak
+at its end, deposits and withdrawals taken into account.
+"""
+
+
+def _performance_rollup(name: str) -> Table:
+    return Table(
+        name,
+        performance_metadata,
+        Column("bot", String, primary_key=True),
+        Column("source", String, primary_key=True),
+        Column("timestamp", String, primary_key=True),
+        *(Column(figure.wire, Float, nullable=True) for figure in figures(records.Performance)),
+        Column("at", Text, nullable=False),
+    )
+
+
+performance_minutes = _performance_rollup("performance_minutes")
+performance_hours = _performance_rollup("performance_hours")
+"""The last figures of each minute or hour, by the time at which it began; `at` is their own moment."""
+
+rollup_position = Table(
+    "rollup_position",
+    performance_metadata,
+    Column("name", String, primary_key=True),
+    Column("row", Integer, nullable=False),
+)
+"""Up to which row of `performance_metrics` the rollups are made."""
 
 health_metrics = _record_table("health_metrics", records.Health, health_metadata, subject="host")
 health_metrics.append_column(Column("activeAlerts", Integer, nullable=False, server_default="0"))
