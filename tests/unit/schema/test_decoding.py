@@ -117,8 +117,7 @@ def performances() -> st.SearchStrategy[Performance]:
     by_type: dict[str, st.SearchStrategy[Any]] = {}
     for field in fields:
         if "float" in str(field.type):
-            by_type[field.name] = st.none() | numbers
-    by_type["order_latency_ms"] = by_type["average_trade_duration"] = st.floats(0, 1e12)
+            by_type[field.name] = st.none() | (st.floats(0, 1e12) if "ge=0" in str(field.type) else numbers)
     by_type["portfolio_value"] = numbers
     return st.builds(
         Performance, bot=names, timestamp=moments, id=st.none() | names,

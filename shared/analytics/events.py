@@ -1,0 +1,101 @@
+"""Raw events: what a bot's figures are made of, and the one order in which they are folded.
+
+Figures must not depend on the way that events took: on-line, late or read again after a crash. So they are
+folded by moment, then by kind, then by arrival.
+"""
+
+from typing import NamedTuple
+
+from shared.schema.records import AnyRecord, Equity, Fill, Metric, Order, OrderStatus, Performance, Side
+from shared.schema.timestamps import epoch_ms
+
+LARGEST = 1e18
+"""Amounts beyond it are no money; left out, so that sums and squares stay finite."""
+PRICE_UNIT = "price"
+"""A metric record with this unit quotes the symbol that is its name."""
+
+
+class Quote(NamedTuple):
+    """A symbol's market price at one moment (epoch milliseconds), in account currency."""
+
+    at: int
+    symbol: str
+    price: float
+
+
+class OrderStep(NamedTuple):
+    """One step in an order's life."""
+
+    at: int
+    order: str
+    symbol: str
+    side: Side
+    quantity: float
+    status: OrderStatus
+    decision_price: float | None = None
+
+
+class Execution(NamedTuple):
+    """One execution of an order."""
+
+    at: int
+    order: str
+    symbol: str
+    side: Side
+    quantity: float
+    price: float
+    fee: float = 0.0
+    fee_currency: str | None = None
+
+
+class EquityPoint(NamedTuple):
+    """The account's worth, with what was paid in (less what was taken out) since the point before."""
+
+    at: int
+    equity: float
+    net_flow: float = 0.0
+    unrealized: float | None = None
+
+
+class Report(NamedTuple):
+    """Figures that the bot computed itself: attribute of `Performance` → value on the wire."""
+
+    at: int
+    figures: dict[str, float]
+
+
+Event = Quote | OrderStep | Execution | EquityPoint | Report
+RANK: dict[type[Event], int] = {Quote: 0, OrderStep: 1, Execution: 2, EquityPoint: 3, Report: 4}
+
+
+def order_of(event: Event) -> tuple[int, int]:
+    """Return the place of `event` in the order of folding; arrival decides between equals."""
+    return event.at, RANK[type(event)]
+
+
+def event_of(record: AnyRecord) -> Event | None:
+    """Return what `record` adds to a bot's figures; None when it adds nothing, or no possible amount."""
+    event = _event_of(record)
+    return event if event is None or _is_possible(event) else None
+
+
+def _event_of(record: AnyRecord) -> Event | None:
+    match record:
+        case Equity():
+            return EquityPoint(epoch_ms(record.at), record.equity, record.net_flow, record.unrealized_pnl)
+        case Fill():
+            return Execution(
+                epoch_ms(record.at), record.order_id, record.symbol, record.side,
+                record.quantity, record.price, record.fee, record.fee_currency,
+            )  # fmt: skip
+        case Order():
+            return OrderStep(
+                epoch_ms(record.at), record.order_id, record.symbol, record.side,
+                record.quantity, record.status, record.decision_price,
+            )  # fmt: skip
+        case Metric(unit="price"):
+            return Quote(epoch_ms(record.at), record.name, record.value)
+        case Performance(source="reported"):
+            figures = {name: value for name in REPORTED if (value := getattr(record, name)) is not None}
+            return Report(epoch_ms(record.at), figures)
+    return None
