@@ -8,6 +8,8 @@ from datetime import datetime
 
 import msgspec
 
+from shared.schema.definitions import DEFINITIONS
+from shared.schema.reasons import in_words
 from shared.schema.records import (
     AnyRecord,
     Equity,
@@ -20,11 +22,11 @@ from shared.schema.records import (
     Performance,
     Record,
 )
-from shared.schema.units import figures
 
 Fields = dict[str, object]
 
-PERFORMANCE_FIGURES = tuple(figure.wire for figure in figures(Performance))
+PERFORMANCE_FIGURES = tuple(DEFINITIONS)
+"""By their names on the wire; `disagreements` counts figures and is none of them."""
 
 _MOMENTS: dict[type[Record], str] = {Order: "lastOrderAt", Fill: "lastFillAt", Heartbeat: "lastHeartbeatAt"}
 
@@ -37,7 +39,9 @@ def all_fields(message: msgspec.Struct) -> Fields:
 def of_bots(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
     """Return each bot's latest performance record with its moments, by name.
 
-    What a bot does not report itself is taken from the computed record; `computed` names those figures.
+    What a bot does not report itself is taken from the computed record: `computed` names those figures,
+    `lowConfidence` those of them that few returns are behind, `undefined` says why what is still None is so.
+    `differences` are the figures that the bot reports otherwise than they are in `computedFigures`.
     """
     by_bot: dict[str, list[AnyRecord]] = {}
     for record in records:
@@ -81,20 +85,42 @@ def _from_bot(records: Iterable[AnyRecord]) -> Iterable[AnyRecord]:
 
 
 def _performance(records: Iterable[Performance]) -> Fields:
-    by_source = {record.source: all_fields(record) for record in records}
-    reported, computed = by_source.get("reported"), by_source.get("computed", {})
+    by_source = {record.source: record for record in records}
+    reported, computed = by_source.get("reported"), by_source.get("computed")
+    own, made = _figures(reported), _figures(computed)
+    shown = {name: value if value is not None else made[name] for name, value in own.items()}
+    filled = [name for name in PERFORMANCE_FIGURES if own[name] is None and made[name] is not None]
     base = reported or computed
-    filled = [
-        name
-        for name in PERFORMANCE_FIGURES
-        if base.get(name) is None and computed.get(name) is not None and base is not computed
-    ]
     return {
-        **{name: computed[name] if name in filled else base.get(name) for name in PERFORMANCE_FIGURES},
-        "timestamp": base.get("timestamp"),
-        "source": base.get("source"),
-        "labels": base.get("labels", {}),
-        "computed": filled if reported else [n for n in PERFORMANCE_FIGURES if computed.get(n) is not None],
+        **shown,
+        "timestamp": base and base.timestamp,
+        "source": base and base.source,
+        "labels": base.labels if base else {},
+        "computed": filled,
+        "computedAt": computed and computed.timestamp,
+        "computedFigures": made if computed else None,
+        **_remarks(computed, shown, filled),
+    }
+
+
+def _figures(record: Performance | None) -> Fields:
+    known = all_fields(record) if record else {}
+    return {name: known.get(name) for name in PERFORMANCE_FIGURES}
+
+
+def _remarks(computed: Performance | None, shown: Fields, filled: list[str]) -> Fields:
+    """Return what the recorder says of the figures that are `shown`; the `filled` ones are its own."""
+    if computed is None:
+        return {"undefined": {}, "lowConfidence": {}, "differences": {}, "disagreements": None}
+    return {
+        "undefined": {
+            name: {"reason": why.reason, "n": why.n, "text": in_words(why)}
+            for name, why in computed.undefined.items()
+            if name in shown and shown[name] is None
+        },
+        "lowConfidence": {name: n for name, n in computed.low_confidence.items() if name in filled},
+        "differences": computed.differences,
+        "disagreements": computed.disagreements,
     }
 
 

@@ -3,7 +3,18 @@
 from datetime import timedelta
 
 from services.dashboard.figures import PERFORMANCE_FIGURES, of_bots, of_hosts, total
-from shared.schema.records import Equity, Fill, Health, Heartbeat, Metric, Order, Performance
+from shared.schema.reasons import REASONS, in_words
+from shared.schema.records import (
+    Difference,
+    Equity,
+    Fill,
+    Health,
+    Heartbeat,
+    Metric,
+    Order,
+    Performance,
+    Undefined,
+)
 from tests.unit.dashboard.cases import NOON
 
 AGO = [NOON - timedelta(seconds=n) for n in range(100)]
@@ -37,6 +48,63 @@ def test_computed_figures_fill_only_what_the_bot_leaves_out() -> None:
     bot = of_bots([computed, reported], NOON)["alpha"]
     assert (bot["portfolioValue"], bot["sharpeRatio"], bot["var95"]) == (100, 2, 4)
     assert (bot["source"], bot["computed"], bot["timestamp"]) == ("reported", ["var95"], AGO[3])
+
+
+def test_an_undefined_figure_says_why_unless_the_bot_reports_it() -> None:
+    why = {
+        "sharpeRatio": Undefined(reason="too_few_returns", n=1),
+        "winRate": Undefined(reason="no_trades"),
+        "no figure at all": Undefined(reason="no_trades"),
+    }
+    computed = Performance(bot="alpha", timestamp=AGO[1], undefined=why, source="computed")
+    reported = Performance(bot="alpha", timestamp=AGO[3], portfolio_value=100, win_rate=50)
+    bot = of_bots([computed, reported], NOON)["alpha"]
+    assert (bot["sharpeRatio"], bot["winRate"]) == (None, 50)
+    assert bot["undefined"] == {
+        "sharpeRatio": {"reason": "too_few_returns", "n": 1, "text": "Too few daily returns so far: 1."}
+    }
+
+
+def test_low_confidence_is_said_only_of_figures_that_are_shown_as_computed() -> None:
+    low = {"sharpeRatio": 12, "volatility": 12}
+    computed = Performance(
+        bot="alpha", timestamp=AGO[1], sharpe_ratio=1, volatility=9, low_confidence=low, source="computed"
+    )
+    reported = Performance(bot="alpha", timestamp=AGO[3], portfolio_value=100, sharpe_ratio=2)
+    assert of_bots([computed, reported], NOON)["alpha"]["lowConfidence"] == {"volatility": 12}
+    assert of_bots([computed], NOON)["alpha"]["lowConfidence"] == low
+
+
+def test_a_disagreement_keeps_the_reported_figure_and_shows_both() -> None:
+    both = {"maxDrawdown": Difference(reported=8.5, computed=12.1)}
+    computed = Performance(
+        bot="alpha",
+        timestamp=AGO[1],
+        max_drawdown=12.1,
+        differences=both,
+        disagreements=1,
+        source="computed",
+    )
+    reported = Performance(bot="alpha", timestamp=AGO[3], portfolio_value=100, max_drawdown=8.5)
+    bot = of_bots([computed, reported], NOON)["alpha"]
+    assert (bot["maxDrawdown"], bot["differences"], bot["disagreements"]) == (8.5, both, 1)
+    assert bot["computedFigures"] == dict.fromkeys(PERFORMANCE_FIGURES) | {"maxDrawdown": 12.1}
+    assert bot["computed"] == []
+
+
+def test_of_a_bot_for_which_nothing_is_computed_nothing_is_said() -> None:
+    bot = of_bots([Performance(bot="alpha", timestamp=AGO[3], portfolio_value=100)], NOON)["alpha"]
+    assert (bot["undefined"], bot["lowConfidence"], bot["differences"]) == ({}, {}, {})
+    assert (bot["disagreements"], bot["computedFigures"], bot["computedAt"]) == (None, None, None)
+
+
+def test_every_reason_reads_as_a_sentence_and_an_unknown_one_as_its_words() -> None:
+    for code in REASONS:
+        text = in_words(Undefined(reason=code, n=3))
+        assert text[0].isupper()
+        assert text.endswith(".")
+        assert "{" not in text
+    assert in_words(Undefined(reason="moon_in_the_way")) == "Moon in the way."
 
 
 def test_what_the_recorder_computes_is_no_sign_of_life_of_the_bot() -> None:

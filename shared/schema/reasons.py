@@ -1,0 +1,25 @@
+"""Why a figure has no value, in words: the codes of `Undefined.reason`, each with a sentence for people."""
+
+from shared.schema.records import Undefined
+
+REASONS = {
+    "no_equity": "No equity has been reported yet.",
+    "no_trades": "No trade has been closed yet.",
+    "no_losses": "Nothing has been lost yet, so there is nothing to divide by.",
+    "no_orders": "No order that could be counted yet.",
+    "no_fills": "Nothing has been filled yet.",
+    "too_few_returns": "Too few daily returns so far: {n}.",
+    "no_variation": "The daily returns do not vary, so there is nothing to divide by.",
+    "too_short": "The history is too short; days so far: {n}.",
+    "no_drawdown": "There has been no drawdown yet, so there is nothing to divide by.",
+    "not_positive_equity": "The equity is not above zero.",
+    "no_reference_price": "No filled order has a price to compare with.",
+    "no_closed_days": "No trading day has ended yet.",
+}
+"""By code; `{n}` is how many returns, trades or orders there are. The page fills it in as `in_words` does."""
+
+
+def in_words(why: Undefined) -> str:
+    """Return the sentence for `why`; a code that is not known is its own words."""
+    text = REASONS.get(why.reason) or f"{why.reason.replace('_', ' ').capitalize()}."
+    return text.replace("{n}", str(why.n))

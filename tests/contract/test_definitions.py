@@ -1,0 +1,23 @@
+"""Every figure of the wire is defined once, and docs/metrics.md says what the code says."""
+
+from shared.runtime.settings import REPOSITORY
+from shared.schema.definitions import DEFINITIONS
+from shared.schema.glossary import glossary
+from shared.schema.records import Performance
+from shared.schema.units import figures
+
+COUNT_OF_FIGURES = "disagreements"
+
+
+def test_every_figure_of_a_performance_record_is_defined() -> None:
+    assert set(DEFINITIONS) == {figure.wire for figure in figures(Performance)} - {COUNT_OF_FIGURES}
+
+
+def test_no_two_figures_have_the_same_name_and_every_definition_is_a_sentence() -> None:
+    assert len({one.label for one in DEFINITIONS.values()}) == len(DEFINITIONS)
+    assert [one.wire for one in DEFINITIONS.values() if not one.text.endswith(".")] == []
+
+
+def test_the_page_in_docs_is_what_make_schema_writes() -> None:
+    page = REPOSITORY / "docs" / "metrics.md"
+    assert page.read_text(encoding="utf-8") == glossary(), "run `make schema`"
