@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 from shared.schema.records import AnyRecord, Equity, Fill, Metric, Order, OrderStatus, Performance, Side
 from shared.schema.timestamps import epoch_ms
+from shared.schema.units import figures
 
 LARGEST = 1e18
 """Amounts beyond it are no money; left out, so that sums and squares stay finite."""
-PRICE_UNIT = "price"
-"""A metric record with this unit quotes the symbol that is its name."""
+SMALLEST = 1e-9
+"""What is worth less is worth nothing: no share is taken of it."""
+
+REPORTED = tuple(figure.attribute for figure in figures(Performance) if figure.attribute != "disagreements")
+"""What a bot may report and Botwatch computes as well."""
 
 
 class Quote(NamedTuple):
@@ -96,6 +100,22 @@ def _event_of(record: AnyRecord) -> Event | None:
         case Metric(unit="price"):
             return Quote(epoch_ms(record.at), record.name, record.value)
         case Performance(source="reported"):
-            figures = {name: value for name in REPORTED if (value := getattr(record, name)) is not None}
-            return Report(epoch_ms(record.at), figures)
+            given = {name: value for name in REPORTED if (value := getattr(record, name)) is not None}
+            return Report(epoch_ms(record.at), given)
     return None
+
+
+def _is_possible(event: Event) -> bool:
+    """Refuse what no account holds; the doors let any finite number through."""
+    match event:
+        case EquityPoint():
+            return abs(event.equity) <= LARGEST and abs(event.net_flow) <= LARGEST
+        case Execution():
+            amounts = (event.quantity, abs(event.price), event.quantity * abs(event.price), abs(event.fee))
+            return max(amounts) <= LARGEST
+        case OrderStep():
+            return event.quantity <= LARGEST
+        case Quote():
+            return 0 < event.price <= LARGEST
+        case Report():
+            return True

@@ -1,0 +1,151 @@
+"""One bot's account: raw events in the order of time in, every figure out.
+
+The state is a fold of the events in the order of `events.order_of`, and nothing else: whoever folds the same
+events has the same figures to the last bit.
+"""
+
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from shared.analytics.agreement import differences
+from shared.analytics.curve import Stretch
+from shared.analytics.events import EquityPoint, Event, Execution, OrderStep, Quote, Report, order_of
+from shared.analytics.execution import execution_figures
+from shared.analytics.figures import record_of, values
+from shared.analytics.positions import Trade
+from shared.analytics.settings import Settings
+from shared.analytics.state import VERSION, State
+from shared.analytics.value import Value
+from shared.schema.records import Performance
+
+COMPARED_EVERY_MS = 10_000
+"""At most so often, by the bot's clock, reported figures are held against computed ones."""
+
+
+_decoder = msgspec.json.Decoder(State)
+
+
+class Account:
+    """A bot's state, and what came out of it since somebody looked."""
+
+    def __init__(self, settings: Settings, state: State | None = None) -> None:
+        self.state = state or State(settings=settings)
+        self.trades: list[Trade] = []
+        """Closed since they were last taken out."""
+        self.minutes: dict[int, Stretch] = {}
+        """Minutes and hours that ended since they were last taken out, by their begin."""
+        self.hours: dict[int, Stretch] = {}
+        self._zone = ZoneInfo(settings.time_zone)
+        self._execution: dict[str, Value] | None = None
+
+    @property
+    def head(self) -> tuple[int, int]:
+        """The place of the latest event; what comes before it must not be taken any more."""
+        return self.state.head
+
+    def dump(self) -> bytes:
+        """Return the state as JSON."""
+        return msgspec.json.encode(self.state)
+
+    @classmethod
+    def load(cls, data: bytes | str, settings: Settings) -> "Account | None":
+        """Restore what `dump` wrote; None when it is of another version or of other settings."""
+        try:
+            state = _decoder.decode(data)
+        except msgspec.DecodeError:
+            return None
+        if state.version != VERSION or _of_state(state.settings) != _of_state(settings):
+            return None
+        state.settings = settings
+        return cls(settings, state)
+
+    def take(self, event: Event) -> None:
+        """Fold one event; ValueError when it comes before the latest one in the order of folding."""
+        place = order_of(event)
+        state = self.state
+        if place < state.head:
+            raise ValueError(f"the event at {place} comes before {state.head}")
+        state.head = place
+        state.began = state.began or event.at
+        match event:
+            case EquityPoint():
+                self._take_equity(event)
+            case Execution():
+                self._take_fill(event)
+            case OrderStep():
+                self._execution = None
+                state.orders.step(event, state.book.quotes.get(event.symbol))
+            case Quote():
+                state.book.quote(event)
+            case Report():
+                self._take_report(event)
+
+    def _take_fill(self, event: Execution) -> None:
+        state = self.state
+        self._execution = None
+        state.orders.fill(event, state.book.quotes.get(event.symbol))
+        trade = state.book.take(event, state.settings.currency)
+        if trade:
+            state.trades.take(trade)
+            self.trades.append(trade)
+
+    def _take_equity(self, event: EquityPoint) -> None:
+        self.state.own_equity = True
+        self._add_point(event)
+
+    def _add_point(self, event: EquityPoint) -> None:
+        state = self.state
+        at, equity, flow = event.at, event.equity, event.net_flow
+        first = state.equity is None
+        if first:
+            state.equity_began = at
+            state.start, flow = self._begin(equity, flow)
+        state.equity, state.equity_at, state.unrealized = equity, at, event.unrealized
+        state.flows += flow
+        state.returns.take(at, equity, flow, self._zone)
+        state.drawdown.take(at, equity, flow, state.start)
+        minute, hour = state.curve.take(at, equity, flow, state.drawdown.last, state.drawdown.peak or 0.0)
+        if minute:
+            self.minutes[minute.begin] = minute
+        if hour:
+            self.hours[hour.begin] = hour
+        if not state.book.positions:
+            state.other = state.total(equity) - state.book.realized()
+
+    def _begin(self, equity: float, flow: float) -> tuple[float, float]:
+        """Return the start equity and the flow that counts at the first point.
+
+        A start that is not configured is the equity before the fills that came first; what was paid in before
+        that is part of it.
+        """
+        configured = self.state.settings.start_equity
+        if configured is not None:
+            return configured, flow
+        book = self.state.book
+        return equity - book.realized() - book.unrealized(), 0.0
+
+    def _take_report(self, event: Report) -> None:
+        state = self.state
+        worth = event.figures.get("portfolio_value")
+        if not state.own_equity and worth is not None:
+            self._add_point(EquityPoint(event.at, worth))
+        has_raw = state.own_equity or state.book.fills or state.orders.n
+        if state.settings.compare and has_raw and event.at >= state.compared_at + COMPARED_EVERY_MS:
+            state.compared_at = event.at
+            state.differences = differences(event.figures, self.values(), state.equity)
+
+    def values(self) -> dict[str, Value]:
+        """Return every figure by attribute of `Performance`; shares are fractions."""
+        if self._execution is None:
+            self._execution = execution_figures(self.state.orders)
+        return values(self.state) | self._execution
+
+    def performance(self, bot: str) -> Performance | None:
+        """Return the figures as a computed record of `bot`, in the wire's units; None before any event."""
+        return record_of(bot, self.state, self.values()) if self.state.began else None
+
+
+def _of_state(settings: Settings) -> tuple[object, ...]:
+    """Return the settings that a state depends on; the others only matter when figures are made."""
+    return settings.start_equity, settings.currency, settings.time_zone

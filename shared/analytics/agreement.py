@@ -1,0 +1,44 @@
+"""Where a bot reports otherwise than Botwatch computes from its events at the same moment."""
+
+from collections.abc import Mapping
+
+from shared.analytics.events import REPORTED
+from shared.analytics.value import Value
+from shared.schema.records import Difference, Performance
+from shared.schema.units import MONEY, PERCENT, figures
+
+TOLERANCE = 0.05
+"""Differences below that share of the larger value are none."""
+LEAST = {
+    "percent": 0.1,
+    "milliseconds": 1.0,
+    "seconds": 1.0,
+    "basis points": 0.1,
+    "number": 0.05,
+}
+"""Differences below that much are none, by the unit on the wire."""
+LEAST_OF_EQUITY = 0.001
+"""For money: as a share of the equity."""
+
+_FIGURES = {figure.attribute: figure for figure in figures(Performance)}
+
+
+def differences(
+    reported: Mapping[str, float], computed: Mapping[str, Value], equity: float | None
+) -> dict[str, Difference]:
+    """Return what differs, by the figure's name on the wire.
+
+    `reported` has the wire's units, `computed` fractions for shares; both by attribute of `Performance`.
+    """
+    found = {}
+    for name in REPORTED:
+        value, own = reported.get(name), computed.get(name)
+        if value is None or not isinstance(own, int | float):
+            continue
+        figure = _FIGURES[name]
+        if figure.unit is PERCENT:
+            own *= 100
+        least = LEAST_OF_EQUITY * abs(equity or own) if figure.unit is MONEY else LEAST[figure.unit.name]
+        if abs(value - own) > max(least, TOLERANCE * max(abs(value), abs(own))):
+            found[figure.wire] = Difference(reported=value, computed=own)
+    return found

@@ -1,0 +1,58 @@
+"""The equity curve by minutes and hours: open, high, low, close, flows and drawdown of each."""
+
+import msgspec
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+
+
+class Stretch(msgspec.Struct):
+    """The equity of one minute or hour, account currency; drawdowns are fractions of the peak."""
+
+    begin: int
+    """Epoch milliseconds."""
+    open: float
+    high: float
+    low: float
+    close: float
+    net_flow: float
+    drawdown: float
+    """The deepest."""
+    last_drawdown: float
+    peak: float
+    """At the end, with flows taken into account."""
+    points: int
+
+
+class Curve(msgspec.Struct):
+    """The minute and the hour that are under way."""
+
+    minute: Stretch | None = None
+    hour: Stretch | None = None
+
+    def take(
+        self, at: int, equity: float, net_flow: float, drawdown: float, peak: float
+    ) -> tuple[Stretch | None, Stretch | None]:
+        """Add a point (epoch milliseconds), and return the minute and the hour that it ends, if any."""
+        minute, self.minute = _extend(self.minute, MINUTE_MS, at, equity, net_flow, drawdown, peak)
+        hour, self.hour = _extend(self.hour, HOUR_MS, at, equity, net_flow, drawdown, peak)
+        return minute, hour
+
+
+def _extend(
+    known: Stretch | None, width: int, at: int, equity: float, net_flow: float, drawdown: float, peak: float
+) -> tuple[Stretch | None, Stretch]:
+    """Return the stretch that has ended, and the one under way with the point in it."""
+    begin = at - at % width
+    if known is None or known.begin != begin:
+        fresh = Stretch(begin, equity, equity, equity, equity, net_flow, drawdown, drawdown, peak, 1)
+        return known, fresh
+    known.high = max(known.high, equity)
+    known.low = min(known.low, equity)
+    known.close = equity
+    known.net_flow += net_flow
+    known.drawdown = max(known.drawdown, drawdown)
+    known.last_drawdown = drawdown
+    known.peak = peak
+    known.points += 1
+    return None, known

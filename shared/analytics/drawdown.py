@@ -1,0 +1,64 @@
+"""Drawdown: how far the equity is below its peak, at every equity point, anchored at the start equity.
+
+Deposits and withdrawals do not bend it: a flow scales the peak as it scales the equity, so that the distance
+in percent stays. Positive fractions; empyrical's are negative, and smaller where only daily closes are
+looked at.
+"""
+
+import msgspec
+
+from shared.analytics.events import SMALLEST
+from shared.analytics.value import Value, undefined
+
+
+class Drawdown(msgspec.Struct):
+    """The drawdown of one account, streaming: `take` each equity point in the order of time."""
+
+    peak: float | None = None
+    """Account currency, as if the flows since had been there already."""
+    peak_at: int = 0
+    """Epoch milliseconds."""
+    last: float = 0.0
+    deepest: float = 0.0
+    longest_ms: int = 0
+
+    def take(self, at: int, equity: float, net_flow: float, start: float) -> None:
+        """Add an equity point; `start` is the anchor: the equity before the first point."""
+        if self.peak is None:
+            self.peak, self.peak_at = start, at
+        if self.last:
+            self.longest_ms = max(self.longest_ms, at - self.peak_at)
+        earned = equity - net_flow
+        if earned >= self.peak:
+            self.peak, self.peak_at = earned, at
+        self.last = (self.peak - earned) / self.peak if self.peak > SMALLEST else 0.0
+        self.deepest = max(self.deepest, self.last)
+        if net_flow:
+            self._scale(at, equity, earned)
+
+    def _scale(self, at: int, equity: float, earned: float) -> None:
+        """Let the peak grow or shrink as the flow let the equity; after ruin a deposit begins anew."""
+        if self.peak is not None and self.peak > SMALLEST and min(earned, equity) > SMALLEST:
+            self.peak *= equity / earned
+        else:
+            self.peak, self.peak_at, self.last = equity, at, 0.0
+
+    def current(self) -> Value:
+        """Return (peak − E) / peak at the latest point, a fraction."""
+        return undefined("no_equity") if self.peak is None else self.last
+
+    def maximum(self) -> Value:
+        """Return the deepest drawdown of all points, a fraction. Source: empyrical.max_drawdown, negated."""
+        return undefined("no_equity") if self.peak is None else self.deepest
+
+    def duration(self, now: int) -> Value:
+        """Return the seconds from the last peak to `now` (epoch milliseconds); 0 at a peak."""
+        if self.peak is None:
+            return undefined("no_equity")
+        return (now - self.peak_at) / 1000 if self.last else 0.0
+
+    def longest(self, now: int) -> Value:
+        """Return the longest time from a peak until it was reached again, seconds; the open one counts."""
+        if self.peak is None:
+            return undefined("no_equity")
+        return max(self.longest_ms, now - self.peak_at if self.last else 0) / 1000

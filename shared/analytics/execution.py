@@ -1,0 +1,182 @@
+"""Execution: slippage, latencies, fill and reject rates, over the latest 1,000 orders.
+
+A window rather than all of history: what a desk wants to know is how the exchange treats it now, and
+percentiles of a window are exact.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from shared.analytics.events import SMALLEST, Execution, OrderStep
+from shared.analytics.value import Value, percentile, undefined
+
+WINDOW = 1000
+TERMINAL = frozenset(("filled", "cancelled", "rejected", "expired"))
+QUANTILES = (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))
+
+
+class OrderState(msgspec.Struct, array_like=True):
+    """What is known of one order; moments in epoch milliseconds."""
+
+    side: int
+    quantity: float
+    reference: float | None = None
+    """The price decided at, else the one quoted when the order was first heard of."""
+    status: str = ""
+    """The latest; empty while only fills told of the order."""
+    submitted: int | None = None
+    acknowledged: int | None = None
+    first_fill: int | None = None
+    last_fill: int | None = None
+    cancelled: int | None = None
+    filled: float = 0.0
+    spent: float = 0.0
+    """Σ quantity · price of its fills."""
+
+
+class Orders(msgspec.Struct):
+    """The latest orders of one account, streaming: `step` and `fill` in the order of time."""
+
+    orders: dict[str, OrderState] = {}
+    """By symbol and order id, in the order in which they were first heard of."""
+    n: int = 0
+    """All orders ever."""
+
+    def step(self, event: OrderStep, quoted: float | None) -> None:
+        """Take a step in an order's life; `quoted` is the symbol's market price then."""
+        order = self._order(event)
+        if not order.status:
+            self.n += 1
+        if order.reference is None:
+            order.reference = event.decision_price or quoted
+        order.quantity = event.quantity
+        if order.status not in TERMINAL:
+            order.status = event.status
+        at = event.at
+        match event.status:
+            case "submitted" if order.submitted is None:
+                order.submitted = at
+            case "acknowledged" if order.acknowledged is None:
+                order.acknowledged = at
+            case "cancelled" if order.cancelled is None:
+                order.cancelled = at
+            case "partially_filled" | "filled" if not order.filled:
+                order.first_fill = at if order.first_fill is None else order.first_fill
+                order.last_fill = at
+
+    def fill(self, event: Execution, quoted: float | None) -> None:
+        """Take an execution of an order."""
+        order = self._order(event)
+        if order.reference is None and not order.status:
+            order.reference = quoted
+        if not order.filled:  # the fill's own moment is the exact one
+            order.first_fill = event.at
+        order.last_fill = event.at
+        order.filled += event.quantity
+        order.spent += event.quantity * event.price
+
+    def _order(self, event: OrderStep | Execution) -> OrderState:
+        key = f"{event.symbol}\n{event.order}"
+        order = self.orders.get(key)
+        if order is None:
+            if len(self.orders) >= WINDOW:
+                del self.orders[next(iter(self.orders))]
+            order = self.orders[key] = OrderState(1 if event.side == "buy" else -1, event.quantity)
+        return order
+
+
+def slippage(order: OrderState) -> float | None:
+    """Return side · (VWAP − reference) / reference · 1e4 of an order, basis points, positive is cost.
+
+    None before its first fill and where neither a decision price nor a quote is known. Source: A. Perold, The
+    Implementation Shortfall, 1988.
+    """
+    if not order.filled or order.reference is None or abs(order.reference) <= SMALLEST:
+        return None
+    vwap = order.spent / order.filled
+    return order.side * (vwap - order.reference) / abs(order.reference) * 1e4
+
+
+def execution_figures(orders: Orders) -> dict[str, Value]:
+    """Return the execution figures by attribute of `Performance`, shares as fractions.
+
+    Latencies: submitted → acknowledged (`order_latency`, also the mean), acknowledged → first fill,
+    submitted → last fill, submitted → cancelled, each as p50, p95 and p99 in milliseconds. One clock only: a
+    negative latency shows that there are two; it is left out and counted.
+    """
+    known = list(orders.orders.values())
+    told = [order for order in known if order.status]
+    costs = sorted(cost for order in known if (cost := slippage(order)) is not None)
+    no_cost = "no_reference_price" if any(order.filled for order in known) else "no_fills"
+    no_latency = "no_latencies" if told else "no_orders"
+    found: dict[str, Value] = {"total_orders": orders.n, "slippage_bps": _mean(costs, no_cost)}
+    found |= _quantiles("slippage_{}_bps", costs, no_cost)
+    dropped = 0
+    for name, spans in _latencies(told).items():
+        kept = sorted(float(span) for span in spans if span >= 0)
+        dropped += len(spans) - len(kept)
+        found |= _quantiles(f"{name}_{{}}_ms", kept, no_latency)
+        if name == "order_latency":
+            found["order_latency_ms"] = _mean(kept, no_latency)
+    found["dropped_latencies"] = dropped
+    return found | _rates(told)
+
+
+def _latencies(orders: Iterable[OrderState]) -> dict[str, list[int]]:
+    """Return the latencies of each stage, milliseconds."""
+    acknowledgements: list[int] = []
+    first_fills: list[int] = []
+    last_fills: list[int] = []
+    cancellations: list[int] = []
+    for order in orders:
+        submitted, acknowledged = order.submitted, order.acknowledged
+        if acknowledged is not None:
+            if submitted is not None:
+                acknowledgements.append(acknowledged - submitted)
+            if order.first_fill is not None:
+                first_fills.append(order.first_fill - acknowledged)
+        if submitted is not None:
+            if order.last_fill is not None and order.status == "filled":
+                last_fills.append(order.last_fill - submitted)
+            if order.cancelled is not None:
+                cancellations.append(order.cancelled - submitted)
+    return {
+        "order_latency": acknowledgements,
+        "first_fill_latency": first_fills,
+        "last_fill_latency": last_fills,
+        "cancel_latency": cancellations,
+    }
+
+
+def _rates(told: list[OrderState]) -> dict[str, Value]:
+    """Return filled / ended orders, Σ filled / Σ ordered quantity of ended ones, rejected / all orders."""
+    ended = [order for order in told if order.status in TERMINAL]
+    why = undefined("no_closed_orders" if told else "no_orders", len(told))
+    ordered = sum(order.quantity for order in ended)
+    filled = sum(_filled(order) for order in ended)
+    return {
+        "fill_rate": _count(ended, "filled") / len(ended) if ended else why,
+        "quantity_fill_rate": filled / ordered if ordered > 0 else why,
+        "reject_rate": _count(told, "rejected") / len(told) if told else undefined("no_orders"),
+    }
+
+
+def _filled(order: OrderState) -> float:
+    """Return the quantity that was filled; bots without fill records say `filled` only."""
+    return order.quantity if order.status == "filled" and not order.filled else order.filled
+
+
+def _count(orders: Iterable[OrderState], status: str) -> int:
+    return sum(order.status == status for order in orders)
+
+
+def _mean(values: list[float], why: str) -> Value:
+    return sum(values) / len(values) if values else undefined(why)
+
+
+def _quantiles(name: str, ordered: list[float], why: str) -> dict[str, Value]:
+    return {
+        name.format(label): percentile(ordered, fraction) if ordered else undefined(why)
+        for label, fraction in QUANTILES
+    }

@@ -1,0 +1,197 @@
+"""All figures of an account, made from its state: shares as fractions, then a record in the wire's units."""
+
+from collections.abc import Mapping
+
+from shared.analytics.drawdown import Drawdown
+from shared.analytics.exposure import exposure_figures
+from shared.analytics.returns import (
+    CONFIDENT,
+    annual_return,
+    calmar_ratio,
+    sharpe_ratio,
+    sortino_ratio,
+    volatility,
+)
+from shared.analytics.state import State
+from shared.analytics.trades import DAY_MS
+from shared.analytics.value import Value, finite, undefined
+from shared.analytics.value_at_risk import (
+    CONFIDENT_99,
+    TAIL_95,
+    TAIL_99,
+    expected_shortfall,
+    parametric,
+    value_at_risk,
+)
+from shared.schema.records import Performance, Undefined
+from shared.schema.timestamps import EPOCH, MILLISECOND
+from shared.schema.units import PERCENT, figures
+
+_FIGURES = {figure.attribute: figure for figure in figures(Performance)}
+_RATIOS = (
+    *("sharpe_ratio", "sortino_ratio", "calmar_ratio", "annual_return", "volatility"),
+    *("var95", "var95_amount", "cvar95", "cvar95_amount", "parametric_var95"),
+)
+_TAILS_99 = ("var99", "var99_amount", "parametric_var99")
+_NET_OF_FEES = ("realized_pnl", "win_rate", "profit_factor", "expectancy", "expectancy_ratio")
+_DRAWDOWNS = ("max_drawdown", "current_drawdown", "drawdown_duration", "longest_drawdown")
+_EXPOSURES = ("exposure", "net_exposure", "leverage")
+_TRADES = (
+    *("win_rate", "profit_factor", "expectancy", "expectancy_ratio"),
+    *("total_trades", "trades24h", "trades_per_day", "average_trade_duration"),
+)
+
+
+def values(state: State) -> dict[str, Value]:
+    """Return every figure by attribute of `Performance`, those of execution apart; shares are fractions."""
+    now = state.head[0]
+    found = {**_money(state), **_risk(state, now), **_trading(state, now)}
+    if state.book.fills:
+        found |= exposure_figures(state.book.positions, _prices(state), state.equity)
+    else:
+        found |= dict.fromkeys(_EXPOSURES, undefined("no_fills"))
+    if state.differences is not None:
+        found["disagreements"] = len(state.differences)
+    return found
+
+
+def record_of(bot: str, state: State, found: Mapping[str, Value]) -> Performance:
+    """Return the figures `found` as a computed record of `bot`, in the wire's units, of the latest event."""
+    given: dict[str, float] = {}
+    missing: dict[str, Undefined] = {}
+    for name, value in found.items():
+        checked = finite(value)
+        if isinstance(checked, Undefined):
+            missing[_FIGURES[name].wire] = checked
+        else:
+            given[name] = checked * 100 if _FIGURES[name].unit is PERCENT else checked
+    return Performance(
+        bot=bot,
+        timestamp=EPOCH + state.head[0] * MILLISECOND,
+        source="computed",
+        undefined=missing,
+        low_confidence={_FIGURES[name].wire: n for name, n in _flagged(state) if name in given},
+        differences=state.differences or {},
+        **given,  # type: ignore[arg-type]
+    )
+
+
+def _money(state: State) -> dict[str, Value]:
+    """Return worth and profit: total = realised + unrealised = equity - start - net flows."""
+    book = state.book
+    if state.equity is None:
+        return _money_of_fills(state)
+    total = state.total(state.equity)
+    realized: Value = undefined("no_fills")
+    unrealized: Value = undefined("no_fills")
+    if book.positions:
+        realized = book.realized() + state.other
+        unrealized = total - realized
+    elif book.fills:
+        realized, unrealized = total, 0.0
+    elif state.unrealized is not None:
+        realized, unrealized = total - state.unrealized, state.unrealized
+    return {
+        "portfolio_value": state.equity,
+        "net_flows": state.flows,
+        "total_pnl": total,
+        "realized_pnl": realized,
+        "unrealized_pnl": unrealized,
+    }
+
+
+def _money_of_fills(state: State) -> dict[str, Value]:
+    """Return profit at the latest prices where no equity is known."""
+    book = state.book
+    why = undefined("no_equity")
+    found: dict[str, Value] = {"portfolio_value": why, "net_flows": why}
+    if not book.fills:
+        return found | dict.fromkeys(("total_pnl", "realized_pnl", "unrealized_pnl"), why)
+    unrealized = book.unrealized()
+    realized: Value = undefined("unknown_fee_rate", book.fills) if book.unconverted else book.realized()
+    total = realized + unrealized if isinstance(realized, float) else realized
+    return found | {"total_pnl": total, "realized_pnl": realized, "unrealized_pnl": unrealized}
+
+
+def _risk(state: State, now: int) -> dict[str, Value]:
+    if state.equity is None:
+        why: Value = undefined("no_equity")
+        return dict.fromkeys(("trading_days", *_RATIOS, *_TAILS_99, *_DRAWDOWNS), why)
+    moments, a = state.returns.moments(), state.settings.annualisation
+    annual = annual_return(moments, a, (state.equity_at - state.equity_began) / DAY_MS)
+    return {
+        "trading_days": moments.n,
+        "sharpe_ratio": sharpe_ratio(moments, a),
+        "sortino_ratio": sortino_ratio(moments, a),
+        "volatility": volatility(moments, a),
+        "annual_return": annual,
+        "calmar_ratio": calmar_ratio(annual, state.drawdown.maximum()),
+        **_drawdown(state.drawdown, now),
+        **_values_at_risk(state.returns.latest(), state.equity),
+    }
+
+
+def _drawdown(drawdown: Drawdown, now: int) -> dict[str, Value]:
+    return {
+        "max_drawdown": drawdown.maximum(),
+        "current_drawdown": drawdown.current(),
+        "drawdown_duration": drawdown.duration(now),
+        "longest_drawdown": drawdown.longest(now),
+    }
+
+
+def _values_at_risk(returns: list[float], equity: float) -> dict[str, Value]:
+    ordered = sorted(returns)
+    found = {
+        "var95": value_at_risk(ordered, TAIL_95),
+        "var99": value_at_risk(ordered, TAIL_99),
+        "cvar95": expected_shortfall(ordered, TAIL_95),
+    }
+    amounts = {
+        f"{name}_amount": share * equity if isinstance(share, float) else share
+        for name, share in found.items()
+    }
+    return {
+        **found,
+        **amounts,
+        "parametric_var95": parametric(returns, TAIL_95),
+        "parametric_var99": parametric(returns, TAIL_99),
+    }
+
+
+def _trading(state: State, now: int) -> dict[str, Value]:
+    trades = state.trades
+    if not state.book.fills:
+        return dict.fromkeys(_TRADES, undefined("no_fills"))
+    return {
+        "win_rate": trades.win_rate(),
+        "profit_factor": trades.profit_factor(),
+        "expectancy": trades.expectancy(),
+        "expectancy_ratio": trades.expectancy_ratio(),
+        "total_trades": trades.n,
+        "trades24h": trades.in_last_day(now),
+        "trades_per_day": trades.per_day(state.began, now),
+        "average_trade_duration": trades.average_duration(),
+    }
+
+
+def _prices(state: State) -> Mapping[str, float]:
+    """Return the prices of open positions; that of a single one follows from what the equity gained."""
+    book = state.book
+    if state.equity is None or len(book.positions) != 1:
+        return book.prices
+    symbol, held = next(iter(book.positions.items()))
+    if symbol in book.quotes:
+        return book.prices
+    gained = state.total(state.equity) - book.realized() - state.other
+    return {symbol: held.cost + gained / held.quantity}
+
+
+def _flagged(state: State) -> list[tuple[str, int]]:
+    """Return the figures made of little, and of how much; also those that lack fees without a rate."""
+    n = state.returns.moments().n
+    found = [(name, n) for name in _RATIOS if n < CONFIDENT]
+    found += [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]
+    if state.book.unconverted:
+        found += [(name, state.trades.n) for name in _NET_OF_FEES]
+    return found

@@ -1,0 +1,211 @@
+"""Positions at average cost and what was earned with them, net of fees; others pair fills FIFO."""
+
+import math
+
+import msgspec
+
+from shared.analytics.events import SMALLEST, Execution, Quote
+
+DUST = 0.001
+"""A rest below that share of a trade's largest quantity closes the trade: lot sizes and fees paid in the
+traded asset leave such rests. The rest stays in the position."""
+ROUNDING = 1e-9
+"""A rest below that share is none."""
+MOST_PRICES = 1000
+_SEPARATORS = ("/", "-", "_", ":")
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """A closed round trip in one symbol, from flat to flat; a flip closes one and opens the next."""
+
+    number: int
+    """Counted from 1 within the account."""
+    symbol: str
+    side: str
+    """The opening one."""
+    quantity: float
+    """The largest that was held."""
+    opened_at: int
+    """Epoch milliseconds."""
+    closed_at: int
+    entry_price: float
+    """Average over all opening fills."""
+    exit_price: float
+    fees: float
+    pnl: float
+    """Account currency, net of fees."""
+
+
+class Position(msgspec.Struct):
+    """What is held of one symbol; a negative quantity is short."""
+
+    quantity: float = 0.0
+    cost: float = 0.0
+    """Average price paid for what is held."""
+    opened_at: int = 0
+    largest: float = 0.0
+    entered: float = 0.0
+    """Quantity opened in this trade, and the money for it."""
+    entered_for: float = 0.0
+    left: float = 0.0
+    left_for: float = 0.0
+    earned: float = 0.0
+    """With closed parts of this trade, before fees."""
+    fees: float = 0.0
+    side: int = 0
+    """Of the trade: 1 long, −1 short, 0 none."""
+
+    def trade(self, number: int, symbol: str, at: int) -> Trade:
+        """Return the round trip that ends here."""
+        return Trade(
+            number, symbol, "buy" if self.side > 0 else "sell", self.largest, self.opened_at, at,
+            self.entered_for / self.entered, self.left_for / self.left, self.fees, self.earned - self.fees,
+        )  # fmt: skip
+
+    def rest(self) -> "Position":
+        """Return the position after the trade: flat, or what is left over of it."""
+        kept = self.quantity if abs(self.quantity) > ROUNDING * self.largest else 0.0
+        return Position(quantity=kept, cost=self.cost if kept else 0.0)
+
+
+class Book(msgspec.Struct):
+    """All positions of one account, streaming: `take` each execution in the order of time."""
+
+    positions: dict[str, Position] = {}
+    """By symbol; those that are flat are not in it."""
+    prices: dict[str, float] = {}
+    """The latest price of each symbol: quoted, else of its last fill."""
+    quotes: dict[str, float] = {}
+    """The latest quoted price of each symbol."""
+    earned: float = 0.0
+    """With everything closed, before fees, account currency."""
+    fees: float = 0.0
+    fills: int = 0
+    trades: int = 0
+    unconverted: dict[str, float] = {}
+    """Fees by currency for which no rate was known."""
+
+    def quote(self, event: Quote) -> None:
+        """Take a market price."""
+        _keep(self.quotes, event.symbol, event.price)
+        _keep(self.prices, event.symbol, event.price)
+
+    def take(self, event: Execution, currency: str | None) -> Trade | None:
+        """Take an execution, and return the trade that it closes; `currency` is the account's."""
+        self.fills += 1
+        sign = 1 if event.side == "buy" else -1
+        _keep(self.prices, event.symbol, event.price)
+        fee, of_base = self._fee(event, currency)
+        self.fees += fee
+        closed = self._move(event, sign * event.quantity, fee)
+        if of_base:  # a fee in the traded asset leaves the position, at the price of the fill
+            closed = self._move(event, -event.fee, 0.0) or closed
+        return closed
+
+    def realized(self) -> float:
+        """Return what closed positions earned, less every fee, account currency."""
+        return self.earned - self.fees
+
+    def unrealized(self) -> float:
+        """Return what open positions gained at the latest prices, fees apart, account currency."""
+        return math.fsum(
+            held.quantity * (self.prices.get(symbol, held.cost) - held.cost)
+            for symbol, held in self.positions.items()
+        )
+
+    def _fee(self, event: Execution, currency: str | None) -> tuple[float, bool]:
+        """Return the fee in account currency, and whether it was paid in the traded asset."""
+        paid_in = event.fee_currency
+        if not event.fee or paid_in is None:
+            return event.fee, False
+        base, quote = _sides(event.symbol, paid_in)
+        account = currency or quote or paid_in
+        if paid_in == account:
+            return event.fee, False
+        if paid_in == base:
+            return event.fee * event.price, True
+        rate = self._rate(paid_in, account)
+        if rate is None:
+            if paid_in in self.unconverted or len(self.unconverted) < MOST_PRICES:
+                self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
+            return 0.0, False
+        return event.fee * rate, False
+
+    def _rate(self, of: str, to: str) -> float | None:
+        """Return how much of `to` one `of` is worth, by the latest price of the pair."""
+        for separator in (*_SEPARATORS, ""):
+            if price := self.prices.get(f"{of}{separator}{to}"):
+                return price
+            if (price := self.prices.get(f"{to}{separator}{of}", 0.0)) > SMALLEST:
+                return 1 / price
+        return None
+
+    def _move(self, event: Execution, quantity: float, fee: float) -> Trade | None:
+        """Close what `quantity` (negative sells) closes, then open with the rest; the fee is shared."""
+        held = self.positions.get(event.symbol) or Position()
+        closing = _opposed(quantity, held.quantity)
+        opening = quantity - closing
+        trade = None
+        if closing:
+            held = self._reduce(held, closing, event.price, fee * (closing / quantity))
+            if held.side and abs(held.quantity) <= DUST * held.largest:
+                self.trades += 1
+                trade = held.trade(self.trades, event.symbol, event.at)
+                held = held.rest()
+        if opening:
+            _increase(held, opening, event, fee * (opening / quantity))
+        if held.quantity:
+            self.positions[event.symbol] = held
+        else:
+            self.positions.pop(event.symbol, None)
+        return trade
+
+    def _reduce(self, held: Position, closing: float, price: float, fee: float) -> Position:
+        earned = -closing * (price - held.cost)
+        self.earned += earned
+        held.earned += earned
+        held.quantity += closing
+        if abs(held.quantity) <= ROUNDING * held.largest:
+            held.quantity = 0.0
+        held.left += abs(closing)
+        held.left_for += abs(closing) * price
+        held.fees += fee
+        return held
+
+
+def _increase(held: Position, opening: float, event: Execution, fee: float) -> None:
+    if not held.side:
+        held.side = 1 if opening > 0 else -1
+        held.opened_at = event.at
+    total = held.quantity + opening
+    held.cost = (held.cost * held.quantity + event.price * opening) / total
+    held.quantity = total
+    held.largest = max(held.largest, abs(total))
+    held.entered += abs(opening)
+    held.entered_for += abs(opening) * event.price
+    held.fees += fee
+
+
+def _opposed(quantity: float, held: float) -> float:
+    """Return the part of `quantity` that closes what is held, with its sign."""
+    if quantity * held >= 0:
+        return 0.0
+    return math.copysign(min(abs(quantity), abs(held)), quantity)
+
+
+def _sides(symbol: str, currency: str) -> tuple[str | None, str | None]:
+    """Part a symbol into base and quote; without a separator only `currency` at one of its ends is known."""
+    for separator in _SEPARATORS:
+        base, found, quote = symbol.partition(separator)
+        if found:
+            return base, quote.partition(":")[0]
+    if symbol.endswith(currency):
+        return None, currency
+    return (currency, None) if symbol.startswith(currency) else (None, None)
+
+
+def _keep(prices: dict[str, float], symbol: str, price: float) -> None:
+    """Keep a price, but not of ever new symbols."""
+    if symbol not in prices and len(prices) >= MOST_PRICES:
+        del prices[next(iter(prices))]
+    prices[symbol] = price

@@ -1,0 +1,188 @@
+"""Daily returns, and what is made of them: Sharpe, Sortino, Calmar, volatility, annual return.
+
+A daily return is (E − flow) / E_prev − 1: the last equity of a trading day, without what was paid in during
+the day, over the last equity of the day with points before it. Days without points are dropped; the day that
+has not ended yet counts with its last equity so far. The risk-free rate is 0.
+"""
+
+import math
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from shared.analytics.events import SMALLEST
+from shared.analytics.value import Value, finite, undefined
+from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms
+
+FEWEST = 2
+"""Returns that a spread needs."""
+CONFIDENT = 30
+"""With fewer returns a ratio is flagged."""
+NOISE = 1e-14
+"""A spread of daily returns below this is rounding: a return is a quotient close to 1, less 1."""
+SHORTEST_DAYS = 30
+"""Under that many days nothing is extrapolated to a year."""
+WINDOW = 365
+"""How many of the latest returns are kept one by one, for the value at risk."""
+
+
+class Moments(msgspec.Struct, array_like=True):
+    """Running moments of daily returns (Welford), so that a figure's cost does not grow with the days."""
+
+    n: int = 0
+    mean: float = 0.0
+    spread: float = 0.0
+    """Σ (r − mean)²"""
+    downside: float = 0.0
+    """Σ min(r, 0)²"""
+    growth: float = 0.0
+    """Σ ln(1 + r)"""
+    ruined: bool = False
+    """Whether a return was −100 % or less."""
+
+    def with_return(self, value: float) -> "Moments":
+        """Return the moments with one return more."""
+        n = self.n + 1
+        delta = value - self.mean
+        mean = self.mean + delta / n
+        ruined = self.ruined or value <= -1
+        return Moments(
+            n,
+            mean,
+            self.spread + delta * (value - mean),
+            self.downside + min(value, 0.0) ** 2,
+            self.growth if ruined else self.growth + math.log1p(value),
+            ruined,
+        )
+
+
+class Returns(msgspec.Struct):
+    """The daily returns of one account, streaming: `take` each equity point in the order of time."""
+
+    day_end: int = 0
+    """When the trading day of the latest point ends, epoch milliseconds."""
+    close_before: float | None = None
+    """The last equity of the day with points before."""
+    close: float | None = None
+    """The latest equity."""
+    flow: float = 0.0
+    """Paid in, less taken out, during the latest day."""
+    ended: Moments = msgspec.field(default_factory=Moments)
+    """Of the days that have ended."""
+    window: list[float] = msgspec.field(default_factory=list)
+    """The latest returns of days that have ended, oldest first."""
+
+    def take(self, at: int, equity: float, net_flow: float, zone: ZoneInfo) -> None:
+        """Add an equity point (epoch milliseconds, account currency)."""
+        if at >= self.day_end:
+            self._end_day()
+            self.day_end = end_of_day(at, zone)
+        self.close = equity
+        self.flow += net_flow
+
+    def _end_day(self) -> None:
+        value = self._of_latest_day()
+        if value is not None:
+            self.ended = self.ended.with_return(value)
+            self.window.append(value)
+            del self.window[:-WINDOW]
+        self.close_before = self.close
+        self.flow = 0.0
+
+    def _of_latest_day(self) -> float | None:
+        """Return the latest day's return so far; None on the first day, and after one that ended in debt."""
+        if self.close is None or self.close_before is None or self.close_before <= SMALLEST:
+            return None
+        return (self.close - self.flow) / self.close_before - 1
+
+    def moments(self) -> Moments:
+        """Return the moments of all returns, the latest day's included."""
+        value = self._of_latest_day()
+        return self.ended if value is None else self.ended.with_return(value)
+
+    def latest(self) -> list[float]:
+        """Return the latest returns (at most `WINDOW`), the latest day's included, oldest first."""
+        value = self._of_latest_day()
+        return self.window if value is None else [*self.window, value][-WINDOW:]
+
+
+def end_of_day(at: int, zone: ZoneInfo) -> int:
+    """Return the next midnight in `zone` after `at`, epoch milliseconds; right when clocks change, too."""
+    local = (EPOCH + at * MILLISECOND).astimezone(zone)
+    return epoch_ms(datetime.combine(local.date() + timedelta(days=1), time.min, tzinfo=zone))
+
+
+def _deviation(moments: Moments) -> Value:
+    """Return std(ddof=1), undefined below two returns and where all are the same."""
+    if moments.n < FEWEST:
+        return undefined("too_few_returns", moments.n)
+    deviation = math.sqrt(moments.spread / (moments.n - 1))
+    return deviation if deviation > NOISE else undefined("no_variation", moments.n)
+
+
+def sharpe_ratio(moments: Moments, annualisation: int) -> Value:
+    """Return mean / std(ddof=1) · √A, a number; undefined below two returns and without variation.
+
+    Source: empyrical.sharpe_ratio. freqtrade's is made per trade with ddof=0, Lean compounds.
+    """
+    deviation = _deviation(moments)
+    if not isinstance(deviation, float):
+        return deviation
+    return finite(moments.mean / deviation * math.sqrt(annualisation), moments.n)
+
+
+def sortino_ratio(moments: Moments, annualisation: int) -> Value:
+    """Return mean · √A / √(Σ min(r, 0)² / n) with all n in the denominator, a number.
+
+    Undefined below two returns and without a loss. Source: empyrical.sortino_ratio. freqtrade and Lean take
+    the standard deviation of the losing returns only.
+    """
+    if moments.n < FEWEST:
+        return undefined("too_few_returns", moments.n)
+    downside = math.sqrt(moments.downside / moments.n)
+    if downside <= NOISE:
+        return undefined("no_losses", moments.n)
+    return finite(moments.mean * math.sqrt(annualisation) / downside, moments.n)
+
+
+def volatility(moments: Moments, annualisation: int) -> Value:
+    """Return std(ddof=1) · √A, a fraction a year; 0 where all returns are the same.
+
+    Source: empyrical.annual_volatility.
+    """
+    if moments.n < FEWEST:
+        return undefined("too_few_returns", moments.n)
+    deviation = _deviation(moments)
+    return finite(deviation * math.sqrt(annualisation), moments.n) if isinstance(deviation, float) else 0.0
+
+
+def annual_return(moments: Moments, annualisation: int, days: float) -> Value:
+    """Return the compound annual growth (Π (1 + r))^(A / n) − 1, a fraction; undefined under 30 days.
+
+    `days` is the time from the first equity to the last. Source: empyrical.annual_return (CAGR).
+    """
+    if moments.n < FEWEST:
+        return undefined("too_few_returns", moments.n)
+    if days < SHORTEST_DAYS:
+        return undefined("too_short", moments.n)
+    if moments.ruined:
+        return -1.0
+    try:
+        return math.expm1(moments.growth * annualisation / moments.n)
+    except OverflowError:
+        return undefined("too_large", moments.n)
+
+
+def calmar_ratio(annual: Value, max_drawdown: Value) -> Value:
+    """Return CAGR / maximum drawdown (of every equity point, a fraction), a number.
+
+    Undefined where the growth is (under 30 days) and without a drawdown. Source: T. W. Young, Futures, 1991.
+    """
+    if not isinstance(annual, float):
+        return annual
+    if not isinstance(max_drawdown, float):
+        return max_drawdown
+    if max_drawdown <= 0:
+        return undefined("no_drawdown")
+    return finite(annual / max_drawdown)

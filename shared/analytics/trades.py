@@ -1,0 +1,90 @@
+"""Trade statistics over all closed round trips: win rate, profit factor, expectancy, frequency, duration."""
+
+import msgspec
+
+from shared.analytics.positions import Trade
+from shared.analytics.value import Value, finite, undefined
+
+MINUTE_MS = 60_000
+DAY_MINUTES = 24 * 60
+DAY_MS = DAY_MINUTES * MINUTE_MS
+
+
+class Trades(msgspec.Struct):
+    """Counts and sums, streaming: `take` each closed trade in the order of time."""
+
+    n: int = 0
+    wins: int = 0
+    losses: int = 0
+    """A trade that earned exactly nothing is neither."""
+    gains: float = 0.0
+    lost: float = 0.0
+    """Positive, account currency."""
+    duration_ms: int = 0
+    by_minute: list[tuple[int, int]] = []
+    """(minute since 1970, trades closed in it), the last day's, oldest first."""
+
+    def take(self, trade: Trade) -> None:
+        """Add a closed trade."""
+        self.n += 1
+        if trade.pnl > 0:
+            self.wins += 1
+            self.gains += trade.pnl
+        elif trade.pnl < 0:
+            self.losses += 1
+            self.lost -= trade.pnl
+        self.duration_ms += trade.closed_at - trade.opened_at
+        minute = trade.closed_at // MINUTE_MS
+        if self.by_minute and self.by_minute[-1][0] == minute:
+            self.by_minute[-1] = (minute, self.by_minute[-1][1] + 1)
+        else:
+            self.by_minute = [one for one in self.by_minute if one[0] > minute - DAY_MINUTES]
+            self.by_minute.append((minute, 1))
+
+    def win_rate(self) -> Value:
+        """Return the trades with pnl > 0 over all closed trades, a fraction; zeros count in the denominator.
+
+        Source: Botwatch's own choice; quantstats drops zeros.
+        """
+        return self.wins / self.n if self.n else undefined("no_trades")
+
+    def profit_factor(self) -> Value:
+        """Return Σ gains / Σ losses in money, a number; undefined without losses.
+
+        Source: R. Pardo, The Evaluation and Optimization of Trading Strategies, 2008. backtesting.py sums
+        returns.
+        """
+        if not self.n:
+            return undefined("no_trades")
+        return finite(self.gains / self.lost, self.n) if self.lost else undefined("no_losses", self.n)
+
+    def expectancy(self) -> Value:
+        """Return the mean profit of a trade, account currency."""
+        return (self.gains - self.lost) / self.n if self.n else undefined("no_trades")
+
+    def expectancy_ratio(self) -> Value:
+        """Return (1 + W / L) · p − 1 of the average win W, the average loss L and the win rate p, a number.
+
+        Undefined without losses. Source: freqtrade's edge positioning documentation.
+        """
+        if not self.n:
+            return undefined("no_trades")
+        if not self.lost:
+            return undefined("no_losses", self.n)
+        win = self.gains / self.wins if self.wins else 0.0
+        loss = self.lost / self.losses
+        return finite((1 + win / loss) * (self.wins / self.n) - 1, self.n)
+
+    def in_last_day(self, now: int) -> int:
+        """Return how many trades closed in the 24 h until `now` (epoch milliseconds), to the minute."""
+        oldest = now // MINUTE_MS - DAY_MINUTES
+        return sum(count for minute, count in self.by_minute if minute > oldest)
+
+    def per_day(self, began: int, now: int) -> Value:
+        """Return closed trades over elapsed days; undefined within the first day, as it would extrapolate."""
+        elapsed = (now - began) / DAY_MS
+        return self.n / elapsed if elapsed >= 1 else undefined("too_short", self.n)
+
+    def average_duration(self) -> Value:
+        """Return mean(close − open), seconds."""
+        return self.duration_ms / self.n / 1000 if self.n else undefined("no_trades")

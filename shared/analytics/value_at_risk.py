@@ -1,0 +1,52 @@
+"""Value at risk: what a day costs at worst, once in twenty or in a hundred days. Fractions, positive is loss.
+
+All of the latest 365 daily returns, one day ahead. quantstats and Lean show the Gaussian form; here the
+historical one is the figure and the Gaussian stands beside it as the parametric one.
+"""
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from shared.analytics.returns import FEWEST
+from shared.analytics.value import Value, finite, percentile, undefined
+
+CONFIDENT_99 = 100
+"""With fewer returns the VaR 99 is flagged."""
+TAIL_95 = 0.05
+TAIL_99 = 0.01
+
+
+def value_at_risk(ordered: Sequence[float], tail: float) -> Value:
+    """Return −percentile(r, tail), linearly interpolated, a fraction; `ordered` ascending.
+
+    Source: empyrical.value_at_risk, negated.
+    """
+    if len(ordered) < FEWEST:
+        return undefined("too_few_returns", len(ordered))
+    return finite(-percentile(list(ordered), tail), len(ordered))
+
+
+def parametric(returns: Sequence[float], tail: float) -> Value:
+    """Return −(μ + zσ) with σ of ddof=1 and z the tail's normal quantile, a fraction.
+
+    Source: J. P. Morgan, RiskMetrics Technical Document, 1996; quantstats.stats.value_at_risk, negated.
+    """
+    n = len(returns)
+    if n < FEWEST:
+        return undefined("too_few_returns", n)
+    mean = math.fsum(returns) / n
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in returns) / (n - 1))
+    return finite(-(mean + NormalDist().inv_cdf(tail) * deviation), n)
+
+
+def expected_shortfall(ordered: Sequence[float], tail: float) -> Value:
+    """Return −mean of the lowest ⌊(n − 1) · tail⌋ + 1 returns (CVaR), a fraction; `ordered` ascending.
+
+    Source: empyrical.conditional_value_at_risk, negated.
+    """
+    n = len(ordered)
+    if n < FEWEST:
+        return undefined("too_few_returns", n)
+    worst = math.floor((n - 1) * tail) + 1
+    return finite(-math.fsum(ordered[:worst]) / worst, n)
