@@ -25,7 +25,7 @@ AWAY = (ConnectionError, TimeoutError, BusyLoadingError)
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def named() -> Iterator[None]:
     """Turn Redis's errors into this library's."""
     try:
         yield
@@ -35,6 +35,17 @@ def _named() -> Iterator[None]:
         raise UnavailableError(f"Redis takes nothing more: {error}") from error
     except RedisError as error:
         raise BotwatchError(f"Redis refused: {error}") from error
+
+
+def connect(url: str, *, timeout_s: float) -> Redis:
+    """Return a client that gives a call `timeout_s`, and tries it again while Redis is away."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=min(timeout_s, 2.0),
+        socket_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=LONGEST_WAIT_S, base=FIRST_WAIT_S), retries=RETRIES),
+        retry_on_error=list(AWAY),
+    )
 
 
 class Publisher(Protocol):
@@ -62,22 +73,16 @@ class RedisPublisher:
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._redis = Redis.from_url(
-            url,
-            socket_connect_timeout=min(timeout_s, 2.0),
-            socket_timeout=timeout_s,
-            retry=Retry(ExponentialBackoff(cap=LONGEST_WAIT_S, base=FIRST_WAIT_S), retries=RETRIES),
-            retry_on_error=list(AWAY),
-        )
+        self._redis = connect(url, timeout_s=timeout_s)
 
     def publish(self, records: Sequence[Record]) -> None:
         """Add one entry with all `records`."""
-        with _named():
+        with named():
             self._redis.xadd(STREAM, {"data": msgspec.json.encode(_body(records))})
 
     def check(self) -> None:
         """Ask for a sign of life."""
-        with _named():
+        with named():
             self._redis.ping()
 
     def close(self) -> None:

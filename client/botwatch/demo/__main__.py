@@ -8,24 +8,27 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
-from random import Random
 from types import FrameType
+from typing import TypeVar
 
 from botwatch.client import MonitoringController
+from botwatch.demo.bookmark import Bookmark
 from botwatch.demo.prices import load_bars
-from botwatch.demo.replay import replay
+from botwatch.demo.replay import Place, Step, gather, replay
 from botwatch.errors import UnavailableError
 from botwatch.records import Record, record
 
 log = logging.getLogger("botwatch.demo")
 
-SEED = 1703
 HEARTBEAT_S = 5.0
 AGAIN_AFTER_S = 0.5
 UNBOUNDED = 0
+
+T = TypeVar("T")
 
 
 def arguments() -> argparse.Namespace:
@@ -39,6 +42,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--bars-per-second", type=_positive, default=10.0, help="how fast to replay")
     parser.add_argument("--bars", type=int, default=UNBOUNDED, help="stop after so many bars; 0 never stops")
+    parser.add_argument(
+        "--history",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="publish the first half of the bars at once, as if it lay behind us",
+    )
     return parser.parse_args()
 
 
@@ -50,34 +59,36 @@ def _positive(text: str) -> float:
 
 
 class Publishing:
-    """Publishes bar after bar at an even pace; while Redis is away the replay waits."""
+    """Publishes the history at once, then bar after bar at an even pace; while Redis is away it waits."""
 
-    def __init__(self, controller: MonitoringController, bars_per_second: float) -> None:
+    def __init__(self, controller: MonitoringController, bookmark: Bookmark, bars_per_second: float) -> None:
         self._controller = controller
+        self._bookmark = bookmark
         self._pause = threading.Event()
         self._span = 1 / bars_per_second
         self._heartbeat_due = time.monotonic()
 
-    def run(self, batches: Iterator[list[Record]]) -> None:
-        """Publish every batch."""
+    def run(self, steps: Iterable[Step]) -> None:
+        """Publish every step, and note the place after it.
+
+        What was published and not noted is published again after a restart, with the ids it had: harmless.
+        """
         due = time.monotonic()
-        for batch in batches:
-            self._publish([*batch, *self._heartbeat()])
-            # After a hold-up the pace goes on from now: no burst to catch up.
-            due = max(due + self._span, time.monotonic())
-            self._pause.wait(due - time.monotonic())
+        for place, made in steps:
+            batch = [*made, *self._heartbeat(place)]
+            self.patiently(partial(self._controller.publish, batch))
+            self.patiently(partial(self._bookmark.write, place))
+            if place.is_live:
+                # After a hold-up the pace goes on from now: no burst to catch up.
+                due = max(due + self._span, time.monotonic())
+                self._pause.wait(due - time.monotonic())
 
-    def _heartbeat(self) -> list[Record]:
-        if time.monotonic() < self._heartbeat_due:
-            return []
-        self._heartbeat_due = time.monotonic() + HEARTBEAT_S
-        return [record("heartbeat", self._controller.bot, status="ok", intervalSeconds=HEARTBEAT_S)]
-
-    def _publish(self, batch: list[Record]) -> None:
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Call until Redis answers."""
         away = False
         while True:
             try:
-                self._controller.publish(batch)
+                answer = call()
             except UnavailableError as error:
                 if not away:
                     log.warning("%s; the replay waits", error)
@@ -86,7 +97,23 @@ class Publishing:
             else:
                 if away:
                     log.info("Redis is back; the replay goes on")
-                return
+                return answer
+
+    def _heartbeat(self, place: Place) -> list[Record]:
+        if not place.is_live or time.monotonic() < self._heartbeat_due:
+            return []
+        self._heartbeat_due = time.monotonic() + HEARTBEAT_S
+        bot = self._controller.bot
+        return [record("heartbeat", bot, timestamp=place.at, status="ok", intervalSeconds=HEARTBEAT_S)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_session(history: int) -> Place:
+    now = _now()
+    return Place(session=uuid.uuid4().hex[:8], history=history, began=now, at=now)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
@@ -104,12 +131,16 @@ def main() -> None:
         bars = load_bars()
     except OSError as error:
         sys.exit(f"botwatch.demo: {error}")
-    session = uuid.uuid4().hex[:8]
-    batches = replay(options.bot, session, bars, Random(SEED), lambda: datetime.now(UTC))  # noqa: S311
     log.info("replaying %d EURUSD bars as %s at %g a second", len(bars), options.bot, options.bars_per_second)
-    with MonitoringController(bot=options.bot, redis_url=options.redis_url) as controller:
-        wanted = islice(batches, options.bars) if options.bars != UNBOUNDED else batches
-        Publishing(controller, options.bars_per_second).run(wanted)
+    with (
+        MonitoringController(bot=options.bot, redis_url=options.redis_url) as controller,
+        Bookmark(options.redis_url, options.bot) as bookmark,
+    ):
+        publishing = Publishing(controller, bookmark, options.bars_per_second)
+        place = publishing.patiently(bookmark.read) or _new_session(len(bars) // 2 if options.history else 0)
+        log.info("session %s, from bar %d on", place.session, place.step)
+        steps = replay(options.bot, place, bars, _now)
+        publishing.run(gather(islice(steps, options.bars or None)))
     log.info("done")
 
 

@@ -1,35 +1,42 @@
-"""The bot: decides at a bar's close, trades at the next open, and reports all of it. Pure.
+"""The bot: decides at a bar's close, trades at the next open, and reports what happened. Pure.
 
-What no data set has, the exchange's answers, is drawn from a seeded generator and labelled as simulated.
+The label `simulated` of a record names those of its fields that were drawn by `exchange`.
 """
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from random import Random
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from botwatch import records
 from botwatch.demo.account import Account
+from botwatch.demo.exchange import Answer, Exchange
 from botwatch.demo.prices import SYMBOL, Bar
-from botwatch.demo.statistics import DailySharpe, Execution
 from botwatch.demo.strategy import SmaReversal
 from botwatch.records import Record
 
 START = 10_000.0
 COMMISSION = 0.0002
 """Of the turnover, per side."""
-REJECT_RATE = 0.03
-LATENCY_MEDIAN_MS = 45.0
-LATENCY_SPREAD = 0.4
 CURRENCY = "USD"
+NEXT_LEVEL = 0.00005
+"""How much worse the second part of an order fills: half a pip further into the book."""
 REPLAY = {"replay": "EURUSD 1h"}
-SIMULATED = REPLAY | {"simulated": "true"}
-SIMULATED_FIGURES = REPLAY | {"simulated": "orderLatencyMs fillRate rejectRate"}
 REJECTION = "simulated: the exchange could not take the order"
 
 
-@dataclass(frozen=True)
+class Span(NamedTuple):
+    """When a bar opened and closed, as it is published."""
+
+    opened: datetime
+    closed: datetime
+
+    def nearest(self, moment: datetime) -> datetime:
+        """Return `moment`, or the end of the bar that it lies beyond: nothing is later than the close."""
+        return min(max(moment, self.opened), self.closed)
+
+
+@dataclass
 class PendingOrder:
     """An order on its way to the next open."""
 
@@ -38,93 +45,116 @@ class PendingOrder:
     """Negative sells."""
     decision_price: float
     sent_at: datetime
-    latency: timedelta
+    answer: Answer
+    acknowledged_at: datetime | None = None
 
     @property
     def side(self) -> Literal["buy", "sell"]:
         """The side as the wire has it."""
         return "buy" if self.quantity > 0 else "sell"
 
+    def answered(self, span: Span) -> datetime:
+        """Return when the answer came: by the close of `span`, even where the replay outruns the exchange."""
+        return min(self.sent_at + self.answer.latency, span.closed)
+
 
 class TradingBot:
     """Trades one run over the bars, fully invested; `run` sets its orders' ids apart from other runs'."""
 
-    def __init__(
-        self, name: str, run: str, random: Random, *, reject_rate: float = REJECT_RATE, start: float = START
-    ) -> None:
-        self.name = name
-        self.account = Account(start, COMMISSION)
+    def __init__(self, name: str, run: str, exchange: Exchange) -> None:
+        self.account = Account(START, COMMISSION)
+        self._name = name
         self._run = run
-        self._random = random
-        self._reject_rate = reject_rate
+        self._exchange = exchange
         self._strategy = SmaReversal()
-        self._sharpe = DailySharpe()
-        self._execution = Execution()
         self._pending: PendingOrder | None = None
         self._orders = 0
 
-    def on_open(self, price: float, now: datetime) -> list[Record]:
-        """Execute the order that waits for this open, or have it rejected and send it again."""
+    def trade(self, bar: Bar, span: Span, *, closing: bool = False, net_flow: float = 0.0) -> list[Record]:
+        """Live through one bar, and return what happened in order of time.
+
+        `closing` says that the run is about to end: the position is closed at the next open. `net_flow` is
+        money paid in since the previous bar.
+        """
+        return [*self._on_open(bar.open, span), *self._on_close(bar.close, span.closed, closing, net_flow)]
+
+    def _on_open(self, price: float, span: Span) -> list[Record]:
+        """Execute the order that waits for this open, or have it rejected and send it again for the next."""
         order, self._pending = self._pending, None
         if order is None:
             return []
-        if self._random.random() < self._reject_rate:
-            self._execution.ended("rejected")
-            rejected = self._order(order, "rejected", _answered(order, now), SIMULATED, REJECTION)
-            return [rejected, *self._send(order.quantity, order.decision_price, now)]
-        return self._execute(order, price, now)
+        if not order.answer.rejected:
+            return [*self._acknowledge(order, span), *self._execute(order, price, span)]
+        at = order.answered(span)
+        rejected = self._order(order, "rejected", at, _simulated("timestamp status reason"), REJECTION)
+        # Certain: a second rejection would depend on whether its answer comes within this bar.
+        again = self._send(order.quantity, order.decision_price, at, certain=True)
+        return [rejected, self._order(again, "submitted", at, REPLAY), *self._acknowledge(again, span)]
 
-    def on_close(self, bar: Bar, now: datetime, *, last: bool = False, net_flow: float = 0.0) -> list[Record]:
-        """Mark the account, decide, and report; `last` closes the position at the next open.
-
-        `net_flow` is money paid in since the previous point.
-        """
-        equity = self.account.mark(bar.close)
-        self._sharpe.add(bar.time.date(), equity)
-        direction = self._strategy.on_close(bar.close)
-        sent: list[Record] = []
-        if last or direction:
-            target = 0 if last or not direction else direction * math.floor(equity / bar.close)
-            sent = self._turn(target, bar.close, now)
-        return [self._equity(bar.close, equity, net_flow, now), *sent, self._performance(bar.close, now)]
-
-    def _turn(self, target: float, price: float, now: datetime) -> list[Record]:
-        """Send an order that brings the position to `target`, in place of one that still waits."""
-        cancelled: list[Record] = []
-        if self._pending:
-            self._execution.ended("cancelled")
-            cancelled = [self._order(self._pending, "cancelled", now, REPLAY, "the signal changed")]
-            self._pending = None
-        quantity = target - self.account.position
-        return cancelled + (self._send(quantity, price, now) if quantity else [])
-
-    def _send(self, quantity: float, decision_price: float, now: datetime) -> list[Record]:
-        self._orders += 1
-        self._execution.submitted()
-        latency = self._random.lognormvariate(math.log(LATENCY_MEDIAN_MS), LATENCY_SPREAD)
-        order = PendingOrder(
-            f"{self._run}-{self._orders:04}", quantity, decision_price, now, timedelta(milliseconds=latency)
-        )
-        self._pending = order
-        return [self._order(order, "submitted", now, REPLAY)]
-
-    def _execute(self, order: PendingOrder, price: float, now: datetime) -> list[Record]:
-        fee = self.account.fill(order.quantity, price)
-        self._execution.acknowledged(order.latency / timedelta(milliseconds=1))
-        self._execution.filled(order.side, price, order.decision_price)
-        self._execution.ended("filled")
-        acknowledged_at = order.sent_at + order.latency
-        filled_at = _answered(order, now)
-        fill = records.record(
-            "fill", self.name, timestamp=filled_at, labels=REPLAY,
-            orderId=order.id, fillId=f"{order.id}-1", symbol=SYMBOL, side=order.side,
-            quantity=abs(order.quantity), price=price, fee=fee, feeCurrency=CURRENCY,
+    def _on_close(self, price: float, now: datetime, closing: bool, net_flow: float) -> list[Record]:
+        equity = self.account.equity(price)
+        direction = self._strategy.on_close(price)
+        marked = records.record(
+            "equity", self._name, timestamp=now, labels=REPLAY,
+            equity=equity, netFlow=net_flow, cash=self.account.cash,
+            unrealizedPnL=self.account.unrealized(price),
         )  # fmt: skip
-        return [
-            self._order(order, "acknowledged", acknowledged_at, SIMULATED),
-            fill,
-            self._order(order, "filled", filled_at, REPLAY),
-        ]
+        if closing:
+            return [marked, *self._turn(0, price, now, certain=True)]
+        if direction:
+            return [marked, *self._turn(direction * math.floor(equity / price), price, now)]
+        return [marked]
+
+    def _turn(self, target: float, price: float, now: datetime, *, certain: bool = False) -> list[Record]:
+        """Send an order that brings the position to `target`, in place of one that still waits."""
+        made = []
+        if self._pending:
+            made.append(self._order(self._pending, "cancelled", now, REPLAY, "the signal changed"))
+            self._pending = None
+        if quantity := target - self.account.position:
+            order = self._send(quantity, price, now, certain=certain)
+            made.append(self._order(order, "submitted", now, REPLAY))
+        return made
+
+    def _send(self, quantity: float, decision_price: float, at: datetime, *, certain: bool) -> PendingOrder:
+        self._orders += 1
+        answer = self._exchange.answer(certain=certain)
+        order = PendingOrder(f"{self._run}-{self._orders:04}", quantity, decision_price, at, answer)
+        self._pending = order
+        return order
+
+    def _acknowledge(self, order: PendingOrder, span: Span) -> list[Record]:
+        if order.acknowledged_at:
+            return []
+        order.acknowledged_at = order.answered(span)
+        return [self._order(order, "acknowledged", order.acknowledged_at, _simulated("timestamp"))]
+
+    def _execute(self, order: PendingOrder, price: float, span: Span) -> list[Record]:
+        """Fill `order` at the open, or a part of it there and the rest a little later and worse."""
+        size = abs(order.quantity)
+        part = max(1, math.floor(size * order.answer.first_part))
+        at = span.nearest(order.answered(span) + order.answer.execution)
+        if part >= size:
+            made = [self._fill(order, 1, size, price, at, "timestamp")]
+        else:
+            made = [
+                self._fill(order, 1, part, price, at, "timestamp quantity"),
+                self._order(order, "partially_filled", at, _simulated("timestamp status")),
+            ]
+            at = span.nearest(at + order.answer.rest)
+            worse = price + math.copysign(NEXT_LEVEL, order.quantity)
+            made.append(self._fill(order, 2, size - part, worse, at, "timestamp quantity price"))
+        return [*made, self._order(order, "filled", at, _simulated("timestamp"))]
+
+    def _fill(
+        self, order: PendingOrder, number: int, quantity: float, price: float, at: datetime, drawn: str
+    ) -> Record:
+        fee = self.account.fill(math.copysign(quantity, order.quantity), price)
+        return records.record(
+            "fill", self._name, timestamp=at, labels=_simulated(drawn),
+            orderId=order.id, fillId=f"{order.id}-{number}", symbol=SYMBOL, side=order.side,
+            quantity=quantity, price=price, fee=fee, feeCurrency=CURRENCY,
+        )  # fmt: skip
 
     def _order(
         self,
@@ -135,47 +165,11 @@ class TradingBot:
         reason: str | None = None,
     ) -> Record:
         return records.record(
-            "order", self.name, timestamp=at, labels=labels,
+            "order", self._name, timestamp=at, labels=labels,
             orderId=order.id, symbol=SYMBOL, side=order.side, type="market", quantity=abs(order.quantity),
             decisionPrice=order.decision_price, status=status, reason=reason,
         )  # fmt: skip
 
-    def _equity(self, price: float, equity: float, net_flow: float, now: datetime) -> Record:
-        return records.record(
-            "equity", self.name, timestamp=now, labels=REPLAY,
-            equity=equity, netFlow=net_flow, cash=self.account.cash,
-            unrealizedPnL=self.account.unrealized(price),
-        )  # fmt: skip
 
-    def _performance(self, price: float, now: datetime) -> Record:
-        account, execution = self.account, self._execution
-        equity = account.equity(price)
-        notional = abs(account.position) * price
-        figures = {
-            "portfolioValue": equity,
-            "totalPnL": equity - account.start,
-            "realizedPnL": account.realized,
-            "unrealizedPnL": account.unrealized(price),
-            "sharpeRatio": self._sharpe.value,
-            "maxDrawdown": 100 * account.max_drawdown,
-            "currentDrawdown": 100 * account.drawdown(price),
-            "winRate": _percent(account.win_rate),
-            "profitFactor": account.profit_factor,
-            "totalTrades": len(account.closed),
-            "slippageBps": execution.slippage_bps,
-            "orderLatencyMs": execution.latency_ms,
-            "fillRate": _percent(execution.fill_rate),
-            "rejectRate": _percent(execution.reject_rate),
-            "exposure": 100 * notional / equity,
-            "leverage": notional / equity,
-        }
-        return records.performance(self.name, figures, timestamp=now, labels=SIMULATED_FIGURES)
-
-
-def _answered(order: PendingOrder, now: datetime) -> datetime:
-    """Return when the exchange's last word came: never before its acknowledgement."""
-    return max(now, order.sent_at + order.latency)
-
-
-def _percent(fraction: float | None) -> float | None:
-    return None if fraction is None else 100 * fraction
+def _simulated(fields: str) -> dict[str, str]:
+    return REPLAY | {"simulated": fields}

@@ -1,49 +1,113 @@
-"""The replay: run after run over the same bars, as the batches of records that a bar gives rise to. Pure."""
+"""The replay: run after run over the same bars, as the records that each bar gives rise to. Pure.
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+The first bars of a session are its history, dated in the past at the bars' own spacing; from there on every
+bar happens as it is asked for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 
+import msgspec
+
 from botwatch import records
-from botwatch.demo.bot import REJECT_RATE, REPLAY, START, TradingBot
+from botwatch.demo.bot import REPLAY, START, Span, TradingBot
+from botwatch.demo.exchange import Exchange
 from botwatch.demo.prices import Bar
 from botwatch.records import Record
+
+SEED = 1703
+HOUR = timedelta(hours=1)
+BARS_AT_ONCE = 50
+"""Of the history: a bar gives rise to ten records at most, and most to one."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a session has come; with the bars, all that a restart needs to go on in the same way."""
+
+    session: str
+    """Makes the ids of orders, fills and records unique."""
+    history: int
+    """How many bars of the first run are published as history."""
+    began: datetime
+    """When the session began, and the last bar of the history closed."""
+    at: datetime
+    """When the last bar that was published closed; `began` before the first."""
+    step: int = 0
+    """How many bars were published."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the bar that led here happened as it was published."""
+        return self.step > self.history
+
+
+Step = tuple[Place, list[Record]]
+"""The records of a bar or of several, and the place they lead to."""
+
+
+def seeded(run: int) -> Exchange:
+    """Return the exchange of one run: each has a generator of its own, so that none depends on another."""
+    return Exchange(Random(f"{SEED}-{run}"))  # noqa: S311 - a simulation
 
 
 def replay(
     name: str,
-    session: str,
+    place: Place,
     bars: Sequence[Bar],
-    random: Random,
     now: Callable[[], datetime],
-    *,
-    reject_rate: float = REJECT_RATE,
-) -> Iterator[list[Record]]:
-    """Yield the records of one bar after another, for ever; `session` makes the ids of orders unique.
+    exchange: Callable[[int], Exchange] = seeded,
+) -> Iterator[Step]:
+    """Yield the records of one bar after another from `place` on, for ever.
 
     At the end of the bars the position is closed at the last open, and a new run begins with the start
     money: what the account lost until then is paid in, which the first equity point says as its `netFlow`.
+    What lies before `place` is lived through again, unpublished, from the run before its own on.
     """
-    run, paid_in = 0, 0.0
-    while True:
-        run += 1
-        bot = TradingBot(name, f"{session}-{run}", random, reject_rate=reject_rate)
-        title = "replay begins" if run == 1 else "replay begins again"
-        opening = [_event(name, title, bars, now())]
+    paid_in = 0.0
+    for run in count(max(place.step // len(bars) - 1, 0)):
+        bot = TradingBot(name, f"{place.session}-{run + 1}", exchange(run + 1))
         for index, bar in enumerate(bars):
-            moment = now()
-            yield [
-                *opening,
-                *bot.on_open(bar.open, moment),
-                *bot.on_close(bar, moment, last=index == len(bars) - 2, net_flow=paid_in),
-            ]
-            opening, paid_in = [], 0.0
+            step = run * len(bars) + index
+            span = _span(place, bars, step, now)
+            made = [] if index else [_beginning(name, run, bars, span.opened)]
+            closing = index >= len(bars) - 2
+            made += bot.trade(bar, span, closing=closing, net_flow=0.0 if index else paid_in)
+            if step < place.step:
+                continue
+            for number, record in enumerate(made):
+                record["id"] = f"{place.session}-{step}-{number}"
+            place = msgspec.structs.replace(place, step=step + 1, at=span.closed)
+            yield place, made
         paid_in = START - bot.account.equity(bars[-1].close)
 
 
-def _event(name: str, title: str, bars: Sequence[Bar], now: datetime) -> Record:
+def gather(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield the bars of the history many at a time, and those that are live one by one."""
+    gathered: list[Record] = []
+    place = None
+    for place, made in steps:
+        gathered += made
+        if place.step >= place.history or place.step % BARS_AT_ONCE == 0:
+            yield place, gathered
+            gathered = []
+    if place and gathered:
+        yield place, gathered
+
+
+def _span(place: Place, bars: Sequence[Bar], step: int, now: Callable[[], datetime]) -> Span:
+    """Return when the bar of `step` happens; a live one reaches from the one before until now."""
+    if step < place.history:
+        opened = place.began - HOUR - (bars[place.history - 1].time - bars[step].time)
+        return Span(opened, opened + HOUR)
+    return Span(place.at, place.at if step < place.step else max(place.at, now()))
+
+
+def _beginning(name: str, run: int, bars: Sequence[Bar], at: datetime) -> Record:
     text = (
         f"SMA 10/30 reversal on {len(bars)} hourly EURUSD bars, "
         f"{bars[0].time:%Y-%m-%d} to {bars[-1].time:%Y-%m-%d}, from {START:,.0f}"
     )
-    return records.record("event", name, timestamp=now, labels=REPLAY, level="info", title=title, text=text)
+    title = "replay begins again" if run else "replay begins"
+    return records.record("event", name, timestamp=at, labels=REPLAY, level="info", title=title, text=text)

@@ -1,118 +1,267 @@
-"""The demo bot over the whole real data: what it earns, and that the server understands all it says."""
+"""The demo bot over the whole real data: what it earns, when things happen, and that its books are right."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import count, islice, pairwise
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
-from botwatch.demo.bot import TradingBot
+from botwatch.demo.exchange import Exchange
 from botwatch.demo.prices import load_bars
-from botwatch.demo.replay import replay
+from botwatch.demo.replay import Place, Step, gather, replay, seeded
 from shared.schema.decoding import decode
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BARS = load_bars()
-Batches = list[list[dict[str, Any]]]
+HISTORY = 2500
+FEW = BARS[:400]
 
 
-def batches(reject_rate: float, count: int) -> Batches:
-    """Return the records of the first bars, a tenth of a second apart."""
-    moments: Iterator[datetime] = (NOON + timedelta(seconds=0.1 * i) for i in range(count + 10))
-    made = replay("b", "s", BARS, Random(1), lambda: next(moments), reject_rate=reject_rate)
-    return list(islice(made, count))
+def perfect(run: int) -> Exchange:
+    return Exchange(Random(run), reject_rate=0.0, partial_rate=0.0)
+
+
+def harsh(run: int) -> Exchange:
+    return Exchange(Random(run), reject_rate=0.3, partial_rate=0.3)
+
+
+def clock(*, every_s: float = 0.1, begin: datetime = NOON) -> Callable[[], datetime]:
+    """Return a clock that goes on by `every_s` whenever it is read."""
+    moments: Iterator[datetime] = (begin + timedelta(seconds=every_s * i) for i in count(1))
+    return lambda: next(moments)
+
+
+def session(history: int = 0) -> Place:
+    return Place(session="s", history=history, began=NOON, at=NOON)
+
+
+def records_of(steps: list[Step]) -> list[dict[str, Any]]:
+    return [record for _, made in steps for record in made]
+
+
+def of_kind(steps: list[Step], kind: str) -> list[dict[str, Any]]:
+    return [record for record in records_of(steps) if record["kind"] == kind]
+
+
+def time_of(record: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(record["timestamp"])
+
+
+def signed(fill: dict[str, Any]) -> float:
+    return float(fill["quantity"]) * (1 if fill["side"] == "buy" else -1)
+
+
+def positions(steps: list[Step]) -> list[float]:
+    """Return the position after each fill, beginning with none."""
+    held = [0.0]
+    for fill in of_kind(steps, "fill"):
+        held.append(held[-1] + signed(fill))
+    return held
 
 
 @pytest.fixture(scope="module")
-def honest() -> Batches:
-    return batches(0.0, len(BARS))
+def whole() -> list[Step]:
+    """Return the demo as it is: half of the bars as history, and a little more than two runs in all."""
+    return list(islice(replay("b", session(HISTORY), BARS, clock()), 2 * len(BARS) + 10))
 
 
 @pytest.fixture(scope="module")
-def rejecting() -> Batches:
-    return batches(0.1, len(BARS) + 2)
+def rough() -> list[Step]:
+    """Return two runs and a bit over few bars, on an exchange that rejects and fills in parts often."""
+    return list(islice(replay("b", session(100), FEW, clock(), harsh), 2 * len(FEW) + 10))
 
 
-def test_the_strategy_makes_167_trades_and_loses_about_8_4_percent(honest: Batches) -> None:
-    bot = TradingBot("b", "r", Random(1), reject_rate=0.0)
-    for index, bar in enumerate(BARS):
-        bot.on_open(bar.open, NOON)
-        bot.on_close(bar, NOON, last=index == len(BARS) - 2)
+def test_on_a_perfect_exchange_it_makes_167_trades_and_loses_about_8_4_percent() -> None:
+    steps = list(islice(replay("b", session(), BARS, clock(), perfect), len(BARS)))
+    held = positions(steps)
     assert len(BARS) == 5000
-    assert len(bot.account.closed) == 167
-    assert bot.account.position == 0
-    assert bot.account.cash / bot.account.start - 1 == pytest.approx(-0.0844, abs=0.0005)
-    last = honest[-1][-1]
-    assert (last["totalTrades"], last["totalPnL"]) == (167, pytest.approx(bot.account.cash - 10_000))
-    assert last["winRate"] == pytest.approx(100 * 56 / 167)
-    assert last["maxDrawdown"] == pytest.approx(10.9, abs=0.05)
+    assert sum(before != 0 and before * after <= 0 for before, after in pairwise(held)) == 167
+    assert held[-1] == 0
+    assert of_kind(steps, "equity")[-1]["equity"] / 10_000 - 1 == pytest.approx(-0.0844, abs=0.0005)
 
 
-def test_everything_said_is_valid_on_the_server(honest: Batches, rejecting: Batches) -> None:
-    for run in (honest, rejecting):
-        everything = msgspec.json.encode([record for batch in run for record in batch])
-        assert decode(everything, arrival=NOON).faults == []
+def test_it_says_raw_events_only_and_the_server_understands_them_all(whole: list[Step]) -> None:
+    made = records_of(whole)
+    assert decode(msgspec.json.encode(made), arrival=NOON).faults == []
+    assert {record["kind"] for record in made} == {"equity", "order", "fill", "event"}
+    assert {record["labels"]["replay"] for record in made} == {"EURUSD 1h"}
 
 
-def test_every_bar_gives_one_equity_and_one_performance_record_of_the_same_worth(honest: Batches) -> None:
-    for batch in honest:
-        (equity,) = (record for record in batch if record["kind"] == "equity")
-        (performance,) = (record for record in batch if record["kind"] == "performance")
-        assert performance["portfolioValue"] == equity["equity"]
-        assert performance["totalPnL"] == pytest.approx(
-            performance["realizedPnL"] + performance["unrealizedPnL"], abs=1e-6
-        )
+def test_equity_is_what_was_paid_in_and_what_fills_brought_less_fees_and_what_is_held(
+    whole: list[Step], rough: list[Step]
+) -> None:
+    for bars, steps in ((BARS, whole), (FEW, rough)):
+        cash, position = 10_000.0, 0.0
+        for index, (_, made) in enumerate(steps):
+            for fill in (record for record in made if record["kind"] == "fill"):
+                cash -= signed(fill) * fill["price"] + fill["fee"]
+                position += signed(fill)
+                assert fill["feeCurrency"] == "USD"
+            (equity,) = (record for record in made if record["kind"] == "equity")
+            cash += equity["netFlow"]
+            assert equity["cash"] == pytest.approx(cash, abs=1e-6)
+            worth = cash + position * bars[index % len(bars)].close
+            assert equity["equity"] == pytest.approx(worth, abs=1e-6)
 
 
-def test_figures_that_are_undefined_are_left_out(honest: Batches) -> None:
-    first = honest[0][-1]
-    assert (
-        not {"sharpeRatio", "winRate", "profitFactor", "slippageBps", "fillRate", "rejectRate"} & first.keys()
-    )
-    assert {"sharpeRatio", "winRate", "profitFactor", "slippageBps", "fillRate"} <= honest[-1][-1].keys()
+def test_the_history_keeps_the_spacing_of_the_bars_and_ends_when_the_session_began(whole: list[Step]) -> None:
+    closes = [time_of(equity) for equity in of_kind(whole, "equity")]
+    assert closes[HISTORY - 1] == NOON
+    spacing = [after - before for before, after in pairwise(closes[:HISTORY])]
+    assert spacing == [after.time - before.time for before, after in pairwise(BARS[:HISTORY])]
+    assert closes[HISTORY] == NOON + timedelta(seconds=0.1)
 
 
-def test_an_order_is_decided_at_a_close_and_filled_at_the_next_open(honest: Batches) -> None:
-    index = next(i for i, batch in enumerate(honest) if any(r["kind"] == "order" for r in batch))
-    (submitted,) = (record for record in honest[index] if record["kind"] == "order")
-    acknowledged, fill, filled = honest[index + 1][:3]
+def test_the_history_is_long_enough_for_var_99(whole: list[Step]) -> None:
+    days = {time_of(equity).date() for equity in of_kind(whole[:HISTORY], "equity")}
+    assert len(days) - 1 >= 100
+
+
+@pytest.mark.parametrize("every_s", [0.0, 0.001, 0.1, 60.0])
+def test_time_never_goes_backwards_and_nothing_is_of_the_future(every_s: float) -> None:
+    seen = NOON
+    now = clock(every_s=every_s)
+
+    def watched() -> datetime:
+        nonlocal seen
+        seen = now()
+        return seen
+
+    last = NOON - timedelta(days=365)
+    for place, made in islice(replay("b", session(100), FEW, watched, harsh), 2 * len(FEW)):
+        for record in made:
+            assert last <= time_of(record) <= seen
+            last = time_of(record)
+        assert place.at <= seen
+
+
+def test_a_clock_that_is_set_back_does_not_turn_time_around() -> None:
+    set_back = clock(begin=NOON - timedelta(hours=1))
+    for place, made in islice(replay("b", session(), FEW, set_back), 100):
+        assert place.at == NOON
+        assert {time_of(record) for record in made} == {NOON}
+
+
+def test_an_order_is_decided_at_a_close_and_filled_at_the_next_open() -> None:
+    steps = list(islice(replay("b", session(HISTORY), BARS, clock(), perfect), 500))
+    index = next(i for i, (_, made) in enumerate(steps) if made[-1]["kind"] == "order")
+    submitted = steps[index][1][-1]
+    acknowledged, fill, filled = steps[index + 1][1][:3]
     assert [r["status"] for r in (submitted, acknowledged, filled)] == ["submitted", "acknowledged", "filled"]
     assert submitted["decisionPrice"] == BARS[index].close
     assert fill["price"] == BARS[index + 1].open
     assert fill["fee"] == pytest.approx(0.0002 * fill["quantity"] * fill["price"])
-    assert submitted["timestamp"] < acknowledged["timestamp"] <= filled["timestamp"]
-    assert acknowledged["labels"]["simulated"] == "true"
+    assert submitted["timestamp"] < acknowledged["timestamp"] < fill["timestamp"] == filled["timestamp"]
+    assert time_of(filled) - time_of(submitted) < timedelta(seconds=1)
+    assert submitted["labels"].keys() == {"replay"}
+    assert acknowledged["labels"]["simulated"] == fill["labels"]["simulated"] == "timestamp"
 
 
-def test_rejects_are_labelled_and_the_order_is_sent_again(rejecting: Batches) -> None:
-    orders = [record for batch in rejecting for record in batch if record["kind"] == "order"]
+def test_about_one_order_in_ten_fills_in_two_parts_the_second_a_little_worse(whole: list[Step]) -> None:
+    fills: dict[str, list[dict[str, Any]]] = {}
+    for fill in of_kind(whole, "fill"):
+        fills.setdefault(fill["orderId"], []).append(fill)
+    orders = {order["orderId"]: order for order in of_kind(whole, "order")}
+    parts = {order: found for order, found in fills.items() if len(found) > 1}
+    assert 0.05 < len(parts) / len(fills) < 0.15
+    partly = [order["orderId"] for order in of_kind(whole, "order") if order["status"] == "partially_filled"]
+    assert partly == list(parts)
+    for name, (first, second) in parts.items():
+        assert first["quantity"] + second["quantity"] == orders[name]["quantity"]
+        assert orders[name]["status"] == "filled"
+        worse = signed(second) * (second["price"] - first["price"])
+        assert worse == pytest.approx(0.00005 * second["quantity"])
+        assert first["timestamp"] <= second["timestamp"]
+        assert second["labels"]["simulated"] == "timestamp quantity price"
+
+
+def test_rejects_are_labelled_and_the_order_is_sent_again(rough: list[Step]) -> None:
+    orders = of_kind(rough, "order")
     statuses = Counter(order["status"] for order in orders)
-    assert 5 < statuses["rejected"] < 40
-    assert statuses["submitted"] - statuses["rejected"] - statuses["cancelled"] == statuses["filled"]
+    assert statuses["rejected"] > 3
+    assert statuses["submitted"] == statuses["rejected"] + statuses["cancelled"] + statuses["filled"]
     rejected = next(order for order in orders if order["status"] == "rejected")
-    assert rejected["labels"]["simulated"] == "true"
+    assert rejected["labels"]["simulated"] == "timestamp status reason"
     assert rejected["reason"].startswith("simulated")
-    again = orders[orders.index(rejected) + 1]
+    again, acknowledged = islice(orders, orders.index(rejected) + 1, orders.index(rejected) + 3)
     assert (again["status"], again["quantity"]) == ("submitted", rejected["quantity"])
-    assert again["orderId"] != rejected["orderId"]
+    assert again["orderId"] == acknowledged["orderId"] != rejected["orderId"]
+    assert acknowledged["status"] == "acknowledged"
 
 
-def test_a_new_run_says_so_and_says_what_was_paid_in(rejecting: Batches) -> None:
-    ended, begun, after = rejecting[-3:]
-    event, equity = begun[:2]
-    assert (rejecting[0][0]["title"], event["title"]) == ("replay begins", "replay begins again")
-    assert equity["equity"] == 10_000
-    assert equity["netFlow"] == pytest.approx(10_000 - ended[-1]["portfolioValue"])
-    assert [record["netFlow"] for record in after if record["kind"] == "equity"] == [0]
+def test_few_orders_are_cancelled_and_most_are_filled(whole: list[Step]) -> None:
+    statuses = Counter(order["status"] for order in of_kind(whole, "order"))
+    assert statuses["submitted"] == statuses["rejected"] + statuses["cancelled"] + statuses["filled"]
+    assert 0.01 < statuses["rejected"] / statuses["submitted"] < 0.06
 
 
-def test_ids_of_orders_are_unique_across_runs() -> None:
-    made = replay("b", "s", BARS[:200], Random(1), lambda: NOON, reject_rate=0.0)
-    records = [record for batch in islice(made, 600) for record in batch]
-    submitted = [r["orderId"] for r in records if r["kind"] == "order" and r["status"] == "submitted"]
-    assert len(submitted) > 6
-    assert len(set(submitted)) == len(submitted)
+def test_a_new_run_says_so_and_says_what_was_paid_in(whole: list[Step]) -> None:
+    assert positions(whole[: len(BARS)])[-1] == 0
+    ended = of_kind(whole[: len(BARS)], "equity")[-1]
+    begun, after = of_kind(whole[len(BARS) : len(BARS) + 2], "equity")
+    assert begun["equity"] == 10_000
+    assert begun["netFlow"] == pytest.approx(10_000 - ended["equity"])
+    assert after["netFlow"] == 0
+    titles = [event["title"] for event in of_kind(whole, "event")]
+    assert titles == ["replay begins", "replay begins again", "replay begins again"]
+
+
+def test_a_run_ends_flat_though_every_order_is_rejected() -> None:
+    for count_of_bars in range(60, 120):
+        bars = BARS[:count_of_bars]
+        run = replay("b", session(), bars, clock(), lambda _: Exchange(Random(1), reject_rate=1.0))
+        steps = list(islice(run, count_of_bars))
+        assert positions(steps)[-1] == 0
+        last = {order["orderId"]: order["status"] for order in of_kind(steps, "order")}
+        assert set(last.values()) <= {"filled", "rejected", "cancelled"}
+
+
+def test_ids_are_unique_across_runs(whole: list[Step]) -> None:
+    ids = [record["id"] for record in records_of(whole)]
+    fills = [fill["fillId"] for fill in of_kind(whole, "fill")]
+    sent = [order["orderId"] for order in of_kind(whole, "order") if order["status"] == "submitted"]
+    for names in (ids, fills, sent):
+        assert len(set(names)) == len(names) > 300
+
+
+@pytest.mark.parametrize("exchange", [seeded, harsh])
+@pytest.mark.parametrize("done", [1, 57, 100, 101, 273, 399, 400, 401, 650, 800, 1234])
+def test_a_restart_goes_on_with_the_very_same_records(done: int, exchange: Callable[[int], Exchange]) -> None:
+    steps = list(islice(replay("b", session(100), FEW, clock(), exchange), 1250))
+    kept = msgspec.json.decode(msgspec.json.encode(steps[done - 1][0]), type=Place)
+    later = clock(begin=NOON + timedelta(days=1))
+    resumed = list(islice(replay("b", kept, FEW, later, exchange), 1250 - done))
+    assert [place.step for place, _ in resumed] == [place.step for place, _ in steps[done:]]
+    for (place, expected), (_, made) in zip(steps[done:], resumed, strict=True):
+        aside = {"timestamp"} if place.is_live else set()
+        assert [_without(record, aside) for record in made] == [
+            _without(record, aside) for record in expected
+        ]
+
+
+def _without(record: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in names}
+
+
+def test_a_restart_does_not_add_to_an_orders_latency() -> None:
+    steps = list(islice(replay("b", session(), FEW, clock(), perfect), len(FEW)))
+    index = next(i for i, (_, made) in enumerate(steps) if made[-1]["kind"] == "order")
+    place, (*_, submitted) = steps[index]
+    a_day_later = clock(begin=NOON + timedelta(days=1))
+    ((_, (acknowledged, *_)),) = islice(replay("b", place, FEW, a_day_later, perfect), 1)
+    assert (acknowledged["orderId"], acknowledged["status"]) == (submitted["orderId"], "acknowledged")
+    assert timedelta(0) < time_of(acknowledged) - time_of(submitted) < timedelta(seconds=1)
+
+
+def test_the_history_goes_out_many_bars_at_a_time_and_what_is_live_bar_by_bar() -> None:
+    steps = list(islice(replay("b", session(HISTORY), BARS, clock(), harsh), HISTORY + 20))
+    gathered = list(gather(steps))
+    assert records_of(gathered) == records_of(steps)
+    assert [place.step for place, _ in gathered[-21:]] == list(range(HISTORY, HISTORY + 21))
+    assert len(gathered) == HISTORY / 50 + 20
+    assert max(len(made) for _, made in gathered) <= 500
+    assert [place.step for place, _ in gather(steps[:70])] == [50, 70]

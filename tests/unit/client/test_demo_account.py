@@ -1,0 +1,25 @@
+"""The demo's account, on numbers small enough to check by hand."""
+
+import pytest
+
+from botwatch.demo.account import Account
+
+
+def test_a_fill_moves_cash_and_costs_its_fee() -> None:
+    account = Account(start=1000.0, commission=0.01)
+    assert account.fill(5, 100.0) == pytest.approx(5.0)
+    assert account.cash == pytest.approx(1000 - 500 - 5)
+    assert account.fill(-15, 110.0) == pytest.approx(16.5)
+    assert account.cash == pytest.approx(495 + 1650 - 16.5)
+    assert account.position == -10
+    assert account.equity(105.0) == pytest.approx(2128.5 - 1050)
+
+
+def test_unrealized_is_measured_from_the_average_cost_of_what_is_open() -> None:
+    account = Account(start=1000.0, commission=0.0)
+    gained = []
+    for quantity, price in ((2, 100.0), (2, 110.0), (-1, 120.0), (-5, 108.0), (2, 100.0)):
+        account.fill(quantity, price)
+        gained.append(account.unrealized(106.0))
+    # Cost 100; 105; still 105; turned short 2 at 108; flat.
+    assert gained == pytest.approx([2 * 6, 4 * 1, 3 * 1, -2 * (106 - 108), 0])
