@@ -118,7 +118,7 @@ def test_where_no_place_is_kept_a_new_session_begins(
         assert bookmark.read() == place
 
 
-def test_sigterm_ends_it_at_once(redis: Redis, valkey_url: str) -> None:
+def test_what_is_live_keeps_its_pace_and_sigterm_ends_it_at_once(redis: Redis, valkey_url: str) -> None:
     process = start("--bars-per-second", "0.01", redis_url=valkey_url)
     eventually(lambda: redis.xlen(streams.BOT_STREAM) > 50, "the first live bar")
     begun = time.monotonic()
@@ -127,6 +127,7 @@ def test_sigterm_ends_it_at_once(redis: Redis, valkey_url: str) -> None:
     assert process.returncode == 0
     assert time.monotonic() - begun < 2
     assert "stopping on SIGTERM" in said
+    assert redis.xlen(streams.BOT_STREAM) == 51
 
 
 def test_killed_at_any_time_it_leaves_no_gap(redis: Redis, valkey_url: str) -> None:
