@@ -27,6 +27,7 @@ from shared.store.tables import performance_hours, performance_metrics, performa
 
 NAME = "performance"
 """Of the position."""
+SOURCES = ("reported", "computed")
 FIGURES = tuple(figure.wire for figure in figures(Performance))
 
 _ROW = performance_metrics.c

@@ -1,0 +1,120 @@
+"""Retention: rows that are older than `retentionDays` leave, a bounded piece at a time, oldest first.
+
+They leave by whole hours, so that what is left of an hour is all of it. Closed trades, rollups of hours and
+the checkpoints of figures stay: they are small.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
+
+from shared.schema.timestamps import EARLIEST, EPOCH, to_store
+from shared.store.database import Database
+from shared.store.records import subjects
+from shared.store.rollups import SOURCES, position_of
+from shared.store.tables import (
+    alerts,
+    equity,
+    equity_minutes,
+    events,
+    fills,
+    health_metrics,
+    heartbeats,
+    orders,
+    performance_metrics,
+    performance_minutes,
+    samples,
+)
+
+PIECE = 5_000
+"""Rows that one transaction removes at most."""
+ALERTS_PIECE = 500
+"""Alerts, each with its events and notifications."""
+HOUR = timedelta(hours=1)
+
+KeepFrom = Callable[[str], datetime | None]
+"""Says from which moment on a bot's raw rows are still needed; None: all of them are."""
+
+_FOLDED = (performance_metrics, equity, orders, fills, samples)
+"""What the figures of a bot are made of."""
+
+
+class Removed(NamedTuple):
+    """What one piece removed."""
+
+    table: str
+    rows: int
+
+
+def limit(now: datetime, retention_days: int) -> datetime:
+    """Return the whole hour before which rows leave."""
+    days = min(retention_days, (now - EARLIEST).days)
+    return _whole_hour(now - timedelta(days=days))
+
+
+def remove_performance(database: Database, before: datetime, keep_from: KeepFrom) -> Iterator[Removed]:
+    """Remove what the performance database has from `before` a moment, piece by piece.
+
+    Of what the figures are made of, only what is before `keep_from(bot)` goes; of performance records, only
+    what is rolled up.
+    """
+    for table in (*_FOLDED, heartbeats, events, performance_minutes, equity_minutes):
+        for bot in _subjects(database, table):
+            kept = keep_from(bot) if table in _FOLDED else before
+            if kept is not None:
+                yield from _of_bot(database, table, bot, _whole_hour(min(before, kept)))
+
+
+def remove_health(database: Database, before: datetime) -> Iterator[Removed]:
+    """Remove health records, and alerts that were resolved, from before a moment, piece by piece."""
+    for host in _subjects(database, health_metrics):
+        column = health_metrics.c
+        yield from _remove(database, health_metrics, column.host == host, column.timestamp < to_store(before))
+    resolved = func.coalesce(alerts.c.resolvedAt, alerts.c.timestamp)
+    yield from _remove(
+        database,
+        alerts,
+        alerts.c.status == "RESOLVED",
+        alerts.c.timestamp < to_store(before),
+        resolved < to_store(before),
+        most=ALERTS_PIECE,
+    )
+
+
+def _whole_hour(moment: datetime) -> datetime:
+    return moment - (moment - EPOCH) % HOUR
+
+
+def _subjects(database: Database, table: Table) -> list[str]:
+    with database.read() as connection:
+        return subjects(connection, table)
+
+
+def _of_bot(database: Database, table: Table, bot: str, until: datetime) -> Iterator[Removed]:
+    old = (table.c.bot == bot, table.c.timestamp < to_store(until))
+    if table is performance_metrics:
+        with database.read() as connection:
+            position = position_of(connection)
+        yield from _remove(database, table, *old, table.c.id <= position)
+    elif table is performance_minutes:
+        for source in SOURCES:
+            yield from _remove(database, table, *old, table.c.source == source)
+    else:
+        yield from _remove(database, table, *old)
+
+
+def _remove(
+    database: Database, table: Table, *old: ColumnElement[bool], most: int | None = None
+) -> Iterator[Removed]:
+    """Remove the rows that are `old`, as many transactions as it takes; yields after each."""
+    most = most or PIECE
+    key = tuple_(*table.primary_key)
+    oldest = select(*table.primary_key).where(*old).order_by(table.c.timestamp).limit(most)
+    statement = delete(table).where(key.in_(oldest))
+    removed = most
+    while removed == most:
+        with database.write() as connection:
+            removed = connection.execute(statement).rowcount
+        yield Removed(table.name, removed)
