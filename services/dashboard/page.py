@@ -3,6 +3,10 @@
 from flask import Blueprint, Response, render_template
 
 from services.dashboard.config import DashboardSettings
+from shared.schema.definitions import FAMILIES
+from shared.schema.reasons import REASONS
+from shared.schema.records import Performance
+from shared.schema.units import figures
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; "
@@ -10,6 +14,19 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+_UNITS = {figure.wire: figure.unit.name for figure in figures(Performance)}
+DEFINITIONS = {
+    "families": [
+        {
+            "title": family.title,
+            "figures": [{**figure._asdict(), "unit": _UNITS[figure.wire]} for figure in family.figures],
+        }
+        for family in FAMILIES
+    ],
+    "reasons": REASONS,
+}
+"""What the page calls and explains figures by; it has no table of its own."""
 
 
 def make_page(settings: DashboardSettings) -> Blueprint:
@@ -19,7 +36,10 @@ def make_page(settings: DashboardSettings) -> Blueprint:
     @page.get("/")
     def index() -> str:
         return render_template(
-            "index.html", websocket_port=settings.websocket_port, websocket_url=settings.websocket_url
+            "index.html",
+            websocket_port=settings.websocket_port,
+            websocket_url=settings.websocket_url,
+            definitions=DEFINITIONS,
         )
 
     return page

@@ -3,6 +3,11 @@
 // Names, messages and comments come from bots and people: they reach the page only as text nodes and
 // attributes, never as markup.
 
+import {
+  FAMILIES, NAMES, definition, difference, duration, fewReturns, isComputed, isDefined, label, milliseconds, money, number,
+  plain, ratio, reason, signed, takeFigures, whole, written,
+} from "./figures.js";
+
 const REFETCH_MS = 15_000;
 const REFETCH_NOT_LIVE_MS = 5_000;
 const SOON_MS = 400;
@@ -16,81 +21,17 @@ const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
 const $ = (id) => document.getElementById(id);
 
-/* ---------- Figures: what each is called and how it is written ---------- */
-
-const number = (digits, options = {}) => {
-  const format = new Intl.NumberFormat(undefined, {
-    minimumFractionDigits: digits, maximumFractionDigits: digits, ...options,
-  });
-  return (value) => format.format(value);
-};
-const money = number(2);
-const signed = number(2, { signDisplay: "exceptZero" });
-const whole = number(0);
-const ratio = number(2);
-// A rate of 0.00003 must not read as 0.
-const plain = number(0, { maximumFractionDigits: 4, maximumSignificantDigits: 6, roundingPriority: "morePrecision" });
-const percent = (value) => `${ratio(value)} %`;
-const seconds = (value) => duration(value);
-const bps = (value) => `${number(1)(value)} bps`;
-const milliseconds = (value) => `${number(1)(value)} ms`;
-
-const FIGURES = {
-  portfolioValue: ["Portfolio value", money],
-  totalPnL: ["Total P&L", signed],
-  realizedPnL: ["Realised P&L", signed],
-  unrealizedPnL: ["Unrealised P&L", signed],
-  equity: ["Equity", money],
-  currentDrawdown: ["Drawdown now", percent],
-  maxDrawdown: ["Drawdown max", percent],
-  sharpeRatio: ["Sharpe", ratio],
-  sortinoRatio: ["Sortino", ratio],
-  calmarRatio: ["Calmar", ratio],
-  volatility: ["Volatility", percent],
-  var95: ["VaR 95 %", percent],
-  var99: ["VaR 99 %", percent],
-  cvar95: ["CVaR 95 %", percent],
-  winRate: ["Win rate", percent],
-  profitFactor: ["Profit factor", ratio],
-  expectancy: ["Expectancy", signed],
-  totalTrades: ["Trades", whole],
-  tradesPerDay: ["Trades a day", number(1)],
-  averageTradeDuration: ["Average trade", seconds],
-  slippageBps: ["Slippage", bps],
-  orderLatencyMs: ["Order latency", milliseconds],
-  fillRate: ["Fill rate", percent],
-  rejectRate: ["Reject rate", percent],
-  exposure: ["Exposure", percent],
-  leverage: ["Leverage", ratio],
-  cpuUsage: ["CPU", percent],
-  memoryUsage: ["Memory", percent],
-  diskUsage: ["Disk", percent],
-  swapUsage: ["Swap", percent],
-  networkLatency: ["Network latency", milliseconds],
-};
 const ON_CARD = ["currentDrawdown", "maxDrawdown", "sharpeRatio", "winRate", "profitFactor", "totalTrades"];
-const FURTHER = Object.keys(FIGURES).slice(0, Object.keys(FIGURES).indexOf("cpuUsage"))
-  .filter((name) => !ON_CARD.includes(name) && !["portfolioValue", "totalPnL"].includes(name));
-const WIRE_FIGURES = Object.keys(FIGURES).filter((name) => name !== "equity");
+const MOST_DIFFERENCES = 3;
 
 const OPERATORS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
 const limit = ({ metric, operator, threshold }) => `alert ${OPERATORS[operator] ?? operator} ${written(metric, threshold)}`;
-const label = (name) => FIGURES[name]?.[0] ?? name;
-const written = (name, value) => (FIGURES[name]?.[1] ?? plain)(value);
 
 function bytes(value) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let power = 0;
   for (; value >= 1024 && power < units.length - 1; power += 1) value /= 1024;
   return `${number(power && value < 100 ? 1 : 0)(value)} ${units[power]}`;
-}
-
-function duration(total) {
-  const s = Math.max(0, Math.floor(total));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min`;
-  const [d, h, m] = [Math.floor(s / 86400), Math.floor((s % 86400) / 3600), Math.floor((s % 3600) / 60)];
-  return d ? `${d} d ${h} h` : `${h} h ${m} min`;
 }
 
 const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
@@ -122,19 +63,46 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const missing = (why) => h("span", { class: "undefined", title: why, "aria-label": why }, "–");
+/** A sign that says in its title what it means. */
+const sign = (kind, text, why) => h("span", { class: kind, role: "img", title: why, "aria-label": why }, text);
+const missing = (why) => sign("undefined", "–", why);
+
+/** Replace what is in `element` only where it changed; `nodes` makes it. */
+function setNodes(element, key, nodes) {
+  if (element.drawn === key) return;
+  element.drawn = key;
+  element.replaceChildren(...nodes());
+}
 
 /** Write a figure into `element`; an undefined one is a dash that says why. */
 function setFigure(element, name, value, why) {
-  if (value === null || value === undefined) {
-    if (element.firstElementChild?.title !== why) element.replaceChildren(missing(why));
-  } else {
-    setText(element, written(name, value));
-  }
+  const text = isDefined(value) ? written(name, value) : null;
+  setNodes(element, text ?? why, () => [text ?? missing(why)]);
 }
 
-const undefinedFigure = (bot, name) => `${label(name)} is undefined: ${
-  bot.timestamp ? "neither reported by the bot nor computable from what it reported" : "no performance record yet"}.`;
+/** Write a bot's figure: with what is to be known of it, and with the computed one where the two differ. */
+function setBotFigure(element, bot, name) {
+  if (!isDefined(bot[name])) {
+    setFigure(element, name, null, `${label(name)}: ${reason(bot, name)}`);
+    return;
+  }
+  const text = written(name, bot[name]);
+  const remarks = remarksOn(bot, name);
+  setNodes(element, JSON.stringify([text, remarks]), () => [text, ...remarks.map((remark) => sign(...remark))]);
+}
+
+/** What is to be known of a figure that is shown: [class, text, meaning] each. */
+function remarksOn(bot, name) {
+  const both = difference(bot, name);
+  const few = fewReturns(bot, name);
+  return [
+    ...(few === undefined ? [] : [["mark", "≈", `From ${few} daily return${few === 1 ? "" : "s"} only: too few to lean on.`]]),
+    ...(bot.source === "reported" && isComputed(bot, name)
+      ? [["mark", "c", "Computed by Botwatch from the bot's raw records; the bot does not report it."]] : []),
+    ...(both ? [["other", `≠ ${written(name, both.computed)}`, `The bot reports ${
+      written(name, both.reported)}; Botwatch computes ${written(name, both.computed)} from its raw records.`]] : []),
+  ];
+}
 
 /** Keep the children of `container` in step with `items`, reusing an item's element by its key. */
 function reconcile(container, items, keyOf, create) {
@@ -327,7 +295,7 @@ function takeRecord(record) {
     redraw("hosts");
     return;
   }
-  const bot = (board.performance[record.bot] ??= { bot: record.bot, metrics: {}, computed: [] });
+  const bot = (board.performance[record.bot] ??= { bot: record.bot, metrics: {} });
   const at = Date.parse(record.timestamp);
   if (record.source !== "computed" && !before(record.timestamp, bot.lastSeen)) bot.lastSeen = record.timestamp;
   const taker = TAKERS[record.kind];
@@ -354,24 +322,13 @@ const TAKERS = {
   },
 };
 
-/** Reported figures win; computed ones fill what the bot leaves out. */
 function takePerformance(bot, record, at) {
-  const computed = new Set(bot.computed);
-  const fillsGaps = record.source === "computed";
-  if (!fillsGaps && before(record.timestamp, bot.timestamp)) return;
-  for (const name of WIRE_FIGURES) {
-    const value = record[name];
-    if (fillsGaps && bot[name] !== null && bot[name] !== undefined && !computed.has(name)) continue;
-    if (!fillsGaps && value === undefined && computed.has(name)) continue;
-    bot[name] = value ?? null;
-    if (value !== undefined && value !== null) {
-      if (fillsGaps) computed.add(name);
-      else computed.delete(name);
-      if (name === "portfolioValue" || name === "currentDrawdown") addPoint(record.bot, name, at, value);
-    }
+  if (!takeFigures(bot, record, before)) return;
+  for (const name of ["portfolioValue", "currentDrawdown"]) {
+    // A line must not jump between what is reported and what is computed.
+    const shown = isComputed(bot, name) === (record.source === "computed");
+    if (shown && isDefined(bot[name])) addPoint(record.bot, name, at, bot[name]);
   }
-  bot.computed = [...computed];
-  if (!fillsGaps || !bot.timestamp) bot.timestamp = record.timestamp;
 }
 
 /** Add a point, at most one a second; the oldest leave with the window, and many are thinned out. */
@@ -439,8 +396,6 @@ function drawOverall() {
     ["Hosts", "", Object.keys(board.health).length, "", ""],
   ]);
 }
-
-const isDefined = (value) => value !== null && value !== undefined;
 
 function openAlertsNote() {
   const taken = board.alerts.active.filter((alert) => alert.status === "ACKNOWLEDGED").length;
@@ -667,24 +622,49 @@ function botView({ bot: name }) {
   const gain = h("span", { class: "gain" });
   const chart = chartView(name);
   const figures = Object.fromEntries(ON_CARD.map((figure) => [figure, h("dd")]));
-  const grid = h("dl", { class: "figures" }, ...ON_CARD.map((figure) => h("div", {}, h("dt", {}, label(figure)), figures[figure])));
-  const rows = h("dl", { class: "rows" });
-  const more = h("details", { ontoggle: () => redraw("bots") }, h("summary", {}, "All figures"), rows);
+  const grid = h("dl", { class: "figures" }, ...ON_CARD.map((figure) => h("div", {},
+    h("dt", { title: definition(figure).text }, label(figure)), figures[figure])));
+  const legend = h("p", { class: "legend" });
+  const differs = h("p", { class: "differs" });
+  const all = allFiguresView(name);
   const root = h("article", { class: "bot", "aria-label": `Bot ${name}` },
     h("header", {}, h("h3", {}, name, " ", open), seen),
-    h("p", { class: "worth" }, worth, gain), chart.root, grid, more);
+    h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, all.root);
   return {
     root,
     update(bot) {
       writeBotAlerts(open, name);
       writeSeen(seen, bot.lastSeen, "bot");
-      setFigure(worth, "portfolioValue", bot.portfolioValue, undefinedFigure(bot, "portfolioValue"));
+      setBotFigure(worth, bot, "portfolioValue");
       writeGain(gain, bot);
-      for (const figure of ON_CARD) setFigure(figures[figure], figure, bot[figure], undefinedFigure(bot, figure));
+      for (const figure of ON_CARD) setBotFigure(figures[figure], bot, figure);
+      writeLegend(legend, bot, all.root.open ? NAMES : ["totalPnL", ...ON_CARD]);
+      writeDifferences(differs, bot);
       chart.update(board.trends[name] ?? {});
-      if (more.open) rows.replaceChildren(...furtherRows(bot));
+      all.update(bot);
     },
   };
+}
+
+/** Say what the marks beside the figures `shown` mean, where there are any. */
+function writeLegend(element, bot, shown) {
+  const all = bot.source === "computed" ? "All figures are computed by Botwatch" : "";
+  const some = !all && shown.some((name) => isComputed(bot, name)) ? "c: computed by Botwatch" : "";
+  const few = shown.some((name) => fewReturns(bot, name) !== undefined) ? "≈: from few daily returns" : "";
+  setText(element, [all, some, few].filter(Boolean).join(" · "));
+  element.hidden = !element.textContent;
+}
+
+function writeDifferences(element, bot) {
+  const names = Object.keys(bot.differences ?? {}).filter((name) => difference(bot, name));
+  const sentences = names.slice(0, MOST_DIFFERENCES).map((name) => {
+    const both = difference(bot, name);
+    return `${label(name)} ${written(name, both.reported)} reported, ${written(name, both.computed)} computed`;
+  });
+  if (names.length > MOST_DIFFERENCES) sentences.push(`and ${names.length - MOST_DIFFERENCES} more`);
+  const head = names.length === 1 ? "1 figure differs" : `${names.length} figures differ`;
+  setText(element, `${head} from what Botwatch computes: ${sentences.join("; ")}.`);
+  element.hidden = !names.length;
 }
 
 function writeBotAlerts(element, name) {
@@ -709,27 +689,69 @@ function writeGain(element, bot) {
   const value = bot.totalPnL;
   element.dataset.sign = value > 0 ? "up" : value < 0 ? "down" : "none";
   if (!isDefined(value)) {
-    element.replaceChildren("P&L ", missing(undefinedFigure(bot, "totalPnL")));
+    const why = `${label("totalPnL")}: ${reason(bot, "totalPnL")}`;
+    setNodes(element, why, () => ["P&L ", missing(why)]);
     return;
   }
   const start = bot.portfolioValue - value;
   const share = isDefined(bot.portfolioValue) && start > 0 ? ` (${signed((value / start) * 100)} %)` : "";
-  setText(element, `${value > 0 ? "▲" : value < 0 ? "▼" : "■"} ${signed(value)}${share}`);
+  const text = `${value > 0 ? "▲" : value < 0 ? "▼" : "■"} ${signed(value)}${share}`;
+  const remarks = remarksOn(bot, "totalPnL");
+  setNodes(element, JSON.stringify([text, remarks]), () => [text, ...remarks.map((remark) => sign(...remark))]);
   element.title = "Total P&L, and as a share of the portfolio value without it";
 }
 
-function furtherRows(bot) {
-  const entries = FURTHER.map((name) => {
-    const value = h("dd");
-    setFigure(value, name, bot[name], undefinedFigure(bot, name));
-    if (bot.computed?.includes(name)) value.title = "Computed by Botwatch from what the bot reported";
-    return [label(name), value];
-  });
+/* ---------- All figures of a bot ---------- */
+
+function allFiguresView(bot) {
+  const values = Object.fromEntries(FAMILIES.flatMap(({ figures }) => figures.map(({ wire }) => [wire, h("dd")])));
+  const families = FAMILIES.flatMap(({ title, figures }) => [
+    h("h4", {}, title), h("dl", { class: "rows" }, ...figures.flatMap((figure) => [term(bot, figure), values[figure.wire]])),
+  ]);
+  const activity = h("dl", { class: "rows" });
+  const root = h("details", { ontoggle: () => redraw("bots") }, h("summary", {}, "All figures"),
+    ...families, h("h4", {}, "Activity"), activity);
+  return {
+    root,
+    update(known) {
+      if (!root.open) return;
+      for (const [name, value] of Object.entries(values)) setBotFigure(value, known, name);
+      activity.replaceChildren(...activityRows(known));
+    },
+  };
+}
+
+const term = (bot, figure) => h("dt", {}, h("button", {
+  type: "button", class: "term", title: figure.text, "aria-label": `${figure.label}: what it means`,
+  onclick: () => explain(bot, figure),
+}, figure.label));
+
+function activityRows(bot) {
+  const worth = h("dd");
+  setFigure(worth, "equity", bot.equity, "Equity: none has been reported.");
   const moments = [["Last order", bot.lastOrderAt], ["Last fill", bot.lastFillAt], ["Last heartbeat", bot.lastHeartbeatAt]]
     .map(([name, at]) => [name, h("dd", {}, at ? clock(at) : missing(`${name}: none has come.`))]);
   const metrics = Object.entries(bot.metrics ?? {})
     .map(([name, { value, unit }]) => [name, h("dd", {}, `${plain(value)} ${unit}`.trim())]);
-  return [...entries, ...moments, ...metrics].flatMap(([name, value]) => [h("dt", {}, name), value]);
+  return [["Equity", worth], ...moments, ...metrics].flatMap(([name, value]) => [h("dt", {}, name), value]);
+}
+
+/** Show what a figure means, and what is known of it. */
+function explain(name, { wire, label: title, text, unit, source, undefined: when }) {
+  const bot = board.performance[name] ?? {};
+  const own = isComputed(bot, wire) ? null : bot[wire];
+  const value = (found, otherwise) => (isDefined(found) ? written(wire, found) : otherwise);
+  const few = fewReturns(bot, wire);
+  const rows = [
+    ["Reported by the bot", value(own, "not reported")],
+    ["Computed by Botwatch", value(bot.computedFigures?.[wire], bot.computedFigures && !isDefined(own) ? reason(bot, wire) : "–")],
+    ...(few === undefined ? [] : [["Daily returns behind it", `${whole(few)}: too few to lean on`]]),
+    ["Made from", source], ["Undefined when", when], ["On the wire", `${wire}, ${unit}`],
+  ];
+  setText($("definition-title"), title);
+  $("definition-body").replaceChildren(h("p", { class: "about" }, text),
+    h("dl", { class: "rows" }, ...rows.flatMap(([row, found]) => [h("dt", {}, row), h("dd", {}, found)])));
+  $("definition").showModal();
 }
 
 /* ---------- Charts ---------- */
@@ -958,6 +980,7 @@ function tick() {
 
 $("acknowledge-form").addEventListener("submit", sendAcknowledgement);
 $("acknowledge-cancel").addEventListener("click", () => $("acknowledge").close());
+$("definition-close").addEventListener("click", () => $("definition").close());
 $("details-close").addEventListener("click", () => $("details").close());
 $("details").addEventListener("close", () => history.replaceState(null, "", location.pathname));
 window.addEventListener("hashchange", followLink);

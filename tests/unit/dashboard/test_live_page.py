@@ -5,7 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,14 @@ from services.dashboard.sources import Sources
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
 from shared.schema.alerts import Alert, encode_json
-from shared.schema.records import AnyRecord, Equity, Performance, encode_record
+from shared.schema.records import (
+    AnyRecord,
+    Difference,
+    Equity,
+    Performance,
+    Undefined,
+    encode_record,
+)
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
 from tests.support import eventually, free_port
@@ -192,6 +199,67 @@ def test_neither_a_slow_answer_nor_a_hidden_tab_nor_a_wrong_clock_keeps_news_bac
         eventually(lambda: "(1) Warning" in browser.title, "the answer from before it is there")
         assert "late" in text(browser, "#alerts")
         eventually(lambda: "(2) Critical" in browser.title, "the page asks again at once", timeout_s=5)
+
+
+def figure(browser: Chrome, name: str) -> list[str]:
+    """Return what a card shows of a figure: its text, and what its marks say in their titles."""
+    script = """
+        const terms = [...document.querySelectorAll("#bots .figures dt")];
+        const value = terms.find((term) => term.innerText === arguments[0]).nextElementSibling;
+        return [value.innerText, ...[...value.querySelectorAll("[title]")].map((mark) => mark.title)];
+    """
+    return list(browser.execute_script(script, name))
+
+
+def computed_at(moment: datetime, **figures: Any) -> Performance:
+    return Performance(
+        bot="raw", timestamp=moment, source="computed", max_drawdown=12.1, sharpe_ratio=2, **figures
+    )
+
+
+def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_otherwise(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    app = make_app(settings, Sources(redis, performance, health))
+    web = make_server("127.0.0.1", port, app, threaded=True)
+    live = serve(broadcaster.handle, "127.0.0.1", socket_port)
+    why = {"profitFactor": Undefined(reason="too_few_returns", n=1)}
+    known = computed_at(clock.now(), win_rate=60, low_confidence={"sharpeRatio": 12}, undefined=why)
+    RecordLog(redis).append([known], "test")
+    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+        browser.get(f"http://127.0.0.1:{port}/")
+        eventually(lambda: text(browser, "#link") == "Live", "the page is live")
+        everything = "All figures are computed by Botwatch"
+        eventually(lambda: text(browser, "#bots .legend").startswith(everything), "so says the card")
+        few = "Profit factor: Too few daily returns so far: 1."
+        assert figure(browser, "Profit factor") == ["\N{EN DASH}", few]
+        assert figure(browser, "Sharpe") == ["2.00≈", "From 12 daily returns only: too few to lean on."]
+
+        why = {"winRate": Undefined(reason="solar_storm"), "profitFactor": Undefined(reason="no_trades")}
+        broadcaster.send_record(computed_at(clock.now(), undefined=why), "2-0")
+        storm = ["\N{EN DASH}", "Win rate: Solar storm."]
+        eventually(lambda: figure(browser, "Win rate") == storm, "no old value stays")
+        assert figure(browser, "Profit factor")[1] == "Profit factor: No trade has been closed yet."
+        assert figure(browser, "Sharpe") == ["2.00"]
+
+        reported = Performance(bot="raw", timestamp=clock.now(), portfolio_value=1000, max_drawdown=8.5)
+        broadcaster.send_record(reported, "2-1")
+        eventually(lambda: figure(browser, "Drawdown max") == ["8.50 %"], "what the bot reports wins")
+        assert figure(browser, "Sharpe")[0] == "2.00c"
+        assert figure(browser, "Sharpe")[1].startswith("Computed by Botwatch")
+        both = {"maxDrawdown": Difference(reported=8.5, computed=12.1)}
+        broadcaster.send_record(computed_at(clock.now(), differences=both, disagreements=1), "2-2")
+        warning = "1 figure differs from what Botwatch computes: Drawdown max 8.50 % reported, 12.10 %"
+        eventually(lambda: text(browser, "#bots .differs").startswith(warning), "the disagreement is said")
+        assert "≠ 12.10 %" in figure(browser, "Drawdown max")[0]
+
+        browser.find_element(By.CSS_SELECTOR, "#bots summary").click()
+        browser.find_element(By.CSS_SELECTOR, "#bots .term[aria-label^='Drawdown max']").click()
+        explained = text(browser, "#definition")
+        assert all(words in explained for words in ("deepest drawdown so far", "8.50 %", "12.10 %"))
+    assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]  # type: ignore[no-untyped-call]
 
 
 def acknowledge(browser: Chrome, name: str) -> None:

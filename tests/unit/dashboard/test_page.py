@@ -1,5 +1,6 @@
 """The page, its headers, and what the part says of itself."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from services.dashboard.app import make_app
 from services.dashboard.config import DashboardSettings
 from services.dashboard.sources import Sources
 from shared.runtime.redis import connect
+from shared.schema.definitions import DEFINITIONS
+from shared.schema.reasons import REASONS
 from shared.store.database import Database
 from tests.unit.dashboard.cases import an_alert, body, open_in
 
@@ -31,6 +34,22 @@ def test_every_file_that_the_page_names_is_served(client: FlaskClient) -> None:
     for name in names:
         with client.get(name) as answer:
             assert answer.status_code == 200
+
+
+def test_the_page_brings_the_definition_of_every_figure_and_the_words_of_every_reason(
+    client: FlaskClient,
+) -> None:
+    found = re.search(
+        r'<script type="application/json" id="definitions">(.*?)</script>', client.get("/").text
+    )
+    assert found
+    brought = json.loads(found[1])
+    figures = {figure["wire"]: figure for family in brought["families"] for figure in family["figures"]}
+    assert {name: (one["label"], one["text"]) for name, one in figures.items()} == {
+        name: (one.label, one.text) for name, one in DEFINITIONS.items()
+    }
+    assert figures["maxDrawdown"]["unit"] == "percent"
+    assert brought["reasons"] == REASONS
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_never_makes_markup_of_data() -> None:
