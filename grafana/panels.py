@@ -36,6 +36,8 @@ class Panel:
     stacked: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     """What values are called, for states."""
+    dashed: str = ""
+    """A pattern: lines whose names match are drawn dashed."""
 
     def render(self, number: int, place: Json) -> Json:
         """Return Grafana's JSON of the panel."""
@@ -58,7 +60,7 @@ class Panel:
                 }
                 for i, query in enumerate(self.queries)
             ],
-            "fieldConfig": {"defaults": self._defaults(), "overrides": []},
+            "fieldConfig": {"defaults": self._defaults(), "overrides": self._overrides()},
             "options": self._options(),
         }
 
@@ -86,6 +88,17 @@ class Panel:
             defaults["color"] = {"mode": "thresholds"}
         return defaults
 
+    def _overrides(self) -> list[Json]:
+        if not self.dashed or self.kind != "timeseries":
+            return []
+        style = {"fill": "dash", "dash": [8, 6]}
+        return [
+            {
+                "matcher": {"id": "byRegexp", "options": self.dashed},
+                "properties": [{"id": "custom.lineStyle", "value": style}],
+            }
+        ]
+
     def _options(self) -> Json:
         if self.kind == "timeseries":
             return {
@@ -102,11 +115,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels side by side, of equal width, below a heading."""
+    """Panels side by side, of equal width, below a heading; `across` of them to a line, or all."""
 
     title: str
     panels: Sequence[Panel]
     height: int = 8
+    across: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,8 +186,11 @@ def _laid_out(rows: Sequence[Row]) -> Iterator[Json]:
         heading: Json = {"id": number, "type": "row", "title": row.title, "gridPos": place}
         yield {**heading, "collapsed": False, "panels": []}
         top += 1
-        width = COLUMNS // len(row.panels)
-        for column, panel in enumerate(row.panels):
+        across = row.across or len(row.panels)
+        width = COLUMNS // across
+        for index, panel in enumerate(row.panels):
             number += 1
-            yield panel.render(number, {"h": row.height, "w": width, "x": column * width, "y": top})
-        top += row.height
+            line, column = divmod(index, across)
+            place = {"h": row.height, "w": width, "x": column * width, "y": top + line * row.height}
+            yield panel.render(number, place)
+        top += row.height * -(-len(row.panels) // across)

@@ -1,12 +1,78 @@
-"""How the bots do: worth, risk, trades and execution. Ratios are fractions; Grafana shows them as percent."""
+"""How the bots do, family by family, as they report it and as it is computed.
 
-from grafana.panels import Dashboard, Panel, Query, Row, Variable
+What a panel says of its figures is their definition; ratios are fractions, which Grafana shows as percent.
+"""
+
+from dataclasses import replace
+
+from grafana.panels import Dashboard, Panel, Query, Row, Steps, Variable
+from shared.schema.definitions import DEFINITIONS
+from shared.schema.records import Performance
+from shared.schema.units import BASIS_POINTS, MILLISECONDS, PERCENT, SECONDS, figures
+
+FIGURES = {figure.wire: figure for figure in figures(Performance)}
+UNITS = {PERCENT: "percentunit", BASIS_POINTS: "percentunit", SECONDS: "s", MILLISECONDS: "s"}
+PLAIN: Steps = ((None, "green"),)
 
 
-def figure(name: str) -> Query:
-    """Ask for a figure of the chosen bots, as reported or computed."""
-    return Query(f'botwatch_bot_{name}{{bot=~"$bot", source=~"$source"}}', "{{bot}} {{source}}")
+def series(wire: str, source: str = "$source") -> str:
+    """Ask for a figure of the chosen bots."""
+    return f'botwatch_bot_{FIGURES[wire].prometheus}{{bot=~"$bot", source=~"{source}"}}'
 
+
+def panel(title: str, *wires: str, steps: Steps = PLAIN) -> Panel:
+    """Show figures of one unit, reported ones drawn through and computed ones dashed."""
+    several = len(wires) > 1
+    named = [(wire, DEFINITIONS[wire]) for wire in wires]
+    return Panel(
+        title,
+        [Query(series(wire), "{{bot}} {{source}}" + f" {one.label}" * several) for wire, one in named],
+        UNITS.get(FIGURES[wires[0]].unit, "short"),
+        about="\n".join(f"- {one.label}: {one.text}" if several else one.text for _, one in named),
+        steps=steps,
+        dashed="/computed/",
+    )
+
+
+def percentiles(title: str, stem: str, suffix: str) -> Panel:
+    """Show the 50th, 95th and 99th percentile of a figure."""
+    return panel(title, *(f"{stem}P{share}{suffix}" for share in (50, 95, 99)))
+
+
+def stat(title: str, wire: str, steps: Steps = PLAIN) -> Panel:
+    """Show the latest value of a figure."""
+    return replace(panel(title, wire, steps=steps), kind="stat")
+
+
+def gap(wire: str) -> Panel:
+    """Show by how much a figure is reported above what is computed."""
+    expr = f"{series(wire, 'reported')} - ignoring (source) {series(wire, 'computed')}"
+    what = DEFINITIONS[wire]
+    title = f"{what.label}: reported minus computed"
+    return Panel(title, [Query(expr)], UNITS.get(FIGURES[wire].unit, "short"), about=what.text)
+
+
+SILENCE = Panel(
+    "Silence",
+    [
+        Query(
+            "time() - max by (bot) "
+            '(botwatch_bot_last_record_timestamp_seconds{bot=~"$bot", kind!="computed"})'
+        )
+    ],
+    "s",
+    kind="stat",
+    about="Time since the bot's latest record of any kind.",
+    steps=((None, "green"), (60, "yellow"), (300, "red")),
+)
+
+DISAGREEMENTS = Panel(
+    "Disagreements",
+    [Query('max by (bot) (botwatch_bot_disagreements{bot=~"$bot"})')],
+    kind="stat",
+    about="How many figures the bot reports otherwise than they are computed; the page names them.",
+    steps=((None, "green"), (1, "yellow")),
+)
 
 SEVERITIES = Panel(
     "Open alerts",
@@ -16,127 +82,102 @@ SEVERITIES = Panel(
     steps=((None, "green"), (1, "red")),
 )
 
+DRAWDOWN_STEPS: Steps = ((None, "green"), (0.04, "yellow"), (0.1, "red"))
+
 SUMMARY = Row(
     "At a glance",
     (
-        Panel("Portfolio value", [figure("portfolio_value")], kind="stat", about="Account currency."),
-        Panel(
-            "Drawdown now",
-            [figure("current_drawdown_ratio")],
-            "percentunit",
-            kind="stat",
-            about="Below the highest worth so far.",
-            steps=((None, "green"), (0.04, "yellow"), (0.1, "red")),
-        ),
-        Panel(
-            "Silence",
-            [
-                Query(
-                    'time() - max by (bot) (botwatch_bot_last_record_timestamp_seconds{bot=~"$bot"})',
-                    "{{bot}}",
-                )
-            ],
-            "s",
-            kind="stat",
-            about="Time since the latest record of any kind.",
-            steps=((None, "green"), (60, "yellow"), (300, "red")),
-        ),
+        stat("Portfolio value", "portfolioValue"),
+        stat("Total P&L", "totalPnL", ((None, "red"), (0, "green"))),
+        stat("Drawdown now", "currentDrawdown", DRAWDOWN_STEPS),
+        SILENCE,
+        DISAGREEMENTS,
         SEVERITIES,
     ),
     height=5,
 )
 
-WORTH = Row(
-    "Worth",
+PROFIT = Row(
+    "P&L",
     (
-        Panel("Portfolio value", [figure("portfolio_value")], about="Account currency."),
+        panel("Portfolio value", "portfolioValue"),
         Panel(
             "Equity",
-            [Query('botwatch_bot_equity{bot=~"$bot"}', "{{bot}}")],
+            [Query('botwatch_bot_equity{bot=~"$bot"}')],
             about="Account currency, point by point.",
         ),
-        Panel(
-            "Profit and loss",
-            [
-                Query(query.expr, f"{query.legend} {name}")
-                for name in ("total", "realized", "unrealized")
-                for query in [figure(f"{name}_pnl")]
-            ],
-            about="Account currency, net of fees; total = realised + unrealised.",
-        ),
+        panel("Profit and loss", "totalPnL", "realizedPnL", "unrealizedPnL"),
+        panel("Net flows", "netFlows"),
     ),
 )
 
 RISK = Row(
-    "Risk",
+    "Returns and risk",
     (
-        Panel(
-            "Drawdown",
-            [
-                Query(query.expr, f"{query.legend} {name}")
-                for name in ("current", "max")
-                for query in [figure(f"{name}_drawdown_ratio")]
-            ],
-            "percentunit",
-            about="(peak - equity) / peak, positive.",
-            steps=((None, "green"), (0.2, "red")),
-        ),
-        Panel(
-            "Sharpe ratio",
-            [figure("sharpe_ratio")],
-            about="Mean over standard deviation of daily returns, annualised; undefined below two returns.",
-        ),
-        Panel(
-            "Value at risk",
-            [
-                Query(query.expr, f"{query.legend} {name.replace('_', ' ')}")
-                for name in ("var_95", "var_99", "cvar_95")
-                for query in [figure(f"{name}_ratio")]
-            ],
-            "percentunit",
-            about="Loss of one day that is exceeded on 5 % or 1 % of days; positive.",
-        ),
+        panel("Sharpe and Sortino", "sharpeRatio", "sortinoRatio"),
+        panel("Calmar", "calmarRatio"),
+        panel("Annual return and volatility", "annualReturn", "volatility"),
+        panel("Daily returns", "tradingDays"),
+    ),
+)
+
+DRAWDOWN = Row(
+    "Drawdown",
+    (
+        panel("Drawdown", "currentDrawdown", "maxDrawdown", steps=((None, "green"), (0.2, "red"))),
+        panel("Drawdown duration", "drawdownDuration", "longestDrawdown"),
+    ),
+)
+
+VALUE_AT_RISK = Row(
+    "Value at risk",
+    (
+        panel("Historical VaR and CVaR", "var95", "var99", "cvar95"),
+        panel("Parametric VaR", "parametricVar95", "parametricVar99"),
+        panel("In money", "var95Amount", "var99Amount", "cvar95Amount"),
     ),
 )
 
 TRADES = Row(
     "Trades",
     (
-        Panel(
-            "Win rate",
-            [figure("win_rate_ratio")],
-            "percentunit",
-            about="Closed trades with a profit.",
-        ),
-        Panel(
-            "Profit factor",
-            [figure("profit_factor")],
-            about="Gains over losses; undefined without losses.",
-        ),
-        Panel("Trades", [figure("total_trades")], about="Closed so far."),
+        panel("Win rate", "winRate"),
+        panel("Profit factor and expectancy ratio", "profitFactor", "expectancyRatio"),
+        panel("Expectancy", "expectancy"),
+        panel("Trades", "totalTrades"),
+        panel("Trade frequency", "trades24h", "tradesPerDay"),
+        panel("Average trade", "averageTradeDuration"),
     ),
+    across=3,
 )
 
 EXECUTION = Row(
     "Execution",
     (
-        Panel(
-            "Slippage",
-            [figure("slippage_ratio")],
-            "percentunit",
-            about="Price paid against the price decided on; positive is cost. 0.01 % is one basis point.",
-        ),
-        Panel("Order latency", [figure("order_latency_seconds")], "s"),
-        Panel(
-            "Fill and reject rate",
-            [
-                Query(query.expr, f"{query.legend} {name}")
-                for name in ("fill", "reject")
-                for query in [figure(f"{name}_rate_ratio")]
-            ],
-            "percentunit",
-            about="Filled orders among those that ended; rejected among those submitted.",
-        ),
+        panel("Fill and reject rate", "fillRate", "quantityFillRate", "rejectRate"),
+        panel("Orders", "totalOrders", "droppedLatencies"),
+        panel("Slippage, mean", "slippageBps"),
+        percentiles("Slippage", "slippage", "Bps"),
+        panel("Submitted to acknowledged, mean", "orderLatencyMs"),
+        percentiles("Submitted to acknowledged", "orderLatency", "Ms"),
+        percentiles("Acknowledged to first fill", "firstFillLatency", "Ms"),
+        percentiles("Submitted to last fill", "lastFillLatency", "Ms"),
+        percentiles("Submitted to cancelled", "cancelLatency", "Ms"),
+    ),
+    across=3,
+)
+
+EXPOSURE = Row(
+    "Exposure",
+    (panel("Exposure", "exposure", "netExposure"), panel("Leverage", "leverage")),
+)
+
+AGREEMENT = Row(
+    "Reported against computed",
+    (
+        replace(DISAGREEMENTS, title="Figures that differ", kind="timeseries", steps=PLAIN),
+        gap("totalPnL"),
+        gap("maxDrawdown"),
     ),
 )
 
@@ -148,21 +189,13 @@ FURTHER = Row(
             [Query('botwatch_bot_metric{bot=~"$bot"}', "{{bot}} {{name}} {{unit}}")],
             about="Records of kind metric, each with a unit of its own.",
         ),
-        Panel(
-            "Exposure and leverage",
-            [
-                Query(figure("exposure_ratio").expr, "{{bot}} exposure"),
-                Query(figure("leverage").expr, "{{bot}} leverage"),
-            ],
-            about="Net and gross notional over equity; 1 is the whole account.",
-        ),
     ),
 )
 
 DASHBOARD = Dashboard(
     "trading",
     "Trading",
-    (SUMMARY, WORTH, RISK, TRADES, EXECUTION, FURTHER),
+    (SUMMARY, PROFIT, RISK, DRAWDOWN, VALUE_AT_RISK, TRADES, EXECUTION, EXPOSURE, AGREEMENT, FURTHER),
     variables=(
         Variable("bot", "Bot", "label_values(botwatch_bot_last_record_timestamp_seconds, bot)"),
         Variable("source", "Source", "label_values(botwatch_bot_portfolio_value, source)"),

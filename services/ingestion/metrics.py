@@ -15,6 +15,7 @@ from shared.runtime.log import RecordLog
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema import records, streams
 from shared.schema.alerts import SEVERITIES, Alert
+from shared.schema.definitions import DEFINITIONS
 from shared.schema.units import Figure, figures
 
 
@@ -78,7 +79,8 @@ def _gauges(
 ) -> Iterator[Metric]:
     latest = list(latest)
     for figure in wanted:
-        text = f"Latest {figure.wire} ({figure.unit.name} on the wire)."
+        meaning = f" {DEFINITIONS[figure.wire].text}" if figure.wire in DEFINITIONS else ""
+        text = f"Latest {figure.wire} ({figure.unit.name} on the wire).{meaning}"
         family = GaugeMetricFamily(f"{prefix}_{figure.prometheus}", text, labels=labels)
         for record, values in latest:
             value = getattr(record, figure.attribute)

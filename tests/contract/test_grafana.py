@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from grafana import trading
 from grafana.generate import DASHBOARDS, FOLDER, encode
 from grafana.panels import DATASOURCE, Dashboard
 from shared.schema.records import Health, Performance
@@ -90,6 +91,13 @@ def test_every_query_asks_for_metrics_that_exist(dashboard: Dashboard) -> None:
     asked = {name for expression in queries(dashboard) for name in metrics_of(expression)}
     assert asked
     assert asked <= known_metrics()
+
+
+def test_the_trading_dashboard_shows_every_figure_and_both_sources() -> None:
+    asked = {name for expression in queries(trading.DASHBOARD) for name in metrics_of(expression)}
+    assert {f"botwatch_bot_{figure.prometheus}" for figure in figures(Performance)} <= asked
+    [sharpe] = [panel for row in trading.DASHBOARD.rows for panel in row.panels if "Sharpe" in panel.title]
+    assert {"{{bot}} {{source}} Sharpe", "{{bot}} {{source}} Sortino"} == {q.legend for q in sharpe.queries}
 
 
 def test_every_rule_asks_for_metrics_that_exist() -> None:
