@@ -1,6 +1,8 @@
-"""Recorder: writes every record of the log to SQLite."""
+"""Recorder: writes every record of the log to SQLite, and computes the bots' figures from them."""
 
+from services.recorder.analyst import Analyst
 from services.recorder.recorder import Recorder
+from services.recorder.upkeep import Upkeep
 from shared.runtime import clock, databases
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
@@ -18,7 +20,11 @@ def main() -> None:
         performance.require_schema("performance_metrics")
         health.require_schema("health_metrics")
     with service("recorder", settings) as frame:
-        recorder = Recorder(RecordLog(frame.redis), performance, health, frame.stopping, clock.now)
+        analyst = Analyst(performance, documents.performance, clock.now)
+        analyst.start()
+        upkeep = Upkeep(performance, health, documents, clock.now, analyst.keep_from)
+        record_log = RecordLog(frame.redis)
+        recorder = Recorder(record_log, performance, health, analyst, upkeep, frame.stopping, clock.now)
         frame.health.add("databases", recorder.check)
         run(frame, recorder.step)
     performance.close()

@@ -1,4 +1,7 @@
-"""Batches of the log into SQLite: one transaction per database and batch, acknowledged after the commit."""
+"""Batches of the log into SQLite: one transaction per database and batch, acknowledged after the commit.
+
+The figures that follow from a batch go back into the log as records like any other.
+"""
 
 import threading
 import time
@@ -9,9 +12,12 @@ import structlog
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Table
 
+from services.recorder.analyst import Analyst
 from services.recorder.batch import Batch, split
-from shared.runtime.log import RecordLog
+from services.recorder.upkeep import Upkeep
+from shared.runtime.log import LogFullError, RecordLog
 from shared.runtime.reader import Entry, GroupReader
+from shared.runtime.redis import BLOCK_MS
 from shared.runtime.trim import FORGOTTEN_AFTER, trim
 from shared.schema import streams
 from shared.store.database import Database
@@ -27,6 +33,9 @@ READ = 500
 BATCH_RECORDS = 5_000
 BATCH_MS = 100
 """A batch is written when it has that many records, or after that long."""
+CATCH_UP_S = 0.05
+"""New records wait no longer than that, and the piece under way, for old ones."""
+DOOR = "recorder"
 TRIM_INTERVAL_S = 5.0
 FORGET_INTERVAL_S = 3600.0
 
@@ -38,9 +47,17 @@ COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.",
 
 
 class Target:
-    """One database and how far it is."""
+    """One database and how far it is; with an analyst it also keeps what the analyst makes of the rows."""
 
-    def __init__(self, name: str, database: Database, table: Table, record_log: RecordLog) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        table: Table,
+        record_log: RecordLog,
+        analyst: Analyst | None = None,
+    ) -> None:
+        self._analyst = analyst
         self._name = name
         self._database = database
         self._table = table
@@ -56,16 +73,26 @@ class Target:
             log.warning("the log began anew: its entries are older than the database's", database=self._name)
 
     def write(self, batch: Batch) -> None:
-        """Write the rows and the position in one transaction."""
+        """Write the rows, what follows from them, and the position in one transaction."""
         if batch.records:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
-                written = len(insert_records(connection, batch.records))
+                new = insert_records(connection, batch.records)
+                change = self._analyst.prepare(connection, new) if self._analyst else None
                 write_position(
                     connection, self._table, streams.RECORDER_GROUP, self._partition, batch.position
                 )
-            ROWS.labels(self._name).inc(written)
-            REPEATED.labels(self._name).inc(len(batch.records) - written)
+            if self._analyst and change:
+                self._analyst.commit(change)
+            ROWS.labels(self._name).inc(len(new))
+            REPEATED.labels(self._name).inc(len(batch.records) - len(new))
         self.position = batch.position
+
+    def write_analysis(self) -> None:
+        """Write what the analyst has, though no rows came."""
+        if self._analyst:
+            with self._database.write() as connection:
+                change = self._analyst.prepare(connection)
+            self._analyst.commit(change)
 
 
 class Recorder:
@@ -76,12 +103,16 @@ class Recorder:
         record_log: RecordLog,
         performance: Database,
         health: Database,
+        analyst: Analyst,
+        upkeep: Upkeep,
         stopping: threading.Event,
         now: Callable[[], datetime],
     ) -> None:
         self._log = record_log
         self._reader = GroupReader(record_log, streams.RECORDER_GROUP, batch=READ)
-        self._performance = Target("performance", performance, performance_position, record_log)
+        self._analyst = analyst
+        self._upkeep = upkeep
+        self._performance = Target("performance", performance, performance_position, record_log, analyst)
         self._health = Target("health", health, health_position, record_log)
         self._stopping = stopping
         self._now = now
@@ -89,13 +120,17 @@ class Recorder:
         self._writer = PatientWriter(stopping)
 
     def step(self) -> None:
-        """Write the next batch, waiting a moment for it, and trim the log when it is time."""
+        """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
         entries = self._gather()
         if self._reader.was_lost():
             self._performance.find_position(self._log)
             self._health.find_position(self._log)
-        if entries and self._writer.until_done(lambda: self._write(entries)):
+        if entries:
+            if not self._writer.until_done(lambda: self._write(entries)):
+                return
             self._reader.acknowledge(entries)
+        self._analyse()
+        self._upkeep.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             trim(self._log, self._now())
             self._trimmed = time.monotonic()
@@ -110,7 +145,7 @@ class Recorder:
 
     def _gather(self) -> list[Entry]:
         """Read until the batch is full or its time is up; what is there after that waits for the next."""
-        entries = self._reader.read()
+        entries = self._reader.read(self._analyst.wait_ms(BLOCK_MS))
         deadline = time.monotonic() + BATCH_MS / 1000
         while entries and sum(len(entry.records) for entry in entries) < BATCH_RECORDS:
             left_ms = int((deadline - time.monotonic()) * 1000)
@@ -118,6 +153,22 @@ class Recorder:
                 break
             entries += self._reader.read(left_ms)
         return entries
+
+    def _analyse(self) -> None:
+        """Catch up, write what is due, and put computed figures into the log as records like any other."""
+        until = time.monotonic() + CATCH_UP_S
+        while self._analyst.is_behind and time.monotonic() < until:
+            self._analyst.catch_up()
+        if self._analyst.is_write_due():
+            self._writer.until_done(self._performance.write_analysis)
+        computed = self._analyst.due()
+        if computed:
+            try:
+                self._log.append(list(computed.values()), DOOR)
+            except LogFullError as error:
+                log.error("cannot tell computed figures; trying again", reason=str(error))
+            else:
+                self._analyst.told(computed)
 
     def _write(self, entries: list[Entry]) -> None:
         performance, health = split(entries, self._performance.position, self._health.position)

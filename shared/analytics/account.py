@@ -127,9 +127,8 @@ class Account:
 
     def _take_report(self, event: Report) -> None:
         state = self.state
-        worth = event.figures.get("portfolio_value")
-        if not state.own_equity and worth is not None:
-            self._add_point(EquityPoint(event.at, worth))
+        if not state.own_equity and event.portfolio_value is not None:
+            self._add_point(EquityPoint(event.at, event.portfolio_value))
         has_raw = state.own_equity or state.book.fills or state.orders.n
         if state.settings.compare and has_raw and event.at >= state.compared_at + COMPARED_EVERY_MS:
             state.compared_at = event.at

@@ -24,15 +24,15 @@ _FIGURES = {figure.attribute: figure for figure in figures(Performance)}
 
 
 def differences(
-    reported: Mapping[str, float], computed: Mapping[str, Value], equity: float | None
+    reported: object, computed: Mapping[str, Value], equity: float | None
 ) -> dict[str, Difference]:
     """Return what differs, by the figure's name on the wire.
 
-    `reported` has the wire's units, `computed` fractions for shares; both by attribute of `Performance`.
+    `reported` has the attributes of `Performance` in the wire's units, `computed` fractions for shares.
     """
     found = {}
     for name in REPORTED:
-        value, own = reported.get(name), computed.get(name)
+        value, own = getattr(reported, name), computed.get(name)
         if value is None or not isinstance(own, int | float):
             continue
         figure = _FIGURES[name]

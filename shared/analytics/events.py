@@ -62,10 +62,12 @@ class EquityPoint(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Figures that the bot computed itself: attribute of `Performance` → value on the wire."""
+    """Figures that the bot computed itself, in the wire's units: the attributes of `Performance`."""
 
     at: int
-    figures: dict[str, float]
+    portfolio_value: float | None
+    figures: object
+    """The record, or the row that was made of it: read when figures are compared, which is seldom."""
 
 
 Event = Quote | OrderStep | Execution | EquityPoint | Report
@@ -80,7 +82,7 @@ def order_of(event: Event) -> tuple[int, int]:
 def event_of(record: AnyRecord) -> Event | None:
     """Return what `record` adds to a bot's figures; None when it adds nothing, or no possible amount."""
     event = _event_of(record)
-    return event if event is None or _is_possible(event) else None
+    return event if event is None or is_possible(event) else None
 
 
 def _event_of(record: AnyRecord) -> Event | None:
@@ -100,13 +102,12 @@ def _event_of(record: AnyRecord) -> Event | None:
         case Metric(unit="price"):
             return Quote(epoch_ms(record.at), record.name, record.value)
         case Performance(source="reported"):
-            given = {name: value for name in REPORTED if (value := getattr(record, name)) is not None}
-            return Report(epoch_ms(record.at), given)
+            return Report(epoch_ms(record.at), record.portfolio_value, record)
     return None
 
 
-def _is_possible(event: Event) -> bool:
-    """Refuse what no account holds; the doors let any finite number through."""
+def is_possible(event: Event) -> bool:
+    """Say whether an account can hold that much; the doors let any finite number through."""
     match event:
         case EquityPoint():
             return abs(event.equity) <= LARGEST and abs(event.net_flow) <= LARGEST
@@ -118,4 +119,4 @@ def _is_possible(event: Event) -> bool:
         case Quote():
             return 0 < event.price <= LARGEST
         case Report():
-            return True
+            return abs(event.portfolio_value or 0.0) <= LARGEST

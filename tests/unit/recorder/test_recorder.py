@@ -12,13 +12,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from services.recorder import recorder as module
+from services.recorder.analyst import Analyst
 from services.recorder.batch import split
 from services.recorder.recorder import Recorder
+from services.recorder.upkeep import Upkeep
 from shared.runtime import clock
+from shared.runtime.documents import Documents, HealthMonitor, Notifications, PerformanceLogger
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry
 from shared.schema import streams
-from shared.schema.records import AnyRecord, Equity, Health, encode_frame
+from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, encode_frame
 from shared.store import patience
 from shared.store.database import Database
 
@@ -29,8 +32,18 @@ def points(*values: float, record_id: str | None = None) -> list[AnyRecord]:
     return [Equity(bot="a", equity=value, timestamp=NOON, id=record_id) for value in values]
 
 
-def make(redis: Redis, performance: Database, health: Database) -> Recorder:
-    return Recorder(RecordLog(redis), performance, health, threading.Event(), clock.now)
+def make(
+    redis: Redis,
+    performance: Database,
+    health: Database,
+    now: clock.Clock = clock.now,
+    documents: Documents | None = None,
+) -> Recorder:
+    chosen = documents or Documents(PerformanceLogger(), HealthMonitor(), Notifications())
+    analyst = Analyst(performance, chosen.performance, now)
+    analyst.start()
+    upkeep = Upkeep(performance, health, chosen, now, analyst.keep_from)
+    return Recorder(RecordLog(redis), performance, health, analyst, upkeep, threading.Event(), now)
 
 
 def count(database: Database, table: str) -> int:
@@ -156,13 +169,13 @@ def test_the_log_is_trimmed_only_behind_both_readers(
     monkeypatch.setattr(module, "TRIM_INTERVAL_S", 0)
     log = RecordLog(redis)
     redis.xgroup_create(log.stream, streams.EVALUATOR_GROUP, id="0", mkstream=True)
-    recorder = Recorder(log, performance, health, threading.Event(), lambda: clock.now() + timedelta(hours=1))
+    recorder = make(redis, performance, health, lambda: clock.now() + timedelta(hours=1))
     for _ in range(300):
-        log.append(points(1), "http")
+        log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     recorder.step()
     assert redis.xlen(log.stream) == 300
     redis.xgroup_setid(log.stream, streams.EVALUATOR_GROUP, "$")
-    log.append(points(1), "http")
+    log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     recorder.step()
     assert redis.xlen(log.stream) < 200
 
