@@ -20,6 +20,7 @@ DEFINITIONS = {
     "families": [
         {
             "title": family.title,
+            "doubt": family.doubt,
             "figures": [{**figure._asdict(), "unit": _UNITS[figure.wire]} for figure in family.figures],
         }
         for family in FAMILIES

@@ -25,16 +25,21 @@ class Family(NamedTuple):
 
     title: str
     figures: tuple[Definition, ...]
+    doubt: str = ""
+    """What a low confidence in these figures rests on; `{n}` is the count that comes with it."""
 
 
 _NO_EQUITY = "no equity yet"
-_RATIO = "fewer than two daily returns, or none that differ"
-_ONE_RETURN = "no daily return yet"
 _TWO_RETURNS = "fewer than two daily returns"
+_NO_FILLS = "no fill yet"
 _NO_TRADES = "no closed trade"
-_NO_ORDERS = "no order has ended"
-_NOT_POSITIVE = "no equity yet, or none above zero"
-_NO_SLIPPAGE = "no fill whose order has a decision price"
+_NO_LOSSES = "no closed trade has lost"
+_NO_ENDED = "no order has ended"
+_NO_EXPOSURE = "no fill yet, or no equity above zero"
+_NO_SLIPPAGE = "no filled order with a decision price or a quote"
+_NO_LATENCY = "no order with both moments"
+_FEW_RETURNS = "Made of few daily returns, and not to be leaned on: {n}."
+_FEES_LEFT_OUT = "Without fees in a currency that has no rate; closed trades so far: {n}."
 
 
 def _latency(stem: str, label: str, text: str) -> tuple[Definition, ...]:
@@ -43,15 +48,15 @@ def _latency(stem: str, label: str, text: str) -> tuple[Definition, ...]:
             f"{stem}P{share}Ms",
             f"{label} p{share}",
             "orders, fills",
-            f"{text}: {share} % of orders take at most so long.",
-            "no order with both moments",
+            f"{text}, of the latest 1,000 orders: {share} % take at most so long.",
+            _NO_LATENCY,
         )
         for share in (50, 95, 99)
     )
 
 
 def _slippage(share: int) -> Definition:
-    text = f"{share} % of orders cost at most so much against the price decided on."
+    text = f"{share} % of the latest 1,000 orders cost at most so much against the price decided on."
     return Definition(f"slippageP{share}Bps", f"Slippage p{share}", "orders, fills", text, _NO_SLIPPAGE)
 
 
@@ -61,22 +66,23 @@ PROFIT = Family(
         Definition("portfolioValue", "Portfolio value", "equity", "The account's latest equity.", _NO_EQUITY),
         Definition(
             "totalPnL", "Total P&L", "equity, fills",
-            "Realised plus unrealised P&L; it equals equity minus start minus net flows.",
-            "no equity and no fill yet", SIGNED,
+            "Realised plus unrealised P&L: the equity minus start equity minus net flows.",
+            "neither equity nor a fill yet", SIGNED,
         ),
         Definition(
             "realizedPnL", "Realised P&L", "fills",
-            "Of what was closed, at average cost per symbol, net of fees.", "no fill yet", SIGNED,
+            "Of what was closed, at average cost per symbol, net of fees and funding.", _NO_FILLS, SIGNED,
         ),
         Definition(
             "unrealizedPnL", "Unrealised P&L", "equity, fills",
-            "Of what is open, marked to market.", "no equity and no fill yet", SIGNED,
+            "Of what is open, marked to market.", _NO_FILLS, SIGNED,
         ),
         Definition(
             "netFlows", "Net flows", "equity",
             "Deposits minus withdrawals since the start.", _NO_EQUITY, SIGNED,
         ),
     ),
+    _FEES_LEFT_OUT,
 )  # fmt: skip
 
 RISK = Family(
@@ -85,7 +91,7 @@ RISK = Family(
         Definition(
             "sharpeRatio", "Sharpe", "equity",
             "Mean over standard deviation (n - 1) of daily returns, times the root of the trading days a "
-            "year; risk-free rate 0.", _RATIO,
+            "year; risk-free rate 0.", "fewer than two daily returns, or none that differ",
         ),
         Definition(
             "sortinoRatio", "Sortino", "equity",
@@ -94,11 +100,11 @@ RISK = Family(
         ),
         Definition(
             "calmarRatio", "Calmar", "equity",
-            "Compound annual growth over the maximum drawdown.", "under 30 days, or no drawdown yet",
+            "Annual return over the maximum drawdown.", "under 30 days, or no drawdown yet",
         ),
         Definition(
             "annualReturn", "Annual return", "equity",
-            "Compound growth of the daily returns, as of one year.", _ONE_RETURN, SIGNED,
+            "Compound growth of the daily returns, extrapolated to a year.", "under 30 days", SIGNED,
         ),
         Definition(
             "volatility", "Volatility", "equity",
@@ -107,10 +113,11 @@ RISK = Family(
         ),
         Definition(
             "tradingDays", "Daily returns", "equity",
-            "How many daily returns these figures are made of: last equity of each day over that of the day "
-            "before, without deposits and withdrawals.", "never", COUNT,
+            "How many there are: last equity of a day over that of the day before, without deposits and "
+            "withdrawals; the day that has not ended counts so far.", _NO_EQUITY, COUNT,
         ),
     ),
+    _FEW_RETURNS,
 )  # fmt: skip
 
 DRAWDOWN = Family(
@@ -118,18 +125,20 @@ DRAWDOWN = Family(
     (
         Definition(
             "currentDrawdown", "Drawdown now", "equity",
-            "How far the equity is below its peak, as a share of the peak.", _NOT_POSITIVE,
+            "How far the equity is below its peak, as a share of the peak; deposits and withdrawals do not "
+            "bend it.", _NO_EQUITY,
         ),
         Definition(
             "maxDrawdown", "Drawdown max", "equity",
-            "The deepest drawdown so far, at every equity point and from the start equity on.", _NOT_POSITIVE,
+            "The deepest drawdown so far, at every equity point and from the start equity on.", _NO_EQUITY,
         ),
         Definition(
-            "drawdownDuration", "Below the peak for", "equity", "Time since the last peak.", _NO_EQUITY
+            "drawdownDuration", "Below the peak for", "equity",
+            "Time since the last peak; 0 at a peak.", _NO_EQUITY,
         ),
         Definition(
             "longestDrawdown", "Longest drawdown", "equity",
-            "The longest time below a peak; the drawdown that is still open counts.", _NO_EQUITY,
+            "The longest time from a peak until it was reached again; the open one counts.", _NO_EQUITY,
         ),
     ),
 )  # fmt: skip
@@ -139,15 +148,15 @@ VALUE_AT_RISK = Family(
     (
         Definition(
             "var95", "VaR 95 %", "equity",
-            "One day's loss that 95 % of the last 365 daily returns stay under (historical).", _ONE_RETURN,
+            "One day's loss that 95 % of the last 365 daily returns stay under (historical).", _TWO_RETURNS,
         ),
         Definition(
             "var99", "VaR 99 %", "equity",
-            "One day's loss that 99 % of the last 365 daily returns stay under (historical).", _ONE_RETURN,
+            "One day's loss that 99 % of the last 365 daily returns stay under (historical).", _TWO_RETURNS,
         ),
         Definition(
             "cvar95", "CVaR 95 %", "equity",
-            "The mean of the worst 5 % of the last 365 daily returns, as a loss.", _ONE_RETURN,
+            "The mean of the worst 5 % of the last 365 daily returns, as a loss.", _TWO_RETURNS,
         ),
         Definition(
             "parametricVar95", "Parametric VaR 95 %", "equity",
@@ -157,10 +166,11 @@ VALUE_AT_RISK = Family(
             "parametricVar99", "Parametric VaR 99 %", "equity",
             "One day's loss at 99 %, were daily returns normally distributed.", _TWO_RETURNS,
         ),
-        Definition("var95Amount", "VaR 95 % in money", "equity", "VaR 95 % of the equity.", _ONE_RETURN),
-        Definition("var99Amount", "VaR 99 % in money", "equity", "VaR 99 % of the equity.", _ONE_RETURN),
-        Definition("cvar95Amount", "CVaR 95 % in money", "equity", "CVaR 95 % of the equity.", _ONE_RETURN),
+        Definition("var95Amount", "VaR 95 % in money", "equity", "VaR 95 % of the equity.", _TWO_RETURNS),
+        Definition("var99Amount", "VaR 99 % in money", "equity", "VaR 99 % of the equity.", _TWO_RETURNS),
+        Definition("cvar95Amount", "CVaR 95 % in money", "equity", "CVaR 95 % of the equity.", _TWO_RETURNS),
     ),
+    _FEW_RETURNS,
 )  # fmt: skip
 
 TRADES = Family(
@@ -168,7 +178,7 @@ TRADES = Family(
     (
         Definition(
             "totalTrades", "Trades", "fills",
-            "Closed round trips: from flat to flat, or to the other side.", "no fill yet", COUNT,
+            "Closed round trips: from flat to flat, or to the other side.", _NO_FILLS, COUNT,
         ),
         Definition(
             "winRate", "Win rate", "fills",
@@ -176,50 +186,54 @@ TRADES = Family(
         ),
         Definition(
             "profitFactor", "Profit factor", "fills",
-            "Money won by winning trades over money lost by losing ones.", "no closed trade has lost",
+            "Money won by winning trades over money lost by losing ones.", _NO_LOSSES,
         ),
         Definition("expectancy", "Expectancy", "fills", "Mean P&L of a closed trade.", _NO_TRADES, SIGNED),
         Definition(
             "expectancyRatio", "Expectancy ratio", "fills",
             "(1 + mean win / mean loss) · win rate - 1: what a trade wins per unit at risk.",
-            "no closed trade has lost", SIGNED,
+            _NO_LOSSES, SIGNED,
         ),
         Definition(
-            "trades24h", "Trades in 24 h", "fills", "Closed in the last 24 hours.", "no fill yet", COUNT,
+            "trades24h", "Trades in 24 h", "fills", "Closed in the last 24 hours.", _NO_FILLS, COUNT,
         ),
         Definition(
             "tradesPerDay", "Trades a day", "fills",
-            "Closed trades over the days since the bot's first event.", "no time has passed yet",
+            "Closed trades over the days since the bot's first event.", "within the first day",
         ),
         Definition(
             "averageTradeDuration", "Average trade", "fills",
-            "Mean time from a trade's first fill to its last.", _NO_TRADES,
+            "Mean time from opening a trade to closing it.", _NO_TRADES,
         ),
     ),
+    _FEES_LEFT_OUT,
 )  # fmt: skip
 
 EXECUTION = Family(
     "Execution",
     (
-        Definition("totalOrders", "Orders", "orders", "Orders submitted.", "never", COUNT),
-        Definition("fillRate", "Fill rate", "orders", "Filled orders, of those that ended.", _NO_ORDERS),
+        Definition("totalOrders", "Orders", "orders", "All orders so far.", "never", COUNT),
         Definition(
-            "quantityFillRate", "Quantity filled", "orders, fills",
-            "Quantity filled, of the quantity ordered, over orders that ended.", _NO_ORDERS,
+            "fillRate", "Fill rate", "orders", "Filled ones, of the latest 1,000 orders that ended.", _NO_ENDED
         ),
         Definition(
-            "rejectRate", "Reject rate", "orders", "Rejected orders, of those submitted.", "no order yet"
+            "quantityFillRate", "Quantity filled", "orders, fills",
+            "Quantity filled, of the quantity ordered, over the latest 1,000 orders that ended.", _NO_ENDED,
+        ),
+        Definition(
+            "rejectRate", "Reject rate", "orders", "Rejected ones, of the latest 1,000.", "no order yet"
         ),
         Definition(
             "slippageBps", "Slippage", "orders, fills",
-            "Mean of an order's average price against the price decided on; positive is cost.", _NO_SLIPPAGE,
+            "Mean, over the latest 1,000 orders, of the average price paid against the price decided on, "
+            "else quoted; positive is cost.", _NO_SLIPPAGE,
         ),
         _slippage(50),
         _slippage(95),
         _slippage(99),
         Definition(
             "orderLatencyMs", "Order latency", "orders",
-            "Mean time from submitted to acknowledged.", "no order with both moments",
+            "Mean time from submitted to acknowledged, of the latest 1,000 orders.", _NO_LATENCY,
         ),
         *_latency("orderLatency", "Order latency", "From submitted to acknowledged"),
         *_latency("firstFillLatency", "First fill", "From acknowledged to the first fill"),
@@ -237,15 +251,15 @@ EXPOSURE = Family(
     (
         Definition(
             "exposure", "Exposure", "equity, fills",
-            "Gross notional of what is open over the equity.", _NOT_POSITIVE,
+            "Gross notional of what is open, at the latest prices, over the equity.", _NO_EXPOSURE,
         ),
         Definition(
             "netExposure", "Net exposure", "equity, fills",
-            "Long minus short notional over the equity.", _NOT_POSITIVE, SIGNED,
+            "Long minus short notional over the equity.", _NO_EXPOSURE, SIGNED,
         ),
         Definition(
             "leverage", "Leverage", "equity, fills",
-            "Gross notional over the equity, as a multiple.", _NOT_POSITIVE,
+            "Gross notional over the equity, as a multiple.", _NO_EXPOSURE,
         ),
     ),
 )  # fmt: skip

@@ -24,8 +24,9 @@ slippage are positive where they cost. Prometheus has the same figures as `botwa
 bot's time zone (`analytics.bots` in `performance_logger.json`), less deposits and withdrawals; days without
 a point are left out. A year has 365 trading days, or the bot's `annualisation`.
 
-A figure that is undefined is null, never 0; `undefined` says why. A figure made of few daily returns (under
-30; under 100 for VaR 99 %) is marked ≈ on the page and listed in `lowConfidence`.
+A figure that is undefined is null, never 0; `undefined` says why. Figures that rest on little are marked ≈ on
+the page and listed in `lowConfidence`: ratios of under 30 daily returns, VaR 99 % of under 100, and profits
+that lack fees in a currency without a rate.
 """
 _COLUMNS = ("on the wire", "name", "unit", "definition", "made from", "undefined when")
 _UNITS = {figure.wire: figure.unit.name for figure in figures(Performance)}

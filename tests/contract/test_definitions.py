@@ -1,8 +1,12 @@
 """Every figure of the wire is defined once, and docs/metrics.md says what the code says."""
 
+import ast
+import re
+
 from shared.runtime.settings import REPOSITORY
 from shared.schema.definitions import DEFINITIONS
 from shared.schema.glossary import glossary
+from shared.schema.reasons import REASONS
 from shared.schema.records import Performance
 from shared.schema.units import figures
 
@@ -16,6 +20,16 @@ def test_every_figure_of_a_performance_record_is_defined() -> None:
 def test_no_two_figures_have_the_same_name_and_every_definition_is_a_sentence() -> None:
     assert len({one.label for one in DEFINITIONS.values()}) == len(DEFINITIONS)
     assert [one.wire for one in DEFINITIONS.values() if not one.text.endswith(".")] == []
+
+
+def test_every_reason_that_the_analytics_give_has_a_sentence_and_no_other_has() -> None:
+    given = set()
+    for path in (REPOSITORY / "shared" / "analytics").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(text, str) and re.fullmatch(r"(no|not|too|unknown)(_[a-z]+)+", text):
+                given.add(text)
+    assert given == set(REASONS)
 
 
 def test_the_page_in_docs_is_what_make_schema_writes() -> None:

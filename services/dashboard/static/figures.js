@@ -44,7 +44,7 @@ function writer({ unit, style }) {
 const percent = writer({ unit: "percent" });
 export const milliseconds = writer({ unit: "milliseconds" });
 
-const DEFINED = Object.fromEntries(families.flatMap((family) => family.figures).map((figure) => [figure.wire, figure]));
+const DEFINED = Object.fromEntries(families.flatMap(({ doubt, figures }) => figures.map((figure) => [figure.wire, { ...figure, doubt }])));
 export const NAMES = Object.keys(DEFINED);
 const FIGURES = {
   ...Object.fromEntries(Object.values(DEFINED).map((figure) => [figure.wire, [figure.label, writer(figure)]])),
@@ -76,8 +76,11 @@ export function reason(bot, name) {
 
 export const isComputed = (bot, name) => Boolean(bot.computed?.includes(name));
 
-/** On how many daily returns a shown figure rests, where these are too few to lean on. */
-export const fewReturns = (bot, name) => (isComputed(bot, name) ? bot.lowConfidence?.[name] : undefined);
+/** On how little a shown figure rests, in words; undefined where it can be leaned on. */
+export const doubt = (bot, name) => {
+  const n = isComputed(bot, name) ? bot.lowConfidence?.[name] : undefined;
+  return n === undefined ? n : (DEFINED[name].doubt || "Made of little: {n}.").replaceAll("{n}", n);
+};
 
 /** Both values of a figure that the bot reports otherwise than it is computed. */
 export const difference = (bot, name) => (isComputed(bot, name) ? undefined : bot.differences?.[name]);

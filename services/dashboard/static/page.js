@@ -4,7 +4,7 @@
 // attributes, never as markup.
 
 import {
-  FAMILIES, NAMES, definition, difference, duration, fewReturns, isComputed, isDefined, label, milliseconds, money, number,
+  FAMILIES, NAMES, definition, difference, doubt, duration, isComputed, isDefined, label, milliseconds, money, number,
   plain, ratio, reason, signed, takeFigures, whole, written,
 } from "./figures.js";
 
@@ -94,9 +94,9 @@ function setBotFigure(element, bot, name) {
 /** What is to be known of a figure that is shown: [class, text, meaning] each. */
 function remarksOn(bot, name) {
   const both = difference(bot, name);
-  const few = fewReturns(bot, name);
+  const little = doubt(bot, name);
   return [
-    ...(few === undefined ? [] : [["mark", "≈", `From ${few} daily return${few === 1 ? "" : "s"} only: too few to lean on.`]]),
+    ...(little ? [["mark", "≈", little]] : []),
     ...(bot.source === "reported" && isComputed(bot, name)
       ? [["mark", "c", "Computed by Botwatch from the bot's raw records; the bot does not report it."]] : []),
     ...(both ? [["other", `≠ ${written(name, both.computed)}`, `The bot reports ${
@@ -650,8 +650,8 @@ function botView({ bot: name }) {
 function writeLegend(element, bot, shown) {
   const all = bot.source === "computed" ? "All figures are computed by Botwatch" : "";
   const some = !all && shown.some((name) => isComputed(bot, name)) ? "c: computed by Botwatch" : "";
-  const few = shown.some((name) => fewReturns(bot, name) !== undefined) ? "≈: from few daily returns" : "";
-  setText(element, [all, some, few].filter(Boolean).join(" · "));
+  const little = shown.some((name) => doubt(bot, name)) ? "≈: low confidence" : "";
+  setText(element, [all, some, little].filter(Boolean).join(" · "));
   element.hidden = !element.textContent;
 }
 
@@ -741,11 +741,11 @@ function explain(name, { wire, label: title, text, unit, source, undefined: when
   const bot = board.performance[name] ?? {};
   const own = isComputed(bot, wire) ? null : bot[wire];
   const value = (found, otherwise) => (isDefined(found) ? written(wire, found) : otherwise);
-  const few = fewReturns(bot, wire);
+  const little = doubt(bot, wire);
   const rows = [
     ["Reported by the bot", value(own, "not reported")],
     ["Computed by Botwatch", value(bot.computedFigures?.[wire], bot.computedFigures && !isDefined(own) ? reason(bot, wire) : "–")],
-    ...(few === undefined ? [] : [["Daily returns behind it", `${whole(few)}: too few to lean on`]]),
+    ...(little ? [["Confidence", little]] : []),
     ["Made from", source], ["Undefined when", when], ["On the wire", `${wire}, ${unit}`],
   ];
   setText($("definition-title"), title);

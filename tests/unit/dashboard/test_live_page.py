@@ -235,7 +235,10 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
         eventually(lambda: text(browser, "#bots .legend").startswith(everything), "so says the card")
         few = "Profit factor: Too few daily returns so far: 1."
         assert figure(browser, "Profit factor") == ["\N{EN DASH}", few]
-        assert figure(browser, "Sharpe") == ["2.00≈", "From 12 daily returns only: too few to lean on."]
+        assert figure(browser, "Sharpe") == [
+            "2.00≈",
+            "Made of few daily returns, and not to be leaned on: 12.",
+        ]
 
         why = {"winRate": Undefined(reason="solar_storm"), "profitFactor": Undefined(reason="no_trades")}
         broadcaster.send_record(computed_at(clock.now(), undefined=why), "2-0")
