@@ -214,7 +214,7 @@ EXECUTION = Family(
     (
         Definition("totalOrders", "Orders", "orders", "All orders so far.", "never", COUNT),
         Definition(
-            "fillRate", "Fill rate", "orders", "Filled ones, of the latest 1,000 orders that ended.", _NO_ENDED
+            "fillRate", "Fill rate", "orders", "Filled ones, of the latest 1,000 that ended.", _NO_ENDED
         ),
         Definition(
             "quantityFillRate", "Quantity filled", "orders, fills",
