@@ -79,7 +79,7 @@ class TradingBot:
         return [*self._on_open(bar.open, span), *self._on_close(bar.close, span.closed, closing, net_flow)]
 
     def _on_open(self, price: float, span: Span) -> list[Record]:
-        """Execute the order that waits for this open, or have it rejected and send it again for the next."""
+        """Execute the order that waits for this open, or have it rejected, sent again and then executed."""
         order, self._pending = self._pending, None
         if order is None:
             return []
@@ -87,9 +87,10 @@ class TradingBot:
             return [*self._acknowledge(order, span), *self._execute(order, price, span)]
         at = order.answered(span)
         rejected = self._order(order, "rejected", at, _simulated("timestamp status reason"), REJECTION)
-        # Certain: a second rejection would depend on whether its answer comes within this bar.
         again = self._send(order.quantity, order.decision_price, at, certain=True)
-        return [rejected, self._order(again, "submitted", at, REPLAY), *self._acknowledge(again, span)]
+        self._pending = None
+        submitted = self._order(again, "submitted", at, REPLAY)
+        return [rejected, submitted, *self._acknowledge(again, span), *self._execute(again, price, span)]
 
     def _on_close(self, price: float, now: datetime, closing: bool, net_flow: float) -> list[Record]:
         equity = self.account.equity(price)

@@ -146,7 +146,7 @@ def test_an_analyst_killed_after_every_batch_ends_with_the_same_figures_to_the_l
 
 @pytest.mark.parametrize("seed", range(4))
 def test_late_events_lead_to_the_figures_of_events_in_time(desk: Desk, seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     mixed = random.sample(story(3), len(story(3)))
     for piece in pieces(mixed, 5):
         desk.feed(piece)
