@@ -23,6 +23,7 @@ NEXT_LEVEL = 0.00005
 """How much worse the second part of an order fills: half a pip further into the book."""
 REPLAY = {"replay": "EURUSD 1h"}
 REJECTION = "simulated: the exchange could not take the order"
+MISSED = "simulated: the price ran away before anything was filled"
 
 
 class Span(NamedTuple):
@@ -83,6 +84,9 @@ class TradingBot:
         order, self._pending = self._pending, None
         if order is None:
             return []
+        if order.answer.missed:
+            self._pending = order
+            return self._acknowledge(order, span)
         if not order.answer.rejected:
             return [*self._acknowledge(order, span), *self._execute(order, price, span)]
         at = order.answered(span)
@@ -104,7 +108,18 @@ class TradingBot:
             return [marked, *self._turn(0, price, now, certain=True)]
         if direction:
             return [marked, *self._turn(direction * math.floor(equity / price), price, now)]
-        return [marked]
+        return [marked, *self._send_missed_again(now)]
+
+    def _send_missed_again(self, now: datetime) -> list[Record]:
+        """Cancel an order that nothing came of, and send it again: the next open fills it for certain."""
+        missed, self._pending = self._pending, None
+        if missed is None:
+            return []
+        again = self._send(missed.quantity, missed.decision_price, now, certain=True)
+        return [
+            self._order(missed, "cancelled", now, _simulated("timestamp status reason"), MISSED),
+            self._order(again, "submitted", now, REPLAY),
+        ]
 
     def _turn(self, target: float, price: float, now: datetime, *, certain: bool = False) -> list[Record]:
         """Send an order that brings the position to `target`, in place of one that still waits."""

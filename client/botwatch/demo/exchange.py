@@ -25,6 +25,8 @@ class Answer:
     """From there to the second, where there is one."""
     first_part: float
     """The fraction that fills at first; 1 is all of it."""
+    missed: bool
+    """Whether the price runs away before anything fills."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Exchange:
     random: Random
     reject_rate: float = 0.03
     partial_rate: float = 0.1
+    miss_rate: float = 0.03
 
     def answer(self, *, certain: bool = False) -> Answer:
-        """Draw the answer to one order; a `certain` one is not rejected."""
+        """Draw the answer to one order; a `certain` one is neither rejected nor missed."""
         rejected = self.random.random() < self.reject_rate
         partial = self.random.random() < self.partial_rate
+        missed = self.random.random() < self.miss_rate
         part = self.random.uniform(0.2, 0.8)
         return Answer(
             rejected=rejected and not certain,
@@ -46,6 +50,7 @@ class Exchange:
             execution=self._delay(FILL_MS),
             rest=self._delay(FILL_MS),
             first_part=part if partial else 1.0,
+            missed=missed and not certain,
         )
 
     def _delay(self, median_ms: float) -> timedelta:

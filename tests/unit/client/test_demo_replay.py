@@ -22,11 +22,11 @@ FEW = BARS[:400]
 
 
 def perfect(run: int) -> Exchange:
-    return Exchange(Random(run), reject_rate=0.0, partial_rate=0.0)
+    return Exchange(Random(run), reject_rate=0.0, partial_rate=0.0, miss_rate=0.0)
 
 
 def harsh(run: int) -> Exchange:
-    return Exchange(Random(run), reject_rate=0.3, partial_rate=0.3)
+    return Exchange(Random(run), reject_rate=0.3, partial_rate=0.3, miss_rate=0.3)
 
 
 def clock(*, every_s: float = 0.1, begin: datetime = NOON) -> Callable[[], datetime]:
