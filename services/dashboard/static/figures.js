@@ -31,14 +31,14 @@ export function duration(total) {
 }
 
 const UNITS = { // digits, and what follows
-  "account currency": [2, ""], percent: [2, " %"], "basis points": [1, " bps"], milliseconds: [1, " ms"], number: [2, ""],
+  "account currency": [2, ""], percent: [2, " %"], "basis points": [2, " bps"], milliseconds: [1, " ms"], number: [2, ""],
 };
 
 function writer({ unit, style }) {
   if (unit === "seconds") return duration;
   const [digits, suffix] = style === "count" ? [0, ""] : UNITS[unit];
   const format = number(digits, style === "signed" ? { signDisplay: "exceptZero" } : {});
-  return (value) => format(value) + suffix;
+  return (value) => (unit === "milliseconds" && value >= 60_000 ? duration(value / 1000) : format(value) + suffix);
 }
 
 const percent = writer({ unit: "percent" });
