@@ -215,7 +215,9 @@ function keepNewer(fresh, last) {
   const looked = Date.parse(fresh.timestamp) - REFETCH_MS;
   for (const [name, bot] of Object.entries(last.performance)) {
     const known = fresh.performance[name];
-    if (known ? before(known.lastSeen, bot.lastSeen) : Date.parse(bot.lastSeen) > looked) fresh.performance[name] = bot;
+    const newer = known ? before(known.lastSeen, bot.lastSeen) || before(known.computedAt, bot.computedAt)
+      : Date.parse(bot.lastSeen) > looked;
+    if (newer) fresh.performance[name] = bot;
   }
   for (const [bot, figures] of Object.entries(last.trends)) {
     if (!fresh.performance[bot]) continue;
