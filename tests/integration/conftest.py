@@ -68,7 +68,15 @@ def _write_config(folder: Path, receivers: Receivers) -> None:
         "metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH",
         "description": "Maximum drawdown exceeded 20%", "enabled": True,
     }  # fmt: skip
-    (folder / "performance_logger.json").write_text(json.dumps({"alerting": {"conditions": [condition]}}))
+    disagreements = {
+        "metricName": "disagreements", "threshold": 0, "operator": ">", "severity": "LOW",
+        "description": "The bot reports other figures", "enabled": True,
+    }  # fmt: skip
+    document = {
+        "alerting": {"conditions": [condition, disagreements]},
+        "analytics": {"intervalSeconds": 0.2, "bots": {"fraction-*": {"unit": "fraction"}}},
+    }
+    (folder / "performance_logger.json").write_text(json.dumps(document))
     email = {
         "smtp": "127.0.0.1", "port": receivers.smtp_port, "security": "none",
         "from": "monitoring@example.com", "to": ["admin@example.com"],

@@ -31,7 +31,8 @@ def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, recei
     row = eventually(
         lambda: stack.rows(
             "performance_metrics.db",
-            "SELECT portfolioValue, maxDrawdown, var95 FROM performance_metrics WHERE bot = ?",
+            "SELECT portfolioValue, maxDrawdown, var95 FROM performance_metrics"
+            " WHERE bot = ? AND source = 'reported'",
             bot,
         ),
         "the row is in SQLite",

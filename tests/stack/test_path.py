@@ -26,7 +26,10 @@ def performance(bot: str, drawdown: float) -> dict[str, object]:
 
 def test_a_record_over_http_reaches_sqlite_the_metrics_and_the_dashboard(stack: Stack) -> None:
     stack.publish(performance("http-bot", 8.5))
-    sql = "SELECT portfolioValue, maxDrawdown, source FROM performance_metrics WHERE bot = ?"
+    sql = (
+        "SELECT portfolioValue, maxDrawdown, source FROM performance_metrics"
+        " WHERE bot = ? AND source = 'reported'"
+    )
     rows = eventually(lambda: stack.rows(BOT_RECORDS, sql, "http-bot"))
     assert rows == [[12500.0, 8.5, "reported"]]
     _, metrics = stack.request("INGESTION", "/metrics")

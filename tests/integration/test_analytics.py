@@ -1,0 +1,142 @@
+"""Figures that nobody reported: raw events in by Redis, figures out by API, metrics, SQLite and webhook."""
+
+import json
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from redis import Redis
+
+from shared.analytics.account import Account
+from shared.analytics.events import event_of, order_of
+from shared.analytics.settings import Settings
+from shared.runtime import clock
+from shared.schema.decoding import decode
+from shared.schema.records import encode_record
+from tests.integration.stack import Receivers, Stack
+from tests.integration.test_kills import pid_of, wait_for_new
+from tests.support import eventually
+
+pytestmark = pytest.mark.integration
+
+
+def events(bot: str, days: int) -> list[dict[str, Any]]:
+    """Return what a bot does that turns its position every day, for `days` days until now."""
+    begin = datetime.now(UTC) - timedelta(days=days)
+    found: list[dict[str, Any]] = []
+    cash, held = 10_000.0, 0.0
+    for day in range(days):
+        at, price = begin + timedelta(days=day), 100.0 + (day * 7) % 11
+        side, sign = ("buy", 1) if day % 2 == 0 else ("sell", -1)
+        quantity = 10.0 if day == 0 else 20.0
+        order = {"bot": bot, "orderId": f"o{day}", "symbol": "X", "side": side, "quantity": quantity}
+        cash -= sign * quantity * (price + 0.01 * sign) + 1
+        held += sign * quantity
+        steps: list[tuple[int, dict[str, Any]]] = [
+            (0, {"kind": "order", **order, "status": "submitted", "decisionPrice": price}),
+            (30, {"kind": "order", **order, "status": "acknowledged"}),
+            (50, {"kind": "fill", **order, "fillId": f"f{day}", "price": price + 0.01 * sign, "fee": 1.0}),
+            (50, {"kind": "order", **order, "status": "filled"}),
+            (900, {"kind": "equity", "bot": bot, "equity": cash + held * price}),
+        ]
+        for delay, record in steps:
+            moment = at + timedelta(milliseconds=delay)
+            found.append({**record, "timestamp": int(moment.timestamp() * 1000), "id": f"{day}-{len(found)}"})
+    return found
+
+
+def folded(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the computed record that these events must lead to, as it is on the wire."""
+    account = Account(Settings())
+    decoded = decode(json.dumps(records).encode(), arrival=clock.now())
+    found = [event for record in decoded.records if (event := event_of(record))]
+    for event in sorted(found, key=order_of):
+        account.take(event)
+    computed = account.performance("x")
+    assert computed is not None
+    return dict(msgspec.json.decode(encode_record(computed)))
+
+
+def figures(record: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if isinstance(value, int | float)}
+
+
+def publish(bus: Redis, records: list[dict[str, Any]]) -> None:
+    bus.xadd("bot:metrics:stream", {"data": json.dumps(records)})
+
+
+def computed(stack: Stack, bot: str) -> dict[str, Any]:
+    """Return what the API has computed of a bot by now."""
+    known = stack.dashboard(f"/api/monitoring/performance?bot={bot}")
+    found = known.get("computedFigures") or {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, bus: Redis) -> None:
+    records = events("raw", days=60)
+    expected = figures(folded(records))
+    old = pid_of(stack, "recorder")
+    for index in range(0, len(records), 20):
+        publish(bus, records[index : index + 20])
+        if index == 140:
+            os.kill(old, signal.SIGKILL)
+    eventually(lambda: computed(stack, "raw") == expected, "the API has every figure", timeout_s=30)
+    assert {"sharpeRatio", "calmarRatio", "var99", "winRate", "slippageBps", "orderLatencyP99Ms"} <= set(
+        expected
+    )
+    sql = (
+        "SELECT sharpeRatio, var95, undefined FROM performance_metrics WHERE bot = ? ORDER BY id DESC LIMIT 1"
+    )
+    wanted = (expected["sharpeRatio"], expected["var95"])
+    rows = eventually(
+        lambda: [row for row in stack.rows("performance_metrics.db", sql, "raw") if row[:2] == wanted],
+        "SQLite has every figure",
+    )
+    assert json.loads(rows[0][2])["cancelLatencyP50Ms"]["reason"] == "no_latencies"
+    metrics = stack.ingestion("/metrics")
+    assert (
+        f'botwatch_bot_total_trades{{bot="raw",source="computed"}} {expected["totalTrades"]:.1f}' in metrics
+    )
+    closed = "SELECT pnl FROM trades WHERE bot = ?"
+    eventually(
+        lambda: len(stack.rows("performance_metrics.db", closed, "raw")) == expected["totalTrades"],
+        "the trades are in SQLite",
+    )
+    profits = [row[0] for row in stack.rows("performance_metrics.db", closed, "raw")]
+    assert sum(profits) / len(profits) == pytest.approx(expected["expectancy"])
+    wait_for_new(stack, "recorder", old)
+
+
+def test_late_and_repeated_events_change_nothing_in_the_end(stack: Stack, bus: Redis) -> None:
+    records = events("late", days=40)
+    publish(bus, records[100:])
+    publish(bus, records[:60])
+    publish(bus, records[:160])
+    publish(bus, records[60:100][::-1])
+    expected = figures(folded(records))
+    eventually(lambda: computed(stack, "late") == expected, "the figures are those of events in time")
+
+
+def test_a_bot_that_reports_otherwise_is_told_of(stack: Stack, bus: Redis, receivers: Receivers) -> None:
+    records = events("boaster", days=5)
+    report = {
+        "kind": "performance", "bot": "boaster", "portfolioValue": records[-1]["equity"],
+        "maxDrawdown": 5.0, "winRate": 40.0, "timestamp": records[-1]["timestamp"],
+    }  # fmt: skip
+    publish(bus, [*records, report])
+    eventually(lambda: receivers.changes("boaster") == ["opened"], "the webhook is told")
+    known = stack.dashboard("/api/monitoring/performance?bot=boaster")
+    assert set(known["differences"]) == {"maxDrawdown", "winRate"}
+    assert (known["maxDrawdown"], known["winRate"]) == (5.0, 40.0)
+    assert known["computedFigures"]["maxDrawdown"] == figures(folded(records))["maxDrawdown"]
+
+
+def test_fractions_become_percent_at_the_door(stack: Stack, bus: Redis) -> None:
+    publish(bus, [{"kind": "performance", "bot": "fraction-1", "portfolioValue": 1, "maxDrawdown": 0.15}])
+    known = eventually(
+        lambda: stack.dashboard("/api/monitoring")["performance"].get("fraction-1"), "it is there"
+    )
+    assert known["maxDrawdown"] == pytest.approx(15)
