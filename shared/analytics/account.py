@@ -58,6 +58,8 @@ class Account:
         if state.version != VERSION or _of_state(state.settings) != _of_state(settings):
             return None
         state.settings = settings
+        if not settings.compare:
+            state.differences = None
         return cls(settings, state)
 
     def take(self, event: Event) -> None:
@@ -110,8 +112,8 @@ class Account:
             self.minutes[minute.begin] = minute
         if hour:
             self.hours[hour.begin] = hour
-        if not state.book.positions:
-            state.other = state.total(equity) - state.book.realized()
+        if state.book.is_flat():
+            state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
 
     def _begin(self, equity: float, flow: float) -> tuple[float, float]:
         """Return the start equity and the flow that counts at the first point.

@@ -176,9 +176,12 @@ def _trading(state: State, now: int) -> dict[str, Value]:
 
 
 def _prices(state: State) -> Mapping[str, float]:
-    """Return the prices of open positions; that of a single one follows from what the equity gained."""
+    """Return the prices of open positions; that of a single one follows from what the equity gained.
+
+    Unless fills came since: the equity does not know them yet.
+    """
     book = state.book
-    if state.equity is None or len(book.positions) != 1:
+    if state.equity is None or len(book.positions) != 1 or state.equity_at < book.traded_at:
         return book.prices
     symbol, held = next(iter(book.positions.items()))
     if symbol in book.quotes:

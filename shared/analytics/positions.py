@@ -1,18 +1,21 @@
 """Positions at average cost and what was earned with them, net of fees; others pair fills FIFO."""
 
 import math
+from typing import TypeVar
 
 import msgspec
 
 from shared.analytics.events import SMALLEST, Execution, Quote
 
 DUST = 0.001
-"""A rest below that share of a trade's largest quantity closes the trade: lot sizes and fees paid in the
+"""A rest up to that share of a trade's largest quantity closes the trade: lot sizes and fees paid in the
 traded asset leave such rests. The rest stays in the position."""
 ROUNDING = 1e-9
 """A rest below that share is none."""
-MOST_PRICES = 1000
+MOST_SYMBOLS = 1000
+"""Further ones take the place of the oldest: what a position that is forgotten earns shows in the equity."""
 _SEPARATORS = ("/", "-", "_", ":")
+T = TypeVar("T")
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -64,8 +67,7 @@ class Position(msgspec.Struct):
 
     def rest(self) -> "Position":
         """Return the position after the trade: flat, or what is left over of it."""
-        kept = self.quantity if abs(self.quantity) > ROUNDING * self.largest else 0.0
-        return Position(quantity=kept, cost=self.cost if kept else 0.0)
+        return Position(quantity=self.quantity, cost=self.cost, largest=abs(self.quantity))
 
 
 class Book(msgspec.Struct):
@@ -81,6 +83,8 @@ class Book(msgspec.Struct):
     """With everything closed, before fees, account currency."""
     fees: float = 0.0
     fills: int = 0
+    traded_at: int = 0
+    """The latest fill, epoch milliseconds."""
     trades: int = 0
     unconverted: dict[str, float] = {}
     """Fees by currency for which no rate was known."""
@@ -93,14 +97,14 @@ class Book(msgspec.Struct):
     def take(self, event: Execution, currency: str | None) -> Trade | None:
         """Take an execution, and return the trade that it closes; `currency` is the account's."""
         self.fills += 1
-        sign = 1 if event.side == "buy" else -1
+        self.traded_at = event.at
+        quantity = event.quantity if event.side == "buy" else -event.quantity
         _keep(self.prices, event.symbol, event.price)
         fee, of_base = self._fee(event, currency)
         self.fees += fee
-        closed = self._move(event, sign * event.quantity, fee)
-        if of_base:  # a fee in the traded asset leaves the position, at the price of the fill
-            closed = self._move(event, -event.fee, 0.0) or closed
-        return closed
+        if of_base:
+            quantity -= self._taken(event, quantity)
+        return self._move(event, quantity, fee) if quantity else None
 
     def realized(self) -> float:
         """Return what closed positions earned, less every fee, account currency."""
@@ -113,20 +117,32 @@ class Book(msgspec.Struct):
             for symbol, held in self.positions.items()
         )
 
+    def is_flat(self) -> bool:
+        """Say whether no trade is under way; rests of closed ones may be there."""
+        return not any(held.side for held in self.positions.values())
+
+    def _taken(self, event: Execution, quantity: float) -> float:
+        """Return how much a fee in the traded asset takes from what is held after the fill of `quantity`.
+
+        What it takes beyond that was never in the book: it must not open a short position.
+        """
+        held = self.positions.get(event.symbol)
+        return min(event.fee, max((held.quantity if held else 0.0) + quantity, 0.0))
+
     def _fee(self, event: Execution, currency: str | None) -> tuple[float, bool]:
         """Return the fee in account currency, and whether it was paid in the traded asset."""
         paid_in = event.fee_currency
         if not event.fee or paid_in is None:
             return event.fee, False
         base, quote = _sides(event.symbol, paid_in)
+        if paid_in == base and paid_in != currency:
+            return event.fee * event.price, True
         account = currency or quote or paid_in
         if paid_in == account:
             return event.fee, False
-        if paid_in == base:
-            return event.fee * event.price, True
         rate = self._rate(paid_in, account)
         if rate is None:
-            if paid_in in self.unconverted or len(self.unconverted) < MOST_PRICES:
+            if paid_in in self.unconverted or len(self.unconverted) < MOST_SYMBOLS:
                 self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
             return 0.0, False
         return event.fee * rate, False
@@ -134,7 +150,7 @@ class Book(msgspec.Struct):
     def _rate(self, of: str, to: str) -> float | None:
         """Return how much of `to` one `of` is worth, by the latest price of the pair."""
         for separator in (*_SEPARATORS, ""):
-            if price := self.prices.get(f"{of}{separator}{to}"):
+            if (price := self.prices.get(f"{of}{separator}{to}", 0.0)) > SMALLEST:
                 return price
             if (price := self.prices.get(f"{to}{separator}{of}", 0.0)) > SMALLEST:
                 return 1 / price
@@ -147,30 +163,32 @@ class Book(msgspec.Struct):
         opening = quantity - closing
         trade = None
         if closing:
-            held = self._reduce(held, closing, event.price, fee * (closing / quantity))
-            if held.side and abs(held.quantity) <= DUST * held.largest:
+            if abs(opening) <= ROUNDING * held.largest:
+                closing, opening = quantity, 0.0
+            self._reduce(held, closing, event.price, fee * (closing / quantity))
+            if held.side and abs(held.quantity) <= (DUST + ROUNDING) * held.largest:
                 self.trades += 1
                 trade = held.trade(self.trades, event.symbol, event.at)
                 held = held.rest()
         if opening:
             _increase(held, opening, event, fee * (opening / quantity))
         if held.quantity:
-            self.positions[event.symbol] = held
+            _keep(self.positions, event.symbol, held)
         else:
             self.positions.pop(event.symbol, None)
         return trade
 
-    def _reduce(self, held: Position, closing: float, price: float, fee: float) -> Position:
+    def _reduce(self, held: Position, closing: float, price: float, fee: float) -> None:
         earned = -closing * (price - held.cost)
         self.earned += earned
-        held.earned += earned
         held.quantity += closing
         if abs(held.quantity) <= ROUNDING * held.largest:
             held.quantity = 0.0
-        held.left += abs(closing)
-        held.left_for += abs(closing) * price
-        held.fees += fee
-        return held
+        if held.side:  # what is earned with a rest belongs to no trade
+            held.earned += earned
+            held.left += abs(closing)
+            held.left_for += abs(closing) * price
+            held.fees += fee
 
 
 def _increase(held: Position, opening: float, event: Execution, fee: float) -> None:
@@ -188,7 +206,7 @@ def _increase(held: Position, opening: float, event: Execution, fee: float) -> N
 
 def _opposed(quantity: float, held: float) -> float:
     """Return the part of `quantity` that closes what is held, with its sign."""
-    if quantity * held >= 0:
+    if not held or (quantity > 0) == (held > 0):  # their product may be too small for a number
         return 0.0
     return math.copysign(min(abs(quantity), abs(held)), quantity)
 
@@ -204,8 +222,8 @@ def _sides(symbol: str, currency: str) -> tuple[str | None, str | None]:
     return (currency, None) if symbol.startswith(currency) else (None, None)
 
 
-def _keep(prices: dict[str, float], symbol: str, price: float) -> None:
-    """Keep a price, but not of ever new symbols."""
-    if symbol not in prices and len(prices) >= MOST_PRICES:
-        del prices[next(iter(prices))]
-    prices[symbol] = price
+def _keep(known: dict[str, T], symbol: str, value: T) -> None:
+    """Keep a symbol's value, but not of ever new symbols."""
+    if symbol not in known and len(known) >= MOST_SYMBOLS:
+        del known[next(iter(known))]
+    known[symbol] = value

@@ -11,7 +11,7 @@ from shared.analytics.settings import Settings
 from shared.analytics.trades import Trades
 from shared.schema.records import Difference
 
-VERSION = 1
+VERSION = 2
 """A state of another version is made anew from the events."""
 
 
@@ -35,7 +35,7 @@ class State(msgspec.Struct):
     unrealized: float | None = None
     """As the latest equity point has it."""
     other: float = 0.0
-    """What the equity earned beside the known fills, measured whenever no position is open: funding,
+    """What the equity earned beside the known fills, measured whenever no trade is under way: funding,
     interest, fees without a rate, trades from before the first record."""
     returns: Returns = msgspec.field(default_factory=Returns)
     drawdown: Drawdown = msgspec.field(default_factory=Drawdown)

@@ -1,0 +1,235 @@
+"""Positions at average cost: what is realised, what is not, which trades closed; each by hand."""
+
+from itertools import pairwise
+
+import pytest
+
+from shared.analytics.positions import MOST_SYMBOLS, Position, Trade
+from tests.unit.analytics.bot import BTC, Bot
+
+ETH = "ETH/USDT"
+
+
+def position(bot: Bot, symbol: str = BTC) -> tuple[float, float]:
+    held = bot.account.state.book.positions.get(symbol, Position())
+    return held.quantity, held.cost
+
+
+def realized(bot: Bot) -> float:
+    return bot.account.state.book.realized()
+
+
+def trades(bot: Bot) -> list[Trade]:
+    return bot.account.trades
+
+
+def test_partial_fills_add_up_to_an_average_cost() -> None:
+    bot = Bot().buy(1, 100).buy(3, 120)
+    assert position(bot) == (4, 115)  # (1·100 + 3·120) / 4
+    assert realized(bot) == 0
+    assert trades(bot) == []
+
+
+def test_selling_a_part_earns_on_that_part_and_keeps_the_cost() -> None:
+    bot = Bot().buy(1, 100).buy(3, 120).sell(1, 130)
+    assert position(bot) == (3, 115)
+    assert realized(bot) == 15  # 1 · (130 − 115)
+
+
+def test_a_trade_goes_from_flat_to_flat_through_adding_and_reducing() -> None:
+    bot = (
+        Bot()
+        .buy(1, 100, fee=1)
+        .buy(3, 120, fee=2)
+        .sell(1, 130, fee=1)
+        .buy(2, 140, fee=1)
+        .wait(hours=1)
+        .sell(5, 150, fee=5)
+    )
+    [trade] = trades(bot)
+    # 3 are left at 115, then (3·115 + 2·140) / 5 = 125; earned 1·15 + 5·(150 − 125) = 140; fees 10
+    assert (trade.number, trade.symbol, trade.side, trade.quantity) == (1, BTC, "buy", 5)
+    assert (trade.pnl, trade.fees) == (130, 10)
+    assert trade.entry_price == pytest.approx(740 / 6)  # (1·100 + 3·120 + 2·140) / 6
+    assert trade.exit_price == pytest.approx(880 / 6)  # (1·130 + 5·150) / 6
+    assert trade.closed_at - trade.opened_at == 3_600_000 + 4_000
+    assert position(bot) == (0, 0)
+
+
+def test_a_short_earns_when_the_price_falls() -> None:
+    bot = Bot().sell(2, 100).buy(1, 90).buy(1, 105)
+    [trade] = trades(bot)
+    assert (trade.side, trade.pnl) == ("sell", 5)  # 1·(100 − 90) + 1·(100 − 105)
+    assert (trade.entry_price, trade.exit_price) == (100, 97.5)
+
+
+def test_a_flip_from_long_to_short_closes_one_trade_and_opens_the_next_and_shares_the_fee() -> None:
+    bot = Bot().buy(1, 100, fee=0.1).sell(3, 110, fee=0.3)
+    assert position(bot) == (-2, 110)
+    [first] = trades(bot)
+    assert first.pnl == pytest.approx(9.8)  # 10 − 0.1 − 0.3·1/3
+    bot.buy(2, 100, fee=0.2)
+    assert trades(bot)[1].pnl == pytest.approx(19.6)  # 2·(110 − 100) − 0.3·2/3 − 0.2
+    assert trades(bot)[1].side == "sell"
+    assert realized(bot) == pytest.approx(9.8 + 19.6)
+
+
+def test_a_flip_from_short_to_long_closes_one_trade_and_opens_the_next() -> None:
+    bot = Bot().sell(2, 50).buy(5, 40)
+    assert position(bot) == (3, 40)
+    assert [(trade.side, trade.pnl) for trade in trades(bot)] == [("sell", 20)]  # 2·(50 − 40)
+    bot.sell(3, 45)
+    assert [(trade.side, trade.pnl) for trade in trades(bot)] == [("sell", 20), ("buy", 15)]  # 3·(45 − 40)
+
+
+def test_symbols_have_positions_of_their_own() -> None:
+    bot = Bot().buy(1, 100).sell(10, 5, symbol=ETH).sell(1, 103).quote(4, ETH)
+    assert [trade.symbol for trade in trades(bot)] == [BTC]
+    assert realized(bot) == 3
+    assert bot.account.state.book.unrealized() == 10  # −10 · (4 − 5)
+
+
+@pytest.mark.parametrize(("paid_in", "currency"), [(None, None), ("USDT", None), ("USDT", "USDT")])
+def test_a_fee_in_account_currency_is_money(paid_in: str | None, currency: str | None) -> None:
+    bot = Bot(currency=currency).buy(2, 100, fee=3, of=paid_in)
+    assert position(bot) == (2, 100)
+    assert realized(bot) == -3
+
+
+@pytest.mark.parametrize(
+    ("symbol", "currency"), [(BTC, None), (BTC, "USDT"), ("BTCUSDT", "USDT"), ("BTCUSDT", None)]
+)
+def test_a_fee_in_the_traded_asset_leaves_the_position_and_costs_its_price(
+    symbol: str, currency: str | None
+) -> None:
+    bot = Bot(currency=currency).buy(2, 100, fee=0.02, of="BTC", symbol=symbol)
+    assert position(bot, symbol) == pytest.approx((1.98, 100))
+    assert realized(bot) == pytest.approx(-2)  # 0.02 · 100
+    bot.sell(1.98, 110, symbol=symbol)
+    assert position(bot, symbol) == (0, 0)
+    assert trades(bot)[0].pnl == pytest.approx(17.8)  # 1.98 · 10 − 2
+
+
+def test_a_fee_in_the_traded_asset_that_was_never_in_the_book_opens_no_short() -> None:
+    bot = Bot()
+    for _ in range(3):  # the fee of each sale is paid from coins that were there before
+        bot.buy(1, 100, fee=0.001, of="BTC").sell(0.999, 100, fee=0.001, of="BTC")
+        assert position(bot) == (0, 0)
+    assert [trade.pnl for trade in trades(bot)] == pytest.approx([-0.2] * 3)  # 2 · 0.001 · 100
+    assert realized(bot) == pytest.approx(-0.6)
+
+
+def test_a_fee_in_the_traded_asset_takes_what_a_sale_left_for_it() -> None:
+    bot = Bot().buy(1, 100, fee=0.002, of="BTC").sell(0.996, 110, fee=0.002, of="BTC")
+    assert position(bot) == (0, 0)  # 1 − 0.002 − 0.996 − 0.002
+    # cash: −1·100 + 0.996·110 = 9.56, and nothing is left
+    assert trades(bot)[0].pnl == pytest.approx(9.56)
+
+
+def test_closing_a_short_with_a_fee_in_the_traded_asset_is_one_trade() -> None:
+    bot = Bot().sell(1, 100).buy(1.001, 90, fee=0.001, of="BTC")
+    assert position(bot) == (0, 0)
+    assert [trade.pnl for trade in trades(bot)] == pytest.approx([9.91])  # 10 − 0.001 · 90
+
+
+def test_a_fee_in_a_third_currency_is_converted_at_its_latest_price() -> None:
+    bot = Bot(currency="USDT").quote(600, "BNB/USDT").buy(1, 100, fee=0.01, of="BNB")
+    assert realized(bot) == pytest.approx(-6)  # 0.01 · 600
+    assert bot.quote(500, "BNB/USDT").sell(1, 100, fee=0.01, of="BNB").account.trades[0].pnl == pytest.approx(
+        -11
+    )
+
+
+@pytest.mark.parametrize("pair", ["USDT/EUR", "USDT-EUR", "USDTEUR"])
+def test_a_rate_may_be_quoted_the_other_way_round(pair: str) -> None:
+    bot = Bot(currency="USDT").quote(0.8, pair).buy(1, 100, fee=4, of="EUR")
+    assert realized(bot) == pytest.approx(-5)  # 4 / 0.8
+
+
+def test_a_fee_without_a_rate_is_counted_apart_and_flagged() -> None:
+    bot = Bot(currency="USDT").buy(1, 100, fee=0.01, of="BNB").sell(1, 110, fee=0.02, of="BNB")
+    assert bot.account.state.book.unconverted == {"BNB": pytest.approx(0.03)}
+    assert bot.why("realized_pnl") == ("unknown_fee_rate", 2)
+    record = bot.account.performance("b")
+    assert record is not None
+    assert record.low_confidence["expectancy"] == 1
+    assert record.win_rate == 100
+
+
+def test_a_fee_without_a_rate_shows_once_the_equity_is_known() -> None:
+    bot = Bot(currency="USDT", start_equity=1000).buy(1, 100, fee=1, of="BNB").sell(1, 110).equity(1007)
+    assert bot.number("realized_pnl") == 7  # 10 earned, 3 gone: the fee
+
+
+def test_a_rebate_is_a_negative_fee() -> None:
+    bot = Bot().buy(1, 100, fee=-0.5).sell(1, 100, fee=-0.25)
+    assert trades(bot)[0].pnl == 0.75
+    assert realized(bot) == 0.75
+
+
+def test_a_rebate_in_the_traded_asset_adds_to_the_position() -> None:
+    bot = Bot().buy(1, 100, fee=-0.01, of="BTC")
+    assert position(bot) == pytest.approx((1.01, 100))
+    assert realized(bot) == pytest.approx(1)
+
+
+def test_a_rest_of_a_thousandth_closes_the_trade_and_stays_in_the_position() -> None:
+    bot = Bot().buy(1, 100).sell(0.999, 110)
+    assert trades(bot)[0].pnl == pytest.approx(9.99)
+    assert position(bot) == pytest.approx((0.001, 100))
+    assert Bot().buy(1, 100).sell(0.998, 110).account.trades == []
+
+
+def test_what_is_sold_later_of_a_rest_earns_but_is_no_trade() -> None:
+    bot = Bot().buy(1, 100).sell(0.999, 110).sell(0.001, 120)
+    assert len(trades(bot)) == 1
+    assert position(bot) == (0, 0)
+    assert realized(bot) == pytest.approx(9.99 + 0.02)
+
+
+def test_the_trade_after_a_rest_has_its_own_prices() -> None:
+    bot = Bot().buy(1, 100).sell(0.999, 110).sell(1.001, 90).buy(1, 80)
+    assert position(bot) == pytest.approx((0, 0), abs=1e-12)
+    second = trades(bot)[1]
+    assert second.side == "sell"
+    assert [second.quantity, second.entry_price, second.exit_price] == pytest.approx([1, 90, 80])
+    assert second.pnl == pytest.approx(10)
+
+
+def test_rounding_in_sums_of_partial_fills_leaves_no_position_on_either_side() -> None:
+    assert 0.7 + 0.1 < 0.8
+    assert 0.1 + 0.2 > 0.3
+    short = Bot().buy(0.7, 100).buy(0.1, 100).sell(0.8, 110)
+    rest = Bot().buy(0.1, 100).buy(0.2, 100).sell(0.3, 110)
+    for bot in (short, rest):
+        assert bot.account.state.book.positions == {}
+        assert len(trades(bot)) == 1
+        bot.buy(1, 100).sell(1, 101)
+        assert len(trades(bot)) == 2
+
+
+def test_funding_shows_as_realised_although_a_rest_is_still_held() -> None:
+    bot = Bot(start_equity=1000).buy(1, 100).sell(0.9995, 110).quote(110)
+    bot.equity(1010)  # 9.995 earned and the rest's 0.0005 · 10
+    assert bot.number("realized_pnl") == pytest.approx(9.995)
+    bot.equity(1003)  # 7 of funding paid since
+    assert bot.number("realized_pnl") == pytest.approx(2.995)
+    assert bot.number("unrealized_pnl") == pytest.approx(0.005)
+
+
+def test_of_ever_new_symbols_only_the_latest_are_kept() -> None:
+    bot = Bot()
+    for number in range(MOST_SYMBOLS + 5):
+        bot.buy(1, 10, symbol=f"S{number}").quote(11, symbol=f"S{number}")
+    book = bot.account.state.book
+    assert len(book.positions) == len(book.prices) == len(book.quotes) == MOST_SYMBOLS
+    assert next(iter(book.positions)) == "S5"
+
+
+def test_trades_are_numbered_through() -> None:
+    bot = Bot()
+    for _ in range(3):
+        bot.buy(1, 10).sell(2, 11).buy(1, 10)
+    numbers = [trade.number for trade in trades(bot)]
+    assert numbers == [1, 2, 3, 4, 5, 6]
+    assert all(one.closed_at <= other.closed_at for one, other in pairwise(trades(bot)))
