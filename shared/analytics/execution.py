@@ -4,12 +4,13 @@ A window rather than all of history: what a desk wants to know is how the exchan
 percentiles of a window are exact.
 """
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from shared.analytics.events import SMALLEST, Execution, OrderStep
-from shared.analytics.value import Value, percentile, undefined
+from shared.analytics.value import Value, finite, percentile, undefined
 
 WINDOW = 1000
 TERMINAL = frozenset(("filled", "cancelled", "rejected", "expired"))
@@ -45,11 +46,10 @@ class Orders(msgspec.Struct):
 
     def step(self, event: OrderStep, quoted: float | None) -> None:
         """Take a step in an order's life; `quoted` is the symbol's market price then."""
-        order = self._order(event)
+        order = self._order(event, quoted)
         if not order.status:
             self.n += 1
-        if order.reference is None:
-            order.reference = event.decision_price or quoted
+        order.reference = event.decision_price or order.reference
         order.quantity = event.quantity
         if order.status not in TERMINAL:
             order.status = event.status
@@ -67,22 +67,21 @@ class Orders(msgspec.Struct):
 
     def fill(self, event: Execution, quoted: float | None) -> None:
         """Take an execution of an order."""
-        order = self._order(event)
-        if order.reference is None and not order.status:
-            order.reference = quoted
+        order = self._order(event, quoted)
         if not order.filled:  # the fill's own moment is the exact one
             order.first_fill = event.at
         order.last_fill = event.at
         order.filled += event.quantity
         order.spent += event.quantity * event.price
 
-    def _order(self, event: OrderStep | Execution) -> OrderState:
+    def _order(self, event: OrderStep | Execution, quoted: float | None) -> OrderState:
         key = f"{event.symbol}\n{event.order}"
         order = self.orders.get(key)
         if order is None:
             if len(self.orders) >= WINDOW:
                 del self.orders[next(iter(self.orders))]
-            order = self.orders[key] = OrderState(1 if event.side == "buy" else -1, event.quantity)
+            side = 1 if event.side == "buy" else -1
+            order = self.orders[key] = OrderState(side, event.quantity, quoted)
         return order
 
 
@@ -107,15 +106,16 @@ def execution_figures(orders: Orders) -> dict[str, Value]:
     """
     known = list(orders.orders.values())
     told = [order for order in known if order.status]
-    costs = sorted(cost for order in known if (cost := slippage(order)) is not None)
+    costs = sorted([cost for order in known if (cost := slippage(order)) is not None])
     no_cost = "no_reference_price" if any(order.filled for order in known) else "no_fills"
     no_latency = "no_latencies" if told else "no_orders"
     found: dict[str, Value] = {"total_orders": orders.n, "slippage_bps": _mean(costs, no_cost)}
     found |= _quantiles("slippage_{}_bps", costs, no_cost)
     dropped = 0
     for name, spans in _latencies(told).items():
-        kept = sorted(float(span) for span in spans if span >= 0)
-        dropped += len(spans) - len(kept)
+        negative = bisect_left(spans, 0)
+        dropped += negative
+        kept = spans[negative:]
         found |= _quantiles(f"{name}_{{}}_ms", kept, no_latency)
         if name == "order_latency":
             found["order_latency_ms"] = _mean(kept, no_latency)
@@ -123,41 +123,42 @@ def execution_figures(orders: Orders) -> dict[str, Value]:
     return found | _rates(told)
 
 
-def _latencies(orders: Iterable[OrderState]) -> dict[str, list[int]]:
-    """Return the latencies of each stage, milliseconds."""
-    acknowledgements: list[int] = []
-    first_fills: list[int] = []
-    last_fills: list[int] = []
-    cancellations: list[int] = []
-    for order in orders:
-        submitted, acknowledged = order.submitted, order.acknowledged
-        if acknowledged is not None:
-            if submitted is not None:
-                acknowledgements.append(acknowledged - submitted)
-            if order.first_fill is not None:
-                first_fills.append(order.first_fill - acknowledged)
-        if submitted is not None:
-            if order.last_fill is not None and order.status == "filled":
-                last_fills.append(order.last_fill - submitted)
-            if order.cancelled is not None:
-                cancellations.append(order.cancelled - submitted)
-    return {
-        "order_latency": acknowledgements,
-        "first_fill_latency": first_fills,
-        "last_fill_latency": last_fills,
-        "cancel_latency": cancellations,
+def _latencies(orders: Sequence[OrderState]) -> dict[str, list[int]]:
+    """Return the latencies of each stage, milliseconds, ascending."""
+    spans = {
+        "order_latency": [
+            one.acknowledged - one.submitted
+            for one in orders
+            if one.acknowledged is not None and one.submitted is not None
+        ],
+        "first_fill_latency": [
+            one.first_fill - one.acknowledged
+            for one in orders
+            if one.first_fill is not None and one.acknowledged is not None
+        ],
+        "last_fill_latency": [
+            one.last_fill - one.submitted
+            for one in orders
+            if one.last_fill is not None and one.submitted is not None and one.status == "filled"
+        ],
+        "cancel_latency": [
+            one.cancelled - one.submitted
+            for one in orders
+            if one.cancelled is not None and one.submitted is not None
+        ],
     }
+    return {name: sorted(found) for name, found in spans.items()}
 
 
 def _rates(told: list[OrderState]) -> dict[str, Value]:
     """Return filled / ended orders, Σ filled / Σ ordered quantity of ended ones, rejected / all orders."""
     ended = [order for order in told if order.status in TERMINAL]
     why = undefined("no_closed_orders" if told else "no_orders", len(told))
-    ordered = sum(order.quantity for order in ended)
-    filled = sum(_filled(order) for order in ended)
+    ordered = sum([order.quantity for order in ended])
+    filled = sum([_filled(order) for order in ended])
     return {
         "fill_rate": _count(ended, "filled") / len(ended) if ended else why,
-        "quantity_fill_rate": filled / ordered if ordered > 0 else why,
+        "quantity_fill_rate": finite(filled / ordered, len(ended)) if ended else why,
         "reject_rate": _count(told, "rejected") / len(told) if told else undefined("no_orders"),
     }
 
@@ -168,14 +169,14 @@ def _filled(order: OrderState) -> float:
 
 
 def _count(orders: Iterable[OrderState], status: str) -> int:
-    return sum(order.status == status for order in orders)
+    return sum([order.status == status for order in orders])
 
 
-def _mean(values: list[float], why: str) -> Value:
+def _mean(values: Sequence[float], why: str) -> Value:
     return sum(values) / len(values) if values else undefined(why)
 
 
-def _quantiles(name: str, ordered: list[float], why: str) -> dict[str, Value]:
+def _quantiles(name: str, ordered: Sequence[float], why: str) -> dict[str, Value]:
     return {
         name.format(label): percentile(ordered, fraction) if ordered else undefined(why)
         for label, fraction in QUANTILES

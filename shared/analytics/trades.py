@@ -38,7 +38,8 @@ class Trades(msgspec.Struct):
         if self.by_minute and self.by_minute[-1][0] == minute:
             self.by_minute[-1] = (minute, self.by_minute[-1][1] + 1)
         else:
-            self.by_minute = [one for one in self.by_minute if one[0] > minute - DAY_MINUTES]
+            while self.by_minute and self.by_minute[0][0] <= minute - DAY_MINUTES:
+                del self.by_minute[0]
             self.by_minute.append((minute, 1))
 
     def win_rate(self) -> Value:

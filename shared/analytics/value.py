@@ -1,6 +1,7 @@
 """A figure's value: a number, or why there is none; never a sentinel such as 0, −100 or infinity."""
 
 import math
+from collections.abc import Sequence
 
 from shared.schema.records import Undefined
 
@@ -20,7 +21,7 @@ def finite(value: Value, n: int = 0) -> Value:
     return undefined("too_large", n)
 
 
-def percentile(ordered: list[float], fraction: float) -> float:
+def percentile(ordered: Sequence[float], fraction: float) -> float:
     """Return the `fraction` quantile of `ordered` (ascending, not empty), interpolated linearly.
 
     Source: numpy.percentile's method "linear": the quantile lies at place (n − 1) · fraction.

@@ -24,7 +24,7 @@ def value_at_risk(ordered: Sequence[float], tail: float) -> Value:
     """
     if len(ordered) < FEWEST:
         return undefined("too_few_returns", len(ordered))
-    return finite(-percentile(list(ordered), tail), len(ordered))
+    return finite(-percentile(ordered, tail), len(ordered))
 
 
 def parametric(returns: Sequence[float], tail: float) -> Value:

@@ -1,0 +1,159 @@
+"""Execution: slippage, latencies, fill and reject rates, each by hand; percentiles beside numpy's."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.analytics.execution import WINDOW
+from shared.analytics.value import percentile
+from shared.schema.records import Side
+from tests.unit.analytics.bot import Bot
+
+
+@pytest.mark.parametrize(("side", "expected"), [("buy", 100), ("sell", -100)])
+def test_slippage_is_the_distance_from_the_price_decided_at_and_costs_a_buyer(
+    side: Side, expected: float
+) -> None:
+    bot = Bot().quote(90).order("submitted", side=side, decided=100)
+    fill = bot.buy if side == "buy" else bot.sell
+    fill(1, 102)
+    fill(3, 100 + 2 / 3)
+    # (1·102 + 3·(100 + 2/3)) / 4 = 101; side · (101 − 100) / 100 · 1e4
+    assert bot.number("slippage_bps") == pytest.approx(expected)
+
+
+def test_without_a_decision_price_the_quote_at_the_orders_arrival_is_the_reference() -> None:
+    bot = Bot().quote(200).order("submitted").quote(210).order("acknowledged").buy(1, 201)
+    assert bot.number("slippage_bps") == pytest.approx(50)  # (201 − 200) / 200 · 1e4
+
+
+def test_a_decision_price_that_is_told_later_goes_before_the_quote() -> None:
+    bot = Bot().quote(200).order("submitted").order("acknowledged", decided=202).buy(1, 202)
+    assert bot.number("slippage_bps") == 0
+
+
+def test_a_quote_after_the_orders_arrival_is_no_reference() -> None:
+    bot = Bot().order("submitted").quote(100).buy(1, 101).order("filled")
+    assert bot.why("slippage_bps") == ("no_reference_price", 0)
+
+
+def test_a_bot_that_tells_fills_only_has_slippage_against_quotes() -> None:
+    bot = Bot().quote(100).sell(1, 99)
+    assert bot.number("slippage_bps") == pytest.approx(100)
+    assert bot.why("fill_rate") == bot.why("order_latency_ms") == ("no_orders", 0)
+
+
+def test_without_any_reference_slippage_is_undefined() -> None:
+    assert Bot().buy(1, 99).why("slippage_p99_bps") == ("no_reference_price", 0)
+    assert Bot().order("submitted", decided=99).why("slippage_p99_bps") == ("no_fills", 0)
+    assert Bot().order("submitted", decided=0).buy(1, 99).why("slippage_bps") == ("no_reference_price", 0)
+
+
+def test_slippage_against_a_negative_price_still_costs_when_more_is_paid() -> None:
+    bot = Bot().order("submitted", decided=-40).buy(1, -38)
+    assert bot.number("slippage_bps") == pytest.approx(500)  # (−38 + 40) / 40 · 1e4
+
+
+def test_slippage_is_a_mean_over_orders_with_its_percentiles() -> None:
+    bot = Bot()
+    for number in range(1, 102):
+        bot.order("submitted", str(number), decided=100).buy(1, 100 + number / 100, order=str(number))
+    assert bot.number("slippage_bps") == pytest.approx(51)  # 1 … 101 bps
+    assert bot.number("slippage_p50_bps") == pytest.approx(51)
+    assert bot.number("slippage_p95_bps") == pytest.approx(96)
+    assert bot.number("slippage_p99_bps") == pytest.approx(100)
+
+
+def test_every_stage_of_an_order_has_its_latency() -> None:
+    bot = Bot()
+    bot.order("submitted").wait(seconds=1).order("acknowledged").wait(seconds=3).buy(0.5, 100)
+    bot.wait(seconds=7).buy(0.5, 100).order("filled")
+    bot.order("submitted", "2").wait(seconds=4).order("cancelled", "2")
+    # every event is a second after the one before it, and what was waited
+    assert bot.number("order_latency_ms") == 2000
+    assert bot.number("order_latency_p99_ms") == 2000
+    assert bot.number("first_fill_latency_p50_ms") == 4000
+    assert bot.number("last_fill_latency_p50_ms") == 14_000  # 2 + 4 + 8
+    assert bot.number("cancel_latency_p50_ms") == 5000
+    assert bot.number("dropped_latencies") == 0
+
+
+def test_an_order_that_is_not_filled_yet_has_no_last_fill() -> None:
+    bot = Bot().order("submitted").buy(0.5, 100).order("partially_filled")
+    assert bot.why("last_fill_latency_p50_ms") == ("no_latencies", 0)
+
+
+def test_a_status_stands_in_for_fills_that_are_not_told() -> None:
+    bot = Bot().order("submitted").order("acknowledged").order("partially_filled").order("filled")
+    assert bot.number("first_fill_latency_p50_ms") == 1000
+    assert bot.number("last_fill_latency_p50_ms") == 3000
+    assert bot.number("quantity_fill_rate") == 1
+
+
+def test_the_fills_own_moment_goes_before_that_of_the_status() -> None:
+    bot = Bot().order("submitted").order("acknowledged").order("filled").buy(1, 100)
+    assert bot.number("first_fill_latency_p50_ms") == 2000
+    bot = Bot().order("submitted").order("acknowledged").buy(1, 100).wait(minutes=1).order("filled")
+    assert bot.number("first_fill_latency_p50_ms") == 1000
+    assert bot.number("last_fill_latency_p50_ms") == 2000
+
+
+def test_negative_latencies_are_left_out_and_counted() -> None:
+    bot = Bot().order("acknowledged").order("submitted").buy(1, 100).order("filled")
+    bot.order("submitted", "2").order("acknowledged", "2")
+    assert bot.number("dropped_latencies") == 1
+    assert bot.number("order_latency_ms") == 1000
+
+
+def test_rates_are_of_orders_that_ended_and_quantities_of_what_was_ordered() -> None:
+    bot = Bot()
+    bot.order("submitted", "whole", quantity=2).buy(2, 100, order="whole").order(
+        "filled", "whole", quantity=2
+    )
+    bot.order("submitted", "part", quantity=4).buy(1, 100, order="part").order(
+        "cancelled", "part", quantity=4
+    )
+    bot.order("rejected", "none", quantity=1).order("expired", "late", quantity=1)
+    bot.order("submitted", "open", quantity=8).buy(7, 100, order="open")
+    assert bot.number("fill_rate") == 0.25  # whole, of whole, part, none and late
+    assert bot.number("quantity_fill_rate") == 0.375  # (2 + 1) / (2 + 4 + 1 + 1)
+    assert bot.number("reject_rate") == 0.2  # none, of all five
+    assert bot.number("total_orders") == 5
+
+
+def test_rates_need_orders_that_ended() -> None:
+    bot = Bot().order("submitted").order("acknowledged", "2")
+    assert bot.why("fill_rate") == bot.why("quantity_fill_rate") == ("no_closed_orders", 2)
+    assert bot.number("reject_rate") == 0
+
+
+def test_an_order_that_ended_does_not_come_back() -> None:
+    bot = Bot().order("cancelled").order("acknowledged")
+    assert bot.number("fill_rate") == 0
+
+
+def test_orders_of_the_same_name_in_two_symbols_are_two() -> None:
+    bot = Bot().order("submitted", decided=100).buy(1, 101).buy(1, 5, symbol="ETH/USDT")
+    assert len(bot.account.state.orders.orders) == 2
+
+
+def test_of_orders_without_end_the_latest_are_kept_and_all_are_counted() -> None:
+    bot = Bot()
+    for number in range(WINDOW + 10):
+        bot.order("rejected" if number < 10 else "filled", str(number))
+    assert len(bot.account.state.orders.orders) == WINDOW
+    assert bot.number("total_orders") == WINDOW + 10
+    assert bot.number("reject_rate") == 0
+
+
+NUMBERS = st.floats(-1e12, 1e12)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=300), st.floats(0, 1))
+def test_percentiles_are_numpys(values: list[float], fraction: float) -> None:
+    ordered = sorted(values)
+    found = percentile(ordered, fraction)
+    size = max(map(abs, values))
+    assert found == pytest.approx(np.percentile(ordered, fraction * 100), rel=0, abs=1e-14 * size)
+    assert ordered[0] <= found <= ordered[-1]
