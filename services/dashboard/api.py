@@ -8,7 +8,8 @@ from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
 
 from services.dashboard import figures
-from services.dashboard.monitoring import history, monitoring
+from services.dashboard.history import add_history
+from services.dashboard.monitoring import monitoring
 from services.dashboard.queries import acknowledgement, alert_filter
 from services.dashboard.sources import Sources
 from shared.runtime.announce import Announcer
@@ -25,6 +26,7 @@ def make_api(sources: Sources, page_url: str, clock: Clock) -> Blueprint:
     """Return the routes that read, and the one that acknowledges; `page_url` is the page's address."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_readings(api, sources, clock)
+    add_history(api, sources, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, sources, page_url, clock)
     return api
@@ -34,16 +36,6 @@ def _add_readings(api: Blueprint, sources: Sources, clock: Clock) -> None:
     @api.get("")
     def whole() -> Response:
         return reply(monitoring(sources, clock()))
-
-    @api.get("/performance")
-    def performance() -> Response:
-        now = clock()
-        bots = figures.of_bots(sources.now(now).records, now)
-        if (bot := request.args.get("bot")) is None:
-            return reply(bots)
-        if bot not in bots:
-            return error(HTTPStatus.NOT_FOUND, f"no record of a bot named {bot!r}", bots=list(bots))
-        return reply({**bots[bot], "points": history(sources.performance, bot, now)})
 
     @api.get("/health")
     def health() -> Response:

@@ -109,14 +109,6 @@ def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
     return [(from_store(row[0]), row[1]) for row in rows]
 
 
-def history(database: Database, bot: str, now: datetime) -> list[Fields]:
-    """Return a bot's performance figures over the last hour, oldest first."""
-    names = (*figures.PERFORMANCE_FIGURES, "source")
-    with database.read() as connection:
-        rows = sample(connection, performance_metrics, bot, names, (now - WINDOW, now), most=MOST_POINTS)
-    return [{"timestamp": from_store(row[0]), **dict(zip(names, row[1:], strict=True))} for row in rows]
-
-
 def _system(sources: Sources, known: Now) -> Fields:
     return {
         "version": importlib.metadata.version("botwatch"),

@@ -1,12 +1,18 @@
-"""What requests ask for: filters of the alert list, the body of an acknowledgement. Every fault is named."""
+"""What requests ask for: filters, histories, the body of an acknowledgement. Every fault is named."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, get_args
+from datetime import datetime, timedelta
+from typing import NamedTuple, get_args
 
 import msgspec
 
+from services.dashboard.arguments import Arguments
+from services.dashboard.figures import PERFORMANCE_FIGURES
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
-from shared.schema.faults import Fault, InvalidError, nearest, struct_faults
+from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.units import MAX_INTEGER
+from shared.store.rollups import SOURCES
+from shared.store.steps import SECOND, Steps
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -23,29 +29,82 @@ class AlertFilter(NamedTuple):
     limit: int = DEFAULT_LIMIT
 
 
+class HistoryQuery(NamedTuple):
+    """Which performance records are wanted."""
+
+    bot: str
+    steps: Steps
+    fields: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+class CurveQuery(NamedTuple):
+    """Which part of a bot's equity or drawdown is wanted."""
+
+    bot: str
+    steps: Steps
+
+
+class TradesQuery(NamedTuple):
+    """Which closed trades are wanted; None lets any pass."""
+
+    bot: str | None
+    since: datetime | None
+    until: datetime
+    before: int | None
+    limit: int
+
+
+def history_query(arguments: Mapping[str, str], now: datetime) -> HistoryQuery:
+    """Read which performance records are wanted; InvalidError names every fault."""
+    read = Arguments(arguments, ("bot", "from", "to", "step", "fields", "source"))
+    query = HistoryQuery(
+        read.required("bot"),
+        read.steps(now, SECOND),
+        read.choice("fields", PERFORMANCE_FIGURES),
+        read.choice("source", SOURCES),
+    )
+    read.check()
+    return query
+
+
+def curve_query(arguments: Mapping[str, str], now: datetime, least: timedelta) -> CurveQuery:
+    """Read which steps of a curve are wanted; `least` is the narrowest that can be had."""
+    read = Arguments(arguments, ("bot", "from", "to", "step"))
+    query = CurveQuery(read.required("bot"), read.steps(now, least))
+    read.check()
+    return query
+
+
+def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
+    """Read which closed trades are wanted."""
+    read = Arguments(arguments, ("bot", "from", "to", "limit", "before"))
+    bot, before = read.text("bot"), read.number("before", MAX_INTEGER)
+    if before is not None and bot is None:
+        read.refuse("before", "the number of a bot's trade: expected `bot` as well")
+    query = TradesQuery(
+        bot,
+        read.moment("from"),
+        read.moment("to") or now,
+        before,
+        read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT,
+    )
+    read.check()
+    return query
+
+
 def alert_filter(arguments: Mapping[str, str]) -> AlertFilter:
     """Read the filter from a query string; InvalidError names every wrong parameter and what is allowed."""
-    faults = [
-        Fault(name, f"unknown parameter{nearest(name, AlertFilter._fields)}")
-        for name in arguments
-        if name not in AlertFilter._fields
-    ]
-    chosen: dict[str, Any] = {}
+    read = Arguments(arguments, AlertFilter._fields)
+    chosen: dict[str, str | None] = {}
     for name, allowed in (("status", get_args(AlertStatus)), ("severity", get_args(Severity))):
-        if value := arguments.get(name):
-            chosen[name] = value.upper()
-            if value.upper() not in allowed:
-                faults.append(Fault(name, f"expected one of {', '.join(allowed)}, got {value!r}"))
-    if component := arguments.get("component"):
-        chosen["component"] = component
-    if limit := arguments.get("limit"):
-        if limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= MAX_LIMIT:
-            chosen["limit"] = int(limit)
-        else:
-            faults.append(Fault("limit", f"expected a whole number from 1 to {MAX_LIMIT}, got {limit!r}"))
-    if faults:
-        raise InvalidError(faults)
-    return AlertFilter(**chosen)
+        value = read.text(name)
+        chosen[name] = value and value.upper()
+        if value and value.upper() not in allowed:
+            read.refuse(name, f"expected one of {', '.join(allowed)}, got {value!r}")
+    limit = read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
+    read.check()
+    return AlertFilter(**chosen, component=read.text("component"), limit=limit)
 
 
 def acknowledgement(body: bytes) -> Acknowledgement:

@@ -15,7 +15,7 @@ from shared.runtime.parts import Part
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
 from shared.store.database import Database
-from shared.store.latest import latest_records
+from shared.store.latest import latest_of, latest_records
 
 log = structlog.get_logger()
 
@@ -74,6 +74,11 @@ class Sources:
                 log.info("redis is back")
             self._away = False
         return found if found.records else found._replace(records=self._stored(now))
+
+    def last_known(self, bot: str) -> list[AnyRecord]:
+        """Return the newest stored records of a bot, however long ago they came."""
+        with self.performance.read() as connection:
+            return [record for kind in _STORED for record in latest_of(connection, kind, bot)]
 
     def _stored(self, now: datetime) -> list[AnyRecord]:
         with self.performance.read() as connection:

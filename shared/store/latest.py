@@ -17,14 +17,18 @@ _STRUCTURED = (msgspec.inspect.ListType, msgspec.inspect.DictType)
 
 def latest_records(connection: Connection, kind: type[Record]) -> list[AnyRecord]:
     """Return the newest record of `kind` of every bot or host (of each source, where records have one)."""
-    table = TABLES[kind]
-    found = []
-    for subject in subjects(connection, table):
-        for source in ("reported", "computed") if kind is Performance else (None,):
-            row = _newest(connection, table, subject, source)
-            if row is not None:
-                found.append(_to_record(kind, row))
-    return found
+    return [
+        record
+        for subject in subjects(connection, TABLES[kind])
+        for record in latest_of(connection, kind, subject)
+    ]
+
+
+def latest_of(connection: Connection, kind: type[Record], subject: str) -> list[AnyRecord]:
+    """Return the newest record of `kind` of one bot or host (of each source, where records have one)."""
+    sources = ("reported", "computed") if kind is Performance else (None,)
+    rows = [_newest(connection, TABLES[kind], subject, source) for source in sources]
+    return [_to_record(kind, row) for row in rows if row is not None]
 
 
 def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:

@@ -31,7 +31,7 @@ SOURCES = ("reported", "computed")
 FIGURES = tuple(figure.wire for figure in figures(Performance))
 
 _ROW = performance_metrics.c
-_SOURCE = func.coalesce(_ROW.source, "reported")
+SOURCE = func.coalesce(_ROW.source, "reported")
 """Rows that were written by hand may lack it."""
 
 
@@ -77,12 +77,12 @@ def _last_rows(width: Width, *wanted: ColumnElement[bool]) -> Select[Any]:
     """Select the last of the `wanted` rows of each bot, source and stretch, in the rollups' columns."""
     begin = func.substr(_ROW.timestamp, 1, width.kept).concat(width.completed)
     place = func.row_number().over(
-        partition_by=(_ROW.bot, _SOURCE, begin), order_by=(desc(_ROW.timestamp), desc(_ROW.id))
+        partition_by=(_ROW.bot, SOURCE, begin), order_by=(desc(_ROW.timestamp), desc(_ROW.id))
     )
     ranked = select(_ROW.id, place.label("place")).where(*wanted).subquery()
     last = select(ranked.c.id).where(ranked.c.place == 1)
     return select(
-        _ROW.bot, _SOURCE.label("source"), begin.label("timestamp"),
+        _ROW.bot, SOURCE.label("source"), begin.label("timestamp"),
         *(_ROW[name] for name in FIGURES), _ROW.timestamp.label("at"),
     ).where(_ROW.id.in_(last))  # fmt: skip
 

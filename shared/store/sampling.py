@@ -1,4 +1,4 @@
-"""Sampling: an even selection of rows over a span, at a cost that does not grow with the rows in it.
+"""Sampling: the last row of each interval of a span, at a cost that does not grow with the rows in it.
 
 Instead of reading the span and thinning it out, each interval's last row is looked up through the index of
 subject and timestamp. The intervals are one JSON parameter: many parameters would make SQLAlchemy compile
@@ -6,18 +6,21 @@ the statement anew each time, which takes longer than the query.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, desc, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Row, Table, and_, desc, func, select
 
 from shared.schema.timestamps import EPOCH, MILLISECOND, from_store, to_store
 from shared.store.tables import health_metrics
 
 WIDTHS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 3, 6, 12, 30, 60, 120, 300, 600, 1800))
 """Widths of intervals; they begin at whole multiples since 1970, so that a selection repeats itself."""
+
+Edge = tuple[datetime, datetime]
+"""An interval: from the first moment on, before the second."""
 
 
 def sample(
@@ -49,29 +52,55 @@ def sample(
     if first is None:
         return []
     edges = _edges(from_store(first), span[1], most)
-    each = func.json_each(json.dumps(edges)).table_valued("value")
-    intervals = select(
-        func.json_extract(each.c.value, "$[0]").label("after"),
-        func.json_extract(each.c.value, "$[1]").label("until"),
-    ).cte("intervals")
+    return [tuple(row) for row in last_rows(connection, table, belongs, fields, edges)]
+
+
+def last_rows(
+    connection: Connection,
+    table: Table,
+    belongs: ColumnElement[bool],
+    fields: Sequence[str],
+    edges: Iterable[Edge],
+    width: timedelta = timedelta(0),
+) -> Sequence[Row[Any]]:
+    """Return the last row (moment, *fields) of `table` in each interval that has one, oldest first.
+
+    Where the table is a rollup, `width` is that of its stretches: a stretch that began before an interval
+    may have its last row in it.
+    """
+    each = intervals([(since - width, since, until) for since, until in edges])
+    moment = table.c.at if "at" in table.c else table.c.timestamp
+    has_id = "id" in table.c
+    key = table.c.id if has_id else table.c.timestamp
     newest = (
-        select(table.c.id)
-        .where(belongs, table.c.timestamp >= intervals.c.after, table.c.timestamp < intervals.c.until)
-        .order_by(desc(table.c.timestamp))
+        select(key)
+        .where(belongs, table.c.timestamp >= each.c.earliest, table.c.timestamp < each.c.until)
+        .where(moment >= each.c.since, moment < each.c.until)
+        .order_by(desc(table.c.timestamp), desc(key))
         .limit(1)
         .scalar_subquery()
     )
-    chosen = select(newest.label("id")).select_from(intervals).subquery()
-    rows = select(table.c.timestamp, *(table.c[name] for name in fields)).join(
-        chosen, chosen.c.id == table.c.id
-    )
-    return [tuple(row) for row in connection.execute(rows.order_by(table.c.timestamp))]
+    chosen = select(newest.label("key")).select_from(each).subquery()
+    # Asked for the bot as well, SQLite would look for an id in the index of bots.
+    same = chosen.c.key == key if has_id else and_(chosen.c.key == key, belongs)
+    rows = select(moment, *(table.c[name] for name in fields)).join(chosen, same)
+    return connection.execute(rows.order_by(moment)).all()
 
 
-def _edges(first: datetime, until: datetime, most: int) -> list[tuple[str, str]]:
+def intervals(found: Iterable[tuple[datetime, datetime, datetime]]) -> CTE:
+    """Return intervals as rows `earliest`, `since`, `until`, in the store's text."""
+    texts = [tuple(map(to_store, interval)) for interval in found]
+    each = func.json_each(json.dumps(texts)).table_valued("value")
+    names = ("earliest", "since", "until")
+    columns = [func.json_extract(each.c.value, f"$[{place}]").label(name) for place, name in enumerate(names)]
+    # Made once: else SQLite would read the JSON again wherever a column of it is mentioned.
+    return select(*columns).cte("intervals").prefix_with("MATERIALIZED")
+
+
+def _edges(first: datetime, until: datetime, most: int) -> list[Edge]:
     """Cut the time from `first` to `until` into intervals [start, end)."""
     span = until - first
     width = next((width for width in WIDTHS if span / width <= most), WIDTHS[-1])
     start = EPOCH + (first - EPOCH) // width * width
     edges = [first, *(start + width * number for number in range(1, (until - start) // width + 1))]
-    return list(pairwise(map(to_store, [*edges, until + MILLISECOND])))
+    return list(pairwise([*edges, until + MILLISECOND]))

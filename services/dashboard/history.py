@@ -1,0 +1,131 @@
+"""The API's histories of a bot: performance, equity, drawdown, closed trades."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from operator import itemgetter
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Connection, RowMapping
+
+from services.dashboard import figures
+from services.dashboard.figures import Fields
+from services.dashboard.queries import HistoryQuery, curve_query, history_query, trades_query
+from services.dashboard.sources import Sources
+from shared.runtime.clock import Clock
+from shared.runtime.web import error, reply
+from shared.schema.timestamps import EARLIEST, from_store
+from shared.store import history
+from shared.store.candles import Candle
+from shared.store.steps import MINUTE, SECOND, Steps
+
+Curve = Callable[[Connection, str, Steps], dict[datetime, Candle]]
+
+
+def add_history(api: Blueprint, sources: Sources, clock: Clock) -> None:
+    """Add the routes to the API."""
+
+    @api.get("/performance")
+    def performance() -> Response:
+        now = clock()
+        bots = figures.of_bots(sources.now(now).records, now)
+        if not request.args:
+            return reply(bots)
+        query = history_query(request.args, now)
+        points = performance_points(sources, query)
+        bot = query.bot
+        known = bots.get(bot) or figures.of_bots(sources.last_known(bot), now).get(bot, {"bot": bot})
+        if not points and (refusal := _unknown(sources, bot, now)):
+            return refusal
+        return reply({**known, **_span(query.steps), "points": points})
+
+    @api.get("/equity")
+    def equity() -> Response:
+        return _curve(sources, clock(), history.equity_candles, _equity_point, SECOND)
+
+    @api.get("/drawdown")
+    def drawdown() -> Response:
+        return _curve(sources, clock(), history.drawdown_candles, _drawdown_point, MINUTE)
+
+    @api.get("/trades")
+    def trades() -> Response:
+        now = clock()
+        bot, since, until, before, limit = trades_query(request.args, now)
+        span = (since or EARLIEST, until)
+        with sources.performance.read() as connection:
+            count, pnl = history.sum_of_trades(connection, bot, span)
+            rows = history.closed_trades(connection, bot, span, before, limit)
+        if bot is not None and not count and (refusal := _unknown(sources, bot, now)):
+            return refusal
+        found = [_trade(row) for row in rows]
+        return reply({"bot": bot, "from": since, "to": until, "count": count, "pnl": pnl, "trades": found})
+
+
+def performance_points(sources: Sources, query: HistoryQuery) -> list[Fields]:
+    """Return the points of every source that is wanted, oldest first."""
+    points: list[Fields] = []
+    with sources.performance.read() as connection:
+        for source in query.sources:
+            rows = history.performance_rows(connection, query.bot, source, query.fields, query.steps)
+            points += [
+                {
+                    "timestamp": from_store(row[0]),
+                    "source": source,
+                    **dict(zip(query.fields, row[1:], strict=True)),
+                }
+                for row in rows
+            ]
+    return sorted(points, key=itemgetter("timestamp"))
+
+
+def _curve(
+    sources: Sources, now: datetime, curve: Curve, point: Callable[[Candle], Fields], least: timedelta
+) -> Response:
+    bot, steps = curve_query(request.args, now, least)
+    with sources.performance.read() as connection:
+        found = curve(connection, bot, steps)
+    if not found and (refusal := _unknown(sources, bot, now)):
+        return refusal
+    points = [{"timestamp": begin, **point(candle)} for begin, candle in found.items()]
+    return reply({"bot": bot, **_span(steps), "points": points})
+
+
+def _equity_point(candle: Candle) -> Fields:
+    return {
+        "open": candle.open,
+        "high": candle.high,
+        "low": candle.low,
+        "close": candle.close,
+        "netFlow": candle.flow,
+    }
+
+
+def _drawdown_point(candle: Candle) -> Fields:
+    return {"drawdown": candle.high, "current": candle.close}
+
+
+def _trade(row: RowMapping) -> Fields:
+    opened, closed = from_store(row["openedAt"]), from_store(row["closedAt"])
+    duration = (closed - opened).total_seconds()
+    return {**row, "openedAt": opened, "closedAt": closed, "durationSeconds": duration}
+
+
+def _span(steps: Steps) -> Fields:
+    """Return what was answered: whole steps, so that the next span begins where this one ends."""
+    return {
+        "from": steps.start,
+        "to": steps.end,
+        "step": steps.width.total_seconds(),
+        "resolution": steps.resolution,
+    }
+
+
+def _unknown(sources: Sources, bot: str, now: datetime) -> Response | None:
+    """Refuse a bot that there is nothing of; one that is silent since long still has its history."""
+    with sources.performance.read() as connection:
+        if history.is_known(connection, bot):
+            return None
+    bots = figures.of_bots(sources.now(now).records, now)
+    if bot in bots:
+        return None
+    return error(HTTPStatus.NOT_FOUND, f"no record of a bot named {bot!r}", bots=list(bots))

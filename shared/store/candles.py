@@ -1,0 +1,81 @@
+"""Candles: what a value did in each interval, made by the database from rows or from rollups of rows."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Table, and_, desc, func, literal, select
+
+from shared.schema.timestamps import from_store
+from shared.store.sampling import Edge, intervals
+
+
+class Candle(NamedTuple):
+    """What a value did from one moment to another."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    flow: float
+    """What was paid in, less what was taken out."""
+
+    def then(self, later: "Candle") -> "Candle":
+        """Return this and what came after it as one."""
+        high, low = max(self.high, later.high), min(self.low, later.low)
+        return Candle(self.open, high, low, later.close, self.flow + later.flow)
+
+
+class Values(NamedTuple):
+    """Where candles come from: the columns of a table, and which rows beside those of the bot."""
+
+    table: Table
+    open: str
+    high: str
+    low: str
+    close: str
+    flow: str | None = None
+    source: str | None = None
+    factor: float = 1.0
+    """Makes the wire's unit of the column's."""
+
+    @classmethod
+    def of(cls, table: Table, column: str, flow: str | None = None, source: str | None = None) -> "Values":
+        """Return a single column as such."""
+        return cls(table, column, column, column, column, flow, source)
+
+
+def candles(
+    connection: Connection, values: Values, bot: str, edges: Iterable[Edge]
+) -> list[tuple[datetime, Candle]]:
+    """Return the candle of each interval that has rows, by the interval's begin, oldest first."""
+    each = intervals([(since, since, until) for since, until in edges])
+    rows, other = values.table, values.table.alias()
+    place = [other.c.timestamp, *([other.c.id] if "id" in other.c else [])]
+    inside = _inside(values, other, bot, each)
+    first = select(other.c[values.open]).where(inside).order_by(*place).limit(1)
+    last = select(other.c[values.close]).where(inside).order_by(*map(desc, place)).limit(1)
+    statement = select(
+        each.c.since,
+        first.scalar_subquery(),
+        func.max(rows.c[values.high]),
+        func.min(rows.c[values.low]),
+        last.scalar_subquery(),
+        func.sum(rows.c[values.flow] if values.flow else literal(0.0)),
+    ).join_from(each, rows, _inside(values, rows, bot, each))
+    found = connection.execute(statement.group_by(each.c.since, each.c.until).order_by(each.c.since))
+    return [
+        (from_store(since), Candle(*(value * values.factor for value in numbers)))
+        for since, *numbers in found
+    ]
+
+
+def _inside(values: Values, rows: FromClause, bot: str, each: FromClause) -> ColumnElement[bool]:
+    wanted = [] if values.source is None else [rows.c.source == values.source]
+    return and_(
+        rows.c.bot == bot,
+        rows.c.timestamp >= each.c.since,
+        rows.c.timestamp < each.c.until,
+        rows.c[values.close].is_not(None),
+        *wanted,
+    )

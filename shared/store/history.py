@@ -1,0 +1,192 @@
+"""History of a bot: a point for each step of a span, from raw rows and rollups.
+
+Every history is made of three kinds of rows, one after the other in time: hours, minutes, raw. Where one ends
+and the next begins depends on the steps, on what retention has left, and on what is rolled up already. Rows
+leave by whole hours (`retention`), so that no step has both a rollup and a row that is in it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, desc, exists, func, select
+
+from shared.schema.timestamps import EARLIEST, EPOCH, LATEST, from_store, to_store
+from shared.store.candles import Candle, Values, candles
+from shared.store.rollups import SOURCE, tail
+from shared.store.sampling import last_rows
+from shared.store.steps import HOUR, MINUTE, Resolution, Steps
+from shared.store.tables import (
+    equity,
+    equity_hours,
+    equity_minutes,
+    performance_hours,
+    performance_metrics,
+    performance_minutes,
+    trades,
+)
+
+_NO_WIDTH = timedelta(0)
+_EQUITY_ROLLUPS = (equity_hours, equity_minutes)
+
+
+class _Parts(NamedTuple):
+    """Where in time hours end and minutes begin, and where minutes end and raw rows begin."""
+
+    minutes: datetime
+    raw: datetime
+
+
+def performance_rows(
+    connection: Connection, bot: str, source: str, fields: Sequence[str], steps: Steps
+) -> list[tuple[Any, ...]]:
+    """Return the last performance record (moment, *fields) of each step that has one, oldest first."""
+    new = [row for row in tail(connection, bot) if row.source == source]
+    active = bool(new) or _any_hour(connection, bot, source, steps)
+    parts = _performance_parts(connection, bot, source, steps.resolution)
+    rows: list[tuple[Any, ...]] = []
+    for table, width, since, until in (
+        (performance_hours, HOUR, EARLIEST, parts.minutes),
+        (performance_minutes, MINUTE, parts.minutes, parts.raw),
+        (performance_metrics, _NO_WIDTH, parts.raw, LATEST),
+    ):
+        edges = list(steps.within(since, until))
+        if edges and active:
+            of_source = SOURCE if table is performance_metrics else table.c.source
+            belongs = and_(table.c.bot == bot, of_source == source)
+            rows += last_rows(connection, table, belongs, fields, edges, width)
+    rows += [(row.at, *(row._mapping[name] for name in fields)) for row in new]  # noqa: SLF001 - public face
+    rows.sort(key=itemgetter(0))
+    start, end = to_store(steps.start), to_store(steps.end)
+    last = {steps.holding(from_store(row[0])): row for row in rows if start <= row[0] < end}
+    return list(last.values())
+
+
+def _any_hour(connection: Connection, bot: str, source: str, steps: Steps) -> bool:
+    """Say whether a source has rows at all: to find none among the raw rows costs a walk through them."""
+    hours = performance_hours.c
+    since = to_store(_whole_hour(steps.start))
+    mine = (hours.bot == bot, hours.source == source)
+    found = select(exists().where(*mine, hours.timestamp >= since, hours.timestamp < to_store(steps.end)))
+    return bool(connection.execute(found).scalar())
+
+
+def _performance_parts(connection: Connection, bot: str, source: str, resolution: Resolution) -> _Parts:
+    if resolution == "hour":
+        return _Parts(LATEST, LATEST)
+    rows = performance_minutes
+    first = _moment(connection, func.min, rows, rows.c.bot == bot, rows.c.source == source)
+    minutes = _whole_hour(first or LATEST)
+    if resolution == "minute":
+        return _Parts(minutes, LATEST)
+    return _with_raw(connection, performance_metrics, bot, minutes)
+
+
+def equity_candles(connection: Connection, bot: str, steps: Steps) -> dict[datetime, Candle]:
+    """Return what the equity did in each step that has points, account currency, by the step's begin.
+
+    A bot without equity records has its reported portfolio values instead.
+    """
+    has_own = connection.execute(select(exists().where(equity.c.bot == bot))).scalar()
+    raw = (
+        Values.of(equity, "equity", flow="netFlow")
+        if has_own
+        else Values.of(performance_metrics, "portfolioValue", source="reported")
+    )
+    parts = _equity_parts(connection, bot, steps.resolution, raw.table)
+    rolled = [Values(t, "open", "high", "low", "close", flow="netFlow") for t in _EQUITY_ROLLUPS]
+    return _candles(connection, bot, steps, [*rolled, raw], parts)
+
+
+def drawdown_candles(connection: Connection, bot: str, steps: Steps) -> dict[datetime, Candle]:
+    """Return what the drawdown did in each step of whole minutes, percent, by the step's begin.
+
+    The minute under way is not rolled up: it has the drawdown of the computed records.
+    """
+    raw = Values.of(performance_metrics, "currentDrawdown", source="computed")
+    parts = _equity_parts(connection, bot, steps.resolution, raw.table)
+    last = "lastDrawdown"
+    rolled = [Values(t, last, "drawdown", last, last, factor=100.0) for t in _EQUITY_ROLLUPS]
+    return _candles(connection, bot, steps, [*rolled, raw], parts)
+
+
+def _candles(
+    connection: Connection, bot: str, steps: Steps, values: Sequence[Values], parts: _Parts
+) -> dict[datetime, Candle]:
+    found: dict[datetime, Candle] = {}
+    for one, (since, until) in zip(values, pairwise((EARLIEST, *parts, LATEST)), strict=True):
+        if edges := list(steps.within(since, until)):
+            for moment, candle in candles(connection, one, bot, edges):
+                step = steps.holding(moment)
+                found[step] = found[step].then(candle) if step in found else candle
+    return found
+
+
+def _equity_parts(connection: Connection, bot: str, resolution: Resolution, raw: Table) -> _Parts:
+    """Part the time for candles; the minute and the hour under way are not rolled up yet."""
+    minutes = equity_minutes
+    first = _moment(connection, func.min, minutes, minutes.c.bot == bot)
+    last = _moment(connection, func.max, minutes, minutes.c.bot == bot)
+    if resolution == "raw":
+        return _with_raw(connection, raw, bot, _whole_hour(first or LATEST))
+    if first is None or last is None:
+        return _Parts(LATEST, LATEST)
+    if resolution == "minute":
+        return _Parts(_whole_hour(first), last + MINUTE)
+    hour = _moment(connection, func.max, equity_hours, equity_hours.c.bot == bot)
+    return _Parts(hour + HOUR if hour else EARLIEST, last + MINUTE)
+
+
+def _with_raw(connection: Connection, raw: Table, bot: str, minutes: datetime) -> _Parts:
+    begin = _whole_hour(_moment(connection, func.min, raw, raw.c.bot == bot) or LATEST)
+    return _Parts(min(minutes, begin), begin)
+
+
+def _moment(
+    connection: Connection,
+    edge: Callable[..., ColumnElement[str]],
+    table: Table,
+    *wanted: ColumnElement[bool],
+) -> datetime | None:
+    text = connection.execute(select(edge(table.c.timestamp)).where(*wanted)).scalar()
+    return from_store(text) if text else None
+
+
+def _whole_hour(moment: datetime) -> datetime:
+    return moment - (moment - EPOCH) % HOUR
+
+
+def is_known(connection: Connection, bot: str) -> bool:
+    """Say whether a bot has any history."""
+    tables = (performance_metrics, performance_hours, equity, equity_hours, trades)
+    return any(connection.execute(select(exists().where(table.c.bot == bot))).scalar() for table in tables)
+
+
+def closed_trades(
+    connection: Connection, bot: str | None, span: tuple[datetime, datetime], before: int | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return round trips that were closed in `span` (its end included), newest first.
+
+    `before` is a trade's number: of the bot, only those that came before it.
+    """
+    wanted = [*_closed(bot, span), *([trades.c.number < before] if before is not None else [])]
+    order = (desc(trades.c.closedAt), trades.c.bot, desc(trades.c.number))
+    found = select(trades).where(*wanted).order_by(*(order if bot is None else order[2:])).limit(limit)
+    return connection.execute(found).mappings().all()
+
+
+def sum_of_trades(
+    connection: Connection, bot: str | None, span: tuple[datetime, datetime]
+) -> tuple[int, float]:
+    """Return how many round trips were closed in `span`, and their profit, account currency."""
+    total = func.coalesce(func.sum(trades.c.pnl), 0.0)
+    count, pnl = connection.execute(select(func.count(), total).where(*_closed(bot, span))).one()
+    return count, pnl
+
+
+def _closed(bot: str | None, span: tuple[datetime, datetime]) -> list[ColumnElement[bool]]:
+    since, until = map(to_store, span)
+    closed = [trades.c.closedAt >= since, trades.c.closedAt <= until]
+    return closed if bot is None else [trades.c.bot == bot, *closed]
