@@ -3,6 +3,7 @@
 import sys
 
 from services.ingestion.config import IngestionSettings, http_port
+from services.ingestion.units import to_percent
 from shared.runtime.documents import load_documents
 from shared.runtime.service import refusing, run, service, start
 
@@ -33,11 +34,13 @@ def run_redis() -> None:
     from services.ingestion.redis_door import ChannelDoor, StreamDoor  # noqa: PLC0415
 
     settings = start("ingestion-redis", IngestionSettings)
+    with refusing("ingestion-redis"):
+        percent = to_percent(load_documents(settings.botwatch_config).performance.analytics)
     with service("ingestion-redis", settings) as frame:
-        channel = ChannelDoor(frame.redis, frame.stopping)
+        channel = ChannelDoor(frame.redis, frame.stopping, percent)
         frame.health.add("channel", channel.check)
         channel.thread.start()
-        door = StreamDoor(frame.redis, frame.stopping)
+        door = StreamDoor(frame.redis, frame.stopping, percent)
         run(frame, door.step)
         channel.thread.join(timeout=2)
 

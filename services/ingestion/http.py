@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from services.ingestion.body import BodyError, decompress, is_lines
 from services.ingestion.config import IngestionSettings
 from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswers
+from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import clock
 from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog
 from shared.runtime.redis import connect
@@ -23,7 +24,9 @@ ASKED_TIMEOUT_S = 1.0
 """For /metrics and /health: who asks shall hear that Redis hangs before they take this door for hanging."""
 
 
-def make_app(settings: IngestionSettings, port: int, metrics_path: str | None) -> Flask:
+def make_app(
+    settings: IngestionSettings, port: int, metrics_path: str | None, to_percent: ToPercent = as_reported
+) -> Flask:
     """Return the door as a Flask app; figures are shown at `metrics_path`, nowhere when it is None."""
     redis = connect(settings.redis_url)
     record_log = RecordLog(redis)
@@ -45,20 +48,21 @@ def make_app(settings: IngestionSettings, port: int, metrics_path: str | None) -
 
     @app.post("/api/v1/records")
     def post_records() -> Response:
-        return _take(record_log, settings.max_body_bytes, kind=None)
+        return _take(record_log, to_percent, settings.max_body_bytes, kind=None)
 
     @app.post("/api/v1/<any({}):kind>".format(", ".join(KINDS)))
     def post_kind(kind: str) -> Response:
-        return _take(record_log, settings.max_body_bytes, kind)
+        return _take(record_log, to_percent, settings.max_body_bytes, kind)
 
     return app
 
 
-def _take(record_log: RecordLog, limit: int, kind: str | None) -> Response:
+def _take(record_log: RecordLog, to_percent: ToPercent, limit: int, kind: str | None) -> Response:
     partial = _partial()
     lines = is_lines(request.content_type or "")
     body = decompress(request.get_data(), request.content_encoding or "", limit)
     decoded = decode(body, arrival=clock.now(), kind=kind, lines=lines)
+    to_percent(decoded.records)
     if decoded.faults:
         record_log.count_rejected(decoded.refused, DOOR)
         if not partial or not decoded.records:

@@ -9,6 +9,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import clock
 from shared.runtime.log import LogFullError, RecordLog, Source, StreamEntry
 from shared.runtime.reader import StreamReader
@@ -44,11 +45,12 @@ def valid_records(record_log: RecordLog, data: bytes | None, door: str, arrival:
 class StreamDoor:
     """Moves `bot:metrics:stream` into the log; an entry is acknowledged in the step that logs it."""
 
-    def __init__(self, redis: Redis, stopping: threading.Event) -> None:
+    def __init__(self, redis: Redis, stopping: threading.Event, to_percent: ToPercent = as_reported) -> None:
         self._redis = redis
         # A call that is sent again could log the same entries twice.
         self._log = RecordLog(without_retries(redis))
         self._stopping = stopping
+        self._to_percent = to_percent
         self._reader = StreamReader(redis, streams.BOT_STREAM, streams.BOT_GROUP, CONSUMER, batch=BATCH)
         self._batches = 0
 
@@ -73,6 +75,7 @@ class StreamDoor:
             for _, fields in entries
             for record in valid_records(self._log, (fields or {}).get(streams.FIELD), "redis-stream", arrival)
         ]
+        self._to_percent(records)
         names = [entry.decode() for entry, _ in entries]
         if not records:
             self._reader.acknowledge(names)
@@ -91,10 +94,11 @@ class StreamDoor:
 class ChannelDoor:
     """Moves what is published on `bot:metrics` into the log; runs in a thread of its own."""
 
-    def __init__(self, redis: Redis, stopping: threading.Event) -> None:
+    def __init__(self, redis: Redis, stopping: threading.Event, to_percent: ToPercent = as_reported) -> None:
         self._redis = redis
         self._log = RecordLog(redis)
         self._stopping = stopping
+        self._to_percent = to_percent
         self.thread = threading.Thread(target=self._run, name="channel", daemon=True)
 
     def check(self) -> str:
@@ -140,6 +144,7 @@ class ChannelDoor:
         return valid_records(self._log, message["data"], "redis-channel", clock.now())
 
     def _append(self, batch: Sequence[AnyRecord]) -> None:
+        self._to_percent(batch)
         try:
             self._log.append(batch, "redis-channel")
         except LogFullError as error:

@@ -4,6 +4,7 @@ from flask import Flask
 
 from services.ingestion.config import IngestionSettings, http_port
 from services.ingestion.http import make_app
+from services.ingestion.units import to_percent
 from shared.runtime.documents import load_documents
 from shared.runtime.service import start
 
@@ -13,4 +14,6 @@ def app() -> Flask:
     settings = start("ingestion", IngestionSettings)
     documents = load_documents(settings.botwatch_config)
     section = documents.performance.prometheus
-    return make_app(settings, http_port(settings, documents), section.endpoint if section.enabled else None)
+    metrics_path = section.endpoint if section.enabled else None
+    percent = to_percent(documents.performance.analytics)
+    return make_app(settings, http_port(settings, documents), metrics_path, percent)
