@@ -7,8 +7,12 @@ looked at.
 
 import msgspec
 
-from shared.analytics.events import SMALLEST
+from shared.analytics.events import LARGEST, SMALLEST
 from shared.analytics.value import Value, undefined
+from shared.schema.records import Undefined
+
+ROUNDING = 1e-12
+"""A fall below that share is none: where flows are taken out of the equity, its last digits are not exact."""
 
 
 class Drawdown(msgspec.Struct):
@@ -29,36 +33,45 @@ class Drawdown(msgspec.Struct):
         if self.last:
             self.longest_ms = max(self.longest_ms, at - self.peak_at)
         earned = equity - net_flow
-        if earned >= self.peak:
-            self.peak, self.peak_at = earned, at
-        self.last = (self.peak - earned) / self.peak if self.peak > SMALLEST else 0.0
+        self.peak = max(self.peak, earned)
+        fall = (self.peak - earned) / self.peak if self.peak > SMALLEST else 0.0
+        self.last = fall if fall > ROUNDING else 0.0
+        if not self.last:
+            self.peak_at = at
         self.deepest = max(self.deepest, self.last)
         if net_flow:
             self._scale(at, equity, earned)
 
     def _scale(self, at: int, equity: float, earned: float) -> None:
-        """Let the peak grow or shrink as the flow let the equity; after ruin a deposit begins anew."""
-        if self.peak is not None and self.peak > SMALLEST and min(earned, equity) > SMALLEST:
+        """Let the peak grow or shrink as the flow let the equity; after ruin a deposit begins anew.
+
+        So does a deposit that would lift the peak beyond what an account can hold: that was ruin as well.
+        """
+        if self.peak is not None and self.last and min(earned, equity) > SMALLEST:
             self.peak *= equity / earned
-        else:
-            self.peak, self.peak_at, self.last = equity, at, 0.0
+            if self.peak <= LARGEST:
+                return
+        self.peak, self.peak_at, self.last = equity, at, 0.0
+
+    def _missing(self) -> Undefined | None:
+        """Say why there is nothing to fall from."""
+        if self.peak is None:
+            return undefined("no_equity")
+        return undefined("not_positive_equity") if self.peak <= SMALLEST else None
 
     def current(self) -> Value:
         """Return (peak − E) / peak at the latest point, a fraction."""
-        return undefined("no_equity") if self.peak is None else self.last
+        return self._missing() or self.last
 
     def maximum(self) -> Value:
         """Return the deepest drawdown of all points, a fraction. Source: empyrical.max_drawdown, negated."""
-        return undefined("no_equity") if self.peak is None else self.deepest
+        return self.deepest or self._missing() or 0.0
 
     def duration(self, now: int) -> Value:
         """Return the seconds from the last peak to `now` (epoch milliseconds); 0 at a peak."""
-        if self.peak is None:
-            return undefined("no_equity")
-        return (now - self.peak_at) / 1000 if self.last else 0.0
+        return self._missing() or ((now - self.peak_at) / 1000 if self.last else 0.0)
 
     def longest(self, now: int) -> Value:
         """Return the longest time from a peak until it was reached again, seconds; the open one counts."""
-        if self.peak is None:
-            return undefined("no_equity")
-        return max(self.longest_ms, now - self.peak_at if self.last else 0) / 1000
+        longest_ms = max(self.longest_ms, now - self.peak_at if self.last else 0)
+        return longest_ms / 1000 if longest_ms else self._missing() or 0.0

@@ -20,7 +20,7 @@ FEWEST = 2
 CONFIDENT = 30
 """With fewer returns a ratio is flagged."""
 NOISE = 1e-14
-"""A spread of daily returns below this is rounding: a return is a quotient close to 1, less 1."""
+"""A spread of daily returns below this is rounding, as a share of the quotients that they are, less 1."""
 SHORTEST_DAYS = 30
 """Under that many days nothing is extrapolated to a year."""
 WINDOW = 365
@@ -118,7 +118,7 @@ def _deviation(moments: Moments) -> Value:
     if moments.n < FEWEST:
         return undefined("too_few_returns", moments.n)
     deviation = math.sqrt(moments.spread / (moments.n - 1))
-    return deviation if deviation > NOISE else undefined("no_variation", moments.n)
+    return deviation if deviation > NOISE * (1 + abs(moments.mean)) else undefined("no_variation", moments.n)
 
 
 def sharpe_ratio(moments: Moments, annualisation: int) -> Value:

@@ -24,7 +24,7 @@ def value_at_risk(ordered: Sequence[float], tail: float) -> Value:
     """
     if len(ordered) < FEWEST:
         return undefined("too_few_returns", len(ordered))
-    return finite(-percentile(ordered, tail), len(ordered))
+    return finite(0.0 - percentile(ordered, tail), len(ordered))  # never −0
 
 
 def parametric(returns: Sequence[float], tail: float) -> Value:
@@ -37,7 +37,7 @@ def parametric(returns: Sequence[float], tail: float) -> Value:
         return undefined("too_few_returns", n)
     mean = math.fsum(returns) / n
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in returns) / (n - 1))
-    return finite(-(mean + NormalDist().inv_cdf(tail) * deviation), n)
+    return finite(0.0 - (mean + NormalDist().inv_cdf(tail) * deviation), n)
 
 
 def expected_shortfall(ordered: Sequence[float], tail: float) -> Value:
@@ -49,4 +49,4 @@ def expected_shortfall(ordered: Sequence[float], tail: float) -> Value:
     if n < FEWEST:
         return undefined("too_few_returns", n)
     worst = math.floor((n - 1) * tail) + 1
-    return finite(-math.fsum(ordered[:worst]) / worst, n)
+    return finite(0.0 - math.fsum(ordered[:worst]) / worst, n)
