@@ -135,6 +135,6 @@ def test_an_account_that_was_always_in_debt_has_no_drawdown() -> None:
 def test_a_peak_stays_a_number_however_often_an_account_is_ruined_and_refilled() -> None:
     bot = Bot().equity(1e17)
     for _ in range(40):
-        bot.equity(1e-8).equity(1e17, 1e17 - 1e-8)
+        bot.equity(16).equity(1e17, 1e17 - 16)
     assert bot.number("max_drawdown") == pytest.approx(1)
     assert bot.number("current_drawdown") <= 1
