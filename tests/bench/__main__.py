@@ -21,12 +21,20 @@ from typing import NoReturn
 
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.bench import latency, peers, throughput
-from tests.bench.figures import Latencies, Throughput, latency_table, throughput_table, verdict
+from tests.bench import history, latency, peers, throughput
+from tests.bench.figures import (
+    History,
+    Latencies,
+    Throughput,
+    history_table,
+    latency_table,
+    throughput_table,
+    verdict,
+)
 from tests.bench.receiver import Receiver, listening
 from tests.integration.stack import Stack, botwatch_up
 
-PARTS = ("latency", "throughput", "peers")
+PARTS = ("latency", "throughput", "peers", "history")
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,14 @@ class Size:
     peer_breaches: int
     records: int
     rounds: int
+    minutes: int
 
 
-FULL = Size(breaches=200, peer_breaches=100, records=100_000, rounds=3)
-QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1)
+FULL = Size(breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600)
+QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1, minutes=20_000)
 PAUSE_S = 0.05
 WARM_UP = 5
+ANSWERS = 100
 PEER_PAUSE_S = 0.4
 """With its randomness, scrape and evaluation are met in every phase."""
 
@@ -54,6 +64,7 @@ class Found:
     doors: list[Latencies] = field(default_factory=list)
     peer: Latencies | None = None
     throughputs: list[Throughput] = field(default_factory=list)
+    history: History | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _measure_botwatch(running, receiver, folder, chosen, size, found)
         if "peers" in chosen and installed:
             found.peer = _measure_peers(installed, receiver, folder, size)
+        if "history" in chosen:
+            _say(f"{size.minutes:,} minutes of a bot's history …")
+            found.history = history.measure(folder, minutes=size.minutes, rounds=ANSWERS)
     _print(found)
     return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
 
@@ -152,6 +166,8 @@ def _print(found: Found) -> None:
         print(verdict(found.doors, found.peer))
     if found.throughputs:
         print("\n" + "\n".join(throughput_table(found.throughputs)))
+    if found.history:
+        print("\n" + "\n".join(history_table(found.history)))
 
 
 def _say(text: str) -> None:

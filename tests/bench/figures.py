@@ -63,6 +63,27 @@ class Throughput:
         return median(one.raw_s / one.stored_s for one in self.rounds)
 
 
+@dataclass(frozen=True)
+class History:
+    """How long answers about so many minutes took, and how long it takes to read their rows, ms."""
+
+    minutes: int
+    answers: Sequence[Latencies]
+    naive_ms: float
+    rollup_us: float
+    """What it took to roll a row up."""
+
+
+def history_table(found: History) -> list[str]:
+    """Show answers, a line each."""
+    lines = [f"{f'{found.minutes:,} minutes of a bot':<50}{'p50 ms':>10}{'p99 ms':>10}{'ratio':>8}"]
+    for one in found.answers:
+        ratio = found.naive_ms / one.quantile(0.5)
+        lines.append(f"{one.name:<50}{one.quantile(0.5):>10,.1f}{one.quantile(0.99):>10,.1f}{ratio:>8,.0f}")
+    naive = f"ratio: to reading the rows and keeping the last of each day, {found.naive_ms:,.0f} ms"
+    return [*lines, f"{naive}; a row is rolled up in {found.rollup_us:.1f} µs"]
+
+
 def latency_table(found: Iterable[Latencies]) -> list[str]:
     """Show latencies, a line each."""
     lines = [f"{'breach → webhook':<50}{'arrived':>9}{'p50 ms':>10}{'p99 ms':>10}"]

@@ -4,9 +4,11 @@ import json
 import math
 
 from tests.bench.figures import (
+    History,
     Latencies,
     Round,
     Throughput,
+    history_table,
     latency_table,
     throughput_table,
     verdict,
@@ -37,6 +39,11 @@ def test_a_ratio_compares_what_was_measured_side_by_side() -> None:
     )
     assert (one.taken, one.stored, one.raw, one.ratio) == (100.0, 25.0, 100.0, 0.5)
     assert throughput_table([one])[1].split() == ["door", "100", "25", "100", "0.50"]
+
+
+def test_an_answer_is_held_against_reading_all_rows() -> None:
+    found = History(525_600, [Latencies("equity", 2, [10.0, 20.0])], naive_ms=1000, rollup_us=5)
+    assert history_table(found)[1].split() == ["equity", "10.0", "20.0", "100"]
 
 
 def test_the_receiver_notes_when_a_bot_was_first_told_of_whoever_tells() -> None:
