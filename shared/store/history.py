@@ -7,7 +7,6 @@ leave by whole hours (`retention`), so that no step has both a rollup and a row 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -103,20 +102,27 @@ def equity_candles(connection: Connection, bot: str, steps: Steps) -> dict[datet
 def drawdown_candles(connection: Connection, bot: str, steps: Steps) -> dict[datetime, Candle]:
     """Return what the drawdown did in each step of whole minutes, percent, by the step's begin.
 
-    The minute under way is not rolled up: it has the drawdown of the computed records.
+    The rest of the minute under way has the drawdown of the computed records.
     """
     raw = Values.of(performance_metrics, "currentDrawdown", source="computed")
     parts = _equity_parts(connection, bot, steps.resolution, raw.table)
     last = "lastDrawdown"
     rolled = [Values(t, last, "drawdown", last, last, factor=100.0) for t in _EQUITY_ROLLUPS]
-    return _candles(connection, bot, steps, [*rolled, raw], parts)
+    return _candles(connection, bot, steps, [*rolled, raw], parts, overlap=MINUTE)
 
 
 def _candles(
-    connection: Connection, bot: str, steps: Steps, values: Sequence[Values], parts: _Parts
+    connection: Connection,
+    bot: str,
+    steps: Steps,
+    values: Sequence[Values],
+    parts: _Parts,
+    overlap: timedelta = _NO_WIDTH,
 ) -> dict[datetime, Candle]:
+    """Make candles of hours, minutes and raw rows; minutes go on for `overlap` where raw rows have begun."""
     found: dict[datetime, Candle] = {}
-    for one, (since, until) in zip(values, pairwise((EARLIEST, *parts, LATEST)), strict=True):
+    spans = ((EARLIEST, parts.minutes), (parts.minutes, parts.raw + overlap), (parts.raw, LATEST))
+    for one, (since, until) in zip(values, spans, strict=True):
         if edges := list(steps.within(since, until)):
             for moment, candle in candles(connection, one, bot, edges):
                 step = steps.holding(moment)
@@ -124,24 +130,28 @@ def _candles(
     return found
 
 
-def _equity_parts(connection: Connection, bot: str, resolution: Resolution, raw: Table) -> _Parts:
-    """Part the time for candles; the minute and the hour under way are not rolled up yet."""
-    minutes = equity_minutes
-    first = _moment(connection, func.min, minutes, minutes.c.bot == bot)
-    last = _moment(connection, func.max, minutes, minutes.c.bot == bot)
+def _equity_parts(connection: Connection, bot: str, resolution: Resolution, table: Table) -> _Parts:
+    """Part the time for candles; `table` has the raw rows."""
+    rolled = equity_minutes
+    first = _moment(connection, func.min, rolled, rolled.c.bot == bot)
+    minutes = _whole_hour(first or LATEST)
     if resolution == "raw":
-        return _with_raw(connection, raw, bot, _whole_hour(first or LATEST))
-    if first is None or last is None:
+        return _with_raw(connection, table, bot, minutes)
+    newest = _moment(connection, func.max, rolled, rolled.c.bot == bot)
+    if newest is None:
         return _Parts(LATEST, LATEST)
+    # The newest minute and hour may be under way: finer rows have all of them, where these still are there.
+    raw = newest if _with_raw(connection, table, bot, minutes).raw <= newest else LATEST
     if resolution == "minute":
-        return _Parts(_whole_hour(first), last + MINUTE)
+        return _Parts(minutes, raw)
     hour = _moment(connection, func.max, equity_hours, equity_hours.c.bot == bot)
-    return _Parts(hour + HOUR if hour else EARLIEST, last + MINUTE)
+    return _Parts(max(minutes, hour or EARLIEST), raw)
 
 
-def _with_raw(connection: Connection, raw: Table, bot: str, minutes: datetime) -> _Parts:
-    begin = _whole_hour(_moment(connection, func.min, raw, raw.c.bot == bot) or LATEST)
-    return _Parts(min(minutes, begin), begin)
+def _with_raw(connection: Connection, table: Table, bot: str, minutes: datetime) -> _Parts:
+    """Part the time for raw rows: from the hour on in which the first of them is."""
+    raw = _whole_hour(_moment(connection, func.min, table, table.c.bot == bot) or LATEST)
+    return _Parts(min(minutes, raw), raw)
 
 
 def _moment(

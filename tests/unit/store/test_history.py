@@ -113,11 +113,14 @@ def candle(points: list[Any]) -> Candle:
 
 
 def fold(database: Database, rows: list[tuple[datetime, float, float]]) -> None:
-    """Write what the recorder makes of equity points: rows, and the minutes and hours that have ended."""
+    """Write what the recorder makes of equity points: rows, minutes, hours; the last ones are not whole."""
     with database.write() as connection:
         insert_records(connection, [Equity(bot="a", timestamp=at, equity=e, net_flow=f) for at, e, f in rows])
         for table, width in ((equity_minutes, MINUTE), (equity_hours, HOUR)):
-            for begin, points in list(curve(rows, width).items())[:-1]:
+            curves = curve(rows, width)
+            last = max(curves)
+            curves[last] = curves[last][: (len(curves[last]) + 1) // 2]
+            for begin, points in curves.items():
                 falls = [(100 - worth) / 100 for worth, _ in points]
                 values = {"bot": "a", "timestamp": to_store(begin), **candle(points)._asdict()}
                 values |= {"drawdown": max(falls), "lastDrawdown": falls[-1], "peak": 100}
@@ -180,6 +183,16 @@ def test_raw_rows_that_outlive_the_minutes_do_not_count_twice(
     with performance.read() as connection:
         found = equity_candles(connection, "a", Steps.over(NOON - 11 * HOUR, NOON, width))
     assert sum(one.flow for one in found.values()) == sum(flow for _, _, flow in rows)
+
+
+@pytest.mark.parametrize("width", [MINUTE, HOUR])
+def test_the_newest_rollup_stands_where_its_rows_are_gone(performance: Database, width: timedelta) -> None:
+    fold(performance, [(NOON, 90, 0), (NOON + MINUTE, 80, 5)])
+    with performance.write() as connection:
+        connection.exec_driver_sql("DELETE FROM equity")
+        found = equity_candles(connection, "a", Steps.over(NOON, NOON + MINUTE, width))
+    assert list(found.values())[-1].close == 80
+    assert sum(one.flow for one in found.values()) == 5
 
 
 def test_a_bot_without_equity_has_its_reported_portfolio_values(performance: Database) -> None:
