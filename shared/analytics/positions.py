@@ -12,7 +12,7 @@ DUST = 0.001
 traded asset leave such rests. The rest stays in the position."""
 ROUNDING = 1e-9
 """A rest below that share is none."""
-MOST_SYMBOLS = 1000
+MOST_SYMBOLS = 500
 """Further ones take the place of the oldest: what a position that is forgotten earns shows in the equity."""
 _SEPARATORS = ("/", "-", "_", ":")
 T = TypeVar("T")
