@@ -2,7 +2,7 @@
 
 from services.evaluator.evaluator import Evaluator
 from services.evaluator.rules.documents import rules_of
-from shared.runtime import clock, databases
+from shared.runtime import databases
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
 from shared.runtime.service import refusing, run, service, start
@@ -25,11 +25,11 @@ def main() -> None:
             list(documents.channels),
             settings.dashboard_url.rstrip("/"),
             frame.stopping,
-            clock.now,
         )
         frame.health.add("database", evaluator.check)
         evaluator.start()
         run(frame, evaluator.step)
+        evaluator.save()
     database.close()
 
 

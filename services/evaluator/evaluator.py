@@ -1,43 +1,59 @@
-"""The evaluator's shell: batches of the log through the rules, changes into the store, then the word out.
+"""The evaluator's shell: entries of the log through the rules, changes into the store, then the word out.
 
 One transaction holds an alert's change, its place on the timeline, its deliveries and the position in the
 log. Announcing and waking the notifier come after it; both are safe to repeat.
+
+What rules remember is a fold over the log. It is stored every few seconds, and only then the entries are
+acknowledged; so after a crash they come again, are folded again, and change nothing that was changed already.
 """
 
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from services.evaluator.lifecycle import Key, Observation, Transition, key_of, resolve, transition
-from services.evaluator.rules.threshold import Threshold, judge
-from services.evaluator.values import RuleIndex, subject_of
+from services.evaluator.engine import Engine, Event
+from services.evaluator.lifecycle import Observation, Transition, resolve, transition
+from services.evaluator.rules.rule import Rule
+from services.evaluator.subject import Key, fingerprint, key_of
+from services.evaluator.track import REOPEN_MS
 from shared.runtime.announce import Announcer
 from shared.runtime.jobs import wake
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry, GroupReader
+from shared.runtime.redis import BLOCK_MS
 from shared.schema import streams
 from shared.schema.alerts import NOTIFIED, Alert, Change, Notice
+from shared.schema.timestamps import EPOCH, MILLISECOND
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.outbox import add_notice
 from shared.store.patience import PatientWriter
-from shared.store.positions import after, believable, read_position, write_position
+from shared.store.positions import START, after, believable, read_position, write_position
 from shared.store.tables import health_position
+from shared.store.tracks import load_tracks, save_tracks
 
 log = structlog.get_logger()
 
 READ = 500
+SAVE_INTERVAL_S = 5.0
+TRACKS = "evaluator-tracks"
+"""The reader whose position is that of the stored tracks."""
+LAST = 2**63
+"""Beyond every sequence number within a millisecond of the log."""
 
 RECORDS = Counter("botwatch_evaluator_records", "Records judged.")
 CHANGES = Counter("botwatch_evaluator_changes", "Changes of alerts.", ["change"])
+TRACKED = Gauge("botwatch_evaluator_tracks", "Rules on bots and hosts that are remembered.")
+PENDING = Gauge("botwatch_evaluator_pending", "Rules on bots and hosts whose `for` runs.")
 
 
 class Written(NamedTuple):
@@ -55,84 +71,148 @@ class Evaluator:
         self,
         record_log: RecordLog,
         database: Database,
-        rules: Sequence[Threshold],
+        rules: Sequence[Rule],
         channels: Sequence[str],
         dashboard_url: str,
         stopping: threading.Event,
-        now: Callable[[], datetime],
     ) -> None:
         self._log = record_log
         self._reader = GroupReader(record_log, streams.EVALUATOR_GROUP, batch=READ)
         self._database = database
         self._announcer = Announcer(record_log.redis, database)
-        self._index = RuleIndex(rules)
-        self._rules = {rule.name for rule in rules}
+        self._rules = rules
+        self._engine = Engine(rules)
         self._channels = channels
         self._dashboard_url = dashboard_url
         self._writer = PatientWriter(stopping)
-        self._now = now
         self._open: dict[Key, Alert] = {}
-        self._position = ""
+        self._applied = self._folded = ""
+        self._is_torn = False
+        """Whether rules remember what the store could not be told: then nothing more is stored."""
+        self._unsaved: list[Entry] = []
+        self._saved_at = time.monotonic()
 
     def start(self) -> None:
         """Take up the store's state, resolve what no rule speaks of any more, say what was left unsaid."""
         with self._database.read() as connection:
             self._open = {key_of(alert): alert for alert in store.open_alerts(connection)}
-        self._find_position()
-        now = self._now()
-        orphans = [alert for alert in self._open.values() if alert.details.rule not in self._rules]
-        ended = [resolve(alert, now, comment="its rule was removed") for alert in orphans]
-        self._apply(ended, self._position)
+            tracks = load_tracks(connection, self._log.partition)
+        self._find_positions()
+        self._engine.restore(tracks, _milliseconds(self._folded))
+        self._agree()
+        names = {rule.name for rule in self._rules}
+        orphans = [alert for key, alert in self._open.items() if key.rule not in names]
+        now = _moment(self._redis_ms())
+        self._apply([resolve(alert, now, comment="its rule was removed") for alert in orphans], self._applied)
         self._announce()
 
-    def _find_position(self) -> None:
+    def _agree(self) -> None:
+        """Let tracks and open alerts say the same: what is open fires, and nothing else does."""
+        for key, alert in self._open.items():
+            self._engine.fire(key, alert.severity, alert.details.threshold)
+        if self._applied == self._folded:
+            self._engine.calm_all_but(self._open.keys())
+
+    def _find_positions(self) -> None:
+        newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=_parts)
+        partition = self._log.partition
         with self._database.read() as connection:
-            known = read_position(connection, health_position, streams.EVALUATOR_GROUP, self._log.partition)
-        self._position = believable(known, self._log.newest())
+            applied = read_position(connection, health_position, streams.EVALUATOR_GROUP, partition)
+            folded = read_position(connection, health_position, TRACKS, partition)
+        self._applied, self._folded = believable(applied, newest), believable(folded, newest)
 
     def step(self) -> None:
-        """Judge the next entries, waiting a moment for them."""
-        entries = self._reader.read()
+        """Judge the next entries, waiting a moment for them, and let happen what is due."""
+        before = self._redis_ms() - 1
+        due = self._engine.next_due()
+        entries = self._reader.read(_wait(due, before))
         if self._reader.was_lost():
-            self._find_position()
-        if not entries:
+            self._applied = self._folded = START
+        fresh = [entry for entry in entries if after(entry.id, self._folded)]
+        if fresh:
+            self._take(fresh)
+        elif not entries and due is not None and due <= before:
+            # Nothing was written before that moment that has not been read.
+            self._let_happen(before)
+        self._unsaved += entries
+        if self._unsaved and time.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
+            self.save()
+
+    def save(self) -> None:
+        """Store what rules remember, and acknowledge the entries that it is made of."""
+        if self._is_torn:
             return
-        fresh = [entry for entry in entries if after(entry.id, self._position)]
-        changes = self._judge(fresh)
-        if changes and not self._apply(changes, fresh[-1].id):
+        changed = self._engine.changed()
+
+        def write() -> None:
+            with self._database.write() as connection:
+                save_tracks(connection, self._log.partition, changed.kept, changed.gone)
+                write_position(connection, health_position, TRACKS, self._log.partition, self._folded)
+
+        if not self._writer.until_done(write):
             return
-        self._reader.acknowledge(entries)
-        RECORDS.inc(sum(len(entry.records) for entry in fresh))
+        self._engine.saved(changed)
+        self._reader.acknowledge(self._unsaved)
+        self._unsaved = []
+        self._saved_at = time.monotonic()
+        TRACKED.set(len(self._engine.tracks))
+        PENDING.set(sum(track.pending_since is not None for track in self._engine.tracks.values()))
+
+    def _redis_ms(self) -> int:
+        """Return the time of the log's clock, epoch milliseconds."""
+        seconds, microseconds = self._log.redis.time()
+        return seconds * 1000 + microseconds // 1000
 
     def check(self) -> str:
         """Raise what keeps the evaluator from writing."""
         self._writer.check()
         return f"{len(self._open)} alerts open"
 
-    def _judge(self, entries: Iterable[Entry]) -> list[Transition]:
-        """Return the changes that `entries` bring, in order, leaving the state as it is."""
-        now = self._now()
-        state: dict[Key, Alert | None] = {}
-        changes = []
+    def _take(self, entries: Sequence[Entry]) -> None:
+        """Fold entries; those that were applied before a crash change no alert again."""
+        events = []
         for entry in entries:
-            for record in entry.records:
-                subject = subject_of(record)
-                for value, rules in self._index.values(record):
-                    for rule in rules:
-                        verdict = judge(rule, value)
-                        key = Key(rule.name, subject)
-                        known = state[key] if key in state else self._open.get(key)
-                        if verdict is None and known is None:
-                            continue
-                        seen = Observation(rule, subject, value, verdict)
-                        change = transition(known, seen, uuid.uuid4().hex, now)
-                        if change:
-                            changes.append(change)
-                            state[key] = None if change.change == "resolved" else change.alert
+            found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
+            if after(entry.id, self._applied):
+                events += found
+        self._folded = entries[-1].id
+        RECORDS.inc(sum(len(entry.records) for entry in entries))
+        self._change(events, max(self._applied, self._folded, key=_parts))
+
+    def _let_happen(self, now: int) -> None:
+        events = list(self._engine.tick(now))
+        position = f"{now}-{LAST}"
+        self._change(events, max(self._applied, position, key=_parts))
+
+    def _change(self, events: Iterable[Event], position: str) -> None:
+        changes = self._changes(events)
+        if changes:
+            self._apply(changes, position)
+
+    def _changes(self, events: Iterable[Event]) -> list[Transition]:
+        """Return the changes that `events` bring, in order, leaving the known alerts as they are."""
+        state: dict[Key, Alert] = {}
+        changes = []
+        for key, rule, outcome, at in events:
+            latest = state.get(key) or self._open.get(key)
+            if latest is None and outcome.step == "opened":
+                latest = self._ended(key, at)
+            known, ended = (None, latest) if latest and latest.status == "RESOLVED" else (latest, None)
+            seen = Observation(key, rule, outcome)
+            change = transition(known, ended, seen, uuid.uuid4().hex, _moment(at))
+            if change:
+                changes.append(change)
+                state[key] = change.alert
         return changes
 
-    def _apply(self, changes: Sequence[Transition], position: str) -> bool:
-        """Write `changes` until it succeeds, then tell; False when the part is to stop before that."""
+    def _ended(self, key: Key, at: int) -> Alert | None:
+        """Return the alert of `key` that ended so lately that it opens again."""
+        since = _moment(at) - timedelta(milliseconds=REOPEN_MS)
+        with self._database.read() as connection:
+            return store.ended_since(connection, fingerprint(key), since)
+
+    def _apply(self, changes: Sequence[Transition], position: str) -> None:
+        """Write `changes` until it succeeds, or the part is to stop, then tell."""
         written: list[Written] = []
 
         def write() -> None:
@@ -143,11 +223,11 @@ class Evaluator:
                 )
 
         if not self._writer.until_done(write):
-            return False
-        self._position = position
+            self._is_torn = True
+            return
+        self._applied = position
         self._remember(written)
         self._tell(written)
-        return True
 
     def _write(self, connection: Connection, change: Transition) -> Written:
         """Write one change with what follows from it."""
@@ -169,10 +249,13 @@ class Evaluator:
         return Written(change.change, alert, told)
 
     def _links(self, alert: Alert) -> dict[str, str]:
-        return {
+        links = {
             "alert": f"{self._dashboard_url}/#{alert.id}",
             "acknowledge": f"{self._dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
         }
+        if runbook := alert.details.runbook:
+            links["runbook"] = runbook if "://" in runbook else f"{self._dashboard_url}/runbooks/{runbook}"
+        return links
 
     def _remember(self, written: Iterable[Written]) -> None:
         for change, alert, _ in written:
@@ -203,11 +286,34 @@ class Evaluator:
 
 def _merge(stored: Alert, judged: Alert) -> Alert:
     """Return what was judged, with what people did to the stored alert meanwhile."""
+    links = msgspec.structs.replace(judged.details, links=stored.details.links)
+    if stored.status == "RESOLVED":  # it opens again, and nobody has done anything yet
+        return msgspec.structs.replace(judged, details=links)
     return msgspec.structs.replace(
         judged,
         status="RESOLVED" if judged.status == "RESOLVED" else stored.status,
         assignee=stored.assignee,
         acknowledged_at=stored.acknowledged_at,
+        acknowledged_until=stored.acknowledged_until,
         comment=stored.comment or judged.comment,
-        details=msgspec.structs.replace(judged.details, links=stored.details.links),
+        details=links,
     )
+
+
+def _milliseconds(entry: str) -> int:
+    """Return the moment of a position in the log, epoch milliseconds."""
+    return _parts(entry)[0]
+
+
+def _parts(entry: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return EPOCH + milliseconds * MILLISECOND
+
+
+def _wait(due: int | None, now: int) -> int:
+    """Return how long to wait for entries, milliseconds: until something is due, and not for ever."""
+    return BLOCK_MS if due is None else max(1, min(BLOCK_MS, due - now + 1))

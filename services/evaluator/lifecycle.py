@@ -1,45 +1,17 @@
-"""The life of an alert: what a verdict changes, with the reason by name. Pure; time and ids are arguments."""
+"""The life of an alert: what an outcome changes about it, by name. Pure; time and ids are arguments."""
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from services.evaluator.rules.threshold import Threshold
-from services.evaluator.rules.verdict import Firing, Verdict
+from services.evaluator.rules.rule import Rule
+from services.evaluator.subject import Key, fingerprint
+from services.evaluator.track import Outcome
 from shared.schema.alerts import Alert, Change, Details, worse
 
 REFRESH = timedelta(seconds=1)
 """How often the value of an open alert is written anew, at most."""
-
-
-class Subject(NamedTuple):
-    """What a value is about; hashable, so that it can be looked up."""
-
-    bot: str | None
-    host: str | None
-    labels: tuple[tuple[str, str], ...]
-    """Sorted pairs."""
-
-    @property
-    def name(self) -> str:
-        """The bot's or the host's name."""
-        return self.bot or self.host or ""
-
-
-class Key(NamedTuple):
-    """Identifies an open alert in memory; cheaper than its fingerprint."""
-
-    rule: str
-    subject: Subject
-
-
-def key_of(alert: Alert) -> Key:
-    """Return the key of an alert."""
-    details = alert.details
-    labels = tuple(sorted(details.labels.items()))
-    return Key(details.rule, Subject(details.bot, details.host, labels))
 
 
 class Transition(NamedTuple):
@@ -49,37 +21,43 @@ class Transition(NamedTuple):
     alert: Alert
 
 
-def fingerprint(rule: str, subject: Subject) -> str:
-    """Identify what an alert is about: 16 hex digits over rule, bot or host, and labels."""
-    kind = "bot" if subject.bot is not None else "host"
-    # As JSON: whatever a name or a label holds, two subjects never read the same.
-    return hashlib.sha256(msgspec.json.encode((rule, kind, subject.name, subject.labels))).hexdigest()[:16]
-
-
 class Observation(NamedTuple):
-    """A value of a subject as a rule saw it."""
+    """What came out of a rule on a subject."""
 
-    rule: Threshold
-    subject: Subject
-    value: float
-    verdict: Verdict
+    key: Key
+    rule: Rule
+    outcome: Outcome
 
 
-def transition(known: Alert | None, seen: Observation, new_id: str, now: datetime) -> Transition | None:
+def transition(
+    known: Alert | None, ended: Alert | None, seen: Observation, new_id: str, now: datetime
+) -> Transition | None:
     """Return what `seen` changes about the open alert `known` (None: there is none), if anything.
 
-    `new_id` is the id of the alert that opens, if one does.
+    `ended` is the subject's alert that ended a moment ago: it opens again, in place of a new one with
+    `new_id`.
     """
-    firing = seen.verdict
-    if firing is None:
-        return resolve(known, now, seen.value) if known else None
-    if known is None:
-        return Transition("opened", _opened(seen, firing, new_id, now))
-    if firing.severity != known.severity:
-        change: Change = "raised" if worse(firing.severity, known.severity) else "lowered"
-        return Transition(change, _updated(known, seen, firing, now))
-    if seen.value != known.details.value and now - known.updated_at >= REFRESH:
-        return Transition("updated", _updated(known, seen, firing, now))
+    outcome = seen.outcome
+    if outcome.step in ("pending", "calmed", "kept"):
+        return None
+    if outcome.step == "resolved":
+        return resolve(known, now, outcome.value) if known else None
+    return _open(ended, seen, new_id, now) if known is None else _update(known, seen, now)
+
+
+def _open(ended: Alert | None, seen: Observation, new_id: str, now: datetime) -> Transition:
+    if ended is None:
+        return Transition("opened", _opened(seen, new_id, now))
+    return Transition("flapping" if seen.outcome.is_flapping else "reopened", _reopened(ended, seen, now))
+
+
+def _update(known: Alert, seen: Observation, now: datetime) -> Transition | None:
+    outcome = seen.outcome
+    if outcome.firing.severity != known.severity:
+        change: Change = "raised" if worse(outcome.firing.severity, known.severity) else "lowered"
+        return Transition(change, _updated(known, seen, now, message=message_of(seen)))
+    if outcome.value != known.details.value and now - known.updated_at >= REFRESH:
+        return Transition("updated", _updated(known, seen, now, message=known.message))
     return None
 
 
@@ -101,36 +79,72 @@ def resolve(
     return Transition("resolved", ended)
 
 
-def _opened(seen: Observation, firing: Firing, new_id: str, now: datetime) -> Alert:
-    rule, subject = seen.rule, seen.subject
+def message_of(seen: Observation) -> str:
+    """Fill in the rule's description: `{value} {threshold} {window} {metric} {bot}` and the labels."""
+    rule, subject = seen.rule, seen.key.subject
+    known = {
+        **dict(subject.labels),
+        "value": _written(seen.outcome.value),
+        "threshold": _written(seen.outcome.firing.threshold),
+        "window": rule.window,
+        "metric": rule.metric,
+        "bot": subject.name,
+        "host": subject.name,
+    }
+    message = rule.description
+    for name, text in known.items():
+        message = message.replace(f"{{{name}}}", text)
+    return message
+
+
+def _written(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
+def _opened(seen: Observation, new_id: str, now: datetime) -> Alert:
+    rule, subject = seen.rule, seen.key.subject
     return Alert(
         id=new_id,
         timestamp=now,
-        severity=firing.severity,
+        severity=seen.outcome.firing.severity,
         category=rule.category,
         component=subject.name,
-        message=rule.description,
+        message=message_of(seen),
         status="ACTIVE",
         details=Details(
             rule=rule.name,
             bot=subject.bot,
             host=subject.host,
             metric=rule.metric,
-            value=seen.value,
+            value=_value(seen),
             operator=rule.operator,
-            threshold=firing.threshold,
+            threshold=seen.outcome.firing.threshold,
             labels=dict(subject.labels),
+            runbook=rule.runbook,
         ),
-        fingerprint=fingerprint(rule.name, subject),
+        fingerprint=fingerprint(seen.key),
         updated_at=now,
     )
 
 
-def _updated(known: Alert, seen: Observation, firing: Firing, now: datetime) -> Alert:
-    details = msgspec.structs.replace(known.details, value=seen.value, threshold=firing.threshold)
+def _reopened(ended: Alert, seen: Observation, now: datetime) -> Alert:
+    """Return the ended alert as it opens again: nobody has acknowledged it now."""
+    again = _updated(ended, seen, now, message=message_of(seen))
+    again.status = "ACTIVE"
+    again.resolved_at = again.assignee = again.acknowledged_at = again.acknowledged_until = None
+    again.comment = None
+    again.details.flaps = ended.details.flaps + 1
+    return again
+
+
+def _updated(known: Alert, seen: Observation, now: datetime, *, message: str) -> Alert:
+    firing = seen.outcome.firing
+    details = msgspec.structs.replace(known.details, value=_value(seen), threshold=firing.threshold)
     return msgspec.structs.replace(
-        known,
-        severity=firing.severity,
-        details=details,
-        updated_at=now,
+        known, severity=firing.severity, message=message, details=details, updated_at=now
     )
+
+
+def _value(seen: Observation) -> float:
+    value = seen.outcome.value
+    return seen.outcome.firing.threshold if value is None else value

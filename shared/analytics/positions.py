@@ -122,9 +122,9 @@ class Book(msgspec.Struct):
         return not any(held.side for held in self.positions.values())
 
     def _taken(self, event: Execution, quantity: float) -> float:
-        """Return how much a fee in the traded asset takes from what is held after the fill of `quantity`.
+        """Return how much of what is held after the fill of `quantity` a fee in the traded asset keeps back.
 
-        What it takes beyond that was never in the book: it must not open a short position.
+        It is worth the fill's price. What it takes beyond that was never in the book: it opens no short.
         """
         held = self.positions.get(event.symbol)
         return min(event.fee, max((held.quantity if held else 0.0) + quantity, 0.0))

@@ -17,15 +17,10 @@ from msgspec import Meta
 
 from shared.analytics.settings import Settings
 from shared.runtime.settings import lookup
-from shared.schema.alerts import Category, Severity
+from shared.schema.conditions import Condition, Document
 from shared.schema.faults import Fault, InvalidError, nearest, struct_faults
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Operator = Literal[">", ">=", "<", "<=", "==", "!="]
-
-
-class Document(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A part of a config document."""
 
 
 class DatabaseSection(Document, kw_only=True):
@@ -43,23 +38,11 @@ class PrometheusSection(Document, kw_only=True):
     endpoint: Annotated[str, Meta(pattern=r"^/[\w/-]*\Z")] = "/metrics"
 
 
-class Condition(Document, kw_only=True):
-    """A threshold on a figure that bots report."""
-
-    metric_name: Annotated[str, Meta(min_length=1)]
-    threshold: float
-    operator: Operator
-    severity: Severity
-    description: str = ""
-    enabled: bool = True
-    category: Category = "PERFORMANCE"
-
-
 class AlertingSection(Document, kw_only=True):
     """The rules on bots."""
 
     enabled: bool = True
-    conditions: list[Condition] = []
+    conditions: list[Condition] = msgspec.field(default_factory=list)
 
 
 class BotSection(Document, kw_only=True):
@@ -86,7 +69,7 @@ class AnalyticsSection(Document, kw_only=True):
 
     interval_seconds: Annotated[float, Meta(ge=0.1)] = 1.0
     """At most so often a bot's computed figures enter the log."""
-    bots: dict[str, BotSection] = {}
+    bots: dict[str, BotSection] = msgspec.field(default_factory=dict)
     """By name or pattern (`scalper-*`), in the order of the document: what comes later wins."""
 
     def of(self, bot: str) -> Settings:
@@ -191,7 +174,7 @@ class ChannelSection(Document, kw_only=True):
 class Notifications(Document, kw_only=True):
     """`notifications.yml`."""
 
-    channels: dict[str, ChannelSection] = {}
+    channels: dict[str, ChannelSection] = msgspec.field(default_factory=dict)
 
 
 class Documents(msgspec.Struct, frozen=True):

@@ -8,12 +8,25 @@ from typing import Literal
 
 import msgspec
 
+from shared.schema.durations import Duration
+
 Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"]
 Category = Literal["PERFORMANCE", "RESOURCE", "CONNECTIVITY", "SECURITY"]
 AlertStatus = Literal["ACTIVE", "ACKNOWLEDGED", "RESOLVED"]
-Change = Literal["opened", "raised", "lowered", "updated", "acknowledged", "resolved"]
-"""Why an alert was announced: `raised` and `lowered` are changes of severity, `updated` one of the value."""
-NOTIFIED: frozenset[Change] = frozenset(("opened", "raised", "resolved"))
+Change = Literal[
+    "opened", "reopened", "flapping", "raised", "lowered", "updated",
+    "acknowledged", "unacknowledged", "muted", "unmuted", "resolved",
+]  # fmt: skip
+"""Why an alert was announced.
+
+`reopened`: it was resolved a moment ago; `flapping`: that happened so often that it stays open for now;
+`raised` and `lowered` are changes of severity, `updated` one of the value; `unacknowledged`: an
+acknowledgement's time ran out; `muted` and `unmuted`: a silence, a maintenance window or another alert keeps
+its notices back, or no longer.
+"""
+NOTIFIED: frozenset[Change] = frozenset(
+    ("opened", "reopened", "flapping", "raised", "unacknowledged", "unmuted", "resolved")
+)
 """The changes that people are told about."""
 
 SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -32,7 +45,13 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     threshold: float
     labels: dict[str, str] = {}
     links: dict[str, str] = {}
-    """`alert`: its place on the page; `acknowledge`: where to POST."""
+    """`alert`: its place on the page; `acknowledge`: where to POST; `runbook`: what to do."""
+    runbook: str | None = None
+    """A page of docs/runbooks by its name, or a URL."""
+    flaps: int = 0
+    """How often it opened again."""
+    muted_by: str | None = None
+    """Why notices are kept back, if they are."""
 
 
 class Alert(msgspec.Struct, kw_only=True, rename="camel"):
@@ -55,6 +74,8 @@ class Alert(msgspec.Struct, kw_only=True, rename="camel"):
     """Identifies what it is about (rule, bot or host, labels): one open alert each."""
     updated_at: datetime
     acknowledged_at: datetime | None = None
+    acknowledged_until: datetime | None = None
+    """When it is active again unless it ends before."""
     comment: str | None = None
 
 
@@ -76,6 +97,8 @@ class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     by: str
     comment: str | None = None
+    timeout: Duration | None = None
+    """After which the alert is active again."""
 
 
 def worse(one: Severity, than: Severity) -> bool:

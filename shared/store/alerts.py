@@ -25,7 +25,7 @@ from shared.schema.timestamps import from_store, to_store
 from shared.store.tables import alert_events, alerts
 
 _FIELDS = msgspec.structs.fields(Alert)
-_MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt")
+_MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt", "acknowledgedUntil")
 
 # Statements on the way of an alert are built once: building one takes longer than running it.
 _INSERT = insert(alerts)
@@ -33,6 +33,12 @@ _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
 # As text, and not sorted: else SQLite walks all alerts that ever were, in the order of their time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"))
+_ENDED = (
+    select(alerts)
+    .where(alerts.c.fingerprint == bindparam("of"), alerts.c.resolvedAt > bindparam("since"))
+    .order_by(desc(alerts.c.resolvedAt))
+    .limit(1)
+)
 _INSERT_EVENT = insert(alert_events)
 _EVENTS_AFTER = (
     select(alert_events.c.id.label("event"), alert_events.c.change, alerts)
@@ -57,6 +63,12 @@ def open_alerts(connection: Connection) -> list[Alert]:
     """Return the alerts that are not resolved, oldest first."""
     found = [_to_alert(row) for row in connection.execute(_OPEN)]
     return sorted(found, key=lambda alert: alert.timestamp)
+
+
+def ended_since(connection: Connection, fingerprint: str, since: datetime) -> Alert | None:
+    """Return the alert with that fingerprint that was resolved last, if that was after `since`."""
+    row = connection.execute(_ENDED, {"of": fingerprint, "since": to_store(since)}).first()
+    return _to_alert(row) if row else None
 
 
 def alert_by_id(connection: Connection, alert_id: str) -> Alert | None:
@@ -150,6 +162,6 @@ def _to_alert(row: Row[Any]) -> Alert:
         for field in _FIELDS
     }
     values["details"] = msgspec.json.decode(values["details"], type=Details)
-    for name in ("timestamp", "resolved_at", "updated_at", "acknowledged_at"):
+    for name in ("timestamp", "resolved_at", "updated_at", "acknowledged_at", "acknowledged_until"):
         values[name] = from_store(values[name]) if values[name] else None
     return Alert(**values)

@@ -202,8 +202,10 @@ alerts = Table(
     Column("fingerprint", Text, nullable=False),
     Column("updatedAt", Text, nullable=False),
     Column("acknowledgedAt", Text),
+    Column("acknowledgedUntil", Text),
     Column("comment", Text),
     Index("alerts_timestamp", "timestamp"),
+    Index("alerts_fingerprint_resolvedAt", "fingerprint", "resolvedAt"),
     Index(
         "alerts_open_fingerprint",
         "fingerprint",
@@ -256,3 +258,27 @@ notifications = Table(
     sqlite_autoincrement=True,
 )
 """Outbox and history of deliveries: states PENDING, SENT, FAILED."""
+
+rule_tracks = Table(
+    "rule_tracks",
+    health_metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("key", String, primary_key=True),
+    Column("track", Text, nullable=False),
+)
+"""What rules remember of bots and hosts, as JSON, as of the position of the reader `evaluator-tracks`."""
+
+silences = Table(
+    "silences",
+    health_metadata,
+    Column("id", String, primary_key=True),
+    Column("matchers", Text, nullable=False),
+    Column("startsAt", Text, nullable=False),
+    Column("endsAt", Text, nullable=False),
+    Column("createdBy", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("createdAt", Text, nullable=False),
+    Column("updatedAt", Text, nullable=False),
+    Index("silences_endsAt", "endsAt"),
+)
+"""Silences, ended ones too: history is kept. `matchers` is a JSON list of {name, value, isRegex, isEqual}."""

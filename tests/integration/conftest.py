@@ -70,7 +70,7 @@ def _write_config(folder: Path, receivers: Receivers) -> None:
     }  # fmt: skip
     disagreements = {
         "metricName": "disagreements", "threshold": 0, "operator": ">", "severity": "LOW",
-        "description": "The bot reports other figures", "enabled": True,
+        "description": "The bot reports other figures", "enabled": True, "bots": ["boaster"],
     }  # fmt: skip
     document = {
         "alerting": {"conditions": [condition, disagreements]},

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 def events(bot: str, days: int) -> list[dict[str, Any]]:
     """Return what a bot does that turns its position every day, for `days` days until now."""
-    begin = datetime.now(UTC) - timedelta(days=days)
+    begin = datetime.now(UTC) - timedelta(days=days - 1, seconds=2)
     found: list[dict[str, Any]] = []
     cash, held = 10_000.0, 0.0
     for day in range(days):

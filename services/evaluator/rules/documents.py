@@ -1,45 +1,146 @@
 """From the config documents to rules: conditions on bots, thresholds on hosts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from services.evaluator.rules.threshold import Level, Threshold, default_name
-from shared.runtime.documents import Condition, Documents
+from services.evaluator.rules.combination import HOLDS, Combination, Part
+from services.evaluator.rules.comparison import Baseline, OtherFigure, OwnPast
+from services.evaluator.rules.few import FewOf
+from services.evaluator.rules.latest import LatestValue
+from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.silence import Silence
+from services.evaluator.rules.verdict import Level
+from services.evaluator.rules.window import Window
+from shared.runtime.documents import Documents
 from shared.runtime.documents import Threshold as Limits
-from shared.schema.alerts import worse
+from shared.schema.alerts import SEVERITIES, worse
+from shared.schema.conditions import Condition, PartSection
+from shared.schema.durations import milliseconds, words
 
 HOST_RULES = {"cpu": ("cpuUsage", "CPU usage"), "memory": ("memoryUsage", "Memory usage"),
               "disk": ("diskUsage", "Disk usage")}  # fmt: skip
 
+_OPERATOR_NAMES = {">": "above", ">=": "from", "<": "below", "<=": "up-to", "==": "equal", "!=": "not"}
 
-def rules_of(documents: Documents) -> list[Threshold]:
-    """Return every enabled rule; of two conditions that differ only in severity, the graver."""
-    found: dict[str, Threshold] = {}
+
+def rules_of(documents: Documents) -> list[Rule]:
+    """Return every enabled rule; of two conditions with one name, the graver."""
+    found: dict[str, Rule] = {}
     alerting = documents.performance.alerting
     if alerting.enabled:
         for condition in alerting.conditions:
             if condition.enabled:
                 rule = condition_rule(condition)
                 known = found.get(rule.name)
-                if known is None or worse(condition.severity, known.levels[0].severity):
+                if known is None or worse(rule.levels[0].severity, known.levels[0].severity):
                     found[rule.name] = rule
     return [*found.values(), *_host_rules(documents)]
 
 
-def condition_rule(condition: Condition) -> Threshold:
+def condition_rule(condition: Condition) -> Rule:
     """Turn a condition of `performance_logger.json` into a rule."""
-    name = default_name(condition.metric_name, condition.operator, condition.threshold)
-    return Threshold(
-        name=name,
-        metric=condition.metric_name,
-        operator=condition.operator,
-        levels=(Level(condition.threshold, condition.severity),),
+    measure, operator, levels = KINDS[condition.kind](condition)
+    window = milliseconds(condition.window or condition.period or 0.0)
+    return Rule(
+        name=condition.name or default_name(condition),
+        measure=measure,
+        metric=condition.metric_name or measure.metrics[0],
+        operator=operator,
+        levels=levels,
+        for_ms=milliseconds(condition.for_),
+        keep_ms=milliseconds(condition.keep_firing_for),
         category=condition.category,
-        description=condition.description
-        or f"{condition.metric_name} {condition.operator} {condition.threshold:g}",
+        bots=tuple(condition.bots),
+        labels=tuple(condition.labels.items()),
+        description=condition.description or _describe(condition),
+        window=words(window) if window else "",
+        runbook=condition.runbook,
     )
 
 
-def _host_rules(documents: Documents) -> Iterator[Threshold]:
+Made = tuple[Measure, str, tuple[Level, ...]]
+
+
+def _threshold(condition: Condition) -> Made:
+    operator, threshold = condition.operator or ">", condition.threshold or 0.0
+    levels = [
+        Level(threshold, condition.severity, condition.clear_threshold),
+        *(Level(level.threshold, level.severity, level.clear_threshold) for level in condition.levels),
+    ]
+    return _measure(condition), operator, _from_gravest(levels)
+
+
+def _absence(condition: Condition) -> Made:
+    limit = milliseconds(condition.period or 0.0) + milliseconds(condition.grace)
+    levels = [Level(limit / 1000, condition.severity)]
+    levels += [Level(level.threshold, level.severity) for level in condition.levels]
+    limits = tuple(round(level.threshold * 1000) for level in levels)
+    return Silence(condition.metric_name or "", limits), ">", _from_gravest(levels)
+
+
+def _combination(condition: Condition) -> Made:
+    parts = tuple(Part(_part_measure(part), part.operator, part.threshold) for part in condition.conditions)
+    return Combination(parts, condition.match), ">=", (Level(HOLDS, condition.severity),)
+
+
+KINDS: dict[str, Callable[[Condition], Made]] = {
+    "threshold": _threshold,
+    "absence": _absence,
+    "combination": _combination,
+}
+"""How a condition of each kind becomes what is measured, how it is compared, and with what."""
+
+
+def _measure(condition: Condition) -> Measure:
+    metric, window = condition.metric_name or "", milliseconds(condition.window or 0.0)
+    compared = condition.compared_with
+    if condition.aggregate:
+        return Window(metric, condition.aggregate, window, condition.quantile)
+    if condition.times is not None and condition.of is not None:
+        return FewOf(metric, condition.times, condition.of, largest=">" in (condition.operator or ">"))
+    if compared and compared.metric_name:
+        return OtherFigure(metric, compared.metric_name, compared.relation)
+    if compared and compared.offset is not None:
+        return OwnPast(metric, window, milliseconds(compared.offset), compared.relation)
+    if compared and compared.baseline is not None:
+        return Baseline(metric, window, milliseconds(compared.baseline))
+    return LatestValue(metric)
+
+
+def _part_measure(part: PartSection) -> Measure:
+    if part.aggregate:
+        return Window(part.metric_name, part.aggregate, milliseconds(part.window or 0.0), part.quantile)
+    return LatestValue(part.metric_name)
+
+
+def _from_gravest(levels: Iterable[Level]) -> tuple[Level, ...]:
+    return tuple(sorted(levels, key=lambda level: -SEVERITIES.index(level.severity)))
+
+
+def default_name(condition: Condition) -> str:
+    """Name a rule that has no name of its own: `maxDrawdown-above-20`, `fill-absent-30m`."""
+    metric = condition.metric_name or "-".join(part.metric_name for part in condition.conditions)
+    if condition.kind == "absence":
+        return f"{metric}-absent-{words(milliseconds(condition.period or 0.0))}"
+    if condition.kind == "combination":
+        return f"{condition.match}-of-{metric}"
+    words_of = [metric]
+    if condition.aggregate:
+        words_of.append(f"{condition.aggregate}-{words(milliseconds(condition.window or 0.0))}")
+    words_of.append(_OPERATOR_NAMES[condition.operator or ">"])
+    return "-".join([*words_of, repr(condition.threshold).removesuffix(".0")])
+
+
+def _describe(condition: Condition) -> str:
+    if condition.kind == "absence":
+        return f"No {condition.metric_name} for {{value}} s"
+    if condition.kind == "combination":
+        parts = (f"{part.metric_name} {part.operator} {part.threshold:g}" for part in condition.conditions)
+        return {"all": " and ", "any": " or ", "none": " nor "}[condition.match].join(parts)
+    return f"{condition.metric_name} {condition.operator} {condition.threshold:g}"
+
+
+def _host_rules(documents: Documents) -> Iterator[Rule]:
     thresholds = documents.health.monitoring.thresholds
     for resource, (metric, title) in HOST_RULES.items():
         limits: Limits | None = getattr(thresholds, resource)
@@ -51,8 +152,9 @@ def _host_rules(documents: Documents) -> Iterator[Threshold]:
         if limits.warning is not None:
             levels.append(Level(limits.warning, "MEDIUM"))
         if levels:
-            yield Threshold(
+            yield Rule(
                 name=f"host-{resource}",
+                measure=LatestValue(metric),
                 metric=metric,
                 operator=">=",
                 levels=tuple(levels),

@@ -1,8 +1,28 @@
-"""What a rule says of a value."""
+"""What a rule says of a value: nothing, or which step of its ladder is met."""
 
+import operator
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from shared.schema.alerts import Severity
+from shared.schema.alerts import Severity, worse
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Level(NamedTuple):
+    """One step of the ladder."""
+
+    threshold: float
+    severity: Severity
+    clear: float | None = None
+    """Once met, the level holds until the value is no longer beyond this one."""
 
 
 class Firing(NamedTuple):
@@ -13,6 +33,25 @@ class Firing(NamedTuple):
 
 
 OK = None
-"""The value is within every limit."""
+"""The value is within every limit, or undefined."""
 
 Verdict = Firing | None
+
+
+def judge(
+    levels: Sequence[Level], comparison: str, value: float | None, standing: Severity | None = None
+) -> Verdict:
+    """Judge a value; `levels` go from the gravest down, and the first that is met counts.
+
+    `standing` is the severity that holds already: for its level and those below it the clear limits count.
+    """
+    if value is None:
+        return OK
+    compare = COMPARISONS[comparison]
+    for level in levels:
+        limit = level.threshold
+        if level.clear is not None and standing is not None and not worse(level.severity, standing):
+            limit = level.clear
+        if compare(value, limit):
+            return Firing(level.severity, level.threshold)
+    return OK

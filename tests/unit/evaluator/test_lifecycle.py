@@ -1,30 +1,50 @@
 """The life of an alert, without a clock or a database."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
-from services.evaluator.lifecycle import Observation, Subject, fingerprint, key_of, resolve, transition
-from services.evaluator.rules.threshold import Level, Threshold, default_name, judge
-from services.evaluator.rules.verdict import OK, Firing
+from services.evaluator.lifecycle import Observation, resolve, transition
+from services.evaluator.rules.documents import default_name
+from services.evaluator.rules.latest import LatestValue
+from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.verdict import OK, Firing, Level, judge
+from services.evaluator.subject import Key, Subject, fingerprint, key_of
+from services.evaluator.track import Track, advance
 from shared.schema.alerts import Alert
+from shared.schema.conditions import Condition
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-LADDER = Threshold(
-    "host-cpu",
-    "cpuUsage",
-    ">=",
-    (Level(90, "CRITICAL"), Level(70, "MEDIUM")),
-    "RESOURCE",
-    "CPU usage is high",
+LEVELS = (Level(90, "CRITICAL"), Level(70, "MEDIUM"))
+LADDER = Rule(
+    name="host-cpu",
+    measure=LatestValue("cpuUsage"),
+    metric="cpuUsage",
+    operator=">=",
+    levels=LEVELS,
+    category="RESOURCE",
+    description="CPU usage is high",
 )
 HOST = Subject(None, "web-1", ())
+KEY = Key("host-cpu", HOST)
 
 
 def see(value: float, known: Alert | None = None, after_s: float = 0) -> tuple[str, Alert] | None:
-    seen = Observation(LADDER, HOST, value, judge(LADDER, value))
-    return transition(known, seen, "new-id", NOON + timedelta(seconds=after_s))
+    track = Track(LADDER.measure.begin())
+    if known:
+        track.severity, track.threshold = known.severity, known.details.threshold
+    LADDER.measure.take(track.state, "cpuUsage", 1, value)
+    outcome = advance(track, LADDER, 1)
+    if outcome is None:
+        return None
+    seen = Observation(KEY, LADDER, outcome)
+    return transition(known, None, seen, "new-id", NOON + timedelta(seconds=after_s))
+
+
+def named(metric: str, operator: Any, threshold: float) -> str:
+    return default_name(Condition(metric_name=metric, operator=operator, threshold=threshold, severity="LOW"))
 
 
 def opened(value: float) -> Alert:
@@ -41,12 +61,11 @@ def opened(value: float) -> Alert:
     ],
 )  # fmt: skip
 def test_every_operator_is_exact_at_its_limit(comparison: str, value: float, fires: bool) -> None:
-    rule = Threshold("r", "m", comparison, (Level(20, "HIGH"),), "PERFORMANCE", "d")
-    assert judge(rule, value) == (Firing("HIGH", 20) if fires else OK)
+    assert judge((Level(20, "HIGH"),), comparison, value) == (Firing("HIGH", 20) if fires else OK)
 
 
 def test_the_gravest_level_that_is_met_counts() -> None:
-    assert [judge(LADDER, value) for value in (69.9, 70, 90)] == [
+    assert [judge(LEVELS, ">=", value) for value in (69.9, 70, 90)] == [
         OK, Firing("MEDIUM", 70), Firing("CRITICAL", 90),
     ]  # fmt: skip
 
@@ -107,7 +126,7 @@ def test_the_fingerprint_tells_rule_bot_host_and_labels_apart() -> None:
         Subject("a", None, ()), Subject(None, "a", ()), Subject("b", None, ()),
         Subject("a", None, (("venue", "x"),)), Subject("a", None, (("venue", "y"),)),
     ]  # fmt: skip
-    marks = {fingerprint(rule, subject) for rule in ("one", "two") for subject in subjects}
+    marks = {fingerprint(Key(rule, subject)) for rule in ("one", "two") for subject in subjects}
     assert len(marks) == 10
 
 
@@ -117,16 +136,16 @@ def test_an_alert_is_found_again_by_its_key() -> None:
 
 
 def test_a_rule_without_a_name_is_named_after_what_it_says() -> None:
-    assert default_name("maxDrawdown", ">", 20.0) == "maxDrawdown-above-20"
-    assert default_name("sharpeRatio", "<", 0.5) == "sharpeRatio-below-0.5"
+    assert named("maxDrawdown", ">", 20.0) == "maxDrawdown-above-20"
+    assert named("sharpeRatio", "<", 0.5) == "sharpeRatio-below-0.5"
 
 
 def test_no_label_makes_two_subjects_read_the_same() -> None:
     one = Subject("x", None, (("a", "b\xffc\xffd"),))
     two = Subject("x", None, (("a", "b"), ("c", "d")))
-    assert fingerprint("r", one) != fingerprint("r", two)
+    assert fingerprint(Key("r", one)) != fingerprint(Key("r", two))
 
 
 def test_rules_whose_limits_differ_late_have_names_that_differ() -> None:
-    assert default_name("portfolioValue", "<", 1_234_567.0) == "portfolioValue-below-1234567"
-    assert default_name("portfolioValue", "<", 1_234_568.0) == "portfolioValue-below-1234568"
+    assert named("portfolioValue", "<", 1_234_567.0) == "portfolioValue-below-1234567"
+    assert named("portfolioValue", "<", 1_234_568.0) == "portfolioValue-below-1234568"

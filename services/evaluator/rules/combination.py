@@ -1,0 +1,65 @@
+"""Combinations: several conditions on one bot or host, of which all, any or none must hold."""
+
+from typing import Any
+
+import msgspec
+
+from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.verdict import COMPARISONS
+
+HOLDS, FAILS = 1.0, 0.0
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One condition of a combination."""
+
+    measure: Measure
+    operator: str
+    threshold: float
+
+
+class Combination(msgspec.Struct, frozen=True):
+    """1 while `match` (`all`, `any` or `none`) of the parts hold, else 0; None until it can be said."""
+
+    parts: tuple[Part, ...]
+    match: str
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The figures of all parts."""
+        return tuple(dict.fromkeys(metric for part in self.parts for metric in part.measure.metrics))
+
+    def begin(self) -> list[Any]:
+        """Return the state before any value: one for each part."""
+        return [part.measure.begin() for part in self.parts]
+
+    def load(self, raw: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
+        """Restore a state."""
+        return [part.measure.load(one) for part, one in zip(self.parts, raw, strict=True)]
+
+    def take(self, state: list[Any], metric: str, at: int, value: float) -> None:
+        """Add a value to the parts that listen to it."""
+        for part, own in zip(self.parts, state, strict=True):
+            if metric in part.measure.metrics:
+                part.measure.take(own, metric, at, value)
+
+    def value(self, state: list[Any], now: int) -> float | None:
+        """Return whether it holds; parts that are undefined neither hold nor fail."""
+        held = [self._holds(part, own, now) for part, own in zip(self.parts, state, strict=True)]
+        if self.match == "all":
+            decided = FAILS if False in held else HOLDS
+        elif self.match == "any":
+            decided = HOLDS if True in held else FAILS
+        else:
+            decided = FAILS if True in held else HOLDS
+        stopped = {"all": FAILS, "any": HOLDS, "none": FAILS}[self.match]
+        return decided if decided == stopped or None not in held else None
+
+    def next_change(self, state: list[Any], now: int) -> int | None:
+        """Return when the first of its parts changes by itself."""
+        moments = [part.measure.next_change(own, now) for part, own in zip(self.parts, state, strict=True)]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _holds(self, part: Part, state: Any, now: int) -> bool | None:  # noqa: ANN401
+        value = part.measure.value(state, now)
+        return None if value is None else COMPARISONS[part.operator](value, part.threshold)

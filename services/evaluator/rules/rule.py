@@ -1,0 +1,40 @@
+"""A rule: what it measures, from where on that is bad, for how long, and for whom."""
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.verdict import Level
+from shared.schema.alerts import Category
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One enabled rule."""
+
+    name: str
+    measure: Measure
+    metric: str
+    """The figure that an alert shows."""
+    operator: str
+    levels: tuple[Level, ...]
+    """From the gravest down."""
+    for_ms: int = 0
+    """So long a level must be met before the alert opens."""
+    keep_ms: int = 0
+    """So long an alert stays open after its levels are no longer met."""
+    category: Category
+    bots: tuple[str, ...] = ()
+    """Names or patterns of bots or hosts; empty for all."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Labels that a record must have; values may be patterns."""
+    description: str
+    """A template: `{value}`, `{threshold}`, `{window}`, `{metric}`, `{bot}`, and a label's name."""
+    window: str = ""
+    runbook: str | None = None
+
+    def concerns(self, name: str, labels: dict[str, str]) -> bool:
+        """Say whether the rule is on records of the bot or host `name` with `labels`."""
+        if self.bots and not any(fnmatchcase(name, pattern) for pattern in self.bots):
+            return False
+        return all(fnmatchcase(labels.get(label, ""), pattern) for label, pattern in self.labels)

@@ -1,0 +1,44 @@
+"""Silence: how long a figure, or a kind of record, has not come."""
+
+from typing import Any
+
+import msgspec
+
+
+class Seen(msgspec.Struct, array_like=True):
+    """When the latest came, and since when it is waited for."""
+
+    at: int = 0
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """Seconds since a figure last came; `limits_ms` are where levels begin, to be looked at then."""
+
+    metric: str
+    limits_ms: tuple[int, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The figure or kind."""
+        return (self.metric,)
+
+    def begin(self) -> Seen:
+        """Return the state before any value."""
+        return Seen()
+
+    def load(self, raw: Any) -> Seen:  # noqa: ANN401 - decoded JSON
+        """Restore a state."""
+        return msgspec.convert(raw, Seen)
+
+    def take(self, state: Seen, _metric: str, at: int, _value: float) -> None:
+        """Take note that it came."""
+        state.at = max(state.at, at)
+
+    def value(self, state: Seen, now: int) -> float | None:
+        """Return the silence in seconds; None before it ever came."""
+        return max(0, now - state.at) / 1000 if state.at else None
+
+    def next_change(self, state: Seen, now: int) -> int | None:
+        """Return when the silence is longer than the next limit."""
+        moments = [state.at + limit + 1 for limit in self.limits_ms if state.at]
+        return min((moment for moment in moments if moment > now), default=None)

@@ -1,0 +1,146 @@
+"""Aggregates over a window that ends now: average, extremes, sum, count, change, rate, quantile."""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+PIECES = 250
+"""Values closer together than that share of the window are kept as one piece."""
+
+
+class Piece(msgspec.Struct, array_like=True):
+    """Values that were close together."""
+
+    at: int
+    """The first one's moment."""
+    until: int
+    n: int
+    total: float
+    low: float
+    high: float
+    first: float
+    last: float
+
+
+class Pieces(msgspec.Struct, array_like=True):
+    """What is known of the window, oldest first."""
+
+    pieces: list[Piece] = []
+    latest: int = 0
+
+
+def _mean(pieces: list[Piece]) -> float:
+    return sum(piece.total for piece in pieces) / sum(piece.n for piece in pieces)
+
+
+def _delta(pieces: list[Piece]) -> float | None:
+    return pieces[-1].last - pieces[0].first if _span_s(pieces) else None
+
+
+def _change(pieces: list[Piece]) -> float | None:
+    first = pieces[0].first
+    return (pieces[-1].last - first) / abs(first) * 100 if first and _span_s(pieces) else None
+
+
+def _rate(pieces: list[Piece]) -> float | None:
+    span = _span_s(pieces)
+    return (pieces[-1].last - pieces[0].first) / span if span else None
+
+
+def _span_s(pieces: list[Piece]) -> float:
+    return (pieces[-1].until - pieces[0].at) / 1000
+
+
+AGGREGATES: dict[str, Callable[[list[Piece]], float | None]] = {
+    "avg": _mean,
+    "min": lambda pieces: min(piece.low for piece in pieces),
+    "max": lambda pieces: max(piece.high for piece in pieces),
+    "sum": lambda pieces: sum(piece.total for piece in pieces),
+    "count": lambda pieces: float(sum(piece.n for piece in pieces)),
+    "last": lambda pieces: pieces[-1].last,
+    "delta": _delta,
+    "change": _change,
+    "rate": _rate,
+}
+"""By name: `delta` is last - first, `change` that in percent of the first, `rate` that per second."""
+EMPTY: dict[str, float] = {"sum": 0.0, "count": 0.0}
+"""What an empty window has; other aggregates are undefined then."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """An aggregate of a figure over the last `window_ms`; with `quantile`, that quantile (0 to 1)."""
+
+    metric: str
+    aggregate: str
+    window_ms: int
+    quantile: float | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The figure."""
+        return (self.metric,)
+
+    def begin(self) -> Pieces:
+        """Return the state before any value."""
+        return Pieces()
+
+    def load(self, raw: Any) -> Pieces:  # noqa: ANN401 - decoded JSON
+        """Restore a state."""
+        return msgspec.convert(raw, Pieces)
+
+    def take(self, state: Pieces, _metric: str, at: int, value: float) -> None:
+        """Add a value, where it belongs in time; a value that is there already counts once."""
+        state.latest = max(state.latest, at)
+        if at <= state.latest - self.window_ms:
+            return
+        pieces, width = state.pieces, self.window_ms // PIECES
+        index = bisect_right(pieces, at, key=attrgetter("at"))
+        known = pieces[index - 1] if index else None
+        if known and at - known.at < width:
+            _merge(known, at, value)
+        elif not (known and (known.at, known.last) == (at, value)):
+            insort(pieces, Piece(at, at, 1, value, value, value, value, value), key=attrgetter("at"))
+        self._forget(state, state.latest)
+
+    def value(self, state: Pieces, now: int) -> float | None:
+        """Return the aggregate of what lies in the window that ends at `now`."""
+        self._forget(state, now)
+        if not state.pieces:
+            return EMPTY.get(self.aggregate) if state.latest else None
+        if self.quantile is not None:
+            return _quantile(state.pieces, self.quantile)
+        return AGGREGATES[self.aggregate](state.pieces)
+
+    def next_change(self, state: Pieces, _now: int) -> int | None:
+        """Return when the oldest values leave the window."""
+        return state.pieces[0].until + self.window_ms if state.pieces else None
+
+    def _forget(self, state: Pieces, now: int) -> None:
+        oldest = now - self.window_ms
+        gone = 0
+        while gone < len(state.pieces) and state.pieces[gone].until <= oldest:
+            gone += 1
+        if gone:
+            del state.pieces[:gone]
+
+
+def _merge(piece: Piece, at: int, value: float) -> None:
+    if at == piece.until and value == piece.last:
+        return  # sent twice
+    piece.n += 1
+    piece.total += value
+    piece.low, piece.high = min(piece.low, value), max(piece.high, value)
+    if at >= piece.until:
+        piece.until, piece.last = at, value
+
+
+def _quantile(pieces: list[Piece], fraction: float) -> float:
+    """Interpolate linearly between values; those that share a piece stand with their mean."""
+    values = sorted(value for piece in pieces for value in (piece.total / piece.n,) * piece.n)
+    place = (len(values) - 1) * fraction
+    below = int(place)
+    above = min(below + 1, len(values) - 1)
+    return values[below] + (values[above] - values[below]) * (place - below)

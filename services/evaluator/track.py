@@ -1,0 +1,119 @@
+"""A track: one rule on one bot or host, from the first sign of trouble to its end. Pure.
+
+inactive → pending (a level is met, `for` runs) → firing → (no level is met, `keepFiringFor` runs) → inactive.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.verdict import Firing, judge
+from shared.schema.alerts import Severity, worse
+
+REOPEN_MS = 5 * 60_000
+"""An alert that ended less than that ago opens again instead of a new one."""
+FLAPS = 5
+FLAPPING_MS = 60 * 60_000
+"""With so many openings within so long a track flaps: it then stays open until it has been fine for long
+enough not to be reopened, so that people get one notice and one end."""
+
+Step = Literal["pending", "calmed", "opened", "raised", "lowered", "kept", "resolved", "updated"]
+"""What a moment brought: `calmed` ends a pending track, `kept` is a firing one whose value is fine for
+now."""
+
+
+class Track(msgspec.Struct, array_like=True):
+    """What is remembered of a rule on one subject."""
+
+    state: Any
+    """The measure's."""
+    value: float | None = None
+    pending_since: int | None = None
+    severity: Severity | None = None
+    """Of the alert while it fires."""
+    threshold: float = 0.0
+    fine_since: int | None = None
+    """While it fires on though no level is met."""
+    opened: list[int] = []
+    """When it opened in the last hour."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a rule's timing is under way."""
+        return self.pending_since is None and self.severity is None
+
+    @property
+    def is_flapping(self) -> bool:
+        """Whether it opened too often lately to be told of each time."""
+        return len(self.opened) >= FLAPS
+
+
+class Outcome(NamedTuple):
+    """What a moment brought to a track, by name."""
+
+    step: Step
+    value: float | None
+    firing: Firing
+    is_flapping: bool = False
+
+
+def advance(track: Track, rule: Rule, now: int) -> Outcome | None:
+    """Judge the track's measure at `now` (epoch milliseconds) and move on; None when nothing changed."""
+    value = rule.measure.value(track.state, now)
+    changed, track.value = value != track.value, value
+    verdict = judge(rule.levels, rule.operator, value, track.severity)
+    if track.severity is None:
+        return _advance_idle(track, rule, verdict, now)
+    return _advance_firing(track, rule, verdict, now, changed=changed)
+
+
+def _advance_idle(track: Track, rule: Rule, verdict: Firing | None, now: int) -> Outcome | None:
+    if verdict is None:
+        if track.pending_since is None:
+            return None
+        track.pending_since = None
+        return Outcome("calmed", track.value, Firing(rule.levels[-1].severity, rule.levels[-1].threshold))
+    began = track.pending_since is None
+    since = now if track.pending_since is None else track.pending_since
+    if now - since < rule.for_ms:
+        track.pending_since = since
+        return Outcome("pending", track.value, verdict) if began else None
+    track.pending_since = None
+    track.severity, track.threshold = verdict
+    track.opened = [*(moment for moment in track.opened if moment > now - FLAPPING_MS), now]
+    return Outcome("opened", track.value, verdict, track.is_flapping)
+
+
+def _advance_firing(
+    track: Track, rule: Rule, verdict: Firing | None, now: int, *, changed: bool
+) -> Outcome | None:
+    standing = Firing(track.severity or "LOW", track.threshold)
+    if verdict is None:
+        began = track.fine_since is None
+        since = now if track.fine_since is None else track.fine_since
+        if now - since < _keep_ms(track, rule):
+            track.fine_since = since
+            return Outcome("kept", track.value, standing) if began else None
+        track.severity = track.fine_since = None
+        return Outcome("resolved", track.value, standing)
+    track.fine_since = None
+    track.severity, track.threshold = verdict
+    if verdict.severity != standing.severity:
+        step: Step = "raised" if worse(verdict.severity, standing.severity) else "lowered"
+        return Outcome(step, track.value, verdict)
+    return Outcome("updated", track.value, verdict) if changed else None
+
+
+def next_moment(track: Track, rule: Rule, now: int) -> int | None:
+    """Return when the track must be looked at again though no record comes, epoch milliseconds."""
+    moments = [rule.measure.next_change(track.state, now)]
+    if track.pending_since is not None:
+        moments.append(track.pending_since + rule.for_ms)
+    if track.fine_since is not None:
+        moments.append(track.fine_since + _keep_ms(track, rule))
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _keep_ms(track: Track, rule: Rule) -> int:
+    return max(rule.keep_ms, REOPEN_MS) if track.is_flapping else rule.keep_ms

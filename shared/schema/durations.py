@@ -1,0 +1,31 @@
+"""Durations as people write them: `250ms`, `30s`, `5m`, `1h`, `1d`, `1w`, or a number of seconds."""
+
+import re
+from typing import Annotated
+
+from msgspec import Meta
+
+UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)\Z"
+
+Duration = Annotated[str, Meta(pattern=PATTERN)] | Annotated[float, Meta(ge=0)]
+
+_PARTS = re.compile(r"([0-9.]+)(ms|s|m|h|d|w)\Z")
+
+
+def milliseconds(duration: str | float) -> int:
+    """Return a duration in whole milliseconds; ValueError when it is not one."""
+    if isinstance(duration, int | float):
+        return round(duration * 1000)
+    parts = _PARTS.match(duration)
+    if not parts:
+        raise ValueError(f"expected a duration such as 30s, 5m or 1h, got {duration!r}")
+    return round(float(parts[1]) * UNITS_MS[parts[2]])
+
+
+def words(total_ms: int) -> str:
+    """Write a duration as short as it can be said exactly: `90s`, `5m`, `1d`."""
+    for unit in ("d", "h", "m", "s"):
+        if total_ms and total_ms % UNITS_MS[unit] == 0:
+            return f"{total_ms // UNITS_MS[unit]}{unit}"
+    return f"{total_ms}ms" if total_ms else "0s"

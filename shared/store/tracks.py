@@ -1,0 +1,34 @@
+"""What rules remember of bots and hosts, with the position in the log up to which that is so."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from shared.store.tables import rule_tracks
+
+
+def load_tracks(connection: Connection, partition: int) -> dict[str, str]:
+    """Return every track as JSON, by its key."""
+    query = select(rule_tracks.c.key, rule_tracks.c.track).where(rule_tracks.c.partition == partition)
+    return {row.key: row.track for row in connection.execute(query)}
+
+
+def save_tracks(
+    connection: Connection, partition: int, tracks: Mapping[str, str], gone: Iterable[str]
+) -> None:
+    """Write tracks in place of what stood under their keys, and remove those that are gone."""
+    rows = [{"partition": partition, "key": key, "track": track} for key, track in tracks.items()]
+    if rows:
+        statement = insert(rule_tracks)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["partition", "key"], set_={"track": statement.excluded.track}
+            ),
+            rows,
+        )
+    removed = list(gone)
+    if removed:
+        connection.execute(
+            delete(rule_tracks).where(rule_tracks.c.partition == partition, rule_tracks.c.key.in_(removed))
+        )
