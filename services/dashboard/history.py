@@ -6,7 +6,7 @@ from http import HTTPStatus
 from operator import itemgetter
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, Integer, RowMapping
 
 from services.dashboard import figures
 from services.dashboard.figures import Fields
@@ -18,8 +18,12 @@ from shared.schema.timestamps import EARLIEST, from_store
 from shared.store import history
 from shared.store.candles import Candle
 from shared.store.steps import MINUTE, SECOND, Steps
+from shared.store.tables import performance_metrics
 
 Curve = Callable[[Connection, str, Steps], dict[datetime, Candle]]
+
+_COUNTS = {column.name for column in performance_metrics.c if isinstance(column.type, Integer)}
+"""Rollups have these figures as floats as well."""
 
 
 def add_history(api: Blueprint, sources: Sources, clock: Clock) -> None:
@@ -67,14 +71,12 @@ def performance_points(sources: Sources, query: HistoryQuery) -> list[Fields]:
     with sources.performance.read() as connection:
         for source in query.sources:
             rows = history.performance_rows(connection, query.bot, source, query.fields, query.steps)
-            points += [
-                {
-                    "timestamp": from_store(row[0]),
-                    "source": source,
-                    **dict(zip(query.fields, row[1:], strict=True)),
+            for moment, *values in rows:
+                known = dict(zip(query.fields, values, strict=True))
+                counts = {
+                    name: int(known[name]) for name in _COUNTS & known.keys() if known[name] is not None
                 }
-                for row in rows
-            ]
+                points.append({"timestamp": from_store(moment), "source": source, **known, **counts})
     return sorted(points, key=itemgetter("timestamp"))
 
 
@@ -115,7 +117,7 @@ def _span(steps: Steps) -> Fields:
     return {
         "from": steps.start,
         "to": steps.end,
-        "step": steps.width.total_seconds(),
+        "step": int(steps.width.total_seconds()),
         "resolution": steps.resolution,
     }
 

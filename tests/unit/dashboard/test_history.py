@@ -110,6 +110,15 @@ def test_fields_and_source_choose(client: FlaskClient, performance: Database) ->
     assert [point["source"] for point in computed] == ["computed"]
 
 
+@pytest.mark.parametrize("step", ["1s", "1m", "1h"])
+def test_counts_are_whole_numbers_at_every_resolution(
+    client: FlaskClient, performance: Database, step: str
+) -> None:
+    store(performance, [worth(0, 1, total_trades=18)])
+    answer = client.get(f"{API}/performance?bot=alpha&step={step}&fields=totalTrades,totalOrders")
+    assert '"totalTrades":18,"totalOrders":null' in answer.text
+
+
 def test_several_faults_are_named_at_once_with_the_nearest_word(client: FlaskClient) -> None:
     path = "/performance?feilds=x&fields=sharpRatio,var95&source=computd&from=yesterday&to=2026-01-31&step=0"
     found = faults(client, path)
