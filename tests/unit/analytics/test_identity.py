@@ -1,0 +1,153 @@
+"""The accounting identity, beside an exchange that keeps the account with exact fractions."""
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.analytics.bot import Bot
+from tests.unit.analytics.exchange import Exchange, Feed, Holding
+
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
+START = Fraction(10_000)
+
+
+class Fill(NamedTuple):
+    """A fill in eighths of a coin, cents and hundredths of a percent."""
+
+    symbol: str
+    eighths: int
+    cents: int
+    fee: int
+    paid_in: Feed
+
+
+class Mark(NamedTuple):
+    """Prices in cents, after which the equity is told, with what was paid in, in whole money."""
+
+    cents: tuple[int, int, int]
+    flow: int
+
+
+PRICES = st.integers(100, 20_000)
+FILLS = st.builds(
+    Fill,
+    st.sampled_from(SYMBOLS),
+    st.integers(-800, 800).filter(bool),
+    PRICES,
+    st.integers(-2, 30),
+    st.sampled_from(["money", "money", "asset"]),
+)
+MARKS = st.builds(Mark, st.tuples(PRICES, PRICES, PRICES), st.sampled_from([0, 0, 5000, -3000]))
+STEPS = st.lists(FILLS | MARKS, max_size=25)
+
+
+def trade(bot: Bot, exchange: Exchange, fill: Fill) -> None:
+    """Fill at the exchange, and let the bot tell it."""
+    quantity, price = Fraction(fill.eighths, 8), Fraction(fill.cents, 100)
+    rate, paid_in = Fraction(fill.fee, 10_000), fill.paid_in
+    left = exchange.holdings.get(fill.symbol, Holding()).quantity + quantity
+    if paid_in == "asset" and left < abs(quantity) * rate:  # there must be something to take it from
+        paid_in = "money"
+    fee = abs(quantity) * rate * (price if paid_in == "money" else 1)
+    exchange.marks[fill.symbol] = price
+    exchange.fill(fill.symbol, quantity, price, fee, paid_in)
+    of = "USDT" if paid_in == "money" else fill.symbol.partition("/")[0]
+    tell = bot.buy if quantity > 0 else bot.sell
+    tell(abs(float(quantity)), float(price), fee=float(fee), of=of, symbol=fill.symbol)
+
+
+def mark(bot: Bot, exchange: Exchange, point: Mark) -> None:
+    """Let every price move, and the bot tell the prices and its equity."""
+    for symbol, cents in zip(SYMBOLS, point.cents, strict=True):
+        exchange.marks[symbol] = Fraction(cents, 100)
+        bot.quote(cents / 100, symbol)
+    exchange.flow(Fraction(point.flow))
+    bot.equity(float(exchange.equity), point.flow)
+
+
+def check(bot: Bot, exchange: Exchange, start: Fraction) -> None:
+    """Fail where the figures are not those of the exchange."""
+    total = exchange.equity - start - exchange.paid_in
+    size = 1e-9 * max(abs(float(exchange.equity)), 1e6)
+    found = [bot.number(name) for name in ("total_pnl", "realized_pnl", "unrealized_pnl")]
+    assert found[0] == pytest.approx(found[1] + found[2], rel=1e-12, abs=1e-12 * size)
+    assert found == pytest.approx(
+        [float(total), float(exchange.realized), float(exchange.unrealized)], abs=size
+    )
+    book = bot.account.state.book
+    assert book.unrealized() == pytest.approx(float(exchange.unrealized), abs=size)
+    for symbol, held in exchange.holdings.items():
+        known = book.positions[symbol].quantity if symbol in book.positions else 0.0
+        assert known == pytest.approx(float(held.quantity), abs=1e-6)
+
+
+@given(STEPS)
+def test_total_is_realised_and_unrealised_is_equity_less_start_less_flows(steps: list[Fill | Mark]) -> None:
+    exchange = Exchange(cash=START)
+    bot = Bot(start_equity=float(START), currency="USDT")
+    for step in steps:
+        if isinstance(step, Fill):
+            trade(bot, exchange, step)
+            continue
+        mark(bot, exchange, step)
+        if bot.account.state.book.fills:
+            check(bot, exchange, START)
+
+
+@given(st.lists(FILLS, max_size=8), MARKS, STEPS)
+def test_a_start_that_is_not_told_is_the_equity_before_the_first_fills(
+    before: list[Fill], first: Mark, steps: list[Fill | Mark]
+) -> None:
+    exchange = Exchange(cash=START)
+    bot = Bot(currency="USDT")
+    for fill in before:
+        trade(bot, exchange, fill)
+    mark(bot, exchange, first)
+    exchange.paid_in = Fraction(0)
+    start = START + first.flow  # what was paid in until the first equity is part of the start
+    assert bot.account.state.start == pytest.approx(float(start), abs=1e-5)
+    for step in steps:
+        if isinstance(step, Fill):
+            trade(bot, exchange, step)
+        else:
+            mark(bot, exchange, step)
+            if bot.account.state.book.fills:
+                check(bot, exchange, start)
+
+
+@given(st.lists(FILLS.map(lambda fill: fill._replace(paid_in="money")), max_size=25))
+def test_closed_trades_and_the_parts_of_open_ones_add_up_to_what_is_realised(fills: list[Fill]) -> None:
+    exchange, bot = Exchange(cash=START), Bot(currency="USDT")
+    for fill in fills:
+        trade(bot, exchange, fill)
+    closed = sum(one.pnl for one in bot.account.trades)
+    open_parts = sum(held.earned - held.fees for held in bot.account.state.book.positions.values())
+    assert closed + open_parts == pytest.approx(float(exchange.realized), rel=1e-9, abs=1e-6)
+    if not any(held.quantity for held in exchange.holdings.values()) and bot.account.trades:
+        assert bot.number("expectancy") * bot.number("total_trades") == pytest.approx(closed)
+
+
+def test_funding_and_interest_are_realised_once_no_trade_is_open() -> None:
+    bot = (
+        Bot(start_equity=1000).quote(100).buy(1, 100).quote(110).equity(1005)
+    )  # 10 gained, 5 of funding paid
+    assert (bot.number("realized_pnl"), bot.number("unrealized_pnl")) == (0, 5)
+    bot.sell(1, 110).equity(1005)
+    assert (bot.number("realized_pnl"), bot.number("unrealized_pnl")) == (5, 0)
+
+
+def test_without_fills_the_bots_own_unrealised_profit_parts_the_total() -> None:
+    bot = Bot(start_equity=1000).equity(1050, 10, unrealized=15)
+    found = [bot.number(name) for name in ("total_pnl", "realized_pnl", "unrealized_pnl", "net_flows")]
+    assert found == [40, 25, 15, 10]
+    assert Bot().equity(1000).why("realized_pnl") == ("no_fills", 0)
+
+
+def test_without_equity_profit_is_that_of_the_fills_at_the_latest_prices() -> None:
+    bot = Bot().buy(2, 100, fee=1).sell(1, 110, fee=1).quote(120)
+    found = [bot.number(name) for name in ("total_pnl", "realized_pnl", "unrealized_pnl")]
+    assert found == [28, 8, 20]  # 10 − 2 and 1 · (120 − 100)
+    assert bot.why("portfolio_value") == bot.why("sharpe_ratio") == ("no_equity", 0)
