@@ -31,12 +31,17 @@ S = TypeVar("S", bound=Settings)
 
 
 class Service:
-    """What `service` gives a part: `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `pulse`."""
+    """What `service` gives a part.
+
+    `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `hangup` (set on SIGHUP: read the config
+    documents again), `pulse`.
+    """
 
     def __init__(self, redis: Redis, health: Health) -> None:
         self.redis = redis
         self.health = health
         self.stopping = threading.Event()
+        self.hangup = threading.Event()
         self.pulse = Pulse()
 
 
@@ -74,7 +79,7 @@ def service(part: str, settings: Settings) -> Iterator[Service]:
     redis = connect(settings.redis_url)
     frame = Service(redis, Health(part, {"redis": redis.ping}))
     frame.health.add("loop", frame.pulse.check)
-    stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S)
+    stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
     url = address(settings.health_host, server.server_port)
     presence = None

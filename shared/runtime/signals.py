@@ -20,15 +20,18 @@ EXIT_HARD = 70
 
 
 def stop_on(
-    signals: Iterable[signal.Signals], stopping: threading.Event, limit_s: float | None = None
+    signals: Iterable[signal.Signals],
+    stopping: threading.Event,
+    limit_s: float | None = None,
+    hangup: threading.Event | None = None,
 ) -> None:
-    """Set `stopping` when one of `signals` comes; call it in the main thread.
+    """Set `stopping` when one of `signals` comes, and `hangup` on SIGHUP; call it in the main thread.
 
     With `limit_s` the process is ended hard when it is still there that long after the signal, say because
     Redis hangs in mid-call. Nothing is lost by that: what was not acknowledged is taken up again.
     """
     wanted = list(signals)
-    for number in wanted:
+    for number in (*wanted, *([signal.SIGHUP] if hangup else [])):
         signal.signal(number, lambda *_: None)
     receiving, sending = socket.socketpair()
     sending.setblocking(False)  # noqa: FBT003 - its only argument
@@ -36,8 +39,9 @@ def stop_on(
 
     def watch() -> None:
         with receiving, sending:
-            while receiving.recv(1)[0] not in wanted:
-                pass
+            while (number := receiving.recv(1)[0]) not in wanted:
+                if hangup and number == signal.SIGHUP:
+                    hangup.set()
             stopping.set()
             if limit_s is not None:
                 threading.Event().wait(limit_s)
