@@ -21,11 +21,13 @@ from typing import NoReturn
 
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.bench import history, latency, peers, throughput
+from tests.bench import analytics, history, latency, peers, throughput
 from tests.bench.figures import (
+    Cost,
     History,
     Latencies,
     Throughput,
+    cost_table,
     history_table,
     latency_table,
     throughput_table,
@@ -34,7 +36,7 @@ from tests.bench.figures import (
 from tests.bench.receiver import Receiver, listening
 from tests.integration.stack import Stack, botwatch_up
 
-PARTS = ("latency", "throughput", "peers", "history")
+PARTS = ("latency", "throughput", "peers", "history", "analytics")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,13 @@ class Size:
     records: int
     rounds: int
     minutes: int
+    events: tuple[int, ...]
 
 
-FULL = Size(breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600)
-QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1, minutes=20_000)
+LONG = (10_000, 100_000, 1_000_000)
+SHORT = (1_000, 10_000)
+FULL = Size(breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG)
+QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1, minutes=20_000, events=SHORT)
 PAUSE_S = 0.05
 WARM_UP = 5
 ANSWERS = 100
@@ -65,6 +70,7 @@ class Found:
     peer: Latencies | None = None
     throughputs: list[Throughput] = field(default_factory=list)
     history: History | None = None
+    costs: list[Cost] = field(default_factory=list)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "history" in chosen:
             _say(f"{size.minutes:,} minutes of a bot's history …")
             found.history = history.measure(folder, minutes=size.minutes, rounds=ANSWERS)
+        if "analytics" in chosen:
+            _say(f"{size.events[-1]:,} events of a bot folded into figures …")
+            found.costs = analytics.measure(size.events)
     _print(found)
     return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
 
@@ -168,6 +177,8 @@ def _print(found: Found) -> None:
         print("\n" + "\n".join(throughput_table(found.throughputs)))
     if found.history:
         print("\n" + "\n".join(history_table(found.history)))
+    if found.costs:
+        print("\n" + "\n".join(cost_table(found.costs)))
 
 
 def _say(text: str) -> None:

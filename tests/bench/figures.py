@@ -74,6 +74,23 @@ class History:
     """What it took to roll a row up."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What the figures of one bot cost after `events` events."""
+
+    events: int
+    fold_us: float
+    """Per event."""
+    record_us: float
+    """Per computed record."""
+    both_us: float
+    """Per event, a computed record once a second included."""
+    dumped: int
+    """Bytes of the state as JSON."""
+    held: int
+    """Bytes of the state in memory."""
+
+
 def history_table(found: History) -> list[str]:
     """Show answers, a line each."""
     lines = [f"{f'{found.minutes:,} minutes of a bot':<50}{'p50 ms':>10}{'p99 ms':>10}{'ratio':>8}"]
@@ -82,6 +99,21 @@ def history_table(found: History) -> list[str]:
         lines.append(f"{one.name:<50}{one.quantile(0.5):>10,.1f}{one.quantile(0.99):>10,.1f}{ratio:>8,.0f}")
     naive = f"ratio: to reading the rows and keeping the last of each day, {found.naive_ms:,.0f} ms"
     return [*lines, f"{naive}; a row is rolled up in {found.rollup_us:.1f} µs"]
+
+
+def cost_table(found: Sequence[Cost]) -> list[str]:
+    """Show what figures cost after histories of growing length, a line each."""
+    lines = [
+        f"{'figures of a bot, after':<30}{'µs/event':>10}{'ratio':>8}{'µs/record':>11}{'both':>8}{'KiB':>8}"
+    ]
+    for one in found:
+        ratio = one.fold_us / found[0].fold_us
+        kib = max(one.dumped, one.held) / 1024
+        name = f"{one.events:,} events"
+        lines.append(
+            f"{name:<30}{one.fold_us:>10.1f}{ratio:>8.2f}{one.record_us:>11,.0f}{one.both_us:>8.1f}{kib:>8,.0f}"
+        )
+    return [*lines, "both: an event's share of a record a second included, at 100 events a second"]
 
 
 def latency_table(found: Iterable[Latencies]) -> list[str]:

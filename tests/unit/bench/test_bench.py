@@ -10,7 +10,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_quick_look_measures_every_door_and_leaves_no_folder(tmp_path: Path) -> None:
-    parts = [word for part in ("latency", "throughput", "history") for word in ("--only", part)]
+    parts = [word for part in ("latency", "throughput", "history", "analytics") for word in ("--only", part)]
     command = [sys.executable, "-m", "tests.bench", "--quick", *parts]
     environ = {"PATH": "", "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
@@ -19,4 +19,5 @@ def test_a_quick_look_measures_every_door_and_leaves_no_folder(tmp_path: Path) -
     assert done.stdout.count("Prometheus") == 1, "not installed here: said once, not measured"
     assert "XADD of single records" in done.stdout
     assert "20,000 minutes of a bot" in done.stdout
+    assert "10,000 events" in done.stdout
     assert list(tmp_path.iterdir()) == []

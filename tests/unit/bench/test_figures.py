@@ -4,10 +4,12 @@ import json
 import math
 
 from tests.bench.figures import (
+    Cost,
     History,
     Latencies,
     Round,
     Throughput,
+    cost_table,
     history_table,
     latency_table,
     throughput_table,
@@ -44,6 +46,11 @@ def test_a_ratio_compares_what_was_measured_side_by_side() -> None:
 def test_an_answer_is_held_against_reading_all_rows() -> None:
     found = History(525_600, [Latencies("equity", 2, [10.0, 20.0])], naive_ms=1000, rollup_us=5)
     assert history_table(found)[1].split() == ["equity", "10.0", "20.0", "100"]
+
+
+def test_the_cost_of_an_event_is_held_against_that_in_a_short_history() -> None:
+    costs = [Cost(1000, 4.0, 900.0, 13.0, 1024, 2048), Cost(100_000, 5.0, 950.0, 14.5, 4096, 2048)]
+    assert cost_table(costs)[2].split() == ["100,000", "events", "5.0", "1.25", "950", "14.5", "4"]
 
 
 def test_the_receiver_notes_when_a_bot_was_first_told_of_whoever_tells() -> None:
