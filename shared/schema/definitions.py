@@ -30,6 +30,7 @@ class Family(NamedTuple):
 
 
 _NO_EQUITY = "no equity yet"
+_NEVER_WORTH = "no equity above zero yet"
 _TWO_RETURNS = "fewer than two daily returns"
 _NO_FILLS = "no fill yet"
 _NO_TRADES = "no closed trade"
@@ -126,19 +127,19 @@ DRAWDOWN = Family(
         Definition(
             "currentDrawdown", "Drawdown now", "equity",
             "How far the equity is below its peak, as a share of the peak; deposits and withdrawals do not "
-            "bend it.", _NO_EQUITY,
+            "bend it.", _NEVER_WORTH,
         ),
         Definition(
             "maxDrawdown", "Drawdown max", "equity",
-            "The deepest drawdown so far, at every equity point and from the start equity on.", _NO_EQUITY,
+            "The deepest drawdown so far, at every equity point and from the start equity on.", _NEVER_WORTH,
         ),
         Definition(
             "drawdownDuration", "Below the peak for", "equity",
-            "Time since the last peak; 0 at a peak.", _NO_EQUITY,
+            "Time since the last peak; 0 at a peak.", _NEVER_WORTH,
         ),
         Definition(
             "longestDrawdown", "Longest drawdown", "equity",
-            "The longest time from a peak until it was reached again; the open one counts.", _NO_EQUITY,
+            "The longest time from a peak until it was reached again; the open one counts.", _NEVER_WORTH,
         ),
     ),
 )  # fmt: skip
