@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -26,8 +27,10 @@ def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> list
         by_kind.setdefault(type(record), []).append(record)
     new: list[AnyRecord] = []
     for kind, group in by_kind.items():
-        statement, row_of = _insert(kind)
-        written = connection.exec_driver_sql(statement, [row_of(record) for record in group]).rowcount
+        written = 0
+        for columns, rows in groupby(map(_row_of(kind), group), key=tuple):
+            values = [tuple(row.values()) for row in rows]
+            written += connection.exec_driver_sql(_insert(kind, columns), values).rowcount
         new += group if written == len(group) else _written(connection, kind, group, written)
     return new
 
@@ -53,17 +56,14 @@ def _written(
     return new
 
 
-@cache
-def _insert(kind: type[Record]) -> tuple[str, Callable[[AnyRecord], tuple[Any, ...]]]:
-    """Return the INSERT of a kind as text, and what makes a row of a record.
+@lru_cache(maxsize=1024)
+def _insert(kind: type[Record], columns: tuple[str, ...]) -> str:
+    """Return the INSERT of rows of a kind that have these columns.
 
-    The text is compiled once and rows are tuples: on this path SQLAlchemy's own parameter handling would take
-    longer than SQLite.
+    As text, compiled once: on this path SQLAlchemy's own parameter handling would take longer than SQLite.
+    And only of the columns that a row has: binding one NULL after the other costs as much as what is there.
     """
     table = TABLES[kind]
-    fields = [field for field in msgspec.structs.fields(kind) if field.encode_name in table.c]
-    fields = [field for field in fields if field.encode_name not in ("timestamp", "id", "labels")]
-    columns = ["timestamp", "recordId", "labels", *(field.encode_name for field in fields)]
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join("?" * len(columns))
     if table is health_metrics:
@@ -71,21 +71,34 @@ def _insert(kind: type[Record]) -> tuple[str, Callable[[AnyRecord], tuple[Any, .
         open_alerts = select(func.count()).select_from(alerts).where(alerts.c.status != "RESOLVED")
         text = open_alerts.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
         marks += f", ({text})"
-    values_of = attrgetter(*(field.name for field in fields))
-    nested = [index for index, field in enumerate(fields) if not _is_plain(field.type)]
+    return f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608
 
-    def row_of(record: AnyRecord) -> tuple[Any, ...]:
-        values = values_of(record)
-        if nested:
-            texts = {
-                index: msgspec.json.encode(values[index]).decode() if values[index] else None
-                for index in nested
-            }
-            values = tuple(texts.get(index, value) for index, value in enumerate(values))
-        labels = msgspec.json.encode(record.labels).decode() if record.labels else None
-        return (to_store(record.at), record.id, labels, *values)
 
-    return f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})', row_of  # noqa: S608
+@cache
+def _row_of(kind: type[Record]) -> Callable[[AnyRecord], dict[str, Any]]:
+    """Return what makes a row of a record: the values that it has, by column."""
+    fields = msgspec.structs.fields(kind)
+    known = TABLES[kind].c.keys()
+    given = {field.encode_name: field.default for field in fields}
+    defaults = {
+        name: value
+        for name, value in given.items()
+        if name in known and value is not None and value is not msgspec.NODEFAULT
+    }
+    nested = [
+        field.encode_name for field in fields if field.encode_name in known and not _is_plain(field.type)
+    ]
+
+    def row_of(record: AnyRecord) -> dict[str, Any]:
+        values = msgspec.to_builtins(record, builtin_types=(datetime,))
+        del values["kind"], values["timestamp"]
+        row = {"timestamp": to_store(record.at), "recordId": values.pop("id", None), **defaults, **values}
+        for name in nested:
+            if name in row:
+                row[name] = msgspec.json.encode(row[name]).decode()
+        return row
+
+    return row_of
 
 
 def _is_plain(kind: object) -> bool:
