@@ -86,7 +86,9 @@ def event_of(record: AnyRecord) -> Event | None:
 
 
 def _event_of(record: AnyRecord) -> Event | None:
-    match record:
+    match record:  # the most frequent first
+        case Performance(source="reported"):
+            return Report(epoch_ms(record.at), record.portfolio_value, record)
         case Equity():
             return EquityPoint(epoch_ms(record.at), record.equity, record.net_flow, record.unrealized_pnl)
         case Fill():
@@ -101,14 +103,14 @@ def _event_of(record: AnyRecord) -> Event | None:
             )  # fmt: skip
         case Metric(unit="price"):
             return Quote(epoch_ms(record.at), record.name, record.value)
-        case Performance(source="reported"):
-            return Report(epoch_ms(record.at), record.portfolio_value, record)
     return None
 
 
 def is_possible(event: Event) -> bool:
     """Say whether an account can hold that much; the doors let any finite number through."""
     match event:
+        case Report():
+            return abs(event.portfolio_value or 0.0) <= LARGEST
         case EquityPoint():
             return abs(event.equity) <= LARGEST and abs(event.net_flow) <= LARGEST
         case Execution():
@@ -118,5 +120,3 @@ def is_possible(event: Event) -> bool:
             return event.quantity <= LARGEST
         case Quote():
             return 0 < event.price <= LARGEST
-        case Report():
-            return abs(event.portfolio_value or 0.0) <= LARGEST
