@@ -13,7 +13,7 @@ from shared.schema.durations import Duration, milliseconds
 
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
 Aggregate = Literal["avg", "min", "max", "sum", "count", "last", "delta", "change", "rate", "quantile"]
-Relation = Literal["difference", "percent", "ratio"]
+Relation = Literal["difference", "percent", "ratio", "share"]
 RuleName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z")]
 MetricName = Annotated[str, Meta(min_length=1, max_length=128)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -118,17 +118,20 @@ class Condition(Document, kw_only=True):
             raise ValueError(f"{', '.join(missing)}: {what} needs it")
 
     def _check_measure(self) -> None:
-        check_aggregate(self.aggregate, self.window if self.compared_with is None else None, self.quantile)
+        compared = self.compared_with
+        is_with_past = compared is not None and compared.metric_name is None
+        check_aggregate(self.aggregate, None if is_with_past else self.window, self.quantile)
         if (self.times is None) != (self.of is None):
             raise ValueError("`times` and `of` go together")
         if self.times is not None and self.of is not None and self.times > self.of:
             raise ValueError(f"`times`: expected at most `of` ({self.of}), got {self.times}")
         if self.times is not None and self.operator in ("==", "!="):
             raise ValueError("`times`: expected an operator that has a direction")
-        if sum(one is not None for one in (self.aggregate, self.compared_with, self.times)) > 1:
-            raise ValueError("expected at most one of `aggregate`, `comparedWith` and `times`")
-        compared = self.compared_with
-        if compared and compared.metric_name is None and not milliseconds(self.window or 0.0):
+        if self.times is not None and (self.aggregate or compared):
+            raise ValueError("`times`: cannot be together with `aggregate` or `comparedWith`")
+        if is_with_past and self.aggregate:
+            raise ValueError("`aggregate`: cannot be together with a comparison with the past")
+        if is_with_past and not milliseconds(self.window or 0.0):
             raise ValueError("`window`: needed to compare with the past")
 
     def _check_levels(self) -> None:

@@ -17,12 +17,18 @@ class Part(msgspec.Struct, frozen=True):
     operator: str
     threshold: float
 
+    def __str__(self) -> str:
+        return f"{self.measure} {self.operator} {self.threshold:g}"
+
 
 class Combination(msgspec.Struct, frozen=True):
     """1 while `match` (`all`, `any` or `none`) of the parts hold, else 0; None until it can be said."""
 
     parts: tuple[Part, ...]
     match: str
+
+    def __str__(self) -> str:
+        return f"{self.match} of ({'; '.join(map(str, self.parts))})"
 
     @property
     def metrics(self) -> tuple[str, ...]:

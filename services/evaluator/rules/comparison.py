@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from services.evaluator.rules.measure import Latest
+from services.evaluator.rules.measure import Latest, Measure
+from shared.schema.durations import words
 
 BUCKETS = 12
 """Into how many parts the compared stretch of time is cut; what was in a part counts as its mean."""
@@ -16,42 +17,54 @@ NOISE = 1e-9
 
 
 class Sides(msgspec.Struct, array_like=True):
-    """The latest values of both figures."""
+    """What is known of the one figure, and the latest value of the other."""
 
-    left: Latest = msgspec.field(default_factory=Latest)
+    left: Any
     right: Latest = msgspec.field(default_factory=Latest)
 
 
 class OtherFigure(msgspec.Struct, frozen=True):
-    """How a figure stands to another one of its subject: `difference`, `percent` of it, or `ratio`."""
+    """How a figure, or an aggregate of it, stands to another figure of its subject.
 
-    metric: str
+    `by` is `difference`, `percent` (of which it is off), `ratio`, or `share` (in percent).
+    """
+
+    left: Measure
     other: str
     by: str
+
+    def __str__(self) -> str:
+        return f"{self.left} against {self.other}, as {self.by}"
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Both figures."""
-        return (self.metric, self.other)
+        return (*self.left.metrics, self.other)
 
     def begin(self) -> Sides:
         """Return the state before any value."""
-        return Sides()
+        return Sides(self.left.begin())
 
     def load(self, raw: Any) -> Sides:  # noqa: ANN401 - decoded JSON
         """Restore a state."""
-        return msgspec.convert(raw, Sides)
+        sides = msgspec.convert(raw, Sides)
+        sides.left = self.left.load(sides.left)
+        return sides
 
     def take(self, state: Sides, metric: str, at: int, value: float) -> None:
         """Add a value of one of the figures."""
-        (state.left if metric == self.metric else state.right).take(at, value)
+        if metric in self.left.metrics:
+            self.left.take(state.left, metric, at, value)
+        if metric == self.other:
+            state.right.take(at, value)
 
-    def value(self, state: Sides, _now: int) -> float | None:
+    def value(self, state: Sides, now: int) -> float | None:
         """Return how the figures stand to each other; None until both are known."""
-        return relate(state.left.value, state.right.value, self.by)
+        return relate(self.left.value(state.left, now), state.right.value, self.by)
 
-    def next_change(self, _state: Sides, _now: int) -> None:
-        """Only records change it."""
+    def next_change(self, state: Sides, now: int) -> int | None:
+        """Return when the first figure's aggregate changes by itself."""
+        return self.left.next_change(state.left, now)
 
 
 class Bucket(msgspec.Struct, array_like=True):
@@ -72,13 +85,17 @@ class History(msgspec.Struct, array_like=True):
 class OwnPast(msgspec.Struct, frozen=True):
     """A figure's mean over `window_ms` against the same stretch `offset_ms` ago.
 
-    `by` is `difference`, `percent` or `ratio`.
+    `by` is `difference`, `percent`, `ratio` or `share`.
     """
 
     metric: str
     window_ms: int
     offset_ms: int
     by: str
+
+    def __str__(self) -> str:
+        stretch, ago = words(self.window_ms), words(self.offset_ms)
+        return f"avg of {self.metric} over {stretch} against that of {ago} ago, as {self.by}"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -123,6 +140,10 @@ class Baseline(msgspec.Struct, frozen=True):
     window_ms: int
     baseline_ms: int
 
+    def __str__(self) -> str:
+        stretch, since = words(self.window_ms), words(self.baseline_ms)
+        return f"avg of {self.metric} over {stretch}, in standard deviations of the last {since}"
+
     @property
     def metrics(self) -> tuple[str, ...]:
         """The figure."""
@@ -158,14 +179,20 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 def relate(left: float | None, right: float | None, by: str) -> float | None:
-    """Return left - right, that in percent of right, or left / right; None where it is undefined."""
+    """Relate two values; None where that is undefined.
+
+    `difference` is left - right, `percent` that in percent of right, `ratio` left / right, `share` left in
+    percent of right.
+    """
     if left is None or right is None:
         return None
     if by == "difference":
         return left - right
     if not right:
         return None
-    return left / right if by == "ratio" else (left - right) / abs(right) * 100
+    if by == "ratio":
+        return left / right
+    return (left if by == "share" else left - right) / abs(right) * 100
 
 
 def add(state: History, at: int, value: float, width: int) -> None:

@@ -94,17 +94,18 @@ KINDS: dict[str, Callable[[Condition], Made]] = {
 def _measure(condition: Condition) -> Measure:
     metric, window = condition.metric_name or "", milliseconds(condition.window or 0.0)
     compared = condition.compared_with
+    own: Measure = LatestValue(metric)
     if condition.aggregate:
-        return Window(metric, condition.aggregate, window, condition.quantile)
+        own = Window(metric, condition.aggregate, window, condition.quantile)
     if condition.times is not None and condition.of is not None:
         return FewOf(metric, condition.times, condition.of, largest=">" in (condition.operator or ">"))
     if compared and compared.metric_name:
-        return OtherFigure(metric, compared.metric_name, compared.relation)
+        return OtherFigure(own, compared.metric_name, compared.relation)
     if compared and compared.offset is not None:
         return OwnPast(metric, window, milliseconds(compared.offset), compared.relation)
     if compared and compared.baseline is not None:
         return Baseline(metric, window, milliseconds(compared.baseline))
-    return LatestValue(metric)
+    return own
 
 
 def _part_measure(part: PartSection) -> Measure:
@@ -160,4 +161,5 @@ def _host_rules(documents: Documents) -> Iterator[Rule]:
                 levels=tuple(levels),
                 category="RESOURCE",
                 description=f"{title} is high",
+                runbook=f"host-{resource}",
             )

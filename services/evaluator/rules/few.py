@@ -23,6 +23,9 @@ class FewOf(msgspec.Struct, frozen=True):
     of: int
     largest: bool
 
+    def __str__(self) -> str:
+        return f"{self.metric}, {self.times} of the last {self.of}"
+
     @property
     def metrics(self) -> tuple[str, ...]:
         """The figure."""

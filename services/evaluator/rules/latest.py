@@ -12,6 +12,9 @@ class LatestValue(msgspec.Struct, frozen=True):
 
     metric: str
 
+    def __str__(self) -> str:
+        return self.metric
+
     @property
     def metrics(self) -> tuple[str, ...]:
         """The figure."""

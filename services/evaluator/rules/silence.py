@@ -17,6 +17,9 @@ class Silence(msgspec.Struct, frozen=True):
     metric: str
     limits_ms: tuple[int, ...]
 
+    def __str__(self) -> str:
+        return f"seconds without {self.metric}"
+
     @property
     def metrics(self) -> tuple[str, ...]:
         """The figure or kind."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from shared.schema.durations import words
+
 PIECES = 250
 """Values closer together than that share of the window are kept as one piece."""
 
@@ -77,6 +79,10 @@ class Window(msgspec.Struct, frozen=True):
     aggregate: str
     window_ms: int
     quantile: float | None = None
+
+    def __str__(self) -> str:
+        name = self.aggregate if self.quantile is None else f"{self.quantile:g} quantile"
+        return f"{name} of {self.metric} over {words(self.window_ms)}"
 
     @property
     def metrics(self) -> tuple[str, ...]:
