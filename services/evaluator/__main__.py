@@ -1,10 +1,12 @@
 """Evaluator: judges every record against the rules and opens or resolves alerts."""
 
 from services.evaluator.evaluator import Evaluator
+from services.evaluator.reloading import Reloading
 from services.evaluator.rules.documents import rules_of
 from shared.runtime import databases
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
+from shared.runtime.reload import Requests
 from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
 
@@ -28,7 +30,8 @@ def main() -> None:
         )
         frame.health.add("database", evaluator.check)
         evaluator.start()
-        run(frame, evaluator.step)
+        reloading = Reloading(evaluator, Requests(frame.redis, frame.hangup), settings.botwatch_config)
+        run(frame, reloading.step)
         evaluator.save()
     database.close()
 

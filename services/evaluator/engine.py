@@ -114,6 +114,10 @@ class Engine:
                 track.severity = track.fine_since = None
                 self._dirty.add(key)
 
+    def snapshot(self) -> dict[str, str]:
+        """Return every track as JSON, by its key."""
+        return {_name(key): _dump(track) for key, track in self.tracks.items()}
+
     def changed(self) -> "Stored":
         """Return the tracks that changed since they were last stored, as JSON by key."""
         keys = list(self._dirty)

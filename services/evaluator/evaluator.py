@@ -26,6 +26,7 @@ from services.evaluator.rules.rule import Rule
 from services.evaluator.subject import Key, fingerprint, key_of
 from services.evaluator.track import REOPEN_MS
 from shared.runtime.announce import Announcer
+from shared.runtime.documents import Documents
 from shared.runtime.jobs import wake
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry, GroupReader
@@ -80,7 +81,7 @@ class Evaluator:
         self._reader = GroupReader(record_log, streams.EVALUATOR_GROUP, batch=READ)
         self._database = database
         self._announcer = Announcer(record_log.redis, database)
-        self._rules = rules
+        self.rules = rules
         self._engine = Engine(rules)
         self._channels = channels
         self._dashboard_url = dashboard_url
@@ -100,18 +101,29 @@ class Evaluator:
         self._find_positions()
         self._engine.restore(tracks, _milliseconds(self._folded))
         self._agree()
-        names = {rule.name for rule in self._rules}
-        orphans = [alert for key, alert in self._open.items() if key.rule not in names]
-        now = _moment(self._redis_ms())
-        self._apply([resolve(alert, now, comment="its rule was removed") for alert in orphans], self._applied)
         self._announce()
 
+    def reload(self, rules: Sequence[Rule], documents: Documents) -> None:
+        """Go on with other rules: what is remembered stays where a rule still measures the same."""
+        tracks, now = self._engine.snapshot(), self._engine.now
+        self.rules, self._channels = rules, list(documents.channels)
+        self._engine = Engine(rules)
+        self._engine.restore(tracks, now)
+        self._agree()
+
     def _agree(self) -> None:
-        """Let tracks and open alerts say the same: what is open fires, and nothing else does."""
+        """Let tracks and open alerts say the same: what is open fires, nothing else does.
+
+        Alerts that no rule speaks of any more are resolved.
+        """
         for key, alert in self._open.items():
             self._engine.fire(key, alert.severity, alert.details.threshold)
         if self._applied == self._folded:
             self._engine.calm_all_but(self._open.keys())
+        names = {rule.name for rule in self.rules}
+        orphans = [alert for key, alert in self._open.items() if key.rule not in names]
+        now = _moment(self._redis_ms())
+        self._apply([resolve(alert, now, comment="its rule was removed") for alert in orphans], self._applied)
 
     def _find_positions(self) -> None:
         newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=_parts)
