@@ -1,13 +1,15 @@
 """The dashboard's Flask app, put together."""
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
 
 from services.dashboard.api import make_api
 from services.dashboard.config import DashboardSettings
+from services.dashboard.configuration import make_configuration
 from services.dashboard.metrics import AlertGauges
 from services.dashboard.page import make_page, secure
 from services.dashboard.sources import Sources
@@ -32,11 +34,23 @@ def make_app(settings: DashboardSettings, sources: Sources, time: Clock = clock.
     }
     app = create_app("services.dashboard", web_part, checks, [AlertGauges(sources.health)])
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.register_blueprint(make_api(sources, settings.dashboard_url, time))
+    app.register_blueprint(make_api(sources, time))
+    app.register_blueprint(make_configuration(sources, settings))
     app.register_blueprint(make_page(settings))
+    app.before_request(lambda: _refuse_foreign(settings.dashboard_url))
     app.register_error_handler(OperationalError, _store_error)
     app.after_request(secure)
     return app
+
+
+def _refuse_foreign(page_url: str) -> Response | None:
+    """Refuse what a foreign page makes a browser send; programs other than browsers send no Origin."""
+    origin = request.headers.get("Origin")
+    if request.method in ("GET", "HEAD", "OPTIONS") or origin is None:
+        return None
+    if origin.rpartition("//")[2] in (request.host, urlsplit(page_url).netloc):
+        return None
+    return error(HTTPStatus.FORBIDDEN, "the request comes from a page of another site")
 
 
 def _answers(database: Database) -> Check:

@@ -1,0 +1,85 @@
+"""Asking for a reload: wrong documents are refused by name, and the evaluator's answer is passed on."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from services.dashboard import configuration
+from services.dashboard.app import make_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.sources import Sources
+from shared.runtime.reload import Requests
+from shared.schema.faults import Fault
+from shared.store.database import Database
+from tests.support import eventually
+
+RELOAD = "/api/monitoring/config/reload"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found = tmp_path / "config"
+    found.mkdir()
+    return found
+
+
+@pytest.fixture
+def asking(redis: Redis, performance: Database, health: Database, folder: Path) -> FlaskClient:
+    settings = DashboardSettings(botwatch_config=folder, dashboard_url="https://botwatch.example")
+    return make_app(settings, Sources(redis, performance, health)).test_client()
+
+
+def answer_in_background(redis: Redis, *faults: Fault) -> threading.Thread:
+    """Answer the next request as the evaluator would."""
+    requests = Requests(redis, threading.Event())
+
+    def wait_and_answer() -> None:
+        eventually(requests.is_asked, "a reload is asked for", timeout_s=10)
+        requests.answer(7, faults)
+
+    thread = threading.Thread(target=wait_and_answer)
+    thread.start()
+    return thread
+
+
+def test_a_reload_tells_how_many_rules_hold_now(asking: FlaskClient, redis: Redis) -> None:
+    thread = answer_in_background(redis)
+    answer = asking.post(RELOAD)
+    thread.join()
+    assert (answer.status_code, answer.json) == (200, {"rules": 7})
+
+
+def test_wrong_documents_are_refused_before_anybody_reads_them(
+    asking: FlaskClient, redis: Redis, folder: Path
+) -> None:
+    document = {"alerting": {"conditions": [{"metricName": "x", "treshold": 1}]}}
+    (folder / "performance_logger.json").write_text(json.dumps(document))
+    answer = asking.post(RELOAD)
+    assert answer.status_code == 400
+    assert "did you mean `threshold`?" in answer.text
+    assert not redis.exists("botwatch:reload")
+
+
+def test_what_the_evaluator_refuses_is_refused(asking: FlaskClient, redis: Redis) -> None:
+    thread = answer_in_background(redis, Fault("rules.json", "wrong"))
+    answer = asking.post(RELOAD)
+    thread.join()
+    assert (answer.status_code, answer.json and answer.json["faults"]) == (
+        400,
+        [{"path": "rules.json", "message": "wrong"}],
+    )
+
+
+def test_without_an_evaluator_nobody_is_told_that_it_worked(
+    asking: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "PATIENCE_S", 0.1)
+    assert asking.post(RELOAD).status_code == 503
+
+
+def test_a_foreign_page_may_not_ask(asking: FlaskClient) -> None:
+    assert asking.post(RELOAD, headers={"Origin": "https://evil.example"}).status_code == 403
