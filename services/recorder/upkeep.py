@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.runtime.documents import Documents
 from shared.store.database import Database
-from shared.store.retention import KeepFrom, Removed, limit, remove_health, remove_performance
+from shared.store.retention import COMPUTED_KEPT, KeepFrom, Removed, limit, remove_health, remove_performance
 from shared.store.rollups import roll_up
 
 log = structlog.get_logger()
@@ -89,6 +89,8 @@ class Upkeep:
         performance = limit(now, documents.performance.database.retention_days)
         health = limit(now, documents.health.database.retention_days)
         return chain(
-            remove_performance(self._performance, performance, self._keep_from),
+            remove_performance(
+                self._performance, performance, self._keep_from, computed_before=now - COMPUTED_KEPT
+            ),
             remove_health(self._health, health),
         )

@@ -10,7 +10,19 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, desc, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Table,
+    TextClause,
+    and_,
+    desc,
+    exists,
+    func,
+    select,
+    text,
+)
 
 from shared.schema.timestamps import EARLIEST, EPOCH, LATEST, from_store, to_store
 from shared.store.candles import Candle, Values, candles
@@ -80,7 +92,8 @@ def _performance_parts(connection: Connection, bot: str, source: str, resolution
     minutes = _whole_hour(first or LATEST)
     if resolution == "minute":
         return _Parts(minutes, LATEST)
-    return _with_raw(connection, performance_metrics, bot, minutes)
+    computed = (text("source = 'computed'"),) if source == "computed" else ()
+    return _with_raw(connection, performance_metrics, bot, minutes, *computed)
 
 
 def equity_candles(connection: Connection, bot: str, steps: Steps) -> dict[datetime, Candle]:
@@ -148,9 +161,11 @@ def _equity_parts(connection: Connection, bot: str, resolution: Resolution, tabl
     return _Parts(max(minutes, hour or EARLIEST), raw)
 
 
-def _with_raw(connection: Connection, table: Table, bot: str, minutes: datetime) -> _Parts:
+def _with_raw(
+    connection: Connection, table: Table, bot: str, minutes: datetime, *wanted: TextClause
+) -> _Parts:
     """Part the time for raw rows: from the hour on in which the first of them is."""
-    raw = _whole_hour(_moment(connection, func.min, table, table.c.bot == bot) or LATEST)
+    raw = _whole_hour(_moment(connection, func.min, table, table.c.bot == bot, *wanted) or LATEST)
     return _Parts(min(minutes, raw), raw)
 
 
@@ -158,7 +173,7 @@ def _moment(
     connection: Connection,
     edge: Callable[..., ColumnElement[str]],
     table: Table,
-    *wanted: ColumnElement[bool],
+    *wanted: ColumnElement[bool] | TextClause,
 ) -> datetime | None:
     text = connection.execute(select(edge(table.c.timestamp)).where(*wanted)).scalar()
     return from_store(text) if text else None

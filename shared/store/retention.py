@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Table, TextClause, delete, func, select, text, tuple_
 
 from shared.schema.timestamps import EARLIEST, EPOCH, to_store
 from shared.store.database import Database
@@ -33,6 +33,8 @@ PIECE = 5_000
 ALERTS_PIECE = 500
 """Alerts, each with its events and notifications."""
 HOUR = timedelta(hours=1)
+COMPUTED_KEPT = timedelta(days=7)
+"""How long computed records stay one by one; after that each minute's last one does: one a second is much."""
 
 KeepFrom = Callable[[str], datetime | None]
 """Says from which moment on a bot's raw rows are still needed; None: all of them are."""
@@ -54,12 +56,17 @@ def limit(now: datetime, retention_days: int) -> datetime:
     return _whole_hour(now - timedelta(days=days))
 
 
-def remove_performance(database: Database, before: datetime, keep_from: KeepFrom) -> Iterator[Removed]:
+def remove_performance(
+    database: Database, before: datetime, keep_from: KeepFrom, computed_before: datetime | None = None
+) -> Iterator[Removed]:
     """Remove what the performance database has from `before` a moment, piece by piece.
 
     Of what the figures are made of, only what is before `keep_from(bot)` goes; of performance records, only
-    what is rolled up.
+    what is rolled up, and computed ones already up to `computed_before`.
     """
+    for bot in _subjects(database, performance_metrics):
+        until = _whole_hour(max(before, computed_before or before))
+        yield from _of_bot(database, performance_metrics, bot, until, text("source = 'computed'"))
     for table in (*_FOLDED, heartbeats, events, performance_minutes, equity_minutes):
         for bot in _subjects(database, table):
             kept = keep_from(bot) if table in _FOLDED else before
@@ -92,8 +99,10 @@ def _subjects(database: Database, table: Table) -> list[str]:
         return subjects(connection, table)
 
 
-def _of_bot(database: Database, table: Table, bot: str, until: datetime) -> Iterator[Removed]:
-    old = (table.c.bot == bot, table.c.timestamp < to_store(until))
+def _of_bot(
+    database: Database, table: Table, bot: str, until: datetime, *wanted: ColumnElement[bool] | TextClause
+) -> Iterator[Removed]:
+    old = (table.c.bot == bot, table.c.timestamp < to_store(until), *wanted)
     if table is performance_metrics:
         with database.read() as connection:
             position = position_of(connection)
@@ -106,7 +115,7 @@ def _of_bot(database: Database, table: Table, bot: str, until: datetime) -> Iter
 
 
 def _remove(
-    database: Database, table: Table, *old: ColumnElement[bool], most: int | None = None
+    database: Database, table: Table, *old: ColumnElement[bool] | TextClause, most: int | None = None
 ) -> Iterator[Removed]:
     """Remove the rows that are `old`, as many transactions as it takes; yields after each."""
     most = most or PIECE

@@ -87,6 +87,14 @@ def _log_position(metadata: MetaData) -> Table:
 performance_metrics = _record_table(
     "performance_metrics", records.Performance, performance_metadata, subject="bot"
 )
+Index(
+    "performance_metrics_computed",
+    performance_metrics.c.bot,
+    performance_metrics.c.timestamp,
+    sqlite_where=text("source = 'computed'"),
+    postgresql_where=text("source = 'computed'"),
+)
+"""Computed records leave sooner than reported ones; they are at most one a second and bot."""
 equity = _record_table("equity", records.Equity, performance_metadata, subject="bot")
 orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
 fills = _record_table("fills", records.Fill, performance_metadata, subject="bot")
@@ -257,7 +265,7 @@ notifications = Table(
     Index("notifications_alert", "alertId"),
     sqlite_autoincrement=True,
 )
-"""Outbox and history of deliveries: states PENDING, SENT, FAILED."""
+"""Outbox and history of deliveries: states PENDING, SENT, FAILED, SUPPRESSED (kept back; never delivered)."""
 
 rule_tracks = Table(
     "rule_tracks",
@@ -279,6 +287,7 @@ silences = Table(
     Column("comment", Text, nullable=False),
     Column("createdAt", Text, nullable=False),
     Column("updatedAt", Text, nullable=False),
+    Column("endedBy", Text),
     Index("silences_endsAt", "endsAt"),
 )
 """Silences, ended ones too: history is kept. `matchers` is a JSON list of {name, value, isRegex, isEqual}."""

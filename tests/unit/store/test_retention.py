@@ -20,9 +20,11 @@ from shared.schema.records import (
 )
 from shared.store import retention
 from shared.store.database import Database
+from shared.store.history import performance_rows
 from shared.store.records import insert_records
 from shared.store.retention import Removed, limit, remove_health, remove_performance
 from shared.store.rollups import roll_up
+from shared.store.steps import HOUR, MINUTE, Steps
 from shared.store.tables import (
     TABLES,
     alert_events,
@@ -105,7 +107,8 @@ def test_raw_rows_that_figures_still_need_stay(
     written(performance, records(OLD) + records(NEW))
     list(remove_performance(performance, NOON, lambda _bot: kept))
     assert set(counts(performance, equity).values()) == {left}
-    assert counts(performance, performance_metrics) == {"performance_metrics": 2 * left}
+    # Computed records are made of the others: nothing needs them.
+    assert counts(performance, performance_metrics) == {"performance_metrics": left + 1}
     assert set(counts(performance, heartbeats, events).values()) == {1}
 
 
@@ -210,3 +213,18 @@ def test_what_stays_costs_nothing(performance: Database) -> None:
     assert sum(piece.rows for piece in first_hours) == 120
     raw.set_progress_handler(None, 1000)
     assert next(spent) < 20
+
+
+def test_computed_records_leave_sooner_and_their_minutes_still_tell_of_them(performance: Database) -> None:
+    found: list[AnyRecord] = []
+    for second in range(3):
+        at, worth = OLD + timedelta(seconds=second), 1.0 + second
+        found.append(Performance(bot="a", timestamp=at, portfolio_value=worth))
+        found.append(Performance(bot="a", timestamp=at, portfolio_value=worth, source="computed"))
+    written(performance, found)
+    list(remove_performance(performance, OLD - timedelta(days=300), everything, computed_before=NOON))
+    with performance.read() as connection:
+        left = connection.execute(select(performance_metrics.c.source)).scalars().all()
+        steps = Steps.over(OLD - HOUR, OLD + HOUR, MINUTE)
+        rows = performance_rows(connection, "a", "computed", ["portfolioValue"], steps)
+    assert (left, [worth for _, worth in rows]) == (["reported"] * 3, [3.0])

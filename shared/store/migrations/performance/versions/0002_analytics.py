@@ -37,6 +37,13 @@ def upgrade() -> None:
             table.add_column(sa.Column(name, sa.Integer(), nullable=True))
         for name in NEW_TEXTS:
             table.add_column(sa.Column(name, sa.Text(), nullable=True))
+    op.create_index(
+        "performance_metrics_computed",
+        "performance_metrics",
+        ["bot", "timestamp"],
+        sqlite_where=sa.text("source = 'computed'"),
+        postgresql_where=sa.text("source = 'computed'"),
+    )
     # What was reported twice before this revision would be in the way of the index.
     op.execute('DELETE FROM fills WHERE id NOT IN (SELECT min(id) FROM fills GROUP BY bot, symbol, "fillId")')
     op.create_index("fills_bot_fillId", "fills", ["bot", "symbol", "fillId"], unique=True)
@@ -109,6 +116,7 @@ def downgrade() -> None:
     ):
         op.drop_table(name)
     op.drop_index("fills_bot_fillId", "fills")
+    op.drop_index("performance_metrics_computed", "performance_metrics")
     with op.batch_alter_table("performance_metrics") as table:
         for name in (*NEW_NUMBERS, *NEW_COUNTS, *NEW_TEXTS):
             table.drop_column(name)
