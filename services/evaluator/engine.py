@@ -5,22 +5,25 @@ its own moment. So what comes out depends on the entries alone, not on when they
 entries since the last checkpoint are folded again and lead to the same state.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
 import msgspec
 
+from services.evaluator.rules.measure import basis
 from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, Subject, subject_of
-from services.evaluator.track import Outcome, Track, advance, next_moment
-from services.evaluator.values import RuleIndex
-from shared.schema.alerts import Severity
-from shared.schema.records import AnyRecord
+from services.evaluator.track import Outcome, Track, advance, is_settled, next_moment
+from services.evaluator.values import CAME, Input, RuleIndex
+from shared.schema.records import AnyRecord, Metric, Record
 from shared.schema.timestamps import epoch_ms
 
 OLDEST_MS = 3_600_000
 """Records dated longer ago than that are history, not news: they are not judged."""
+MOST_HEARD = 100_000
+"""For so many kinds of records and subjects it is known which rules concern them."""
 
 
 class Event(NamedTuple):
@@ -35,9 +38,22 @@ class Event(NamedTuple):
 class Stored(NamedTuple):
     """Tracks for the store."""
 
-    keys: list[Key]
+    watches: "list[Watch]"
     kept: dict[str, str]
     gone: list[str]
+
+
+class Watch(msgspec.Struct, eq=False):
+    """A rule on a bot or host that it concerns."""
+
+    key: Key
+    rule: Rule
+    track: Track | None = None
+    """From the first value on."""
+    due: int | None = None
+    """When something happens by itself, epoch milliseconds."""
+    queued: int | None = None
+    """The moment under which it stands in the queue: never later than it is due."""
 
 
 class Engine:
@@ -46,124 +62,175 @@ class Engine:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.now = 0
         """The log's time up to which everything has happened, epoch milliseconds."""
-        self.tracks: dict[Key, Track] = {}
-        self._dirty: set[Key] = set()
         self._rules = {rule.name: rule for rule in rules}
         self._index = RuleIndex(rules)
-        self._due: list[tuple[int, str, Key]] = []
-        self._due_of: dict[Key, int] = {}
+        self._watches: dict[Key, Watch] = {}
+        self._heard: dict[tuple[type[Record] | str, Subject], list[tuple[Watch, list[Input]]]] = {}
+        self._queue: list[tuple[int, str, Watch]] = []
+        self._dirty: set[Watch] = set()
+        self._gone: list[str] = []
+
+    @property
+    def tracks(self) -> dict[Key, Track]:
+        """The tracks by rule and subject."""
+        return {key: watch.track for key, watch in self._watches.items() if watch.track}
 
     def take(self, records: Iterable[AnyRecord], at: int) -> Iterator[Event]:
         """Fold the records of one entry of the log, written at `at`; what was due before comes first."""
         yield from self.tick(at)
-        self.now = max(self.now, at)
         for record in records:
             moment = min(epoch_ms(record.at), self.now)
             if moment < self.now - OLDEST_MS:
                 continue
-            subject: Subject | None = None
-            for metric, value, rules in self._index.values(record):
-                for rule in rules:
-                    if not rule.concerns(record.subject, record.labels):
-                        continue
-                    subject = subject or subject_of(record)
-                    yield from self._take(Key(rule.name, subject), rule, metric, moment, value)
+            for watch, inputs in self._listening(record):
+                if event := self._hear(watch, inputs, record, moment):
+                    yield event
 
     def tick(self, now: int) -> Iterator[Event]:
         """Let happen what is due until `now`, in the order of its moments."""
-        while self._due and self._due[0][0] <= now:
-            due, _, key = heappop(self._due)
-            if self._due_of.get(key) != due:
-                continue  # put off, or gone
-            del self._due_of[key]
-            self.now = max(self.now, due)
-            yield from self._advance(key, self._rules[key.rule], self.tracks[key])
+        while self._queue and self._queue[0][0] <= now:
+            moment, _, watch = heappop(self._queue)
+            if watch.queued != moment:
+                continue  # it stands in the queue once more, earlier
+            watch.queued = None
+            if watch.due is None or watch.due > moment:
+                self._enqueue(watch)  # it was put off
+                continue
+            self.now = max(self.now, moment)
+            if watch.track and (event := self._advance(watch, watch.track)):
+                yield event
         self.now = max(self.now, now)
 
     def next_due(self) -> int | None:
-        """Return when something happens by itself, epoch milliseconds."""
-        return self._due[0][0] if self._due else None
+        """Return when something may happen by itself, epoch milliseconds; never later than it does."""
+        return self._queue[0][0] if self._queue else None
 
     def restore(self, tracks: Mapping[str, str], now: int) -> None:
-        """Take up stored tracks as of `now`, without those of rules that are gone or changed their kind."""
+        """Take up stored tracks as of `now`; those that no rule goes on with are gone."""
         self.now = now
         for name, data in tracks.items():
             key = msgspec.json.decode(name, type=Key)
-            rule = self._rules.get(key.rule)
+            rule = self.rule_on(key)
             track = _load(data, rule) if rule else None
             if rule and track:
-                self.tracks[key] = track
-                self._plan(key, rule, track)
+                watch = self._watches[key] = Watch(key, rule, track)
+                self._plan(watch, track)
             else:
-                self._dirty.add(key)
+                self._gone.append(name)
 
-    def fire(self, key: Key, severity: Severity, threshold: float) -> None:
-        """Let a track fire that belongs to an open alert and does not."""
+    def rule_on(self, key: Key) -> Rule | None:
+        """Return the rule of that name if it concerns that subject."""
         rule = self._rules.get(key.rule)
-        if rule is None:
-            return
-        track = self.tracks.setdefault(key, Track(rule.measure.begin()))
-        if track.severity is None:
-            track.severity, track.threshold, track.pending_since = severity, threshold, None
-            self._dirty.add(key)
+        return rule if rule and rule.concerns(key.subject.name, dict(key.subject.labels)) else None
 
-    def calm_all_but(self, keys: Container[Key]) -> None:
-        """Let no track fire that has no open alert."""
-        for key, track in self.tracks.items():
-            if track.severity is not None and key not in keys:
+    def agree(self, standing: Mapping[Key, Firing]) -> None:
+        """Let the tracks of `standing` (the open alerts) fire, and no others; judge what rules see otherwise.
+
+        They differ after rules were edited, or when tracks were lost.
+        """
+        for key, firing in standing.items():
+            if rule := self.rule_on(key):
+                self._fire(self._watch(key, rule), firing)
+        for key, watch in self._watches.items():
+            track = watch.track
+            if track is None:
+                continue
+            if track.severity is not None and key not in standing:
                 track.severity = track.fine_since = None
-                self._dirty.add(key)
+                self._dirty.add(watch)
+            if not is_settled(track, watch.rule, self.now):
+                watch.due = self.now + 1
+                self._enqueue(watch)
 
     def snapshot(self) -> dict[str, str]:
         """Return every track as JSON, by its key."""
-        return {_name(key): _dump(track) for key, track in self.tracks.items()}
+        return {_name(watch.key): _dump(watch) for watch in self._watches.values() if watch.track}
 
-    def changed(self) -> "Stored":
+    def changed(self) -> Stored:
         """Return the tracks that changed since they were last stored, as JSON by key."""
-        keys = list(self._dirty)
-        kept = {_name(key): _dump(self.tracks[key]) for key in keys if key in self.tracks}
-        return Stored(keys, kept, [_name(key) for key in keys if key not in self.tracks])
+        watches = list(self._dirty)
+        return Stored(watches, {_name(watch.key): _dump(watch) for watch in watches}, list(self._gone))
 
-    def saved(self, stored: "Stored") -> None:
-        """Take note that `stored` is in the store."""
-        self._dirty.difference_update(stored.keys)
+    def saved(self, stored: Stored) -> None:
+        """Take note that `stored` is in the store; nothing may have been folded meanwhile."""
+        self._dirty.difference_update(stored.watches)
+        self._gone.clear()
 
-    def _take(self, key: Key, rule: Rule, metric: str, at: int, value: float) -> Iterator[Event]:
-        track = self.tracks.get(key)
+    def _listening(self, record: AnyRecord) -> list[tuple[Watch, list[Input]]]:
+        subject = subject_of(record)
+        kind = record.name if isinstance(record, Metric) else type(record)
+        found = self._heard.get((kind, subject))
+        if found is None:
+            if len(self._heard) >= MOST_HEARD:
+                self._heard.clear()
+            labels = dict(subject.labels)
+            found = self._heard[kind, subject] = [
+                (self._watch(Key(rule.name, subject), rule), inputs)
+                for rule, inputs in self._index.listeners(record).items()
+                if rule.concerns(subject.name, labels)
+            ]
+        return found
+
+    def _watch(self, key: Key, rule: Rule) -> Watch:
+        watch = self._watches.get(key)
+        if watch is None:
+            watch = self._watches[key] = Watch(key, rule)
+        return watch
+
+    def _hear(self, watch: Watch, inputs: list[Input], record: AnyRecord, at: int) -> Event | None:
+        """Take all values of a record before they are judged: half a record must not open an alert."""
+        track, measure = watch.track, watch.rule.measure
+        is_heard = False
+        for attribute, metric in inputs:
+            value = CAME if attribute is None else getattr(record, attribute)
+            if value is None:
+                continue
+            if track is None:
+                track = watch.track = Track(measure.begin())
+            measure.take(track.state, metric, at, value)
+            is_heard = True
+        return self._advance(watch, track) if is_heard and track else None
+
+    def _advance(self, watch: Watch, track: Track) -> Event | None:
+        self._dirty.add(watch)
+        outcome = advance(track, watch.rule, self.now)
+        self._plan(watch, track)
+        return Event(watch.key, watch.rule, outcome, self.now) if outcome else None
+
+    def _plan(self, watch: Watch, track: Track) -> None:
+        watch.due = next_moment(track, watch.rule, self.now)
+        if watch.due is not None:
+            self._enqueue(watch)
+
+    def _enqueue(self, watch: Watch) -> None:
+        """Queue a watch, unless it stands there early enough: putting it off would cost at every record."""
+        if watch.due is not None and (watch.queued is None or watch.due < watch.queued):
+            watch.queued = watch.due
+            heappush(self._queue, (watch.due, repr(watch.key), watch))  # what is due at once has an order
+
+    def _fire(self, watch: Watch, firing: Firing) -> None:
+        track = watch.track
         if track is None:
-            track = self.tracks[key] = Track(rule.measure.begin())
-        rule.measure.take(track.state, metric, at, value)
-        yield from self._advance(key, rule, track)
-
-    def _advance(self, key: Key, rule: Rule, track: Track) -> Iterator[Event]:
-        self._dirty.add(key)
-        outcome = advance(track, rule, self.now)
-        self._plan(key, rule, track)
-        if outcome:
-            yield Event(key, rule, outcome, self.now)
-
-    def _plan(self, key: Key, rule: Rule, track: Track) -> None:
-        due = next_moment(track, rule, self.now)
-        if due is None:
-            self._due_of.pop(key, None)
-        elif self._due_of.get(key) != due:
-            self._due_of[key] = due
-            heappush(self._due, (due, repr(key), key))  # keys themselves cannot be ordered
+            track = watch.track = Track(watch.rule.measure.begin())
+        if track.severity is None:
+            track.severity, track.threshold = firing
+            track.pending_since = None
+            self._dirty.add(watch)
 
 
 def _name(key: Key) -> str:
     return msgspec.json.encode(key).decode()
 
 
-def _dump(track: Track) -> str:
-    return msgspec.json.encode(track).decode()
+def _dump(watch: Watch) -> str:
+    return msgspec.json.encode((basis(watch.rule.measure), watch.track)).decode()
 
 
 def _load(data: str, rule: Rule) -> Track | None:
-    """Restore a track; None when the rule measures otherwise now."""
+    """Restore a track; None when the rule measures something else now."""
     try:
-        track = msgspec.json.decode(data, type=Track)
+        what, track = msgspec.json.decode(data, type=tuple[str, Track])
         track.state = rule.measure.load(track.state)
     except (msgspec.DecodeError, ValueError, TypeError):
         return None
-    return track
+    return track if what == basis(rule.measure) else None
