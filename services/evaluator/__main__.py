@@ -1,6 +1,7 @@
 """Evaluator: judges every record against the rules and opens or resolves alerts."""
 
 from services.evaluator.evaluator import Evaluator
+from services.evaluator.muting import policy_of
 from services.evaluator.reloading import Reloading
 from services.evaluator.rules.documents import rules_of
 from shared.runtime import databases
@@ -18,7 +19,7 @@ def main() -> None:
         documents = load_documents(settings.botwatch_config)
         database = databases.health_database(settings, documents)
         database.require_schema("alerts")
-    rules = rules_of(documents)
+        rules, policy = rules_of(documents), policy_of(documents)
     with service("evaluator", settings) as frame:
         evaluator = Evaluator(
             RecordLog(frame.redis),
@@ -27,6 +28,7 @@ def main() -> None:
             list(documents.channels),
             settings.dashboard_url.rstrip("/"),
             frame.stopping,
+            policy,
         )
         frame.health.add("database", evaluator.check)
         evaluator.start()

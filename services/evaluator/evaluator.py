@@ -3,6 +3,8 @@
 One transaction holds an alert's change, its place on the timeline, its deliveries and the position in the
 log. Announcing and waking the notifier come after it; both are safe to repeat.
 
+Twice a second, while an alert is open, the shell looks what is muted now and which acknowledgements are over.
+
 What rules remember is a fold over the log. It is stored every few seconds, and only then the entries are
 acknowledged; so after a crash they come again, are folded again, and change nothing that was changed already.
 """
@@ -12,19 +14,19 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from services.evaluator.engine import Engine, Event
-from services.evaluator.lifecycle import Observation, Transition, resolve, transition
+from services.evaluator.lifecycle import Observation, Transition, resolve, transition, unacknowledge
+from services.evaluator.muting import Muting, Policy
 from services.evaluator.rules.rule import Rule
 from services.evaluator.subject import Key, fingerprint, key_of
 from services.evaluator.track import REOPEN_MS
+from services.evaluator.writing import LOOKS, Writing, Written
 from shared.runtime.announce import Announcer
 from shared.runtime.documents import Documents
 from shared.runtime.jobs import wake
@@ -32,13 +34,14 @@ from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
 from shared.schema import streams
-from shared.schema.alerts import NOTIFIED, Alert, Change, Notice
-from shared.schema.timestamps import EPOCH, MILLISECOND
+from shared.schema.alerts import Alert
+from shared.schema.silences import Silence
+from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
-from shared.store.outbox import add_notice
 from shared.store.patience import PatientWriter
 from shared.store.positions import START, after, believable, read_position, write_position
+from shared.store.silences import current_silences
 from shared.store.tables import health_position
 from shared.store.tracks import load_tracks, save_tracks
 
@@ -46,6 +49,9 @@ log = structlog.get_logger()
 
 READ = 500
 SAVE_INTERVAL_S = 5.0
+LOOK_MS = 500
+"""How often silences and acknowledgements are looked at while an alert is open."""
+NOTHING = Policy()
 TRACKS = "evaluator-tracks"
 """The reader whose position is that of the stored tracks."""
 LAST = 2**63
@@ -55,14 +61,6 @@ RECORDS = Counter("botwatch_evaluator_records", "Records judged.")
 CHANGES = Counter("botwatch_evaluator_changes", "Changes of alerts.", ["change"])
 TRACKED = Gauge("botwatch_evaluator_tracks", "Rules on bots and hosts that are remembered.")
 PENDING = Gauge("botwatch_evaluator_pending", "Rules on bots and hosts whose `for` runs.")
-
-
-class Written(NamedTuple):
-    """A change as it stands in the store, and the channels that will be told of it."""
-
-    change: Change
-    alert: Alert
-    channels: list[str]
 
 
 class Evaluator:
@@ -76,6 +74,7 @@ class Evaluator:
         channels: Sequence[str],
         dashboard_url: str,
         stopping: threading.Event,
+        policy: Policy = NOTHING,
     ) -> None:
         self._log = record_log
         self._reader = GroupReader(record_log, streams.EVALUATOR_GROUP, batch=READ)
@@ -85,11 +84,17 @@ class Evaluator:
         self._engine = Engine(rules)
         self._channels = channels
         self._dashboard_url = dashboard_url
+        self._policy = policy
         self._writer = PatientWriter(stopping)
         self._open: dict[Key, Alert] = {}
         self._applied = self._folded = ""
         self._is_torn = False
         """Whether rules remember what the store could not be told: then nothing more is stored."""
+        self._silences: list[Silence] | None = None
+        """As they were when what is muted was looked at last; None: it must be looked at."""
+        self._boundary: datetime | None = None
+        """When a silence or a window next begins or ends."""
+        self._looked_at = time.monotonic()
         self._unsaved: list[Entry] = []
         self._saved_at = time.monotonic()
 
@@ -103,10 +108,11 @@ class Evaluator:
         self._agree()
         self._announce()
 
-    def reload(self, rules: Sequence[Rule], documents: Documents) -> None:
+    def reload(self, rules: Sequence[Rule], policy: Policy, documents: Documents) -> None:
         """Go on with other rules: what is remembered stays where a rule still measures the same."""
         tracks, now = self._engine.snapshot(), self._engine.now
         self.rules, self._channels = rules, list(documents.channels)
+        self._policy, self._silences = policy, None
         self._engine = Engine(rules)
         self._engine.restore(tracks, now)
         self._agree()
@@ -123,7 +129,9 @@ class Evaluator:
         names = {rule.name for rule in self.rules}
         orphans = [alert for key, alert in self._open.items() if key.rule not in names]
         now = _moment(self._redis_ms())
-        self._apply([resolve(alert, now, comment="its rule was removed") for alert in orphans], self._applied)
+        if orphans:
+            gone = [resolve(alert, now, comment="its rule was removed") for alert in orphans]
+            self._apply(gone, self._applied)
 
     def _find_positions(self) -> None:
         newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=_parts)
@@ -137,7 +145,7 @@ class Evaluator:
         """Judge the next entries, waiting a moment for them, and let happen what is due."""
         before = self._redis_ms() - 1
         due = self._engine.next_due()
-        entries = self._reader.read(_wait(due, before))
+        entries = self._reader.read(self._patience(due, before))
         if self._reader.was_lost():
             self._applied = self._folded = START
         fresh = [entry for entry in entries if after(entry.id, self._folded)]
@@ -146,9 +154,38 @@ class Evaluator:
         elif not entries and due is not None and due <= before:
             # Nothing was written before that moment that has not been read.
             self._let_happen(before)
+        self._look(self._engine.now if entries else max(before, self._engine.now))
         self._unsaved += entries
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
             self.save()
+
+    def _patience(self, due: int | None, now: int) -> int:
+        """Return how long to wait for entries, milliseconds: until something is due, and not for ever."""
+        longest, moments = BLOCK_MS, [due]
+        if self._open:
+            longest = LOOK_MS
+            moments.append(epoch_ms(self._boundary) if self._boundary else None)
+        until = min((moment for moment in moments if moment is not None), default=now + longest)
+        return max(1, min(longest, until - now + 1))
+
+    def _look(self, at: int) -> None:
+        """End acknowledgements whose time is up, and mute and unmute where that may have changed."""
+        now = _moment(at)
+        is_over = self._boundary is not None and self._boundary <= now
+        waited_ms = (time.monotonic() - self._looked_at) * 1000
+        if not self._open or not (is_over or self._silences is None or waited_ms >= LOOK_MS):
+            return
+        self._looked_at = time.monotonic()
+        with self._database.read() as connection:
+            lapsed = store.lapsed_acknowledgements(connection, now)
+            silences = current_silences(connection, now)
+        changes = [unacknowledge(alert, now) for alert in lapsed]
+        if is_over or silences != self._silences:
+            muting = Muting(self._policy, silences, self._open.values())
+            self._silences, self._boundary = silences, muting.next_change(now)
+            changes += list(muting.changes(self._open.values(), now))
+        if changes:
+            self._apply(changes, self._applied)
 
     def save(self) -> None:
         """Store what rules remember, and acknowledge the entries that it is made of."""
@@ -229,7 +266,8 @@ class Evaluator:
 
         def write() -> None:
             with self._database.write() as connection:
-                written[:] = [self._write(connection, change) for change in changes]
+                writing = self._writing(connection, min(change.alert.updated_at for change in changes))
+                written[:] = [one for change in changes for one in writing.write(change)]
                 write_position(
                     connection, health_position, streams.EVALUATOR_GROUP, self._log.partition, position
                 )
@@ -241,33 +279,9 @@ class Evaluator:
         self._remember(written)
         self._tell(written)
 
-    def _write(self, connection: Connection, change: Transition) -> Written:
-        """Write one change with what follows from it."""
-        alert = change.alert
-        stored = None if change.change == "opened" else store.alert_by_id(connection, alert.id)
-        if stored:
-            alert = _merge(stored, alert)
-            store.update_alert(connection, alert)
-        else:  # new, or its row was deleted by hand
-            alert.details.links = self._links(alert)
-            store.insert_alert(connection, alert)
-        if change.change == "updated":
-            return Written(change.change, alert, [])
-        event = store.add_event(connection, alert.id, change.change, alert.updated_at)
-        if change.change not in NOTIFIED:
-            return Written(change.change, alert, [])
-        notice = Notice(**msgspec.structs.asdict(alert), change=change.change)
-        told = add_notice(connection, event, notice, self._channels, alert.updated_at)
-        return Written(change.change, alert, told)
-
-    def _links(self, alert: Alert) -> dict[str, str]:
-        links = {
-            "alert": f"{self._dashboard_url}/#{alert.id}",
-            "acknowledge": f"{self._dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
-        }
-        if runbook := alert.details.runbook:
-            links["runbook"] = runbook if "://" in runbook else f"{self._dashboard_url}/runbooks/{runbook}"
-        return links
+    def _writing(self, connection: Connection, since: datetime) -> Writing:
+        muting = Muting(self._policy, current_silences(connection, since), self._open.values())
+        return Writing(connection, muting, self._channels, self._dashboard_url)
 
     def _remember(self, written: Iterable[Written]) -> None:
         for change, alert, _ in written:
@@ -276,6 +290,8 @@ class Evaluator:
             else:
                 self._open[key_of(alert)] = alert
             CHANGES.labels(change).inc()
+            if self._policy.inhibitions and change not in (*LOOKS, "updated"):
+                self._silences = None
             if change != "updated":
                 log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
 
@@ -296,22 +312,6 @@ class Evaluator:
             log.warning("could not announce; the next announcement will", error=str(error))
 
 
-def _merge(stored: Alert, judged: Alert) -> Alert:
-    """Return what was judged, with what people did to the stored alert meanwhile."""
-    links = msgspec.structs.replace(judged.details, links=stored.details.links)
-    if stored.status == "RESOLVED":  # it opens again, and nobody has done anything yet
-        return msgspec.structs.replace(judged, details=links)
-    return msgspec.structs.replace(
-        judged,
-        status="RESOLVED" if judged.status == "RESOLVED" else stored.status,
-        assignee=stored.assignee,
-        acknowledged_at=stored.acknowledged_at,
-        acknowledged_until=stored.acknowledged_until,
-        comment=stored.comment or judged.comment,
-        details=links,
-    )
-
-
 def _milliseconds(entry: str) -> int:
     """Return the moment of a position in the log, epoch milliseconds."""
     return _parts(entry)[0]
@@ -324,8 +324,3 @@ def _parts(entry: str) -> tuple[int, int]:
 
 def _moment(milliseconds: int) -> datetime:
     return EPOCH + milliseconds * MILLISECOND
-
-
-def _wait(due: int | None, now: int) -> int:
-    """Return how long to wait for entries, milliseconds: until something is due, and not for ever."""
-    return BLOCK_MS if due is None else max(1, min(BLOCK_MS, due - now + 1))

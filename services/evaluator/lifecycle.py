@@ -79,6 +79,13 @@ def resolve(
     return Transition("resolved", ended)
 
 
+def unacknowledge(known: Alert, now: datetime) -> Transition:
+    """Return the alert as it is when its acknowledgement was for a time, and that is over."""
+    active = msgspec.structs.replace(known, status="ACTIVE", updated_at=now)
+    active.assignee = active.acknowledged_at = active.acknowledged_until = active.comment = None
+    return Transition("unacknowledged", active)
+
+
 def message_of(seen: Observation) -> str:
     """Fill in the rule's description: `{value} {threshold} {window} {metric} {bot}` and the labels."""
     rule, subject = seen.rule, seen.key.subject

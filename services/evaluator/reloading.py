@@ -5,6 +5,7 @@ from pathlib import Path
 import structlog
 
 from services.evaluator.evaluator import Evaluator
+from services.evaluator.muting import policy_of
 from services.evaluator.rules.documents import rules_of
 from shared.runtime.documents import load_documents
 from shared.runtime.reload import Requests
@@ -30,12 +31,12 @@ class Reloading:
     def _reload(self) -> None:
         try:
             documents = load_documents(self._folder)
-            rules = rules_of(documents)
+            rules, policy = rules_of(documents), policy_of(documents)
         except InvalidError as error:
             for fault in error.faults:
                 log.error("the old rules stay", fault=str(fault))
             self._requests.answer(len(self._evaluator.rules), error.faults)
             return
-        self._evaluator.reload(rules, documents)
+        self._evaluator.reload(rules, policy, documents)
         log.info("rules read again", rules=len(rules))
         self._requests.answer(len(rules))

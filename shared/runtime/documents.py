@@ -7,6 +7,7 @@ wrong value is refused with the file, the path, what was expected and the neares
 import os
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -18,9 +19,18 @@ from msgspec import Meta
 from shared.analytics.settings import Settings
 from shared.runtime.settings import lookup
 from shared.schema.conditions import Condition, Document
+from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import Fault, InvalidError, nearest, struct_faults
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+
+def check_time_zone(name: str) -> None:
+    """Raise ValueError unless `name` is a time zone's."""
+    if name not in available_timezones():
+        close = nearest(name, available_timezones())
+        raise ValueError(f"`timeZone`: expected an IANA name such as Europe/London, got {name!r}{close}")
 
 
 class DatabaseSection(Document, kw_only=True):
@@ -57,11 +67,8 @@ class BotSection(Document, kw_only=True):
     compare: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.time_zone is not None and self.time_zone not in available_timezones():
-            close = nearest(self.time_zone, available_timezones())
-            raise ValueError(
-                f"`timeZone`: expected an IANA name such as Europe/London, got {self.time_zone!r}{close}"
-            )
+        if self.time_zone is not None:
+            check_time_zone(self.time_zone)
 
 
 class AnalyticsSection(Document, kw_only=True):
@@ -171,10 +178,51 @@ class ChannelSection(Document, kw_only=True):
     url: str
 
 
+Match = dict[str, Annotated[str, Meta(max_length=256)]]
+"""Labels of alerts and what their values must be like; `*` stands for anything."""
+
+
+class MaintenanceSection(Document, kw_only=True):
+    """A time in which nobody is told: once (`from`, `until`), or again and again (`cron`, `duration`)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    match: Match = msgspec.field(default_factory=dict)
+    """Which alerts; by default all."""
+    from_: Moment | None = msgspec.field(default=None, name="from")
+    until: Moment | None = None
+    cron: Annotated[str, Meta(max_length=128)] | None = None
+    """When it begins: minute, hour, day of the month, month, day of the week."""
+    duration: Duration | None = None
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        once, again = (self.from_, self.until), (self.cron, self.duration)
+        if not (None not in once and again == (None, None)) and not (
+            None not in again and once == (None, None)
+        ):
+            raise ValueError("expected either `from` and `until`, or `cron` and `duration`")
+        if self.from_ and self.until and self.until <= self.from_:
+            raise ValueError("`until`: expected a moment after `from`")
+        if self.duration is not None and not milliseconds(self.duration):
+            raise ValueError("`duration`: expected more than 0")
+        check_time_zone(self.time_zone)
+
+
+class InhibitSection(Document, kw_only=True):
+    """An open alert like `source` keeps back the notices of those like `target`."""
+
+    source: Annotated[Match, Meta(min_length=1)]
+    target: Annotated[Match, Meta(min_length=1)]
+    equal: list[Annotated[str, Meta(min_length=1, max_length=128)]] = msgspec.field(default_factory=list)
+    """Labels whose values must be the same on both."""
+
+
 class Notifications(Document, kw_only=True):
     """`notifications.yml`."""
 
     channels: dict[str, ChannelSection] = msgspec.field(default_factory=dict)
+    maintenance: list[MaintenanceSection] = msgspec.field(default_factory=list)
+    inhibit: list[InhibitSection] = msgspec.field(default_factory=list)
 
 
 class Documents(msgspec.Struct, frozen=True):

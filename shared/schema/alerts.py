@@ -52,6 +52,8 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """How often it opened again."""
     muted_by: str | None = None
     """Why notices are kept back, if they are."""
+    silence: str | None = None
+    """The id of the silence that does."""
 
 
 class Alert(msgspec.Struct, kw_only=True, rename="camel"):

@@ -33,6 +33,7 @@ _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
 # As text, and not sorted: else SQLite walks all alerts that ever were, in the order of their time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"))
+_LAPSED = _OPEN.where(alerts.c.acknowledgedUntil <= bindparam("now"))
 _ENDED = (
     select(alerts)
     .where(alerts.c.fingerprint == bindparam("of"), alerts.c.resolvedAt > bindparam("since"))
@@ -124,9 +125,14 @@ def events_after(connection: Connection, event_id: int, limit: int) -> list[tupl
 
 
 def acknowledge(
-    connection: Connection, alert_id: str, by: str, comment: str | None, now: datetime
+    connection: Connection,
+    alert_id: str,
+    by: str,
+    comment: str | None,
+    now: datetime,
+    until: datetime | None = None,
 ) -> Alert | None:
-    """Mark an open alert as acknowledged and return it; None when there is no such alert.
+    """Mark an open alert as acknowledged, for good or `until` a moment; None when there is no such alert.
 
     A resolved alert is returned unchanged. Acknowledging again replaces the assignee.
     """
@@ -135,9 +141,15 @@ def acknowledge(
         return alert
     alert.status, alert.assignee, alert.comment = "ACKNOWLEDGED", by, comment
     alert.acknowledged_at = alert.updated_at = now
+    alert.acknowledged_until = until
     update_alert(connection, alert)
     add_event(connection, alert_id, "acknowledged", now, by=by, comment=comment)
     return alert
+
+
+def lapsed_acknowledgements(connection: Connection, now: datetime) -> list[Alert]:
+    """Return the open alerts whose acknowledgement was for a time, and that is over."""
+    return [_to_alert(row) for row in connection.execute(_LAPSED, {"now": to_store(now)})]
 
 
 def counts(alerts_open: Iterable[Alert]) -> dict[str, int]:

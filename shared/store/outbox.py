@@ -56,7 +56,11 @@ _DUE = and_(
 )
 """What holds of a pending delivery that may be tried; a clock that was set back delays none."""
 _INSERT = insert(notifications)
-_TOLD = select(_ROW.channel).where(_ROW.alertId == bindparam("alert"), _ROW.state != "FAILED")
+_WRITTEN = (
+    select(_ROW.channel, _ROW.change, _ROW.state)
+    .where(_ROW.alertId == bindparam("alert"), _ROW.state != "FAILED")
+    .order_by(_ROW.id)
+)
 _CLAIM = (
     update(notifications)
     .where(
@@ -89,27 +93,49 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 def add_notice(
-    connection: Connection, event_id: int, notice: Notice, channels: Iterable[str], now: datetime
+    connection: Connection,
+    event_id: int,
+    notice: Notice,
+    channels: Iterable[str],
+    now: datetime,
+    muted_by: str | None = None,
 ) -> list[str]:
     """Write a delivery of `notice` to each channel, due at once; return those channels.
 
-    A resolution goes only to channels that were told, or are about to be told, that the alert exists.
+    A resolution goes to channels that were told, or are about to be told, that the alert is open; the end of
+    a mute to those from which something was kept back. Else, while something mutes the alert, the deliveries
+    are written with that reason, and never made.
     """
-    told = _told(connection, notice.id) if notice.change == "resolved" else None
-    chosen = [channel for channel in channels if told is None or channel in told]
-    body = msgspec.json.encode(notice).decode()
+    chosen = list(channels)
+    if notice.change in ("resolved", "unmuted"):
+        told, kept_from = _standing(connection, notice.id)
+        wanted, muted_by = told if notice.change == "resolved" else kept_from, None
+        chosen = [channel for channel in chosen if channel in wanted]
     moment = to_store(now)
     if chosen:
         row = {
-            "alertId": notice.id, "eventId": event_id, "change": notice.change, "body": body,
-            "state": "PENDING", "createdAt": moment, "nextAttemptAt": moment,
+            "alertId": notice.id, "eventId": event_id, "change": notice.change,
+            "body": msgspec.json.encode(notice).decode(), "state": "SUPPRESSED" if muted_by else "PENDING",
+            "createdAt": moment, "nextAttemptAt": moment, "lastError": muted_by,
         }  # fmt: skip
         connection.execute(_INSERT, [{**row, "channel": channel} for channel in chosen])
-    return chosen
+    return [] if muted_by else chosen
 
 
-def _told(connection: Connection, alert_id: str) -> set[str]:
-    return set(connection.execute(_TOLD, {"alert": alert_id}).scalars())
+def _standing(connection: Connection, alert_id: str) -> tuple[set[str], set[str]]:
+    """Return which channels know of an alert that it is open, and from which its latest news was kept."""
+    told: set[str] = set()
+    kept_from: set[str] = set()
+    for channel, change, state in connection.execute(_WRITTEN, {"alert": alert_id}):
+        if state == "SUPPRESSED":
+            kept_from.add(channel)
+            continue
+        kept_from.discard(channel)
+        if change == "resolved":
+            told.discard(channel)
+        else:
+            told.add(channel)
+    return told, kept_from
 
 
 def claim(

@@ -1,0 +1,147 @@
+"""Writing a change of an alert with what follows: its timeline, whether it is muted, its deliveries."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from services.evaluator.lifecycle import Transition, unacknowledge
+from services.evaluator.muting import Muting
+from shared.schema.alerts import NOTIFIED, Alert, Change, Details, Notice
+from shared.schema.silences import Silence
+from shared.store import alerts as store
+from shared.store.outbox import add_notice
+from shared.store.silences import silence_by_id
+
+LOOKS: frozenset[Change] = frozenset(("muted", "unmuted"))
+"""Changes that ask to look: they are written where the store says otherwise."""
+
+
+class Written(NamedTuple):
+    """A change as it stands in the store, and the channels that will be told of it."""
+
+    change: Change
+    alert: Alert
+    channels: list[str]
+
+
+class Writing:
+    """Writes the changes of one transaction."""
+
+    def __init__(
+        self, connection: Connection, muting: Muting, channels: Sequence[str], dashboard_url: str
+    ) -> None:
+        self._connection = connection
+        self._muting = muting
+        self._channels = channels
+        self._dashboard_url = dashboard_url
+
+    def write(self, change: Transition) -> list[Written]:
+        """Write one change, and that it muted the alert or unmuted it; nothing where a person was quicker."""
+        name, alert = change
+        stored = None if name == "opened" else store.alert_by_id(self._connection, alert.id)
+        if stored and name == "unacknowledged" and not _has_lapsed(stored, alert.updated_at):
+            return []
+        if stored:
+            alert = _merge(stored, change)
+        was = alert.details
+        if name not in ("updated", "resolved"):
+            alert = self._judged(alert)
+        is_other = alert.details.muted_by != was.muted_by
+        if name in LOOKS and not is_other:
+            return []
+        self._put(alert, is_new=stored is None)
+        if name == "updated":
+            return [Written(name, alert, [])]
+        written = []
+        if name not in LOOKS:
+            written.append(self._tell(name, alert, comment=_remark(stored, name)))
+        if is_other:
+            written.append(self._tell_of_mute(alert, was))
+        return written
+
+    def _judged(self, alert: Alert) -> Alert:
+        """Return the alert with what mutes it now."""
+        mute = self._muting.of(alert, alert.updated_at)
+        words, silence = (mute.words, mute.silence) if mute else (None, None)
+        details = msgspec.structs.replace(alert.details, muted_by=words, silence=silence)
+        return msgspec.structs.replace(alert, details=details)
+
+    def _put(self, alert: Alert, *, is_new: bool) -> None:
+        if is_new:  # or its row was deleted by hand
+            alert.details.links = _links(alert, self._dashboard_url)
+            store.insert_alert(self._connection, alert)
+        else:
+            store.update_alert(self._connection, alert)
+        self._muting.take(alert)
+
+    def _tell_of_mute(self, alert: Alert, was: Details) -> Written:
+        """Say on the timeline what mutes the alert, or what no longer does, and who did that."""
+        if words := alert.details.muted_by:
+            silence = self._silence(alert.details.silence)
+            return self._tell("muted", alert, silence.created_by if silence else None, words)
+        silence = self._silence(was.silence)
+        return self._tell(
+            "unmuted", alert, silence.ended_by if silence else None, f"no longer {was.muted_by}"
+        )
+
+    def _silence(self, silence_id: str | None) -> Silence | None:
+        return silence_by_id(self._connection, silence_id) if silence_id else None
+
+    def _tell(
+        self, change: Change, alert: Alert, by: str | None = None, comment: str | None = None
+    ) -> Written:
+        event = store.add_event(self._connection, alert.id, change, alert.updated_at, by=by, comment=comment)
+        if change not in NOTIFIED:
+            return Written(change, alert, [])
+        notice = Notice(**msgspec.structs.asdict(alert), change=change)
+        muted_by = alert.details.muted_by
+        told = add_notice(self._connection, event, notice, self._channels, alert.updated_at, muted_by)
+        return Written(change, alert, told)
+
+
+def _merge(stored: Alert, change: Transition) -> Alert:
+    """Return the alert as judged, with what people did to the stored one meanwhile, and what mutes it."""
+    judged, known = change.alert, stored.details
+    if stored.status == "RESOLVED":  # it opens again, and nobody has done anything yet
+        details = msgspec.structs.replace(judged.details, links=known.links, muted_by=None, silence=None)
+        return msgspec.structs.replace(judged, details=details)
+    details = msgspec.structs.replace(
+        judged.details, links=known.links, muted_by=known.muted_by, silence=known.silence
+    )
+    merged = msgspec.structs.replace(
+        judged,
+        status="RESOLVED" if judged.status == "RESOLVED" else stored.status,
+        assignee=stored.assignee,
+        acknowledged_at=stored.acknowledged_at,
+        acknowledged_until=stored.acknowledged_until,
+        comment=stored.comment or judged.comment,
+        details=details,
+    )
+    if change.change == "unacknowledged":
+        return unacknowledge(merged, judged.updated_at).alert
+    return merged
+
+
+def _remark(stored: Alert | None, change: Change) -> str | None:
+    if stored and change == "unacknowledged":
+        return f"the acknowledgement by {stored.assignee} was for a time"
+    return None
+
+
+def _has_lapsed(stored: Alert, now: datetime) -> bool:
+    """Say whether the alert is acknowledged still, for a time that is over."""
+    until = stored.acknowledged_until
+    return stored.status == "ACKNOWLEDGED" and until is not None and until <= now
+
+
+def _links(alert: Alert, dashboard_url: str) -> dict[str, str]:
+    links = {
+        "alert": f"{dashboard_url}/#{alert.id}",
+        "acknowledge": f"{dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
+    }
+    if runbook := alert.details.runbook:
+        links["runbook"] = runbook if "://" in runbook else f"{dashboard_url}/runbooks/{runbook}"
+    return links

@@ -1,0 +1,154 @@
+"""Silences: matchers over an alert's labels, with a beginning, an end, an author and a comment.
+
+From: dashboard (people, tools). To: store, evaluator. The fields are Alertmanager's.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from shared.schema.alerts import Alert
+from shared.schema.faults import Fault, InvalidError
+from shared.schema.timestamps import from_wire, to_wire
+
+SilenceState = Literal["active", "pending", "expired"]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+MOST_REPEATS = 4
+"""Of a pattern: each may make the time to match grow by the length of what is matched."""
+_LITERAL = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
+"""What stands for one character, whatever is in it: an escape, a class."""
+
+
+class Matcher(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A condition on one label; a label that is absent has the value ""."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    value: Annotated[str, Meta(max_length=1024)]
+    is_regex: bool = False
+    """The pattern must match the whole value."""
+    is_equal: bool = True
+    """False turns it round."""
+
+    def __post_init__(self) -> None:
+        if self.is_regex:
+            check_pattern(self.value)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Say whether `labels` meet the condition."""
+        value = labels.get(self.name, "")
+        same = bool(re.fullmatch(self.value, value)) if self.is_regex else value == self.value
+        return same == self.is_equal
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError unless `pattern` is a regular expression that is matched in good time.
+
+    As in RE2 there are no references and no looking around. Python's matcher tries one way after the other:
+    a group that is repeated could keep the evaluator busy for years.
+    """
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"`value`: not a regular expression: {error}") from error
+    plain = _LITERAL.sub("x", pattern)
+    if re.search(r"\\[1-9]", pattern) or re.search(r"\(\?(?!:)", plain):
+        raise ValueError("`value`: references, looking around and flags are not supported")
+    if re.search(r"\)[*+{]", plain):
+        raise ValueError("`value`: a group must not be repeated")
+    if len(re.findall(r"[*+}]", plain)) > MOST_REPEATS:
+        raise ValueError(f"`value`: expected at most {MOST_REPEATS} of `*`, `+` and `{{…}}`")
+
+
+class SilenceRequest(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body of `POST /api/monitoring/silences`."""
+
+    id: str | None = None
+    """Of a silence that this one takes the place of."""
+    matchers: Annotated[list[Matcher], Meta(min_length=1, max_length=64)]
+    """All of them must hold."""
+    starts_at: Moment | None = None
+    """By default now."""
+    ends_at: Moment
+    created_by: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\S")]
+    comment: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class Silence(msgspec.Struct, kw_only=True, rename="camel"):
+    """A silence as it stands in the store; it is never deleted, only ended."""
+
+    id: str
+    matchers: list[Matcher]
+    starts_at: datetime
+    ends_at: datetime
+    created_by: str
+    comment: str
+    created_at: datetime
+    updated_at: datetime
+    ended_by: str | None = None
+    """Who ended it before its time."""
+
+    def state(self, now: datetime) -> SilenceState:
+        """Return whether it is to come, holds, or is over at `now`; its end is no longer part of it."""
+        if now >= self.ends_at:
+            return "expired"
+        return "active" if now >= self.starts_at else "pending"
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Say whether all of its matchers hold."""
+        return all(matcher.matches(labels) for matcher in self.matchers)
+
+
+def begun(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
+    """Return the silence that is asked for, which begins at `now` at the earliest.
+
+    InvalidError lists what is wrong with it.
+    """
+    faults: list[Fault] = []
+
+    def moment(name: str, value: datetime) -> datetime:
+        try:
+            return from_wire(value)
+        except ValueError as error:
+            faults.append(Fault(f"$.{name}", str(error)))
+            return now
+
+    starts = max(now, moment("startsAt", given.starts_at or now))
+    ends = moment("endsAt", given.ends_at)
+    if not faults and ends <= starts:
+        what = "the beginning" if starts > now else "now"
+        faults.append(Fault("$.endsAt", f"expected a moment after {what} ({to_wire(starts)})"))
+    if all(matcher.matches({}) for matcher in given.matchers):
+        message = "expected one, at least, that does not match an alert without the label"
+        faults.append(Fault("$.matchers", message))
+    if faults:
+        raise InvalidError(faults)
+    return Silence(
+        id=new_id,
+        matchers=given.matchers,
+        starts_at=starts,
+        ends_at=ends,
+        created_by=given.created_by.strip(),
+        comment=given.comment.strip(),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def labels_of(alert: Alert) -> dict[str, str]:
+    """Return the labels of an alert as Alertmanager has them; what Botwatch sets goes before its own."""
+    details = alert.details
+    about = {"bot": details.bot, "host": details.host}
+    return {
+        **details.labels,
+        "alertname": details.rule,
+        "severity": alert.severity,
+        "category": alert.category,
+        "component": alert.component,
+        "metric": details.metric,
+        **{name: value for name, value in about.items() if value is not None},
+    }

@@ -1,0 +1,98 @@
+"""Silences: none is ever deleted; what ends one stands in it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, desc, insert, select, update
+
+from shared.schema.silences import Matcher, Silence, SilenceRequest, SilenceState, begun
+from shared.schema.timestamps import from_store, to_store
+from shared.store.tables import silences
+
+_ROW = silences.c
+_CURRENT = select(silences).where(_ROW.endsAt > bindparam("now"))
+_BY_ID = select(silences).where(_ROW.id == bindparam("of"))
+_FIELDS = msgspec.structs.fields(Silence)
+_MOMENTS = ("startsAt", "endsAt", "createdAt", "updatedAt")
+
+
+def current_silences(connection: Connection, now: datetime) -> list[Silence]:
+    """Return the silences that hold at `now` or are to come."""
+    return [_to_silence(row) for row in connection.execute(_CURRENT, {"now": to_store(now)})]
+
+
+def silence_by_id(connection: Connection, silence_id: str) -> Silence | None:
+    """Return one silence, or None."""
+    row = connection.execute(_BY_ID, {"of": silence_id}).first()
+    return _to_silence(row) if row else None
+
+
+def list_silences(
+    connection: Connection, state: SilenceState | None, now: datetime, limit: int
+) -> list[Silence]:
+    """Return silences in `state` (None: in any) at `now`; what ends last comes first."""
+    moment = to_store(now)
+    conditions = {
+        "active": (_ROW.startsAt <= moment, _ROW.endsAt > moment),
+        "pending": (_ROW.startsAt > moment, _ROW.endsAt > moment),
+        "expired": (_ROW.endsAt <= moment,),
+        None: (),
+    }[state]
+    statement = select(silences).where(*conditions).order_by(desc(_ROW.endsAt)).limit(limit)
+    return [_to_silence(row) for row in connection.execute(statement)]
+
+
+def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now: datetime) -> Silence | None:
+    """Write the silence that is asked for and return it; None when it names one that is not there.
+
+    In place of one that is there it is a new silence, and the other ends; only where nothing but the end
+    differs it stays the same one. InvalidError lists what is wrong.
+    """
+    known = silence_by_id(connection, given.id) if given.id else None
+    if given.id and known is None:
+        return None
+    wanted = begun(given, new_id, now)
+    if known and known.state(now) != "expired":
+        if _differs_only_in_end(known, wanted, given):
+            known.ends_at, known.updated_at = wanted.ends_at, now
+            _update(connection, known)
+            return known
+        end_silence(connection, known.id, now, given.created_by)
+    connection.execute(insert(silences), _to_row(wanted))
+    return wanted
+
+
+def end_silence(connection: Connection, silence_id: str, now: datetime, by: str | None) -> Silence | None:
+    """End a silence and return it; None when there is no such silence. One that is over stays as it is."""
+    found = silence_by_id(connection, silence_id)
+    if found and found.state(now) != "expired":
+        found.starts_at, found.ends_at = min(found.starts_at, now), now
+        found.updated_at, found.ended_by = now, by
+        _update(connection, found)
+    return found
+
+
+def _differs_only_in_end(known: Silence, wanted: Silence, given: SilenceRequest) -> bool:
+    same = ("matchers", "created_by", "comment")
+    return all(getattr(known, name) == getattr(wanted, name) for name in same) and (
+        given.starts_at is None or to_store(given.starts_at) == to_store(known.starts_at)
+    )
+
+
+def _update(connection: Connection, silence: Silence) -> None:
+    connection.execute(update(silences).where(_ROW.id == silence.id), _to_row(silence))
+
+
+def _to_row(silence: Silence) -> dict[str, Any]:
+    row: dict[str, Any] = {field.encode_name: getattr(silence, field.name) for field in _FIELDS}
+    row["matchers"] = msgspec.json.encode(silence.matchers).decode()
+    return row | {name: to_store(row[name]) for name in _MOMENTS}
+
+
+def _to_silence(row: Row[Any]) -> Silence:
+    values = {field.name: row._mapping[silences.c[field.encode_name]] for field in _FIELDS}  # noqa: SLF001 - SQLAlchemy's public face
+    values["matchers"] = msgspec.json.decode(values["matchers"], type=list[Matcher])
+    for name in ("starts_at", "ends_at", "created_at", "updated_at"):
+        values[name] = from_store(values[name])
+    return Silence(**values)
