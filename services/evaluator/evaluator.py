@@ -24,6 +24,7 @@ from services.evaluator.engine import Engine, Event
 from services.evaluator.lifecycle import Observation, Transition, resolve, transition, unacknowledge
 from services.evaluator.muting import Muting, Policy
 from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, fingerprint, key_of
 from services.evaluator.track import REOPEN_MS
 from services.evaluator.writing import LOOKS, Writing, Written
@@ -88,6 +89,8 @@ class Evaluator:
         self._writer = PatientWriter(stopping)
         self._open: dict[Key, Alert] = {}
         self._applied = self._folded = ""
+        self._is_caught_up = False
+        """Whether what was applied before the start is remembered again."""
         self._is_torn = False
         """Whether rules remember what the store could not be told: then nothing more is stored."""
         self._silences: list[Silence] | None = None
@@ -105,33 +108,46 @@ class Evaluator:
             tracks = load_tracks(connection, self._log.partition)
         self._find_positions()
         self._engine.restore(tracks, _milliseconds(self._folded))
-        self._agree()
+        self._resolve_orphans()
+        if not after(self._applied, self._folded):
+            self._catch_up()
         self._announce()
 
     def reload(self, rules: Sequence[Rule], policy: Policy, documents: Documents) -> None:
         """Go on with other rules: what is remembered stays where a rule still measures the same."""
+        self.save()
         tracks, now = self._engine.snapshot(), self._engine.now
         self.rules, self._channels = rules, list(documents.channels)
         self._policy, self._silences = policy, None
         self._engine = Engine(rules)
         self._engine.restore(tracks, now)
+        self._resolve_orphans()
+        if self._is_caught_up:
+            self._agree()
+
+    def _catch_up(self) -> None:
+        """Pass over what happened by itself until the last change that was applied; then agree with it."""
+        for _ in self._engine.tick(_milliseconds(self._applied)):
+            pass
+        self._is_caught_up = True
         self._agree()
 
     def _agree(self) -> None:
-        """Let tracks and open alerts say the same: what is open fires, nothing else does.
+        """Let tracks and open alerts say the same: what is open fires, nothing else does."""
+        self._engine.agree(
+            {key: Firing(alert.severity, alert.details.threshold) for key, alert in self._open.items()}
+        )
 
-        Alerts that no rule speaks of any more are resolved.
-        """
+    def _resolve_orphans(self) -> None:
+        """Resolve alerts that no rule speaks of any more."""
+        changes, now = [], _moment(self._redis_ms())
         for key, alert in self._open.items():
-            self._engine.fire(key, alert.severity, alert.details.threshold)
-        if self._applied == self._folded:
-            self._engine.calm_all_but(self._open.keys())
-        names = {rule.name for rule in self.rules}
-        orphans = [alert for key, alert in self._open.items() if key.rule not in names]
-        now = _moment(self._redis_ms())
-        if orphans:
-            gone = [resolve(alert, now, comment="its rule was removed") for alert in orphans]
-            self._apply(gone, self._applied)
+            rule = self._engine.rule_on(key)
+            if rule is None or rule.metric != alert.details.metric:
+                what = "changed" if key.rule in {one.name for one in self.rules} else "removed"
+                changes.append(resolve(alert, now, comment=f"its rule was {what}"))
+        if changes:
+            self._apply(changes, self._applied)
 
     def _find_positions(self) -> None:
         newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=_parts)
@@ -145,14 +161,19 @@ class Evaluator:
         """Judge the next entries, waiting a moment for them, and let happen what is due."""
         before = self._redis_ms() - 1
         due = self._engine.next_due()
+        is_due = due is not None and due <= before
+        if is_due:
+            self._log.pass_by(before)
         entries = self._reader.read(self._patience(due, before))
         if self._reader.was_lost():
             self._applied = self._folded = START
         fresh = [entry for entry in entries if after(entry.id, self._folded)]
         if fresh:
             self._take(fresh)
-        elif not entries and due is not None and due <= before:
-            # Nothing was written before that moment that has not been read.
+        elif not entries and not self._is_caught_up:
+            self._catch_up()
+        elif not entries and is_due:
+            # Nothing was written until that moment that has not been read, and nothing will be.
             self._let_happen(before)
         self._look(self._engine.now if entries else max(before, self._engine.now))
         self._unsaved += entries
@@ -204,8 +225,9 @@ class Evaluator:
         self._reader.acknowledge(self._unsaved)
         self._unsaved = []
         self._saved_at = time.monotonic()
-        TRACKED.set(len(self._engine.tracks))
-        PENDING.set(sum(track.pending_since is not None for track in self._engine.tracks.values()))
+        tracks = self._engine.tracks.values()
+        TRACKED.set(len(tracks))
+        PENDING.set(sum(track.pending_since is not None for track in tracks))
 
     def _redis_ms(self) -> int:
         """Return the time of the log's clock, epoch milliseconds."""
@@ -221,8 +243,10 @@ class Evaluator:
         """Fold entries; those that were applied before a crash change no alert again."""
         events = []
         for entry in entries:
+            if not self._is_caught_up and after(entry.id, self._applied):
+                self._catch_up()
             found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
-            if after(entry.id, self._applied):
+            if self._is_caught_up:
                 events += found
         self._folded = entries[-1].id
         RECORDS.inc(sum(len(entry.records) for entry in entries))
@@ -230,8 +254,8 @@ class Evaluator:
 
     def _let_happen(self, now: int) -> None:
         events = list(self._engine.tick(now))
-        position = f"{now}-{LAST}"
-        self._change(events, max(self._applied, position, key=_parts))
+        self._folded = f"{now}-{LAST}"
+        self._change(events, max(self._applied, self._folded, key=_parts))
 
     def _change(self, events: Iterable[Event], position: str) -> None:
         changes = self._changes(events)
@@ -243,10 +267,11 @@ class Evaluator:
         state: dict[Key, Alert] = {}
         changes = []
         for key, rule, outcome, at in events:
-            latest = state.get(key) or self._open.get(key)
-            if latest is None and outcome.step == "opened":
-                latest = self._ended(key, at)
-            known, ended = (None, latest) if latest and latest.status == "RESOLVED" else (latest, None)
+            known, ended = state.get(key) or self._open.get(key), None
+            if known and known.status == "RESOLVED":
+                known, ended = None, known
+            if known is None and outcome.step == "opened":
+                ended = self._ended(key, at, ended)
             seen = Observation(key, rule, outcome)
             change = transition(known, ended, seen, uuid.uuid4().hex, _moment(at))
             if change:
@@ -254,9 +279,11 @@ class Evaluator:
                 state[key] = change.alert
         return changes
 
-    def _ended(self, key: Key, at: int) -> Alert | None:
-        """Return the alert of `key` that ended so lately that it opens again."""
+    def _ended(self, key: Key, at: int, latest: Alert | None) -> Alert | None:
+        """Return the alert (`latest`, or a stored one) that ended so lately that it opens again."""
         since = _moment(at) - timedelta(milliseconds=REOPEN_MS)
+        if latest:
+            return latest if latest.resolved_at and latest.resolved_at > since else None
         with self._database.read() as connection:
             return store.ended_since(connection, fingerprint(key), since)
 

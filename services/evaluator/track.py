@@ -59,19 +59,31 @@ class Outcome(NamedTuple):
 
 
 def advance(track: Track, rule: Rule, now: int) -> Outcome | None:
-    """Judge the track's measure at `now` (epoch milliseconds) and move on; None when nothing changed."""
+    """Judge the track's measure at `now` (epoch milliseconds) and move on; None when there is no news."""
+    track.value = rule.measure.value(track.state, now)
+    verdict = judge(rule.levels, rule.operator, track.value, track.severity)
+    if track.severity is not None:
+        return _advance_firing(track, rule, verdict, now)
+    if verdict is None and track.pending_since is None:
+        return None
+    return _advance_idle(track, rule, verdict, now)
+
+
+def is_settled(track: Track, rule: Rule, now: int) -> bool:
+    """Say whether the track stands as its measure's value demands, as it does after `advance`."""
     value = rule.measure.value(track.state, now)
-    changed, track.value = value != track.value, value
+    if value is None:
+        return True
     verdict = judge(rule.levels, rule.operator, value, track.severity)
     if track.severity is None:
-        return _advance_idle(track, rule, verdict, now)
-    return _advance_firing(track, rule, verdict, now, changed=changed)
+        return (verdict is None) == (track.pending_since is None)
+    if verdict is None or track.fine_since is not None:
+        return verdict is None and track.fine_since is not None
+    return verdict == (track.severity, track.threshold)
 
 
 def _advance_idle(track: Track, rule: Rule, verdict: Firing | None, now: int) -> Outcome | None:
     if verdict is None:
-        if track.pending_since is None:
-            return None
         track.pending_since = None
         return Outcome("calmed", track.value, Firing(rule.levels[-1].severity, rule.levels[-1].threshold))
     began = track.pending_since is None
@@ -85,9 +97,7 @@ def _advance_idle(track: Track, rule: Rule, verdict: Firing | None, now: int) ->
     return Outcome("opened", track.value, verdict, track.is_flapping)
 
 
-def _advance_firing(
-    track: Track, rule: Rule, verdict: Firing | None, now: int, *, changed: bool
-) -> Outcome | None:
+def _advance_firing(track: Track, rule: Rule, verdict: Firing | None, now: int) -> Outcome | None:
     standing = Firing(track.severity or "LOW", track.threshold)
     if verdict is None:
         began = track.fine_since is None
@@ -102,17 +112,21 @@ def _advance_firing(
     if verdict.severity != standing.severity:
         step: Step = "raised" if worse(verdict.severity, standing.severity) else "lowered"
         return Outcome(step, track.value, verdict)
-    return Outcome("updated", track.value, verdict) if changed else None
+    return Outcome("updated", track.value, verdict)
 
 
 def next_moment(track: Track, rule: Rule, now: int) -> int | None:
     """Return when the track must be looked at again though no record comes, epoch milliseconds."""
-    moments = [rule.measure.next_change(track.state, now)]
+    moment = rule.measure.next_change(track.state, now)
     if track.pending_since is not None:
-        moments.append(track.pending_since + rule.for_ms)
+        moment = _earlier(moment, track.pending_since + rule.for_ms)
     if track.fine_since is not None:
-        moments.append(track.fine_since + _keep_ms(track, rule))
-    return min((moment for moment in moments if moment is not None), default=None)
+        moment = _earlier(moment, track.fine_since + _keep_ms(track, rule))
+    return moment
+
+
+def _earlier(one: int | None, other: int) -> int:
+    return other if one is None or other < one else one
 
 
 def _keep_ms(track: Track, rule: Rule) -> int:

@@ -1,7 +1,6 @@
-"""Which rules concern which records: an index, so that a record costs only the rules on its own figures."""
+"""Which rules listen to which records, and to what in them."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
 
 from services.evaluator.rules.rule import Rule
 from shared.schema.records import KINDS, AnyRecord, Equity, Health, Metric, Performance, Record
@@ -10,54 +9,34 @@ from shared.schema.units import figures
 JUDGED: tuple[type[Record], ...] = (Performance, Equity, Health)
 """Kinds whose figures are judged by name; metric records bring their own name."""
 CAME = 1.0
-"""The value of a kind of record as a figure: it came."""
+"""The value of a kind of record (`fill`, `heartbeat`, …) as a figure: it came."""
 
-
-class Watched(NamedTuple):
-    """A figure of a record kind and the rules on it."""
-
-    attribute: str
-    name: str
-    rules: tuple[Rule, ...]
+Input = tuple[str | None, str]
+"""Where a value stands in a record (None: the record itself, it came), and its name in rules."""
 
 
 class RuleIndex:
-    """The rules by what they look at."""
+    """The rules by what they listen to."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        by_metric: dict[str, list[Rule]] = {}
+        self._rules: dict[str, list[Rule]] = {}
         for rule in rules:
-            for metric in rule.measure.metrics:
-                by_metric.setdefault(metric, []).append(rule)
-        self._by_name = {name: tuple(found) for name, found in by_metric.items()}
-        self._by_kind = {
-            kind: [
-                Watched(figure.attribute, figure.wire, self._by_name[figure.wire])
-                for figure in figures(kind)
-                if figure.wire in self._by_name
-            ]
-            for kind in JUDGED
-        }
-        named = {figure.wire for kind in JUDGED for figure in figures(kind)}
-        self._came = {
-            kind: (name, self._by_name[name])
-            for name, kind in KINDS.items()
-            if name in self._by_name and name not in named
-        }
+            for metric in dict.fromkeys(rule.measure.metrics):
+                self._rules.setdefault(metric, []).append(rule)
+        self._names = {figure.wire for kind in JUDGED for figure in figures(kind)}
 
-    def values(self, record: AnyRecord) -> Iterator[tuple[str, float, tuple[Rule, ...]]]:
-        """Yield each defined value of `record` that some rule looks at, by name, with those rules.
+    def listeners(self, record: AnyRecord) -> dict[Rule, list[Input]]:
+        """Return what rules listen to in records of this kind (and, of metric records, this name)."""
+        found: dict[Rule, list[Input]] = {}
+        for entry in self._inputs(record):
+            for rule in self._rules.get(entry[1], ()):
+                found.setdefault(rule, []).append(entry)
+        return found
 
-        A kind of record (`fill`, `heartbeat`, …) is a figure too: each record of it has the value 1.
-        """
+    def _inputs(self, record: AnyRecord) -> Iterable[Input]:
         kind = type(record)
-        if came := self._came.get(kind):
-            yield came[0], CAME, came[1]
+        yield from ((None, name) for name in KINDS if KINDS[name] is kind and name not in self._names)
         if isinstance(record, Metric):
-            if rules := self._by_name.get(record.name):
-                yield record.name, record.value, rules
-            return
-        for attribute, name, rules in self._by_kind.get(kind, ()):
-            value = getattr(record, attribute)
-            if value is not None:
-                yield name, value, rules
+            yield "value", record.name
+        elif kind in JUDGED:
+            yield from ((figure.attribute, figure.wire) for figure in figures(kind))

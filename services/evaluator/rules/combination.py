@@ -32,8 +32,8 @@ class Combination(msgspec.Struct, frozen=True):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The figures of all parts."""
-        return tuple(dict.fromkeys(metric for part in self.parts for metric in part.measure.metrics))
+        """The figures of all parts, in their order."""
+        return tuple(metric for part in self.parts for metric in part.measure.metrics)
 
     def begin(self) -> list[Any]:
         """Return the state before any value: one for each part."""

@@ -32,6 +32,11 @@ class Measure(Protocol):
         """Return when the value changes though no record comes; None when it does not."""
 
 
+def basis(measure: Measure) -> str:
+    """Say what a measure's states are made of; one that says otherwise cannot go on with them."""
+    return f"{type(measure).__name__} of {', '.join(measure.metrics)}"
+
+
 class Latest(msgspec.Struct, array_like=True):
     """The latest value of one figure, and its moment."""
 

@@ -37,4 +37,4 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Say whether the rule is on records of the bot or host `name` with `labels`."""
         if self.bots and not any(fnmatchcase(name, pattern) for pattern in self.bots):
             return False
-        return all(fnmatchcase(labels.get(label, ""), pattern) for label, pattern in self.labels)
+        return all(label in labels and fnmatchcase(labels[label], pattern) for label, pattern in self.labels)

@@ -48,10 +48,10 @@ def judge(
     if value is None:
         return OK
     compare = COMPARISONS[comparison]
-    for level in levels:
-        limit = level.threshold
-        if level.clear is not None and standing is not None and not worse(level.severity, standing):
-            limit = level.clear
+    for threshold, severity, clear in levels:
+        limit = threshold
+        if clear is not None and standing is not None and not worse(severity, standing):
+            limit = clear
         if compare(value, limit):
-            return Firing(level.severity, level.threshold)
+            return Firing(severity, threshold)
     return OK

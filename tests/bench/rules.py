@@ -1,0 +1,175 @@
+"""Cost of the rules: records a second against ever more rules, and what is remembered of bots.
+
+The pure engine alone, as the evaluator calls it: decoded records in, events out. Ten rules concern every
+record; the others are on figures, bots and labels that it does not have.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from services.evaluator.engine import Engine
+from services.evaluator.rules.documents import condition_rule
+from services.evaluator.rules.rule import Rule
+from shared.schema.conditions import Condition
+from shared.schema.records import AnyRecord, Performance
+from shared.schema.timestamps import EPOCH, MILLISECOND
+from tests.bench.analytics import BEGIN, deep_size
+
+CONCERN = 10
+RULES = (10, 100, 1000)
+BOTS = 100
+PER_ENTRY = 10
+"""Records in an entry of the log."""
+STEP_MS = 10
+"""Between two entries: each bot reports once in a tenth of a second."""
+TARGET = 50_000
+"""Records a second against 100 rules, on one core."""
+FIGURES = {
+    "max_drawdown": "maxDrawdown", "current_drawdown": "currentDrawdown", "sharpe_ratio": "sharpeRatio",
+    "volatility": "volatility", "var95": "var95", "win_rate": "winRate", "slippage_bps": "slippageBps",
+    "order_latency_ms": "orderLatencyMs", "reject_rate": "rejectRate", "leverage": "leverage",
+}  # fmt: skip
+WINDOW = {"aggregate": "avg", "window": "5m"}
+MIX: tuple[dict[str, Any], ...] = (
+    {},
+    {"levels": [{"threshold": 120, "severity": "CRITICAL"}], "clearThreshold": 90},
+    {"for": "1m"},
+    WINDOW,
+    {"aggregate": "max", "window": "1m"},
+    {"aggregate": "quantile", "quantile": 0.95, "window": "1m"},
+    {"times": 3, "of": 5},
+    {"comparedWith": {"metricName": "volatility"}},
+    {"comparedWith": {"offset": "1h"}, "window": "5m"},
+    {"kind": "absence", "period": "30s", "grace": "10s"},
+)
+"""What is added to a plain threshold: one rule of each kind."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many records a second were judged by ten of so many rules."""
+
+    name: str
+    rules: int
+    per_s: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a thousand bots with twenty rules each take, bytes: in memory and in the store."""
+
+    held: int
+    stored: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the rules cost."""
+
+    plain: Sequence[Rate]
+    mixed: Sequence[Rate]
+    thresholds: Held
+    kinds: Held
+
+
+def measure(*, records: int, rounds: int) -> Cost:
+    """Judge `records` against each number of rules, best of `rounds`."""
+    entries = _entries(records, BOTS)
+    plain = [_rate("plain thresholds", plain_rules(count), entries, rounds) for count in RULES]
+    mixed = [_rate("one rule of each kind", mixed_rules(count), entries, rounds) for count in RULES]
+    thousand = _entries(10_000, 1000)
+    return Cost(
+        plain,
+        mixed,
+        _held([*plain_rules(CONCERN, "a"), *plain_rules(CONCERN, "b")], thousand),
+        _held([*mixed_rules(CONCERN, "a"), *mixed_rules(CONCERN, "b")], thousand),
+    )
+
+
+def table(cost: Cost) -> list[str]:
+    """Show rates, a line each, and what is held."""
+    lines = [f"{'rules, ten of which concern a record':<50}{'rules':>9}{'records/s':>12}{'ratio':>8}"]
+    for rates in (cost.plain, cost.mixed):
+        lines += [
+            f"{one.name:<50}{one.rules:>9,}{one.per_s:>12,.0f}{one.per_s / rates[0].per_s:>8.2f}"
+            for one in rates
+        ]
+    against = next(one.per_s for one in cost.plain if one.rules == 100)
+    lines.append(f"ratio: to ten rules; of the target ({TARGET:,}/s, 100 rules): {against / TARGET:.2f}")
+    lines += [
+        f"1,000 bots with 20 {name}: {one.held / 2**20:.1f} MiB in memory, {one.stored / 2**20:.1f} stored"
+        for name, one in (("thresholds", cost.thresholds), ("rules, two of each kind", cost.kinds))
+    ]
+    return lines
+
+
+def plain_rules(count: int, prefix: str = "rule") -> list[Rule]:
+    """Return ten thresholds that concern every record, and others up to `count`."""
+    mine = [_rule(f"{prefix}-{name}", name) for name in FIGURES.values()]
+    return [*mine, *_strangers(count - CONCERN)]
+
+
+def mixed_rules(count: int, prefix: str = "rule") -> list[Rule]:
+    """Return a rule of each kind that concerns every record, and others up to `count`."""
+    pairs = zip(FIGURES.values(), MIX, strict=True)
+    return [*(_rule(f"{prefix}-{name}", name, **more) for name, more in pairs), *_strangers(count - CONCERN)]
+
+
+def _strangers(count: int) -> list[Rule]:
+    """Return rules that concern no record: by their figure, their bots or their labels."""
+    names = list(FIGURES.values())
+    others: tuple[dict[str, Any], ...] = (
+        {"metricName": "somethingElse"}, {"bots": ["other-*"]}, {"labels": {"venue": "x*"}},
+    )  # fmt: skip
+    return [
+        _rule(f"stranger-{number}", names[number % CONCERN], **others[number % len(others)])
+        for number in range(count)
+    ]
+
+
+def _rule(name: str, metric: str, **further: Any) -> Rule:
+    wire = {"name": name, "metricName": metric, "operator": ">", "threshold": 100.0, "severity": "HIGH"}
+    return condition_rule(msgspec.convert({**wire, **further}, Condition))
+
+
+def _entries(records: int, bots: int) -> list[tuple[int, list[AnyRecord]]]:
+    """Return entries of the log: bots in turn, figures that change and stay within their limits."""
+    chance = random.Random(1)
+    found = []
+    for number in range(records // PER_ENTRY):
+        at = BEGIN + number * STEP_MS
+        moment = EPOCH + at * MILLISECOND
+        piece: list[AnyRecord] = []
+        for one in range(PER_ENTRY):
+            values: dict[str, Any] = {name: round(50 * chance.random(), 3) for name in FIGURES}
+            bot = f"bot-{(number * PER_ENTRY + one) % bots}"
+            piece.append(Performance(bot=bot, portfolio_value=1.0, timestamp=moment, **values))
+        found.append((at, piece))
+    return found
+
+
+def _rate(
+    name: str, rules: Sequence[Rule], entries: Sequence[tuple[int, list[AnyRecord]]], rounds: int
+) -> Rate:
+    took = min(_fold(Engine(rules), entries) for _ in range(rounds))
+    return Rate(name, len(rules), sum(len(records) for _, records in entries) / took)
+
+
+def _fold(engine: Engine, entries: Iterable[tuple[int, list[AnyRecord]]]) -> float:
+    begun = time.perf_counter()
+    for at, records in entries:
+        for _ in engine.take(records, at):
+            pass
+    return time.perf_counter() - begun
+
+
+def _held(rules: Sequence[Rule], entries: Sequence[tuple[int, list[AnyRecord]]]) -> Held:
+    engine = Engine(rules)
+    _fold(engine, entries)
+    kept = engine.changed().kept
+    return Held(deep_size(engine.tracks), sum(len(key) + len(data) for key, data in kept.items()))
