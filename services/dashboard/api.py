@@ -10,10 +10,13 @@ from services.dashboard import figures
 from services.dashboard.history import add_history
 from services.dashboard.monitoring import monitoring
 from services.dashboard.queries import acknowledgement, alert_filter
+from services.dashboard.silences import add_silences
 from services.dashboard.sources import Sources
 from shared.runtime.announce import Announcer
 from shared.runtime.clock import Clock
 from shared.runtime.web import error, reply
+from shared.schema.durations import milliseconds
+from shared.schema.timestamps import MILLISECOND
 from shared.store import alerts, outbox
 
 log = structlog.get_logger()
@@ -22,12 +25,13 @@ PREFIX = "/api/monitoring"
 
 
 def make_api(sources: Sources, clock: Clock) -> Blueprint:
-    """Return the routes that read, and the one that acknowledges."""
+    """Return the routes that read, and those that acknowledge and silence."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_readings(api, sources, clock)
     add_history(api, sources, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, sources, clock)
+    add_silences(api, sources, clock)
     return api
 
 
@@ -86,9 +90,10 @@ def _add_acknowledge(api: Blueprint, sources: Sources, clock: Clock) -> None:
 
     @api.post("/alerts/<alert_id>/acknowledge")
     def acknowledge(alert_id: str) -> Response:
-        given = acknowledgement(request.get_data())
+        given, now = acknowledgement(request.get_data()), clock()
+        until = now + milliseconds(given.timeout) * MILLISECOND if given.timeout is not None else None
         with sources.health.write() as connection:
-            alert = alerts.acknowledge(connection, alert_id, given.by, given.comment, clock())
+            alert = alerts.acknowledge(connection, alert_id, given.by, given.comment, now, until)
         if alert is None:
             return _unknown(alert_id)
         if alert.status == "RESOLVED":

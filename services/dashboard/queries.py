@@ -1,15 +1,17 @@
-"""What requests ask for: filters, histories, the body of an acknowledgement. Every fault is named."""
+"""What requests ask for: filters, histories, acknowledgements, silences. Every fault is named."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple, get_args
+from typing import NamedTuple, TypeVar, cast, get_args
 
 import msgspec
 
 from services.dashboard.arguments import Arguments
 from services.dashboard.figures import PERFORMANCE_FIGURES
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
+from shared.schema.durations import milliseconds, words
 from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.silences import SilenceRequest, SilenceState
 from shared.schema.units import MAX_INTEGER
 from shared.store.rollups import SOURCES
 from shared.store.steps import SECOND, Steps
@@ -18,6 +20,9 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_NAME = 256
 MAX_COMMENT = 4096
+LONGEST_TIMEOUT_MS = 365 * 86_400_000
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class AlertFilter(NamedTuple):
@@ -26,6 +31,13 @@ class AlertFilter(NamedTuple):
     status: str | None = None
     severity: str | None = None
     component: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+class SilenceFilter(NamedTuple):
+    """Which silences are wanted; None lets any pass."""
+
+    state: SilenceState | None = None
     limit: int = DEFAULT_LIMIT
 
 
@@ -107,22 +119,63 @@ def alert_filter(arguments: Mapping[str, str]) -> AlertFilter:
     return AlertFilter(**chosen, component=read.text("component"), limit=limit)
 
 
+def silence_filter(arguments: Mapping[str, str]) -> SilenceFilter:
+    """Read which silences are wanted."""
+    read = Arguments(arguments, SilenceFilter._fields)
+    state = read.text("state")
+    if state and state not in get_args(SilenceState):
+        read.refuse("state", f"expected one of {', '.join(get_args(SilenceState))}, got {state!r}")
+    limit = read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
+    read.check()
+    return SilenceFilter(cast("SilenceState | None", state), limit)
+
+
+def silence_request(body: bytes) -> SilenceRequest:
+    """Read a silence that is asked for; InvalidError lists its faults."""
+    return _read(body, SilenceRequest, '{"matchers": […], "endsAt": "…", "createdBy": "name"}')
+
+
+def ended_by(arguments: Mapping[str, str]) -> str | None:
+    """Read who ends a silence, if it is said."""
+    read = Arguments(arguments, ("by",))
+    by = (read.text("by") or "").strip()
+    if len(by) > MAX_NAME:
+        read.refuse("by", f"expected at most {MAX_NAME} characters, got {len(by)}")
+    read.check()
+    return by or None
+
+
 def acknowledgement(body: bytes) -> Acknowledgement:
     """Read an acknowledgement; InvalidError lists its faults. Blanks around the texts are dropped."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidError([Fault("$", f'expected JSON like {{"by": "name"}}: {error}')]) from error
-    faults = struct_faults(value, Acknowledgement)
-    if faults:
-        raise InvalidError(faults)
-    found = msgspec.convert(value, Acknowledgement)
+    found = _read(body, Acknowledgement, '{"by": "name"}')
+    faults = []
     by, comment = found.by.strip(), (found.comment or "").strip()
     if not by:
         faults.append(Fault("$.by", "expected who acknowledges, got a blank"))
     for name, text, most in (("by", by, MAX_NAME), ("comment", comment, MAX_COMMENT)):
         if len(text) > most:
             faults.append(Fault(f"$.{name}", f"expected at most {most} characters, got {len(text)}"))
+    if found.timeout is not None and not _is_possible(found.timeout):
+        longest = words(LONGEST_TIMEOUT_MS)
+        faults.append(Fault("$.timeout", f"expected more than 0 and at most {longest}, got {found.timeout}"))
     if faults:
         raise InvalidError(faults)
-    return Acknowledgement(by=by, comment=comment or None)
+    return Acknowledgement(by=by, comment=comment or None, timeout=found.timeout)
+
+
+def _is_possible(timeout: str | float) -> bool:
+    try:
+        return 0 < milliseconds(timeout) <= LONGEST_TIMEOUT_MS
+    except OverflowError:
+        return False
+
+
+def _read(body: bytes, kind: type[S], example: str) -> S:
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidError([Fault("$", f"expected JSON like {example}: {error}")]) from error
+    faults = struct_faults(value, kind)
+    if faults:
+        raise InvalidError(faults)
+    return msgspec.convert(value, kind)

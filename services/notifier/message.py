@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 from shared.schema.alerts import Notice
 
-_CHANGES = {"raised": "raised to ", "lowered": "lowered to "}
+_CHANGES = {
+    "raised": "raised to ", "lowered": "lowered to ",
+    "unacknowledged": "no longer acknowledged: ", "unmuted": "no longer muted: ",
+}  # fmt: skip
 
 
 def subject(notice: Notice) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.schema.alerts import Acknowledgement, Alert, AlertMessage, Notice
 from shared.schema.records import AnyRecord
+from shared.schema.silences import Silence, SilenceRequest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MESSAGES: dict[str, Any] = {
@@ -17,6 +18,8 @@ MESSAGES: dict[str, Any] = {
     "alert-message": AlertMessage,
     "notice": Notice,
     "acknowledgement": Acknowledgement,
+    "silence": Silence,
+    "silence-request": SilenceRequest,
 }
 """Every message on the wire: the schema `<name>.schema.json`, golden examples `examples/<name>*.json`."""
 

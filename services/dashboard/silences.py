@@ -1,0 +1,63 @@
+"""Silences over HTTP: what holds, what is to come, what was; making one, changing it, ending it."""
+
+import uuid
+from datetime import datetime
+from http import HTTPStatus
+
+import structlog
+from flask import Blueprint, Response, request
+
+from services.dashboard import figures
+from services.dashboard.queries import ended_by, silence_filter, silence_request
+from services.dashboard.sources import Sources
+from shared.runtime.clock import Clock
+from shared.runtime.web import error, reply
+from shared.schema.silences import Silence
+from shared.store import silences as store
+
+log = structlog.get_logger()
+
+
+def add_silences(api: Blueprint, sources: Sources, clock: Clock) -> None:
+    """Add the routes below `/silences`; the evaluator sees a change within a second."""
+
+    @api.get("/silences")
+    def many() -> Response:
+        wanted, now = silence_filter(request.args), clock()
+        with sources.health.read() as connection:
+            found = store.list_silences(connection, wanted.state, now, wanted.limit)
+        return reply([_shown(silence, now) for silence in found])
+
+    @api.post("/silences")
+    def put() -> Response:
+        given, now = silence_request(request.get_data()), clock()
+        with sources.health.write() as connection:
+            silence = store.put_silence(connection, given, str(uuid.uuid4()), now)
+        if silence is None:
+            return _unknown(given.id or "")
+        log.info("silenced", silence=silence.id, by=given.created_by, until=silence.ends_at.isoformat())
+        return reply(_shown(silence, now))
+
+    @api.get("/silences/<silence_id>")
+    def one(silence_id: str) -> Response:
+        with sources.health.read() as connection:
+            silence = store.silence_by_id(connection, silence_id)
+        return reply(_shown(silence, clock())) if silence else _unknown(silence_id)
+
+    @api.delete("/silences/<silence_id>")
+    def end(silence_id: str) -> Response:
+        by, now = ended_by(request.args), clock()
+        with sources.health.write() as connection:
+            silence = store.end_silence(connection, silence_id, now, by)
+        if silence is None:
+            return _unknown(silence_id)
+        log.info("silence ended", silence=silence.id, by=by)
+        return reply(_shown(silence, now))
+
+
+def _shown(silence: Silence, now: datetime) -> figures.Fields:
+    return {**figures.all_fields(silence), "status": {"state": silence.state(now)}}
+
+
+def _unknown(silence_id: str) -> Response:
+    return error(HTTPStatus.NOT_FOUND, f"no silence has the id {silence_id!r}")

@@ -1,0 +1,111 @@
+"""Silences and their matchers, without a clock or a database."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.schema.alerts import Alert, Details
+from shared.schema.faults import InvalidError
+from shared.schema.silences import Matcher, SilenceRequest, begun, labels_of
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+LABELS = {"alertname": "drawdown", "bot": "scalper-1"}
+
+
+def asked(**further: Any) -> SilenceRequest:
+    fields = {"matchers": [Matcher("bot", "a")], "ends_at": NOON + timedelta(hours=1), "created_by": " ann "}
+    return SilenceRequest(**(fields | further))
+
+
+@pytest.mark.parametrize(
+    ("matcher", "holds"),
+    [
+        (Matcher("bot", "scalper-1"), True),
+        (Matcher("bot", "scalper"), False),
+        (Matcher("bot", "scalper-1", is_equal=False), False),
+        (Matcher("bot", "scalper", is_regex=True), False),
+        (Matcher("bot", "scalper-[0-9]+", is_regex=True), True),
+        (Matcher("bot", "a|scalper-1|c", is_regex=True), True),
+        (Matcher("bot", "scalper-.*", is_regex=True, is_equal=False), False),
+        (Matcher("venue", ""), True),
+        (Matcher("venue", "x", is_equal=False), True),
+        (Matcher("venue", ".+", is_regex=True), False),
+    ],
+)
+def test_a_matcher_looks_at_the_whole_value_and_takes_an_absent_label_for_empty(
+    matcher: Matcher, holds: bool
+) -> None:
+    assert matcher.matches(LABELS) is holds
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("(a", "not a regular expression"),
+        ("(a+)+", "a group must not be repeated"),
+        ("(a|ab)*c", "a group must not be repeated"),
+        ("(?:a+){2,}", "a group must not be repeated"),
+        (r"(a)\1", "references"),
+        ("(?=a)b", "looking around"),
+        ("(?i)a", "flags"),
+        (".*.*.*.*.*", "at most 4"),
+    ],
+)
+def test_a_pattern_that_could_keep_the_evaluator_busy_is_refused(pattern: str, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=words):
+        msgspec.convert({"name": "bot", "value": pattern, "isRegex": True}, Matcher)
+
+
+@pytest.mark.parametrize("pattern", [r"\(a\)*", "[(]*[)]+", "[]a)]+", "(a|b)?", "(btc|eth)-[0-9]{2}"])
+def test_a_pattern_that_is_matched_in_good_time_is_taken(pattern: str) -> None:
+    begin = time.perf_counter()
+    Matcher("bot", pattern, is_regex=True).matches({"bot": "a" * 256})
+    assert time.perf_counter() - begin < 1
+
+
+def test_a_silence_begins_now_at_the_earliest() -> None:
+    given = asked(starts_at=NOON - timedelta(hours=2), comment=" why ")
+    silence = begun(given, "new", NOON)
+    assert (silence.starts_at, silence.created_by, silence.comment) == (NOON, "ann", "why")
+    assert silence.state(NOON) == "active"
+
+
+def test_a_silence_is_pending_until_it_begins_and_over_from_its_end_on() -> None:
+    silence = begun(asked(starts_at=NOON + timedelta(minutes=30)), "new", NOON)
+    states = [silence.state(NOON + timedelta(minutes=minutes)) for minutes in (0, 30, 59, 60)]
+    assert states == ["pending", "active", "active", "expired"]
+
+
+@pytest.mark.parametrize(
+    ("further", "path"),
+    [
+        ({"ends_at": NOON}, "$.endsAt"),
+        ({"ends_at": NOON - timedelta(hours=1)}, "$.endsAt"),
+        ({"starts_at": NOON + timedelta(hours=2)}, "$.endsAt"),
+        ({"ends_at": datetime(2500, 1, 1, tzinfo=UTC)}, "$.endsAt"),
+        ({"starts_at": datetime(1, 1, 1, tzinfo=UTC)}, "$.startsAt"),
+        ({"matchers": [Matcher("bot", ".*", is_regex=True)]}, "$.matchers"),
+    ],
+)
+def test_a_silence_that_cannot_be_meant_is_refused(further: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        begun(asked(**further), "new", NOON)
+    assert [fault.path for fault in refused.value.faults] == [path]
+
+
+def test_what_botwatch_says_of_an_alert_goes_before_its_own_labels() -> None:
+    details = Details(
+        rule="drawdown", bot="a", metric="maxDrawdown", value=21, operator=">", threshold=20,
+        labels={"severity": "none", "venue": "x"},
+    )  # fmt: skip
+    alert = Alert(
+        id="1", timestamp=NOON, severity="HIGH", category="PERFORMANCE", component="a", message="m",
+        status="ACTIVE", details=details, fingerprint="f", updated_at=NOON,
+    )  # fmt: skip
+    assert labels_of(alert) == {
+        "alertname": "drawdown", "severity": "HIGH", "category": "PERFORMANCE", "component": "a",
+        "metric": "maxDrawdown", "bot": "a", "venue": "x",
+    }  # fmt: skip
