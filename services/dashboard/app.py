@@ -12,6 +12,7 @@ from services.dashboard.config import DashboardSettings
 from services.dashboard.configuration import make_configuration
 from services.dashboard.metrics import AlertGauges
 from services.dashboard.page import make_page, secure
+from services.dashboard.runbooks import make_runbooks
 from services.dashboard.sources import Sources
 from shared.runtime import clock
 from shared.runtime.clock import Clock
@@ -37,6 +38,7 @@ def make_app(settings: DashboardSettings, sources: Sources, time: Clock = clock.
     app.register_blueprint(make_api(sources, time))
     app.register_blueprint(make_configuration(sources, settings))
     app.register_blueprint(make_page(settings))
+    app.register_blueprint(make_runbooks())
     app.before_request(lambda: _refuse_foreign(settings.dashboard_url))
     app.register_error_handler(OperationalError, _store_error)
     app.after_request(secure)

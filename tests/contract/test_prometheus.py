@@ -89,7 +89,7 @@ def test_every_alert_says_how_grave_it_is_and_what_it_means() -> None:
     for rule in rules():
         if "alert" in rule:
             assert rule["labels"]["severity"] in ("critical", "high", "medium", "low")
-            assert set(rule["annotations"]) == {"summary", "description"}
+            assert set(rule["annotations"]) == {"summary", "description", "runbook"}
 
 
 def test_the_alert_on_a_full_log_knows_the_cap() -> None:
