@@ -47,8 +47,9 @@ format: $(VENV)/dev ## Put code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schema: $(VENV)/run ## Write the JSON Schemas of the wire to docs/schema, its figures to docs/metrics.md
+schema: $(VENV)/run ## Write the JSON Schemas of wire and config to docs/schema, its figures to docs/metrics.md
 	$(BIN)/python -m shared.schema.export docs/schema
+	$(BIN)/python -m shared.runtime.document_schemas docs/schema
 	$(BIN)/python -m shared.schema.glossary docs/metrics.md
 
 bench: $(VENV)/dev ## Measure; prints ratios

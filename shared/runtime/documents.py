@@ -101,6 +101,8 @@ class AnalyticsSection(Document, kw_only=True):
 class PerformanceLogger(Document, kw_only=True):
     """`performance_logger.json`."""
 
+    schema: str = msgspec.field(default="", name="$schema")
+    """Where an editor finds what is allowed; nothing to Botwatch."""
     database: DatabaseSection = msgspec.field(default_factory=DatabaseSection)
     prometheus: PrometheusSection = msgspec.field(default_factory=PrometheusSection)
     alerting: AlertingSection = msgspec.field(default_factory=AlertingSection)
@@ -165,6 +167,8 @@ class AlertsSection(Document, kw_only=True):
 class HealthMonitor(Document, kw_only=True):
     """`health_monitor.json`."""
 
+    schema: str = msgspec.field(default="", name="$schema")
+    """Where an editor finds what is allowed; nothing to Botwatch."""
     monitoring: MonitoringSection = msgspec.field(default_factory=MonitoringSection)
     alerts: AlertsSection = msgspec.field(default_factory=AlertsSection)
     database: DatabaseSection = msgspec.field(

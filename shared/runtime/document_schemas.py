@@ -1,0 +1,29 @@
+"""JSON Schemas of the config documents, for editors: `python -m shared.runtime.document_schemas FOLDER`."""
+
+import sys
+from pathlib import Path
+
+from shared.runtime.documents import HealthMonitor, Notifications, PerformanceLogger
+from shared.schema.conditions import Document
+from shared.schema.export import schema_text
+
+DOCUMENTS: dict[str, type[Document]] = {
+    "performance_logger": PerformanceLogger,
+    "health_monitor": HealthMonitor,
+    "notifications": Notifications,
+}
+
+
+def schemas() -> dict[str, bytes]:
+    """Return the text of every schema by file name; checks between keys are not in them."""
+    return {f"{name}.schema.json": schema_text(kind) for name, kind in DOCUMENTS.items()}
+
+
+def main(folder: Path) -> None:
+    """Write the schemas into `folder`."""
+    for name, text in schemas().items():
+        (folder / name).write_bytes(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
