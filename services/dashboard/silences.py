@@ -22,7 +22,7 @@ def add_silences(api: Blueprint, sources: Sources, clock: Clock) -> None:
     """Add the routes below `/silences`; the evaluator sees a change within a second."""
 
     @api.get("/silences")
-    def many() -> Response:
+    def silences() -> Response:
         wanted, now = silence_filter(request.args), clock()
         with sources.health.read() as connection:
             found = store.list_silences(connection, wanted.state, now, wanted.limit)
@@ -39,7 +39,7 @@ def add_silences(api: Blueprint, sources: Sources, clock: Clock) -> None:
         return reply(_shown(silence, now))
 
     @api.get("/silences/<silence_id>")
-    def one(silence_id: str) -> Response:
+    def single(silence_id: str) -> Response:
         with sources.health.read() as connection:
             silence = store.silence_by_id(connection, silence_id)
         return reply(_shown(silence, clock())) if silence else _unknown(silence_id)
