@@ -27,7 +27,7 @@ from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, fingerprint, key_of
 from services.evaluator.track import REOPEN_MS
-from services.evaluator.writing import LOOKS, Writing, Written
+from services.evaluator.writing import Writing, Written
 from shared.runtime.announce import Announcer
 from shared.runtime.documents import Documents
 from shared.runtime.jobs import wake
@@ -317,7 +317,7 @@ class Evaluator:
             else:
                 self._open[key_of(alert)] = alert
             CHANGES.labels(change).inc()
-            if self._policy.inhibitions and change not in (*LOOKS, "updated"):
+            if change == "muted" or (self._policy.inhibitions and change not in ("updated", "unmuted")):
                 self._silences = None
             if change != "updated":
                 log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)

@@ -93,8 +93,11 @@ class Silence(msgspec.Struct, kw_only=True, rename="camel"):
     """Who ended it before its time."""
 
     def state(self, now: datetime) -> SilenceState:
-        """Return whether it is to come, holds, or is over at `now`; its end is no longer part of it."""
-        if now >= self.ends_at:
+        """Return whether it is to come, holds, or is over at `now`; its end is no longer part of it.
+
+        One that somebody ended is over, though another machine's clock may be behind.
+        """
+        if now >= self.ends_at or self.updated_at >= self.ends_at:
             return "expired"
         return "active" if now >= self.starts_at else "pending"
 

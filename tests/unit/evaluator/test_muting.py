@@ -135,10 +135,8 @@ def test_an_alert_that_ended_mutes_no_longer() -> None:
 
 def test_alerts_that_are_sources_and_targets_do_not_mute_each_other_nor_themselves() -> None:
     rules = policy(inhibit=[{"source": {"severity": "CRITICAL"}, "target": {"alertname": "*"}}])
-    one, two, mild = (
-        an_alert(bot=name, severity=severity)
-        for name, severity in (("a", "CRITICAL"), ("b", "CRITICAL"), ("c", "LOW"))
-    )
+    one, two = an_alert(bot="a", severity="CRITICAL"), an_alert(bot="b", severity="CRITICAL")
+    mild = an_alert(bot="c", severity="LOW")
     muting = Muting(rules, [], [one, two, mild])
     assert [words(muting, alert) is not None for alert in (one, two, mild)] == [False, False, True]
 

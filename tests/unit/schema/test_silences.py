@@ -16,7 +16,11 @@ LABELS = {"alertname": "drawdown", "bot": "scalper-1"}
 
 
 def asked(**further: Any) -> SilenceRequest:
-    fields = {"matchers": [Matcher("bot", "a")], "ends_at": NOON + timedelta(hours=1), "created_by": " ann "}
+    fields: dict[str, Any] = {
+        "matchers": [Matcher("bot", "a")],
+        "ends_at": NOON + timedelta(hours=1),
+        "created_by": " ann ",
+    }
     return SilenceRequest(**(fields | further))
 
 
