@@ -21,7 +21,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from services.evaluator.engine import Engine, Event
-from services.evaluator.lifecycle import Observation, Transition, resolve, transition, unacknowledge
+from services.evaluator.lifecycle import Observation, Transition, resolve, transition
+from services.evaluator.lookout import Lookout
 from services.evaluator.muting import Muting, Policy
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Firing
@@ -36,8 +37,7 @@ from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
 from shared.schema import streams
 from shared.schema.alerts import Alert
-from shared.schema.silences import Silence
-from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms
+from shared.schema.timestamps import EPOCH, MILLISECOND
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
@@ -50,8 +50,6 @@ log = structlog.get_logger()
 
 READ = 500
 SAVE_INTERVAL_S = 5.0
-LOOK_MS = 500
-"""How often silences and acknowledgements are looked at while an alert is open."""
 NOTHING = Policy()
 TRACKS = "evaluator-tracks"
 """The reader whose position is that of the stored tracks."""
@@ -85,7 +83,7 @@ class Evaluator:
         self._engine = Engine(rules)
         self._channels = channels
         self._dashboard_url = dashboard_url
-        self._policy = policy
+        self._lookout = Lookout(database, policy)
         self._writer = PatientWriter(stopping)
         self._open: dict[Key, Alert] = {}
         self._applied = self._folded = ""
@@ -93,11 +91,6 @@ class Evaluator:
         """Whether what was applied before the start is remembered again."""
         self._is_torn = False
         """Whether rules remember what the store could not be told: then nothing more is stored."""
-        self._silences: list[Silence] | None = None
-        """As they were when what is muted was looked at last; None: it must be looked at."""
-        self._boundary: datetime | None = None
-        """When a silence or a window next begins or ends."""
-        self._looked_at = time.monotonic()
         self._unsaved: list[Entry] = []
         self._saved_at = time.monotonic()
 
@@ -118,7 +111,7 @@ class Evaluator:
         self.save()
         tracks, now = self._engine.snapshot(), self._engine.now
         self.rules, self._channels = rules, list(documents.channels)
-        self._policy, self._silences = policy, None
+        self._lookout = Lookout(self._database, policy)
         self._engine = Engine(rules)
         self._engine.restore(tracks, now)
         self._resolve_orphans()
@@ -175,36 +168,20 @@ class Evaluator:
         elif not entries and is_due:
             # Nothing was written until that moment that has not been read, and nothing will be.
             self._let_happen(before)
-        self._look(self._engine.now if entries else max(before, self._engine.now))
+        if self._is_caught_up:
+            self._look(self._engine.now if entries else max(before, self._engine.now))
         self._unsaved += entries
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
             self.save()
 
     def _patience(self, due: int | None, now: int) -> int:
         """Return how long to wait for entries, milliseconds: until something is due, and not for ever."""
-        longest, moments = BLOCK_MS, [due]
-        if self._open:
-            longest = LOOK_MS
-            moments.append(epoch_ms(self._boundary) if self._boundary else None)
-        until = min((moment for moment in moments if moment is not None), default=now + longest)
-        return max(1, min(longest, until - now + 1))
+        longest = min(BLOCK_MS, self._lookout.patience(now)) if self._open else BLOCK_MS
+        return max(1, longest if due is None else min(longest, due - now + 1))
 
     def _look(self, at: int) -> None:
-        """End acknowledgements whose time is up, and mute and unmute where that may have changed."""
-        now = _moment(at)
-        is_over = self._boundary is not None and self._boundary <= now
-        waited_ms = (time.monotonic() - self._looked_at) * 1000
-        if not self._open or not (is_over or self._silences is None or waited_ms >= LOOK_MS):
-            return
-        self._looked_at = time.monotonic()
-        with self._database.read() as connection:
-            lapsed = store.lapsed_acknowledgements(connection, now)
-            silences = current_silences(connection, now)
-        changes = [unacknowledge(alert, now) for alert in lapsed]
-        if is_over or silences != self._silences:
-            muting = Muting(self._policy, silences, self._open.values())
-            self._silences, self._boundary = silences, muting.next_change(now)
-            changes += list(muting.changes(self._open.values(), now))
+        """Let happen what silences, windows and people who acknowledged for a time bring."""
+        changes = self._lookout.look(self._open.values(), _moment(at))
         if changes:
             self._apply(changes, self._applied)
 
@@ -307,7 +284,7 @@ class Evaluator:
         self._tell(written)
 
     def _writing(self, connection: Connection, since: datetime) -> Writing:
-        muting = Muting(self._policy, current_silences(connection, since), self._open.values())
+        muting = Muting(self._lookout.policy, current_silences(connection, since), self._open.values())
         return Writing(connection, muting, self._channels, self._dashboard_url)
 
     def _remember(self, written: Iterable[Written]) -> None:
@@ -317,8 +294,10 @@ class Evaluator:
             else:
                 self._open[key_of(alert)] = alert
             CHANGES.labels(change).inc()
-            if change == "muted" or (self._policy.inhibitions and change not in ("updated", "unmuted")):
-                self._silences = None
+            if change == "muted" or (
+                self._lookout.policy.inhibitions and change not in ("updated", "unmuted")
+            ):
+                self._lookout.disturb()
             if change != "updated":
                 log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
 

@@ -1,0 +1,57 @@
+"""The lookout: when to look at silences, windows and acknowledgements, and what that changes."""
+
+import time
+from collections.abc import Collection
+from datetime import datetime
+
+from services.evaluator.lifecycle import Transition, unacknowledge
+from services.evaluator.muting import Muting, Policy
+from shared.schema.alerts import Alert
+from shared.schema.silences import Silence
+from shared.schema.timestamps import epoch_ms
+from shared.store.alerts import lapsed_acknowledgements
+from shared.store.database import Database
+from shared.store.silences import current_silences
+
+LOOK_MS = 500
+"""How often, while an alert is open: people make silences without telling."""
+
+
+class Lookout:
+    """Looks at once where something begins or ends, and at what is muted only where that may have changed."""
+
+    def __init__(self, database: Database, policy: Policy) -> None:
+        self.policy = policy
+        self._database = database
+        self._silences: list[Silence] | None = None
+        """As they were last; None: whatever they are, it is to be looked at what they mute."""
+        self._boundary: datetime | None = None
+        """When a silence or a window next begins or ends."""
+        self._looked_at = time.monotonic()
+
+    def disturb(self) -> None:
+        """Look again at the next occasion, because other alerts are open now or muted."""
+        self._silences = None
+
+    def patience(self, now: int) -> int:
+        """Return how long nothing need be looked at, milliseconds from `now` (epoch milliseconds) on."""
+        return LOOK_MS if self._boundary is None else min(LOOK_MS, epoch_ms(self._boundary) - now + 1)
+
+    def look(self, alerts: Collection[Alert], now: datetime) -> list[Transition]:
+        """Return what time and people changed about the open `alerts`; most often it is too early to look."""
+        is_over = self._boundary is not None and self._boundary <= now
+        waited_ms = (time.monotonic() - self._looked_at) * 1000
+        if not alerts or not (is_over or self._silences is None or waited_ms >= LOOK_MS):
+            return []
+        self._looked_at = time.monotonic()
+        # After a kill the log is read again from before; no alert is looked at as of before its last change.
+        now = max(now, *(alert.updated_at for alert in alerts))
+        with self._database.read() as connection:
+            lapsed = lapsed_acknowledgements(connection, now)
+            silences = current_silences(connection, now)
+        changes = [unacknowledge(alert, now) for alert in lapsed]
+        if is_over or silences != self._silences:
+            muting = Muting(self.policy, silences, alerts)
+            self._silences, self._boundary = silences, muting.next_change(now)
+            changes += muting.changes(alerts, now)
+        return changes
