@@ -76,8 +76,12 @@ class Bucket(msgspec.Struct, array_like=True):
 
 
 class History(msgspec.Struct, array_like=True):
-    """Parts of time with values, oldest first; `last` is the newest value, against repetitions."""
+    """Parts of time (`width` milliseconds each) with values, oldest first.
 
+    `last` is the value that came last, against repetitions.
+    """
+
+    width: int
     buckets: list[Bucket] = []
     last: tuple[int, float] | None = None
 
@@ -104,26 +108,30 @@ class OwnPast(msgspec.Struct, frozen=True):
 
     def begin(self) -> History:
         """Return the state before any value."""
-        return History()
+        return History(self._width)
 
     def load(self, raw: Any) -> History:  # noqa: ANN401 - decoded JSON
         """Restore a state."""
-        return msgspec.convert(raw, History)
+        return restored(raw, self._width)
 
     def take(self, state: History, _metric: str, at: int, value: float) -> None:
         """Add a value."""
-        add(state, at, value, self._width)
+        add(state, at, value)
 
     def value(self, state: History, now: int) -> float | None:
-        """Return how the stretch that ends now stands to the one in the past; None while one is empty."""
-        forget(state, now - self.offset_ms - self.window_ms - self._width)
-        recent = mean(state, now - self.window_ms, now)
-        past = mean(state, now - self.offset_ms - self.window_ms, now - self.offset_ms)
-        return relate(recent, past, self.by)
+        """Return how the stretch that ends now stands to the one in the past; None while one is empty.
+
+        Both are whole parts of time, the one under way among them: in between, only records change it.
+        """
+        end = _next_begin(now, state.width)
+        then = end - round(self.offset_ms / state.width) * state.width
+        forget(state, then - BUCKETS * state.width)
+        recent = mean(state, end - BUCKETS * state.width, end)
+        return relate(recent, mean(state, then - BUCKETS * state.width, then), self.by)
 
     def next_change(self, state: History, now: int) -> int | None:
         """Return when another part of time has passed."""
-        return now - now % self._width + self._width if state.buckets else None
+        return _next_begin(now, state.width) if state.buckets else None
 
     @property
     def _width(self) -> int:
@@ -151,20 +159,20 @@ class Baseline(msgspec.Struct, frozen=True):
 
     def begin(self) -> History:
         """Return the state before any value."""
-        return History()
+        return History(self.window_ms)
 
     def load(self, raw: Any) -> History:  # noqa: ANN401 - decoded JSON
         """Restore a state."""
-        return msgspec.convert(raw, History)
+        return restored(raw, self.window_ms)
 
     def take(self, state: History, _metric: str, at: int, value: float) -> None:
         """Add a value."""
-        add(state, at, value, self.window_ms)
+        add(state, at, value)
 
     def value(self, state: History, now: int) -> float | None:
         """Return how far off the stretch under way is; None below ten earlier ones, and if all were equal."""
-        forget(state, now - self.baseline_ms - self.window_ms)
         begin = now - now % self.window_ms
+        forget(state, begin - self.baseline_ms)
         before = [bucket.total / bucket.n for bucket in state.buckets if bucket.begin < begin]
         recent = mean(state, begin, now + 1)
         if recent is None or len(before) < FEWEST:
@@ -175,7 +183,7 @@ class Baseline(msgspec.Struct, frozen=True):
 
     def next_change(self, state: History, now: int) -> int | None:
         """Return when the next stretch begins."""
-        return now - now % self.window_ms + self.window_ms if state.buckets else None
+        return _next_begin(now, self.window_ms) if state.buckets else None
 
 
 def relate(left: float | None, right: float | None, by: str) -> float | None:
@@ -195,12 +203,22 @@ def relate(left: float | None, right: float | None, by: str) -> float | None:
     return (left if by == "share" else left - right) / abs(right) * 100
 
 
-def add(state: History, at: int, value: float, width: int) -> None:
+def restored(raw: object, width: int) -> History:
+    """Restore a history; one in parts of another width begins anew."""
+    state = msgspec.convert(raw, History)
+    return state if state.width == width else History(width)
+
+
+def _next_begin(now: int, width: int) -> int:
+    return now - now % width + width
+
+
+def add(state: History, at: int, value: float) -> None:
     """Add a value to its part of time; the one that was added last counts once."""
     if state.last == (at, value):
         return
     state.last = (at, value)
-    begin = at - at % width
+    begin = at - at % state.width
     index = len(state.buckets)
     while index and state.buckets[index - 1].begin > begin:
         index -= 1
