@@ -175,6 +175,7 @@ async function refetch() {
     const response = await fetch("/api/monitoring", { signal: AbortSignal.timeout(10_000) });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     take(await response.json());
+    refetchSilences();
     $("notice").hidden = true;
   } catch (error) {
     setText($("notice"), `The dashboard cannot be read (${error.message}); trying again. ${lastSeenWords()}`);
@@ -356,6 +357,13 @@ function placeAlert(alert) {
   alerts.recent = [alert, ...alerts.recent.filter((other) => other.id !== alert.id)];
 }
 
+const CHANGES = {
+  opened: "Alert opened", reopened: "Alert opened again", flapping: "Alert opens and ends too often: it stays open for now",
+  raised: "Alert is graver now", lowered: "Alert is less grave now", acknowledged: "Alert acknowledged",
+  unacknowledged: "Acknowledgement is over", muted: "Alert muted: nobody is told", unmuted: "Alert no longer muted",
+  resolved: "Alert resolved",
+};
+
 function takeAlert(change, alert) {
   const known = board.alerts.active.find((other) => other.id === alert.id);
   // A new value that was on its way while somebody acknowledged must not undo that.
@@ -366,9 +374,7 @@ function takeAlert(change, alert) {
     redraw("alerts");
     return;
   }
-  const words = { opened: "Alert opened", raised: "Alert is graver now", lowered: "Alert is less grave now",
-    acknowledged: "Alert acknowledged", resolved: "Alert resolved" };
-  setText($("announcement"), `${words[change] ?? change}: ${alert.severity}, ${alert.component}: ${alert.message}`);
+  setText($("announcement"), `${CHANGES[change] ?? change}: ${alert.severity}, ${alert.component}: ${alert.message}`);
   redraw("alerts", "bots");
   refetchSoon();
 }
@@ -442,13 +448,16 @@ function alertView(alert) {
   const message = h("button", { class: "message", type: "button", onclick: () => showDetails(root.alert.id) });
   const value = h("span");
   const since = h("span");
+  const flaps = h("span");
+  const muted = h("span", { class: "muted" });
   const taken = h("span", { class: "taken" });
   const action = h("button", { type: "button", onclick: () => askAcknowledgement(root.alert) }, "Acknowledge");
-  const place = h("p", { class: "do" }, action);
+  const silence = h("button", { type: "button", class: "plain", onclick: () => askSilence(root.alert) }, "Silence");
+  const place = h("p", { class: "do" }, action, silence);
   const fresh = ageOf(alert.timestamp) < 10 && alert.status === "ACTIVE" ? " fresh" : "";
   const root = h("li", { class: `alert${fresh}` },
     h("p", { class: "first" }, severity, component, message),
-    h("p", { class: "second" }, value, since, taken), place);
+    h("p", { class: "second" }, value, since, flaps, muted, taken), place);
   return {
     root,
     update(current) {
@@ -460,8 +469,14 @@ function alertView(alert) {
       writeComparison(value, current.details);
       writeSince(since, current);
       writeTaken(taken, current);
-      place.hidden = current.status !== "ACTIVE";
-      action.setAttribute("aria-label", `Acknowledge: ${current.component}: ${current.message}`);
+      writeFlaps(flaps, current.details.flaps);
+      writeMuted(muted, current);
+      place.hidden = current.status === "RESOLVED";
+      action.hidden = current.status !== "ACTIVE";
+      silence.hidden = Boolean(current.details.silence);
+      for (const button of [action, silence]) {
+        button.setAttribute("aria-label", `${button.textContent}: ${current.component}: ${current.message}`);
+      }
     },
   };
 }
@@ -487,8 +502,20 @@ function writeSince(element, alert) {
 
 function writeTaken(element, alert) {
   const comment = alert.comment ? ` – “${alert.comment}”` : "";
-  setText(element, alert.assignee ? `acknowledged by ${alert.assignee}${comment}` : "");
+  const until = alert.acknowledgedUntil && alert.status === "ACKNOWLEDGED" ? ` until ${clock(alert.acknowledgedUntil)}` : "";
+  setText(element, alert.assignee ? `acknowledged by ${alert.assignee}${until}${comment}` : "");
   element.hidden = !alert.assignee;
+}
+
+function writeFlaps(element, flaps) {
+  setText(element, flaps ? `opened again ${flaps === 1 ? "once" : `${flaps} times`}` : "");
+  element.hidden = !flaps;
+}
+
+function writeMuted(element, { status, details }) {
+  const words = status === "RESOLVED" ? "" : details.mutedBy ?? "";
+  setText(element, words);
+  element.hidden = !words;
 }
 
 /** A moment: the time of day, with the date when it was not today. */
@@ -506,7 +533,7 @@ function askAcknowledgement(alert) {
   asked = alert;
   setText($("acknowledge-about"), `${alert.severity} · ${alert.component}: ${alert.message}`);
   $("by").value = remembered();
-  $("comment").value = "";
+  $("comment").value = $("timeout").value = "";
   $("acknowledge-fault").hidden = true;
   $("acknowledge").showModal();
   ($("by").value ? $("comment") : $("by")).focus();
@@ -524,39 +551,130 @@ function remembered(name) {
 
 async function sendAcknowledgement(event) {
   event.preventDefault();
-  const by = $("by").value.trim();
+  const path = `/api/monitoring/alerts/${encodeURIComponent(asked.id)}/acknowledge`;
+  const answer = await send("acknowledge", "by", path, (by) => ({
+    by, comment: $("comment").value.trim() || null, timeout: $("timeout").value || null,
+  }));
+  if (answer) takeAlert("acknowledged", answer);
+}
+
+/** Send what a dialog asks for; return the answer, or null when it was refused: the dialog says why. */
+async function send(dialog, nameField, path, bodyOf) {
+  const fault = (text) => sayFault(`${dialog}-fault`, text);
+  const by = $(nameField).value.trim();
   if (!by) {
-    sayFault("Please say who you are: others see who takes care of it.");
-    $("by").focus();
-    return;
+    fault("Please say who you are: others see who takes care of it.");
+    $(nameField).focus();
+    return null;
   }
-  $("acknowledge-send").disabled = true;
+  $(`${dialog}-send`).disabled = true;
   try {
-    const response = await fetch(`/api/monitoring/alerts/${encodeURIComponent(asked.id)}/acknowledge`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ by, comment: $("comment").value.trim() || null }),
-      signal: AbortSignal.timeout(15_000),
-    });
-    const answer = await response.json();
-    if (response.ok) {
-      remembered(by);
-      takeAlert("acknowledged", answer);
-      $("acknowledge").close();
-    } else {
-      sayFault([answer.error, ...(answer.faults ?? []).map((fault) => fault.message)].join("; "));
-      refetchSoon();
-    }
+    const answer = await call("POST", path, bodyOf(by));
+    remembered(by);
+    $(dialog).close();
+    return answer;
   } catch (error) {
-    sayFault(`It could not be sent: ${error.message}`);
+    fault(error.message);
+    refetchSoon();
+    return null;
   } finally {
-    $("acknowledge-send").disabled = false;
+    $(`${dialog}-send`).disabled = false;
   }
 }
 
-function sayFault(text) {
-  $("acknowledge-fault").hidden = false;
-  setText($("acknowledge-fault"), text);
+/** Ask the API; what it refuses is an error that says why. */
+async function call(method, path, body) {
+  const response = await fetch(path, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(15_000),
+  }).catch((error) => { throw new Error(`It could not be sent: ${error.message}`); });
+  const answer = await response.json();
+  if (!response.ok) throw new Error([answer.error, ...(answer.faults ?? []).map((fault) => fault.message)].join("; "));
+  return answer;
+}
+
+function sayFault(id, text) {
+  $(id).hidden = !text;
+  setText($(id), text);
+}
+
+/* ---------- Silences ---------- */
+
+function askSilence(alert) {
+  asked = alert;
+  setText($("silence-about"), `${alert.component}: ${alert.message}. The alert stays on this page; nobody is told of it.`);
+  $("silence-by").value = remembered();
+  $("silence-comment").value = "";
+  sayFault("silence-fault", "");
+  $("silence").showModal();
+  ($("silence-by").value ? $("silence-comment") : $("silence-by")).focus();
+}
+
+/** What a silence of an alert goes by: its rule, its bot or host, its labels. */
+function matchersOf({ details }) {
+  const { rule: alertname, bot, host, labels } = details;
+  return Object.entries({ ...labels, alertname, ...(bot ? { bot } : { host }) }).map(([name, value]) => ({ name, value }));
+}
+
+async function sendSilence(event) {
+  event.preventDefault();
+  const made = await send("silence", "silence-by", "/api/monitoring/silences", (createdBy) => ({
+    matchers: matchersOf(asked), createdBy, comment: $("silence-comment").value.trim(),
+    endsAt: new Date(now() + Number($("silence-hours").value) * 3_600_000).toISOString(),
+  }));
+  if (made) refetchSilences();
+}
+
+/** What is silenced now or will be; it changes seldom, and so is asked for with the rest, not live. */
+async function refetchSilences() {
+  try {
+    const [active, pending] = await Promise.all(
+      ["active", "pending"].map((state) => call("GET", `/api/monitoring/silences?state=${state}`)),
+    );
+    reconcile($("silences"), [...active, ...pending], (silence) => silence.id, silenceView);
+    $("silenced").hidden = !active.length && !pending.length;
+  } catch {
+    // The notice at the top says what is wrong; the last list stays.
+  }
+}
+
+function matcherWords({ name, value, isRegex, isEqual }) {
+  const [yes, no] = isRegex ? ["is like", "is not like"] : ["=", "≠"];
+  return `${name} ${isEqual ? yes : no} ${value}`;
+}
+
+function silenceView({ id }) {
+  const what = h("span", { class: "component" });
+  const span = h("span");
+  const author = h("span");
+  const end = h("button", { type: "button", class: "plain", onclick: () => endSilence(id, end) }, "End");
+  const root = h("li", { class: "alert", "data-severity": "NONE" },
+    h("p", { class: "first" }, what), h("p", { class: "second" }, span, author), h("p", { class: "do" }, end));
+  return {
+    root,
+    update(silence) {
+      setText(what, silence.matchers.map(matcherWords).join(", "));
+      const from = silence.status.state === "pending" ? `from ${clock(silence.startsAt)} ` : "";
+      setText(span, `${from}until ${clock(silence.endsAt)}`);
+      setText(author, `by ${silence.createdBy}${silence.comment ? ` – “${silence.comment}”` : ""}`);
+      end.setAttribute("aria-label", `End the silence of ${what.textContent}`);
+    },
+  };
+}
+
+async function endSilence(id, button) {
+  button.disabled = true;
+  try {
+    await call("DELETE", `/api/monitoring/silences/${encodeURIComponent(id)}?by=${encodeURIComponent(remembered())}`);
+    sayFault("silences-fault", "");
+    await refetchSilences();
+  } catch (error) {
+    sayFault("silences-fault", error.message);
+  } finally {
+    button.disabled = false;
+  }
 }
 
 /* ---------- One alert ---------- */
@@ -587,6 +705,8 @@ function detailsOf(alert) {
     [label(details.metric), `${written(details.metric, details.value)} (${limit(details)})`],
     ["Opened", fullFormat.format(new Date(alert.timestamp))],
     ...(alert.resolvedAt ? [["Resolved", fullFormat.format(new Date(alert.resolvedAt))]] : []),
+    ...(details.flaps ? [["Opened again", `${details.flaps}×`]] : []),
+    ...(details.mutedBy && !alert.resolvedAt ? [["Muted", details.mutedBy]] : []),
     ...Object.entries(details.labels ?? {}), ["Id", alert.id],
   ];
   const happened = alert.timeline.map((event) => h("li", {}, [
@@ -982,6 +1102,8 @@ function tick() {
 
 $("acknowledge-form").addEventListener("submit", sendAcknowledgement);
 $("acknowledge-cancel").addEventListener("click", () => $("acknowledge").close());
+$("silence-form").addEventListener("submit", sendSilence);
+$("silence-cancel").addEventListener("click", () => $("silence").close());
 $("definition-close").addEventListener("click", () => $("definition").close());
 $("details-close").addEventListener("click", () => $("details").close());
 $("details").addEventListener("close", () => history.replaceState(null, "", location.pathname));

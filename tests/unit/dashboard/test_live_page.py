@@ -32,6 +32,7 @@ from shared.schema.records import (
 )
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
+from shared.store.silences import current_silences, silence_by_id
 from tests.support import eventually, free_port
 from tests.unit.dashboard.cases import an_alert, open_in
 
@@ -158,6 +159,8 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
                 taken = alert_by_id(connection, "alert-2")
             assert taken
             assert (taken.assignee, taken.status) == ("night@desk.example", "ACKNOWLEDGED")
+            assert taken.acknowledged_until
+            assert "acknowledged by night@desk.example until" in text(browser, "#alerts")
             for connected in broadcaster.connections:
                 connected.close()
             eventually(lambda: len(broadcaster.asked) > 1, "the page connects again")
@@ -265,7 +268,53 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
     assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]  # type: ignore[no-untyped-call]
 
 
+def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    app = make_app(settings, Sources(redis, performance, health))
+    web = make_server("127.0.0.1", port, app, threaded=True)
+    live = serve(broadcaster.handle, "127.0.0.1", socket_port)
+    alert = an_alert(1, "HIGH", HOSTILE)
+    alert.details.labels, alert.details.flaps = {"venue": "x"}, 2
+    open_in(health, alert)
+    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+        browser.get(f"http://127.0.0.1:{port}/")
+        eventually(lambda: "opened again 2 times" in text(browser, "#alerts"), "the alert is listed")
+        browser.find_element(By.CSS_SELECTOR, "#alerts .do button.plain").click()
+        browser.find_element(By.ID, "silence-send").click()
+        assert "Please say who you are" in text(browser, "#silence")
+        browser.find_element(By.ID, "silence-by").send_keys("night@desk.example")
+        browser.find_element(By.ID, "silence-comment").send_keys(HOSTILE)
+        browser.find_element(By.CSS_SELECTOR, "#silence-hours option[value='4']").click()
+        browser.find_element(By.ID, "silence-send").click()
+        eventually(lambda: f"“{HOSTILE}”" in text(browser, "#silences"), "it is listed")
+        with health.read() as connection:
+            (silence,) = current_silences(connection, clock.now())
+        assert {matcher.name: matcher.value for matcher in silence.matchers} == {
+            "alertname": "drawdown", "bot": HOSTILE, "venue": "x",
+        }  # fmt: skip
+        assert silence.ends_at - silence.starts_at > timedelta(hours=3.9)
+
+        alert.details.muted_by, alert.details.silence = "silenced by night until later", silence.id
+        alert.updated_at = clock.now()
+        broadcaster.send_alert(alert, "2-0")
+        eventually(lambda: "silenced by night until later" in text(browser, "#alerts .muted"), "it says why")
+        assert "Silence" not in text(browser, "#alerts .do")
+
+        browser.find_element(By.CSS_SELECTOR, "#silences button").click()
+        eventually(lambda: text(browser, "#silences") == "", "it is no longer listed")
+        with health.read() as connection:
+            ended = silence_by_id(connection, silence.id)
+        assert ended
+        assert (ended.ended_by, ended.state(clock.now())) == ("night@desk.example", "expired")
+    assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]  # type: ignore[no-untyped-call]
+    assert browser.title != "1"
+
+
 def acknowledge(browser: Chrome, name: str) -> None:
     browser.find_element(By.CSS_SELECTOR, "#alerts .do button").click()
     browser.find_element(By.ID, "by").send_keys(name)
+    browser.find_element(By.CSS_SELECTOR, "#timeout option[value='1h']").click()
     browser.find_element(By.ID, "acknowledge-send").click()
