@@ -14,6 +14,6 @@ def make_runbooks() -> Blueprint:
     @runbooks.get("/<name>")
     def page(name: str) -> Response:
         # As plain text: Markdown is made to be read, and browsers wrap its lines.
-        return send_from_directory(FOLDER, f"{name}.md", mimetype="text/plain", last_modified=None)
+        return send_from_directory(FOLDER, f"{name}.md", mimetype="text/plain")
 
     return runbooks
