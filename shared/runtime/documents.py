@@ -6,6 +6,7 @@ wrong value is refused with the file, the path, what was expected and the neares
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -53,6 +54,12 @@ class AlertingSection(Document, kw_only=True):
 
     enabled: bool = True
     conditions: list[Condition] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        named = Counter(condition.name for condition in self.conditions if condition.enabled)
+        for name, times in named.items():
+            if name and times > 1:
+                raise ValueError(f"`conditions`: expected names that differ, got {name!r} {times} times")
 
 
 class BotSection(Document, kw_only=True):

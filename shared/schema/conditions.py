@@ -3,6 +3,7 @@
 `make schema` writes their JSON Schema for editors.
 """
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,13 +11,52 @@ from msgspec import Meta
 
 from shared.schema.alerts import Category, Severity, worse
 from shared.schema.durations import Duration, milliseconds
+from shared.schema.faults import nearest
+from shared.schema.records import KINDS, Equity, Health, LabelName, Performance
+from shared.schema.units import figures
 
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
 Aggregate = Literal["avg", "min", "max", "sum", "count", "last", "delta", "change", "rate", "quantile"]
 Relation = Literal["difference", "percent", "ratio", "share"]
-RuleName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z")]
+RuleName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z",
+        description="a name of letters, digits and _ . : - (at most 128), such as slippage-high",
+    ),
+]
+Runbook = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://\S{1,1000}|[a-z0-9][a-z0-9-]{0,127})\Z",
+        description="the name of a page of docs/runbooks, such as slippage, or a URL (https://…)",
+    ),
+]
 MetricName = Annotated[str, Meta(min_length=1, max_length=128)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+KINDS_WITH: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("conditions", "match"), ("combination",)),
+    **dict.fromkeys(("period", "grace"), ("absence",)),
+    **dict.fromkeys(
+        ("operator", "threshold", "clear_threshold", "aggregate", "window", "quantile", "compared_with",
+         "times", "of"),
+        ("threshold",),
+    ),
+    "metric_name": ("threshold", "absence"),
+    "levels": ("threshold", "absence"),
+}  # fmt: skip
+"""Keys that have a meaning in some kinds of rules only."""
+FIGURES = {
+    name.lower(): name
+    for name in (*KINDS, *(figure.wire for kind in (Performance, Equity, Health) for figure in figures(kind)))
+}
+"""The figures that are not metric records, and the kinds of records, by their names in small letters."""
+FEWEST = 10
+"""Stretches of time that a baseline needs."""
+
+_PLACES = re.compile(r"\{([^{}]*)\}")
 
 
 class Document(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -43,6 +83,7 @@ class ComparedWith(Document, kw_only=True):
     relation: Relation = msgspec.field(default="difference", name="as")
 
     def __post_init__(self) -> None:
+        check_figure(self.metric_name)
         given = [name for name in ("metric_name", "offset", "baseline") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("expected exactly one of `metricName`, `offset` and `baseline`")
@@ -59,6 +100,7 @@ class PartSection(Document, kw_only=True):
     quantile: Annotated[float, Meta(ge=0, le=1)] | None = None
 
     def __post_init__(self) -> None:
+        check_figure(self.metric_name)
         check_aggregate(self.aggregate, self.window, self.quantile)
 
 
@@ -93,13 +135,22 @@ class Condition(Document, kw_only=True):
     keep_firing_for: Duration = 0.0
     category: Category = "PERFORMANCE"
     bots: list[Pattern] = []
-    labels: dict[str, Pattern] = {}
+    """Names or patterns (`scalper-*`) of bots or hosts; empty for all."""
+    labels: dict[LabelName, Pattern] = {}
+    """Labels that a record must have; the values may be patterns."""
     description: Annotated[str, Meta(max_length=1024)] = ""
-    runbook: Annotated[str, Meta(max_length=1024)] | None = None
-    """A page of docs/runbooks by its name, or a URL."""
+    """What an alert says, with `{value} {threshold} {metric} {bot} {host} {window}` and the rule's labels."""
+    runbook: Runbook | None = None
     enabled: bool = True
 
     def __post_init__(self) -> None:
+        self._check_kind()
+        check_figure(self.metric_name)
+        self._check_measure()
+        self._check_levels()
+        self._check_description()
+
+    def _check_kind(self) -> None:
         if self.kind == "absence":
             self._need("an absence", metricName=self.metric_name, period=self.period)
         elif self.kind == "combination":
@@ -109,8 +160,11 @@ class Condition(Document, kw_only=True):
             self._need(
                 "a threshold", metricName=self.metric_name, operator=self.operator, threshold=self.threshold
             )
-        self._check_measure()
-        self._check_levels()
+        for field in msgspec.structs.fields(self):
+            kinds = KINDS_WITH.get(field.name, (self.kind,))
+            if self.kind not in kinds and getattr(self, field.name) not in (field.default, []):
+                wanted = " or ".join(f'`"kind": "{kind}"`' for kind in kinds)
+                raise ValueError(f"`{field.encode_name}`: only with {wanted}")
 
     def _need(self, what: str, **given: object) -> None:
         missing = [f"`{name}`" for name, value in given.items() if value is None]
@@ -120,6 +174,8 @@ class Condition(Document, kw_only=True):
     def _check_measure(self) -> None:
         compared = self.compared_with
         is_with_past = compared is not None and compared.metric_name is None
+        if is_with_past and self.aggregate:
+            raise ValueError("`aggregate`: cannot be together with a comparison with the past")
         check_aggregate(self.aggregate, None if is_with_past else self.window, self.quantile)
         if (self.times is None) != (self.of is None):
             raise ValueError("`times` and `of` go together")
@@ -129,32 +185,72 @@ class Condition(Document, kw_only=True):
             raise ValueError("`times`: expected an operator that has a direction")
         if self.times is not None and (self.aggregate or compared):
             raise ValueError("`times`: cannot be together with `aggregate` or `comparedWith`")
-        if is_with_past and self.aggregate:
-            raise ValueError("`aggregate`: cannot be together with a comparison with the past")
-        if is_with_past and not milliseconds(self.window or 0.0):
+        if is_with_past:
+            self._check_past()
+
+    def _check_past(self) -> None:
+        window, compared = milliseconds(self.window or 0.0), self.compared_with
+        if not window:
             raise ValueError("`window`: needed to compare with the past")
+        if compared and compared.offset is not None and milliseconds(compared.offset) < window:
+            raise ValueError("`comparedWith`: expected an `offset` of at least `window`")
+        if compared and compared.baseline is not None and milliseconds(compared.baseline) < FEWEST * window:
+            raise ValueError(f"`comparedWith`: expected a `baseline` of at least {FEWEST} times `window`")
 
     def _check_levels(self) -> None:
-        if self.threshold is None or self.operator is None:
+        threshold, operator = self.threshold, self.operator
+        if self.kind == "absence":
+            threshold, operator = self._longest_absence(), ">"
+        if threshold is None or operator is None:
             return
-        if self.levels and self.operator in ("==", "!="):
+        if self.levels and operator in ("==", "!="):
             raise ValueError("`levels`: expected an operator that has a direction")
         severities = [self.severity, *(level.severity for level in self.levels)]
         if len(set(severities)) < len(severities):
             raise ValueError("`levels`: each severity may be there once, the rule's own among them")
-        side = 1 if ">" in self.operator else -1
+        side = 1 if ">" in operator else -1
         for level in self.levels:
-            is_further = side * (level.threshold - self.threshold) > 0
+            is_further = side * (level.threshold - threshold) > 0
             if is_further != worse(level.severity, self.severity):
                 raise ValueError(
                     f"`levels`: expected a graver severity further out, got {level.severity} "
-                    f"at {level.threshold:g} and {self.severity} at {self.threshold:g}"
+                    f"at {level.threshold:g} and {self.severity} at {threshold:g}"
                 )
         for limit, clear in (
-            (self.threshold, self.clear_threshold),
+            (threshold, self.clear_threshold),
             *((level.threshold, level.clear_threshold) for level in self.levels),
         ):
-            check_clear(self.operator, limit, clear)
+            check_clear(operator, limit, clear)
+
+    def _longest_absence(self) -> float:
+        if any(level.clear_threshold is not None for level in self.levels):
+            raise ValueError("`levels`: an absence ends when it comes again; `clearThreshold` has no meaning")
+        limit = milliseconds(self.period or 0.0) + milliseconds(self.grace)
+        if not limit:
+            raise ValueError("`period`: expected more than nothing")
+        return limit / 1000
+
+    def _check_description(self) -> None:
+        known = ["value", "threshold", "metric", "bot", "host", *self.labels]
+        if self.window is not None or self.period is not None:
+            known.append("window")
+        for name in _PLACES.findall(self.description):
+            if name not in known:
+                listed = " ".join(f"{{{one}}}" for one in known)
+                raise ValueError(
+                    f"`description`: nothing to put in place of {{{name}}}, expected one of "
+                    f"{listed}{nearest(name, known)}"
+                )
+
+
+def check_figure(name: str | None) -> None:
+    """Raise ValueError for a figure of Botwatch's own that is written with other capitals.
+
+    Any other name may be that of a metric record.
+    """
+    known = FIGURES.get((name or "").lower(), name)
+    if name != known:
+        raise ValueError(f"`metricName`: unknown figure {name!r}; did you mean `{known}`?")
 
 
 def check_aggregate(aggregate: str | None, window: str | float | None, quantile: float | None) -> None:

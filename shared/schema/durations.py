@@ -8,7 +8,9 @@ from msgspec import Meta
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)\Z"
 
-Duration = Annotated[str, Meta(pattern=PATTERN)] | Annotated[float, Meta(ge=0)]
+WORDS = "a duration such as 30s, 5m or 1h, or a number of seconds"
+
+Duration = Annotated[str, Meta(pattern=PATTERN, description=WORDS)] | Annotated[float, Meta(ge=0)]
 
 _PARTS = re.compile(r"([0-9.]+)(ms|s|m|h|d|w)\Z")
 

@@ -19,6 +19,8 @@ LONGEST = 500
 LONGEST_WORD = 64
 """Beyond that no known word is near."""
 
+_NO_CHOICE = "invalid enum value "
+_NO_MATCH = "expected `str` matching regex "
 _OWN_CHECK = re.compile(r"^`(?P<field>\w+)`: (?P<message>.*)$", re.DOTALL)
 
 
@@ -108,8 +110,39 @@ def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # no
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        return [located(error, path)]
+        fault = located(error, path)
+        return [msgspec.structs.replace(fault, message=_told(fault.message, expected))]
     return []
+
+
+def _told(message: str, expected: Any) -> str:  # noqa: ANN401
+    """Say a message of msgspec as a person would, where the type has words for what was expected."""
+    parts = list(_parts(msgspec.inspect.type_info(expected)))
+    choices = [
+        value for part in parts if isinstance(part, msgspec.inspect.LiteralType) for value in part.values
+    ]
+    if choices and message.startswith(_NO_CHOICE):
+        word = message.removeprefix(_NO_CHOICE).strip("' ")
+        return (
+            f"expected one of {' '.join(map(str, choices))}, got {word!r}{nearest(word, map(str, choices))}"
+        )
+    descriptions = [
+        (part.extra_json_schema or {}).get("description")
+        for part in parts
+        if isinstance(part, msgspec.inspect.Metadata)
+    ]
+    if any(descriptions) and message.startswith(_NO_MATCH):
+        return f"expected {next(filter(None, descriptions))}"
+    return message
+
+
+def _parts(info: Any) -> Iterator[Any]:  # noqa: ANN401 - msgspec's own type nodes
+    """Walk through unions, lists and annotations."""
+    yield info
+    inner = getattr(info, "types", None) or [getattr(info, name, None) for name in ("type", "item_type")]
+    for part in inner:
+        if part is not None:
+            yield from _parts(part)
 
 
 def located(error: msgspec.ValidationError, path: str = "$") -> Fault:

@@ -6,12 +6,11 @@ from typing import Any
 import msgspec
 
 from services.evaluator.rules.measure import Latest, Measure
+from shared.schema.conditions import FEWEST
 from shared.schema.durations import words
 
 BUCKETS = 12
 """Into how many parts the compared stretch of time is cut; what was in a part counts as its mean."""
-FEWEST = 10
-"""Stretches that a baseline needs."""
 NOISE = 1e-9
 """A deviation below that share of the mean is rounding."""
 
