@@ -16,7 +16,7 @@ from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, Subject, subject_of
 from services.evaluator.track import Outcome, Track, advance, is_settled, next_moment
-from services.evaluator.values import CAME, Input, RuleIndex
+from services.evaluator.values import CAME, HOST_METRICS, Input, RuleIndex
 from shared.schema.records import AnyRecord, Metric, Record
 from shared.schema.timestamps import epoch_ms
 
@@ -118,6 +118,19 @@ class Engine:
             else:
                 self._gone.append(name)
 
+    def expect(self, now: int) -> None:
+        """Wait from `now` on for the bots and hosts that rules name and that never came."""
+        for rule in self._rules.values():
+            for name in rule.expected():
+                is_host = rule.metric in HOST_METRICS
+                subject = Subject(None, name, ()) if is_host else Subject(name, None, ())
+                watch = self._watch(Key(rule.name, subject), rule)
+                if watch.track is None:
+                    watch.track = Track(rule.measure.begin())
+                    rule.measure.take(watch.track.state, rule.metric, now, CAME)
+                    self._dirty.add(watch)
+                    self._plan(watch, watch.track)
+
     def rule_on(self, key: Key) -> Rule | None:
         """Return the rule of that name if it concerns that subject."""
         rule = self._rules.get(key.rule)
@@ -165,9 +178,9 @@ class Engine:
                 self._heard.clear()
             labels = dict(subject.labels)
             found = self._heard[kind, subject] = [
-                (self._watch(Key(rule.name, subject), rule), inputs)
+                (self._watch(Key(rule.name, heard_as), rule), inputs)
                 for rule, inputs in self._index.listeners(record).items()
-                if rule.concerns(subject.name, labels)
+                if rule.concerns(subject.name, labels) and (heard_as := rule.hears_as(subject))
             ]
         return found
 

@@ -101,6 +101,7 @@ class Evaluator:
             tracks = load_tracks(connection, self._log.partition)
         self._find_positions()
         self._engine.restore(tracks, _milliseconds(self._folded))
+        self._engine.expect(max(self._redis_ms(), _milliseconds(self._folded)))
         self._resolve_orphans()
         if not after(self._applied, self._folded):
             self._catch_up()
@@ -114,6 +115,7 @@ class Evaluator:
         self._lookout = Lookout(self._database, policy)
         self._engine = Engine(rules)
         self._engine.restore(tracks, now)
+        self._engine.expect(now)
         self._resolve_orphans()
         if self._is_caught_up:
             self._agree()

@@ -8,6 +8,9 @@ import msgspec
 from shared.schema.alerts import Alert
 from shared.schema.records import AnyRecord, BotRecord, Performance
 
+COMPUTED = ("source", "computed")
+"""The label that sets alerts on computed figures apart from those on reported ones."""
+
 
 class Subject(NamedTuple):
     """What a value is about; hashable, so that it can be looked up."""
@@ -34,7 +37,7 @@ def subject_of(record: AnyRecord) -> Subject:
     """Return what `record` is about; computed figures are alerted on apart from reported ones."""
     pairs = record.labels
     if isinstance(record, Performance) and record.source == "computed":
-        pairs = pairs | {"source": "computed"}
+        pairs = pairs | dict([COMPUTED])
     labels = tuple(sorted(pairs.items())) if pairs else ()
     if isinstance(record, BotRecord):
         return Subject(record.bot, None, labels)

@@ -8,6 +8,8 @@ from shared.schema.units import figures
 
 JUDGED: tuple[type[Record], ...] = (Performance, Equity, Health)
 """Kinds whose figures are judged by name; metric records bring their own name."""
+HOST_METRICS = frozenset(("health", *(figure.wire for figure in figures(Health))))
+"""What is about a host and not about a bot."""
 CAME = 1.0
 """The value of a kind of record (`fill`, `heartbeat`, …) as a figure: it came."""
 

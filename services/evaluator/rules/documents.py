@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.combination import HOLDS, Combination, Part
 from services.evaluator.rules.comparison import Baseline, OtherFigure, OwnPast
 from services.evaluator.rules.few import FewOf
 from services.evaluator.rules.latest import LatestValue
 from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.rule import Rule
-from services.evaluator.rules.silence import Silence
 from services.evaluator.rules.verdict import Level
 from services.evaluator.rules.window import Window
 from shared.runtime.documents import Documents
@@ -75,7 +75,7 @@ def _absence(condition: Condition) -> Made:
     levels = [Level(limit / 1000, condition.severity)]
     levels += [Level(level.threshold, level.severity) for level in condition.levels]
     limits = tuple(round(level.threshold * 1000) for level in levels)
-    return Silence(condition.metric_name or "", limits), ">", _from_gravest(levels)
+    return Absence(condition.metric_name or "", limits), ">", _from_gravest(levels)
 
 
 def _combination(condition: Condition) -> Made:

@@ -4,8 +4,10 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
+from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.verdict import Level
+from services.evaluator.subject import COMPUTED, Subject
 from shared.schema.alerts import Category
 
 
@@ -32,6 +34,24 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A template: `{value}`, `{threshold}`, `{window}`, `{metric}`, `{bot}`, and a label's name."""
     window: str = ""
     runbook: str | None = None
+
+    def hears_as(self, subject: Subject) -> Subject | None:
+        """Return as what the rule hears of `subject`, if at all.
+
+        An absence is the bot's, whatever labels its records have; what Botwatch computes is no sign of life.
+        """
+        if not isinstance(self.measure, Absence):
+            return subject
+        if COMPUTED in subject.labels:
+            return None
+        wanted = {label for label, _ in self.labels}
+        return subject._replace(labels=tuple(pair for pair in subject.labels if pair[0] in wanted))
+
+    def expected(self) -> tuple[str, ...]:
+        """Name the bots or hosts that the rule waits for though they never came: those it names in full."""
+        if not isinstance(self.measure, Absence) or self.labels:
+            return ()
+        return tuple(name for name in self.bots if not set(name) & set("*?["))
 
     def concerns(self, name: str, labels: dict[str, str]) -> bool:
         """Say whether the rule is on records of the bot or host `name` with `labels`."""

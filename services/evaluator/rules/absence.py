@@ -1,4 +1,4 @@
-"""Silence: how long a figure, or a kind of record, has not come."""
+"""Absence: how long a figure, or a kind of record, has not come from a bot or host, whatever its labels."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class Seen(msgspec.Struct, array_like=True):
     at: int = 0
 
 
-class Silence(msgspec.Struct, frozen=True):
+class Absence(msgspec.Struct, frozen=True):
     """Seconds since a figure last came; `limits_ms` are where levels begin, to be looked at then."""
 
     metric: str

@@ -1,0 +1,107 @@
+"""Absence: a bot that falls silent, comes back, or never came."""
+
+from typing import Any
+
+import msgspec
+
+from services.evaluator.engine import Engine
+from services.evaluator.rules.documents import condition_rule
+from shared.schema.conditions import Condition
+from shared.schema.records import Fill, Health, Performance
+from shared.schema.timestamps import from_wire
+
+T0 = 1_780_000_000_000
+"""A moment, epoch milliseconds."""
+
+
+def silent(metric: str = "portfolioValue", **keys: Any) -> Engine:
+    """Return an engine with one rule: silent for more than 40 s is HIGH, for more than 10 min CRITICAL."""
+    keys = {"levels": [{"threshold": 600, "severity": "CRITICAL"}]} | keys
+    condition = msgspec.convert(
+        {
+            "name": "s",
+            "kind": "absence",
+            "metricName": metric,
+            "period": "30s",
+            "grace": "10s",
+            "severity": "HIGH",
+        }
+        | keys,
+        Condition,
+    )
+    engine = Engine([condition_rule(condition)])
+    engine.restore({}, T0)
+    return engine
+
+
+def report(seconds: float, **fields: Any) -> Performance:
+    at = from_wire(round(T0 + seconds * 1000))
+    return Performance(bot="a", portfolio_value=1.0, timestamp=at, **fields)
+
+
+def happened(engine: Engine, seconds: float) -> list[tuple[str, float]]:
+    """Return what happens by itself until then: step, and seconds since the start."""
+    events = engine.tick(round(T0 + seconds * 1000))
+    return [(event.outcome.step, (event.at - T0) / 1000) for event in events]
+
+
+def take(engine: Engine, record: Any, seconds: float) -> list[str]:
+    return [event.outcome.step for event in engine.take([record], round(T0 + seconds * 1000))]
+
+
+def test_silence_opens_past_the_limit_rises_and_ends_with_the_next_record() -> None:
+    engine = silent()
+    take(engine, report(0), 0)
+    assert happened(engine, 40) == []
+    assert happened(engine, 60) == [("opened", 40.001)]
+    assert happened(engine, 700) == [("raised", 600.001)]
+    assert take(engine, report(701), 701) == ["resolved"]
+
+
+def test_whatever_labels_its_records_have_it_is_one_bot() -> None:
+    engine = silent()
+    take(engine, report(0, labels={"venue": "x"}), 0)
+    take(engine, report(30, labels={"venue": "y"}), 30)
+    assert happened(engine, 69) == []
+    assert len(engine.tracks) == 1
+
+
+def test_what_botwatch_computes_is_no_sign_of_life() -> None:
+    engine = silent()
+    take(engine, report(0), 0)
+    take(engine, report(35, source="computed"), 35)
+    assert happened(engine, 60) == [("opened", 40.001)]
+
+
+def test_a_bot_that_is_named_and_never_comes_is_missed_and_one_that_matches_a_pattern_is_not() -> None:
+    engine = silent(bots=["a", "scalper-*"])
+    engine.expect(T0)
+    assert happened(engine, 60) == [("opened", 40.001)]
+    assert [key.subject.bot for key in engine.tracks] == ["a"]
+    assert take(engine, report(61), 61) == ["resolved"]
+
+
+def test_a_host_that_is_named_and_never_comes_is_missed_as_a_host() -> None:
+    engine = silent("cpuUsage", bots=["web-1"])
+    engine.expect(T0)
+    assert happened(engine, 60) == [("opened", 40.001)]
+    health = Health(host="web-1", cpu_usage=1.0, timestamp=from_wire(T0 + 61_000))
+    assert take(engine, health, 61) == ["resolved"]
+
+
+def test_who_was_seen_before_is_waited_for_since_then() -> None:
+    engine = silent(bots=["a"])
+    take(engine, report(0), 0)
+    engine.expect(T0 + 30_000)
+    assert happened(engine, 41) == [("opened", 40.001)]
+
+
+def test_a_kind_of_record_can_be_missed() -> None:
+    engine = silent("fill")
+    fill = Fill(
+        bot="a", order_id="1", fill_id="1", symbol="X", side="buy", quantity=1.0, price=1.0,
+        timestamp=from_wire(T0),
+    )  # fmt: skip
+    take(engine, fill, 0)
+    take(engine, report(30), 30)
+    assert happened(engine, 60) == [("opened", 40.001)]
