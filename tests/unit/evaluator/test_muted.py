@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from services.evaluator.evaluator import Evaluator
+from services.evaluator.lookout import Lookout
 from services.evaluator.muting import Policy, policy_of
 from services.evaluator.rules.documents import rules_of
 from shared.runtime import clock
@@ -261,6 +262,17 @@ def test_what_opens_again_in_a_silence_and_ends_in_it_is_not_told_as_ended_again
     assert desk.told() == ["opened", "resolved", "(reopened)"]
 
 
+def test_what_ended_in_a_silence_and_opens_again_after_it_is_told(begin: Begin) -> None:
+    desk = begin()
+    silence = desk.silence(BOT_A)
+    desk.report(15)
+    desk.report(1)
+    desk.end(silence, "ann")
+    desk.report(15)
+    assert desk.timeline() == ["opened", "muted", "resolved", "reopened"]
+    assert desk.told() == ["(opened)", "reopened"]
+
+
 def test_a_silence_of_other_alerts_keeps_nothing_back(begin: Begin) -> None:
     desk = begin()
     desk.silence(Matcher("bot", "b"))
@@ -342,6 +354,18 @@ def test_an_acknowledgement_for_a_time_ends_and_is_told(begin: Begin) -> None:
     assert len(desk.timeline()) == 3
 
 
+def test_an_acknowledgement_for_a_time_outlasts_that_the_alert_gets_graver(begin: Begin) -> None:
+    desk = begin()
+    desk.report(15)
+    until = desk.now() + HOUR
+    desk.acknowledge("ann", until)
+    desk.report(25)
+    assert desk.alert().status == "ACKNOWLEDGED"
+    desk.shift = HOUR
+    desk.look()
+    assert desk.timeline() == ["opened", "acknowledged", "raised", "unacknowledged"]
+
+
 def test_an_acknowledgement_for_good_stays(begin: Begin) -> None:
     desk = begin()
     desk.report(15)
@@ -363,6 +387,17 @@ def test_an_acknowledgement_that_ends_in_a_silence_is_kept_back_until_after_it(b
     desk.shift = 2 * HOUR
     desk.look()
     assert desk.told() == ["opened", "(unacknowledged)", "unmuted"]
+
+
+def test_no_alert_is_looked_at_as_of_before_its_last_change(begin: Begin, health: Database) -> None:
+    desk = begin()
+    desk.silence(BOT_A)
+    desk.shift = HOUR
+    desk.report(15)
+    alert = desk.alert()
+    assert alert.details.muted_by is None
+    lookout = Lookout(health, Policy())
+    assert lookout.look([alert], alert.updated_at - HOUR / 2) == []
 
 
 def test_other_windows_hold_after_a_reload(begin: Begin) -> None:

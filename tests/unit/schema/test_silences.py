@@ -83,6 +83,12 @@ def test_a_silence_is_pending_until_it_begins_and_over_from_its_end_on() -> None
     assert states == ["pending", "active", "active", "expired"]
 
 
+def test_a_silence_that_somebody_ended_is_over_though_a_clock_is_behind() -> None:
+    silence = begun(asked(), "new", NOON)
+    silence.ends_at = silence.updated_at = NOON + timedelta(minutes=5)
+    assert silence.state(NOON + timedelta(minutes=4)) == "expired"
+
+
 @pytest.mark.parametrize(
     ("further", "path"),
     [
