@@ -1,0 +1,61 @@
+"""Silences and acknowledgements for a time, from the public API to the webhook."""
+
+import urllib.request
+from datetime import timedelta
+
+from shared.runtime import clock
+from shared.schema.timestamps import to_wire
+from tests.integration.stack import Receivers, Stack
+from tests.support import eventually
+
+
+def drawdown(stack: Stack, bot: str, value: float) -> None:
+    record = {"kind": "performance", "bot": bot, "portfolioValue": 1.0, "maxDrawdown": value}
+    assert stack.ingestion("/api/v1/records", record)["accepted"] == 1
+
+
+def end(stack: Stack, silence: str) -> None:
+    url = f"http://127.0.0.1:{stack.ports['DASHBOARD_PORT']}/api/monitoring/silences/{silence}?by=bob"
+    with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_a_silenced_alert_is_told_when_the_silence_is_ended_and_its_end_after_it(
+    stack: Stack, receivers: Receivers
+) -> None:
+    silence = stack.dashboard(
+        "/api/monitoring/silences",
+        {
+            "matchers": [{"name": "bot", "value": "muted-.*", "isRegex": True}],
+            "endsAt": to_wire(clock.now() + timedelta(hours=1)),
+            "createdBy": "ann",
+        },
+    )
+    drawdown(stack, "muted-1", 25)
+    drawdown(stack, "loud", 25)
+    eventually(lambda: receivers.changes("loud"), "the other bot's alert is told")
+    eventually(lambda: stack.alerts("muted-1"), "the silenced alert is there")
+    (alert,) = stack.alerts("muted-1")
+    assert alert["details"]["mutedBy"].startswith("silenced by ann until ")
+    assert receivers.changes("muted-1") == []
+
+    end(stack, silence["id"])
+    eventually(lambda: receivers.changes("muted-1") == ["unmuted"], "now it is told", timeout_s=3)
+    drawdown(stack, "muted-1", 1)
+    eventually(lambda: receivers.changes("muted-1") == ["unmuted", "resolved"], "and its end")
+    shown = stack.dashboard(f"/api/monitoring/alerts/{alert['id']}")
+    changes = [(event["change"], event["by"]) for event in shown["timeline"]]
+    assert changes == [("opened", None), ("muted", "ann"), ("unmuted", "bob"), ("resolved", None)]
+    assert "SUPPRESSED" in {notice["state"] for notice in shown["notifications"]}
+
+
+def test_an_acknowledgement_for_two_seconds_ends_after_them(stack: Stack, receivers: Receivers) -> None:
+    drawdown(stack, "taken", 25)
+    eventually(lambda: stack.alerts("taken"), "the alert is there")
+    (alert,) = stack.alerts("taken")
+    taken = stack.dashboard(
+        f"/api/monitoring/alerts/{alert['id']}/acknowledge", {"by": "ann", "timeout": "2s"}
+    )
+    assert taken["status"] == "ACKNOWLEDGED"
+    eventually(lambda: receivers.changes("taken") == ["opened", "unacknowledged"], "it is told again")
+    assert [one["status"] for one in stack.alerts("taken")] == ["ACTIVE"]
