@@ -35,7 +35,7 @@ class Pieces(msgspec.Struct, array_like=True):
 
 
 def _mean(pieces: list[Piece]) -> float:
-    return sum(piece.total for piece in pieces) / sum(piece.n for piece in pieces)
+    return sum([piece.total for piece in pieces]) / sum([piece.n for piece in pieces])
 
 
 def _delta(pieces: list[Piece]) -> float | None:
@@ -98,16 +98,23 @@ class Window(msgspec.Struct, frozen=True):
         return msgspec.convert(raw, Pieces)
 
     def take(self, state: Pieces, _metric: str, at: int, value: float) -> None:
-        """Add a value, where it belongs in time; a value that is there already counts once."""
+        """Add a value, where it belongs in time.
+
+        A value that is there already counts once, but not where things are counted: fills of one millisecond
+        look alike.
+        """
         state.latest = max(state.latest, at)
         if at <= state.latest - self.window_ms:
             return
         pieces, width = state.pieces, self.window_ms // PIECES
         index = bisect_right(pieces, at, key=attrgetter("at"))
         known = pieces[index - 1] if index else None
+        is_known = known is not None and (known.until, known.last) == (at, value)
+        if is_known and self.aggregate != "count":
+            return
         if known and at - known.at < width:
             _merge(known, at, value)
-        elif not (known and (known.at, known.last) == (at, value)):
+        else:
             insort(pieces, Piece(at, at, 1, value, value, value, value, value), key=attrgetter("at"))
         self._forget(state, state.latest)
 
@@ -120,8 +127,9 @@ class Window(msgspec.Struct, frozen=True):
             return _quantile(state.pieces, self.quantile)
         return AGGREGATES[self.aggregate](state.pieces)
 
-    def next_change(self, state: Pieces, _now: int) -> int | None:
+    def next_change(self, state: Pieces, now: int) -> int | None:
         """Return when the oldest values leave the window."""
+        self._forget(state, now)  # nobody need have asked for the value
         return state.pieces[0].until + self.window_ms if state.pieces else None
 
     def _forget(self, state: Pieces, now: int) -> None:
@@ -134,8 +142,6 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def _merge(piece: Piece, at: int, value: float) -> None:
-    if at == piece.until and value == piece.last:
-        return  # sent twice
     piece.n += 1
     piece.total += value
     piece.low, piece.high = min(piece.low, value), max(piece.high, value)
