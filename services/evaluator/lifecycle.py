@@ -1,5 +1,6 @@
 """The life of an alert: what an outcome changes about it, by name. Pure; time and ids are arguments."""
 
+import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from services.evaluator.subject import Key, fingerprint
 from services.evaluator.track import Outcome
 from shared.schema.alerts import Alert, Change, Details, worse
 
+_PLACES = re.compile(r"\{([^{}]*)\}")
 REFRESH = timedelta(seconds=1)
 """How often the value of an open alert is written anew, at most."""
 
@@ -98,10 +100,8 @@ def message_of(seen: Observation) -> str:
         "bot": subject.name,
         "host": subject.name,
     }
-    message = rule.description
-    for name, text in known.items():
-        message = message.replace(f"{{{name}}}", text)
-    return message
+    # In one go: what a label says is no template.
+    return _PLACES.sub(lambda place: known.get(place[1], place[0]), rule.description)
 
 
 def _written(value: float | None) -> str:

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.evaluator.lifecycle import Observation, resolve, transition
+from services.evaluator.lifecycle import Observation, message_of, resolve, transition
 from services.evaluator.rules.documents import default_name
 from services.evaluator.rules.latest import LatestValue
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import OK, Firing, Level, judge
 from services.evaluator.subject import Key, Subject, fingerprint, key_of
-from services.evaluator.track import Track, advance
+from services.evaluator.track import Outcome, Track, advance
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
 
@@ -149,3 +149,11 @@ def test_no_label_makes_two_subjects_read_the_same() -> None:
 def test_rules_whose_limits_differ_late_have_names_that_differ() -> None:
     assert named("portfolioValue", "<", 1_234_567.0) == "portfolioValue-below-1234567"
     assert named("portfolioValue", "<", 1_234_568.0) == "portfolioValue-below-1234568"
+
+
+def test_a_description_shows_the_value_the_limit_and_labels_and_takes_no_label_for_a_template() -> None:
+    rule = msgspec.structs.replace(LADDER, description="{host} at {value}, limit {threshold}, {rack} {gone}")
+    outcome = Outcome("opened", 93.44444, Firing("CRITICAL", 90))
+    subject = Subject(None, "web-1", (("rack", "{value}"),))
+    seen = Observation(Key("host-cpu", subject), rule, outcome)
+    assert message_of(seen) == "web-1 at 93.4444, limit 90, {value} {gone}"

@@ -1,0 +1,144 @@
+"""The evaluator's shell against clocks that step, batches that span hours, and rules edited meanwhile."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from services.evaluator.evaluator import Evaluator
+from services.evaluator.rules.rule import Rule
+from shared.runtime.documents import Documents, HealthMonitor, Notifications, PerformanceLogger
+from shared.runtime.log import RecordLog
+from shared.schema import streams
+from shared.schema.alerts import Alert
+from shared.schema.records import encode_frame
+from shared.store import alerts as store
+from shared.store.database import Database
+from tests.unit.evaluator.played import at, records, rule
+
+Start = Callable[..., "Clocked"]
+
+
+class Clocked(Evaluator):
+    """An evaluator whose clock the test sets, and that does not wait."""
+
+    clock = 0
+
+    def _redis_ms(self) -> int:
+        return Clocked.clock
+
+    def _patience(self, _due: int | None, _now: int) -> int:
+        return 0
+
+
+@pytest.fixture
+def start(redis: Redis, health: Database) -> Start:
+    def begin(*rules: Rule, now: float = 0) -> Clocked:
+        Clocked.clock = at(now)
+        evaluator = Clocked(RecordLog(redis), health, rules, [], "http://page", threading.Event())
+        evaluator.start()
+        return evaluator
+
+    return begin
+
+
+def write(redis: Redis, seconds: float, value: float, entry: str = "") -> None:
+    frame = encode_frame(records(seconds, value))
+    redis.xadd(streams.records(), {streams.FIELD: frame}, id=entry or f"{at(seconds)}-0")
+
+
+def go_to(evaluator: Clocked, seconds: float, steps: int = 4) -> None:
+    Clocked.clock = at(seconds)
+    for _ in range(steps):
+        evaluator.step()
+
+
+def every(health: Database) -> list[Alert]:
+    with health.read() as connection:
+        found = store.list_alerts(connection, status=None, severity=None, component=None, limit=100)
+    return sorted(found, key=lambda alert: alert.timestamp)
+
+
+def test_what_is_written_after_the_clock_was_set_back_is_judged_all_the_same(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    evaluator = start(rule(**{"for": "5s"}))
+    write(redis, 0, 20)
+    go_to(evaluator, 10)
+    assert [alert.status for alert in every(health)] == ["ACTIVE"]
+    with pytest.raises(ResponseError, match="equal or smaller"):
+        write(redis, 6, 5)
+    write(redis, 6, 5, f"{at(10)}-1")  # as Redis itself numbers entries then
+    go_to(evaluator, 6)
+    assert [alert.status for alert in every(health)] == ["RESOLVED"]
+
+
+def test_nothing_is_passed_by_when_the_log_is_further_already(redis: Redis) -> None:
+    write(redis, 10, 1)
+    RecordLog(redis).pass_by(at(5))
+    write(redis, 10, 1, f"{at(10)}-1")
+    RecordLog(redis).pass_by(at(20))
+    assert RecordLog(redis).newest() == f"{at(20) + 1}-0"
+
+
+@pytest.mark.parametrize(("again", "flaps"), [(299, [1]), (302, [0, 0])])
+def test_in_one_batch_an_alert_opens_again_only_soon_after_its_end(
+    redis: Redis, health: Database, start: Start, again: float, flaps: list[int]
+) -> None:
+    evaluator = start(rule())
+    for second, value in ((0, 20), (1, 5), (again, 20)):
+        write(redis, second, value)
+    go_to(evaluator, again)
+    assert [alert.details.flaps for alert in every(health)] == flaps
+
+
+@pytest.mark.parametrize(
+    ("after", "comment"),
+    [
+        ([], "its rule was removed"),
+        ([rule(metricName="y")], "its rule was changed"),
+        ([rule(bots=["b"])], "its rule was changed"),
+    ],
+)
+def test_an_alert_that_no_rule_speaks_of_any_more_is_resolved_and_says_why(
+    redis: Redis, health: Database, start: Start, after: list[Rule], comment: str
+) -> None:
+    for reloads in (False, True):
+        redis.flushall()
+        evaluator = start(rule(), now=reloads)
+        write(redis, reloads * 1000, 20)
+        go_to(evaluator, reloads * 1000 + 1)
+        if reloads:
+            evaluator.reload(after, evaluator._lookout.policy, documents())  # noqa: SLF001
+        else:
+            start(*after, now=2)
+        alert = every(health)[-1]
+        assert (alert.status, alert.comment) == ("RESOLVED", comment)
+
+
+def test_an_alert_ends_with_the_new_limit_though_its_bot_is_dead(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    first = start(rule())
+    write(redis, 0, 20)
+    go_to(first, 1)
+    first.save()
+    second = start(rule(threshold=30), now=2)
+    go_to(second, 3)
+    assert [alert.status for alert in every(health)] == ["RESOLVED"]
+
+
+def test_a_reload_keeps_what_was_not_stored_yet(redis: Redis, health: Database, start: Start) -> None:
+    evaluator = start(rule(**{"for": "60s"}))
+    write(redis, 0, 20)
+    go_to(evaluator, 1)
+    evaluator.reload([rule(**{"for": "60s"})], evaluator._lookout.policy, documents())  # noqa: SLF001
+    evaluator.save()
+    go_to(start(rule(**{"for": "60s"}), now=2), 61)
+    assert [alert.status for alert in every(health)] == ["ACTIVE"]
+
+
+def documents() -> Documents:
+    return Documents(PerformanceLogger(), HealthMonitor(), Notifications())
