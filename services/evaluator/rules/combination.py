@@ -22,7 +22,11 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Combination(msgspec.Struct, frozen=True):
-    """1 while `match` (`all`, `any` or `none`) of the parts hold, else 0; None until it can be said."""
+    """What `match` of the parts say together.
+
+    `all`: the first part's value while every other part holds, and undefined while one does not, so that an
+    alert shows what is wrong. `any` and `none`: 1 while it is so, else 0; None until it can be said.
+    """
 
     parts: tuple[Part, ...]
     match: str
@@ -50,16 +54,15 @@ class Combination(msgspec.Struct, frozen=True):
                 part.measure.take(own, metric, at, value)
 
     def value(self, state: list[Any], now: int) -> float | None:
-        """Return whether it holds; parts that are undefined neither hold nor fail."""
-        held = [self._holds(part, own, now) for part, own in zip(self.parts, state, strict=True)]
+        """Return what the rule compares; parts that are undefined neither hold nor fail."""
         if self.match == "all":
-            decided = FAILS if False in held else HOLDS
-        elif self.match == "any":
-            decided = HOLDS if True in held else FAILS
-        else:
-            decided = FAILS if True in held else HOLDS
-        stopped = {"all": FAILS, "any": HOLDS, "none": FAILS}[self.match]
-        return decided if decided == stopped or None not in held else None
+            others = zip(self.parts[1:], state[1:], strict=True)
+            hold = all(self._holds(part, own, now) for part, own in others)
+            return self.parts[0].measure.value(state[0], now) if hold else None
+        held = [self._holds(part, own, now) for part, own in zip(self.parts, state, strict=True)]
+        if True not in held and None in held:
+            return None
+        return HOLDS if (True in held) == (self.match == "any") else FAILS
 
     def next_change(self, state: list[Any], now: int) -> int | None:
         """Return when the first of its parts changes by itself."""

@@ -19,6 +19,8 @@ from shared.schema.durations import milliseconds, words
 
 HOST_RULES = {"cpu": ("cpuUsage", "CPU usage"), "memory": ("memoryUsage", "Memory usage"),
               "disk": ("diskUsage", "Disk usage")}  # fmt: skip
+CLEARANCE = 5.0
+"""An alert on a host ends so many points below its limit: at the limit it would come and go."""
 
 _OPERATOR_NAMES = {">": "above", ">=": "from", "<": "below", "<=": "up-to", "==": "equal", "!=": "not"}
 
@@ -80,7 +82,10 @@ def _absence(condition: Condition) -> Made:
 
 def _combination(condition: Condition) -> Made:
     parts = tuple(Part(_part_measure(part), part.operator, part.threshold) for part in condition.conditions)
-    return Combination(parts, condition.match), ">=", (Level(HOLDS, condition.severity),)
+    measure = Combination(parts, condition.match)
+    if condition.match == "all":
+        return measure, parts[0].operator, (Level(parts[0].threshold, condition.severity),)
+    return measure, ">=", (Level(HOLDS, condition.severity),)
 
 
 KINDS: dict[str, Callable[[Condition], Made]] = {
@@ -149,9 +154,9 @@ def _host_rules(documents: Documents) -> Iterator[Rule]:
             continue
         levels = []
         if limits.critical is not None:
-            levels.append(Level(limits.critical, "CRITICAL"))
+            levels.append(Level(limits.critical, "CRITICAL", limits.critical - CLEARANCE))
         if limits.warning is not None:
-            levels.append(Level(limits.warning, "MEDIUM"))
+            levels.append(Level(limits.warning, "MEDIUM", limits.warning - CLEARANCE))
         if levels:
             yield Rule(
                 name=f"host-{resource}",
