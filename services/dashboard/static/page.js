@@ -697,6 +697,13 @@ async function showDetails(id) {
   }
 }
 
+/** What to do about it; only pages over HTTP are linked. */
+function runbookOf({ links }) {
+  const address = links?.runbook ?? "";
+  if (!/^https?:/.test(address)) return [];
+  return [h("p", {}, h("a", { href: address, target: "_blank", rel: "noreferrer" }, "What to do: the runbook"))];
+}
+
 function detailsOf(alert) {
   const { details } = alert;
   const rows = [
@@ -718,6 +725,7 @@ function detailsOf(alert) {
   ].filter(Boolean).join(" · ")));
   return [
     h("dl", { class: "rows" }, ...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
+    ...(runbookOf(details)),
     h("h3", {}, "What happened"), h("ul", {}, ...happened),
     h("h3", {}, "Who was told"), told.length ? h("ul", {}, ...told) : h("p", { class: "about" }, "Nobody: no channel takes it."),
   ];
