@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.bench import analytics, history, latency, peers, throughput
+from tests.bench import analytics, history, latency, peers, rules, throughput
 from tests.bench.figures import (
     Cost,
     History,
@@ -34,9 +34,10 @@ from tests.bench.figures import (
     verdict,
 )
 from tests.bench.receiver import Receiver, listening
+from tests.bench.rules import RuleCost
 from tests.integration.stack import Stack, botwatch_up
 
-PARTS = ("latency", "throughput", "peers", "history", "analytics")
+PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Found:
     throughputs: list[Throughput] = field(default_factory=list)
     history: History | None = None
     costs: list[Cost] = field(default_factory=list)
+    rules: RuleCost | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "analytics" in chosen:
             _say(f"{size.events[-1]:,} events of a bot folded into figures …")
             found.costs = analytics.measure(size.events)
+        if "rules" in chosen:
+            _say(f"{size.records:,} records against up to {rules.RULES[-1]:,} rules …")
+            found.rules = rules.measure(records=size.records, rounds=size.rounds)
     _print(found)
     return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
 
@@ -177,6 +182,8 @@ def _print(found: Found) -> None:
         print("\n" + "\n".join(throughput_table(found.throughputs)))
     if found.history:
         print("\n" + "\n".join(history_table(found.history)))
+    if found.rules:
+        print("\n" + "\n".join(rules.table(found.rules)))
     if found.costs:
         print("\n" + "\n".join(cost_table(found.costs)))
 

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_quick_look_measures_every_door_and_leaves_no_folder(tmp_path: Path) -> None:
-    parts = [word for part in ("latency", "throughput", "history", "analytics") for word in ("--only", part)]
+    chosen = ("latency", "throughput", "history", "analytics", "rules")
+    parts = [word for part in chosen for word in ("--only", part)]
     command = [sys.executable, "-m", "tests.bench", "--quick", *parts]
     environ = {"PATH": "", "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=110, check=False)
@@ -20,4 +21,5 @@ def test_a_quick_look_measures_every_door_and_leaves_no_folder(tmp_path: Path) -
     assert "XADD of single records" in done.stdout
     assert "20,000 minutes of a bot" in done.stdout
     assert "10,000 events" in done.stdout
+    assert "one rule of each kind" in done.stdout
     assert list(tmp_path.iterdir()) == []
