@@ -124,17 +124,31 @@ def _from_gravest(levels: Iterable[Level]) -> tuple[Level, ...]:
 
 
 def default_name(condition: Condition) -> str:
-    """Name a rule that has no name of its own: `maxDrawdown-above-20`, `fill-absent-30m`."""
+    """Name a rule that has no name of its own: `maxDrawdown-above-20`, `fill-absent-30m`.
+
+    What sets rules on one figure apart is in it, or one of them would take the other's place.
+    """
     metric = condition.metric_name or "-".join(part.metric_name for part in condition.conditions)
     if condition.kind == "absence":
-        return f"{metric}-absent-{words(milliseconds(condition.period or 0.0))}"
-    if condition.kind == "combination":
-        return f"{condition.match}-of-{metric}"
-    words_of = [metric]
+        words_of = [metric, "absent", words(milliseconds(condition.period or 0.0))]
+    elif condition.kind == "combination":
+        words_of = [f"{condition.match}-of-{metric}"]
+    else:
+        limit = repr(condition.threshold).removesuffix(".0")
+        words_of = [metric, *_measured(condition), _OPERATOR_NAMES[condition.operator or ">"], limit]
+    return "-".join([*words_of, *condition.bots, *condition.labels.values()])
+
+
+def _measured(condition: Condition) -> list[str]:
+    found = []
     if condition.aggregate:
-        words_of.append(f"{condition.aggregate}-{words(milliseconds(condition.window or 0.0))}")
-    words_of.append(_OPERATOR_NAMES[condition.operator or ">"])
-    return "-".join([*words_of, repr(condition.threshold).removesuffix(".0")])
+        found.append(f"{condition.aggregate}-{words(milliseconds(condition.window or 0.0))}")
+    if condition.times is not None:
+        found.append(f"{condition.times}-of-{condition.of}")
+    if compared := condition.compared_with:
+        past = compared.offset if compared.baseline is None else compared.baseline
+        found.append(f"against-{compared.metric_name or words(milliseconds(past or 0.0))}")
+    return found
 
 
 def _describe(condition: Condition) -> str:

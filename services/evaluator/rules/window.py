@@ -2,6 +2,7 @@
 
 from bisect import bisect_right, insort
 from collections.abc import Callable
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
@@ -58,10 +59,10 @@ def _span_s(pieces: list[Piece]) -> float:
 
 AGGREGATES: dict[str, Callable[[list[Piece]], float | None]] = {
     "avg": _mean,
-    "min": lambda pieces: min(piece.low for piece in pieces),
-    "max": lambda pieces: max(piece.high for piece in pieces),
-    "sum": lambda pieces: sum(piece.total for piece in pieces),
-    "count": lambda pieces: float(sum(piece.n for piece in pieces)),
+    "min": lambda pieces: min([piece.low for piece in pieces]),
+    "max": lambda pieces: max([piece.high for piece in pieces]),
+    "sum": lambda pieces: sum([piece.total for piece in pieces]),
+    "count": lambda pieces: float(sum([piece.n for piece in pieces])),
     "last": lambda pieces: pieces[-1].last,
     "delta": _delta,
     "change": _change,
@@ -151,8 +152,10 @@ def _merge(piece: Piece, at: int, value: float) -> None:
 
 def _quantile(pieces: list[Piece], fraction: float) -> float:
     """Interpolate linearly between values; those that share a piece stand with their mean."""
-    values = sorted(value for piece in pieces for value in (piece.total / piece.n,) * piece.n)
-    place = (len(values) - 1) * fraction
+    ordered = sorted([(piece.total / piece.n, piece.n) for piece in pieces])
+    ends = list(accumulate([n for _, n in ordered]))
+    place = (ends[-1] - 1) * fraction
     below = int(place)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (values[above] - values[below]) * (place - below)
+    low = ordered[bisect_right(ends, below)][0]
+    high = ordered[bisect_right(ends, min(below + 1, ends[-1] - 1))][0]
+    return low + (high - low) * (place - below)

@@ -1,0 +1,110 @@
+# ruff: noqa: E501 - a case is a line
+"""From conditions to rules: every kind, its measure, its name and its limits."""
+
+from typing import Any
+
+import pytest
+
+from services.evaluator.rules.absence import Absence
+from services.evaluator.rules.combination import Combination, Part
+from services.evaluator.rules.comparison import Baseline, OtherFigure, OwnPast
+from services.evaluator.rules.documents import KINDS, condition_rule, rules_of
+from services.evaluator.rules.few import FewOf
+from services.evaluator.rules.latest import LatestValue
+from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.verdict import Level
+from services.evaluator.rules.window import Window
+from shared.runtime.documents import (
+    AlertingSection,
+    Documents,
+    HealthMonitor,
+    MonitoringSection,
+    Notifications,
+    PerformanceLogger,
+    Thresholds,
+)
+from shared.runtime.documents import Threshold as Limits
+from shared.schema.conditions import Condition
+from tests.unit.evaluator.played import rule
+
+AVERAGE: dict[str, Any] = {"aggregate": "avg", "window": "5m"}
+PARTS: list[dict[str, Any]] = [
+    {"metricName": "x", "operator": ">", "threshold": 1},
+    {"metricName": "y", "operator": "<=", "threshold": 2, "aggregate": "max", "window": 60},
+]
+
+
+@pytest.mark.parametrize(
+    ("further", "measure", "name"),
+    [
+        ({}, LatestValue("x"), "x-above-10"),
+        ({"bots": ["scalper-*"], "labels": {"venue": "b"}}, LatestValue("x"), "x-above-10-scalper-*-b"),
+        (AVERAGE, Window("x", "avg", 300_000), "x-avg-5m-above-10"),
+        ({**AVERAGE, "aggregate": "quantile", "quantile": 0.9}, Window("x", "quantile", 300_000, 0.9),
+         "x-quantile-5m-above-10"),
+        ({"times": 2, "of": 3, "operator": "<="}, FewOf("x", 2, 3, largest=False), "x-2-of-3-up-to-10"),
+        ({"comparedWith": {"metricName": "y"}}, OtherFigure(LatestValue("x"), "y", "difference"), "x-against-y-above-10"),
+        ({"comparedWith": {"metricName": "y", "as": "share"}, **AVERAGE},
+         OtherFigure(Window("x", "avg", 300_000), "y", "share"), "x-avg-5m-against-y-above-10"),
+        ({"comparedWith": {"offset": "1d", "as": "percent"}, "window": "1h"},
+         OwnPast("x", 3_600_000, 86_400_000, "percent"), "x-against-1d-above-10"),
+        ({"comparedWith": {"baseline": "1w"}, "window": "1h"}, Baseline("x", 3_600_000, 604_800_000), "x-against-7d-above-10"),
+        ({"kind": "absence", "period": "30s", "grace": 5, "levels": [{"threshold": 60, "severity": "HIGH"}]},
+         Absence("x", (35_000, 60_000)), "x-absent-30s"),
+        ({"kind": "combination", "match": "any", "conditions": PARTS},
+         Combination(
+             (Part(LatestValue("x"), ">", 1), Part(Window("y", "max", 60_000), "<=", 2)), "any"
+         ), "any-of-x-y"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_condition_has_its_measure_and_a_name_of_its_own(
+    further: dict[str, Any], measure: Measure, name: str
+) -> None:
+    found = rule(**{"name": None, **further})
+    assert (found.measure, found.name) == (measure, name)
+
+
+def test_levels_go_from_the_gravest_down_each_with_its_own_clear_limit() -> None:
+    levels = [
+        {"threshold": 5, "severity": "LOW"},
+        {"threshold": 25, "severity": "CRITICAL", "clearThreshold": 20},
+    ]
+    assert rule(levels=levels, clearThreshold=8).levels == (
+        Level(25, "CRITICAL", 20), Level(10, "MEDIUM", 8), Level(5, "LOW", None),
+    )  # fmt: skip
+
+
+def test_what_else_a_condition_says_is_in_the_rule() -> None:
+    found = rule(
+        bots=["a*"], labels={"venue": "x"}, category="RESOURCE", runbook="slippage", keepFiringFor="1m",
+        description="{value} over {window}", **AVERAGE, **{"for": 90},
+    )  # fmt: skip
+    assert (found.bots, found.labels, found.category) == (("a*",), (("venue", "x"),), "RESOURCE")
+    assert (found.for_ms, found.keep_ms, found.window, found.runbook) == (90_000, 60_000, "5m", "slippage")
+    assert found.description == "{value} over {window}"
+
+
+def test_a_rule_without_a_description_says_its_figure_and_limit() -> None:
+    absent = {"kind": "absence", "period": "30s"}
+    found = [rule(), rule(**absent), rule(kind="combination", conditions=PARTS)]
+    assert [one.description for one in found] == ["x > 10", "No x for {value} s", "x > 1 and y <= 2"]
+
+
+def test_every_kind_that_the_schema_has_is_made() -> None:
+    assert set(KINDS) == set(Condition.__annotations__["kind"].__args__)
+
+
+def test_hosts_have_one_rule_for_each_resource_with_limits() -> None:
+    limits = Thresholds(cpu=Limits(warning=70, critical=90), disk=Limits(critical=95), memory=Limits())
+    documents = Documents(
+        PerformanceLogger(alerting=AlertingSection(enabled=False, conditions=[])),
+        HealthMonitor(monitoring=MonitoringSection(thresholds=limits)),
+        Notifications(),
+    )
+    found = {one.name: [level[:2] for level in one.levels] for one in rules_of(documents)}
+    assert found == {"host-cpu": [(90, "CRITICAL"), (70, "MEDIUM")], "host-disk": [(95, "CRITICAL")]}
+
+
+def test_a_condition_makes_the_same_rule_whenever_it_is_asked() -> None:
+    condition = Condition(metric_name="x", operator=">", threshold=1, severity="LOW")
+    assert condition_rule(condition).measure == condition_rule(condition).measure
