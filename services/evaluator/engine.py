@@ -62,6 +62,8 @@ class Engine:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.now = 0
         """The log's time up to which everything has happened, epoch milliseconds."""
+        self.passed_over = 0
+        """How many records were history."""
         self._rules = {rule.name: rule for rule in rules}
         self._index = RuleIndex(rules)
         self._watches: dict[Key, Watch] = {}
@@ -81,6 +83,7 @@ class Engine:
         for record in records:
             moment = min(epoch_ms(record.at), self.now)
             if moment < self.now - OLDEST_MS:
+                self.passed_over += 1
                 continue
             for watch, inputs in self._listening(record):
                 if event := self._hear(watch, inputs, record, moment):

@@ -56,7 +56,10 @@ TRACKS = "evaluator-tracks"
 LAST = 2**63
 """Beyond every sequence number within a millisecond of the log."""
 
-RECORDS = Counter("botwatch_evaluator_records", "Records judged.")
+RECORDS = Counter("botwatch_evaluator_records", "Records read.")
+HISTORY = Counter(
+    "botwatch_evaluator_history", "Records not judged: dated more than an hour before they entered the log."
+)
 CHANGES = Counter("botwatch_evaluator_changes", "Changes of alerts.", ["change"])
 TRACKED = Gauge("botwatch_evaluator_tracks", "Rules on bots and hosts that are remembered.")
 PENDING = Gauge("botwatch_evaluator_pending", "Rules on bots and hosts whose `for` runs.")
@@ -229,6 +232,8 @@ class Evaluator:
                 events += found
         self._folded = entries[-1].id
         RECORDS.inc(sum(len(entry.records) for entry in entries))
+        HISTORY.inc(self._engine.passed_over)
+        self._engine.passed_over = 0
         self._change(events, max(self._applied, self._folded, key=_parts))
 
     def _let_happen(self, now: int) -> None:

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.store.tables import rule_tracks
+
+_REMOVE = delete(rule_tracks).where(
+    rule_tracks.c.partition == bindparam("of"), rule_tracks.c.key == bindparam("name")
+)
 
 
 def load_tracks(connection: Connection, partition: int) -> dict[str, str]:
@@ -27,8 +31,6 @@ def save_tracks(
             ),
             rows,
         )
-    removed = list(gone)
+    removed = [{"of": partition, "name": key} for key in gone]
     if removed:
-        connection.execute(
-            delete(rule_tracks).where(rule_tracks.c.partition == partition, rule_tracks.c.key.in_(removed))
-        )
+        connection.execute(_REMOVE, removed)

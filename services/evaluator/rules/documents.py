@@ -26,7 +26,10 @@ _OPERATOR_NAMES = {">": "above", ">=": "from", "<": "below", "<=": "up-to", "=="
 
 
 def rules_of(documents: Documents) -> list[Rule]:
-    """Return every enabled rule; of two conditions with one name, the graver."""
+    """Return every enabled rule; of two conditions with one name, the graver.
+
+    A condition that has the name of a rule on hosts (`host-cpu`) takes its place.
+    """
     found: dict[str, Rule] = {}
     alerting = documents.performance.alerting
     if alerting.enabled:
@@ -36,7 +39,7 @@ def rules_of(documents: Documents) -> list[Rule]:
                 known = found.get(rule.name)
                 if known is None or worse(rule.levels[0].severity, known.levels[0].severity):
                     found[rule.name] = rule
-    return [*found.values(), *_host_rules(documents)]
+    return [*found.values(), *(rule for rule in _host_rules(documents) if rule.name not in found)]
 
 
 def condition_rule(condition: Condition) -> Rule:

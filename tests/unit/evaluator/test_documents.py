@@ -108,3 +108,13 @@ def test_hosts_have_one_rule_for_each_resource_with_limits() -> None:
 def test_a_condition_makes_the_same_rule_whenever_it_is_asked() -> None:
     condition = Condition(metric_name="x", operator=">", threshold=1, severity="LOW")
     assert condition_rule(condition).measure == condition_rule(condition).measure
+
+
+def test_a_condition_named_like_a_rule_on_hosts_takes_its_place() -> None:
+    own = Condition(name="host-cpu", metric_name="cpuUsage", operator=">", threshold=50.0, severity="LOW")
+    documents = Documents(
+        PerformanceLogger(alerting=AlertingSection(conditions=[own])),
+        HealthMonitor(monitoring=MonitoringSection(thresholds=Thresholds(cpu=Limits(warning=70)))),
+        Notifications(),
+    )
+    assert [(one.name, one.levels[0].severity) for one in rules_of(documents)] == [("host-cpu", "LOW")]
