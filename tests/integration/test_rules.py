@@ -35,8 +35,8 @@ class Player:
         self._bot = bot
 
     def send(self, *values: float, ago_s: float = 0.0, **labels: str) -> None:
-        """Publish values, a millisecond apart, as of so long ago."""
-        at = int((time.time() - ago_s) * 1000)
+        """Publish values, a millisecond apart, the last one as of so long ago."""
+        at = int((time.time() - ago_s) * 1000) - len(values)
         for index, value in enumerate(values):
             record = {"kind": "metric", "name": METRIC, "value": value, "timestamp": at + index}
             self.publish(record | ({"labels": labels} if labels else {}))
@@ -90,8 +90,7 @@ def baseline(bot: Player) -> None:
 
 
 def few(bot: Player) -> None:
-    bot.send(12, 5, 12, 5)
-    bot.send(12)
+    bot.send(12, 5, 12, 5, 12)
 
 
 def other(bot: Player) -> None:
