@@ -121,8 +121,7 @@ def labelled(bot: Player) -> None:
 
 
 def flapping(bot: Player) -> None:
-    for _ in range(6):
-        bot.send(12, 5)
+    bot.send(*[12, 5] * 6)
 
 
 CASES = [
