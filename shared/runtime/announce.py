@@ -71,6 +71,8 @@ class Announcer:
             keys = [streams.ALERTS_CURSOR, streams.ALERTS, streams.ALERTS_OPEN]
             if self._script(keys=keys, args=arguments):
                 announced += len(events)
+                if len(events) < BATCH:
+                    return announced
 
     def refresh(self, alerts: Sequence[Alert]) -> None:
         """Show new values of open alerts; nothing on their timeline, and lost without harm."""

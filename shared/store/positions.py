@@ -4,8 +4,10 @@ A reader that was killed between its commit and its acknowledgement is given the
 position, written in the commit, it knows them.
 """
 
+from functools import cache
+
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 START = "0-0"
 
@@ -18,11 +20,15 @@ def read_position(connection: Connection, table: Table, reader: str, partition: 
 
 def write_position(connection: Connection, table: Table, reader: str, partition: int, entry: str) -> None:
     """Set the last entry done; call it in the transaction that does the work."""
-    statement = insert(table).values(reader=reader, partition=partition, entry=entry)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["reader", "partition"], set_={"entry": statement.excluded.entry}
-        )
+    connection.execute(_writing(table), {"reader": reader, "partition": partition, "entry": entry})
+
+
+@cache
+def _writing(table: Table) -> Insert:
+    """Return the statement; building it takes longer than running it, and it is on the way of an alert."""
+    statement = insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=["reader", "partition"], set_={"entry": statement.excluded.entry}
     )
 
 
