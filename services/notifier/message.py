@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from shared.schema.alerts import Notice
 
 _CHANGES = {
+    "reopened": "again ", "flapping": "flapping: ",
     "raised": "raised to ", "lowered": "lowered to ",
     "unacknowledged": "no longer acknowledged: ", "unmuted": "no longer muted: ",
 }  # fmt: skip
@@ -37,8 +38,14 @@ def body(notice: Notice) -> str:
     if details.labels:
         labels = ", ".join(f"{name}={value}" for name, value in details.labels.items())
         lines.append(_one_line(f"Labels: {labels}"))
+    if details.flaps:
+        lines.append(f"Opened again: {details.flaps} times")
+    if notice.change == "flapping":
+        lines.append("It comes and goes; there is no further notice until it has been fine for a while.")
     if page := details.links.get("alert"):
         lines += ["", f"Look at it, acknowledge it: {page}"]
+    if runbook := details.links.get("runbook"):
+        lines.append(f"What to do: {runbook}")
     return "\n".join([*lines, "", f"Alert {notice.id}"]) + "\n"
 
 

@@ -14,6 +14,8 @@ from tests.unit.notifier.receivers import NOON, notice
     ("change", "expected"),
     [
         ("opened", "[HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"),
+        ("reopened", "[again HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"),
+        ("flapping", "[flapping: HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"),
         ("raised", "[raised to HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"),
         ("resolved", "RESOLVED [HIGH] demo: Maximum drawdown exceeded 20%"),
     ],
@@ -55,3 +57,13 @@ def test_a_label_cannot_add_lines_to_the_body() -> None:
 def test_a_large_account_is_told_to_the_unit() -> None:
     details = msgspec.structs.replace(notice().details, value=1_234_567.5, threshold=1_234_568.0)
     assert subject(notice(details=details)).endswith("(1234567.5 > 1234568)")
+
+
+def test_the_body_says_what_to_do_and_that_it_comes_and_goes() -> None:
+    known = notice().details
+    links = known.links | {"runbook": "http://localhost:3001/runbooks/drawdown"}
+    details = msgspec.structs.replace(known, links=links, flaps=4)
+    lines = body(notice("flapping", details=details)).splitlines()
+    assert "What to do: http://localhost:3001/runbooks/drawdown" in lines
+    assert "Opened again: 4 times" in lines
+    assert "It comes and goes; there is no further notice until it has been fine for a while." in lines
