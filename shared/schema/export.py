@@ -1,6 +1,7 @@
 """JSON Schemas of the wire: `python -m shared.schema.export FOLDER` writes them."""
 
 import sys
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,22 @@ def schemas() -> dict[str, bytes]:
 
 def schema_text(kind: Any) -> bytes:  # noqa: ANN401 - any annotation
     """Return the JSON Schema of `kind`, laid out for reading."""
-    schema = {"$schema": DIALECT, **msgspec.json.schema(kind)}
+    schema = _cleaned({"$schema": DIALECT, **msgspec.json.schema(kind)})
     text = msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2)
     # Python's end of the text has another name everywhere else.
     return text.replace(rb"\\Z", b"$") + b"\n"
+
+
+def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """Take the indentation out of docstrings: some versions of Python do that themselves, others do not."""
+    if isinstance(schema, list):
+        return [_cleaned(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: cleandoc(one) if name == "description" and isinstance(one, str) else _cleaned(one)
+        for name, one in schema.items()
+    }
 
 
 def main(folder: Path) -> None:

@@ -172,8 +172,9 @@ class Run:
             self.evaluator = self.start()
             self.advance(0)
         self.evaluator.save()
+        found = self.outcome()
         self.database.close()
-        return self.outcome()
+        return found
 
     def survives(self, step: int, kill: "Kill | None") -> bool:
         """Go one step on; False when the evaluator was killed in it or after it."""
