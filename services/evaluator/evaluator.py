@@ -37,11 +37,11 @@ from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
 from shared.schema import streams
 from shared.schema.alerts import Alert
-from shared.schema.timestamps import EPOCH, MILLISECOND
+from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
-from shared.store.positions import START, after, believable, read_position, write_position
+from shared.store.positions import START, after, believable, parts_of, read_position, write_position
 from shared.store.silences import current_silences
 from shared.store.tables import health_position
 from shared.store.tracks import load_tracks, save_tracks
@@ -138,7 +138,7 @@ class Evaluator:
 
     def _resolve_orphans(self) -> None:
         """Resolve alerts that no rule speaks of any more."""
-        changes, now = [], _moment(self._redis_ms())
+        changes, now = [], from_epoch_ms(self._redis_ms())
         for key, alert in self._open.items():
             rule = self._engine.rule_on(key)
             if rule is None or rule.metric != alert.details.metric:
@@ -148,7 +148,7 @@ class Evaluator:
             self._apply(changes, self._applied)
 
     def _find_positions(self) -> None:
-        newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=_parts)
+        newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=parts_of)
         partition = self._log.partition
         with self._database.read() as connection:
             applied = read_position(connection, health_position, streams.EVALUATOR_GROUP, partition)
@@ -186,7 +186,7 @@ class Evaluator:
 
     def _look(self, at: int) -> None:
         """Let happen what silences, windows and people who acknowledged for a time bring."""
-        changes = self._lookout.look(self._open.values(), _moment(at))
+        changes = self._lookout.look(self._open.values(), from_epoch_ms(at))
         if changes:
             self._apply(changes, self._applied)
 
@@ -234,12 +234,12 @@ class Evaluator:
         RECORDS.inc(sum(len(entry.records) for entry in entries))
         HISTORY.inc(self._engine.passed_over)
         self._engine.passed_over = 0
-        self._change(events, max(self._applied, self._folded, key=_parts))
+        self._change(events, max(self._applied, self._folded, key=parts_of))
 
     def _let_happen(self, now: int) -> None:
         events = list(self._engine.tick(now))
         self._folded = f"{now}-{LAST}"
-        self._change(events, max(self._applied, self._folded, key=_parts))
+        self._change(events, max(self._applied, self._folded, key=parts_of))
 
     def _change(self, events: Iterable[Event], position: str) -> None:
         changes = self._changes(events)
@@ -257,7 +257,7 @@ class Evaluator:
             if known is None and outcome.step == "opened":
                 ended = self._ended(key, at, ended)
             seen = Observation(key, rule, outcome)
-            change = transition(known, ended, seen, uuid.uuid4().hex, _moment(at))
+            change = transition(known, ended, seen, uuid.uuid4().hex, from_epoch_ms(at))
             if change:
                 changes.append(change)
                 state[key] = change.alert
@@ -265,7 +265,7 @@ class Evaluator:
 
     def _ended(self, key: Key, at: int, latest: Alert | None) -> Alert | None:
         """Return the alert (`latest`, or a stored one) that ended so lately that it opens again."""
-        since = _moment(at) - timedelta(milliseconds=REOPEN_MS)
+        since = from_epoch_ms(at) - timedelta(milliseconds=REOPEN_MS)
         if latest:
             return latest if latest.resolved_at and latest.resolved_at > since else None
         with self._database.read() as connection:
@@ -327,13 +327,4 @@ class Evaluator:
 
 def _milliseconds(entry: str) -> int:
     """Return the moment of a position in the log, epoch milliseconds."""
-    return _parts(entry)[0]
-
-
-def _parts(entry: str) -> tuple[int, int]:
-    milliseconds, _, sequence = entry.partition("-")
-    return int(milliseconds), int(sequence or 0)
-
-
-def _moment(milliseconds: int) -> datetime:
-    return EPOCH + milliseconds * MILLISECOND
+    return parts_of(entry)[0]

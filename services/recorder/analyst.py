@@ -21,7 +21,7 @@ from shared.analytics.events import Event, event_of, order_of
 from shared.runtime.documents import PerformanceLogger
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, Health, Performance
-from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms
+from shared.schema.timestamps import epoch_ms, from_epoch_ms
 from shared.store import analytics as store
 from shared.store.analytics import Checkpoint
 from shared.store.database import Database
@@ -178,7 +178,7 @@ class Analyst:
         """Return up to which moment the bot's rows may go by retention: a checkpoint stands for them."""
         with self._database.read() as connection:
             base = self._base(connection, bot)
-        return EPOCH + base * MILLISECOND if base else None
+        return from_epoch_ms(base) if base else None
 
     def _base(self, connection: Connection, bot: str) -> int:
         """Return the end of the newest checkpoint that is older than what is kept, 0 when there is none."""

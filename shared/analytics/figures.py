@@ -24,7 +24,7 @@ from shared.analytics.value_at_risk import (
     value_at_risk,
 )
 from shared.schema.records import Performance, Undefined
-from shared.schema.timestamps import EPOCH, MILLISECOND
+from shared.schema.timestamps import from_epoch_ms
 from shared.schema.units import PERCENT, figures
 
 _FIGURES = {figure.attribute: figure for figure in figures(Performance)}
@@ -67,7 +67,7 @@ def record_of(bot: str, state: State, found: Mapping[str, Value]) -> Performance
             given[name] = checked * 100 if _FIGURES[name].unit is PERCENT else checked
     return Performance(
         bot=bot,
-        timestamp=EPOCH + state.head[0] * MILLISECOND,
+        timestamp=from_epoch_ms(state.head[0]),
         source="computed",
         undefined=missing,
         low_confidence={_FIGURES[name].wire: n for name, n in _flagged(state) if name in given},

@@ -13,7 +13,7 @@ import msgspec
 
 from shared.analytics.events import SMALLEST
 from shared.analytics.value import Value, finite, undefined
-from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms
+from shared.schema.timestamps import epoch_ms, from_epoch_ms
 
 FEWEST = 2
 """Returns that a spread needs."""
@@ -109,7 +109,7 @@ class Returns(msgspec.Struct):
 
 def end_of_day(at: int, zone: ZoneInfo) -> int:
     """Return the next midnight in `zone` after `at`, epoch milliseconds; right when clocks change, too."""
-    local = (EPOCH + at * MILLISECOND).astimezone(zone)
+    local = from_epoch_ms(at).astimezone(zone)
     return epoch_ms(datetime.combine(local.date() + timedelta(days=1), time.min, tzinfo=zone))
 
 

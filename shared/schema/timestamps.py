@@ -17,7 +17,7 @@ def from_wire(moment: datetime | int) -> datetime:
     if isinstance(moment, int):
         if not 946_684_800_000 <= moment < 4_102_444_800_000:  # noqa: PLR2004 - EARLIEST and LATEST
             raise ValueError(f"expected epoch milliseconds of the years 2000 to 2099, got {moment}")
-        return EPOCH + moment * MILLISECOND
+        return from_epoch_ms(moment)
     # Compared before it is converted: at the calendar's ends the conversion overflows.
     if not EARLIEST <= moment < LATEST:
         raise ValueError(f"expected a moment of the years 2000 to 2099, got {moment.isoformat()}")
@@ -39,6 +39,11 @@ def to_store(moment: datetime) -> str:
 def from_store(text: str) -> datetime:
     """Parse what `to_store` wrote."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def from_epoch_ms(milliseconds: int) -> datetime:
+    """Return the moment so many milliseconds after 1970-01-01 UTC."""
+    return EPOCH + milliseconds * MILLISECOND
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -35,7 +35,7 @@ from shared.analytics.events import (
 )
 from shared.analytics.positions import Trade
 from shared.schema.records import Performance
-from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms, from_store, to_store
+from shared.schema.timestamps import epoch_ms, from_epoch_ms, from_store, to_store
 from shared.schema.units import figures
 from shared.store.records import subjects
 from shared.store.tables import (
@@ -109,7 +109,7 @@ def events_after(connection: Connection, bot: str, after: int, most: int) -> Pie
 
 
 def _text(milliseconds: int) -> str:
-    return to_store(EPOCH + milliseconds * MILLISECOND)
+    return to_store(from_epoch_ms(milliseconds))
 
 
 def _ms(text: str) -> int:

@@ -34,7 +34,7 @@ def _writing(table: Table) -> Insert:
 
 def after(entry: str, position: str) -> bool:
     """Say whether log entry `entry` comes after `position` (both `<ms>-<sequence>`)."""
-    return _parts(entry) > _parts(position)
+    return parts_of(entry) > parts_of(position)
 
 
 def believable(position: str, newest: str) -> str:
@@ -46,6 +46,7 @@ def believable(position: str, newest: str) -> str:
     return START if after(position, newest) else position
 
 
-def _parts(entry: str) -> tuple[int, int]:
+def parts_of(entry: str) -> tuple[int, int]:
+    """Return a position's moment (epoch milliseconds) and its place within that; positions sort by both."""
     milliseconds, _, sequence = entry.partition("-")
     return int(milliseconds), int(sequence or 0)

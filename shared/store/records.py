@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, desc, func, select
+from sqlalchemy import Connection, Table, desc, func, select
 from sqlalchemy.dialects import sqlite
 
 from shared.schema.records import AnyRecord, Record
@@ -119,17 +119,3 @@ def subjects(connection: Connection, table: Table) -> list[str]:
     following = select(func.min(column)).where(column > first.c.name).scalar_subquery()
     names = first.union_all(select(following).where(first.c.name.is_not(None)))
     return list(connection.execute(select(names.c.name).where(names.c.name.is_not(None))).scalars())
-
-
-def series(
-    connection: Connection, table: Table, subject: str, fields: Sequence[str], since: datetime, limit: int
-) -> list[Row[Any]]:
-    """Return the latest `limit` rows (timestamp, *fields) of a bot or host since a moment, oldest first."""
-    column = table.c.host if table is health_metrics else table.c.bot
-    newest = (
-        select(table.c.timestamp, *(table.c[name] for name in fields))
-        .where(column == subject, table.c.timestamp >= to_store(since))
-        .order_by(desc(table.c.timestamp))
-        .limit(limit)
-    )
-    return list(reversed(connection.execute(newest).all()))

@@ -1,8 +1,8 @@
 """Absence: how long a figure, or a kind of record, has not come from a bot or host, whatever its labels."""
 
-from typing import Any
-
 import msgspec
+
+from services.evaluator.rules.measure import OneFigure
 
 
 class Seen(msgspec.Struct, array_like=True):
@@ -11,27 +11,14 @@ class Seen(msgspec.Struct, array_like=True):
     at: int = 0
 
 
-class Absence(msgspec.Struct, frozen=True):
+class Absence(OneFigure, frozen=True):
     """Seconds since a figure last came; `limits_ms` are where levels begin, to be looked at then."""
 
-    metric: str
+    state = Seen
     limits_ms: tuple[int, ...]
 
     def __str__(self) -> str:
         return f"seconds without {self.metric}"
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The figure or kind."""
-        return (self.metric,)
-
-    def begin(self) -> Seen:
-        """Return the state before any value."""
-        return Seen()
-
-    def load(self, raw: Any) -> Seen:  # noqa: ANN401 - decoded JSON
-        """Restore a state."""
-        return msgspec.convert(raw, Seen)
 
     def take(self, state: Seen, _metric: str, at: int, _value: float) -> None:
         """Take note that it came."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from services.evaluator.rules.measure import Latest, Measure
+from services.evaluator.rules.measure import Latest, Measure, OneFigure
 from shared.schema.conditions import FEWEST
 from shared.schema.durations import words
 
@@ -85,13 +85,13 @@ class History(msgspec.Struct, array_like=True):
     last: tuple[int, float] | None = None
 
 
-class OwnPast(msgspec.Struct, frozen=True):
+class OwnPast(OneFigure, frozen=True):
     """A figure's mean over `window_ms` against the same stretch `offset_ms` ago.
 
     `by` is `difference`, `percent`, `ratio` or `share`.
     """
 
-    metric: str
+    state = History
     window_ms: int
     offset_ms: int
     by: str
@@ -99,11 +99,6 @@ class OwnPast(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         stretch, ago = words(self.window_ms), words(self.offset_ms)
         return f"avg of {self.metric} over {stretch} against that of {ago} ago, as {self.by}"
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The figure."""
-        return (self.metric,)
 
     def begin(self) -> History:
         """Return the state before any value."""
@@ -137,24 +132,19 @@ class OwnPast(msgspec.Struct, frozen=True):
         return max(1, self.window_ms // BUCKETS)
 
 
-class Baseline(msgspec.Struct, frozen=True):
+class Baseline(OneFigure, frozen=True):
     """By how many standard deviations a figure's mean over `window_ms` is off that of the stretches before.
 
     The stretches of the last `baseline_ms` count, at least ten of them.
     """
 
-    metric: str
+    state = History
     window_ms: int
     baseline_ms: int
 
     def __str__(self) -> str:
         stretch, since = words(self.window_ms), words(self.baseline_ms)
         return f"avg of {self.metric} over {stretch}, in standard deviations of the last {since}"
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The figure."""
-        return (self.metric,)
 
     def begin(self) -> History:
         """Return the state before any value."""

@@ -1,8 +1,8 @@
 """N of M: a limit that some of the last values are beyond, as one value."""
 
-from typing import Any
-
 import msgspec
+
+from services.evaluator.rules.measure import OneFigure
 
 
 class Recent(msgspec.Struct, array_like=True):
@@ -11,33 +11,20 @@ class Recent(msgspec.Struct, array_like=True):
     values: list[tuple[int, float]] = []
 
 
-class FewOf(msgspec.Struct, frozen=True):
+class FewOf(OneFigure, frozen=True):
     """The `times`-th most extreme of the last `of` values.
 
     At least `times` of them are above a limit exactly when the `times`-th largest is; so levels and clear
     thresholds work as for a plain value. `largest` is False for limits from below.
     """
 
-    metric: str
+    state = Recent
     times: int
     of: int
     largest: bool
 
     def __str__(self) -> str:
         return f"{self.metric}, {self.times} of the last {self.of}"
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The figure."""
-        return (self.metric,)
-
-    def begin(self) -> Recent:
-        """Return the state before any value."""
-        return Recent()
-
-    def load(self, raw: Any) -> Recent:  # noqa: ANN401 - decoded JSON
-        """Restore a state."""
-        return msgspec.convert(raw, Recent)
 
     def take(self, state: Recent, _metric: str, at: int, value: float) -> None:
         """Add a value; one that is there already counts once, one older than the others not at all."""

@@ -1,32 +1,15 @@
 """The latest value of a figure: what a plain threshold compares."""
 
-from typing import Any
-
-import msgspec
-
-from services.evaluator.rules.measure import Latest
+from services.evaluator.rules.measure import Latest, OneFigure
 
 
-class LatestValue(msgspec.Struct, frozen=True):
+class LatestValue(OneFigure, frozen=True):
     """A figure as it was last reported; a late value does not replace a newer one."""
 
-    metric: str
+    state = Latest
 
     def __str__(self) -> str:
         return self.metric
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The figure."""
-        return (self.metric,)
-
-    def begin(self) -> Latest:
-        """Return the state before any value."""
-        return Latest()
-
-    def load(self, raw: Any) -> Latest:  # noqa: ANN401 - decoded JSON
-        """Restore a state."""
-        return msgspec.convert(raw, Latest)
 
     def take(self, state: Latest, _metric: str, at: int, value: float) -> None:
         """Add a value."""

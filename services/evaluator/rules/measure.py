@@ -4,7 +4,7 @@ A measure is frozen and holds the rule's own settings; what it remembers of a bo
 struct that goes to JSON and back. Moments are epoch milliseconds by the clock of the log.
 """
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -30,6 +30,28 @@ class Measure(Protocol):
 
     def next_change(self, state: Any, now: int) -> int | None:  # noqa: ANN401
         """Return when the value changes though no record comes; None when it does not."""
+
+
+class OneFigure(msgspec.Struct, frozen=True):
+    """What measures of a single figure have in common."""
+
+    metric: str
+
+    state: ClassVar[type]
+    """What is remembered of a bot or host."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The figure."""
+        return (self.metric,)
+
+    def begin(self) -> Any:  # noqa: ANN401 - a `state`
+        """Return the state before any value."""
+        return self.state()
+
+    def load(self, raw: Any) -> Any:  # noqa: ANN401 - decoded JSON, and a `state`
+        """Restore a state."""
+        return msgspec.convert(raw, self.state)
 
 
 def basis(measure: Measure) -> str:

@@ -4,10 +4,10 @@ from bisect import bisect_right, insort
 from collections.abc import Callable
 from itertools import accumulate
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 
+from services.evaluator.rules.measure import OneFigure
 from shared.schema.durations import words
 
 PIECES = 250
@@ -73,10 +73,10 @@ EMPTY: dict[str, float] = {"sum": 0.0, "count": 0.0}
 """What an empty window has; other aggregates are undefined then."""
 
 
-class Window(msgspec.Struct, frozen=True):
+class Window(OneFigure, frozen=True):
     """An aggregate of a figure over the last `window_ms`; with `quantile`, that quantile (0 to 1)."""
 
-    metric: str
+    state = Pieces
     aggregate: str
     window_ms: int
     quantile: float | None = None
@@ -84,19 +84,6 @@ class Window(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         name = self.aggregate if self.quantile is None else f"{self.quantile:g} quantile"
         return f"{name} of {self.metric} over {words(self.window_ms)}"
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The figure."""
-        return (self.metric,)
-
-    def begin(self) -> Pieces:
-        """Return the state before any value."""
-        return Pieces()
-
-    def load(self, raw: Any) -> Pieces:  # noqa: ANN401 - decoded JSON
-        """Restore a state."""
-        return msgspec.convert(raw, Pieces)
 
     def take(self, state: Pieces, _metric: str, at: int, value: float) -> None:
         """Add a value, where it belongs in time.

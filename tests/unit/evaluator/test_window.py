@@ -11,7 +11,7 @@ STORY = [(0, 4.0), (10_000, 1.0), (20_000, 7.0), (30_000, 8.0)]
 
 
 def taken(window: Window, values: list[tuple[int, float]]) -> Pieces:
-    state = window.begin()
+    state: Pieces = window.begin()
     for at, value in values:
         window.take(state, "x", 1_000_000 + at, value)
     return state

@@ -1,6 +1,6 @@
 """Rows of records: written once, read back as they were."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -10,7 +10,7 @@ from shared.runtime.settings import REPOSITORY
 from shared.schema.records import AnyRecord, Equity, Health, Performance
 from shared.store.database import Database
 from shared.store.positions import after, believable, read_position, write_position
-from shared.store.records import insert_records, series, subjects
+from shared.store.records import insert_records, subjects
 from shared.store.tables import TABLES, equity, performance_metrics, performance_position
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -59,13 +59,10 @@ def test_an_undefined_figure_is_null_and_not_zero(performance: Database) -> None
     assert row["var95"] is None
 
 
-def test_a_series_is_the_newest_points_in_order(performance: Database) -> None:
-    points = [Equity(bot="a", equity=float(i), timestamp=NOON + timedelta(seconds=i)) for i in range(9)]
+def test_the_bots_of_a_table_are_listed_once_each(performance: Database) -> None:
     with performance.write() as connection:
-        insert_records(connection, points)
-        rows = series(connection, equity, "a", ["equity"], NOON + timedelta(seconds=2), limit=3)
-        assert subjects(connection, equity) == ["a"]
-    assert [row.equity for row in rows] == [6.0, 7.0, 8.0]
+        insert_records(connection, [Equity(bot=bot, equity=1.0, timestamp=NOON) for bot in "babac"])
+        assert subjects(connection, equity) == ["a", "b", "c"]
 
 
 def test_a_position_is_kept_per_reader_and_partition(performance: Database) -> None:
