@@ -30,7 +30,6 @@ from services.evaluator.subject import Key, fingerprint, key_of
 from services.evaluator.track import REOPEN_MS
 from services.evaluator.writing import Writing, Written
 from shared.runtime.announce import Announcer
-from shared.runtime.documents import Documents
 from shared.runtime.jobs import wake
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry, GroupReader
@@ -110,11 +109,14 @@ class Evaluator:
             self._catch_up()
         self._announce()
 
-    def reload(self, rules: Sequence[Rule], policy: Policy, documents: Documents) -> None:
-        """Go on with other rules: what is remembered stays where a rule still measures the same."""
+    def reload(self, rules: Sequence[Rule], policy: Policy) -> None:
+        """Go on with other rules: what is remembered stays where a rule still measures the same.
+
+        The channels stay: the notifier serves those that it was started with.
+        """
         self.save()
         tracks, now = self._engine.snapshot(), self._engine.now
-        self.rules, self._channels = rules, list(documents.channels)
+        self.rules = rules
         self._lookout = Lookout(self._database, policy)
         self._engine = Engine(rules)
         self._engine.restore(tracks, now)

@@ -37,6 +37,6 @@ class Reloading:
                 log.error("the old rules stay", fault=str(fault))
             self._requests.answer(len(self._evaluator.rules), error.faults)
             return
-        self._evaluator.reload(rules, policy, documents)
+        self._evaluator.reload(rules, policy)
         log.info("rules read again", rules=len(rules))
         self._requests.answer(len(rules))

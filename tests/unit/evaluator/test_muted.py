@@ -202,7 +202,7 @@ def test_other_windows_hold_after_a_reload(begin: Begin) -> None:
     desk.report(15)
     now = desk.now()
     given = documents(maintenance=[{"name": "move", "from": now - HOUR, "until": now + HOUR}])
-    desk.evaluator.reload(rules_of(given), policy_of(given), given)
+    desk.evaluator.reload(rules_of(given), policy_of(given))
     desk.evaluator.step()
     assert desk.timeline() == ["opened", "muted"]
 
