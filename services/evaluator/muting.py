@@ -5,7 +5,6 @@ An alert that is muted opens, changes and ends as ever, on the page too; only no
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,15 +12,14 @@ import msgspec
 from cronsim import CronSim, CronSimError
 
 from services.evaluator.lifecycle import Transition
-from shared.runtime.documents import Documents, InhibitSection, MaintenanceSection
+from shared.runtime.documents import Documents
+from shared.runtime.notifications import InhibitSection, MaintenanceSection
 from shared.schema.alerts import Alert
 from shared.schema.durations import milliseconds
 from shared.schema.faults import Fault, InvalidError
+from shared.schema.patterns import Patterns, fits, patterns_of
 from shared.schema.silences import Silence, labels_of
 from shared.schema.timestamps import EARLIEST, MILLISECOND
-
-Patterns = tuple[tuple[str, str], ...]
-"""Labels and what their values must be like; `*` stands for anything."""
 
 
 class Mute(NamedTuple):
@@ -106,7 +104,7 @@ def policy_of(documents: Documents) -> Policy:
     windows = []
     for index, section in enumerate(documents.notifications.maintenance):
         try:
-            windows.append(Window(section.name, tuple(section.match.items()), _when(section)))
+            windows.append(Window(section.name, patterns_of(section.match), _when(section)))
         except (CronSimError, StopIteration) as error:
             place = f"notifications.yml: $.maintenance[{index}].cron"
             faults.append(Fault(place, f"expected a cron expression such as `0 2 * * 6`: {error}"))
@@ -124,7 +122,7 @@ def _when(section: MaintenanceSection) -> Schedule | Once:
 
 
 def _inhibition(section: InhibitSection) -> Inhibition:
-    return Inhibition(tuple(section.source.items()), tuple(section.target.items()), tuple(section.equal))
+    return Inhibition(patterns_of(section.source), patterns_of(section.target), tuple(section.equal))
 
 
 class Muting:
@@ -146,7 +144,7 @@ class Muting:
         for rule, sources in zip(self._policy.inhibitions, self._sources, strict=True):
             known = sources.setdefault(rule.common(labels), {})
             known.pop(alert.id, None)
-            if alert.status != "RESOLVED" and _fits(rule.source, labels):
+            if alert.status != "RESOLVED" and fits(rule.source, labels):
                 known[alert.id] = alert
 
     def of(self, alert: Alert, at: datetime) -> Mute | None:
@@ -180,7 +178,7 @@ class Muting:
 
     def _in_maintenance(self, labels: Mapping[str, str], at: datetime) -> Mute | None:
         for window in self._policy.windows:
-            if not _fits(window.match, labels):
+            if not fits(window.match, labels):
                 continue
             for start, end in window.when.around(at):
                 if start <= at < end:
@@ -189,7 +187,7 @@ class Muting:
 
     def _inhibited(self, alert: Alert, labels: Mapping[str, str]) -> Mute | None:
         for rule, sources in zip(self._policy.inhibitions, self._sources, strict=True):
-            if not _fits(rule.target, labels):
+            if not fits(rule.target, labels):
                 continue
             inhibiting = sources.get(rule.common(labels))
             # What is itself a source is not inhibited: two such alerts would mute each other.
@@ -197,10 +195,6 @@ class Muting:
                 source = next(iter(inhibiting.values()))
                 return Mute(f"inhibited by {source.details.rule} on {source.component}")
         return None
-
-
-def _fits(patterns: Patterns, labels: Mapping[str, str]) -> bool:
-    return all(fnmatchcase(labels.get(name, ""), pattern) for name, pattern in patterns)
 
 
 def _written(moment: datetime) -> str:

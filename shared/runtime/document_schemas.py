@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from shared.runtime.documents import HealthMonitor, Notifications, PerformanceLogger
+from shared.runtime.documents import HealthMonitor, PerformanceLogger
+from shared.runtime.notifications import Notifications
 from shared.schema.conditions import Document
 from shared.schema.export import schema_text
 

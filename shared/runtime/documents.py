@@ -8,30 +8,25 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
-from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta
 
 from shared.analytics.settings import Settings
+from shared.runtime.notifications import (
+    SEED_CHANNELS,
+    ChannelSection,
+    EmailConfig,
+    Notifications,
+    Port,
+    check_time_zone,
+)
 from shared.runtime.settings import lookup
 from shared.schema.conditions import Condition, Document
-from shared.schema.durations import Duration, milliseconds
-from shared.schema.faults import Fault, InvalidError, nearest, struct_faults
-
-Port = Annotated[int, Meta(ge=1, le=65535)]
-Moment = Annotated[datetime, Meta(tz=True)]
-
-
-def check_time_zone(name: str) -> None:
-    """Raise ValueError unless `name` is a time zone's."""
-    if name not in available_timezones():
-        close = nearest(name, available_timezones())
-        raise ValueError(f"`timeZone`: expected an IANA name such as Europe/London, got {name!r}{close}")
+from shared.schema.faults import Fault, InvalidError, struct_faults
 
 
 class DatabaseSection(Document, kw_only=True):
@@ -151,18 +146,6 @@ class MonitoringSection(Document, kw_only=True):
     thresholds: Thresholds = msgspec.field(default_factory=Thresholds)
 
 
-class EmailConfig(Document, kw_only=True):
-    """A mailbox to send from, off when `smtp` is empty. `security`: by default what the port implies."""
-
-    smtp: str
-    sender: str = msgspec.field(name="from")
-    to: Annotated[list[str], Meta(min_length=1)]
-    port: Port = 587
-    security: Literal["starttls", "tls", "none"] | None = None
-    username: str = ""
-    password: str = ""
-
-
 class AlertsSection(Document, kw_only=True):
     """Whom to tell."""
 
@@ -183,59 +166,6 @@ class HealthMonitor(Document, kw_only=True):
     )
 
 
-class ChannelSection(Document, kw_only=True):
-    """A further channel: any URL that apprise understands."""
-
-    url: str
-
-
-Match = dict[str, Annotated[str, Meta(max_length=256)]]
-"""Labels of alerts and what their values must be like; `*` stands for anything."""
-
-
-class MaintenanceSection(Document, kw_only=True):
-    """A time in which nobody is told: once (`from`, `until`), or again and again (`cron`, `duration`)."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=128)]
-    match: Match = msgspec.field(default_factory=dict)
-    """Which alerts; by default all."""
-    from_: Moment | None = msgspec.field(default=None, name="from")
-    until: Moment | None = None
-    cron: Annotated[str, Meta(max_length=128)] | None = None
-    """When it begins: minute, hour, day of the month, month, day of the week."""
-    duration: Duration | None = None
-    time_zone: str = "UTC"
-
-    def __post_init__(self) -> None:
-        once, again = (self.from_, self.until), (self.cron, self.duration)
-        if not (None not in once and again == (None, None)) and not (
-            None not in again and once == (None, None)
-        ):
-            raise ValueError("expected either `from` and `until`, or `cron` and `duration`")
-        if self.from_ and self.until and self.until <= self.from_:
-            raise ValueError("`until`: expected a moment after `from`")
-        if self.duration is not None and not milliseconds(self.duration):
-            raise ValueError("`duration`: expected more than 0")
-        check_time_zone(self.time_zone)
-
-
-class InhibitSection(Document, kw_only=True):
-    """An open alert like `source` keeps back the notices of those like `target`."""
-
-    source: Annotated[Match, Meta(min_length=1)]
-    target: Annotated[Match, Meta(min_length=1)]
-    equal: list[Annotated[str, Meta(min_length=1, max_length=128)]] = msgspec.field(default_factory=list)
-    """Labels whose values must be the same on both."""
-
-
-class Notifications(Document, kw_only=True):
-    """`notifications.yml`."""
-
-    channels: dict[str, ChannelSection] = msgspec.field(default_factory=dict)
-    maintenance: list[MaintenanceSection] = msgspec.field(default_factory=list)
-    inhibit: list[InhibitSection] = msgspec.field(default_factory=list)
-
-
 class Documents(msgspec.Struct, frozen=True):
     """All documents of a config folder."""
 
@@ -244,21 +174,21 @@ class Documents(msgspec.Struct, frozen=True):
     notifications: Notifications
 
     @property
-    def channels(self) -> dict[str, ChannelSection | EmailConfig]:
-        """Every channel that is configured, by name; none where alerts are switched off.
+    def channels(self) -> dict[str, ChannelSection]:
+        """Every channel that is switched on, by name; none where alerts are switched off.
 
         The seed's `webhookUrl` is the channel `webhook`, its `emailConfig` the channel `email`.
         """
-        if not self.health.alerts.enabled:
+        alerts = self.health.alerts
+        if not alerts.enabled:
             return {}
-        found: dict[str, ChannelSection | EmailConfig] = {}
-        if self.health.alerts.webhook_url:
-            found["webhook"] = ChannelSection(url=self.health.alerts.webhook_url)
-        email = self.health.alerts.email_config
-        if email and email.smtp:
-            found["email"] = email
-        named = self.notifications.channels.items()
-        return found | {name: channel for name, channel in named if channel.url}
+        webhook, email = SEED_CHANNELS
+        found = {
+            webhook: ChannelSection(url=alerts.webhook_url),
+            email: ChannelSection(email=alerts.email_config),
+            **self.notifications.channels,
+        }
+        return {name: channel for name, channel in found.items() if channel.is_on}
 
 
 def load_documents(folder: Path, environ: Mapping[str, str] = os.environ) -> Documents:

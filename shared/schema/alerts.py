@@ -1,6 +1,7 @@
 """Alerts: what is wrong with a bot or a host, from opening to resolution.
 
-From: evaluator (opens, updates, resolves), dashboard (acknowledges). To: store, notifier, broadcaster.
+From: evaluator (opens, updates, resolves), dashboard (acknowledges), notifier (escalates, repeats, and raises
+what is wrong with Botwatch itself). To: store, notifier, broadcaster.
 """
 
 from datetime import datetime
@@ -15,18 +16,20 @@ Category = Literal["PERFORMANCE", "RESOURCE", "CONNECTIVITY", "SECURITY"]
 AlertStatus = Literal["ACTIVE", "ACKNOWLEDGED", "RESOLVED"]
 Change = Literal[
     "opened", "reopened", "flapping", "raised", "lowered", "updated",
-    "acknowledged", "unacknowledged", "muted", "unmuted", "resolved",
+    "acknowledged", "unacknowledged", "muted", "unmuted", "escalated", "repeated", "resolved",
 ]  # fmt: skip
 """Why an alert was announced.
 
 `reopened`: it was resolved a moment ago; `flapping`: that happened so often that it stays open for now;
 `raised` and `lowered` are changes of severity, `updated` one of the value; `unacknowledged`: an
 acknowledgement's time ran out; `muted` and `unmuted`: a silence, a maintenance window or another alert keeps
-its notices back, or no longer.
+its notices back, or no longer; `escalated`: nobody acknowledged it, and the next step of a policy is
+taken; `repeated`: it is told again, because it is still so.
 """
-NOTIFIED: frozenset[Change] = frozenset(
-    ("opened", "reopened", "flapping", "raised", "unacknowledged", "unmuted", "resolved")
-)
+NOTIFIED: frozenset[Change] = frozenset((
+    "opened", "reopened", "flapping", "raised", "unacknowledged", "unmuted", "escalated", "repeated",
+    "resolved",
+))  # fmt: skip
 """The changes that people are told about."""
 
 SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -54,6 +57,10 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """Why notices are kept back, if they are."""
     silence: str | None = None
     """The id of the silence that does."""
+    raised_to: Severity | None = None
+    """What an escalation raised the severity to, at least, until it ends."""
+    origin: str | None = None
+    """Which part of Botwatch raised it; None: a rule."""
 
 
 class Alert(msgspec.Struct, kw_only=True, rename="camel"):
@@ -106,6 +113,16 @@ class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 def worse(one: Severity, than: Severity) -> bool:
     """Say whether `one` is the graver severity."""
     return SEVERITIES.index(one) > SEVERITIES.index(than)
+
+
+def gravest(one: Severity, other: Severity | None) -> Severity:
+    """Return the graver of two severities."""
+    return other if other is not None and worse(other, one) else one
+
+
+def raised(severity: Severity) -> Severity:
+    """Return the next graver severity; CRITICAL stays."""
+    return SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
 
 
 def encode_json(message: object) -> bytes:

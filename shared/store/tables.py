@@ -232,10 +232,11 @@ alert_events = Table(
     Column("change", Text, nullable=False),
     Column("by", Text),
     Column("comment", Text),
+    Column("notice", Text),
     Index("alert_events_alert", "alertId"),
     sqlite_autoincrement=True,
 )
-"""An alert's timeline, in the order of announcement."""
+"""An alert's timeline, in the order of announcement; `notice` is what people are told, where they are."""
 
 notifications = Table(
     "notifications",
@@ -254,6 +255,10 @@ notifications = Table(
     Column("leaseUntil", Text),
     Column("sentAt", Text),
     Column("lastError", Text),
+    Column("reason", Text),
+    Column("heldUntil", Text),
+    Column("batch", Text),
+    Column("fallback", Text),
     UniqueConstraint("eventId", "channel"),
     Index(
         "notifications_due",
@@ -265,7 +270,30 @@ notifications = Table(
     Index("notifications_alert", "alertId"),
     sqlite_autoincrement=True,
 )
-"""Outbox and history of deliveries: states PENDING, SENT, FAILED, SUPPRESSED (kept back; never delivered)."""
+"""Outbox and history of deliveries: states PENDING, SENT, FAILED, SUPPRESSED (kept back; never delivered).
+
+`reason` says why this channel is told; a delivery waits until `heldUntil`, then goes in one message with
+those of the same `batch`; `fallback` is a JSON list of the channels that are told where this one cannot be.
+"""
+
+message_groups = Table(
+    "message_groups",
+    health_metadata,
+    Column("key", String, primary_key=True),
+    Column("messageAt", Text, nullable=False),
+)
+"""When the latest message of a group of alerts was due, or will be."""
+
+escalations = Table(
+    "escalations",
+    health_metadata,
+    Column("alertId", String, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("route", String, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("dueAt", Text),
+    Index("escalations_dueAt", "dueAt"),
+)
+"""How far telling people of an open alert has got along a route, as JSON; NULL where nothing is due."""
 
 rule_tracks = Table(
     "rule_tracks",

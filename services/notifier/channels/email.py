@@ -11,7 +11,7 @@ import structlog
 
 from services.notifier.channels.transport import TransportError
 from services.notifier.message import body, subject
-from shared.runtime.documents import EmailConfig
+from shared.runtime.notifications import EmailConfig
 from shared.schema.alerts import Notice
 
 log = structlog.get_logger()

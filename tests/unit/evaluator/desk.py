@@ -12,14 +12,9 @@ from services.evaluator.evaluator import Evaluator
 from services.evaluator.muting import Policy
 from services.evaluator.rules.documents import rules_of
 from shared.runtime import clock
-from shared.runtime.documents import (
-    AlertingSection,
-    Documents,
-    HealthMonitor,
-    Notifications,
-    PerformanceLogger,
-)
+from shared.runtime.documents import AlertingSection, Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.log import RecordLog
+from shared.runtime.notifications import Notifications
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition

@@ -19,11 +19,11 @@ from shared.runtime.documents import (
     Documents,
     HealthMonitor,
     MonitoringSection,
-    Notifications,
     PerformanceLogger,
     Thresholds,
 )
 from shared.runtime.documents import Threshold as Limits
+from shared.runtime.notifications import Notifications
 from shared.schema.conditions import Condition
 from tests.unit.evaluator.played import rule
 

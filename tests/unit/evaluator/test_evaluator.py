@@ -17,12 +17,12 @@ from shared.runtime.documents import (
     Documents,
     HealthMonitor,
     MonitoringSection,
-    Notifications,
     PerformanceLogger,
     Thresholds,
 )
 from shared.runtime.documents import Threshold as Limits
 from shared.runtime.log import RecordLog
+from shared.runtime.notifications import Notifications
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition

@@ -8,13 +8,8 @@ import msgspec
 import pytest
 
 from services.evaluator.muting import Muting, Policy, policy_of
-from shared.runtime.documents import (
-    Documents,
-    HealthMonitor,
-    Notifications,
-    PerformanceLogger,
-    load_document,
-)
+from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger, load_document
+from shared.runtime.notifications import Notifications
 from shared.schema.alerts import Alert, Details, Severity
 from shared.schema.faults import InvalidError
 from shared.schema.silences import Matcher, Silence

@@ -9,8 +9,9 @@ from redis.exceptions import ResponseError
 
 from services.evaluator.evaluator import Evaluator
 from services.evaluator.rules.rule import Rule
-from shared.runtime.documents import Documents, HealthMonitor, Notifications, PerformanceLogger
+from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.log import RecordLog
+from shared.runtime.notifications import Notifications
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.records import encode_frame

@@ -7,7 +7,7 @@ from services.notifier.channels.email import EmailTransport
 from services.notifier.channels.registry import transport_of
 from services.notifier.channels.transport import TransportError
 from services.notifier.channels.webhook import WebhookTransport
-from shared.runtime.documents import ChannelSection, EmailConfig
+from shared.runtime.notifications import ChannelSection, EmailConfig
 from tests.unit.notifier.receivers import Receiver, notice
 
 # apprise imports it; it says so on Python 3.11 and 3.12.

@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from services.notifier.channels.email import EmailTransport, compose, security_of
 from services.notifier.channels.transport import TransportError
-from shared.runtime.documents import EmailConfig
+from shared.runtime.notifications import EmailConfig
 from tests.unit.notifier.receivers import notice
 
 

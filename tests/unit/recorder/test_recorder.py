@@ -17,8 +17,9 @@ from services.recorder.batch import split
 from services.recorder.recorder import Recorder
 from services.recorder.upkeep import Upkeep
 from shared.runtime import clock
-from shared.runtime.documents import Documents, HealthMonitor, Notifications, PerformanceLogger
+from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.log import RecordLog
+from shared.runtime.notifications import Notifications
 from shared.runtime.reader import Entry
 from shared.schema import streams
 from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, encode_frame

@@ -13,13 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from services.recorder import upkeep as module
 from services.recorder.upkeep import Upkeep
-from shared.runtime.documents import (
-    DatabaseSection,
-    Documents,
-    HealthMonitor,
-    Notifications,
-    PerformanceLogger,
-)
+from shared.runtime.documents import DatabaseSection, Documents, HealthMonitor, PerformanceLogger
+from shared.runtime.notifications import Notifications
 from shared.schema.records import AnyRecord, Equity, Health, Performance
 from shared.store import retention
 from shared.store.database import Database

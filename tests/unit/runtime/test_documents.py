@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from shared.runtime.databases import database_url
-from shared.runtime.documents import EmailConfig, load_documents
+from shared.runtime.documents import load_documents
+from shared.runtime.notifications import EmailConfig
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
 from shared.schema.faults import InvalidError
 
