@@ -1,42 +1,129 @@
-"""Apprise: Slack, Telegram, ntfy and the other services that the library of that name speaks to."""
+"""Apprise: Telegram, Discord, ntfy and the other services that the library of that name speaks to."""
 
 import logging
+import re
+import threading
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from services.notifier.channels.transport import TransportError
-from services.notifier.message import body, subject
-from shared.schema.alerts import Notice
+from services.notifier.channels.transport import Content, Message, TransportError
+from services.notifier.posting import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, refusal
+from shared.runtime import clock
+from shared.schema.alerts import Severity
 
 log = structlog.get_logger()
 
 NOT_UNDERSTOOD = "apprise does not understand the URL of this channel"
+GRAVE: frozenset[Severity] = frozenset(("CRITICAL", "HIGH"))
+_STATUS = re.compile(r"\berror=(?P<status>[1-5]\d\d)\b")
+
+
+class _Overheard(logging.Handler):
+    """Listens to what apprise logs in this thread: nothing else tells why a service took no message.
+
+    Its logs hold addresses, which are secret; only a status and the kind of failure are kept of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if status := _STATUS.search(text):
+            self._heard.status = int(status["status"])
+        if text.startswith("Socket Exception"):
+            self._heard.socket = "timeout" if "timed out" in text.lower() else "unreachable"
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._heard.__dict__.clear()
+
+    def failure(self) -> TransportError:
+        """Return why the service did not take the message, as far as it was said."""
+        if status := getattr(self._heard, "status", None):
+            return refusal(Answer(status, ""), None, clock.now())
+        match getattr(self._heard, "socket", None):
+            case "timeout":
+                words = "the service did not answer in time"
+                return TransportError(words, permanent=False, reason="timeout")
+            case "unreachable":
+                words = "the connection to the service failed"
+                return TransportError(words, permanent=False, reason="unreachable")
+        return TransportError("the service did not take it", permanent=False)
+
+
+_overheard = _Overheard()
+
+
+def service_of(url: str) -> Any:  # noqa: ANN401 - apprise has no types
+    """Return apprise's service for `url`, None where apprise does not know it."""
+    # Imported for the channels that need it only: it brings 100 services and tens of megabytes.
+    import apprise  # noqa: PLC0415
+
+    # What the URL holds is secret, and apprise logs it: its logs go nowhere.
+    logger = logging.getLogger("apprise")
+    logger.handlers, logger.propagate = [_overheard], False
+    logger.setLevel(logging.DEBUG)
+    service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    given = parse_qs(urlsplit(url).query)
+    if service is not None:
+        if "cto" not in given:
+            service.socket_connect_timeout = CONNECT_TIMEOUT_S
+        if "rto" not in given:
+            service.socket_read_timeout = READ_TIMEOUT_S
+        if "overflow" not in given:
+            service.overflow_mode = apprise.OverflowMode.SPLIT
+    return service
 
 
 class AppriseTransport:
-    """Sends to one apprise URL. What the URL holds is secret, so apprise's own logs are switched off."""
+    """Sends through one service of apprise's."""
 
-    def __init__(self, url: str) -> None:
-        # Imported for the channels that need it only: it brings 100 services and tens of megabytes.
-        import apprise  # noqa: PLC0415
+    bundles = True
 
-        logging.getLogger("apprise").disabled = True
-        self._types = apprise.NotifyType
-        service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    def __init__(self, service: Any, content: Content) -> None:  # noqa: ANN401 - apprise has no types
         self._service = service
+        self._content = content
+        self._answer = ""
         if service is None:
             log.error(NOT_UNDERSTOOD)
 
-    def send(self, notice: Notice, key: str) -> None:  # noqa: ARG002 - apprise has no place for a key
-        """Send `notice` in words; apprise says no more than whether it worked."""
+    def send(self, message: Message) -> None:
+        """Send `message` in words, with its chart where the service takes pictures."""
         if self._service is None:
             raise TransportError(NOT_UNDERSTOOD, permanent=True)
+        _overheard.forget()
         if not self._service.notify(
-            body=body(notice), title=subject(notice), notify_type=self._type_of(notice)
+            body=self._content.text(message),
+            title=self._content.subject(message),
+            notify_type=_type_of(message),
+            body_format="text",
+            attach=self._pictures(message),
         ):
-            raise TransportError("the service did not take it", permanent=False)
+            raise _overheard.failure()
+        self._answer = f"{self._service.service_name} took it"
 
-    def _type_of(self, notice: Notice) -> object:
-        if notice.change == "resolved":
-            return self._types.SUCCESS
-        return self._types.FAILURE if notice.severity in ("CRITICAL", "HIGH") else self._types.WARNING
+    def answer(self) -> str:
+        """Return which service took it: apprise tells no more."""
+        return self._answer
+
+    def _pictures(self, message: Message) -> Any:  # noqa: ANN401 - apprise has no types
+        chart = self._content.chart(message) if self._service.attachment_support else None
+        if chart is None:
+            return None
+        from apprise import AppriseAttachment  # noqa: PLC0415 - as above
+        from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+        pictures = AppriseAttachment()
+        pictures.add(AttachMemory(content=chart, name="chart.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
+        return pictures
+
+
+def _type_of(message: Message) -> str:
+    open_ones = [notice for notice in message.latest if notice.change != "resolved"]
+    if not open_ones:
+        return "success"
+    return "failure" if any(notice.severity in GRAVE for notice in open_ones) else "warning"

@@ -1,4 +1,4 @@
-"""E-mail: the notice in words over SMTP, a connection per message."""
+"""E-mail: a message in words over SMTP, a connection per message; the mails of an alert are one thread."""
 
 import smtplib
 import socket
@@ -9,16 +9,18 @@ from typing import Literal
 
 import structlog
 
-from services.notifier.channels.transport import TransportError
-from services.notifier.message import body, subject
+from services.notifier.channels.transport import Content, Message, Reason, TransportError
 from shared.runtime.notifications import EmailConfig
-from shared.schema.alerts import Notice
 
 log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
 PERMANENT = 500
 """SMTP answers from here on will be the same next time."""
+UNAVAILABLE = 421
+"""The answer of a server that is too busy for a connection."""
+QUOTED = 200
+"""Characters of an answer that are quoted."""
 
 Security = Literal["starttls", "tls", "none", "offered"]
 _OF_PORT: dict[int, Security] = {25: "none", 465: "tls", 587: "starttls"}
@@ -35,60 +37,96 @@ def security_of(config: EmailConfig) -> Security:
     return config.security or implied
 
 
-def compose(config: EmailConfig, notice: Notice, key: str) -> EmailMessage:
-    """Write the mail; trying again makes the very same one, so that mailboxes can tell."""
+def compose(config: EmailConfig, message: Message, content: Content) -> EmailMessage:
+    """Write the mail; trying again makes one of the same Message-ID, so that mailboxes can tell."""
     sender, to = _one_line(config.sender), ", ".join(map(_one_line, config.to))
     domain = parseaddr(sender)[1].rpartition("@")[2] or "botwatch"
     mail = EmailMessage()
-    mail["Subject"] = _one_line(subject(notice))
+    mail["Subject"] = _one_line(content.subject(message))
     mail["From"] = sender
     mail["To"] = to
-    mail["Date"] = format_datetime(notice.updated_at)
-    mail["Message-ID"] = f"<{_one_line(key)}@{domain}>"
+    mail["Date"] = format_datetime(message.notices[-1].updated_at)
+    _thread(mail, message, domain)
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(body(notice))
+    mail.set_content(content.text(message))
+    chart = content.chart(message)
+    place = f"chart-{_one_line(message.key)}@{domain}"
+    mail.add_alternative(content.html(message, f"cid:{place}" if chart else None), subtype="html")
+    if chart:
+        page = mail.get_body(("html",))
+        if isinstance(page, EmailMessage):
+            page.add_related(chart, "image", "png", cid=f"<{place}>", disposition="inline")
     return mail
+
+
+def _thread(mail: EmailMessage, message: Message, domain: str) -> None:
+    """Begin the thread of an alert with the mail that says that it opened, and put further ones below it."""
+    own = f"<{_one_line(message.key)}@{domain}>"
+    root = f"<{_one_line(message.notices[0].id)}@{domain}>"
+    if len(message.latest) > 1 or message.is_test:
+        mail["Message-ID"] = own
+    elif message.notices[0].change == "opened":
+        mail["Message-ID"] = root
+    else:
+        mail["Message-ID"] = own
+        mail["In-Reply-To"] = root
+        mail["References"] = root
+
+
+class _Server(smtplib.SMTP):
+    """A connection that remembers the answer to the mail."""
+
+    accepted: tuple[int, bytes] = (0, b"")
+
+    def data(self, msg: object) -> tuple[int, bytes]:
+        self.accepted = super().data(msg)  # type: ignore[arg-type]
+        return self.accepted
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    """The same, encrypted from the first byte."""
 
 
 class EmailTransport:
     """Sends from one mailbox."""
 
-    def __init__(self, config: EmailConfig, context: ssl.SSLContext | None = None) -> None:
+    bundles = True
+
+    def __init__(self, config: EmailConfig, content: Content, context: ssl.SSLContext | None = None) -> None:
         self._config = config
+        self._content = content
         self._security = security_of(config)
         self._context = context or ssl.create_default_context()
+        self._answer = ""
 
-    def send(self, notice: Notice, key: str) -> None:
-        """Send `notice`; the server's 5xx, and refused credentials, are permanent."""
-        mail = compose(self._config, notice, key)
+    def send(self, message: Message) -> None:
+        """Send `message`; the server's 5xx, and refused credentials, are permanent."""
+        mail = compose(self._config, message, self._content)
         try:
             with self._connect() as server:
                 self._secure(server)
                 if self._config.username:
                     server.login(self._config.username, self._config.password)
                 refused = server.send_message(mail)
-        except smtplib.SMTPRecipientsRefused as error:
-            codes = [code for code, _ in error.recipients.values()]
-            permanent = all(code >= PERMANENT for code in codes)
-            raise TransportError(f"every recipient was refused: {codes}", permanent=permanent) from error
-        except smtplib.SMTPResponseException as error:
-            permanent = error.smtp_code >= PERMANENT
-            raise TransportError(_answer(error), permanent=permanent) from error
-        except smtplib.SMTPNotSupportedError as error:
-            raise TransportError(f"the mail server cannot do it: {error}", permanent=True) from error
+                code, text = server.accepted
         except (smtplib.SMTPException, OSError) as error:
-            raise TransportError(
-                f"no mail server: {type(error).__name__}: {error}", permanent=False
-            ) from error
+            raise _failure(error) from error
+        self._answer = f"{code} {_quoted(text)}"
         if refused:
-            log.warning("some recipients were refused", codes=[code for code, _ in refused.values()])
+            codes = [code for code, _ in refused.values()]
+            self._answer += f"; some recipients were refused: {codes}"
+            log.warning("some recipients were refused", codes=codes)
 
-    def _connect(self) -> smtplib.SMTP:
+    def answer(self) -> str:
+        """Return what the mail server answered last."""
+        return self._answer
+
+    def _connect(self) -> _Server:
         # The name is given so that smtplib does not ask the DNS for it, which may take long.
         host, port, name = self._config.smtp, self._config.port, socket.gethostname()
         if self._security == "tls":
-            return smtplib.SMTP_SSL(host, port, local_hostname=name, timeout=TIMEOUT_S, context=self._context)
-        return smtplib.SMTP(host, port, local_hostname=name, timeout=TIMEOUT_S)
+            return _TlsServer(host, port, local_hostname=name, timeout=TIMEOUT_S, context=self._context)
+        return _Server(host, port, local_hostname=name, timeout=TIMEOUT_S)
 
     def _secure(self, server: smtplib.SMTP) -> None:
         if self._security == "offered":
@@ -103,13 +141,37 @@ class EmailTransport:
             server.starttls(context=self._context)
 
 
-def _answer(error: smtplib.SMTPResponseException) -> str:
+def _failure(error: Exception) -> TransportError:
+    """Say what happened, and whether trying again may help."""
+    reason: Reason = "unreachable"
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            codes = [code for code, _ in error.recipients.values()]
+            permanent = all(code >= PERMANENT for code in codes)
+            return TransportError(f"every recipient was refused: {codes}", permanent=permanent)
+        case smtplib.SMTPResponseException():
+            permanent = error.smtp_code >= PERMANENT
+            reason = "refused" if permanent else "busy" if error.smtp_code == UNAVAILABLE else "failing"
+            return TransportError(_words(error), permanent=permanent, reason=reason)
+        case smtplib.SMTPNotSupportedError():
+            return TransportError(f"the mail server cannot do it: {error}", permanent=True)
+        case TimeoutError():
+            return TransportError("the mail server did not answer in time", permanent=False, reason="timeout")
+        case _:
+            words = f"no mail server: {type(error).__name__}: {error}"
+            return TransportError(words, permanent=False, reason=reason)
+
+
+def _words(error: smtplib.SMTPResponseException) -> str:
     """Quote the server, except about credentials: some servers repeat what they were given."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"the mail server refused the credentials: {error.smtp_code}"
-    text = error.smtp_error
+    return f"the mail server answered {error.smtp_code} {_quoted(error.smtp_error)}"
+
+
+def _quoted(text: bytes | str) -> str:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return f"the mail server answered {error.smtp_code} {_one_line(words)[:200]}"
+    return _one_line(words)[:QUOTED]
 
 
 def _one_line(text: str) -> str:

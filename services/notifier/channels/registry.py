@@ -2,25 +2,21 @@
 
 from urllib.parse import urlsplit
 
-from services.notifier.channels.apprise import AppriseTransport
+from services.notifier.channels.apprise import AppriseTransport, service_of
 from services.notifier.channels.email import EmailTransport
-from services.notifier.channels.transport import Transport
+from services.notifier.channels.transport import Content, Transport
 from services.notifier.channels.webhook import WebhookTransport
 from shared.runtime.notifications import ChannelSection
 
-WEBHOOK = "webhook"
-"""The channel that `webhookUrl` of the health monitor's document makes."""
-SLACK_HOST = "hooks.slack.com"
 
-
-def transport_of(name: str, channel: ChannelSection) -> Transport:
-    """Return the transport of a channel: e-mail, a JSON POST for a `webhookUrl`, apprise for the rest.
-
-    A `webhookUrl` of Slack goes through apprise too: Slack does not read our JSON.
-    """
+def transport_of(name: str, channel: ChannelSection, content: Content) -> Transport:  # noqa: ARG001 - next
+    """Return the transport of a channel."""
     if channel.email:
-        return EmailTransport(channel.email)
-    address = urlsplit(channel.url)
-    if name == WEBHOOK and address.scheme in ("http", "https") and address.hostname != SLACK_HOST:
-        return WebhookTransport(channel.url)
-    return AppriseTransport(channel.url)
+        return EmailTransport(channel.email, content)
+    is_http = urlsplit(channel.url).scheme in ("http", "https")
+    if channel.type == "webhook":
+        return WebhookTransport(channel.url, channel.secret)
+    service = service_of(channel.url)
+    if is_http and service is None and channel.type is None:
+        return WebhookTransport(channel.url, channel.secret)
+    return AppriseTransport(service, content)
