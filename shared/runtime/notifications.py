@@ -276,10 +276,10 @@ class Notifications(Document, kw_only=True):
             if name not in known[what]:
                 raise ValueError(f"`{place}`: expected {what}, got {name!r}{nearest(name, known[what])}")
         for one, other in combinations((channels, {*self.people}, {*self.rotations}), 2):
-            if name := min(one & other, default=None):
+            for name in sorted(one & other):
                 raise ValueError(f"expected channels, people and rotations of different names, got {name!r}")
-        for name in self.channels:
-            _check_fallback(self.channels, name)
+        for channel in self.channels:
+            _check_fallback(self.channels, channel)
 
 
 def _names(document: Notifications) -> Iterator[tuple[str, str, str]]:
@@ -314,5 +314,6 @@ def _check_fallback(channels: Mapping[str, ChannelSection], name: str) -> None:
     seen = [name]
     while (channel := channels.get(seen[-1])) and channel.fallback is not None:
         if channel.fallback in seen:
-            raise ValueError(f"`channels.{name}.fallback`: leads round in a circle: {' → '.join(seen)}")
+            circle = " → ".join((*seen, channel.fallback))
+            raise ValueError(f"`channels.{name}.fallback`: leads round in a circle: {circle}")
         seen.append(channel.fallback)

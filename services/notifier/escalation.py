@@ -1,0 +1,162 @@
+"""Escalation: who is told next while nobody has acknowledged, and when again. Pure; time is an argument.
+
+An acknowledgement, and the alert's end, end a pursuit: it is dropped. Maintenance pauses it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from shared.runtime.notifications import Notifications, PolicySection
+from shared.schema.durations import Duration, milliseconds
+
+LEAST_PAUSE = timedelta(minutes=1)
+PAUSE_AFTER_ONE_STEP = timedelta(minutes=5)
+
+
+class Step(NamedTuple):
+    """One step of a policy."""
+
+    after: timedelta
+    """Since the round began."""
+    notify: tuple[str, ...]
+    """Channels, people, rotations."""
+    raise_severity: bool
+
+
+class Policy(NamedTuple):
+    """The steps that are taken in turn, round after round."""
+
+    name: str
+    steps: tuple[Step, ...]
+    """At least one, in the order of `after`."""
+    rounds: int
+    pause: timedelta
+    """From a round's last step to the next round."""
+    acknowledge_timeout: timedelta | None
+    """How long an acknowledgement holds for which nobody said how long; None: for good."""
+
+
+class Pursuit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How far the telling of people has come: of one alert, along one route. Kept in the store as JSON."""
+
+    policy: str | None = None
+    round: int = 1
+    step: int = 0
+    """How many steps of this round are taken."""
+    step_at: datetime | None = None
+    """When the next step is due; None: there is none."""
+    repeat_at: datetime | None = None
+    paused_at: datetime | None = None
+    """While it is paused nothing is due; what was to come comes later by as much."""
+    told: tuple[str, ...] = ()
+    """The channels, in the order in which they were told."""
+
+
+def policies_of(notifications: Notifications) -> dict[str, Policy]:
+    """Read the policies of the document, by name."""
+    return {name: _policy(name, section) for name, section in notifications.policies.items()}
+
+
+def _policy(name: str, section: PolicySection) -> Policy:
+    steps = tuple(Step(_span(step.after), tuple(step.notify), step.raise_severity) for step in section.steps)
+    timeout = section.acknowledge_timeout
+    return Policy(
+        name,
+        steps,
+        section.rounds,
+        _usual_pause(steps) if section.pause is None else _span(section.pause),
+        None if timeout is None else _span(timeout),
+    )
+
+
+def _usual_pause(steps: tuple[Step, ...]) -> timedelta:
+    """Wait for the last step to help as long as for the one before it."""
+    gaps = [later.after - earlier.after for earlier, later in pairwise(steps)]
+    return max(LEAST_PAUSE, gaps[-1]) if gaps else PAUSE_AFTER_ONE_STEP
+
+
+def _span(duration: Duration) -> timedelta:
+    return timedelta(milliseconds=milliseconds(duration))
+
+
+def begin(policy: Policy | None, now: datetime) -> Pursuit:
+    """Return a pursuit that begins at `now`; without a policy nothing is due."""
+    if policy is None:
+        return Pursuit()
+    return Pursuit(policy=policy.name, step_at=now + policy.steps[0].after)
+
+
+def follow(pursuit: Pursuit, policy: Policy | None, now: datetime) -> Pursuit:
+    """Return the pursuit along the policy that its route has by now; a reload may have changed it.
+
+    Another policy begins from its first step; whoever was told stays told, and is told again. A policy of the
+    same name goes on where it was, as `take_step` says.
+    """
+    if pursuit.policy == (policy.name if policy else None):
+        return pursuit
+    # A pause goes on: the new steps count from now, though only once it is over.
+    paused_at = None if pursuit.paused_at is None else now
+    return msgspec.structs.replace(
+        resume(pursuit, now),
+        policy=policy.name if policy else None,
+        round=1,
+        step=0,
+        step_at=begin(policy, now).step_at,
+        paused_at=paused_at,
+    )
+
+
+def take_step(pursuit: Pursuit, policy: Policy, now: datetime) -> tuple[Step, int, Pursuit]:
+    """Return the step that is due, its index, and the pursuit after it.
+
+    The next step is due as long after `now` as the policy has between the two: after a notifier that was down
+    steps do not come all at once. A policy that has become shorter than the steps that are taken takes its
+    last one once more, rather than nobody being told, and goes on to its next round if it has one.
+    """
+    index = min(pursuit.step, len(policy.steps) - 1)
+    step = policy.steps[index]
+    after = msgspec.structs.replace(pursuit, step=index + 1, step_at=None)
+    if index + 1 < len(policy.steps):
+        after = msgspec.structs.replace(after, step_at=now + policy.steps[index + 1].after - step.after)
+    elif pursuit.round < policy.rounds:
+        next_at = now + policy.pause + policy.steps[0].after
+        after = msgspec.structs.replace(after, round=pursuit.round + 1, step=0, step_at=next_at)
+    return step, index, after
+
+
+def tell(pursuit: Pursuit, channels: Iterable[str], repeat: timedelta | None, now: datetime) -> Pursuit:
+    """Return the pursuit after `channels` were told at `now`; they are told again after `repeat`, if ever."""
+    return msgspec.structs.replace(
+        pursuit,
+        told=tuple(dict.fromkeys((*pursuit.told, *channels))),
+        repeat_at=None if repeat is None else now + repeat,
+    )
+
+
+def pause(pursuit: Pursuit, now: datetime) -> Pursuit:
+    """Return the pursuit that waits from `now` on; one that waits already stays as it is."""
+    return pursuit if pursuit.paused_at else msgspec.structs.replace(pursuit, paused_at=now)
+
+
+def resume(pursuit: Pursuit, now: datetime) -> Pursuit:
+    """Return the pursuit that goes on: all that is to come is later by as long as it waited."""
+    if pursuit.paused_at is None:
+        return pursuit
+    waited = max(timedelta(0), now - pursuit.paused_at)
+    return msgspec.structs.replace(
+        pursuit,
+        paused_at=None,
+        step_at=pursuit.step_at and pursuit.step_at + waited,
+        repeat_at=pursuit.repeat_at and pursuit.repeat_at + waited,
+    )
+
+
+def due_at(pursuit: Pursuit) -> datetime | None:
+    """Return when something is to be done next: a step, or telling again; None: nothing, or it is paused."""
+    if pursuit.paused_at is not None:
+        return None
+    return min((at for at in (pursuit.step_at, pursuit.repeat_at) if at is not None), default=None)

@@ -1,0 +1,158 @@
+"""Routing: whom an alert goes to, how it is grouped and repeated. Pure; time is an argument."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple, get_args
+
+from services.notifier.wall_clock import Times
+from shared.runtime.documents import Documents
+from shared.runtime.notifications import SEED_CHANNELS, QuietSection, RepeatSection, RouteSection
+from shared.schema.alerts import Alert, Severity
+from shared.schema.durations import Duration, milliseconds
+from shared.schema.patterns import Patterns, fits, patterns_of
+from shared.schema.silences import labels_of
+
+DEFAULT = "default"
+"""The route of what no other route is for."""
+GROUP_WAIT = timedelta(0)
+GROUP_INTERVAL = timedelta(minutes=1)
+REPEAT: dict[Severity, timedelta] = {
+    "CRITICAL": timedelta(hours=1),
+    "HIGH": timedelta(hours=4),
+    "MEDIUM": timedelta(hours=24),
+}
+"""What holds where the document says nothing."""
+
+
+class Quiet(NamedTuple):
+    """Quiet hours, and which severities they hold."""
+
+    times: Times
+    severities: frozenset[Severity]
+
+    def until(self, severity: Severity, at: datetime) -> datetime | None:
+        """Return when the quiet hours end in which `at` lies; None when it lies in none, or it is urgent."""
+        return self.times.until(at) if severity in self.severities else None
+
+
+class Route(NamedTuple):
+    """Where an alert goes; what the document leaves out is filled in."""
+
+    name: str
+    """Its own, or where it stands: `routes[0].routes[1]`."""
+    notify: tuple[str, ...] = ()
+    """Channels, people, rotations; none with a policy."""
+    policy: str | None = None
+    group_by: tuple[str, ...] | None = None
+    """The labels that make a group; None: no groups."""
+    group_wait: timedelta = GROUP_WAIT
+    group_interval: timedelta = GROUP_INTERVAL
+    repeat: Mapping[Severity, timedelta] = REPEAT
+    """Missing: never."""
+    quiet: Quiet | None = None
+
+
+class Routing(NamedTuple):
+    """The tree of routes, and the route of what none of them is for."""
+
+    nodes: tuple["_Node", ...]
+    default: Route
+
+    @classmethod
+    def of(cls, documents: Documents) -> "Routing":
+        """Read the documents."""
+        switched_on = documents.channels
+        seed = tuple(name for name in SEED_CHANNELS if name in switched_on)
+        default = Route(DEFAULT, notify=seed or tuple(switched_on))
+        return cls(_nodes(documents.notifications.routes, "routes", Route(""), told=False), default)
+
+    def routes(self, alert: Alert, at: datetime) -> list[Route]:
+        """Return the routes of `alert` at `at`: one at least, and each once.
+
+        Fails open: what the document has no route for goes the default route.
+        """
+        return _walk(self.nodes, routed_labels(alert), at) or [self.default]
+
+
+def routed_labels(alert: Alert) -> dict[str, str]:
+    """Return the labels that routes and groups look at: those of silences, and `rule`, the rule's name."""
+    return labels_of(alert) | {"rule": alert.details.rule}
+
+
+class _Node(NamedTuple):
+    match: Patterns
+    during: Times | None
+    goes_on: bool
+    """Whether the routes after it are asked too."""
+    route: Route | None
+    """None: it tells nobody by itself, it only has routes in it."""
+    nodes: tuple["_Node", ...]
+
+    def holds(self, labels: Mapping[str, str], at: datetime) -> bool:
+        return fits(self.match, labels) and (self.during is None or self.during.until(at) is not None)
+
+
+def _walk(nodes: Iterable[_Node], labels: Mapping[str, str], at: datetime) -> list[Route]:
+    found: list[Route] = []
+    for node in nodes:
+        if node.holds(labels, at):
+            own = [node.route] if node.route else []
+            routes = _walk(node.nodes, labels, at) or own
+            found += routes
+            if routes and not node.goes_on:
+                break
+    return found
+
+
+def _nodes(sections: Iterable[RouteSection], place: str, outer: Route, *, told: bool) -> tuple[_Node, ...]:
+    """Read routes that stand in `outer`, which says whom to tell if `told`."""
+    nodes = []
+    for index, section in enumerate(sections):
+        here = f"{place}[{index}]"
+        route = _inherit(section, outer)._replace(name=section.name or here)
+        tells = told or section.channels is not None or section.policy is not None
+        nodes.append(
+            _Node(
+                patterns_of(section.match),
+                Times.of(section.during) if section.during else None,
+                section.continue_,
+                route if tells else None,
+                _nodes(section.routes, f"{here}.routes", route, told=tells),
+            )
+        )
+    return tuple(nodes)
+
+
+def _inherit(section: RouteSection, outer: Route) -> Route:
+    """Return `outer` with what the section says otherwise."""
+    route = outer
+    if section.channels is not None or section.policy is not None:
+        route = route._replace(notify=tuple(section.channels or ()), policy=section.policy)
+    if section.group_by is not None:
+        route = route._replace(group_by=tuple(section.group_by))
+    if section.group_wait is not None:
+        route = route._replace(group_wait=_span(section.group_wait))
+    if section.group_interval is not None:
+        route = route._replace(group_interval=_span(section.group_interval))
+    if section.repeat is not None:
+        route = route._replace(repeat=_repeat(section.repeat))
+    if section.quiet is not None:
+        route = route._replace(quiet=_quiet(section.quiet))
+    return route
+
+
+def _span(duration: Duration) -> timedelta:
+    return timedelta(milliseconds=milliseconds(duration))
+
+
+def _repeat(said: Duration | RepeatSection) -> dict[Severity, timedelta]:
+    severities: tuple[Severity, ...] = get_args(Severity)
+    if isinstance(said, RepeatSection):
+        spans = {name: getattr(said, name.lower()) for name in severities}
+    else:
+        spans = dict.fromkeys(severities, said)
+    return {name: _span(span) for name, span in spans.items() if span is not None and milliseconds(span)}
+
+
+def _quiet(section: QuietSection) -> Quiet:
+    return Quiet(Times.of(section), frozenset(section.severity))
