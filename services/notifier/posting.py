@@ -1,5 +1,6 @@
 """Posting: JSON to one URL over a kept-alive connection, and what its answer means."""
 
+import logging
 import math
 import time
 from collections.abc import Mapping
@@ -32,6 +33,10 @@ SHORTEST_SECRET = 4
 """Shorter parts of a URL are no secrets, and would blot out words of an answer."""
 BUSY = frozenset((HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS))
 """Answers of 4xx after which trying again makes sense, as after every 5xx."""
+
+
+# Of an answer whose headers make no sense, urllib3 warns with the whole URL.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class Answer(NamedTuple):

@@ -109,7 +109,7 @@ class EmailTransport:
                     server.login(self._config.username, self._config.password)
                 refused = server.send_message(mail)
                 code, text = server.accepted
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeEncodeError) as error:
             raise _failure(error) from error
         self._answer = f"{code} {_quoted(text)}"
         if refused:
@@ -155,6 +155,9 @@ def _failure(error: Exception) -> TransportError:
             return TransportError(_words(error), permanent=permanent, reason=reason)
         case smtplib.SMTPNotSupportedError():
             return TransportError(f"the mail server cannot do it: {error}", permanent=True)
+        case UnicodeEncodeError():
+            words = "the credentials have characters that SMTP does not carry"
+            return TransportError(words, permanent=True)
         case TimeoutError():
             return TransportError("the mail server did not answer in time", permanent=False, reason="timeout")
         case _:

@@ -1,22 +1,76 @@
 """Which transport serves which channel of the config."""
 
-from urllib.parse import urlsplit
+import os
+from collections.abc import Mapping
+from typing import TypeVar
 
+import msgspec
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
 from services.notifier.channels.email import EmailTransport
+from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.transport import Content, Transport
 from services.notifier.channels.webhook import WebhookTransport
-from shared.runtime.notifications import ChannelSection
+from services.notifier.secrets import reveal
+from shared.runtime.notifications import ChannelSection, EmailConfig
+from shared.schema.faults import Fault, InvalidError
+
+SLACK_HOST = "hooks.slack.com"
+
+S = TypeVar("S", ChannelSection, EmailConfig)
 
 
-def transport_of(name: str, channel: ChannelSection, content: Content) -> Transport:  # noqa: ARG001 - next
-    """Return the transport of a channel."""
+def transport_of(
+    name: str, channel: ChannelSection, content: Content, environ: Mapping[str, str] = os.environ
+) -> Transport:
+    """Return the transport of a channel; InvalidError when it cannot have one as it is configured.
+
+    A URL without a `type` is what it looks like: Slack's webhook, what apprise knows (also by the address
+    that a service such as Discord gives out), else a webhook.
+    """
     if channel.email:
-        return EmailTransport(channel.email, content)
-    is_http = urlsplit(channel.url).scheme in ("http", "https")
-    if channel.type == "webhook":
-        return WebhookTransport(channel.url, channel.secret)
+        mailbox = _revealed(name, channel.email, ("username", "password"), environ)
+        return EmailTransport(mailbox, content)
+    channel = _revealed(name, channel, ("url", "secret"), environ)
+    kind = channel.type
+    host = _http_host(channel.url)
+    if kind is None and (channel.secret or channel.format != "botwatch"):
+        kind = "webhook"
+    if kind in ("webhook", "slack") and host is None:
+        raise InvalidError([Fault(f"channels.{name}.url", "expected http://… or https://…")])
+    if kind == "slack" or (kind is None and host == SLACK_HOST):
+        return SlackTransport(channel.url, content)
+    if kind == "webhook" or (kind is None and channel.url.lower().startswith("http://")):
+        return _webhook(name, channel)
     service = service_of(channel.url)
-    if is_http and service is None and channel.type is None:
-        return WebhookTransport(channel.url, channel.secret)
+    if service is None and kind is None and host is not None:
+        return _webhook(name, channel)
     return AppriseTransport(service, content)
+
+
+def _webhook(name: str, channel: ChannelSection) -> Transport:
+    if channel.format == "alertmanager":
+        return AlertmanagerTransport(name, channel.url, channel.secret)
+    return WebhookTransport(channel.url, channel.secret)
+
+
+def _http_host(url: str) -> str | None:
+    """Return the host of an http(s) URL, None when it is none."""
+    try:
+        address = parse_url(url)
+    except LocationParseError:
+        return None
+    return address.host if address.scheme in ("http", "https") else None
+
+
+def _revealed(name: str, section: S, fields: tuple[str, ...], environ: Mapping[str, str]) -> S:
+    """Return `section` with its encrypted values in clear."""
+    try:
+        clear = {field: reveal(getattr(section, field), environ) for field in fields}
+    except InvalidError as error:
+        faults = [Fault(f"channels.{name}: {one.path}", one.message) for one in error.faults]
+        raise InvalidError(faults) from error
+    return msgspec.structs.replace(section, **clear)

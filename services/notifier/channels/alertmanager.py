@@ -1,0 +1,91 @@
+"""Alertmanager: webhook bodies of its version 4, for the many receivers that read those."""
+
+from typing import Any
+
+import msgspec
+
+from services.notifier.channels.transport import Message
+from services.notifier.channels.webhook import SignedPoster
+from shared.schema.alerts import Notice, encode_json
+from shared.schema.fingerprints import fingerprint_of
+from shared.schema.silences import labels_of
+from shared.schema.timestamps import to_wire
+
+NEVER = "0001-01-01T00:00:00Z"
+"""The end of an alert that has none yet: Go's zero time."""
+
+
+class AlertmanagerTransport:
+    """Posts messages to one URL as the receiver `name`."""
+
+    bundles = True
+
+    def __init__(self, name: str, url: str, secret: str = "") -> None:
+        self._name = name
+        self._hook = SignedPoster(url, secret)
+
+    def send(self, message: Message) -> None:
+        """Post the newest state of each alert."""
+        self._hook.post(encode_json(payload(message, self._name)), message.key)
+
+    def answer(self) -> str:
+        """Return what the receiver answered last."""
+        return str(self._hook.answer)
+
+
+def payload(message: Message, receiver: str) -> dict[str, Any]:
+    """Return `message` as the body of Alertmanager's webhooks."""
+    alerts = [_alert(notice) for notice in message.latest]
+    labels = _common([alert["labels"] for alert in alerts])
+    return {
+        "version": "4",
+        "groupKey": message.group or f'{{}}:{{fingerprint="{alerts[0]["fingerprint"]}"}}',
+        "truncatedAlerts": 0,
+        "status": "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved",
+        "receiver": receiver,
+        "groupLabels": {name: value for name, value in labels.items() if _groups(name, value, message.group)},
+        "commonLabels": labels,
+        "commonAnnotations": _common([alert["annotations"] for alert in alerts]),
+        "externalURL": _page(message.notices[0]),
+        "alerts": alerts,
+    }
+
+
+def _alert(notice: Notice) -> dict[str, Any]:
+    details = notice.details
+    labels = {name: value for name, value in labels_of(notice).items() if value}
+    seen = f"{details.value:.10g} {details.operator} {details.threshold:.10g}"
+    annotations = {
+        "summary": notice.message,
+        "description": f"{notice.component}: {notice.message} ({details.metric} {seen})",
+        "runbook_url": details.links.get("runbook", ""),
+    }
+    return {
+        "status": "resolved" if notice.resolved_at else "firing",
+        "labels": labels,
+        "annotations": {name: text for name, text in annotations.items() if text},
+        "startsAt": to_wire(notice.timestamp),
+        "endsAt": to_wire(notice.resolved_at) if notice.resolved_at else NEVER,
+        "generatorURL": details.links.get("alert", ""),
+        "fingerprint": fingerprint_of(labels),
+    }
+
+
+def _groups(name: str, value: str, group: str | None) -> bool:
+    """Say whether alerts were grouped by a label: `group` has it as JSON; without one, by the rule."""
+    if group is None:
+        return name == "alertname"
+    quoted = msgspec.json.encode(value).decode()
+    names = (name, "rule") if name == "alertname" else (name,)
+    return any(f"{before}{known}={quoted}" in group for known in names for before in "{,")
+
+
+def _common(sets: list[dict[str, str]]) -> dict[str, str]:
+    """Return what all of `sets` have."""
+    first, *others = sets
+    return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
+
+
+def _page(notice: Notice) -> str:
+    """Return the address of Botwatch's page, which the link to an alert begins with."""
+    return notice.details.links.get("alert", "").removesuffix(f"/alerts/{notice.id}")
