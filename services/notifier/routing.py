@@ -1,19 +1,23 @@
 """Routing: whom an alert goes to, how it is grouped and repeated. Pure; time is an argument."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple, get_args
 
 from services.notifier.wall_clock import Times
 from shared.runtime.documents import Documents
-from shared.runtime.notifications import SEED_CHANNELS, QuietSection, RepeatSection, RouteSection
+from shared.runtime.notifications import (
+    DEFAULT_ROUTE,
+    SEED_CHANNELS,
+    QuietSection,
+    RepeatSection,
+    RouteSection,
+)
 from shared.schema.alerts import Alert, Severity
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.patterns import Patterns, fits, patterns_of
 from shared.schema.silences import labels_of
 
-DEFAULT = "default"
-"""The route of what no other route is for."""
 GROUP_WAIT = timedelta(0)
 GROUP_INTERVAL = timedelta(minutes=1)
 REPEAT: dict[Severity, timedelta] = {
@@ -63,7 +67,7 @@ class Routing(NamedTuple):
         """Read the documents."""
         switched_on = documents.channels
         seed = tuple(name for name in SEED_CHANNELS if name in switched_on)
-        default = Route(DEFAULT, notify=seed or tuple(switched_on))
+        default = Route(DEFAULT_ROUTE, notify=seed or tuple(switched_on))
         return cls(_nodes(documents.notifications.routes, "routes", Route(""), told=False), default)
 
     def routes(self, alert: Alert, at: datetime) -> list[Route]:
@@ -72,6 +76,19 @@ class Routing(NamedTuple):
         Fails open: what the document has no route for goes the default route.
         """
         return _walk(self.nodes, routed_labels(alert), at) or [self.default]
+
+    def named(self, name: str) -> Route | None:
+        """Return the route of that name, whatever it is for; None when there is none any more."""
+        if name == self.default.name:
+            return self.default
+        return next((route for route in _all(self.nodes) if route.name == name), None)
+
+
+def _all(nodes: Iterable["_Node"]) -> Iterator[Route]:
+    for node in nodes:
+        if node.route:
+            yield node.route
+        yield from _all(node.nodes)
 
 
 def routed_labels(alert: Alert) -> dict[str, str]:

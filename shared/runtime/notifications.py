@@ -3,7 +3,7 @@
 Every name that is used must be one that is given; a wrong one is refused with the nearest known name.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from itertools import combinations
 from typing import Annotated, Literal
@@ -12,16 +12,23 @@ from zoneinfo import available_timezones
 import msgspec
 from msgspec import Meta
 
+from shared.runtime.section_checks import check_fallbacks, check_lengths, check_match
 from shared.schema.alerts import Severity
 from shared.schema.conditions import Document
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import nearest
+from shared.schema.timestamps import EARLIEST, LATEST
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 TimeOfDay = Annotated[
-    str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z", description="a time of day such as 09:00 or 22:30")
+    str,
+    Meta(
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z",
+        # Without quotes YAML takes 22:30 for 1350.
+        description='a time of day such as "09:00" or "22:30", in quotes',
+    ),
 ]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Pattern = Annotated[str, Meta(max_length=256)]
@@ -29,7 +36,10 @@ Match = dict[str, Pattern | list[Pattern]]
 """Labels of alerts and what their values must be like, one of several; `*` stands for anything."""
 
 HOUR_MS = 3_600_000
+LEAST_ROUND_MS = 1_000
 LEAST_BEAT_MS = 5_000
+DEFAULT_ROUTE = "default"
+"""The name of the route of what no other route is for."""
 SEED_CHANNELS = ("webhook", "email")
 """The channels that `webhookUrl` and `emailConfig` of `health_monitor.json` make."""
 
@@ -113,6 +123,9 @@ class RepeatSection(msgspec.Struct, kw_only=True, rename="upper", forbid_unknown
     medium: Duration | None = None
     low: Duration | None = None
 
+    def __post_init__(self) -> None:
+        check_lengths(CRITICAL=self.critical, HIGH=self.high, MEDIUM=self.medium, LOW=self.low)
+
 
 class RouteSection(Document, kw_only=True):
     """Whom an alert goes to. What a route leaves out it has from the one it stands in."""
@@ -140,6 +153,10 @@ class RouteSection(Document, kw_only=True):
     def __post_init__(self) -> None:
         if self.channels is not None and self.policy is not None:
             raise ValueError("expected either `channels` or `policy`")
+        check_match(match=self.match)
+        check_lengths(groupWait=self.group_wait, groupInterval=self.group_interval)
+        if not isinstance(self.repeat, RepeatSection):
+            check_lengths(repeat=self.repeat)
 
 
 class StepSection(Document, kw_only=True):
@@ -151,6 +168,9 @@ class StepSection(Document, kw_only=True):
     """Channels, people, rotations."""
     raise_severity: bool = False
 
+    def __post_init__(self) -> None:
+        check_lengths(after=self.after)
+
 
 class PolicySection(Document, kw_only=True):
     """Who is told next while nobody has acknowledged."""
@@ -158,7 +178,10 @@ class PolicySection(Document, kw_only=True):
     steps: Annotated[list[StepSection], Meta(min_length=1)]
     rounds: Annotated[int, Meta(ge=1, le=100)] = 1
     pause: Duration | None = None
-    """From a round's last step to the next round; by default as before that step, at least a minute."""
+    """From a round's last step to the next round; by default as before that step, at least a minute.
+
+    Where there is one step only, five minutes.
+    """
     acknowledge_timeout: Duration | None = None
     """How long an acknowledgement holds for which nobody said how long."""
 
@@ -166,6 +189,13 @@ class PolicySection(Document, kw_only=True):
         moments = [milliseconds(step.after) for step in self.steps]
         if moments != sorted(moments):
             raise ValueError("`steps`: expected them in the order of `after` (since the round began)")
+        check_lengths(pause=self.pause, acknowledgeTimeout=self.acknowledge_timeout)
+        if self.rounds > 1 and self.pause is not None:
+            between = moments[0] + milliseconds(self.pause)
+            if between < LEAST_ROUND_MS:
+                raise ValueError(f"`pause`: expected at least 1s between rounds, got {self.pause!r}")
+        if self.acknowledge_timeout is not None and not milliseconds(self.acknowledge_timeout):
+            raise ValueError("`acknowledgeTimeout`: expected more than 0")
 
 
 class PersonSection(Document, kw_only=True):
@@ -201,8 +231,12 @@ class RotationSection(Document, kw_only=True):
 
     def __post_init__(self) -> None:
         check_time_zone(self.time_zone)
-        if self.every not in ("daily", "weekly") and milliseconds(self.every) < HOUR_MS:
-            raise ValueError(f"`every`: expected daily, weekly or at least 1h, got {self.every!r}")
+        if not EARLIEST.date() <= self.begins < LATEST.date():
+            raise ValueError(f"`begins`: expected a day of the years 2000 to 2099, got {self.begins}")
+        if self.every not in ("daily", "weekly"):
+            check_lengths(every=self.every)
+            if milliseconds(self.every) < HOUR_MS:
+                raise ValueError(f"`every`: expected daily, weekly or at least 1h, got {self.every!r}")
 
 
 class WatchdogSection(Document, kw_only=True):
@@ -213,6 +247,7 @@ class WatchdogSection(Document, kw_only=True):
     every: Duration = "30s"
 
     def __post_init__(self) -> None:
+        check_lengths(every=self.every)
         if milliseconds(self.every) < LEAST_BEAT_MS:
             raise ValueError(f"`every`: expected at least 5s, got {self.every!r}")
 
@@ -238,6 +273,8 @@ class MaintenanceSection(Document, kw_only=True):
             raise ValueError("expected either `from` and `until`, or `cron` and `duration`")
         if self.from_ and self.until and self.until <= self.from_:
             raise ValueError("`until`: expected a moment after `from`")
+        check_match(match=self.match)
+        check_lengths(duration=self.duration)
         if self.duration is not None and not milliseconds(self.duration):
             raise ValueError("`duration`: expected more than 0")
         check_time_zone(self.time_zone)
@@ -250,6 +287,9 @@ class InhibitSection(Document, kw_only=True):
     target: Annotated[Match, Meta(min_length=1)]
     equal: list[Name] = msgspec.field(default_factory=list)
     """Labels whose values must be the same on both."""
+
+    def __post_init__(self) -> None:
+        check_match(source=self.source, target=self.target)
 
 
 class Notifications(Document, kw_only=True):
@@ -278,8 +318,13 @@ class Notifications(Document, kw_only=True):
         for one, other in combinations((channels, {*self.people}, {*self.rotations}), 2):
             for name in sorted(one & other):
                 raise ValueError(f"expected channels, people and rotations of different names, got {name!r}")
-        for channel in self.channels:
-            _check_fallback(self.channels, channel)
+        check_fallbacks({name: channel.fallback for name, channel in self.channels.items()})
+        taken = {DEFAULT_ROUTE}
+        for place, route in _all_routes(self.routes):
+            name = route.name or place
+            if name in taken:
+                raise ValueError(f"`{place}.name`: expected names that differ, got {name!r} again")
+            taken.add(name)
 
 
 def _names(document: Notifications) -> Iterator[tuple[str, str, str]]:
@@ -288,7 +333,11 @@ def _names(document: Notifications) -> Iterator[tuple[str, str, str]]:
     for name, channel in document.channels.items():
         if channel.fallback is not None:
             yield f"channels.{name}.fallback", channel.fallback, "a channel"
-    yield from _names_of_routes(document.routes, "routes")
+    for place, route in _all_routes(document.routes):
+        yield from (
+            (f"{place}.policy", wanted, "a policy") for wanted in [route.policy] if wanted is not None
+        )
+        yield from ((f"{place}.channels", wanted, notified) for wanted in route.channels or ())
     for name, policy in document.policies.items():
         for index, step in enumerate(policy.steps):
             place = f"policies.{name}.steps[{index}].notify"
@@ -296,24 +345,15 @@ def _names(document: Notifications) -> Iterator[tuple[str, str, str]]:
     for name, person in document.people.items():
         yield from ((f"people.{name}.contacts", wanted, "a channel") for wanted in person.contacts)
     for name, rotation in document.rotations.items():
-        people = (*rotation.people, *(override.person for override in rotation.overrides))
-        yield from ((f"rotations.{name}", wanted, "one of `people`") for wanted in people)
+        for wanted in rotation.people:
+            yield f"rotations.{name}.people", wanted, "one of `people`"
+        for index, override in enumerate(rotation.overrides):
+            yield f"rotations.{name}.overrides[{index}].person", override.person, "one of `people`"
 
 
-def _names_of_routes(routes: Iterable[RouteSection], place: str) -> Iterator[tuple[str, str, str]]:
+def _all_routes(routes: Iterable[RouteSection], place: str = "routes") -> Iterator[tuple[str, RouteSection]]:
+    """Yield every route, and where it stands."""
     for index, route in enumerate(routes):
         here = f"{place}[{index}]"
-        if route.policy is not None:
-            yield f"{here}.policy", route.policy, "a policy"
-        for wanted in route.channels or ():
-            yield f"{here}.channels", wanted, "a channel, a person or a rotation"
-        yield from _names_of_routes(route.routes, f"{here}.routes")
-
-
-def _check_fallback(channels: Mapping[str, ChannelSection], name: str) -> None:
-    seen = [name]
-    while (channel := channels.get(seen[-1])) and channel.fallback is not None:
-        if channel.fallback in seen:
-            circle = " → ".join((*seen, channel.fallback))
-            raise ValueError(f"`channels.{name}.fallback`: leads round in a circle: {circle}")
-        seen.append(channel.fallback)
+        yield here, route
+        yield from _all_routes(route.routes, f"{here}.routes")

@@ -20,8 +20,8 @@ LONGEST_WORD = 64
 """Beyond that no known word is near."""
 
 _NO_CHOICE = "invalid enum value "
-_NO_MATCH = "expected `str` matching regex "
-_OWN_CHECK = re.compile(r"^`(?P<field>\w+)`: (?P<message>.*)$", re.DOTALL)
+_NO_MATCH = ("expected `str` matching regex ", "expected `str`, got ")
+_OWN_CHECK = re.compile(r"^`(?P<place>[^`]+)`: (?P<message>.*)$", re.DOTALL)
 
 
 class Fault(msgspec.Struct, frozen=True, rename="camel"):
@@ -148,7 +148,8 @@ def _parts(info: Any) -> Iterator[Any]:  # noqa: ANN401 - msgspec's own type nod
 def located(error: msgspec.ValidationError, path: str = "$") -> Fault:
     """Split msgspec's message into its path, put below `path`, and what was expected.
 
-    Checks of our own that concern one field begin their message with its name: "`timestamp`: expected …".
+    Checks of our own that concern one field begin their message with its name, or with the path to it:
+    "`timestamp`: expected …", "`routes[0].policy`: expected …".
     """
     # The message may quote the input: it is only ever looked at from its end.
     message, _, place = str(error).rpartition(" - at `")
@@ -158,7 +159,7 @@ def located(error: msgspec.ValidationError, path: str = "$") -> Fault:
     elif not place.startswith("key` in `$"):
         message = str(error)
     if own := _OWN_CHECK.match(message):
-        message, inner = own["message"], f"{inner}.{own['field']}"
+        message, inner = own["message"], f"{inner}.{own['place']}"
     return Fault(path + inner, message[:1].lower() + message[1:])
 
 

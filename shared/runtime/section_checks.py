@@ -1,0 +1,44 @@
+"""What sections of `notifications.yml` must not hold; each check raises ValueError with where and why."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import get_args
+
+from shared.schema.alerts import Category, Severity
+from shared.schema.durations import UNITS_MS, Duration, milliseconds
+from shared.schema.faults import nearest
+
+YEAR_MS = 366 * UNITS_MS["d"]
+
+
+def check_lengths(**durations: Duration | None) -> None:
+    """Refuse what is too long to be meant; moments that far away cannot be computed either."""
+    for name, duration in durations.items():
+        try:
+            fine = duration is None or milliseconds(duration) <= YEAR_MS
+        except OverflowError:
+            fine = False
+        if not fine:
+            raise ValueError(f"`{name}`: expected at most 366d, got {duration!r}")
+
+
+def check_match(**matches: Mapping[str, str | Sequence[str]]) -> None:
+    """Refuse severities and categories that no alert has: they would match nothing, and nobody would know."""
+    for place, match in matches.items():
+        for label, words in (("severity", get_args(Severity)), ("category", get_args(Category))):
+            wanted = match.get(label, ())
+            for one in (wanted,) if isinstance(wanted, str) else wanted:
+                if not any(fnmatchcase(word, one) for word in words):
+                    expected = f"expected one of {' '.join(words)}, got {one!r}{nearest(one.upper(), words)}"
+                    raise ValueError(f"`{place}.{label}`: {expected}")
+
+
+def check_fallbacks(fallbacks: Mapping[str, str | None]) -> None:
+    """Refuse fallbacks, by channel, that lead round in a circle."""
+    for name in fallbacks:
+        seen = [name]
+        while (following := fallbacks.get(seen[-1])) is not None:
+            if following in seen:
+                circle = " → ".join((*seen, following))
+                raise ValueError(f"`channels.{name}.fallback`: leads round in a circle: {circle}")
+            seen.append(following)
