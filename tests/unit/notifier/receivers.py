@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from services.notifier.channels.transport import Message
 from shared.runtime import clock
 from shared.schema.alerts import Alert, Change, Details, Notice
 from shared.store.alerts import add_event, insert_alert
@@ -64,12 +65,49 @@ def states(database: Database, alert: str = "a1") -> list[str]:
         return [row["state"] for row in history(connection, alert)]
 
 
+def message(*notices: Notice, **further: Any) -> Message:
+    """Return a message of `notices`, by default of one alert that opened."""
+    fields: dict[str, Any] = {"notices": notices or (notice(),), "key": "a1-7", "sent_at": NOON}
+    return Message(**fields | further)
+
+
+class FakeContent:
+    """Says something short of a message; `picture` is its chart."""
+
+    def __init__(self, picture: bytes | None = None, acknowledge: str | None = None) -> None:
+        self.picture = picture
+        self.acknowledge = acknowledge
+
+    def subject(self, message: Message) -> str:
+        """Name the last notice."""
+        last = message.notices[-1]
+        return f"[{last.severity}] {last.component}: {last.message}"
+
+    def text(self, message: Message) -> str:
+        """Name the bots."""
+        return "\n".join(f"Bot: {one.details.bot}" for one in message.latest)
+
+    def html(self, message: Message, chart: str | None) -> str:
+        """Name the picture."""
+        return f"<p>{len(message.latest)} alerts</p>" + (f'<img src="{chart}">' if chart else "")
+
+    def chart(self, _message: Message) -> bytes | None:
+        """Return the picture."""
+        return self.picture
+
+    def acknowledge_url(self, _message: Message) -> str | None:
+        """Return the link."""
+        return self.acknowledge
+
+
 class Receiver:
     """A webhook receiver on loopback; `answers` are used up in turn, then it says 200."""
 
     def __init__(self, port: int = 0) -> None:
         self.answers: list[tuple[int, dict[str, str]]] = []
+        self.body = b"ok"
         self.bodies: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.connections: set[tuple[str, int]] = set()
         self.sockets: list[socket.socket] = []
@@ -94,16 +132,17 @@ class Receiver:
                 receiver.connections.add(self.client_address)
                 receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
                 length = int(self.headers["Content-Length"])
-                receiver.bodies.append(msgspec.json.decode(self.rfile.read(length)))
+                receiver.raw.append(self.rfile.read(length))
+                receiver.bodies.append(msgspec.json.decode(receiver.raw[-1]))
                 if not receiver.answering.wait(30):
                     return
                 status, headers = receiver.answers.pop(0) if receiver.answers else (200, {})
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Length", str(len(receiver.body)))
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(receiver.body)
 
             def setup(self) -> None:
                 super().setup()
