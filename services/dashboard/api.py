@@ -2,35 +2,29 @@
 
 from http import HTTPStatus
 
-import structlog
 from flask import Blueprint, Response, request
-from redis.exceptions import RedisError
 
 from services.dashboard import figures
+from services.dashboard.acknowledgements import Desk
 from services.dashboard.history import add_history
 from services.dashboard.monitoring import monitoring
 from services.dashboard.queries import acknowledgement, alert_filter
 from services.dashboard.silences import add_silences
 from services.dashboard.sources import Sources
-from shared.runtime.announce import Announcer
 from shared.runtime.clock import Clock
 from shared.runtime.web import error, reply
-from shared.schema.durations import milliseconds
-from shared.schema.timestamps import MILLISECOND
 from shared.store import alerts, outbox
-
-log = structlog.get_logger()
 
 PREFIX = "/api/monitoring"
 
 
-def make_api(sources: Sources, clock: Clock) -> Blueprint:
+def make_api(sources: Sources, desk: Desk, clock: Clock) -> Blueprint:
     """Return the routes that read, and those that acknowledge and silence."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_readings(api, sources, clock)
     add_history(api, sources, clock)
     _add_alerts(api, sources)
-    _add_acknowledge(api, sources, clock)
+    _add_acknowledge(api, desk, clock)
     add_silences(api, sources, clock)
     return api
 
@@ -85,26 +79,14 @@ def _add_alerts(api: Blueprint, sources: Sources) -> None:
         return reply({**figures.all_fields(alert), "timeline": happened, "notifications": told})
 
 
-def _add_acknowledge(api: Blueprint, sources: Sources, clock: Clock) -> None:
-    announcer = Announcer(sources.redis, sources.health)
-
+def _add_acknowledge(api: Blueprint, desk: Desk, clock: Clock) -> None:
     @api.post("/alerts/<alert_id>/acknowledge")
     def acknowledge(alert_id: str) -> Response:
-        given, now = acknowledgement(request.get_data()), clock()
-        until = now + milliseconds(given.timeout) * MILLISECOND if given.timeout is not None else None
-        with sources.health.write() as connection:
-            alert = alerts.acknowledge(connection, alert_id, given.by, given.comment, now, until)
+        alert = desk.acknowledge(alert_id, acknowledgement(request.get_data()), clock())
         if alert is None:
             return _unknown(alert_id)
         if alert.status == "RESOLVED":
             return error(HTTPStatus.CONFLICT, "the alert is resolved already", alert=alert)
-        log.info("acknowledged", alert=alert_id, by=given.by)
-        try:
-            announcer.announce()
-        except RedisError as away:
-            log.warning(
-                "acknowledged, to be announced by the next announcer", alert=alert_id, error=str(away)
-            )
         return reply(alert)
 
 

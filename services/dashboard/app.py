@@ -7,6 +7,8 @@ import structlog
 from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
 
+from services.dashboard.acknowledgements import NAME as ACKNOWLEDGEMENTS
+from services.dashboard.acknowledgements import Desk, make_acknowledgements
 from services.dashboard.api import make_api
 from services.dashboard.config import DashboardSettings
 from services.dashboard.configuration import make_configuration
@@ -17,6 +19,7 @@ from services.dashboard.sources import Sources
 from shared.runtime import clock
 from shared.runtime.clock import Clock
 from shared.runtime.health import Check
+from shared.runtime.links import Links
 from shared.runtime.web import WebPart, create_app, error
 from shared.store.database import Database
 
@@ -25,7 +28,7 @@ log = structlog.get_logger()
 MAX_BODY_BYTES = 64 * 2**10
 
 
-def make_app(settings: DashboardSettings, sources: Sources, time: Clock = clock.now) -> Flask:
+def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: Clock = clock.now) -> Flask:
     """Return the app; it opens no connection, so that workers may be forked from it."""
     web_part = WebPart("dashboard", settings, sources.redis, settings.dashboard_port)
     checks: dict[str, Check] = {
@@ -35,7 +38,9 @@ def make_app(settings: DashboardSettings, sources: Sources, time: Clock = clock.
     }
     app = create_app("services.dashboard", web_part, checks, [AlertGauges(sources.health)])
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.register_blueprint(make_api(sources, time))
+    desk = Desk(sources)
+    app.register_blueprint(make_api(sources, desk, time))
+    app.register_blueprint(make_acknowledgements(sources, links, desk, time))
     app.register_blueprint(make_configuration(sources, settings))
     app.register_blueprint(make_page(settings))
     app.register_blueprint(make_runbooks())
@@ -49,6 +54,10 @@ def _refuse_foreign(page_url: str) -> Response | None:
     """Refuse what a foreign page makes a browser send; programs other than browsers send no Origin."""
     origin = request.headers.get("Origin")
     if request.method in ("GET", "HEAD", "OPTIONS") or origin is None:
+        return None
+    # A page that sends no referrer has the origin `null`, and so has one inside a mail program. The token in
+    # the address, which no foreign page knows, stands for it.
+    if origin == "null" and request.blueprint == ACKNOWLEDGEMENTS:
         return None
     if origin.rpartition("//")[2] in (request.host, urlsplit(page_url).netloc):
         return None

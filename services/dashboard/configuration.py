@@ -8,14 +8,14 @@ from flask import Blueprint, Response
 from services.dashboard.config import DashboardSettings
 from services.dashboard.sources import Sources
 from shared.runtime.documents import load_documents
-from shared.runtime.reload import ask, wait_for_answer
+from shared.runtime.reload import READERS, ask, wait_for_answers
 from shared.runtime.web import error, reply
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
 
 PATIENCE_S = 5.0
-"""How long the evaluator may take to answer."""
+"""How long the parts may take to answer."""
 
 
 def make_configuration(sources: Sources, settings: DashboardSettings) -> Blueprint:
@@ -30,14 +30,13 @@ def make_configuration(sources: Sources, settings: DashboardSettings) -> Bluepri
             return _refused(wrong.faults)
         request = ask(sources.redis)
         log.info("reload asked for", request=request)
-        answer = wait_for_answer(sources.redis, request, PATIENCE_S)
-        if answer is None:
-            return error(
-                HTTPStatus.SERVICE_UNAVAILABLE, "the evaluator does not answer; it reads them when it is back"
-            )
-        if answer.faults:
-            return _refused(answer.faults)
-        return reply({"rules": answer.rules})
+        answers = wait_for_answers(sources.redis, request, PATIENCE_S)
+        if faults := [fault for answer in answers.values() for fault in answer.faults]:
+            return _refused(faults)
+        if missing := [part for part in READERS if part not in answers]:
+            words = f"no answer from the {' and the '.join(missing)}: the documents are read there at the next start"
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, words)
+        return reply({name: count for answer in answers.values() for name, count in answer.holds.items()})
 
     return routes
 

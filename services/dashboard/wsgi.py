@@ -1,5 +1,7 @@
 """What gunicorn loads: the dashboard, wired."""
 
+import os
+
 from flask import Flask
 
 from services.dashboard.app import make_app
@@ -7,8 +9,9 @@ from services.dashboard.config import DashboardSettings
 from services.dashboard.sources import Sources
 from shared.runtime.databases import health_database, performance_database
 from shared.runtime.documents import load_documents
+from shared.runtime.links import Links, load_secret
 from shared.runtime.redis import connect
-from shared.runtime.service import start
+from shared.runtime.service import refusing, start
 
 REDIS_TIMEOUT_S = 1.0
 """The page would rather show what is stored than wait."""
@@ -24,4 +27,7 @@ def app() -> Flask:
         database.require_schema(table)
         database.close()
     redis = connect(settings.redis_url, call_timeout_s=REDIS_TIMEOUT_S, retries=1)
-    return make_app(settings, Sources(redis, performance, health))
+    with refusing("dashboard"):
+        secret = load_secret(settings.botwatch_home, os.environ)
+    links = Links(secret, settings.dashboard_url)
+    return make_app(settings, Sources(redis, performance, health), links)

@@ -16,6 +16,7 @@ from shared.runtime.reload import Requests
 from shared.schema.faults import Fault
 from shared.store.database import Database
 from tests.support import eventually
+from tests.unit.dashboard.conftest import LINKS
 
 RELOAD = "/api/monitoring/config/reload"
 
@@ -30,16 +31,19 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def asking(redis: Redis, performance: Database, health: Database, folder: Path) -> FlaskClient:
     settings = DashboardSettings(botwatch_config=folder, dashboard_url="https://botwatch.example")
-    return make_app(settings, Sources(redis, performance, health)).test_client()
+    return make_app(settings, Sources(redis, performance, health), LINKS).test_client()
 
 
 def answer_in_background(redis: Redis, *faults: Fault) -> threading.Thread:
-    """Answer the next request as the evaluator would."""
-    requests = Requests(redis, threading.Event())
+    """Answer the next request as the evaluator and the notifier would."""
+    evaluator = Requests(redis, threading.Event(), "evaluator")
+    notifier = Requests(redis, threading.Event(), "notifier")
 
     def wait_and_answer() -> None:
-        eventually(requests.is_asked, "a reload is asked for", timeout_s=10)
-        requests.answer(7, faults)
+        eventually(evaluator.is_asked, "a reload is asked for", timeout_s=10)
+        evaluator.answer({"rules": 7}, faults)
+        eventually(notifier.is_asked, "the notifier looks as well", timeout_s=10)
+        notifier.answer({"channels": 2})
 
     thread = threading.Thread(target=wait_and_answer)
     thread.start()
@@ -50,7 +54,7 @@ def test_a_reload_tells_how_many_rules_hold_now(asking: FlaskClient, redis: Redi
     thread = answer_in_background(redis)
     answer = asking.post(RELOAD)
     thread.join()
-    assert (answer.status_code, answer.json) == (200, {"rules": 7})
+    assert (answer.status_code, answer.json) == (200, {"rules": 7, "channels": 2})
 
 
 def test_wrong_documents_are_refused_before_anybody_reads_them(

@@ -1,17 +1,13 @@
 """The page in a real Chromium: what it shows, live and when the connection is lost."""
 
 import json
-import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
 from redis import Redis
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from websockets.sync.server import ServerConnection, serve
 from werkzeug.serving import make_server
@@ -34,19 +30,13 @@ from shared.store.alerts import alert_by_id
 from shared.store.database import Database
 from shared.store.silences import current_silences, silence_by_id
 from tests.support import eventually, free_port
+from tests.unit.dashboard.browsing import in_browser, running, text
 from tests.unit.dashboard.cases import an_alert, open_in
+from tests.unit.dashboard.conftest import LINKS
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,1600"
-)
 HOSTILE = '<img src=x onerror="document.title=1">'
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
-]
+pytestmark = in_browser
 
 
 class Broadcaster:
@@ -78,35 +68,6 @@ class Broadcaster:
         self.connections[-1].send(json.dumps([message]))
 
 
-@contextmanager
-def running(serve_forever: Callable[[], None], shutdown: Callable[[], None]) -> Iterator[None]:
-    thread = threading.Thread(target=serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        shutdown()
-        thread.join(timeout=10)
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'profile'}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-def text(browser: Chrome, selector: str) -> str:
-    return str(
-        browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-    )
-
-
 class Gate:
     """Holds back answers of /api/monitoring, as a slow server would, after they were made."""
 
@@ -131,7 +92,7 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
     broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
     web = make_server(
-        "127.0.0.1", port, make_app(settings, Sources(redis, performance, health)), threaded=True
+        "127.0.0.1", port, make_app(settings, Sources(redis, performance, health), LINKS), threaded=True
     )
     now = clock.now()
     RecordLog(redis).append([Performance(bot=HOSTILE, timestamp=now, portfolio_value=1000)], "test")
@@ -178,7 +139,7 @@ def test_neither_a_slow_answer_nor_a_hidden_tab_nor_a_wrong_clock_keeps_news_bac
 ) -> None:
     broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    gate = Gate(make_app(settings, Sources(redis, performance, health)))
+    gate = Gate(make_app(settings, Sources(redis, performance, health), LINKS))
     web = make_server("127.0.0.1", port, gate, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
@@ -225,7 +186,7 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
 ) -> None:
     broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    app = make_app(settings, Sources(redis, performance, health))
+    app = make_app(settings, Sources(redis, performance, health), LINKS)
     web = make_server("127.0.0.1", port, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     why = {"profitFactor": Undefined(reason="too_few_returns", n=1)}
@@ -273,7 +234,7 @@ def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
 ) -> None:
     broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    app = make_app(settings, Sources(redis, performance, health))
+    app = make_app(settings, Sources(redis, performance, health), LINKS)
     web = make_server("127.0.0.1", port, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     alert = an_alert(1, "HIGH", HOSTILE)

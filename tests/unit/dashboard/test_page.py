@@ -15,6 +15,7 @@ from shared.schema.definitions import DEFINITIONS
 from shared.schema.reasons import REASONS
 from shared.store.database import Database
 from tests.unit.dashboard.cases import an_alert, body, open_in
+from tests.unit.dashboard.conftest import LINKS
 
 SERVED = Path(__file__).parents[3] / "services" / "dashboard"
 
@@ -65,7 +66,7 @@ def test_a_configured_websocket_address_reaches_the_page_escaped(
 ) -> None:
     settings = DashboardSettings(websocket_url='wss://x.example/"><script>')
     redis = connect("redis://127.0.0.1:1/0")
-    page = make_app(settings, Sources(redis, performance, health)).test_client().get("/").text
+    page = make_app(settings, Sources(redis, performance, health), LINKS).test_client().get("/").text
     assert 'data-websocket-url="wss://x.example/&#34;&gt;&lt;script&gt;"' in page
 
 
@@ -96,7 +97,7 @@ def test_making_the_app_opens_no_connection_that_a_fork_would_share(
     databases = (performance, health)
     for database in databases:
         database.close()
-    make_app(DashboardSettings(), Sources(connect("redis://127.0.0.1:1/0"), performance, health))
+    make_app(DashboardSettings(), Sources(connect("redis://127.0.0.1:1/0"), performance, health), LINKS)
     pools = [database.engine.pool for database in databases]
     assert [pool.checkedin() for pool in pools if isinstance(pool, QueuePool)] == [0, 0]
 

@@ -14,7 +14,7 @@ from services.dashboard.sources import Sources
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 from tests.unit.dashboard.cases import NOON, an_alert, body, open_in, read
-from tests.unit.dashboard.conftest import SETTINGS
+from tests.unit.dashboard.conftest import LINKS, SETTINGS
 
 SILENCES = "/api/monitoring/silences"
 BOT = {"name": "bot", "value": "alpha"}
@@ -26,7 +26,7 @@ def at(redis: Redis, performance: Database, health: Database) -> Callable[[float
 
     def client(hours: float) -> FlaskClient:
         moment = NOON + timedelta(hours=hours)
-        return make_app(SETTINGS, Sources(redis, performance, health), lambda: moment).test_client()
+        return make_app(SETTINGS, Sources(redis, performance, health), LINKS, lambda: moment).test_client()
 
     return client
 

@@ -1,0 +1,207 @@
+"""Acknowledging: what the API and the page behind a notice's link do, and that page.
+
+Opening the link changes nothing: programs that look at links in messages open them too. Its button does.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from flask import Blueprint, Response, make_response, render_template, request
+from redis.exceptions import RedisError
+
+from services.dashboard.queries import acknowledgement
+from services.dashboard.sources import Sources
+from shared.runtime.announce import Announcer
+from shared.runtime.clock import Clock
+from shared.runtime.links import Claim, InvalidLinkError, Links
+from shared.schema.alerts import Acknowledgement, Alert
+from shared.schema.definitions import DEFINITIONS
+from shared.schema.durations import milliseconds
+from shared.schema.faults import Fault, InvalidError
+from shared.schema.records import Health, Performance
+from shared.schema.timestamps import MILLISECOND, to_wire
+from shared.schema.units import figures
+from shared.store import alerts
+
+log = structlog.get_logger()
+
+NAME = "acknowledgements"
+_REFUSED = {
+    "expired": (HTTPStatus.GONE, "This link is older than a day", "Links in notices hold for 24 hours."),
+    "forged": (
+        HTTPStatus.FORBIDDEN,
+        "This link is not valid",
+        "It may have been cut short on its way to you.",
+    ),
+    "else": (HTTPStatus.FORBIDDEN, "This link is not valid", "It is for something else."),
+}
+_MINUTE = timedelta(minutes=1)
+_SIGNS = {"percent": " %", "basis points": " bps", "milliseconds": " ms", "seconds": " s"}
+_UNITS = {figure.wire: figure.unit.name for record in (Performance, Health) for figure in figures(record)}
+
+
+class Form(NamedTuple):
+    """What stands in the fields of the page."""
+
+    by: str = ""
+    comment: str = ""
+    timeout: str = ""
+    seen: str = ""
+    """When somebody had acknowledged the alert that the person saw; blank when nobody had."""
+
+    def read(self) -> Acknowledgement:
+        """Return it as the API would be sent it; InvalidError lists its faults."""
+        body = {"by": self.by, "comment": self.comment, "timeout": self.timeout or None}
+        return acknowledgement(msgspec.json.encode(body))
+
+
+class Desk:
+    """Where people say that they look after an alert."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._database = sources.health
+        self._announcer = Announcer(sources.redis, sources.health)
+
+    def acknowledge(
+        self,
+        alert_id: str,
+        given: Acknowledgement,
+        now: datetime,
+        may: Callable[[Alert], bool] = lambda _: True,
+    ) -> Alert | None:
+        """Acknowledge an open alert of which `may` holds, and announce it; return it as it is then.
+
+        While Redis is away it is stored all the same, and whoever announces next announces it.
+        """
+        until = now + milliseconds(given.timeout) * MILLISECOND if given.timeout is not None else None
+        with self._database.write() as connection:
+            alert = alerts.alert_by_id(connection, alert_id)
+            if alert is None or alert.status == "RESOLVED" or not may(alert):
+                return alert
+            alert = alerts.acknowledge(connection, alert_id, given.by, given.comment, now, until)
+        log.info("acknowledged", alert=alert_id, by=given.by)
+        try:
+            self._announcer.announce()
+        except RedisError as away:
+            log.warning(
+                "acknowledged, to be announced by the next announcer", alert=alert_id, error=str(away)
+            )
+        return alert
+
+
+def make_acknowledgements(sources: Sources, links: Links, desk: Desk, clock: Clock) -> Blueprint:
+    """Return the routes of the page behind acknowledge links."""
+    pages = Blueprint(NAME, __name__, url_prefix="/acknowledge")
+
+    @pages.get("/<token>")
+    def ask(token: str) -> Response:
+        now = clock()
+        claim = links.read(token, now)
+        return _page_of(find(claim), claim, now, Form(by=claim.to))
+
+    @pages.post("/<token>")
+    def acknowledge(token: str) -> Response:
+        now = clock()
+        claim = links.read(token, now)
+        form = Form(**{name: request.form.get(name, "") for name in Form._fields})
+        try:
+            given = form.read()
+        except InvalidError as wrong:
+            return _page_of(find(claim), claim, now, form, wrong.faults)
+        alert = desk.acknowledge(claim.alert_id, given, now, lambda one: _is_as_seen(one, claim, form))
+        return _page_of(alert, claim, now, form._replace(by=given.by), sent=True)
+
+    def find(claim: Claim) -> Alert | None:
+        with sources.health.read() as connection:
+            return alerts.alert_by_id(connection, claim.alert_id)
+
+    @pages.errorhandler(InvalidLinkError)
+    def refuse(raised: InvalidLinkError) -> Response:
+        status, title, why = _REFUSED[raised.reason]
+        return _page(status, title, why)
+
+    @pages.after_request
+    def hide(response: Response) -> Response:
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+    return pages
+
+
+def _is_as_seen(alert: Alert, claim: Claim, form: Form) -> bool:
+    """Say whether nobody but who was on the page has the alert; a form that is sent twice counts once."""
+    return alert.details.flaps == claim.flaps and _taken(alert) in ("", form.seen)
+
+
+def _taken(alert: Alert) -> str:
+    return to_wire(alert.acknowledged_at) if alert.acknowledged_at else ""
+
+
+def _page_of(
+    alert: Alert | None,
+    claim: Claim,
+    now: datetime,
+    form: Form,
+    faults: Sequence[Fault] = (),
+    *,
+    sent: bool = False,
+) -> Response:
+    """Return the page that asks, or says how the alert stands where there is nothing to ask."""
+    if alert is None:
+        return _page(HTTPStatus.NOT_FOUND, "This alert is not known", "It ended long ago, and was removed.")
+    known = {"alert": alert, "facts": _facts(alert, now)}
+    if alert.resolved_at:
+        ended = f"It ended at {_moment(alert.resolved_at)}: there is nothing to do."
+        return _page(HTTPStatus.OK, "Resolved", ended, **known)
+    if alert.details.flaps != claim.flaps:
+        why = "The alert ended and opened again since; the link in the newest notice holds."
+        return _page(HTTPStatus.GONE, "This link is of an earlier time", why, **known)
+    holder = _holder(alert)
+    if sent and alert.assignee == form.by:
+        return _page(HTTPStatus.OK, "Acknowledged", holder, is_done=True, **known)
+    if sent:
+        status, title = HTTPStatus.CONFLICT, "Somebody was quicker"
+    else:
+        status = HTTPStatus.BAD_REQUEST if faults else HTTPStatus.OK
+        title = "Acknowledged already" if holder else "Nobody has it yet"
+    return _page(status, title, holder, form=form._replace(seen=_taken(alert)), faults=faults, **known)
+
+
+def _holder(alert: Alert) -> str:
+    """Say who has the alert, if somebody has."""
+    if not alert.acknowledged_at:
+        return ""
+    until = f" until {_moment(alert.acknowledged_until)}" if alert.acknowledged_until else ""
+    comment = f": “{alert.comment}”" if alert.comment else ""
+    return f"{alert.assignee} has it since {_moment(alert.acknowledged_at)}{until}{comment}"
+
+
+def _facts(alert: Alert, now: datetime) -> list[tuple[str, str]]:
+    details = alert.details
+    sign = _SIGNS.get(_UNITS.get(details.metric, ""), "")
+    defined = DEFINITIONS.get(details.metric)
+    value = f"{details.value:.6g}{sign} (alert {details.operator} {details.threshold:.6g}{sign})"
+    lasted = _lasted((alert.resolved_at or now) - alert.timestamp)
+    return [
+        ("Host" if details.host else "Bot", alert.component),
+        (defined.label if defined else details.metric, value),
+        ("Since", f"{_moment(alert.timestamp)} ({lasted})"),
+    ]
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _lasted(span: timedelta) -> str:
+    hours, minutes = divmod(max(0, span // _MINUTE), 60)
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _page(status: HTTPStatus, title: str, words: str, **further: object) -> Response:
+    return make_response(render_template("acknowledge.html", title=title, words=words, **further), status)
