@@ -1,0 +1,76 @@
+"""Notices: a message in words and pictures, for transports that people read."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from services.notifier.channels.transport import Message
+from services.notifier.content import words
+from services.notifier.content.chart import draw
+from services.notifier.content.measures import Measures
+from services.notifier.content.templates import HTML, SUBJECT, TEXT, Templates
+from services.notifier.content.views import AcknowledgeUrl, MessageView, view
+from shared.schema.alerts import Notice
+from shared.schema.conditions import Condition
+
+log = structlog.get_logger()
+
+LONGEST_SUBJECT = 400
+
+Trails = Callable[[Notice, datetime], Sequence[tuple[datetime, float]]]
+"""How the figure of a notice developed in the hour before a moment, oldest first."""
+
+
+class NoticeContent:
+    """Implements `Content`: templates lay out, `charts` knows the past, `links` acknowledge.
+
+    `conditions` are the rules of the config documents: they tell the units of values.
+    """
+
+    def __init__(
+        self,
+        templates: Templates,
+        charts: Trails,
+        links: AcknowledgeUrl,
+        conditions: Sequence[Condition] = (),
+    ) -> None:
+        self._templates = templates
+        self._trails = charts
+        self._links = links
+        self._measures = Measures(conditions)
+
+    def subject(self, message: Message) -> str:
+        """Return one line: how bad, about whom, what."""
+        return words.one_line(self._templates.render(SUBJECT, self._view(message)), LONGEST_SUBJECT)
+
+    def text(self, message: Message) -> str:
+        """Return all of it as plain text."""
+        return self._templates.render(TEXT, self._view(message))
+
+    def html(self, message: Message, chart: str | None) -> str:
+        """Return all of it as HTML for mail clients; `chart` is the image's address, such as `cid:chart`."""
+        seen = msgspec.structs.replace(self._view(message), chart=chart or "")
+        return self._templates.render(HTML, seen)
+
+    def chart(self, message: Message) -> bytes | None:
+        """Return a PNG of the last hour; None for several alerts and tests, and where too little is known."""
+        notice, *others = message.latest
+        if others or message.is_test:
+            return None
+        try:
+            points = self._trails(notice, message.sent_at)
+            return draw(notice, points, self._measures.of(notice.details), message.sent_at)
+        except Exception:
+            # No picture is worth a notice, whatever the libraries below have against it.
+            log.exception("cannot draw a chart", alert=notice.id)
+            return None
+
+    def acknowledge_url(self, message: Message) -> str | None:
+        """Return where one click acknowledges the alert; None for several, those that ended, and tests."""
+        seen = self._view(message)
+        return (seen.alerts[0].acknowledge or None) if seen.total == 1 else None
+
+    def _view(self, message: Message) -> MessageView:
+        return view(message, self._measures, self._links)

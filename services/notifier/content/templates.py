@@ -1,0 +1,123 @@
+"""Templates: the built-in ones, and those of a folder that take their place; both are sound at the start."""
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from services.notifier.content.samples import samples
+from services.notifier.content.views import MessageView
+from shared.schema.faults import Fault, InvalidError, nearest
+
+log = structlog.get_logger()
+
+SUBJECT, TEXT, HTML = NAMES = ("subject.txt", "text.txt", "mail.html")
+GIVEN = frozenset(("message", "alert"))
+"""What a template can name: the message, and the first of its alerts."""
+BUILT_IN = Path(__file__).parent / "templates"
+
+
+class SilentTemplateError(ValueError):
+    """A template wrote nothing."""
+
+
+class Templates:
+    """A template for each of `NAMES`; one of the user's that fails on a notice gives way to the built-in."""
+
+    def __init__(self, own: Mapping[str, Template] | None = None) -> None:
+        self._own = own or {}
+        self._built_in = {name: _compile(name, _read(BUILT_IN / name)) for name in NAMES}
+
+    @classmethod
+    def load(cls, folder: Path) -> "Templates":
+        """Read the templates of `folder` (it need not be there) and try them on made-up messages.
+
+        InvalidError lists every file that is none, and what is wrong in which line of the others.
+        """
+        own: dict[str, Template] = {}
+        faults: list[Fault] = []
+        # Names that begin with a dot are an editor's, or Kubernetes' own.
+        found = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
+        for path in found:
+            try:
+                own[path.name] = _checked(path)
+            except InvalidError as error:
+                faults += error.faults
+        if faults:
+            raise InvalidError(faults)
+        return cls(own)
+
+    def render(self, name: str, message: MessageView) -> str:
+        """Return what the template `name` makes of `message`."""
+        if own := self._own.get(name):
+            try:
+                return _render(own, message)
+            except Exception as error:  # noqa: BLE001 - a template raises whatever Python does
+                # Not in the error's words: they may quote the notice, and the links in it.
+                what, line = type(error).__name__, _line_of(error)
+                log.error("a template failed, the built-in one is used", template=name, line=line, error=what)
+        return _render(self._built_in[name], message)
+
+
+def _checked(path: Path) -> Template:
+    """Read a template and try it; InvalidError says what is wrong."""
+    if path.name not in NAMES:
+        expected = f"unknown template, expected one of {', '.join(NAMES)}{nearest(path.name, NAMES)}"
+        raise InvalidError([Fault(str(path), expected)])
+    try:
+        source = _read(path)
+        template = _compile(path.name, source)
+        _check_names(template, source)
+        for message in samples():
+            _render(template, message)
+    except OSError as error:
+        raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidError([Fault(str(path), "expected text in UTF-8")]) from error
+    except Exception as error:
+        line = _line_of(error)
+        raise InvalidError([Fault(str(path), f"line {line}: {error}" if line else str(error))]) from error
+    return template
+
+
+def _check_names(template: Template, source: str) -> None:
+    """Find names that nothing is given for, also where no made-up message leads to them."""
+    tree = template.environment.parse(source)
+    unknown = meta.find_undeclared_variables(tree) - GIVEN - template.environment.globals.keys()
+    for node in tree.find_all(nodes.Name):
+        if node.name in unknown:
+            words = f"nothing is named {node.name!r}, expected one of {', '.join(sorted(GIVEN))}"
+            raise TemplateSyntaxError(words + nearest(node.name, GIVEN), node.lineno)
+
+
+def _compile(name: str, source: str) -> Template:
+    environment = SandboxedEnvironment(
+        autoescape=name.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.from_string(source)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _render(template: Template, message: MessageView) -> str:
+    text = template.render(message=message, alert=message.alerts[0])
+    if not text.strip():
+        raise SilentTemplateError("writes nothing")
+    return text
+
+
+def _line_of(error: Exception) -> int | None:
+    """Return the line of the template in which something failed."""
+    if isinstance(error, TemplateSyntaxError):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in frames if frame.filename == "<template>"), None)
