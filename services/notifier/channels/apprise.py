@@ -11,7 +11,7 @@ import structlog
 from services.notifier.channels.transport import Content, Message, TransportError
 from services.notifier.posting import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, refusal
 from shared.runtime import clock
-from shared.schema.alerts import Severity
+from shared.schema.alerts import Severity, gravest
 
 log = structlog.get_logger()
 
@@ -126,4 +126,8 @@ def _type_of(message: Message) -> str:
     open_ones = [notice for notice in message.latest if notice.change != "resolved"]
     if not open_ones:
         return "success"
-    return "failure" if any(notice.severity in GRAVE for notice in open_ones) else "warning"
+    return (
+        "failure"
+        if any(gravest(notice.severity, notice.details.raised_to) in GRAVE for notice in open_ones)
+        else "warning"
+    )

@@ -109,7 +109,10 @@ class EmailTransport:
                     server.login(self._config.username, self._config.password)
                 refused = server.send_message(mail)
                 code, text = server.accepted
-        except (smtplib.SMTPException, OSError, UnicodeEncodeError) as error:
+        except UnicodeEncodeError as error:
+            words = "the credentials have characters that SMTP does not carry"
+            raise TransportError(words, permanent=True) from error
+        except (smtplib.SMTPException, OSError) as error:
             raise _failure(error) from error
         self._answer = f"{code} {_quoted(text)}"
         if refused:
@@ -143,26 +146,29 @@ class EmailTransport:
 
 def _failure(error: Exception) -> TransportError:
     """Say what happened, and whether trying again may help."""
-    reason: Reason = "unreachable"
     match error:
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
             permanent = all(code >= PERMANENT for code in codes)
             return TransportError(f"every recipient was refused: {codes}", permanent=permanent)
+        case smtplib.SMTPResponseException() if error.smtp_code < 0 or isinstance(error.smtp_error, str):
+            # smtplib's own words: what the server says are bytes.
+            return TransportError("the mail server answered something that is not SMTP", permanent=False)
         case smtplib.SMTPResponseException():
-            permanent = error.smtp_code >= PERMANENT
-            reason = "refused" if permanent else "busy" if error.smtp_code == UNAVAILABLE else "failing"
-            return TransportError(_words(error), permanent=permanent, reason=reason)
+            return _refusal(error)
         case smtplib.SMTPNotSupportedError():
             return TransportError(f"the mail server cannot do it: {error}", permanent=True)
-        case UnicodeEncodeError():
-            words = "the credentials have characters that SMTP does not carry"
-            return TransportError(words, permanent=True)
-        case TimeoutError():
-            return TransportError("the mail server did not answer in time", permanent=False, reason="timeout")
-        case _:
-            words = f"no mail server: {type(error).__name__}: {error}"
-            return TransportError(words, permanent=False, reason=reason)
+    # smtplib says of a server that is silent for too long that it hung up.
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return TransportError("the mail server did not answer in time", permanent=False, reason="timeout")
+    words = f"no mail server: {type(error).__name__}: {error}"
+    return TransportError(words, permanent=False, reason="unreachable")
+
+
+def _refusal(error: smtplib.SMTPResponseException) -> TransportError:
+    permanent = error.smtp_code >= PERMANENT
+    reason: Reason | None = "busy" if error.smtp_code == UNAVAILABLE else None
+    return TransportError(_words(error), permanent=permanent, reason=reason)
 
 
 def _words(error: smtplib.SMTPResponseException) -> str:

@@ -4,9 +4,11 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +16,20 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
+from services.notifier.channels import email
 from services.notifier.channels.email import EmailTransport, compose, security_of
-from services.notifier.channels.transport import TransportError
+from services.notifier.channels.transport import Message, TransportError
 from shared.runtime.notifications import EmailConfig
-from tests.unit.notifier.receivers import notice
+from tests.support import free_port
+from tests.unit.notifier.receivers import NOON, FakeContent, message, notice
 
 
 class Mailbox:
     """Keeps what arrives; answers as told."""
 
-    def __init__(self, answer: str = "250 OK", recipient: str = "250 OK") -> None:
+    def __init__(self, answer: str = "250 OK", recipient: str = "250 OK", refused: str = "") -> None:
         self.envelopes: list[Envelope] = []
+        self.refused = refused
         self.answer = answer
         self.recipient = recipient
 
@@ -32,6 +37,8 @@ class Mailbox:
         self, _server: SMTP, _session: object, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Accept or refuse a recipient."""
+        if address == self.refused:
+            return "550 nobody"
         if self.recipient.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.recipient
@@ -55,8 +62,7 @@ def authenticate(
 @contextmanager
 def serving(mailbox: Mailbox, **options: Any) -> Iterator[int]:
     """Serve `mailbox` and yield its port."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_port()
     controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
     controller.start()
     try:
@@ -95,30 +101,95 @@ def config(port: int, **further: Any) -> EmailConfig:
 
 def failure(port: int, **further: Any) -> TransportError:
     with pytest.raises(TransportError) as caught:
-        EmailTransport(config(port, **further)).send(notice(), "a1-1")
+        EmailTransport(config(port, **further), FakeContent()).send(message())
     return caught.value
 
 
-def test_a_mail_arrives_in_words_and_with_a_stable_identity() -> None:
-    mailbox = Mailbox()
-    with serving(mailbox) as port:
-        EmailTransport(config(port)).send(notice(), "a1-1")
+def received(mailbox: Mailbox) -> EmailMessage:
+    """Return the only mail that came."""
     (envelope,) = mailbox.envelopes
     mail = message_from_bytes(envelope.content, policy=policy.default)  # type: ignore[arg-type]
-    assert mail["Subject"] == "[HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def body_of(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body((kind,))
+    assert part is not None
+    text = part.get_content()
+    assert isinstance(text, str)
+    return text.strip()
+
+
+def test_a_mail_arrives_as_text_and_as_html() -> None:
+    mailbox = Mailbox(answer="250 2.0.0 queued as 4FpX")
+    with serving(mailbox) as port:
+        transport = EmailTransport(config(port), FakeContent())
+        transport.send(message())
+    mail = received(mailbox)
+    assert mail["Subject"] == "[HIGH] demo: Maximum drawdown exceeded 20%"
     assert mail["From"] == "watch@example.org"
-    assert mail["Message-ID"] == "<a1-1@example.org>"
-    assert envelope.rcpt_tos == ["ann@example.org"]
-    assert "Bot: demo" in mail.get_content()
+    assert mail["Date"].datetime == NOON
+    assert mailbox.envelopes[0].rcpt_tos == ["ann@example.org"]
+    assert mail.get_content_type() == "multipart/alternative"
+    assert body_of(mail, "plain") == "Bot: demo"
+    assert body_of(mail, "html") == "<p>1 alerts</p>"
+    assert transport.answer() == "250 2.0.0 queued as 4FpX"
+
+
+def test_a_chart_stands_in_the_mail_itself() -> None:
+    mailbox = Mailbox()
+    picture = b"\x89PNG picture"
+    with serving(mailbox) as port:
+        EmailTransport(config(port), FakeContent(picture)).send(message())
+    mail = received(mailbox)
+    (image,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
+    assert image.get_payload(decode=True) == picture
+    assert image["Content-Disposition"] == "inline"
+    assert f'src="cid:{image["Content-ID"].strip("<>")}"' in body_of(mail, "html")
+
+
+def test_the_mails_of_an_alert_are_one_thread() -> None:
+    opened = compose(config(25), message(), FakeContent())
+    resolved = compose(config(25), message(notice("resolved"), key="a1-9"), FakeContent())
+    assert opened["Message-ID"] == "<a1@example.org>"
+    assert opened["References"] is None
+    assert resolved["Message-ID"] == "<a1-9@example.org>"
+    assert resolved["In-Reply-To"] == resolved["References"] == "<a1@example.org>"
+
+
+def test_trying_again_makes_a_mail_of_the_same_identity() -> None:
+    for one in (message(), message(notice("repeated")), message(notice(), notice(alert="a2"))):
+        first, second = (compose(config(25), one, FakeContent())["Message-ID"] for _ in range(2))
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    "apart",
+    [message(notice(), notice(alert="a2"), key="digest-3"), message(key="digest-3", is_test=True)],
+)
+def test_a_digest_and_a_test_are_in_no_alerts_thread(apart: Message) -> None:
+    mail = compose(config(25), apart, FakeContent())
+    assert mail["Message-ID"] == "<digest-3@example.org>"
+    assert mail["References"] is None
+
+
+def test_several_notices_of_one_alert_are_in_its_thread() -> None:
+    both = compose(config(25), message(notice(), notice("raised")), FakeContent())
+    later = compose(config(25), message(notice("raised"), notice("resolved")), FakeContent())
+    assert both["Message-ID"] == later["References"] == "<a1@example.org>"
 
 
 def test_no_value_can_smuggle_a_header_in() -> None:
     wicked = config(25, security="none")
     wicked.to = ["ann@example.org\r\nBcc: eve@example.org"]
-    mail = compose(wicked, notice(message="x\r\nBcc: eve@example.org", component="d\nX: y"), "k\r\nX: y")
+    told = notice("raised", message="x\r\nBcc: eve@example.org", component="d\nX: y", alert="a\r\nX: y")
+    mail = compose(wicked, message(told, key="k\r\nX: y"), FakeContent(b"png"))
     assert mail["Bcc"] is None
     assert mail["X"] is None
-    assert "\n" not in mail["Subject"]
+    for header in ("Subject", "Message-ID", "References", "To"):
+        assert "\n" not in mail[header]
+    assert b"\nX: y" not in mail.as_bytes()
 
 
 @pytest.mark.parametrize(
@@ -157,9 +228,10 @@ def test_starttls_with_credentials(certificate: tuple[Path, Path], security: Any
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
     with serving(mailbox, **options) as port:
         credentials = {"username": "ann", "password": "right", "security": security}
-        EmailTransport(config(port, **credentials), trusting).send(notice(), "a1-1")
+        EmailTransport(config(port, **credentials), FakeContent(), trusting).send(message())
         with pytest.raises(TransportError) as caught:
-            EmailTransport(config(port, **credentials | {"password": "wrong"}), trusting).send(notice(), "k")
+            wrong = config(port, **credentials | {"password": "wrong"})
+            EmailTransport(wrong, FakeContent(), trusting).send(message())
     assert len(mailbox.envelopes) == 1
     assert caught.value.permanent
     assert "wrong" not in str(caught.value)
@@ -182,11 +254,33 @@ def test_a_password_does_not_travel_unencrypted_unasked() -> None:
         assert failure(port, username="ann", password="right").permanent
 
 
-@pytest.mark.parametrize(("answer", "permanent"), [("451 later", False), ("554 never", True)])
-def test_the_servers_answer_decides_whether_trying_again_helps(answer: str, permanent: bool) -> None:
+def test_tls_from_the_first_byte(certificate: tuple[Path, Path]) -> None:
+    mailbox = Mailbox(answer="250 queued")
+    trusting = ssl.create_default_context(cafile=str(certificate[0]))
+    with serving(mailbox, ssl_context=server_context(certificate)) as port:
+        transport = EmailTransport(config(port, security="tls"), FakeContent(), trusting)
+        transport.send(message())
+    assert received(mailbox)["Subject"]
+    assert transport.answer() == "250 queued"
+
+
+def test_a_password_that_smtp_does_not_carry_is_permanent_and_stays_secret() -> None:
+    with serving(Mailbox(), authenticator=authenticate, auth_require_tls=False) as port:
+        error = failure(port, username="ann", password="pässwort", security="none")
+    assert error.permanent
+    assert "wort" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "permanent", "reason"),
+    [("451 later", False, "failing"), ("421 too many", False, "busy"), ("554 never", True, "refused")],
+)
+def test_the_servers_answer_decides_whether_trying_again_helps(
+    answer: str, permanent: bool, reason: str
+) -> None:
     with serving(Mailbox(answer=answer)) as port:
         error = failure(port)
-    assert error.permanent is permanent
+    assert (error.permanent, error.reason) == (permanent, reason)
     assert answer in str(error)
 
 
@@ -196,7 +290,42 @@ def test_refused_recipients(answer: str, permanent: bool) -> None:
         assert failure(port).permanent is permanent
 
 
+def test_one_refused_recipient_of_two_is_said_and_not_repeated() -> None:
+    mailbox = Mailbox(refused="bob@example.org")
+    with serving(mailbox) as port:
+        both = config(port)
+        both.to = ["ann@example.org", "bob@example.org"]
+        transport = EmailTransport(both, FakeContent())
+        transport.send(message())
+    assert mailbox.envelopes[0].rcpt_tos == ["ann@example.org"]
+    assert transport.answer() == "250 OK; some recipients were refused: [550]"
+
+
 def test_a_server_that_is_not_there_may_be_tried_again() -> None:
     with serving(Mailbox()) as port:
         pass
-    assert not failure(port).permanent
+    error = failure(port)
+    assert (error.permanent, error.reason) == (False, "unreachable")
+
+
+def test_a_server_that_hangs_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(email, "TIMEOUT_S", 0.1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        error = failure(server.getsockname()[1])
+    assert (error.permanent, error.reason) == (False, "timeout")
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\xff" * 10_000])
+def test_a_server_that_hangs_up_or_speaks_otherwise_may_be_tried_again(greeting: bytes) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with closing(connection), suppress(OSError):
+                connection.sendall(greeting)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        error = failure(server.getsockname()[1])
+        thread.join(5)
+    assert not error.permanent

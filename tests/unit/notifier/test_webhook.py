@@ -160,11 +160,6 @@ def test_a_receiver_that_is_not_there_may_be_tried_again() -> None:
     assert str(error) == "cannot connect to the receiver"
 
 
-def test_a_name_that_nobody_knows_may_be_tried_again() -> None:
-    error = failure("http://nobody.invalid/secret")
-    assert (error.permanent, error.reason) == (False, "unreachable")
-
-
 def test_a_receiver_that_hangs_is_left_after_a_while(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
