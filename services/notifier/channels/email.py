@@ -93,7 +93,7 @@ class EmailTransport:
     bundles = True
 
     def __init__(self, config: EmailConfig, content: Content, context: ssl.SSLContext | None = None) -> None:
-        self._config = config
+        self.config = config
         self._content = content
         self._security = security_of(config)
         self._context = context or ssl.create_default_context()
@@ -101,12 +101,12 @@ class EmailTransport:
 
     def send(self, message: Message) -> None:
         """Send `message`; the server's 5xx, and refused credentials, are permanent."""
-        mail = compose(self._config, message, self._content)
+        mail = compose(self.config, message, self._content)
         try:
             with self._connect() as server:
                 self._secure(server)
-                if self._config.username:
-                    server.login(self._config.username, self._config.password)
+                if self.config.username:
+                    server.login(self.config.username, self.config.password)
                 refused = server.send_message(mail)
                 code, text = server.accepted
         except UnicodeEncodeError as error:
@@ -126,7 +126,7 @@ class EmailTransport:
 
     def _connect(self) -> _Server:
         # The name is given so that smtplib does not ask the DNS for it, which may take long.
-        host, port, name = self._config.smtp, self._config.port, socket.gethostname()
+        host, port, name = self.config.smtp, self.config.port, socket.gethostname()
         if self._security == "tls":
             return _TlsServer(host, port, local_hostname=name, timeout=TIMEOUT_S, context=self._context)
         return _Server(host, port, local_hostname=name, timeout=TIMEOUT_S)
@@ -136,7 +136,7 @@ class EmailTransport:
             server.ehlo()
             if server.has_extn("starttls"):
                 server.starttls(context=self._context)
-            elif self._config.username:
+            elif self.config.username:
                 raise smtplib.SMTPNotSupportedError(
                     "it offers no encryption for the password; `security`: `none` allows that"
                 )

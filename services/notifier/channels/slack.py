@@ -1,12 +1,11 @@
 """Slack: blocks with fields and buttons through an incoming webhook."""
 
-from datetime import UTC, timedelta
 from typing import Any
 
 from services.notifier.channels.transport import Content, Message
+from services.notifier.content import words
 from services.notifier.posting import Answer, Poster
-from shared.schema.alerts import SEVERITIES, Notice, Severity, encode_json
-from shared.schema.durations import words
+from shared.schema.alerts import SEVERITIES, Notice, Severity, encode_json, gravest
 
 # What Slack takes at most, from its reference of blocks.
 HEADER = 150
@@ -16,8 +15,6 @@ URL = 3000
 
 MOST = 20
 """Alerts that are listed; further ones are counted."""
-LATE = timedelta(minutes=1)
-"""From here on a message says that it comes late."""
 COLORS: dict[Severity, str] = {
     "CRITICAL": "#b3001b", "HIGH": "#e8590c", "MEDIUM": "#e0a800", "LOW": "#4c6ef5",
 }  # fmt: skip
@@ -55,15 +52,15 @@ def payload(message: Message, content: Content) -> Block:
     else:
         blocks = [_line(alert) for alert in alerts[:MOST]]
         notes = [f"and {len(alerts) - MOST} further"] if len(alerts) > MOST else []
-    if message.late >= LATE:
-        notes.append(f"comes {words(message.late // timedelta(minutes=1) * 60_000)} late")
+    if late := words.lateness(message.late):
+        notes.append(f"{late} late")
     if message.is_test:
         notes.append("a test: nothing is wrong")
     if notes:
         blocks.append({"type": "context", "elements": [_text(" · ".join(notes), SECTION)]})
     return {
         "text": _escape(_cut(subject, SECTION)),
-        "blocks": [{"type": "header", "text": {"type": "plain_text", "text": _cut(subject, HEADER)}}],
+        "blocks": [{"type": "header", "text": _plain(_cut(subject, HEADER))}],
         "attachments": [{"color": _color(alerts[0]), "blocks": blocks}],
     }
 
@@ -72,9 +69,9 @@ def _blocks_of(alert: Notice, acknowledge: str | None) -> list[Block]:
     details = alert.details
     fields = [
         ("Bot", details.bot) if details.bot else ("Host", details.host or alert.component),
-        ("Severity", f"{alert.severity} ({alert.category.lower()})"),
+        ("Severity", f"{_severity(alert)} ({alert.category.lower()})"),
         (details.metric, f"{details.value:.10g} (the rule: {details.operator} {details.threshold:.10g})"),
-        ("Since", alert.timestamp.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")),
+        ("Since", words.moment(alert.timestamp)),
         ("Acknowledged by" if alert.status == "ACKNOWLEDGED" else "Assigned to", alert.assignee),
         ("Comment", alert.comment),
     ]
@@ -100,7 +97,7 @@ def _line(alert: Notice) -> Block:
     """Return one alert of several: in a line, with a link to its page."""
     page = alert.details.links.get("alert")
     state = "RESOLVED " if alert.resolved_at else ""
-    label = _cut(f"{state}[{alert.severity}] {alert.component}: {alert.message}", HEADER)
+    label = _cut(f"{state}[{_severity(alert)}] {alert.component}: {alert.message}", HEADER)
     block: Block = {"type": "section", "text": _text(label, SECTION)}
     if page and _is_link(page):
         block["accessory"] = _button("Open", page)
@@ -108,12 +105,16 @@ def _line(alert: Notice) -> Block:
 
 
 def _button(label: str, url: str) -> Block:
-    return {"type": "button", "text": {"type": "plain_text", "text": label}, "url": url}
+    return {"type": "button", "text": _plain(label), "url": url}
 
 
 def _is_link(url: str) -> bool:
     """Say whether Slack takes `url`: one wrong link, and it refuses the whole message."""
     return url.startswith(("http://", "https://")) and len(url) <= URL
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def _text(text: str, longest: int) -> Block:
@@ -129,9 +130,13 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def _severity(alert: Notice) -> Severity:
+    return gravest(alert.severity, alert.details.raised_to)
+
+
 def _gravity(alert: Notice) -> tuple[bool, int]:
-    return alert.resolved_at is None, SEVERITIES.index(alert.severity)
+    return alert.resolved_at is None, SEVERITIES.index(_severity(alert))
 
 
 def _color(alert: Notice) -> str:
-    return RESOLVED if alert.resolved_at else COLORS[alert.severity]
+    return RESOLVED if alert.resolved_at else COLORS[_severity(alert)]

@@ -1,59 +1,96 @@
-"""Which transport serves which channel, and apprise."""
+"""Which transport serves which channel."""
+
+from typing import Any
 
 import pytest
 
+from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport
 from services.notifier.channels.email import EmailTransport
 from services.notifier.channels.registry import transport_of
-from services.notifier.channels.transport import TransportError
+from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.webhook import WebhookTransport
+from services.notifier.secrets import encrypt, new_key
 from shared.runtime.notifications import ChannelSection, EmailConfig
-from tests.unit.notifier.receivers import Receiver, notice
+from shared.schema.faults import InvalidError
+from tests.unit.notifier.receivers import FakeContent, Receiver, message
 
 # apprise imports it; it says so on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+DISCORD = "https://discord.com/api/webhooks/1234567890/abcdefghijklmnopqrstuvwxyz0123456789"
+ELSEWHERE = "https://example.org/hook"
 
 
 @pytest.mark.parametrize(
-    ("name", "url", "expected"),
+    ("section", "expected", "bundles"),
     [
-        ("webhook", "http://127.0.0.1/hook", WebhookTransport),
-        ("webhook", SLACK, AppriseTransport),
-        ("webhook", "json://127.0.0.1/", AppriseTransport),
-        ("chat", SLACK, AppriseTransport),
+        ({"url": "http://127.0.0.1/hook"}, WebhookTransport, False),
+        ({"url": "HTTP://127.0.0.1/hook"}, WebhookTransport, False),
+        ({"url": ELSEWHERE}, WebhookTransport, False),
+        ({"url": ELSEWHERE, "secret": "s"}, WebhookTransport, False),
+        ({"url": ELSEWHERE, "type": "webhook", "format": "alertmanager"}, AlertmanagerTransport, True),
+        ({"url": ELSEWHERE, "format": "alertmanager"}, AlertmanagerTransport, True),
+        ({"url": ELSEWHERE, "type": "slack"}, SlackTransport, True),
+        ({"url": ELSEWHERE, "type": "apprise"}, AppriseTransport, True),
+        ({"url": SLACK}, SlackTransport, True),
+        ({"url": SLACK, "type": "webhook"}, WebhookTransport, False),
+        ({"url": SLACK, "type": "apprise"}, AppriseTransport, True),
+        ({"url": DISCORD}, AppriseTransport, True),
+        ({"url": DISCORD, "type": "webhook"}, WebhookTransport, False),
+        ({"url": "json://127.0.0.1/"}, AppriseTransport, True),
+        ({"url": "tgram://123456789:abcdefg_hijklmnop/12315544/"}, AppriseTransport, True),
     ],
 )
-def test_a_url_finds_its_transport(name: str, url: str, expected: type) -> None:
-    assert isinstance(transport_of(name, ChannelSection(url=url)), expected)
+def test_a_url_finds_its_transport(section: dict[str, Any], expected: type, bundles: bool) -> None:
+    transport = transport_of("desk", ChannelSection(**section), FakeContent(), {})
+    assert type(transport) is expected
+    assert transport.bundles is bundles
+    assert transport.answer() == ""
 
 
 def test_a_mailbox_finds_its_transport() -> None:
     config = EmailConfig(smtp="localhost", sender="a@b.c", to=["d@e.f"])
-    assert isinstance(transport_of("email", config), EmailTransport)
+    transport = transport_of("email", ChannelSection(email=config), FakeContent(), {})
+    assert isinstance(transport, EmailTransport)
+    assert transport.bundles
 
 
-def test_apprise_delivers_in_words(receiver: Receiver) -> None:
-    AppriseTransport(f"json://127.0.0.1:{receiver.port}/").send(notice(), "key")
-    (body,) = receiver.bodies
-    assert body["title"] == "[HIGH] demo: Maximum drawdown exceeded 20% (21.3 > 20)"
-    assert body["type"] == "failure"
-    assert "Bot: demo" in body["message"]
+@pytest.mark.parametrize("kind", ["webhook", "slack"])
+@pytest.mark.parametrize("url", ["tgram://hush/1", "hush", "http://", "https://[hush/", "file:///hush"])
+def test_what_is_posted_to_needs_an_address_of_the_web(kind: Any, url: str) -> None:
+    with pytest.raises(InvalidError, match=r"^channels\.desk\.url: expected http://") as caught:
+        transport_of("desk", ChannelSection(url=url, type=kind), FakeContent(), {})
+    assert "hush" not in str(caught.value)
 
 
-def test_what_apprise_could_not_deliver_may_be_tried_again(receiver: Receiver) -> None:
-    receiver.answers.append((500, {}))
-    with pytest.raises(TransportError) as caught:
-        AppriseTransport(f"json://127.0.0.1:{receiver.port}/").send(notice(), "key")
-    assert not caught.value.permanent
+def test_a_signature_is_not_lost_on_a_service_that_knows_none() -> None:
+    with pytest.raises(InvalidError):
+        transport_of("desk", ChannelSection(url="json://127.0.0.1/", secret="s"), FakeContent(), {})
 
 
-def test_a_url_that_apprise_does_not_understand_is_permanent_and_stays_secret(
-    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(TransportError) as caught:
-        AppriseTransport("nonsense://hush").send(notice(), "key")
-    assert caught.value.permanent
-    written = capfd.readouterr()
-    assert "hush" not in str(caught.value) + written.out + written.err + caplog.text
+def test_encrypted_values_are_used_in_clear(receiver: Receiver) -> None:
+    environ = {"BOTWATCH_KEY": new_key()}
+    section = ChannelSection(url=encrypt(receiver.url, environ), secret=encrypt("whsec", environ))
+    transport_of("desk", section, FakeContent(), environ).send(message())
+    clear = ChannelSection(url=receiver.url, secret="whsec")
+    transport_of("desk", clear, FakeContent(), environ).send(message())
+    one, other = (headers["botwatch-signature"].split("v1=")[1] for headers in receiver.headers)
+    assert len(one) == len(other) == 64
+    assert section.url.startswith("encrypted:")
+
+
+def test_a_mailbox_has_encrypted_credentials() -> None:
+    environ = {"BOTWATCH_KEY": new_key()}
+    hidden = encrypt("right", environ)
+    config = EmailConfig(smtp="h", sender="a@b.c", to=["d@e.f"], username=hidden, password=hidden)
+    transport = transport_of("mail", ChannelSection(email=config), FakeContent(), environ)
+    assert isinstance(transport, EmailTransport)
+    assert (transport.config.username, transport.config.password) == ("right", "right")
+
+
+def test_a_value_that_cannot_be_decrypted_is_named_by_its_channel() -> None:
+    section = ChannelSection(url=encrypt("https://example.org", {"BOTWATCH_KEY": new_key()}))
+    with pytest.raises(InvalidError, match=r"^channels\.desk: BOTWATCH_KEY: not set"):
+        transport_of("desk", section, FakeContent(), {})

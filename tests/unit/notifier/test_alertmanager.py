@@ -1,0 +1,102 @@
+"""Alertmanager's webhook bodies, as a receiver gets them."""
+
+from datetime import timedelta
+
+import msgspec
+
+from services.notifier.channels.alertmanager import AlertmanagerTransport, payload
+from services.notifier.grouping import group_key
+from services.notifier.routing import Route
+from shared.schema.alerts import Notice
+from shared.schema.fingerprints import fingerprint_of
+from tests.unit.notifier.receivers import NOON, Receiver, message, notice
+
+
+def on(bot: str, rule: str = "slippage", **further: object) -> Notice:
+    """Return a notice about a bot's rule."""
+    known = notice().details
+    links = {"alert": f"http://watch/base/alerts/{bot}-{rule}", "runbook": "http://watch/runbooks/slippage"}
+    details = msgspec.structs.replace(
+        known, bot=bot, rule=rule, links=links, labels={"desk": "fx", "empty": ""}
+    )
+    return notice(alert=f"{bot}-{rule}", component=bot, details=details, **further)  # type: ignore[arg-type]
+
+
+def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
+    transport = AlertmanagerTransport("ops", receiver.url, "whsec")
+    transport.send(message(on("a")))
+    labels = {
+        "alertname": "slippage", "bot": "a", "category": "PERFORMANCE", "component": "a", "desk": "fx",
+        "metric": "maxDrawdown", "severity": "HIGH",
+    }  # fmt: skip
+    annotations = {
+        "summary": "Maximum drawdown exceeded 20%",
+        "description": "a: Maximum drawdown exceeded 20% (maxDrawdown 21.3 > 20)",
+        "runbook_url": "http://watch/runbooks/slippage",
+    }
+    fingerprint = fingerprint_of(labels)
+    assert receiver.bodies == [
+        {
+            "version": "4",
+            "groupKey": f'{{}}:{{fingerprint="{fingerprint}"}}',
+            "truncatedAlerts": 0,
+            "status": "firing",
+            "receiver": "ops",
+            "groupLabels": {"alertname": "slippage"},
+            "commonLabels": labels,
+            "commonAnnotations": annotations,
+            "externalURL": "http://watch/base",
+            "alerts": [
+                {
+                    "status": "firing",
+                    "labels": labels,
+                    "annotations": annotations,
+                    "startsAt": "2026-01-31T12:00:00.000Z",
+                    "endsAt": "0001-01-01T00:00:00Z",
+                    "generatorURL": "http://watch/base/alerts/a-slippage",
+                    "fingerprint": fingerprint,
+                }
+            ],
+        }
+    ]
+    assert "botwatch-signature" in receiver.headers[0]
+    assert transport.answer() == "200 OK: ok"
+
+
+def test_a_group_has_each_alert_once_and_what_they_have_in_common() -> None:
+    at = NOON + timedelta(minutes=5)
+    ended = on("b", change="resolved", resolved_at=at)
+    body = payload(message(on("a"), on("b"), ended, group="night/{}"), "ops")
+    assert [alert["status"] for alert in body["alerts"]] == ["firing", "resolved"]
+    assert body["alerts"][1]["endsAt"] == "2026-01-31T12:05:00.000Z"
+    assert body["status"] == "firing"
+    assert body["groupKey"] == "night/{}"
+    assert body["groupLabels"] == {}
+    assert "bot" not in body["commonLabels"]
+    assert body["commonLabels"]["desk"] == "fx"
+    assert set(body["commonAnnotations"]) == {"summary", "runbook_url"}
+
+
+def test_a_group_is_resolved_when_all_of_it_is() -> None:
+    ended = [on(bot, change="resolved", resolved_at=NOON) for bot in "ab"]
+    assert payload(message(*ended), "ops")["status"] == "resolved"
+
+
+def test_group_labels_are_those_that_the_route_groups_by() -> None:
+    route = Route(
+        name="night", notify=("ops",), policy=None, group_by=("rule", "desk"),
+        group_wait=timedelta(0), group_interval=timedelta(0), repeat={}, quiet=None,
+    )  # fmt: skip
+    notices = [on("a"), on("b")]
+    key = group_key(route, notices[0])
+    assert payload(message(*notices, group=key), "ops")["groupLabels"] == {
+        "alertname": "slippage",
+        "desk": "fx",
+    }
+
+
+def test_an_alert_without_a_page_is_told_too() -> None:
+    bare = msgspec.structs.replace(notice().details, links={})
+    body = payload(message(notice(details=bare)), "ops")
+    assert body["externalURL"] == body["alerts"][0]["generatorURL"] == ""
+    assert "runbook_url" not in body["alerts"][0]["annotations"]

@@ -1,0 +1,139 @@
+"""Apprise, against receivers on loopback."""
+
+import base64
+import logging
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.notifier.channels import apprise
+from services.notifier.channels.apprise import AppriseTransport, service_of
+from services.notifier.channels.transport import Message, TransportError
+from tests.support import free_port
+from tests.unit.notifier.receivers import FakeContent, Receiver, message, notice
+
+# apprise imports it; it says so on Python 3.11 and 3.12.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+
+
+def transport(url: str, picture: bytes | None = None) -> AppriseTransport:
+    return AppriseTransport(service_of(url), FakeContent(picture))
+
+
+def failure(url: str) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        transport(url).send(message())
+    return caught.value
+
+
+def test_a_service_gets_the_message_in_words(receiver: Receiver) -> None:
+    chat = transport(f"json://127.0.0.1:{receiver.port}/")
+    chat.send(message())
+    (body,) = receiver.bodies
+    assert body["title"] == "[HIGH] demo: Maximum drawdown exceeded 20%"
+    assert body["message"] == "Bot: demo"
+    assert body["attachments"] == []
+    assert chat.answer() == "JSON took it"
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (message(), "failure"),
+        (message(notice(severity="MEDIUM")), "warning"),
+        (message(notice("resolved")), "success"),
+        (message(notice("resolved"), notice(alert="a2", severity="LOW")), "warning"),
+        (message(notice(), notice("resolved")), "success"),
+    ],
+)
+def test_a_service_is_told_how_bad_it_is(receiver: Receiver, told: Message, expected: str) -> None:
+    transport(f"json://127.0.0.1:{receiver.port}/").send(told)
+    assert receiver.bodies[0]["type"] == expected
+
+
+def test_a_chart_is_attached_and_leaves_no_file(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    transport(f"json://127.0.0.1:{receiver.port}/", b"\x89PNG picture").send(message())
+    (picture,) = receiver.bodies[0]["attachments"]
+    assert picture["mimetype"] == "image/png"
+    assert base64.b64decode(picture["base64"]) == b"\x89PNG picture"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_without_attachments_is_not_kept_from_the_words(
+    receiver: Receiver,
+) -> None:
+    chat = service_of(f"json://127.0.0.1:{receiver.port}/")
+    chat.attachment_support = False
+    AppriseTransport(chat, FakeContent(b"png")).send(message())
+    assert receiver.bodies[0]["attachments"] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent", "reason"),
+    [(500, False, "failing"), (429, False, "busy"), (404, True, "refused"), (401, True, "refused")],
+)
+def test_the_status_that_apprise_logs_decides_whether_trying_again_helps(
+    receiver: Receiver, status: int, permanent: bool, reason: str
+) -> None:
+    receiver.answers.append((status, {}))
+    error = failure(f"json://127.0.0.1:{receiver.port}/")
+    assert (error.permanent, error.reason) == (permanent, reason)
+
+
+def test_what_apprise_heard_before_is_not_said_of_the_next_failure(receiver: Receiver) -> None:
+    receiver.answers.append((404, {}))
+    assert failure(f"json://127.0.0.1:{receiver.port}/").permanent
+    assert failure(f"json://127.0.0.1:{free_port()}/").reason == "unreachable"
+
+
+def test_a_service_that_hangs_is_left_after_a_while(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apprise, "READ_TIMEOUT_S", 0.1)
+    receiver.answering.clear()
+    error = failure(f"json://127.0.0.1:{receiver.port}/hush")
+    assert (str(error), error.reason) == ("the service did not answer in time", "timeout")
+
+
+def test_a_service_has_the_timeouts_of_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apprise, "READ_TIMEOUT_S", 30)
+    assert service_of("json://127.0.0.1/?rto=7&cto=2").request_timeout == (2, 7)
+    assert service_of("json://127.0.0.1/").request_timeout == (3, 30)
+
+
+def test_a_url_that_apprise_does_not_understand_is_permanent_and_stays_secret(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    error = failure("nonsense://hush")
+    assert error.permanent
+    written = capfd.readouterr()
+    assert "hush" not in str(error) + written.out + written.err + caplog.text
+
+
+def test_no_address_reaches_the_logs(
+    receiver: Receiver, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answers += [(500, {}), (301, {"Location": "/hush"})]
+    with caplog.at_level(logging.INFO):
+        failure(f"json://ann:hush@127.0.0.1:{receiver.port}/hush")
+        failure(f"json://ann:hush@127.0.0.1:{receiver.port}/hush")
+        with closing(socket.socket()) as unused:
+            unused.bind(("127.0.0.1", 0))
+            failure(f"json://ann:hush@127.0.0.1:{unused.getsockname()[1]}/hush")
+    written = capfd.readouterr()
+    assert "hush" not in written.out + written.err + caplog.text
+
+
+def test_a_long_text_is_sent_in_parts_rather_than_refused(receiver: Receiver) -> None:
+    chat = service_of(f"json://127.0.0.1:{receiver.port}/")
+    chat.body_maxlen = 120
+    notices = [notice(alert=f"a{number}") for number in range(30)]
+    AppriseTransport(chat, FakeContent()).send(message(*notices))
+    assert len(receiver.bodies) > 1
+    assert sum(body["message"].count("Bot: demo") for body in receiver.bodies) == 30
