@@ -15,7 +15,7 @@ from msgspec import Meta
 from shared.runtime.section_checks import check_fallbacks, check_lengths, check_match
 from shared.schema.alerts import Severity
 from shared.schema.conditions import Document
-from shared.schema.durations import Duration, milliseconds
+from shared.schema.durations import PATTERN, Duration, milliseconds
 from shared.schema.faults import nearest
 from shared.schema.timestamps import EARLIEST, LATEST
 
@@ -30,6 +30,15 @@ TimeOfDay = Annotated[
         description='a time of day such as "09:00" or "22:30", in quotes',
     ),
 ]
+Turn = (
+    Annotated[
+        str,
+        Meta(
+            pattern=rf"^daily\Z|^weekly\Z|{PATTERN}", description="daily, weekly, or a duration such as 12h"
+        ),
+    ]
+    | Annotated[float, Meta(ge=0)]
+)
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Pattern = Annotated[str, Meta(max_length=256)]
 Match = dict[str, Pattern | list[Pattern]]
@@ -37,7 +46,7 @@ Match = dict[str, Pattern | list[Pattern]]
 
 HOUR_MS = 3_600_000
 LEAST_ROUND_MS = 1_000
-LEAST_BEAT_MS = 5_000
+LEAST_BEAT_MS = 10_000
 DEFAULT_ROUTE = "default"
 """The name of the route of what no other route is for."""
 SEED_CHANNELS = ("webhook", "email")
@@ -220,7 +229,7 @@ class RotationSection(Document, kw_only=True):
     """Who is on call: people take turns, by the clocks of a time zone."""
 
     people: Annotated[list[Name], Meta(min_length=1)]
-    every: Literal["daily", "weekly"] | Duration = "weekly"
+    every: Turn = "weekly"
     """How long a turn is; at least an hour."""
     begins: date
     """The day of the first person's first turn."""
@@ -244,12 +253,12 @@ class WatchdogSection(Document, kw_only=True):
 
     url: str = ""
     """Is asked (GET) at every beat, such as a check of healthchecks.io."""
-    every: Duration = "30s"
+    every: Duration = "1m"
 
     def __post_init__(self) -> None:
         check_lengths(every=self.every)
         if milliseconds(self.every) < LEAST_BEAT_MS:
-            raise ValueError(f"`every`: expected at least 5s, got {self.every!r}")
+            raise ValueError(f"`every`: expected at least 10s, got {self.every!r}")
 
 
 class MaintenanceSection(Document, kw_only=True):
