@@ -21,15 +21,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     # Only the server's distribution has what commands are made of.
-    if options.command == "up":
-        from botwatch.up import up  # noqa: PLC0415
+    match options.command:
+        case "up":
+            from botwatch.up import up  # noqa: PLC0415
 
-        return up(os.environ, demo=options.demo)
-    from services.evaluator import commands  # noqa: PLC0415
+            return up(os.environ, demo=options.demo)
+        case "rules":
+            from services.evaluator import commands as rules  # noqa: PLC0415
 
-    if options.action == "check":
-        return commands.check_rules(options.folder, os.environ)
-    return commands.test_rules(options.files, os.environ)
+            if options.action == "check":
+                return rules.check_rules(options.folder, os.environ)
+            return rules.test_rules(options.files, os.environ)
+    from services.notifier import commands as notices  # noqa: PLC0415
+
+    if options.command == "notify":
+        return notices.test_channel(options.channel, os.environ)
+    return notices.make_key() if options.new_key else notices.encrypt_value(os.environ)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="default: BOTWATCH_CONFIG")
     test = actions.add_parser("test", help="play rule tests: series in, alerts out")
     test.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    notify = commands.add_parser("notify", help="try the ways by which alerts are told")
+    tries = notify.add_subparsers(dest="action", required=True, metavar="ACTION")
+    channel = tries.add_parser("test", help="send a test through a channel, and show the answer")
+    channel.add_argument("channel", nargs="?", metavar="CHANNEL", help="default: list them")
+    encrypt = commands.add_parser("encrypt", help="encrypt a value (on standard input) for the config")
+    encrypt.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
     return parser
 
 

@@ -57,8 +57,9 @@ class Answer(NamedTuple):
 class Poster:
     """Posts to one URL. Errors name neither its path nor its query: they are the secret of a webhook."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, method: str = "POST") -> None:
         address = parse_url(url)
+        self._method = method
         self._url = address._replace(auth=None).url
         self._headers = {"Content-Type": "application/json", "User-Agent": "Botwatch"}
         if address.auth:
@@ -74,7 +75,7 @@ class Poster:
         """Post `body`; any 2xx means that it has arrived, anything else raises TransportError."""
         try:
             response = self._pool.request(
-                "POST",
+                self._method,
                 self._url,
                 body=body,
                 headers=self._headers | dict(headers),

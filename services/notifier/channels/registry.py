@@ -14,7 +14,7 @@ from services.notifier.channels.email import EmailTransport
 from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.transport import Content, Transport
 from services.notifier.channels.webhook import WebhookTransport
-from services.notifier.secrets import reveal
+from services.notifier.secrets import MARK, reveal
 from shared.runtime.notifications import ChannelSection, EmailConfig
 from shared.schema.faults import Fault, InvalidError
 
@@ -31,10 +31,9 @@ def transport_of(
     A URL without a `type` is what it looks like: Slack's webhook, what apprise knows (also by the address
     that a service such as Discord gives out), else a webhook.
     """
+    channel = revealed(name, channel, environ)
     if channel.email:
-        mailbox = _revealed(name, channel.email, ("username", "password"), environ)
-        return EmailTransport(mailbox, content)
-    channel = _revealed(name, channel, ("url", "secret"), environ)
+        return EmailTransport(channel.email, content)
     kind = channel.type
     host = _http_host(channel.url)
     if kind is None and (channel.secret or channel.format != "botwatch"):
@@ -66,11 +65,25 @@ def _http_host(url: str) -> str | None:
     return address.host if address.scheme in ("http", "https") else None
 
 
-def _revealed(name: str, section: S, fields: tuple[str, ...], environ: Mapping[str, str]) -> S:
-    """Return `section` with its encrypted values in clear."""
+def revealed(name: str, channel: ChannelSection, environ: Mapping[str, str]) -> ChannelSection:
+    """Return `channel` with its encrypted values in clear; InvalidError when the key does not fit."""
     try:
-        clear = {field: reveal(getattr(section, field), environ) for field in fields}
+        mailbox = channel.email and _clear(channel.email, ("username", "password"), environ)
+        return msgspec.structs.replace(_clear(channel, ("url", "secret"), environ), email=mailbox)
     except InvalidError as error:
         faults = [Fault(f"channels.{name}: {one.path}", one.message) for one in error.faults]
         raise InvalidError(faults) from error
+
+
+def _clear(section: S, fields: tuple[str, ...], environ: Mapping[str, str]) -> S:
+    clear = {field: reveal(getattr(section, field), environ) for field in fields}
     return msgspec.structs.replace(section, **clear)
+
+
+def place_of(channel: ChannelSection) -> str:
+    """Say where a channel leads to, without its secrets: a mailbox, a host, or a service of apprise's."""
+    if channel.email:
+        return f"{', '.join(channel.email.to)} by {channel.email.smtp}:{channel.email.port}"
+    if channel.url.startswith(MARK):
+        return "an encrypted address"
+    return _http_host(channel.url) or channel.url.partition(":")[0]

@@ -1,0 +1,199 @@
+"""`botwatch notify test` and `botwatch encrypt`."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as Inbox
+
+from botwatch import cli
+from services.notifier import commands
+from services.notifier.secrets import encrypt, new_key, reveal
+from shared.runtime.settings import REPOSITORY
+from tests.support import free_port
+from tests.unit.notifier.receivers import Receiver
+
+# apprise imports it; it says so on Python 3.11 and 3.12.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
+
+
+@pytest.fixture
+def environ(tmp_path: Path, receiver: Receiver) -> dict[str, str]:
+    """Configure a channel of each kind that leads to the receiver."""
+    hook = f"http://ann:password@127.0.0.1:{receiver.port}/hush?token=hush"
+    lines = [
+        "channels:",
+        f"  desk: {{ url: {hook!r}, type: slack }}",
+        f"  ops: {{ url: {hook!r}, format: alertmanager, secret: '${{HOOK}}' }}",
+        f"  hook: {{ url: {hook!r} }}",
+        f"  chat: {{ url: 'json://ann:password@127.0.0.1:{receiver.port}/hush' }}",
+        "  idle: { url: '${UNSET}' }",
+    ]
+    (tmp_path / "notifications.yml").write_text("\n".join(lines))
+    return {
+        "BOTWATCH_CONFIG": str(tmp_path),
+        "HOOK": "whsec",
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+    }
+
+
+def configure(environ: dict[str, str], text: str) -> None:
+    Path(environ["BOTWATCH_CONFIG"], "notifications.yml").write_text(text)
+
+
+@pytest.mark.parametrize("name", ["desk", "ops", "hook", "chat"])
+def test_a_test_says_so_wherever_it_arrives_and_shows_the_answer(
+    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert commands.test_channel(name, environ) == 0
+    (body,) = receiver.bodies
+    assert f"test of the channel {name}: nothing is wrong" in json.dumps(body)
+    written = capsys.readouterr()
+    assert f"to {name} (" in written.out
+    assert "TEST" in written.out
+    assert written.out.splitlines()[-1] in ("answer: 200 OK: ok", "answer: JSON took it")
+    for secret in ("hush", "password", "whsec"):
+        assert secret not in written.out + written.err
+
+
+def test_a_mailbox_can_be_tried(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    mails: list[Any] = []
+
+    class Box(Inbox):
+        def handle_message(self, message: Any) -> None:
+            mails.append(message)
+
+    port = free_port()
+    mailbox = f"{{ smtp: 127.0.0.1, port: {port}, from: watch@example.org, to: [ann@example.org] }}"
+    configure(environ, f"channels: {{ mail: {{ email: {mailbox} }} }}")
+    controller = Controller(Box(), hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        assert commands.test_channel("mail", environ) == 0
+    finally:
+        controller.stop()
+    assert "TEST" in mails[0]["Subject"]
+    out = capsys.readouterr().out
+    assert f"to mail (ann@example.org by 127.0.0.1:{port})" in out
+    assert "answer: 250" in out
+
+
+def test_a_failure_is_one_line_and_an_exit_code(
+    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.answers.append((404, {}))
+    receiver.body = b"no_service"
+    assert commands.test_channel("desk", environ) == 1
+    expected = "botwatch notify test: the receiver answered 404 Not Found: no_service (refused)\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_what_a_library_raises_is_named_without_its_words(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def burst(*_: object) -> None:
+        raise RuntimeError("hush")
+
+    monkeypatch.setattr("services.notifier.posting.Poster.post", burst)
+    assert commands.test_channel("desk", environ) == 1
+    assert capsys.readouterr().err == "botwatch notify test: unexpected: RuntimeError\n"
+
+
+def test_an_unknown_channel_is_answered_with_the_nearest_name_and_all(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands.test_channel("dsek", environ) == 2
+    err = capsys.readouterr().err
+    assert "no channel 'dsek'; did you mean `desk`? (channels: desk, ops, hook, chat)" in err
+
+
+def test_a_channel_that_is_off_says_so(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.test_channel("idle", environ) == 1
+    assert "is switched off" in capsys.readouterr().err
+
+
+def test_without_a_name_the_channels_are_listed_without_their_secrets(
+    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands.test_channel(None, environ) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "desk: 127.0.0.1", "ops: 127.0.0.1", "hook: 127.0.0.1", "chat: json",
+    ]  # fmt: skip
+    assert receiver.bodies == []
+    configure(environ, "channels: { desk: { url: 'encrypted:abc' } }")
+    assert commands.test_channel(None, environ) == 0
+    assert capsys.readouterr().out == "desk: an encrypted address\n"
+
+
+def test_nothing_configured_is_said(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    configure(environ, "")
+    assert commands.test_channel(None, environ) == 0
+    assert capsys.readouterr().out == "no channel is switched on\n"
+
+
+def test_a_wrong_config_and_a_missing_key_are_named(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(environ, "channels: { desk: { ulr: 'x' } }")
+    assert commands.test_channel("desk", environ) == 1
+    assert "unknown key; did you mean `url`?" in capsys.readouterr().err
+    configure(environ, "channels: { desk: { url: 'encrypted:abc' } }")
+    assert commands.test_channel("desk", environ) == 1
+    assert "botwatch notify test: channels.desk: BOTWATCH_KEY: not set" in capsys.readouterr().err
+
+
+def test_an_encrypted_address_is_used_and_its_host_shown(
+    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ["BOTWATCH_KEY"] = new_key()
+    configure(environ, f"channels: {{ desk: {{ url: '{encrypt(receiver.url, environ)}' }} }}")
+    assert commands.test_channel("desk", environ) == 0
+    assert "to desk (127.0.0.1)" in capsys.readouterr().out
+    assert len(receiver.bodies) == 1
+
+
+def test_a_value_is_read_from_standard_input_and_can_be_revealed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["encrypt", "--new-key"]) == 0
+    key = capsys.readouterr().out.strip()
+    monkeypatch.setenv("BOTWATCH_KEY", key)
+    monkeypatch.setattr("sys.stdin", io.StringIO("tgram://hush/1\n"))
+    assert cli.main(["encrypt"]) == 0
+    hidden = capsys.readouterr().out.strip()
+    assert "hush" not in hidden
+    assert reveal(hidden, {"BOTWATCH_KEY": key}) == "tgram://hush/1"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"), [("\n", 2, "expected the value"), ("x", 1, "BOTWATCH_KEY: not set")]
+)
+def test_nothing_to_encrypt_and_nothing_to_do_it_with_are_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, code: int, said: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert commands.encrypt_value({}) == code
+    assert said in capsys.readouterr().err
+
+
+def test_the_command_needs_neither_redis_nor_a_database(environ: dict[str, str], receiver: Receiver) -> None:
+    command = [sys.executable, "-W", "error", "-m", "botwatch.cli", "notify", "test", "hook"]
+    paths = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'client'}"}
+    done = subprocess.run(
+        command,
+        cwd=environ["BOTWATCH_CONFIG"],
+        env=environ | paths,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b"answer: 200 OK: ok\n")
+    assert done.stderr == b""
+    assert receiver.bodies[0]["details"]["labels"] == {"test": "true"}
+    assert {path.name for path in Path(environ["BOTWATCH_CONFIG"]).iterdir()} == {"notifications.yml"}
