@@ -155,7 +155,7 @@ def _page_of(
         return _page(HTTPStatus.NOT_FOUND, "This alert is not known", "It ended long ago, and was removed.")
     known = {"alert": alert, "facts": _facts(alert, now)}
     if alert.resolved_at:
-        ended = f"It ended at {_moment(alert.resolved_at)}: there is nothing to do."
+        ended = f"It ended on {_moment(alert.resolved_at)}: there is nothing to do."
         return _page(HTTPStatus.OK, "Resolved", ended, **known)
     if alert.details.flaps != claim.flaps:
         why = "The alert ended and opened again since; the link in the newest notice holds."
@@ -177,7 +177,7 @@ def _holder(alert: Alert) -> str:
         return ""
     until = f" until {_moment(alert.acknowledged_until)}" if alert.acknowledged_until else ""
     comment = f": “{alert.comment}”" if alert.comment else ""
-    return f"{alert.assignee} has it since {_moment(alert.acknowledged_at)}{until}{comment}"
+    return f"Taken by {alert.assignee} on {_moment(alert.acknowledged_at)}{until}{comment}"
 
 
 def _facts(alert: Alert, now: datetime) -> list[tuple[str, str]]:
@@ -194,13 +194,19 @@ def _facts(alert: Alert, now: datetime) -> list[tuple[str, str]]:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M UTC")
+    return _unbroken(f"{moment.day} {moment:%b %H:%M} UTC")
 
 
 def _lasted(span: timedelta) -> str:
     hours, minutes = divmod(max(0, span // _MINUTE), 60)
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    if days:
+        return _unbroken(f"{days} d {hours} h")
+    return _unbroken(f"{hours} h {minutes} min" if hours else f"{minutes} min")
+
+
+def _unbroken(words: str) -> str:
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _page(status: HTTPStatus, title: str, words: str, **further: object) -> Response:

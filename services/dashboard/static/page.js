@@ -63,6 +63,12 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Write what there is to say; an element without words is not there. */
+function say(element, text) {
+  setText(element, text);
+  element.hidden = !text;
+}
+
 /** A sign that says in its title what it means. */
 const sign = (kind, text, why) => h("span", { class: kind, role: "img", title: why, "aria-label": why }, text);
 const missing = (why) => sign("undefined", "–", why);
@@ -357,12 +363,13 @@ function placeAlert(alert) {
   alerts.recent = [alert, ...alerts.recent.filter((other) => other.id !== alert.id)];
 }
 
-const CHANGES = {
-  opened: "Alert opened", reopened: "Alert opened again", flapping: "Alert opens and ends too often: it stays open for now",
-  raised: "Alert is graver now", lowered: "Alert is less grave now", acknowledged: "Alert acknowledged",
-  unacknowledged: "Acknowledgement is over", muted: "Alert muted: nobody is told", unmuted: "Alert no longer muted",
-  resolved: "Alert resolved",
+const CHANGES = { // what an alert did, as in "Alert opened"
+  opened: "opened", reopened: "opened again", flapping: "opens and ends too often: it stays open for now",
+  raised: "is graver now", lowered: "is less grave now", acknowledged: "acknowledged",
+  unacknowledged: "no longer acknowledged: the time is over", muted: "muted: nobody is told", unmuted: "no longer muted",
+  escalated: "escalated: nobody has acknowledged it", repeated: "still open: told again", resolved: "resolved",
 };
+const changed = (change) => CHANGES[change] ?? change;
 
 function takeAlert(change, alert) {
   const known = board.alerts.active.find((other) => other.id === alert.id);
@@ -374,7 +381,7 @@ function takeAlert(change, alert) {
     redraw("alerts");
     return;
   }
-  setText($("announcement"), `${CHANGES[change] ?? change}: ${alert.severity}, ${alert.component}: ${alert.message}`);
+  setText($("announcement"), `Alert ${changed(change)}: ${alert.severity}, ${alert.component}: ${alert.message}`);
   redraw("alerts", "bots");
   refetchSoon();
 }
@@ -449,6 +456,7 @@ function alertView(alert) {
   const value = h("span");
   const since = h("span");
   const flaps = h("span");
+  const raised = h("span", { class: "raised" });
   const muted = h("span", { class: "muted" });
   const taken = h("span", { class: "taken" });
   const action = h("button", { type: "button", onclick: () => askAcknowledgement(root.alert) }, "Acknowledge");
@@ -457,7 +465,7 @@ function alertView(alert) {
   const fresh = ageOf(alert.timestamp) < 10 && alert.status === "ACTIVE" ? " fresh" : "";
   const root = h("li", { class: `alert${fresh}` },
     h("p", { class: "first" }, severity, component, message),
-    h("p", { class: "second" }, value, since, flaps, muted, taken), place);
+    h("p", { class: "second" }, value, since, flaps, raised, muted, taken), place);
   return {
     root,
     update(current) {
@@ -469,8 +477,7 @@ function alertView(alert) {
       writeComparison(value, current.details);
       writeSince(since, current);
       writeTaken(taken, current);
-      writeFlaps(flaps, current.details.flaps);
-      writeMuted(muted, current);
+      writeRemarks(flaps, raised, muted, current);
       place.hidden = current.status === "RESOLVED";
       action.hidden = current.status !== "ACTIVE";
       silence.hidden = Boolean(current.details.silence);
@@ -503,19 +510,14 @@ function writeSince(element, alert) {
 function writeTaken(element, alert) {
   const comment = alert.comment ? ` – “${alert.comment}”` : "";
   const until = alert.acknowledgedUntil && alert.status === "ACKNOWLEDGED" ? ` until ${clock(alert.acknowledgedUntil)}` : "";
-  setText(element, alert.assignee ? `acknowledged by ${alert.assignee}${until}${comment}` : "");
-  element.hidden = !alert.assignee;
+  say(element, alert.assignee ? `acknowledged by ${alert.assignee}${until}${comment}` : "");
 }
 
-function writeFlaps(element, flaps) {
-  setText(element, flaps ? `opened again ${flaps === 1 ? "once" : `${flaps} times`}` : "");
-  element.hidden = !flaps;
-}
-
-function writeMuted(element, { status, details }) {
-  const words = status === "RESOLVED" ? "" : details.mutedBy ?? "";
-  setText(element, words);
-  element.hidden = !words;
+function writeRemarks(flaps, raised, muted, { status, details }) {
+  const isOpen = status !== "RESOLVED";
+  say(flaps, details.flaps ? `opened again ${details.flaps === 1 ? "once" : `${details.flaps} times`}` : "");
+  say(raised, isOpen && details.raisedTo ? `raised to ${details.raisedTo} by escalation` : "");
+  say(muted, isOpen ? details.mutedBy ?? "" : "");
 }
 
 /** A moment: the time of day, with the date when it was not today. */
@@ -595,10 +597,7 @@ async function call(method, path, body) {
   return answer;
 }
 
-function sayFault(id, text) {
-  $(id).hidden = !text;
-  setText($(id), text);
-}
+const sayFault = (id, text) => say($(id), text);
 
 /* ---------- Silences ---------- */
 
@@ -713,22 +712,38 @@ function detailsOf(alert) {
     ["Opened", fullFormat.format(new Date(alert.timestamp))],
     ...(alert.resolvedAt ? [["Resolved", fullFormat.format(new Date(alert.resolvedAt))]] : []),
     ...(details.flaps ? [["Opened again", `${details.flaps}×`]] : []),
+    ...(details.raisedTo ? [["Raised", `to ${details.raisedTo} by escalation`]] : []),
     ...(details.mutedBy && !alert.resolvedAt ? [["Muted", details.mutedBy]] : []),
     ...Object.entries(details.labels ?? {}), ["Id", alert.id],
   ];
   const happened = alert.timeline.map((event) => h("li", {}, [
-    clock(event.timestamp), event.change, event.by ? `by ${event.by}` : "", event.comment ? `“${event.comment}”` : "",
-  ].filter(Boolean).join(" · ")));
-  const told = alert.notifications.map((notice) => h("li", {}, [
-    notice.channel, `${notice.change}: ${notice.state}`, clock(notice.sentAt ?? notice.createdAt),
-    notice.attempts > 1 ? `${notice.attempts} attempts` : "", notice.lastError ?? "",
+    clock(event.timestamp), changed(event.change), event.by ? `by ${event.by}` : "", event.comment ? `“${event.comment}”` : "",
   ].filter(Boolean).join(" · ")));
   return [
     h("dl", { class: "rows" }, ...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
     ...(runbookOf(details)),
     h("h3", {}, "What happened"), h("ul", {}, ...happened),
-    h("h3", {}, "Who was told"), told.length ? h("ul", {}, ...told) : h("p", { class: "about" }, "Nobody: no channel takes it."),
+    h("h3", {}, "Who was told"), alert.notifications.length ? h("ul", {}, ...alert.notifications.map(deliveryView))
+      : h("p", { class: "about" }, "Nobody: no channel takes it."),
   ];
+}
+
+function deliveryView(delivery) {
+  const { channel, change, state, attempts, reason: why } = delivery;
+  return h("li", { "data-state": state },
+    h("p", {}, h("strong", {}, channel), ` ${changed(change)}`),
+    h("p", { class: "about" }, h("span", { class: "state" }, deliveryState(delivery)),
+      ...[attempts > 1 ? `${attempts} attempts` : "", why].filter(Boolean).map((words) => ` · ${words}`)));
+}
+
+/** How a delivery stands, in words. */
+function deliveryState({ state, attempts, createdAt, sentAt, heldUntil, nextAttemptAt, lastError }) {
+  const because = lastError ? `: ${lastError}` : "";
+  if (state === "SENT") return `sent ${clock(sentAt ?? createdAt)}`;
+  if (state === "FAILED") return `failed${because}`;
+  if (state === "SUPPRESSED") return `kept back${because}`;
+  if (attempts) return `waits for a retry at ${clock(nextAttemptAt)}${because}`;
+  return heldUntil && Date.parse(heldUntil) > now() ? `held until ${clock(heldUntil)}` : "about to be sent";
 }
 
 /** Links in notices end in `#<id of the alert>`. */

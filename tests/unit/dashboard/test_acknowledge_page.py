@@ -1,0 +1,128 @@
+"""An alert as people see it in a real Chromium: the page behind an acknowledge link, and who was told."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from sqlalchemy import insert
+from werkzeug.serving import make_server
+
+from services.dashboard.app import make_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.sources import Sources
+from shared.runtime import clock
+from shared.runtime.links import Links
+from shared.schema.alerts import Alert
+from shared.schema.timestamps import to_store
+from shared.store.alerts import alert_by_id, last_event, timeline
+from shared.store.database import Database
+from shared.store.tables import notifications
+from tests.support import eventually, free_port
+from tests.unit.dashboard.browsing import in_browser, running, text
+from tests.unit.dashboard.cases import an_alert, open_in
+
+HOSTILE = '</textarea><img src=x onerror="document.title=1">'
+
+pytestmark = in_browser
+
+
+@pytest.fixture
+def alert(health: Database) -> Alert:
+    """Store an open alert whose words try to be markup."""
+    alert = an_alert(1, "CRITICAL", HOSTILE)
+    alert.message, alert.details.raised_to = HOSTILE, "CRITICAL"
+    return open_in(health, alert)
+
+
+@pytest.fixture
+def links(redis: Redis, performance: Database, health: Database) -> Iterator[Links]:
+    """Run the dashboard, and yield the links to it."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    links = Links(b"a secret of the tests", address)
+    settings = DashboardSettings(dashboard_port=port, dashboard_url=address)
+    app = make_app(settings, Sources(redis, performance, health), links)
+    web = make_server("127.0.0.1", port, app, threaded=True)
+    with running(web.serve_forever, web.shutdown):
+        yield links
+
+
+def violations(browser: Chrome) -> list[str]:
+    """Return what the page's policy kept a browser from doing, and what failed in its scripts."""
+    said = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+    return [line for line in said if "Content Security Policy" in line or "Uncaught" in line]
+
+
+def test_a_person_opens_the_link_looks_and_acknowledges_with_one_button(
+    browser: Chrome, health: Database, links: Links, alert: Alert
+) -> None:
+    browser.get(links.acknowledge_url(alert, "anna", clock.now()))
+    assert HOSTILE in text(browser, "h1")
+    assert browser.find_element(By.ID, "by").get_attribute("value") == "anna"
+    browser.find_element(By.ID, "comment").send_keys(HOSTILE)
+    browser.find_element(By.CSS_SELECTOR, "#timeout option[value='1h']").click()
+    ActionChains(browser).double_click(browser.find_element(By.CSS_SELECTOR, "button")).perform()
+    eventually(lambda: text(browser, "#state") == "Acknowledged", "it says so")
+    assert f"“{HOSTILE}”" in text(browser, ".about")
+    with health.read() as connection:
+        known = alert_by_id(connection, alert.id)
+        changes = [event["change"] for event in timeline(connection, alert.id)]
+    assert known
+    assert (known.assignee, known.comment) == ("anna", HOSTILE)
+    assert changes == ["opened", "acknowledged"], "two clicks count once"
+
+    browser.get(links.acknowledge_url(alert, "ben", clock.now()))
+    assert text(browser, "#state") == "Acknowledged already"
+    assert "Taken by anna" in text(browser, ".about")
+    assert text(browser, "button") == "Take it over"
+    assert not violations(browser)
+    assert browser.title != "1"
+
+
+def deliver(health: Database, alert: Alert, channel: str, state: str, **further: Any) -> None:
+    moment = to_store(alert.timestamp)
+    row = {
+        "alertId": alert.id, "channel": channel, "change": "opened", "state": state, "body": "{}",
+        "createdAt": moment, "nextAttemptAt": moment,
+    }  # fmt: skip
+    with health.write() as connection:
+        connection.execute(insert(notifications), row | {"eventId": last_event(connection)} | further)
+
+
+def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
+    browser: Chrome, health: Database, links: Links, alert: Alert
+) -> None:
+    soon = to_store(clock.now() + timedelta(hours=1))
+    because = "the receiver answered 500"
+    deliver(health, alert, "desk", "SENT", sentAt=soon, attempts=1, reason="route night, step 1")
+    failing = {"attempts": 3, "nextAttemptAt": soon, "lastError": because}
+    deliver(health, alert, "phone", "PENDING", change="escalated", **failing)
+    deliver(health, alert, "mail", "PENDING", heldUntil=soon, change="repeated")
+    deliver(health, alert, "next", "PENDING")
+    deliver(health, alert, "ops", "SUPPRESSED", lastError="silenced by ben until later")
+    deliver(health, alert, "hook", "FAILED", attempts=1, lastError=HOSTILE)
+    page = links.acknowledge_url(alert, "anna", clock.now()).partition("/acknowledge")[0]
+    browser.get(f"{page}/#{alert.id}")
+    eventually(lambda: "Who was told" in text(browser, "#details"), "the dialog is open")
+    script = "return [...document.querySelectorAll('#details [data-state]')].map((one) => one.innerText)"
+    told = [" | ".join(part for part in one.splitlines() if part) for one in browser.execute_script(script)]
+    wanted = [
+        ("webhook opened | about to be sent", ""),
+        ("desk opened | sent ", " · route night, step 1"),
+        ("phone escalated: nobody has acknowledged it | waits for a retry at ", f": {because} · 3 attempts"),
+        ("mail still open: told again | held until ", ""),
+        ("next opened | about to be sent", ""),
+        ("ops opened | kept back: silenced by ben until later", ""),
+        (f"hook opened | failed: {HOSTILE}", ""),
+    ]
+    assert len(told) == len(wanted)
+    for said, (begin, end) in zip(told, wanted, strict=True):
+        assert said.startswith(begin), said
+        assert said.endswith(end), said
+    assert "to CRITICAL by escalation" in text(browser, "#details")
+    assert not violations(browser)
+    assert browser.title != "1"
