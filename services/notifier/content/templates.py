@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from services.notifier.content.samples import samples
@@ -78,8 +78,8 @@ def _checked(path: Path) -> Template:
     except UnicodeDecodeError as error:
         raise InvalidError([Fault(str(path), "expected text in UTF-8")]) from error
     except Exception as error:
-        line = _line_of(error)
-        raise InvalidError([Fault(str(path), f"line {line}: {error}" if line else str(error))]) from error
+        line, words = _line_of(error), error.message if isinstance(error, TemplateError) else str(error)
+        raise InvalidError([Fault(str(path), f"line {line}: {words}" if line else f"{words}")]) from error
     return template
 
 

@@ -1,0 +1,163 @@
+"""The picture of the last hour, looked at by the colours of its pixels."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+import msgspec
+import pytest
+from PIL import Image
+from structlog.testing import capture_logs
+
+from services.notifier.channels.transport import Message
+from services.notifier.content.chart import HEIGHT, WIDTH, Point, draw
+from services.notifier.content.measures import Measured
+from services.notifier.content.notices import NoticeContent
+from services.notifier.content.templates import Templates
+from shared.schema.alerts import Notice
+from shared.schema.units import PERCENT, SECONDS
+from tests.unit.notifier.receivers import NOON, notice
+
+CURVE, LIMIT, MARK, INK = (36, 86, 207), (192, 31, 47), (138, 90, 0), (22, 27, 38)
+LABELS_X = 720
+FIGURE = Measured(PERCENT)
+ONLY_PAST = Measured(PERCENT, is_latest=False)
+Rgb = tuple[int, int, int]
+
+
+def hour(*values: float) -> list[Point]:
+    """Return values of the hour before noon, evenly spread, the last one at noon."""
+    step = timedelta(hours=1) / (len(values) - 1)
+    return [(NOON - timedelta(hours=1) + step * number, value) for number, value in enumerate(values)]
+
+
+def picture(
+    points: Sequence[Point], told: Notice | None = None, measured: Measured = ONLY_PAST
+) -> Image.Image:
+    png = draw(told or notice(), points, measured, NOON)
+    assert png is not None
+    return Image.open(BytesIO(png)).convert("RGB")
+
+
+def pixels(image: Image.Image, colour: Rgb, columns: tuple[int, int] = (0, LABELS_X)) -> set[tuple[int, int]]:
+    """Return where a colour is; a little off, for there are not many in the file."""
+    raw = image.tobytes()
+    return {
+        (x, y)
+        for y in range(image.height)
+        for x in range(*columns)
+        if all(abs(raw[3 * (y * image.width + x) + n] - colour[n]) < 12 for n in range(3))
+    }
+
+
+def opened(minutes_ago: float) -> Notice:
+    return notice(timestamp=NOON - timedelta(minutes=minutes_ago))
+
+
+def test_it_has_twice_the_pixels_of_its_place() -> None:
+    assert picture(hour(1, 2)).size == (2 * WIDTH, 2 * HEIGHT)
+
+
+@pytest.mark.parametrize("points", [[], hour(1, 2)[:1], [(NOON - timedelta(hours=2), 1.0), (NOON, 1.0)]])
+def test_fewer_than_two_points_of_the_hour_are_no_picture(points: list[tuple[datetime, float]]) -> None:
+    assert draw(notice(), points, ONLY_PAST, NOON) is None
+
+
+def test_the_line_goes_where_the_values_go() -> None:
+    curve = pixels(picture(hour(10, 30)), CURVE)
+    first, last = min(curve), max(curve)
+    assert first[1] > 200
+    assert last[1] < 80
+    fallen = pixels(picture(hour(30, 10)), CURVE)
+    assert min(fallen)[1] < 80
+
+
+def test_the_limit_is_dashed_at_its_height() -> None:
+    limit = pixels(picture(hour(10, 10, 30)), LIMIT)
+    rows = {y for _, y in limit}
+    assert len(rows) < 6
+    middle = sorted(rows)[len(rows) // 2]
+    assert 140 < middle < 175
+    gaps = [x for x in range(40, 500) if not any((x, y) in limit for y in rows)]
+    assert 100 < len(gaps) < 300
+
+
+def test_a_limit_on_something_else_than_the_figure_is_left_out() -> None:
+    image = picture(hour(10, 30), measured=Measured(SECONDS, is_figure=False, is_latest=False))
+    assert not pixels(image, LIMIT, (0, 2 * WIDTH))
+
+
+def test_the_moment_at_which_the_alert_opened_is_marked() -> None:
+    mark = pixels(picture(hour(10, 30), opened(30)), MARK)
+    below = {x for x, y in mark if y > 60}
+    assert below
+    assert all(355 < x < 380 for x in below)
+    assert not pixels(picture(hour(10, 30), opened(61)), MARK)
+
+
+@pytest.mark.parametrize("minutes_ago", [0, 1, 30.5, 59, 60])
+def test_what_is_written_beside_the_mark_stays_in_the_picture(minutes_ago: float) -> None:
+    words = {x for x, y in pixels(picture(hour(10, 30), opened(minutes_ago)), MARK, (0, 2 * WIDTH)) if y < 40}
+    assert min(words) > 2
+    assert max(words) < 2 * WIDTH - 2
+    assert max(words) - min(words) > 120
+
+
+def test_what_opened_the_alert_is_in_it_though_it_is_not_stored_yet() -> None:
+    told = notice(details=msgspec.structs.replace(notice().details, value=90))
+    points = [(at - timedelta(seconds=5), value) for at, value in hour(11, 10, 12)]
+    assert max(pixels(picture(points, told, FIGURE), CURVE))[1] < 80
+    assert max(pixels(picture(points, told, ONLY_PAST), CURVE))[1] > 200
+
+
+def test_labels_that_would_cover_one_another_are_moved_apart() -> None:
+    image = picture(hour(19.99, 20.01))
+    columns = (LABELS_X, 2 * WIDTH)
+    limit = {y for _, y in pixels(image, LIMIT, columns)}
+    values = {y for _, y in pixels(image, INK, columns)}
+    assert limit
+    assert values
+    assert not limit & values
+
+
+@pytest.mark.parametrize("values", [(5, 5, 5), (0, 0), (-1e300, 1e300), (1e-12, 2e-12), (20, 20.0000001)])
+def test_values_of_any_size_make_a_picture(values: tuple[float, ...]) -> None:
+    assert pixels(picture(hour(*values)), CURVE)
+
+
+def content(trail: Any) -> NoticeContent:
+    return NoticeContent(Templates(), trail, lambda _notice: None)
+
+
+def test_a_message_on_one_alert_has_a_chart() -> None:
+    asked: list[tuple[Notice, datetime]] = []
+
+    def trail(told: Notice, now: datetime) -> list[Point]:
+        asked.append((told, now))
+        return hour(10, 30)
+
+    raised = notice("raised")
+    png = content(trail).chart(Message((notice(), raised), "key", NOON))
+    assert png is not None
+    assert png.startswith(b"\x89PNG")
+    assert asked == [(raised, NOON)]
+
+
+def test_several_alerts_and_tests_have_none() -> None:
+    known = content(lambda *_: hour(10, 30))
+    assert known.chart(Message((notice(), notice(alert="a2")), "key", NOON)) is None
+    assert known.chart(Message((notice(),), "key", NOON, is_test=True)) is None
+
+
+def test_a_chart_that_cannot_be_drawn_does_not_stop_the_notice() -> None:
+    with capture_logs() as logs:
+        assert content(lambda *_: hour(float("nan"), 1)).chart(Message((notice(),), "key", NOON)) is None
+    assert [(entry["event"], entry["alert"]) for entry in logs] == [("cannot draw a chart", "a1")]
+
+
+def test_pillow_is_loaded_by_those_who_draw_only() -> None:
+    program = "import sys, services.notifier.content.notices; sys.exit('PIL' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
