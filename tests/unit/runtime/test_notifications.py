@@ -1,13 +1,16 @@
 """What `notifications.yml` may say, and how a mistake in it is told."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from shared.runtime.documents import load_document
 from shared.runtime.notifications import Notifications
-from shared.schema.faults import Fault, InvalidError
+from shared.runtime.settings import REPOSITORY
+from shared.schema.faults import Fault, InvalidError, struct_faults
 
 CHANNELS = 'channels: { desk: { url: "http://127.0.0.1/" }, phone: { url: "http://127.0.0.1/" } }\n'
 
@@ -64,7 +67,7 @@ rotations:
 """)
     document = load_document(path, Notifications, {})
     assert [rotation.every for rotation in document.rotations.values()] == ["weekly", "daily", "12h"]
-    shipped = Path(__file__).parents[3] / "deploy" / "config" / "notifications.yml"
+    shipped = REPOSITORY / "deploy" / "config" / "notifications.yml"
     assert load_document(shipped, Notifications, {}).channels
 
 
@@ -261,6 +264,18 @@ def test_what_cannot_be_meant_is_refused_where_it_stands(
     (fault,) = faults(tmp_path, text)
     assert fault.path == path
     assert words in fault.message
+
+
+def test_the_examples_of_the_documentation_are_sound() -> None:
+    text = (REPOSITORY / "docs" / "notices.md").read_text(encoding="utf-8")
+    sections = [part for part in text.split("\n## ") if part.startswith(("Routes", "Escalation", "People"))]
+    assert len(sections) == 3
+    names = ("desk", "ops", "phone-of-ann", "mail-of-ann", "phone-of-bob")
+    merged: dict[str, Any] = {"channels": {name: {"url": "http://127.0.0.1/"} for name in names}}
+    for section in sections:
+        (example,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+        merged |= msgspec.yaml.decode(example)
+    assert struct_faults(merged, Notifications) == []
 
 
 def test_a_pause_of_nothing_is_fine_where_a_round_begins_later_or_there_is_one_only() -> None:
