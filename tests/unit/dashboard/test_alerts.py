@@ -90,6 +90,7 @@ def test_one_alert_comes_with_its_timeline_and_notifications(client: FlaskClient
     assert [event["change"] for event in alert["timeline"]] == ["opened", "resolved"]
     (notice,) = alert["notifications"]
     assert (notice["channel"], notice["change"], notice["state"]) == ("webhook", "opened", "PENDING")
+    assert (notice["reason"], notice["heldUntil"], notice["batch"]) == ("default", None, None)
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
