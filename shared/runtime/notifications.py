@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 import msgspec
 from msgspec import Meta
 
-from shared.runtime.section_checks import check_fallbacks, check_lengths, check_match
+from shared.runtime.section_checks import check_fallbacks, check_lengths, check_match, check_repeats
 from shared.schema.alerts import Severity
 from shared.schema.conditions import Document
 from shared.schema.durations import PATTERN, Duration, milliseconds
@@ -41,7 +41,7 @@ Turn = (
 )
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Pattern = Annotated[str, Meta(max_length=256)]
-Match = dict[str, Pattern | list[Pattern]]
+Match = dict[str, Pattern | Annotated[list[Pattern], Meta(min_length=1)]]
 """Labels of alerts and what their values must be like, one of several; `*` stands for anything."""
 
 HOUR_MS = 3_600_000
@@ -133,7 +133,7 @@ class RepeatSection(msgspec.Struct, kw_only=True, rename="upper", forbid_unknown
     low: Duration | None = None
 
     def __post_init__(self) -> None:
-        check_lengths(CRITICAL=self.critical, HIGH=self.high, MEDIUM=self.medium, LOW=self.low)
+        check_repeats(CRITICAL=self.critical, HIGH=self.high, MEDIUM=self.medium, LOW=self.low)
 
 
 class RouteSection(Document, kw_only=True):
@@ -165,7 +165,7 @@ class RouteSection(Document, kw_only=True):
         check_match(match=self.match)
         check_lengths(groupWait=self.group_wait, groupInterval=self.group_interval)
         if not isinstance(self.repeat, RepeatSection):
-            check_lengths(repeat=self.repeat)
+            check_repeats(repeat=self.repeat)
 
 
 class StepSection(Document, kw_only=True):

@@ -8,6 +8,7 @@ from shared.schema.alerts import Category, Severity
 from shared.schema.durations import UNITS_MS, Duration, milliseconds
 from shared.schema.faults import nearest
 
+LEAST_REPEAT_MS = 1_000
 YEAR_MS = 366 * UNITS_MS["d"]
 
 
@@ -20,6 +21,14 @@ def check_lengths(**durations: Duration | None) -> None:
             fine = False
         if not fine:
             raise ValueError(f"`{name}`: expected at most 366d, got {duration!r}")
+
+
+def check_repeats(**durations: Duration | None) -> None:
+    """Refuse what would tell people without end, such as 1ms where 1m was meant; 0 is never."""
+    check_lengths(**durations)
+    for name, duration in durations.items():
+        if duration is not None and 0 < milliseconds(duration) < LEAST_REPEAT_MS:
+            raise ValueError(f"`{name}`: expected at least 1s, or 0 for never, got {duration!r}")
 
 
 def check_match(**matches: Mapping[str, str | Sequence[str]]) -> None:
