@@ -34,7 +34,8 @@ def make_configuration(sources: Sources, settings: DashboardSettings) -> Bluepri
         if faults := [fault for answer in answers.values() for fault in answer.faults]:
             return _refused(faults)
         if missing := [part for part in READERS if part not in answers]:
-            words = f"no answer from the {' and the '.join(missing)}: the documents are read there at the next start"
+            silent = " and the ".join(missing)
+            words = f"no answer from the {silent}: there they are read at the next start"
             return error(HTTPStatus.SERVICE_UNAVAILABLE, words)
         return reply({name: count for answer in answers.values() for name, count in answer.holds.items()})
 

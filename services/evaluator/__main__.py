@@ -25,14 +25,14 @@ def main() -> None:
             RecordLog(frame.redis),
             database,
             rules,
-            list(documents.channels),
             settings.dashboard_url.rstrip("/"),
             frame.stopping,
             policy,
         )
         frame.health.add("database", evaluator.check)
         evaluator.start()
-        reloading = Reloading(evaluator, Requests(frame.redis, frame.hangup), settings.botwatch_config)
+        requests = Requests(frame.redis, frame.hangup, "evaluator")
+        reloading = Reloading(evaluator, requests, settings.botwatch_config)
         run(frame, reloading.step)
         evaluator.save()
     database.close()

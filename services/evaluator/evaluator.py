@@ -20,6 +20,7 @@ from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
+from services.evaluator.beat import beat_in, write_beat
 from services.evaluator.engine import Engine, Event
 from services.evaluator.lifecycle import Observation, Transition, resolve, transition
 from services.evaluator.lookout import Lookout
@@ -72,7 +73,6 @@ class Evaluator:
         record_log: RecordLog,
         database: Database,
         rules: Sequence[Rule],
-        channels: Sequence[str],
         dashboard_url: str,
         stopping: threading.Event,
         policy: Policy = NOTHING,
@@ -83,7 +83,6 @@ class Evaluator:
         self._announcer = Announcer(record_log.redis, database)
         self.rules = rules
         self._engine = Engine(rules)
-        self._channels = channels
         self._dashboard_url = dashboard_url
         self._lookout = Lookout(database, policy)
         self._writer = PatientWriter(stopping)
@@ -99,7 +98,8 @@ class Evaluator:
     def start(self) -> None:
         """Take up the store's state, resolve what no rule speaks of any more, say what was left unsaid."""
         with self._database.read() as connection:
-            self._open = {key_of(alert): alert for alert in store.open_alerts(connection)}
+            found = store.open_alerts(connection)
+            self._open = {key_of(alert): alert for alert in found if alert.details.origin is None}
             tracks = load_tracks(connection, self._log.partition)
         self._find_positions()
         self._engine.restore(tracks, _milliseconds(self._folded))
@@ -110,10 +110,7 @@ class Evaluator:
         self._announce()
 
     def reload(self, rules: Sequence[Rule], policy: Policy) -> None:
-        """Go on with other rules: what is remembered stays where a rule still measures the same.
-
-        The channels stay: the notifier serves those that it was started with.
-        """
+        """Go on with other rules: what is remembered stays where a rule still measures the same."""
         self.save()
         tracks, now = self._engine.snapshot(), self._engine.now
         self.rules = rules
@@ -225,18 +222,38 @@ class Evaluator:
 
     def _take(self, entries: Sequence[Entry]) -> None:
         """Fold entries; those that were applied before a crash change no alert again."""
-        events = []
+        events, beat = [], None
         for entry in entries:
             if not self._is_caught_up and after(entry.id, self._applied):
                 self._catch_up()
             found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
             if self._is_caught_up:
                 events += found
+                beat = beat_in(entry.records) or beat
         self._folded = entries[-1].id
         RECORDS.inc(sum(len(entry.records) for entry in entries))
         HISTORY.inc(self._engine.passed_over)
         self._engine.passed_over = 0
         self._change(events, max(self._applied, self._folded, key=parts_of))
+        if beat is not None:
+            self._pass_on(beat)
+
+    def _pass_on(self, beat: float) -> None:
+        """Write the watchdog's beat; one that comes again after a crash does no harm."""
+        now = from_epoch_ms(self._redis_ms())
+
+        def write() -> None:
+            with self._database.write() as connection:
+                write_beat(connection, beat, now)
+
+        if self._writer.until_done(write):
+            self._wake()
+
+    def _wake(self) -> None:
+        try:
+            wake(self._log.redis)
+        except RedisError as error:
+            log.warning("could not wake the notifier; it looks by itself", error=str(error))
 
     def _let_happen(self, now: int) -> None:
         events = list(self._engine.tick(now))
@@ -294,10 +311,12 @@ class Evaluator:
 
     def _writing(self, connection: Connection, since: datetime) -> Writing:
         muting = Muting(self._lookout.policy, current_silences(connection, since), self._open.values())
-        return Writing(connection, muting, self._channels, self._dashboard_url)
+        return Writing(connection, muting, self._dashboard_url)
 
     def _remember(self, written: Iterable[Written]) -> None:
-        for change, alert, _ in written:
+        for change, alert in written:
+            if alert.details.origin is not None:
+                continue
             if change == "resolved":
                 self._open.pop(key_of(alert), None)
             else:
@@ -312,12 +331,12 @@ class Evaluator:
 
     def _tell(self, written: Sequence[Written]) -> None:
         """Wake the notifier and announce; its sweep and the next announcement mend a failure."""
+        if any(one.change != "updated" for one in written):
+            self._wake()
         try:
-            for channel in {channel for one in written for channel in one.channels}:
-                wake(self._log.redis, channel)
             self._announcer.refresh([one.alert for one in written if one.change == "updated"])
         except RedisError as error:
-            log.warning("could not tell; it will be made up for", error=str(error))
+            log.warning("could not show new values; the next ones will", error=str(error))
         self._announce()
 
     def _announce(self) -> None:

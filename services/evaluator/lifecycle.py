@@ -9,7 +9,7 @@ import msgspec
 from services.evaluator.rules.rule import Rule
 from services.evaluator.subject import Key, fingerprint
 from services.evaluator.track import Outcome
-from shared.schema.alerts import Alert, Change, Details, worse
+from shared.schema.alerts import Alert, Change, Details, gravest, worse
 
 _PLACES = re.compile(r"\{([^{}]*)\}")
 REFRESH = timedelta(seconds=1)
@@ -55,8 +55,9 @@ def _open(ended: Alert | None, seen: Observation, new_id: str, now: datetime) ->
 
 def _update(known: Alert, seen: Observation, now: datetime) -> Transition | None:
     outcome = seen.outcome
-    if outcome.firing.severity != known.severity:
-        change: Change = "raised" if worse(outcome.firing.severity, known.severity) else "lowered"
+    severity = gravest(outcome.firing.severity, known.details.raised_to)
+    if severity != known.severity:
+        change: Change = "raised" if worse(severity, known.severity) else "lowered"
         return Transition(change, _updated(known, seen, now, message=message_of(seen)))
     if outcome.value != known.details.value and now - known.updated_at >= REFRESH:
         return Transition("updated", _updated(known, seen, now, message=known.message))
@@ -140,6 +141,8 @@ def _reopened(ended: Alert, seen: Observation, now: datetime) -> Alert:
     again.status = "ACTIVE"
     again.resolved_at = again.assignee = again.acknowledged_at = again.acknowledged_until = None
     again.comment = None
+    again.severity = seen.outcome.firing.severity
+    again.details.raised_to = None
     again.details.flaps = ended.details.flaps + 1
     return again
 
@@ -148,7 +151,11 @@ def _updated(known: Alert, seen: Observation, now: datetime, *, message: str) ->
     firing = seen.outcome.firing
     details = msgspec.structs.replace(known.details, value=_value(seen), threshold=firing.threshold)
     return msgspec.structs.replace(
-        known, severity=firing.severity, message=message, details=details, updated_at=now
+        known,
+        severity=gravest(firing.severity, details.raised_to),
+        message=message,
+        details=details,
+        updated_at=now,
     )
 
 

@@ -35,8 +35,8 @@ class Reloading:
         except InvalidError as error:
             for fault in error.faults:
                 log.error("the old rules stay", fault=str(fault))
-            self._requests.answer(len(self._evaluator.rules), error.faults)
+            self._requests.answer({"rules": len(self._evaluator.rules)}, error.faults)
             return
         self._evaluator.reload(rules, policy)
         log.info("rules read again", rules=len(rules))
-        self._requests.answer(len(rules))
+        self._requests.answer({"rules": len(rules)})

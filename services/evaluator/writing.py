@@ -1,6 +1,5 @@
-"""Writing a change of an alert with what follows: its timeline, whether it is muted, its deliveries."""
+"""Writing a change of an alert with what follows: its timeline, what people are told, whether it is muted."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,10 +8,9 @@ from sqlalchemy import Connection
 
 from services.evaluator.lifecycle import Transition, unacknowledge
 from services.evaluator.muting import Muting
-from shared.schema.alerts import NOTIFIED, Alert, Change, Details, Notice
+from shared.schema.alerts import Alert, Change, Details, gravest, links_of
 from shared.schema.silences import Silence
 from shared.store import alerts as store
-from shared.store.outbox import add_notice
 from shared.store.silences import silence_by_id
 
 LOOKS: frozenset[Change] = frozenset(("muted", "unmuted"))
@@ -20,22 +18,18 @@ LOOKS: frozenset[Change] = frozenset(("muted", "unmuted"))
 
 
 class Written(NamedTuple):
-    """A change as it stands in the store, and the channels that will be told of it."""
+    """A change as it stands in the store."""
 
     change: Change
     alert: Alert
-    channels: list[str]
 
 
 class Writing:
     """Writes the changes of one transaction."""
 
-    def __init__(
-        self, connection: Connection, muting: Muting, channels: Sequence[str], dashboard_url: str
-    ) -> None:
+    def __init__(self, connection: Connection, muting: Muting, dashboard_url: str) -> None:
         self._connection = connection
         self._muting = muting
-        self._channels = channels
         self._dashboard_url = dashboard_url
 
     def write(self, change: Transition) -> list[Written]:
@@ -54,7 +48,7 @@ class Writing:
             return []
         self._put(alert, is_new=stored is None)
         if name == "updated":
-            return [Written(name, alert, [])]
+            return [Written(name, alert)]
         written = []
         if name not in LOOKS:
             written.append(self._tell(name, alert, comment=_remark(stored, name)))
@@ -71,7 +65,7 @@ class Writing:
 
     def _put(self, alert: Alert, *, is_new: bool) -> None:
         if is_new:  # or its row was deleted by hand
-            alert.details.links = _links(alert, self._dashboard_url)
+            alert.details.links = links_of(alert, self._dashboard_url)
             store.insert_alert(self._connection, alert)
         else:
             store.update_alert(self._connection, alert)
@@ -93,13 +87,8 @@ class Writing:
     def _tell(
         self, change: Change, alert: Alert, by: str | None = None, comment: str | None = None
     ) -> Written:
-        event = store.add_event(self._connection, alert.id, change, alert.updated_at, by=by, comment=comment)
-        if change not in NOTIFIED:
-            return Written(change, alert, [])
-        notice = Notice(**msgspec.structs.asdict(alert), change=change)
-        muted_by = alert.details.muted_by
-        told = add_notice(self._connection, event, notice, self._channels, alert.updated_at, muted_by)
-        return Written(change, alert, told)
+        store.add_event(self._connection, alert, change, alert.updated_at, by=by, comment=comment)
+        return Written(change, alert)
 
 
 def _merge(stored: Alert, change: Transition) -> Alert:
@@ -109,10 +98,15 @@ def _merge(stored: Alert, change: Transition) -> Alert:
         details = msgspec.structs.replace(judged.details, links=known.links, muted_by=None, silence=None)
         return msgspec.structs.replace(judged, details=details)
     details = msgspec.structs.replace(
-        judged.details, links=known.links, muted_by=known.muted_by, silence=known.silence
+        judged.details,
+        links=known.links,
+        muted_by=known.muted_by,
+        silence=known.silence,
+        raised_to=known.raised_to,
     )
     merged = msgspec.structs.replace(
         judged,
+        severity=gravest(judged.severity, known.raised_to),
         status="RESOLVED" if judged.status == "RESOLVED" else stored.status,
         assignee=stored.assignee,
         acknowledged_at=stored.acknowledged_at,
@@ -135,13 +129,3 @@ def _has_lapsed(stored: Alert, now: datetime) -> bool:
     """Say whether the alert is acknowledged still, for a time that is over."""
     until = stored.acknowledged_until
     return stored.status == "ACKNOWLEDGED" and until is not None and until <= now
-
-
-def _links(alert: Alert, dashboard_url: str) -> dict[str, str]:
-    links = {
-        "alert": f"{dashboard_url}/#{alert.id}",
-        "acknowledge": f"{dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
-    }
-    if runbook := alert.details.runbook:
-        links["runbook"] = runbook if "://" in runbook else f"{dashboard_url}/runbooks/{runbook}"
-    return links

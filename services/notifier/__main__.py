@@ -1,82 +1,114 @@
-"""Notifier: delivers alerts to the people who asked for them, at least once, whatever is killed."""
+"""Notifier: `python -m services.notifier deliver`, and `… watchdog`, which watches over every part."""
 
 import os
 import random
 import socket
-import time
+import sys
 from uuid import uuid4
 
-import structlog
-
-from services.notifier.channels.registry import transport_of
-from services.notifier.delivery import Channel
-from services.notifier.jobs import wakes
+from services.notifier.contents import Contents, contents_of
+from services.notifier.direct import DirectLine
+from services.notifier.jobs import bell
 from services.notifier.leases import LeaseKeeper
+from services.notifier.office import Office
+from services.notifier.reloading import Reloading
+from services.notifier.standing import Post
+from services.notifier.watchdog import Watchdog
 from services.notifier.worker import work
-from shared.runtime import service
-from shared.runtime.databases import health_database
+from shared.runtime import clock, service
+from shared.runtime.announce import Announcer
+from shared.runtime.databases import health_database, performance_database
 from shared.runtime.documents import Documents, load_documents
 from shared.runtime.redis import connect
+from shared.runtime.reload import Requests
 from shared.runtime.settings import Settings
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
-log = structlog.get_logger()
-
-PART = "notifier"
-LAST_WORD_S = 1.0
-"""How long a delivery in hand may take to end when the part stops."""
+LOOK_EVERY_S = 1.0
+"""How often the watchdog looks."""
 
 
 def main() -> None:
-    """Run the notifier."""
-    settings = service.start(PART, Settings)
-    with service.refusing(PART):
-        documents = load_documents(settings.botwatch_config)
-        database = health_database(settings, documents)
-        database.require_schema("notifications")
-    channels = open_channels(documents, database)
-
-    def ask_database() -> dict[str, int]:
-        with database.read() as connection:
-            return pending_by_channel(connection)
-
-    with service.service(PART, settings) as frame:
-        frame.health.add("database", ask_database)
-        for channel in channels:
-            frame.health.add(f"channel {channel.name}", channel.check)
-        run(frame, settings, channels, database)
+    """Run one of the two."""
+    role = sys.argv[1] if len(sys.argv) > 1 else "deliver"
+    if role == "deliver":
+        deliver()
+    elif role == "watchdog":
+        watch()
+    else:
+        sys.exit(f"python -m services.notifier: expected deliver or watchdog, got {role}")
 
 
-def open_channels(documents: Documents, database: Database) -> list[Channel]:
-    """Return a channel for each that is configured."""
-    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-    channels = [
-        Channel(name, transport_of(name, section), database, owner, random.random)
-        for name, section in documents.channels.items()
-    ]
-    if not channels:
-        log.warning("no channel is configured: nobody will be told")
-    return channels
-
-
-def run(frame: service.Service, settings: Settings, channels: list[Channel], database: Database) -> None:
+def deliver() -> None:
     """Deliver until the part is to stop, then let what is in hand end."""
-    redis = connect(settings.redis_url)
-    for channel in channels:
-        wakes.register(channel.name, channel.wake)
-    leases = LeaseKeeper(channels, database)
-    for channel in channels:
-        channel.start()
-    work(frame, redis, [channel.name for channel in channels])
-    for channel in channels:
-        channel.stop()
-    deadline = time.monotonic() + LAST_WORD_S
-    hanging = [c.name for c in channels if not c.join(max(0.0, deadline - time.monotonic()))]
-    if hanging:
-        log.warning("stopping in mid-delivery: it will be sent again", channels=hanging)
-    leases.close()
+    settings = service.start("notifier", Settings)
+    with service.refusing("notifier"):
+        documents = load_documents(settings.botwatch_config)
+        health, performance = health_database(settings, documents), performance_database(settings, documents)
+        health.require_schema("escalations")
+        contents = contents_of(settings, documents, performance, health)
+        announcer = Announcer(connect(settings.redis_url), health)
+        office = Office(documents, contents, _post(settings, health), announcer)
+
+    def reload() -> int:
+        documents = load_documents(settings.botwatch_config)
+        office.rearrange(documents, contents_of(settings, documents, performance, health))
+        return len(documents.channels)
+
+    with service.service("notifier", settings) as frame:
+        frame.health.add("database", lambda: _pending(health))
+        frame.health.add("dispatcher", office.dispatcher.check)
+        frame.health.add("channels", office.check)
+        bell.hang(office.wake)
+        leases = LeaseKeeper(lambda: office.leases, health)
+        frame.health.add("leases", leases.check)
+        office.start()
+        requests = Requests(frame.redis, frame.hangup, "notifier")
+        reloading = Reloading(requests, reload, len(documents.channels))
+        # RQ changes the timeouts of its connection: it has one of its own.
+        work(frame, connect(settings.redis_url))
+        reloading.close()
+        office.close()
+        leases.close()
+    performance.close()
+    health.close()
+
+
+def _post(settings: Settings, health: Database) -> Post:
+    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    return Post(health, owner, random.random, settings.dashboard_url.rstrip("/"), lambda _: None)
+
+
+def _pending(health: Database) -> dict[str, int]:
+    with health.read() as connection:
+        return pending_by_channel(connection)
+
+
+def watch() -> None:
+    """Watch over every part until told to stop."""
+    settings = service.start("watchdog", Settings)
+    with service.refusing("watchdog"):
+        documents = load_documents(settings.botwatch_config)
+        health, performance = health_database(settings, documents), performance_database(settings, documents)
+        health.require_schema("escalations")
+
+        def documented() -> tuple[Documents, Contents]:
+            documents = load_documents(settings.botwatch_config)
+            return documents, contents_of(settings, documents, performance, health)
+
+        line = DirectLine(documented)
+    redis = connect(settings.redis_url, call_timeout_s=1.0, retries=0)
+    watchdog = Watchdog(redis, health, line, settings.dashboard_url.rstrip("/"), clock.now())
+    with service.service("watchdog", settings, needs_redis=False) as frame:
+        frame.health.add("watch", watchdog.check)
+        while not frame.stopping.is_set():
+            watchdog.step(clock.now())
+            frame.pulse.beat()
+            frame.stopping.wait(LOOK_EVERY_S)
     redis.close()
+    performance.close()
+    health.close()
 
 
 if __name__ == "__main__":

@@ -1,65 +1,50 @@
-"""Delivery: each channel has a thread of its own that sends what is due, so that none delays another."""
+"""Delivery: each channel has threads of its own that send what is due, so that none delays another."""
 
 import threading
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
-from prometheus_client import Counter, Histogram
 
-from services.notifier.backoff import Again, GiveUp, Random, after_failure
-from services.notifier.channels.transport import Transport, TransportError
+from services.notifier.backoff import Again, GiveUp, after_failure
+from services.notifier.bundling import message_of, parcels
+from services.notifier.channels.transport import Reason, Transport, TransportError
+from services.notifier.standing import Post, Standing
 from shared.runtime import clock
 from shared.runtime.logs import hide_credentials
-from shared.store import outbox
-from shared.store.database import Database
-from shared.store.outbox import Delivery
+from shared.store import deliveries as store
+from shared.store.deliveries import DIGEST, Delivery
+from shared.store.outbox import add_fallback
 
 log = structlog.get_logger()
 
 SWEEP = timedelta(seconds=1)
-"""How often a channel looks without being woken: finds what a dead worker or a lost wake left."""
-
-OUTCOMES = Counter("botwatch_notifications", "Attempts at delivery by outcome.", ["channel", "outcome"])
-LATENCY = Histogram(
-    "botwatch_notification_latency_seconds",
-    "From the writing of a notice to its receipt.",
-    ["channel"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600),
-)
+"""How often a lane looks without being woken: finds what a dead worker or a lost wake left."""
+CLAIM = 100
+SHARED_CLAIM = 10
+"""How many deliveries one of several lanes takes at a time, so that the others get some."""
+PATIENCE = timedelta(minutes=1)
+"""How long a receiver may fail until the fallback is told too, and an alert says so."""
 
 
-class Channel:
-    """One channel's deliveries: claims what is due under a lease, sends it one by one, marks each at once."""
+class Lane:
+    """One of a channel's threads: claims what is due under a lease, sends it, settles each at once."""
 
-    def __init__(
-        self, name: str, transport: Transport, database: Database, owner: str, random: Random
-    ) -> None:
-        self.name = name
+    def __init__(self, number: int, transport: Transport, channel: Standing, post: Post, most: int) -> None:
+        self.name = f"{channel.name}-{number}"
         self._transport = transport
-        self._database = database
-        self._owner = owner
-        self._random = random
+        self._channel = channel
+        self._post = post
+        self._most = most
         self._claims = 0
-        self._lease: str | None = None
-        self._resting_until: float | None = None
-        self._trouble: Exception | None = None
+        self.lease: str | None = None
+        """Under which name deliveries are in flight, None when none are."""
+        self.trouble: Exception | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
         # A daemon: a receiver that hangs must not hold up the end of the process. Its lease runs out.
-        self._thread = threading.Thread(target=self._run, name=f"channel-{name}", daemon=True)
-        for outcome in ("sent", "retry", "failed"):
-            OUTCOMES.labels(name, outcome)
-
-    @property
-    def lease(self) -> str | None:
-        """Under which name deliveries are in flight, None when none are."""
-        return self._lease
-
-    def start(self) -> None:
-        """Begin to deliver."""
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name=f"channel-{self.name}", daemon=True)
 
     def wake(self) -> None:
         """Look for due deliveries at once."""
@@ -70,21 +55,6 @@ class Channel:
         self._stopping.set()
         self._woken.set()
 
-    def join(self, timeout_s: float) -> bool:
-        """Wait for what is being sent; False when the receiver still hangs."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def check(self) -> str:
-        """Raise RuntimeError when nothing delivers to this channel any more, or what keeps it from that."""
-        if not self._thread.is_alive():
-            raise RuntimeError("its thread has ended")
-        if self._trouble:
-            raise self._trouble
-        if rest := self._rest():
-            return f"rests for {rest.total_seconds():.0f} s: the last attempt failed"
-        return "sending" if self._lease else "idle"
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._woken.clear()
@@ -93,108 +63,171 @@ class Channel:
             except Exception as error:
                 # Nobody would start the thread again, so whatever it was, it goes on. What was claimed and
                 # sent but not marked is sent again when its lease has run out.
-                if not self._trouble:
-                    log.exception("cannot deliver; trying again", channel=self.name)
-                self._trouble, wait = error, SWEEP
+                if not self.trouble:
+                    log.exception("cannot deliver; trying again", channel=self._channel.name)
+                self.trouble, wait = error, SWEEP
             else:
-                self._trouble = None
+                self.trouble = None
             finally:
-                self._lease = None
+                self.lease = None
             self._woken.wait(wait.total_seconds())
 
     def drain(self) -> timedelta:
         """Send until nothing is due, or the channel rests; return how long to wait before looking again."""
         while not self._stopping.is_set():
-            now = clock.now()
-            if rest := self._rest():
+            if rest := self._channel.rest():
                 return min(SWEEP, rest)
-            with self._database.read() as connection:
-                due = outbox.next_due(connection, self.name, now)
+            now = clock.now()
+            with self._post.database.read() as connection:
+                due = store.next_due(connection, self._channel.name, now)
             if due is None or due > now:
                 return SWEEP if due is None else min(SWEEP, due - now)
-            claimed = self._claim(now)
+            is_digest = self._channel.flood.is_flooded
+            claimed = self._claim(is_digest)
             if not claimed:
                 return SWEEP
-            self._deliver(claimed)
-            self._lease = None
+            self._deliver(claimed, is_digest=is_digest)
+            self.lease = None
         return SWEEP
 
-    def _rest(self) -> timedelta:
-        """Return how long the channel rests still; not by the clock of the day, which may be set back."""
-        if self._resting_until is None:
-            return timedelta(0)
-        return timedelta(seconds=max(0.0, self._resting_until - time.monotonic()))
-
-    def _claim(self, now: datetime) -> list[Delivery]:
+    def _claim(self, is_digest: bool) -> list[Delivery]:
         # A name per claim: a claim that was dropped half-way is not renewed along with the next.
         self._claims += 1
-        owner = f"{self._owner}-{self.name}-{self._claims}"
-        with self._database.write() as connection:
-            claimed = outbox.claim(connection, self.name, owner, now)
+        owner = f"{self._post.owner}-{self.name}-{self._claims}"
+        most = DIGEST if is_digest else self._most
+        with self._post.database.write() as connection:
+            claimed = store.claim(
+                connection, self._channel.name, owner, clock.now(), limit=most, digest=is_digest
+            )
         if claimed:
-            self._lease = owner
+            self.lease = owner
         return claimed
 
-    def _deliver(self, claimed: Sequence[Delivery]) -> None:
-        """Send in turn; after a failure that may pass, or on the way out, give the rest back.
-
-        What has failed before comes last, so that a notice that the receiver never takes holds up no other.
-        """
-        waiting = sorted(claimed, key=lambda delivery: (delivery.attempts, delivery.id))
-        self._resting_until = None
-        while waiting and not self._stopping.is_set() and self._resting_until is None:
+    def _deliver(self, claimed: Sequence[Delivery], *, is_digest: bool) -> None:
+        """Send in turn; after a failure that may pass, or on the way out, give the rest back."""
+        waiting = parcels(claimed, bundles=self._transport.bundles, is_digest=is_digest)
+        self._channel.try_again()
+        while waiting and not self._stopping.is_set() and not self._channel.rest():
             self._deliver_one(waiting.pop(0))
+            self._channel.flood.sent(time.monotonic())
         if waiting:
-            with self._database.write() as connection:
-                outbox.release(connection, [delivery.id for delivery in waiting])
+            with self._post.database.write() as connection:
+                store.release(connection, [one.id for parcel in waiting for one in parcel])
 
-    def _deliver_one(self, delivery: Delivery) -> None:
-        error = self._send(delivery)
+    def _deliver_one(self, parcel: Sequence[Delivery]) -> None:
+        error = self._send(parcel)
         now = clock.now()
         if error is None:
-            with self._database.write() as connection:
-                outbox.mark_sent(connection, delivery, now)
-            OUTCOMES.labels(self.name, "sent").inc()
-            LATENCY.labels(self.name).observe(max(0.0, (now - delivery.created_at).total_seconds()))
+            with self._post.database.write() as connection:
+                for one in parcel:
+                    store.mark_sent(connection, one, now)
+                self._channel.works(connection, now)
+            for one in parcel:
+                self._channel.count_sent(now - one.meant_for)
             return
         words = hide_credentials(str(error))
         if error.permanent:
-            self._fail(delivery, words)
+            self._fail(parcel, error.reason, words)
             return
-        verdict = after_failure(delivery.attempts, delivery.created_at, error.retry_after, now, self._random)
+        tried = max(one.attempts for one in parcel)
+        oldest = min(one.meant_for for one in parcel)
+        verdict = after_failure(tried, oldest, error.retry_after, now, self._post.random)
         match verdict:
             case GiveUp(reason):
-                self._fail(delivery, f"{words}; {reason}")
+                self._fail(parcel, "expired", f"{words}; {reason}")
             case Again():
-                self._retry(delivery, words, verdict, now)
+                self._retry(parcel, error.reason, words, verdict)
 
-    def _send(self, delivery: Delivery) -> TransportError | None:
+    def _send(self, parcel: Sequence[Delivery]) -> TransportError | None:
         try:
-            self._transport.send(delivery.notice, f"{delivery.notice.id}-{delivery.id}")
+            self._transport.send(message_of(parcel, clock.now()))
         except TransportError as error:
             return error
         except Exception as error:
             # Whatever a library raises must not silence the channel for good.
-            log.exception("a transport failed unexpectedly", channel=self.name)
-            return TransportError(f"unexpected: {type(error).__name__}", permanent=False)
+            log.exception("a transport failed unexpectedly", channel=self._channel.name)
+            words = f"unexpected: {type(error).__name__}"
+            return TransportError(words, permanent=False, reason="unexpected")
         return None
 
-    def _fail(self, delivery: Delivery, words: str) -> None:
-        with self._database.write() as connection:
-            outbox.mark_failed(connection, delivery, words)
-        OUTCOMES.labels(self.name, "failed").inc()
-        log.error("not delivered", channel=self.name, alert=delivery.notice.id, error=words)
+    def _fail(self, parcel: Sequence[Delivery], reason: Reason, words: str) -> None:
+        """Give up: whoever stands in for the channel is told, and everybody that it does not work."""
+        with self._post.database.write() as connection:
+            for one in parcel:
+                store.mark_failed(connection, one, words)
+            fallbacks = {add_fallback(connection, one, f"{one.channel} failed: {words}") for one in parcel}
+            self._channel.does_not_work(connection, words, clock.now())
+        self._channel.count("failed", reason, len(parcel))
+        for one in parcel:
+            log.error("not delivered", channel=one.channel, alert=one.notice.id, error=words)
+        self._post.tell(fallbacks)
 
-    def _retry(self, delivery: Delivery, words: str, again: Again, now: datetime) -> None:
-        with self._database.write() as connection:
-            outbox.mark_retry(connection, delivery, words, again.at)
-        self._resting_until = time.monotonic() + (again.resume - now).total_seconds()
-        OUTCOMES.labels(self.name, "retry").inc()
+    def _retry(self, parcel: Sequence[Delivery], reason: Reason, words: str, again: Again) -> None:
+        now = clock.now()
+        late = [one for one in parcel if now - one.meant_for >= PATIENCE]
+        with self._post.database.write() as connection:
+            for one in parcel:
+                store.mark_retry(connection, one, words, again.at)
+            fallbacks = {add_fallback(connection, one, f"{one.channel} fails: {words}") for one in late}
+            if late:
+                self._channel.does_not_work(connection, words, now)
+        self._channel.rest_until(time.monotonic() + (again.resume - now).total_seconds())
+        self._channel.count("retry", reason, len(parcel))
         log.warning(
             "delivery failed, will be tried again",
-            channel=self.name,
-            alert=delivery.notice.id,
-            attempt=delivery.attempts + 1,
+            channel=self._channel.name,
+            alerts=[one.notice.id for one in parcel][:10],
+            attempt=max(one.attempts for one in parcel) + 1,
             again_at=again.at.isoformat(),
             error=words,
         )
+        self._post.tell(fallbacks)
+
+
+class Channel:
+    """One channel: what its lanes share, and their threads."""
+
+    def __init__(self, standing: Standing, transports: Sequence[Transport], post: Post) -> None:
+        self.name = standing.name
+        self._standing = standing
+        most = CLAIM if len(transports) == 1 else SHARED_CLAIM
+        self.lanes = [Lane(number, one, standing, post, most) for number, one in enumerate(transports)]
+
+    @property
+    def leases(self) -> list[str]:
+        """Under which names deliveries are in flight."""
+        return [lane.lease for lane in self.lanes if lane.lease]
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for lane in self.lanes:
+            lane.thread.start()
+
+    def wake(self) -> None:
+        """Look for due deliveries at once."""
+        for lane in self.lanes:
+            lane.wake()
+
+    def stop(self) -> None:
+        """Take nothing further; what is being sent may end."""
+        for lane in self.lanes:
+            lane.stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for what is being sent; False when a receiver still hangs."""
+        deadline = time.monotonic() + timeout_s
+        for lane in self.lanes:
+            lane.thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(lane.thread.is_alive() for lane in self.lanes)
+
+    def check(self) -> str:
+        """Raise RuntimeError when nothing delivers to this channel any more, or what keeps it from that."""
+        if not all(lane.thread.is_alive() for lane in self.lanes):
+            raise RuntimeError("its thread has ended")
+        for lane in self.lanes:
+            if lane.trouble:
+                raise lane.trouble
+        if rest := self._standing.rest():
+            why = "too many messages" if self._standing.flood.is_flooded else "the last attempt failed"
+            return f"rests for {rest.total_seconds():.0f} s: {why}"
+        return "sending" if self.leases else "idle"

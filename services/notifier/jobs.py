@@ -1,4 +1,4 @@
-"""The jobs that RQ runs here: they wake a channel and return, so that no receiver holds up the worker."""
+"""The job that RQ runs here: it wakes the dispatcher and returns, so that nothing holds up the worker."""
 
 import threading
 from collections.abc import Callable
@@ -11,36 +11,36 @@ from shared.runtime.jobs import begun
 log = structlog.get_logger()
 
 
-class Wakes:
-    """Which channels this process delivers to, and how to wake each."""
+class Bell:
+    """How to wake this process's dispatcher."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wakes: dict[str, Callable[[], None]] = {}
+        self._wake: Callable[[], None] | None = None
 
-    def register(self, channel: str, wake: Callable[[], None]) -> None:
-        """Let `drain(channel)` call `wake`."""
+    def hang(self, wake: Callable[[], None]) -> None:
+        """Let `ring` call `wake`."""
         with self._lock:
-            self._wakes[channel] = wake
+            self._wake = wake
 
-    def call(self, channel: str) -> bool:
-        """Wake `channel`; False when this process does not deliver to it."""
+    def ring(self) -> bool:
+        """Wake the dispatcher; False while there is none."""
         with self._lock:
-            wake = self._wakes.get(channel)
+            wake = self._wake
         if wake is None:
             return False
         wake()
         return True
 
 
-wakes = Wakes()
-"""Filled by the notifier's main: RQ finds `drain` by its name and so can pass nothing but the channel."""
+bell = Bell()
+"""Hung by the notifier's main: RQ finds `dispatch` by its name and so can pass nothing to it."""
 
 
-def drain(channel: str) -> None:
-    """Wake the thread that delivers to `channel`."""
+def dispatch() -> None:
+    """Wake the thread that tells people of what has happened."""
     job = get_current_job()
     if job is not None:
-        begun(job.connection, channel)
-    if not wakes.call(channel):
-        log.warning("a notice waits for a channel that is not configured", channel=channel)
+        begun(job.connection)
+    if not bell.ring():
+        log.warning("nobody dispatches here")

@@ -1,14 +1,13 @@
 """Leases: what is in flight stays ours for as long as this process lives."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.notifier.delivery import Channel
 from shared.runtime import clock
-from shared.store import outbox
+from shared.store import deliveries
 from shared.store.database import Database
 
 log = structlog.get_logger()
@@ -18,10 +17,10 @@ INTERVAL_S = 1.0
 
 
 class LeaseKeeper:
-    """Renews the leases of every channel's deliveries in flight until it is closed."""
+    """Renews the leases of the deliveries in flight (`held` lists them) until it is closed."""
 
-    def __init__(self, channels: Sequence[Channel], database: Database) -> None:
-        self._channels = channels
+    def __init__(self, held: Callable[[], Sequence[str]], database: Database) -> None:
+        self._held = held
         self._database = database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -29,13 +28,13 @@ class LeaseKeeper:
 
     def _run(self) -> None:
         while not self._closed.wait(INTERVAL_S):
-            held = [lease for channel in self._channels if (lease := channel.lease)]
+            held = self._held()
             if not held:
                 continue
             try:
                 with self._database.write() as connection:
                     for lease in held:
-                        outbox.renew(connection, lease, clock.now())
+                        deliveries.renew(connection, lease, clock.now())
             except SQLAlchemyError as error:
                 log.warning("cannot renew leases", error=str(error))
 

@@ -1,6 +1,4 @@
-"""The RQ worker: runs in the main thread, wakes channels, and ends at once when it is told to."""
-
-from collections.abc import Sequence
+"""The RQ worker: runs in the main thread, wakes the dispatcher, and ends at once when it is told to."""
 
 import structlog
 from redis import Redis
@@ -10,7 +8,7 @@ from rq import SimpleWorker
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 
-from services.notifier.jobs import wakes
+from services.notifier.jobs import bell
 from shared.runtime.jobs import forget, notify_queue
 from shared.runtime.redis import UNAVAILABLE
 from shared.runtime.service import Service
@@ -22,7 +20,7 @@ WORKER_TTL_S = 20
 REDIS_WAIT_S = 0.2
 
 
-class DrainWorker(SimpleWorker):
+class DispatchWorker(SimpleWorker):
     """RQ's worker without a child process, tied to the part's frame.
 
     RQ installs a signal handler of its own, which ends its loop: at once when idle, after the job in hand
@@ -50,7 +48,7 @@ class DrainWorker(SimpleWorker):
         super().heartbeat(timeout, pipeline)
 
 
-def work(frame: Service, redis: Redis, channels: Sequence[str]) -> None:
+def work(frame: Service, redis: Redis) -> None:
     """Work until the part is to stop; RQ's worker gives up on some errors, then a new one takes over.
 
     `redis` must be the worker's own: RQ changes the timeouts of its connections.
@@ -58,8 +56,10 @@ def work(frame: Service, redis: Redis, channels: Sequence[str]) -> None:
     away = False
     while not frame.stopping.is_set():
         try:
-            _begin_afresh(redis, channels)
-            DrainWorker(frame, redis).work(logging_level="CRITICAL")
+            # What queued up, or was left by a killed worker, is looked for now.
+            forget(redis)
+            bell.ring()
+            DispatchWorker(frame, redis).work(logging_level="CRITICAL")
         except UNAVAILABLE as error:
             if not away and not frame.stopping.is_set():
                 log.warning("redis is away", error=str(error))
@@ -69,10 +69,3 @@ def work(frame: Service, redis: Redis, channels: Sequence[str]) -> None:
         else:
             away = False
         frame.stopping.wait(REDIS_WAIT_S)
-
-
-def _begin_afresh(redis: Redis, channels: Sequence[str]) -> None:
-    """Drop the drains that queued up or were left by a killed worker: every channel looks by itself now."""
-    forget(redis, channels)
-    for channel in channels:
-        wakes.call(channel)

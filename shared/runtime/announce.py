@@ -12,6 +12,7 @@ from redis import Redis
 
 from shared.schema import streams
 from shared.schema.alerts import Alert, AlertMessage
+from shared.schema.watchdog import WATCHDOG
 from shared.store.alerts import events_after, last_event, open_alerts
 from shared.store.database import Database
 
@@ -21,15 +22,17 @@ BATCH = 500
 
 _ANNOUNCE = """
 -- KEYS: cursor, stream, open alerts. ARGV: cursor as read, kept,
--- then (event, alert id, is open, alert, message)…
+-- then (event, alert id, is open, alert, message)…; an empty message is not announced
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 local i = 3
 while i < #ARGV do
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'data', ARGV[i + 4])
-  if ARGV[i + 2] == '1' then
-    redis.call('HSET', KEYS[3], ARGV[i + 1], ARGV[i + 3])
-  else
-    redis.call('HDEL', KEYS[3], ARGV[i + 1])
+  if ARGV[i + 4] ~= '' then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'data', ARGV[i + 4])
+    if ARGV[i + 2] == '1' then
+      redis.call('HSET', KEYS[3], ARGV[i + 1], ARGV[i + 3])
+    else
+      redis.call('HDEL', KEYS[3], ARGV[i + 1])
+    end
   end
   redis.call('SET', KEYS[1], ARGV[i])
   i = i + 5
@@ -66,6 +69,8 @@ class Announcer:
             arguments: list[bytes | str | int] = [cursor, KEPT]
             for event, change, alert in events:
                 message = msgspec.json.encode(AlertMessage(change=change, alert=alert))
+                if alert.id == WATCHDOG:
+                    message = b""
                 is_open = int(alert.status != "RESOLVED")
                 arguments += [event, alert.id, is_open, msgspec.json.encode(alert), message]
             keys = [streams.ALERTS_CURSOR, streams.ALERTS, streams.ALERTS_OPEN]

@@ -21,7 +21,7 @@ GONE_AFTER = timedelta(seconds=10)
 EXPECTED = frozenset(
     (
         *("broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis"),
-        *("notifier", "recorder"),
+        *("notifier", "recorder", "watchdog"),
     )
 )
 """The parts that always run, wherever; one that was stopped, or never started, left no sign of life."""

@@ -1,4 +1,4 @@
-"""Reloading: the dashboard asks for it, the parts that read rules answer what came of it.
+"""Reloading: the dashboard asks for it, the parts that follow the documents answer what came of it.
 
 A request is a number that grows; a part looks for it once a second, or at once on SIGHUP, and leaves its
 answer.
@@ -6,7 +6,8 @@ answer.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import msgspec
 from redis import Redis
@@ -18,11 +19,16 @@ LOOK_EVERY_S = 1.0
 ANSWER_EVERY_S = 0.05
 
 
+READERS = ("evaluator", "notifier")
+"""The parts that answer."""
+
+
 class Answer(msgspec.Struct, kw_only=True):
-    """What came of a request: how many rules hold now, or why the old ones stay."""
+    """What came of a request: how many of what hold now, or why the old ones stay."""
 
     request: int
-    rules: int
+    holds: dict[str, int]
+    """Such as `{"rules": 24}`."""
     faults: list[Fault] = []
 
 
@@ -31,24 +37,25 @@ def ask(redis: Redis) -> int:
     return int(redis.incr(streams.RELOAD))
 
 
-def wait_for_answer(redis: Redis, request: int, timeout_s: float) -> Answer | None:
-    """Return the answer to `request`; None when none came in time."""
+def wait_for_answers(redis: Redis, request: int, timeout_s: float) -> dict[str, Answer]:
+    """Return the answers to `request` by part: those of all `READERS`, or those that came in time."""
     until = time.monotonic() + timeout_s
     pause = threading.Event()
-    while time.monotonic() < until:
-        data = redis.get(streams.RELOADED)
-        answer = msgspec.json.decode(data, type=Answer) if data else None
-        if answer and answer.request >= request:
-            return answer
+    while True:
+        said = cast("dict[bytes, bytes]", redis.hgetall(streams.RELOADED))
+        answers = {part.decode(): msgspec.json.decode(data, type=Answer) for part, data in said.items()}
+        found = {part: answer for part, answer in answers.items() if answer.request >= request}
+        if found.keys() >= set(READERS) or time.monotonic() > until:
+            return found
         pause.wait(ANSWER_EVERY_S)
-    return None
 
 
 class Requests:
     """A part's view of requests; those from before its start are answered by its start."""
 
-    def __init__(self, redis: Redis, hangup: threading.Event) -> None:
+    def __init__(self, redis: Redis, hangup: threading.Event, part: str) -> None:
         self._redis = redis
+        self._part = part
         self._hangup = hangup
         self._done = self._latest()
         self._looked = time.monotonic()
@@ -66,10 +73,10 @@ class Requests:
         is_new, self._done = latest > self._done, latest
         return is_new
 
-    def answer(self, rules: int, faults: Sequence[Fault] = ()) -> None:
+    def answer(self, holds: Mapping[str, int], faults: Sequence[Fault] = ()) -> None:
         """Tell what came of it."""
-        answer = Answer(request=self._done, rules=rules, faults=list(faults))
-        self._redis.set(streams.RELOADED, msgspec.json.encode(answer))
+        answer = Answer(request=self._done, holds=dict(holds), faults=list(faults))
+        self._redis.hset(streams.RELOADED, self._part, msgspec.json.encode(answer))
 
     def _latest(self) -> int:
         return int(self._redis.get(streams.RELOAD) or 0)

@@ -71,10 +71,11 @@ def refuse(part: str, error: Exception) -> NoReturn:
 
 
 @contextmanager
-def service(part: str, settings: Settings) -> Iterator[Service]:
+def service(part: str, settings: Settings, *, needs_redis: bool = True) -> Iterator[Service]:
     """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
 
-    A part that is told to stop while it still waits for Redis ends without running.
+    A part that is told to stop while it still waits for Redis ends without running; one that does not need
+    Redis does not wait.
     """
     redis = connect(settings.redis_url)
     frame = Service(redis, Health(part, {"redis": redis.ping}))
@@ -84,7 +85,7 @@ def service(part: str, settings: Settings) -> Iterator[Service]:
     url = address(settings.health_host, server.server_port)
     presence = None
     try:
-        if not wait_until_ready(redis, frame.stopping):
+        if needs_redis and not wait_until_ready(redis, frame.stopping):
             sys.exit()
         presence = Presence(redis, part, url)
         log.info("started", health=f"{url}/health")

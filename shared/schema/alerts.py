@@ -125,6 +125,22 @@ def raised(severity: Severity) -> Severity:
     return SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
 
 
+def links_of(alert: Alert, dashboard_url: str) -> dict[str, str]:
+    """Return where people see an alert, acknowledge it, and read what to do."""
+    links = {
+        "alert": f"{dashboard_url}/#{alert.id}",
+        "acknowledge": f"{dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
+    }
+    if runbook := alert.details.runbook:
+        links["runbook"] = runbook if "://" in runbook else f"{dashboard_url}/runbooks/{runbook}"
+    return links
+
+
+def notice_of(alert: Alert, change: Change) -> Notice:
+    """Return what people are told of an alert as it is now."""
+    return Notice(**msgspec.structs.asdict(alert), change=change)
+
+
 def encode_json(message: object) -> bytes:
     """Return the JSON of an alert, notice or message."""
     return msgspec.json.encode(message)

@@ -4,13 +4,11 @@ from shared.schema import streams
 
 NOTIFY_QUEUE = "botwatch-notify"
 
-DRAIN = "services.notifier.jobs.drain"
-"""`drain(channel)`: deliver what is due for one channel."""
+DISPATCH = "services.notifier.jobs.dispatch"
+"""`dispatch()`: tell people of what has happened to alerts, and deliver what is due."""
 
-JOBS = {DRAIN: NOTIFY_QUEUE}
+JOBS = {DISPATCH: NOTIFY_QUEUE}
 """Every job and the queue it runs on."""
 
-
-def wake_key(channel: str) -> str:
-    """Return the key that stands in Redis from a drain's enqueueing to its start: at most one waits."""
-    return f"{streams.PREFIX}:wake:{channel}"
+WAKE = f"{streams.PREFIX}:wake"
+"""The key that stands in Redis from a dispatch's enqueueing to its start: at most one waits."""

@@ -11,17 +11,18 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    delete,
     desc,
     func,
     insert,
     select,
     text,
-    true,
     update,
 )
 
-from shared.schema.alerts import Alert, Change, Details
+from shared.schema.alerts import NOTIFIED, Alert, Change, Details, encode_json, notice_of
 from shared.schema.timestamps import from_store, to_store
+from shared.schema.watchdog import WATCHDOG
 from shared.store.tables import alert_events, alerts
 
 _FIELDS = msgspec.structs.fields(Alert)
@@ -32,7 +33,8 @@ _INSERT = insert(alerts)
 _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
 # As text, and not sorted: else SQLite walks all alerts that ever were, in the order of their time.
-_OPEN = select(alerts).where(text("status != 'RESOLVED'"))
+_OPEN = select(alerts).where(text("status != 'RESOLVED'"), alerts.c.id != WATCHDOG)
+_OPEN_LIKE = _OPEN.where(alerts.c.fingerprint == bindparam("of"))
 _LAPSED = _OPEN.where(alerts.c.acknowledgedUntil <= bindparam("now"))
 _ENDED = (
     select(alerts)
@@ -66,6 +68,12 @@ def open_alerts(connection: Connection) -> list[Alert]:
     return sorted(found, key=lambda alert: alert.timestamp)
 
 
+def open_by_fingerprint(connection: Connection, fingerprint: str) -> Alert | None:
+    """Return the open alert with that fingerprint, if there is one."""
+    row = connection.execute(_OPEN_LIKE, {"of": fingerprint}).first()
+    return _to_alert(row) if row else None
+
+
 def ended_since(connection: Connection, fingerprint: str, since: datetime) -> Alert | None:
     """Return the alert with that fingerprint that was resolved last, if that was after `since`."""
     row = connection.execute(_ENDED, {"of": fingerprint, "since": to_store(since)}).first()
@@ -85,22 +93,32 @@ def list_alerts(
     wanted = {"status": status, "severity": severity, "component": component}
     conditions = [alerts.c[name] == value for name, value in wanted.items() if value is not None]
     statement = (
-        select(alerts).where(and_(true(), *conditions)).order_by(desc(alerts.c.timestamp)).limit(limit)
+        select(alerts)
+        .where(alerts.c.id != WATCHDOG, *conditions)
+        .order_by(desc(alerts.c.timestamp))
+        .limit(limit)
     )
     return [_to_alert(row) for row in connection.execute(statement)]
 
 
 def add_event(
     connection: Connection,
-    alert_id: str,
+    alert: Alert,
     change: Change,
     now: datetime,
     *,
     by: str | None = None,
     comment: str | None = None,
 ) -> int:
-    """Put a change on an alert's timeline, to be announced after the commit; return the event's id."""
-    values = {"alertId": alert_id, "timestamp": to_store(now), "change": change, "by": by, "comment": comment}
+    """Put a change on an alert's timeline, with what people are told of it; return the event's id.
+
+    It is to be announced after the commit, and to be dispatched by the notifier.
+    """
+    told = encode_json(notice_of(alert, change)).decode() if change in NOTIFIED else None
+    values = {
+        "alertId": alert.id, "timestamp": to_store(now), "change": change, "by": by, "comment": comment,
+        "notice": told,
+    }  # fmt: skip
     result = connection.execute(_INSERT_EVENT, values)
     return int(result.inserted_primary_key[0])  # type: ignore[index]
 
@@ -111,6 +129,12 @@ def timeline(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
     statement = select(*columns).where(alert_events.c.alertId == alert_id).order_by(alert_events.c.id)
     rows = connection.execute(statement).mappings()
     return [{**row, "timestamp": from_store(row["timestamp"])} for row in rows]
+
+
+def drop_events(connection: Connection, alert_id: str, before: datetime) -> None:
+    """Drop what happened to an alert before that moment, with its deliveries."""
+    old = and_(alert_events.c.alertId == alert_id, alert_events.c.timestamp < to_store(before))
+    connection.execute(delete(alert_events).where(old))
 
 
 def last_event(connection: Connection) -> int:
@@ -143,7 +167,7 @@ def acknowledge(
     alert.acknowledged_at = alert.updated_at = now
     alert.acknowledged_until = until
     update_alert(connection, alert)
-    add_event(connection, alert_id, "acknowledged", now, by=by, comment=comment)
+    add_event(connection, alert, "acknowledged", now, by=by, comment=comment)
     return alert
 
 

@@ -103,7 +103,7 @@ def test_every_part_is_shown_as_running_and_healthy(stack: Stack) -> None:
     parts = stack.dashboard("/api/monitoring")["system"]["parts"]
     assert {name for name, part in parts.items() if part["status"] == "up"} == {
         "broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis", "notifier",
-        "recorder",
+        "recorder", "watchdog",
     }  # fmt: skip
     assert stack.ingestion("/health")["status"] == "ok"
     assert stack.dashboard("/health")["status"] == "ok"

@@ -15,6 +15,7 @@ PARTS = (
     "ingestion",
     "ingestion-redis",
     "notifier",
+    "watchdog",
     "recorder",
 )
 

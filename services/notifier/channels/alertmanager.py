@@ -53,6 +53,7 @@ def payload(message: Message, receiver: str) -> dict[str, Any]:
 
 def _alert(notice: Notice) -> dict[str, Any]:
     details = notice.details
+    is_over = notice.status == "RESOLVED"
     labels = {name: value for name, value in labels_of(notice).items() if value}
     seen = f"{details.value:.10g} {details.operator} {details.threshold:.10g}"
     annotations = {
@@ -61,11 +62,11 @@ def _alert(notice: Notice) -> dict[str, Any]:
         "runbook_url": details.links.get("runbook", ""),
     }
     return {
-        "status": "resolved" if notice.resolved_at else "firing",
+        "status": "resolved" if is_over else "firing",
         "labels": labels,
         "annotations": {name: text for name, text in annotations.items() if text},
         "startsAt": to_wire(notice.timestamp),
-        "endsAt": to_wire(notice.resolved_at) if notice.resolved_at else NEVER,
+        "endsAt": to_wire(notice.resolved_at or notice.updated_at) if is_over else NEVER,
         "generatorURL": details.links.get("alert", ""),
         "fingerprint": fingerprint_of(labels),
     }

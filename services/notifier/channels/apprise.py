@@ -123,7 +123,7 @@ class AppriseTransport:
 
 
 def _type_of(message: Message) -> str:
-    open_ones = [notice for notice in message.latest if notice.change != "resolved"]
+    open_ones = [notice for notice in message.latest if notice.status != "RESOLVED"]
     if not open_ones:
         return "success"
     return (

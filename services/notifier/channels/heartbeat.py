@@ -3,6 +3,11 @@
 from services.notifier.channels.transport import Message
 from services.notifier.posting import Poster
 
+ITSELF = "watchdog:itself"
+"""The channel on which Botwatch hears its own beat: what counts is that the delivery is made."""
+HEARTBEAT = "watchdog:url"
+"""The channel that asks the URL of the user's choice."""
+
 
 class HeartbeatTransport:
     """Asks a URL at each beat, such as a check of healthchecks.io: whoever is behind it notices silence."""

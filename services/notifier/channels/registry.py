@@ -11,6 +11,7 @@ from urllib3.util import parse_url
 from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
 from services.notifier.channels.email import EmailTransport
+from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF, HeartbeatTransport, ItselfTransport
 from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.transport import Content, Transport
 from services.notifier.channels.webhook import WebhookTransport
@@ -32,6 +33,8 @@ def transport_of(
     that a service such as Discord gives out), else a webhook.
     """
     channel = revealed(name, channel, environ)
+    if name in (ITSELF, HEARTBEAT):
+        return HeartbeatTransport(channel.url) if name == HEARTBEAT else ItselfTransport()
     if channel.email:
         return EmailTransport(channel.email, content)
     kind = channel.type

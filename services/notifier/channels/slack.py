@@ -96,7 +96,7 @@ def _blocks_of(alert: Notice, acknowledge: str | None) -> list[Block]:
 def _line(alert: Notice) -> Block:
     """Return one alert of several: in a line, with a link to its page."""
     page = alert.details.links.get("alert")
-    state = "RESOLVED " if alert.resolved_at else ""
+    state = "RESOLVED " if alert.status == "RESOLVED" else ""
     label = _cut(f"{state}[{_severity(alert)}] {alert.component}: {alert.message}", HEADER)
     block: Block = {"type": "section", "text": _text(label, SECTION)}
     if page and _is_link(page):
@@ -135,8 +135,8 @@ def _severity(alert: Notice) -> Severity:
 
 
 def _gravity(alert: Notice) -> tuple[bool, int]:
-    return alert.resolved_at is None, SEVERITIES.index(_severity(alert))
+    return alert.status != "RESOLVED", SEVERITIES.index(_severity(alert))
 
 
 def _color(alert: Notice) -> str:
-    return RESOLVED if alert.resolved_at else COLORS[_severity(alert)]
+    return RESOLVED if alert.status == "RESOLVED" else COLORS[_severity(alert)]

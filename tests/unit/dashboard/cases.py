@@ -7,10 +7,10 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from shared.schema.alerts import Alert, Details, Notice, Severity
+from shared.schema.alerts import Alert, Details, Severity, notice_of
 from shared.store.alerts import add_event, insert_alert, update_alert
 from shared.store.database import Database
-from shared.store.outbox import add_notice
+from shared.store.outbox import Planned, add_deliveries
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 """The moment at which every request is answered."""
@@ -51,9 +51,9 @@ def open_in(database: Database, alert: Alert) -> Alert:
     """Store an alert as the evaluator does: with its event, and a notice for the channel `webhook`."""
     with database.write() as connection:
         insert_alert(connection, alert)
-        event = add_event(connection, alert.id, "opened", alert.timestamp)
-        fields = {name: getattr(alert, name) for name in alert.__struct_fields__}
-        add_notice(connection, event, Notice(**fields, change="opened"), ["webhook"], alert.timestamp)
+        event = add_event(connection, alert, "opened", alert.timestamp)
+        planned = Planned("webhook", "default")
+        add_deliveries(connection, event, notice_of(alert, "opened"), [planned])
     return alert
 
 
@@ -62,4 +62,4 @@ def resolve_in(database: Database, alert: Alert) -> None:
     alert.status, alert.resolved_at, alert.updated_at = "RESOLVED", NOON, NOON
     with database.write() as connection:
         update_alert(connection, alert)
-        add_event(connection, alert.id, "resolved", NOON)
+        add_event(connection, alert, "resolved", NOON)

@@ -25,6 +25,7 @@ from shared.store import outbox
 from shared.store.database import Database
 from shared.store.silences import end_silence, put_silence
 from tests.support import eventually
+from tests.telling import dispatch
 
 HOUR = timedelta(hours=1)
 CONDITIONS = [
@@ -59,8 +60,7 @@ class Desk:
         """Start an evaluator."""
         log, rules = RecordLog(self._redis), rules_of(documents())
         stopping = threading.Event()
-        channels = ["webhook", "email"]
-        self.evaluator = Evaluator(log, self._health, rules, channels, "http://page", stopping, self._policy)
+        self.evaluator = Evaluator(log, self._health, rules, "http://page", stopping, self._policy)
         real = self.evaluator._redis_ms  # noqa: SLF001 - the log's clock
         self.evaluator._redis_ms = lambda: real() + self.shift // timedelta(milliseconds=1)  # type: ignore[method-assign]  # noqa: SLF001
         self.evaluator.start()
@@ -128,6 +128,7 @@ class Desk:
 
     def told(self, channel: str = "webhook") -> list[str]:
         """Return what a channel is told of the alert `heat`; what is kept back in brackets."""
+        dispatch(self._health, self.now())
         with self._health.read() as connection:
             rows = outbox.history(connection, self.alert().id)
         return [

@@ -26,10 +26,11 @@ from shared.runtime.log import RecordLog
 from shared.schema import streams
 from shared.schema.conditions import Condition
 from shared.schema.records import AnyRecord, Equity, Heartbeat, Performance, encode_frame
-from shared.schema.timestamps import EPOCH, MILLISECOND
+from shared.schema.timestamps import EPOCH, MILLISECOND, from_epoch_ms
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
 from shared.store.tables import alert_events, alerts, notifications
+from tests.telling import dispatch
 
 BEGIN = 1_767_225_600_000
 SAVE_EVERY = 7
@@ -147,7 +148,7 @@ class Run:
     def start(self) -> Sped:
         """Return a new evaluator, as after a restart."""
         log = RecordLog(self.redis)
-        evaluator = Sped(log, self.database, RULES, ["webhook"], "http://page", threading.Event())
+        evaluator = Sped(log, self.database, RULES, "http://page", threading.Event())
         evaluator.start()
         return evaluator
 
@@ -197,6 +198,7 @@ class Run:
 
     def outcome(self) -> list[Any]:
         """Return every row on alerts, ids replaced by the order in which they were given."""
+        dispatch(self.database, from_epoch_ms(STORY[-1].at))
         with self.database.read() as connection:
             rows = [
                 [list(row) for row in connection.execute(select(table).order_by(*order(table)))]

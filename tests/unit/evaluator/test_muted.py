@@ -7,7 +7,7 @@ from services.evaluator.muting import Policy, policy_of
 from services.evaluator.rules.documents import rules_of
 from shared.runtime import clock
 from shared.schema.silences import Matcher
-from shared.store import outbox
+from shared.store import deliveries, outbox
 from shared.store.database import Database
 from tests.unit.evaluator.desk import BOT_A, HOUR, INHIBIT, Begin, documents
 
@@ -30,7 +30,7 @@ def test_what_opens_while_it_is_silenced_is_kept_back_and_says_why(begin: Begin,
         assert outbox.history(connection, alert.id)[0]["lastError"] == alert.details.muted_by
         assert outbox.pending_by_channel(connection) == {}
     with health.write() as connection:
-        assert outbox.claim(connection, "webhook", "me", desk.now()) == []
+        assert deliveries.claim(connection, "webhook", "me", desk.now()) == []
 
 
 def test_a_silence_ends_while_the_alert_is_open_and_now_it_is_told(begin: Begin) -> None:

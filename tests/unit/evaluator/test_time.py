@@ -38,7 +38,7 @@ class Clocked(Evaluator):
 def start(redis: Redis, health: Database) -> Start:
     def begin(*rules: Rule, now: float = 0) -> Clocked:
         Clocked.clock = at(now)
-        evaluator = Clocked(RecordLog(redis), health, rules, [], "http://page", threading.Event())
+        evaluator = Clocked(RecordLog(redis), health, rules, "http://page", threading.Event())
         evaluator.start()
         return evaluator
 

@@ -14,7 +14,7 @@ from shared.runtime import clock
 from shared.schema.alerts import Alert, Change, Details, Notice
 from shared.store.alerts import add_event, insert_alert
 from shared.store.database import Database
-from shared.store.outbox import add_notice, history
+from shared.store.outbox import Planned, add_deliveries, history
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DEADLINE_S = 10.0
@@ -47,16 +47,21 @@ def notice(change: Change = "opened", *, alert: str = "a1", **further: Any) -> N
     return Notice(**fields | further)
 
 
-def put(database: Database, channel: str, *notices: Notice) -> None:
-    """Write notices to the outbox as the evaluator does: with the alert, in one transaction."""
+def alert_of(notice: Notice) -> Alert:
+    """Return the alert that a notice is about."""
+    return Alert(**{name: getattr(notice, name) for name in Alert.__struct_fields__})
+
+
+def put(database: Database, channel: str, *notices: Notice, **how: Any) -> None:
+    """Write notices to the outbox, due now."""
     now = clock.now()
     with database.write() as connection:
         for one in notices:
             if one.change == "opened":
-                values = {name: getattr(one, name) for name in Alert.__struct_fields__}
-                insert_alert(connection, Alert(**values))
-            event = add_event(connection, one.id, one.change, now)
-            add_notice(connection, event, one, [channel], now)
+                insert_alert(connection, alert_of(one))
+            event = add_event(connection, alert_of(one), one.change, now)
+            due = msgspec.structs.replace(one, updated_at=now)
+            add_deliveries(connection, event, due, [Planned(channel, "default", **how)])
 
 
 def states(database: Database, alert: str = "a1") -> list[str]:

@@ -1,20 +1,21 @@
 """A channel's deliveries out of a real outbox, to a transport that does as it is told."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
-from services.notifier.channels.transport import TransportError
+from services.notifier.channels.transport import Message, TransportError
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.delivery import Channel
 from services.notifier.leases import LeaseKeeper
+from services.notifier.standing import Post, Standing
 from shared.runtime import clock
 from shared.schema.alerts import Change, Notice
-from shared.store import outbox
+from shared.store import deliveries
 from shared.store.database import Database
 from shared.store.tables import notifications
 from tests.support import wait_for
@@ -24,21 +25,47 @@ from tests.unit.notifier.receivers import Receiver, notice, put, states
 class Told:
     """A transport that fails as `fails` says and remembers what it was given."""
 
+    bundles = False
+
     def __init__(self, fails: Callable[[Notice], Exception | None] = lambda _: None) -> None:
         self.sent: list[tuple[str, str]] = []
         self.keys: list[str] = []
+        self.messages: list[Message] = []
         self.fails = fails
 
-    def send(self, notice: Notice, key: str) -> None:
-        """Take a notice."""
-        self.keys.append(key)
-        if error := self.fails(notice):
+    def send(self, message: Message) -> None:
+        """Take a message."""
+        self.keys.append(message.key)
+        if error := self.fails(message.notices[0]):
             raise error
-        self.sent.append((notice.id, notice.change))
+        self.messages.append(message)
+        self.sent += [(notice.id, notice.change) for notice in message.notices]
+
+    def answer(self) -> str:
+        """Return what no test asks for."""
+        return ""
 
 
-def channel(database: Database, transport: Told | WebhookTransport, name: str = "webhook") -> Channel:
-    return Channel(name, transport, database, "here", lambda: 0.0)
+class Bundles(Told):
+    """One that takes several notices in one message."""
+
+    bundles = True
+
+
+def channel(
+    database: Database,
+    transport: Told | WebhookTransport,
+    name: str = "webhook",
+    tell: Callable[[Iterable[str | None]], None] = lambda _: None,
+    per_minute: int | None = None,
+    lanes: int = 1,
+) -> Channel:
+    post = Post(database, "here", lambda: 0.0, "http://page", tell)
+    return Channel(Standing(name, per_minute, post), [transport] * lanes, post)
+
+
+def drain(channel: Channel) -> timedelta:
+    return channel.lanes[0].drain()
 
 
 @contextmanager
@@ -57,7 +84,7 @@ def temporary(_notice: Notice) -> Exception:
 def test_what_is_due_is_sent_and_marked(database: Database) -> None:
     told = Told()
     put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
-    channel(database, told).drain()
+    drain(channel(database, told))
     assert told.sent == [("a1", "opened"), ("a2", "opened")]
     assert len(set(told.keys)) == 2
     assert states(database, "a1") == states(database, "a2") == ["SENT"]
@@ -67,7 +94,7 @@ def test_notices_of_one_alert_arrive_in_order(database: Database) -> None:
     told = Told()
     changes: tuple[Change, ...] = ("opened", "raised", "resolved")
     put(database, "webhook", *(notice(change, alert=name) for change in changes for name in ("a1", "a2")))
-    channel(database, told).drain()
+    drain(channel(database, told))
     for alert in ("a1", "a2"):
         assert [change for name, change in told.sent if name == alert] == list(changes)
 
@@ -75,14 +102,14 @@ def test_notices_of_one_alert_arrive_in_order(database: Database) -> None:
 def test_another_channels_notices_are_left_alone(database: Database) -> None:
     told = Told()
     put(database, "email", notice())
-    channel(database, told).drain()
+    drain(channel(database, told))
     assert told.sent == []
 
 
 def test_a_permanent_failure_is_not_tried_again_and_holds_up_nobody(database: Database) -> None:
     told = Told(lambda n: TransportError("gone", permanent=True) if n.id == "a1" else None)
     put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
-    channel(database, told).drain()
+    drain(channel(database, told))
     assert states(database, "a1") == ["FAILED"]
     assert states(database, "a2") == ["SENT"]
 
@@ -91,10 +118,10 @@ def test_after_a_temporary_failure_the_channel_rests_and_gives_the_others_back(d
     told = Told(temporary)
     put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
     resting = channel(database, told)
-    assert timedelta(0) < resting.drain() <= timedelta(seconds=0.5)
+    assert timedelta(0) < drain(resting) <= timedelta(seconds=0.5)
     assert len(told.keys) == 1
     with database.write() as connection:
-        free = outbox.claim(connection, "webhook", "other", clock.now())
+        free = deliveries.claim(connection, "webhook", "other", clock.now())
     assert [delivery.notice.id for delivery in free] == ["a2"]
 
 
@@ -120,7 +147,7 @@ def test_a_delivery_is_given_up_after_a_day(database: Database, monkeypatch: pyt
     put(database, "webhook", notice())
     tomorrow = clock.now() + timedelta(hours=25)
     monkeypatch.setattr(clock, "now", lambda: tomorrow)
-    channel(database, Told(temporary)).drain()
+    drain(channel(database, Told(temporary)))
     assert states(database) == ["FAILED"]
 
 
@@ -162,14 +189,14 @@ def test_what_hangs_is_kept_and_does_not_delay_another_channel(
     put(database, "webhook", notice(alert="a1"))
     with running(other):
         hanging.start()
-        leases = LeaseKeeper([hanging, other], database)
+        leases = LeaseKeeper(lambda: hanging.leases + other.leases, database)
         wait_for(lambda: receiver.bodies)
         put(database, "email", notice(alert="a2"))
         other.wake()
         assert wait_for(lambda: told.sent) < 0.5
-        threading.Event().wait(outbox.LEASE.total_seconds() + 0.5)
+        threading.Event().wait(deliveries.LEASE.total_seconds() + 0.5)
         with database.write() as connection:
-            assert outbox.claim(connection, "webhook", "thief", clock.now()) == []
+            assert deliveries.claim(connection, "webhook", "thief", clock.now()) == []
         receiver.answering.set()
         wait_for(lambda: states(database, "a1") == ["SENT"])
         leases.check()
@@ -200,11 +227,11 @@ def test_a_clock_that_was_set_back_delays_no_notice(
     told = Told()
     put(database, "webhook", notice(alert="new"), notice(alert="leased"))
     with database.write() as connection:
-        outbox.claim(connection, "webhook", "killed", clock.now())
-        outbox.release(connection, [1])
+        deliveries.claim(connection, "webhook", "killed", clock.now())
+        deliveries.release(connection, [1])
     earlier = clock.now() - timedelta(minutes=20)
     monkeypatch.setattr(clock, "now", lambda: earlier)
-    channel(database, told).drain()
+    drain(channel(database, told))
     assert {alert for alert, _ in told.sent} == {"new", "leased"}
 
 
@@ -213,7 +240,7 @@ def test_a_notice_that_cannot_be_read_fails_and_holds_up_nobody(database: Databa
     put(database, "webhook", notice(alert="a1"), notice(alert="a2"))
     with database.write() as connection:
         connection.execute(update(notifications).where(notifications.c.id == 1).values(body="{}"))
-    channel(database, told).drain()
+    drain(channel(database, told))
     assert told.sent == [("a2", "opened")]
     assert states(database, "a1") == ["FAILED"]
 
@@ -223,15 +250,15 @@ def test_a_channel_outlives_whatever_goes_wrong_and_says_so(
 ) -> None:
     told = Told()
     sending = channel(database, told)
-    next_due = outbox.next_due
+    next_due = deliveries.next_due
 
     def broken(*_: object) -> None:
         raise RuntimeError("unheard of")
 
-    monkeypatch.setattr(outbox, "next_due", broken)
+    monkeypatch.setattr(deliveries, "next_due", broken)
     with running(sending):
         wait_for(lambda: fails(sending))
-        monkeypatch.setattr(outbox, "next_due", next_due)
+        monkeypatch.setattr(deliveries, "next_due", next_due)
         put(database, "webhook", notice())
         sending.wake()
         wait_for(lambda: told.sent)

@@ -82,15 +82,17 @@ def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
 ) -> None:
     process = start()
     put(outbox, "webhook", notice())
-    wake(redis, "webhook")
+    wake(redis)
     assert wait_for(lambda: receiver.bodies) < 0.5
     wait_for(lambda: states(outbox) == ["SENT"])
     health = json.loads(redis.hget(streams.PARTS, "notifier") or "{}")["url"]
     with urllib.request.urlopen(f"{health}/health", timeout=5) as answer:
-        assert json.load(answer)["checks"]["channel webhook"]["status"] == "ok"
+        checks = json.load(answer)["checks"]
+    assert checks["channels"]["detail"]["webhook"] == "idle"
+    assert checks["dispatcher"]["status"] == "ok"
     with urllib.request.urlopen(f"{health}/metrics", timeout=5) as answer:
         text = answer.read().decode()
-    assert 'botwatch_notifications_total{channel="webhook",outcome="sent"} 1.0' in text
+    assert 'botwatch_notifications_total{channel="webhook",outcome="sent",reason=""} 1.0' in text
     assert stop(process) < 2
     assert not redis.smembers("rq:workers")
     assert not redis.hexists(streams.PARTS, "notifier")
@@ -102,7 +104,7 @@ def test_what_a_killed_notifier_had_in_hand_is_sent_by_the_next_within_five_seco
     receiver.answering.clear()
     first = start()
     put(outbox, "webhook", notice(alert="a1"), notice(alert="a2"))
-    wake(redis, "webhook")
+    wake(redis)
     wait_for(lambda: receiver.bodies)
     first.kill()
     first.wait(timeout=10)
@@ -120,7 +122,7 @@ def test_a_notifier_stops_while_a_receiver_hangs_and_the_next_one_sends_again(
     receiver.answering.clear()
     first = start()
     put(outbox, "webhook", notice())
-    wake(redis, "webhook")
+    wake(redis)
     wait_for(lambda: receiver.bodies)
     assert stop(first) < 3
     assert states(outbox) == ["PENDING"]
@@ -139,4 +141,4 @@ def test_a_database_without_tables_is_named(home: Path, valkey_url: str) -> None
     command = [sys.executable, "-m", "services.notifier"]
     ended = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, timeout=30, check=False)
     assert ended.returncode == 78
-    assert b"has no table notifications: run `python -m shared.runtime.migrate`" in ended.stderr
+    assert b"has no table escalations: run `python -m shared.runtime.migrate`" in ended.stderr

@@ -24,7 +24,7 @@ def opened(database: Database, name: str) -> Alert:
     )  # fmt: skip
     with database.write() as connection:
         insert_alert(connection, alert)
-        add_event(connection, name, "opened", NOON)
+        add_event(connection, alert, "opened", NOON)
     return alert
 
 

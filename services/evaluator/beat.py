@@ -1,0 +1,26 @@
+"""The watchdog's beat on its way: what the log brings of it goes into the store."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from shared.schema.records import AnyRecord, Metric
+from shared.schema.watchdog import BOT, METRIC, WATCHDOG, watchdog_alert
+from shared.store.alerts import add_event, alert_by_id, insert_alert, update_alert
+
+
+def beat_in(records: Iterable[AnyRecord]) -> float | None:
+    """Return the newest beat among `records`, None when there is none."""
+    beats = [one.value for one in records if type(one) is Metric and one.name == METRIC and one.bot == BOT]
+    return max(beats, default=None)
+
+
+def write_beat(connection: Connection, beat: float, now: datetime) -> None:
+    """Let the alert that always fires say so."""
+    alert = watchdog_alert(beat, now)
+    if alert_by_id(connection, WATCHDOG):
+        update_alert(connection, alert)
+    else:
+        insert_alert(connection, alert)
+    add_event(connection, alert, "repeated", now)

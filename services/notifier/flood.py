@@ -1,0 +1,38 @@
+"""Floods: past so many messages within a minute the rest comes as one digest. Pure; time is an argument."""
+
+from collections import deque
+
+MINUTE_S = 60.0
+
+
+class Flood:
+    """What a channel has sent lately, and what may still go; `now` is in seconds and never goes back."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._per_minute = per_minute
+        self._sent: deque[float] = deque()
+        self._since: float | None = None
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether all that waits is to go as one digest."""
+        return self._since is not None
+
+    def wait(self, now: float) -> float:
+        """Return for how many seconds nothing may go."""
+        if self._since is None:
+            return 0.0
+        return max(0.0, self._since + MINUTE_S - now)
+
+    def sent(self, now: float) -> None:
+        """Take note of a message; a digest ends the flood."""
+        if self._per_minute is None:
+            return
+        if self._since is not None:
+            self._since = None
+            self._sent.clear()
+        while self._sent and self._sent[0] <= now - MINUTE_S:
+            self._sent.popleft()
+        self._sent.append(now)
+        if len(self._sent) >= self._per_minute:
+            self._since = self._sent[0]

@@ -1,0 +1,46 @@
+"""The plan: whom to tell, in which order, as the config documents say."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import NamedTuple, Self
+
+from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
+from services.notifier.directory import Directory
+from services.notifier.escalation import Policy, policies_of
+from services.notifier.routing import Route, Routing
+from services.notifier.watch import BEAT
+from shared.runtime.documents import Documents
+from shared.schema.durations import milliseconds
+from shared.schema.timestamps import MILLISECOND
+
+
+class Plan(NamedTuple):
+    """Routes, policies, and who is behind a name."""
+
+    routing: Routing
+    policies: Mapping[str, Policy]
+    directory: Directory
+    heartbeat: timedelta | None
+    """How often the URL of the user's choice hears the watchdog's beat; None: there is none."""
+
+    @classmethod
+    def of(cls, documents: Documents) -> Self:
+        """Read the plan."""
+        watchdog = documents.notifications.watchdog
+        every = milliseconds(watchdog.every) * MILLISECOND
+        return cls(
+            Routing.of(documents),
+            policies_of(documents.notifications),
+            Directory.of(documents),
+            every if watchdog.url else None,
+        )
+
+    def hearing(self, beat: float) -> Iterator[str]:
+        """Yield the channels that hear the beat of a moment, seconds since the epoch."""
+        yield ITSELF
+        if self.heartbeat and beat % self.heartbeat.total_seconds() < BEAT.total_seconds():
+            yield HEARTBEAT
+
+    def policy(self, route: Route) -> Policy | None:
+        """Return the policy of a route, if it has one."""
+        return self.policies[route.policy] if route.policy else None

@@ -1,0 +1,50 @@
+"""Reading channels, routes and policies again while the notifier runs; wrong documents are refused."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from redis.exceptions import RedisError
+
+from shared.runtime.reload import Requests
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 0.5
+
+
+class Reloading:
+    """Looks for requests from a thread of its own; `reload` returns how many channels are served now."""
+
+    def __init__(self, requests: Requests, reload: Callable[[], int], channels: int) -> None:
+        self._requests = requests
+        self._reload = reload
+        self._channels = channels
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reloading", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(LOOK_EVERY_S):
+            try:
+                if self._requests.is_asked():
+                    self._take_up()
+            except RedisError as error:
+                log.debug("redis is away: nobody can ask for a reload", error=str(error))
+
+    def _take_up(self) -> None:
+        try:
+            self._channels = self._reload()
+        except InvalidError as error:
+            for fault in error.faults:
+                log.error("the old channels and routes stay", fault=str(fault))
+            self._requests.answer({"channels": self._channels}, error.faults)
+            return
+        log.info("channels and routes read again", channels=self._channels)
+        self._requests.answer({"channels": self._channels})
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._closed.set()
+        self._thread.join(timeout=1)

@@ -1,0 +1,87 @@
+"""Trouble with Botwatch itself, as alerts: opened and resolved by the part that notices it."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import uuid4
+
+import msgspec
+from sqlalchemy import Connection
+
+from shared.schema.alerts import Alert, Category, Details, Severity, links_of
+from shared.schema.silences import labels_of
+from shared.store import alerts as store
+from shared.store.silences import current_silences
+
+COMPONENT = "botwatch"
+
+
+class Trouble(NamedTuple):
+    """What is wrong with a piece of Botwatch."""
+
+    rule: str
+    """What kind it is: the alert's rule."""
+    labels: tuple[tuple[str, str], ...]
+    """What it is about."""
+    message: str
+    metric: str
+    value: float
+    threshold: float
+    severity: Severity = "CRITICAL"
+    category: Category = "CONNECTIVITY"
+    runbook: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identify what it is about: one open alert each."""
+        return "/".join((COMPONENT, self.rule, *(f"{name}={value}" for name, value in self.labels)))
+
+
+def alert_of(trouble: Trouble, origin: str, dashboard_url: str, now: datetime) -> Alert:
+    """Return the alert about `trouble` that `origin`, a part, opens at `now`."""
+    alert = Alert(
+        id=uuid4().hex,
+        timestamp=now,
+        severity=trouble.severity,
+        category=trouble.category,
+        component=COMPONENT,
+        message=trouble.message,
+        status="ACTIVE",
+        details=Details(
+            rule=trouble.rule,
+            metric=trouble.metric,
+            value=trouble.value,
+            operator=">",
+            threshold=trouble.threshold,
+            labels=dict(trouble.labels),
+            runbook=trouble.runbook,
+            origin=origin,
+        ),
+        fingerprint=trouble.fingerprint,
+        updated_at=now,
+    )
+    alert.details.links = links_of(alert, dashboard_url)
+    return alert
+
+
+def open_trouble(connection: Connection, alert: Alert) -> Alert | None:
+    """Open an alert of our own unless there is one; return it, or None where it was open already."""
+    if store.open_by_fingerprint(connection, alert.fingerprint):
+        return None
+    labels, now = labels_of(alert), alert.updated_at
+    for silence in current_silences(connection, now):
+        if silence.state(now) == "active" and silence.matches(labels):
+            alert.details.silence, alert.details.muted_by = silence.id, f"silenced by {silence.created_by}"
+    store.insert_alert(connection, alert)
+    store.add_event(connection, alert, "opened", now)
+    return alert
+
+
+def end_trouble(connection: Connection, fingerprint: str, now: datetime) -> Alert | None:
+    """Resolve an alert of our own; return it, None where none is open."""
+    alert = store.open_by_fingerprint(connection, fingerprint)
+    if alert is None:
+        return None
+    ended = msgspec.structs.replace(alert, status="RESOLVED", resolved_at=now, updated_at=now)
+    store.update_alert(connection, ended)
+    store.add_event(connection, ended, "resolved", now)
+    return ended

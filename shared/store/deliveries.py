@@ -1,0 +1,234 @@
+"""Deliveries in flight: what is due of the outbox is claimed under a lease, tried, and settled."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Exists,
+    Integer,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from shared.schema.alerts import Notice
+from shared.schema.timestamps import from_store, to_store
+from shared.store.tables import notifications
+
+log = structlog.get_logger()
+
+LEASE = timedelta(seconds=3)
+"""How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
+STALE = 10 * LEASE
+"""A lease that would last longer than that was given before the clock was set back."""
+LONGEST_WAIT = timedelta(hours=1)
+"""A delivery that would wait longer than that failed before the clock was set back."""
+LONGEST_HOLD = timedelta(days=2)
+"""A delivery that would be held longer than that was written before the clock was set back."""
+DIGEST = 1000
+"""How many notices go in one message at most."""
+
+# Statements on the way of a notice are built once: building one takes longer than running it.
+_ROW = notifications.c
+_EARLIER = notifications.alias("earlier")
+_SAME_ALERT = and_(
+    _EARLIER.c.channel == _ROW.channel,
+    _EARLIER.c.alertId == _ROW.alertId,
+    _EARLIER.c.state == "PENDING",
+    _EARLIER.c.id < _ROW.id,
+)
+
+
+def _due_of(table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - the columns of the table or of its alias
+    """Say what holds of a delivery that may be tried; a clock that was set back delays none."""
+    now: BindParameter[str] = bindparam("now")
+    too_far: BindParameter[str] = bindparam("too_far")
+    stale: BindParameter[str] = bindparam("stale")
+    return and_(
+        or_(table.heldUntil.is_(None), table.heldUntil <= now, table.heldUntil > bindparam("held_too_far")),
+        or_(table.attempts == 0, table.nextAttemptAt <= now, table.nextAttemptAt > too_far),
+        or_(table.leaseUntil.is_(None), table.leaseUntil <= now, table.leaseUntil > stale),
+    )
+
+
+_PENDING = and_(_ROW.channel == bindparam("of"), _ROW.state == "PENDING")
+_DUE = _due_of(_ROW)
+_SAME_BATCH = func.coalesce(_EARLIER.c.batch == _ROW.batch, false())
+_WAITS = exists().where(_SAME_ALERT, ~and_(_due_of(_EARLIER.c), _SAME_BATCH))
+"""What keeps order per alert: an earlier one is pending, and cannot go in the same message."""
+_WAITS_IN_DIGEST = exists().where(_SAME_ALERT, ~_due_of(_EARLIER.c))
+
+
+def _claiming(waits: Exists) -> ReturningUpdate[Any]:
+    due = select(_ROW.id).where(_PENDING, _DUE, ~waits).order_by(_ROW.id)
+    return (
+        update(notifications)
+        .where(_ROW.id.in_(due.limit(bindparam("most", type_=Integer))))
+        .values(leaseOwner=bindparam("owner"), leaseUntil=bindparam("until"))
+        .returning(
+            *(_ROW.id, _ROW.channel, _ROW.body, _ROW.attempts, _ROW.createdAt),
+            *(_ROW.eventId, _ROW.batch, _ROW.heldUntil, _ROW.fallback),
+        )
+    )
+
+
+_CLAIM = _claiming(_WAITS)
+_CLAIM_DIGEST = _claiming(_WAITS_IN_DIGEST)
+_FREE_AT = func.max(_ROW.nextAttemptAt, func.coalesce(_ROW.leaseUntil, ""), func.coalesce(_ROW.heldUntil, ""))
+_NEXT_DUE = select(func.min(case((_DUE, bindparam("now")), else_=_FREE_AT))).where(_PENDING)
+
+
+def _moments(now: datetime) -> dict[str, str]:
+    return {
+        "now": to_store(now),
+        "too_far": to_store(now + LONGEST_WAIT),
+        "held_too_far": to_store(now + LONGEST_HOLD),
+        "stale": to_store(now + STALE),
+    }
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A claimed row of the outbox."""
+
+    id: int
+    channel: str
+    notice: Notice
+    attempts: int
+    created_at: datetime
+    event_id: int
+    batch: str | None = None
+    held_until: datetime | None = None
+    fallback: tuple[str, ...] = ()
+
+    @property
+    def meant_for(self) -> datetime:
+        """When it was to be sent."""
+        return max(self.created_at, self.held_until) if self.held_until else self.created_at
+
+
+def claim(
+    connection: Connection, channel: str, owner: str, now: datetime, *, limit: int = 100, digest: bool = False
+) -> list[Delivery]:
+    """Lease up to `limit` due deliveries of `channel`, oldest first.
+
+    A delivery waits while an earlier one of the same alert and channel is pending, unless both go in one
+    message, as those of a batch do, and all in a `digest`: order is kept per alert.
+    """
+    until = to_store(now + LEASE)
+    given = {"of": channel, "owner": owner, "until": until, "most": limit, **_moments(now)}
+    rows = connection.execute(_CLAIM_DIGEST if digest else _CLAIM, given).all()
+    found = [_delivery(connection, row) for row in rows]
+    return sorted((one for one in found if one), key=lambda delivery: delivery.id)
+
+
+def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
+    """Read a claimed row; one that another version wrote must not hold up the rest, and fails."""
+    try:
+        notice = msgspec.json.decode(row.body, type=Notice)
+    except msgspec.DecodeError as error:
+        log.error("a notice cannot be read", channel=row.channel, delivery=row.id, error=str(error))
+        failed = {"state": "FAILED", "lastError": f"cannot be read: {error}", "leaseOwner": None}
+        connection.execute(update(notifications).where(notifications.c.id == row.id).values(failed))
+        return None
+    return Delivery(
+        id=row.id,
+        channel=row.channel,
+        notice=notice,
+        attempts=row.attempts,
+        created_at=from_store(row.createdAt),
+        event_id=row.eventId,
+        batch=row.batch,
+        held_until=from_store(row.heldUntil) if row.heldUntil else None,
+        fallback=tuple(msgspec.json.decode(row.fallback)) if row.fallback else (),
+    )
+
+
+def renew(connection: Connection, owner: str, now: datetime) -> None:
+    """Extend every lease that `owner` still holds."""
+    held = and_(notifications.c.leaseOwner == owner, notifications.c.state == "PENDING")
+    connection.execute(update(notifications).where(held).values(leaseUntil=to_store(now + LEASE)))
+
+
+def release(connection: Connection, ids: Sequence[int]) -> None:
+    """Give claimed deliveries back untried."""
+    connection.execute(
+        update(notifications).where(notifications.c.id.in_(ids)).values(leaseOwner=None, leaseUntil=None)
+    )
+
+
+def _settlement(*columns: str) -> Update:
+    """Build, once, the statement that ends an attempt; building it anew would cost more than running it."""
+    values: dict[str, object] = {name: bindparam(f"new_{name}") for name in ("attempts", *columns)}
+    return (
+        update(notifications)
+        .where(notifications.c.id == bindparam("row"))
+        .values(leaseOwner=None, leaseUntil=None, **values)
+    )
+
+
+_SENT = _settlement("state", "sentAt", "lastError")
+_FAILED = _settlement("state", "lastError")
+_RETRY = _settlement("nextAttemptAt", "lastError")
+
+
+def mark_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
+    """Record that the receiver took a delivery."""
+    _settle(connection, _SENT, delivery, state="SENT", sentAt=to_store(now), lastError=None)
+
+
+def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:
+    """Record that a delivery will not be tried again."""
+    _settle(connection, _FAILED, delivery, state="FAILED", lastError=error)
+
+
+def mark_retry(connection: Connection, delivery: Delivery, error: str, again_at: datetime) -> None:
+    """Record a failed attempt and when the next is due."""
+    _settle(connection, _RETRY, delivery, nextAttemptAt=to_store(again_at), lastError=error)
+
+
+def _settle(connection: Connection, statement: Update, delivery: Delivery, **values: object) -> None:
+    given = {f"new_{name}": value for name, value in values.items()}
+    connection.execute(statement, {"row": delivery.id, "new_attempts": delivery.attempts + 1, **given})
+
+
+def next_due(connection: Connection, channel: str, now: datetime) -> datetime | None:
+    """Return when the earliest pending delivery of `channel` may be tried, None when nothing is pending."""
+    moment = connection.execute(_NEXT_DUE, {"of": channel, **_moments(now)}).scalar()
+    return from_store(moment) if moment else None
+
+
+def waiting_since(connection: Connection, before: datetime) -> datetime | None:
+    """Return since when the oldest delivery has been due that nobody tried, if that was before a moment."""
+    due_at = func.max(_ROW.createdAt, func.coalesce(_ROW.heldUntil, ""))
+    untried = and_(_ROW.state == "PENDING", _ROW.attempts == 0, due_at < to_store(before))
+    free = or_(_ROW.leaseUntil.is_(None), _ROW.leaseUntil < to_store(before))
+    moment = connection.execute(select(func.min(due_at)).where(untried, free)).scalar()
+    return from_store(moment) if moment else None
+
+
+def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime | None:
+    """Return when a channel last took a notice of an alert."""
+    sent = and_(_ROW.alertId == alert_id, _ROW.channel == channel, _ROW.state == "SENT")
+    moment = connection.execute(select(func.max(_ROW.sentAt)).where(sent)).scalar()
+    return from_store(moment) if moment else None
+
+
+def was_delivered(connection: Connection, alert_id: str) -> bool:
+    """Say whether any channel took a notice of an alert."""
+    sent = select(_ROW.id).where(_ROW.alertId == alert_id, _ROW.state == "SENT").limit(1)
+    return connection.execute(sent).first() is not None

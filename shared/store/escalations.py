@@ -1,0 +1,164 @@
+"""How far telling people has got: the events not yet dispatched, escalations of open alerts, groups."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Integer, bindparam, delete, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from shared.schema.alerts import Alert, Change, Notice
+from shared.schema.timestamps import from_store, to_store
+from shared.store.alerts import alert_by_id
+from shared.store.positions import START, read_position, write_position
+from shared.store.tables import alert_events, escalations, health_position, message_groups
+
+log = structlog.get_logger()
+
+DISPATCHER = "dispatcher"
+"""The reader whose position is the id of the last event that people were told of."""
+
+# Statements on the way of a notice are built once: building one takes longer than running it.
+_NEWEST = select(func.max(alert_events.c.id))
+_EVENT = alert_events.c
+_EVENTS = (
+    select(_EVENT.id, _EVENT.alertId, _EVENT.change, _EVENT.by, _EVENT.notice)
+    .where(_EVENT.id > bindparam("after"))
+    .order_by(_EVENT.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_OF_ALERT = select(escalations.c.route, escalations.c.state).where(
+    escalations.c.alertId == bindparam("alert")
+)
+_DUE = (
+    select(escalations.c.alertId, escalations.c.route, escalations.c.state)
+    .where(escalations.c.dueAt <= bindparam("now"))
+    .order_by(escalations.c.dueAt)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT = select(func.min(escalations.c.dueAt))
+_PUT = insert(escalations)
+_PUT = _PUT.on_conflict_do_update(
+    index_elements=["alertId", "route"], set_={"state": _PUT.excluded.state, "dueAt": _PUT.excluded.dueAt}
+)
+_DROP = delete(escalations).where(escalations.c.alertId == bindparam("alert"))
+_DROP_ROUTE = _DROP.where(escalations.c.route == bindparam("along"))
+_GROUP = select(message_groups.c.messageAt).where(message_groups.c.key == bindparam("of"))
+_PUT_GROUP = insert(message_groups)
+_PUT_GROUP = _PUT_GROUP.on_conflict_do_update(
+    index_elements=["key"], set_={"messageAt": _PUT_GROUP.excluded.messageAt}
+)
+
+
+class Happening(NamedTuple):
+    """An event on an alert's timeline that is to be dispatched."""
+
+    id: int
+    alert_id: str
+    change: Change
+    by: str | None
+    notice: Notice | None
+    """What people are told, where they are."""
+
+
+class Escalation(NamedTuple):
+    """How far telling people of an alert has got along a route; `state` is JSON of the notifier's."""
+
+    alert_id: str
+    route: str
+    state: str
+
+
+def dispatched(connection: Connection) -> int:
+    """Return the id of the last event that was dispatched."""
+    position = read_position(connection, health_position, DISPATCHER, 0)
+    return 0 if position == START else int(position)
+
+
+def is_behind(connection: Connection) -> bool:
+    """Say whether an event is still to be dispatched."""
+    return (connection.execute(_NEWEST).scalar() or 0) > dispatched(connection)
+
+
+def undispatched_since(connection: Connection) -> datetime | None:
+    """Return since when the oldest event waits to be dispatched."""
+    waiting = _EVENT.id > dispatched(connection)
+    moment = connection.execute(select(func.min(_EVENT.timestamp)).where(waiting)).scalar()
+    return from_store(moment) if moment else None
+
+
+def happenings(connection: Connection, limit: int) -> list[Happening]:
+    """Return the next events to dispatch, in order."""
+    rows = connection.execute(_EVENTS, {"after": dispatched(connection), "most": limit})
+    return [Happening(row.id, row.alertId, row.change, row.by, _notice(row.id, row.notice)) for row in rows]
+
+
+def _notice(event: int, text: str | None) -> Notice | None:
+    """Read a notice; one that another version wrote must not hold up the rest."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Notice)
+    except msgspec.DecodeError as error:
+        log.error("a notice cannot be read: nobody is told", event=event, error=str(error))
+        return None
+
+
+def set_dispatched(connection: Connection, event_id: int) -> None:
+    """Say up to which event people were told; call it in the transaction that does so."""
+    write_position(connection, health_position, DISPATCHER, 0, str(event_id))
+
+
+def escalations_of(connection: Connection, alert_id: str) -> dict[str, str]:
+    """Return the states of an alert's escalations by route."""
+    return {row.route: row.state for row in connection.execute(_OF_ALERT, {"alert": alert_id})}
+
+
+def due_escalations(connection: Connection, now: datetime, limit: int) -> Iterator[tuple[Escalation, Alert]]:
+    """Yield the escalations on which something is due, with their alerts, the longest due first."""
+    for row in connection.execute(_DUE, {"now": to_store(now), "most": limit}).all():
+        if alert := alert_by_id(connection, row.alertId):
+            yield Escalation(row.alertId, row.route, row.state), alert
+
+
+def next_escalation(connection: Connection) -> datetime | None:
+    """Return when the next thing is due on an escalation."""
+    moment = connection.execute(_NEXT).scalar()
+    return from_store(moment) if moment else None
+
+
+def put_escalation(connection: Connection, escalation: Escalation, due_at: datetime | None) -> None:
+    """Write how far an escalation has got."""
+    row = {
+        "alertId": escalation.alert_id,
+        "route": escalation.route,
+        "state": escalation.state,
+        "dueAt": to_store(due_at) if due_at else None,
+    }
+    connection.execute(_PUT, row)
+
+
+def drop_escalations(connection: Connection, alert_id: str, route: str | None = None) -> None:
+    """End the escalations of an alert, or the one along a route."""
+    if route is None:
+        connection.execute(_DROP, {"alert": alert_id})
+    else:
+        connection.execute(_DROP_ROUTE, {"alert": alert_id, "along": route})
+
+
+def message_at(connection: Connection, group: str) -> datetime | None:
+    """Return when the latest message of a group was due, or will be."""
+    moment = connection.execute(_GROUP, {"of": group}).scalar()
+    return from_store(moment) if moment else None
+
+
+def set_message_at(connection: Connection, group: str, moment: datetime) -> None:
+    """Say when the latest message of a group is due."""
+    connection.execute(_PUT_GROUP, {"key": group, "messageAt": to_store(moment)})
+
+
+def forget_groups(connection: Connection, before: datetime) -> None:
+    """Drop the groups of whose latest message it is long ago."""
+    connection.execute(delete(message_groups).where(message_groups.c.messageAt < to_store(before)))
