@@ -111,7 +111,8 @@ def _redis_error(raised: RedisError) -> Response:
 
 
 def _unexpected(raised: Exception) -> Response:
-    log.error("request failed", path=request.path, exc_info=raised)
+    # Not the path itself: it may end in the token of a link.
+    log.error("request failed", route=str(request.url_rule), exc_info=raised)
     return error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the log has the details")
 
 
