@@ -8,7 +8,6 @@ from services.notifier.channels.alertmanager import AlertmanagerTransport, paylo
 from services.notifier.grouping import group_key
 from services.notifier.routing import Route
 from shared.schema.alerts import Notice
-from shared.schema.fingerprints import fingerprint_of
 from tests.unit.notifier.receivers import NOON, Receiver, message, notice
 
 
@@ -34,7 +33,8 @@ def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
         "description": "a: Maximum drawdown exceeded 20% (maxDrawdown 21.3 > 20)",
         "runbook_url": "http://watch/runbooks/slippage",
     }
-    fingerprint = fingerprint_of(labels)
+    # That Alertmanager 0.25 itself gives these labels.
+    fingerprint = "89aa79feafd3c64d"
     assert receiver.bodies == [
         {
             "version": "4",

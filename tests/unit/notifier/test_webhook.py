@@ -204,9 +204,10 @@ def test_headers_without_sense_put_no_secret_in_the_log(caplog: pytest.LogCaptur
     assert "hush" not in caplog.text
 
 
-def test_an_endless_answer_is_cut_and_the_notice_has_arrived() -> None:
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 1000000000000\r\n"])
+def test_an_endless_answer_is_cut_and_the_notice_has_arrived(length: bytes) -> None:
     def pour(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
         while True:
             connection.sendall(b"x" * 65536)
 
