@@ -241,6 +241,7 @@ def test_another_policy_begins_from_its_first_step_and_whoever_was_told_stays_to
     now = NOON + 6 * MINUTE
     followed = follow(states()[2], day, now)
     assert (followed.policy, followed.step, followed.step_at) == ("day", 0, now + 5 * MINUTE)
+    assert follow(states()[4], day, now).round == 1
     assert (followed.told, followed.repeat_at) == (("desk",), NOON + 65 * MINUTE)
 
 
