@@ -26,7 +26,7 @@ _QUARTER = timedelta(minutes=15)
 _FINE = 4
 """It is drawn so many times as large, and reduced: Pillow's lines have steps."""
 _SHARP = 2
-_TEXT, _COLOURS = 13, 64
+_TEXT = 13
 _LEFT, _TOP, _RIGHT, _BOTTOM = 14, 26, 352, 130
 _LABELS, _APART = 360, 17
 """Where values are written, and how far apart at least."""
@@ -100,7 +100,7 @@ def draw(notice: Notice, points: Sequence[Point], measured: Measured, now: datet
     for label in _labels(frame, shown, limit, unit_of(notice.details.metric)):
         pen.text(_LABELS, label.y, label.words, label.colour, "lm")
     file = BytesIO()
-    image.quantize(_COLOURS).save(file, "PNG", optimize=True)
+    image.quantize().save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
@@ -132,8 +132,7 @@ def _write_moments(pen: _Pen, frame: _Frame, opened: datetime) -> None:
         pen.text(frame.x(at), _BOTTOM + 8, f"{at:%H:%M}", _QUIET, "mt")
     pen.text(_LABELS + 20, _BOTTOM + 8, "UTC", _QUIET, "lt")
     if frame.since <= opened <= frame.since + SPAN:
-        x, words = frame.x(opened), f"opened {opened.astimezone(UTC):%H:%M}"
-        pen.text(x, 5, words, _MARK, "lt" if x < WIDTH / 2 else "rt")
+        pen.text(frame.x(opened), 5, f"opened {opened.astimezone(UTC):%H:%M}", _MARK, "lt")
 
 
 def _quarters(since: datetime, until: datetime) -> Iterator[datetime]:

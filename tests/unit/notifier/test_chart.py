@@ -114,7 +114,7 @@ def test_what_opened_the_alert_is_in_it_though_it_is_not_stored_yet() -> None:
 
 
 def test_labels_that_would_cover_one_another_are_moved_apart() -> None:
-    image = picture(hour(19.99, 20.01))
+    image = picture(hour(0, 20.3))
     columns = (LABELS_X, 2 * WIDTH)
     limit = {y for _, y in pixels(image, LIMIT, columns)}
     values = {y for _, y in pixels(image, INK, columns)}
