@@ -6,7 +6,7 @@ position, written in the commit, it knows them.
 
 from functools import cache
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 START = "0-0"
@@ -14,8 +14,7 @@ START = "0-0"
 
 def read_position(connection: Connection, table: Table, reader: str, partition: int) -> str:
     """Return the last entry done, `0-0` when there is none."""
-    here = (table.c.reader == reader) & (table.c.partition == partition)
-    return connection.execute(select(table.c.entry).where(here)).scalar() or START
+    return connection.execute(_reading(table), {"of": reader, "at": partition}).scalar() or START
 
 
 def write_position(connection: Connection, table: Table, reader: str, partition: int, entry: str) -> None:
@@ -24,8 +23,14 @@ def write_position(connection: Connection, table: Table, reader: str, partition:
 
 
 @cache
-def _writing(table: Table) -> Insert:
+def _reading(table: Table) -> Select[tuple[str]]:
     """Return the statement; building it takes longer than running it, and it is on the way of an alert."""
+    return select(table.c.entry).where(table.c.reader == bindparam("of"), table.c.partition == bindparam("at"))
+
+
+@cache
+def _writing(table: Table) -> Insert:
+    """Return the statement, built once as the other."""
     statement = insert(table)
     return statement.on_conflict_do_update(
         index_elements=["reader", "partition"], set_={"entry": statement.excluded.entry}
