@@ -5,6 +5,7 @@ position, written in the commit, it knows them.
 """
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import Insert, insert
@@ -23,9 +24,10 @@ def write_position(connection: Connection, table: Table, reader: str, partition:
 
 
 @cache
-def _reading(table: Table) -> Select[tuple[str]]:
+def _reading(table: Table) -> Select[Any]:
     """Return the statement; building it takes longer than running it, and it is on the way of an alert."""
-    return select(table.c.entry).where(table.c.reader == bindparam("of"), table.c.partition == bindparam("at"))
+    here = (table.c.reader == bindparam("of")) & (table.c.partition == bindparam("at"))
+    return select(table.c.entry).where(here)
 
 
 @cache
