@@ -3,9 +3,10 @@
 import smtplib
 import socket
 import ssl
+import time
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import structlog
 
@@ -15,6 +16,9 @@ from shared.runtime.notifications import EmailConfig
 log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
+ANSWERS_BYTES = 1_048_576
+CONNECTION_S = 120.0
+"""How much a server may say on one connection, and for how long."""
 PERMANENT = 500
 """SMTP answers from here on will be the same next time."""
 UNAVAILABLE = 421
@@ -73,10 +77,34 @@ def _thread(mail: EmailMessage, message: Message, domain: str) -> None:
         mail["References"] = root
 
 
+class _Answers:
+    """What a server answers, line by line: smtplib would gather an endless answer until memory is full."""
+
+    def __init__(self, lines: BinaryIO) -> None:
+        self._lines = lines
+        self._left = ANSWERS_BYTES
+        self._until = time.monotonic() + CONNECTION_S
+
+    def readline(self, size: int) -> bytes:
+        line = self._lines.readline(size)
+        self._left -= len(line)
+        if self._left < 0 or time.monotonic() > self._until:
+            raise OSError("it does not come to an end")
+        return line
+
+    def close(self) -> None:
+        self._lines.close()
+
+
 class _Server(smtplib.SMTP):
     """A connection that remembers the answer to the mail."""
 
     accepted: tuple[int, bytes] = (0, b"")
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Answers(self.sock.makefile("rb"))
+        return super().getreply()
 
     def data(self, msg: object) -> tuple[int, bytes]:
         self.accepted = super().data(msg)  # type: ignore[arg-type]

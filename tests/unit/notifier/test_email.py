@@ -329,3 +329,23 @@ def test_a_server_that_hangs_up_or_speaks_otherwise_may_be_tried_again(greeting:
         error = failure(server.getsockname()[1])
         thread.join(5)
     assert not error.permanent
+
+
+@pytest.mark.parametrize("name", ["ANSWERS_BYTES", "CONNECTION_S"])
+def test_a_server_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(email, name, 0)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def pour() -> None:
+            connection, _ = server.accept()
+            with closing(connection), suppress(OSError):
+                while True:
+                    connection.sendall(b"220-wait\r\n" * 1000)
+
+        thread = threading.Thread(target=pour)
+        thread.start()
+        error = failure(server.getsockname()[1])
+        thread.join(5)
+    assert not thread.is_alive()
+    assert "does not come to an end" in str(error)
+    assert (error.permanent, error.reason) == (False, "unreachable")
