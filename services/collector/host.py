@@ -11,7 +11,7 @@ import structlog
 
 from services.collector import cgroup, mounts, network
 from services.collector.config import OWN_PROC
-from shared.runtime.documents import Check
+from shared.runtime.documents import Resource
 from shared.schema.records import Disk, Health
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class Host:
         self._network = self._read_network()
         self._rates_at = monotonic()
 
-    def sample(self, now: datetime, checks: Collection[Check]) -> Health:
+    def sample(self, now: datetime, checks: Collection[Resource]) -> Health:
         """Look at what `checks` name, and at load and uptime."""
         load = (self._proc / "loadavg").read_text().split()
         uptime = (self._proc / "uptime").read_text().split()
@@ -72,7 +72,7 @@ class Host:
         self._add_rates(health, checks)
         return health
 
-    def _add_rates(self, health: Health, checks: Collection[Check]) -> None:
+    def _add_rates(self, health: Health, checks: Collection[Resource]) -> None:
         elapsed = self._monotonic() - self._rates_at
         if elapsed < SHORTEST_SPAN_S:
             return

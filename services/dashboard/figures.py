@@ -17,6 +17,7 @@ from shared.schema.records import (
     Fill,
     Health,
     Heartbeat,
+    HostRecord,
     Metric,
     Order,
     Performance,
@@ -45,7 +46,7 @@ def of_bots(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
     """
     by_bot: dict[str, list[AnyRecord]] = {}
     for record in records:
-        if not isinstance(record, Health):
+        if not isinstance(record, HostRecord):
             by_bot.setdefault(record.bot, []).append(record)
     return {bot: _of_bot(bot, by_bot[bot], now) for bot in sorted(by_bot)}
 
@@ -137,7 +138,7 @@ def kinds(records: Iterable[AnyRecord]) -> dict[str, dict[str, datetime]]:
     """Return when each bot's latest record of each kind was, by bot."""
     found: dict[str, dict[str, datetime]] = {}
     for record in records:
-        if not isinstance(record, Health):
+        if not isinstance(record, HostRecord):
             moments = found.setdefault(record.bot, {})
             moments[record.kind] = max(record.at, moments.get(record.kind, record.at))
     return dict(sorted(found.items()))

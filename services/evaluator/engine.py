@@ -17,7 +17,7 @@ from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, Subject, subject_of
 from services.evaluator.track import Outcome, Track, advance, is_settled, next_moment
 from services.evaluator.values import CAME, HOST_METRICS, Input, RuleIndex
-from shared.schema.records import AnyRecord, Metric, Record
+from shared.schema.records import AnyRecord, Check, Metric, Record
 from shared.schema.timestamps import epoch_ms
 
 OLDEST_MS = 3_600_000
@@ -197,6 +197,7 @@ class Engine:
         """Take all values of a record before they are judged: half a record must not open an alert."""
         track, measure = watch.track, watch.rule.measure
         is_heard = False
+        text = record.text if isinstance(record, Check) else ""
         for attribute, metric in inputs:
             value = CAME if attribute is None else getattr(record, attribute)
             if value is None:
@@ -204,6 +205,7 @@ class Engine:
             if track is None:
                 track = watch.track = Track(measure.begin())
             measure.take(track.state, metric, at, value)
+            track.text = text
             is_heard = True
         return self._advance(watch, track) if is_heard and track else None
 
@@ -211,7 +213,9 @@ class Engine:
         self._dirty.add(watch)
         outcome = advance(track, watch.rule, self.now)
         self._plan(watch, track)
-        return Event(watch.key, watch.rule, outcome, self.now) if outcome else None
+        if outcome is None:
+            return None
+        return Event(watch.key, watch.rule, outcome._replace(text=track.text), self.now)
 
     def _plan(self, watch: Watch, track: Track) -> None:
         watch.due = next_moment(track, watch.rule, self.now)

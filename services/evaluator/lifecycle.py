@@ -59,8 +59,11 @@ def _update(known: Alert, seen: Observation, now: datetime) -> Transition | None
     if severity != known.severity:
         change: Change = "raised" if worse(severity, known.severity) else "lowered"
         return Transition(change, _updated(known, seen, now, message=message_of(seen)))
-    if outcome.value != known.details.value and now - known.updated_at >= REFRESH:
-        return Transition("updated", _updated(known, seen, now, message=known.message))
+    # What a check says may change while it fails: refused, then timed out.
+    message = message_of(seen) if outcome.text else known.message
+    is_news = outcome.value != known.details.value or message != known.message
+    if is_news and now - known.updated_at >= REFRESH:
+        return Transition("updated", _updated(known, seen, now, message=message))
     return None
 
 
@@ -100,6 +103,7 @@ def message_of(seen: Observation) -> str:
         "metric": rule.metric,
         "bot": subject.name,
         "host": subject.name,
+        "text": seen.outcome.text,
     }
     # In one go: what a label says is no template.
     return _PLACES.sub(lambda place: known.get(place[1], place[0]), rule.description)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared.schema.alerts import Alert
-from shared.schema.records import AnyRecord, BotRecord, Performance
+from shared.schema.records import AnyRecord, BotRecord, Check, Performance
 
 COMPUTED = ("source", "computed")
 """The label that sets alerts on computed figures apart from those on reported ones."""
@@ -38,6 +38,8 @@ def subject_of(record: AnyRecord) -> Subject:
     pairs = record.labels
     if isinstance(record, Performance) and record.source == "computed":
         pairs = pairs | dict([COMPUTED])
+    if isinstance(record, Check):
+        pairs = pairs | {"check": record.check, "type": record.type}
     labels = tuple(sorted(pairs.items())) if pairs else ()
     if isinstance(record, BotRecord):
         return Subject(record.bot, None, labels)

@@ -37,6 +37,8 @@ class Track(msgspec.Struct, array_like=True):
     """While it fires on though no level is met."""
     opened: list[int] = []
     """When it opened in the last hour."""
+    text: str = ""
+    """What the record said that came last, if it says something."""
 
     @property
     def is_idle(self) -> bool:
@@ -56,6 +58,8 @@ class Outcome(NamedTuple):
     value: float | None
     firing: Firing
     is_flapping: bool = False
+    text: str = ""
+    """What the record said."""
 
 
 def advance(track: Track, rule: Rule, now: int) -> Outcome | None:

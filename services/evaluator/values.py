@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 
 from services.evaluator.rules.rule import Rule
-from shared.schema.records import KINDS, AnyRecord, Equity, Health, Metric, Performance, Record
+from shared.schema.records import KINDS, AnyRecord, Check, Equity, Health, Metric, Performance, Record
 from shared.schema.units import figures
 
-JUDGED: tuple[type[Record], ...] = (Performance, Equity, Health)
+JUDGED: tuple[type[Record], ...] = (Performance, Equity, Health, Check)
 """Kinds whose figures are judged by name; metric records bring their own name."""
-HOST_METRICS = frozenset(("health", *(figure.wire for figure in figures(Health))))
+CHECK_STATE = "checkState"
+"""The status of a check as a figure: 0 ok, 1 warning, 2 critical; undefined while it is unknown."""
+HOST_METRICS = frozenset(
+    ("health", "check", CHECK_STATE, *(figure.wire for kind in (Health, Check) for figure in figures(kind)))
+)
 """What is about a host and not about a bot."""
 CAME = 1.0
 """The value of a kind of record (`fill`, `heartbeat`, …) as a figure: it came."""
@@ -42,3 +46,5 @@ class RuleIndex:
             yield "value", record.name
         elif kind in JUDGED:
             yield from ((figure.attribute, figure.wire) for figure in figures(kind))
+        if kind is Check:
+            yield "state", CHECK_STATE

@@ -20,7 +20,7 @@ from shared.analytics.account import Account
 from shared.analytics.events import Event, event_of, order_of
 from shared.runtime.documents import PerformanceLogger
 from shared.runtime.trim import FORGOTTEN_AFTER
-from shared.schema.records import AnyRecord, Health, Performance
+from shared.schema.records import AnyRecord, HostRecord, Performance
 from shared.schema.timestamps import epoch_ms, from_epoch_ms
 from shared.store import analytics as store
 from shared.store.analytics import Checkpoint
@@ -195,7 +195,7 @@ class Analyst:
         found: dict[str, list[Event]] = {}
         for record in new:
             event = event_of(record)
-            if event is not None and not isinstance(record, Health):
+            if event is not None and not isinstance(record, HostRecord):
                 found.setdefault(record.bot, []).append(event)
         oldest = epoch_ms(self._now() - self._kept)
         for bot, events in list(found.items()):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.runtime.reader import Entry
-from shared.schema.records import AnyRecord, Health
+from shared.schema.records import AnyRecord, HostRecord
 from shared.store.positions import after
 
 
@@ -28,5 +28,7 @@ def split(entries: Sequence[Entry], performance: str, health: str) -> tuple[Batc
 
 def _select(entries: Sequence[Entry], position: str, *, host: bool) -> Batch:
     fresh = [entry for entry in entries if after(entry.id, position)]
-    records = [record for entry in fresh for record in entry.records if isinstance(record, Health) is host]
+    records = [
+        record for entry in fresh for record in entry.records if isinstance(record, HostRecord) is host
+    ]
     return Batch(records, fresh[-1].id if fresh else position)

@@ -16,10 +16,18 @@ import msgspec
 from msgspec import Meta
 
 from shared.analytics.settings import Settings
+from shared.runtime.checks import (
+    CheckSection,
+    ExchangeSection,
+    HeartbeatSection,
+    Key,
+    SecuritySection,
+)
 from shared.runtime.notifications import (
     SEED_CHANNELS,
     ChannelSection,
     EmailConfig,
+    Name,
     Notifications,
     Port,
     check_time_zone,
@@ -135,15 +143,24 @@ class Thresholds(Document, kw_only=True):
     disk: Threshold | None = None
 
 
-Check = Literal["cpu", "memory", "disk", "network", "processes"]
+Resource = Literal["cpu", "memory", "disk", "network", "processes"]
+"""What of the host is looked at; checks of processes need `processes`, those over the network `network`."""
 
 
 class MonitoringSection(Document, kw_only=True):
     """What the collector looks at, and how often."""
 
     interval_seconds: Annotated[float, Meta(ge=1)] = 60
-    enabled_checks: list[Check] = msgspec.field(default_factory=lambda: list(get_args(Check)))
+    enabled_checks: list[Resource] = msgspec.field(default_factory=lambda: list(get_args(Resource)))
     thresholds: Thresholds = msgspec.field(default_factory=Thresholds)
+    checks: dict[Name, CheckSection] = msgspec.field(default_factory=dict)
+    exchanges: dict[Name, ExchangeSection] = msgspec.field(default_factory=dict)
+    security: SecuritySection | None = None
+    heartbeats: dict[Key, HeartbeatSection] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if both := min(self.checks.keys() & self.exchanges.keys(), default=None):
+            raise ValueError(f"expected checks and exchanges of different names, got {both!r}")
 
 
 class AlertsSection(Document, kw_only=True):

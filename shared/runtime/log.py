@@ -13,6 +13,7 @@ from shared.runtime import clock
 from shared.schema import streams
 from shared.schema.records import (
     AnyRecord,
+    Check,
     Metric,
     Performance,
     decode_frame,
@@ -174,6 +175,8 @@ def latest_field(record: AnyRecord) -> str:
             return f"performance|{record.bot}|{record.source}"
         case Metric():
             return f"metric|{record.bot}|{record.name}"
+        case Check():
+            return f"check|{record.host}|{record.check}"
         case _:
             return f"{record.kind}|{record.subject}"
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from shared.schema.alerts import Category, Severity, worse
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import nearest
-from shared.schema.records import KINDS, Equity, Health, LabelName, Performance
+from shared.schema.records import KINDS, Check, Equity, Health, LabelName, Performance
 from shared.schema.units import figures
 
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
@@ -50,7 +50,11 @@ KINDS_WITH: dict[str, tuple[str, ...]] = {
 """Keys that have a meaning in some kinds of rules only."""
 FIGURES = {
     name.lower(): name
-    for name in (*KINDS, *(figure.wire for kind in (Performance, Equity, Health) for figure in figures(kind)))
+    for name in (
+        *KINDS,
+        "checkState",
+        *(figure.wire for kind in (Performance, Equity, Health, Check) for figure in figures(kind)),
+    )
 }
 """The figures that are not metric records, and the kinds of records, by their names in small letters."""
 FEWEST = 10
@@ -139,7 +143,10 @@ class Condition(Document, kw_only=True):
     labels: dict[LabelName, Pattern] = {}
     """Labels that a record must have; the values may be patterns."""
     description: Annotated[str, Meta(max_length=1024)] = ""
-    """What an alert says, with `{value} {threshold} {metric} {bot} {host} {window}` and the rule's labels."""
+    """What an alert says, with `{value} {threshold} {metric} {bot} {host} {window}` and the rule's labels.
+
+    Of checks also `{check} {type} {text}`: its name and type, and what it saw.
+    """
     runbook: Runbook | None = None
     enabled: bool = True
 
@@ -231,7 +238,7 @@ class Condition(Document, kw_only=True):
         return limit / 1000
 
     def _check_description(self) -> None:
-        known = ["value", "threshold", "metric", "bot", "host", *self.labels]
+        known = ["value", "threshold", "metric", "bot", "host", "check", "type", "text", *self.labels]
         if self.window is not None or self.period is not None:
             known.append("window")
         for name in _PLACES.findall(self.description):

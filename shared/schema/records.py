@@ -16,11 +16,14 @@ from shared.schema.units import (
     Bytes,
     BytesPerSecond,
     Count,
+    Days,
+    Flag,
     Milliseconds,
     Money,
     Number,
     Percent,
     Seconds,
+    SignedMilliseconds,
 )
 
 Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
@@ -78,6 +81,17 @@ class BotRecord(Record, kw_only=True):
     def subject(self) -> str:
         """Whom the record is about."""
         return self.bot
+
+
+class HostRecord(Record, kw_only=True):
+    """A record about one host, or from one that looked at something."""
+
+    host: Name
+
+    @property
+    def subject(self) -> str:
+        """Whom the record is about."""
+        return self.host
 
 
 class Undefined(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -233,27 +247,39 @@ class Heartbeat(BotRecord, kw_only=True, tag="heartbeat"):
     """How often the bot means to send one."""
 
 
-class Disk(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class Disk(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """One mounted file system."""
 
     mount: Text
     usage: Percent
     total_bytes: Bytes
     free_bytes: Bytes
+    inode_usage: Percent | None = None
+    full_days: Days | None = None
+    """Until it is full, if it goes on as of late; None where it does not fill."""
+    read_only: bool = False
 
 
 Status = Literal["HEALTHY", "WARNING", "CRITICAL", "UNKNOWN"]
 
 
-class Health(Record, kw_only=True, tag="health"):
+class Health(HostRecord, kw_only=True, tag="health"):
     """A host snapshot. From: collector. To: all readers."""
 
-    host: Name
     system_health: Status = "UNKNOWN"
     reasons: list[Text] = []
     """Why `systemHealth` is not HEALTHY, one sentence each."""
     cpu_usage: Percent | None = None
+    cpu_per_core: list[float] = []
+    """Percent busy of each core."""
+    cpu_steal: Percent | None = None
+    """Taken by the hypervisor for others."""
+    cpu_iowait: Percent | None = None
     cpu_cores: Count | None = None
+    cpu_pressure: Percent | None = None
+    """Of the last 10 seconds, in which something waited for a processor; so for memory and disks below."""
+    memory_pressure: Percent | None = None
+    io_pressure: Percent | None = None
     load1: Number | None = None
     load5: Number | None = None
     load15: Number | None = None
@@ -263,17 +289,104 @@ class Health(Record, kw_only=True, tag="health"):
     swap_usage: Percent | None = None
     disk_usage: Percent | None = None
     """Of the fullest file system in `disks`."""
+    inode_usage: Percent | None = None
+    """Of the file system that has the fewest left."""
+    disk_full_days: Days | None = None
+    """Until the first file system is full, if it goes on as of late; None where none fills."""
     disks: list[Disk] = []
+    read_only_disks: Count | None = None
+    """File systems that should be writable and are not."""
+    disk_read_bytes_per_second: BytesPerSecond | None = None
+    disk_written_bytes_per_second: BytesPerSecond | None = None
+    disk_busy: Percent | None = None
+    """Of the busiest disk."""
     network_received_bytes_per_second: BytesPerSecond | None = None
     network_sent_bytes_per_second: BytesPerSecond | None = None
+    network_errors_per_second: Number | None = None
+    network_drops_per_second: Number | None = None
     network_latency: Milliseconds | None = None
+    """To connect to an exchange: the median of those that are checked."""
     processes: Count | None = None
+    zombies: Count | None = None
+    open_files_usage: Percent | None = None
+    """File descriptors of all processes, of the system's limit."""
+    temperature: Number | None = None
+    """Of the hottest sensor, °C."""
+    clock_offset_ms: SignedMilliseconds | None = None
+    """How far the clock is ahead of the time that NTP knows."""
+    clock_synchronised: Flag | None = None
+    """1 while NTP keeps the clock."""
+    oom_kills: Count | None = None
+    """Processes that the kernel ended for want of memory, since the previous sample."""
+    cgroup_throttled: Percent | None = None
+    """Of the periods in which the container's own processor limit held it back."""
     uptime_seconds: Seconds | None = None
 
+
+CheckType = Literal[
+    "process", "port", "http", "tcp", "dns", "database", "systemd", "container", "exchange", "status_page",
+    "certificate", "logins", "listening", "sudo", "file", "secret", "heartbeat",
+]  # fmt: skip
+CheckStatus = Literal["ok", "warning", "critical", "unknown"]
+CheckReason = Literal[
+    "dns", "refused", "unreachable", "timeout", "tls", "http", "rate_limited", "protocol", "slow", "skewed",
+    "not_running", "zombie", "changed", "expiring", "expired", "untrusted", "wrong_host", "weak", "denied",
+    "late", "never_came", "ran_too_long", "failed", "too_many", "corrupt", "other",
+]  # fmt: skip
+"""Why a check is not ok, for machines; its `text` says it to people."""
+
+
+class Check(HostRecord, kw_only=True, tag="check"):
+    """One look at one thing: a process, a service, an exchange, a certificate, a heartbeat that is expected.
+
+    From: collector, ingestion (heartbeats). To: all readers.
+    """
+
+    check: Name
+    """Its name, unique on the host."""
+    type: CheckType
+    status: CheckStatus
+    reason: CheckReason | None = None
+    text: Text = ""
+    """What was seen, one sentence."""
+    check_latency_ms: Milliseconds | None = None
+    dns_ms: Milliseconds | None = None
+    connect_ms: Milliseconds | None = None
+    tls_ms: Milliseconds | None = None
+    web_socket_ms: Milliseconds | None = None
+    """From a ping to its pong."""
+    latency_p50_ms: Milliseconds | None = None
+    """Of the last 100 looks; so the others."""
+    latency_p95_ms: Milliseconds | None = None
+    latency_p99_ms: Milliseconds | None = None
+    availability: Percent | None = None
+    clock_skew_ms: SignedMilliseconds | None = None
+    """How far the other clock is ahead of this host's."""
+    status_code: Count | None = None
+    certificate_days: Days | None = None
+    instances: Count | None = None
+    """Processes that fit."""
+    process_cpu_usage: Percent | None = None
+    """Of one core, of all instances together; so the others."""
+    process_memory_bytes: Bytes | None = None
+    process_threads: Count | None = None
+    process_open_files: Count | None = None
+    process_uptime_seconds: Seconds | None = None
+    """Of the youngest."""
+    restarts: Count | None = None
+    """Since the collector began to look."""
+    size_bytes: Bytes | None = None
+    wal_bytes: Bytes | None = None
+    occurrences: Count | None = None
+    """How often it happened since the previous look: failed logins, uses of sudo, changed files."""
+    per_minute: Number | None = None
+    late_seconds: Seconds | None = None
+    run_seconds: Seconds | None = None
+
     @property
-    def subject(self) -> str:
-        """Whom the record is about."""
-        return self.host
+    def state(self) -> int | None:
+        """The status as a figure, `checkState` in rules: 0 ok, 1 warning, 2 critical, None unknown."""
+        return {"ok": 0, "warning": 1, "critical": 2}.get(self.status)
 
 
 class Metric(BotRecord, kw_only=True, tag="metric"):
@@ -292,10 +405,10 @@ class Event(BotRecord, kw_only=True, tag="event"):
     text: Text = ""
 
 
-AnyRecord = Performance | Equity | Order | Fill | Heartbeat | Health | Metric | Event
+AnyRecord = Performance | Equity | Order | Fill | Heartbeat | Health | Check | Metric | Event
 KINDS: dict[str, type[Record]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Performance, Equity, Order, Fill, Heartbeat, Health, Metric, Event)
+    for kind in (Performance, Equity, Order, Fill, Heartbeat, Health, Check, Metric, Event)
 }
 
 

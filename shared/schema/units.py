@@ -25,13 +25,14 @@ PERCENT = Unit("percent", 0.01, "_ratio")
 MONEY = Unit("account currency", 1.0, "")
 MILLISECONDS = Unit("milliseconds", 0.001, "_seconds", "Ms")
 SECONDS = Unit("seconds", 1.0, "_seconds", "Seconds")
+DAYS = Unit("days", 86_400.0, "_seconds", "Days")
 BASIS_POINTS = Unit("basis points", 0.0001, "_ratio", "Bps")
 BYTES = Unit("bytes", 1.0, "_bytes", "Bytes")
 BYTES_PER_SECOND = Unit("bytes per second", 1.0, "_bytes_per_second", "BytesPerSecond")
 PLAIN = Unit("number", 1.0, "")
 UNITS = {
     unit.name: unit
-    for unit in (PERCENT, MONEY, MILLISECONDS, SECONDS, BASIS_POINTS, BYTES, BYTES_PER_SECOND, PLAIN)
+    for unit in (PERCENT, MONEY, MILLISECONDS, SECONDS, DAYS, BASIS_POINTS, BYTES, BYTES_PER_SECOND, PLAIN)
 }
 
 MAX_INTEGER = 2**53
@@ -40,6 +41,9 @@ MAX_INTEGER = 2**53
 Percent = Annotated[float, Meta(extra={"unit": PERCENT.name})]
 Money = Annotated[float, Meta(extra={"unit": MONEY.name})]
 Milliseconds = Annotated[float, Meta(extra={"unit": MILLISECONDS.name}, ge=0)]
+SignedMilliseconds = Annotated[float, Meta(extra={"unit": MILLISECONDS.name})]
+Days = Annotated[float, Meta(extra={"unit": DAYS.name})]
+Flag = Annotated[int, Meta(extra={"unit": PLAIN.name}, ge=0, le=1)]
 Seconds = Annotated[float, Meta(extra={"unit": SECONDS.name}, ge=0)]
 BasisPoints = Annotated[float, Meta(extra={"unit": BASIS_POINTS.name})]
 Bytes = Annotated[int, Meta(extra={"unit": BYTES.name}, ge=0, le=MAX_INTEGER)]

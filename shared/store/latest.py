@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Table, desc, select
 from shared.schema.records import AnyRecord, Performance, Record
 from shared.schema.timestamps import from_store
 from shared.store.records import subjects
-from shared.store.tables import TABLES, health_metrics
+from shared.store.tables import TABLES, subject_column
 
 SEARCHED = 1000
 """Among how many rows a source is looked for: a bot without it must not cost a walk through all it has."""
@@ -32,7 +32,7 @@ def latest_of(connection: Connection, kind: type[Record], subject: str) -> list[
 
 
 def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:
-    column = table.c.host if table is health_metrics else table.c.bot
+    column = subject_column(table)
     newest = select(table).where(column == subject).order_by(desc(table.c.timestamp))
     if source is None:
         return connection.execute(newest.limit(1)).first()

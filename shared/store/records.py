@@ -13,7 +13,7 @@ from sqlalchemy.dialects import sqlite
 
 from shared.schema.records import AnyRecord, Record
 from shared.schema.timestamps import to_store
-from shared.store.tables import TABLES, alerts, health_metrics
+from shared.store.tables import TABLES, alerts, health_metrics, subject_column
 
 
 def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> list[AnyRecord]:
@@ -114,7 +114,7 @@ def subjects(connection: Connection, table: Table) -> list[str]:
 
     DISTINCT would walk the whole index: seconds for a year of rows.
     """
-    column = table.c.host if table is health_metrics else table.c.bot
+    column = subject_column(table)
     first = select(func.min(column).label("name")).cte("names", recursive=True)
     following = select(func.min(column)).where(column > first.c.name).scalar_subquery()
     names = first.union_all(select(following).where(first.c.name.is_not(None)))

@@ -16,6 +16,7 @@ from shared.store.records import subjects
 from shared.store.rollups import SOURCES, position_of
 from shared.store.tables import (
     alerts,
+    checks,
     equity,
     equity_minutes,
     events,
@@ -76,9 +77,9 @@ def remove_performance(
 
 def remove_health(database: Database, before: datetime) -> Iterator[Removed]:
     """Remove health records, and alerts that were resolved, from before a moment, piece by piece."""
-    for host in _subjects(database, health_metrics):
-        column = health_metrics.c
-        yield from _remove(database, health_metrics, column.host == host, column.timestamp < to_store(before))
+    for table in (health_metrics, checks):
+        for host in _subjects(database, table):
+            yield from _remove(database, table, table.c.host == host, table.c.timestamp < to_store(before))
     resolved = func.coalesce(alerts.c.resolvedAt, alerts.c.timestamp)
     yield from _remove(
         database,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Connection, Row, Table, and_, desc, func, select
 
 from shared.schema.timestamps import EPOCH, MILLISECOND, from_store, to_store
-from shared.store.tables import health_metrics
+from shared.store.tables import subject_column
 
 WIDTHS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 3, 6, 12, 30, 60, 120, 300, 600, 1800))
 """Widths of intervals; they begin at whole multiples since 1970, so that a selection repeats itself."""
@@ -38,8 +38,8 @@ def sample(
     Where only one field is asked for, rows in which it is undefined are left out. `wanted` are further
     columns with the value they must have.
     """
-    subject_column = table.c.host if table is health_metrics else table.c.bot
-    conditions = [subject_column == subject, *(table.c[name] == value for name, value in wanted.items())]
+    about = subject_column(table)
+    conditions = [about == subject, *(table.c[name] == value for name, value in wanted.items())]
     if len(fields) == 1:
         conditions.append(table.c[fields[0]].is_not(None))
     belongs = and_(*conditions)

@@ -73,6 +73,11 @@ def _record_table(name: str, record: type[records.Record], metadata: MetaData, s
     )
 
 
+def subject_column(table: Table) -> Column[object]:
+    """Return the column that says whom a row of a record table is about."""
+    return table.c.host if "host" in table.c else table.c.bot
+
+
 def _log_position(metadata: MetaData) -> Table:
     """Make the table of how far a reader's work is in this database, written in the rows' own transaction."""
     return Table(
@@ -180,6 +185,8 @@ rollup_position = Table(
 
 health_metrics = _record_table("health_metrics", records.Health, health_metadata, subject="host")
 health_metrics.append_column(Column("activeAlerts", Integer, nullable=False, server_default="0"))
+checks = _record_table("checks", records.Check, health_metadata, subject="host")
+Index("checks_host_check_timestamp", checks.c.host, checks.c.check, checks.c.timestamp)
 health_position = _log_position(health_metadata)
 
 TABLES: dict[type[records.Record], Table] = {
@@ -191,6 +198,7 @@ TABLES: dict[type[records.Record], Table] = {
     records.Metric: samples,
     records.Event: events,
     records.Health: health_metrics,
+    records.Check: checks,
 }
 """Where the recorder puts each kind."""
 

@@ -11,14 +11,36 @@ from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Level
 from services.evaluator.rules.window import Window
+from services.evaluator.values import CHECK_STATE
 from shared.runtime.documents import Documents
 from shared.runtime.documents import Threshold as Limits
-from shared.schema.alerts import SEVERITIES, worse
+from shared.schema.alerts import SEVERITIES, Category, worse
 from shared.schema.conditions import Condition, PartSection
 from shared.schema.durations import milliseconds, words
+from shared.schema.records import CheckType
 
 HOST_RULES = {"cpu": ("cpuUsage", "CPU usage"), "memory": ("memoryUsage", "Memory usage"),
               "disk": ("diskUsage", "Disk usage")}  # fmt: skip
+CHECK_RULES: dict[CheckType, tuple[str, Category]] = {
+    "process": ("process-down", "RESOURCE"),
+    "port": ("port-closed", "CONNECTIVITY"),
+    "http": ("http-failing", "CONNECTIVITY"),
+    "tcp": ("tcp-unreachable", "CONNECTIVITY"),
+    "dns": ("dns-failing", "CONNECTIVITY"),
+    "database": ("database-failing", "RESOURCE"),
+    "systemd": ("unit-failed", "RESOURCE"),
+    "container": ("container-down", "RESOURCE"),
+    "exchange": ("exchange-unreachable", "CONNECTIVITY"),
+    "status_page": ("exchange-incident", "CONNECTIVITY"),
+    "certificate": ("certificate", "SECURITY"),
+    "logins": ("failed-logins", "SECURITY"),
+    "listening": ("new-listening-port", "SECURITY"),
+    "sudo": ("sudo-used", "SECURITY"),
+    "file": ("file-changed", "SECURITY"),
+    "secret": ("secret-readable", "SECURITY"),
+    "heartbeat": ("heartbeat-late", "CONNECTIVITY"),
+}
+"""The rule on checks of each type, and its category."""
 CLEARANCE = 5.0
 """An alert on a host ends so many points below its limit: at the limit it would come and go."""
 
@@ -28,7 +50,7 @@ _OPERATOR_NAMES = {">": "above", ">=": "from", "<": "below", "<=": "up-to", "=="
 def rules_of(documents: Documents) -> list[Rule]:
     """Return every enabled rule; of two conditions with one name, the graver.
 
-    A condition that has the name of a rule on hosts (`host-cpu`) takes its place.
+    A condition that has the name of a rule on hosts (`host-cpu`) or checks (`process-down`) takes its place.
     """
     found: dict[str, Rule] = {}
     alerting = documents.performance.alerting
@@ -39,7 +61,8 @@ def rules_of(documents: Documents) -> list[Rule]:
                 known = found.get(rule.name)
                 if known is None or worse(rule.levels[0].severity, known.levels[0].severity):
                     found[rule.name] = rule
-    return [*found.values(), *(rule for rule in _host_rules(documents) if rule.name not in found)]
+    others = (*_host_rules(documents), *_check_rules())
+    return [*found.values(), *(rule for rule in others if rule.name not in found)]
 
 
 def condition_rule(condition: Condition) -> Rule:
@@ -161,6 +184,22 @@ def _describe(condition: Condition) -> str:
         parts = (f"{part.metric_name} {part.operator} {part.threshold:g}" for part in condition.conditions)
         return {"all": " and ", "any": " or ", "none": " nor "}[condition.match].join(parts)
     return f"{condition.metric_name} {condition.operator} {condition.threshold:g}"
+
+
+def _check_rules() -> Iterator[Rule]:
+    """Yield the rules on checks: what a check finds wrong is an alert, in the check's own words."""
+    for kind, (name, category) in CHECK_RULES.items():
+        yield Rule(
+            name=name,
+            measure=LatestValue(CHECK_STATE),
+            metric=CHECK_STATE,
+            operator=">=",
+            levels=(Level(2, "CRITICAL"), Level(1, "MEDIUM")),
+            category=category,
+            labels=(("type", kind),),
+            description="{check}: {text}",
+            runbook=name,
+        )
 
 
 def _host_rules(documents: Documents) -> Iterator[Rule]:

@@ -11,13 +11,13 @@ import pytest
 
 from services.collector.config import OWN_PROC, OWN_ROOT, CollectorSettings, host_name
 from services.collector.host import SHORTEST_SPAN_S, CpuTimes, Host, cpu_usage
-from shared.runtime.documents import Check
+from shared.runtime.documents import Resource
 from shared.runtime.settings import load_settings
 from shared.schema.faults import InvalidError
 from shared.schema.records import Health
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-ALL: tuple[Check, ...] = get_args(Check)
+ALL: tuple[Resource, ...] = get_args(Resource)
 
 FOREIGN = {
     "stat": "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 100 0 100 800 0 0 0 0 0 0\nbtime 1700000000\n",
@@ -113,7 +113,7 @@ def test_a_mount_that_did_not_reach_the_container_is_not_mistaken_for_the_root(f
         ("processes", {"processes"}),
     ],
 )
-def test_only_what_is_enabled_is_looked_at(foreign: Path, check: Check, fields: set[str]) -> None:
+def test_only_what_is_enabled_is_looked_at(foreign: Path, check: Resource, fields: set[str]) -> None:
     seconds = iter((0.0, 2.0))
     host = Host("there", foreign / "proc", foreign / "root", monotonic=lambda: next(seconds))
     (foreign / "proc" / "stat").write_text("cpu  160 0 120 1000 0 0 0 0 0 0\n")
