@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - a case is a line
 """From conditions to rules: every kind, its measure, its name and its limits."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,6 +12,7 @@ from services.evaluator.rules.documents import KINDS, condition_rule, rules_of
 from services.evaluator.rules.few import FewOf
 from services.evaluator.rules.latest import LatestValue
 from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Level
 from services.evaluator.rules.window import Window
 from shared.runtime.documents import (
@@ -25,6 +26,7 @@ from shared.runtime.documents import (
 from shared.runtime.documents import Threshold as Limits
 from shared.runtime.notifications import Notifications
 from shared.schema.conditions import Condition
+from shared.schema.records import CheckType
 from tests.unit.evaluator.played import rule
 
 AVERAGE: dict[str, Any] = {"aggregate": "avg", "window": "5m"}
@@ -101,7 +103,7 @@ def test_hosts_have_one_rule_for_each_resource_with_limits() -> None:
         HealthMonitor(monitoring=MonitoringSection(thresholds=limits)),
         Notifications(),
     )
-    found = {one.name: [level[:2] for level in one.levels] for one in rules_of(documents)}
+    found = {one.name: [level[:2] for level in one.levels] for one in rules_of(documents) if is_on_hosts(one)}
     assert found == {"host-cpu": [(90, "CRITICAL"), (70, "MEDIUM")], "host-disk": [(95, "CRITICAL")]}
 
 
@@ -117,4 +119,15 @@ def test_a_condition_named_like_a_rule_on_hosts_takes_its_place() -> None:
         HealthMonitor(monitoring=MonitoringSection(thresholds=Thresholds(cpu=Limits(warning=70)))),
         Notifications(),
     )
-    assert [(one.name, one.levels[0].severity) for one in rules_of(documents)] == [("host-cpu", "LOW")]
+    found = [(one.name, one.levels[0].severity) for one in rules_of(documents) if is_on_hosts(one)]
+    assert found == [("host-cpu", "LOW")]
+
+
+def is_on_hosts(rule: Rule) -> bool:
+    return rule.name.startswith("host-")
+
+
+def test_each_type_of_check_has_one_rule_that_says_what_the_check_says() -> None:
+    documents = Documents(PerformanceLogger(), HealthMonitor(), Notifications())
+    found = {one.labels: (one.metric, one.description) for one in rules_of(documents)}
+    assert found == {(("type", kind),): ("checkState", "{check}: {text}") for kind in get_args(CheckType)}

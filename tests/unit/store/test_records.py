@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from shared.runtime.settings import REPOSITORY
-from shared.schema.records import AnyRecord, Equity, Health, Performance
+from shared.schema.records import AnyRecord, Equity, HostRecord, Performance
 from shared.store.database import Database
 from shared.store.positions import after, believable, read_position, write_position
 from shared.store.records import insert_records, subjects
@@ -23,7 +23,7 @@ def test_every_field_of_every_kind_reaches_its_column(
 ) -> None:
     record: AnyRecord = msgspec.json.decode(example.read_bytes(), type=AnyRecord)  # type: ignore[attr-defined]
     table = TABLES[type(record)]
-    database = health if isinstance(record, Health) else performance
+    database = health if isinstance(record, HostRecord) else performance
     with database.write() as connection:
         assert insert_records(connection, [record]) == [record]
     with database.read() as connection:
@@ -35,7 +35,9 @@ def test_every_field_of_every_kind_reaches_its_column(
         elif field.encode_name == "id":
             assert row["recordId"] == value
         elif isinstance(value, list | dict):
-            assert msgspec.json.decode(row[field.encode_name] or "{}") == msgspec.to_builtins(value)
+            assert msgspec.json.decode(row[field.encode_name] or "null") == (
+                msgspec.to_builtins(value) or None
+            )
         else:
             assert row[field.encode_name] == value
 
