@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from services.evaluator.rehearsal import Rehearsal, rehearse
+from services.evaluator.rehearsal import rehearse
 from services.evaluator.rules.combination import Combination
 from services.evaluator.rules.documents import rules_of
 from services.evaluator.rules.rule import Rule
+from services.evaluator.script import Rehearsal
 from shared.runtime.documents import (
     AlertingSection,
     Documents,

@@ -1,26 +1,23 @@
-"""Rehearsals: series as people write them down through the engine, and which alerts are open when. Pure.
+"""Rehearsals: rule tests played through the engine, and which alerts are open when. Pure.
 
-`botwatch rules test` plays them, and `make test` those of the shipped rules. The format is promtool's in
-spirit; docs/rules.md shows it.
+`botwatch rules test` plays them, and `make test` those of the shipped rules.
 """
 
-import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from services.evaluator.engine import Engine, Event
+from services.evaluator.lifecycle import Observation, message_of
 from services.evaluator.notation import expand
 from services.evaluator.rules.rule import Rule
+from services.evaluator.script import ExpectedSection, Open, Rehearsal, SeriesSection, line_of
 from services.evaluator.subject import Key
-from services.evaluator.track import Outcome
-from shared.schema.alerts import Severity
-from shared.schema.conditions import Condition, Document, MetricName
-from shared.schema.durations import Duration, milliseconds, words
+from shared.schema.durations import milliseconds, words
 from shared.schema.faults import Fault, InvalidError, nearest
-from shared.schema.records import KINDS, AnyRecord, Labels, Name
+from shared.schema.records import KINDS, AnyRecord
 from shared.schema.units import figures
 
 BEGIN_MS = 1_767_225_600_000
@@ -33,99 +30,6 @@ NEEDED: dict[str, dict[str, Any]] = {
     "event": {"title": "t"},
 }
 """What a record must have besides the figures of a series."""
-
-
-class Who(Document, kw_only=True):
-    """A bot or a host."""
-
-    bot: Name | None = None
-    host: Name | None = None
-
-    def __post_init__(self) -> None:
-        if (self.bot is None) == (self.host is None):
-            raise ValueError("expected exactly one of `bot` and `host`")
-
-
-class SeriesSection(Who, kw_only=True):
-    """The values of one figure of one bot or host; those of one kind of record at one moment share it."""
-
-    metric: MetricName
-    """A figure, the name of a metric record, or a kind of record."""
-    kind: (
-        Literal["performance", "equity", "health", "metric", "order", "fill", "heartbeat", "event"] | None
-    ) = None
-    source: Literal["reported", "computed"] = "reported"
-    labels: Labels = msgspec.field(default_factory=dict)
-    values: str
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.kind and (self.kind == "health") != (self.host is not None):
-            raise ValueError("`kind`: records about hosts, and no others, are of the kind `health`")
-        known = _names(self.record_kind)
-        if known and self.metric not in known:
-            close = nearest(self.metric, known)
-            raise ValueError(f"`metric`: a {self.record_kind} record has no {self.metric!r}{close}")
-        try:
-            expand(self.values)
-        except ValueError as error:
-            raise ValueError(f"`values`: {error}") from error
-
-    @property
-    def record_kind(self) -> str:
-        """The kind of record that has the figure."""
-        if self.kind or self.host:
-            return self.kind or "health"
-        kinds = [kind for kind in ("equity", "performance", *KINDS) if self.metric == kind]
-        kinds += [kind for kind in ("performance", "equity") if self.metric in _names(kind)]
-        return kinds[0] if kinds else "metric"
-
-
-class ExpectedSection(Who, kw_only=True):
-    """An alert that is open; what is left out may be anything."""
-
-    rule: str
-    severity: Severity
-    value: float | None = None
-    labels: Labels | None = None
-
-    def is_met_by(self, key: Key, seen: Outcome) -> bool:
-        """Say whether an alert is the expected one."""
-        subject = key.subject
-        return (
-            (key.rule, subject.bot, subject.host) == (self.rule, self.bot, self.host)
-            and seen.firing.severity == self.severity
-            and self.labels in (None, dict(subject.labels))
-            and (self.value is None or _is_near(self.value, seen.value))
-        )
-
-    def __str__(self) -> str:
-        return _line(self.rule, self.bot or self.host, self.severity, self.value, self.labels or {})
-
-
-class MomentSection(Document, kw_only=True):
-    """All alerts that are open at one moment."""
-
-    at: Duration
-    expect: list[ExpectedSection]
-
-
-class Rehearsal(Document, kw_only=True):
-    """A rule test."""
-
-    rules: Annotated[str, Meta(min_length=1)] | None = None
-    """A `performance_logger.json`, or a folder of config documents, relative to this file."""
-    conditions: list[Condition] = msgspec.field(default_factory=list)
-    interval: Duration = "1m"
-    """Between two values of a series."""
-    series: list[SeriesSection]
-    alerts: Annotated[list[MomentSection], Meta(min_length=1)]
-
-    def __post_init__(self) -> None:
-        if (self.rules is None) != bool(self.conditions):
-            raise ValueError("expected exactly one of `rules` and `conditions`")
-        if not milliseconds(self.interval):
-            raise ValueError("`interval`: expected more than 0")
 
 
 class Difference(NamedTuple):
@@ -145,11 +49,13 @@ class Difference(NamedTuple):
 def rehearse(rehearsal: Rehearsal, rules: Sequence[Rule]) -> list[Difference]:
     """Play the series and return where the alerts are not as expected; InvalidError for an unknown rule."""
     _refuse_unknown(rehearsal, {rule.name for rule in rules})
-    entries = _entries(rehearsal)
+    entries = defaultdict[int, list[AnyRecord]](list)
+    for at, record in (*_of_series(rehearsal), *_of_checks(rehearsal)):
+        entries[at].append(record)
     expected: dict[int, list[ExpectedSection]] = {}
     for moment in rehearsal.alerts:
         expected.setdefault(BEGIN_MS + milliseconds(moment.at), []).extend(moment.expect)
-    engine, found, firing = Engine(rules), [], dict[Key, Outcome]()
+    engine, found, firing = Engine(rules), [], dict[Key, Open]()
     for at in sorted(entries.keys() | expected.keys()):
         _follow(firing, engine.take(entries.get(at, []), at))
         if at in expected and (difference := _compare(expected[at], firing, at - BEGIN_MS)):
@@ -168,8 +74,8 @@ def _refuse_unknown(rehearsal: Rehearsal, known: set[str]) -> None:
         raise InvalidError(faults)
 
 
-def _entries(rehearsal: Rehearsal) -> dict[int, list[AnyRecord]]:
-    """Return the records of the series by their moments."""
+def _of_series(rehearsal: Rehearsal) -> Iterator[tuple[int, AnyRecord]]:
+    """Yield the records of the series with their moments."""
     interval = milliseconds(rehearsal.interval)
     made: dict[int, dict[object, dict[str, Any]]] = {}
     for series in rehearsal.series:
@@ -180,7 +86,22 @@ def _entries(rehearsal: Rehearsal) -> dict[int, list[AnyRecord]]:
                 at = BEGIN_MS + step * interval
                 fields = made.setdefault(at, {}).setdefault(group, {**common, "timestamp": at})
                 fields |= _figure(series, value)
-    return {at: [_record(fields) for fields in groups.values()] for at, groups in made.items()}
+    yield from ((at, _record(fields)) for at, groups in made.items() for fields in groups.values())
+
+
+def _of_checks(rehearsal: Rehearsal) -> Iterator[tuple[int, AnyRecord]]:
+    """Yield the records of the checks with their moments."""
+    interval = milliseconds(rehearsal.interval)
+    for section in rehearsal.checks:
+        common = {"kind": "check", "host": section.host, "check": section.check, "type": section.type}
+        series = {name: expand(text) for name, text in section.figures.items()}
+        for step, look in enumerate(section.looks):
+            if look != "_":
+                at = BEGIN_MS + step * interval
+                status, _, text = look.partition(" ")
+                known = {name: value for name, values in series.items() for value in values[step : step + 1]}
+                fields = {"labels": section.labels, "status": status, "text": text, "timestamp": at}
+                yield at, _record({**common, **fields, **known})
 
 
 def _common(series: SeriesSection) -> dict[str, Any]:
@@ -201,7 +122,7 @@ def _figure(series: SeriesSection, value: float) -> Mapping[str, Any]:
 
 
 def _record(fields: dict[str, Any]) -> AnyRecord:
-    source = fields.pop("_source")
+    source = fields.pop("_source", "")
     try:
         record: AnyRecord = msgspec.convert(fields, AnyRecord, strict=False)
     except msgspec.ValidationError as error:
@@ -212,21 +133,22 @@ def _record(fields: dict[str, Any]) -> AnyRecord:
     return record
 
 
-def _follow(firing: dict[Key, Outcome], events: Iterable[Event]) -> None:
-    for event in events:
-        if event.outcome.step in ("opened", "raised", "lowered", "updated"):
-            firing[event.key] = event.outcome
-        elif event.outcome.step == "resolved":
-            del firing[event.key]
+def _follow(firing: dict[Key, Open], events: Iterable[Event]) -> None:
+    for key, rule, outcome, _ in events:
+        if outcome.step in ("opened", "raised", "lowered", "updated"):
+            # As in the life of an alert: a new value alone does not change what it says.
+            is_said = outcome.step != "updated" or outcome.text
+            message = message_of(Observation(key, rule, outcome)) if is_said else firing[key].message
+            firing[key] = Open(outcome, message)
+        elif outcome.step == "resolved":
+            del firing[key]
 
 
-def _compare(
-    expected: Iterable[ExpectedSection], firing: Mapping[Key, Outcome], at: int
-) -> Difference | None:
+def _compare(expected: Iterable[ExpectedSection], firing: Mapping[Key, Open], at: int) -> Difference | None:
     besides = dict(firing)
     missing = []
     for one in expected:
-        met = next((key for key, seen in besides.items() if one.is_met_by(key, seen)), None)
+        met = next((key for key, alert in besides.items() if one.is_met_by(key, alert)), None)
         if met is None:
             missing.append(str(one))
         else:
@@ -234,21 +156,8 @@ def _compare(
     return Difference(at, missing, list(_lines(besides))) if missing or besides else None
 
 
-def _lines(firing: Mapping[Key, Outcome]) -> Iterator[str]:
-    for key, seen in firing.items():
+def _lines(firing: Mapping[Key, Open]) -> Iterator[str]:
+    for key, (seen, message) in firing.items():
         labels = dict(key.subject.labels)
-        yield _line(key.rule, key.subject.name, seen.firing.severity, seen.value, labels)
-
-
-def _line(rule: str, name: str | None, severity: str, value: float | None, labels: Mapping[str, str]) -> str:
-    pairs = "".join(f" {label}={text}" for label, text in labels.items())
-    return f"{rule} {name}{pairs} {severity}" + ("" if value is None else f" {value:.6g}")
-
-
-def _is_near(expected: float, got: float | None) -> bool:
-    return got is not None and math.isclose(expected, got, rel_tol=1e-6, abs_tol=1e-9)
-
-
-def _names(kind: str) -> set[str]:
-    """Return the figures that a kind of record has, and the kind; nothing for one with any name."""
-    return set() if kind == "metric" else {kind, *(figure.wire for figure in figures(KINDS[kind]))}
+        line = line_of(key.rule, key.subject.name, seen.firing.severity, seen.value, labels)
+        yield f"{line}: {message}"

@@ -9,8 +9,8 @@ import pytest
 from botwatch.cli import main
 from services.evaluator.commands import play
 from services.evaluator.notation import MOST, expand
-from services.evaluator.rehearsal import Rehearsal
-from services.evaluator.rules.documents import rules_of
+from services.evaluator.rules.documents import CHECK_RULES, rules_of
+from services.evaluator.script import Rehearsal
 from shared.runtime.documents import load_document, load_documents
 from shared.runtime.settings import REPOSITORY
 from shared.schema.faults import InvalidError
@@ -107,6 +107,10 @@ def test_a_difference_says_when_and_what(tmp_path: Path, expect: list[Any], got:
          "$.series: the equity record at 0s: Object missing required field `equity`"),
         ({"rules": "none.json", "conditions": []}, "$.rules: no such file"),
         ({"rules": "none.json"}, "$: expected exactly one of `rules` and `conditions`"),
+        ({"checks": [{"host": "h", "check": "c", "type": "exchange", "looks": ["fine"]}]},
+         "$.checks[0].looks[0]: expected a status (ok, warning, critical, unknown)"),
+        ({"checks": [{"host": "h", "check": "c", "type": "tcp", "looks": [], "figures": {"tslMs": "1"}}]},
+         "$.checks[0].figures: a check record has no 'tslMs'; did you mean `tlsMs`?"),
         ({"intervall": "1m"}, "$.intervall: unknown key; did you mean `interval`?"),
         ({"interval": "0s"}, "$.interval: expected more than 0"),
     ],
@@ -150,6 +154,43 @@ def test_figures_of_one_record_are_judged_together(tmp_path: Path) -> None:
     assert play(rehearsal(tmp_path, conditions=[condition], series=series, alerts=moments), {}) == []
 
 
+CHECK = {"host": "h", "check": "binance", "type": "exchange"}
+REFUSED = "critical the REST interface refuses connections"
+
+
+def test_a_check_is_played_look_by_look_and_its_alert_says_what_it_says(tmp_path: Path) -> None:
+    looks = ["ok", "warning the clock is 3 s ahead", REFUSED, "critical it timed out", "unknown", "_", "ok"]
+    alert = {"rule": "exchange-unreachable", "host": "h", "labels": {"check": "binance", "type": "exchange"}}
+    skewed = {**alert, "severity": "MEDIUM", "message": "binance: the clock is 3 s ahead"}
+    refused = {**alert, "severity": "CRITICAL", "message": "binance: the REST interface refuses connections"}
+    silent = {**alert, "severity": "CRITICAL", "message": "binance: it timed out"}
+    moments = [
+        {"at": f"{minute}m", "expect": [open_one] if open_one else []}
+        for minute, open_one in enumerate([None, skewed, refused, silent, silent, silent, None])
+    ]
+    path = rehearsal(tmp_path, series=[], checks=[{**CHECK, "looks": looks}], alerts=moments)
+    assert play(path, {}) == []
+    wrong = [{"at": "2m", "expect": [silent]}]
+    [difference] = play(rehearsal(tmp_path, checks=[{**CHECK, "looks": looks}], series=[], alerts=wrong), {})
+    assert "CRITICAL: binance: it timed out\n" in difference
+    assert "CRITICAL 2: binance: the REST interface refuses connections" in difference
+
+
+def test_a_look_may_have_figures_that_rules_are_on(tmp_path: Path) -> None:
+    near = {
+        "name": "near", "metricName": "certificateDays", "operator": "<", "threshold": 10, "severity": "LOW",
+    }  # fmt: skip
+    checks = [{
+        "host": "h", "check": "tls", "type": "certificate", "looks": ["ok", "ok", "ok"],
+        "figures": {"certificateDays": "11 _ 9"},
+    }]  # fmt: skip
+    moments = [
+        {"at": "1m", "expect": []},
+        {"at": "2m", "expect": [{"rule": "near", "host": "h", "severity": "LOW", "value": 9}]},
+    ]
+    assert play(rehearsal(tmp_path, conditions=[near], series=[], checks=checks, alerts=moments), {}) == []
+
+
 def test_the_command_says_how_it_went_and_ends_accordingly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,13 +211,18 @@ def test_the_command_reads_every_rule_aloud_and_names_what_is_wrong(
     path = tmp_path / "performance_logger.json"
     path.write_text(json.dumps(document))
     assert main(["rules", "check", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == (
+    out = capsys.readouterr().out
+    assert out.startswith(
         "high\n"
         "  maxDrawdown: HIGH if > 20 (until no longer > 18)\n"
         "  PERFORMANCE, for 2m, bots x-*\n"
         "  maxDrawdown > 20\n"
-        "1 rules\n"
+        "process-down\n"
+        "  checkState: CRITICAL if >= 2, MEDIUM if >= 1\n"
+        "  RESOURCE, labels type=process, runbook process-down\n"
+        "  {check}: {text}\n"
     )
+    assert out.endswith(f"\n{1 + len(CHECK_RULES)} rules\n")
     path.write_text(json.dumps({"alerting": {"conditions": [LIMIT | {"clearTreshold": 18}]}}))
     assert main(["rules", "check", str(tmp_path)]) == 1
     assert f"{path}: $.alerting.conditions[0].clearTreshold: unknown key" in capsys.readouterr().err
