@@ -1,0 +1,67 @@
+"""Steadiness: from what a probe saw to what counts. Pure.
+
+One failed look may be a lost packet. It counts when as many looks in a row were at least as bad as is asked
+for; until then the status stands that was so before, and the text says how far it is.
+"""
+
+from collections import deque
+from typing import Literal
+
+from services.collector.probe import Look
+from shared.schema.durations import words
+from shared.schema.records import CheckStatus
+
+GRADES: dict[CheckStatus, int] = {"ok": 0, "warning": 1, "critical": 2}
+
+
+class Steadiness:
+    """The latest looks of one check."""
+
+    def __init__(
+        self,
+        failures: int = 1,
+        severity: Literal["critical", "warning"] = "critical",
+        slow_ms: int | None = None,
+    ) -> None:
+        self._failures = failures
+        self._severity = severity
+        self._slow_ms = slow_ms
+        self._recent: deque[CheckStatus] = deque(maxlen=failures)
+
+    def settle(self, look: Look) -> Look:
+        """Return `look` with the status that counts after it.
+
+        That is the best of the last looks, so that warnings and failures by turns are a warning. A look that
+        came to no result is passed on; it ends no row and adds to none.
+        """
+        if look.status == "unknown":
+            return look
+        look = self._grade(look)
+        self._recent.append(look.status)
+        row = self._row(GRADES[look.status])
+        if look.status == "ok" or row == self._failures:
+            return look
+        return look._replace(status=self._standing(), text=f"{row} of {self._failures}: {look.text}")
+
+    def _grade(self, look: Look) -> Look:
+        latency = look.figures.get("check_latency_ms")
+        if look.status == "critical":
+            return look._replace(status=self._severity)
+        if look.status == "ok" and self._slow_ms is not None and latency and latency > self._slow_ms:
+            text = f"it took {latency:.0f} ms, expected at most {words(self._slow_ms)}: {look.text}"
+            return look._replace(status="warning", reason="slow", text=text)
+        return look
+
+    def _row(self, grade: int) -> int:
+        """Count the latest looks in a row that were at least as bad as `grade`."""
+        row = 0
+        for status in reversed(self._recent):
+            if GRADES[status] < grade:
+                break
+            row += 1
+        return row
+
+    def _standing(self) -> CheckStatus:
+        best = min(self._recent, key=GRADES.__getitem__)
+        # Nothing was known before the first looks; calling it well would end an alert of an earlier run.
+        return best if best == "ok" or len(self._recent) == self._failures else "unknown"
