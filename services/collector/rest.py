@@ -14,6 +14,7 @@ from services.collector.connecting import ConnectError, remaining
 
 MOST_BYTES = 1_048_576
 """More than any answer here has; what is longer is refused."""
+_PHRASES = {known.value: known.phrase for known in HTTPStatus}
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -28,11 +29,6 @@ class Answer(NamedTuple):
     """When its first line was here."""
     keeps_open: bool
     """Whether the connection can carry another request."""
-
-    @property
-    def status_words(self) -> str:
-        """The status as people write it: `503 Service Unavailable`."""
-        return status_words(self.status)
 
     def document(self) -> Any:  # noqa: ANN401 - any JSON
         """Return the body as JSON; ValueError when it is none."""
@@ -70,52 +66,9 @@ def server_of(url: SplitResult) -> tuple[str, int]:
     return url.hostname, url.port or _PORTS[url.scheme]
 
 
-def status_words(self) -> str:
-        """The status as people write it: `503 Service Unavailable`."""
-        return status_words(self.status)
-
-    def document(self) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body as JSON; ValueError when it is none."""
-        try:
-            return json.loads(self.body)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
-
-
-class _Bounded(io.RawIOBase):
-    """A connection for reading: however slowly bytes trickle in, it ends at the deadline."""
-
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection = connection
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
-        if time.monotonic() >= self._deadline:
-            raise TimeoutError
-        self._connection.settimeout(remaining(self._deadline))
-        return self._connection.recv_into(buffer)
-
-    def makefile(self, *_: object) -> io.BufferedReader:
-        """Return what HTTPResponse reads from."""
-        return io.BufferedReader(self)
-
-
-def host_of(url: SplitResult) -> str:
-    """Return the host of a URL that has one."""
-    return url.hostname or ""
-
-
-def port_of(url: SplitResult) -> int:
-    """Return the port of a URL, by its scheme where it names none; ValueError when it is none."""
-    return url.port or _PORTS[url.scheme]
-
-
 def status_words(status: int) -> str:
     """Write a status with its phrase, if it has one: `503 Service Unavailable`."""
-    phrase = HTTPStatus(status).phrase if status in HTTPStatus.__members__.values() else ""
+    phrase = _PHRASES.get(status, "")
     return f"{status} {phrase}".rstrip()
 
 

@@ -1,4 +1,4 @@
-"""WebSocket: the handshake and one ping on an open connection; the protocol itself comes from `websockets`."""
+"""WebSocket: the handshake and one ping on an open connection; the protocol itself is from `websockets`."""
 
 import socket
 import time
