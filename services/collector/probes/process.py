@@ -1,0 +1,241 @@
+"""Processes that must run: found by pid file, name, command line and user; with what they use."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from services.collector import process_table
+from services.collector.paths import within
+from services.collector.place import Place
+from services.collector.probe import Look, Probe
+from services.collector.process_table import Process
+from services.collector.wording import span
+from shared.runtime.checks import CheckSection, ProcessSection
+from shared.schema.records import CheckType
+
+ENDED = "ZX"
+STOPPED = "Tt"
+SLACK_S = 2.0
+"""A pid file may seem so much older than its process: both moments are rounded."""
+SHELLS = frozenset(("ash", "bash", "busybox", "dash", "fish", "ksh", "sh", "zsh"))
+LOOKERS = frozenset(
+    (
+        *("ag", "cat", "egrep", "emacs", "fgrep", "grep", "less", "more", "nano", "pgrep", "pkill"),
+        *("ps", "rg", "tail", "vi", "vim", "watch"),
+    )
+)
+"""Programs that have the name of another in their command line because somebody looks for it or at it."""
+_GIVEN_SCRIPT = re.compile(r"\S+ +-[a-z]*c\b")
+MOST_NAMED = 5
+
+
+def probe(section: CheckSection, timeout_s: float, place: Place) -> Probe:
+    """Make the probe of `section.process`."""
+    del timeout_s  # /proc answers at once.
+    if section.process is None:
+        raise TypeError("not a check of processes")
+    return ProcessProbe(section.process, place)
+
+
+class ProcessProbe:
+    """Counts the processes that fit and measures them; rates are of the time since the previous look."""
+
+    type: CheckType = "process"
+
+    def __init__(self, section: ProcessSection, place: Place) -> None:
+        self._section = section
+        self._place = place
+        self._command = re.compile(section.command) if section.command is not None else None
+        self._looked_at: float | None = None
+        self._cpu: dict[tuple[int, float], float] = {}
+        self._roots: set[tuple[int, float]] | None = None
+        self._vacant = 0
+        self._restarts = 0
+
+    def look(self, now: datetime) -> Look:
+        """Look once; `unknown` when the processes cannot be read."""
+        del now  # The host's own clock since its boot cannot be set.
+        complaint = ""
+        try:
+            uid = self._user()
+            if self._section.pid_file is None:
+                fitting = list(self._search(uid))
+            else:
+                fitting, complaint = self._by_pid_file(self._section.pid_file, uid)
+            uptime = process_table.uptime(self._place.proc)
+        except PermissionError as error:
+            return Look("unknown", f"{error.filename} may not be read by this collector", "denied")
+        except (OSError, LookupError) as error:
+            return Look("unknown", f"the processes cannot be looked through: {error}", "other")
+        living = [one for one in fitting if one.state not in ENDED]
+        look = judge(self._section, fitting, complaint, uptime)
+        return look._replace(figures=self._measure(living, uptime))
+
+    def _user(self) -> int | None:
+        user = self._section.user
+        if user is None:
+            return None
+        passwd = within(self._place.root, "/etc/passwd").read_text(encoding="utf-8", errors="replace")
+        number = process_table.user_number(passwd, user)
+        if number is None:
+            raise LookupError(f"/etc/passwd knows no user {user}; a number would do")
+        return number
+
+    def _search(self, uid: int | None) -> Iterator[Process]:
+        proc, own = self._place.proc, process_table.own_pid(self._place.proc)
+        for pid in process_table.pids(proc):
+            process = process_table.read_process(proc, pid)
+            if process is None or pid == own or not self._fits(process, uid):
+                continue
+            yield process
+
+    def _fits(self, process: Process, uid: int | None) -> bool:
+        name = self._section.name
+        if name is not None and process.name != name[: process_table.LONGEST_NAME]:
+            return False
+        if uid is not None and process_table.owner(self._place.proc, process.pid) != uid:
+            return False
+        if self._command is None:
+            return True
+        if process.state in ENDED:
+            # It has no command line any more: it fits when it did.
+            return process.key in self._cpu
+        command = process_table.read_command(self._place.proc, process.pid)
+        if name is None and self._section.pid_file is None and only_looks(process.name, command):
+            return False
+        return self._command.search(command) is not None
+
+    def _by_pid_file(self, path: str, uid: int | None) -> tuple[list[Process], str]:
+        """Find the process that a pid file names; none, and why, when it is not the one."""
+        file = within(self._place.root, path)
+        try:
+            text, written = file.read_text(errors="replace"), file.stat().st_mtime
+        except FileNotFoundError:
+            return [], f"the pid file {path} does not exist"
+        first = (text.split() or [""])[0]
+        # Beyond ten digits nothing is a pid.
+        if not re.fullmatch(r"[0-9]{1,10}", first):
+            return [], f"the pid file {path} holds no process number"
+        process = process_table.read_process(self._place.proc, int(first))
+        if process is None:
+            return [], f"the pid file {path} names {first}, and no such process runs"
+        if not self._fits(process, uid):
+            return [], f"the pid file {path} names {first}, which is another process now: {process.name}"
+        if self._section.name is None and self._command is None and self._began(process) > written + SLACK_S:
+            return [], (
+                f"the pid file {path} names {first}, and that process, {process.name}, began after the file "
+                "was written: the number went to another"
+            )
+        return [process], ""
+
+    def _began(self, process: Process) -> float:
+        """Return when it began, in seconds of the clock that stamps files."""
+        for line in (self._place.proc / "stat").read_text().splitlines():
+            if line.startswith("btime "):
+                return int(line.split()[1]) + process.start
+        raise LookupError("/proc/stat has no btime")
+
+    def _measure(self, living: Sequence[Process], uptime: float) -> dict[str, float | int]:
+        self._count_restarts(living)
+        figures: dict[str, float | int] = {"instances": len(living), "restarts": self._restarts}
+        before, since = self._cpu, self._looked_at
+        self._cpu, self._looked_at = {one.key: one.cpu_seconds for one in living}, uptime
+        if not living:
+            return figures
+        figures["process_memory_bytes"] = sum(one.memory_bytes for one in living)
+        figures["process_threads"] = sum(one.threads for one in living)
+        figures["process_uptime_seconds"] = max(uptime - max(one.start for one in living), 0.0)
+        files = [process_table.open_files(self._place.proc, one.pid) for one in living]
+        counted = [count for count in files if count is not None]
+        if len(counted) == len(files):
+            figures["process_open_files"] = sum(counted)
+        if since is not None and uptime > since:
+            used = sum(cpu_since(one, before, since) for one in living)
+            figures["process_cpu_usage"] = round(100 * used / (uptime - since), 2)
+        return figures
+
+    def _count_restarts(self, living: Sequence[Process]) -> None:
+        """Count the new that take the place of the gone; children of an instance come and go with work."""
+        pids = {one.pid for one in living}
+        roots = {one.key for one in living if one.parent not in pids}
+        if self._roots is not None:
+            self._vacant += len(self._roots - roots)
+            replaced = min(len(roots - self._roots), self._vacant)
+            self._vacant -= replaced
+            self._restarts += replaced
+        self._roots = roots
+
+
+def only_looks(name: str, command: str) -> bool:
+    """Tell whether a program has a pattern in its command line without being what the pattern means.
+
+    A shell that was given a script with -c is not the program which the script runs.
+    """
+    return name in LOOKERS or (name in SHELLS and _GIVEN_SCRIPT.match(command) is not None)
+
+
+def cpu_since(process: Process, before: dict[tuple[int, float], float], since: float) -> float:
+    """Return the processor seconds since the previous look; all of a process that began after it."""
+    known = before.get(process.key, 0.0 if process.start >= since else process.cpu_seconds)
+    return process.cpu_seconds - known
+
+
+def judge(section: ProcessSection, fitting: Sequence[Process], complaint: str, uptime: float) -> Look:
+    """Compare how many run with how many should. Pure."""
+    running = [one for one in fitting if one.state not in ENDED + STOPPED]
+    if len(running) < section.at_least:
+        return _too_few(section, fitting, len(running), complaint)
+    if section.at_most is not None and len(running) > section.at_most:
+        count = f"{len(running)} processes run" if len(running) > 1 else "a process runs"
+        text = f"{count}, at most {section.at_most} expected: {_names(running)} ({wanted(section)})"
+        return Look("critical", text, "too_many")
+    if not running:
+        return Look("ok", f"no process runs, and none has to ({wanted(section)})")
+    since = span(uptime - max(one.start for one in running))
+    if len(running) == 1:
+        return Look("ok", f"{running[0]} runs for {since}")
+    return Look("ok", f"{len(running)} processes run, the youngest for {since}: {_names(running)}")
+
+
+def _too_few(section: ProcessSection, fitting: Sequence[Process], running: int, complaint: str) -> Look:
+    stopped = [one for one in fitting if one.state in STOPPED]
+    if stopped:
+        which = "is stopped by a signal and does nothing" if len(stopped) == 1 else "are stopped by a signal"
+        text = f"{_names(stopped)} {which}; `kill -CONT {stopped[0].pid}` lets it go on"
+        return Look("critical", text, "not_running")
+    ended = [one for one in fitting if one.state in ENDED]
+    if ended:
+        text = (
+            f"{_names(ended)} has ended and is a zombie: its parent, process {ended[0].parent}, "
+            f"has not noticed; {_expected(section)}"
+        )
+        return Look("critical", text, "zombie")
+    if complaint:
+        return Look("critical", f"{complaint}; {_expected(section)}", "not_running")
+    if running:
+        text = f"only {running} run, {_expected(section)} ({wanted(section)})"
+        return Look("critical", text, "not_running")
+    return Look(
+        "critical", f"no process runs that has {wanted(section)}; {_expected(section)}", "not_running"
+    )
+
+
+def _expected(section: ProcessSection) -> str:
+    return f"at least {section.at_least} expected"
+
+
+def wanted(section: ProcessSection) -> str:
+    """Say what a process must have to fit."""
+    parts = {
+        "the name": section.name,
+        "a command line with": section.command,
+        "the pid file": section.pid_file,
+        "the user": section.user,
+    }
+    return " and ".join(f"{what} {value}" for what, value in parts.items() if value is not None)
+
+
+def _names(found: Sequence[Process]) -> str:
+    beyond = len(found) - MOST_NAMED
+    names = ", ".join(map(str, found[:MOST_NAMED]))
+    return f"{names} and {beyond} more" if beyond > 0 else names
