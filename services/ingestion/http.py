@@ -1,5 +1,6 @@
 """The HTTP door: records by POST, the bots' latest figures for Prometheus, the state of the door."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
@@ -10,7 +11,7 @@ from services.ingestion.body import BodyError, decompress, is_lines
 from services.ingestion.config import IngestionSettings
 from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswers
 from services.ingestion.units import ToPercent, as_reported
-from shared.runtime import clock
+from shared.runtime import bearer, clock
 from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog
 from shared.runtime.redis import connect
 from shared.runtime.web import WebPart, create_app, error, reply
@@ -46,6 +47,9 @@ def make_app(
     app.register_error_handler(BodyError, _refuse_body)
     app.register_error_handler(LogFullError, _refuse_full)
 
+    if settings.ingest_token is not None:
+        app.before_request(_demand(settings.ingest_token))
+
     @app.post("/api/v1/records")
     def post_records() -> Response:
         return _take(record_log, to_percent, settings.max_body_bytes, kind=None)
@@ -55,6 +59,20 @@ def make_app(
         return _take(record_log, to_percent, settings.max_body_bytes, kind)
 
     return app
+
+
+def _demand(token: str) -> Callable[[], Response | None]:
+    """Return what keeps records out that come without the token; state and figures stay open."""
+
+    def refuse_strangers() -> Response | None:
+        if not request.path.startswith("/api/") or bearer.fits(request.headers.get("Authorization"), token):
+            return None
+        message = "expected the header `Authorization: Bearer …` with the token of this door, INGEST_TOKEN"
+        response = error(HTTPStatus.UNAUTHORIZED, message)
+        response.headers["WWW-Authenticate"] = 'Bearer realm="Botwatch"'
+        return response
+
+    return refuse_strangers
 
 
 def _take(record_log: RecordLog, to_percent: ToPercent, limit: int, kind: str | None) -> Response:

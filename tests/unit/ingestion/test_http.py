@@ -186,3 +186,38 @@ def test_metrics_are_answered_without_the_log_while_redis_is_away() -> None:
     answer = make_app(settings, port=9090, metrics_path="/metrics").test_client().get("/metrics")
     assert answer.status_code == HTTPStatus.OK
     assert "botwatch_log_entries" not in answer.text
+
+
+TOKEN = "3f5a9c0d7e1b2468"
+
+
+@pytest.fixture
+def locked_door(redis: Redis, valkey_url: str) -> FlaskClient:
+    assert redis.ping()
+    settings = IngestionSettings(redis_url=valkey_url, ingest_token=TOKEN)
+    return make_app(settings, port=9090, metrics_path="/metrics").test_client()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/records", "/api/v1/equity"])
+@pytest.mark.parametrize(
+    "given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}]
+)
+def test_a_door_with_a_token_takes_nothing_from_who_does_not_show_it(
+    locked_door: FlaskClient, redis: Redis, path: str, given: dict[str, str]
+) -> None:
+    answer = locked_door.post(path, json=EQUITY, headers=given)
+    assert answer.status_code == HTTPStatus.UNAUTHORIZED
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert TOKEN not in answer.text
+    assert logged(redis) == []
+
+
+def test_a_door_with_a_token_takes_records_from_who_shows_it(locked_door: FlaskClient, redis: Redis) -> None:
+    answer = locked_door.post("/api/v1/records", json=EQUITY, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert len(logged(redis)) == 1
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics"])
+def test_state_and_figures_need_no_token(locked_door: FlaskClient, path: str) -> None:
+    assert locked_door.get(path).status_code == HTTPStatus.OK
