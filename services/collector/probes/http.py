@@ -1,0 +1,151 @@
+"""A request over HTTP: whether the answer is as it must be, and where the time went."""
+
+import base64
+import re
+import string
+import time
+from datetime import datetime
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urljoin
+
+from services.collector.asking import Answer, ask
+from services.collector.connecting import Connected, ConnectError, client_context, connect
+from services.collector.place import Place
+from services.collector.probe import Look, Probe
+from services.collector.urls import split_url
+from shared.runtime.checks import CheckSection, HttpSection
+from shared.schema.records import CheckType
+
+MOST_REDIRECTS = 5
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PORTS = {"http": 80, "https": 443}
+_PHRASES = {known.value: known.phrase for known in HTTPStatus}
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Answered(NamedTuple):
+    """The last answer, from whom, and the connection it came on."""
+
+    whom: str
+    answer: Answer
+    connected: Connected
+
+
+def probe(section: CheckSection, timeout_s: float, place: Place) -> Probe:
+    """Make the probe of `section.http`; ValueError when it could never be asked."""
+    del place  # It is asked over the network.
+    if section.http is None:
+        raise TypeError("not a check over HTTP")
+    return HttpProbe(section.http, timeout_s)
+
+
+class HttpProbe:
+    """Asks on a new connection each time, as a client that comes for the first time."""
+
+    type: CheckType = "http"
+
+    def __init__(self, section: HttpSection, timeout_s: float) -> None:
+        self._section = section
+        self._url = split_url(section.url)
+        self._body = re.compile(section.body) if section.body is not None else None
+        self._timeout_s = timeout_s
+        self._headers = dict(section.headers)
+        address_of(self._url)
+        if self._url.username is not None:
+            pair = f"{unquote(self._url.username)}:{unquote(self._url.password or '')}"
+            self._headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        for name, value in self._headers.items():
+            if _UNSAFE.search(name + value):
+                raise ValueError(f"the header {name!r} has a line break or another control character")
+
+    def look(self, now: datetime) -> Look:
+        """Look once."""
+        del now
+        began = time.monotonic()
+        try:
+            answered = self._ask(began + self._timeout_s)
+        except ConnectError as error:
+            return Look("unknown" if error.reason == "other" else "critical", error.text, error.reason)
+        took_ms = 1000 * (time.monotonic() - began)
+        figures = {
+            "check_latency_ms": took_ms,
+            "status_code": answered.answer.status,
+            **answered.connected.figures,
+        }
+        return judge(self._section.status, self._body, answered, took_ms)._replace(figures=figures)
+
+    def _ask(self, deadline: float) -> Answered:
+        """Follow redirects, unless a redirect is what must come."""
+        url, headers = self._url, self._headers
+        for _ in range(MOST_REDIRECTS + 1):
+            answered = self._ask_once(url, headers, deadline)
+            status, location = answered.answer.status, answered.answer.headers.get("Location")
+            if status not in REDIRECTS or location is None or status in (self._section.status or ()):
+                return answered
+            target = _redirected(url, location, answered.whom)
+            # Keys are for the one they were given for.
+            headers = headers if address_of(target) == address_of(url) else {}
+            url = target
+        raise ConnectError("http", f"{address_of(self._url)} redirects more than {MOST_REDIRECTS} times")
+
+    def _ask_once(self, url: SplitResult, headers: dict[str, str], deadline: float) -> Answered:
+        host, port, tls = address_of(url)
+        context = client_context(verify=self._section.verify) if tls else None
+        connected = connect(host, port, deadline, context)
+        target = quote(f"{url.path or '/'}{'?' if url.query else ''}{url.query}", safe=string.punctuation)
+        authority = url.netloc.rpartition("@")[2]
+        with connected.socket as line:
+            answer = ask(line, authority, target, deadline, method=self._section.method, headers=headers)
+        return Answered(authority, answer, connected)
+
+
+class ServerAddress(NamedTuple):
+    """Whom a URL asks."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        """Name it without the path: keys may be in it."""
+        return f"{self.host}:{self.port}"
+
+
+def address_of(url: SplitResult) -> ServerAddress:
+    """Read whom a URL asks; ValueError when it names nobody who speaks HTTP."""
+    if url.scheme not in _PORTS or not url.hostname:
+        raise ValueError("expected a URL such as https://host/path")
+    return ServerAddress(url.hostname, url.port or _PORTS[url.scheme], url.scheme == "https")
+
+
+def _redirected(url: SplitResult, location: str, whom: str) -> SplitResult:
+    try:
+        target = split_url(urljoin(url.geturl(), location))
+        address_of(target)
+    except ValueError as error:
+        raise ConnectError("protocol", f"{whom} redirects to something that is no web address") from error
+    return target
+
+
+def judge(
+    expected: list[int] | None, body: re.Pattern[str] | None, answered: Answered, took_ms: float
+) -> Look:
+    """Compare an answer with what it must be like. Pure."""
+    whom, answer, connected = answered
+    said = f"{whom} answered {answer.status} {_PHRASES.get(answer.status, '')}".rstrip()
+    fits = answer.status in expected if expected else 200 <= answer.status < 400  # noqa: PLR2004
+    if not fits and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = answer.headers.get("Retry-After", "")
+        text = f"{said}: it is asked too often" + (f", again in {wait} s" if wait.isdecimal() else "")
+        return Look("critical", text, "rate_limited")
+    if not fits:
+        wanted = " or ".join(map(str, expected)) if expected else "200 to 399"
+        return Look("critical", f"{said}, expected {wanted}", "http")
+    if body is not None and not body.search(answer.body.decode(errors="replace")):
+        where = "its body" if answer.whole else "the first MiB of its body"
+        return Look("critical", f"{said}, but {where} has nothing like {body.pattern}", "http")
+    parts = {"DNS": connected.dns_ms, "connection": connected.connect_ms, "TLS": connected.tls_ms}
+    phases = [f"{name} {ms:.0f}" for name, ms in parts.items() if ms is not None]
+    phases.append(f"first byte {answer.first_byte_ms:.0f}")
+    return Look("ok", f"{said} in {took_ms:.0f} ms ({', '.join(phases)})")
