@@ -1,0 +1,183 @@
+"""Certificates of servers and in PEM files: how long they last, and whether clients accept them.
+
+Whether a server's is trusted, and for that name, `ssl` decides: it is what bots use. Only when it refuses
+one, a second handshake without verification fetches it, to say what is wrong.
+"""
+
+import functools
+import ssl
+import time
+from datetime import datetime
+
+from cryptography import x509
+
+from services.collector.certificates import Marks, Problem, judge, name_of, problems_of, wrong_host
+from services.collector.connecting import Connected, ConnectError, client_context, connect
+from services.collector.paths import within
+from services.collector.place import Place
+from services.collector.probe import Look, Probe
+from shared.runtime.checks import CertificateSection, CheckSection
+from shared.schema.records import CheckReason, CheckType
+
+MOST_BYTES = 4_194_304
+"""Of a PEM file: all authorities of a system have a tenth of it."""
+
+_WRONG_HOST = (62, 64)
+_UNKNOWN = (
+    "clients do not trust the certificate {name}: the one of its issuer {issuer} is neither sent nor known"
+)
+_WEAK = "the certificate {name} or one above it is too weak: clients refuse it"
+_REFUSALS: dict[int, tuple[CheckReason, str]] = {
+    2: ("untrusted", _UNKNOWN),
+    9: ("other", "a certificate above {name} is not yet valid: clients refuse both"),
+    10: ("expired", "a certificate above {name} has expired: clients refuse both"),
+    18: ("untrusted", "the certificate {name} is signed by itself: clients do not trust it"),
+    19: (
+        "untrusted",
+        "the certificate {name} comes from an authority that is not trusted here, see {issuer}",
+    ),
+    20: ("untrusted", _UNKNOWN),
+    21: ("untrusted", _UNKNOWN),
+    66: ("weak", _WEAK),
+    67: ("weak", _WEAK),
+    68: ("weak", _WEAK),
+}
+"""What OpenSSL's codes mean, see X509_verify_cert_error_string(3)."""
+
+
+def probe(section: CheckSection, timeout_s: float, place: Place) -> Probe:
+    """Make the probe of `section.certificate`."""
+    if section.certificate is None:
+        raise TypeError("not a check of certificates")
+    if section.certificate.file is not None:
+        return FileProbe(section.certificate, place)
+    return ServerProbe(section.certificate, timeout_s, place)
+
+
+class ServerProbe:
+    """Looks at the certificate that a server shows."""
+
+    type: CheckType = "certificate"
+
+    def __init__(self, section: CertificateSection, timeout_s: float, place: Place) -> None:
+        host, _, port = (section.address or "").rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        self._server_name = section.server_name or self._host
+        self._marks = Marks(section.days)
+        self._timeout_s = timeout_s
+        self._trust = section.trust
+        self._root = place.root
+
+    def look(self, now: datetime) -> Look:
+        """Look once; a server that cannot be reached says nothing about its certificate: unknown."""
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            tls = self._verifying()
+        except OSError:
+            return Look("unknown", f"the authorities in {self._trust} cannot be read", "denied")
+        try:
+            return self._judge(self._connect(deadline, tls), None, now)
+        except ConnectError as error:
+            refusal = error.__cause__
+            if not isinstance(refusal, ssl.SSLCertVerificationError):
+                return _unseen(error)
+        try:
+            return self._judge(self._connect(deadline, _accepting()), refusal, now)
+        except ConnectError as error:
+            return _unseen(error)
+
+    def _connect(self, deadline: float, tls: ssl.SSLContext) -> Connected:
+        return connect(self._host, self._port, deadline, tls, self._server_name)
+
+    def _verifying(self) -> ssl.SSLContext:
+        if self._trust is None:
+            return client_context()
+        context = ssl.create_default_context()
+        context.load_verify_locations(within(self._root, self._trust))
+        return context
+
+    def _judge(
+        self, connected: Connected, refusal: ssl.SSLCertVerificationError | None, now: datetime
+    ) -> Look:
+        with connected.socket:
+            ders = chain_of(connected)
+        try:
+            chain = [x509.load_der_x509_certificate(der) for der in ders]
+        except ValueError:
+            return Look("critical", "the server shows a certificate that cannot be read", "corrupt")
+        problems = problems_of(chain, self._marks, now)
+        if refusal is not None and (problem := self._refused(refusal, chain[0], problems)):
+            problems.insert(0, problem)
+        look = judge(problems, chain, now)
+        return look._replace(figures={**connected.figures, **look.figures})
+
+    def _refused(
+        self, refusal: ssl.SSLCertVerificationError, shown: x509.Certificate, known: list[Problem]
+    ) -> Problem | None:
+        """Say why clients refuse the certificate; None when its dates have said it."""
+        code = refusal.verify_code
+        if code in _WRONG_HOST and (problem := wrong_host(shown, self._server_name)):
+            return problem
+        unknown: tuple[CheckReason, str] = ("untrusted", "clients refuse the certificate {name}: {words}")
+        reason, sentence = _REFUSALS.get(code, unknown)
+        if reason in ("expired", "other") and any(problem.reason == reason for problem in known):
+            return None
+        name, issuer = name_of(shown.subject), name_of(shown.issuer)
+        text = sentence.format(name=name, issuer=issuer, words=refusal.verify_message)
+        return Problem(reason, text)
+
+
+class FileProbe:
+    """Looks at every certificate in a PEM file."""
+
+    type: CheckType = "certificate"
+
+    def __init__(self, section: CertificateSection, place: Place) -> None:
+        self._file = section.file or ""
+        self._server_name = section.server_name
+        self._marks = Marks(section.days)
+        self._root = place.root
+
+    def look(self, now: datetime) -> Look:
+        """Look once; the path is followed anew, for a renewal may only move a link."""
+        try:
+            with within(self._root, self._file).open("rb") as file:
+                chain = x509.load_pem_x509_certificates(file.read(MOST_BYTES))
+        except FileNotFoundError:
+            return Look("critical", f"{self._file} does not exist, expected a certificate in it", "failed")
+        except OSError as error:
+            return Look("unknown", f"{self._file} cannot be read: {error.strerror or error}", "denied")
+        except ValueError:
+            return Look("critical", f"{self._file} holds no certificate that can be read", "corrupt")
+        problems = problems_of(chain, self._marks, now, f" in {self._file}")
+        if self._server_name and (problem := wrong_host(chain[0], self._server_name, f" in {self._file}")):
+            problems.append(problem)
+        return judge(problems, chain, now)
+
+
+def chain_of(connected: Connected) -> list[bytes]:
+    """Return the certificates that the server sent, DER, its own first.
+
+    Before Python 3.13 `ssl` tells only the server's own.
+    """
+    everything = getattr(connected.socket, "get_unverified_chain", None)
+    if everything is not None:
+        return list(everything())
+    return [connected.certificate] if connected.certificate else []
+
+
+def _unseen(error: ConnectError) -> Look:
+    """No TLS is this check's business; that nobody answers is told by checks of the service itself."""
+    if error.reason == "tls":
+        return Look("critical", error.text, "tls")
+    return Look("unknown", f"the certificate cannot be seen: {error.text}", error.reason)
+
+
+@functools.cache
+def _accepting() -> ssl.SSLContext:
+    """Return settings that take any certificate, however weak: to look at it, never to trust it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return context
