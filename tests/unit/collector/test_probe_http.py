@@ -270,7 +270,7 @@ def test_a_user_in_the_url_is_given_and_never_told() -> None:
 def test_a_url_that_nobody_can_ask_is_refused_at_the_start_without_its_secrets(url: str) -> None:
     with pytest.raises(ValueError, match="URL") as caught:
         watching(url)
-    assert url not in str(caught.value)
+    assert "cret" not in str(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
