@@ -1,9 +1,14 @@
-"""Memory as a container's control group limits it."""
+"""What a container's control group lets it have: memory, processor time, and what happened at the limits."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from services.collector.memory import parse_oom_kills
 
 ROOT = Path("/sys/fs/cgroup")
+
+T = TypeVar("T")
 
 
 class Memory(NamedTuple):
@@ -13,17 +18,32 @@ class Memory(NamedTuple):
     used: int
 
 
+class Throttling(NamedTuple):
+    """Periods since the group began, and those in which its processor time was used up."""
+
+    periods: int
+    throttled: int
+
+
 class _Files(NamedTuple):
     folder: str
     limit: str
     usage: str
     reclaimable: str
+    events: str
 
 
 _VERSIONS = (
-    _Files(".", "memory.max", "memory.current", "inactive_file"),
-    _Files("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    _Files(".", "memory.max", "memory.current", "inactive_file", "memory.events"),
+    _Files(
+        "memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+        "memory.oom_control",
+    ),
 )
+_CPU_STATS = ("cpu.stat", "cpu/cpu.stat")
 
 
 def limited_memory(physical: int, root: Path = ROOT) -> Memory | None:
@@ -34,21 +54,50 @@ def limited_memory(physical: int, root: Path = ROOT) -> Memory | None:
     """
     for version in _VERSIONS:
         folder = root / version.folder
-        limit_file = folder / version.limit
-        if not limit_file.is_file():
+        limit = _read(folder / version.limit, str.strip)
+        if limit is None:
             continue
-        limit = limit_file.read_text().strip()
         if limit == "max" or int(limit) >= physical:
             return None
         usage = int((folder / version.usage).read_text())
-        cache = _statistic((folder / "memory.stat").read_text(), version.reclaimable)
+        cache = _statistics((folder / "memory.stat").read_text()).get(version.reclaimable, 0)
         return Memory(int(limit), max(usage - cache, 0))
     return None
 
 
-def _statistic(text: str, name: str) -> int:
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        if key == name:
-            return int(value)
-    return 0
+def oom_kills(root: Path = ROOT) -> int | None:
+    """Return how many of the group's processes the kernel ended; None where it does not count them."""
+    for version in _VERSIONS:
+        kills = _read(root / version.folder / version.events, parse_oom_kills)
+        if kills is not None:
+            return kills
+    return None
+
+
+def throttling(root: Path = ROOT) -> Throttling | None:
+    """Return how often the group's processor limit held it back; None without such a limit."""
+    for name in _CPU_STATS:
+        found = _read(root / name, _statistics)
+        if found and found.get("nr_periods"):
+            return Throttling(found["nr_periods"], found["nr_throttled"])
+    return None
+
+
+def throttled(before: Throttling, after: Throttling) -> float | None:
+    """Return percent of the periods between; None when there was none, as when nothing ran."""
+    periods = after.periods - before.periods
+    if periods <= 0:
+        return None
+    return round(min(max(100 * (after.throttled - before.throttled) / periods, 0.0), 100.0), 2)
+
+
+def _read(file: Path, parse: Callable[[str], T]) -> T | None:
+    """Read a file that the other version of control groups, or a machine without a limit, does not have."""
+    try:
+        return parse(file.read_text())
+    except (FileNotFoundError, LookupError):
+        return None
+
+
+def _statistics(text: str) -> dict[str, int]:
+    return {name: int(value) for name, value in (line.split() for line in text.splitlines())}

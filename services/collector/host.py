@@ -4,151 +4,179 @@ import time
 from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TypeVar
 
-import psutil
-import structlog
-
-from services.collector import cgroup, mounts, network
+from services.collector import cgroup, clock, cpu, diskstats, memory, network, pressure, processes, sensors
 from services.collector.config import OWN_PROC
+from services.collector.disks import Disks
+from services.collector.kernel import KernelFiles, Meter
+from services.collector.pressure import Stalls
 from shared.runtime.documents import Resource
-from shared.schema.records import Disk, Health
+from shared.schema.records import Health
 
-log = structlog.get_logger()
-
-SHORTEST_SPAN_S = 0.9
-"""Rates over less time say more about the moment than about the host, most of all while it starts."""
-
-
-class CpuTimes(NamedTuple):
-    """Seconds of all processors since boot."""
-
-    busy: float
-    total: float
+T = TypeVar("T")
 
 
 class Host:
     """Reads a host through its /proc and, for the sizes of file systems, its root.
 
-    Processor and network figures are of the time since the previous sample, undefined in the first.
+    Rates are of the time since the previous sample, undefined in the first; what this kernel or container
+    does not tell is undefined, too, and logged once.
     """
 
     def __init__(
-        self, name: str, proc: Path, root: Path, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        name: str,
+        proc: Path,
+        root: Path,
+        *,
+        sys: Path = sensors.SYS,
+        groups: Path = cgroup.ROOT,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        if not (proc / "stat").is_file():
+            raise FileNotFoundError(f"{proc}: expected the /proc of the host (HOST_PROC)")
         self.name = name
         self._proc = proc
-        self._root = root
+        self._groups = groups
         self._monotonic = monotonic
         self._foreign = proc != OWN_PROC
+        self._limited = False
+        self._files = files = KernelFiles()
         # /proc/net and /proc/mounts are those of whoever asks: the host's are under its first process.
-        self._first_process = proc / "1" if self._foreign else proc / "self"
-        self._unreadable: set[str] = set()
-        psutil.PROCFS_PATH = str(proc)
-        self._cpu = read_cpu()
-        self._network = self._read_network()
-        self._rates_at = monotonic()
+        first_process = proc / "1" if self._foreign else proc / "self"
+        self._disks = Disks(first_process / "mountinfo", root, files)
+        self._sensors = sensors.find_sensors(sys)
+        self._net_dev = first_process / "net" / "dev"
+        self._cpu = Meter(lambda: files.read(proc / "stat", cpu.parse_stat), monotonic)
+        self._io = Meter(lambda: files.read(proc / "diskstats", diskstats.parse_diskstats), monotonic)
+        self._network = Meter(lambda: files.read(self._net_dev, network.parse_net_dev), monotonic)
+        self._throttling = Meter(lambda: self._own(cgroup.throttling), monotonic)
+        self._oom_kills = Meter(self._read_oom_kills, monotonic)
+        self._stalls = {what: self._stalls_of(what) for what in ("cpu", "memory", "io")}
 
     def sample(self, now: datetime, checks: Collection[Resource]) -> Health:
-        """Look at what `checks` name, and at load and uptime."""
-        load = (self._proc / "loadavg").read_text().split()
-        uptime = (self._proc / "uptime").read_text().split()
-        health = Health(
-            timestamp=now,
-            host=self.name,
-            load1=float(load[0]),
-            load5=float(load[1]),
-            load15=float(load[2]),
-            uptime_seconds=float(uptime[0]),
-        )
+        """Look at what `checks` name, and at load, uptime and clock."""
+        health = Health(timestamp=now, host=self.name)
+        self._add_moment(health)
         if "cpu" in checks:
-            health.cpu_cores = psutil.cpu_count()
+            self._add_cpu(health)
         if "memory" in checks:
             self._add_memory(health)
         if "disk" in checks:
             self._add_disks(health)
+        if "network" in checks:
+            self._add_network(health)
         if "processes" in checks:
-            health.processes = len(psutil.pids())
-        self._add_rates(health, checks)
+            self._add_processes(health)
         return health
 
-    def _add_rates(self, health: Health, checks: Collection[Resource]) -> None:
-        elapsed = self._monotonic() - self._rates_at
-        if elapsed < SHORTEST_SPAN_S:
+    def _add_moment(self, health: Health) -> None:
+        load = self._files.read(self._proc / "loadavg", _numbers(3))
+        if load:
+            health.load1, health.load5, health.load15 = load
+        uptime = self._files.read(self._proc / "uptime", _numbers(1))
+        if uptime:
+            (health.uptime_seconds,) = uptime
+        try:
+            kept = clock.read_clock()
+        except OSError as error:
+            self._files.tell("clock", error)
             return
-        self._rates_at += elapsed
-        if "cpu" in checks:
-            self._add_cpu(health)
-        if "network" in checks:
-            self._add_network(health, elapsed)
+        health.clock_synchronised = int(kept.synchronised)
+        health.clock_offset_ms = kept.offset_ms
 
     def _add_cpu(self, health: Health) -> None:
-        before, self._cpu = self._cpu, read_cpu()
-        health.cpu_usage = cpu_usage(before, self._cpu)
+        span = self._cpu.span()
+        if self._cpu.last:
+            health.cpu_cores = len(self._cpu.last) - 1
+        if span:
+            health.cpu_per_core = cpu.per_core(span.before, span.after)
+            if shares := cpu.shares(span.before[cpu.ALL], span.after[cpu.ALL]):
+                health.cpu_usage, health.cpu_iowait, health.cpu_steal = (
+                    shares.busy,
+                    shares.iowait,
+                    shares.steal,
+                )
+        health.cpu_pressure = self._stalled("cpu", lambda stalls: stalls.some)
+        health.temperature = sensors.hottest(self._sensors)
+        if limits := self._throttling.span():
+            health.cgroup_throttled = cgroup.throttled(limits.before, limits.after)
 
     def _add_memory(self, health: Health) -> None:
-        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-        total, available = memory.total, memory.available
-        limited = None if self._foreign else cgroup.limited_memory(total)
-        if limited:
-            total, available = limited.limit, max(limited.limit - limited.used, 0)
-        health.memory_total_bytes = total
-        health.memory_available_bytes = available
-        health.memory_usage = round(100 * (total - available) / total, 2)
-        health.swap_usage = swap.percent if swap.total else None
+        found = self._files.read(self._proc / "meminfo", memory.parse_meminfo)
+        if found:
+            total, available = found.total, found.available
+            if limited := self._own(lambda groups: cgroup.limited_memory(found.total, groups)):
+                total, available = limited.limit, max(limited.limit - limited.used, 0)
+            health.memory_total_bytes = total
+            health.memory_available_bytes = available
+            health.memory_usage = round(100 * (total - available) / total, 2)
+            if found.swap_total:
+                health.swap_usage = round(100 * (1 - found.swap_free / found.swap_total), 2)
+            self._limited = limited is not None
+        health.memory_pressure = self._stalled("memory", lambda stalls: stalls.full)
+        kills = self._oom_kills.span()
+        if kills and kills.after >= kills.before:
+            health.oom_kills = kills.after - kills.before
 
     def _add_disks(self, health: Health) -> None:
-        text = (self._first_process / "mounts").read_text(errors="replace")
-        candidates = mounts.real(mounts.parse_mounts(text))
-        folders = [mount for mount in candidates if self._at(mount.point).is_dir()]
-        seen: set[int] = set()
-        for mount in mounts.one_per_device(folders):
-            disk = self._read_disk(mount.point, seen)
-            if disk:
-                health.disks.append(disk)
-        health.disk_usage = max((disk.usage for disk in health.disks), default=None)
+        health.disks = disks = self._disks.measure(self._monotonic())
+        if disks:
+            health.disk_usage = max(disk.usage for disk in disks)
+            health.read_only_disks = sum(disk.read_only for disk in disks)
+        inodes = (disk.inode_usage for disk in disks if disk.inode_usage is not None)
+        health.inode_usage = max(inodes, default=None)
+        health.disk_full_days = min(
+            (disk.full_days for disk in disks if disk.full_days is not None), default=None
+        )
+        span = self._io.span()
+        if span and (rates := diskstats.rates(*span)):
+            health.disk_read_bytes_per_second = rates.read
+            health.disk_written_bytes_per_second = rates.written
+            health.disk_busy = rates.busy
+        health.io_pressure = self._stalled("io", lambda stalls: stalls.full)
 
-    def _read_disk(self, point: str, seen: set[int]) -> Disk | None:
-        """Measure one file system; None when it cannot be read, or is not what is mounted under our root."""
-        path = self._at(point)
+    def _add_network(self, health: Health) -> None:
+        span = self._network.span()
+        if span and (rates := network.rates(*span)):
+            health.network_received_bytes_per_second = rates.received
+            health.network_sent_bytes_per_second = rates.sent
+            health.network_errors_per_second = rates.errors
+            health.network_drops_per_second = rates.drops
+
+    def _add_processes(self, health: Health) -> None:
         try:
-            device = path.stat().st_dev
-            usage = psutil.disk_usage(str(path))
+            health.processes, health.zombies = processes.count_processes(self._proc)
         except OSError as error:
-            if point not in self._unreadable:
-                self._unreadable.add(point)
-                log.warning("a file system cannot be read", mount=point, error=str(error))
+            self._files.tell("processes", error)
+        file_nr = self._proc / "sys" / "fs" / "file-nr"
+        health.open_files_usage = self._files.read(file_nr, processes.parse_file_nr)
+
+    def _stalls_of(self, what: str) -> Meter[Stalls]:
+        file = self._proc / "pressure" / what
+        return Meter(lambda: self._files.read(file, pressure.parse_pressure), self._monotonic)
+
+    def _stalled(self, what: str, which: Callable[[Stalls], int]) -> float | None:
+        span = self._stalls[what].span()
+        return pressure.stalled(which(span.before), which(span.after), span.seconds) if span else None
+
+    def _own(self, read: Callable[[Path], T | None]) -> T | None:
+        """Read of our own control group, unless the host around it is what is watched."""
+        if self._foreign:
             return None
-        # A mount of the host that did not reach this container shows the folder below it: already counted.
-        if device in seen or usage.total == 0:
+        try:
+            return read(self._groups)
+        except (OSError, ValueError, LookupError) as error:
+            self._files.tell(str(self._groups), error)
             return None
-        seen.add(device)
-        return Disk(mount=point, usage=usage.percent, total_bytes=usage.total, free_bytes=usage.free)
 
-    def _add_network(self, health: Health, elapsed: float) -> None:
-        before, self._network = self._network, self._read_network()
-        found = network.rates(before, self._network, elapsed)
-        if found:
-            health.network_received_bytes_per_second = round(found.received, 1)
-            health.network_sent_bytes_per_second = round(found.sent, 1)
-
-    def _read_network(self) -> network.Totals:
-        return network.parse_net_dev((self._first_process / "net" / "dev").read_text())
-
-    def _at(self, point: str) -> Path:
-        return self._root / point.lstrip("/")
+    def _read_oom_kills(self) -> int | None:
+        """Count the kills in our own container where it has a limit, else on the whole machine."""
+        if self._limited:
+            return self._own(cgroup.oom_kills)
+        return self._files.read(self._proc / "vmstat", memory.parse_oom_kills)
 
 
-def read_cpu() -> CpuTimes:
-    """Read the processor times; guests are counted in the time of their host's processes already."""
-    times: Any = psutil.cpu_times()
-    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return CpuTimes(total - times.idle - getattr(times, "iowait", 0.0), total)
-
-
-def cpu_usage(before: CpuTimes, after: CpuTimes) -> float | None:
-    """Return percent busy between two readings, None when no time has passed on the processors' clock."""
-    elapsed = after.total - before.total
-    if elapsed <= 0:
-        return None
-    return round(min(max(100 * (after.busy - before.busy) / elapsed, 0.0), 100.0), 2)
+def _numbers(count: int) -> Callable[[str], list[float]]:
+    return lambda text: [float(word) for word in text.split()[:count]]

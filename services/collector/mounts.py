@@ -1,7 +1,7 @@
-"""Mounts: which lines of /proc/mounts are file systems that can fill up. Pure."""
+"""Mounts: which lines of /proc/self/mountinfo are file systems that can fill up, or fail. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 REAL = frozenset(
@@ -15,37 +15,72 @@ REAL = frozenset(
 Left out: what lives in memory (tmpfs), what never changes (squashfs, iso9660), what another machine keeps
 (nfs, cifs: asking for their size can hang for ever).
 """
+GIVEN_UP = frozenset(("ro", "emergency_ro", "shutdown"))
+"""Options of a file system, not of its mount, that let nobody write.
+
+After an error (`errors=remount-ro`) kernels before 6.13 make the file system `ro` and leave its mount `rw`,
+later ones show ext4 as `emergency_ro`. Who mounts it read-only on purpose makes the mount `ro`.
+"""
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")
-_FIELDS = 4
-"""Of a line: device, mount point, type, options; two zeros that mean nothing follow."""
+
+Place = tuple[str, str]
+"""A device and where it is mounted."""
 
 
 class Mount(NamedTuple):
-    """One line of /proc/mounts."""
+    """One line of mountinfo."""
 
     device: str
+    """Major and minor number."""
     point: str
     type: str
     options: frozenset[str]
+    """Of this mount."""
+    super_options: frozenset[str]
+    """Of the file system, wherever it is mounted."""
+
+    @property
+    def place(self) -> Place:
+        """What is mounted where, however it is."""
+        return self.device, self.point
+
+    @property
+    def meant_writable(self) -> bool:
+        """Whether it was mounted to be written to."""
+        return "ro" not in self.options
+
+    @property
+    def writable(self) -> bool:
+        """Whether it can be written to."""
+        return self.meant_writable and not self.super_options & GIVEN_UP
 
 
-def parse_mounts(text: str) -> list[Mount]:
-    """Read /proc/mounts; a point that was mounted over counts as its last mount."""
+def parse_mountinfo(text: str) -> list[Mount]:
+    """Read mountinfo; a point that was mounted over counts as its last mount."""
     found: dict[str, Mount] = {}
     for line in text.splitlines():
-        fields = line.split()
-        if len(fields) < _FIELDS:
+        mounted, dash, of = line.partition(" - ")
+        if not dash:
             continue
-        device, point, kind, options = (_unescape(field) for field in fields[:_FIELDS])
-        found[point] = Mount(device, point, kind, frozenset(options.split(",")))
+        device, _, point, options = mounted.split(" ")[2:6]
+        kind, _, super_options = of.split(" ", 2)
+        point = _unescape(point)
+        found[point] = Mount(
+            device, point, kind, frozenset(options.split(",")), frozenset(super_options.split(","))
+        )
     return list(found.values())
 
 
-def real(mounts: Iterable[Mount]) -> list[Mount]:
-    """Keep the file systems that can fill up: writable and of a real type; `/` whatever it is."""
+def real(mounts: Iterable[Mount], written: Collection[Place] = ()) -> list[Mount]:
+    """Keep the file systems that can fill up or fail: of a real type, meant to be written to; `/` anyway.
+
+    Those that were writable before stay, whatever became of them.
+    """
     return [
-        mount for mount in mounts if mount.point == "/" or (mount.type in REAL and "ro" not in mount.options)
+        mount
+        for mount in mounts
+        if mount.point == "/" or (mount.type in REAL and (mount.meant_writable or mount.place in written))
     ]
 
 

@@ -1,44 +1,61 @@
-"""Network: the byte counters of /proc/net/dev and the rates between two of them. Pure."""
+"""Network: the counters of /proc/net/dev and the rates between two of them. Pure."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 PASSED_ON = ("lo", "veth", "docker", "br-", "virbr", "ifb", "cni", "flannel", "cali", "tun", "tap", "bond")
 """Beginnings of interface names whose bytes stay on this machine or pass another interface once more."""
-_SENT = 8
-"""The column of sent bytes; received bytes stand in the first."""
+_ERRORS, _DROPS, _SENT = 2, 3, 8
+"""Columns: received bytes stand in the first, and as many columns later all of it again for what was sent."""
 
 
-class Totals(NamedTuple):
-    """Bytes since the interfaces came up."""
+class Counters(NamedTuple):
+    """Bytes since the interface came up, and packets in either direction that were faulty or dropped."""
 
     received: int
     sent: int
+    errors: int
+    drops: int
 
 
 class Rates(NamedTuple):
-    """Bytes per second."""
+    """Bytes and packets per second."""
 
     received: float
     sent: float
+    errors: float
+    drops: float
 
 
-def parse_net_dev(text: str) -> Totals:
-    """Add up the interfaces that carry the machine's own traffic; a VLAN's bytes are its parent's."""
-    received = sent = 0
+def parse_net_dev(text: str) -> dict[str, Counters]:
+    """Read the interfaces that carry the machine's own traffic; a VLAN's bytes are its parent's."""
+    found = {}
     for line in text.splitlines():
         name, colon, counters = line.partition(":")
         name = name.strip()
         if not colon or name.startswith(PASSED_ON) or "." in name:
             continue
-        columns = counters.split()
-        received += int(columns[0])
-        sent += int(columns[_SENT])
-    return Totals(received, sent)
+        columns = [int(column) for column in counters.split()]
+        found[name] = Counters(
+            received=columns[0],
+            sent=columns[_SENT],
+            errors=columns[_ERRORS] + columns[_SENT + _ERRORS],
+            drops=columns[_DROPS] + columns[_SENT + _DROPS],
+        )
+    return found
 
 
-def rates(before: Totals, after: Totals, seconds: float) -> Rates | None:
-    """Return the rates between two readings; None when a counter fell, as when an interface went away."""
-    received, sent = after.received - before.received, after.sent - before.sent
-    if received < 0 or sent < 0 or seconds <= 0:
+def rates(before: Mapping[str, Counters], after: Mapping[str, Counters], seconds: float) -> Rates | None:
+    """Add up the interfaces that were there both times, and whose counters did not fall.
+
+    None when there is none of them, as when the only one came up anew.
+    """
+    deltas = [
+        [new - old for old, new in zip(before[name], counters, strict=True)]
+        for name, counters in after.items()
+        if name in before
+    ]
+    deltas = [delta for delta in deltas if min(delta) >= 0]
+    if not deltas:
         return None
-    return Rates(received / seconds, sent / seconds)
+    return Rates(*(round(sum(column) / seconds, 3) for column in zip(*deltas, strict=True)))

@@ -258,6 +258,7 @@ class Disk(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=T
     full_days: Days | None = None
     """Until it is full, if it goes on as of late; None where it does not fill."""
     read_only: bool = False
+    """It should be writable, or was, and is not."""
 
 
 Status = Literal["HEALTHY", "WARNING", "CRITICAL", "UNKNOWN"]
@@ -271,15 +272,17 @@ class Health(HostRecord, kw_only=True, tag="health"):
     """Why `systemHealth` is not HEALTHY, one sentence each."""
     cpu_usage: Percent | None = None
     cpu_per_core: list[float] = []
-    """Percent busy of each core."""
+    """Percent busy of each core; empty where it is not known."""
     cpu_steal: Percent | None = None
     """Taken by the hypervisor for others."""
     cpu_iowait: Percent | None = None
     cpu_cores: Count | None = None
     cpu_pressure: Percent | None = None
-    """Of the last 10 seconds, in which something waited for a processor; so for memory and disks below."""
+    """Of the time since the previous sample, in which something waited for a processor; so below."""
     memory_pressure: Percent | None = None
+    """In which all work stood still for want of memory."""
     io_pressure: Percent | None = None
+    """In which all work stood still until a disk answered."""
     load1: Number | None = None
     load5: Number | None = None
     load15: Number | None = None
@@ -295,7 +298,7 @@ class Health(HostRecord, kw_only=True, tag="health"):
     """Until the first file system is full, if it goes on as of late; None where none fills."""
     disks: list[Disk] = []
     read_only_disks: Count | None = None
-    """File systems that should be writable and are not."""
+    """File systems that should be writable, or were, and are not."""
     disk_read_bytes_per_second: BytesPerSecond | None = None
     disk_written_bytes_per_second: BytesPerSecond | None = None
     disk_busy: Percent | None = None
@@ -313,11 +316,14 @@ class Health(HostRecord, kw_only=True, tag="health"):
     temperature: Number | None = None
     """Of the hottest sensor, °C."""
     clock_offset_ms: SignedMilliseconds | None = None
-    """How far the clock is ahead of the time that NTP knows."""
+    """How far the clock is ahead of the time that NTP knows; None where it does not tell the kernel."""
     clock_synchronised: Flag | None = None
     """1 while NTP keeps the clock."""
     oom_kills: Count | None = None
-    """Processes that the kernel ended for want of memory, since the previous sample."""
+    """Processes that the kernel ended for want of memory, since the previous sample.
+
+    In a container with a limit that watches only itself: its own.
+    """
     cgroup_throttled: Percent | None = None
     """Of the periods in which the container's own processor limit held it back."""
     uptime_seconds: Seconds | None = None

@@ -1,10 +1,17 @@
-"""Memory limits of control groups, from files as the kernel writes them."""
+"""Limits of control groups and what happened at them, from files as the kernel writes them."""
 
 from pathlib import Path
 
 import pytest
 
-from services.collector.cgroup import Memory, limited_memory
+from services.collector.cgroup import (
+    Memory,
+    Throttling,
+    limited_memory,
+    oom_kills,
+    throttled,
+    throttling,
+)
 
 GIB = 2**30
 V1_UNLIMITED = 9223372036854771712
@@ -51,3 +58,27 @@ def test_a_limit_beyond_the_machine_is_none(tmp_path: Path, folder: str, name: s
 
 def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
     assert limited_memory(8 * GIB, tmp_path) is None
+
+
+def test_kills_at_the_limit_are_those_of_the_group_in_both_versions(tmp_path: Path) -> None:
+    assert oom_kills(tmp_path) is None
+    events = "oom_kill_disable 0\nunder_oom 0\noom_kill 4"
+    write(tmp_path / "memory", memory__oom_control=events)
+    assert oom_kills(tmp_path) == 4
+    write(tmp_path, memory__events="low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0")
+    assert oom_kills(tmp_path) == 2
+
+
+def test_throttling_is_known_only_where_there_is_a_limit(tmp_path: Path) -> None:
+    assert throttling(tmp_path) is None
+    write(tmp_path / "cpu", cpu__stat="nr_periods 0\nnr_throttled 0\nthrottled_time 0")
+    assert throttling(tmp_path) is None
+    write(tmp_path / "cpu", cpu__stat="nr_periods 50\nnr_throttled 20\nthrottled_time 7")
+    assert throttling(tmp_path) == Throttling(50, 20)
+    write(tmp_path, cpu__stat="usage_usec 1\nnr_periods 8\nnr_throttled 2\nthrottled_usec 9")
+    assert throttling(tmp_path) == Throttling(8, 2)
+
+
+def test_throttled_is_percent_of_the_periods_between_and_undefined_without_any() -> None:
+    assert throttled(Throttling(10, 5), Throttling(30, 10)) == 25.0
+    assert throttled(Throttling(10, 5), Throttling(10, 5)) is None

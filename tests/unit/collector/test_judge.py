@@ -1,10 +1,12 @@
 """Judging a host against thresholds."""
 
+from typing import Any
+
 import pytest
 
 from services.collector.judge import Judgement, judge
 from shared.runtime.documents import Threshold, Thresholds
-from shared.schema.records import Disk, Health
+from shared.schema.records import Check, CheckStatus, Disk, Health, Status
 
 THRESHOLDS = Thresholds(
     cpu=Threshold(warning=70, critical=90),
@@ -13,8 +15,12 @@ THRESHOLDS = Thresholds(
 )
 
 
-def disk(mount: str, usage: float) -> Disk:
-    return Disk(mount=mount, usage=usage, total_bytes=100, free_bytes=10)
+def disk(mount: str, usage: float = 10, **more: Any) -> Disk:
+    return Disk(mount=mount, usage=usage, total_bytes=100, free_bytes=10, **more)
+
+
+def check(name: str, status: CheckStatus, text: str = "") -> Check:
+    return Check(host="h", check=name, type="http", status=status, text=text)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +59,69 @@ def test_a_threshold_may_have_only_one_limit() -> None:
     only_critical = Thresholds(cpu=Threshold(critical=90))
     assert judge(Health(host="h", cpu_usage=89), only_critical).status == "HEALTHY"
     assert judge(Health(host="h", cpu_usage=91), only_critical).status == "CRITICAL"
+
+
+@pytest.mark.parametrize(
+    ("figures", "status", "reason"),
+    [
+        ({"disks": [disk("/data", read_only=True)]}, "CRITICAL",
+         "disk /data can only be read: it should be writable"),
+        ({"disks": [disk("/data", full_days=0.99)]}, "WARNING",
+         "disk /data will be full in 24 hours if it goes on so"),
+        ({"disks": [disk("/data", full_days=0.05)]}, "CRITICAL",
+         "disk /data will be full in 72 minutes if it goes on so"),
+        ({"disks": [disk("/data", inode_usage=96.0)]}, "CRITICAL",
+         "inode use of disk /data is at 96.0 %, critical from 95 % on"),
+        ({"oom_kills": 1}, "CRITICAL", "the kernel ended a process for want of memory"),
+        ({"oom_kills": 3}, "CRITICAL", "the kernel ended 3 processes for want of memory"),
+        ({"memory_pressure": 20.1}, "WARNING",
+         "all work stood still for want of memory in 20 % of the time, a warning above 20 %"),
+        ({"clock_synchronised": 0}, "WARNING", "the clock is not synchronised: no NTP service keeps it"),
+        ({"clock_synchronised": 1, "clock_offset_ms": 1500.0}, "CRITICAL",
+         "the clock is 1.5 s fast, critical above 1 s"),
+        ({"clock_synchronised": 1, "clock_offset_ms": -1500.0}, "CRITICAL",
+         "the clock is 1.5 s slow, critical above 1 s"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_without_a_threshold_has_its_own_sentence(
+    figures: dict[str, Any], status: Status, reason: str
+) -> None:
+    health = Health(host="h", cpu_usage=1.0, **figures)
+    assert judge(health, THRESHOLDS) == Judgement(status, [reason])
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"disks": [disk("/", full_days=1.0)]},
+        {"oom_kills": 0},
+        {"memory_pressure": 20.0},
+        {"clock_synchronised": 1, "clock_offset_ms": -1000.0},
+        {"io_pressure": 99.0, "zombies": 5, "cgroup_throttled": 90.0},
+    ],
+)
+def test_what_is_within_its_limits_is_no_reason(figures: dict[str, Any]) -> None:
+    assert judge(Health(host="h", cpu_usage=1.0, **figures), THRESHOLDS) == Judgement("HEALTHY", [])
+
+
+def test_a_failing_check_is_a_reason_in_its_own_words() -> None:
+    checks = [
+        check("api", "warning", "answered in 3 s, expected 2 s"),
+        check("bot", "critical", "no process fits"),
+        check("web", "ok", "answered 200"),
+        check("db", "unknown", "there is no systemd here"),
+    ]
+    assert judge(Health(host="h", cpu_usage=1.0), THRESHOLDS, checks) == Judgement(
+        "CRITICAL", ["bot: no process fits", "api: answered in 3 s, expected 2 s"]
+    )
+
+
+def test_checks_alone_can_be_judged_unless_none_of_them_knows() -> None:
+    health = Health(host="h")
+    assert judge(health, Thresholds(), [check("web", "ok")]) == Judgement("HEALTHY", [])
+    assert judge(health, Thresholds(), [check("web", "unknown")]).status == "UNKNOWN"
+
+
+def test_a_check_that_says_much_still_fits_into_a_record() -> None:
+    (reason,) = judge(Health(host="h"), Thresholds(), [check("web", "critical", "x" * 4096)]).reasons
+    assert len(reason) == 4096

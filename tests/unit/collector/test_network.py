@@ -1,8 +1,9 @@
-"""Byte counters of /proc/net/dev, on the text of a real machine."""
+"""Counters of /proc/net/dev, on the text of a real machine."""
 
 import pytest
 
-from services.collector.network import Rates, Totals, parse_net_dev, rates
+from services.collector.network import Counters, Rates, parse_net_dev, rates
+from tests.unit.collector.recorded import K2_6
 
 DEV = """\
 Inter-|   Receive                                                |  Transmit
@@ -17,15 +18,29 @@ veth12ab: 56127     942    0    0    0     0          0         0 74601228    14
 
 
 def test_loopback_bridges_and_vlans_do_not_count_twice() -> None:
-    assert parse_net_dev(DEV) == Totals(received=657178310, sent=1368379)
+    assert parse_net_dev(DEV) == {
+        "eth0": Counters(657177310, 1366379, 0, 0),
+        "enp3s0": Counters(1000, 2000, 0, 0),
+    }
 
 
-def test_rates_are_bytes_per_second_between_two_readings() -> None:
-    assert rates(Totals(100, 50), Totals(1100, 250), 2.0) == Rates(500.0, 100.0)
+def test_errors_and_drops_are_those_of_both_directions() -> None:
+    # Kernels before 2.6.38 leave no space between a name and a large counter.
+    assert parse_net_dev(K2_6["1/net/dev"]) == {"eth0": Counters(123456789, 987654, errors=4, drops=9)}
 
 
-@pytest.mark.parametrize(
-    ("after", "seconds"), [(Totals(99, 60), 2.0), (Totals(200, 49), 2.0), (Totals(200, 60), 0.0)]
-)
-def test_rates_are_undefined_when_a_counter_fell_or_no_time_passed(after: Totals, seconds: float) -> None:
-    assert rates(Totals(100, 50), after, seconds) is None
+def test_rates_are_per_second_between_two_readings_of_all_interfaces() -> None:
+    before = {"a": Counters(100, 50, 0, 0), "b": Counters(0, 0, 0, 0)}
+    after = {"a": Counters(1100, 250, 1, 3), "b": Counters(1000, 0, 0, 0)}
+    assert rates(before, after, 2.0) == Rates(received=1000.0, sent=100.0, errors=0.5, drops=1.5)
+
+
+def test_an_interface_that_came_anew_does_not_spoil_the_others() -> None:
+    before = {"a": Counters(100, 50, 0, 0), "b": Counters(9, 9, 0, 0)}
+    after = {"a": Counters(200, 60, 0, 0), "b": Counters(1, 99, 0, 0), "c": Counters(10**9, 0, 0, 0)}
+    assert rates(before, after, 1.0) == Rates(100.0, 10.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("after", [{}, {"a": Counters(99, 60, 0, 0)}, {"b": Counters(200, 60, 0, 0)}])
+def test_rates_are_undefined_when_no_interface_can_be_compared(after: dict[str, Counters]) -> None:
+    assert rates({"a": Counters(100, 50, 0, 0)}, after, 2.0) is None

@@ -27,4 +27,4 @@ def test_a_figure_is_exported_in_base_units_under_a_name_that_says_so(
 
 def test_every_number_of_a_performance_record_and_a_host_snapshot_is_exported() -> None:
     assert len(figures(Performance)) == 57
-    assert len(figures(Health)) == 15
+    assert len(figures(Health)) == 35

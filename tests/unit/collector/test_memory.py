@@ -1,0 +1,26 @@
+"""Memory as kernels of several ages tell it."""
+
+import pytest
+
+from services.collector.memory import Memory, parse_meminfo, parse_oom_kills
+from tests.unit.collector.recorded import KERNELS
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_half_of_the_memory_is_available_on_every_kernel(kernel: str) -> None:
+    found = parse_meminfo(KERNELS[kernel]["meminfo"])
+    assert found.total == 1020128 * 1024
+    assert found.available == 510064 * 1024
+
+
+def test_swap_is_what_the_kernel_has_of_it() -> None:
+    found = parse_meminfo(KERNELS["2.6.32"]["meminfo"])
+    assert found.swap_free * 2 == found.swap_total > 0
+    assert parse_meminfo("MemTotal: 1 kB\nMemAvailable: 2 kB\n") == Memory(1024, 1024, 0, 0)
+
+
+def test_kills_for_want_of_memory_are_counted_since_4_13() -> None:
+    assert parse_oom_kills(KERNELS["6.18"]["vmstat"]) == 3
+    assert parse_oom_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 7") == 7
+    with pytest.raises(LookupError):
+        parse_oom_kills(KERNELS["2.6.32"]["vmstat"])
