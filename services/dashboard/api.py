@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from services.dashboard import figures
 from services.dashboard.acknowledgements import Desk
+from services.dashboard.checks import add_checks
 from services.dashboard.history import add_history
 from services.dashboard.monitoring import monitoring
 from services.dashboard.queries import acknowledgement, alert_filter
@@ -22,6 +23,7 @@ def make_api(sources: Sources, desk: Desk, clock: Clock) -> Blueprint:
     """Return the routes that read, and those that acknowledge and silence."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_readings(api, sources, clock)
+    add_checks(api, sources, clock)
     add_history(api, sources, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, desk, clock)

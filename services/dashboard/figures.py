@@ -12,6 +12,7 @@ from shared.schema.definitions import DEFINITIONS
 from shared.schema.reasons import in_words
 from shared.schema.records import (
     AnyRecord,
+    Check,
     Equity,
     Event,
     Fill,
@@ -132,6 +133,16 @@ def of_hosts(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
         name: {**all_fields(record), "ageSeconds": _age(record.at, now)}
         for name, record in sorted(hosts.items())
     }
+
+
+def of_checks(records: Iterable[AnyRecord], now: datetime) -> dict[str, dict[str, Fields]]:
+    """Return each host's latest checks, by host and name."""
+    checks = [record for record in records if isinstance(record, Check)]
+    found: dict[str, dict[str, Fields]] = {}
+    for record in sorted(checks, key=lambda check: (check.host, check.check)):
+        known = {**all_fields(record), "ageSeconds": _age(record.at, now)}
+        found.setdefault(record.host, {})[record.check] = known
+    return found
 
 
 def kinds(records: Iterable[AnyRecord]) -> dict[str, dict[str, datetime]]:

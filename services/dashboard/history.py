@@ -41,7 +41,7 @@ def add_history(api: Blueprint, sources: Sources, clock: Clock) -> None:
         known = bots.get(bot) or figures.of_bots(sources.last_known(bot), now).get(bot, {"bot": bot})
         if not points and (refusal := _unknown(sources, bot, now)):
             return refusal
-        return reply({**known, **_span(query.steps), "points": points})
+        return reply({**known, **span_fields(query.steps), "points": points})
 
     @api.get("/equity")
     def equity() -> Response:
@@ -89,7 +89,7 @@ def _curve(
     if not found and (refusal := _unknown(sources, bot, now)):
         return refusal
     points = [{"timestamp": begin, **point(candle)} for begin, candle in found.items()]
-    return reply({"bot": bot, **_span(steps), "points": points})
+    return reply({"bot": bot, **span_fields(steps), "points": points})
 
 
 def _equity_point(candle: Candle) -> Fields:
@@ -112,7 +112,7 @@ def _trade(row: RowMapping) -> Fields:
     return {**row, "openedAt": opened, "closedAt": closed, "durationSeconds": duration}
 
 
-def _span(steps: Steps) -> Fields:
+def span_fields(steps: Steps) -> Fields:
     """Return what was answered: whole steps, so that the next span begins where this one ends."""
     return {
         "from": steps.start,

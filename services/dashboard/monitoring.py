@@ -15,7 +15,7 @@ from services.dashboard.sources import Now, Sources
 from services.dashboard.status import Situation, judge
 from shared.runtime.parts import EXPECTED
 from shared.schema.alerts import Alert
-from shared.schema.records import Health
+from shared.schema.records import Check, Health
 from shared.schema.timestamps import from_store
 from shared.store.alerts import counts, list_alerts, open_alerts
 from shared.store.database import Database
@@ -50,6 +50,7 @@ def monitoring(sources: Sources, now: datetime) -> Fields:
         "summary": _summary(known, bots, hosts, active),
         "performance": bots,
         "health": hosts,
+        "checks": figures.of_checks(known.records, now),
         "alerts": {"active": active, "counts": counts(active), "recent": recent},
         "trends": trends(sources.performance, bots, now),
         "system": {**_system(sources, known), "notifications": pending},
@@ -63,6 +64,7 @@ def _summary(
         Situation(
             alerts=active,
             hosts={record.host: record for record in known.records if isinstance(record, Health)},
+            checks=[record for record in known.records if isinstance(record, Check)],
             gone={name: part.seen_at for name, (part, alive) in known.parts.items() if not alive},
             missing=() if known.redis_away else EXPECTED - known.parts.keys(),
             redis_away=known.redis_away,

@@ -11,6 +11,7 @@ from services.dashboard.figures import PERFORMANCE_FIGURES
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
 from shared.schema.durations import milliseconds, words
 from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.records import CheckStatus, CheckType
 from shared.schema.silences import SilenceRequest, SilenceState
 from shared.schema.units import MAX_INTEGER
 from shared.store.rollups import SOURCES
@@ -57,6 +58,22 @@ class CurveQuery(NamedTuple):
     steps: Steps
 
 
+class CheckFilter(NamedTuple):
+    """Which checks are wanted; None lets any pass."""
+
+    host: str | None = None
+    type: str | None = None
+    status: str | None = None
+
+
+class CheckHistoryQuery(NamedTuple):
+    """Which part of a check's past is wanted."""
+
+    host: str
+    check: str
+    steps: Steps
+
+
 class TradesQuery(NamedTuple):
     """Which closed trades are wanted; None lets any pass."""
 
@@ -84,6 +101,25 @@ def curve_query(arguments: Mapping[str, str], now: datetime, least: timedelta) -
     """Read which steps of a curve are wanted; `least` is the narrowest that can be had."""
     read = Arguments(arguments, ("bot", "from", "to", "step"))
     query = CurveQuery(read.required("bot"), read.steps(now, least))
+    read.check()
+    return query
+
+
+def check_filter(arguments: Mapping[str, str]) -> CheckFilter:
+    """Read which checks are wanted."""
+    read = Arguments(arguments, CheckFilter._fields)
+    for name, allowed in (("type", get_args(CheckType)), ("status", get_args(CheckStatus))):
+        value = read.text(name)
+        if value and value not in allowed:
+            read.refuse(name, f"expected one of {', '.join(allowed)}, got {value!r}")
+    read.check()
+    return CheckFilter(*map(read.text, CheckFilter._fields))
+
+
+def check_history_query(arguments: Mapping[str, str], now: datetime) -> CheckHistoryQuery:
+    """Read which steps of a check's past are wanted."""
+    read = Arguments(arguments, ("host", "check", "from", "to", "step"))
+    query = CheckHistoryQuery(read.required("host"), read.required("check"), read.steps(now, SECOND))
     read.check()
     return query
 

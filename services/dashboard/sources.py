@@ -14,6 +14,7 @@ from shared.runtime.log import RecordLog
 from shared.runtime.parts import Part
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
+from shared.store.checks import latest_checks
 from shared.store.database import Database
 from shared.store.latest import latest_of, latest_records
 
@@ -85,6 +86,7 @@ class Sources:
             records = [record for kind in _STORED for record in latest_records(connection, kind)]
         with self.health.read() as connection:
             records += latest_records(connection, Health)
+            records += latest_checks(connection)
         # As in Redis: a bot that was given up long ago must not come back, nor its money into the sum.
         return [record for record in records if now - record.at <= FORGOTTEN_AFTER]
 

@@ -28,7 +28,7 @@ def latest_of(connection: Connection, kind: type[Record], subject: str) -> list[
     """Return the newest record of `kind` of one bot or host (of each source, where records have one)."""
     sources = ("reported", "computed") if kind is Performance else (None,)
     rows = [_newest(connection, TABLES[kind], subject, source) for source in sources]
-    return [_to_record(kind, row) for row in rows if row is not None]
+    return [to_record(kind, row) for row in rows if row is not None]
 
 
 def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:
@@ -42,7 +42,7 @@ def _newest(connection: Connection, table: Table, subject: str, source: str | No
     return connection.execute(select(table).where(table.c.id == wanted.scalar_subquery())).first()
 
 
-def _to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:
+def to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:
     """Undo `insert_records`: structured fields are JSON text, `recordId` is the record's own id."""
     stored: dict[str, Any] = {**row._mapping, "id": row.recordId}  # noqa: SLF001 - SQLAlchemy's public face
     values: dict[str, object] = {}

@@ -9,19 +9,19 @@ from redis import Redis
 from shared.runtime.log import RecordLog
 from shared.runtime.parts import Presence
 from shared.runtime.reader import ensure_group
-from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, Performance
+from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, HostRecord, Performance
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 from shared.store.records import insert_records
 from tests.support import eventually
 from tests.unit.dashboard.cases import NOON, an_alert, body, open_in, read, resolve_in
 
-SECTIONS = ["timestamp", "summary", "performance", "health", "alerts", "trends", "system"]
+SECTIONS = ["timestamp", "summary", "performance", "health", "checks", "alerts", "trends", "system"]
 
 
 def store(performance: Database, health: Database, *records: AnyRecord) -> None:
     for database, wanted in ((health, True), (performance, False)):
-        chosen = [record for record in records if isinstance(record, Health) is wanted]
+        chosen = [record for record in records if isinstance(record, HostRecord) is wanted]
         with database.write() as connection:
             insert_records(connection, chosen)
 

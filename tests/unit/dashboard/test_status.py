@@ -4,21 +4,40 @@ from datetime import timedelta
 
 import pytest
 
-from services.dashboard.status import MOST_ALERTS, Situation, judge
-from shared.schema.records import Health, Status
+from services.dashboard.status import MOST, Situation, judge
+from shared.schema.alerts import Alert
+from shared.schema.records import Check, CheckStatus, Health, Status
 from tests.unit.dashboard.cases import NOON, an_alert
 
-WELL = Situation(alerts=[], hosts={}, gone={}, missing=(), redis_away=False, any_record=True)
+WELL = Situation(alerts=[], hosts={}, checks=[], gone={}, missing=(), redis_away=False, any_record=True)
 
 
 def host(status: Status, *reasons: str) -> dict[str, Health]:
     return {"box": Health(host="box", timestamp=NOON, system_health=status, reasons=list(reasons))}
 
 
+def check(status: CheckStatus, name: str = "binance", text: str = "it refuses connections") -> Check:
+    return Check(host="box", check=name, type="exchange", status=status, text=text, timestamp=NOON)
+
+
+def an_alert_on(name: str) -> Alert:
+    """Return the alert of a check on the host `box`."""
+    alert = an_alert(1, "LOW", "box")
+    alert.message = f"{name}: it refuses connections"
+    alert.details.bot, alert.details.host = None, "box"
+    alert.details.labels = {"check": name, "type": "exchange"}
+    return alert
+
+
 @pytest.mark.parametrize(
     ("situation", "expected"),
     [
         (WELL, "HEALTHY"),
+        (WELL._replace(checks=[check("ok"), check("unknown", "kraken")]), "HEALTHY"),
+        (WELL._replace(checks=[check("warning")]), "WARNING"),
+        (WELL._replace(checks=[check("critical")]), "CRITICAL"),
+        (WELL._replace(checks=[check("critical")], alerts=[an_alert_on("binance")]), "WARNING"),
+        (WELL._replace(checks=[check("critical")], alerts=[an_alert_on("bybit")]), "CRITICAL"),
         (WELL._replace(hosts=host("HEALTHY")), "HEALTHY"),
         (WELL._replace(any_record=False), "UNKNOWN"),
         (WELL._replace(alerts=[an_alert(1, "LOW")]), "WARNING"),
@@ -64,8 +83,47 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
     ("further", "words"), [(1, "1 further alert is open."), (2, "2 further alerts are open.")]
 )
 def test_many_alerts_are_counted_instead_of_named(further: int, words: str) -> None:
-    reasons = judge(WELL._replace(alerts=[an_alert(n) for n in range(MOST_ALERTS + further)])).reasons
-    assert len(reasons) == MOST_ALERTS + 1
+    reasons = judge(WELL._replace(alerts=[an_alert(n) for n in range(MOST + further)])).reasons
+    assert len(reasons) == MOST + 1
+    assert reasons[-1] == words
+
+
+def test_a_failing_check_says_what_is_wrong_in_its_own_words_gravest_first() -> None:
+    checks = [check("warning", "bybit", "its clock is 3 s ahead"), check("ok", "kraken"), check("critical")]
+    assert judge(WELL._replace(checks=checks)).reasons == [
+        "CRITICAL: box: binance: it refuses connections",
+        "WARNING: box: bybit: its clock is 3 s ahead",
+    ]
+
+
+def test_what_an_alert_says_of_a_check_neither_the_check_nor_its_host_says_again() -> None:
+    said = ["binance: it refused connections", "bybit: it is slow", "disk / is at 90 %"]
+    situation = WELL._replace(
+        checks=[check("critical"), check("warning", "bybit", "it is slow")],
+        alerts=[an_alert_on("binance")],
+        hosts=host("CRITICAL", *said),
+    )
+    assert judge(situation).reasons == [
+        "LOW: box: binance: it refuses connections",
+        "Host box is CRITICAL: disk / is at 90 %",
+        "WARNING: box: bybit: it is slow",
+    ]
+    alone = situation._replace(hosts=host("CRITICAL", *said[:2]))
+    assert [reason for reason in judge(alone).reasons if reason.startswith("Host")] == []
+
+
+def test_the_alert_of_another_hosts_check_does_not_speak_of_this_one() -> None:
+    alert = an_alert_on("binance")
+    alert.details.host = "other"
+    assert "CRITICAL: box: binance: it refuses connections" in (
+        judge(WELL._replace(checks=[check("critical")], alerts=[alert])).reasons
+    )
+
+
+@pytest.mark.parametrize(("further", "words"), [(1, "1 further check fails."), (2, "2 further checks fail.")])
+def test_many_checks_are_counted_instead_of_named(further: int, words: str) -> None:
+    reasons = judge(WELL._replace(checks=[check("warning", str(n)) for n in range(MOST + further)])).reasons
+    assert len(reasons) == MOST + 1
     assert reasons[-1] == words
 
 
