@@ -1,0 +1,140 @@
+"""Posting: records to the HTTP door of a Botwatch on another machine."""
+
+import gzip
+import logging
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import msgspec
+import structlog
+import urllib3
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
+
+from services.collector.sending import AwayError
+from shared.runtime import bearer, clock
+from shared.schema.records import AnyRecord, encode_record
+
+log = structlog.get_logger()
+
+CONNECT_TIMEOUT_S = 2.0
+READ_TIMEOUT_S = 4.0
+"""Also for the answer as a whole. Together they stay below the time that a part has to stop."""
+ANSWER_BYTES = 65_536
+COMPRESSED_FROM = 1024
+"""Bytes; below, compressing saves no packet."""
+QUOTED = 300
+"""Characters of an answer that are quoted."""
+
+# Of an answer whose headers make no sense, urllib3 warns with the whole URL.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+class _Answer(msgspec.Struct):
+    """What is read of the door's answers."""
+
+    refused: int | None = None
+
+
+class DoorSender:
+    """Posts to the door at `url`. Errors name its host and port only."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        address = parse_url(url)
+        self._where = address.netloc or ""
+        self._url = f"{address._replace(auth=None).url.rstrip('/')}/api/v1/records?partial=true"
+        self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "Botwatch"}
+        if token:
+            self._headers["Authorization"] = bearer.header(token)
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+            retries=False,
+        )
+
+    def send(self, records: Sequence[AnyRecord]) -> int:
+        """Post `records`; return how many the door refused for good, or raise AwayError.
+
+        A batch that is too large for the door is sent in halves: what went before an AwayError is sent again
+        with the rest, which the records' ids make harmless.
+        """
+        status, retry_after, answer = self._post(b"\n".join(map(encode_record, records)))
+        refused = _refused(answer)
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(records) > 1:
+            middle = len(records) // 2
+            return self.send(records[:middle]) + self.send(records[middle:])
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            refused = 1
+        # A 400 that does not say how many records it is about does not come from the door.
+        elif status != HTTPStatus.ACCEPTED and (status != HTTPStatus.BAD_REQUEST or refused is None):
+            raise AwayError(self._meaning(status, answer), wait_seconds(retry_after, clock.now()))
+        if refused:
+            log.error("the door refused records", records=refused, answer=_quoted(answer))
+        return refused or 0
+
+    def _post(self, body: bytes) -> tuple[int, str | None, bytes]:
+        headers = self._headers
+        if len(body) > COMPRESSED_FROM:
+            body = gzip.compress(body, compresslevel=6)
+            headers = headers | {"Content-Encoding": "gzip"}
+        try:
+            response = self._pool.request(
+                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+        except (HTTPError, OSError) as error:
+            raise AwayError(f"{self._where} does not answer: {type(error).__name__}") from error
+        return response.status, response.headers.get("Retry-After"), _read(response)
+
+    def _meaning(self, status: int, answer: bytes) -> str:
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return f"{self._where} answered {status}: INGEST_TOKEN here must be the one of the door"
+        return f"{self._where} answered {status}: {_quoted(answer)}"
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read the answer, so that its connection can be used again; an endless one loses its connection."""
+    deadline = time.monotonic() + READ_TIMEOUT_S
+    taken = b""
+    try:
+        while part := response.read1(ANSWER_BYTES):
+            taken += part
+            if len(taken) > ANSWER_BYTES or time.monotonic() > deadline:
+                response.close()
+                break
+        response.release_conn()
+    except (HTTPError, OSError):
+        # The door has decided by its status; what is missing are words.
+        response.close()
+    return taken
+
+
+def _refused(answer: bytes) -> int | None:
+    """Return how many records the door says it refused, None where it does not say."""
+    try:
+        return msgspec.json.decode(answer, type=_Answer).refused
+    except msgspec.DecodeError:
+        return None
+
+
+def _quoted(answer: bytes) -> str:
+    return " ".join(answer.decode(errors="replace").split())[:QUOTED]
+
+
+def wait_seconds(retry_after: str | None, now: datetime) -> float:
+    """Read a Retry-After header (seconds or a date); 0 when there is none or it makes no sense."""
+    if retry_after is None:
+        return 0.0
+    if retry_after.strip().isdecimal():
+        seconds = float(retry_after)
+        return seconds if math.isfinite(seconds) else 0.0
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
