@@ -264,7 +264,7 @@ class SystemHealthMonitor:
 
     def get_current_health_status(self, host: str | None = None) -> HealthStatus | None:
         """Return how `host` is, or without one the host that is worst off; None when it never reported."""
-        return health_status(self._dashboard.dashboard().health, host)
+        return health_status(self._dashboard.dashboard(), host)
 
     def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> Alert:
         """Say that `by` looks after an alert, and return it."""

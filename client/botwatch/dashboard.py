@@ -67,6 +67,19 @@ class HostRecord(Answer, kw_only=True):
     network_latency: float | None = None
 
 
+class Check(Answer, kw_only=True):
+    """How one check on a host stands: a process, an exchange, a certificate, …"""
+
+    type: str
+    status: Literal["ok", "warning", "critical", "unknown"]
+    text: str = ""
+    """What was seen, one sentence."""
+    reason: str | None = None
+    timestamp: datetime | None = None
+    check_latency_ms: float | None = None
+    availability: float | None = None
+
+
 class Dashboard(Answer, kw_only=True):
     """The answer to `GET /api/monitoring`."""
 
@@ -75,6 +88,8 @@ class Dashboard(Answer, kw_only=True):
     performance: dict[str, dict[str, Any]] = {}
     """Each bot's latest performance record, with the names of the wire."""
     health: dict[str, HostRecord] = {}
+    checks: dict[str, dict[str, Check]] = {}
+    """Each host's checks by name."""
     alerts: Alerts = msgspec.field(default_factory=Alerts)
     trends: Document = {}
     system: Document = {}
@@ -118,6 +133,8 @@ class HealthStatus(msgspec.Struct, frozen=True):
     memory: Memory
     disk: Disk
     network: Network
+    checks: dict[str, Check]
+    """What is checked there, by name."""
 
 
 class DashboardServer:
@@ -142,8 +159,9 @@ class DashboardServer:
         self._server.close()
 
 
-def health_status(hosts: dict[str, HostRecord], host: str | None) -> HealthStatus | None:
+def health_status(dashboard: Dashboard, host: str | None) -> HealthStatus | None:
     """Return how `host` is, or the host that is worst off; None when it never reported."""
+    hosts = dashboard.health
     chosen = host if host is not None else _worst(hosts)
     if chosen is None or chosen not in hosts:
         return None
@@ -157,6 +175,7 @@ def health_status(hosts: dict[str, HostRecord], host: str | None) -> HealthStatu
         memory=Memory(found.memory_usage, found.memory_total_bytes, found.memory_available_bytes),
         disk=Disk(found.disk_usage),
         network=Network(found.network_latency),
+        checks=dashboard.checks.get(chosen, {}),
     )
 
 

@@ -55,6 +55,7 @@ def render(latest: Iterable[records.AnyRecord], now: datetime) -> Iterator[Metri
     yield from _gauges("botwatch_bot", [worth], ["bot"], equity)
     health = [(r, [r.host]) for r in known if isinstance(r, records.Health)]
     yield from _gauges("botwatch_host", figures(records.Health), ["host"], health)
+    yield from _checks([record for record in known if isinstance(record, records.Check)])
     metrics = GaugeMetricFamily(
         "botwatch_bot_metric", "Latest value of a metric record.", labels=["bot", "name", "unit"]
     )
@@ -71,6 +72,19 @@ def render(latest: Iterable[records.AnyRecord], now: datetime) -> Iterator[Metri
     yield seen
 
 
+def _checks(known: Iterable[records.Check]) -> Iterator[Metric]:
+    labels = ["host", "check", "type"]
+    checks = [(check, [check.host, check.check, check.type]) for check in known]
+    yield from _gauges("botwatch_check", figures(records.Check), labels, checks)
+    state = GaugeMetricFamily(
+        "botwatch_check_state", "0 ok, 1 warning, 2 critical; none while it is unknown.", labels=labels
+    )
+    for check, values in checks:
+        if check.state is not None:
+            state.add_metric(values, check.state)
+    yield state
+
+
 def _gauges(
     prefix: str,
     wanted: Iterable[Figure],
@@ -81,7 +95,8 @@ def _gauges(
     for figure in wanted:
         meaning = f" {DEFINITIONS[figure.wire].text}" if figure.wire in DEFINITIONS else ""
         text = f"Latest {figure.wire} ({figure.unit.name} on the wire).{meaning}"
-        family = GaugeMetricFamily(f"{prefix}_{figure.prometheus}", text, labels=labels)
+        name = figure.prometheus.removeprefix("check_")  # `botwatch_check` says it already
+        family = GaugeMetricFamily(f"{prefix}_{name}", text, labels=labels)
         for record, values in latest:
             value = getattr(record, figure.attribute)
             if value is not None:

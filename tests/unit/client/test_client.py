@@ -37,6 +37,20 @@ DASHBOARD = {
         "calm": {"host": "calm", "systemHealth": "HEALTHY", "cpuUsage": 5.0, "memoryUsage": 20.0},
         "busy": {"host": "busy", "systemHealth": "CRITICAL", "cpuUsage": 97.5, "memoryUsage": None, "new": 1},
     },
+    "checks": {
+        "busy": {
+            "binance": {
+                "host": "busy",
+                "check": "binance",
+                "type": "exchange",
+                "status": "critical",
+                "reason": "refused",
+                "text": "the REST interface refuses connections",
+                "checkLatencyMs": None,
+            },
+            "bot": {"host": "busy", "check": "bot", "type": "process", "status": "ok", "availability": 99.5},
+        },
+    },
     "alerts": {"active": [ALERT], "counts": {"HIGH": 1}},
     "trends": {},
     "system": {"version": "1"},
@@ -182,6 +196,27 @@ def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: StandIn)
     assert (worst.host, worst.status, worst.cpu.usage, worst.memory.usage) == ("busy", "CRITICAL", 97.5, None)
     assert calm is not None
     assert (calm.cpu.usage, calm.memory.usage) == (5.0, 20.0)
+
+
+def test_health_has_the_checks_of_its_host_by_name(stand_in: StandIn) -> None:
+    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
+    with SystemHealthMonitor(stand_in.url) as monitor:
+        busy, calm = map(monitor.get_current_health_status, ("busy", "calm"))
+    assert busy is not None
+    assert calm is not None
+    assert {name: check.status for name, check in busy.checks.items()} == {"binance": "critical", "bot": "ok"}
+    assert busy.checks["binance"].text == "the REST interface refuses connections"
+    assert busy.checks["bot"].availability == 99.5
+    assert calm.checks == {}
+
+
+def test_a_dashboard_that_knows_no_checks_still_tells_how_the_host_is(stand_in: StandIn) -> None:
+    older = {name: section for name, section in DASHBOARD.items() if name != "checks"}
+    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=older)]
+    with SystemHealthMonitor(stand_in.url) as monitor:
+        health = monitor.get_current_health_status()
+    assert health is not None
+    assert (health.cpu.usage, health.checks) == (97.5, {})
 
 
 def test_without_any_host_there_is_no_health(stand_in: StandIn) -> None:

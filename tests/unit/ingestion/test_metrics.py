@@ -1,0 +1,84 @@
+"""Checks and hosts on Prometheus: names, labels and base units."""
+
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.registry import Collector
+
+from services.ingestion.metrics import render
+from shared.runtime.trim import FORGOTTEN_AFTER
+from shared.schema.records import AnyRecord, Check, CheckStatus, Health
+from shared.schema.units import figures
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def exposed(*records: AnyRecord) -> str:
+    """Return what Prometheus reads."""
+
+    class Latest(Collector):
+        def collect(self) -> list[Metric]:
+            return list(render(records, NOON))
+
+    registry = CollectorRegistry()
+    registry.register(Latest())
+    return generate_latest(registry).decode()
+
+
+def check(status: CheckStatus = "ok", **further: float) -> Check:
+    return Check(
+        host="box",
+        check="binance",
+        type="exchange",
+        status=status,
+        timestamp=NOON,
+        **further,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(("status", "state"), [("ok", "0.0"), ("warning", "1.0"), ("critical", "2.0")])
+def test_the_status_of_a_check_is_a_number(status: CheckStatus, state: str) -> None:
+    labels = '{check="binance",host="box",type="exchange"}'
+    assert f"\nbotwatch_check_state{labels} {state}\n" in exposed(check(status))
+
+
+def test_a_check_that_does_not_know_and_one_of_long_ago_have_no_state() -> None:
+    assert "botwatch_check_state{" not in exposed(check("unknown"))
+    old = check("critical")
+    old.timestamp = NOON - FORGOTTEN_AFTER - timedelta(seconds=1)
+    assert "botwatch_check_state{" not in exposed(old)
+
+
+def test_the_figures_of_a_check_are_in_base_units() -> None:
+    text = exposed(
+        check(check_latency_ms=12.5, availability=99.5, certificate_days=2.0, clock_skew_ms=-1500.0)
+    )
+    labels = '{check="binance",host="box",type="exchange"}'
+    for line in (
+        f"botwatch_check_latency_seconds{labels} 0.0125",
+        f"botwatch_check_availability_ratio{labels} 0.995",
+        f"botwatch_check_certificate_seconds{labels} 172800.0",
+        f"botwatch_check_clock_skew_seconds{labels} -1.5",
+    ):
+        assert f"\n{line}\n" in text
+    assert "botwatch_check_dns_seconds{" not in text
+
+
+def test_every_figure_of_checks_and_hosts_has_a_series_whose_name_promtool_accepts() -> None:
+    known = check("ok", **{figure.attribute: 1 for figure in figures(Check)})
+    host = Health(host="box", timestamp=NOON, **{figure.attribute: 1 for figure in figures(Health)})  # type: ignore[arg-type]
+    text = exposed(known, host)
+    assert text.count("\nbotwatch_check_") == len(figures(Check)) + 1
+    assert text.count("\nbotwatch_host_") == len(figures(Health))
+    if not shutil.which("promtool"):
+        if os.environ.get("CI"):
+            pytest.fail("promtool is not installed")
+        pytest.skip("promtool is not installed")
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
