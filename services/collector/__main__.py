@@ -3,9 +3,19 @@
 from services.collector.collector import Collector
 from services.collector.config import CollectorSettings, host_name
 from services.collector.host import Host
+from services.collector.place import Place
+from services.collector.posting import DoorSender
+from services.collector.registry import probes_of
+from services.collector.rounds import Rounds
+from services.collector.sending import LogSender, Sender, Sending
+from services.collector.spool import Spool
 from shared.runtime import service
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
+from shared.runtime.redis import connect
+
+CALL_TIMEOUT_S = 2.0
+"""For a call to Redis: samples wait for it, and what it does not take in time waits on disk."""
 
 
 def main() -> None:
@@ -13,12 +23,22 @@ def main() -> None:
     settings = service.start("collector", CollectorSettings)
     with service.refusing("collector"):
         section = load_documents(settings.botwatch_config).health.monitoring
-        host = Host(host_name(settings), settings.host_proc, settings.host_root)
-    collector = Collector(host, section)
-    with service.service("collector", settings) as frame:
+        place = Place(host_name(settings), settings.host_proc, settings.host_root)
+        watched = probes_of(section, place)
+        host = Host(place.name, place.proc, place.root)
+    has_redis = settings.collector_url is None
+    with service.service("collector", settings, needs_redis=False, has_redis=has_redis) as frame:
+        spool = Spool(settings.botwatch_home / "spool" / "collector")
+        collector = Collector(host, section, Rounds(place.name, watched), Sending(_sender(settings), spool))
         frame.health.add("samples", collector.check)
-        record_log = RecordLog(frame.redis)
-        service.run(frame, lambda: collector.step(record_log, frame.stopping))
+        service.run(frame, lambda: collector.step(frame.stopping))
+
+
+def _sender(settings: CollectorSettings) -> Sender:
+    if settings.collector_url:
+        return DoorSender(settings.collector_url, settings.ingest_token)
+    # A call is not sent twice at once: samples would wait for it, and the spool sends it again anyway.
+    return LogSender(RecordLog(connect(settings.redis_url, call_timeout_s=CALL_TIMEOUT_S, retries=0)))
 
 
 if __name__ == "__main__":

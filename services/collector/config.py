@@ -5,6 +5,8 @@ from pathlib import Path
 
 import structlog
 
+from shared.runtime.bearer import Token
+from shared.runtime.checks import Url
 from shared.runtime.settings import Settings
 from shared.schema.records import Name
 
@@ -15,7 +17,11 @@ OWN_ROOT = Path("/")
 
 
 class CollectorSettings(Settings, frozen=True, kw_only=True):
-    """Where to look: this machine, or from inside a container the host whose /proc and / are mounted here."""
+    """Where to look, and where to report.
+
+    Look: at this machine, or from inside a container at the host whose /proc and / are mounted here. Report:
+    in Redis, or at the HTTP door of a Botwatch on another machine.
+    """
 
     host_name: Name | None = None
     """The name to report; by default the host's own."""
@@ -23,6 +29,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     """The host's /proc."""
     host_root: Path = OWN_ROOT
     """The host's /."""
+    collector_url: Url | None = None
+    """An HTTP door, such as https://botwatch.example:9090: it is posted to, and Redis is not needed."""
+    ingest_token: Token | None = None
+    """What that door demands."""
 
 
 def host_name(settings: CollectorSettings) -> str:

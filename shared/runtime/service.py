@@ -71,23 +71,25 @@ def refuse(part: str, error: Exception) -> NoReturn:
 
 
 @contextmanager
-def service(part: str, settings: Settings, *, needs_redis: bool = True) -> Iterator[Service]:
+def service(
+    part: str, settings: Settings, *, needs_redis: bool = True, has_redis: bool = True
+) -> Iterator[Service]:
     """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
 
     A part that is told to stop while it still waits for Redis ends without running; one that does not need
-    Redis does not wait.
+    Redis does not wait; one that has none is not announced.
     """
     redis = connect(settings.redis_url)
-    frame = Service(redis, Health(part, {"redis": redis.ping}))
+    frame = Service(redis, Health(part, {"redis": redis.ping} if has_redis else {}))
     frame.health.add("loop", frame.pulse.check)
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
     url = address(settings.health_host, server.server_port)
     presence = None
     try:
-        if needs_redis and not wait_until_ready(redis, frame.stopping):
+        if needs_redis and has_redis and not wait_until_ready(redis, frame.stopping):
             sys.exit()
-        presence = Presence(redis, part, url)
+        presence = Presence(redis, part, url) if has_redis else None
         log.info("started", health=f"{url}/health")
         yield frame
     finally:

@@ -1,20 +1,23 @@
-"""When samples are taken, and what becomes of them while the log cannot be reached."""
+"""When samples are taken, what goes with them, and when health says that they do not arrive."""
 
 import threading
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 import msgspec
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
-from structlog.testing import capture_logs
 
 from services.collector.collector import Collector
 from services.collector.host import Host
+from services.collector.probe import Look
+from services.collector.rounds import Rounds, Watched
+from services.collector.sending import AwayError, Sending
+from services.collector.spool import Spool
 from shared.runtime.documents import MonitoringSection, Threshold, Thresholds
-from shared.runtime.log import LogFullError, RecordLog
-from shared.schema.records import Health
+from shared.schema.records import AnyRecord, Check, CheckType, Health
+from tests.support import eventually
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECTION = MonitoringSection(interval_seconds=10, thresholds=Thresholds(cpu=Threshold(warning=70)))
@@ -28,50 +31,78 @@ class BusyHost:
         return Health(timestamp=now, host="h", cpu_usage=80)
 
 
-class LogDouble:
-    """A log that keeps what it gets, or fails as told."""
+class Connected:
+    """An exchange that takes so long to connect to, or is down."""
+
+    type: CheckType = "exchange"
+
+    def __init__(self, connect_ms: float | None) -> None:
+        self._connect_ms = connect_ms
+
+    def look(self, _now: datetime) -> Look:
+        """Return the look."""
+        if self._connect_ms is None:
+            return Look("critical", "refused", "refused")
+        return Look("ok", "answered", None, {"connect_ms": self._connect_ms})
+
+
+class Receiver:
+    """Keeps what it gets, or is away."""
 
     def __init__(self) -> None:
-        self.appended: list[Health] = []
-        self.fails_with: Exception | None = None
+        self.taken: list[AnyRecord] = []
+        self.away = False
 
-    def append(self, records: Sequence[Health], door: str) -> str:
-        """Keep `records`, or raise `fails_with`."""
-        assert door == "collector"
-        if self.fails_with:
-            raise self.fails_with
-        self.appended += records
-        return "1-0"
+    def send(self, records: Sequence[AnyRecord]) -> int:
+        """Keep `records`."""
+        if self.away:
+            raise AwayError("refused")
+        self.taken += records
+        return 0
 
 
 class Scene:
     """A collector with a clock that stands still until a test moves it."""
 
-    def __init__(self, interval: float = 10) -> None:
+    def __init__(self, folder: Path, *watched: Watched, interval: float = 10) -> None:
         self.seconds = 0.0
-        self.log = LogDouble()
+        self.receiver = Receiver()
+
+        def now() -> datetime:
+            return NOON + timedelta(seconds=self.seconds)
+
+        def monotonic() -> float:
+            return self.seconds
+
         self.collector = Collector(
             cast("Host", BusyHost()),
             msgspec.structs.replace(SECTION, interval_seconds=interval),
-            now=lambda: NOON + timedelta(seconds=self.seconds),
-            monotonic=lambda: self.seconds,
+            Rounds("h", watched, now=now, monotonic=monotonic, chance=lambda: 0.0),
+            Sending(self.receiver, Spool(folder / "spool", now=now), monotonic=monotonic),
+            now=now,
+            monotonic=monotonic,
         )
         self._stopping = threading.Event()
         self._stopping.set()  # so that waiting takes no time
 
     def step(self) -> None:
         """Let the collector take a step now."""
-        self.collector.step(cast("RecordLog", self.log), self._stopping)
+        self.collector.step(self._stopping)
+
+    @property
+    def samples(self) -> list[Health]:
+        """The samples that were taken."""
+        return [record for record in self.receiver.taken if isinstance(record, Health)]
 
     @property
     def times(self) -> list[float]:
-        """When the samples in the log were taken."""
-        return [(health.at - NOON).total_seconds() for health in self.log.appended]
+        """When they were made."""
+        return [(health.at - NOON).total_seconds() for health in self.samples]
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
 
 
 def test_the_first_sample_comes_at_once_and_the_next_after_the_interval(scene: Scene) -> None:
@@ -80,43 +111,28 @@ def test_the_first_sample_comes_at_once_and_the_next_after_the_interval(scene: S
     assert scene.times == [0.0, 10.0, 20.0]
 
 
-def test_a_long_interval_does_not_keep_the_first_rates_waiting() -> None:
-    scene = Scene(interval=60)
+def test_a_long_interval_does_not_keep_the_first_rates_waiting(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, interval=60)
     for scene.seconds in (0.0, 9.9, 10.0, 60.0, 69.9, 70.0):
         scene.step()
     assert scene.times == [0.0, 10.0, 70.0]
 
 
-def test_a_sample_carries_its_judgement(scene: Scene) -> None:
+def test_a_sample_carries_its_judgement_and_an_id(scene: Scene) -> None:
     scene.step()
-    assert scene.log.appended[0].system_health == "WARNING"
-    assert scene.log.appended[0].reasons == ["CPU is at 80.0 %, a warning from 70 % on"]
+    assert scene.samples[0].system_health == "WARNING"
+    assert scene.samples[0].reasons == ["CPU is at 80.0 %, a warning from 70 % on"]
+    assert scene.samples[0].id == "1769860800000"
 
 
-def test_while_redis_is_away_only_the_newest_sample_waits_for_it(scene: Scene) -> None:
-    scene.log.fails_with = RedisConnectionError("refused")
+def test_while_nobody_takes_them_samples_wait_and_come_in_order(scene: Scene) -> None:
+    scene.receiver.away = True
     for scene.seconds in (0.0, 0.5, 10.0, 20.0, 20.5):
-        with pytest.raises(RedisConnectionError):
-            scene.step()
-    scene.log.fails_with = None
-    with capture_logs() as lines:
         scene.step()
-        scene.seconds = 30.0
+    scene.receiver.away = False
+    for scene.seconds in (30.0, 40.0):
         scene.step()
-    assert scene.times == [20.0, 30.0]
-    assert [line["samples"] for line in lines] == [2]
-
-
-def test_a_full_log_drops_samples_and_says_so_once(scene: Scene) -> None:
-    scene.log.fails_with = LogFullError("full")
-    with capture_logs() as lines:
-        for scene.seconds in (0.0, 10.0, 20.0):
-            scene.step()
-    assert len(lines) == 1
-    scene.log.fails_with = None
-    scene.seconds = 30.0
-    scene.step()
-    assert scene.times == [30.0]
+    assert scene.times == [0.0, 10.0, 20.0, 30.0, 40.0]
 
 
 def test_after_a_long_standstill_missed_samples_are_not_made_up_for(scene: Scene) -> None:
@@ -132,5 +148,42 @@ def test_health_fails_when_samples_stop_reaching_the_log(scene: Scene) -> None:
     scene.seconds = 30.0
     assert scene.collector.check() == "sampled 30.0 s ago"
     scene.seconds = 30.1
-    with pytest.raises(TimeoutError, match="30 s ago"):
+    with pytest.raises(TimeoutError, match="30 s"):
         scene.collector.check()
+
+
+def test_health_fails_too_when_no_sample_ever_reached_the_log(scene: Scene) -> None:
+    scene.receiver.away = True
+    for scene.seconds in (0.0, 10.0, 20.0, 30.1):
+        scene.step()
+    with pytest.raises(TimeoutError, match="30 s"):
+        scene.collector.check()
+
+
+def test_checks_are_sent_and_a_failing_one_is_a_reason_of_the_next_sample(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, Watched("binance", Connected(None), every_s=60, timeout_s=5))
+
+    def came() -> bool:
+        scene.step()
+        return any(isinstance(record, Check) for record in scene.receiver.taken)
+
+    eventually(came, "a record of the check")
+    scene.seconds = 10.0
+    scene.step()
+    assert scene.samples[-1].system_health == "CRITICAL"
+    assert any("binance" in reason for reason in scene.samples[-1].reasons)
+
+
+def test_network_latency_is_the_median_of_the_exchanges_that_answer(tmp_path: Path) -> None:
+    latencies = {"a": 10.0, "b": 40.0, "c": 20.0, "down": None}
+    scene = Scene(tmp_path, *(Watched(name, Connected(ms), 60, 5) for name, ms in latencies.items()))
+
+    def came() -> bool:
+        scene.step()
+        return sum(isinstance(record, Check) for record in scene.receiver.taken) == len(latencies)
+
+    eventually(came, "all records of the checks")
+    assert scene.samples[0].network_latency is None
+    scene.seconds = 10.0
+    scene.step()
+    assert scene.samples[-1].network_latency == 20.0
