@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.bench import analytics, history, latency, peers, rules, throughput
+from tests.bench import analytics, collector, history, latency, peers, rules, throughput
+from tests.bench.collector import Sampling
 from tests.bench.figures import (
     Cost,
     History,
@@ -37,7 +38,7 @@ from tests.bench.receiver import Receiver, listening
 from tests.bench.rules import RuleCost
 from tests.integration.stack import Stack, botwatch_up
 
-PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules")
+PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "collector")
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ class Size:
     rounds: int
     minutes: int
     events: tuple[int, ...]
+    samples: int
 
 
 LONG = (10_000, 100_000, 1_000_000)
 SHORT = (1_000, 10_000)
-FULL = Size(breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG)
-QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1, minutes=20_000, events=SHORT)
+FULL = Size(
+    breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300
+)
+QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1, minutes=20_000, events=SHORT, samples=50)
 PAUSE_S = 0.05
 WARM_UP = 5
 ANSWERS = 100
@@ -73,6 +77,7 @@ class Found:
     history: History | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
+    sampling: list[Sampling] = field(default_factory=list)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,8 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "rules" in chosen:
             _say(f"{size.records:,} records against up to {rules.RULES[-1]:,} rules …")
             found.rules = rules.measure(records=size.records, rounds=size.rounds)
+        if "collector" in chosen:
+            _measure_collector(folder, size, found)
     _print(found)
     return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
+
+
+def _measure_collector(folder: Path, size: Size, found: Found) -> None:
+    exporter = collector.find()
+    if exporter is None:
+        print("node_exporter is not installed: nothing to compare a sample of the host with")
+        return
+    _say(f"{size.samples} samples of this host beside node_exporter …")
+    found.sampling = collector.measure(exporter, size.samples, folder)
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
@@ -186,6 +202,8 @@ def _print(found: Found) -> None:
         print("\n" + "\n".join(rules.table(found.rules)))
     if found.costs:
         print("\n" + "\n".join(cost_table(found.costs)))
+    if found.sampling:
+        print("\n" + "\n".join(collector.table(found.sampling)))
 
 
 def _say(text: str) -> None:
