@@ -1,0 +1,1 @@
+"""Databases: a module for each kind that can be looked at."""

@@ -1,0 +1,51 @@
+"""Which probe a database's URL gets, and which URLs none."""
+
+from pathlib import Path
+
+import pytest
+
+from services.collector.databases.postgresql import PostgresqlProbe
+from services.collector.databases.redis import RedisProbe
+from services.collector.databases.sqlite import SqliteProbe
+from services.collector.place import Place
+from services.collector.probes.database import probe
+from shared.runtime.checks import CheckSection
+
+PLACE = Place("here", Path("/proc"), Path("/"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///data/bots.db", SqliteProbe),
+        ("sqlite:////data/bots.db", SqliteProbe),
+        ("postgresql://ann@db/bots", PostgresqlProbe),
+        ("postgres://db", PostgresqlProbe),
+        ("redis://:secret@db:6380/1", RedisProbe),
+        ("rediss://db", RedisProbe),
+    ],
+)
+def test_the_scheme_says_what_is_looked_at(url: str, expected: type) -> None:
+    made = probe(CheckSection(database=url), 5.0, PLACE)
+    assert isinstance(made, expected)
+    assert made.type == "database"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mysql://ann:cret@db",
+        "sqlite://bots.db",
+        "redis://",
+        "redis://:se/cret@db",
+        "postgresql://ann:1/cret@db/bots",
+        "postgresql://ann:1#cret@db/bots",
+        "postgresql://ann:1?cret@db/bots",
+        "postgresql://db/bots?sslmode=cret",
+    ],
+)
+def test_a_url_that_makes_no_sense_is_refused_at_the_start_without_its_secrets(url: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|sqlite|sslmode") as caught:
+        probe(CheckSection(database=url), 5.0, PLACE)
+    assert "cret" not in str(caught.value)
