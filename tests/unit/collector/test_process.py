@@ -4,10 +4,12 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,19 @@ import pytest
 from redis import Redis
 
 from shared.runtime.log import RecordLog
-from shared.schema.records import Health
+from shared.runtime.reader import GroupReader
+from shared.schema.records import Check, Health
 from shared.schema.streams import LATEST
 from tests.support import eventually, free_port, valkey
 
 
 @contextmanager
-def running(redis_url: str, tmp_path: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    redis_url: str, tmp_path: Path, checks: object = None, **environ: str
+) -> Iterator[subprocess.Popen[bytes]]:
     config = tmp_path / "config"
     config.mkdir()
-    monitoring = {"intervalSeconds": 1, "thresholds": {"disk": {"warning": 0}}}
+    monitoring = {"intervalSeconds": 1, "thresholds": {"disk": {"warning": 0}}, "checks": checks or {}}
     (config / "health_monitor.json").write_text(json.dumps({"monitoring": monitoring}))
     given = {"REDIS_URL": redis_url, "BOTWATCH_CONFIG": str(config), "BOTWATCH_HOME": str(tmp_path)}
     process = subprocess.Popen([sys.executable, "-m", "services.collector"], env=os.environ | given | environ)
@@ -52,19 +57,57 @@ def test_a_health_record_is_in_the_log_soon_and_sigterm_ends_it_cleanly(tmp_path
         assert process.wait(timeout=10) == 0
 
 
-def test_it_outlives_redis_and_goes_on_when_redis_is_back(tmp_path: Path) -> None:
+def test_what_it_saw_while_redis_was_away_comes_later_and_in_order(tmp_path: Path) -> None:
     port = free_port()
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    second.mkdir()
+    folder, spool = tmp_path / "redis", tmp_path / "spool" / "collector"
+    folder.mkdir()
     with running(f"redis://127.0.0.1:{port}/0", tmp_path, HOST_NAME="box") as process:
-        for folder in (first, second):
-            with valkey(folder, port) as url, Redis.from_url(url, protocol=2) as redis:
-                eventually(lambda r=redis: RecordLog(r).latest(), "a sample in this Redis")  # type: ignore[misc]
-        # And without any Redis it still ends when told to.
+        # It begins without Redis, and loses it again later.
+        eventually(lambda: waiting(spool) >= 2, "two samples wait on disk")
+        with valkey(folder, port, "--appendonly", "yes") as url, Redis.from_url(url, protocol=2) as redis:
+            eventually(lambda: RecordLog(redis).latest() and waiting(spool) == 0, "all samples are in Redis")
+        eventually(lambda: waiting(spool) >= 2, "two samples wait again")
+        with valkey(folder, port, "--appendonly", "yes") as url, Redis.from_url(url, protocol=2) as redis:
+            eventually(lambda: waiting(spool) == 0, "all samples are in Redis again", timeout_s=40)
+            moments = [health.at for health in logged(redis)]
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+    assert moments == sorted(set(moments))
+    # One a second, whoever was away: the first two are taken as soon as there are rates.
+    assert max(after - before for before, after in pairwise(moments)).total_seconds() < 5
+    assert len(moments) >= 5
+
+
+def test_a_check_that_hangs_keeps_neither_the_samples_nor_the_end_waiting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        checks = {"silent": {"http": {"url": f"http://{address}/"}, "every": "1s", "failures": 1}}
+        with (
+            valkey(tmp_path) as url,
+            Redis.from_url(url, protocol=2) as redis,
+            running(url, tmp_path, checks, HOST_NAME="box") as process,
+        ):
+            log = RecordLog(redis)
+            check = eventually(lambda: log.latest().get("check|box|silent"), "the check's record")
+            assert isinstance(check, Check)
+            assert (check.status, check.reason) == ("critical", "timeout")
+            seen = log.latest()["health|box"].at
+            eventually(lambda: log.latest()["health|box"].at > seen, "samples go on")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=5) == 0
+
+
+def waiting(spool: Path) -> int:
+    """Count the records on disk."""
+    return sum(path.read_bytes().count(b"\n") for path in spool.glob("*.ndjson"))
+
+
+def logged(redis: Redis) -> list[Health]:
+    """Return the samples in the log, in its order."""
+    reader = GroupReader(RecordLog(redis), "test", batch=1000)
+    found = [record for entry in reader.read(block_ms=1) for record in entry.records]
+    return [record for record in found if isinstance(record, Health)]
 
 
 def test_a_wrong_document_is_named_and_ends_the_start(tmp_path: Path) -> None:
