@@ -81,10 +81,10 @@ class WebSocket:
         """Yield what comes in for as long as it takes; ConnectError when nothing more will come."""
         try:
             while True:
-                self._flush()
                 yield from self._protocol.events_received()
                 if self._is_over():
                     raise ConnectError("protocol", self._ending())
+                self._flush()
                 self._read()
         except TimeoutError as error:
             raise ConnectError("timeout", f"{self._host} did not answer on its WebSocket in time") from error

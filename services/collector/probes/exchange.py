@@ -1,23 +1,24 @@
 """Exchanges: whether REST and the WebSocket answer, how fast, and whether the clocks agree.
 
-Every look opens its connections anew: a connection that is kept open hides for hours that the name no longer
+Every request has a connection of its own: one that is kept open hides for hours that the name no longer
 resolves, that new connections are refused or that the certificate ran out, and a bot learns it when it has
-to reconnect. The time is then asked for on the connection that is open, where the round trip is shortest.
+to reconnect. What a bot feels on an open connection is the latency less the phases of connecting.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
-from services.collector.connecting import Connected, ConnectError, client_context, connect
+from services.collector.asking import Answer
+from services.collector.connecting import ConnectError, client_context, connect
 from services.collector.place import Place
 from services.collector.presets import complete, ping_of
 from services.collector.probe import Look
-from services.collector.rest import Answer, ask, server_of, status_words
+from services.collector.rest import checked_url, fetch, status_words
 from services.collector.server_time import Skew, read_time, skew_of
 from services.collector.websocket import RefusedError, WebSocket, address_of
 from shared.runtime.checks import ExchangeSection
@@ -57,78 +58,69 @@ class ExchangeProbe:
     def __init__(
         self, section: ExchangeSection, timeout_s: float, wall_clock: Callable[[], float] = time.time
     ) -> None:
-        self._rest = [urlsplit(url) for url in (section.rest, section.time) if url]
+        self._rest = [checked_url(url) for url in (section.rest, section.time) if url]
         self._time_path = section.time_path if section.time else None
-        for url in self._rest:
-            server_of(url)  # What is wrong with it is told at the start.
         self._web_socket = address_of(section.web_socket) if section.web_socket else None
         self._ping = ping_of(section)
         self._most_skew_ms = milliseconds(section.skew)
         self._half_s = timeout_s / 2 if self._rest and self._web_socket else timeout_s
         self._wall_clock = wall_clock
-        self._quiet: tuple[datetime, Fault] | None = None
+        self._quiet_until: datetime | None = None
+        self._last = Look("unknown", "not looked at yet")
 
     def look(self, now: datetime) -> Look:
         """Look once; while the exchange wants not to be asked, only say so."""
-        if self._quiet and now < self._quiet[0]:
-            return judge(Seen(self._quiet[1]), None, self._most_skew_ms)
-        self._quiet = None
+        if self._quiet_until and now < self._quiet_until:
+            return self._last._replace(figures={})
+        self._quiet_until = None
         rest = self._seen(self._ask_rest, now) if self._rest else None
         web_socket = None
-        if self._web_socket and not self._quiet:
+        if self._web_socket and not self._quiet_until:
             web_socket = self._seen(self._ask_web_socket, now)
-        return judge(rest, web_socket, self._most_skew_ms)
+        self._last = judge(rest, web_socket, self._most_skew_ms)
+        return self._last
 
-    def _seen(
-        self, ask_it: Callable[[float, dict[str, float | int]], Fault | Skew | None], now: datetime
-    ) -> Seen:
+    def _seen(self, ask_it: Callable[[float, dict[str, float | int]], Skew | None], now: datetime) -> Seen:
         figures: dict[str, float | int] = {}
         try:
-            found = ask_it(time.monotonic() + self._half_s, figures)
+            skew = ask_it(time.monotonic() + self._half_s, figures)
         except ConnectError as error:
-            found = Fault(error.reason, error.text)
+            # This machine's own trouble says nothing about the exchange.
+            status: CheckStatus = "unknown" if error.reason == "other" else "critical"
+            return Seen(Fault(error.reason, error.text, status), figures)
         except _StatusError as error:
-            found = self._fault_of(error, now)
-        if isinstance(found, Skew):
-            return Seen(None, figures, found)
-        return Seen(found, figures)
+            return Seen(self._fault_of(error, now), figures)
+        return Seen(None, figures, skew)
 
-    def _ask_rest(self, deadline: float, figures: dict[str, float | int]) -> Fault | Skew | None:
-        """Ask for a sign of life, then for the time; on one connection where it is one server."""
+    def _ask_rest(self, deadline: float, figures: dict[str, float | int]) -> Skew | None:
+        """Ask for a sign of life, then for the time; where only one is known it is both."""
         begun, wall_ms = time.monotonic(), 1000 * self._wall_clock()
-        first, *others = self._rest
-        with ExitStack() as closing:
-            connected = closing.enter_context(_connection_to(first, deadline))
-            figures.update(connected.figures)
-            answer = ask(connected.socket, first, deadline)
-            figures["check_latency_ms"] = 1000 * (time.monotonic() - begun)
-            figures["status_code"] = answer.status
-            _expect_api(first, answer)
-            for url in others:
-                if url[:2] != first[:2] or not answer.keeps_open:
-                    connected = closing.enter_context(_connection_to(url, deadline))
-                answer = ask(connected.socket, url, deadline)
-                _expect_api(url, answer)
+        for place, url in enumerate(self._rest):
+            fetched = fetch(url, deadline)
+            if place == 0:
+                figures.update(fetched.connected.figures)
+                figures["check_latency_ms"] = 1000 * (time.monotonic() - begun)
+                figures["status_code"] = fetched.answer.status
+            _expect_api(url, fetched.answer)
         if self._time_path is None:
             return None
         try:
-            server = read_time(answer.document(), self._time_path)
-        except ValueError:
-            url = self._rest[-1]
-            return Fault("protocol", f"{url.hostname}{url.path} answered without the time that was expected")
-        skew = skew_of(
-            server, *(wall_ms + 1000 * (at - begun) for at in (answer.sent_at, answer.answered_at))
-        )
+            server = read_time(json.loads(fetched.answer.body), self._time_path)
+        except (ValueError, RecursionError) as error:
+            text = f"{url.hostname}{url.path} answered without the time that was expected"
+            raise ConnectError("protocol", text) from error
+        moments = (wall_ms + 1000 * (at - begun) for at in (fetched.asked_at, fetched.answered_at))
+        skew = skew_of(server, *moments)
         figures["clock_skew_ms"] = skew.ms
         return skew
 
     def _ask_web_socket(self, deadline: float, figures: dict[str, float | int]) -> None:
         if self._web_socket is None:
             return
-        host, port, secure = self._web_socket.host, self._web_socket.port, self._web_socket.secure
-        with _connection(host, port, deadline, secure=secure) as connected:
-            if not self._rest:
-                figures.update(connected.figures)
+        begun = time.monotonic()
+        host, port = self._web_socket.host, self._web_socket.port
+        connected = connect(host, port, deadline, client_context() if self._web_socket.secure else None)
+        with connected.socket:
             web_socket = WebSocket(connected.socket, self._web_socket, deadline)
             try:
                 web_socket.open()
@@ -136,6 +128,8 @@ class ExchangeProbe:
                 said, path = error.response.headers.get("Retry-After"), self._web_socket.path
                 raise _StatusError(host, path, error.response.status_code, said) from error
             figures["web_socket_ms"] = web_socket.ping(self._ping)
+        if not self._rest:
+            figures.update(connected.figures, check_latency_ms=1000 * (time.monotonic() - begun))
 
     def _fault_of(self, error: "_StatusError", now: datetime) -> Fault:
         words = f"{error.host} answered {status_words(error.code)}"
@@ -143,14 +137,10 @@ class ExchangeProbe:
             return Fault("http", f"{words} for {error.path or '/'}")
         until = now + retry_after(error.retry_after, now)
         asking = f"it is not asked again before {until:%H:%M:%S} UTC"
+        self._quiet_until = until
         if error.code == _BANNED:
-            fault = Fault("rate_limited", f"{words}: it has banned this host's address; {asking}")
-        else:
-            fault = Fault(
-                "rate_limited", f"{words}: too many requests from this address; {asking}", "warning"
-            )
-        self._quiet = (until, fault)
-        return fault
+            return Fault("rate_limited", f"{words}: this host's address is banned; {asking}")
+        return Fault("rate_limited", f"{words} to this host's address; {asking}", "warning")
 
 
 def probe(section: ExchangeSection, timeout_s: float, place: Place) -> ExchangeProbe:
@@ -170,8 +160,11 @@ def judge(rest: Seen | None, web_socket: Seen | None, most_skew_ms: float) -> Lo
     skew = rest.skew if rest else None
     if skew and skew.exceeds(most_skew_ms):
         return Look("warning", _skewed(skew, most_skew_ms), "skewed", figures)
-    named = {"REST": "check_latency_ms", "the WebSocket": "web_socket_ms"}
-    took = [f"{way} answered after {figures[name]:.0f} ms" for way, name in named.items() if name in figures]
+    took = []
+    if rest:
+        took.append(f"REST answered after {figures['check_latency_ms']:.0f} ms")
+    if web_socket:
+        took.append(f"the WebSocket answered a ping after {figures['web_socket_ms']:.0f} ms")
     return Look("ok", ", ".join(took), None, figures)
 
 
@@ -197,17 +190,6 @@ class _StatusError(Exception):
         self.path = path
         self.code = code
         self.retry_after = retry_after
-
-
-@contextmanager
-def _connection(host: str, port: int, deadline: float, *, secure: bool) -> Iterator[Connected]:
-    connected = connect(host, port, deadline, client_context() if secure else None)
-    with connected.socket:
-        yield connected
-
-
-def _connection_to(url: SplitResult, deadline: float) -> AbstractContextManager[Connected]:
-    return _connection(*server_of(url), deadline, secure=url.scheme == "https")
 
 
 def _expect_api(url: SplitResult, answer: Answer) -> None:
