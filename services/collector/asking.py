@@ -1,13 +1,13 @@
 """Asking: one HTTP request on an open connection; what is read of the answer is bounded in size and time."""
 
 import http.client
-import io
 import socket
 import time
 from collections.abc import Mapping
 from email.message import Message
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
+from services.collector.bounded import Bounded
 from services.collector.connecting import ConnectError, remaining
 
 MOST_BYTES = 1_048_576
@@ -26,27 +26,6 @@ class Answer(NamedTuple):
     """From the request to the first line of the answer."""
 
 
-class _Reading(io.RawIOBase):
-    """A connection for reading: however slowly bytes trickle in, it ends at the deadline."""
-
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection = connection
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
-        if time.monotonic() >= self._deadline:
-            raise TimeoutError
-        self._connection.settimeout(remaining(self._deadline))
-        return self._connection.recv_into(buffer)
-
-    def makefile(self, *_: object) -> io.BufferedReader:
-        """Return what HTTPResponse reads from."""
-        return io.BufferedReader(self)
-
-
 def ask(
     connection: socket.socket, host: str, target: str, deadline: float, *,
     method: str = "GET", headers: Mapping[str, str] | None = None,
@@ -55,9 +34,9 @@ def ask(
 
     Raises ConnectError: `timeout` at the deadline, `protocol` for what is not HTTP or breaks off.
     """
-    reading = _Reading(connection, deadline)
+    line = Bounded(connection, deadline)
     # HTTPResponse only wants something that has makefile().
-    response = http.client.HTTPResponse(cast("socket.socket", reading), method=method)
+    response = http.client.HTTPResponse(cast("socket.socket", line), method=method)
     began = time.monotonic()
     status = 0
     try:

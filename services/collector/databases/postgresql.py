@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qs, unquote
 
 from pg8000 import native  # type: ignore[import-untyped]
 
+from services.collector.bounded import Bounded
 from services.collector.connecting import ConnectError, client_context, connect, remaining, shake_hands
 from services.collector.probe import Look
 from services.collector.wording import size, span
@@ -106,10 +107,9 @@ class PostgresqlProbe:
         return connection
 
     def _ask(self, connection: socket.socket, deadline: float) -> State:
-        connection.settimeout(remaining(deadline))
         client = native.Connection(
-            self._user, database=self._database, password=self._password, sock=connection, ssl_context=False,
-            application_name="botwatch",
+            self._user, database=self._database, password=self._password, sock=Bounded(connection, deadline),
+            ssl_context=False, application_name="botwatch",
         )  # fmt: skip
         try:
             (row,) = client.run(QUERY)

@@ -9,7 +9,8 @@ from contextlib import closing
 from datetime import datetime
 from urllib.parse import SplitResult, unquote
 
-from services.collector.connecting import ConnectError, client_context, connect, remaining
+from services.collector.bounded import Bounded
+from services.collector.connecting import ConnectError, client_context, connect
 from services.collector.probe import Look
 from services.collector.wording import size, span
 from shared.schema.records import CheckReason, CheckType
@@ -61,28 +62,28 @@ class RedisProbe:
         return look._replace(figures={"check_latency_ms": took_ms, **found.figures, **look.figures})
 
     def _ask(self, connection: socket.socket, deadline: float) -> dict[str, str]:
-        with connection.makefile("rb") as stream:
-            if self._password:
-                user = (self._user,) if self._user else ()
-                try:
-                    self._call(connection, stream, deadline, "AUTH", *user, self._password)
-                except RefusedError as error:
-                    # Whatever a server repeats of what it was sent, this is not to be told.
-                    raise RefusedError(str(error).replace(self._password, "***")) from None
-            self._call(connection, stream, deadline, "PING")
+        stream = Bounded(connection, deadline).makefile(mode="rwb")
+        if self._password:
+            user = (self._user,) if self._user else ()
             try:
-                return parse_info(self._call(connection, stream, deadline, "INFO"))
+                call(stream, "AUTH", *user, self._password)
             except RefusedError as error:
-                if not str(error).startswith("NOPERM"):
-                    raise
-                return {}
+                # Whatever a server repeats of what it was sent, this is not to be told.
+                raise RefusedError(str(error).replace(self._password, "***")) from None
+        call(stream, "PING")
+        try:
+            return parse_info(call(stream, "INFO"))
+        except RefusedError as error:
+            if not str(error).startswith("NOPERM"):
+                raise
+            return {}
 
-    def _call(
-        self, connection: socket.socket, stream: io.BufferedIOBase, deadline: float, *words: str
-    ) -> str:
-        connection.settimeout(remaining(deadline))
-        connection.sendall(command(*words))
-        return read_reply(stream)
+
+def call(stream: io.BufferedRWPair, *words: str) -> str:
+    """Send a command and read its reply."""
+    stream.write(command(*words))
+    stream.flush()
+    return read_reply(stream)
 
 
 def command(*words: str) -> bytes:
@@ -94,7 +95,7 @@ def command(*words: str) -> bytes:
     return b"".join(parts)
 
 
-def read_reply(stream: io.BufferedIOBase) -> str:
+def read_reply(stream: io.BufferedRWPair) -> str:
     """Read one line or text; RefusedError when it is an error, ValueError when it is neither."""
     line = stream.readline(MOST_BYTES)
     if not line.endswith(b"\r\n"):
