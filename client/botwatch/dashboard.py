@@ -68,7 +68,7 @@ class HostRecord(Answer, kw_only=True):
 
 
 class Check(Answer, kw_only=True):
-    """How one check on a host stands: a process, an exchange, a certificate, …"""
+    """How one check on a host stands: a process, an exchange, a certificate."""
 
     type: str
     status: Literal["ok", "warning", "critical", "unknown"]

@@ -41,7 +41,7 @@ function writer({ unit, style }) {
   return (value) => (unit === "milliseconds" && value >= 60_000 ? duration(value / 1000) : format(value) + suffix);
 }
 
-const percent = writer({ unit: "percent" });
+export const percent = writer({ unit: "percent" });
 export const milliseconds = writer({ unit: "milliseconds" });
 
 const DEFINED = Object.fromEntries(families.flatMap(({ doubt, figures }) => figures.map((figure) => [figure.wire, { ...figure, doubt }])));
@@ -55,6 +55,7 @@ const FIGURES = {
   diskUsage: ["Disk", percent],
   swapUsage: ["Swap", percent],
   networkLatency: ["Network latency", milliseconds],
+  checkState: ["Status", (value) => ["ok", "warning", "critical"][value] ?? plain(value)],
 };
 
 export const definition = (name) => DEFINED[name];

@@ -1,8 +1,7 @@
 // Botwatch's page: the whole picture from /api/monitoring, then what changes from the WebSocket.
-//
-// Names, messages and comments come from bots and people: they reach the page only as text nodes and
-// attributes, never as markup.
 
+import { drawChecks } from "./checks.js";
+import { h, missing, reconcile, say, setNodes, setText, sign, svg } from "./elements.js";
 import {
   FAMILIES, NAMES, definition, difference, doubt, duration, isComputed, isDefined, label, milliseconds, money, number,
   plain, ratio, reason, signed, takeFigures, whole, written,
@@ -38,47 +37,7 @@ const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute
 const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const fullFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/* ---------- Elements ---------- */
-
-/** Make an element; children are elements or text. */
-function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child !== null));
-  return element;
-}
-
-function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-/** Set text only where it changed: assistive technology and selections stay undisturbed. */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-/** Write what there is to say; an element without words is not there. */
-function say(element, text) {
-  setText(element, text);
-  element.hidden = !text;
-}
-
-/** A sign that says in its title what it means. */
-const sign = (kind, text, why) => h("span", { class: kind, role: "img", title: why, "aria-label": why }, text);
-const missing = (why) => sign("undefined", "–", why);
-
-/** Replace what is in `element` only where it changed; `nodes` makes it. */
-function setNodes(element, key, nodes) {
-  if (element.drawn === key) return;
-  element.drawn = key;
-  element.replaceChildren(...nodes());
-}
+/* ---------- Figures ---------- */
 
 /** Write a figure into `element`; an undefined one is a dash that says why. */
 function setFigure(element, name, value, why) {
@@ -108,25 +67,6 @@ function remarksOn(bot, name) {
     ...(both ? [["other", `≠ ${written(name, both.computed)}`, `The bot reports ${
       written(name, both.reported)}; Botwatch computes ${written(name, both.computed)} from its raw records.`]] : []),
   ];
-}
-
-/** Keep the children of `container` in step with `items`, reusing an item's element by its key. */
-function reconcile(container, items, keyOf, create) {
-  const known = container.views ?? (container.views = new Map());
-  const wanted = new Set(items.map(keyOf));
-  for (const [key, view] of known) {
-    if (!wanted.has(key)) {
-      view.root.remove();
-      known.delete(key);
-    }
-  }
-  items.forEach((item, index) => {
-    const key = keyOf(item);
-    if (!known.has(key)) known.set(key, create(item));
-    const view = known.get(key);
-    if (container.children[index] !== view.root) container.insertBefore(view.root, container.children[index] ?? null);
-    view.update(item);
-  });
 }
 
 /* ---------- State ---------- */
@@ -160,6 +100,7 @@ function draw() {
   if (sections.has("overall")) drawOverall();
   if (sections.has("alerts")) drawAlerts();
   if (sections.has("bots")) drawBots();
+  if (sections.has("checks")) drawChecks(board.checks);
   if (sections.has("hosts")) drawHosts();
   if (sections.has("system")) drawSystem();
   tick();
@@ -214,7 +155,7 @@ function take(fresh) {
     if (!before(alert.updatedAt, known?.updatedAt)) placeAlert(alert);
   }
   lastUpdate = Date.now();
-  redraw("overall", "alerts", "bots", "hosts", "system");
+  redraw("overall", "alerts", "bots", "checks", "hosts", "system");
 }
 
 /** What came live since the server looked is not taken back; what the server has forgotten is. */
@@ -225,6 +166,10 @@ function keepNewer(fresh, last) {
     const newer = known ? before(known.lastSeen, bot.lastSeen) || before(known.computedAt, bot.computedAt)
       : Date.parse(bot.lastSeen) > looked;
     if (newer) fresh.performance[name] = bot;
+  }
+  for (const check of Object.values(fresh.checks).flatMap(Object.values)) {
+    const known = last.checks[check.host]?.[check.check];
+    if (before(check.timestamp, known?.timestamp)) fresh.checks[check.host][check.check] = known;
   }
   for (const [bot, figures] of Object.entries(last.trends)) {
     if (!fresh.performance[bot]) continue;
@@ -304,12 +249,25 @@ function takeRecord(record) {
     redraw("hosts");
     return;
   }
+  if (record.kind === "check") {
+    takeCheck(record);
+    return;
+  }
   const bot = (board.performance[record.bot] ??= { bot: record.bot, metrics: {} });
   const at = Date.parse(record.timestamp);
   if (record.source !== "computed" && !before(record.timestamp, bot.lastSeen)) bot.lastSeen = record.timestamp;
   const taker = TAKERS[record.kind];
   if (taker) taker(bot, record, at);
   redraw("bots");
+}
+
+function takeCheck(record) {
+  const checks = (board.checks[record.host] ??= {});
+  const known = checks[record.check];
+  if (before(record.timestamp, known?.timestamp)) return;
+  checks[record.check] = record;
+  if (known?.status !== record.status) refetchSoon();
+  redraw("checks");
 }
 
 const TAKERS = {
@@ -408,13 +366,19 @@ function drawOverall() {
       valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
     ["Open alerts", "", summary.activeAlerts, "", openAlertsNote()],
     ["Bots", "", bots.length, "", silent ? `${silent} silent for 5 min` : ""],
-    ["Hosts", "", Object.keys(board.health).length, "", ""],
+    ["Hosts", "", Object.keys(board.health).length, "", checksNote()],
   ]);
 }
 
 function openAlertsNote() {
   const taken = board.alerts.active.filter((alert) => alert.status === "ACKNOWLEDGED").length;
   return taken ? `${taken} acknowledged` : "";
+}
+
+function checksNote() {
+  const checks = Object.values(board.checks).flatMap(Object.values);
+  const failing = checks.filter(({ status }) => status === "critical" || status === "warning").length;
+  return checks.length ? `${failing || "none"} of ${checks.length} checks ${failing === 1 ? "fails" : "fail"}` : "";
 }
 
 function drawTotals(totals) {
@@ -1045,26 +1009,55 @@ function meterView({ name }) {
   };
 }
 
+const PRESSURES = ["cpuPressure", "memoryPressure", "ioPressure"];
+const share = (value) => (isDefined(value) ? number(1)(value) : "–");
+
 function factsOf(host) {
   const rate = (value) => (isDefined(value) ? `${bytes(value)}/s` : null);
   const loads = [host.load1, host.load5, host.load15];
+  const stalls = PRESSURES.map((name) => host[name]);
   return [
     ["Load 1, 5, 15 min", loads.every(isDefined) ? loads.map(ratio).join("  ") : null],
-    ["Uptime", isDefined(host.uptimeSeconds) ? duration(host.uptimeSeconds) : null],
+    ["Stalled: CPU, memory, I/O", stalls.some(isDefined) ? `${stalls.map(share).join(" · ")} %` : null],
+    ["Disk full", fullWords(host), "no file system fills, or for how long is not known yet."],
+    ["Read-only disks", readOnlyWords(host)],
+    ["Clock", clockWords(host)],
+    ["Temperature", isDefined(host.temperature) ? `${number(0)(host.temperature)} °C` : null],
+    ["OOM kills, last sample", isDefined(host.oomKills) ? whole(host.oomKills) : null],
     ["Network in", rate(host.networkReceivedBytesPerSecond)],
     ["Network out", rate(host.networkSentBytesPerSecond)],
     ["Network latency", isDefined(host.networkLatency) ? milliseconds(host.networkLatency) : null],
     ["Processes", isDefined(host.processes) ? whole(host.processes) : null],
+    ["Uptime", isDefined(host.uptimeSeconds) ? duration(host.uptimeSeconds) : null],
   ];
+}
+
+/** When the first file system is full, and which. */
+function fullWords({ diskFullDays, disks }) {
+  if (!isDefined(diskFullDays)) return null;
+  const first = disks?.find(({ fullDays }) => fullDays === diskFullDays);
+  const time = diskFullDays < 10 ? duration(diskFullDays * 86_400) : `${whole(diskFullDays)} days`;
+  return `in ${time}${first ? ` (${first.mount})` : ""}`;
+}
+
+function readOnlyWords({ readOnlyDisks, disks }) {
+  if (!readOnlyDisks) return isDefined(readOnlyDisks) ? "none" : null;
+  return (disks ?? []).filter((disk) => disk.readOnly).map((disk) => disk.mount).join(", ") || whole(readOnlyDisks);
+}
+
+function clockWords({ clockOffsetMs: offset, clockSynchronised: kept }) {
+  const off = isDefined(offset) ? `${milliseconds(Math.abs(offset))} ${offset < 0 ? "behind" : "ahead"}` : "";
+  const by = isDefined(kept) ? (kept ? "kept by NTP" : "not kept by NTP") : "";
+  return [off, by].filter(Boolean).join(", ") || null;
 }
 
 function factView([name]) {
   const value = h("dd");
   return {
     root: h("div", {}, h("dt", {}, name), value),
-    update([, text]) {
+    update([, text, why = "not measured."]) {
       if (isDefined(text)) setText(value, text);
-      else value.replaceChildren(missing(`${name}: not measured.`));
+      else value.replaceChildren(missing(`${name}: ${why}`));
     },
   };
 }
