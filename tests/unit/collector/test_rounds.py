@@ -162,6 +162,16 @@ def test_a_hanging_check_is_a_timeout_once_in_each_interval() -> None:
     hanging.let_go.set()
 
 
+def test_a_look_that_is_still_at_work_when_the_next_is_due_keeps_it_waiting() -> None:
+    hanging = Hanging()
+    scene = Scene(watch("slow", hanging, every_s=10, timeout_s=10), chance=lambda: 0.0)
+    scene.step(0.0)
+    scene.step(9.5)
+    hanging.let_go.set()
+    assert scene.settled(1)[0].status == "ok"
+    assert (hanging.begun, hanging.most_at_once) == (1, 1)
+
+
 def test_a_late_answer_is_dropped_and_the_next_look_counts_again() -> None:
     hanging = Hanging()
     scene = Scene(watch("hanging", hanging), chance=lambda: 0.5)
