@@ -36,7 +36,8 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
        CASE WHEN pg_is_in_recovery() THEN
          (SELECT count(*) FROM pg_stat_wal_receiver) END,
        CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
-         THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 END
+         THEN extract(epoch FROM clock_timestamp()
+           - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time()))::float8 END
 """
 
 

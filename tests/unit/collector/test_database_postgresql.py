@@ -1,0 +1,191 @@
+"""PostgreSQL: a real server that is full, stopped, killed, a replica; and some that are none."""
+
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pg8000 import native  # type: ignore[import-untyped]
+
+from services.collector.databases import postgresql as module
+from services.collector.databases.postgresql import PostgresqlProbe, State, judge
+from services.collector.probe import Look
+from services.collector.urls import split_url
+from tests.support import eventually
+from tests.unit.collector import postgresql
+from tests.unit.collector.postgresql import PASSWORD, Server
+from tests.unit.collector.servers import Conversation, Identity, cut, listening, saying, silent
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+FINE = State(1, 100, 1000, replica=False, receivers=None, lag_s=None)
+
+
+def look(url: str, timeout_s: float = 5.0) -> Look:
+    return PostgresqlProbe(split_url(url), timeout_s).look(NOON)
+
+
+def started(server: Server) -> Server:
+    eventually(lambda: look(server.url()).status == "ok", "PostgreSQL answers", timeout_s=30)
+    return server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgresql.server() as one:
+        started(one)
+        one.run(f"CREATE ROLE bot LOGIN PASSWORD '{PASSWORD}'")
+        yield one
+
+
+def test_a_server_that_answers_is_told_with_its_connections_and_size(server: Server) -> None:
+    seen = look(server.url())
+    assert (seen.status, seen.reason) == ("ok", None)
+    assert seen.text.startswith(f"PostgreSQL at 127.0.0.1:{server.port} answers as primary, 1 of 10 conn")
+    assert seen.figures["size_bytes"] > 1_000_000
+    assert seen.figures["check_latency_ms"] > seen.figures["connect_ms"] > 0
+    assert look(server.url(user="bot")).status == "ok"
+
+
+def test_a_wrong_password_is_denied_and_not_told(server: Server) -> None:
+    seen = look(server.url(password="wrong-word"))
+    assert (seen.status, seen.reason) == ("critical", "denied")
+    assert seen.text.endswith('answered: password authentication failed for user "postgres"')
+    assert "wrong-word" not in seen.text
+
+
+def test_a_database_that_does_not_exist_is_told(server: Server) -> None:
+    seen = look(server.url().removesuffix("postgres") + "bots")
+    assert (seen.status, seen.reason) == ("critical", "failed")
+    assert seen.text.endswith('answered: database "bots" does not exist')
+
+
+def test_a_server_that_fills_up_is_told_and_then_that_it_is_full(server: Server) -> None:
+    with ExitStack() as held:
+
+        def hold() -> None:
+            held.enter_context(native.Connection("bot", "127.0.0.1", "postgres", server.port, PASSWORD))
+
+        for _ in range(9):
+            hold()
+        almost = look(server.url(user="bot"))
+        hold()
+        full = look(server.url(user="bot"))
+    assert (almost.status, almost.reason) == ("warning", "too_many")
+    assert almost.text.endswith("is almost full: 10 of 10 connections used")
+    assert (full.status, full.reason) == ("critical", "too_many")
+    assert "remaining connection slots are reserved" in full.text
+
+
+def test_a_server_that_hangs_is_a_timeout(server: Server) -> None:
+    server.process.send_signal(signal.SIGSTOP)
+    seen = look(server.url(), 0.3)
+    server.process.send_signal(signal.SIGCONT)
+    assert (seen.status, seen.reason) == ("critical", "timeout")
+    assert seen.text == f"PostgreSQL at 127.0.0.1:{server.port} did not answer within 0.3 s"
+    started(server)
+
+
+def test_tls_that_is_demanded_must_be_there(server: Server) -> None:
+    assert look(server.url(rest="?sslmode=disable")).status == "ok"
+    seen = look(server.url(rest="?sslmode=require"))
+    assert (seen.status, seen.reason) == ("critical", "tls")
+    assert seen.text == f"PostgreSQL at 127.0.0.1:{server.port} has no TLS, which sslmode demands"
+
+
+def test_tls_is_used_and_its_certificate_must_be_valid_where_that_is_asked(tmp_path: Path) -> None:
+    identity = Identity(tmp_path, "127.0.0.1")
+    with postgresql.folder() as folder:
+        files = [Path(shutil.copy(one, folder)) for one in (identity.certificate, identity.key)]
+        for file in files:
+            shutil.chown(file, folder.owner())
+            file.chmod(0o600)
+        with postgresql.server("ssl=on", f"ssl_cert_file={files[0]}", f"ssl_key_file={files[1]}") as server:
+            started(server)
+            assert look(server.url(rest="?sslmode=require")).status == "ok"
+            strict = look(server.url(rest="?sslmode=verify-full"))
+    assert (strict.status, strict.reason) == ("critical", "tls")
+    assert "is not accepted: self-signed certificate" in strict.text
+
+
+def test_a_replica_that_falls_behind_or_loses_its_primary_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as both:
+        primary = both.enter_context(postgresql.server())
+        started(primary)
+        replica = both.enter_context(postgresql.replica(primary))
+        eventually(lambda: " answers as replica, " in look(replica.url()).text, "it follows")
+        replica.run("SELECT pg_wal_replay_pause()")
+        primary.run("CREATE TABLE trades AS SELECT 1")
+        monkeypatch.setattr(module, "LATE_S", 0.0)
+        late = eventually(lambda: _late(replica), "it is behind")
+        primary.process.send_signal(signal.SIGINT)
+        primary.process.wait(timeout=30)
+        eventually(lambda: look(replica.url()).status == "critical", "it noticed")
+        lost = look(replica.url())
+        killed = look(primary.url())
+    assert (late.status, late.reason) == ("warning", "late")
+    assert "is a replica and " in late.text
+    assert (lost.reason, lost.text.endswith("is a replica and has no connection to its primary")) == (
+        "failed",
+        True,
+    )
+    assert (killed.status, killed.reason) == ("critical", "refused")
+
+
+def _late(replica: Server) -> Any:
+    seen = look(replica.url())
+    return seen if seen.reason == "late" else None
+
+
+@pytest.mark.parametrize(
+    ("conversation", "reason"),
+    [
+        (silent, "timeout"),
+        (cut, "protocol"),
+        (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "protocol"),
+        (saying(b"NHTTP/1.1 400 Bad Request\r\n\r\n"), "protocol"),
+        (saying(b"NR\0\0\0\x08\0\0\0\x63"), "protocol"),
+        (saying(b"N"), "protocol"),
+    ],
+)
+def test_a_server_that_misbehaves_is_told_apart(conversation: Conversation, reason: str) -> None:
+    with listening(conversation) as port:
+        seen = look(f"postgresql://x:y@127.0.0.1:{port}/x", 0.3 if reason == "timeout" else 5.0)
+    assert (seen.status, seen.reason) == ("critical", reason)
+
+
+def test_bytes_that_trickle_in_do_not_stretch_the_timeout() -> None:
+    over = threading.Event()
+
+    def trickle(line: Any) -> None:
+        line.recv(100)
+        line.sendall(b"NN\x00\x7f\xff\xff")
+        while not over.wait(0.05):
+            line.sendall(b"x")
+
+    with listening(trickle) as port:
+        seen = look(f"postgresql://x:y@127.0.0.1:{port}/x", 0.3)
+        over.set()
+    assert seen.reason == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "expected"),
+    [
+        (FINE, "ok", "x answers as primary, 1 of 100 connections used, 1000 B"),
+        (FINE._replace(replica=True, receivers=1, lag_s=59.0), "ok", "x answers as replica, 1 of 100"),
+        (
+            FINE._replace(replica=True, receivers=1, lag_s=90.0),
+            "warning",
+            "x is a replica and 1.5 min behind, at most 1 min expected",
+        ),
+        (FINE._replace(connections=90), "warning", "x is almost full: 90 of 100 connections used"),
+    ],
+)
+def test_what_the_server_tells_is_judged(state: State, status: str, expected: str) -> None:
+    seen = judge("x", state)
+    assert (seen.status, seen.text.startswith(expected)) == (status, True)
