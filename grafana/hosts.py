@@ -1,6 +1,9 @@
-"""How the hosts do: processor, memory, disk, network, load."""
+"""How the hosts do: their resources, and what is checked from them."""
 
 from grafana.panels import Dashboard, Panel, Query, Row, Steps, Variable
+
+DAY_S = 86_400
+RESOURCES = (("cpu", "CPU"), ("memory", "memory"), ("io", "I/O"))
 
 
 def usage(title: str, name: str, steps: Steps, about: str = "") -> Panel:
@@ -12,6 +15,43 @@ def host(name: str, called: str = "") -> Query:
     """Ask for a figure of the chosen hosts."""
     return Query(f'botwatch_host_{name}{{host=~"$host"}}', f"{{{{host}}}} {called}".rstrip())
 
+
+def check(name: str, called: str = "") -> Query:
+    """Ask for a figure of the checks of the chosen hosts."""
+    return Query(f'botwatch_check_{name}{{host=~"$host"}}', f"{{{{host}}}} {{{{check}}}} {called}".rstrip())
+
+
+CHECKS = Row(
+    "Checks",
+    (
+        Panel(
+            "Status",
+            [check("state")],
+            kind="state-timeline",
+            about="What each check says; a gap where it does not know.",
+            steps=((None, "green"), (1, "yellow"), (2, "red")),
+            names={"0": "ok", "1": "warning", "2": "critical"},
+        ),
+        Panel(
+            "Latency",
+            [check("latency_p50_seconds", "p50"), check("latency_p95_seconds", "p95")],
+            "s",
+            "Of the last 100 looks.",
+            dashed=".*p95",
+        ),
+        Panel("Availability", [check("availability_ratio")], "percentunit", "Of the last 100 looks."),
+        Panel(
+            "Certificates",
+            [check("certificate_seconds")],
+            "s",
+            "Until they expire.",
+            steps=((None, "red"), (7 * DAY_S, "yellow"), (21 * DAY_S, "green")),
+        ),
+        Panel("Clocks of exchanges", [check("clock_skew_seconds")], "s", "How far they are ahead."),
+        Panel("Failed logins a minute", [check("per_minute")]),
+    ),
+    across=3,
+)
 
 USAGE = Row(
     "Use",
@@ -57,9 +97,68 @@ TRAFFIC = Row(
     ),
 )
 
+STALLS = Row(
+    "Pressure",
+    (
+        Panel(
+            "Stalled",
+            [host(f"{name}_pressure_ratio", called) for name, called in RESOURCES],
+            "percentunit",
+            "The share of the time in which work waited for the resource.",
+        ),
+        Panel(
+            "Processor of others, and waiting",
+            [
+                host("cpu_steal_ratio", "steal"),
+                host("cpu_iowait_ratio", "iowait"),
+                host("cgroup_throttled_ratio", "throttled"),
+            ],
+            "percentunit",
+        ),
+        Panel("OOM kills", [host("oom_kills")], about="Since the previous sample."),
+        Panel("Temperature", [host("temperature")], "celsius", "Of the hottest sensor."),
+    ),
+)
+
+DISKS = Row(
+    "Disks, clock and limits",
+    (
+        Panel(
+            "Disk full in",
+            [host("disk_full_seconds")],
+            "s",
+            "If it goes on as of late; none where none fills.",
+            steps=((None, "red"), (DAY_S, "yellow"), (7 * DAY_S, "green")),
+        ),
+        Panel("Inodes", [host("inode_usage_ratio")], "percentunit"),
+        Panel("Read-only file systems", [host("read_only_disks")]),
+        Panel(
+            "Disk traffic",
+            [host("disk_read_bytes_per_second", "read"), host("disk_written_bytes_per_second", "written")],
+            "Bps",
+        ),
+        Panel("Disk busy", [host("disk_busy_ratio")], "percentunit"),
+        Panel(
+            "Network errors and drops",
+            [host("network_errors_per_second", "errors"), host("network_drops_per_second", "drops")],
+        ),
+        Panel("Clock", [host("clock_offset_seconds")], "s", "How far it is ahead of what NTP knows."),
+        Panel(
+            "NTP",
+            [host("clock_synchronised")],
+            kind="state-timeline",
+            steps=((None, "red"), (1, "green")),
+            names={"0": "not kept", "1": "kept"},
+        ),
+        Panel("Open files", [host("open_files_usage_ratio")], "percentunit", "Of the system's limit."),
+        Panel("Zombies", [host("zombies")]),
+    ),
+    across=4,
+)
+
 DASHBOARD = Dashboard(
     "hosts",
     "Hosts",
-    (USAGE, LOAD, TRAFFIC),
+    (CHECKS, USAGE, STALLS, LOAD, TRAFFIC, DISKS),
     variables=(Variable("host", "Host", "label_values(botwatch_host_uptime_seconds, host)"),),
 )

@@ -11,6 +11,8 @@ DATASOURCE = {"type": "prometheus", "uid": "botwatch-prometheus"}
 COLUMNS = 24
 
 Json = dict[str, object]
+OVER_TIME = ("timeseries", "state-timeline")
+"""Kinds of panel that show a span; the others show what is now."""
 Steps = Sequence[tuple[float | None, str]]
 """Colours from a value on; the first step has no value."""
 
@@ -41,7 +43,7 @@ class Panel:
 
     def render(self, number: int, place: Json) -> Json:
         """Return Grafana's JSON of the panel."""
-        instant = self.kind != "timeseries"
+        instant = self.kind not in OVER_TIME
         return {
             "id": number,
             "title": self.title,
@@ -105,6 +107,8 @@ class Panel:
                 "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
                 "tooltip": {"mode": "multi", "sort": "desc"},
             }
+        if self.kind == "state-timeline":
+            return {"mergeValues": True, "showValue": "never", "rowHeight": 0.8}
         return {
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "colorMode": "background",

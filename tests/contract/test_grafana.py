@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana import trading
+from grafana import hosts, trading
 from grafana.generate import DASHBOARDS, FOLDER, encode
 from grafana.panels import DATASOURCE, Dashboard
-from shared.schema.records import Health, Performance
+from shared.schema.records import Check, Health, Performance
 from shared.schema.units import figures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,7 @@ def known_metrics() -> set[str]:
         | {f"botwatch_bot_{figure.prometheus}" for figure in figures(Performance)}
         | {"botwatch_bot_equity"}
         | {f"botwatch_host_{figure.prometheus}" for figure in figures(Health)}
+        | {f"botwatch_check_{figure.prometheus.removeprefix('check_')}" for figure in figures(Check)}
         | {rule["record"] for rule in rules if "record" in rule}
         | set(defined_in_code())
     )
@@ -98,6 +99,15 @@ def test_the_trading_dashboard_shows_every_figure_and_both_sources() -> None:
     assert {f"botwatch_bot_{figure.prometheus}" for figure in figures(Performance)} <= asked
     [sharpe] = [panel for row in trading.DASHBOARD.rows for panel in row.panels if "Sharpe" in panel.title]
     assert {"{{bot}} {{source}} Sharpe", "{{bot}} {{source}} Sortino"} == {q.legend for q in sharpe.queries}
+
+
+def test_the_hosts_dashboard_shows_every_figure_of_hosts_and_how_checks_stand() -> None:
+    asked = {name for expression in queries(hosts.DASHBOARD) for name in metrics_of(expression)}
+    assert {f"botwatch_host_{figure.prometheus}" for figure in figures(Health)} <= asked
+    assert "botwatch_check_state" in asked
+    [status] = [panel for row in hosts.DASHBOARD.rows for panel in row.panels if panel.title == "Status"]
+    rendered: dict[str, Any] = json.loads(json.dumps(status.render(1, {})))
+    assert [target["range"] for target in rendered["targets"]] == [True]
 
 
 def test_every_rule_asks_for_metrics_that_exist() -> None:
