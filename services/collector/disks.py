@@ -44,7 +44,8 @@ class Disks:
             if measured and measured[0] not in found:
                 number, disk = measured
                 trend = self._trends.setdefault(mount.place, Trend())
-                disk.full_days = trend.full_days(at, disk.free_bytes)
+                # What nobody can write to does not fill, however fast it did.
+                disk.full_days = None if disk.read_only else trend.full_days(at, disk.free_bytes)
                 found[number] = disk
         return list(found.values())
 

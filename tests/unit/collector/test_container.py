@@ -47,18 +47,30 @@ mount -t proc proc /proc
 """
 BY_ITSELF = "mount -t proc proc /proc\n"
 ENTER = 'shift 2; exec setpriv --inh-caps=-all --bounding-set=-all --no-new-privs "$@"\n'
+WITH_RIGHTS = 'shift 2; exec "$@"\n'
+LINE = "ip link add wan0 type veth peer name far0; ip link set wan0 up; ip link set far0 up\n"
+STRANGE_FRAMES = """
+import socket
+far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+far.bind(("far0", 0))
+for _ in range(500):
+    far.send(b"\\xff" * 12 + b"\\x88\\xb5" + bytes(50))
+"""
+"""Of a protocol that nobody speaks: the kernel drops them as they arrive."""
 LIMIT = 256 * 2**20
 GREEDY = f"x = b'x' * {2 * LIMIT}"
 BUSY = "import time\nwhile time.process_time() < 0.3: pass"
 
 
-def contained(script: str, proc: Path, root: Path, trouble: str = "", setup: str = "") -> Health:
+def contained(
+    script: str, proc: Path, root: Path, trouble: str = "", setup: str = "", enter: str = ENTER
+) -> Health:
     """Return the second sample of a collector in a container that `script` prepares."""
-    enter = ["sh", "-euc", setup + script + ENTER, "sh", str(proc), str(root)]
+    shell = ["sh", "-euc", setup + script + enter, "sh", str(proc), str(root)]
     within = [sys.executable, "-c", LOOK]
     paths = (proc, root) if script == AS_COMPOSE else ("/proc", "/")
     done = subprocess.run(
-        ["unshare", "--mount", "--pid", "--net", "--fork", *enter, *within, *map(str, paths), trouble],
+        ["unshare", "--mount", "--pid", "--net", "--fork", *shell, *within, *map(str, paths), trouble],
         capture_output=True, text=True, timeout=60, check=False,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
@@ -144,3 +156,14 @@ def test_a_container_that_uses_up_its_processor_time_is_throttled(tmp_path: Path
     assert health.oom_kills == 0
     assert health.cgroup_throttled is not None
     assert health.cgroup_throttled > 20
+
+
+def test_packets_that_are_dropped_on_a_line_of_its_own_are_counted(tmp_path: Path) -> None:
+    if not shutil.which("ip"):
+        pytest.skip("there is no ip here")
+    health = contained(
+        BY_ITSELF, tmp_path / "proc", tmp_path / "root", STRANGE_FRAMES, LINE, enter=WITH_RIGHTS
+    )
+    assert health.network_drops_per_second is not None
+    assert health.network_drops_per_second > 50
+    assert health.network_errors_per_second == 0.0

@@ -108,6 +108,8 @@ def test_a_disk_that_fills_says_when_it_will_be_full(scene: Scene, monkeypatch: 
         free = 1_000_000 - 100 * at
         (disk,) = scene.measure(DATA, at)
     assert disk.full_days == pytest.approx(820_000 / 100 / 86_400, abs=0.001)
+    (disk,) = scene.measure(DATA.replace("xfs /dev/sdb1 rw", "xfs /dev/sdb1 ro"), 1860)
+    assert disk.full_days is None
 
 
 def test_a_device_that_stops_answering_is_read_only_with_what_was_known_of_it(
