@@ -81,7 +81,6 @@ class LocalExchange:
             while self.web_socket == "chatty":
                 protocol.send_text(b'{"event":"trade"}')
                 line.sendall(b"".join(protocol.data_to_send()))
-                time.sleep(0.01)
             data = line.recv(65_536)
 
 

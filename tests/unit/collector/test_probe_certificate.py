@@ -159,7 +159,7 @@ def test_each_mark_that_passes_changes_the_sentence(
 ) -> None:
     leaf = certificate(ROOT, LOCAL, days=90)
     leaf.save(tmp_path / "leaf.pem")
-    at = leaf.certificate.not_valid_after_utc - timedelta(days=days, seconds=-1)
+    at = leaf.certificate.not_valid_after_utc - timedelta(days=days)
     seen = look(at=at, file=str(tmp_path / "leaf.pem"))
     assert seen.status == status
     assert seen.reason == (None if status == "ok" else "expiring")
@@ -215,6 +215,7 @@ def test_every_certificate_in_a_file_counts(tmp_path: Path) -> None:
     seen = look(file=str(file))
     assert (seen.status, seen.reason) == ("critical", "expired")
     assert f"the certificate 'b.example' in {file} expired on" in seen.text
+    assert seen.figures["certificate_days"] == pytest.approx(-1, abs=0.01)
 
 
 def test_the_gravest_comes_first(tmp_path: Path) -> None:
