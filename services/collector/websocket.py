@@ -46,6 +46,7 @@ class WebSocket:
         self._connection = connection
         self._deadline = deadline
         self._protocol = ClientProtocol(address, max_size=_MOST_BYTES)
+        self._hung_up = False
         self._events = self._receive()
 
     def open(self) -> None:
@@ -102,6 +103,7 @@ class WebSocket:
         if data := self._connection.recv(_CHUNK):
             self._protocol.receive_data(data)
         else:
+            self._hung_up = True
             self._protocol.receive_eof()
 
     def _flush(self) -> None:
@@ -113,7 +115,7 @@ class WebSocket:
         if self._protocol.close_rcvd is not None:
             code = self._protocol.close_rcvd.code
             return f"{self._host} closed the WebSocket with code {code} before it answered a ping"
-        if self._protocol.handshake_exc is not None:
+        if self._protocol.handshake_exc is not None and not self._hung_up:
             return f"{self._host} answered the WebSocket handshake with something else"
         return f"{self._host} hung up on its WebSocket"
 

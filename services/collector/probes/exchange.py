@@ -139,7 +139,8 @@ class ExchangeProbe:
         asking = f"it is not asked again before {until:%H:%M:%S} UTC"
         self._quiet_until = until
         if error.code == _BANNED:
-            return Fault("rate_limited", f"{words}: this host's address is banned; {asking}")
+            text = f"{error.host} answered {_BANNED}, which bans this host's address; {asking}"
+            return Fault("rate_limited", text)
         return Fault("rate_limited", f"{words} to this host's address; {asking}", "warning")
 
 

@@ -143,7 +143,7 @@ def test_each_failure_of_rest_has_its_own_reason(
         ("hang", "timeout", "did not answer on its WebSocket in time"),
         ("mute", "timeout", "did not answer on its WebSocket in time"),
         ("chatty", "timeout", "did not answer on its WebSocket in time"),
-        ("drop", "protocol", "answered the WebSocket handshake with something else"),
+        ("drop", "protocol", "127.0.0.1 hung up on its WebSocket"),
         ("garbage", "protocol", "answered the WebSocket handshake with something else"),
         ("wrong key", "protocol", "agreed to something that is no WebSocket"),
         ("closing", "protocol", "closed the WebSocket with code 1013"),
@@ -240,7 +240,7 @@ def test_an_address_that_was_banned_is_critical(local: LocalExchange) -> None:
     local.rest = 418
     seen = look(local)
     assert (seen.status, seen.reason) == ("critical", "rate_limited")
-    assert "this host's address is banned" in seen.text
+    assert "answered 418, which bans this host's address; it is not asked again before" in seen.text
 
 
 def test_a_web_socket_that_is_asked_too_often_is_told_as_such_for_as_long(local: LocalExchange) -> None:
