@@ -1,0 +1,192 @@
+"""The probe of containers: an engine's socket that speaks its API; a real Docker where one answers."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.collector.place import Place
+from services.collector.probe import Look, Probe
+from services.collector.probes.container import probe, unreachable
+from shared.runtime.checks import CheckSection
+from tests.support import eventually
+from tests.unit.collector.servers import Conversation, cut, listening_at, saying, silent
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+RUNNING = {
+    "Status": "running", "Running": True, "OOMKilled": False, "ExitCode": 0,
+    "StartedAt": "2026-11-22T09:00:00.123456789Z", "FinishedAt": "0001-01-01T00:00:00Z",
+}  # fmt: skip
+ENDED = RUNNING | {"Status": "exited", "Running": False, "FinishedAt": "2026-11-22T11:55:00.5Z"}
+
+
+def watching(root: Path, name: str = "bot", timeout_s: float = 5.0) -> Probe:
+    return probe(CheckSection(container=name), timeout_s, Place("far", root, root))
+
+
+@contextmanager
+def engine(root: Path, converse: Conversation, path: str = "run/docker.sock") -> Iterator[None]:
+    """Listen where the host's engine does; /var/run is a link to /run, as on every host."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / "var").mkdir(exist_ok=True)
+    if not (root / "var" / "run").is_symlink():
+        (root / "var" / "run").symlink_to("/run")
+    with listening_at(root / path, converse):
+        yield
+    (root / path).unlink()
+
+
+def telling(state: Any, restarts: int = 0, status: str = "200 OK") -> Conversation:
+    body = json.dumps({"State": state, "RestartCount": restarts}).encode()
+    return saying(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def look(root: Path, state: Any, restarts: int = 0) -> Look:
+    with engine(root, telling(state, restarts)):
+        return watching(root).look(NOON)
+
+
+def test_a_container_that_runs_is_fine(tmp_path: Path) -> None:
+    seen = look(tmp_path, RUNNING | {"Health": {"Status": "healthy"}})
+    assert (seen.status, seen.text) == ("ok", "bot runs for 3 h, healthy")
+    assert seen.figures == {"restarts": 0, "process_uptime_seconds": pytest.approx(10_800, abs=1)}
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "reason", "expected"),
+    [
+        (RUNNING | {"Health": {"Status": "unhealthy", "FailingStreak": 5}}, "critical", "failed",
+         "bot runs, but its health check failed 5 times in a row"),
+        (RUNNING | {"Health": {"Status": "starting"}}, "ok", None, "bot runs for 3 h, its health is not known yet"),
+        (RUNNING | {"OOMKilled": True}, "warning", "failed",
+         "bot runs for 3 h, but the kernel has killed a process in it for want of memory"),
+        (RUNNING | {"Status": "paused"}, "critical", "not_running",
+         "bot is paused and does nothing; `docker unpause` lets it go on"),
+        (RUNNING | {"Status": "restarting", "ExitCode": 1}, "critical", "failed",
+         "bot ended with code 1 and is to be restarted, 12 times so far"),
+        (ENDED | {"ExitCode": 137, "OOMKilled": True}, "critical", "failed",
+         "bot is exited: it ended 5 min ago with code 137, killed for want of memory, running expected"),
+        (ENDED | {"ExitCode": 143}, "critical", "failed",
+         "bot is exited: it ended 5 min ago with code 143 (SIGTERM), running expected"),
+        (ENDED, "critical", "not_running", "bot is exited: it ended 5 min ago with code 0, running expected"),
+        (ENDED | {"Status": "created"}, "critical", "not_running", "bot was created and never started"),
+    ],
+)  # fmt: skip
+def test_each_state_has_its_sentence(
+    tmp_path: Path, state: Any, status: str, reason: str | None, expected: str
+) -> None:
+    seen = look(tmp_path, state, 12)
+    assert (seen.status, seen.reason, seen.text) == (status, reason, expected)
+
+
+def test_restarts_are_counted_from_the_first_look(tmp_path: Path) -> None:
+    watched = watching(tmp_path)
+    counts = []
+    for began, restarts in (
+        ("2026-11-22T09:00:00Z", 7),
+        ("2026-11-22T09:00:00Z", 9),
+        ("2026-11-22T10:00:00Z", 0),
+    ):
+        with engine(tmp_path, telling(RUNNING | {"StartedAt": began}, restarts)):
+            counts.append(watched.look(NOON).figures["restarts"])
+    assert counts == [0, 2, 2]
+
+
+def test_a_container_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    with engine(tmp_path, telling({}, status="404 Not Found")):
+        seen = watching(tmp_path).look(NOON)
+    assert (seen.status, seen.reason, seen.text) == ("critical", "not_running", "there is no container bot")
+
+
+def test_podmans_socket_is_asked_where_there_is_no_dockers(tmp_path: Path) -> None:
+    with engine(tmp_path, telling(RUNNING), "run/podman/podman.sock"):
+        assert watching(tmp_path).look(NOON).status == "ok"
+
+
+def test_a_name_cannot_become_another_question(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    def converse(line: socket.socket) -> None:
+        asked.append(line.recv(65_536).splitlines()[0])
+        line.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with engine(tmp_path, converse):
+        watching(tmp_path, "../images/x?all=1 y").look(NOON)
+    assert asked == [b"GET /containers/..%2Fimages%2Fx%3Fall%3D1%20y/json HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("conversation", "status", "reason"),
+    [
+        (silent, "critical", "timeout"),
+        (cut, "critical", "protocol"),
+        (saying(b"hello\r\n"), "critical", "protocol"),
+        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"), "unknown", "protocol"),
+        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope"), "unknown", "protocol"),
+        (telling({"Status": "running"}), "unknown", "protocol"),
+        (telling(RUNNING | {"Health": [1]}), "unknown", "protocol"),
+        (telling(RUNNING, status="500 Internal Server Error"), "unknown", "http"),
+    ],
+)
+def test_an_engine_that_misbehaves_is_told_apart(
+    tmp_path: Path, conversation: Conversation, status: str, reason: str
+) -> None:
+    with engine(tmp_path, conversation):
+        seen = watching(tmp_path, timeout_s=0.3 if reason == "timeout" else 5.0).look(NOON)
+    assert (seen.status, seen.reason) == (status, reason)
+
+
+def test_without_an_engine_it_is_unknown_and_with_a_dead_one_critical(tmp_path: Path) -> None:
+    assert watching(tmp_path).look(NOON).status == "unknown"
+    (tmp_path / "run" / "podman").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "run" / "podman" / "podman.sock"))
+    seen = watching(tmp_path).look(NOON)
+    assert (seen.status, seen.reason) == ("critical", "refused")
+    assert unreachable(PermissionError(), 1.0).reason == "denied"
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Yield a real Docker's image with a shell, and a name that no container has."""
+    found = shutil.which("docker")
+    if not found or subprocess.run([found, "info"], check=False, capture_output=True, timeout=30).returncode:
+        pytest.skip("needs a Docker engine that answers")
+    name = f"botwatch-probe-{os.getpid()}"
+    busybox = shutil.which("busybox")
+    if not busybox:
+        pytest.skip("needs a static busybox for an image")
+    shutil.copy(busybox, tmp_path / "busybox")
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY busybox /bin/sh\nENTRYPOINT ["/bin/sh", "-c"]\n')
+    subprocess.run([found, "build", "-q", "-t", name, tmp_path], check=True, capture_output=True, timeout=120)
+    try:
+        yield found, name
+    finally:
+        subprocess.run([found, "rm", "-f", name], check=False, capture_output=True, timeout=60)
+        subprocess.run([found, "rmi", "-f", name], check=False, capture_output=True, timeout=60)
+
+
+def test_a_real_docker_is_understood(docker: tuple[str, str]) -> None:
+    program, name = docker
+    watched = watching(Path("/"), name)
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    assert watched.look(now).text == f"there is no container {name}"
+    command = [program, "run", "-d", "--network=none", "--name", name, name, "while :; do :; done"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert watched.look(now).status == "ok"
+    subprocess.run([program, "pause", name], check=True, capture_output=True, timeout=60)
+    assert "is paused" in watched.look(now).text
+    subprocess.run([program, "unpause", name], check=True, capture_output=True, timeout=60)
+    subprocess.run([program, "kill", name], check=True, capture_output=True, timeout=60)
+    eventually(lambda: watched.look(now).status == "critical", "it ended")
+    assert "with code 137 (SIGKILL), running expected" in watched.look(now).text
+    subprocess.run([program, "start", name], check=True, capture_output=True, timeout=60)
+    assert watched.look(now).figures["restarts"] == 1
