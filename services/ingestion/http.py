@@ -1,7 +1,8 @@
-"""The HTTP door: records by POST, the bots' latest figures for Prometheus, the state of the door."""
+"""The HTTP door: records by POST, pings, the bots' latest figures for Prometheus, the state of the door."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 import structlog
 from flask import Flask, Response, request
@@ -10,6 +11,7 @@ from prometheus_client.registry import Collector
 from services.ingestion.body import BodyError, decompress, is_lines
 from services.ingestion.config import IngestionSettings
 from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswers
+from services.ingestion.pings import pings
 from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import bearer, clock
 from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog
@@ -26,9 +28,16 @@ ASKED_TIMEOUT_S = 1.0
 
 
 def make_app(
-    settings: IngestionSettings, port: int, metrics_path: str | None, to_percent: ToPercent = as_reported
+    settings: IngestionSettings,
+    port: int,
+    metrics_path: str | None,
+    to_percent: ToPercent = as_reported,
+    heartbeats: Mapping[str, str] = MappingProxyType({}),
 ) -> Flask:
-    """Return the door as a Flask app; figures are shown at `metrics_path`, nowhere when it is None."""
+    """Return the door as a Flask app.
+
+    Figures are shown at `metrics_path`, nowhere when it is None; `heartbeats` has names by the keys to ping.
+    """
     redis = connect(settings.redis_url)
     record_log = RecordLog(redis)
     asked = connect(settings.redis_url, call_timeout_s=ASKED_TIMEOUT_S, retries=0)
@@ -47,6 +56,7 @@ def make_app(
     app.register_error_handler(BodyError, _refuse_body)
     app.register_error_handler(LogFullError, _refuse_full)
 
+    app.register_blueprint(pings(redis, heartbeats))
     if settings.ingest_token is not None:
         app.before_request(_demand(settings.ingest_token))
 

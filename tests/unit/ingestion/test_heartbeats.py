@@ -1,0 +1,342 @@
+"""Heartbeats, the pure part: what pings make of a standing, when one is late, what is said of it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from services.ingestion.heartbeats import (
+    MOST_RUNS,
+    Action,
+    Expectation,
+    Ping,
+    Standing,
+    expectations_of,
+    fold,
+    judge,
+)
+from services.ingestion.standing import check_of, farewell, last_line
+from shared.runtime.checks import HeartbeatSection
+from shared.schema.faults import InvalidError
+from shared.schema.records import Check
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+EVERY_HOUR = Expectation("backup", period=HOUR, grace=5 * MINUTE)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def nightly(cron: str = "30 2 * * *", zone: ZoneInfo = BERLIN, **further: Any) -> Expectation:
+    return Expectation("nightly", cron=cron, zone=zone, grace=10 * MINUTE, **further)
+
+
+def ping(action: Action, at: datetime, run: str = "", code: int | None = None) -> Ping:
+    return Ping("backup", action, at, code, run)
+
+
+def after(*pings: Ping, known_since: datetime = NOON) -> Standing:
+    standing = Standing(known_since=known_since)
+    for one in pings:
+        standing = fold(standing, one)
+    return standing
+
+
+def at(
+    standing: Standing, now: datetime, expected: Expectation = EVERY_HOUR, listening: datetime = NOON
+) -> Check:
+    """Return what is reported when it is looked at `now` and never before."""
+    return check_of(expected, judge(standing, expected, listening, now), now, "1")
+
+
+def every_minute(
+    standing: Standing, expected: Expectation, start: datetime, days: int
+) -> Iterator[tuple[datetime, str | None]]:
+    """Look every minute; yield each moment at which the reason changes, and the new one."""
+    reason: str | None = None
+    for minute in range(days * 24 * 60):
+        now = start + minute * MINUTE
+        standing = judge(standing, expected, start, now)
+        check = check_of(expected, standing, now, "1")
+        if check.reason != reason:
+            reason = check.reason
+            yield now, reason
+
+
+def test_a_ping_is_due_after_period_and_grace_and_late_only_past_them() -> None:
+    standing = after(ping("success", NOON))
+    limit = NOON + HOUR + 5 * MINUTE
+    assert at(standing, limit).status == "ok"
+    late = at(standing, limit + timedelta(seconds=1))
+    assert (late.status, late.reason, late.late_seconds) == ("critical", "late", 301.0)
+    assert late.text == (
+        "5 min late: expected at 2026-11-22 13:00:00 UTC (every 1h, 5m of grace);"
+        " it came last at 2026-11-22 12:00:00 UTC"
+    )
+
+
+def test_what_is_late_stays_late_and_says_how_late_until_it_comes() -> None:
+    standing = judge(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    later = at(standing, NOON + 30 * HOUR)
+    assert (later.reason, later.late_seconds) == ("late", 29 * 3600.0)
+    assert later.text.startswith("1.2 d late")
+    back = at(fold(standing, ping("success", NOON + 30 * HOUR)), NOON + 30 * HOUR)
+    assert (back.status, back.reason, back.late_seconds) == ("ok", None, 0.0)
+    assert back.text == "it came last at 2026-11-23 18:00:00 UTC"
+
+
+def test_never_came_counts_from_when_it_was_configured_and_is_unknown_until_then() -> None:
+    before = at(after(), NOON + HOUR)
+    assert (before.status, before.reason) == ("unknown", None)
+    assert before.text == "has not come yet: expected at 2026-11-22 13:00:00 UTC"
+    never = at(after(), NOON + 2 * HOUR)
+    assert (never.status, never.reason) == ("critical", "never_came")
+    assert never.text == (
+        "has never come: expected 1 h ago, at 2026-11-22 13:00:00 UTC (every 1h, 5m of grace)"
+    )
+
+
+def test_the_severity_is_the_configured_one() -> None:
+    warned = Expectation("backup", period=HOUR, severity="warning")
+    assert at(after(), NOON + 2 * HOUR, warned).status == "warning"
+    assert at(after(ping("fail", NOON)), NOON, warned).status == "warning"
+
+
+def test_a_nightly_job_that_ends_in_time_is_never_late_over_days_and_both_changes_of_the_clocks() -> None:
+    for start in (datetime(2026, 3, 26, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)):
+        expected, ran = nightly(), 0
+        standing = Standing(known_since=start)
+        for minute in range(6 * 24 * 60):
+            now = start + minute * MINUTE
+            local = now.astimezone(BERLIN)
+            # As cron runs it: at 03:00 where 02:30 does not exist, the first time where it is twice.
+            is_left_out = local.date().isoformat() == "2026-03-29"
+            wanted = (3, 0) if is_left_out else (2, 30)
+            if (local.hour, local.minute) == wanted and local.fold == 0:
+                standing, ran = fold(standing, ping("success", now + 5 * timedelta(seconds=1))), ran + 1
+            standing = judge(standing, expected, start, now)
+            assert standing.trouble is None, (now, standing)
+        assert ran == 6
+
+
+@pytest.mark.parametrize(
+    ("day", "utc"),
+    [
+        ("2026-03-28", "2026-03-28 01:41"),  # CET
+        ("2026-03-29", "2026-03-29 01:11"),  # 02:30 is left out: expected at 03:00 CEST
+        ("2026-03-30", "2026-03-30 00:41"),  # CEST
+        ("2026-10-25", "2026-10-25 00:41"),  # 02:30 is twice: expected the first time
+        ("2026-10-26", "2026-10-26 01:41"),
+    ],
+)
+def test_a_missed_night_is_noticed_at_the_local_time_whatever_the_clocks_do(day: str, utc: str) -> None:
+    yesterday = datetime.fromisoformat(f"{day}T03:05").replace(tzinfo=BERLIN) - timedelta(days=1)
+    standing = after(ping("success", yesterday.astimezone(UTC)), known_since=yesterday)
+    ((noticed, reason),) = every_minute(standing, nightly(), yesterday.astimezone(UTC), 3)
+    assert (f"{noticed:%Y-%m-%d %H:%M}", reason) == (utc, "late")
+
+
+def test_moments_are_said_by_the_clocks_of_the_time_zone() -> None:
+    standing = after(ping("success", datetime(2026, 7, 1, 0, 30, 5, tzinfo=UTC)))
+    text = at(standing, datetime(2026, 7, 2, 0, 45, tzinfo=UTC), nightly(), NOON - timedelta(days=999)).text
+    assert text == (
+        "15 min late: expected at 2026-07-02 02:30:00 CEST (30 2 * * *, 10m of grace);"
+        " it came last at 2026-07-01 02:30:05 CEST"
+    )
+
+
+def test_a_job_whose_clock_is_some_seconds_ahead_has_come_for_the_moment_that_follows() -> None:
+    early = datetime(2026, 7, 1, 2, 29, 57, tzinfo=UTC)
+    standing, expected = after(ping("success", early)), nightly(zone=ZoneInfo("UTC"))
+    assert at(standing, early + 24 * HOUR, expected, early).status == "ok"
+    assert at(standing, early + 25 * HOUR, expected, early).late_seconds == 3597.0
+
+
+def test_a_failure_is_told_at_once_with_its_exit_code_and_last_words() -> None:
+    standing = fold(after(), ping("fail", NOON, code=3), last_line(b"reading\ndisk full\n\n"))
+    check = at(standing, NOON)
+    assert (check.status, check.reason, check.text) == (
+        "critical",
+        "failed",
+        "failed with exit code 3: disk full",
+    )
+    assert at(fold(standing, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
+
+
+def test_a_failure_that_nothing_follows_becomes_late() -> None:
+    standing = after(ping("fail", NOON))
+    assert at(standing, NOON).text == "failed"
+    assert at(standing, NOON + 2 * HOUR).reason == "late"
+
+
+def test_a_start_and_its_end_say_how_long_it_ran() -> None:
+    standing = after(ping("start", NOON))
+    assert at(standing, NOON).text.endswith("; a run began at 2026-11-22 12:00:00 UTC")
+    ended = at(fold(standing, ping("success", NOON + 90 * MINUTE)), NOON + 90 * MINUTE)
+    assert (ended.run_seconds, ended.status) == (5400.0, "ok")
+    assert ended.text.endswith("13:30:00 UTC after it ran for 1.5 h")
+    failed = at(fold(standing, ping("fail", NOON + MINUTE, code=1)), NOON + MINUTE)
+    assert (failed.run_seconds, failed.text) == (60.0, "failed after 1 min with exit code 1")
+
+
+def test_an_end_without_a_start_counts_and_has_no_duration() -> None:
+    check = at(after(ping("success", NOON)), NOON)
+    assert (check.status, check.run_seconds) == ("ok", None)
+
+
+def test_runs_with_ids_are_told_apart() -> None:
+    standing = after(
+        ping("start", NOON, "a"), ping("start", NOON + MINUTE, "b"), ping("success", NOON + 3 * MINUTE, "a")
+    )
+    assert standing.run_seconds == 180.0
+    assert [*standing.runs] == ["b"]
+    standing = fold(standing, ping("success", NOON + 4 * MINUTE, "c"))
+    assert standing.run_seconds is None
+    assert [*standing.runs] == ["b"]
+
+
+def test_an_end_without_an_id_ends_all_runs() -> None:
+    standing = after(ping("start", NOON, "a"), ping("start", NOON), ping("success", NOON + MINUTE))
+    assert (standing.run_seconds, standing.runs) == (60.0, {})
+
+
+def test_runs_that_never_end_do_not_pile_up() -> None:
+    standing = after(*(ping("start", NOON, str(number)) for number in range(100)))
+    assert [*standing.runs] == [str(number) for number in range(100 - MOST_RUNS, 100)]
+
+
+def test_a_run_that_takes_longer_than_allowed_is_told_once_and_its_end_is_fine() -> None:
+    expected = Expectation("backup", period=HOUR, longest=HOUR)
+    standing = after(ping("success", NOON - MINUTE), ping("start", NOON))
+    assert at(standing, NOON + HOUR, expected).status == "ok"
+    standing = judge(standing, expected, NOON, NOON + HOUR + MINUTE)
+    check = at(standing, NOON + 5 * HOUR, expected)
+    assert (check.reason, check.run_seconds) == ("ran_too_long", 18_000.0)
+    assert check.text == (
+        "still running after 5 h: it began at 2026-11-22 12:00:00 UTC and was expected to end within 1h"
+    )
+    ended = at(fold(standing, ping("success", NOON + 5 * HOUR)), NOON + 5 * HOUR, expected)
+    assert (ended.status, ended.run_seconds) == ("ok", 18_000.0)
+
+
+def test_a_hung_run_beside_others_is_not_told_again_after_a_good_one() -> None:
+    expected = Expectation("backup", period=HOUR, longest=HOUR)
+    hung = judge(after(ping("start", NOON, "a")), expected, NOON, NOON + 2 * HOUR)
+    assert hung.trouble
+    good = fold(hung, ping("success", NOON + 2 * HOUR, "b"))
+    assert judge(good, expected, NOON, NOON + 2 * HOUR + MINUTE).trouble is None
+
+
+def test_a_run_with_a_longest_time_is_not_late_while_it_runs_in_time() -> None:
+    expected = nightly("0 3 * * *", ZoneInfo("UTC"), longest=2 * HOUR)
+    begun = datetime(2026, 7, 2, 3, tzinfo=UTC)
+    standing = after(ping("success", begun - 22 * HOUR), ping("start", begun), known_since=begun)
+    assert at(standing, begun + 2 * HOUR, expected, begun - 22 * HOUR).status == "ok"
+    assert at(standing, begun + 2 * HOUR + MINUTE, expected, begun - 22 * HOUR).reason == "ran_too_long"
+
+
+def test_a_job_that_begins_again_and_again_and_never_ends_is_late() -> None:
+    expected = Expectation("backup", period=HOUR, longest=HOUR)
+    standing = after(ping("success", NOON))
+    reasons = []
+    for minute in range(180):
+        now = NOON + minute * MINUTE
+        standing = judge(fold(standing, ping("start", now)), expected, NOON, now)
+        reasons.append(standing.trouble and standing.trouble.reason)
+    assert reasons.index("late") == 122
+    text = at(standing, NOON + 180 * MINUTE, expected).text
+    assert "; a run began at 2026-11-22 14:59:00 UTC" in text
+
+
+def test_a_log_changes_nothing() -> None:
+    for standing in (after(), after(ping("fail", NOON)), after(ping("start", NOON))):
+        assert fold(standing, ping("log", NOON + MINUTE)) == standing
+
+
+def test_after_botwatch_was_down_the_grace_counts_from_its_start() -> None:
+    standing = after(ping("success", NOON))
+    started = NOON + 10 * HOUR
+    assert at(standing, started + 5 * MINUTE, listening=started).status == "ok"
+    late = at(standing, started + 6 * MINUTE, listening=started)
+    assert late.reason == "late"
+    assert late.text.endswith("; Botwatch listens only since 2026-11-22 22:00:00 UTC")
+
+
+def test_a_run_whose_end_may_have_been_missed_has_the_grace_too() -> None:
+    expected = Expectation("backup", period=24 * HOUR, longest=HOUR, grace=5 * MINUTE)
+    standing, started = after(ping("start", NOON)), NOON + 3 * HOUR
+    assert at(standing, started + 5 * MINUTE, expected, started).reason is None
+    assert at(standing, started + 6 * MINUTE, expected, started).reason == "ran_too_long"
+
+
+def test_a_restart_does_not_end_what_was_late_before() -> None:
+    late = judge(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    assert at(late, NOON + 3 * HOUR, listening=NOON + 3 * HOUR).reason == "late"
+
+
+def test_a_period_that_is_made_longer_ends_what_was_late_by_the_shorter() -> None:
+    late = judge(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    assert at(late, NOON + 3 * HOUR, Expectation("backup", period=24 * HOUR)).status == "ok"
+
+
+def test_a_standing_survives_its_way_through_redis() -> None:
+    standing = judge(
+        after(ping("success", NOON), ping("start", NOON, "a")),
+        Expectation("backup", period=HOUR, longest=MINUTE),
+        NOON,
+        NOON + HOUR,
+    )
+    assert standing.trouble
+    assert msgspec.json.decode(msgspec.json.encode(standing), type=Standing) == standing
+
+
+def test_every_record_can_be_read_again() -> None:
+    for check in (at(after(), NOON), at(after(), NOON + 9 * HOUR), farewell("backup", NOON, "1")):
+        assert msgspec.json.decode(msgspec.json.encode(check), type=Check) == check
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (b"", ""),
+        (b"one\ntwo", "two"),
+        (b"one\r\ntwo\r\n \r\n", "two"),
+        (b"\x1b[31mred\x00", "[31mred"),
+        (b"caf\xc3\xa9 \xff", "café \ufffd"),
+        (b"x" * 500, "x" * 200),
+    ],
+)
+def test_the_last_line_of_a_log_is_what_can_be_printed_of_it(body: bytes, line: str) -> None:
+    assert last_line(body).strip() == line
+
+
+def sections(**found: dict[str, Any]) -> dict[str, HeartbeatSection]:
+    return msgspec.convert(found, dict[str, HeartbeatSection])
+
+
+def test_a_heartbeat_without_a_name_is_named_by_the_begin_of_its_key() -> None:
+    found = expectations_of(sections(abcdefghijkl={"period": "5m"}))
+    assert found == {"abcdefghijkl": Expectation("abcdefgh", period=5 * MINUTE)}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"cron": "61 * * * *"}, "Bad minute"),
+        ({"cron": "0 3 * *"}, "Wrong number of fields"),
+        ({"cron": "* * */20 * 1L", "name": "x"}, ""),
+        ({"period": "1h", "grace": "999999d"}, "`grace`: expected at most 366d"),
+        ({"period": "1h", "name": "two\nlines"}, "`name`: expected characters that can be printed"),
+        ({"period": "1h", "name": "taken"}, "expected names that differ, got 'taken' twice"),
+    ],
+)
+def test_what_means_nothing_is_refused_without_the_key(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        expectations_of(sections(first_one={"period": "1h", "name": "taken"}, a_secret_key=section))
+    (fault,) = caught.value.faults
+    assert fault.path == "health_monitor.json: $.monitoring.heartbeats[1]"
+    assert message in fault.message
+    assert "a_secret_key" not in str(fault)
