@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -65,7 +66,8 @@ def test_a_container_that_runs_is_fine(tmp_path: Path) -> None:
     [
         (RUNNING | {"Health": {"Status": "unhealthy", "FailingStreak": 5}}, "critical", "failed",
          "bot runs, but its health check failed 5 times in a row"),
-        (RUNNING | {"Health": {"Status": "starting"}}, "ok", None, "bot runs for 3 h, its health is not known yet"),
+        (RUNNING | {"Health": {"Status": "starting"}}, "ok", None,
+         "bot runs for 3 h, its health is not known yet"),
         (RUNNING | {"OOMKilled": True}, "warning", "failed",
          "bot runs for 3 h, but the kernel has killed a process in it for want of memory"),
         (RUNNING | {"Status": "paused"}, "critical", "not_running",
@@ -90,11 +92,8 @@ def test_each_state_has_its_sentence(
 def test_restarts_are_counted_from_the_first_look(tmp_path: Path) -> None:
     watched = watching(tmp_path)
     counts = []
-    for began, restarts in (
-        ("2026-11-22T09:00:00Z", 7),
-        ("2026-11-22T09:00:00Z", 9),
-        ("2026-11-22T10:00:00Z", 0),
-    ):
+    for hour, restarts in ((9, 7), (9, 9), (10, 0)):
+        began = f"2026-11-22T{hour:02}:00:00Z"
         with engine(tmp_path, telling(RUNNING | {"StartedAt": began}, restarts)):
             counts.append(watched.look(NOON).figures["restarts"])
     assert counts == [0, 2, 2]
@@ -155,18 +154,17 @@ def test_without_an_engine_it_is_unknown_and_with_a_dead_one_critical(tmp_path: 
 
 
 @pytest.fixture
-def docker(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Yield a real Docker's image with a shell, and a name that no container has."""
+def docker() -> Iterator[tuple[str, str]]:
+    """Yield a real Docker's program, and the name of an image that sleeps and of no container yet."""
     found = shutil.which("docker")
     if not found or subprocess.run([found, "info"], check=False, capture_output=True, timeout=30).returncode:
         pytest.skip("needs a Docker engine that answers")
     name = f"botwatch-probe-{os.getpid()}"
-    busybox = shutil.which("busybox")
-    if not busybox:
-        pytest.skip("needs a static busybox for an image")
-    shutil.copy(busybox, tmp_path / "busybox")
-    (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY busybox /bin/sh\nENTRYPOINT ["/bin/sh", "-c"]\n')
-    subprocess.run([found, "build", "-q", "-t", name, tmp_path], check=True, capture_output=True, timeout=120)
+    # One program of this machine and its libraries are an image.
+    libraries = subprocess.run(["ldd", "/bin/sleep"], check=True, capture_output=True, text=True, timeout=30)
+    files = ["/bin/sleep", *re.findall(r"/\S+", libraries.stdout)]
+    image = subprocess.run(["tar", "-chP", *files], check=True, capture_output=True, timeout=30).stdout
+    subprocess.run([found, "import", "-", name], input=image, check=True, capture_output=True, timeout=60)
     try:
         yield found, name
     finally:
@@ -179,7 +177,7 @@ def test_a_real_docker_is_understood(docker: tuple[str, str]) -> None:
     watched = watching(Path("/"), name)
     now = datetime.now(UTC) + timedelta(seconds=1)
     assert watched.look(now).text == f"there is no container {name}"
-    command = [program, "run", "-d", "--network=none", "--name", name, name, "while :; do :; done"]
+    command = [program, "run", "-d", "--network=none", "--name", name, name, "/bin/sleep", "600"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     assert watched.look(now).status == "ok"
     subprocess.run([program, "pause", name], check=True, capture_output=True, timeout=60)
