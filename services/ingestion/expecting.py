@@ -66,15 +66,15 @@ class Expecting:
             raise RuntimeError("the heartbeats' thread has ended")
         return f"{len(self._expected)} heartbeats are expected"
 
-    def step(self, block_ms: int = BLOCK_MS) -> None:
-        """Take up the next pings, waiting a moment for them, and look what is late."""
+    def step(self, block_ms: int | None = BLOCK_MS) -> None:
+        """Take up the next pings, waiting so long for one (None: not at all), and look what is late."""
         try:
             self._step(block_ms)
         except Exception:
             self._standings = None  # what is in Redis counts
             raise
 
-    def _step(self, block_ms: int) -> None:
+    def _step(self, block_ms: int | None) -> None:
         # Before the pings are read: whatever was sent by then is among them.
         now = self._now()
         entries = self._read(block_ms)
@@ -110,7 +110,7 @@ class Expecting:
                 records.append(check_of(expected, standings[name], now, f"{epoch_ms(now)}-{number}"))
         return records
 
-    def _read(self, block_ms: int) -> dict[str, Ping | None]:
+    def _read(self, block_ms: int | None) -> dict[str, Ping | None]:
         """Return the pings that wait, by their entries; None for one that cannot be read."""
         read = self._redis.xread({PINGS: "0"}, count=BATCH, block=block_ms)
         reply = cast("StreamReply", read)

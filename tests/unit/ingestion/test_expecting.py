@@ -61,9 +61,9 @@ def step(loop: Expecting, clock: Days, seconds: float = 0.0) -> None:
     """Let time pass as the loop sees it: second by second."""
     for _ in range(int(seconds)):
         clock.pass_by(1)
-        loop.step(block_ms=1)
+        loop.step(block_ms=None)
     if not seconds:
-        loop.step(block_ms=1)
+        loop.step(block_ms=None)
 
 
 def said(redis: Redis) -> list[Check]:

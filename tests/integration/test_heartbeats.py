@@ -1,0 +1,133 @@
+"""Heartbeats in a running Botwatch: pings by curl's means, silence, an alert in words, and its end."""
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.stack import Receivers, Stack, botwatch_up
+from tests.integration.test_kills import pid_of
+from tests.support import eventually
+
+pytestmark = pytest.mark.integration
+
+KEY = "k5JtLq2vXb8Rw0Zs"
+NIGHTLY = "n7YcHd4uTf1Mg6Pa"
+HEARTBEATS = {
+    KEY: {"name": "scalper", "period": "2s", "grace": "1s"},
+    NIGHTLY: {"name": "nightly", "cron": "0 3 * * *", "timeZone": "Europe/Berlin"},
+}
+
+
+@pytest.fixture(scope="module")
+def pinged(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Yield a Botwatch of its own, with two workers at the HTTP door."""
+    folder = tmp_path_factory.mktemp("heartbeats")
+    config = folder / "config"
+    config.mkdir()
+    document = {
+        "monitoring": {"heartbeats": HEARTBEATS},
+        "alerts": {"webhookUrl": f"http://127.0.0.1:{receivers.http_port}/hook"},
+    }
+    (config / "health_monitor.json").write_text(json.dumps(document))
+    with botwatch_up(folder, config, WEB_WORKERS="2") as running:
+        yield running
+
+
+def ping(stack: Stack, path: str, body: bytes | None = None) -> int:
+    address = f"http://127.0.0.1:{stack.ports['INGESTION_PORT']}/ping/{path}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, body), timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def told(receivers: Receivers, check: str) -> list[dict[str, Any]]:
+    """Return what the webhook was told about a heartbeat."""
+    return [body for body in receivers.bodies if body["details"]["labels"].get("check") == check]
+
+
+def changes(receivers: Receivers, check: str) -> list[str]:
+    return [body["change"] for body in told(receivers, check)]
+
+
+def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(pinged: Stack, receivers: Receivers) -> None:
+    assert ping(pinged, KEY) == 200
+    eventually(
+        lambda: pinged.rows(
+            "system_health.db", "SELECT status FROM checks WHERE host = 'heartbeats' AND status = 'ok'"
+        ),
+        "the ping is a row",
+    )
+    before = changes(receivers, "scalper")
+    assert before in ([], ["opened", "resolved"])  # a slow start may have missed the first period
+
+    eventually(lambda: changes(receivers, "scalper")[len(before) :] == ["opened"], "the silence is told")
+    body = told(receivers, "scalper")[-1]
+    assert (body["details"]["rule"], body["severity"]) == ("heartbeat-late", "CRITICAL")
+    assert body["component"] == "heartbeats"
+    assert body["message"].startswith("scalper: ")
+    assert " late: expected at " in body["message"]
+    assert "(every 2s, 1s of grace); it came last at " in body["message"]
+    assert KEY not in json.dumps(body)
+
+    assert ping(pinged, KEY) == 200
+    eventually(
+        lambda: changes(receivers, "scalper")[len(before) :][:2] == ["opened", "resolved"], "its end is told"
+    )
+
+
+def test_a_job_that_fails_is_told_of_at_once_with_its_exit_code_and_last_words(
+    pinged: Stack, receivers: Receivers
+) -> None:
+    assert ping(pinged, f"{NIGHTLY}/start") == 200
+    assert ping(pinged, f"{NIGHTLY}/3", b"dumping\nno space left on device\n") == 200
+    eventually(lambda: changes(receivers, "nightly") == ["opened"], "the failure is told")
+    message = told(receivers, "nightly")[0]["message"]
+    assert message.startswith("nightly: failed after ")
+    assert message.endswith(" with exit code 3: no space left on device")
+    assert ping(pinged, f"{NIGHTLY}/0") == 200
+    eventually(lambda: changes(receivers, "nightly") == ["opened", "resolved"], "its end is told")
+
+
+def test_a_heartbeat_is_seen_like_any_check(pinged: Stack) -> None:
+    assert ping(pinged, KEY) == 200
+    found = eventually(
+        lambda: pinged.dashboard("/api/monitoring/checks?host=heartbeats").get("heartbeats"),
+        "the API has the checks",
+    )
+    assert set(found) == {"scalper", "nightly"}
+    assert found["nightly"]["type"] == "heartbeat"
+    assert pinged.ingestion("/health")["status"] == "ok"
+
+
+def test_a_killed_process_finds_again_what_it_knew(pinged: Stack, receivers: Receivers) -> None:
+    newest = (
+        "SELECT recordId, status FROM checks WHERE host = 'heartbeats' AND \"check\" = 'nightly'"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    ((before, status),) = pinged.rows("system_health.db", newest)
+    assert status == "ok"
+    os.kill(pid_of(pinged, "ingestion-redis"), signal.SIGKILL)
+    ((_, status),) = eventually(
+        lambda: [row for row in pinged.rows("system_health.db", newest) if row[0] != before],
+        "it reports again",
+    )
+    assert status == "ok"
+    assert changes(receivers, "nightly") == ["opened", "resolved"]
+
+
+def test_no_key_is_in_a_log(pinged: Stack) -> None:
+    assert ping(pinged, "an-unknown-key") == 404
+    assert ping(pinged, f"{KEY}/nonsense") == 404
+    written = [path.read_text(errors="replace") for path in Path(pinged.home / "logs").glob("*.log")]
+    assert written
+    assert not any(KEY in text or NIGHTLY in text or "an-unknown-key" in text for text in written)
