@@ -28,8 +28,9 @@ REASONS: dict[str, CheckReason] = {
     "53300": "too_many",
 }
 """By SQLSTATE; all others are `failed`."""
+# What kind of backend another user has is not shown to everybody; its database and user are.
 QUERY = """
-SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
        pg_database_size(current_database()),
        pg_is_in_recovery(),

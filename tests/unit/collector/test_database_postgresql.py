@@ -67,13 +67,14 @@ def test_a_database_that_does_not_exist_is_told(server: Server) -> None:
 def test_a_server_that_fills_up_is_told_and_then_that_it_is_full(server: Server) -> None:
     with ExitStack() as held:
 
-        def hold() -> None:
-            held.enter_context(native.Connection("bot", "127.0.0.1", "postgres", server.port, PASSWORD))
+        def hold(user: str) -> None:
+            held.enter_context(native.Connection(user, "127.0.0.1", "postgres", server.port, PASSWORD))
 
-        for _ in range(9):
-            hold()
+        # Those of other users count, too, though this one sees little of them.
+        for user in ["postgres"] * 5 + ["bot"] * 4:
+            hold(user)
         almost = look(server.url(user="bot"))
-        hold()
+        hold("bot")
         full = look(server.url(user="bot"))
     assert (almost.status, almost.reason) == ("warning", "too_many")
     assert almost.text.endswith("is almost full: 10 of 10 connections used")
