@@ -116,7 +116,7 @@ STALLS = Row(
             "percentunit",
         ),
         Panel("OOM kills", [host("oom_kills")], about="Since the previous sample."),
-        Panel("Temperature", [host("temperature")], "celsius", "Of the hottest sensor."),
+        Panel("Temperature", [host("temperature_celsius")], "celsius", "Of the hottest sensor."),
     ),
 )
 

@@ -35,7 +35,8 @@ Labels = Mapping[str, str] | None
 class MonitoringController:
     """One bot's side of Botwatch: publishes its records, and asks the dashboard.
 
-    With `redis_url` records go to the durable stream in that Redis, else to the HTTP door at `api_url`. Every
+    With `redis_url` records go to the durable stream in that Redis, else to the HTTP door at `api_url`, with
+    `api_token` where that door asks for one (`INGEST_TOKEN`). Every
     `log_…` returns the record's id, raises ValueError for what no server would take, BotwatchError for what
     this one refused, and its UnavailableError when nobody answered after three retries. Because of the id,
     calling again is harmless only through `publish`, which takes the record as it was made.
@@ -47,6 +48,7 @@ class MonitoringController:
         *,
         redis_url: str | None = None,
         api_url: str | None = None,
+        api_token: str = "",
         dashboard_url: str = DASHBOARD_URL,
         heartbeat_interval_s: float = 10.0,
         timeout_s: float = TIMEOUT_S,
@@ -57,7 +59,7 @@ class MonitoringController:
         self._publisher: Publisher = (
             RedisPublisher(redis_url, timeout_s=timeout_s)
             if redis_url
-            else HttpPublisher(api_url or API_URL, timeout_s=timeout_s)
+            else HttpPublisher(api_url or API_URL, token=api_token, timeout_s=timeout_s)
         )
         self._dashboard = DashboardServer(dashboard_url, timeout_s=timeout_s)
         self._heartbeat_interval_s = heartbeat_interval_s

@@ -93,8 +93,8 @@ class RedisPublisher:
 class HttpPublisher:
     """Posts records to Botwatch's HTTP door, which answers once they are in the log."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._server = Server(url, timeout_s=timeout_s)
+    def __init__(self, url: str, *, token: str, timeout_s: float) -> None:
+        self._server = Server(url, token=token, timeout_s=timeout_s)
 
     def publish(self, records: Sequence[Record]) -> None:
         """Post all `records` in one request."""

@@ -40,13 +40,16 @@ class Server:
     Safe to use from several threads, and after a fork.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"expected a URL like http://localhost:9090, got {url!r}")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._name = f"{parts.scheme}://{parts.hostname}:{parts.port or kind.default_port}"
         self._base = parts.path.rstrip("/")
+        self._headers = {"Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._connect = partial(kind, parts.hostname, parts.port, timeout=timeout_s)
         self._closed = threading.Event()
         self._begin()
@@ -100,9 +103,9 @@ class Server:
         raise AssertionError("the last attempt returns or raises")
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> _Answer:
-        headers = {"Accept": "application/json"}
+        headers = self._headers
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers = headers | {"Content-Type": "application/json"}
         with self._lock:
             try:
                 self._connection.request(method, path, body, headers)

@@ -99,7 +99,7 @@ class Host:
                     shares.steal,
                 )
         health.cpu_pressure = self._stalled("cpu", lambda stalls: stalls.some)
-        health.temperature = sensors.hottest(self._sensors)
+        health.temperature_celsius = sensors.hottest(self._sensors)
         if limits := self._throttling.span():
             health.cgroup_throttled = cgroup.throttled(limits.before, limits.after)
 

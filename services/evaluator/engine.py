@@ -205,8 +205,9 @@ class Engine:
             if track is None:
                 track = watch.track = Track(measure.begin())
             measure.take(track.state, metric, at, value)
-            track.text = text
             is_heard = True
+            if text and at >= track.text_at:
+                track.text, track.text_at = text, at
         return self._advance(watch, track) if is_heard and track else None
 
     def _advance(self, watch: Watch, track: Track) -> Event | None:

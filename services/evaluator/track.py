@@ -38,7 +38,9 @@ class Track(msgspec.Struct, array_like=True):
     opened: list[int] = []
     """When it opened in the last hour."""
     text: str = ""
-    """What the record said that came last, if it says something."""
+    """What the newest record said, if it says something."""
+    text_at: int = 0
+    """When that was, epoch milliseconds: what comes late has nothing new to say."""
 
     @property
     def is_idle(self) -> bool:

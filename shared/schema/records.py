@@ -313,8 +313,8 @@ class Health(HostRecord, kw_only=True, tag="health"):
     zombies: Count | None = None
     open_files_usage: Percent | None = None
     """File descriptors of all processes, of the system's limit."""
-    temperature: Number | None = None
-    """Of the hottest sensor, °C."""
+    temperature_celsius: Number | None = None
+    """Of the hottest sensor."""
     clock_offset_ms: SignedMilliseconds | None = None
     """How far the clock is ahead of the time that NTP knows; None where it does not tell the kernel."""
     clock_synchronised: Flag | None = None
@@ -391,7 +391,12 @@ class Check(HostRecord, kw_only=True, tag="check"):
 
     @property
     def state(self) -> int | None:
-        """The status as a figure, `checkState` in rules: 0 ok, 1 warning, 2 critical, None unknown."""
+        """The status as a figure, `checkState` in rules: 0 ok, 1 warning, 2 critical, None unknown.
+
+        That a certificate expires is judged by `certificateDays`: in steps, each told once.
+        """
+        if self.reason == "expiring":
+            return 0
         return {"ok": 0, "warning": 1, "critical": 2}.get(self.status)
 
 

@@ -1022,7 +1022,7 @@ function factsOf(host) {
     ["Disk full", fullWords(host), "no file system fills, or for how long is not known yet."],
     ["Read-only disks", readOnlyWords(host)],
     ["Clock", clockWords(host)],
-    ["Temperature", isDefined(host.temperature) ? `${number(0)(host.temperature)} °C` : null],
+    ["Temperature", isDefined(host.temperatureCelsius) ? `${number(0)(host.temperatureCelsius)} °C` : null],
     ["OOM kills, last sample", isDefined(host.oomKills) ? whole(host.oomKills) : null],
     ["Network in", rate(host.networkReceivedBytesPerSecond)],
     ["Network out", rate(host.networkSentBytesPerSecond)],

@@ -41,6 +41,8 @@ CHECK_RULES: dict[CheckType, tuple[str, Category]] = {
     "heartbeat": ("heartbeat-late", "CONNECTIVITY"),
 }
 """The rule on checks of each type, and its category."""
+EXPIRING = (Level(1, "CRITICAL"), Level(7, "HIGH"), Level(14, "MEDIUM"), Level(21, "LOW"))
+"""Days that a certificate is still valid: each step down is told once."""
 CLEARANCE = 5.0
 """An alert on a host ends so many points below its limit: at the limit it would come and go."""
 
@@ -200,6 +202,17 @@ def _check_rules() -> Iterator[Rule]:
             description="{check}: {text}",
             runbook=name,
         )
+    yield Rule(
+        name="certificate-expiring",
+        measure=LatestValue("certificateDays"),
+        metric="certificateDays",
+        operator="<",
+        levels=EXPIRING,
+        category="SECURITY",
+        labels=(("type", "certificate"),),
+        description="{check}: {text}",
+        runbook="certificate",
+    )
 
 
 def _host_rules(documents: Documents) -> Iterator[Rule]:

@@ -15,6 +15,8 @@ class Asked(NamedTuple):
     body: Any
     connection: int
     """The client's port: the same as long as the connection is."""
+    token: str
+    """What it said to be allowed."""
 
 
 class Answer(NamedTuple):
@@ -39,7 +41,8 @@ class StandIn:
             def _reply(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 body = msgspec.json.decode(self.rfile.read(length)) if length else None
-                stand_in.asked.append(Asked(self.command, self.path, body, self.client_address[1]))
+                token = self.headers.get("Authorization", "")
+                stand_in.asked.append(Asked(self.command, self.path, body, self.client_address[1], token))
                 answers = stand_in.answers
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
                 if not answer.status:

@@ -161,6 +161,12 @@ def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str,
         redis.config_set("maxmemory", 0)
 
 
+def test_a_token_goes_with_every_request_to_the_door(stand_in: StandIn) -> None:
+    with MonitoringController("b", api_url=stand_in.url, api_token="hush") as monitor:
+        monitor.heartbeat()
+    assert {one.token for one in stand_in.asked} == {"Bearer hush"}
+
+
 def test_over_http_records_are_posted_to_the_door(stand_in: StandIn) -> None:
     with MonitoringController("b", api_url=stand_in.url) as monitor:
         made = monitor.log_equity(12500.0)

@@ -133,7 +133,7 @@ def test_a_host_shows_its_pressure_disks_clock_and_temperature(
     host = Health(
         host="box", timestamp=clock.now(), cpu_pressure=12.25, io_pressure=0.5, disk_full_days=3.5,
         disks=disks, read_only_disks=1, clock_offset_ms=-12.5, clock_synchronised=1,
-        temperature=61.4, oom_kills=2,
+        temperature_celsius=61.4, oom_kills=2,
     )  # fmt: skip
     RecordLog(redis).append([host], "test")
     live = show()

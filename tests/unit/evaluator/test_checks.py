@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from redis import Redis
@@ -114,6 +115,19 @@ def test_a_check_that_does_not_know_neither_opens_nor_ends_an_alert(say: Say) ->
     assert say(0, "unknown", "it has not looked yet") == []
     (alert,) = say(10, "critical", REFUSED)
     assert say(20, "unknown", "the collector may not look") == [alert]
+
+
+def test_what_comes_late_has_nothing_new_to_say(say: Say, redis: Redis) -> None:
+    (alert,) = say(10, "critical", REFUSED)
+    late = Check(
+        host="box", check="binance", type="exchange", status="ok", text="answers in 80 ms",
+        timestamp=alert.timestamp - timedelta(seconds=5),
+    )  # fmt: skip
+    redis.xadd(
+        streams.records(), {streams.FIELD: encode_frame([late])}, id=f"{(redis.time()[0] + 20) * 1000}-*"
+    )
+    (alert,) = say(25, "critical", REFUSED)
+    assert (alert.status, alert.message) == ("ACTIVE", f"binance: {REFUSED}")
 
 
 def test_hosts_and_checks_have_alerts_of_their_own(say: Say) -> None:

@@ -177,8 +177,9 @@ def test_a_check_is_played_look_by_look_and_its_alert_says_what_it_says(tmp_path
 
 
 def test_a_look_may_have_figures_that_rules_are_on(tmp_path: Path) -> None:
-    near = {
-        "name": "near", "metricName": "certificateDays", "operator": "<", "threshold": 10, "severity": "LOW",
+    own = {
+        "name": "certificate-expiring", "metricName": "certificateDays",
+        "operator": "<", "threshold": 10, "severity": "LOW",
     }  # fmt: skip
     checks = [{
         "host": "h", "check": "tls", "type": "certificate", "looks": ["ok", "ok", "ok"],
@@ -186,9 +187,12 @@ def test_a_look_may_have_figures_that_rules_are_on(tmp_path: Path) -> None:
     }]  # fmt: skip
     moments = [
         {"at": "1m", "expect": []},
-        {"at": "2m", "expect": [{"rule": "near", "host": "h", "severity": "LOW", "value": 9}]},
+        {
+            "at": "2m",
+            "expect": [{"rule": "certificate-expiring", "host": "h", "severity": "LOW", "value": 9}],
+        },
     ]
-    assert play(rehearsal(tmp_path, conditions=[near], series=[], checks=checks, alerts=moments), {}) == []
+    assert play(rehearsal(tmp_path, conditions=[own], series=[], checks=checks, alerts=moments), {}) == []
 
 
 def test_the_command_says_how_it_went_and_ends_accordingly(
@@ -222,7 +226,7 @@ def test_the_command_reads_every_rule_aloud_and_names_what_is_wrong(
         "  RESOURCE, labels type=process, runbook process-down\n"
         "  {check}: {text}\n"
     )
-    assert out.endswith(f"\n{1 + len(CHECK_RULES)} rules\n")
+    assert out.endswith(f"\n{2 + len(CHECK_RULES)} rules\n")
     path.write_text(json.dumps({"alerting": {"conditions": [LIMIT | {"clearTreshold": 18}]}}))
     assert main(["rules", "check", str(tmp_path)]) == 1
     assert f"{path}: $.alerting.conditions[0].clearTreshold: unknown key" in capsys.readouterr().err

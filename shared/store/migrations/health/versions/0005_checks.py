@@ -25,7 +25,7 @@ FIGURES: dict[str, type[sa.types.TypeEngine[object]]] = {
     "networkDropsPerSecond": sa.Float,
     "zombies": sa.Integer,
     "openFilesUsage": sa.Float,
-    "temperature": sa.Float,
+    "temperatureCelsius": sa.Float,
     "clockOffsetMs": sa.Float,
     "clockSynchronised": sa.Integer,
     "oomKills": sa.Integer,
