@@ -125,8 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.receiver.connections.add(self.client_address)
         self.receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
         length = int(self.headers["Content-Length"])
-        self.receiver.raw.append(self.rfile.read(length))
-        body = msgspec.json.decode(self.receiver.raw[-1])
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # whoever sent it was killed
+            self.close_connection = True
+            return
+        self.receiver.raw.append(raw)
+        body = msgspec.json.decode(raw)
         self.receiver.bodies.append(body)
         if not self.receiver.answering.wait(30):
             return
