@@ -14,6 +14,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.notifier.channels.transport import Message
+from services.notifier.content.measures import Measures
+from services.notifier.content.views import MessageView, view
 from shared.runtime import clock
 from shared.schema.alerts import Alert, Change, Details, Notice
 from shared.store.alerts import add_event, insert_alert
@@ -105,9 +107,9 @@ class FakeContent:
         """Return the picture."""
         return self.picture
 
-    def acknowledge_url(self, _message: Message) -> str | None:
-        """Return the link."""
-        return self.acknowledge
+    def view(self, message: Message) -> MessageView:
+        """Put it into words as is done in earnest, with the link."""
+        return view(message, Measures(()), lambda _notice: self.acknowledge)
 
 
 Answer = tuple[int, dict[str, str]] | bytes | None
