@@ -82,6 +82,11 @@ def test_the_fields_have_everything_that_a_person_asks_first() -> None:
     }
 
 
+def test_what_opened_again_once_did_so_one_time() -> None:
+    details = msgspec.structs.replace(notice().details, flaps=1)
+    assert fields(message(notice("reopened", details=details)))["Opened again"] == "1 time"
+
+
 def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
     ended = message(notice("resolved", resolved_at=NOON + timedelta(minutes=5)))
     said = fields(ended)
