@@ -102,7 +102,7 @@ def _notice(event: int, text: str | None) -> Notice | None:
     try:
         return msgspec.json.decode(text, type=Notice)
     except msgspec.DecodeError as error:
-        log.error("a notice cannot be read: nobody is told", event=event, error=str(error))
+        log.error("a notice cannot be read: nobody is told", event_id=event, error=str(error))
         return None
 
 
