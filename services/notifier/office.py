@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 
@@ -53,8 +53,9 @@ class Office:
         InvalidError, with everything as it was, when a channel cannot be made. What is written otherwise now
         (templates) is so in the channels that are other than before.
         """
+        plan = Plan.of(documents)
         added, gone = self._arrange(documents, contents)
-        self.dispatcher.serve(Plan.of(documents), self._channels)
+        self.dispatcher.serve(plan, self._channels)
         for channel in added:
             channel.start()
         _stop(gone)
@@ -87,8 +88,11 @@ class Office:
             if channel := channels.get(name):
                 channel.wake()
 
-    def _tell(self, names: Iterable[str | None]) -> None:
-        self._wake(name for name in names if name)
+    def _tell(self, names: Collection[str]) -> None:
+        if not self._channels.keys() >= {*names}:
+            # What stood in for a channel when the notice was written is gone by now.
+            self.dispatcher.abandon(self._channels)
+        self._wake(names)
         self.dispatcher.wake()
 
     @property

@@ -1,7 +1,7 @@
 """A channel's deliveries out of a real outbox, to a transport that does as it is told."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def channel(
     database: Database,
     transport: Told | WebhookTransport,
     name: str = "webhook",
-    tell: Callable[[Iterable[str | None]], None] = lambda _: None,
+    tell: Callable[[Collection[str]], None] = lambda _: None,
     per_minute: int | None = None,
     lanes: int = 1,
 ) -> Channel:
