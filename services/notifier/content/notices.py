@@ -67,11 +67,6 @@ class NoticeContent:
             log.exception("cannot draw a chart", alert=notice.id)
             return None
 
-    def acknowledge_url(self, message: Message) -> str | None:
-        """Return where one click acknowledges the alert; None for several, those that ended, and tests."""
-        seen = self.view(message)
-        return (seen.alerts[0].acknowledge or None) if seen.total == 1 else None
-
     def view(self, message: Message) -> MessageView:
         """Return each part of it in words, for transports that lay it out themselves."""
         return view(message, self._measures, self._links)
