@@ -249,13 +249,15 @@ class Telling:
 
     def _write(self, event: int, notice: Notice, planned: Sequence[Planned]) -> None:
         # Of two routes to the same channel the first one counts.
-        once = list({one.channel: one for one in reversed(planned)}.values())[::-1]
+        once: dict[str, Planned] = {}
+        for one in planned:
+            once.setdefault(one.channel, one)
         muted_by = _muted_by(notice)
-        add_deliveries(self._connection, event, notice, once, muted_by)
+        add_deliveries(self._connection, event, notice, [*once.values()], muted_by)
         if muted_by:
-            self.suppressed += [Suppressed(one.channel, "muted") for one in once]
+            self.suppressed += [Suppressed(channel, "muted") for channel in once]
         else:
-            self.channels |= {one.channel for one in once}
+            self.channels |= once.keys()
 
     def _pursuits(self, alert_id: str) -> dict[str, Pursuit]:
         states = escalations.escalations_of(self._connection, alert_id)
