@@ -8,6 +8,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
 from services.notifier.directory import Recipient
 from services.notifier.escalation import (
     Policy,
@@ -27,6 +28,7 @@ from shared.schema.alerts import Alert, Change, Notice, notice_of, raised
 from shared.schema.watchdog import WATCHDOG
 from shared.store import alerts as store
 from shared.store import escalations
+from shared.store.deliveries import last_written
 from shared.store.escalations import Escalation, Happening
 from shared.store.outbox import Planned, add_deliveries, standing, withdraw
 
@@ -242,10 +244,15 @@ class Telling:
     def _beat(self, happening: Happening) -> None:
         """Pass the watchdog's beat on, and forget the beats of long ago."""
         if happening.notice:
-            hearing = self._plan.hearing(happening.notice.details.value)
-            planned = [Planned(channel, "the watchdog's beat") for channel in hearing]
+            hearing = [ITSELF]
+            last = last_written(self._connection, WATCHDOG, HEARTBEAT)
+            if self._plan.is_heartbeat_due(last, happening.notice.updated_at):
+                hearing.append(HEARTBEAT)
+            # Of beats that waited one is enough: they are a batch.
+            planned = [Planned(channel, "the watchdog's beat", batch=WATCHDOG) for channel in hearing]
             self._write(happening.id, happening.notice, planned)
-        store.drop_events(self._connection, WATCHDOG, self._now - BEATS_KEPT)
+        kept = BEATS_KEPT + (self._plan.heartbeat or timedelta(0))
+        store.drop_events(self._connection, WATCHDOG, self._now - kept)
 
     def _write(self, event: int, notice: Notice, planned: Sequence[Planned]) -> None:
         # Of two routes to the same channel the first one counts.

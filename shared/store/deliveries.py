@@ -245,14 +245,6 @@ def next_due(connection: Connection, channel: str, now: datetime) -> datetime | 
     return from_store(moment) if moment else None
 
 
-def waiting_since(connection: Connection, before: datetime) -> datetime | None:
-    """Return since when the oldest delivery has been due that nobody tried, if that was before a moment."""
-    untried = and_(_ROW.state == "PENDING", _ROW.attempts == 0, _meant_for < to_store(before))
-    free = or_(_ROW.leaseUntil.is_(None), _ROW.leaseUntil < to_store(before))
-    moment = connection.execute(select(func.min(_meant_for)).where(untried, free)).scalar()
-    return from_store(moment) if moment else None
-
-
 def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime | None:
     """Return when a channel last took a notice of an alert."""
     sent = and_(_ROW.alertId == alert_id, _ROW.channel == channel, _ROW.state == "SENT")
@@ -260,7 +252,8 @@ def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime |
     return from_store(moment) if moment else None
 
 
-def was_delivered(connection: Connection, alert_id: str) -> bool:
-    """Say whether any channel took a notice of an alert."""
-    sent = select(_ROW.id).where(_ROW.alertId == alert_id, _ROW.state == "SENT").limit(1)
-    return connection.execute(sent).first() is not None
+def last_written(connection: Connection, alert_id: str, channel: str) -> datetime | None:
+    """Return of when the newest delivery of an alert to a channel is, whatever came of it."""
+    to_channel = select(_ROW.createdAt).where(_ROW.alertId == alert_id, _ROW.channel == channel)
+    moment = connection.execute(to_channel.order_by(_ROW.id.desc()).limit(1)).scalar()
+    return from_store(moment) if moment else None

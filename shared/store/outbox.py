@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.alerts import Change, Notice
 from shared.schema.timestamps import from_store, to_store
+from shared.schema.watchdog import WATCHDOG
 from shared.store.deliveries import Delivery, behind
 from shared.store.tables import alerts, notifications
 
@@ -192,11 +193,11 @@ def history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
 
 
 def pending_by_channel(connection: Connection) -> dict[str, int]:
-    """Count pending deliveries whose alert still exists, by channel."""
+    """Count pending deliveries whose alert still exists, by channel; beats do not count."""
     statement = (
         select(notifications.c.channel, func.count())
         .join(alerts, alerts.c.id == notifications.c.alertId)
-        .where(notifications.c.state == "PENDING")
+        .where(notifications.c.state == "PENDING", alerts.c.id != WATCHDOG)
         .group_by(notifications.c.channel)
     )
     return {str(row[0]): int(row[1]) for row in connection.execute(statement)}
