@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 
-from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
+from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.channels.registry import transport_of
 from services.notifier.channels.transport import Content
 from services.notifier.contents import Contents
@@ -17,6 +17,7 @@ from services.notifier.standing import Post, Standing
 from shared.runtime.announce import Announcer
 from shared.runtime.documents import Documents
 from shared.runtime.notifications import ChannelSection
+from shared.schema.watchdog import ITSELF
 
 log = structlog.get_logger()
 

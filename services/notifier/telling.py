@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
+from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.directory import Recipient
 from services.notifier.escalation import (
     Policy,
@@ -25,7 +25,7 @@ from services.notifier.grouping import group_key, message_at
 from services.notifier.plan import Plan
 from services.notifier.routing import Route
 from shared.schema.alerts import Alert, Change, Notice, notice_of, raised
-from shared.schema.watchdog import WATCHDOG
+from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store import alerts as store
 from shared.store import escalations
 from shared.store.deliveries import last_written

@@ -13,7 +13,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.notifier.channels.heartbeat import ITSELF
 from services.notifier.direct import DirectLine
 from services.notifier.raised import Raised
 from services.notifier.trouble import alert_of
@@ -22,7 +21,7 @@ from shared.runtime import parts
 from shared.runtime.parts import EXPECTED
 from shared.schema import streams
 from shared.schema.records import encode_frame
-from shared.schema.watchdog import WATCHDOG
+from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
 from shared.store.deliveries import last_sent

@@ -9,6 +9,8 @@ from shared.schema.alerts import Alert, Details
 
 WATCHDOG = "watchdog"
 """The id and the fingerprint of the alert; it is in no list."""
+ITSELF = f"{WATCHDOG}:itself"
+"""The channel on which Botwatch hears its own beat: what counts is that the delivery is made."""
 
 
 def watchdog_alert(beat: float, now: datetime) -> Alert:

@@ -10,15 +10,17 @@ from sqlalchemy import select
 from services.broadcaster.wire import record_entry
 from services.evaluator.evaluator import Evaluator
 from services.recorder.batch import split
+from shared.runtime import clock
 from shared.runtime.announce import Announcer
 from shared.runtime.log import RecordLog, StreamEntry
 from shared.runtime.reader import GroupReader
 from shared.schema import streams
-from shared.schema.records import decode_frame
+from shared.schema.records import Health, decode_frame
 from shared.schema.watchdog import WATCHDOG
 from shared.store import alerts as store
 from shared.store.database import Database
-from shared.store.tables import alert_events
+from shared.store.records import insert_records
+from shared.store.tables import alert_events, health_metrics
 
 
 def enter(redis: Redis, beat: int) -> None:
@@ -100,3 +102,15 @@ def test_an_entry_whose_beat_is_garbage_stops_nothing(redis: Redis, health: Data
     enter(redis, 1000)
     one.step()
     assert beats(health) == [1000]
+
+
+def test_the_beat_is_not_counted_among_the_alerts_that_were_open_at_a_host_record(
+    redis: Redis, health: Database
+) -> None:
+    one = evaluator(redis, health)
+    enter(redis, 1000)
+    one.step()
+    with health.write() as connection:
+        insert_records(connection, [Health(host="box", timestamp=clock.now())])
+    with health.read() as connection:
+        assert connection.execute(select(health_metrics.c.activeAlerts)).scalar() == 0

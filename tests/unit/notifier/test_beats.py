@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
+from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.plan import Plan
 from shared.schema.timestamps import from_store
-from shared.schema.watchdog import WATCHDOG, watchdog_alert
+from shared.schema.watchdog import ITSELF, WATCHDOG, watchdog_alert
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
