@@ -28,6 +28,7 @@ LATENCY = Histogram(
 )
 NOTIFIER = "notifier"
 RULE = "notification-channel"
+RUNBOOK = "botwatch-notifications-fail"
 LABEL = "channel"
 
 
@@ -118,7 +119,7 @@ def trouble_with(channel: str, words: str = "") -> Trouble:
         value=1,
         threshold=0,
         severity="HIGH",
-        runbook="botwatch-notifications-fail",
+        runbook=RUNBOOK,
     )
 
 

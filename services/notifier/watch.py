@@ -36,6 +36,8 @@ _WORDS = {
     DELIVERY: "Notices wait and nobody sends them",
 }
 PART_RULE = "botwatch-part-down"
+RULES = frozenset((PART_RULE, *_RULES.values()))
+"""The names of all that the watch may find, and of their runbooks."""
 _WITHOUT: dict[str, tuple[Severity, str]] = {
     "broadcaster": ("HIGH", "pages and programs get nothing live"),
     "collector": ("HIGH", "nobody watches this host"),
