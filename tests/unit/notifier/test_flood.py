@@ -52,7 +52,7 @@ def test_a_digest_ends_the_flood_and_what_was_under_way_when_it_began_does_not()
     for moment in (0, 1, 2):
         flood.sent(moment, is_digest=False)
     assert flood.is_flooded
-    flood.sent(60, is_digest=True)
+    flood.sent(61, is_digest=True)
     assert not flood.is_flooded
 
 

@@ -1,4 +1,4 @@
-"""Several lanes of one channel, batches, what was held: the right messages in order, and how late they are."""
+"""Several lanes of a channel, batches, what was held: the right messages in order, and how late they are."""
 
 import random
 import threading
