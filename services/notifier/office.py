@@ -56,10 +56,13 @@ class Office:
         """
         plan = Plan.of(documents)
         added, gone = self._arrange(documents, contents)
-        self.dispatcher.serve(plan, self._channels)
+        # They count as served from here on, also if the store is locked right now.
         for channel in added:
             channel.start()
-        _stop(gone)
+        try:
+            self.dispatcher.serve(plan, self._channels)
+        finally:
+            _stop(gone)
 
     def _arrange(self, documents: Documents, contents: Contents) -> tuple[list[Channel], list[Channel]]:
         """Make the channels that are new or other than before; return these, and those that are no more."""
