@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.notifier.direct import DirectLine
 from services.notifier.raised import Raised
-from services.notifier.trouble import alert_of
+from services.notifier.trouble import alert_of, mute_troubles
 from services.notifier.watch import BEAT, Seen, Watch
 from shared.runtime import parts
 from shared.runtime.parts import EXPECTED
@@ -49,6 +49,7 @@ class Watchdog:
         """Beat, look, and tell of what is wrong, and of what is fine again."""
         self._bark(now)
         self._adopt()
+        self._mute(now)
         found = {one.fingerprint: one for one in self._watch.judge(self._see(now), now)}
         for fingerprint, trouble in found.items():
             if fingerprint not in self._raised:
@@ -92,6 +93,16 @@ class Watchdog:
             self._watch.assume(alert)
             self._raised[alert.fingerprint] = Raised(alert, self._database, self._line, is_stored=True)
         self._is_adopted = True
+
+    def _mute(self, now: datetime) -> None:
+        """Let silences that were made or ended hold for all alerts about Botwatch itself."""
+        try:
+            with self._database.write() as connection:
+                for alert in mute_troubles(connection, now):
+                    if raised := self._raised.get(alert.fingerprint):
+                        raised.alert = alert
+        except SQLAlchemyError as error:
+            log.debug("cannot see the silences", error=str(error))
 
     def _see(self, now: datetime) -> Seen:
         signs: Mapping[str, datetime] | None = None

@@ -251,6 +251,41 @@ def test_trouble_that_is_silenced_stays_silent(yard: Yard) -> None:
     assert (alert.status, alert.details.muted_by) == ("RESOLVED", "silenced by ann")
 
 
+def test_a_silence_that_is_made_and_ended_while_trouble_lasts_holds_meanwhile(yard: Yard) -> None:
+    yard.living.remove("recorder")
+    yard.until(yard.told)
+    request = SilenceRequest(
+        matchers=[Matcher(name="alertname", value=PART_RULE)], ends_at=yard.now + timedelta(seconds=60),
+        created_by="ann", comment="",
+    )  # fmt: skip
+    with yard.database.write() as connection:
+        put_silence(connection, request, "s1", yard.now)
+    yard.seconds(3)
+    (alert,) = yard.found()
+    assert alert.details.muted_by == "silenced by ann"
+    yard.seconds(90)
+    (alert,) = yard.found()
+    assert alert.details.muted_by is None
+    with yard.database.read() as connection:
+        happened = [event["change"] for event in store.timeline(connection, alert.id)]
+    assert happened == ["opened", "muted", "unmuted"]
+
+
+def test_trouble_whose_silence_ends_before_it_does_is_told_then(yard: Yard) -> None:
+    request = SilenceRequest(
+        matchers=[Matcher(name="part", value="recorder")], ends_at=yard.now + timedelta(seconds=60),
+        created_by="ann", comment="",
+    )  # fmt: skip
+    with yard.database.write() as connection:
+        put_silence(connection, request, "s1", yard.now)
+    yard.living.remove("recorder")
+    yard.seconds(50)
+    assert yard.told() == []
+    yard.seconds(15)
+    assert [change for _, change in yard.told()] == ["unmuted"]
+    assert yard.direct() == []
+
+
 def test_a_dispatcher_that_hangs_is_told_directly(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yard, "_notify", lambda: None)
     with yard.database.write() as connection:
