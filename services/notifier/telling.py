@@ -173,7 +173,7 @@ class Telling:
         policies = (self._plan.policy(route) for route in self._plan.routing.routes(alert, self._now))
         timeouts = [one.acknowledge_timeout for one in policies if one and one.acknowledge_timeout]
         if timeouts:
-            alert.acknowledged_until = self._now + min(timeouts)
+            alert.acknowledged_until = (alert.acknowledged_at or self._now) + min(timeouts)
             store.update_alert(self._connection, alert)
 
     def _escalate(self, alert: Alert, route: Route, policy: Policy, pursuit: Pursuit) -> None:
