@@ -1,7 +1,7 @@
 """The direct line: tells people without Redis, outbox and dispatcher, when these do not work."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -43,15 +43,24 @@ class DirectLine:
         self._documented = documented
         self._latest = documented()
 
-    def tell(self, notice: Notice, now: datetime) -> tuple[int, Outcomes]:
-        """Begin to tell; return how many recipients there are, and where what comes of each will be."""
+    def recipients(self, alert: Alert, now: datetime) -> list[Recipient]:
+        """Return whom the routes tell, where there is a policy those of its first step; each channel once."""
+        plan = Plan.of(self._current()[0])
+        found: dict[str, Recipient] = {}
+        for route in plan.routing.routes(alert, now):
+            policy = plan.policy(route)
+            for one in plan.directory.recipients(policy.steps[0].notify if policy else route.notify, now):
+                found.setdefault(one.channel, one)
+        return list(found.values())
+
+    def tell(self, notice: Notice, recipients: Iterable[Recipient], now: datetime) -> Outcomes:
+        """Begin to tell; return where what comes of each will be."""
         documents, contents = self._current()
-        recipients = _recipients(Plan.of(documents), notice, now)
         outcomes: Outcomes = SimpleQueue()
         sending = _Sending(documents, contents, Message((notice,), f"{notice.id}-{notice.change}", now))
         for one in recipients:
             threading.Thread(target=sending.run, args=(one, outcomes), name="direct", daemon=True).start()
-        return len(recipients), outcomes
+        return outcomes
 
     def _current(self) -> tuple[Documents, Contents]:
         """Return the documents as they are now, or as they were when they were valid last."""
@@ -93,13 +102,3 @@ class _Sending(NamedTuple):
             return f"unexpected: {type(error).__name__}"
         log.info("told directly", channel=channel, alert=notice.id, change=notice.change)
         return None
-
-
-def _recipients(plan: Plan, alert: Alert, now: datetime) -> list[Recipient]:
-    """Return whom the routes tell, where there is a policy those of its first step; each channel once."""
-    found: dict[str, Recipient] = {}
-    for route in plan.routing.routes(alert, now):
-        policy = plan.policy(route)
-        for one in plan.directory.recipients(policy.steps[0].notify if policy else route.notify, now):
-            found.setdefault(one.channel, one)
-    return list(found.values())

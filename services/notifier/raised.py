@@ -10,7 +10,7 @@ from services.notifier.direct import DirectLine, Outcome, Outcomes
 from services.notifier.trouble import end_trouble, open_trouble
 from shared.schema.alerts import Alert, notice_of
 from shared.store.database import Database
-from shared.store.direct import event_of, is_in_hand, put_told
+from shared.store.direct import event_of, hold, is_in_hand, put_told
 
 log = structlog.get_logger()
 
@@ -47,7 +47,21 @@ class Raised:
         is_quiet = self._is_told or self._under_way or self.alert.details.muted_by
         if not is_quiet and now >= self._direct_at:
             self._direct_at = now + AGAIN
-            self._under_way, self._outcomes = self._line.tell(notice_of(self.alert, "opened"), now)
+            self._tell(now)
+
+    def _tell(self, now: datetime) -> None:
+        """Tell it directly, and keep the notifier, should it come back right now, from telling it too."""
+        notice = notice_of(self.alert, "opened")
+        recipients = self._line.recipients(notice, now)
+        try:
+            with self._database.write() as connection:
+                if event := event_of(connection, notice.id, "opened"):
+                    held = [(one.channel, one.fallback) for one in recipients]
+                    hold(connection, event, notice, held, now)
+        except SQLAlchemyError as error:
+            log.debug("cannot hold deliveries", error=str(error))
+        self._under_way = len(recipients)
+        self._outcomes = self._line.tell(notice, recipients, now)
 
     def end(self, now: datetime) -> bool:
         """Resolve it; False while that cannot be: somebody is just being told, or the store is away.

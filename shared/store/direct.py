@@ -3,7 +3,9 @@
 It stands in the outbox like any other delivery: the notifier, when it is back, does not tell it again.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
@@ -17,6 +19,9 @@ from shared.store.tables import alert_events, notifications
 RESTS_AT_MOST = timedelta(seconds=60)
 """A channel that sent so much that it makes a pause sends again after that."""
 REASON = "the watchdog told it by itself"
+OWNER = "watchdog"
+HELD = timedelta(seconds=20)
+"""How long the notifier leaves to the watchdog what it is just telling."""
 
 _ROW = notifications.c
 _OTHER = notifications.alias("other")
@@ -33,7 +38,9 @@ def event_of(connection: Connection, alert_id: str, change: Change) -> int | Non
 def is_in_hand(connection: Connection, event: int, now: datetime) -> bool:
     """Say whether the usual way tells of an event: it was dispatched, and nothing of it lies untouched."""
     of_event = _ROW.eventId == event
-    if connection.execute(select(_ROW.id).where(of_event, _untouched(now)).limit(1)).first():
+    is_held = and_(_ROW.leaseOwner == OWNER, _ROW.state == "PENDING")
+    open_rows = select(_ROW.id).where(of_event, or_(_untouched(now), is_held))
+    if connection.execute(open_rows.limit(1)).first():
         return False
     is_written = connection.execute(select(_ROW.id).where(of_event).limit(1)).first() is not None
     return is_written or dispatched(connection) >= event
@@ -68,6 +75,27 @@ def _untouched(now: datetime) -> ColumnElement[bool]:
     )
 
 
+def hold(
+    connection: Connection,
+    event: int,
+    notice: Notice,
+    channels: Iterable[tuple[str, tuple[str, ...]]],
+    now: datetime,
+) -> None:
+    """Lease the deliveries of an event to channels (each with its fallbacks) while they are told directly."""
+    lease = {"leaseOwner": OWNER, "leaseUntil": to_store(now + HELD)}
+    for channel, fallback in channels:
+        fallbacks = msgspec.json.encode(fallback).decode() if fallback else None
+        row = _row(event, notice, channel) | {"state": "PENDING", "reason": REASON, "fallback": fallbacks}
+        connection.execute(
+            insert(notifications)
+            .values(row | lease)
+            .on_conflict_do_update(
+                index_elements=["eventId", "channel"], set_=lease, where=_ROW.state == "PENDING"
+            )
+        )
+
+
 def put_told(
     connection: Connection, event: int, notice: Notice, channel: str, error: str | None, now: datetime
 ) -> None:
@@ -82,14 +110,17 @@ def put_told(
         "leaseOwner": None,
         "leaseUntil": None,
     }
-    row = {
-        "alertId": notice.id, "eventId": event, "channel": channel, "change": notice.change,
-        "body": msgspec.json.encode(notice).decode(),
-        "createdAt": to_store(notice.updated_at), "nextAttemptAt": moment,
-    }  # fmt: skip
-    statement = insert(notifications).values(row | outcome)
+    statement = insert(notifications).values(_row(event, notice, channel) | outcome)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["eventId", "channel"], set_=outcome, where=_ROW.state == "PENDING"
         )
     )
+
+
+def _row(event: int, notice: Notice, channel: str) -> dict[str, Any]:
+    moment = to_store(notice.updated_at)
+    return {
+        "alertId": notice.id, "eventId": event, "channel": channel, "change": notice.change,
+        "body": msgspec.json.encode(notice).decode(), "createdAt": moment, "nextAttemptAt": moment,
+    }  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from services.notifier.contents import Contents
 from services.notifier.direct import DirectLine, Outcome, Outcomes
 from shared.runtime.documents import Documents
+from shared.schema.alerts import Notice
 from shared.schema.faults import Fault, InvalidError
 from tests.support import free_port, wait_for
 from tests.unit.notifier import config
@@ -48,15 +49,22 @@ def line(documents: Documents) -> DirectLine:
     return DirectLine(lambda: (documents, contents))
 
 
-def outcomes(told: tuple[int, Outcomes]) -> list[Outcome]:
-    """Wait for what comes of telling everybody."""
-    return [told[1].get(timeout=20) for _ in range(told[0])]
+def tell(line: DirectLine, notice: Notice) -> tuple[int, Outcomes]:
+    """Tell whom the routes tell."""
+    recipients = line.recipients(notice, NOON)
+    return len(recipients), line.tell(notice, recipients, NOON)
+
+
+def outcomes(line: DirectLine, notice: Notice) -> list[Outcome]:
+    """Tell, and wait for what comes of it."""
+    count, came = tell(line, notice)
+    return [came.get(timeout=20) for _ in range(count)]
 
 
 def test_those_of_the_routes_are_told_once_and_of_policies_the_first_step_at_once(
     documents: Documents, receiver: Receiver, phone: Receiver
 ) -> None:
-    told = outcomes(line(documents).tell(notice(component="botwatch"), NOON))
+    told = outcomes(line(documents), notice(component="botwatch"))
     assert told == [Outcome("desk", {})]
     assert [body["id"] for body in receiver.bodies] == ["a1"]
     assert phone.bodies == []
@@ -65,7 +73,7 @@ def test_those_of_the_routes_are_told_once_and_of_policies_the_first_step_at_onc
 def test_another_alert_goes_along_its_own_route(
     documents: Documents, receiver: Receiver, phone: Receiver
 ) -> None:
-    assert outcomes(line(documents).tell(notice(component="demo"), NOON)) == [Outcome("phone", {})]
+    assert outcomes(line(documents), notice(component="demo")) == [Outcome("phone", {})]
     assert receiver.bodies == []
     assert len(phone.bodies) == 1
 
@@ -74,7 +82,7 @@ def test_where_a_channel_does_not_take_it_its_fallback_is_told(
     documents: Documents, receiver: Receiver, phone: Receiver
 ) -> None:
     receiver.answers = [(500, {})]
-    (outcome,) = outcomes(line(documents).tell(notice(component="botwatch"), NOON))
+    (outcome,) = outcomes(line(documents), notice(component="botwatch"))
     assert outcome.told == "phone"
     assert list(outcome.errors) == ["desk"]
     assert len(phone.bodies) == 1
@@ -83,7 +91,7 @@ def test_where_a_channel_does_not_take_it_its_fallback_is_told(
 def test_where_nobody_takes_it_the_reasons_are_returned_without_secrets() -> None:
     nowhere = f"http://127.0.0.1:{free_port()}/secret-path?token=hush"
     documents = config.documents(TEXT.format(desk=nowhere, phone=nowhere))
-    (outcome,) = outcomes(line(documents).tell(notice(component="botwatch"), NOON))
+    (outcome,) = outcomes(line(documents), notice(component="botwatch"))
     assert outcome.told is None
     assert list(outcome.errors) == ["desk", "phone"]
     assert "secret" not in str(outcome)
@@ -95,7 +103,7 @@ def test_a_channel_that_hangs_delays_neither_who_tells_nor_other_channels(
 ) -> None:
     text = TEXT.format(desk=receiver.url, phone=phone.url).replace("channels: [desk]", "channels: [phone]")
     receiver.answering.clear()
-    told, came = line(config.documents(text)).tell(notice(component="botwatch"), NOON)
+    told, came = tell(line(config.documents(text)), notice(component="botwatch"))
     assert told == 2
     assert came.get(timeout=5) == Outcome("phone", {})
     with pytest.raises(Empty):
@@ -122,9 +130,11 @@ def test_documents_are_read_anew_and_those_that_were_valid_last_hold(
 ) -> None:
     elsewhere = config.documents(TEXT.format(desk=phone.url, phone=phone.url))
     wrong = InvalidError([Fault("notifications.yml: $.routes", "expected an array")])
-    one = DirectLine(changing(documents, elsewhere, wrong, OSError("gone")))
+    one = DirectLine(
+        changing(documents, elsewhere, elsewhere, wrong, wrong, OSError("gone"), OSError("gone"))
+    )
     for alert in ("a1", "a2", "a3"):
-        assert outcomes(one.tell(notice(component="botwatch", alert=alert), NOON)) == [Outcome("desk", {})]
+        assert outcomes(one, notice(component="botwatch", alert=alert)) == [Outcome("desk", {})]
     assert [body["id"] for body in phone.bodies] == ["a1", "a2", "a3"]
     assert receiver.bodies == []
 
@@ -138,6 +148,6 @@ def test_a_content_that_fails_does_not_keep_the_next_channel_from_being_told(
         return FakeContent()
 
     one = DirectLine(lambda: (documents, failing))
-    (outcome,) = outcomes(one.tell(notice(component="botwatch"), NOON))
+    (outcome,) = outcomes(one, notice(component="botwatch"))
     assert outcome == Outcome("phone", {"desk": "unexpected: KeyError"})
     wait_for(lambda: len(phone.bodies) == 1)

@@ -20,13 +20,14 @@ from shared.runtime.log import StreamEntry
 from shared.runtime.parts import EXPECTED, Part
 from shared.runtime.redis import connect
 from shared.schema import streams
-from shared.schema.alerts import Alert
+from shared.schema.alerts import Alert, Notice, notice_of
 from shared.schema.silences import Matcher, SilenceRequest
 from shared.schema.timestamps import to_store
 from shared.schema.watchdog import WATCHDOG, watchdog_alert
 from shared.store import alerts as store
 from shared.store.database import Database
-from shared.store.direct import oldest_untouched
+from shared.store.deliveries import claim
+from shared.store.direct import event_of, hold, is_in_hand, oldest_untouched
 from shared.store.outbox import history
 from shared.store.silences import put_silence
 from shared.store.tables import notifications
@@ -160,6 +161,31 @@ def test_without_a_notifier_the_watchdog_tells_within_thirty_seconds_and_the_end
         rows = [(row["change"], row["channel"], row["state"]) for row in history(connection, alert.id)]
         assert history(connection, alert.id)[0]["reason"] == "the watchdog told it by itself"
     assert rows == [("opened", "desk", "SENT"), ("resolved", "desk", "SENT")]
+
+
+def test_a_notifier_that_comes_back_while_the_watchdog_tells_does_not_tell_it_too(
+    database: Database, receiver: Receiver
+) -> None:
+    notice = raised_by(database)
+    with database.write() as connection:
+        event = event_of(connection, notice.id, "opened")
+        assert event
+        hold(connection, event, notice, [("desk", ())], NOON)
+    dispatch(database, NOON, plan_of(channels={"desk": {"url": receiver.url}}))
+    with database.write() as connection:
+        assert not is_in_hand(connection, event, NOON)
+        assert claim(connection, "desk", "notifier", NOON + timedelta(seconds=19)) == []
+        # A watchdog that died meanwhile holds it no longer.
+        assert len(claim(connection, "desk", "notifier", NOON + timedelta(seconds=21))) == 1
+
+
+def raised_by(database: Database) -> Notice:
+    """Store an alert about Botwatch."""
+    alert = config.alert("botwatch-part-down")
+    with database.write() as connection:
+        store.insert_alert(connection, alert)
+        store.add_event(connection, alert, "opened", NOON)
+    return notice_of(alert, "opened")
 
 
 def test_redis_away_is_one_alert_that_ends_when_it_is_back(yard: Yard) -> None:
