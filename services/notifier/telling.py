@@ -65,6 +65,8 @@ class Telling:
     def take(self, happening: Happening) -> None:
         """Tell of something that happened."""
         notice = happening.notice
+        if notice and notice.details.origin and happening.alert_id != WATCHDOG:
+            self.has_news = True  # nobody else announces what Botwatch finds wrong with itself
         if happening.alert_id == WATCHDOG:
             self._beat(happening)
         elif happening.change == "acknowledged":

@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import Connection, delete, event, text, update
 
+from services.notifier.trouble import Trouble, alert_of, open_trouble
 from shared.runtime import clock
 from shared.schema.watchdog import WATCHDOG
 from shared.store import escalations
@@ -247,6 +248,15 @@ def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_annou
     assert (set(story.woken), story.announcer.count) == ({"desk"}, 0)
     story.wait(5 * MINUTE)
     assert (set(story.woken), story.announcer.count) == ({"desk", "phone"}, 1)
+
+
+def test_trouble_with_botwatch_itself_is_announced_as_nobody_else_would(database: Database) -> None:
+    story = Story(database, NIGHT)
+    trouble = Trouble("notification-channel", (("channel", "phone"),), "It does not work", "undelivered", 1, 0)
+    with database.write() as connection:
+        open_trouble(connection, alert_of(trouble, "notifier", "http://page", story.now))
+    story.step()
+    assert story.announcer.count == 1
 
 
 def test_while_redis_is_away_people_are_told_all_the_same(database: Database) -> None:
