@@ -252,7 +252,7 @@ def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_annou
 
 def test_trouble_with_botwatch_itself_is_announced_as_nobody_else_would(database: Database) -> None:
     story = Story(database, NIGHT)
-    trouble = Trouble("notification-channel", (("channel", "phone"),), "It does not work", "undelivered", 1, 0)
+    trouble = Trouble("notification-channel", (("channel", "phone"),), "It fails", "undelivered", 1, 0)
     with database.write() as connection:
         open_trouble(connection, alert_of(trouble, "notifier", "http://page", story.now))
     story.step()
