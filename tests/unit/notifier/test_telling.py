@@ -235,6 +235,18 @@ def test_what_is_silenced_does_not_delay_its_group(database: Database) -> None:
     assert due(story)[1] == ("a2", "opened", 0)
 
 
+@pytest.mark.parametrize("is_first_urgent", [True, False])
+def test_of_two_routes_to_a_channel_the_first_one_counts(database: Database, is_first_urgent: bool) -> None:
+    at_once, later = (
+        "channels: [desk], continue: true",
+        "channels: [desk], continue: true, groupBy: [], groupWait: 5m",
+    )
+    routes = [at_once, later] if is_first_urgent else [later, at_once]
+    story = Story(database, f"{CHANNELS}routes: [{{ {routes[0]} }}, {{ {routes[1]} }}]")
+    story.open()
+    assert due(story) == [("a1", "opened", 0 if is_first_urgent else 5)]
+
+
 QUIET = CHANNELS + "routes: [{ channels: [desk], quiet: { from: '22:00', until: '07:00' } }]"
 NIGHT = datetime(2026, 1, 31, 23, tzinfo=UTC)
 
