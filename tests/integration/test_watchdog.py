@@ -7,7 +7,6 @@ Stopped (SIGSTOP) parts live and do nothing; the supervisor does not start them 
 
 import http.server
 import json
-import shutil
 import signal
 import sqlite3
 import threading
@@ -30,10 +29,9 @@ from tests.support import eventually
 pytestmark = pytest.mark.integration
 
 LIMIT_S = 30.0
-PARTS = {
-    "broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis", "notifier",
-    "recorder",
-}  # fmt: skip
+ON_THE_WAY = ("evaluator", "notifier")
+OTHERS = ("broadcaster", "collector", "dashboard", "ingestion", "ingestion-redis", "recorder")
+PARTS = {*ON_THE_WAY, *OTHERS}
 
 
 class _Beats(http.server.BaseHTTPRequestHandler):
@@ -159,30 +157,44 @@ def expect(receivers: Receivers, before: int, words: str) -> float:
     return time.monotonic() - begun
 
 
-def ended(stack: Stack, receivers: Receivers, before: int, words: str) -> None:
-    """Wait until its end was told, and see that each was told once."""
-    eventually(
-        lambda: any(
-            words in body["message"] and body["change"] == "resolved" for body in troubles(receivers)[before:]
-        ),
-        f"the end of: {words}",
-        timeout_s=60,
-        every_s=0.1,
-    )
+def ended(stack: Stack, receivers: Receivers, before: int, *words: str) -> None:
+    """Wait until the end of each was told, and see that each was told once."""
+    for one in words:
+        eventually(lambda one=one: is_ended(receivers, before, one), f"the end of: {one}", timeout_s=60)  # type: ignore[misc]
     eventually(lambda: not open_troubles(stack), "nothing is open", timeout_s=30, every_s=0.2)
     told = [(body["message"], body["change"]) for body in troubles(receivers)[before:]]
-    assert sorted(change for _, change in told) == ["opened", "resolved"], told
-    EXPECTED_TOLD.append(words)
+    changes = ["opened"] * len(words) + ["resolved"] * len(words)
+    assert sorted(change for _, change in told) == changes, told
+    EXPECTED_TOLD.extend(words)
 
 
-@pytest.mark.parametrize("part", sorted(PARTS))
-def test_a_part_that_does_nothing_is_told_and_its_end_too(
-    part: str, yard: Stack, receivers: Receivers
+def is_ended(receivers: Receivers, before: int, words: str) -> bool:
+    """Say whether the end was told."""
+    return any(
+        words in body["message"] and body["change"] == "resolved" for body in troubles(receivers)[before:]
+    )
+
+
+@pytest.mark.parametrize("part", ON_THE_WAY)
+def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbeat_url_not_asked(
+    part: str, yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
 ) -> None:
-    before = len(troubles(receivers))
+    before, asked = len(troubles(receivers)), heartbeats[1]
     with stopped(processes(yard)[part]):
+        count = settled(asked)
         expect(receivers, before, f"The {part} does not run")
+        assert len(asked) == count
+    eventually(lambda: len(asked) > count, "it is asked again", timeout_s=20)
     ended(yard, receivers, before, f"The {part} does not run")
+
+
+def test_several_parts_that_do_nothing_are_each_told_once(yard: Stack, receivers: Receivers) -> None:
+    before, found = len(troubles(receivers)), processes(yard)
+    words = [f"The {part} does not run" for part in OTHERS]
+    with stopped(*(found[part] for part in OTHERS)):
+        for one in words:
+            expect(receivers, before, one)
+    ended(yard, receivers, before, *words)
 
 
 def test_redis_that_does_nothing_is_told_and_its_end_too(yard: Stack, receivers: Receivers) -> None:
@@ -201,21 +213,6 @@ def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
         other.execute("BEGIN IMMEDIATE")
         expect(receivers, before, "The store cannot be read and written")
         other.execute("ROLLBACK")
-    ended(yard, receivers, before, "The store cannot be read and written")
-
-
-def test_a_store_that_was_moved_aside_is_told_and_its_end_too(yard: Stack, receivers: Receivers) -> None:
-    before = len(troubles(receivers))
-    folder = yard.home / "data" / "monitoring"
-    aside = folder.with_name("aside")
-    aside.mkdir()
-    for path in folder.glob("system_health.db*"):
-        shutil.move(path, aside)
-    expect(receivers, before, "The store cannot be read and written")
-    for path in folder.glob("system_health.db*"):
-        path.unlink()
-    for path in aside.glob("*"):
-        shutil.move(path, folder)
     ended(yard, receivers, before, "The store cannot be read and written")
 
 
@@ -242,27 +239,22 @@ def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
     ended(yard, receivers, before, "The notifier does not run")
 
 
-@pytest.mark.parametrize("part", ["evaluator", "notifier", "watchdog"])
-def test_the_heartbeat_url_is_not_asked_while_a_part_of_the_way_is_dead(
-    part: str, yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
+def test_the_heartbeat_url_is_not_asked_while_the_watchdog_is_dead(
+    yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
 ) -> None:
     before, asked = len(troubles(receivers)), heartbeats[1]
-    count = len(asked)
-    eventually(lambda: len(asked) > count + 1, "it is asked again and again", timeout_s=40)
-    with stopped(processes(yard)[part]):
-        pause = threading.Event()
-        pause.wait(1)
-        count = len(asked)
-        if part == "watchdog":
-            pause.wait(25)
-        else:
-            expect(receivers, before, f"The {part} does not run")
+    with stopped(processes(yard)["watchdog"]):
+        count = settled(asked)
+        threading.Event().wait(15)
         assert len(asked) == count
     eventually(lambda: len(asked) > count, "it is asked again", timeout_s=20)
-    if part == "watchdog":
-        assert_quiet(yard, receivers, before, 5)
-    else:
-        ended(yard, receivers, before, f"The {part} does not run")
+    assert_quiet(yard, receivers, before, 5)
+
+
+def settled(asked: list[float]) -> int:
+    """Return how often the URL was asked once what was on its way has arrived."""
+    threading.Event().wait(1)
+    return len(asked)
 
 
 def assert_quiet(stack: Stack, receivers: Receivers, before: int, seconds: float) -> None:
