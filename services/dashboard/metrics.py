@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store.alerts import counts, open_alerts
 from shared.store.database import Database
+from shared.store.deliveries import last_sent
 from shared.store.outbox import pending_by_channel
 
 
 class AlertGauges(Collector):
-    """Open alerts by severity, pending notifications by channel."""
+    """Open alerts by severity, pending notifications by channel, the watchdog's last beat."""
 
     def __init__(self, health: Database) -> None:
         self._health = health
@@ -25,17 +27,22 @@ class AlertGauges(Collector):
         with self._health.read() as connection:
             severities = counts(open_alerts(connection))
             pending = pending_by_channel(connection)
-        alerts_open, notifications_pending = _families()
+            heard = last_sent(connection, WATCHDOG, ITSELF)
+        alerts_open, notifications_pending, watchdog_heard = _families()
         for severity, amount in severities.items():
             alerts_open.add_metric([severity], amount)
         for channel, amount in sorted(pending.items()):
             notifications_pending.add_metric([channel], amount)
-        yield alerts_open
-        yield notifications_pending
+        if heard:
+            watchdog_heard.add_metric([], heard.timestamp())
+        yield from (alerts_open, notifications_pending, watchdog_heard)
 
 
-def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
     return (
         GaugeMetricFamily("botwatch_alerts_open", "Alerts that are not resolved.", labels=["severity"]),
         GaugeMetricFamily("botwatch_notifications_pending", "Notices not yet delivered.", labels=["channel"]),
+        GaugeMetricFamily(
+            "botwatch_watchdog_heard_timestamp_seconds", "When the watchdog's beat last came through."
+        ),
     )

@@ -17,8 +17,10 @@ from shared.runtime.parts import EXPECTED
 from shared.schema.alerts import Alert
 from shared.schema.records import Check, Health
 from shared.schema.timestamps import from_store
+from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store.alerts import counts, list_alerts, open_alerts
 from shared.store.database import Database
+from shared.store.deliveries import last_sent
 from shared.store.outbox import pending_by_channel
 from shared.store.sampling import sample
 from shared.store.tables import equity, performance_metrics
@@ -45,6 +47,7 @@ def monitoring(sources: Sources, now: datetime) -> Fields:
         active = open_alerts(connection)
         recent = list_alerts(connection, status=None, severity=None, component=None, limit=RECENT)
         pending = pending_by_channel(connection)
+        heard = last_sent(connection, WATCHDOG, ITSELF)
     return {
         "timestamp": now,
         "summary": _summary(known, bots, hosts, active),
@@ -53,7 +56,7 @@ def monitoring(sources: Sources, now: datetime) -> Fields:
         "checks": figures.of_checks(known.records, now),
         "alerts": {"active": active, "counts": counts(active), "recent": recent},
         "trends": trends(sources.performance, bots, now),
-        "system": {**_system(sources, known), "notifications": pending},
+        "system": {**_system(sources, known), "notifications": pending, "watchdog": {"heardAt": heard}},
     }
 
 

@@ -1,5 +1,7 @@
 """Evaluator: judges every record against the rules and opens or resolves alerts."""
 
+import structlog
+
 from services.evaluator.evaluator import Evaluator
 from services.evaluator.muting import policy_of
 from services.evaluator.reloading import Reloading
@@ -7,9 +9,12 @@ from services.evaluator.rules.documents import rules_of
 from shared.runtime import databases
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
+from shared.runtime.redis import UNAVAILABLE
 from shared.runtime.reload import Requests
 from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
+
+log = structlog.get_logger()
 
 
 def main() -> None:
@@ -34,7 +39,10 @@ def main() -> None:
         requests = Requests(frame.redis, frame.hangup, "evaluator")
         reloading = Reloading(evaluator, requests, settings.botwatch_config)
         run(frame, reloading.step)
-        evaluator.save()
+        try:
+            evaluator.save()
+        except UNAVAILABLE as error:
+            log.warning("redis is away: what was read last will be read again", error=str(error))
     database.close()
 
 

@@ -5,15 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from shared.schema.records import AnyRecord, Metric
-from shared.schema.watchdog import BOT, METRIC, WATCHDOG, watchdog_alert
+from shared.runtime.reader import Entry
+from shared.schema.watchdog import WATCHDOG, watchdog_alert
 from shared.store.alerts import add_event, alert_by_id, insert_alert, update_alert
 
 
-def beat_in(records: Iterable[AnyRecord]) -> float | None:
-    """Return the newest beat among `records`, None when there is none."""
-    beats = [one.value for one in records if type(one) is Metric and one.name == METRIC and one.bot == BOT]
-    return max(beats, default=None)
+def beat_in(entries: Iterable[Entry]) -> float | None:
+    """Return the newest beat among `entries`, None when there is none."""
+    return max((one.beat for one in entries if one.beat is not None), default=None)
 
 
 def write_beat(connection: Connection, beat: float, now: datetime) -> None:

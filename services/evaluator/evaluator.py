@@ -222,19 +222,19 @@ class Evaluator:
 
     def _take(self, entries: Sequence[Entry]) -> None:
         """Fold entries; those that were applied before a crash change no alert again."""
-        events, beat = [], None
+        events = []
         for entry in entries:
             if not self._is_caught_up and after(entry.id, self._applied):
                 self._catch_up()
             found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
             if self._is_caught_up:
                 events += found
-                beat = beat_in(entry.records) or beat
         self._folded = entries[-1].id
         RECORDS.inc(sum(len(entry.records) for entry in entries))
         HISTORY.inc(self._engine.passed_over)
         self._engine.passed_over = 0
         self._change(events, max(self._applied, self._folded, key=parts_of))
+        beat = beat_in(entries)
         if beat is not None:
             self._pass_on(beat)
 

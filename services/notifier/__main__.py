@@ -91,7 +91,6 @@ def watch() -> None:
     with service.refusing("watchdog"):
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
-        health.require_schema("escalations")
 
         def documented() -> tuple[Documents, Contents]:
             documents = load_documents(settings.botwatch_config)
@@ -99,13 +98,15 @@ def watch() -> None:
 
         line = DirectLine(documented)
     redis = connect(settings.redis_url, call_timeout_s=1.0, retries=0)
-    watchdog = Watchdog(redis, health, line, settings.dashboard_url.rstrip("/"), clock.now())
+    store = Database(health.url, afresh=True)
+    watchdog = Watchdog(redis, store, line, settings.dashboard_url.rstrip("/"), clock.now())
     with service.service("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
         while not frame.stopping.is_set():
             watchdog.step(clock.now())
             frame.pulse.beat()
             frame.stopping.wait(LOOK_EVERY_S)
+    store.close()
     redis.close()
     performance.close()
     health.close()

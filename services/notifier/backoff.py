@@ -7,7 +7,7 @@ from typing import NamedTuple
 FIRST = timedelta(seconds=1)
 LONGEST = timedelta(minutes=5)
 LONGEST_ASKED = timedelta(hours=1)
-"""The longest that a receiver's Retry-After is followed."""
+"""The longest that a receiver's Retry-After is followed; the shortest is `FIRST`."""
 PAUSE = timedelta(seconds=10)
 """The longest that a channel rests after a failure: a new alert is tried for the first time by then."""
 PATIENCE = timedelta(hours=24)
@@ -48,7 +48,8 @@ def after_failure(
     if now - created_at >= PATIENCE:
         return GiveUp(f"given up after {PATIENCE // timedelta(hours=1)} hours")
     if retry_after is not None:
-        asked = now + timedelta(seconds=min(retry_after, LONGEST_ASKED.total_seconds()))
+        seconds = min(max(retry_after, FIRST.total_seconds()), LONGEST_ASKED.total_seconds())
+        asked = now + timedelta(seconds=seconds)
         return Again(asked, asked)
     wait = delay(attempts, random)
     return Again(now + wait, now + min(wait, PAUSE))

@@ -10,7 +10,8 @@ from shared.store.deliveries import Delivery
 def parcels(claimed: Sequence[Delivery], *, bundles: bool, is_digest: bool) -> list[list[Delivery]]:
     """Divide claimed deliveries into messages, oldest first, each batch in one, a digest all in one.
 
-    What has failed before comes last, so that a notice that the receiver never takes holds up no other.
+    What has failed before comes last, so that a notice that the receiver never takes holds up no other;
+    what is newer of the same alert comes after it still.
     """
     if bundles and is_digest:
         return [list(claimed)]
@@ -18,7 +19,12 @@ def parcels(claimed: Sequence[Delivery], *, bundles: bool, is_digest: bool) -> l
     for one in claimed:
         key = one.batch if bundles and one.batch else f"#{one.id}"
         found.setdefault(key, []).append(one)
-    return sorted(found.values(), key=lambda parcel: (max(one.attempts for one in parcel), parcel[0].id))
+    tried: dict[str, int] = {}
+    for one in claimed:
+        tried[one.notice.id] = max(one.attempts, tried.get(one.notice.id, 0))
+    return sorted(
+        found.values(), key=lambda parcel: (max(tried[one.notice.id] for one in parcel), parcel[0].id)
+    )
 
 
 def message_of(parcel: Sequence[Delivery], now: datetime) -> Message:

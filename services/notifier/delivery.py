@@ -15,7 +15,7 @@ from shared.runtime import clock
 from shared.runtime.logs import hide_credentials
 from shared.store import deliveries as store
 from shared.store.deliveries import DIGEST, Delivery
-from shared.store.outbox import add_fallback
+from shared.store.outbox import add_fallback, withdraw_end
 
 log = structlog.get_logger()
 
@@ -74,6 +74,8 @@ class Lane:
 
     def drain(self) -> timedelta:
         """Send until nothing is due, or the channel rests; return how long to wait before looking again."""
+        if self._channel.is_in_doubt:
+            self._hand_on()
         while not self._stopping.is_set():
             if rest := self._channel.rest():
                 return min(SWEEP, rest)
@@ -108,13 +110,15 @@ class Lane:
         waiting = parcels(claimed, bundles=self._transport.bundles, is_digest=is_digest)
         self._channel.try_again()
         while waiting and not self._stopping.is_set() and not self._channel.rest():
-            self._deliver_one(waiting.pop(0))
-            self._channel.flood.sent(time.monotonic())
+            if not self._deliver_one(waiting.pop(0)):
+                break
+            self._channel.flood.sent(time.monotonic(), is_digest=is_digest)
         if waiting:
             with self._post.database.write() as connection:
                 store.release(connection, [one.id for parcel in waiting for one in parcel])
 
-    def _deliver_one(self, parcel: Sequence[Delivery]) -> None:
+    def _deliver_one(self, parcel: Sequence[Delivery]) -> bool:
+        """Send one message; return whether that is settled, and not to be tried again."""
         error = self._send(parcel)
         now = clock.now()
         if error is None:
@@ -124,19 +128,21 @@ class Lane:
                 self._channel.works(connection, now)
             for one in parcel:
                 self._channel.count_sent(now - one.meant_for)
-            return
+            return True
         words = hide_credentials(str(error))
         if error.permanent:
             self._fail(parcel, error.reason, words)
-            return
+            return True
         tried = max(one.attempts for one in parcel)
         oldest = min(one.meant_for for one in parcel)
         verdict = after_failure(tried, oldest, error.retry_after, now, self._post.random)
         match verdict:
             case GiveUp(reason):
                 self._fail(parcel, "expired", f"{words}; {reason}")
+                return True
             case Again():
                 self._retry(parcel, error.reason, words, verdict)
+                return False
 
     def _send(self, parcel: Sequence[Delivery]) -> TransportError | None:
         try:
@@ -155,7 +161,10 @@ class Lane:
         with self._post.database.write() as connection:
             for one in parcel:
                 store.mark_failed(connection, one, words)
-            fallbacks = {add_fallback(connection, one, f"{one.channel} failed: {words}") for one in parcel}
+            fallbacks: set[str] = set()
+            for one in parcel:
+                fallbacks |= add_fallback(connection, one, f"{one.channel} failed: {words}")
+                withdraw_end(connection, one.notice.id, one.channel)
             self._channel.does_not_work(connection, words, clock.now())
         self._channel.count("failed", reason, len(parcel))
         for one in parcel:
@@ -163,15 +172,10 @@ class Lane:
         self._post.tell(fallbacks)
 
     def _retry(self, parcel: Sequence[Delivery], reason: Reason, words: str, again: Again) -> None:
-        now = clock.now()
-        late = [one for one in parcel if now - one.meant_for >= PATIENCE]
         with self._post.database.write() as connection:
             for one in parcel:
                 store.mark_retry(connection, one, words, again.at)
-            fallbacks = {add_fallback(connection, one, f"{one.channel} fails: {words}") for one in late}
-            if late:
-                self._channel.does_not_work(connection, words, now)
-        self._channel.rest_until(time.monotonic() + (again.resume - now).total_seconds())
+        self._channel.fail(words, again.resume - clock.now())
         self._channel.count("retry", reason, len(parcel))
         log.warning(
             "delivery failed, will be tried again",
@@ -181,7 +185,23 @@ class Lane:
             again_at=again.at.isoformat(),
             error=words,
         )
-        self._post.tell(fallbacks)
+
+    def _hand_on(self) -> None:
+        """Tell whoever stands in for the channel what it has not taken for a minute, and that it does not."""
+        name, now = self._channel.name, clock.now()
+        untried = self._channel.fails_for() >= PATIENCE
+        words = self._channel.error or "what was tried failed"
+        fallbacks: set[str] = set()
+        with self._post.database.write() as connection:
+            self._channel.is_in_doubt = store.has_failed(connection, name)
+            overdue = store.overdue(connection, name, now - PATIENCE, untried=untried)
+            for one in overdue:
+                fallbacks |= add_fallback(connection, one, f"{name} fails: {words}")
+            if overdue and not self._channel.is_broken:
+                self._channel.does_not_work(connection, words, now)
+                fallbacks.add(name)
+        if fallbacks:
+            self._post.tell(fallbacks)
 
 
 class Channel:

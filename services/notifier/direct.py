@@ -1,8 +1,10 @@
 """The direct line: tells people without Redis, outbox and dispatcher, when these do not work."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from queue import SimpleQueue
+from typing import NamedTuple
 
 import structlog
 
@@ -11,50 +13,54 @@ from services.notifier.channels.transport import Message, TransportError
 from services.notifier.contents import Contents
 from services.notifier.directory import Recipient
 from services.notifier.plan import Plan
-from services.notifier.routing import Route
 from shared.runtime.documents import Documents
 from shared.runtime.logs import hide_credentials
-from shared.schema.alerts import Alert, Change, Notice, notice_of
+from shared.schema.alerts import Alert, Notice
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
-
-PATIENCE_S = 15.0
-"""How long all that is sent at once may take; longer than any transport waits for an answer."""
 
 Documented = Callable[[], tuple[Documents, Contents]]
 """Reads the config documents as they are now."""
 
 
+class Outcome(NamedTuple):
+    """What came of telling somebody."""
+
+    told: str | None
+    """The channel that took it, None when none did."""
+    errors: dict[str, str]
+    """The channels that did not, and why."""
+
+
+Outcomes = SimpleQueue[Outcome]
+
+
 class DirectLine:
-    """Sends by the channels of the routes that an alert has."""
+    """Sends by channels as the documents say now, each message from a thread of its own: nobody waits."""
 
     def __init__(self, documented: Documented) -> None:
         self._documented = documented
         self._latest = documented()
 
-    def tell(self, alert: Alert, change: Change, now: datetime) -> int:
-        """Tell of an alert at once; return how many channels took it."""
+    def recipients(self, alert: Alert, now: datetime) -> list[Recipient]:
+        """Return whom the routes tell, where there is a policy those of its first step; each channel once."""
+        plan = Plan.of(self._current()[0])
+        found: dict[str, Recipient] = {}
+        for route in plan.routing.routes(alert, now):
+            policy = plan.policy(route)
+            for one in plan.directory.recipients(policy.steps[0].notify if policy else route.notify, now):
+                found.setdefault(one.channel, one)
+        return list(found.values())
+
+    def tell(self, notice: Notice, recipients: Iterable[Recipient], now: datetime) -> Outcomes:
+        """Begin to tell; return where what comes of each will be."""
         documents, contents = self._current()
-        plan = Plan.of(documents)
-        recipients = {
-            one.channel: one
-            for route in plan.routing.routes(alert, now)
-            for one in plan.directory.recipients(_first(plan, route), now)
-        }
-        notice = notice_of(alert, change)
-        took: list[str] = []
-        threads = [
-            threading.Thread(
-                target=self._send, args=(one, documents, contents, notice, now, took), daemon=True
-            )
-            for one in recipients.values()
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE_S)
-        return len(took)
+        outcomes: Outcomes = SimpleQueue()
+        sending = _Sending(documents, contents, Message((notice,), f"{notice.id}-{notice.change}", now))
+        for one in recipients:
+            threading.Thread(target=sending.run, args=(one, outcomes), name="direct", daemon=True).start()
+        return outcomes
 
     def _current(self) -> tuple[Documents, Contents]:
         """Return the documents as they are now, or as they were when they were valid last."""
@@ -64,31 +70,35 @@ class DirectLine:
             log.error("the documents cannot be read; those from before hold", error=str(error))
         return self._latest
 
-    def _send(
-        self,
-        recipient: Recipient,
-        documents: Documents,
-        contents: Contents,
-        notice: Notice,
-        now: datetime,
-        took: list[str],
-    ) -> None:
+
+class _Sending(NamedTuple):
+    documents: Documents
+    contents: Contents
+    message: Message
+
+    def run(self, recipient: Recipient, outcomes: Outcomes) -> None:
+        """Try a recipient's channels in turn."""
+        errors: dict[str, str] = {}
         for channel in (recipient.channel, *recipient.fallback):
-            message = Message((notice,), f"{notice.id}-{notice.change}", now)
-            try:
-                transport_of(channel, documents.channels[channel], contents(channel)).send(message)
-            except TransportError as error:
-                log.error("not delivered", channel=channel, error=hide_credentials(str(error)))
-            except Exception:
-                # Whatever a library raises, the next channel is tried.
-                log.exception("a transport failed unexpectedly", channel=channel)
-            else:
-                log.info("told directly", channel=channel, alert=notice.id, change=notice.change)
-                took.append(channel)
+            error = self._send(channel)
+            if error is None:
+                outcomes.put(Outcome(channel, errors))
                 return
+            errors[channel] = error
+        outcomes.put(Outcome(None, errors))
 
-
-def _first(plan: Plan, route: Route) -> Sequence[str]:
-    """Return whom a route tells first."""
-    policy = plan.policy(route)
-    return policy.steps[0].notify if policy else route.notify
+    def _send(self, channel: str) -> str | None:
+        notice = self.message.notices[0]
+        try:
+            transport = transport_of(channel, self.documents.channels[channel], self.contents(channel))
+            transport.send(self.message)
+        except (TransportError, InvalidError) as error:
+            words = hide_credentials(str(error))
+            log.error("not delivered", channel=channel, error=words)
+            return words
+        except Exception as error:
+            # Whatever a library raises, the next channel is tried.
+            log.exception("a transport failed unexpectedly", channel=channel)
+            return f"unexpected: {type(error).__name__}"
+        log.info("told directly", channel=channel, alert=notice.id, change=notice.change)
+        return None

@@ -1,14 +1,14 @@
 """The dispatcher: follows the timelines of alerts, and the clock, and writes whom to tell into the outbox."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 
 import structlog
 from redis.exceptions import RedisError
 
 from services.notifier.plan import Plan
-from services.notifier.standing import OUTCOMES
+from services.notifier.standing import OUTCOMES, end_trouble_with_others
 from services.notifier.telling import Telling
 from shared.runtime import clock
 from shared.runtime.announce import Announcer
@@ -49,16 +49,17 @@ class Dispatcher:
         """Begin to dispatch."""
         self._thread.start()
 
-    def serve(self, plan: Plan, channels: Iterable[str]) -> None:
+    def serve(self, plan: Plan, channels: Collection[str]) -> None:
         """Go on by `plan`; what waits for channels that are not among those served is kept back."""
         self._plan = plan
         self.abandon(channels)
         self.wake()
 
-    def abandon(self, channels: Iterable[str]) -> None:
-        """Keep back what waits for channels that are not among those served."""
+    def abandon(self, channels: Collection[str]) -> None:
+        """Keep back what waits for channels that are not among those served, and end their trouble."""
         with self._database.write() as connection:
             abandon(connection, channels)
+            end_trouble_with_others(connection, channels, clock.now())
 
     def wake(self) -> None:
         """Look at once."""

@@ -53,7 +53,7 @@ class Pursuit(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     paused_at: datetime | None = None
     """While it is paused nothing is due; what was to come comes later by as much."""
     told: tuple[str, ...] = ()
-    """The channels, in the order in which they were told."""
+    """The channels and people, in the order in which they were told."""
 
 
 def policies_of(notifications: Notifications) -> dict[str, Policy]:
@@ -128,13 +128,14 @@ def take_step(pursuit: Pursuit, policy: Policy, now: datetime) -> tuple[Step, in
     return step, index, after
 
 
-def tell(pursuit: Pursuit, channels: Iterable[str], repeat: timedelta | None, now: datetime) -> Pursuit:
-    """Return the pursuit after `channels` were told at `now`; they are told again after `repeat`, if ever."""
-    return msgspec.structs.replace(
-        pursuit,
-        told=tuple(dict.fromkeys((*pursuit.told, *channels))),
-        repeat_at=None if repeat is None else now + repeat,
-    )
+def tell(pursuit: Pursuit, names: Iterable[str], repeat: timedelta | None, now: datetime) -> Pursuit:
+    """Return the pursuit after `names` were told at `now`; they are told again after `repeat`, if ever.
+
+    Where nobody has been told yet there is nobody to tell again.
+    """
+    told = tuple(dict.fromkeys((*pursuit.told, *names)))
+    repeat_at = now + repeat if told and repeat is not None else None
+    return msgspec.structs.replace(pursuit, told=told, repeat_at=repeat_at)
 
 
 def pause(pursuit: Pursuit, now: datetime) -> Pursuit:

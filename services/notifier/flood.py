@@ -24,13 +24,11 @@ class Flood:
             return 0.0
         return max(0.0, self._since + MINUTE_S - now)
 
-    def sent(self, now: float) -> None:
-        """Take note of a message; a digest ends the flood."""
-        if self._per_minute is None:
+    def sent(self, now: float, *, is_digest: bool) -> None:
+        """Take note of a message; a digest ends the flood, what was under way when it began does not."""
+        if self._per_minute is None or (self._since is not None and not is_digest):
             return
-        if self._since is not None:
-            self._since = None
-            self._sent.clear()
+        self._since = None
         while self._sent and self._sent[0] <= now - MINUTE_S:
             self._sent.popleft()
         self._sent.append(now)

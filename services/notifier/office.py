@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 
-from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
+from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.channels.registry import transport_of
 from services.notifier.channels.transport import Content
 from services.notifier.contents import Contents
@@ -17,6 +17,7 @@ from services.notifier.standing import Post, Standing
 from shared.runtime.announce import Announcer
 from shared.runtime.documents import Documents
 from shared.runtime.notifications import ChannelSection
+from shared.schema.watchdog import ITSELF
 
 log = structlog.get_logger()
 
@@ -53,11 +54,15 @@ class Office:
         InvalidError, with everything as it was, when a channel cannot be made. What is written otherwise now
         (templates) is so in the channels that are other than before.
         """
+        plan = Plan.of(documents)
         added, gone = self._arrange(documents, contents)
-        self.dispatcher.serve(Plan.of(documents), self._channels)
+        # They count as served from here on, also if the store is locked right now.
         for channel in added:
             channel.start()
-        _stop(gone)
+        try:
+            self.dispatcher.serve(plan, self._channels)
+        finally:
+            _stop(gone)
 
     def _arrange(self, documents: Documents, contents: Contents) -> tuple[list[Channel], list[Channel]]:
         """Make the channels that are new or other than before; return these, and those that are no more."""
@@ -87,8 +92,11 @@ class Office:
             if channel := channels.get(name):
                 channel.wake()
 
-    def _tell(self, names: Iterable[str | None]) -> None:
-        self._wake(name for name in names if name)
+    def _tell(self, names: Collection[str]) -> None:
+        if not self._channels.keys() >= {*names}:
+            # What stood in for a channel when the notice was written is gone by now.
+            self.dispatcher.abandon(self._channels)
+        self._wake(names)
         self.dispatcher.wake()
 
     @property

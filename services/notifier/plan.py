@@ -1,10 +1,9 @@
 """The plan: whom to tell, in which order, as the config documents say."""
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple, Self
 
-from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF
 from services.notifier.directory import Directory
 from services.notifier.escalation import Policy, policies_of
 from services.notifier.routing import Route, Routing
@@ -35,11 +34,12 @@ class Plan(NamedTuple):
             every if watchdog.url else None,
         )
 
-    def hearing(self, beat: float) -> Iterator[str]:
-        """Yield the channels that hear the beat of a moment, seconds since the epoch."""
-        yield ITSELF
-        if self.heartbeat and beat % self.heartbeat.total_seconds() < BEAT.total_seconds():
-            yield HEARTBEAT
+    def is_heartbeat_due(self, last: datetime | None, now: datetime) -> bool:
+        """Say whether the URL hears the beat of `now`, when the one before was that of `last`."""
+        if self.heartbeat is None:
+            return False
+        # Beats are not on the dot; and a clock that was set back must not mean silence.
+        return last is None or not timedelta(0) <= now - last < self.heartbeat - BEAT / 2
 
     def policy(self, route: Route) -> Policy | None:
         """Return the policy of a route, if it has one."""

@@ -1,13 +1,13 @@
 """Reading channels, routes and policies again while the notifier runs; wrong documents are refused."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from redis.exceptions import RedisError
 
 from shared.runtime.reload import Requests
-from shared.schema.faults import InvalidError
+from shared.schema.faults import Fault, InvalidError
 
 log = structlog.get_logger()
 
@@ -34,15 +34,21 @@ class Reloading:
                 log.debug("redis is away: nobody can ask for a reload", error=str(error))
 
     def _take_up(self) -> None:
+        faults: Sequence[Fault] = ()
         try:
             self._channels = self._reload()
         except InvalidError as error:
-            for fault in error.faults:
+            faults = error.faults
+            for fault in faults:
                 log.error("the old channels and routes stay", fault=str(fault))
-            self._requests.answer({"channels": self._channels}, error.faults)
-            return
-        log.info("channels and routes read again", channels=self._channels)
-        self._requests.answer({"channels": self._channels})
+        except Exception as error:
+            # Nobody would start the thread again, so whatever it was, the next request is heard. What was
+            # in the way (a file, the store) may hold a secret: the answer names its kind.
+            log.exception("cannot read channels and routes again")
+            faults = [Fault("notifier", f"cannot read the documents again ({type(error).__name__})")]
+        else:
+            log.info("channels and routes read again", channels=self._channels)
+        self._requests.answer({"channels": self._channels}, faults)
 
     def close(self) -> None:
         """Stop looking."""

@@ -1,8 +1,7 @@
 """How a channel stands: whether it rests, is flooded, or does not work; what its lanes share."""
 
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from services.notifier.backoff import Random
 from services.notifier.channels.transport import Reason
 from services.notifier.flood import Flood
 from services.notifier.trouble import Trouble, alert_of, end_trouble, open_trouble
+from shared.store.alerts import open_alerts
 from shared.store.database import Database
 
 OUTCOMES = Counter(
@@ -28,6 +28,8 @@ LATENCY = Histogram(
 )
 NOTIFIER = "notifier"
 RULE = "notification-channel"
+RUNBOOK = "botwatch-notifications-fail"
+LABEL = "channel"
 
 
 class Post(NamedTuple):
@@ -38,7 +40,7 @@ class Post(NamedTuple):
     """Names this process."""
     random: Random
     dashboard_url: str
-    tell: Callable[[Iterable[str | None]], None]
+    tell: Callable[[Collection[str]], None]
     """Wakes channels, and the dispatcher: something else is to be told now."""
 
 
@@ -50,8 +52,14 @@ class Standing:
         self.flood = Flood(per_minute)
         self._post = post
         self._resting_until: float | None = None
-        self._lock = threading.Lock()
+        self._failing_since: float | None = None
         self._is_known_to_work = False
+        self.is_broken = False
+        """Whether an alert says that it does not work."""
+        self.error = ""
+        """What its latest failure said."""
+        self.is_in_doubt = True
+        """Whether something that failed may still wait."""
         for outcome in ("sent", "retry", "failed", "suppressed"):
             OUTCOMES.labels(name, outcome, "")
 
@@ -61,9 +69,18 @@ class Standing:
         failed = 0.0 if self._resting_until is None else self._resting_until - now
         return timedelta(seconds=max(0.0, failed, self.flood.wait(now)))
 
-    def rest_until(self, moment: float) -> None:
-        """Send nothing until then, by the clock of `time.monotonic`."""
-        self._resting_until = moment
+    def fail(self, error: str, rest: timedelta) -> None:
+        """Take note of a failure that may pass, and send nothing for a while."""
+        now = time.monotonic()
+        self.error, self.is_in_doubt = error, True
+        self._resting_until = now + rest.total_seconds()
+        if self._failing_since is None:
+            self._failing_since = now
+
+    def fails_for(self) -> timedelta:
+        """Return how long nothing has arrived that was tried."""
+        since = self._failing_since
+        return timedelta(0) if since is None else timedelta(seconds=time.monotonic() - since)
 
     def try_again(self) -> None:
         """Rest no longer because of what failed."""
@@ -71,14 +88,16 @@ class Standing:
 
     def works(self, connection: Connection, now: datetime) -> None:
         """End the alert that says that the channel does not work, if there is one."""
+        self._failing_since = None
         if not self._is_known_to_work:
-            end_trouble(connection, self._trouble("").fingerprint, now)
-            self._is_known_to_work = True
+            end_trouble(connection, trouble_with(self.name).fingerprint, now)
+            self._is_known_to_work, self.is_broken = True, False
 
     def does_not_work(self, connection: Connection, words: str, now: datetime) -> None:
         """Raise an alert about the channel, unless there is one."""
-        self._is_known_to_work = False
-        open_trouble(connection, alert_of(self._trouble(words), NOTIFIER, self._post.dashboard_url, now))
+        self._is_known_to_work, self.is_broken = False, True
+        trouble = trouble_with(self.name, words)
+        open_trouble(connection, alert_of(trouble, NOTIFIER, self._post.dashboard_url, now))
 
     def count(self, outcome: str, reason: Reason, notices: int) -> None:
         """Count notices that were not sent."""
@@ -89,14 +108,24 @@ class Standing:
         OUTCOMES.labels(self.name, "sent", "").inc()
         LATENCY.labels(self.name).observe(max(0.0, latency.total_seconds()))
 
-    def _trouble(self, words: str) -> Trouble:
-        return Trouble(
-            rule=RULE,
-            labels=(("channel", self.name),),
-            message=f"The channel {self.name} does not deliver: {words}",
-            metric="undelivered",
-            value=1,
-            threshold=0,
-            severity="HIGH",
-            runbook="botwatch-notifications-fail",
-        )
+
+def trouble_with(channel: str, words: str = "") -> Trouble:
+    """Return that a channel does not deliver, and why."""
+    return Trouble(
+        rule=RULE,
+        labels=((LABEL, channel),),
+        message=f"The channel {channel} does not deliver: {words}",
+        metric="undelivered",
+        value=1,
+        threshold=0,
+        severity="HIGH",
+        runbook=RUNBOOK,
+    )
+
+
+def end_trouble_with_others(connection: Connection, served: Collection[str], now: datetime) -> None:
+    """End the alerts about channels that are not among those served: they cannot work again."""
+    for alert in open_alerts(connection):
+        channel = alert.details.labels.get(LABEL)
+        if alert.details.rule == RULE and alert.details.origin == NOTIFIER and channel not in served:
+            end_trouble(connection, alert.fingerprint, now)

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
+import structlog
 from sqlalchemy import Connection
 
+from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.directory import Recipient
 from services.notifier.escalation import (
     Policy,
@@ -23,11 +25,14 @@ from services.notifier.grouping import group_key, message_at
 from services.notifier.plan import Plan
 from services.notifier.routing import Route
 from shared.schema.alerts import Alert, Change, Notice, notice_of, raised
-from shared.schema.watchdog import WATCHDOG
+from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store import alerts as store
 from shared.store import escalations
+from shared.store.deliveries import last_written
 from shared.store.escalations import Escalation, Happening
 from shared.store.outbox import Planned, add_deliveries, standing, withdraw
+
+log = structlog.get_logger()
 
 BEGINS: frozenset[Change] = frozenset(("opened", "reopened", "flapping", "unacknowledged"))
 """The changes with which telling people begins anew."""
@@ -54,10 +59,14 @@ class Telling:
         self.suppressed: list[Suppressed] = []
         self.has_news = False
         """Whether something was put on a timeline."""
+        self._pursued: set[tuple[str, str]] = set()
+        """The alerts and channels that were told of by a step or a repeat: along several routes, once."""
 
     def take(self, happening: Happening) -> None:
         """Tell of something that happened."""
         notice = happening.notice
+        if notice and notice.details.origin and happening.alert_id != WATCHDOG:
+            self.has_news = True  # nobody else announces what Botwatch finds wrong with itself
         if happening.alert_id == WATCHDOG:
             self._beat(happening)
         elif happening.change == "acknowledged":
@@ -101,9 +110,9 @@ class Telling:
         planned: list[Planned] = []
         for route in self._plan.routing.routes(notice, self._now):
             pursuit, names, reason = self._along(route, known.pop(route.name, None))
-            along = self._planned(route, notice, names, reason)
-            self._go_on(notice, route, pursuit, along)
-            planned += along
+            recipients = self._recipients(notice, names)
+            planned += self._planned(route, notice, recipients, reason)
+            self._go_on(notice, route, pursuit, recipients)
         for route_name in known:
             escalations.drop_escalations(self._connection, notice.id, route_name)
         self._write(event, notice, planned)
@@ -112,22 +121,24 @@ class Telling:
         """Return how it goes on along a route, whom to tell now, and why."""
         policy = self._plan.policy(route)
         if known:
-            return follow(known, policy, self._now), known.told, route.name
+            # Without a policy also whoever is on call by now, or stands in the document by now.
+            return follow(known, policy, self._now), (*known.told, *route.notify), route.name
         pursuit = begin(policy, self._now)
         if policy is None:
             return pursuit, route.notify, route.name
-        if pursuit.step_at is None or pursuit.step_at > self._now:
+        # A step that raises the severity is no part of what happened: it is taken right after it.
+        if pursuit.step_at is None or pursuit.step_at > self._now or policy.steps[0].raise_severity:
             return pursuit, (), route.name
         reason = _step_in_words(policy, pursuit)
         step, _, pursuit = take_step(pursuit, policy, self._now)
         return pursuit, step.notify, reason
 
-    def _go_on(self, alert: Alert, route: Route, pursuit: Pursuit, planned: Iterable[Planned]) -> None:
+    def _go_on(self, alert: Alert, route: Route, pursuit: Pursuit, recipients: Iterable[Recipient]) -> None:
         """Remember who was told along a route, unless somebody takes care already."""
         if alert.status != "ACTIVE":
             return
-        channels = [one.channel for one in planned]
-        pursuit = tell(pursuit, channels, route.repeat.get(alert.severity), self._now)
+        names = [one.person or one.channel for one in recipients]
+        pursuit = tell(pursuit, names, route.repeat.get(alert.severity), self._now)
         if alert.details.muted_by:
             pursuit = pause(pursuit, self._now)
         self._put(alert.id, route.name, pursuit)
@@ -136,23 +147,23 @@ class Telling:
         """Tell whoever was told that it is open."""
         escalations.drop_escalations(self._connection, notice.id)
         told, _ = standing(self._connection, notice.id)
-        self._tell_channels(event, notice, told, "was told that it is open")
+        # What stands in by now for a channel that was switched off since was told nothing.
+        recipients = [one for one in self._plan.directory.recipients(told, self._now) if one.channel in told]
+        self._tell_channels(event, notice, recipients, "was told that it is open")
 
     def _unmute(self, event: int, notice: Notice) -> None:
         """Tell whoever would have been told, and let escalations go on."""
         _, kept_from = standing(self._connection, notice.id)
-        self._tell_channels(event, notice, kept_from, "something was kept back")
+        recipients = self._plan.directory.recipients(kept_from, self._now)
+        self._tell_channels(event, notice, recipients, "something was kept back")
         for route, pursuit in self._pursuits(notice.id).items():
             self._put(notice.id, route, resume(pursuit, self._now))
 
-    def _tell_channels(self, event: int, notice: Notice, channels: Sequence[str], reason: str) -> None:
-        if not channels:
-            return
-        route = next(iter(self._plan.routing.routes(notice, self._now)), None)
-        recipients = self._plan.directory.recipients(channels, self._now)
-        held, batch = self._schedule(route, notice) if route else (None, None)
-        planned = [Planned(one.channel, reason, held, batch, one.fallback) for one in recipients]
-        self._write(event, notice, planned)
+    def _tell_channels(
+        self, event: int, notice: Notice, recipients: Sequence[Recipient], reason: str
+    ) -> None:
+        route = self._plan.routing.routes(notice, self._now)[0]
+        self._write(event, notice, self._planned(route, notice, recipients, reason))
 
     def _stop(self, happening: Happening) -> None:
         """Leave whoever acknowledged it alone, for as long as the policy allows if nobody said how long."""
@@ -164,7 +175,7 @@ class Telling:
         policies = (self._plan.policy(route) for route in self._plan.routing.routes(alert, self._now))
         timeouts = [one.acknowledge_timeout for one in policies if one and one.acknowledge_timeout]
         if timeouts:
-            alert.acknowledged_until = self._now + min(timeouts)
+            alert.acknowledged_until = (alert.acknowledged_at or self._now) + min(timeouts)
             store.update_alert(self._connection, alert)
 
     def _escalate(self, alert: Alert, route: Route, policy: Policy, pursuit: Pursuit) -> None:
@@ -178,18 +189,23 @@ class Telling:
 
     def _repeat(self, alert: Alert, route: Route, pursuit: Pursuit) -> None:
         alert.updated_at = self._now
-        self._pursue(alert, "repeated", route, pursuit, pursuit.told, f"still open: {route.name}")
+        names = (*pursuit.told, *route.notify)
+        self._pursue(alert, "repeated", route, pursuit, names, f"still open: {route.name}")
 
     def _pursue(
         self, alert: Alert, change: Change, route: Route, pursuit: Pursuit, names: Sequence[str], words: str
     ) -> None:
         notice = notice_of(alert, change)
-        planned = self._planned(route, notice, names, words)
-        told = ", ".join(one.channel for one in planned) or "nobody can be told"
+        recipients = self._recipients(notice, names)
+        self._go_on(alert, route, pursuit, recipients)
+        fresh = [one for one in recipients if (alert.id, one.channel) not in self._pursued]
+        if recipients and not fresh and change == "repeated":
+            return
+        self._pursued |= {(alert.id, one.channel) for one in fresh}
+        told = ", ".join(one.channel for one in recipients) or "nobody can be told"
         event = store.add_event(self._connection, alert, change, self._now, comment=f"{words}: {told}")
         self.has_news = True
-        self._write(event, notice, planned)
-        self._go_on(alert, route, pursuit, planned)
+        self._write(event, notice, self._planned(route, notice, fresh, words))
 
     def _begin_again(self, alert: Alert) -> None:
         """Follow the routes there are now: those that were followed are gone."""
@@ -198,15 +214,16 @@ class Telling:
             pursuit = begin(self._plan.policy(route), self._now)
             self._put(alert.id, route.name, tell(pursuit, told, route.repeat.get(alert.severity), self._now))
 
-    def _planned(self, route: Route, notice: Notice, names: Sequence[str], reason: str) -> list[Planned]:
-        recipients = [
-            reachable
-            for one in self._plan.directory.recipients(names, self._now)
-            if (reachable := _around(one, notice))
-        ]
+    def _recipients(self, notice: Notice, names: Sequence[str]) -> list[Recipient]:
+        recipients = self._plan.directory.recipients(names, self._now)
+        return [reachable for one in recipients if (reachable := _around(one, notice))]
+
+    def _planned(
+        self, route: Route, notice: Notice, recipients: Sequence[Recipient], reason: str
+    ) -> list[Planned]:
         if not recipients:
             return []
-        held, batch = self._schedule(route, notice)
+        held, batch = (None, None) if _muted_by(notice) else self._schedule(route, notice)
         return [
             Planned(
                 one.channel, f"{reason} ({one.person})" if one.person else reason, held, batch, one.fallback
@@ -229,20 +246,27 @@ class Telling:
     def _beat(self, happening: Happening) -> None:
         """Pass the watchdog's beat on, and forget the beats of long ago."""
         if happening.notice:
-            hearing = self._plan.hearing(happening.notice.details.value)
-            planned = [Planned(channel, "the watchdog's beat") for channel in hearing]
+            hearing = [ITSELF]
+            last = last_written(self._connection, WATCHDOG, HEARTBEAT)
+            if self._plan.is_heartbeat_due(last, happening.notice.updated_at):
+                hearing.append(HEARTBEAT)
+            # Of beats that waited one is enough: they are a batch.
+            planned = [Planned(channel, "the watchdog's beat", batch=WATCHDOG) for channel in hearing]
             self._write(happening.id, happening.notice, planned)
-        store.drop_events(self._connection, WATCHDOG, self._now - BEATS_KEPT)
+        kept = BEATS_KEPT + (self._plan.heartbeat or timedelta(0))
+        store.drop_events(self._connection, WATCHDOG, self._now - kept)
 
     def _write(self, event: int, notice: Notice, planned: Sequence[Planned]) -> None:
         # Of two routes to the same channel the first one counts.
-        once = list({one.channel: one for one in reversed(planned)}.values())[::-1]
-        muted_by = None if notice.change in ("resolved", "unmuted") else notice.details.muted_by
-        add_deliveries(self._connection, event, notice, once, muted_by)
+        once: dict[str, Planned] = {}
+        for one in planned:
+            once.setdefault(one.channel, one)
+        muted_by = _muted_by(notice)
+        add_deliveries(self._connection, event, notice, [*once.values()], muted_by)
         if muted_by:
-            self.suppressed += [Suppressed(one.channel, "muted") for one in once]
+            self.suppressed += [Suppressed(channel, "muted") for channel in once]
         else:
-            self.channels |= {one.channel for one in once}
+            self.channels |= once.keys()
 
     def _pursuits(self, alert_id: str) -> dict[str, Pursuit]:
         states = escalations.escalations_of(self._connection, alert_id)
@@ -254,7 +278,17 @@ class Telling:
 
 
 def _read(state: str) -> Pursuit:
-    return msgspec.json.decode(state, type=Pursuit)
+    """Read how far a pursuit is; one that cannot be read begins anew, and must not hold up the rest."""
+    try:
+        return msgspec.json.decode(state, type=Pursuit)
+    except msgspec.DecodeError as error:
+        log.error("an escalation cannot be read: it begins anew", error=str(error))
+        return Pursuit()
+
+
+def _muted_by(notice: Notice) -> str | None:
+    """Return what keeps a notice back; its end is told to whoever was told, muted or not."""
+    return None if notice.change in ("resolved", "unmuted") else notice.details.muted_by
 
 
 def _step_in_words(policy: Policy, pursuit: Pursuit) -> str:

@@ -1,5 +1,6 @@
 """Trouble with Botwatch itself, as alerts: opened and resolved by the part that notices it."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 from uuid import uuid4
@@ -67,13 +68,36 @@ def open_trouble(connection: Connection, alert: Alert) -> Alert | None:
     """Open an alert of our own unless there is one; return it, or None where it was open already."""
     if store.open_by_fingerprint(connection, alert.fingerprint):
         return None
-    labels, now = labels_of(alert), alert.updated_at
-    for silence in current_silences(connection, now):
-        if silence.state(now) == "active" and silence.matches(labels):
-            alert.details.silence, alert.details.muted_by = silence.id, f"silenced by {silence.created_by}"
+    _mute(connection, alert, alert.updated_at)
     store.insert_alert(connection, alert)
-    store.add_event(connection, alert, "opened", now)
+    store.add_event(connection, alert, "opened", alert.updated_at)
     return alert
+
+
+def mute_troubles(connection: Connection, now: datetime) -> Iterator[Alert]:
+    """Let the silences of `now` hold for the open alerts of our own; yield those that it changes.
+
+    The evaluator does so for the alerts of rules.
+    """
+    for alert in store.open_alerts(connection):
+        before = alert.details.silence
+        if alert.details.origin is None or _mute(connection, alert, now) == before:
+            continue
+        alert.updated_at = now
+        store.update_alert(connection, alert)
+        if before is None or alert.details.silence is None:
+            store.add_event(connection, alert, "unmuted" if before else "muted", now)
+        yield alert
+
+
+def _mute(connection: Connection, alert: Alert, now: datetime) -> str | None:
+    """Note in an alert which silence holds for it; return its id, None where none does."""
+    labels, details = labels_of(alert), alert.details
+    holding = (one for one in current_silences(connection, now) if one.state(now) == "active")
+    silence = next((one for one in holding if one.matches(labels)), None)
+    details.silence = silence.id if silence else None
+    details.muted_by = f"silenced by {silence.created_by}" if silence else None
+    return details.silence
 
 
 def end_trouble(connection: Connection, fingerprint: str, now: datetime) -> Alert | None:

@@ -1,99 +1,166 @@
-"""The watch: what is wrong with Botwatch, given what is seen of it. Pure; time is an argument."""
+"""The watch: what is wrong with Botwatch, given what is seen of it. Pure; time is an argument.
+
+A part lives while its sign of life changes. Neither a sign that an earlier run left nor a clock that is wrong
+makes a difference, and who did not look for a while (a suspended machine) has to look for a while again.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.notifier.trouble import Trouble
+from shared.schema.alerts import Alert, Severity
 
-BEAT = timedelta(seconds=10)
+BEAT = timedelta(seconds=5)
 """How often the watchdog beats."""
 PATIENCE = timedelta(seconds=12)
 """How long something may be wrong: a part that is restarted is back by then."""
+OVERDUE = timedelta(seconds=15)
+"""How long nobody may touch what is due."""
 STARTING = timedelta(seconds=60)
 """How long parts may take to come up, together with the watchdog."""
-OVERDUE = timedelta(seconds=15)
-"""How long what is due may wait before somebody tries to deliver it."""
+
+REDIS, STORE, BEATS, DISPATCH, DELIVERY = "redis", "store", "beats", "dispatch", "delivery"
+_RULES = {
+    REDIS: "botwatch-redis-away",
+    STORE: "botwatch-store-away",
+    BEATS: "botwatch-watchdog-silent",
+    DISPATCH: "botwatch-deliveries-overdue",
+    DELIVERY: "botwatch-deliveries-overdue",
+}
+_WORDS = {
+    REDIS: "Redis does not answer: no record comes in and nothing is judged",
+    STORE: "The store cannot be read and written: no alert opens or ends, and no notice is sent",
+    BEATS: "The watchdog's beat does not come through: other alerts may not either",
+    DISPATCH: "Notices wait and nobody sends them",
+    DELIVERY: "Notices wait and nobody sends them",
+}
+PART_RULE = "botwatch-part-down"
+RULES = frozenset((PART_RULE, *_RULES.values()))
+"""The names of all that the watch may find, and of their runbooks."""
+_WITHOUT: dict[str, tuple[Severity, str]] = {
+    "broadcaster": ("HIGH", "pages and programs get nothing live"),
+    "collector": ("HIGH", "nobody watches this host"),
+    "dashboard": ("HIGH", "the page cannot be opened"),
+    "evaluator": ("CRITICAL", "nothing is judged and no alert opens"),
+    "ingestion": ("CRITICAL", "records by HTTP are not taken, bots have to keep them"),
+    "ingestion-redis": ("CRITICAL", "records by Redis wait, and nothing of them is judged"),
+    "notifier": ("CRITICAL", "nobody is told of any other alert"),
+    "recorder": ("HIGH", "records wait in the log and the page does not show them"),
+}
+"""How bad it is without a part, and why: for every part of `EXPECTED` but the watchdog."""
 
 
 class Seen(NamedTuple):
     """What the watchdog sees at one moment."""
 
     signs: Mapping[str, datetime] | None
-    """When each part last gave a sign of life; None: Redis does not answer."""
-    is_readable: bool
-    """Whether the store can be read."""
-    waiting: datetime | None = None
-    """Since when the oldest delivery has been due that nobody tried; the same of what is to be dispatched."""
+    """The latest sign of life of each part; None: Redis does not answer."""
+    is_usable: bool
+    """Whether the store can be read and written; else the following is not known."""
     heard: datetime | None = None
     """When the last beat came through."""
+    undispatched: int | None = None
+    """The event before the oldest that is to be dispatched, None when all are."""
+    undelivered: int | None = None
+    """The oldest delivery that is due and not touched, None when there is none."""
 
 
 class Watch:
     """Judges what is seen from moment to moment."""
 
     def __init__(self, expected: frozenset[str], begun: datetime) -> None:
-        self._expected = expected
-        self._begun = begun
-        self._since: dict[str, datetime] = {}
-        """Since when something is as it should not be."""
-        self._known: set[str] = set()
-        """The parts that gave a sign of life."""
+        self._parts = sorted(expected)
+        limits = {REDIS: PATIENCE, STORE: PATIENCE, DISPATCH: OVERDUE, DELIVERY: OVERDUE, BEATS: STARTING}
+        self._limits = limits | dict.fromkeys(self._parts, STARTING)
+        self._fine_at = dict.fromkeys(self._limits, begun)
+        """When something was last as it should be, or could not be judged."""
+        self._wrong: set[str] = set()
+        self._last: dict[str, object] = {}
+        """What changes while all is well, as it was last."""
+        self._looked = begun
+        self._slept = False
+
+    def assume(self, alert: Alert) -> None:
+        """Take over what a watch before this one found: it is wrong until it is seen to be fine."""
+        part = alert.details.labels.get("part")
+        for what in self._limits:
+            if what == part or _RULES.get(what) == alert.details.rule:
+                self._wrong.add(what)
+                self._fine_at[what] = alert.timestamp
 
     def judge(self, seen: Seen, now: datetime) -> list[Trouble]:
-        """Return what is wrong; what only follows from something else that is wrong is left out."""
-        causes = [*self._causes(seen, now)]
-        return causes or [*self._consequences(seen, now)]
+        """Return what is wrong. What only follows from something else that is wrong is not wrong anew."""
+        self._slept = not timedelta(0) <= now - self._looked <= PATIENCE
+        self._looked = now
+        self._settle(REDIS, seen.signs is not None, now)
+        self._settle(STORE, seen.is_usable, now)
+        for part in self._parts:
+            self._settle(part, self._lives(part, seen), now)
+        has_cause = bool(self._wrong & {REDIS, STORE, *self._parts})
+        for what, is_fine in self._consequences(seen).items():
+            self._settle(what, None if has_cause and not is_fine else is_fine, now)
+        return list(self._troubles(now))
 
-    def _causes(self, seen: Seen, now: datetime) -> Iterator[Trouble]:
-        if self._lasts("redis", seen.signs is None, now):
-            yield _trouble("botwatch-redis-away", "Redis does not answer", self._seconds("redis", now))
-        if self._lasts("store", not seen.is_readable, now):
-            yield _trouble("botwatch-store-away", "The store cannot be read", self._seconds("store", now))
+    def _lives(self, part: str, seen: Seen) -> bool | None:
+        """Say whether a part lives, None where nobody knows."""
         if seen.signs is None:
+            return None
+        is_alive = self._moves(part, seen.signs.get(part))
+        if is_alive:
+            self._limits[part] = PATIENCE
+        return is_alive
+
+    def _consequences(self, seen: Seen) -> dict[str, bool | None]:
+        if not seen.is_usable:
+            return dict.fromkeys((BEATS, DISPATCH, DELIVERY))
+        is_heard = self._moves(BEATS, seen.heard)
+        if is_heard:
+            self._limits[BEATS] = BEAT + OVERDUE
+        return {
+            BEATS: is_heard,
+            DISPATCH: self._is_done(DISPATCH, seen.undispatched),
+            DELIVERY: self._is_done(DELIVERY, seen.undelivered),
+        }
+
+    def _moves(self, what: str, latest: object) -> bool:
+        """Say whether something gave a new sign; the first one that is seen may be old."""
+        before, self._last[what] = self._last.get(what), latest
+        return None not in (before, latest) and before != latest
+
+    def _is_done(self, what: str, oldest: int | None) -> bool:
+        """Say whether nothing waits, or no longer the same."""
+        before, self._last[what] = self._last.get(what), oldest
+        return oldest is None or before != oldest
+
+    def _settle(self, what: str, is_fine: bool | None, now: datetime) -> None:
+        """Note how something stands; what is wrong stays so until it is seen to be fine."""
+        if is_fine:
+            self._wrong.discard(what)
+        if what in self._wrong:
             return
-        self._known |= seen.signs.keys()
-        for part in sorted(self._expected):
-            last = seen.signs.get(part)
-            is_gone = last is None or now - last > PATIENCE
-            if self._lasts(part, is_gone, now, last) and (part in self._known or self._is_up(now)):
-                silent = self._seconds(part, now)
-                yield _trouble("botwatch-part-down", f"The {part} is not running", silent, part=part)
+        if is_fine or is_fine is None or self._slept:
+            self._fine_at[what] = now
+        elif now - self._fine_at[what] > self._limits[what]:
+            self._wrong.add(what)
 
-    def _consequences(self, seen: Seen, now: datetime) -> Iterator[Trouble]:
-        if seen.signs is None or not seen.is_readable:
-            return
-        if seen.waiting and now - seen.waiting > OVERDUE:
-            waited = (now - seen.waiting).total_seconds()
-            yield _trouble("botwatch-deliveries-overdue", "Notices wait and nobody delivers them", waited)
-        silence = now - max(seen.heard or self._begun, self._begun)
-        limit = BEAT + OVERDUE if seen.heard and seen.heard >= self._begun else STARTING
-        if silence > limit:
-            words = "The watchdog's beat does not come through"
-            yield _trouble("botwatch-watchdog-silent", words, silence.total_seconds())
-
-    def _lasts(self, what: str, is_wrong: bool, now: datetime, last: datetime | None = None) -> bool:
-        """Say whether something has been wrong for long enough."""
-        if not is_wrong:
-            self._since.pop(what, None)
-            return False
-        since = self._since.setdefault(what, last or now)
-        return now - since >= PATIENCE
-
-    def _is_up(self, now: datetime) -> bool:
-        return now - self._begun >= STARTING
-
-    def _seconds(self, what: str, now: datetime) -> float:
-        return (now - self._since[what]).total_seconds()
-
-
-def _trouble(rule: str, message: str, seconds: float, **labels: str) -> Trouble:
-    return Trouble(
-        rule=rule,
-        labels=tuple(labels.items()),
-        message=message,
-        metric="secondsWithout",
-        value=round(seconds),
-        threshold=PATIENCE.total_seconds(),
-        runbook=rule,
-    )
+    def _troubles(self, now: datetime) -> Iterator[Trouble]:
+        for what in self._limits:
+            if what not in self._wrong:
+                continue
+            labels: tuple[tuple[str, str], ...] = ()
+            severity: Severity = "CRITICAL"
+            rule, words = _RULES.get(what, PART_RULE), _WORDS.get(what, "")
+            if rule == PART_RULE:
+                severity, why = _WITHOUT[what]
+                labels, words = (("part", what),), f"The {what} does not run: {why}"
+            yield Trouble(
+                rule=rule,
+                labels=labels,
+                message=words,
+                metric="secondsWithout",
+                value=max(0, round((now - self._fine_at[what]).total_seconds())),
+                threshold=self._limits[what].total_seconds(),
+                severity=severity,
+                runbook=rule,
+            )

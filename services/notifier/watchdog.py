@@ -5,7 +5,7 @@ an alert like any other; where nobody has been told of that within seconds, it t
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -13,36 +13,23 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.notifier.channels.heartbeat import ITSELF
 from services.notifier.direct import DirectLine
-from services.notifier.trouble import Trouble, alert_of, end_trouble, open_trouble
-from services.notifier.watch import BEAT, OVERDUE, Seen, Watch
+from services.notifier.raised import Raised
+from services.notifier.trouble import alert_of, mute_troubles
+from services.notifier.watch import BEAT, Seen, Watch
 from shared.runtime import parts
 from shared.runtime.parts import EXPECTED
 from shared.schema import streams
-from shared.schema.alerts import Alert
-from shared.schema.records import Metric, encode_frame
-from shared.schema.watchdog import BOT, METRIC, WATCHDOG
+from shared.schema.records import encode_frame
+from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
-from shared.store.deliveries import last_sent, waiting_since, was_delivered
-from shared.store.escalations import undispatched_since
+from shared.store.deliveries import last_sent
+from shared.store.direct import oldest_untouched, undispatched_after
 
 log = structlog.get_logger()
 
-DIRECT_AFTER = timedelta(seconds=5)
-"""How long the usual way may take to tell of trouble before the watchdog tells by itself."""
 PART = "watchdog"
-
-
-class Raised:
-    """An alert of the watchdog's that is open."""
-
-    def __init__(self, alert: Alert, *, is_stored: bool = False, is_told: bool = False) -> None:
-        self.alert = alert
-        self.is_stored = is_stored
-        self.is_told = is_told
-        """Whether the watchdog told of it by itself, or need not."""
 
 
 class Watchdog:
@@ -54,7 +41,7 @@ class Watchdog:
         self._line = line
         self._url = url
         self._watch = Watch(EXPECTED - {PART}, begun)
-        self._beat = 0.0
+        self._beat = 0
         self._raised: dict[str, Raised] = {}
         self._is_adopted = False
 
@@ -62,11 +49,18 @@ class Watchdog:
         """Beat, look, and tell of what is wrong, and of what is fine again."""
         self._bark(now)
         self._adopt()
+        self._mute(now)
         found = {one.fingerprint: one for one in self._watch.judge(self._see(now), now)}
         for fingerprint, trouble in found.items():
-            self._raise(fingerprint, trouble, now)
+            if fingerprint not in self._raised:
+                alert = alert_of(trouble, PART, self._url, now)
+                self._raised[fingerprint] = Raised(alert, self._database, self._line)
+                log.error("trouble", rule=trouble.rule, message=trouble.message)
+            self._raised[fingerprint].insist(now)
         for fingerprint in self._raised.keys() - found.keys():
-            self._end(fingerprint, now)
+            if self._raised[fingerprint].end(now):
+                log.info("no longer trouble", fingerprint=fingerprint)
+                del self._raised[fingerprint]
 
     def check(self) -> str:
         """Say what is wrong."""
@@ -74,13 +68,12 @@ class Watchdog:
 
     def _bark(self, now: datetime) -> None:
         """Put a beat into the log, at moments that are multiples of its interval."""
-        beat = now.timestamp() // BEAT.total_seconds() * BEAT.total_seconds()
+        beat = int(now.timestamp() // BEAT.total_seconds() * BEAT.total_seconds())
         if beat == self._beat:
             return
-        record = Metric(bot=BOT, name=METRIC, value=beat, timestamp=now)
         try:
-            # Not by the log's door: the beat is no bot's latest value.
-            self._redis.xadd(streams.records(), {streams.FIELD: encode_frame([record])})
+            # Not by the log's door: the beat has no records.
+            self._redis.xadd(streams.records(), {streams.FIELD: encode_frame([]), streams.BEAT: str(beat)})
         except RedisError as error:
             log.debug("cannot beat", error=str(error))
         else:
@@ -97,8 +90,19 @@ class Watchdog:
             log.debug("cannot read the store yet", error=str(error))
             return
         for alert in found:
-            self._raised.setdefault(alert.fingerprint, Raised(alert, is_stored=True, is_told=True))
+            self._watch.assume(alert)
+            self._raised[alert.fingerprint] = Raised(alert, self._database, self._line, is_stored=True)
         self._is_adopted = True
+
+    def _mute(self, now: datetime) -> None:
+        """Let silences that were made or ended hold for all alerts about Botwatch itself."""
+        try:
+            with self._database.write() as connection:
+                for alert in mute_troubles(connection, now):
+                    if raised := self._raised.get(alert.fingerprint):
+                        raised.alert = alert
+        except SQLAlchemyError as error:
+            log.debug("cannot see the silences", error=str(error))
 
     def _see(self, now: datetime) -> Seen:
         signs: Mapping[str, datetime] | None = None
@@ -107,59 +111,15 @@ class Watchdog:
         except (RedisError, msgspec.DecodeError) as error:
             log.debug("cannot see the parts", error=str(error))
         try:
-            with self._database.read() as connection:
-                waits = [waiting_since(connection, now - OVERDUE), undispatched_since(connection)]
-                oldest = min((one for one in waits if one), default=None)
+            # To write, though nothing is written: who cannot write cannot tell either.
+            with self._database.write() as connection:
                 return Seen(
-                    signs, is_readable=True, waiting=oldest, heard=last_sent(connection, WATCHDOG, ITSELF)
+                    signs,
+                    is_usable=True,
+                    heard=last_sent(connection, WATCHDOG, ITSELF),
+                    undispatched=undispatched_after(connection),
+                    undelivered=oldest_untouched(connection, now),
                 )
         except SQLAlchemyError as error:
-            log.debug("cannot read the store", error=str(error))
-            return Seen(signs, is_readable=False)
-
-    def _raise(self, fingerprint: str, trouble: Trouble, now: datetime) -> None:
-        raised = self._raised.get(fingerprint)
-        if raised is None:
-            raised = Raised(alert_of(trouble, PART, self._url, now))
-            self._raised[fingerprint] = raised
-            log.error("trouble", rule=trouble.rule, message=trouble.message)
-        if not raised.is_stored:
-            raised.is_stored = self._store(raised.alert)
-        if raised.is_told or now - raised.alert.timestamp < DIRECT_AFTER or raised.alert.details.muted_by:
-            return
-        if not self._was_told(raised.alert):
-            self._line.tell(raised.alert, "opened", now)
-        raised.is_told = True
-
-    def _end(self, fingerprint: str, now: datetime) -> None:
-        raised = self._raised.pop(fingerprint)
-        log.info("no longer trouble", rule=raised.alert.details.rule)
-        was_told = self._was_told(raised.alert)
-        try:
-            with self._database.write() as connection:
-                end_trouble(connection, fingerprint, now)
-        except SQLAlchemyError as error:
-            log.warning("cannot store the end of trouble", error=str(error))
-            self._raised[fingerprint] = raised
-            return
-        if raised.is_told and not was_told:
-            ended = msgspec.structs.replace(raised.alert, status="RESOLVED", resolved_at=now, updated_at=now)
-            self._line.tell(ended, "resolved", now)
-
-    def _store(self, alert: Alert) -> bool:
-        try:
-            with self._database.write() as connection:
-                open_trouble(connection, alert)
-        except SQLAlchemyError as error:
-            log.warning("cannot store trouble", error=str(error))
-            return False
-        return True
-
-    def _was_told(self, alert: Alert) -> bool:
-        """Say whether the usual way told somebody."""
-        try:
-            with self._database.read() as connection:
-                return was_delivered(connection, alert.id)
-        except SQLAlchemyError as error:
-            log.warning("cannot see who was told", error=str(error))
-            return False
+            log.debug("cannot use the store", error=str(error))
+            return Seen(signs, is_usable=False)

@@ -31,6 +31,8 @@ class Entry(NamedTuple):
 
     id: str
     records: list[AnyRecord]
+    beat: float | None = None
+    """The watchdog's beat, where it is one: seconds since the epoch. Such an entry has no records."""
 
 
 class StreamReader:
@@ -113,7 +115,8 @@ class GroupReader:
     def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
         """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came."""
         return [
-            Entry(entry.decode(), _records(entry, fields)) for entry, fields in self._reader.read(block_ms)
+            Entry(entry.decode(), _records(entry, fields), _beat(fields))
+            for entry, fields in self._reader.read(block_ms)
         ]
 
     def acknowledge(self, entries: Sequence[Entry]) -> None:
@@ -128,6 +131,11 @@ def _records(entry: bytes, fields: dict[bytes, bytes] | None) -> list[AnyRecord]
     except (KeyError, msgspec.DecodeError) as error:
         log.error("an entry of the log cannot be read", entry=entry.decode(), error=repr(error))
         return []
+
+
+def _beat(fields: dict[bytes, bytes] | None) -> float | None:
+    beat = (fields or {}).get(streams.BEAT)
+    return float(beat) if beat and beat.isdigit() else None
 
 
 def ensure_group(redis: Redis, stream: str, group: str) -> None:

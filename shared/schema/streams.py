@@ -30,6 +30,9 @@ PARTS = f"{PREFIX}:parts"
 
 FIELD = b"data"
 """The one field of an entry."""
+BEAT = b"beat"
+"""The further field of an entry of the log that is the watchdog's beat, and has no records: whole seconds
+since the epoch."""
 
 RECORDER_GROUP = "recorder"
 EVALUATOR_GROUP = "evaluator"

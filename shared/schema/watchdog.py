@@ -1,4 +1,7 @@
-"""The watchdog's beat: an alert that always fires, through every part. From: watchdog. To: notifier."""
+"""The watchdog's beat: an alert that always fires, through every part. From: watchdog. To: notifier.
+
+It enters the log as an entry without records: it is no bot's, and in no list.
+"""
 
 from datetime import datetime
 
@@ -6,10 +9,8 @@ from shared.schema.alerts import Alert, Details
 
 WATCHDOG = "watchdog"
 """The id and the fingerprint of the alert; it is in no list."""
-BOT = "botwatch"
-"""The bot in whose name the beat enters the log."""
-METRIC = "watchdog"
-"""The metric that is the beat: its value is the moment, seconds since the epoch."""
+ITSELF = f"{WATCHDOG}:itself"
+"""The channel on which Botwatch hears its own beat: what counts is that the delivery is made."""
 
 
 def watchdog_alert(beat: float, now: datetime) -> Alert:
@@ -19,10 +20,10 @@ def watchdog_alert(beat: float, now: datetime) -> Alert:
         timestamp=now,
         severity="LOW",
         category="CONNECTIVITY",
-        component=BOT,
+        component="botwatch",
         message="The watchdog barks: every part of Botwatch works",
         status="ACTIVE",
-        details=Details(rule=WATCHDOG, metric=METRIC, value=beat, operator=">", threshold=0, origin=WATCHDOG),
+        details=Details(rule=WATCHDOG, metric="beat", value=beat, operator=">", threshold=0, origin=WATCHDOG),
         fingerprint=WATCHDOG,
         updated_at=now,
     )

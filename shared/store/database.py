@@ -1,11 +1,12 @@
 """Connections: SQLite in WAL mode with short, immediate write transactions; PostgreSQL by URL."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.exc import OperationalError
 
 from shared.schema.faults import Fault, InvalidError
@@ -24,12 +25,19 @@ class Database:
     timeout is; an immediate one waits for its turn.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, afresh: bool = False) -> None:
+        """Connect when it is used. `afresh`: open it anew each time, wait for others a second, never make it.
+
+        Connections that stay open do not notice that the file is gone.
+        """
         self.url = url
-        self.engine: Engine = create_engine(url, connect_args=_connect_args(url))
+        patience_s, pool = (1.0, NullPool) if afresh else (BUSY_TIMEOUT_S, None)
+        self.engine: Engine = create_engine(url, connect_args=_connect_args(url, patience_s), poolclass=pool)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_pragmas)
             event.listen(self.engine, "begin", _begin)
+            if afresh:
+                event.listen(self.engine, "do_connect", _require_file)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,8 +72,13 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _connect_args(url: str) -> dict[str, Any]:
-    return {"timeout": BUSY_TIMEOUT_S} if url.startswith("sqlite") else {"connect_timeout": 5}
+def _connect_args(url: str, patience_s: float) -> dict[str, Any]:
+    return {"timeout": patience_s} if url.startswith("sqlite") else {"connect_timeout": 5}
+
+
+def _require_file(_dialect: object, _record: object, arguments: Sequence[str], _options: object) -> None:
+    if not Path(arguments[0]).exists():
+        raise sqlite3.OperationalError(f"{arguments[0]} is gone")
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection

@@ -74,8 +74,8 @@ _WAITS = exists().where(_SAME_ALERT, ~and_(_due_of(_EARLIER.c), _SAME_BATCH))
 _WAITS_IN_DIGEST = exists().where(_SAME_ALERT, ~_due_of(_EARLIER.c))
 
 
-def _claiming(waits: Exists) -> ReturningUpdate[Any]:
-    due = select(_ROW.id).where(_PENDING, _DUE, ~waits).order_by(_ROW.id)
+def _claiming(waits: Exists, *further: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    due = select(_ROW.id).where(_PENDING, _DUE, ~waits, *further).order_by(_ROW.id)
     return (
         update(notifications)
         .where(_ROW.id.in_(due.limit(bindparam("most", type_=Integer))))
@@ -88,9 +88,17 @@ def _claiming(waits: Exists) -> ReturningUpdate[Any]:
 
 
 _CLAIM = _claiming(_WAITS)
+_CLAIM_BATCH = _claiming(_WAITS, _ROW.batch == bindparam("whole"))
 _CLAIM_DIGEST = _claiming(_WAITS_IN_DIGEST)
 _FREE_AT = func.max(_ROW.nextAttemptAt, func.coalesce(_ROW.leaseUntil, ""), func.coalesce(_ROW.heldUntil, ""))
 _NEXT_DUE = select(func.min(case((_DUE, bindparam("now")), else_=_FREE_AT))).where(_PENDING)
+_meant_for = func.max(_ROW.createdAt, func.coalesce(_ROW.heldUntil, ""))
+_FAILED_AGAIN = or_(_ROW.attempts > 1, exists().where(_SAME_ALERT, _EARLIER.c.attempts > 1))
+_OVERDUE = (
+    select(notifications)
+    .where(_PENDING, _meant_for <= bindparam("before"), or_(_FAILED_AGAIN, bindparam("all")))
+    .order_by(_ROW.id)
+)
 
 
 def _moments(now: datetime) -> dict[str, str]:
@@ -127,11 +135,14 @@ def claim(
     """Lease up to `limit` due deliveries of `channel`, oldest first.
 
     A delivery waits while an earlier one of the same alert and channel is pending, unless both go in one
-    message, as those of a batch do, and all in a `digest`: order is kept per alert.
+    message, as those of a batch do, and all in a `digest`: order is kept per alert. A batch is not divided.
     """
     until = to_store(now + LEASE)
     given = {"of": channel, "owner": owner, "until": until, "most": limit, **_moments(now)}
-    rows = connection.execute(_CLAIM_DIGEST if digest else _CLAIM, given).all()
+    rows = [*connection.execute(_CLAIM_DIGEST if digest else _CLAIM, given)]
+    if len(rows) == limit and not digest:
+        for batch in sorted({row.batch for row in rows if row.batch}):
+            rows += connection.execute(_CLAIM_BATCH, {**given, "whole": batch, "most": DIGEST})
     found = [_delivery(connection, row) for row in rows]
     return sorted((one for one in found if one), key=lambda delivery: delivery.id)
 
@@ -156,6 +167,28 @@ def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
         held_until=from_store(row.heldUntil) if row.heldUntil else None,
         fallback=tuple(msgspec.json.decode(row.fallback)) if row.fallback else (),
     )
+
+
+def overdue(connection: Connection, channel: str, before: datetime, *, untried: bool) -> list[Delivery]:
+    """Return what was to be sent by then and failed more than once, and what waits behind that.
+
+    With `untried` all that was to be sent by then.
+    """
+    rows = connection.execute(_OVERDUE, {"of": channel, "before": to_store(before), "all": untried}).all()
+    return [one for row in rows if (one := _delivery(connection, row))]
+
+
+def has_failed(connection: Connection, channel: str) -> bool:
+    """Say whether something is pending that was tried."""
+    tried = select(_ROW.id).where(_PENDING, _ROW.attempts > 0).limit(1)
+    return connection.execute(tried, {"of": channel}).first() is not None
+
+
+def behind(connection: Connection, delivery: Delivery) -> list[Delivery]:
+    """Return what is pending of the same alert and channel after a delivery, in order."""
+    after = and_(_ROW.channel == delivery.channel, _ROW.alertId == delivery.notice.id, _ROW.id > delivery.id)
+    rows = connection.execute(select(notifications).where(after, _ROW.state == "PENDING").order_by(_ROW.id))
+    return [one for row in rows.all() if (one := _delivery(connection, row))]
 
 
 def renew(connection: Connection, owner: str, now: datetime) -> None:
@@ -212,15 +245,6 @@ def next_due(connection: Connection, channel: str, now: datetime) -> datetime | 
     return from_store(moment) if moment else None
 
 
-def waiting_since(connection: Connection, before: datetime) -> datetime | None:
-    """Return since when the oldest delivery has been due that nobody tried, if that was before a moment."""
-    due_at = func.max(_ROW.createdAt, func.coalesce(_ROW.heldUntil, ""))
-    untried = and_(_ROW.state == "PENDING", _ROW.attempts == 0, due_at < to_store(before))
-    free = or_(_ROW.leaseUntil.is_(None), _ROW.leaseUntil < to_store(before))
-    moment = connection.execute(select(func.min(due_at)).where(untried, free)).scalar()
-    return from_store(moment) if moment else None
-
-
 def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime | None:
     """Return when a channel last took a notice of an alert."""
     sent = and_(_ROW.alertId == alert_id, _ROW.channel == channel, _ROW.state == "SENT")
@@ -228,7 +252,8 @@ def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime |
     return from_store(moment) if moment else None
 
 
-def was_delivered(connection: Connection, alert_id: str) -> bool:
-    """Say whether any channel took a notice of an alert."""
-    sent = select(_ROW.id).where(_ROW.alertId == alert_id, _ROW.state == "SENT").limit(1)
-    return connection.execute(sent).first() is not None
+def last_written(connection: Connection, alert_id: str, channel: str) -> datetime | None:
+    """Return of when the newest delivery of an alert to a channel is, whatever came of it."""
+    to_channel = select(_ROW.createdAt).where(_ROW.alertId == alert_id, _ROW.channel == channel)
+    moment = connection.execute(to_channel.order_by(_ROW.id.desc()).limit(1)).scalar()
+    return from_store(moment) if moment else None

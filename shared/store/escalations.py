@@ -82,13 +82,6 @@ def is_behind(connection: Connection) -> bool:
     return (connection.execute(_NEWEST).scalar() or 0) > dispatched(connection)
 
 
-def undispatched_since(connection: Connection) -> datetime | None:
-    """Return since when the oldest event waits to be dispatched."""
-    waiting = _EVENT.id > dispatched(connection)
-    moment = connection.execute(select(func.min(_EVENT.timestamp)).where(waiting)).scalar()
-    return from_store(moment) if moment else None
-
-
 def happenings(connection: Connection, limit: int) -> list[Happening]:
     """Return the next events to dispatch, in order."""
     rows = connection.execute(_EVENTS, {"after": dispatched(connection), "most": limit})
@@ -102,7 +95,7 @@ def _notice(event: int, text: str | None) -> Notice | None:
     try:
         return msgspec.json.decode(text, type=Notice)
     except msgspec.DecodeError as error:
-        log.error("a notice cannot be read: nobody is told", event=event, error=str(error))
+        log.error("a notice cannot be read: nobody is told", event_id=event, error=str(error))
         return None
 
 

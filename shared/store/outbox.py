@@ -18,7 +18,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.alerts import Change, Notice
 from shared.schema.timestamps import from_store, to_store
-from shared.store.deliveries import Delivery
+from shared.schema.watchdog import WATCHDOG
+from shared.store.deliveries import Delivery, behind
 from shared.store.tables import alerts, notifications
 
 log = structlog.get_logger()
@@ -40,6 +41,16 @@ _URGED = (
 _WRITTEN = (
     select(_ROW.channel, _ROW.change, _ROW.state)
     .where(_ROW.alertId == bindparam("alert"), _ROW.state != "FAILED")
+    .order_by(_ROW.id)
+)
+
+_ALL_OF = (
+    select(_ROW.id, _ROW.change, _ROW.state)
+    .where(
+        _ROW.alertId == bindparam("alert"),
+        _ROW.channel == bindparam("of"),
+        _ROW.state.in_(("PENDING", "SENT")),
+    )
     .order_by(_ROW.id)
 )
 
@@ -93,19 +104,36 @@ def add_deliveries(
         return
     newest = connection.execute(select(func.max(_ROW.id))).scalar()
     for values in rows:
-        given = {"alert": notice.id, "of": values["channel"], "than": newest, "held": values["heldUntil"]}
-        connection.execute(_URGED, {**given, "until": values["heldUntil"] or moment, "into": values["batch"]})
+        # It was held on purpose until now: it is not late.
+        until = values["heldUntil"] or moment
+        given = {"alert": notice.id, "of": values["channel"], "than": newest, "until": until, "held": until}
+        connection.execute(_URGED, {**given, "into": values["batch"]})
 
 
-def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> str | None:
-    """Hand a delivery on to the next channel of its fallbacks, once; return that channel, if there is one."""
-    if not delivery.fallback:
-        return None
-    channel, *rest = delivery.fallback
-    planned = Planned(channel, reason, fallback=tuple(rest))
-    add_deliveries(connection, delivery.event_id, delivery.notice, [planned])
-    connection.execute(update(notifications).where(_ROW.id == delivery.id).values(fallback=None))
-    return channel
+def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> set[str]:
+    """Hand a delivery on to the next channel of its fallbacks, once, and what waits behind it of the alert.
+
+    Return the channels that have something new. Who hears of it so hears how it goes on, too.
+    """
+    channels = set()
+    for one in (delivery, *behind(connection, delivery)):
+        if one.fallback:
+            channel, *rest = one.fallback
+            planned = Planned(channel, reason, one.held_until, one.batch, tuple(rest))
+            add_deliveries(connection, one.event_id, one.notice, [planned])
+            connection.execute(update(notifications).where(_ROW.id == one.id).values(fallback=None))
+            channels.add(channel)
+    return channels
+
+
+def withdraw_end(connection: Connection, alert_id: str, channel: str) -> None:
+    """Keep back the end of an alert from a channel that could not be told that it is open."""
+    is_told = False
+    for row in connection.execute(_ALL_OF, {"alert": alert_id, "of": channel}).all():
+        if row.change == "resolved" and row.state == "PENDING" and not is_told:
+            values = {"state": "SUPPRESSED", "lastError": "was not told that it is open"}
+            connection.execute(update(notifications).where(_ROW.id == row.id).values(values))
+        is_told = row.change != "resolved"
 
 
 def withdraw(connection: Connection, alert_id: str, changes: Iterable[Change], reason: str) -> None:
@@ -165,11 +193,11 @@ def history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
 
 
 def pending_by_channel(connection: Connection) -> dict[str, int]:
-    """Count pending deliveries whose alert still exists, by channel."""
+    """Count pending deliveries whose alert still exists, by channel; beats do not count."""
     statement = (
         select(notifications.c.channel, func.count())
         .join(alerts, alerts.c.id == notifications.c.alertId)
-        .where(notifications.c.state == "PENDING")
+        .where(notifications.c.state == "PENDING", alerts.c.id != WATCHDOG)
         .group_by(notifications.c.channel)
     )
     return {str(row[0]): int(row[1]) for row in connection.execute(statement)}

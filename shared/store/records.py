@@ -13,6 +13,7 @@ from sqlalchemy.dialects import sqlite
 
 from shared.schema.records import AnyRecord, Record
 from shared.schema.timestamps import to_store
+from shared.schema.watchdog import WATCHDOG
 from shared.store.tables import TABLES, alerts, health_metrics, subject_column
 
 
@@ -68,7 +69,11 @@ def _insert(kind: type[Record], columns: tuple[str, ...]) -> str:
     marks = ", ".join("?" * len(columns))
     if table is health_metrics:
         names += ', "activeAlerts"'
-        open_alerts = select(func.count()).select_from(alerts).where(alerts.c.status != "RESOLVED")
+        open_alerts = (
+            select(func.count())
+            .select_from(alerts)
+            .where(alerts.c.status != "RESOLVED", alerts.c.id != WATCHDOG)
+        )
         text = open_alerts.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
         marks += f", ({text})"
     return f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608

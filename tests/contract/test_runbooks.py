@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from services.evaluator.rules.documents import rules_of
+from services.notifier.standing import RUNBOOK
+from services.notifier.watch import RULES as RULES_ON_BOTWATCH
 from shared.runtime.documents import load_documents
 from shared.runtime.settings import REPOSITORY
 
@@ -21,6 +23,7 @@ MOST_LINES = 25
 
 def test_every_rule_has_a_page_and_every_page_a_rule() -> None:
     named = [rule.runbook for rule in RULES]
+    named += [*RULES_ON_BOTWATCH, RUNBOOK]
     named += [rule["annotations"]["runbook"] for group in PROMETHEUS["groups"] for rule in group["rules"]]
     assert set(named) == {path.stem for path in PAGES}
 

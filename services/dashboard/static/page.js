@@ -1081,11 +1081,12 @@ function drawSystem() {
     };
   });
   $("no-parts").hidden = parts.length > 0;
-  reconcile($("facts"), systemFacts(system), ([fact]) => fact, factView);
+  reconcile($("facts"), systemFacts(system, Date.parse(board.timestamp)), ([fact]) => fact, factView);
   setText($("version"), `Botwatch ${system.version}`);
 }
 
-function systemFacts({ redis, log, databases, notifications }) {
+function systemFacts({ redis, log, databases, notifications, watchdog }, at) {
+  const heardAt = Date.parse(watchdog.heardAt);
   const groups = Object.entries(log?.groups ?? {});
   const pending = Object.values(notifications).reduce((sum, count) => sum + count, 0);
   return [
@@ -1094,6 +1095,7 @@ function systemFacts({ redis, log, databases, notifications }) {
     ...groups.map(([name, { lag, pending: held }]) => [
       `Reader ${name}`, `${isDefined(lag) ? `${whole(lag)} behind` : "lag unknown"}${held ? `, ${whole(held)} in work` : ""}`]),
     ["Notices to send", whole(pending)],
+    ["Watchdog", Number.isNaN(heardAt) ? "not heard yet" : `heard ${duration(Math.max(0, at - heardAt) / 1000)} ago`],
     ...Object.entries(databases).map(([name, file]) => [`Store ${name}`, isDefined(file.bytes) ? bytes(file.bytes) : null]),
   ];
 }

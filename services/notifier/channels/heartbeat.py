@@ -2,10 +2,9 @@
 
 from services.notifier.channels.transport import Message
 from services.notifier.posting import Poster
+from shared.schema.watchdog import WATCHDOG
 
-ITSELF = "watchdog:itself"
-"""The channel on which Botwatch hears its own beat: what counts is that the delivery is made."""
-HEARTBEAT = "watchdog:url"
+HEARTBEAT = f"{WATCHDOG}:url"
 """The channel that asks the URL of the user's choice."""
 
 

@@ -11,13 +11,14 @@ from urllib3.util import parse_url
 from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
 from services.notifier.channels.email import EmailTransport
-from services.notifier.channels.heartbeat import HEARTBEAT, ITSELF, HeartbeatTransport, ItselfTransport
+from services.notifier.channels.heartbeat import HEARTBEAT, HeartbeatTransport, ItselfTransport
 from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.transport import Content, Transport
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.secrets import MARK, reveal
 from shared.runtime.notifications import ChannelSection, EmailConfig
 from shared.schema.faults import Fault, InvalidError
+from shared.schema.watchdog import ITSELF
 
 SLACK_HOST = "hooks.slack.com"
 

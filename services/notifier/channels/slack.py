@@ -3,9 +3,9 @@
 from typing import Any
 
 from services.notifier.channels.transport import Content, Message
-from services.notifier.content import words
+from services.notifier.content.views import AlertView
 from services.notifier.posting import Answer, Poster
-from shared.schema.alerts import SEVERITIES, Notice, Severity, encode_json, gravest
+from shared.schema.alerts import Severity, encode_json
 
 # What Slack takes at most, from its reference of blocks.
 HEADER = 150
@@ -13,8 +13,8 @@ SECTION = 3000
 FIELD = 2000
 URL = 3000
 
-MOST = 20
-"""Alerts that are listed; further ones are counted."""
+LINK = 1000
+"""Of an address within a text: two of them leave enough of the section to what is said."""
 COLORS: dict[Severity, str] = {
     "CRITICAL": "#b3001b", "HIGH": "#e8590c", "MEDIUM": "#e0a800", "LOW": "#4c6ef5",
 }  # fmt: skip
@@ -44,82 +44,86 @@ class SlackTransport:
 
 def payload(message: Message, content: Content) -> Block:
     """Return `message` as Slack wants it; `text` is what shows where blocks do not, as on a locked phone."""
-    subject = content.subject(message)
-    alerts = sorted(message.latest, key=_gravity, reverse=True)
-    if len(alerts) == 1:
-        blocks = _blocks_of(alerts[0], content.acknowledge_url(message))
-        notes = [f"Alert {alerts[0].id}"]
-    else:
-        blocks = [_line(alert) for alert in alerts[:MOST]]
-        notes = [f"and {len(alerts) - MOST} further"] if len(alerts) > MOST else []
-    if late := words.lateness(message.late):
-        notes.append(f"{late} late")
-    if message.is_test:
-        notes.append("a test: nothing is wrong")
-    if notes:
-        blocks.append({"type": "context", "elements": [_text(" · ".join(notes), SECTION)]})
+    subject, seen = content.subject(message), content.view(message)
+    gravest = seen.alerts[0]
+    blocks = _blocks_of(gravest) if seen.total == 1 else [_line(alert) for alert in seen.alerts]
+    notes = [
+        f"Alert {gravest.id}" if seen.total == 1 else "",
+        f"and {seen.further} further" if seen.further else "",
+        f"{seen.late} late" if seen.late else "",
+        "a test: nothing is wrong" if seen.is_test else "",
+    ]
+    if note := " · ".join(filter(None, notes)):
+        blocks.append({"type": "context", "elements": [_text(note, SECTION)]})
     return {
         "text": _escape(_cut(subject, SECTION)),
         "blocks": [{"type": "header", "text": _plain(_cut(subject, HEADER))}],
-        "attachments": [{"color": _color(alerts[0]), "blocks": blocks}],
+        "attachments": [{"color": _color(gravest), "blocks": blocks}],
     }
 
 
-def _blocks_of(alert: Notice, acknowledge: str | None) -> list[Block]:
-    details = alert.details
-    fields = [
-        ("Bot", details.bot) if details.bot else ("Host", details.host or alert.component),
-        ("Severity", f"{_severity(alert)} ({alert.category.lower()})"),
-        (details.metric, f"{details.value:.10g} (the rule: {details.operator} {details.threshold:.10g})"),
-        ("Since", words.moment(alert.timestamp)),
-        ("Acknowledged by" if alert.status == "ACKNOWLEDGED" else "Assigned to", alert.assignee),
-        ("Comment", alert.comment),
-    ]
+def _blocks_of(alert: AlertView) -> list[Block]:
     blocks: list[Block] = [
         {
             "type": "section",
             "text": _text(alert.message, SECTION),
-            "fields": [_text(f"*{name}*\n{value}", FIELD) for name, value in fields if value],
+            "fields": [_text(f"*{name}*\n{value}", FIELD) for name, value in _fields(alert) if value],
         }
     ]
-    links = {
-        "Acknowledge": acknowledge,
-        "Open": details.links.get("alert"),
-        "What to do": details.links.get("runbook"),
-    }
-    buttons = [_button(label, url) for label, url in links.items() if url and _is_link(url)]
+    links = {"Acknowledge": alert.acknowledge, "Open": alert.page, "What to do": alert.runbook}
+    # One link that is too long, and Slack refuses the whole message.
+    buttons = [_button(label, url) for label, url in links.items() if url and len(url) <= URL]
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     return blocks
 
 
-def _line(alert: Notice) -> Block:
-    """Return one alert of several: in a line, with a link to its page."""
-    page = alert.details.links.get("alert")
-    state = "RESOLVED " if alert.status == "RESOLVED" else ""
-    label = _cut(f"{state}[{_severity(alert)}] {alert.component}: {alert.message}", HEADER)
-    block: Block = {"type": "section", "text": _text(label, SECTION)}
-    if page and _is_link(page):
-        block["accessory"] = _button("Open", page)
-    return block
+def _fields(alert: AlertView) -> list[tuple[str, str]]:
+    """Return what is said of an alert beside its message, by name; Slack takes ten."""
+    raised = ", raised by the escalation" if alert.raised else ""
+    so_far = f", for {alert.lasted}" if not alert.until and alert.lasted != "0s" else ""
+    times = f"{alert.flaps} time{'s' if alert.flaps > 1 else ''}"
+    quiet = "; no further notice until it has been fine for a while" if alert.change == "flapping" else ""
+    return [
+        (alert.subject, alert.name),
+        ("Severity", f"{alert.severity} ({alert.category}){raised}"),
+        (alert.quantity, f"{alert.value} (limit: {alert.operator} {alert.limit})"),
+        ("Since", f"{alert.since}{so_far}"),
+        ("Resolved", f"{alert.until}, after {alert.lasted}" if alert.until else ""),
+        ("Acknowledged by", alert.assignee),
+        ("Comment", alert.comment),
+        ("Labels", ", ".join(f"{name}={value}" for name, value in alert.labels)),
+        ("Opened again", f"{times}{quiet}" if alert.flaps else ""),
+    ]
+
+
+def _line(alert: AlertView) -> Block:
+    """Return one alert of several: its headline, and below it since when, who has it, and links."""
+    when = f"until {alert.until}" if alert.until else f"since {alert.since}"
+    who = f", acknowledged by {alert.assignee}" if alert.assignee else ""
+    links = _link("Open", alert.page) + _link("Acknowledge", alert.acknowledge)
+    return {"type": "section", "text": _text(f"{alert.headline}\n{when}{who}", SECTION, links)}
 
 
 def _button(label: str, url: str) -> Block:
     return {"type": "button", "text": _plain(label), "url": url}
 
 
-def _is_link(url: str) -> bool:
-    """Say whether Slack takes `url`: one wrong link, and it refuses the whole message."""
-    return url.startswith(("http://", "https://")) and len(url) <= URL
+def _link(label: str, url: str) -> str:
+    """Return a link that goes on a text; none where there is no address, or one that takes too much room."""
+    # A bar would end the address, and begin its label.
+    address = _escape(url.replace("|", "%7C"))
+    return f" · <{address}|{label}>" if 0 < len(address) <= LINK else ""
 
 
 def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
-def _text(text: str, longest: int) -> Block:
+def _text(text: str, longest: int, links: str = "") -> Block:
     # Verbatim: what a record says must not mention anybody, nor become a link.
-    return {"type": "mrkdwn", "text": _cut(_escape(text), longest) or "-", "verbatim": True}
+    said = _cut(_escape(text), longest - len(links)) or "-"
+    return {"type": "mrkdwn", "text": said + links, "verbatim": True}
 
 
 def _escape(text: str) -> str:
@@ -130,13 +134,5 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _severity(alert: Notice) -> Severity:
-    return gravest(alert.severity, alert.details.raised_to)
-
-
-def _gravity(alert: Notice) -> tuple[bool, int]:
-    return alert.status != "RESOLVED", SEVERITIES.index(_severity(alert))
-
-
-def _color(alert: Notice) -> str:
-    return RESOLVED if alert.status == "RESOLVED" else COLORS[_severity(alert)]
+def _color(alert: AlertView) -> str:
+    return RESOLVED if alert.status == "RESOLVED" else COLORS[alert.severity]

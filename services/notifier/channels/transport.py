@@ -1,9 +1,12 @@
 """What every transport is: something that takes a message, or says why not."""
 
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from shared.schema.alerts import Notice
+
+if TYPE_CHECKING:  # views are made of messages: imported in earnest, each would wait for the other
+    from services.notifier.content.views import MessageView
 
 Reason = Literal["refused", "unreachable", "timeout", "busy", "failing", "unexpected", "expired"]
 """Why something did not arrive.
@@ -71,8 +74,8 @@ class Content(Protocol):
     def chart(self, message: Message) -> bytes | None:
         """Return a PNG of how the value developed, None where nothing is known of it or there are several."""
 
-    def acknowledge_url(self, message: Message) -> str | None:
-        """Return where one click acknowledges the alert, None for several alerts, and those that ended."""
+    def view(self, message: Message) -> "MessageView":
+        """Return each part of it in words, for transports that lay it out themselves."""
 
 
 class Transport(Protocol):

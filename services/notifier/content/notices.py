@@ -43,15 +43,15 @@ class NoticeContent:
 
     def subject(self, message: Message) -> str:
         """Return one line: how bad, about whom, what."""
-        return words.one_line(self._templates.render(SUBJECT, self._view(message)), LONGEST_SUBJECT)
+        return words.one_line(self._templates.render(SUBJECT, self.view(message)), LONGEST_SUBJECT)
 
     def text(self, message: Message) -> str:
         """Return all of it as plain text."""
-        return self._templates.render(TEXT, self._view(message))
+        return self._templates.render(TEXT, self.view(message))
 
     def html(self, message: Message, chart: str | None) -> str:
         """Return all of it as HTML for mail clients; `chart` is the image's address, such as `cid:chart`."""
-        seen = msgspec.structs.replace(self._view(message), chart=chart or "")
+        seen = msgspec.structs.replace(self.view(message), chart=chart or "")
         return self._templates.render(HTML, seen)
 
     def chart(self, message: Message) -> bytes | None:
@@ -67,10 +67,6 @@ class NoticeContent:
             log.exception("cannot draw a chart", alert=notice.id)
             return None
 
-    def acknowledge_url(self, message: Message) -> str | None:
-        """Return where one click acknowledges the alert; None for several, those that ended, and tests."""
-        seen = self._view(message)
-        return (seen.alerts[0].acknowledge or None) if seen.total == 1 else None
-
-    def _view(self, message: Message) -> MessageView:
+    def view(self, message: Message) -> MessageView:
+        """Return each part of it in words, for transports that lay it out themselves."""
         return view(message, self._measures, self._links)

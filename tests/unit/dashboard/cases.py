@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from shared.schema.alerts import Alert, Details, Severity, notice_of
+from shared.schema.watchdog import ITSELF, watchdog_alert
 from shared.store.alerts import add_event, insert_alert, update_alert
 from shared.store.database import Database
+from shared.store.deliveries import claim, mark_sent
 from shared.store.outbox import Planned, add_deliveries
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -55,6 +57,17 @@ def open_in(database: Database, alert: Alert) -> Alert:
         planned = Planned("webhook", "default")
         add_deliveries(connection, event, notice_of(alert, "opened"), [planned])
     return alert
+
+
+def hear_in(database: Database, moment: datetime) -> None:
+    """Store that the watchdog's beat came through at that moment."""
+    alert = watchdog_alert(moment.timestamp(), moment)
+    with database.write() as connection:
+        insert_alert(connection, alert)
+        event = add_event(connection, alert, "repeated", moment)
+        add_deliveries(connection, event, notice_of(alert, "repeated"), [Planned(ITSELF, "the beat")])
+        (beat,) = claim(connection, ITSELF, "test", moment)
+        mark_sent(connection, beat, moment)
 
 
 def resolve_in(database: Database, alert: Alert) -> None:

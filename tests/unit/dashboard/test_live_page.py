@@ -1,6 +1,7 @@
 """The page in a real Chromium: what it shows, live and when the connection is lost."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from shared.store.database import Database
 from shared.store.silences import current_silences, silence_by_id
 from tests.support import eventually, free_port
 from tests.unit.dashboard.browsing import in_browser, running, text
-from tests.unit.dashboard.cases import an_alert, open_in
+from tests.unit.dashboard.cases import an_alert, hear_in, open_in
 from tests.unit.dashboard.conftest import LINKS
 
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -97,6 +98,7 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
     now = clock.now()
     RecordLog(redis).append([Performance(bot=HOSTILE, timestamp=now, portfolio_value=1000)], "test")
     open_in(health, an_alert(1, "HIGH", HOSTILE))
+    hear_in(health, now)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     with running(web.serve_forever, web.shutdown):
         with running(live.serve_forever, live.shutdown):
@@ -104,6 +106,7 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
             eventually(lambda: text(browser, "#link") == "Live", "the page is live")
             eventually(lambda: HOSTILE in text(browser, "#bots h3"), "the bot's name is shown as text")
             assert text(browser, "#bots .value") == "1,000.00"
+            assert re.search(r"Watchdog\s+heard \d+ s ago", text(browser, "#facts"))
             assert text(browser, "#bots .figures dd") == "\N{EN DASH}"
             broadcaster.send_record(
                 Performance(bot=HOSTILE, timestamp=clock.now(), portfolio_value=2000.5), "2-0"

@@ -9,12 +9,13 @@ from redis import Redis
 from shared.runtime.log import RecordLog
 from shared.runtime.parts import Presence
 from shared.runtime.reader import ensure_group
+from shared.schema import streams
 from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, HostRecord, Performance
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 from shared.store.records import insert_records
 from tests.support import eventually
-from tests.unit.dashboard.cases import NOON, an_alert, body, open_in, read, resolve_in
+from tests.unit.dashboard.cases import NOON, an_alert, body, hear_in, open_in, read, resolve_in
 
 SECTIONS = ["timestamp", "summary", "performance", "health", "checks", "alerts", "trends", "system"]
 
@@ -42,6 +43,27 @@ def test_before_the_first_record_everything_is_there_and_unknown(client: FlaskCl
         "alertsBySeverity": {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 0},
     }
     assert board["system"]["log"] == {"entries": 0, "groups": {}}
+
+
+def test_the_watchdog_is_heard_and_its_beat_is_in_no_list(client: FlaskClient, health: Database) -> None:
+    assert read(client, "/api/monitoring")["system"]["watchdog"] == {"heardAt": None}
+    hear_in(health, NOON - timedelta(seconds=3))
+    board = read(client, "/api/monitoring")
+    assert board["system"]["watchdog"] == {"heardAt": "2026-01-31T11:59:57Z"}
+    assert board["alerts"] == {
+        "active": [], "recent": [], "counts": {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 0}
+    }  # fmt: skip
+    assert (board["summary"]["activeAlerts"], board["summary"]["bots"]) == (0, 0)
+    assert board["summary"]["status"] == "UNKNOWN"
+    assert (board["performance"], board["trends"], board["system"]["notifications"]) == ({}, {}, {})
+    assert read(client, "/api/monitoring/alerts") == []
+
+
+def test_a_watchdog_that_does_not_run_is_a_missing_part(client: FlaskClient, redis: Redis) -> None:
+    RecordLog(redis).append([Health(host="box", timestamp=NOON, system_health="HEALTHY")], "test")
+    redis.hdel(streams.PARTS, "watchdog")
+    summary = read(client, "/api/monitoring")["summary"]
+    assert (summary["status"], summary["reasons"]) == ("WARNING", ["The watchdog is not running."])
 
 
 def test_bots_and_hosts_appear_with_their_latest_record(client: FlaskClient, redis: Redis) -> None:

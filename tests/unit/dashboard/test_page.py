@@ -14,7 +14,7 @@ from shared.runtime.redis import connect
 from shared.schema.definitions import DEFINITIONS
 from shared.schema.reasons import REASONS
 from shared.store.database import Database
-from tests.unit.dashboard.cases import an_alert, body, open_in
+from tests.unit.dashboard.cases import NOON, an_alert, body, hear_in, open_in
 from tests.unit.dashboard.conftest import LINKS
 
 SERVED = Path(__file__).parents[3] / "services" / "dashboard"
@@ -89,6 +89,13 @@ def test_metrics_count_open_alerts_and_pending_notifications(client: FlaskClient
     assert 'botwatch_alerts_open{severity="CRITICAL"} 2.0' in lines
     assert 'botwatch_alerts_open{severity="LOW"} 0.0' in lines
     assert 'botwatch_notifications_pending{channel="webhook"} 2.0' in lines
+
+
+def test_metrics_say_when_the_watchdog_was_heard(client: FlaskClient, health: Database) -> None:
+    assert "\nbotwatch_watchdog_heard_timestamp_seconds" not in client.get("/metrics").text
+    hear_in(health, NOON)
+    _, _, said = client.get("/metrics").text.partition("\nbotwatch_watchdog_heard_timestamp_seconds ")
+    assert float(said.splitlines()[0]) == NOON.timestamp()
 
 
 def test_making_the_app_opens_no_connection_that_a_fork_would_share(

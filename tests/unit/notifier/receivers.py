@@ -1,20 +1,27 @@
-"""Receivers and notices for the notifier's tests: an HTTP server that answers as told, and alerts to send."""
+"""Receivers and notices for the notifier's tests: servers that answer as told, and alerts to send."""
 
+import asyncio
 import socket
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.notifier.channels.transport import Message
+from services.notifier.content.measures import Measures
+from services.notifier.content.views import MessageView, view
 from shared.runtime import clock
 from shared.schema.alerts import Alert, Change, Details, Notice
 from shared.store.alerts import add_event, insert_alert
 from shared.store.database import Database
 from shared.store.outbox import Planned, add_deliveries, history
+from tests.support import free_port
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DEADLINE_S = 10.0
@@ -100,18 +107,84 @@ class FakeContent:
         """Return the picture."""
         return self.picture
 
-    def acknowledge_url(self, _message: Message) -> str | None:
-        """Return the link."""
-        return self.acknowledge
+    def view(self, message: Message) -> MessageView:
+        """Put it into words as is done in earnest, with the link."""
+        return view(message, Measures(()), lambda _notice: self.acknowledge)
+
+
+Answer = tuple[int, dict[str, str]] | bytes | None
+"""Status and headers; or bytes that are no HTTP, after which it hangs up; or None: it never answers."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection to a receiver."""
+
+    receiver: "Receiver"
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        self.receiver.connections.add(self.client_address)
+        self.receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
+        length = int(self.headers["Content-Length"])
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # whoever sent it was killed
+            self.close_connection = True
+            return
+        self.receiver.raw.append(raw)
+        body = msgspec.json.decode(raw)
+        self.receiver.bodies.append(body)
+        if not self.receiver.answering.wait(30):
+            return
+        answer = self.receiver.answers.pop(0) if self.receiver.answers else (200, {})
+        if isinstance(answer, tuple):
+            self._answer(body, *answer)
+        else:
+            self._misbehave(answer)
+
+    def _answer(self, body: Any, status: int, headers: dict[str, str]) -> None:
+        self.receiver.closing.wait(self.receiver.delay_s)
+        if status == HTTPStatus.OK:
+            self.receiver.taken.append(body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(self.receiver.body)))
+        self.end_headers()
+        self.wfile.write(self.receiver.body)
+
+    def _misbehave(self, answer: bytes | None) -> None:
+        self.close_connection = True
+        if answer is None:
+            self.receiver.closing.wait()
+        else:
+            self.wfile.write(answer)
+
+    def setup(self) -> None:
+        super().setup()
+        self.receiver.sockets.append(self.connection)
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Stay silent."""
 
 
 class Receiver:
     """A webhook receiver on loopback; `answers` are used up in turn, then it says 200."""
 
     def __init__(self, port: int = 0) -> None:
-        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.answers: list[Answer] = []
         self.body = b"ok"
+        self.delay_s = 0.0
+        """How long it takes to answer."""
         self.bodies: list[dict[str, Any]] = []
+        self.taken: list[dict[str, Any]] = []
+        """Those of the bodies that it answered with 200."""
         self.raw: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.connections: set[tuple[str, int]] = set()
@@ -119,56 +192,57 @@ class Receiver:
         self.answering = threading.Event()
         """Cleared: requests are taken, and hang."""
         self.answering.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self.closing = threading.Event()
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", port), type("Handler", (_Handler,), {"receiver": self})
+        )
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/secret-path?token=hush"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_POST(self) -> None:
-                receiver.connections.add(self.client_address)
-                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
-                length = int(self.headers["Content-Length"])
-                receiver.raw.append(self.rfile.read(length))
-                receiver.bodies.append(msgspec.json.decode(receiver.raw[-1]))
-                if not receiver.answering.wait(30):
-                    return
-                status, headers = receiver.answers.pop(0) if receiver.answers else (200, {})
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(receiver.body)))
-                self.end_headers()
-                self.wfile.write(receiver.body)
-
-            def setup(self) -> None:
-                super().setup()
-                receiver.sockets.append(self.connection)
-
-            def handle(self) -> None:
-                try:
-                    super().handle()
-                except ConnectionError:
-                    self.close_connection = True
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                """Stay silent."""
-
-        return Handler
-
     def close(self) -> None:
         """Vanish, with the connections that are kept alive."""
         self.answering.set()
+        self.closing.set()
         for connection in self.sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
         self._server.server_close()
+
+
+class MailReceiver:
+    """A mail server on loopback; `answers` are used up in turn, then it takes what comes."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.answers: list[str] = []
+        """Such as `451 try later`."""
+        self.mails: list[bytes] = []
+        """Those that it took."""
+        self.tried = 0
+        self.answering = threading.Event()
+        """Cleared: mails are heard, and nothing is answered."""
+        self.answering.set()
+        self.port = port or free_port()
+        self.open()
+
+    def open(self) -> None:
+        """Be there, or be there again."""
+        self._server = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._server.start()
+
+    def close(self) -> None:
+        """Vanish."""
+        self.answering.set()
+        self._server.stop()
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        """Take a mail, or not."""
+        self.tried += 1
+        await asyncio.to_thread(self.answering.wait, 30)
+        if self.answers:
+            return self.answers.pop(0)
+        self.mails.append(envelope.content if isinstance(envelope.content, bytes) else b"")
+        return "250 taken"

@@ -121,6 +121,7 @@ def test_labels_that_would_cover_one_another_are_moved_apart() -> None:
     assert limit
     assert values
     assert not limit & values
+    assert min(values) > 40
 
 
 @pytest.mark.parametrize("values", [(5, 5, 5), (0, 0), (-1e300, 1e300), (1e-12, 2e-12), (20, 20.0000001)])

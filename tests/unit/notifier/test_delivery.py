@@ -1,71 +1,25 @@
 """A channel's deliveries out of a real outbox, to a transport that does as it is told."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
-from services.notifier.channels.transport import Message, TransportError
+from services.notifier.channels.transport import TransportError
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.delivery import Channel
 from services.notifier.leases import LeaseKeeper
-from services.notifier.standing import Post, Standing
 from shared.runtime import clock
-from shared.schema.alerts import Change, Notice
+from shared.schema.alerts import Change
 from shared.store import deliveries
 from shared.store.database import Database
 from shared.store.tables import notifications
 from tests.support import wait_for
+from tests.unit.notifier.lanes import Told, channel, drain, temporary
 from tests.unit.notifier.receivers import Receiver, notice, put, states
-
-
-class Told:
-    """A transport that fails as `fails` says and remembers what it was given."""
-
-    bundles = False
-
-    def __init__(self, fails: Callable[[Notice], Exception | None] = lambda _: None) -> None:
-        self.sent: list[tuple[str, str]] = []
-        self.keys: list[str] = []
-        self.messages: list[Message] = []
-        self.fails = fails
-
-    def send(self, message: Message) -> None:
-        """Take a message."""
-        self.keys.append(message.key)
-        if error := self.fails(message.notices[0]):
-            raise error
-        self.messages.append(message)
-        self.sent += [(notice.id, notice.change) for notice in message.notices]
-
-    def answer(self) -> str:
-        """Return what no test asks for."""
-        return ""
-
-
-class Bundles(Told):
-    """One that takes several notices in one message."""
-
-    bundles = True
-
-
-def channel(
-    database: Database,
-    transport: Told | WebhookTransport,
-    name: str = "webhook",
-    tell: Callable[[Iterable[str | None]], None] = lambda _: None,
-    per_minute: int | None = None,
-    lanes: int = 1,
-) -> Channel:
-    post = Post(database, "here", lambda: 0.0, "http://page", tell)
-    return Channel(Standing(name, per_minute, post), [transport] * lanes, post)
-
-
-def drain(channel: Channel) -> timedelta:
-    return channel.lanes[0].drain()
 
 
 @contextmanager
@@ -75,10 +29,6 @@ def running(channel: Channel) -> Iterator[Channel]:
     yield channel
     channel.stop()
     assert channel.join(5)
-
-
-def temporary(_notice: Notice) -> Exception:
-    return TransportError("busy", permanent=False)
 
 
 def test_what_is_due_is_sent_and_marked(database: Database) -> None:

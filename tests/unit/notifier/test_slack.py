@@ -48,7 +48,7 @@ def test_slack_gets_header_fields_and_buttons(receiver: Receiver) -> None:
     assert [field["text"] for field in section["fields"]] == [
         "*Bot*\ndemo",
         "*Severity*\nHIGH (performance)",
-        "*maxDrawdown*\n21.3 (the rule: &gt; 20)",
+        "*Drawdown max*\n21.3 % (limit: &gt; 20 %)",
         "*Since*\n2026-01-31 12:00:00 UTC",
     ]
     assert [(button["text"]["text"], button["url"]) for button in actions["elements"]] == [
@@ -60,10 +60,46 @@ def test_slack_gets_header_fields_and_buttons(receiver: Receiver) -> None:
     assert transport.answer() == "200 OK: ok"
 
 
-def test_who_has_it_and_what_they_said_are_fields() -> None:
-    held = notice("repeated", status="ACKNOWLEDGED", assignee="ann", comment="mine")
-    fields = [field["text"] for field in attached(message(held))[0]["fields"]]
-    assert fields[-2:] == ["*Acknowledged by*\nann", "*Comment*\nmine"]
+def fields(told: Message) -> dict[str, str]:
+    """Return the fields of a message of one alert by their names."""
+    pairs = [field["text"].split("\n", 1) for field in attached(told)[0]["fields"]]
+    return {name.strip("*"): value for name, value in pairs}
+
+
+def test_the_fields_have_everything_that_a_person_asks_first() -> None:
+    labels = {"venue": "binance", "source": "computed"}
+    details = msgspec.structs.replace(notice().details, labels=labels, flaps=4, raised_to="CRITICAL")
+    held = notice("flapping", status="ACKNOWLEDGED", assignee="ann", comment="mine", details=details)
+    assert fields(message(held, sent_at=NOON + timedelta(minutes=125))) == {
+        "Bot": "demo",
+        "Severity": "CRITICAL (performance), raised by the escalation",
+        "Drawdown max": "21.3 % (limit: &gt; 20 %)",
+        "Since": "2026-01-31 12:00:00 UTC, for 2h 5m",
+        "Acknowledged by": "ann",
+        "Comment": "mine",
+        "Labels": "venue=binance, source=computed",
+        "Opened again": "4 times; no further notice until it has been fine for a while",
+    }
+
+
+def test_what_opened_again_once_did_so_one_time() -> None:
+    details = msgspec.structs.replace(notice().details, flaps=1)
+    assert fields(message(notice("reopened", details=details)))["Opened again"] == "1 time"
+
+
+def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
+    ended = message(notice("resolved", resolved_at=NOON + timedelta(minutes=5)))
+    said = fields(ended)
+    assert said["Since"] == "2026-01-31 12:00:00 UTC"
+    assert said["Resolved"] == "2026-01-31 12:05:00 UTC, after 5m"
+    (_, actions, _) = attached(ended, ACKNOWLEDGE)
+    assert [button["text"]["text"] for button in actions["elements"]] == ["Open"]
+
+
+def test_a_figure_that_is_named_like_a_field_takes_the_place_of_none() -> None:
+    details = msgspec.structs.replace(notice().details, metric="Severity")
+    texts_of_fields = [field["text"] for field in attached(message(notice(details=details)))[0]["fields"]]
+    assert texts_of_fields[1:3] == ["*Severity*\nHIGH (performance)", "*Severity*\n21.3 (limit: &gt; 20)"]
 
 
 def test_each_severity_has_its_colour_and_what_ended_another() -> None:
@@ -85,12 +121,26 @@ def test_several_alerts_are_a_list_with_the_gravest_first_and_a_count_of_the_res
     blocks = attached(message(*many, ended, grave))
     *lines, context = blocks
     assert len(lines) == 20
-    assert lines[0]["text"]["text"] == "[CRITICAL] worst: Maximum drawdown exceeded 20%"
-    assert lines[0]["accessory"]["url"] == "http://localhost:3001/alerts/a1"
+    assert lines[0]["text"]["text"].startswith("[CRITICAL] worst: ")
     assert context["elements"][0]["text"] == "and 31 further"
     assert "RESOLVED" not in "".join(texts(lines))
-    last = attached(message(ended, many[0]))[1]
-    assert last["text"]["text"].startswith("RESOLVED [CRITICAL]")
+
+
+def test_each_of_several_alerts_has_its_headline_and_its_own_links() -> None:
+    ended = notice("resolved", alert="ended", resolved_at=NOON + timedelta(minutes=5))
+    held = notice(alert="held", status="ACKNOWLEDGED", assignee="ann")
+    told = attached(message(ended, held), "http://localhost:3001/acknowledge?a=1&b=|")
+    first, second = ([line.split(" · ") for line in text.split("\n")] for text in texts(told))
+    page = "<http://localhost:3001/alerts/a1|Open>"
+    link = "<http://localhost:3001/acknowledge?a=1&amp;b=%7C|Acknowledge>"
+    assert first == [
+        ["[HIGH] demo: Maximum drawdown exceeded 20% (21.3 % &gt; 20 %)"],
+        ["since 2026-01-31 12:00:00 UTC, acknowledged by ann", page, link],
+    ]
+    assert second == [
+        ["RESOLVED after 5m [HIGH] demo: Maximum drawdown exceeded 20%"],
+        ["until 2026-01-31 12:05:00 UTC", page],
+    ]
 
 
 def test_it_says_that_it_is_late_and_that_it_is_a_test() -> None:
@@ -100,33 +150,66 @@ def test_it_says_that_it_is_late_and_that_it_is_a_test() -> None:
 
 def test_what_a_record_says_is_escaped_and_mentions_nobody() -> None:
     wicked = "<!channel> & <http://evil|click>"
-    blocks = attached(message(notice(message=wicked, component=wicked, comment=wicked)))
-    for text in texts(blocks):
-        assert "<" not in text
+    details = msgspec.structs.replace(
+        notice().details, bot=wicked, metric=wicked, links={}, labels={"a": wicked}
+    )
+    told = notice(message=wicked, component=wicked, comment=wicked, assignee=wicked, details=details)
+    blocks = attached(message(told))
     assert texts(blocks)[0] == "&lt;!channel&gt; &amp; &lt;http://evil|click&gt;"
     assert blocks[0]["text"]["verbatim"] is True
+    for text in texts(blocks) + texts(attached(message(told, notice(alert="b", details=details)))):
+        assert "<" not in text
 
 
 @pytest.mark.parametrize("count", [1, 60])
-def test_whatever_records_hold_slacks_limits_are_kept(count: int) -> None:
+@pytest.mark.parametrize("link", ["", "http://" + "&" * 193, "http://" + "x" * 993, "http://" + "x" * 3000])
+def test_whatever_records_hold_slacks_limits_are_kept(count: int, link: str) -> None:
     long = "&" * 10_000
     details = msgspec.structs.replace(
-        notice().details, bot=long, metric=long, links={"alert": f"http://{long}", "runbook": "file:///x"}
+        notice().details,
+        bot=long,
+        metric=long,
+        flaps=9,
+        raised_to="CRITICAL",
+        labels={f"{long}{number}": long for number in range(40)},
+        links={"alert": link, "runbook": "file:///x"},
     )
     told = [
-        notice(alert=f"a{number}", details=details, message=long, component=long, comment=long, assignee="")
+        notice(
+            "flapping", alert=f"a{number}", details=details, message=long, component=long, comment=long,
+            assignee=long, resolved_at=NOON,
+        )
         for number in range(count)
-    ]
-    body = payload(message(*told, key="k"), FakeContent(acknowledge="http://" + "x" * 3000))
+    ]  # fmt: skip
+    body = payload(message(*told, key="k"), FakeContent(acknowledge=link))
     assert len(body["blocks"][0]["text"]["text"]) == 150
     (attachment,) = body["attachments"]
     assert len(attachment["blocks"]) <= 49
     for block in attachment["blocks"]:
-        assert block["type"] != "actions"
-        assert "accessory" not in block
         assert all(1 <= len(text) <= 3000 for text in texts(block))
         assert all(len(field["text"]) <= 2000 for field in block.get("fields", []))
         assert len(block.get("fields", [])) <= 10
+        assert all(len(button["url"]) <= 3000 for button in block.get("elements", []) if "url" in button)
+
+
+@pytest.mark.parametrize("link", ["http://" + "x" * 3000, "file:///x"])
+def test_a_link_that_slack_would_refuse_is_left_out(link: str) -> None:
+    details = msgspec.structs.replace(notice().details, links={"alert": link, "runbook": link})
+    told = notice(details=details)
+    assert [block["type"] for block in attached(message(told), link)] == ["section", "context"]
+    assert all(
+        "<" not in text for text in texts(attached(message(told, notice(alert="b", details=details)), link))
+    )
+
+
+@pytest.mark.parametrize("length", [1000, 1001])
+def test_two_long_links_in_a_line_leave_room_for_what_is_said(length: int) -> None:
+    link = "http://".ljust(length, "x")
+    details = msgspec.structs.replace(notice().details, links={"alert": link})
+    told = [notice(alert=alert, message="&" * 900, details=details) for alert in "ab"]
+    (text, _) = texts(attached(message(*told), link))
+    assert text.startswith("[HIGH] demo: &amp;")
+    assert text.endswith(f" · <{link}|Open> · <{link}|Acknowledge>") == (length == 1000)
 
 
 def test_an_empty_message_is_still_taken() -> None:

@@ -250,7 +250,7 @@ def test_a_mail_fits_a_phone_and_takes_on_dark_colours_whatever_the_records_say(
     browser: Chrome, tmp_path: Path
 ) -> None:
     long = "W" * 3000
-    details = msgspec.structs.replace(notice().details, bot=long, labels={"venue": long})
+    details = msgspec.structs.replace(notice().details, bot=long, metric=long, labels={"venue": long})
     told = notice(message=HOSTILE[1] + long, details=details, comment="تنبيه 🚨")
     page = tmp_path / "mail.html"
     page.write_text(content(tmp_path / "none").html(message(told), None), encoding="utf-8")

@@ -96,7 +96,7 @@ def test_a_test_is_called_one_and_leads_nowhere() -> None:
     assert subject(notice(), is_test=True).startswith("TEST: [HIGH] demo: ")
     text = lines(notice(), is_test=True)
     assert text[0] == "This is a test. It shows that this channel works; nothing is wrong."
-    assert CONTENT.acknowledge_url(message(notice(), is_test=True)) is None
+    assert CONTENT.view(message(notice(), is_test=True)).alerts[0].acknowledge == ""
     assert not any(line.startswith("Acknowledge") for line in text)
 
 
@@ -131,7 +131,7 @@ def test_many_names_are_cut_short() -> None:
 def test_several_notices_of_one_alert_are_one_alert_as_it_is_now() -> None:
     raised = notice("raised", severity="CRITICAL")
     assert subject(notice(), raised).startswith("[CRITICAL, raised] demo: ")
-    assert CONTENT.acknowledge_url(message(notice(), raised)) == ACKNOWLEDGE
+    assert CONTENT.view(message(notice(), raised)).alerts[0].acknowledge == ACKNOWLEDGE
 
 
 def test_at_most_twenty_alerts_are_listed_each_with_its_link() -> None:
@@ -178,11 +178,12 @@ def test_the_text_of_the_end_says_when_and_asks_nothing() -> None:
     assert "Resolved: 2026-01-31 12:05:00 UTC, after 5m" in text
     assert "Status: RESOLVED, acknowledged by ann" in text
     assert not any(line.startswith("Acknowledge") for line in text)
-    assert CONTENT.acknowledge_url(message(ended)) is None
+    assert CONTENT.view(message(ended)).alerts[0].acknowledge == ""
 
 
-def test_several_alerts_have_no_link_that_acknowledges_all() -> None:
-    assert CONTENT.acknowledge_url(message(about("a"), about("b"))) is None
+def test_each_of_several_alerts_has_a_link_of_its_own() -> None:
+    alerts = CONTENT.view(message(about("a"), about("b"))).alerts
+    assert [one.acknowledge for one in alerts] == [ACKNOWLEDGE] * 2
 
 
 def test_a_host_is_named_where_there_is_no_bot() -> None:

@@ -1,0 +1,264 @@
+"""Parts of a real Botwatch are stopped: people hear of it within 30 s, once, and of its end.
+
+They hear by the independent path where the notifier cannot tell.
+
+Stopped (SIGSTOP) parts live and do nothing; the supervisor does not start them again.
+"""
+
+import http.server
+import json
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from redis.exceptions import RedisError
+
+from shared.runtime import clock, parts
+from shared.runtime.redis import connect
+from shared.schema.timestamps import to_store
+from tests.integration.stack import Receivers, Stack, botwatch_up
+from tests.support import eventually
+
+pytestmark = pytest.mark.integration
+
+LIMIT_S = 30.0
+ON_THE_WAY = ("evaluator", "notifier")
+OTHERS = ("broadcaster", "collector", "dashboard", "ingestion", "ingestion-redis", "recorder")
+PARTS = {*ON_THE_WAY, *OTHERS}
+
+
+class _Beats(http.server.BaseHTTPRequestHandler):
+    """Keeps when it was asked."""
+
+    asked: list[float]
+
+    def do_GET(self) -> None:
+        self.asked.append(time.monotonic())
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture(scope="module")
+def heartbeats() -> Iterator[tuple[int, list[float]]]:
+    """Yield the port of a heartbeat URL, and when it was asked."""
+    asked: list[float] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Beats", (_Beats,), {"asked": asked}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port, asked
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=5)
+
+
+@pytest.fixture(scope="module")
+def yard(
+    receivers: Receivers, heartbeats: tuple[int, list[float]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Yield a running Botwatch that tells a webhook, with a heartbeat URL."""
+    folder = tmp_path_factory.mktemp("watchdog")
+    (folder / "config").mkdir()
+    document = {
+        "channels": {"desk": {"url": f"http://127.0.0.1:{receivers.http_port}/hook"}},
+        "watchdog": {"url": f"http://127.0.0.1:{heartbeats[0]}/beat", "every": "10s"},
+    }
+    (folder / "config" / "notifications.yml").write_text(json.dumps(document))
+    (folder / "config" / "health_monitor.json").write_text(json.dumps({"monitoring": {"intervalSeconds": 1}}))
+    with botwatch_up(folder, folder / "config") as running:
+        eventually(lambda: set(processes(running)) >= PARTS | {"watchdog"}, "every part runs", timeout_s=30)
+        # Until each part has been seen to live, it is given the time of a start.
+        eventually(lambda: len(heartbeats[1]) > 1, "the second beat", timeout_s=40)
+        yield running
+        assert not open_troubles(running)
+    # Neither the start nor the end of all parts was told.
+    seen = [body["message"] for body in troubles(receivers) if body["component"] == "botwatch"]
+    assert len(seen) == 2 * len(EXPECTED_TOLD), seen
+
+
+EXPECTED_TOLD: list[str] = []
+"""What the tests of this module caused, each told and ended."""
+
+
+def processes(stack: Stack) -> dict[str, psutil.Process]:
+    """Return the process of each part, as the parts say, and that of Redis."""
+    found = {}
+    with connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0") as bus:
+        for part, _ in parts.running(bus, clock.now()).values():
+            with suppress(psutil.NoSuchProcess):
+                found[part.part] = psutil.Process(part.pid)
+    for process in psutil.Process(stack.process.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if "valkey" in process.name():
+                found["redis"] = process
+    return found
+
+
+def troubles(receivers: Receivers) -> list[dict[str, Any]]:
+    """Return what was told about Botwatch itself."""
+    return [body for body in list(receivers.bodies) if body["component"] == "botwatch"]
+
+
+def open_troubles(stack: Stack) -> list[tuple[Any, ...]]:
+    return stack.rows(
+        "system_health.db",
+        "SELECT message FROM alerts WHERE id != 'watchdog' AND component = 'botwatch' AND resolvedAt IS NULL",
+    )
+
+
+@contextmanager
+def stopped(*halted: psutil.Process) -> Iterator[None]:
+    """Let processes live and do nothing, with all their children."""
+    family = [one for process in halted for one in (process, *process.children(recursive=True))]
+    for process in family:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in family:
+            process.send_signal(signal.SIGCONT)
+
+
+def restart(stack: Stack, part: str) -> None:
+    """Kill a part, and wait until its supervisor has started it again."""
+    old = processes(stack)[part]
+    old.kill()
+    eventually(lambda: is_back(stack, part, old.pid), f"{part} is back", timeout_s=30, every_s=0.2)
+
+
+def is_back(stack: Stack, part: str, old: int) -> bool:
+    with suppress(RedisError):
+        found = processes(stack).get(part)
+        return found is not None and found.pid != old
+    return False
+
+
+def expect(receivers: Receivers, before: int, words: str) -> float:
+    """Wait until it was told that `words`; return how long it took."""
+    begun = time.monotonic()
+    eventually(
+        lambda: any(
+            words in body["message"] and body["change"] == "opened" for body in troubles(receivers)[before:]
+        ),
+        words,
+        timeout_s=LIMIT_S,
+        every_s=0.1,
+    )
+    return time.monotonic() - begun
+
+
+def ended(stack: Stack, receivers: Receivers, before: int, *words: str) -> None:
+    """Wait until the end of each was told, and see that each was told once."""
+    for one in words:
+        eventually(lambda one=one: is_ended(receivers, before, one), f"the end of: {one}", timeout_s=60)  # type: ignore[misc]
+    eventually(lambda: not open_troubles(stack), "nothing is open", timeout_s=30, every_s=0.2)
+    told = [(body["message"], body["change"]) for body in troubles(receivers)[before:]]
+    changes = ["opened"] * len(words) + ["resolved"] * len(words)
+    assert sorted(change for _, change in told) == changes, told
+    EXPECTED_TOLD.extend(words)
+
+
+def is_ended(receivers: Receivers, before: int, words: str) -> bool:
+    """Say whether the end was told."""
+    return any(
+        words in body["message"] and body["change"] == "resolved" for body in troubles(receivers)[before:]
+    )
+
+
+@pytest.mark.parametrize("part", ON_THE_WAY)
+def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbeat_url_not_asked(
+    part: str, yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
+) -> None:
+    before, asked = len(troubles(receivers)), heartbeats[1]
+    with stopped(processes(yard)[part]):
+        count = settled(asked)
+        expect(receivers, before, f"The {part} does not run")
+        assert len(asked) == count
+    eventually(lambda: len(asked) > count, "it is asked again", timeout_s=20)
+    ended(yard, receivers, before, f"The {part} does not run")
+
+
+def test_several_parts_that_do_nothing_are_each_told_once(yard: Stack, receivers: Receivers) -> None:
+    before, found = len(troubles(receivers)), processes(yard)
+    words = [f"The {part} does not run" for part in OTHERS]
+    with stopped(*(found[part] for part in OTHERS)):
+        for one in words:
+            expect(receivers, before, one)
+    ended(yard, receivers, before, *words)
+
+
+def test_redis_that_does_nothing_is_told_and_its_end_too(yard: Stack, receivers: Receivers) -> None:
+    before = len(troubles(receivers))
+    with stopped(processes(yard)["redis"]):
+        expect(receivers, before, "Redis does not answer")
+    ended(yard, receivers, before, "Redis does not answer")
+
+
+def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
+    yard: Stack, receivers: Receivers
+) -> None:
+    before = len(troubles(receivers))
+    path = yard.home / "data" / "monitoring" / "system_health.db"
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        expect(receivers, before, "The store cannot be read and written")
+        other.execute("ROLLBACK")
+    ended(yard, receivers, before, "The store cannot be read and written")
+
+
+def test_the_restart_of_a_part_is_not_told(yard: Stack, receivers: Receivers) -> None:
+    before = len(troubles(receivers))
+    for part in ("evaluator", "notifier", "recorder", "redis"):
+        restart(yard, part)
+    assert_quiet(yard, receivers, before, 20)
+
+
+def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
+    yard: Stack, receivers: Receivers
+) -> None:
+    before, begun = len(troubles(receivers)), to_store(clock.now())
+    with stopped(processes(yard)["notifier"]):
+        expect(receivers, before, "The notifier does not run")
+        told = (
+            "SELECT 1 FROM notifications WHERE state = 'SENT' AND reason LIKE '%by itself' AND createdAt > ?"
+        )
+        eventually(lambda: yard.rows("system_health.db", told, begun), "that stands in the history")
+        restart(yard, "watchdog")
+        assert_quiet(yard, receivers, before + 1, 20)
+        assert len(open_troubles(yard)) == 1
+    ended(yard, receivers, before, "The notifier does not run")
+
+
+def test_the_heartbeat_url_is_not_asked_while_the_watchdog_is_dead(
+    yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
+) -> None:
+    before, asked = len(troubles(receivers)), heartbeats[1]
+    with stopped(processes(yard)["watchdog"]):
+        count = settled(asked)
+        threading.Event().wait(15)
+        assert len(asked) == count
+    eventually(lambda: len(asked) > count, "it is asked again", timeout_s=20)
+    assert_quiet(yard, receivers, before, 5)
+
+
+def settled(asked: list[float]) -> int:
+    """Return how often the URL was asked once what was on its way has arrived."""
+    threading.Event().wait(1)
+    return len(asked)
+
+
+def assert_quiet(stack: Stack, receivers: Receivers, before: int, seconds: float) -> None:
+    """See that nothing is told for a while: the time that it takes is what is tested."""
+    threading.Event().wait(seconds)
+    assert troubles(receivers)[before:] == []
+    assert isinstance(stack.home, Path)
