@@ -165,8 +165,10 @@ def test_a_check_that_takes_too_long_is_cut_off_and_says_so(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(sqlite3.connect(file)) as connection:
-        numbers = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
-        connection.execute(f"{numbers} INSERT INTO trades SELECT i, 1 FROM n")
+        connection.execute(
+            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) "
+            "INSERT INTO trades SELECT i, 1 FROM n"
+        )
         connection.commit()
     monkeypatch.setattr(sqlite, "LONGEST_CHECK_S", 0.01)
     seen = watching(file).look(NOON)
