@@ -5,11 +5,13 @@ from services.collector.config import CollectorSettings, host_name
 from services.collector.host import Host
 from services.collector.place import Place
 from services.collector.posting import DoorSender
+from services.collector.record import check_record
 from services.collector.registry import probes_of
+from services.collector.retired import GONE, retire
 from services.collector.rounds import Rounds
 from services.collector.sending import LogSender, Sender, Sending
 from services.collector.spool import Spool
-from shared.runtime import service
+from shared.runtime import clock, service
 from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
 from shared.runtime.redis import connect
@@ -29,7 +31,13 @@ def main() -> None:
     has_redis = settings.collector_url is None
     with service.service("collector", settings, needs_redis=False, has_redis=has_redis) as frame:
         spool = Spool(settings.botwatch_home / "spool" / "collector")
-        collector = Collector(host, section, Rounds(place.name, watched), Sending(_sender(settings), spool))
+        sending = Sending(_sender(settings), spool)
+        gone = retire(settings.botwatch_home / "spool" / "checks.json", watched)
+        now, first = clock.now(), len(watched)  # numbers that no check has
+        sending.send(
+            [check_record(place.name, one.name, one.type, GONE, now, n) for n, one in enumerate(gone, first)]
+        )
+        collector = Collector(host, section, Rounds(place.name, watched), sending)
         frame.health.add("samples", collector.check)
         service.run(frame, lambda: collector.step(frame.stopping))
 

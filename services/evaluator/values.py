@@ -3,13 +3,21 @@
 from collections.abc import Iterable
 
 from services.evaluator.rules.rule import Rule
-from shared.schema.records import KINDS, AnyRecord, Check, Equity, Health, Metric, Performance, Record
+from shared.schema.records import (
+    CHECK_STATE,
+    KINDS,
+    AnyRecord,
+    Check,
+    Equity,
+    Health,
+    Metric,
+    Performance,
+    Record,
+)
 from shared.schema.units import figures
 
 JUDGED: tuple[type[Record], ...] = (Performance, Equity, Health, Check)
 """Kinds whose figures are judged by name; metric records bring their own name."""
-CHECK_STATE = "checkState"
-"""The status of a check as a figure: 0 ok, 1 warning, 2 critical; undefined while it is unknown."""
 HOST_METRICS = frozenset(
     ("health", "check", CHECK_STATE, *(figure.wire for kind in (Health, Check) for figure in figures(kind)))
 )

@@ -12,7 +12,7 @@ from msgspec import Meta
 from shared.schema.alerts import Category, Severity, worse
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import nearest
-from shared.schema.records import KINDS, Check, Equity, Health, LabelName, Performance
+from shared.schema.records import CHECK_STATE, KINDS, Check, Equity, Health, LabelName, Performance
 from shared.schema.units import figures
 
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
@@ -52,7 +52,7 @@ FIGURES = {
     name.lower(): name
     for name in (
         *KINDS,
-        "checkState",
+        CHECK_STATE,
         *(figure.wire for kind in (Performance, Equity, Health, Check) for figure in figures(kind)),
     )
 }

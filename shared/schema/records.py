@@ -342,6 +342,10 @@ CheckReason = Literal[
 """Why a check is not ok, for machines; its `text` says it to people."""
 
 
+CHECK_STATE = "checkState"
+"""The status of a check as a figure in rules."""
+
+
 class Check(HostRecord, kw_only=True, tag="check"):
     """One look at one thing: a process, a service, an exchange, a certificate, a heartbeat that is expected.
 
@@ -391,7 +395,7 @@ class Check(HostRecord, kw_only=True, tag="check"):
 
     @property
     def state(self) -> int | None:
-        """The status as a figure, `checkState` in rules: 0 ok, 1 warning, 2 critical, None unknown.
+        """The status as a figure: 0 ok, 1 warning, 2 critical, None unknown.
 
         That a certificate expires is judged by `certificateDays`: in steps, each told once.
         """

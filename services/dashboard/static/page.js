@@ -453,6 +453,7 @@ function alertView(alert) {
 }
 
 function writeComparison(element, details) {
+  element.hidden = details.metric === "checkState"; // its words say it
   const value = written(details.metric, details.value);
   const [before, after] = [`${label(details.metric)} `, ` (${limit(details)})`];
   if (element.textContent !== before + value + after) {

@@ -11,13 +11,12 @@ from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Level
 from services.evaluator.rules.window import Window
-from services.evaluator.values import CHECK_STATE
 from shared.runtime.documents import Documents
 from shared.runtime.documents import Threshold as Limits
 from shared.schema.alerts import SEVERITIES, Category, worse
 from shared.schema.conditions import Condition, PartSection
 from shared.schema.durations import milliseconds, words
-from shared.schema.records import CheckType
+from shared.schema.records import CHECK_STATE, CheckType
 
 HOST_RULES = {"cpu": ("cpuUsage", "CPU usage"), "memory": ("memoryUsage", "Memory usage"),
               "disk": ("diskUsage", "Disk usage")}  # fmt: skip

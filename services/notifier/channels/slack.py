@@ -87,7 +87,7 @@ def _fields(alert: AlertView) -> list[tuple[str, str]]:
     return [
         (alert.subject, alert.name),
         ("Severity", f"{alert.severity} ({alert.category}){raised}"),
-        (alert.quantity, f"{alert.value} (limit: {alert.operator} {alert.limit})"),
+        (alert.quantity, alert.value and f"{alert.value} (limit: {alert.operator} {alert.limit})"),
         ("Since", f"{alert.since}{so_far}"),
         ("Resolved", f"{alert.until}, after {alert.lasted}" if alert.until else ""),
         ("Acknowledged by", alert.assignee),

@@ -15,6 +15,7 @@ from services.notifier.content import words
 from services.notifier.content.measures import Measures
 from shared.schema.alerts import SEVERITIES, Notice, Severity, gravest
 from shared.schema.definitions import DEFINITIONS
+from shared.schema.records import CHECK_STATE
 
 MOST_ALERTS = 20
 MOST_LABELS = 20
@@ -58,6 +59,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     quantity: str
     """What value and limit are: the figure, or `Value` for what a rule makes of it."""
     value: str
+    """Empty where it is the status of a check, which is no figure to people."""
     operator: str
     limit: str
     since: str
@@ -132,6 +134,8 @@ def _alert(notice: Notice, measures: Measures, now: datetime, acknowledge: str) 
     details, severity = notice.details, _severity(notice)
     measured = measures.of(details)
     value, limit = words.compared(details.value, details.threshold, measured.unit)
+    if details.metric == CHECK_STATE:
+        value = limit = ""  # its words say it
     label = DEFINITIONS[details.metric].label if details.metric in DEFINITIONS else details.metric
     return AlertView(
         headline=_headline(notice, value, limit, now),
@@ -183,7 +187,7 @@ def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
     news = _NEWS.get(notice.change)
     line = f"[{severity}, {news}] {about}" if news else f"[{severity}] {about}"
     # Many rules name both in their description.
-    if not (value in text and limit in text):
+    if value and not (value in text and limit in text):
         line += f" ({value} {notice.details.operator} {limit})"
     return f"Still open for {length}: {line}" if notice.change == "repeated" else line
 

@@ -11,7 +11,6 @@ from sqlalchemy import delete, select
 from services.evaluator.evaluator import Evaluator
 from services.evaluator.rules.documents import rules_of
 from services.evaluator.rules.rule import Rule
-from services.evaluator.values import CHECK_STATE
 from shared.runtime import clock
 from shared.runtime.documents import (
     AlertingSection,
@@ -27,7 +26,7 @@ from shared.runtime.notifications import Notifications
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
-from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
+from shared.schema.records import CHECK_STATE, AnyRecord, Health, Metric, Performance, encode_frame
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.tables import alerts, notifications

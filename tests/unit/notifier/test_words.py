@@ -276,3 +276,10 @@ def test_a_value_just_beyond_its_limit_is_not_written_like_it(
 )  # fmt: skip
 def test_a_duration_is_as_exact_as_anybody_asks(seconds: float, expected: str) -> None:
     assert words.duration(timedelta(seconds=seconds)) == expected
+
+
+def test_a_check_is_told_in_its_own_words_without_the_number_of_its_status() -> None:
+    details = with_details(bot=None, host="box", metric="checkState", operator=">=", value=2, threshold=2)
+    told = notice(message="binance: nothing listens there", component="box", details=details)
+    assert subject(told) == "[HIGH] box: binance: nothing listens there"
+    assert not any("checkState" in line for line in lines(told))
