@@ -68,12 +68,12 @@ def _wrong(expected: Expectation, standing: Standing, trouble: Trouble, at: date
         case "never_came":
             return f"has never come: expected {passed} ago, at {since} ({expected.rhythm}){trouble.words}"
         case _:
-            last = _fine(expected, standing) if standing.came else "it never ended"
+            last = _fine(expected, standing)
             return f"{passed} late: expected at {since} ({expected.rhythm}); {last}{trouble.words}"
 
 
 def _fine(expected: Expectation, standing: Standing) -> str:
-    came = "it never came" if standing.came is None else f"it came last at {say(standing.came, expected)}"
+    came = "it never ended" if standing.came is None else f"it came last at {say(standing.came, expected)}"
     ran = "" if standing.run_seconds is None else f" after it ran for {_span(standing.run_seconds)}"
     return f"{came}{ran}{_begun(expected, standing)}"
 

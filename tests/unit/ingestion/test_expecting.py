@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.ingestion import expecting as module
 from services.ingestion.expecting import BODIES, STANDINGS, Expecting
@@ -187,6 +189,26 @@ def test_killed_between_the_log_and_its_own_state_it_says_the_same_again_under_t
     assert [check.reason for check in first] == ["failed"]
     assert again == first
     assert again[0].id
+
+
+def test_what_redis_did_without_an_answer_is_not_forgotten(
+    redis: Redis, clock: Days, loop: Expecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step(loop, clock)
+    send(redis, clock, "success")
+    execute = Pipeline.execute
+
+    def unanswered(pipe: Pipeline) -> None:
+        execute(pipe)
+        raise RedisConnectionError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "execute", unanswered)
+        with pytest.raises(RedisConnectionError):
+            step(loop, clock)
+    said(redis)
+    step(loop, clock, 60)
+    assert told(redis) == ["ok -"]
 
 
 def test_while_the_log_is_full_pings_wait(

@@ -99,6 +99,12 @@ def test_never_came_counts_from_when_it_was_configured_and_is_unknown_until_then
     )
 
 
+def test_what_began_and_never_ended_did_come() -> None:
+    check = at(after(ping("start", NOON)), NOON + 2 * HOUR)
+    assert check.reason == "late"
+    assert check.text.endswith("; it never ended; a run began at 2026-11-22 12:00:00 UTC")
+
+
 def test_the_severity_is_the_configured_one() -> None:
     warned = Expectation("backup", period=HOUR, severity="warning")
     assert at(after(), NOON + 2 * HOUR, warned).status == "warning"
@@ -163,6 +169,7 @@ def test_a_failure_is_told_at_once_with_its_exit_code_and_last_words() -> None:
         "failed",
         "failed with exit code 3: disk full",
     )
+    assert at(standing, NOON + MINUTE).late_seconds == 0.0
     assert at(fold(standing, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
 
 
@@ -228,6 +235,8 @@ def test_a_hung_run_beside_others_is_not_told_again_after_a_good_one() -> None:
     assert hung.trouble
     good = fold(hung, ping("success", NOON + 2 * HOUR, "b"))
     assert judge(good, expected, NOON, NOON + 2 * HOUR + MINUTE).trouble is None
+    # Nor does it keep silence from being told.
+    assert at(good, NOON + 3 * HOUR + 2 * MINUTE, expected).reason == "late"
 
 
 def test_a_run_with_a_longest_time_is_not_late_while_it_runs_in_time() -> None:
