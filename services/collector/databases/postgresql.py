@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, unquote
 
-from pg8000 import native  # type: ignore[import-untyped]
+from pg8000 import native
 
 from services.collector.bounded import Bounded
 from services.collector.connecting import ConnectError, client_context, connect, remaining, shake_hands

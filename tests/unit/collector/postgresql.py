@@ -31,7 +31,7 @@ class Server(NamedTuple):
 
     def run(self, statement: str, user: str = "postgres") -> str:
         """Run a statement by psql's like: one line, the first figure of the answer."""
-        from pg8000 import native  # type: ignore[import-untyped]  # noqa: PLC0415 - only where there is a server
+        from pg8000 import native  # noqa: PLC0415 - only where there is a server
 
         with native.Connection(user, host="127.0.0.1", port=self.port, password=PASSWORD) as connection:
             rows = connection.run(statement)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pg8000 import native  # type: ignore[import-untyped]
+from pg8000 import native
 
 from services.collector.databases import postgresql as module
 from services.collector.databases.postgresql import PostgresqlProbe, State, judge
