@@ -1,0 +1,149 @@
+"""Ports that something listens on, and that nothing listened on at the first look."""
+
+import ipaddress
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from services.collector import process_table
+from services.collector.config import OWN_PROC
+from services.collector.place import Place
+from services.collector.probe import Look, Probe
+from services.collector.probes.port import Listener, listeners
+from services.collector.state import State
+from services.collector.watched_files import listed
+from shared.runtime.checks import ListeningSection, SecuritySection
+from shared.schema.records import CheckType
+
+_ADDRESS, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
+"""Columns of /proc/net/udp. Source: proc_net(5)."""
+_UNCONNECTED = "07"
+_WORD = 8
+_EPHEMERAL = 32_768
+"""The first of the ports that the kernel hands out, where it does not say."""
+MOST_TOLD = 5
+
+
+class Door(NamedTuple):
+    """A way into this host."""
+
+    protocol: str
+    listener: Listener
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        address = ipaddress.ip_address(self.listener.address)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return (mapped or address).is_loopback
+
+    @property
+    def key(self) -> str:
+        """What stays the same over a restart of who listens; opened to others, a port is another one."""
+        return f"{self.protocol} {self.listener.port}{' loopback' if self.loopback else ''}"
+
+
+class Known(msgspec.Struct):
+    """What listened at the first look."""
+
+    doors: list[str]
+
+
+def probe(section: SecuritySection, timeout_s: float, place: Place, folder: Path | None = None) -> Probe:
+    """Make the probe of `section.listening`; its state is in `folder`, see `State`."""
+    del timeout_s  # /proc answers at once.
+    if section.listening is None:
+        raise TypeError("not a check of listening ports")
+    return ListeningProbe(section.listening, place, State(Known, "listening", folder))
+
+
+class ListeningProbe:
+    """Looks into the host's tables of sockets; a new port is a warning until it is closed or allowed."""
+
+    type: CheckType = "listening"
+
+    def __init__(self, section: ListeningSection, place: Place, state: State[Known]) -> None:
+        self._section = section
+        self._proc = place.proc
+        # /proc/net is that of whoever asks: the host's is under its first process.
+        self._net = place.proc / ("self" if place.proc == OWN_PROC else "1") / "net"
+        self._state = state
+        self._known: frozenset[str] | None = None
+        self._names: dict[int, str] = {}
+
+    def look(self, now: datetime) -> Look:
+        """Look once; `unknown` when the tables cannot be read."""
+        del now
+        try:
+            doors = list(doors_of(self._net, first_ephemeral(self._proc)))
+        except PermissionError as error:
+            return Look("unknown", f"{error.filename} may not be read by this collector", "denied")
+        except OSError as error:
+            return Look("unknown", f"the tables of sockets cannot be read: {error}", "other")
+        known = self._recall(doors)
+        # All are remembered, so that a change of the settings finds what stood there from the beginning.
+        counted = [door for door in doors if self._section.loopback or not door.loopback]
+        new = [d for d in counted if d.key not in known and d.listener.port not in self._section.allow]
+        self._names = {door.listener.inode: self._name(door.listener.inode) for door in new}
+        figures = {"occurrences": len({door.key for door in new})}
+        if not new:
+            return Look("ok", f"nothing new among {len(counted)} listening sockets", None, figures)
+        told = [
+            f"{self._names[door.listener.inode]} listens on {door.listener} ({door.protocol})" for door in new
+        ]
+        text = (
+            f"{listed(told, MOST_TOLD)}; expected no port that was not open at the first look or is allowed"
+        )
+        return Look("warning", text, "changed", figures)
+
+    def _recall(self, doors: Sequence[Door]) -> frozenset[str]:
+        if self._known is None:
+            state = self._state.load()
+            if state is None:
+                state = Known(sorted({door.key for door in doors}))
+                self._state.save(state)
+            self._known = frozenset(state.doors)
+        return self._known
+
+    def _name(self, inode: int) -> str:
+        """Name the process; to look for it means to look through all open files: only once."""
+        if inode in self._names:
+            return self._names[inode]
+        process = process_table.socket_owner(self._proc, inode)
+        return str(process) if process else "a process that may not be read"
+
+
+def doors_of(net: Path, ephemeral: int) -> Iterator[Door]:
+    """Yield what listens by TCP, and by UDP below the ports that the kernel hands out to whoever asks."""
+    for listener in listeners(net):
+        yield Door("TCP", listener)
+    for name in ("udp", "udp6"):
+        if (table := net / name).exists():
+            for listener in parse_udp(table.read_text()):
+                if listener.port < ephemeral:
+                    yield Door("UDP", listener)
+
+
+def parse_udp(text: str) -> Iterator[Listener]:
+    """Read /proc/net/udp or udp6: sockets that take datagrams from anybody."""
+    for line in text.splitlines()[1:]:
+        columns = line.split()
+        if columns[_STATE] != _UNCONNECTED or not columns[_REMOTE].endswith(":0000"):
+            continue
+        address, _, port = columns[_ADDRESS].partition(":")
+        # Words of four bytes, each in this machine's own order.
+        words = [int(address[at : at + _WORD], 16) for at in range(0, len(address), _WORD)]
+        packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+        yield Listener(str(ipaddress.ip_address(packed)), int(port, 16), int(columns[_INODE]))
+
+
+def first_ephemeral(proc: Path) -> int:
+    """Return the first of the ports that the kernel hands out."""
+    try:
+        return int((proc / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except FileNotFoundError:
+        return _EPHEMERAL
