@@ -23,6 +23,10 @@ REST = "TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/usr/bin/apt update"
             Use("bob", "trader", "/bin/ls"),
         ),
         (
+            "  nobody : user NOT in sudoers ; PWD=/tmp ; USER=root ; COMMAND=/bin/ls",  # sudo 1.9.13, no tty
+            Use("nobody", "root", "/bin/ls", "user NOT in sudoers"),
+        ),
+        (
             f"bob : 3 incorrect password attempts ; {REST}",
             Use("bob", "root", "/usr/bin/apt update", "3 incorrect password attempts"),
         ),
