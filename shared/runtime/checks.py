@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.runtime.notifications import Name, Port, check_time_zone
+from shared.runtime.section_checks import check_lengths
 from shared.schema.conditions import Document
 from shared.schema.durations import Duration, milliseconds
 
@@ -119,6 +120,7 @@ class CheckSection(Document, kw_only=True):
         if len(given) != 1:
             names = ", ".join(msgspec.structs.fields(CheckSection)[i].encode_name for i in range(len(KINDS)))
             raise ValueError(f"expected exactly one of {names}, got {' and '.join(given) or 'none'}")
+        check_lengths(slow=self.slow)
         check_times(self.every, self.timeout)
 
     @property
@@ -155,6 +157,7 @@ class ExchangeSection(Document, kw_only=True):
     severity: Literal["critical", "warning"] = "critical"
 
     def __post_init__(self) -> None:
+        check_lengths(slow=self.slow, skew=self.skew)
         check_times(self.every, self.timeout)
 
 
@@ -196,6 +199,9 @@ class SecuritySection(Document, kw_only=True):
     """Files and patterns that only their owner may read."""
     every: Duration = "1m"
 
+    def __post_init__(self) -> None:
+        check_times(self.every, None)
+
 
 class HeartbeatSection(Document, kw_only=True):
     """A ping that is expected, from a bot or a cron job: after a period, or at the moments of a schedule."""
@@ -212,6 +218,7 @@ class HeartbeatSection(Document, kw_only=True):
     severity: Literal["critical", "warning"] = "critical"
 
     def __post_init__(self) -> None:
+        check_lengths(period=self.period, grace=self.grace, longest=self.longest)
         if (self.period is None) == (self.cron is None):
             raise ValueError("expected either `period` or `cron`")
         if self.period is not None and milliseconds(self.period) < LEAST_EVERY_MS:
@@ -238,6 +245,7 @@ def check_regex(name: str, pattern: str | None) -> None:
 
 def check_times(every: Duration, timeout: Duration | None) -> None:
     """Raise ValueError unless a check has time to end before the next one."""
+    check_lengths(every=every, timeout=timeout)
     if milliseconds(every) < LEAST_EVERY_MS:
         raise ValueError(f"`every`: expected at least 1s, got {every!r}")
     if timeout is not None and not 0 < milliseconds(timeout) <= milliseconds(every):
