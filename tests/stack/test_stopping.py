@@ -1,6 +1,7 @@
 """The whole stack stops cleanly and comes back with what it knew."""
 
 from tests.stack.compose import Stack, eventually
+from tests.stack.receivers import Webhook
 from tests.stack.test_containers import PARTS
 from tests.stack.test_path import performance
 
@@ -17,3 +18,15 @@ def test_every_part_stops_cleanly_and_open_alerts_survive(stack: Stack) -> None:
     assert after["id"] == before["id"]
     stack.publish(performance(bot, 1.0))
     eventually(lambda: not stack.alerts(bot))
+
+
+def test_of_a_notifier_that_is_stopped_people_hear_without_it(stack: Stack, webhook: Webhook) -> None:
+    before = len(webhook.of("botwatch"))
+
+    def told() -> list[str]:
+        return [body["change"] for body in webhook.of("botwatch")[before:] if "notifier" in body["message"]]
+
+    stack.compose("stop", "--timeout", "10", "notifier")
+    eventually(lambda: told() == ["opened"], timeout_s=30)
+    stack.start()
+    eventually(lambda: told() == ["opened", "resolved"], timeout_s=60)
