@@ -117,16 +117,42 @@ def open_troubles(stack: Stack) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def stopped(*halted: psutil.Process) -> Iterator[None]:
-    """Let processes live and do nothing, with all their children."""
+def stopped(stack: Stack, *halted: psutil.Process) -> Iterator[None]:
+    """Let processes live and do nothing, with all their children, and none of them in the middle of writing.
+
+    One that is stopped while it writes keeps the store locked, which is another story.
+    """
     family = [one for process in halted for one in (process, *process.children(recursive=True))]
-    for process in family:
-        process.send_signal(signal.SIGSTOP)
+
+    def stop() -> bool:
+        send(family, signal.SIGSTOP)
+        if all(is_free(stack, name) for name in ("system_health.db", "performance_metrics.db")):
+            return True
+        send(family, signal.SIGCONT)
+        return False
+
+    eventually(stop, "stopped between two writes", every_s=0.05)
     try:
         yield
     finally:
-        for process in family:
-            process.send_signal(signal.SIGCONT)
+        send(family, signal.SIGCONT)
+
+
+def send(family: list[psutil.Process], number: signal.Signals) -> None:
+    for process in family:
+        process.send_signal(number)
+
+
+def is_free(stack: Stack, name: str) -> bool:
+    """Say whether nobody is in the middle of writing to a database."""
+    path = stack.home / "data" / "monitoring" / name
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0.2)) as probe:
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        probe.execute("ROLLBACK")
+    return True
 
 
 def restart(stack: Stack, part: str) -> None:
@@ -180,7 +206,7 @@ def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbe
     part: str, yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
 ) -> None:
     before, asked = len(troubles(receivers)), heartbeats[1]
-    with stopped(processes(yard)[part]):
+    with stopped(yard, processes(yard)[part]):
         count = settled(asked)
         expect(receivers, before, f"The {part} does not run")
         assert len(asked) == count
@@ -191,7 +217,7 @@ def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbe
 def test_several_parts_that_do_nothing_are_each_told_once(yard: Stack, receivers: Receivers) -> None:
     before, found = len(troubles(receivers)), processes(yard)
     words = [f"The {part} does not run" for part in OTHERS]
-    with stopped(*(found[part] for part in OTHERS)):
+    with stopped(yard, *(found[part] for part in OTHERS)):
         for one in words:
             expect(receivers, before, one)
     ended(yard, receivers, before, *words)
@@ -199,7 +225,7 @@ def test_several_parts_that_do_nothing_are_each_told_once(yard: Stack, receivers
 
 def test_redis_that_does_nothing_is_told_and_its_end_too(yard: Stack, receivers: Receivers) -> None:
     before = len(troubles(receivers))
-    with stopped(processes(yard)["redis"]):
+    with stopped(yard, processes(yard)["redis"]):
         expect(receivers, before, "Redis does not answer")
     ended(yard, receivers, before, "Redis does not answer")
 
@@ -227,7 +253,7 @@ def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
     yard: Stack, receivers: Receivers
 ) -> None:
     before, begun = len(troubles(receivers)), to_store(clock.now())
-    with stopped(processes(yard)["notifier"]):
+    with stopped(yard, processes(yard)["notifier"]):
         expect(receivers, before, "The notifier does not run")
         told = (
             "SELECT 1 FROM notifications WHERE state = 'SENT' AND reason LIKE '%by itself' AND createdAt > ?"
@@ -243,7 +269,7 @@ def test_the_heartbeat_url_is_not_asked_while_the_watchdog_is_dead(
     yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
 ) -> None:
     before, asked = len(troubles(receivers)), heartbeats[1]
-    with stopped(processes(yard)["watchdog"]):
+    with stopped(yard, processes(yard)["watchdog"]):
         count = settled(asked)
         threading.Event().wait(15)
         assert len(asked) == count

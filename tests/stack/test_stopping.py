@@ -1,6 +1,7 @@
 """The whole stack stops cleanly and comes back with what it knew."""
 
 from tests.stack.compose import Stack, eventually
+from tests.stack.receivers import Webhook
 from tests.stack.test_containers import PARTS
 from tests.stack.test_path import performance
 
@@ -17,3 +18,26 @@ def test_every_part_stops_cleanly_and_open_alerts_survive(stack: Stack) -> None:
     assert after["id"] == before["id"]
     stack.publish(performance(bot, 1.0))
     eventually(lambda: not stack.alerts(bot))
+
+
+def test_of_a_notifier_that_is_stopped_people_hear_without_it(stack: Stack, webhook: Webhook) -> None:
+    before = len(webhook.of("botwatch"))
+
+    def told() -> list[str]:
+        return [body["change"] for body in webhook.of("botwatch")[before:] if "notifier" in body["message"]]
+
+    # Of a part that has not been seen to live since the start, nobody knows whether it is just coming up.
+    for _ in range(2):
+        latest = heard(stack)
+        eventually(lambda latest=latest: heard(stack) != latest)  # type: ignore[misc]
+    stack.compose("stop", "--timeout", "10", "notifier")
+    eventually(lambda: told() == ["opened"], timeout_s=30)
+    stack.start()
+    eventually(lambda: told() == ["opened", "resolved"], timeout_s=60)
+
+
+def heard(stack: Stack) -> str | None:
+    """Return when the watchdog's beat came through last."""
+    _, answer = stack.request("DASHBOARD", "/api/monitoring")
+    at: str | None = answer["system"]["watchdog"]["heardAt"]
+    return at
