@@ -8,11 +8,12 @@ from services.collector.auth_log import Message
 
 LONGEST_COMMAND = 200
 """Characters that are told."""
+_LONGEST_SEARCH = 1_000
 _COMMAND = " ; COMMAND="
 _FIELD = re.compile(r"[A-Z]+=")
 _SECRET_OPTION = re.compile(
     r"(?i)((?:^|[\s'\"])-{0,2}[\w.-]*(?:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api[_-]?key|private[_-]?key)"
-    r"[\w.-]*(?:=|:\s*|\s+))(\"[^\"]*\"|'[^']*'|\S+)"
+    r"[\w.-]*(?:=|:\s*|\s+))(\"[^\"]*(?:\"|$)|'[^']*(?:'|$)|\S+)"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+\S+")
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s@]+@")
@@ -57,7 +58,8 @@ def _use(one: Message) -> Use | None:
     # Only why it was refused has no name and stands before the others.
     refusal = fields[0] if fields and not _FIELD.match(fields[0]) else ""
     target = next((field.removeprefix("USER=") for field in fields if field.startswith("USER=")), "root")
-    shown = cut(mask(command))
+    # To look for passwords in all of a very long line would take long.
+    shown = cut(mask(command[:_LONGEST_SEARCH]))
     if _COMMAND in command or sum(field.startswith("USER=") for field in fields) > 1:
         shown += " (more than one command stands in this line of the log: read it there)"
     return Use(user[:64], target[:64], shown, refusal[:LONGEST_COMMAND], one.times)

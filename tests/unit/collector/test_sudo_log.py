@@ -87,6 +87,7 @@ def test_a_folder_or_argument_that_looks_like_a_command_is_said(text: str) -> No
         "/bin/mysql -uroot -phunter2", "/bin/curl -u bob:hunter2 x", "/bin/psql pg://bob:hunter2@db",
         "/bin/curl -H 'Authorization: Bearer hunter2'", "/bin/curl -H X-Api-Key: hunter2",
         '/bin/x --token="hunter2"', "/bin/x TELEGRAM_TOKEN=hunter2", "/bin/x --private-key hunter2",
+        "/bin/x --password 'x hunter2",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_password_is_masked(command: str) -> None:
