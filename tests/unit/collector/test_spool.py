@@ -133,9 +133,10 @@ def test_past_its_size_it_drops_the_oldest_and_counts_them(tmp_path: Path) -> No
 
 def test_what_is_too_old_is_dropped_also_right_after_a_start(tmp_path: Path) -> None:
     Spool(tmp_path).append([sample(1), sample(2)])
-    assert len(Spool(tmp_path, now=lambda: NOW + LONGEST)) == 1
+    written = datetime.now(UTC)
+    assert len(Spool(tmp_path, now=lambda: written + LONGEST - timedelta(minutes=1))) == 1
     with dropping(2):
-        assert len(Spool(tmp_path, now=lambda: NOW + LONGEST + timedelta(minutes=1))) == 0
+        assert len(Spool(tmp_path, now=lambda: written + LONGEST + timedelta(minutes=1))) == 0
 
 
 def test_a_full_disk_costs_the_records_that_have_no_room_and_tears_none(tmp_path: Path) -> None:
