@@ -149,7 +149,8 @@ def judge(changes: Sequence[str], survey: Survey, latest: str) -> Look:
         text = f"not all of {names} may be seen by this collector, or there are more than {MOST_FILES} files"
         return Look("unknown", text, "denied", figures)
     watched = {name: one for found in survey.files.values() for name, one in found.items()}
-    text = f"no change of {len(watched)} files since the last look"
+    count = "one file" if len(watched) == 1 else f"{len(watched)} files"
+    text = f"no change of {count} since the last look"
     if unread := sum(one.content is None and one.link is None for one in watched.values()):
         text += f"; of {unread} only owner and mode are seen"
     if survey.missing:

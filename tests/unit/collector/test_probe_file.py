@@ -246,6 +246,12 @@ def test_a_pattern_that_nothing_fits_is_said(host: Host) -> None:
     assert host.look().text.endswith("; nothing fits /etc/sshd/sshd_config")
 
 
+def test_a_single_file_is_told_as_one(tmp_path: Path) -> None:
+    host = Host(tmp_path, "/etc/passwd")
+    host.write("/etc/passwd")
+    assert host.look().text == "no change of one file since the last look"
+
+
 def test_a_state_that_cannot_be_written_is_logged_and_the_changes_are_told(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
