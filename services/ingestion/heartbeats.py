@@ -15,7 +15,6 @@ from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from shared.runtime.checks import HeartbeatSection
-from shared.runtime.section_checks import check_lengths
 from shared.schema.durations import Duration, milliseconds, words
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.streams import PREFIX
@@ -143,7 +142,6 @@ def expectations_of(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expec
 
 
 def _expectation(key: str, section: HeartbeatSection) -> Expectation:
-    check_lengths(period=section.period, grace=section.grace, longest=section.longest)
     if section.cron is not None:
         try:
             next(CronSim(section.cron, EARLIEST))

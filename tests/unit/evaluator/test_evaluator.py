@@ -26,7 +26,7 @@ from shared.runtime.notifications import Notifications
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
-from shared.schema.records import CHECK_STATE, AnyRecord, Health, Metric, Performance, encode_frame
+from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.tables import alerts, notifications
@@ -261,7 +261,7 @@ def test_computed_figures_have_alerts_apart_from_reported_ones(
 
 def test_disabled_conditions_and_a_disabled_section_make_no_rules() -> None:
     off = Condition(metric_name="x", threshold=1, operator=">", severity="LOW", enabled=False)
-    found = [rule.name for rule in rules_of(documents(DRAWDOWN, off)) if rule.metric != CHECK_STATE]
+    found = [rule.name for rule in rules_of(documents(DRAWDOWN, off)) if "type" not in dict(rule.labels)]
     assert found == ["maxDrawdown-above-20", "host-cpu"]
 
 

@@ -147,3 +147,12 @@ def test_settings_name_every_wrong_variable_and_read_secrets_from_files(tmp_path
     with pytest.raises(InvalidError) as raised:
         load_settings(Settings, {"HEALTH_PORT": "many", "LOG_FORMAT": "xml", "REDIS_URL_FILE": "/none"})
     assert {fault.path for fault in raised.value.faults} == {"HEALTH_PORT", "LOG_FORMAT", "REDIS_URL_FILE"}
+
+
+def test_the_key_of_a_heartbeat_stands_in_no_fault(tmp_path: Path) -> None:
+    health = {"monitoring": {"heartbeats": {"abcd-secret-key": {"period": "1e9d", "graze": 1}}}}
+    with pytest.raises(InvalidError) as caught:
+        load_documents(folder(tmp_path, health=health), {})
+    faults = [str(fault) for fault in caught.value.faults]
+    assert any("$.monitoring.heartbeats.abcd….graze: unknown key" in fault for fault in faults)
+    assert not any("secret" in fault for fault in faults)
