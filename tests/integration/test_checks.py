@@ -1,0 +1,239 @@
+"""Checks in a running Botwatch: a fault is caused, people are told of it in words, and of its end."""
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.integration.stack import Receivers, Stack, botwatch_up
+from tests.support import eventually, free_port
+from tests.unit.collector.certificates import certificate
+from tests.unit.collector.exchange import LocalExchange, local_exchange
+
+pytestmark = pytest.mark.integration
+
+KEY = "a-key-that-only-the-job-knows"
+MARK = "a-bot-that-the-checks-look-for"
+
+
+class Web:
+    """A web server whose answer is set."""
+
+    def __init__(self) -> None:
+        self.status, self.body = 200, b"all is well"
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(web.status)
+                self.end_headers()
+                self.wfile.write(web.body)
+
+            def log_message(self, *_: object) -> None:
+                """Stay quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self.server.server_address[1]
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Scene(NamedTuple):
+    """What is looked at, and who looks."""
+
+    folder: Path
+    web: Web
+    exchange: LocalExchange
+    stack: Stack
+    receivers: Receivers
+
+    def latest(self, check: str) -> dict[str, Any]:
+        """Return the latest notice about a check, or nothing."""
+        one: dict[str, Any]
+        for one in reversed(self.receivers.bodies):
+            if one["details"].get("labels", {}).get("check") == check:
+                return one
+        return {}
+
+    def fails(self, check: str, words: str) -> None:
+        """Wait until people are told that a check fails, in these words."""
+        begins = ("opened", "reopened")
+        eventually(lambda: self.latest(check).get("change") in begins, f"{check} fails", timeout_s=20)
+        message = self.latest(check)["message"]
+        assert message.startswith(f"{check}: ")
+        assert words in message
+
+    def ends(self, check: str) -> None:
+        """Wait until people are told that it is fine again."""
+        eventually(lambda: self.latest(check).get("change") == "resolved", f"{check} is fine", timeout_s=20)
+
+
+@pytest.fixture(scope="module")
+def scene(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Yield a Botwatch that looks at one thing of each kind every second."""
+    folder, web = tmp_path_factory.mktemp("checks"), Web()
+    (folder / "config").mkdir()
+    for name in ("watched", "secret", "auth.log"):
+        (folder / name).write_text("")
+        (folder / name).chmod(0o600)
+    with closing(sqlite3.connect(folder / "bots.db")) as database:
+        database.execute("CREATE TABLE trades (id INTEGER)")
+    (folder / "server.pem").write_bytes(certificate(None, "api.example.org", days=90).pem)
+    with local_exchange() as exchange:
+        often: dict[str, Any] = {"every": "1s", "failures": 1}
+        checks = {
+            "bot": {"process": {"command": MARK}, **often},
+            "door": {"port": free_port(), **often, "severity": "warning"},
+            "web": {"http": {"url": f"http://127.0.0.1:{web.port}/health", "body": "well"}, **often},
+            "database": {"database": f"sqlite:///{folder}/bots.db", **often},
+            "tls": {"certificate": {"file": f"{folder}/server.pem"}, **often},
+        }
+        security = {
+            "failedLogins": {"files": [f"{folder}/auth.log"], "btmp": None, "journal": False},
+            "files": [f"{folder}/watched"], "secrets": [f"{folder}/secret"], "every": "1s",
+        }  # fmt: skip
+        venue = {
+            "rest": exchange.url(), "time": exchange.url("/time"), "timePath": "now",
+            "webSocket": exchange.url("/stream", "ws"), **often,
+        }  # fmt: skip
+        monitoring = {
+            "intervalSeconds": 1, "checks": checks, "security": security, "exchanges": {"venue": venue},
+            "heartbeats": {KEY: {"name": "nightly", "period": "3s", "grace": "1s"}},
+        }  # fmt: skip
+        alerts = {"webhookUrl": f"http://127.0.0.1:{receivers.http_port}/hook"}
+        document = {"monitoring": monitoring, "alerts": alerts}
+        (folder / "config" / "health_monitor.json").write_text(json.dumps(document))
+        with botwatch_up(folder, folder / "config") as stack:
+            yield Scene(folder, web, exchange, stack, receivers)
+    web.server.shutdown()
+    web.server.server_close()
+
+
+@contextmanager
+def bot() -> Iterator[subprocess.Popen[bytes]]:
+    """Run something that passes for a bot."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", MARK])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def test_a_process_that_ends(scene: Scene) -> None:
+    scene.fails("bot", "no process runs")
+    with bot():
+        scene.ends("bot")
+    scene.fails("bot", "at least 1 expected")
+
+
+def test_a_port_that_nobody_listens_on(scene: Scene) -> None:
+    scene.fails("door", "nothing listens on port")
+    port = json.loads((scene.folder / "config" / "health_monitor.json").read_text())["monitoring"]["checks"]
+    with socket.create_server(("127.0.0.1", port["door"]["port"])):
+        scene.ends("door")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [(503, b"all is well", "answered 503"), (200, b"maintenance", "its body has nothing like well")],
+)
+def test_a_web_server_that_answers_otherwise(scene: Scene, status: int, body: bytes, words: str) -> None:
+    scene.web.status, scene.web.body = status, body
+    scene.fails("web", words)
+    scene.web.status, scene.web.body = 200, b"all is well"
+    scene.ends("web")
+
+
+def test_a_database_that_is_overwritten(scene: Scene) -> None:
+    file = scene.folder / "bots.db"
+    sound = file.read_bytes()
+    file.write_bytes(b"garbage" * 1000)
+    scene.fails("database", "is not an SQLite database")
+    file.write_bytes(sound)
+    scene.ends("database")
+
+
+def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene: Scene) -> None:
+    faults: list[tuple[Callable[[], None], str]] = [
+        (lambda: setattr(scene.exchange, "rest", 503), "REST does not work, the WebSocket does"),
+        (lambda: setattr(scene.exchange, "web_socket", "drop"), "the WebSocket does not work, REST does"),
+        (lambda: setattr(scene.exchange, "ahead_s", 60.0), "clock is 60"),
+    ]
+    for cause, words in faults:
+        cause()
+        scene.fails("venue", words)
+        scene.exchange.rest = scene.exchange.web_socket = "fine"
+        scene.exchange.ahead_s = 0.0
+        scene.ends("venue")
+
+
+def test_a_certificate_that_expires_is_told_at_each_step_and_its_renewal_too(scene: Scene) -> None:
+    file = scene.folder / "server.pem"
+    for days, severity in ((20.5, "LOW"), (13.5, "MEDIUM"), (6.5, "HIGH"), (0.5, "CRITICAL")):
+        file.write_bytes(certificate(None, "api.example.org", days=days).pem)
+        told = lambda of=severity: scene.latest("tls").get("severity") == of  # noqa: E731
+        eventually(told, f"{days} days are left", timeout_s=20)
+        assert scene.latest("tls")["change"] == ("opened" if severity == "LOW" else "raised")
+    file.write_bytes(certificate(None, "api.example.org", days=90).pem)
+    scene.ends("tls")
+
+
+def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: Scene) -> None:
+    now = datetime.now().astimezone().isoformat()
+    failed = "box sshd[7]: Failed password for root from 203.0.113.7 port 22 ssh2"
+    with (scene.folder / "auth.log").open("a") as file:
+        file.write(f"{now} {failed}\n" * 9)
+    (scene.folder / "watched").write_text("changed")
+    (scene.folder / "secret").chmod(0o644)
+    scene.fails("failed-logins", "from 203.0.113.7 (root)")
+    scene.fails("files", "watched: the content changed")
+    scene.fails("secrets", "may be read by everybody")
+    (scene.folder / "secret").chmod(0o600)
+    for check in ("secrets", "files"):
+        scene.ends(check)
+
+
+def test_a_heartbeat_that_stays_away_and_one_that_fails(scene: Scene) -> None:
+    scene.fails("nightly", "has never come")
+    assert scene.stack.ingestion(f"/ping/{KEY}") == "OK"
+    scene.ends("nightly")
+    scene.fails("nightly", "late")
+    scene.stack.ingestion(f"/ping/{KEY}")
+    scene.ends("nightly")
+    scene.stack.ingestion(f"/ping/{KEY}/3")
+    scene.fails("nightly", "exit code 3")
+    scene.stack.ingestion(f"/ping/{KEY}/0")
+    scene.ends("nightly")
+
+
+def test_the_api_shows_every_check_with_what_it_saw(scene: Scene) -> None:
+    found = scene.stack.dashboard("/api/monitoring")["checks"]
+    names = {name for checks in found.values() for name in checks}
+    wanted = {
+        "bot",
+        "door",
+        "web",
+        "database",
+        "tls",
+        "venue",
+        "failed-logins",
+        "files",
+        "secrets",
+        "nightly",
+    }
+    assert names >= wanted
+    [web] = [checks["web"] for checks in found.values() if "web" in checks]
+    assert web["status"] == "ok"
+    assert web["availability"] < 100
+    assert time.time() - datetime.fromisoformat(web["timestamp"]).timestamp() < 30
