@@ -88,7 +88,7 @@ class Telling:
         route = self._plan.routing.named(escalation.route)
         if alert.status != "ACTIVE" or route is None:
             escalations.drop_escalations(self._connection, alert.id, escalation.route)
-            if alert.status == "ACTIVE" and not escalations.escalations_of(self._connection, alert.id):
+            if alert.status == "ACTIVE":
                 self._begin_again(alert)
             return
         policy = self._plan.policy(route)
@@ -208,9 +208,12 @@ class Telling:
         self._write(event, notice, self._planned(route, notice, fresh, words))
 
     def _begin_again(self, alert: Alert) -> None:
-        """Follow the routes there are now: those that were followed are gone."""
+        """Follow the routes there are now and that are not followed yet: one that was is gone."""
+        known = escalations.escalations_of(self._connection, alert.id)
+        told, _ = standing(self._connection, alert.id)
         for route in self._plan.routing.routes(alert, self._now):
-            told, _ = standing(self._connection, alert.id)
+            if route.name in known:
+                continue
             pursuit = begin(self._plan.policy(route), self._now)
             self._put(alert.id, route.name, tell(pursuit, told, route.repeat.get(alert.severity), self._now))
 
@@ -293,7 +296,8 @@ def _muted_by(notice: Notice) -> str | None:
 
 def _step_in_words(policy: Policy, pursuit: Pursuit) -> str:
     """Name the step that comes next: `night: step 2 of 3`, with the round where there are several."""
-    words = f"{policy.name}: step {pursuit.step + 1} of {len(policy.steps)}"
+    number = min(pursuit.step + 1, len(policy.steps))  # a reload may have made it shorter
+    words = f"{policy.name}: step {number} of {len(policy.steps)}"
     return f"{words}, round {pursuit.round} of {policy.rounds}" if policy.rounds > 1 else words
 
 

@@ -327,6 +327,16 @@ def test_an_escalation_goes_on_over_a_reload(database: Database, text: str, expe
     assert story.told() == ["0 desk opened", *expected]
 
 
+def test_a_renamed_route_is_followed_though_another_is_followed_still(database: Database) -> None:
+    routes = "[{ name: a, policy: night, continue: true }, { channels: [desk] }]"
+    two = channels("desk", "ops") + TWO + f"\nroutes: {routes}"
+    story = Story(database, two)
+    story.open()
+    story.reload(two.replace("name: a", "name: b"))
+    story.wait(25 * MINUTE)
+    assert story.told() == ["0 desk opened", "10 desk escalated", "20 ops escalated"]
+
+
 def test_a_route_that_names_others_over_a_reload_tells_them_what_comes(database: Database) -> None:
     story = Story(database, channels("desk", "ops") + "routes: [{ name: r, channels: [desk] }]")
     story.open()
