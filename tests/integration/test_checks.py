@@ -108,7 +108,7 @@ def scene(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         }  # fmt: skip
         monitoring = {
             "intervalSeconds": 1, "checks": checks, "security": security, "exchanges": {"venue": venue},
-            "heartbeats": {KEY: {"name": "nightly", "period": "3s", "grace": "1s"}},
+            "heartbeats": {KEY: {"name": "backup-job", "period": "3s", "grace": "1s"}},
         }  # fmt: skip
         alerts = {"webhookUrl": f"http://127.0.0.1:{receivers.http_port}/hook"}
         document = {"monitoring": monitoring, "alerts": alerts}
@@ -205,16 +205,16 @@ def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: Sce
 
 
 def test_a_heartbeat_that_stays_away_and_one_that_fails(scene: Scene) -> None:
-    scene.fails("nightly", "has never come")
+    scene.fails("backup-job", "has never come")
     assert scene.stack.ingestion(f"/ping/{KEY}") == "OK"
-    scene.ends("nightly")
-    scene.fails("nightly", "late")
+    scene.ends("backup-job")
+    scene.fails("backup-job", "late")
     scene.stack.ingestion(f"/ping/{KEY}")
-    scene.ends("nightly")
+    scene.ends("backup-job")
     scene.stack.ingestion(f"/ping/{KEY}/3")
-    scene.fails("nightly", "exit code 3")
+    scene.fails("backup-job", "exit code 3")
     scene.stack.ingestion(f"/ping/{KEY}/0")
-    scene.ends("nightly")
+    scene.ends("backup-job")
 
 
 def test_the_api_shows_every_check_with_what_it_saw(scene: Scene) -> None:
@@ -230,7 +230,7 @@ def test_the_api_shows_every_check_with_what_it_saw(scene: Scene) -> None:
         "failed-logins",
         "files",
         "secrets",
-        "nightly",
+        "backup-job",
     }
     assert names >= wanted
     [web] = [checks["web"] for checks in found.values() if "web" in checks]
