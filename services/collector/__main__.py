@@ -25,17 +25,21 @@ def main() -> None:
     settings = service.start("collector", CollectorSettings)
     with service.refusing("collector"):
         section = load_documents(settings.botwatch_config).health.monitoring
-        place = Place(host_name(settings), settings.host_proc, settings.host_root)
+        state = settings.botwatch_home / "collector"
+        place = Place(host_name(settings), settings.host_proc, settings.host_root, state)
         watched = probes_of(section, place)
         host = Host(place.name, place.proc, place.root)
     has_redis = settings.collector_url is None
     with service.service("collector", settings, needs_redis=False, has_redis=has_redis) as frame:
         spool = Spool(settings.botwatch_home / "spool" / "collector")
         sending = Sending(_sender(settings), spool)
-        gone = retire(settings.botwatch_home / "spool" / "checks.json", watched)
+        gone = retire(place.state, watched)
         now, first = clock.now(), len(watched)  # numbers that no check has
         sending.send(
-            [check_record(place.name, one.name, one.type, GONE, now, n) for n, one in enumerate(gone, first)]
+            [
+                check_record(place.name, name, kind, GONE, now, number)
+                for number, (name, kind) in enumerate(gone.items(), first)
+            ]
         )
         collector = Collector(host, section, Rounds(place.name, watched), sending)
         frame.health.add("samples", collector.check)

@@ -15,6 +15,7 @@ from services.collector.auth_log import Failure, Message, parse_lines
 from services.collector.btmp import RECORD, parse_btmp
 from services.collector.paths import within
 from services.collector.place import Place
+from services.collector.probe import Look
 from services.collector.state import State
 from services.collector.tail import Position
 from shared.runtime.checks import FailedLoginsSection
@@ -44,6 +45,18 @@ class News(NamedTuple):
     """Of btmp, which knows nothing but these."""
     skipped: bool
     """There was more than is read at once."""
+
+
+def hear(source: "AuthSource", now: datetime, about: str) -> News | Look:
+    """Return what is new `about` logins or sudo, or the look that says why nobody can tell."""
+    try:
+        return source.read(now)
+    except PermissionError as error:
+        return Look("unknown", f"{error.filename} may not be read by this collector", "denied")
+    except OSError as error:
+        return Look("unknown", f"the log of {about} cannot be read: {error.strerror or error}", "other")
+    except journal.JournalError as error:
+        return Look("unknown", f"{error}", "other")
 
 
 class AuthSource:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from services.collector.config import OWN_PROC
+
 
 class Place(NamedTuple):
     """A host: this machine, or the one whose /proc and / are mounted into this container."""
@@ -13,3 +15,10 @@ class Place(NamedTuple):
     """Its /proc."""
     root: Path
     """Its /."""
+    state: Path = Path("var") / "collector"
+    """A folder of ours, for what checks must know after a restart."""
+
+    @property
+    def net(self) -> Path:
+        """Its tables of sockets: /proc/net is that of whoever asks, the host's is under its first process."""
+        return self.proc / ("self" if self.proc == OWN_PROC else "1") / "net"

@@ -2,11 +2,7 @@
 
 import gzip
 import logging
-import math
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import msgspec
@@ -17,6 +13,7 @@ from urllib3.util import parse_url
 
 from services.collector.sending import AwayError
 from shared.runtime import bearer, clock
+from shared.runtime.answers import asked_wait, read_answer
 from shared.schema.records import AnyRecord, encode_record
 
 log = structlog.get_logger()
@@ -24,7 +21,6 @@ log = structlog.get_logger()
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 4.0
 """Also for the answer as a whole. Together they stay below the time that a part has to stop."""
-ANSWER_BYTES = 65_536
 COMPRESSED_FROM = 1024
 """Bytes; below, compressing saves no packet."""
 QUOTED = 300
@@ -71,7 +67,7 @@ class DoorSender:
             refused = 1
         # A 400 that does not say how many records it is about does not come from the door.
         elif status != HTTPStatus.ACCEPTED and (status != HTTPStatus.BAD_REQUEST or refused is None):
-            raise AwayError(self._meaning(status, answer), wait_seconds(retry_after, clock.now()))
+            raise AwayError(self._meaning(status, answer), asked_wait(retry_after, clock.now()) or 0.0)
         if refused:
             log.error("the door refused records", records=refused, answer=_quoted(answer))
         return refused or 0
@@ -87,29 +83,12 @@ class DoorSender:
             )
         except (HTTPError, OSError) as error:
             raise AwayError(f"{self._where} does not answer: {type(error).__name__}") from error
-        return response.status, response.headers.get("Retry-After"), _read(response)
+        return response.status, response.headers.get("Retry-After"), read_answer(response, READ_TIMEOUT_S)
 
     def _meaning(self, status: int, answer: bytes) -> str:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return f"{self._where} answered {status}: INGEST_TOKEN here must be the one of the door"
         return f"{self._where} answered {status}: {_quoted(answer)}"
-
-
-def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    """Read the answer, so that its connection can be used again; an endless one loses its connection."""
-    deadline = time.monotonic() + READ_TIMEOUT_S
-    taken = b""
-    try:
-        while part := response.read1(ANSWER_BYTES):
-            taken += part
-            if len(taken) > ANSWER_BYTES or time.monotonic() > deadline:
-                response.close()
-                break
-        response.release_conn()
-    except (HTTPError, OSError):
-        # The door has decided by its status; what is missing are words.
-        response.close()
-    return taken
 
 
 def _refused(answer: bytes) -> int | None:
@@ -122,19 +101,3 @@ def _refused(answer: bytes) -> int | None:
 
 def _quoted(answer: bytes) -> str:
     return " ".join(answer.decode(errors="replace").split())[:QUOTED]
-
-
-def wait_seconds(retry_after: str | None, now: datetime) -> float:
-    """Read a Retry-After header (seconds or a date); 0 when there is none or it makes no sense."""
-    if retry_after is None:
-        return 0.0
-    if retry_after.strip().isdecimal():
-        seconds = float(retry_after)
-        return seconds if math.isfinite(seconds) else 0.0
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())

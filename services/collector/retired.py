@@ -4,40 +4,28 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from services.collector.probe import Look
 from services.collector.rounds import Watched
+from services.collector.state import State
 from shared.schema.records import CheckType
-
-log = structlog.get_logger()
 
 GONE = Look("ok", "it is no longer checked")
 
 
-class Known(msgspec.Struct, frozen=True, order=True):
-    """A check as it is remembered."""
+class Checks(msgspec.Struct):
+    """The checks that there were, by name."""
 
-    name: str
-    type: CheckType
+    types: dict[str, CheckType]
 
 
-def retire(file: Path, watched: Iterable[Watched]) -> list[Known]:
-    """Remember the checks that there are now; return those that were remembered and are no more."""
-    now = {Known(one.name, one.probe.type) for one in watched}
-    try:
-        before = set(msgspec.json.decode(file.read_bytes(), type=list[Known]))
-    except FileNotFoundError:
-        before = set()
-    except (OSError, msgspec.DecodeError) as error:
-        log.warning("the checks from before are not known; alerts of theirs may stay open", error=str(error))
-        before = set()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Put in place whole: a torn file would be read as none.
-        written = file.with_suffix(".new")
-        written.write_bytes(msgspec.json.encode(sorted(now)))
-        written.replace(file)
-    except OSError as error:
-        log.warning("the checks cannot be remembered", error=str(error))
-    return sorted(before - now)
+def retire(folder: Path, watched: Iterable[Watched]) -> dict[str, CheckType]:
+    """Remember in `folder` the checks that there are now; return those that were remembered and are no more.
+
+    A check that is of another type now is another check: its alert was one of another rule.
+    """
+    state = State(Checks, "checks", folder)
+    before, now = state.load(), {one.name: one.probe.type for one in watched}
+    state.save(Checks(now))
+    types = before.types if before else {}
+    return {name: kind for name, kind in types.items() if now.get(name) != kind}

@@ -1,13 +1,10 @@
 """State: what a probe must know after a restart of the collector, in a small file for each."""
 
-import os
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 import structlog
-
-from shared.runtime.settings import Settings, load_settings
 
 log = structlog.get_logger()
 
@@ -15,13 +12,12 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class State(Generic[S]):
-    """One struct in `<folder>/<name>.json`, by default in `$BOTWATCH_HOME/collector`.
+    """One struct in `<folder>/<name>.json`.
 
     It is replaced as a whole: killed at any moment, a process leaves the old one or the new one.
     """
 
-    def __init__(self, kind: type[S], name: str, folder: Path | None = None) -> None:
-        folder = load_settings(Settings, os.environ).botwatch_home / "collector" if folder is None else folder
+    def __init__(self, kind: type[S], name: str, folder: Path) -> None:
         self._path = folder / f"{name}.json"
         self._decoder = msgspec.json.Decoder(kind)
         self._written = b""

@@ -1,16 +1,7 @@
 """Wording: figures as people say them. Pure."""
 
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
-
-
-def span(seconds: float) -> str:
-    """Say how long: `5 s`, `12 min`, `3.5 h`, `12 d`."""
-    for length, unit in _SPANS:
-        if seconds >= length:
-            return f"{round(seconds / length, 1):g} {unit}"
-    return f"{max(seconds, 0):.0f} s"
 
 
 def size(amount: float) -> str:

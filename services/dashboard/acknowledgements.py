@@ -20,10 +20,10 @@ from shared.runtime.clock import Clock
 from shared.runtime.links import Claim, InvalidLinkError, Links
 from shared.schema.alerts import Acknowledgement, Alert
 from shared.schema.definitions import DEFINITIONS
-from shared.schema.durations import milliseconds
+from shared.schema.durations import span_of
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.records import Health, Performance
-from shared.schema.timestamps import MILLISECOND, to_wire
+from shared.schema.timestamps import to_wire
 from shared.schema.units import figures
 from shared.store import alerts
 
@@ -77,7 +77,7 @@ class Desk:
 
         While Redis is away it is stored all the same, and whoever announces next announces it.
         """
-        until = now + milliseconds(given.timeout) * MILLISECOND if given.timeout is not None else None
+        until = now + span_of(given.timeout) if given.timeout is not None else None
         with self._database.write() as connection:
             alert = alerts.alert_by_id(connection, alert_id)
             if alert is None or alert.status == "RESOLVED" or not may(alert):

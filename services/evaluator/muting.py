@@ -15,7 +15,7 @@ from services.evaluator.lifecycle import Transition
 from shared.runtime.documents import Documents
 from shared.runtime.notifications import InhibitSection, MaintenanceSection
 from shared.schema.alerts import Alert
-from shared.schema.durations import milliseconds
+from shared.schema.durations import span_of
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.patterns import Patterns, fits, patterns_of
 from shared.schema.silences import Silence, labels_of
@@ -117,7 +117,7 @@ def _when(section: MaintenanceSection) -> Schedule | Once:
     if section.cron is None or section.duration is None:
         return Once(Span(section.from_ or EARLIEST, section.until or EARLIEST))
     next(CronSim(section.cron, EARLIEST))
-    length = milliseconds(section.duration) * MILLISECOND
+    length = span_of(section.duration)
     return Schedule(section.cron, length, ZoneInfo(section.time_zone))
 
 

@@ -15,7 +15,7 @@ from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from shared.runtime.checks import HeartbeatSection
-from shared.schema.durations import Duration, milliseconds, words
+from shared.schema.durations import Duration, span_of, words
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.streams import PREFIX
 from shared.schema.timestamps import EARLIEST, MILLISECOND
@@ -162,7 +162,7 @@ def _expectation(key: str, section: HeartbeatSection) -> Expectation:
 
 
 def _length(duration: Duration | None) -> timedelta | None:
-    return None if duration is None else milliseconds(duration) * MILLISECOND
+    return None if duration is None else span_of(duration)
 
 
 def fold(standing: Standing, ping: Ping, said: str = "") -> Standing:

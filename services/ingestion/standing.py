@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from services.ingestion.heartbeats import MISSED, Expectation, Standing, Trouble, say
-from shared.schema.durations import words
+from shared.schema.durations import rough, words
 from shared.schema.records import Check, CheckStatus
 from shared.schema.timestamps import MILLISECOND
 
@@ -11,7 +11,6 @@ HOST = "heartbeats"
 """The host of these checks: they are about no machine, and doors come and go under made-up names."""
 LONGEST_LINE = 200
 """Characters of the last line that a job said."""
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def check_of(expected: Expectation, standing: Standing, at: datetime, identity: str) -> Check:
@@ -55,10 +54,10 @@ def last_line(body: bytes) -> str:
 
 def _wrong(expected: Expectation, standing: Standing, trouble: Trouble, at: datetime) -> str:
     since = say(trouble.since, expected)
-    passed = _span((at - trouble.since).total_seconds())
+    passed = rough((at - trouble.since).total_seconds())
     match trouble.reason:
         case "failed":
-            ran = "" if standing.run_seconds is None else f" after {_span(standing.run_seconds)}"
+            ran = "" if standing.run_seconds is None else f" after {rough(standing.run_seconds)}"
             return f"failed{ran}{trouble.words}"
         case "ran_too_long":
             longest = words((expected.longest or (at - trouble.since)) // MILLISECOND)
@@ -74,7 +73,7 @@ def _wrong(expected: Expectation, standing: Standing, trouble: Trouble, at: date
 
 def _fine(expected: Expectation, standing: Standing) -> str:
     came = "it never ended" if standing.came is None else f"it came last at {say(standing.came, expected)}"
-    ran = "" if standing.run_seconds is None else f" after it ran for {_span(standing.run_seconds)}"
+    ran = "" if standing.run_seconds is None else f" after it ran for {rough(standing.run_seconds)}"
     return f"{came}{ran}{_begun(expected, standing)}"
 
 
@@ -86,10 +85,3 @@ def _awaited(expected: Expectation, standing: Standing) -> str:
 def _begun(expected: Expectation, standing: Standing) -> str:
     began = max((run.began for run in standing.runs.values()), default=None)
     return f"; a run began at {say(began, expected)}" if began else ""
-
-
-def _span(seconds: float) -> str:
-    for length, unit in _SPANS:
-        if seconds >= length:
-            return f"{round(seconds / length, 1):g} {unit}"
-    return f"{max(seconds, 0):.0f} s"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from shared.runtime.notifications import Notifications, PolicySection
-from shared.schema.durations import Duration, milliseconds
+from shared.schema.durations import span_of
 
 LEAST_PAUSE = timedelta(minutes=1)
 PAUSE_AFTER_ONE_STEP = timedelta(minutes=5)
@@ -62,14 +62,16 @@ def policies_of(notifications: Notifications) -> dict[str, Policy]:
 
 
 def _policy(name: str, section: PolicySection) -> Policy:
-    steps = tuple(Step(_span(step.after), tuple(step.notify), step.raise_severity) for step in section.steps)
+    steps = tuple(
+        Step(span_of(step.after), tuple(step.notify), step.raise_severity) for step in section.steps
+    )
     timeout = section.acknowledge_timeout
     return Policy(
         name,
         steps,
         section.rounds,
-        _usual_pause(steps) if section.pause is None else _span(section.pause),
-        None if timeout is None else _span(timeout),
+        _usual_pause(steps) if section.pause is None else span_of(section.pause),
+        None if timeout is None else span_of(timeout),
     )
 
 
@@ -77,10 +79,6 @@ def _usual_pause(steps: tuple[Step, ...]) -> timedelta:
     """Wait for the last step to help as long as for the one before it."""
     gaps = [later.after - earlier.after for earlier, later in pairwise(steps)]
     return max(LEAST_PAUSE, gaps[-1]) if gaps else PAUSE_AFTER_ONE_STEP
-
-
-def _span(duration: Duration) -> timedelta:
-    return timedelta(milliseconds=milliseconds(duration))
 
 
 def begin(policy: Policy | None, now: datetime) -> Pursuit:

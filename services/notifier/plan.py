@@ -9,8 +9,7 @@ from services.notifier.escalation import Policy, policies_of
 from services.notifier.routing import Route, Routing
 from services.notifier.watch import BEAT
 from shared.runtime.documents import Documents
-from shared.schema.durations import milliseconds
-from shared.schema.timestamps import MILLISECOND
+from shared.schema.durations import span_of
 
 
 class Plan(NamedTuple):
@@ -26,7 +25,7 @@ class Plan(NamedTuple):
     def of(cls, documents: Documents) -> Self:
         """Read the plan."""
         watchdog = documents.notifications.watchdog
-        every = milliseconds(watchdog.every) * MILLISECOND
+        every = span_of(watchdog.every)
         return cls(
             Routing.of(documents),
             policies_of(documents.notifications),

@@ -1,11 +1,8 @@
 """Posting: JSON to one URL over a kept-alive connection, and what its answer means."""
 
 import logging
-import math
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import NamedTuple
@@ -22,11 +19,10 @@ from urllib3.util import make_headers, parse_url
 
 from services.notifier.channels.transport import Reason, TransportError
 from shared.runtime import clock
+from shared.runtime.answers import asked_wait, read_answer
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
-ANSWER_BYTES = 65_536
-"""How much of an answer is read, so that the connection can be used again."""
 QUOTED = 200
 """Characters of an answer that are quoted."""
 SHORTEST_SECRET = 4
@@ -84,7 +80,7 @@ class Poster:
             )
         except (HTTPError, OSError) as error:
             raise _failure(error) from error
-        answer = Answer(response.status, self._quoted(_read(response)))
+        answer = Answer(response.status, self._quoted(read_answer(response, READ_TIMEOUT_S)))
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             raise refusal(answer, response.headers.get("Retry-After"), clock.now())
         return answer
@@ -110,29 +106,10 @@ def _secrets_of(url: str, headers: Mapping[str, str]) -> list[str]:
     return sorted(found, key=len, reverse=True)
 
 
-def _read(response: urllib3.BaseHTTPResponse) -> bytes:
-    """Read the answer to its end, so that its connection is kept; an endless one loses its connection.
-
-    Its status has been read. What goes wrong with the rest changes nothing: the receiver has decided.
-    """
-    deadline = time.monotonic() + READ_TIMEOUT_S
-    taken = b""
-    try:
-        while part := response.read1(ANSWER_BYTES):
-            taken += part
-            if len(taken) > ANSWER_BYTES or time.monotonic() > deadline:
-                response.close()
-                break
-        response.release_conn()
-    except (HTTPError, OSError):
-        response.close()
-    return taken
-
-
 def refusal(answer: Answer, retry_after: str | None, now: datetime) -> TransportError:
     """Return what an answer other than 2xx means."""
     again = answer.status in BUSY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    wait = retry_after_seconds(retry_after, now) if again else None
+    wait = asked_wait(retry_after, now) if again else None
     reason: Reason = "failing"
     if not again:
         reason = "refused"
@@ -143,22 +120,6 @@ def refusal(answer: Answer, retry_after: str | None, now: datetime) -> Transport
     return TransportError(
         f"the receiver answered {answer}", permanent=not again, reason=reason, retry_after=wait
     )
-
-
-def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Read a Retry-After header (seconds or a date); None when there is none or it makes no sense."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        seconds = float(value)
-        return seconds if math.isfinite(seconds) else None
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def _failure(error: Exception) -> TransportError:

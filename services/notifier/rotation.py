@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from services.notifier.wall_clock import moment_of
 from shared.runtime.notifications import RotationSection
-from shared.schema.durations import milliseconds
+from shared.schema.durations import span_of
 
 TURNS = {"daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
 
@@ -33,7 +33,7 @@ class Rotation(NamedTuple):
     @classmethod
     def of(cls, section: RotationSection) -> "Rotation":
         """Read a section of the document."""
-        every = TURNS.get(str(section.every)) or timedelta(milliseconds=milliseconds(section.every))
+        every = TURNS.get(str(section.every)) or span_of(section.every)
         return cls(
             tuple(section.people),
             every,

@@ -14,7 +14,7 @@ from shared.runtime.notifications import (
     RouteSection,
 )
 from shared.schema.alerts import Alert, Severity
-from shared.schema.durations import Duration, milliseconds
+from shared.schema.durations import Duration, milliseconds, span_of
 from shared.schema.patterns import Patterns, fits, patterns_of
 from shared.schema.silences import labels_of
 
@@ -148,18 +148,14 @@ def _inherit(section: RouteSection, outer: Route) -> Route:
     if section.group_by is not None:
         route = route._replace(group_by=tuple(section.group_by))
     if section.group_wait is not None:
-        route = route._replace(group_wait=_span(section.group_wait))
+        route = route._replace(group_wait=span_of(section.group_wait))
     if section.group_interval is not None:
-        route = route._replace(group_interval=_span(section.group_interval))
+        route = route._replace(group_interval=span_of(section.group_interval))
     if section.repeat is not None:
         route = route._replace(repeat=_repeat(section.repeat))
     if section.quiet is not None:
         route = route._replace(quiet=_quiet(section.quiet))
     return route
-
-
-def _span(duration: Duration) -> timedelta:
-    return timedelta(milliseconds=milliseconds(duration))
 
 
 def _repeat(said: Duration | RepeatSection) -> dict[Severity, timedelta]:
@@ -168,7 +164,7 @@ def _repeat(said: Duration | RepeatSection) -> dict[Severity, timedelta]:
         spans = {name: getattr(said, name.lower()) for name in severities}
     else:
         spans = dict.fromkeys(severities, said)
-    return {name: _span(span) for name, span in spans.items() if span is not None and milliseconds(span)}
+    return {name: span_of(span) for name, span in spans.items() if span is not None and milliseconds(span)}
 
 
 def _quiet(section: QuietSection) -> Quiet:

@@ -1,6 +1,7 @@
 """Durations as people write them: `250ms`, `30s`, `5m`, `1h`, `1d`, `1w`, or a number of seconds."""
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
@@ -23,6 +24,19 @@ def milliseconds(duration: str | float) -> int:
     if not parts:
         raise ValueError(f"expected a duration such as 30s, 5m or 1h, got {duration!r}")
     return round(float(parts[1]) * UNITS_MS[parts[2]])
+
+
+def span_of(duration: str | float) -> timedelta:
+    """Return a duration as a span of time; ValueError when it is not one."""
+    return timedelta(milliseconds=milliseconds(duration))
+
+
+def rough(seconds: float) -> str:
+    """Say about how long: `5 s`, `12 min`, `3.5 h`, `12 d`."""
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{round(seconds / length, 1):g} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def words(total_ms: int) -> str:

@@ -14,7 +14,8 @@ from pg8000 import native
 from services.collector.bounded import Bounded
 from services.collector.connecting import ConnectError, client_context, connect, remaining, shake_hands
 from services.collector.probe import Look
-from services.collector.wording import size, span
+from services.collector.wording import size
+from shared.schema.durations import rough
 from shared.schema.records import CheckReason, CheckType
 
 FULL_PERCENT = 90.0
@@ -144,7 +145,7 @@ def judge(whom: str, state: State) -> Look:
     if state.receivers == 0:
         return Look("critical", f"{whom} is a replica and has no connection to its primary", "failed")
     if state.lag_s is not None and state.lag_s > LATE_S:
-        text = f"{whom} is a replica and {span(state.lag_s)} behind, at most {span(LATE_S)} expected"
+        text = f"{whom} is a replica and {rough(state.lag_s)} behind, at most {rough(LATE_S)} expected"
         return Look("warning", text, "late")
     if 100 * state.connections >= FULL_PERCENT * state.most_connections:
         return Look("warning", f"{whom} is almost full: {used}", "too_many")

@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, unquote
 from services.collector.bounded import Bounded
 from services.collector.connecting import ConnectError, client_context, connect
 from services.collector.probe import Look
-from services.collector.wording import size, span
+from services.collector.wording import size
+from shared.schema.durations import rough
 from shared.schema.records import CheckReason, CheckType
 
 FULL_PERCENT = 90.0
@@ -145,7 +146,7 @@ def _faults(whom: str, information: Mapping[str, str], number: Mapping[str, int]
     if information.get("role") == "slave" and information.get("master_link_status") != "up":
         down = number.get("master_link_down_since_seconds")
         primary = f"{information.get('master_host')}:{information.get('master_port')}"
-        since = f" for {span(down)}" if down is not None else ""
+        since = f" for {rough(down)}" if down is not None else ""
         yield Look("critical", f"{whom} is a replica and without its primary {primary}{since}", "failed")
     if information.get("aof_last_bgrewrite_status") == "err":
         yield Look("warning", f"{whom} could not rewrite its append-only file", "failed")

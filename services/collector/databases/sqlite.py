@@ -18,7 +18,8 @@ from urllib.parse import quote
 from services.collector.paths import within
 from services.collector.place import Place
 from services.collector.probe import Look
-from services.collector.wording import size, span
+from services.collector.wording import size
+from shared.schema.durations import rough
 from shared.schema.records import CheckType
 
 LONGEST_CHECK_S = 2.0
@@ -179,7 +180,7 @@ def judge_files(files: Files, found: str) -> Look:
     if wal > LARGE_WAL_BYTES and behind_s > OLD_WAL_S:
         text = (
             f"the write-ahead log has grown to {size(wal)}, and nothing of it has been written back for "
-            f"{span(behind_s)}: some program reads without an end"
+            f"{rough(behind_s)}: some program reads without an end"
         )
         return Look("warning", text, "late")
     log = f", its write-ahead log {size(wal)}" if files.wal_size is not None else ""

@@ -17,8 +17,8 @@ from services.collector.paths import within
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.restarts import Restarts
-from services.collector.wording import span
 from shared.runtime.checks import CheckSection
+from shared.schema.durations import rough
 from shared.schema.records import CheckType
 
 SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
@@ -118,14 +118,14 @@ def judge(name: str, state: Mapping[str, Any], restarts: int, now: datetime) -> 
         text = f"{name} ended with {how} and is to be restarted, {restarts} times so far"
         return Look("critical", text, "failed")
     ended = moment(state["FinishedAt"])
-    since = f" {span((now - ended).total_seconds())} ago" if ended else ""
+    since = f" {rough((now - ended).total_seconds())} ago" if ended else ""
     reason: Any = "failed" if state.get("ExitCode") or state.get("OOMKilled") else "not_running"
     return Look("critical", f"{name} is {status}: it ended{since} with {how}, running expected", reason)
 
 
 def _running(name: str, state: Mapping[str, Any], now: datetime) -> Look:
     began = moment(state["StartedAt"])
-    since = f" for {span((now - began).total_seconds())}" if began else ""
+    since = f" for {rough((now - began).total_seconds())}" if began else ""
     health = state.get("Health") or {}
     if health.get("Status") == "unhealthy":
         text = f"{name} runs, but its health check failed {health.get('FailingStreak', 0)} times in a row"

@@ -8,8 +8,7 @@ to reconnect. What a bot feels on an open connection is the latency less the pha
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import SplitResult
 
@@ -21,6 +20,7 @@ from services.collector.probe import Look
 from services.collector.rest import checked_url, fetch, status_words
 from services.collector.server_time import Skew, read_time, skew_of
 from services.collector.websocket import RefusedError, WebSocket, address_of
+from shared.runtime.answers import asked_wait
 from shared.runtime.checks import ExchangeSection
 from shared.schema.durations import milliseconds
 from shared.schema.records import CheckReason, CheckStatus, CheckType
@@ -171,15 +171,9 @@ def judge(rest: Seen | None, web_socket: Seen | None, most_skew_ms: float) -> Lo
 
 def retry_after(said: str | None, now: datetime) -> timedelta:
     """Read a Retry-After, seconds or a date; WAIT without one that makes sense, LONGEST_WAIT at most."""
-    try:
-        if said and said.strip().isdecimal():
-            wait = timedelta(seconds=min(int(said), LONGEST_WAIT.total_seconds()))
-        else:
-            moment = parsedate_to_datetime(said or "")
-            wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    except (ValueError, OverflowError):
-        wait = WAIT
-    return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
+    asked = asked_wait(said, now)
+    seconds = WAIT.total_seconds() if asked is None else asked
+    return timedelta(seconds=min(max(seconds, 1.0), LONGEST_WAIT.total_seconds()))
 
 
 class _StatusError(Exception):

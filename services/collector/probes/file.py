@@ -59,9 +59,9 @@ class Survey(NamedTuple):
     """Patterns of which not all files may be seen."""
 
 
-def probe(section: SecuritySection, timeout_s: float, place: Place, folder: Path | None = None) -> Probe:
-    """Make the probe of `section.files`; its state is in `folder`, see `State`."""
-    return FileProbe(section.files, timeout_s, place, State(Known, "files", folder))
+def probe(section: SecuritySection, timeout_s: float, place: Place) -> Probe:
+    """Make the probe of `section.files`."""
+    return FileProbe(section.files, timeout_s, place, State(Known, "files", place.state))
 
 
 class FileProbe:

@@ -1,7 +1,6 @@
 """Ports that something listens on, and that nothing listened on at the first look."""
 
 import ipaddress
-import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,19 +9,14 @@ from typing import NamedTuple
 import msgspec
 
 from services.collector import process_table
-from services.collector.config import OWN_PROC
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
-from services.collector.probes.port import Listener, listeners
+from services.collector.sockets import Listener, tcp_listeners, udp_listeners
 from services.collector.state import State
 from services.collector.watched_files import listed
 from shared.runtime.checks import ListeningSection, SecuritySection
 from shared.schema.records import CheckType
 
-_ADDRESS, _REMOTE, _STATE, _INODE = 1, 2, 3, 9
-"""Columns of /proc/net/udp. Source: proc_net(5)."""
-_UNCONNECTED = "07"
-_WORD = 8
 _EPHEMERAL = 32_768
 """The first of the ports that the kernel hands out, where it does not say."""
 MOST_TOLD = 5
@@ -53,12 +47,12 @@ class Known(msgspec.Struct):
     doors: list[str]
 
 
-def probe(section: SecuritySection, timeout_s: float, place: Place, folder: Path | None = None) -> Probe:
-    """Make the probe of `section.listening`; its state is in `folder`, see `State`."""
+def probe(section: SecuritySection, timeout_s: float, place: Place) -> Probe:
+    """Make the probe of `section.listening`."""
     del timeout_s  # /proc answers at once.
     if section.listening is None:
         raise TypeError("not a check of listening ports")
-    return ListeningProbe(section.listening, place, State(Known, "listening", folder))
+    return ListeningProbe(section.listening, place, State(Known, "listening", place.state))
 
 
 class ListeningProbe:
@@ -69,8 +63,7 @@ class ListeningProbe:
     def __init__(self, section: ListeningSection, place: Place, state: State[Known]) -> None:
         self._section = section
         self._proc = place.proc
-        # /proc/net is that of whoever asks: the host's is under its first process.
-        self._net = place.proc / ("self" if place.proc == OWN_PROC else "1") / "net"
+        self._net = place.net
         self._state = state
         self._known: frozenset[str] | None = None
         self._names: dict[int, str] = {}
@@ -119,26 +112,8 @@ class ListeningProbe:
 
 def doors_of(net: Path, ephemeral: int) -> Iterator[Door]:
     """Yield what listens by TCP, and by UDP below the ports that the kernel hands out to whoever asks."""
-    for listener in listeners(net):
-        yield Door("TCP", listener)
-    for name in ("udp", "udp6"):
-        if (table := net / name).exists():
-            for listener in parse_udp(table.read_text()):
-                if listener.port < ephemeral:
-                    yield Door("UDP", listener)
-
-
-def parse_udp(text: str) -> Iterator[Listener]:
-    """Read /proc/net/udp or udp6: sockets that take datagrams from anybody."""
-    for line in text.splitlines()[1:]:
-        columns = line.split()
-        if columns[_STATE] != _UNCONNECTED or not columns[_REMOTE].endswith(":0000"):
-            continue
-        address, _, port = columns[_ADDRESS].partition(":")
-        # Words of four bytes, each in this machine's own order.
-        words = [int(address[at : at + _WORD], 16) for at in range(0, len(address), _WORD)]
-        packed = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
-        yield Listener(str(ipaddress.ip_address(packed)), int(port, 16), int(columns[_INODE]))
+    yield from (Door("TCP", listener) for listener in tcp_listeners(net))
+    yield from (Door("UDP", listener) for listener in udp_listeners(net) if listener.port < ephemeral)
 
 
 def first_ephemeral(proc: Path) -> int:

@@ -3,17 +3,15 @@
 from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 from services.collector.auth_log import FailedLogins, Failure
-from services.collector.auth_source import AuthSource, Reached
-from services.collector.journal import JournalError
+from services.collector.auth_source import AuthSource, Reached, hear
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.state import State
-from services.collector.wording import span
 from shared.runtime.checks import FailedLoginsSection, SecuritySection
+from shared.schema.durations import rough
 from shared.schema.records import CheckType
 
 WINDOW = timedelta(minutes=1)
@@ -21,11 +19,11 @@ MOST_NAMED = 3
 LONGEST_NAME = 32
 
 
-def probe(section: SecuritySection, timeout_s: float, place: Place, folder: Path | None = None) -> Probe:
-    """Make the probe of `section.failed_logins`; its state is in `folder`, see `State`."""
+def probe(section: SecuritySection, timeout_s: float, place: Place) -> Probe:
+    """Make the probe of `section.failed_logins`."""
     if section.failed_logins is None:
         raise TypeError("not a check of logins")
-    return LoginsProbe(section.failed_logins, timeout_s, place, State(Reached, "logins", folder))
+    return LoginsProbe(section.failed_logins, timeout_s, place, State(Reached, "logins", place.state))
 
 
 class Span(NamedTuple):
@@ -51,14 +49,9 @@ class LoginsProbe:
 
     def look(self, now: datetime) -> Look:
         """Look once; `unknown` when nothing tells of logins, or it may not be read."""
-        try:
-            news = self._source.read(now)
-        except PermissionError as error:
-            return Look("unknown", f"{error.filename} may not be read by this collector", "denied")
-        except OSError as error:
-            return Look("unknown", f"the log of logins cannot be read: {error.strerror or error}", "other")
-        except JournalError as error:
-            return Look("unknown", f"{error}", "other")
+        news = hear(self._source, now, "logins")
+        if isinstance(news, Look):
+            return news
         if not news.where:
             return Look("unknown", f"nothing tells of logins: {self._missing()}", "other")
         failures = [*self._logins.read(news.messages), *news.failures]
@@ -81,7 +74,7 @@ def judge(section: FailedLoginsSection, spans: Sequence[Span], now: datetime, wh
     rate = total / (length / WINDOW)
     figures = {"per_minute": round(rate, 3)}
     # Looks come up to a tenth later than they are due.
-    during = "in the last minute" if length < 1.2 * WINDOW else f"in the last {span(length.total_seconds())}"
+    during = "in the last minute" if length < 1.2 * WINDOW else f"in the last {rough(length.total_seconds())}"
     if any(one.skipped for one in spans):
         during += ", and more in what was too much to read"
     text = describe(failures, during) if total else f"no failed logins {during}, by {where}"

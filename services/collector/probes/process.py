@@ -9,8 +9,8 @@ from services.collector.paths import within
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.process_table import Process
-from services.collector.wording import span
 from shared.runtime.checks import CheckSection, ProcessSection
+from shared.schema.durations import rough
 from shared.schema.records import CheckType
 
 ENDED = "ZX"
@@ -191,7 +191,7 @@ def judge(section: ProcessSection, fitting: Sequence[Process], complaint: str, u
         return Look("critical", text, "too_many")
     if not running:
         return Look("ok", f"no process runs, and none has to ({wanted(section)})")
-    since = span(uptime - max(one.start for one in running))
+    since = rough(uptime - max(one.start for one in running))
     if len(running) == 1:
         return Look("ok", f"{running[0]} runs for {since}")
     return Look("ok", f"{len(running)} processes run, the youngest for {since}: {_names(running)}")

@@ -1,10 +1,8 @@
 """Uses of sudo, and attempts that it refused."""
 
 from datetime import datetime
-from pathlib import Path
 
-from services.collector.auth_source import AuthSource, Reached
-from services.collector.journal import JournalError
+from services.collector.auth_source import AuthSource, Reached, hear
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.state import State
@@ -15,12 +13,12 @@ from shared.schema.records import CheckType
 MOST_TOLD = 5
 
 
-def probe(section: SecuritySection, timeout_s: float, place: Place, folder: Path | None = None) -> Probe:
+def probe(section: SecuritySection, timeout_s: float, place: Place) -> Probe:
     """Make the probe of `section.sudo`; it reads the log that `section.failed_logins` names."""
     if section.sudo is None:
         raise TypeError("not a check of sudo")
     logins = section.failed_logins or FailedLoginsSection()
-    source = AuthSource(logins, place, timeout_s, State(Reached, "sudo", folder), btmp=False)
+    source = AuthSource(logins, place, timeout_s, State(Reached, "sudo", place.state), btmp=False)
     return SudoProbe(section.sudo, source)
 
 
@@ -35,14 +33,9 @@ class SudoProbe:
 
     def look(self, now: datetime) -> Look:
         """Look once; `unknown` when nothing tells of sudo, or it may not be read."""
-        try:
-            news = self._source.read(now)
-        except PermissionError as error:
-            return Look("unknown", f"{error.filename} may not be read by this collector", "denied")
-        except OSError as error:
-            return Look("unknown", f"the log of sudo cannot be read: {error.strerror or error}", "other")
-        except JournalError as error:
-            return Look("unknown", f"{error}", "other")
+        news = hear(self._source, now, "sudo")
+        if isinstance(news, Look):
+            return news
         if not news.where:
             return Look(
                 "unknown", "nothing tells of sudo: neither a log of syslog nor a journal is here", "other"

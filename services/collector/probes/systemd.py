@@ -10,8 +10,8 @@ from services.collector.paths import within
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.restarts import Restarts
-from services.collector.wording import span
 from shared.runtime.checks import CheckSection
+from shared.schema.durations import rough
 from shared.schema.records import CheckType
 
 PROPERTIES = (
@@ -93,7 +93,7 @@ def judge(unit: str, found: Mapping[str, str], monotonic: float) -> Look:
     if found.get("LoadState") == "not-found":
         return Look("critical", f"there is no unit {unit}", "not_running")
     changed = int(found.get("StateChangeTimestampMonotonic", 0)) / 1e6
-    since = f" for {span(monotonic - changed)}" if changed else ""
+    since = f" for {rough(monotonic - changed)}" if changed else ""
     if active in ("active", "reloading", "refreshing"):
         return Look("ok", f"{unit} is {active} ({sub}){since}")
     ended = f"{found.get('Result')}, status {found.get('ExecMainStatus', '0')}"

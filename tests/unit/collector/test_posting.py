@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.collector import posting
-from services.collector.posting import DoorSender, wait_seconds
+from services.collector.posting import DoorSender
 from services.collector.sending import AwayError
 from shared.schema.records import AnyRecord, Health
 from tests.support import free_port
@@ -199,20 +199,3 @@ def test_connections_are_kept(door: Door) -> None:
     for _ in range(3):
         sender.send(samples(1))
     assert len(set(door.clients)) == 1
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, 0.0),
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        ("Sat, 31 Jan 2026 12:01:00 GMT", 60.0),
-        ("Sat, 31 Jan 2026 11:00:00 GMT", 0.0),
-        ("soon", 0.0),
-        ("-5", 0.0),
-        ("9" * 400, 0.0),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float) -> None:
-    assert wait_seconds(header, NOON) == seconds

@@ -29,7 +29,7 @@ class Host:
     def restart(self) -> None:
         """Begin a collector."""
         section = SecuritySection(files=self.patterns)
-        self.probe = probe(section, 10, Place("box", self.root, self.root), self.state)
+        self.probe = probe(section, 10, Place("box", self.root, self.root, self.state))
 
     def write(self, name: str, text: str = "one", mode: int = 0o644) -> Path:
         """Write a file."""

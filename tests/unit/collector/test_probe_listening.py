@@ -12,8 +12,8 @@ import pytest
 
 from services.collector.place import Place
 from services.collector.probe import Probe
-from services.collector.probes.listening import parse_udp, probe
-from services.collector.probes.port import Listener
+from services.collector.probes.listening import probe
+from services.collector.sockets import Listener, parse_udp
 from shared.runtime.checks import ListeningSection, SecuritySection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ def watching(
     folder: Path, place: Place = HERE, *, allow: list[int] | None = None, loopback: bool = False
 ) -> Probe:
     section = SecuritySection(listening=ListeningSection(allow=allow or [], loopback=loopback))
-    return probe(section, 10, place, folder)
+    return probe(section, 10, place._replace(state=folder))
 
 
 class Table:

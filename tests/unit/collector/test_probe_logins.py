@@ -41,8 +41,8 @@ class Host:
 
     def restart(self) -> None:
         """Begin a collector."""
-        place = Place("box", self.root / "proc", self.root)
-        self.probe = probe(SecuritySection(failed_logins=self.section), 10, place, self.state)
+        place = Place("box", self.root / "proc", self.root, self.state)
+        self.probe = probe(SecuritySection(failed_logins=self.section), 10, place)
 
     def look(self, after_s: float = 60) -> Look:
         """Look a minute later."""

@@ -10,7 +10,8 @@ import pytest
 
 from services.collector.place import Place
 from services.collector.probe import Probe
-from services.collector.probes.port import Listener, parse_tcp, probe
+from services.collector.probes.port import probe
+from services.collector.sockets import Listener, parse_tcp
 from shared.runtime.checks import CheckSection
 from tests.support import free_port
 

@@ -30,7 +30,7 @@ class Host:
 
     def restart(self) -> None:
         """Begin a collector."""
-        self.probe = probe(self._section, 10, self._place, self._state)
+        self.probe = probe(self._section, 10, self._place._replace(state=self._state))
 
     def write(self, *texts: str) -> None:
         """Let sudo log."""
@@ -93,14 +93,14 @@ def test_a_password_in_an_argument_is_not_told(host: Host) -> None:
 
 def test_without_a_log_it_is_unknown(tmp_path: Path) -> None:
     section = SecuritySection(sudo=SudoSection(), failed_logins=FailedLoginsSection(files=["/var/log/other"]))
-    seen = probe(section, 10, Place("box", tmp_path, tmp_path), tmp_path).look(NOW)
+    seen = probe(section, 10, Place("box", tmp_path, tmp_path, tmp_path)).look(NOW)
     assert seen[:2] == ("unknown", "nothing tells of sudo: neither a log of syslog nor a journal is here")
 
 
 def test_the_log_is_that_of_failed_logins(tmp_path: Path) -> None:
     (tmp_path / "other.log").touch()
     section = SecuritySection(sudo=SudoSection(), failed_logins=FailedLoginsSection(files=["/other.log"]))
-    seen = probe(section, 10, Place("box", tmp_path, tmp_path), tmp_path / "state").look(NOW)
+    seen = probe(section, 10, Place("box", tmp_path, tmp_path, tmp_path / "state")).look(NOW)
     assert seen.text == "nobody used sudo since the last look, by /other.log"
 
 

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from services.collector.probe import Look
-from services.collector.retired import Known, retire
+from services.collector.retired import retire
 from services.collector.rounds import Watched
 
 
@@ -24,20 +22,18 @@ def watched(*names: str) -> list[Watched]:
 
 
 def test_what_is_no_longer_checked_is_told_once(tmp_path: Path) -> None:
-    file = tmp_path / "spool" / "checks.json"
-    assert retire(file, watched("a", "b")) == []
-    assert retire(file, watched("b")) == [Known("a", "tcp")]
-    assert retire(file, watched("b")) == []
+    assert retire(tmp_path, watched("a", "b")) == {}
+    assert retire(tmp_path, watched("b")) == {"a": "tcp"}
+    assert retire(tmp_path, watched("b")) == {}
 
 
-@pytest.mark.parametrize("text", ["", "[{", '[{"name": 1}]'])
-def test_a_file_that_cannot_be_read_is_written_anew(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "checks.json"
-    file.write_text(text)
-    assert retire(file, watched("a")) == []
-    assert retire(file, []) == [Known("a", "tcp")]
+def test_a_check_of_another_type_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    retire(tmp_path, watched("a"))
+    (tmp_path / "checks.json").write_text('{"types": {"a": "http"}}')
+    assert retire(tmp_path, watched("a")) == {"a": "http"}
 
 
-def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
-    (tmp_path / "spool").write_text("a file is in the way")
-    assert retire(tmp_path / "spool" / "checks.json", watched("a")) == []
+def test_a_file_that_cannot_be_read_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "checks.json").write_text("[{")
+    assert retire(tmp_path, watched("a")) == {}
+    assert retire(tmp_path, []) == {"a": "tcp"}

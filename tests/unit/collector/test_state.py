@@ -23,12 +23,6 @@ def test_what_was_saved_is_there_after_a_restart_and_for_nobody_else(tmp_path: P
     assert [one.name for one in path.parent.iterdir()] == ["ports.json"]
 
 
-def test_it_is_in_the_home_of_botwatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BOTWATCH_HOME", str(tmp_path))
-    State(Known, "ports").save(Known([22]))
-    assert (tmp_path / "collector" / "ports.json").exists()
-
-
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"ports":["x"]}', b"\xff"])
 def test_what_cannot_be_read_is_logged_and_forgotten(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "ports.json").write_bytes(data)

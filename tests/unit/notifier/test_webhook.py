@@ -14,7 +14,7 @@ import pytest
 from services.notifier import posting
 from services.notifier.channels.transport import TransportError
 from services.notifier.channels.webhook import WebhookTransport, sign
-from services.notifier.posting import Answer, refusal, retry_after_seconds
+from services.notifier.posting import Answer, refusal
 from shared.runtime import clock
 from tests.unit.notifier.receivers import NOON, Receiver, message, notice
 
@@ -246,17 +246,6 @@ def test_an_answer_that_drips_is_left_after_a_while(monkeypatch: pytest.MonkeyPa
 
     with answering(drip) as url:
         WebhookTransport(url).send(message())
-
-
-def test_retry_after_may_be_a_date() -> None:
-    assert retry_after_seconds("Sat, 31 Jan 2026 12:00:30 GMT", NOON) == 30
-    assert retry_after_seconds("Sat, 31 Jan 2026 11:00:00 GMT", NOON) == 0
-    assert retry_after_seconds(None, NOON + timedelta(days=1)) is None
-
-
-@pytest.mark.parametrize("value", ["soon", "", "-5", "1e3", "9" * 400, "Sat, 99 Foo 2026", "nan", "²"])
-def test_a_retry_after_without_sense_is_none(value: str) -> None:
-    assert retry_after_seconds(value, NOON) is None
 
 
 def test_a_permanent_answer_carries_no_wait() -> None:
