@@ -56,7 +56,8 @@ def add_silences(api: Blueprint, sources: Sources, clock: Clock) -> None:
 
 
 def _shown(silence: Silence, now: datetime) -> figures.Fields:
-    return {**figures.all_fields(silence), "status": {"state": silence.state(now)}}
+    status = {"state": silence.state(now), **({"error": silence.error} if silence.error else {})}
+    return {**figures.all_fields(silence), "status": status}
 
 
 def _unknown(silence_id: str) -> Response:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Collection
 from datetime import datetime
 
+import structlog
+
 from services.evaluator.lifecycle import Transition, unacknowledge
 from services.evaluator.muting import Muting, Policy
 from shared.schema.alerts import Alert
@@ -12,6 +14,8 @@ from shared.schema.timestamps import epoch_ms
 from shared.store.alerts import lapsed_acknowledgements
 from shared.store.database import Database
 from shared.store.silences import current_silences
+
+log = structlog.get_logger()
 
 LOOK_MS = 500
 """How often, while an alert is open: people make silences without telling."""
@@ -28,6 +32,8 @@ class Lookout:
         self._boundary: datetime | None = None
         """When a silence or a window next begins or ends."""
         self._looked_at = time.monotonic()
+        self._reported: set[str] = set()
+        """Silences that the log already names as broken, by id."""
 
     def disturb(self) -> None:
         """Look again at the next occasion, because other alerts are open now or muted."""
@@ -51,7 +57,15 @@ class Lookout:
             silences = current_silences(connection, now)
         changes = [unacknowledge(alert, now) for alert in lapsed]
         if is_over or silences != self._silences:
+            self._report(silences)
             muting = Muting(self.policy, silences, alerts)
             self._silences, self._boundary = silences, muting.next_change(now)
             changes += muting.changes(alerts, now)
         return changes
+
+    def _report(self, silences: Collection[Silence]) -> None:
+        """Log each silence once whose pattern RE2 refuses: people would wait for it to work."""
+        for silence in silences:
+            if silence.error and silence.id not in self._reported:
+                self._reported.add(silence.id)
+                log.error("silence matches nothing", silence=silence.id, error=silence.error)

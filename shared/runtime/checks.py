@@ -1,6 +1,5 @@
 """The sections of `health_monitor.json` on checks: what the collector looks at besides the host itself."""
 
-import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +9,7 @@ from shared.runtime.notifications import Name, Port, check_time_zone
 from shared.runtime.section_checks import check_lengths
 from shared.schema.conditions import Document
 from shared.schema.durations import Duration, milliseconds
+from shared.schema.patterns import check_regex
 
 Address = Annotated[
     str,
@@ -233,14 +233,6 @@ Key = Annotated[
         description="8 to 128 letters, digits, - and _: whoever knows it can ping",
     ),
 ]
-
-
-def check_regex(name: str, pattern: str | None) -> None:
-    """Raise ValueError unless `pattern` is a regular expression."""
-    try:
-        re.compile(pattern or "")
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"`{name}`: not a regular expression: {error}") from error
 
 
 def check_times(every: Duration, timeout: Duration | None) -> None:

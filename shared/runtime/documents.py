@@ -8,7 +8,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -35,6 +34,7 @@ from shared.runtime.notifications import (
 from shared.runtime.settings import lookup
 from shared.schema.conditions import Condition, Document
 from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.patterns import glob_matches
 
 
 class DatabaseSection(Document, kw_only=True):
@@ -102,7 +102,7 @@ class AnalyticsSection(Document, kw_only=True):
     def _chosen(self, bot: str) -> dict[str, Any]:
         chosen: dict[str, Any] = {}
         for pattern, section in self.bots.items():
-            if fnmatchcase(bot, pattern):
+            if glob_matches(pattern, bot):
                 given = msgspec.structs.asdict(section)
                 chosen |= {name: value for name, value in given.items() if value is not None}
         return chosen

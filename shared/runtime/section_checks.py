@@ -1,12 +1,12 @@
 """What sections of `notifications.yml` must not hold; each check raises ValueError with where and why."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import get_args
 
 from shared.schema.alerts import Category, Severity
 from shared.schema.durations import UNITS_MS, Duration, milliseconds
 from shared.schema.faults import nearest
+from shared.schema.patterns import glob_matches
 
 LEAST_REPEAT_MS = 1_000
 YEAR_MS = 366 * UNITS_MS["d"]
@@ -37,7 +37,7 @@ def check_match(**matches: Mapping[str, str | Sequence[str]]) -> None:
         for label, words in (("severity", get_args(Severity)), ("category", get_args(Category))):
             wanted = match.get(label, ())
             for one in (wanted,) if isinstance(wanted, str) else wanted:
-                if not any(fnmatchcase(word, one) for word in words):
+                if not any(glob_matches(one, word) for word in words):
                     expected = f"expected one of {' '.join(words)}, got {one!r}{nearest(one.upper(), words)}"
                     raise ValueError(f"`{place}.{label}`: {expected}")
 

@@ -15,6 +15,7 @@ from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.urls import split_url
 from shared.runtime.checks import CheckSection, HttpSection
+from shared.schema.patterns import Regex
 from shared.schema.records import CheckType
 
 MOST_REDIRECTS = 5
@@ -48,7 +49,7 @@ class HttpProbe:
     def __init__(self, section: HttpSection, timeout_s: float) -> None:
         self._section = section
         self._url = split_url(section.url)
-        self._body = re.compile(section.body) if section.body is not None else None
+        self._body = Regex(section.body) if section.body is not None else None
         self._timeout_s = timeout_s
         self._headers = dict(section.headers)
         address_of(self._url)
@@ -128,9 +129,7 @@ def _redirected(url: SplitResult, location: str, whom: str) -> SplitResult:
     return target
 
 
-def judge(
-    expected: list[int] | None, body: re.Pattern[str] | None, answered: Answered, took_ms: float
-) -> Look:
+def judge(expected: list[int] | None, body: Regex | None, answered: Answered, took_ms: float) -> Look:
     """Compare an answer with what it must be like. Pure."""
     whom, answer, connected = answered
     said = f"{whom} answered {answer.status} {_PHRASES.get(answer.status, '')}".rstrip()

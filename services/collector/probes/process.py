@@ -11,6 +11,7 @@ from services.collector.probe import Look, Probe
 from services.collector.process_table import Process
 from shared.runtime.checks import CheckSection, ProcessSection
 from shared.schema.durations import rough
+from shared.schema.patterns import Regex
 from shared.schema.records import CheckType
 
 ENDED = "ZX"
@@ -45,7 +46,7 @@ class ProcessProbe:
     def __init__(self, section: ProcessSection, place: Place) -> None:
         self._section = section
         self._place = place
-        self._command = re.compile(section.command) if section.command is not None else None
+        self._command = Regex(section.command) if section.command is not None else None
         self._looked_at: float | None = None
         self._cpu: dict[tuple[int, float], float] = {}
         self._roots: set[tuple[int, float]] | None = None
@@ -103,7 +104,7 @@ class ProcessProbe:
         command = process_table.read_command(self._place.proc, process.pid)
         if name is None and self._section.pid_file is None and only_looks(process.name, command):
             return False
-        return self._command.search(command) is not None
+        return self._command.search(command)
 
     def _by_pid_file(self, path: str, uid: int | None) -> tuple[list[Process], str]:
         """Find the process that a pid file names; none, and why, when it is not the one."""

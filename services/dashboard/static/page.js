@@ -621,7 +621,8 @@ function silenceView({ id }) {
     update(silence) {
       setText(what, silence.matchers.map(matcherWords).join(", "));
       const from = silence.status.state === "pending" ? `from ${clock(silence.startsAt)} ` : "";
-      setText(span, `${from}until ${clock(silence.endsAt)}`);
+      const { error } = silence.status;
+      setText(span, `${from}until ${clock(silence.endsAt)}${error ? ` – matches nothing: ${error}` : ""}`);
       setText(author, `by ${silence.createdBy}${silence.comment ? ` – “${silence.comment}”` : ""}`);
       end.setAttribute("aria-label", `End the silence of ${what.textContent}`);
     },

@@ -1,7 +1,5 @@
 """A rule: what it measures, from where on that is bad, for how long, and for whom."""
 
-from fnmatch import fnmatchcase
-
 import msgspec
 
 from services.evaluator.rules.absence import Absence
@@ -9,6 +7,7 @@ from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.verdict import Level
 from services.evaluator.subject import COMPUTED, Subject
 from shared.schema.alerts import Category
+from shared.schema.patterns import glob_matches
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -55,6 +54,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def concerns(self, name: str, labels: dict[str, str]) -> bool:
         """Say whether the rule is on records of the bot or host `name` with `labels`."""
-        if self.bots and not any(fnmatchcase(name, pattern) for pattern in self.bots):
+        if self.bots and not any(glob_matches(pattern, name) for pattern in self.bots):
             return False
-        return all(label in labels and fnmatchcase(labels[label], pattern) for label, pattern in self.labels)
+        return all(label in labels and glob_matches(pattern, labels[label]) for label, pattern in self.labels)

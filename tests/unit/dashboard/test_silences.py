@@ -1,5 +1,6 @@
 """Silences through the API, and acknowledging for a time."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from services.dashboard.app import make_app
 from services.dashboard.sources import Sources
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
+from shared.store.tables import silences
 from tests.unit.dashboard.cases import NOON, an_alert, body, open_in, read
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
 
@@ -219,3 +222,16 @@ def test_one_acknowledgement_for_good_takes_the_place_of_one_for_a_time(
     open_in(health, an_alert(1))
     acknowledge(client, "1h")
     assert body(acknowledge(client, None))["acknowledgedUntil"] is None
+
+
+def test_a_stored_pattern_that_re2_refuses(client: FlaskClient, health: Database) -> None:
+    """A silence with a pattern that RE2 refuses: listed with the reason when old, refused when new."""
+    made = silence(client)["id"]
+    broken = BOT | {"value": "a(?=b).*", "isRegex": True, "isEqual": True}
+    with health.write() as connection:
+        connection.execute(update(silences).values(matchers=json.dumps([broken])))
+    (listed,) = read(client, SILENCES)
+    assert (listed["id"], listed["status"]["state"]) == (made, "active")
+    assert "RE2" in listed["status"]["error"]
+    answer = post(client, matchers=[broken])
+    assert (answer.status_code, body(answer)["faults"][0]["path"]) == (400, "$.matchers[0].value")

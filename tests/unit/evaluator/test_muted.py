@@ -1,6 +1,10 @@
 """Muted alerts, on a real Valkey and SQLite: who is told what, and when."""
 
+import json
 from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
 
 from services.evaluator.lookout import Lookout
 from services.evaluator.muting import Policy, policy_of
@@ -9,6 +13,7 @@ from shared.runtime import clock
 from shared.schema.silences import Matcher
 from shared.store import deliveries, outbox
 from shared.store.database import Database
+from shared.store.tables import silences
 from tests.unit.evaluator.desk import BOT_A, HOUR, INHIBIT, Begin, documents
 
 
@@ -215,3 +220,19 @@ def test_a_silence_is_noticed_within_a_second_while_no_record_comes(begin: Begin
     while desk.timeline() == ["opened"]:
         assert clock.now() < until
         desk.evaluator.step()
+
+
+def test_a_stored_pattern_that_re2_refuses(
+    begin: Begin, health: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It mutes nothing, stops nothing, and is named in the log once."""
+    desk = begin()
+    desk.silence(Matcher("bot", "a", is_regex=True))
+    with health.write() as connection:
+        broken = [{"name": "bot", "value": "(?=a)a", "isRegex": True}]
+        connection.execute(update(silences).values(matchers=json.dumps(broken)))
+    desk.report(11)
+    desk.look()
+    desk.look()
+    assert desk.timeline() == ["opened"]
+    assert capsys.readouterr().out.count("silence matches nothing") == 1
