@@ -31,10 +31,10 @@ from services.evaluator.subject import Key, fingerprint, key_of
 from services.evaluator.track import REOPEN_MS
 from services.evaluator.writing import Writing, Written
 from shared.runtime.announce import Announcer
-from shared.runtime.jobs import wake
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
+from shared.runtime.waking import wake
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.timestamps import from_epoch_ms

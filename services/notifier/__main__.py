@@ -6,15 +6,15 @@ import socket
 import sys
 from uuid import uuid4
 
+from redis import Redis
+
 from services.notifier.contents import Contents, contents_of
 from services.notifier.direct import DirectLine
-from services.notifier.jobs import bell
 from services.notifier.leases import LeaseKeeper
 from services.notifier.office import Office
 from services.notifier.reloading import Reloading
 from services.notifier.standing import Post
 from services.notifier.watchdog import Watchdog
-from services.notifier.worker import work
 from shared.runtime import clock, service
 from shared.runtime.announce import Announcer
 from shared.runtime.databases import health_database, performance_database
@@ -22,6 +22,7 @@ from shared.runtime.documents import Documents, load_documents
 from shared.runtime.redis import connect
 from shared.runtime.reload import Requests
 from shared.runtime.settings import Settings
+from shared.runtime.waking import wait_for_wake
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
@@ -60,19 +61,22 @@ def deliver() -> None:
         frame.health.add("database", lambda: _pending(health))
         frame.health.add("dispatcher", office.dispatcher.check)
         frame.health.add("channels", office.check)
-        bell.hang(office.wake)
         leases = LeaseKeeper(lambda: office.leases, health)
         frame.health.add("leases", leases.check)
         office.start()
         requests = Requests(frame.redis, frame.hangup, "notifier")
         reloading = Reloading(requests, reload, len(documents.channels))
-        # RQ changes the timeouts of its connection: it has one of its own.
-        work(frame, connect(settings.redis_url))
+        service.run(frame, lambda: _wait(frame.redis, office))
         reloading.close()
         office.close()
         leases.close()
     performance.close()
     health.close()
+
+
+def _wait(redis: Redis, office: Office) -> None:
+    if wait_for_wake(redis):
+        office.wake()
 
 
 def _post(settings: Settings, health: Database) -> Post:

@@ -1,6 +1,6 @@
 """The watchdog: beats through every part, looks whether all of them live, and tells by a way of its own.
 
-It is a process of its own that needs neither Redis nor RQ nor the store to tell. What it finds it writes as
+It is a process of its own that needs neither Redis nor the store to tell. What it finds it writes as
 an alert like any other; where nobody has been told of that within seconds, it tells by itself.
 """
 

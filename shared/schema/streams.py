@@ -25,6 +25,8 @@ RELOAD = f"{PREFIX}:reload"
 """Counter: each request to read the config documents again adds one."""
 RELOADED = f"{PREFIX}:reload:answers"
 """JSON: the last request that was answered, and what came of it."""
+WAKE = f"{PREFIX}:wakes"
+"""List: holds at most one wake for the notifier."""
 PARTS = f"{PREFIX}:parts"
 """Hash of running parts: name → JSON status."""
 

@@ -175,7 +175,7 @@ def _measure_peers(installed: peers.Peers, receiver: Receiver, folder: Path, siz
 
 def _introduce(installed: peers.Peers | None) -> None:
     """Say what is measured on what."""
-    named = ("redis", "rq", "flask", "gunicorn", "msgspec", "SQLAlchemy")
+    named = ("redis", "flask", "gunicorn", "msgspec", "SQLAlchemy")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, {platform.platform()}")
     print(
         f"Botwatch {version('botwatch')}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"

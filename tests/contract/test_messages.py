@@ -8,7 +8,6 @@ import pytest
 
 from shared.runtime.settings import REPOSITORY
 from shared.schema.export import MESSAGES, schemas
-from shared.schema.jobs import JOBS
 from shared.schema.records import KINDS
 
 EXAMPLES = sorted((REPOSITORY / "shared" / "schema" / "examples").glob("*.json"))
@@ -35,10 +34,3 @@ def test_every_message_and_every_record_kind_has_an_example() -> None:
 def test_the_schemas_in_docs_are_what_make_schema_writes() -> None:
     for name, text in schemas().items():
         assert (REPOSITORY / "docs" / "schema" / name).read_bytes() == text, "run `make schema`"
-
-
-@pytest.mark.parametrize("job", JOBS)
-def test_every_job_name_resolves_to_a_function(job: str) -> None:
-    module, _, name = job.rpartition(".")
-    imported = __import__(module, fromlist=[name])
-    assert callable(getattr(imported, name))

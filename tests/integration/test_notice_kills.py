@@ -34,7 +34,7 @@ EVALUATOR_STEPS = (
     "announced, log not acknowledged",
 )
 NOTIFIER_STEPS = (
-    "job taken, dispatcher not woken",
+    "wake taken, dispatcher not woken",
     "event read, nothing written",
     "outbox written, not committed",
     "dispatched, lanes not woken",
@@ -43,7 +43,7 @@ NOTIFIER_STEPS = (
     "marked, not committed",
     "marked and committed",
 )
-ANY = ("job taken, dispatcher not woken", "notifier woken, not announced")
+ANY = ("wake taken, dispatcher not woken", "notifier woken, not announced")
 """Steps that know of no bot."""
 CASES = [
     *((step, victim) for step in EVALUATOR_STEPS for victim in ("evaluator", "redis")),

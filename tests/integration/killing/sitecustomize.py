@@ -75,13 +75,12 @@ def watch_evaluator() -> None:
 
 def watch_notifier() -> None:
     """Name the steps from the wake to the mark."""
-    from services.notifier import jobs  # noqa: PLC0415
-    from services.notifier.delivery import Lane  # noqa: PLC0415
+    from services.notifier.delivery import Lane  # noqa: PLC0415 - in that part only
     from services.notifier.office import Office  # noqa: PLC0415
     from services.notifier.telling import Telling  # noqa: PLC0415
     from shared.store import deliveries, escalations  # noqa: PLC0415
 
-    after("job taken, dispatcher not woken", jobs, "begun")
+    before("wake taken, dispatcher not woken", Office, "wake")
     after("event read, nothing written", escalations, "happenings")
     after("outbox written, not committed", Telling, "take")
     before("dispatched, lanes not woken", Office, "_wake")

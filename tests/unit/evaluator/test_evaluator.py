@@ -104,7 +104,7 @@ def test_a_breach_opens_an_alert_with_its_delivery_and_its_links(
     assert alert.details.links["acknowledge"] == f"http://page/api/monitoring/alerts/{alert.id}/acknowledge"
     assert deliveries(health) == [("webhook", "opened")]
     assert redis.xlen(streams.ALERTS) == 1
-    assert redis.exists("rq:queue:botwatch-notify")
+    assert redis.llen(streams.WAKE) == 1
 
 
 def test_a_breach_that_lasts_stays_one_alert_and_one_notice(

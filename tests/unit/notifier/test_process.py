@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from shared.runtime.jobs import wake
 from shared.runtime.settings import REPOSITORY
+from shared.runtime.waking import wake
 from shared.schema import streams
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
@@ -59,7 +59,6 @@ def start(home: Path, redis: Redis, valkey_url: str) -> Iterator[Start]:
         command = [sys.executable, "-m", "services.notifier"]
         begun.append(subprocess.Popen(command, cwd=REPOSITORY, env=environ))
         wait_for(lambda: redis.hexists(streams.PARTS, "notifier"), 20)
-        wait_for(lambda: redis.smembers("rq:workers"), 20)
         return begun[-1]
 
     yield go
@@ -94,7 +93,6 @@ def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
         text = answer.read().decode()
     assert 'botwatch_notifications_total{channel="webhook",outcome="sent",reason=""} 1.0' in text
     assert stop(process) < 2
-    assert not redis.smembers("rq:workers")
     assert not redis.hexists(streams.PARTS, "notifier")
 
 
@@ -110,7 +108,6 @@ def test_what_a_killed_notifier_had_in_hand_is_sent_by_the_next_within_five_seco
     first.wait(timeout=10)
     receiver.answering.set()
     receiver.bodies.clear()
-    redis.delete("rq:workers")
     start()
     assert wait_for(lambda: len(receiver.bodies) == 2) < 5
     wait_for(lambda: states(outbox, "a1") == states(outbox, "a2") == ["SENT"])
