@@ -12,6 +12,7 @@ from services.broadcaster.source import Source, connect
 from shared.runtime import redis as blocking
 from shared.runtime import service
 from shared.runtime.health import Health, Pulse
+from shared.runtime.liveness import Liveness
 from shared.runtime.parts import Presence, address
 
 log = structlog.get_logger()
@@ -41,11 +42,13 @@ async def run(settings: BroadcasterSettings) -> None:
     port = next(iter(server.sockets)).getsockname()[1]
     url = address(settings.websocket_host, port)
     presence = Presence(asking, PART, url)
+    liveness = Liveness(pulse)
     log.info("started", health=f"{url}/health")
     following = asyncio.create_task(broadcaster.follow())
     ending = asyncio.create_task(stopping.wait())
     await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
+    liveness.close()
     ending.cancel()
     following.cancel()
     (ended,) = await asyncio.gather(following, return_exceptions=True)

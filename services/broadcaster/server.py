@@ -80,6 +80,7 @@ class Broadcaster:
                 if not away:
                     log.warning("redis is away", error=str(error))
                 away = True
+                self._pulse.beat()
                 await asyncio.sleep(0.2)
                 continue
             if away:

@@ -34,6 +34,7 @@ def main() -> None:
             frame.stopping,
             policy,
         )
+        evaluator.writer.beat = frame.pulse.beat
         frame.health.add("database", evaluator.check)
         evaluator.start()
         requests = Requests(frame.redis, frame.hangup, "evaluator")

@@ -85,7 +85,7 @@ class Evaluator:
         self._engine = Engine(rules)
         self._dashboard_url = dashboard_url
         self._lookout = Lookout(database, policy)
-        self._writer = PatientWriter(stopping)
+        self.writer = PatientWriter(stopping)
         self._open: dict[Key, Alert] = {}
         self._applied = self._folded = ""
         self._is_caught_up = False
@@ -200,7 +200,7 @@ class Evaluator:
                 save_tracks(connection, self._log.partition, changed.kept, changed.gone)
                 write_position(connection, health_position, TRACKS, self._log.partition, self._folded)
 
-        if not self._writer.until_done(write):
+        if not self.writer.until_done(write):
             return
         self._engine.saved(changed)
         self._reader.acknowledge(self._unsaved)
@@ -217,7 +217,7 @@ class Evaluator:
 
     def check(self) -> str:
         """Raise what keeps the evaluator from writing."""
-        self._writer.check()
+        self.writer.check()
         return f"{len(self._open)} alerts open"
 
     def _take(self, entries: Sequence[Entry]) -> None:
@@ -246,7 +246,7 @@ class Evaluator:
             with self._database.write() as connection:
                 write_beat(connection, beat, now)
 
-        if self._writer.until_done(write):
+        if self.writer.until_done(write):
             self._wake()
 
     def _wake(self) -> None:
@@ -302,7 +302,7 @@ class Evaluator:
                     connection, health_position, streams.EVALUATOR_GROUP, self._log.partition, position
                 )
 
-        if not self._writer.until_done(write):
+        if not self.writer.until_done(write):
             self._is_torn = True
             return
         self._applied = position

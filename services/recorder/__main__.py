@@ -25,6 +25,7 @@ def main() -> None:
         upkeep = Upkeep(performance, health, documents, clock.now, analyst.keep_from)
         record_log = RecordLog(frame.redis)
         recorder = Recorder(record_log, performance, health, analyst, upkeep, frame.stopping, clock.now)
+        recorder.writer.beat = frame.pulse.beat
         frame.health.add("databases", recorder.check)
         run(frame, recorder.step)
     performance.close()

@@ -117,7 +117,7 @@ class Recorder:
         self._stopping = stopping
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
-        self._writer = PatientWriter(stopping)
+        self.writer = PatientWriter(stopping)
 
     def step(self) -> None:
         """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
@@ -126,7 +126,7 @@ class Recorder:
             self._performance.find_position(self._log)
             self._health.find_position(self._log)
         if entries:
-            if not self._writer.until_done(lambda: self._write(entries)):
+            if not self.writer.until_done(lambda: self._write(entries)):
                 return
             self._reader.acknowledge(entries)
         self._analyse()
@@ -140,7 +140,7 @@ class Recorder:
 
     def check(self) -> str:
         """Raise what keeps the recorder from writing."""
-        self._writer.check()
+        self.writer.check()
         return f"at {self._performance.position}"
 
     def _gather(self) -> list[Entry]:
@@ -160,7 +160,7 @@ class Recorder:
         while self._analyst.is_behind and time.monotonic() < until:
             self._analyst.catch_up()
         if self._analyst.is_write_due():
-            self._writer.until_done(self._performance.write_analysis)
+            self.writer.until_done(self._performance.write_analysis)
         computed = self._analyst.due()
         if computed:
             try:

@@ -70,10 +70,12 @@ class Pulse:
     def __init__(self, limit_s: float = 15.0) -> None:
         self._limit_s = limit_s
         self._last = time.monotonic()
+        self.beats = 0
 
     def beat(self) -> None:
-        """Say that the loop went round once more."""
+        """Say that the loop went round once more, or that it knowingly waits for something."""
         self._last = time.monotonic()
+        self.beats += 1
 
     def check(self) -> str:
         """Raise TimeoutError when the last beat is too long ago."""

@@ -21,14 +21,18 @@ UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError)
 
 
 def connect(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: int = 3) -> Redis:
-    """Return a client; it connects on first use and tries a broken call `retries` times more, soon after."""
+    """Return a client; it connects on first use and tries a broken call `retries` times more, soon after.
+
+    A call that timed out is not tried again: a server that hangs would hold the caller several times as long.
+    """
     return Redis.from_url(
         url,
         socket_connect_timeout=min(CONNECT_TIMEOUT_S, call_timeout_s),
         socket_timeout=call_timeout_s,
         health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=retries),
-        retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
+        retry=Retry(
+            ExponentialBackoff(cap=0.5, base=0.05), retries=retries, supported_errors=(ConnectionError,)
+        ),
         protocol=2,
     )
 

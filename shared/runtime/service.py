@@ -13,6 +13,7 @@ from redis import Redis
 
 from shared.runtime import health, logs
 from shared.runtime.health import Health, Pulse
+from shared.runtime.liveness import Liveness
 from shared.runtime.parts import Presence, address
 from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
@@ -85,15 +86,18 @@ def service(
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
     url = address(settings.health_host, server.server_port)
-    presence = None
+    presence = liveness = None
     try:
         if needs_redis and has_redis and not wait_until_ready(redis, frame.stopping):
             sys.exit()
         presence = Presence(redis, part, url) if has_redis else None
+        liveness = Liveness(frame.pulse)
         log.info("started", health=f"{url}/health")
         yield frame
     finally:
         log.info("stopping")
+        if liveness:
+            liveness.close()
         if presence:
             presence.close()
         server.shutdown()

@@ -12,10 +12,14 @@ RETRY_S = 0.5
 
 
 class PatientWriter:
-    """Tries a write again until it succeeds or the part is to stop; remembers what is in the way."""
+    """Tries a write again until it succeeds or the part is to stop; remembers what is in the way.
+
+    `beat` is called before every wait: a part that waits for its disk is not stuck.
+    """
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
+        self.beat: Callable[[], object] = lambda: None
         self._trouble: OperationalError | None = None
 
     def until_done(self, write: Callable[[], None]) -> bool:
@@ -27,6 +31,7 @@ class PatientWriter:
                 if self._trouble is None:
                     log.error("cannot write; trying again", error=str(error.orig))
                 self._trouble = error
+                self.beat()
                 if self._stopping.wait(RETRY_S):
                     return False
             else:

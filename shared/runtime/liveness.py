@@ -1,0 +1,75 @@
+"""Ends a process whose main loop is stuck, so that its supervisor starts it again.
+
+Two ways to be stuck, two guards. A loop that waits for ever leaves other threads running: one of them counts
+the seconds without a beat. A loop inside a C call that keeps the interpreter's lock stops every thread: a
+timer of the kernel, which that thread re-arms, then delivers SIGPROF, and `faulthandler` prints the stacks
+without needing the lock.
+
+Neither counts time in which the process could not run at all: a suspended machine, a stopped or starved
+process. The first counts its own ticks rather than the clock, the second counts processor time.
+"""
+
+import faulthandler
+import os
+import signal
+import threading
+
+from shared.runtime.health import Pulse
+from shared.runtime.signals import EXIT_HARD
+
+LIMIT_S = 15.0
+"""A loop that has not beaten for so long is stuck."""
+STARTUP_LIMIT_S = 120.0
+"""Before the first beat a part may be replaying the log."""
+TICK_S = 1.0
+STDERR = 2
+"""Its descriptor: `sys.stderr` may be locked by the loop that is stuck."""
+
+
+class Liveness:
+    """Watches the pulse of this process from now until `close`; make it in the main thread.
+
+    When the pulse stops, the stacks of all threads go to standard error and the process ends with exit code
+    70, or by SIGPROF when no Python code can run any more. Limits are in seconds.
+    """
+
+    def __init__(
+        self, pulse: Pulse, *, limit_s: float = LIMIT_S, startup_limit_s: float = STARTUP_LIMIT_S
+    ) -> None:
+        self._pulse = pulse
+        self._limit_s = limit_s
+        self._startup_limit_s = startup_limit_s
+        self._tick_s = min(TICK_S, limit_s / 4)
+        self._closed = threading.Event()
+        # The signal's default action ends the process once the stacks are printed.
+        faulthandler.register(signal.SIGPROF, file=STDERR, all_threads=True, chain=True)
+        self._thread = threading.Thread(target=self._watch, name="liveness", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        beats, silent_s = self._pulse.beats, 0.0
+        while True:
+            signal.setitimer(signal.ITIMER_PROF, self._limit_s)
+            if self._closed.wait(self._tick_s):
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                return
+            if self._pulse.beats != beats:
+                beats, silent_s = self._pulse.beats, 0.0
+                continue
+            silent_s += self._tick_s
+            if silent_s >= (self._limit_s if beats else self._startup_limit_s):
+                _end(silent_s)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._closed.set()
+        self._thread.join()
+
+
+def _end(silent_s: float) -> None:
+    """End the process, without any lock that the stuck loop might hold."""
+    faulthandler.dump_traceback_later(5.0, exit=True)  # should standard error be stuck too
+    message = f"The main loop has been stuck for {silent_s:.0f} s: this process ends, to be started again\n"
+    os.write(STDERR, message.encode())
+    faulthandler.dump_traceback(file=STDERR, all_threads=True)
+    os._exit(EXIT_HARD)
