@@ -4,12 +4,16 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Mapping
+from email.headerregistry import HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
-from typing import BinaryIO, Literal
+from email.policy import EmailPolicy
+from email.utils import format_datetime
+from typing import BinaryIO, Literal, NamedTuple
 
 import structlog
 
+from services.notifier.channels.mailboxes import Mailbox, mailbox_of, split_addresses
 from services.notifier.channels.transport import Content, Message, Reason, TransportError
 from shared.runtime.notifications import EmailConfig
 
@@ -23,6 +27,7 @@ PERMANENT = 500
 """SMTP answers from here on will be the same next time."""
 UNAVAILABLE = 421
 """The answer of a server that is too busy for a connection."""
+_NEEDS_UTF8 = "needs SMTPUTF8 (non-ASCII characters before the @), which the mail server does not offer"
 QUOTED = 200
 """Characters of an answer that are quoted."""
 
@@ -41,14 +46,40 @@ def security_of(config: EmailConfig) -> Security:
     return config.security or implied
 
 
-def compose(config: EmailConfig, message: Message, content: Content) -> EmailMessage:
+class Envelope(NamedTuple):
+    """Between whom a mail goes."""
+
+    sender: Mailbox
+    recipients: tuple[Mailbox, ...]
+    refused: dict[str, str]
+    """Configured recipients that get none, and why."""
+
+
+def envelope_of(config: EmailConfig) -> Envelope:
+    """Read the addresses; one that no mail can be sent to is no reason not to send it to the others."""
+    recipients, refused = [], {}
+    for text in split_addresses(config.to):
+        try:
+            recipients.append(mailbox_of(text))
+        except UnicodeError as error:
+            refused[text] = f"not a valid domain: {error}"
+    sender = next(split_addresses([config.sender]), "")
+    try:
+        return Envelope(mailbox_of(sender), tuple(recipients), refused)
+    except UnicodeError as error:
+        words = f"the sender {sender} has no valid domain: {error}"
+        raise TransportError(words, permanent=True) from error
+
+
+def compose(envelope: Envelope, message: Message, content: Content) -> EmailMessage:
     """Write the mail; trying again makes one of the same Message-ID, so that mailboxes can tell."""
-    sender, to = _one_line(config.sender), ", ".join(map(_one_line, config.to))
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "botwatch"
-    mail = EmailMessage()
+    domain = envelope.sender.domain or "botwatch"
+    mail = EmailMessage(_policy(envelope.sender))
     mail["Subject"] = _one_line(content.subject(message))
-    mail["From"] = sender
-    mail["To"] = to
+    mail["From"] = envelope.sender.header
+    # A header with other characters would keep the mail from recipients whose servers lack SMTPUTF8.
+    shown = [one.header for one in envelope.recipients if one.address.isascii()]
+    mail["To"] = shown or "undisclosed-recipients:;"
     mail["Date"] = format_datetime(message.notices[-1].updated_at)
     _thread(mail, message, domain)
     mail["Auto-Submitted"] = "auto-generated"
@@ -61,6 +92,15 @@ def compose(config: EmailConfig, message: Message, content: Content) -> EmailMes
         if isinstance(page, EmailMessage):
             page.add_related(chart, "image", "png", cid=f"<{place}>", disposition="inline")
     return mail
+
+
+def _policy(sender: Mailbox) -> "EmailPolicy[EmailMessage]":
+    """Return how headers are written: ids are never folded or encoded, however long they are."""
+    headers = HeaderRegistry()
+    for name in ("in-reply-to", "references", "content-id"):
+        # typeshed asks for what the registry mixes in.
+        headers.map_to_type(name, MessageIDHeader)  # type: ignore[arg-type]
+    return EmailPolicy(linesep="\r\n", utf8=not sender.address.isascii(), header_factory=headers)
 
 
 def _thread(mail: EmailMessage, message: Message, domain: str) -> None:
@@ -129,13 +169,14 @@ class EmailTransport:
 
     def send(self, message: Message) -> None:
         """Send `message`; the server's 5xx, and refused credentials, are permanent."""
-        mail = compose(self.config, message, self._content)
+        envelope = envelope_of(self.config)
+        mail = compose(envelope, message, self._content)
         try:
             with self._connect() as server:
                 self._secure(server)
                 if self.config.username:
                     server.login(self.config.username, self.config.password)
-                refused = server.send_message(mail)
+                refused = _deliver(server, envelope, mail)
                 code, text = server.accepted
         except UnicodeEncodeError as error:
             words = "the credentials have characters that SMTP does not carry"
@@ -144,9 +185,8 @@ class EmailTransport:
             raise _failure(error) from error
         self._answer = f"{code} {_quoted(text)}"
         if refused:
-            codes = [code for code, _ in refused.values()]
-            self._answer += f"; some recipients were refused: {codes}"
-            log.warning("some recipients were refused", codes=codes)
+            self._answer += f"; not sent to {_listed(refused)}"
+            log.warning("some recipients were refused", refused=refused)
 
     def answer(self) -> str:
         """Return what the mail server answered last."""
@@ -172,13 +212,42 @@ class EmailTransport:
             server.starttls(context=self._context)
 
 
+def _deliver(server: _Server, envelope: Envelope, mail: EmailMessage) -> dict[str, str]:
+    """Send `mail` to all who can get it; return who cannot, and why. TransportError when nobody can."""
+    server.ehlo_or_helo_if_needed()
+    takes_utf8, refused = server.has_extn("smtputf8"), dict(envelope.refused)
+    sender, recipients = envelope.sender.address, []
+    if not sender.isascii() and not takes_utf8:
+        raise TransportError(f"the sender {sender} {_NEEDS_UTF8}", permanent=True)
+    for address in (one.address for one in envelope.recipients):
+        if address.isascii() or takes_utf8:
+            recipients.append(address)
+        else:
+            refused[address] = _NEEDS_UTF8
+    if not recipients:
+        raise TransportError(f"every recipient was refused: {_listed(refused)}", permanent=True)
+    is_ascii = all(address.isascii() for address in (sender, *recipients))
+    options = () if is_ascii else ("SMTPUTF8", "BODY=8BITMIME")
+    answers = server.sendmail(sender, recipients, mail.as_bytes(), options)
+    return refused | _answered(answers)
+
+
+def _answered(recipients: Mapping[str, tuple[int, bytes]]) -> dict[str, str]:
+    return {address: f"{code} {_quoted(text)}".rstrip() for address, (code, text) in recipients.items()}
+
+
+def _listed(refused: Mapping[str, str]) -> str:
+    return "; ".join(f"{address} ({why})" for address, why in refused.items())
+
+
 def _failure(error: Exception) -> TransportError:
     """Say what happened, and whether trying again may help."""
     match error:
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
             permanent = all(code >= PERMANENT for code in codes)
-            return TransportError(f"every recipient was refused: {codes}", permanent=permanent)
+            words = f"every recipient was refused: {_listed(_answered(error.recipients))}"
+            return TransportError(words, permanent=permanent)
         case smtplib.SMTPResponseException() if error.smtp_code < 0 or isinstance(error.smtp_error, str):
             # smtplib's own words: what the server says are bytes.
             return TransportError("the mail server answered something that is not SMTP", permanent=False)

@@ -17,7 +17,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from services.notifier.channels import email
-from services.notifier.channels.email import EmailTransport, compose, security_of
+from services.notifier.channels.email import EmailTransport, compose, envelope_of, security_of
+from services.notifier.channels.mailboxes import mailbox_of
 from services.notifier.channels.transport import Message, TransportError
 from shared.runtime.notifications import EmailConfig
 from tests.support import free_port
@@ -150,8 +151,8 @@ def test_a_chart_stands_in_the_mail_itself() -> None:
 
 
 def test_the_mails_of_an_alert_are_one_thread() -> None:
-    opened = compose(config(25), message(), FakeContent())
-    resolved = compose(config(25), message(notice("resolved"), key="a1-9"), FakeContent())
+    opened = compose(envelope_of(config(25)), message(), FakeContent())
+    resolved = compose(envelope_of(config(25)), message(notice("resolved"), key="a1-9"), FakeContent())
     assert opened["Message-ID"] == "<a1@example.org>"
     assert opened["References"] is None
     assert resolved["Message-ID"] == "<a1-9@example.org>"
@@ -160,7 +161,7 @@ def test_the_mails_of_an_alert_are_one_thread() -> None:
 
 def test_trying_again_makes_a_mail_of_the_same_identity() -> None:
     for one in (message(), message(notice("repeated")), message(notice(), notice(alert="a2"))):
-        first, second = (compose(config(25), one, FakeContent())["Message-ID"] for _ in range(2))
+        first, second = (compose(envelope_of(config(25)), one, FakeContent())["Message-ID"] for _ in range(2))
         assert first == second
 
 
@@ -169,14 +170,14 @@ def test_trying_again_makes_a_mail_of_the_same_identity() -> None:
     [message(notice(), notice(alert="a2"), key="digest-3"), message(key="digest-3", is_test=True)],
 )
 def test_a_digest_and_a_test_are_in_no_alerts_thread(apart: Message) -> None:
-    mail = compose(config(25), apart, FakeContent())
+    mail = compose(envelope_of(config(25)), apart, FakeContent())
     assert mail["Message-ID"] == "<digest-3@example.org>"
     assert mail["References"] is None
 
 
 def test_several_notices_of_one_alert_are_in_its_thread() -> None:
-    both = compose(config(25), message(notice(), notice("raised")), FakeContent())
-    later = compose(config(25), message(notice("raised"), notice("resolved")), FakeContent())
+    both = compose(envelope_of(config(25)), message(notice(), notice("raised")), FakeContent())
+    later = compose(envelope_of(config(25)), message(notice("raised"), notice("resolved")), FakeContent())
     assert both["Message-ID"] == later["References"] == "<a1@example.org>"
 
 
@@ -184,7 +185,7 @@ def test_no_value_can_smuggle_a_header_in() -> None:
     wicked = config(25, security="none")
     wicked.to = ["ann@example.org\r\nBcc: eve@example.org"]
     told = notice("raised", message="x\r\nBcc: eve@example.org", component="d\nX: y", alert="a\r\nX: y")
-    mail = compose(wicked, message(told, key="k\r\nX: y"), FakeContent(b"png"))
+    mail = compose(envelope_of(wicked), message(told, key="k\r\nX: y"), FakeContent(b"png"))
     assert mail["Bcc"] is None
     assert mail["X"] is None
     for header in ("Subject", "Message-ID", "References", "To"):
@@ -298,7 +299,7 @@ def test_one_refused_recipient_of_two_is_said_and_not_repeated() -> None:
         transport = EmailTransport(both, FakeContent())
         transport.send(message())
     assert mailbox.envelopes[0].rcpt_tos == ["ann@example.org"]
-    assert transport.answer() == "250 OK; some recipients were refused: [550]"
+    assert transport.answer() == "250 OK; not sent to bob@example.org (550 nobody)"
 
 
 def test_a_server_that_is_not_there_may_be_tried_again() -> None:
@@ -349,3 +350,79 @@ def test_a_server_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyP
     assert not thread.is_alive()
     assert "does not come to an end" in str(error)
     assert (error.permanent, error.reason) == (False, "unreachable")
+
+
+def sent(to: list[str], sender: str = "watch@example.org", **server: Any) -> tuple[Mailbox, str]:
+    """Send a mail to a server with `server` as its options; return what came, and its answer in words."""
+    mailbox = Mailbox()
+    with serving(mailbox, **server) as port:
+        transport = EmailTransport(
+            EmailConfig(smtp="127.0.0.1", sender=sender, to=to, port=port, security="none"), FakeContent()
+        )
+        transport.send(message())
+    return mailbox, transport.answer()
+
+
+def test_an_international_domain_travels_in_ascii() -> None:
+    """No server needs an extension for a domain with an umlaut, and the header has it in ASCII too."""
+    mailbox, answer = sent(["ann@bücher.example", "bob@example.org"], enable_SMTPUTF8=False)
+    assert mailbox.envelopes[0].rcpt_tos == ["ann@xn--bcher-kva.example", "bob@example.org"]
+    assert received(mailbox)["To"] == "ann@xn--bcher-kva.example, bob@example.org"
+    assert answer == "250 OK"
+
+
+def test_one_address_that_needs_smtputf8_does_not_stop_the_others() -> None:
+    """Without the extension the others get the mail, and the answer names who does not and why."""
+    mailbox, answer = sent(["jürgen@example.org", "bob@example.org"], enable_SMTPUTF8=False)
+    assert mailbox.envelopes[0].rcpt_tos == ["bob@example.org"]
+    assert answer.startswith("250 OK; not sent to jürgen@example.org (needs SMTPUTF8")
+
+
+def test_an_address_that_needs_smtputf8_gets_its_mail_where_the_server_offers_it() -> None:
+    """It stands in the envelope only: in a header it would keep the mail from other servers."""
+    mailbox, answer = sent(["jürgen@example.org", "bob@example.org"], enable_SMTPUTF8=True)
+    assert mailbox.envelopes[0].rcpt_tos == ["jürgen@example.org", "bob@example.org"]
+    assert received(mailbox)["To"] == "bob@example.org"
+    assert answer == "250 OK"
+
+
+def test_an_impossible_domain_is_refused_alone() -> None:
+    """A domain that has no ASCII form is named; with nobody else to send to that is permanent."""
+    bad = "ann@" + "ü" * 70 + ".example"
+    mailbox, answer = sent([bad, "bob@example.org"])
+    assert mailbox.envelopes[0].rcpt_tos == ["bob@example.org"]
+    assert f"not sent to {bad} (not a valid domain" in answer
+    with pytest.raises(TransportError, match="every recipient was refused") as caught:
+        sent([bad])
+    assert caught.value.permanent
+
+
+def test_a_sender_that_needs_smtputf8_is_said_where_the_server_lacks_it() -> None:
+    """The sender's address is written as it is only where the server takes it."""
+    mailbox, _ = sent(["bob@example.org"], "wächter@bücher.example", enable_SMTPUTF8=True)
+    assert mailbox.envelopes[0].mail_from == "wächter@xn--bcher-kva.example"
+    with pytest.raises(TransportError, match=r"wächter@xn--bcher-kva\.example needs SMTPUTF8") as caught:
+        sent(["bob@example.org"], "wächter@bücher.example", enable_SMTPUTF8=False)
+    assert caught.value.permanent
+
+
+def test_a_display_name_with_a_comma_is_one_recipient() -> None:
+    """A name is what stands before the address, with or without quotes; commas divide addresses only."""
+    mailbox, _ = sent(['Doe, John <john@example.org>, "Roe, Jane" <jane@example.org>', "a@b.example, root"])
+    assert mailbox.envelopes[0].rcpt_tos == ["john@example.org", "jane@example.org", "a@b.example", "root"]
+    shown = [(one.display_name, one.addr_spec) for one in received(mailbox)["To"].addresses]
+    assert shown[:2] == [("Doe, John", "john@example.org"), ("Roe, Jane", "jane@example.org")]
+
+
+def test_ids_of_a_long_domain_are_neither_folded_nor_encoded() -> None:
+    """Mail clients find a thread by ids that are the same letter by letter."""
+    domain = f"{'monitoring' * 5}.{'trading' * 6}.example.org"
+    later = message(notice("resolved", alert="a" * 36), key="k" * 40)
+    long = envelope_of(config(25))._replace(sender=mailbox_of(f"watch@{domain}"))
+    lines = compose(long, later, FakeContent(b"png")).as_bytes().decode().splitlines()
+    root = f"<{'a' * 36}@{domain}>"
+    assert f"In-Reply-To: {root}" in lines
+    assert f"References: {root}" in lines
+    assert f"Message-ID: <{'k' * 40}@{domain}>" in lines
+    assert f"Content-ID: <chart-{'k' * 40}@{domain}>" in lines
+    assert f"watch@{domain}" in "".join(lines)
