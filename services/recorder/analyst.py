@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from services.recorder.following import Following
 from shared.analytics.account import Account
 from shared.analytics.events import Event, event_of, order_of
+from shared.analytics.state import OLDEST_VERSION
 from shared.runtime.documents import PerformanceLogger
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, HostRecord, Performance
@@ -212,7 +213,13 @@ class Analyst:
         checkpoint = store.checkpoint_before(connection, bot, following.late)
         account = Account.load(checkpoint.state, settings) if checkpoint else None
         if checkpoint and account is None:
-            log.info("figures are made anew: of another version, or other settings", bot=bot)
+            log.info("figures are computed again: their version or settings have changed", bot=bot)
+            # Of what is no longer stored as events, an older version's state is all that is left.
+            kept_since = epoch_ms(self._now() - self._kept)
+            until = min(kept_since, checkpoint.until + 1)
+            checkpoint = store.checkpoint_before(connection, bot, until)
+            if checkpoint:
+                account = Account.load(checkpoint.state, settings, oldest_version=OLDEST_VERSION)
         until = checkpoint.until if checkpoint and account else 0
         following.take_up(account or Account(settings), until)
 

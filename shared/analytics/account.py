@@ -49,15 +49,17 @@ class Account:
         return msgspec.json.encode(self.state)
 
     @classmethod
-    def load(cls, data: bytes | str, settings: Settings) -> "Account | None":
-        """Restore what `dump` wrote; None when it is of another version or of other settings."""
+    def load(
+        cls, data: bytes | str, settings: Settings, *, oldest_version: int = VERSION
+    ) -> "Account | None":
+        """Restore what `dump` wrote; None when it is of an older version or of other settings."""
         try:
             state = _decoder.decode(data)
         except msgspec.DecodeError:
             return None
-        if state.version != VERSION or _of_state(state.settings) != _of_state(settings):
+        if not oldest_version <= state.version <= VERSION or _of_state(state.settings) != _of_state(settings):
             return None
-        state.settings = settings
+        state.settings, state.version = settings, VERSION
         if not settings.compare:
             state.differences = None
         return cls(settings, state)

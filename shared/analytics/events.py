@@ -14,6 +14,8 @@ LARGEST = 1e18
 """Amounts beyond it are no money; left out, so that sums and squares stay finite."""
 SMALLEST = 1e-9
 """What is worth less is worth nothing: no share is taken of it."""
+SMALLEST_PRICE = 1 / LARGEST
+"""Prices of tokens reach 1e-14; beyond this, quotients would be no numbers any more."""
 
 REPORTED = tuple(figure.attribute for figure in figures(Performance) if figure.attribute != "disagreements")
 """What a bot may report and Botwatch computes as well."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from shared.analytics.events import SMALLEST, Execution, OrderStep
+from shared.analytics.events import SMALLEST_PRICE, Execution, OrderStep
 from shared.analytics.value import Value, finite, percentile, undefined
 
 WINDOW = 1000
@@ -91,7 +91,7 @@ def slippage(order: OrderState) -> float | None:
     None before its first fill and where neither a decision price nor a quote is known. Source: A. Perold, The
     Implementation Shortfall, 1988.
     """
-    if not order.filled or order.reference is None or abs(order.reference) <= SMALLEST:
+    if not order.filled or order.reference is None or abs(order.reference) < SMALLEST_PRICE:
         return None
     vwap = order.spent / order.filled
     return order.side * (vwap - order.reference) / abs(order.reference) * 1e4

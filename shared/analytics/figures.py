@@ -33,7 +33,7 @@ _RATIOS = (
     *("var95", "var95_amount", "cvar95", "cvar95_amount", "parametric_var95"),
 )
 _TAILS_99 = ("var99", "var99_amount", "parametric_var99")
-_NET_OF_FEES = ("realized_pnl", "win_rate", "profit_factor", "expectancy", "expectancy_ratio")
+_NET_OF_FEES = ("win_rate", "profit_factor", "expectancy", "expectancy_ratio")
 _DRAWDOWNS = ("max_drawdown", "current_drawdown", "drawdown_duration", "longest_drawdown")
 _EXPOSURES = ("exposure", "net_exposure", "leverage")
 _TRADES = (
@@ -163,11 +163,15 @@ def _trading(state: State, now: int) -> dict[str, Value]:
     trades = state.trades
     if not state.book.fills:
         return dict.fromkeys(_TRADES, undefined("no_fills"))
-    return {
+    found = {
         "win_rate": trades.win_rate(),
         "profit_factor": trades.profit_factor(),
         "expectancy": trades.expectancy(),
         "expectancy_ratio": trades.expectancy_ratio(),
+    }
+    if trades.n and state.book.unconverted:
+        found = dict.fromkeys(_NET_OF_FEES, undefined("unknown_fee_rate", trades.n))
+    return found | {
         "total_trades": trades.n,
         "trades24h": trades.in_last_day(now),
         "trades_per_day": trades.per_day(state.began, now),
@@ -191,10 +195,10 @@ def _prices(state: State) -> Mapping[str, float]:
 
 
 def _flagged(state: State) -> list[tuple[str, int]]:
-    """Return the figures made of little, and of how much; also those that lack fees without a rate."""
+    """Return the figures made of little, and of how much; also what lacks fees without a rate."""
     n = state.returns.moments().n
     found = [(name, n) for name in _RATIOS if n < CONFIDENT]
     found += [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]
     if state.book.unconverted:
-        found += [(name, state.trades.n) for name in _NET_OF_FEES]
+        found.append(("realized_pnl", state.trades.n))
     return found

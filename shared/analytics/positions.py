@@ -5,16 +5,16 @@ from typing import TypeVar
 
 import msgspec
 
-from shared.analytics.events import SMALLEST, Execution, Quote
+from shared.analytics.events import SMALLEST_PRICE, Execution, Quote
+from shared.analytics.symbols import SEPARATORS, common_code, pair_of
 
 DUST = 0.001
 """A rest up to that share of a trade's largest quantity closes the trade: lot sizes and fees paid in the
 traded asset leave such rests. The rest stays in the position."""
 ROUNDING = 1e-9
-"""A rest below that share is none."""
+"""A rest below that share is none, and so is a trade's result below that share of its notional."""
 MOST_SYMBOLS = 500
 """Further ones take the place of the oldest: what a position that is forgotten earns shows in the equity."""
-_SEPARATORS = ("/", "-", "_", ":")
 T = TypeVar("T")
 
 
@@ -60,9 +60,12 @@ class Position(msgspec.Struct):
 
     def trade(self, number: int, symbol: str, at: int) -> Trade:
         """Return the round trip that ends here."""
+        pnl = self.earned - self.fees
+        if abs(pnl) <= ROUNDING * abs(self.entered_for):  # break-even: what is left is the last digits
+            pnl = 0.0
         return Trade(
             number, symbol, "buy" if self.side > 0 else "sell", self.largest, self.opened_at, at,
-            self.entered_for / self.entered, self.left_for / self.left, self.fees, self.earned - self.fees,
+            self.entered_for / self.entered, self.left_for / self.left, self.fees, pnl,
         )  # fmt: skip
 
     def rest(self) -> "Position":
@@ -130,17 +133,21 @@ class Book(msgspec.Struct):
         return min(event.fee, max((held.quantity if held else 0.0) + quantity, 0.0))
 
     def _fee(self, event: Execution, currency: str | None) -> tuple[float, bool]:
-        """Return the fee in account currency, and whether it was paid in the traded asset."""
-        paid_in = event.fee_currency
+        """Return the fee in account currency, and whether it came out of what is held.
+
+        The account's currency is `currency`, else the symbol's quote; where neither is known, the fee is not
+        converted: taken for money of the account, 0.001 BNB would cost next to nothing.
+        """
+        paid_in = common_code(event.fee_currency)
         if not event.fee or paid_in is None:
             return event.fee, False
-        base, quote = _sides(event.symbol, paid_in)
-        if paid_in == base and paid_in != currency:
-            return event.fee * event.price, True
-        account = currency or quote or paid_in
+        pair = pair_of(event.symbol, event.fee_currency)
+        account = common_code(currency) or pair.quote
         if paid_in == account:
             return event.fee, False
-        rate = self._rate(paid_in, account)
+        if paid_in == pair.base:
+            return event.fee * event.price, not pair.is_derivative
+        rate = self._rate(paid_in, account) if account else None
         if rate is None:
             if paid_in in self.unconverted or len(self.unconverted) < MOST_SYMBOLS:
                 self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
@@ -149,10 +156,10 @@ class Book(msgspec.Struct):
 
     def _rate(self, of: str, to: str) -> float | None:
         """Return how much of `to` one `of` is worth, by the latest price of the pair."""
-        for separator in (*_SEPARATORS, ""):
-            if (price := self.prices.get(f"{of}{separator}{to}", 0.0)) > SMALLEST:
+        for separator in (*SEPARATORS, ""):
+            if (price := self.prices.get(f"{of}{separator}{to}", 0.0)) >= SMALLEST_PRICE:
                 return price
-            if (price := self.prices.get(f"{to}{separator}{of}", 0.0)) > SMALLEST:
+            if (price := self.prices.get(f"{to}{separator}{of}", 0.0)) >= SMALLEST_PRICE:
                 return 1 / price
         return None
 
@@ -209,17 +216,6 @@ def _opposed(quantity: float, held: float) -> float:
     if not held or (quantity > 0) == (held > 0):  # their product may be too small for a number
         return 0.0
     return math.copysign(min(abs(quantity), abs(held)), quantity)
-
-
-def _sides(symbol: str, currency: str) -> tuple[str | None, str | None]:
-    """Part a symbol into base and quote; without a separator only `currency` at one of its ends is known."""
-    for separator in _SEPARATORS:
-        base, found, quote = symbol.partition(separator)
-        if found:
-            return base, quote.partition(":")[0]
-    if symbol.endswith(currency):
-        return None, currency
-    return (currency, None) if symbol.startswith(currency) else (None, None)
 
 
 def _keep(known: dict[str, T], symbol: str, value: T) -> None:

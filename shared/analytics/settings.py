@@ -11,7 +11,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     start_equity: float | None = None
     """Account currency; None takes the first equity that is reported."""
     currency: str | None = None
-    """The account's; None takes a symbol's quote, else the fee's, for it."""
+    """The account's; None takes each symbol's quote for it."""
     time_zone: str = "UTC"
     """IANA name: whose midnight ends a trading day."""
     compare: bool = True

@@ -11,8 +11,10 @@ from shared.analytics.settings import Settings
 from shared.analytics.trades import Trades
 from shared.schema.records import Difference
 
-VERSION = 2
-"""A state of another version is made anew from the events."""
+VERSION = 3
+"""A state of another version is made again from the events, as far back as they are kept."""
+OLDEST_VERSION = 2
+"""States from this version on can be read: they stand for the events that are gone."""
 
 
 class State(msgspec.Struct):

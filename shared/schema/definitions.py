@@ -33,8 +33,8 @@ _NO_EQUITY = "no equity yet"
 _NEVER_WORTH = "no equity above zero yet"
 _TWO_RETURNS = "fewer than two daily returns"
 _NO_FILLS = "no fill yet"
-_NO_TRADES = "no closed trade"
-_NO_LOSSES = "no closed trade has lost"
+_NO_TRADES = "no closed trade, or fees without a rate"
+_NO_LOSSES = "no closed trade has lost, or fees without a rate"
 _NO_ENDED = "no order has ended"
 _NO_EXPOSURE = "no fill yet, or no equity above zero"
 _NO_SLIPPAGE = "no filled order with a decision price or a quote"
@@ -204,7 +204,7 @@ TRADES = Family(
         ),
         Definition(
             "averageTradeDuration", "Average trade", "fills",
-            "Mean time from opening a trade to closing it.", _NO_TRADES,
+            "Mean time from opening a trade to closing it.", "no closed trade",
         ),
     ),
     _FEES_LEFT_OUT,

@@ -25,8 +25,9 @@ bot's time zone (`analytics.bots` in `performance_logger.json`), less deposits a
 a point are left out. A year has 365 trading days, or the bot's `annualisation`.
 
 A figure that is undefined is null, never 0; `undefined` says why. Figures that rest on little are marked ≈ on
-the page and listed in `lowConfidence`: ratios of under 30 daily returns, VaR 99 % of under 100, and profits
-that lack fees in a currency without a rate.
+the page and listed in `lowConfidence`: ratios of under 30 daily returns, VaR 99 % of under 100, and a
+realised P&L that lacks fees in a currency without a rate. A trade whose result is within 1e-9 of its notional
+broke even.
 """
 _COLUMNS = ("on the wire", "name", "unit", "definition", "made from", "undefined when")
 _UNITS = {figure.wire: figure.unit.name for figure in figures(Performance)}

@@ -17,7 +17,8 @@ REASONS = {
     "too_few_returns": "Too few daily returns so far: {n}.",
     "too_short": "Too little time has passed to extrapolate from.",
     "too_large": "The value is too large to mean anything.",
-    "unknown_fee_rate": "Fees were paid in a currency that has no rate.",
+    "unknown_fee_rate": "Fees were paid in a currency whose rate is not known: send its price, or set "
+    "`analytics.currency`.",
 }
 """By code; `{n}` is how many returns, trades or orders there are. The page fills it in as `in_words` does."""
 

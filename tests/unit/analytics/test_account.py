@@ -159,12 +159,17 @@ def test_a_state_stays_small_whatever_comes() -> None:
 
 
 def test_a_state_of_another_version_or_of_other_settings_is_made_anew() -> None:
-    dump = Bot().equity(100).account.dump()
+    dump = Bot().equity(100.5).account.dump()
     assert Account.load(dump, Settings(annualisation=252)) is not None
     for settings in (Settings(start_equity=1), Settings(currency="EUR"), Settings(time_zone="Asia/Tokyo")):
         assert Account.load(dump, settings) is None
-    assert Account.load(dump.replace(b'"version":2', b'"version":1'), Settings()) is None
-    for broken in (b"", b"{}", b"[]", dump[:-1], dump.replace(b"100", b'"x"')):
+    older = dump.replace(b'"version":3', b'"version":2')
+    assert Account.load(older, Settings()) is None
+    upgraded = Account.load(older, Settings(), oldest_version=2)
+    assert upgraded is not None
+    assert upgraded.dump() == dump
+    assert Account.load(dump.replace(b'"version":3', b'"version":1'), Settings(), oldest_version=2) is None
+    for broken in (b"", b"{}", b"[]", dump[:-1], dump.replace(b"100.5", b'"x"')):
         assert Account.load(broken, Settings()) is None
 
 

@@ -44,6 +44,11 @@ def test_a_bot_that_tells_fills_only_has_slippage_against_quotes() -> None:
     assert bot.why("fill_rate") == bot.why("order_latency_ms") == ("no_orders", 0)
 
 
+def test_tokens_below_a_billionth_have_slippage() -> None:
+    bot = Bot().order("submitted", decided=4e-10).buy(1, 4.04e-10)
+    assert bot.number("slippage_bps") == pytest.approx(100)  # 0.04 / 4
+
+
 def test_without_any_reference_slippage_is_undefined() -> None:
     assert Bot().buy(1, 99).why("slippage_p99_bps") == ("no_reference_price", 0)
     assert Bot().order("submitted", decided=99).why("slippage_p99_bps") == ("no_fills", 0)

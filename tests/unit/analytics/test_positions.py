@@ -146,14 +146,63 @@ def test_a_rate_may_be_quoted_the_other_way_round(pair: str) -> None:
     assert realized(bot) == pytest.approx(-5)  # 4 / 0.8
 
 
-def test_a_fee_without_a_rate_is_counted_apart_and_flagged() -> None:
+@pytest.mark.parametrize("symbol", ["ETHUSDT", "ETH/USDT:USDT", "ETH-USDT-SWAP", "ETHUSDT-PERP.BINANCE"])
+def test_a_fee_in_a_third_asset_is_converted_to_the_quote_of_the_symbol(symbol: str) -> None:
+    bot = Bot().quote(600, "BNBUSDT")
+    bot.buy(1, 2000, fee=0.001, of="BNB", symbol=symbol).sell(1, 2010, fee=0.001, of="BNB", symbol=symbol)
+    assert bot.number("realized_pnl") == pytest.approx(8.8)  # 10 − 2 · 0.001 · 600
+    assert trades(bot)[0].pnl == pytest.approx(8.8)
+
+
+def test_a_fee_whose_worth_in_an_unknown_account_currency_is_not_known_leaves_figures_undefined() -> None:
+    bot = Bot().quote(600, "BNBUSDT")
+    bot.buy(1, 100, fee=0.001, of="BNB", symbol="ACME").sell(1, 110, fee=0.001, of="BNB", symbol="ACME")
+    for name in ("realized_pnl", "total_pnl", "win_rate", "profit_factor", "expectancy", "expectancy_ratio"):
+        assert bot.why(name)[0] == "unknown_fee_rate"
+    assert bot.number("total_trades") == 1
+
+
+@pytest.mark.parametrize("symbol", ["BTC-USD-SWAP", "BTC/USD:BTC", "BTCUSD_PERP", "XBTUSD", "PF_XBTUSD"])
+def test_a_fee_in_the_base_of_a_derivative_takes_nothing_from_the_position(symbol: str) -> None:
+    bot = Bot()
+    for _ in range(5):
+        bot.buy(1, 100, fee=0.0005, of="BTC", symbol=symbol).sell(1, 110, fee=0.0005, of="BTC", symbol=symbol)
+    assert [trade.side for trade in trades(bot)] == ["buy"] * 5
+    assert [trade.pnl for trade in trades(bot)] == pytest.approx([9.895] * 5)  # 10 − 0.0005 · (100 + 110)
+    assert position(bot, symbol) == (0, 0)
+
+
+def test_a_price_below_a_billionth_is_a_rate() -> None:
+    bot = Bot(currency="BTC").quote(4e-10, "PEPE/BTC").buy(1, 2, fee=1000, of="PEPE", symbol="ETH/BTC")
+    assert realized(bot) == pytest.approx(-4e-7)  # 1000 · 4e-10
+
+
+@pytest.mark.parametrize(
+    ("bought", "sold", "price"), [((0.1, 0.1), 0.2, 0.05), ((0.1, 0.2), 0.3, 0.7), ((0.1, 0.2), 0.3, 1e6)]
+)
+def test_break_even_is_not_decided_by_the_last_digits(
+    bought: tuple[float, float], sold: float, price: float
+) -> None:
+    bot = Bot()
+    for _ in range(20):
+        bot.buy(1, 100).sell(1, 101)
+    for quantity in bought:
+        bot.buy(quantity, price)
+    bot.sell(sold, price)
+    assert trades(bot)[-1].pnl == 0
+    assert bot.why("profit_factor") == ("no_losses", 21)
+    assert bot.number("win_rate") == pytest.approx(20 / 21)
+
+
+def test_a_trade_that_earned_a_millionth_of_its_notional_is_a_win() -> None:
+    assert trades(Bot().buy(1, 100).sell(1, 100.0001))[0].pnl == pytest.approx(0.0001)
+
+
+def test_a_fee_without_a_rate_is_counted_apart_and_leaves_figures_undefined() -> None:
     bot = Bot(currency="USDT").buy(1, 100, fee=0.01, of="BNB").sell(1, 110, fee=0.02, of="BNB")
     assert bot.account.state.book.unconverted == {"BNB": pytest.approx(0.03)}
     assert bot.why("realized_pnl") == ("unknown_fee_rate", 2)
-    record = bot.account.performance("b")
-    assert record is not None
-    assert record.low_confidence["expectancy"] == 1
-    assert record.win_rate == 100
+    assert bot.why("expectancy") == bot.why("win_rate") == ("unknown_fee_rate", 1)
 
 
 def test_a_fee_without_a_rate_shows_once_the_equity_is_known() -> None:

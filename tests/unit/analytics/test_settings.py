@@ -52,10 +52,10 @@ def test_the_currency_says_which_fees_are_money() -> None:
         ("BTC/USDT:USDT", "USDT"),
         ("BTC-USD", "USD"),
         ("BTCUSDT", "USDT"),
-        ("AAPL", "USD"),
+        ("ES", None),
     ],
 )
-def test_without_a_currency_it_is_the_symbols_quote_else_the_fees(symbol: str, money: str) -> None:
-    bot = Bot().buy(1, 100, fee=2, of=money, symbol=symbol)
-    assert bot.account.state.book.fees == 2
+def test_without_a_currency_it_is_the_symbols_quote_never_the_fees(symbol: str, money: str | None) -> None:
+    bot = Bot().buy(1, 100, fee=2, of=money or "USD", symbol=symbol)
+    assert bot.account.state.book.fees == (2 if money else 0)
     assert bot.account.state.book.positions[symbol].quantity == 1

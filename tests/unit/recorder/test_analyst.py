@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from services.recorder import analyst as module
 from services.recorder import following
@@ -275,6 +275,26 @@ def test_rows_may_go_only_up_to_a_checkpoint_and_what_is_older_is_left_out(perfo
     late = Equity(bot="a", equity=1.0, timestamp=base + SECOND)
     desk.feed([late])
     assert desk.state() == folded([*records, late]).dump()
+
+
+def test_a_checkpoint_of_the_release_before_stands_for_the_events_that_are_gone(
+    performance: Database,
+) -> None:
+    desk = Desk(performance, PerformanceLogger(database=DatabaseSection(retention_days=2)))
+    records = story(15, length=300)
+    for piece in pieces(records, 30):
+        desk.feed(piece)
+        desk.settle()
+    desk.now = records[-1].at
+    before, base = desk.state(), desk.analyst.keep_from("a")
+    assert base is not None
+    with performance.write() as connection:
+        for table in ("equity", "fills", "orders", "samples"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE timestamp <= '{to_store(base)}'")  # noqa: S608
+        older = func.replace(checkpoints.c.state, '"version":3', '"version":2')
+        connection.execute(update(checkpoints).values(state=older))
+    desk.kill()
+    assert desk.state() == before
 
 
 def test_a_bot_that_is_long_silent_is_not_taken_up_until_it_is_there_again(desk: Desk) -> None:
