@@ -14,12 +14,14 @@ from sqlalchemy import Table
 
 from services.recorder.analyst import Analyst
 from services.recorder.batch import Batch, split
+from services.recorder.contradictions import Contradictions
 from services.recorder.upkeep import Upkeep
 from shared.runtime.log import LogFullError, RecordLog
 from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
 from shared.runtime.trim import FORGOTTEN_AFTER, trim
 from shared.schema import streams
+from shared.schema.records import AnyRecord
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
 from shared.store.positions import believable, read_position, write_position
@@ -42,6 +44,11 @@ FORGET_INTERVAL_S = 3600.0
 ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
 REPEATED = Counter(
     "botwatch_recorder_repeated", "Records left out: their id was already there.", ["database"]
+)
+CONTRADICTORY = Counter(
+    "botwatch_recorder_contradictory",
+    "Records sent with the id of another record, but with other content.",
+    ["kind"],
 )
 COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.", ["database"])
 
@@ -72,11 +79,15 @@ class Target:
         if self.position != known:
             log.warning("the log began anew: its entries are older than the database's", database=self._name)
 
-    def write(self, batch: Batch) -> None:
-        """Write the rows, what follows from them, and the position in one transaction."""
+    def write(self, batch: Batch) -> list[AnyRecord]:
+        """Write the rows, what follows from them, and the position in one transaction.
+
+        Return the records that contradict others of the same identity.
+        """
+        contradictory: list[AnyRecord] = []
         if batch.records:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
-                new = insert_records(connection, batch.records)
+                new, contradictory = insert_records(connection, batch.records)
                 change = self._analyst.prepare(connection, new) if self._analyst else None
                 write_position(
                     connection, self._table, streams.RECORDER_GROUP, self._partition, batch.position
@@ -86,6 +97,7 @@ class Target:
             ROWS.labels(self._name).inc(len(new))
             REPEATED.labels(self._name).inc(len(batch.records) - len(new))
         self.position = batch.position
+        return contradictory
 
     def write_analysis(self) -> None:
         """Write what the analyst has, though no rows came."""
@@ -118,6 +130,7 @@ class Recorder:
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
         self.writer = PatientWriter(stopping)
+        self._contradictions = Contradictions()
 
     def step(self) -> None:
         """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
@@ -162,9 +175,10 @@ class Recorder:
         if self._analyst.is_write_due():
             self.writer.until_done(self._performance.write_analysis)
         computed = self._analyst.due()
-        if computed:
+        warnings = self._contradictions.due(time.monotonic(), self._now())
+        if computed or warnings:
             try:
-                self._log.append(list(computed.values()), DOOR)
+                self._log.append([*warnings, *computed.values()], DOOR)
             except LogFullError as error:
                 log.error("cannot tell computed figures; trying again", reason=str(error))
             else:
@@ -172,5 +186,6 @@ class Recorder:
 
     def _write(self, entries: list[Entry]) -> None:
         performance, health = split(entries, self._performance.position, self._health.position)
-        self._performance.write(performance)
-        self._health.write(health)
+        for record in (*self._performance.write(performance), *self._health.write(health)):
+            CONTRADICTORY.labels(record.kind).inc()
+            self._contradictions.add(record)

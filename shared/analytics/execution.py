@@ -34,6 +34,8 @@ class OrderState(msgspec.Struct, array_like=True):
     filled: float = 0.0
     spent: float = 0.0
     """Σ quantity · price of its fills."""
+    ended: int | None = None
+    """When its status became a terminal one."""
 
 
 class Orders(msgspec.Struct):
@@ -47,12 +49,17 @@ class Orders(msgspec.Struct):
     def step(self, event: OrderStep, quoted: float | None) -> None:
         """Take a step in an order's life; `quoted` is the symbol's market price then."""
         order = self._order(event, quoted)
+        if event.status == "submitted" and order.ended is not None and event.at > order.ended:
+            # A paper bot that begins again at order 1.
+            del self.orders[_key(event)]
+            order = self._order(event, quoted)
         if not order.status:
             self.n += 1
         order.reference = event.decision_price or order.reference
         order.quantity = event.quantity
         if order.status not in TERMINAL:
             order.status = event.status
+            order.ended = event.at if event.status in TERMINAL else None
         at = event.at
         match event.status:
             case "submitted" if order.submitted is None:
@@ -75,7 +82,7 @@ class Orders(msgspec.Struct):
         order.spent += event.quantity * event.price
 
     def _order(self, event: OrderStep | Execution, quoted: float | None) -> OrderState:
-        key = f"{event.symbol}\n{event.order}"
+        key = _key(event)
         order = self.orders.get(key)
         if order is None:
             if len(self.orders) >= WINDOW:
@@ -83,6 +90,10 @@ class Orders(msgspec.Struct):
             side = 1 if event.side == "buy" else -1
             order = self.orders[key] = OrderState(side, event.quantity, quoted)
         return order
+
+
+def _key(event: OrderStep | Execution) -> str:
+    return f"{event.symbol}\n{event.order}"
 
 
 def slippage(order: OrderState) -> float | None:

@@ -1,39 +1,121 @@
 """Rows of records: written in batches by the recorder, read by the dashboard."""
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Table, desc, func, select
 from sqlalchemy.dialects import sqlite
 
-from shared.schema.records import AnyRecord, Record
+from shared.schema.records import AnyRecord, Fill, Record
 from shared.schema.timestamps import to_store
 from shared.schema.watchdog import WATCHDOG
-from shared.store.tables import TABLES, alerts, health_metrics, subject_column
+from shared.store.tables import FILL_IDENTITY, TABLES, alerts, health_metrics, subject_column
 
 
-def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> list[AnyRecord]:
-    """Write `records`, one statement per kind, and return those that are new, kind by kind.
+class Inserted(NamedTuple):
+    """What became of records: repeated ones are in neither list, as sending a record again is harmless."""
 
-    A record whose (subject, id) is already there, or a fill whose (bot, symbol, fillId) is, is left out:
-    sending it again is harmless. All records must belong to the database of `connection`.
+    new: list[AnyRecord]
+    """Written, kind by kind."""
+    contradictory: list[AnyRecord]
+    """Sent under the identity of another record, but with other content.
+
+    They are written and among `new`, unless it is a fill that differs from a stored one only in its fee.
+    """
+
+
+def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> Inserted:
+    """Write `records`, one statement per kind, and leave out those that are already there.
+
+    A record is there when one of its (subject, id) is and has the same content, its moment apart: a retry
+    without a timestamp is of another moment. A fill is also there when one of its `FILL_IDENTITY` is. All
+    records must belong to the database of `connection`.
     """
     by_kind: dict[type[Record], list[AnyRecord]] = {}
     for record in records:
         by_kind.setdefault(type(record), []).append(record)
-    new: list[AnyRecord] = []
+    inserted = Inserted([], [])
     for kind, group in by_kind.items():
-        written = 0
-        for columns, rows in groupby(map(_row_of(kind), group), key=tuple):
-            values = [tuple(row.values()) for row in rows]
-            written += connection.exec_driver_sql(_insert(kind, columns), values).rowcount
-        new += group if written == len(group) else _written(connection, kind, group, written)
-    return new
+        count = _insert_rows(connection, kind, map(_row_of(kind), group))
+        if count == len(group):
+            inserted.new.extend(group)
+        else:
+            new = _written(connection, kind, group, count)
+            inserted.new.extend(new)
+            _insert_contradictory(connection, kind, _without(group, new), inserted)
+    return inserted
+
+
+def _insert_rows(connection: Connection, kind: type[Record], rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows that are not there, and return how many those were."""
+    count = 0
+    for columns, alike in groupby(rows, key=tuple):
+        values = [tuple(row.values()) for row in alike]
+        count += connection.exec_driver_sql(_insert(kind, columns), values).rowcount
+    return count
+
+
+def _without(group: Sequence[AnyRecord], new: Sequence[AnyRecord]) -> list[AnyRecord]:
+    written = set(map(id, new))
+    return [record for record in group if id(record) not in written]
+
+
+def _insert_contradictory(
+    connection: Connection, kind: type[Record], repeated: Sequence[AnyRecord], inserted: Inserted
+) -> None:
+    """Write those of `repeated` that differ from what is stored, under an id of their own.
+
+    That id follows from the content, so that these, too, may be sent again.
+    """
+    row_of = _row_of(kind)
+    for record in repeated:
+        row = row_of(record)
+        stored = _stored(connection, kind, row)
+        content = {name: row.get(name) for name in stored}
+        if content == stored:
+            continue
+        if row["recordId"] is not None:
+            digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()
+            row["recordId"] = f"{row['recordId'][:100]}#{digest[:16]}"
+        if _insert_rows(connection, kind, [row]):
+            inserted.new.append(record)
+            inserted.contradictory.append(record)
+        elif kind is Fill and _stored(connection, kind, row) != content:
+            inserted.contradictory.append(record)
+
+
+def _stored(connection: Connection, kind: type[Record], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of the stored row with the identity of `row`: its columns but moment and ids."""
+    table = TABLES[kind]
+    subject = subject_column(table).name
+    found = None
+    if row["recordId"] is not None:
+        found = connection.exec_driver_sql(
+            _select_same(kind, (subject, "recordId")), (row[subject], row["recordId"])
+        ).first()
+    if found is None and kind is Fill:
+        values = tuple(row[name] for name in FILL_IDENTITY)
+        found = connection.exec_driver_sql(_select_same(kind, FILL_IDENTITY), values).first()
+    return dict(found._mapping) if found else {}  # noqa: SLF001 - SQLAlchemy's public face
+
+
+@cache
+def _select_same(kind: type[Record], identity: tuple[str, ...]) -> str:
+    """Return the SELECT of the content of rows that have an identity."""
+    table = TABLES[kind]
+    content = ", ".join(
+        f'"{name}"'
+        for name in (field.encode_name for field in msgspec.structs.fields(kind))
+        if name in table.c and name not in ("id", "timestamp")
+    )
+    same = " AND ".join(f'"{name}" = ?' for name in identity)
+    return f'SELECT {content} FROM "{table.name}" WHERE {same}'  # noqa: S608
 
 
 def _written(
@@ -44,7 +126,7 @@ def _written(
     The rows are in the order of the group, which only lacks what was left out.
     """
     table = TABLES[kind]
-    naming = ("host", "bot", "symbol", "fillId")
+    naming = ("host", *FILL_IDENTITY)
     fields = [field for field in msgspec.structs.fields(kind) if field.encode_name in naming]
     columns = [table.c.timestamp, table.c.recordId, *(table.c[field.encode_name] for field in fields)]
     last = connection.execute(select(*columns).order_by(desc(table.c.id)).limit(count)).all()

@@ -104,8 +104,12 @@ equity = _record_table("equity", records.Equity, performance_metadata, subject="
 orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
 fills = _record_table("fills", records.Fill, performance_metadata, subject="bot")
 heartbeats = _record_table("heartbeats", records.Heartbeat, performance_metadata, subject="bot")
-Index("fills_bot_fillId", fills.c.bot, fills.c.symbol, fills.c.fillId, unique=True)
-"""An exchange's execution is one row, however often the bot reports it."""
+FILL_IDENTITY = ("bot", "symbol", "fillId", "orderId", "side", "quantity", "price")
+Index("fills_bot_fillId", *(fills.c[name] for name in FILL_IDENTITY), unique=True)
+"""An exchange's execution is one row, however often the bot reports it.
+
+`fillId` alone does not identify it: some exchanges count per order, and paper bots begin again at 1.
+"""
 samples = _record_table("samples", records.Metric, performance_metadata, subject="bot")
 events = _record_table("events", records.Event, performance_metadata, subject="bot")
 performance_position = _log_position(performance_metadata)

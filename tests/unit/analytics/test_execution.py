@@ -138,6 +138,14 @@ def test_an_order_that_ended_does_not_come_back() -> None:
     assert bot.number("fill_rate") == 0
 
 
+def test_an_order_that_is_submitted_after_its_end_is_another_one() -> None:
+    bot = Bot().order("submitted", decided=100).buy(1, 101).order("filled")
+    bot.wait(hours=1).order("submitted", decided=200).wait(seconds=1).order("acknowledged").buy(1, 200)
+    assert bot.number("total_orders") == 2
+    assert bot.number("slippage_bps") == 0  # of the second; the first is gone
+    assert bot.number("order_latency_ms") == 2000
+
+
 def test_orders_of_the_same_name_in_two_symbols_are_two() -> None:
     bot = Bot().order("submitted", decided=100).buy(1, 101).buy(1, 5, symbol="ETH/USDT")
     assert len(bot.account.state.orders.orders) == 2

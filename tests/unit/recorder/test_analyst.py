@@ -49,7 +49,7 @@ class Desk:
     def feed(self, records: Iterable[AnyRecord]) -> None:
         """Store a batch as the recorder does."""
         with self.database.write() as connection:
-            change = self.analyst.prepare(connection, insert_records(connection, records))
+            change = self.analyst.prepare(connection, insert_records(connection, records).new)
         self.analyst.commit(change)
 
     def settle(self) -> None:

@@ -98,6 +98,21 @@ def test_a_client_that_sends_the_same_id_again_is_written_once(
     assert count(performance, "equity") == 1
 
 
+def test_a_bot_that_uses_ids_again_loses_nothing_and_is_told_so(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    recorder = make(redis, performance, health)
+    for value in (1, 2, 3):
+        RecordLog(redis).append(points(value, record_id="x"), "http")
+    recorder.step()
+    recorder.step()
+    assert count(performance, "equity") == 3
+    with performance.read() as connection:
+        (event,) = connection.execute(text("SELECT bot, level, title, text FROM events")).all()
+    assert event[:3] == ("a", "warning", "Ids are used again")
+    assert "other content: 2, the latest is the equity record with the id x" in event.text
+
+
 def test_a_log_that_began_anew_with_an_older_clock_is_not_skipped(
     redis: Redis, performance: Database, health: Database
 ) -> None:

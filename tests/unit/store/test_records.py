@@ -1,13 +1,14 @@
 """Rows of records: written once, read back as they were."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import select, text
 
 from shared.runtime.settings import REPOSITORY
-from shared.schema.records import AnyRecord, Equity, HostRecord, Performance
+from shared.schema.records import AnyRecord, Equity, Fill, HostRecord, Performance
 from shared.store.database import Database
 from shared.store.positions import after, believable, read_position, write_position
 from shared.store.records import insert_records, subjects
@@ -25,7 +26,7 @@ def test_every_field_of_every_kind_reaches_its_column(
     table = TABLES[type(record)]
     database = health if isinstance(record, HostRecord) else performance
     with database.write() as connection:
-        assert insert_records(connection, [record]) == [record]
+        assert insert_records(connection, [record]).new == [record]
     with database.read() as connection:
         row = connection.execute(select(table)).mappings().one()
     for field in msgspec.structs.fields(type(record)):
@@ -45,13 +46,58 @@ def test_every_field_of_every_kind_reaches_its_column(
 def test_the_same_id_of_the_same_bot_is_written_once(performance: Database) -> None:
     batch: list[AnyRecord] = [Equity(bot=bot, equity=1.0, timestamp=NOON, id="1") for bot in ("a", "a", "b")]
     with performance.write() as connection:
-        assert len(insert_records(connection, batch)) == 2
-        assert insert_records(connection, batch) == []
+        assert len(insert_records(connection, batch).new) == 2
+        assert insert_records(connection, batch) == ([], [])
+
+
+def test_the_same_id_with_other_content_is_another_record(performance: Database) -> None:
+    first, other = (Equity(bot="a", equity=value, timestamp=NOON, id="1") for value in (1.0, 2.0))
+    with performance.write() as connection:
+        assert insert_records(connection, [first, other]) == ([first, other], [other])
+        assert insert_records(connection, [other, first]) == ([], [])
+        assert connection.execute(text("SELECT equity FROM equity")).scalars().all() == [1, 2]
+
+
+def test_a_retry_without_a_timestamp_is_a_repetition(performance: Database) -> None:
+    one, again = (Equity(bot="a", equity=1.0, timestamp=NOON + timedelta(seconds=s), id="1") for s in (0, 9))
+    with performance.write() as connection:
+        assert insert_records(connection, [one, again]) == ([one], [])
+
+
+def fill(**more: Any) -> Fill:
+    """Return a fill; each of them is the same execution unless `more` says otherwise."""
+    one = {"order_id": "o1", "fill_id": "T1", "side": "buy", "quantity": 1.0, "price": 100.0, "fee": 0.1}
+    return Fill(bot="a", symbol="X", timestamp=NOON, **(one | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "more", [{"order_id": "o2"}, {"side": "sell"}, {"price": 101.0}, {"quantity": 2.0}], ids=str
+)
+def test_a_fill_id_that_is_used_again_loses_no_fill(more: dict[str, Any], performance: Database) -> None:
+    one, other = fill(), fill(**more)
+    with performance.write() as connection:
+        assert insert_records(connection, [one, other]).new == [one, other]
+        assert insert_records(connection, [other, one]) == ([], [])
+
+
+def test_a_fill_with_another_fee_is_the_same_execution_and_is_counted(performance: Database) -> None:
+    other = fill(fee=0.2)
+    with performance.write() as connection:
+        insert_records(connection, [fill()])
+        assert insert_records(connection, [other]) == ([], [other])
+        assert insert_records(connection, [fill(id="1", fee=0.3)]).new == []
+
+
+def test_a_record_id_that_is_used_again_loses_no_fill(performance: Database) -> None:
+    one, other = fill(id="r-1"), fill(id="r-1", order_id="o2", price=110.0)
+    with performance.write() as connection:
+        assert insert_records(connection, [one, other]) == ([one, other], [other])
+        assert insert_records(connection, [one, other]) == ([], [])
 
 
 def test_records_without_an_id_are_all_written(performance: Database) -> None:
     with performance.write() as connection:
-        assert len(insert_records(connection, [Equity(bot="a", equity=1.0, timestamp=NOON)] * 3)) == 3
+        assert len(insert_records(connection, [Equity(bot="a", equity=1.0, timestamp=NOON)] * 3).new) == 3
 
 
 def test_an_undefined_figure_is_null_and_not_zero(performance: Database) -> None:
