@@ -7,7 +7,7 @@ from typing import NamedTuple
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 LONGEST_NAME = 15
-"""The kernel keeps so many characters of a program's name."""
+"""The kernel keeps so many bytes of a program's name (TASK_COMM_LEN)."""
 COMMAND_BYTES = 65_536
 _STATE, _PARENT, _USER, _SYSTEM, _THREADS, _START, _RESIDENT = 0, 1, 11, 12, 17, 19, 21
 """Columns of /proc/<pid>/stat behind the name. Source: proc_pid_stat(5)."""
@@ -75,11 +75,42 @@ def read_process(proc: Path, pid: int) -> Process | None:
 
 def read_command(proc: Path, pid: int) -> str:
     """Return the command line with spaces between its words; empty for a zombie and the kernel's own."""
+    return " ".join(_read_words(proc, pid)).strip()
+
+
+def _read_words(proc: Path, pid: int) -> list[str]:
     try:
         with open(f"{proc}/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - as above
-            return file.read(COMMAND_BYTES).replace(b"\0", b" ").decode(errors="replace").strip()
+            return file.read(COMMAND_BYTES).decode(errors="replace").split("\0")
     except _GONE:
-        return ""
+        return []
+
+
+def has_name(proc: Path, process: Process, name: str) -> bool:
+    """Tell whether a program is called `name`, which may be longer than what the kernel keeps of it.
+
+    The whole name is the first word of the command line that begins with the kept bytes (of a script that is
+    the second), or else the file that runs. Where neither does, as for a name that the program gave itself,
+    and for a zombie, nothing but those bytes is known, and they decide.
+    """
+    if _kept(name) != process.name:
+        return False
+    if len(name.encode()) <= LONGEST_NAME:
+        return True
+    try:
+        file = [_link(f"{proc}/{process.pid}/exe").removesuffix(" (deleted)")]
+    except (*_GONE, PermissionError):
+        file = []
+    for word in (*_read_words(proc, process.pid), *file):
+        for whole in (word, word.rpartition("/")[2]):
+            if _kept(whole) == process.name:
+                # Programs that write their state into their title put it behind the name.
+                return whole == name or whole.startswith((f"{name}:", f"{name} "))
+    return True
+
+
+def _kept(name: str) -> str:
+    return name.encode()[:LONGEST_NAME].decode(errors="replace")
 
 
 def owner(proc: Path, pid: int) -> int | None:

@@ -28,7 +28,7 @@ class ProcessSection(Document, kw_only=True):
     """Processes that run here; all that is given must fit."""
 
     name: str | None = None
-    """The program's name, as `ps -o comm` shows it."""
+    """The program's name: all of it, or the 15 characters that `ps -o comm` shows."""
     command: str | None = None
     """A regular expression that is found in the command line."""
     pid_file: PathName | None = None

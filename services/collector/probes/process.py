@@ -92,7 +92,7 @@ class ProcessProbe:
 
     def _fits(self, process: Process, uid: int | None) -> bool:
         name = self._section.name
-        if name is not None and process.name != name[: process_table.LONGEST_NAME]:
+        if name is not None and not process_table.has_name(self._place.proc, process, name):
             return False
         if uid is not None and process_table.owner(self._place.proc, process.pid) != uid:
             return False

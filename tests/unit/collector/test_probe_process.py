@@ -96,6 +96,58 @@ def test_a_name_longer_than_the_kernel_keeps_fits(tmp_path: Path) -> None:
         assert look(name=Path(program).name).status == "ok"
 
 
+def test_a_name_that_is_cut_alike_is_another_program(tmp_path: Path) -> None:
+    """Only the whole name counts: a dead bot must not look alive because of its neighbour."""
+    program = Path(shutil.copy(shutil.which("sleep") or "/bin/sleep", tmp_path / "trading-bot-main-loop"))
+    with running(program) as process:
+        assert name_of(process.pid) == "trading-bot-mai"
+        seen = look(name="trading-bot-mainframe")
+        assert (seen.status, seen.reason) == ("critical", "not_running")
+        assert look(name="trading-bot-main-loop").status == "ok"
+        # What `ps -o comm` shows is all that is known of some.
+        assert look(name="trading-bot-mai").status == "ok"
+
+
+def test_a_script_of_a_long_name_is_found_by_its_whole_name(tmp_path: Path) -> None:
+    """The kernel names a script after its file, which is the second word of the command line."""
+    script = tmp_path / "trading-bot-script-one.sh"
+    script.write_text("#!/bin/bash\nread\n")
+    script.chmod(0o755)
+    process = subprocess.Popen([script], stdin=subprocess.PIPE)
+    try:
+        eventually(lambda: name_of(process.pid) == script.name[:15], "the script runs")
+        assert look(name=script.name).status == "ok"
+        assert look(name="trading-bot-script-two.sh").status == "critical"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "name", "expected"),
+    [
+        ("trading-bot-mainframe: worker 1", None, "trading-bot-mainframe", True),
+        ("trading-bot-mainframe2: worker 1", None, "trading-bot-mainframe", False),
+        ("./loop", "/opt/trading-bot-main-loop (deleted)", "trading-bot-main-loop", True),
+        ("./loop", "/opt/trading-bot-main-loop (deleted)", "trading-bot-mainframe", False),
+        ("python\0bot.py", "/usr/bin/python3", "trading-bot-mainframe", True),
+        (None, None, "trading-bot-mainframe", True),
+    ],
+)
+def test_the_whole_name_is_found_in_the_command_line_or_the_file(
+    tmp_path: Path, command: str | None, file: str | None, name: str, expected: bool
+) -> None:
+    """Titles that programs write and replaced files count; where nothing tells more, the kept part does."""
+    folder = tmp_path / "7"
+    folder.mkdir()
+    if command is not None:
+        (folder / "cmdline").write_text(command)
+    if file is not None:
+        (folder / "exe").symlink_to(file)
+    process = process_table.parse_stat("7 (trading-bot-mai) S 1" + " 0" * 30)
+    assert process_table.has_name(tmp_path, process, name) is expected
+
+
 def test_an_unknown_user_is_no_failure_of_the_process() -> None:
     seen = look(name=NAME, user="nobody-of-that-name")
     assert seen.status == "unknown"
