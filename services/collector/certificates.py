@@ -66,6 +66,16 @@ def wrong_host(certificate: x509.Certificate, host: str, where: str = "") -> Pro
     return Problem("wrong_host", f"the certificate{where} is for {known or 'no host'}, not for {host}")
 
 
+def expired_unused(certificates: Sequence[x509.Certificate], now: datetime) -> list[str]:
+    """Name the expired ones among certificates that a server sends and clients do not use."""
+    return [
+        f"the server also sends {name_of(one.subject)}, expired on {_moment(one.not_valid_after_utc)}: "
+        "clients do not use it, it can be removed"
+        for one in certificates
+        if now > one.not_valid_after_utc
+    ]
+
+
 def judge(problems: Sequence[Problem], chain: Sequence[x509.Certificate], now: datetime) -> Look:
     """Make one look of what is wrong, the gravest first."""
     left = min(_days(certificate, now) for certificate in chain)

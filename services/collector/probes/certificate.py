@@ -1,7 +1,9 @@
 """Certificates of servers and in PEM files: how long they last, and whether clients accept them.
 
-Whether a server's is trusted, and for that name, `ssl` decides: it is what bots use. Only when it refuses
-one, a second handshake without verification fetches it, to say what is wrong.
+Whether a server's is trusted, and for that name, `ssl` decides: it is what bots use. Judged is the path
+that it verified, from the server's certificate to a trusted root; what the server sends besides is no
+client's concern. Only when it refuses one, a second handshake without verification fetches it, to say what
+is wrong.
 """
 
 import functools
@@ -11,7 +13,15 @@ from datetime import datetime
 
 from cryptography import x509
 
-from services.collector.certificates import Marks, Problem, judge, name_of, problems_of, wrong_host
+from services.collector.certificates import (
+    Marks,
+    Problem,
+    expired_unused,
+    judge,
+    name_of,
+    problems_of,
+    wrong_host,
+)
 from services.collector.connecting import Connected, ConnectError, client_context, connect
 from services.collector.paths import within
 from services.collector.place import Place
@@ -82,34 +92,39 @@ class ServerProbe:
             if not isinstance(refusal, ssl.SSLCertVerificationError):
                 return _unseen(error)
         try:
-            return self._judge(self._connect(deadline, _accepting()), refusal, now)
+            tls = self._verifying(any_name=True) if refusal.verify_code in _WRONG_HOST else _accepting()
+            return self._judge(self._connect(deadline, tls), refusal, now)
         except ConnectError as error:
             return _unseen(error)
 
     def _connect(self, deadline: float, tls: ssl.SSLContext) -> Connected:
         return connect(self._host, self._port, deadline, tls, self._server_name)
 
-    def _verifying(self) -> ssl.SSLContext:
-        if self._trust is None:
+    def _verifying(self, *, any_name: bool = False) -> ssl.SSLContext:
+        if self._trust is None and not any_name:
             return client_context()
         context = ssl.create_default_context()
-        context.load_verify_locations(within(self._root, self._trust))
+        context.check_hostname = not any_name
+        if self._trust is not None:
+            context.load_verify_locations(within(self._root, self._trust))
         return context
 
     def _judge(
         self, connected: Connected, refusal: ssl.SSLCertVerificationError | None, now: datetime
     ) -> Look:
         with connected.socket:
-            ders = chain_of(connected)
+            sent, path = sent_by(connected), verified_path(connected)
         try:
-            chain = [x509.load_der_x509_certificate(der) for der in ders]
+            chain = [x509.load_der_x509_certificate(der) for der in path or sent]
+            unused = [x509.load_der_x509_certificate(der) for der in sent if path and der not in path]
         except ValueError:
             return Look("critical", "the server shows a certificate that cannot be read", "corrupt")
         problems = problems_of(chain, self._marks, now)
         if refusal is not None and (problem := self._refused(refusal, chain[0], problems)):
             problems.insert(0, problem)
         look = judge(problems, chain, now)
-        return look._replace(figures={**connected.figures, **look.figures})
+        text = "; ".join((look.text, *expired_unused(unused, now)))
+        return look._replace(text=text, figures={**connected.figures, **look.figures})
 
     def _refused(
         self, refusal: ssl.SSLCertVerificationError, shown: x509.Certificate, known: list[Problem]
@@ -155,15 +170,25 @@ class FileProbe:
         return judge(problems, chain, now)
 
 
-def chain_of(connected: Connected) -> list[bytes]:
+def sent_by(connected: Connected) -> list[bytes]:
     """Return the certificates that the server sent, DER, its own first.
 
     Before Python 3.13 `ssl` tells only the server's own.
     """
-    everything = getattr(connected.socket, "get_unverified_chain", None)
-    if everything is not None:
-        return list(everything())
+    if hasattr(connected.socket, "get_unverified_chain"):
+        return list(connected.socket.get_unverified_chain())
     return [connected.certificate] if connected.certificate else []
+
+
+def verified_path(connected: Connected) -> list[bytes]:
+    """Return the path by which the server's certificate was verified, DER, from it to the trusted root.
+
+    Empty where nothing was verified, and before Python 3.13, where `ssl` does not tell it.
+    """
+    tls = connected.socket
+    if not isinstance(tls, ssl.SSLSocket) or not hasattr(tls, "get_verified_chain"):
+        return []
+    return [] if tls.context.verify_mode == ssl.CERT_NONE else list(tls.get_verified_chain())
 
 
 def _unseen(error: ConnectError) -> Look:

@@ -45,6 +45,12 @@ def authority(name: str = "Test Root", by: Issued | None = None, days: float = 3
     return _issue(name, by, (), days, ec.generate_private_key(ec.SECP256R1()), is_authority=True)
 
 
+def cross_signed(root: Issued, by: Issued, days: float) -> Issued:
+    """Return a certificate of the authority `root` that another one, `by`, has signed."""
+    name = root.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+    return _issue(str(name), by, (), days, root.key, is_authority=True)
+
+
 def certificate(
     by: Issued | None,
     *names: str,

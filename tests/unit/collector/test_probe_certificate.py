@@ -17,7 +17,7 @@ from services.collector.probe import Look
 from services.collector.probes.certificate import probe
 from shared.runtime.checks import CertificateSection, CheckSection
 from tests.support import free_port
-from tests.unit.collector.certificates import Issued, TlsServer, authority, certificate
+from tests.unit.collector.certificates import Issued, TlsServer, authority, certificate, cross_signed
 
 ROOT = authority()
 LOCAL = "127.0.0.1"
@@ -117,6 +117,34 @@ def test_an_intermediate_that_ends_first_decides_the_days(tmp_path: Path) -> Non
     seen = shown(tmp_path, certificate(middle, LOCAL), middle)
     assert (seen.status, seen.reason) == ("warning", "expiring")
     assert seen.figures["certificate_days"] == pytest.approx(10, abs=0.01)
+
+
+def test_an_expired_cross_sign_of_a_trusted_root_is_information_only(tmp_path: Path) -> None:
+    """Clients verify the server's certificate by the root they know, whatever the server sends besides."""
+    expired = cross_signed(ROOT, authority("Old Root"), days=-3)
+    seen = shown(tmp_path, certificate(ROOT, LOCAL, days=63.4), expired)
+    assert (seen.status, seen.reason) == ("ok", None)
+    assert seen.figures["certificate_days"] == pytest.approx(63.4, abs=0.01)
+    if HAS_CHAIN:
+        assert seen.text.startswith("valid for 63 days more; the server also sends 'Test Root', expired on ")
+        assert seen.text.endswith("clients do not use it, it can be removed")
+
+
+def test_an_expired_cross_sign_does_not_hide_a_wrong_host(tmp_path: Path) -> None:
+    """The name is the only fault that clients see."""
+    expired = cross_signed(ROOT, authority("Old Root"), days=-3)
+    seen = shown(tmp_path, certificate(ROOT, "other.example"), expired)
+    assert (seen.status, seen.reason) == ("critical", "wrong_host")
+    assert "no client accepts it" not in seen.text
+
+
+def test_the_root_by_which_clients_verify_counts(tmp_path: Path) -> None:
+    """The server does not send its root; when it ends, clients refuse all that it signed."""
+    ending = authority("Ending Root", days=5)
+    seen = shown(tmp_path, certificate(ending, LOCAL), trusted=ending)
+    if HAS_CHAIN:
+        assert (seen.status, seen.reason) == ("critical", "expiring")
+        assert "the certificate 'Ending Root' expires on" in seen.text
 
 
 def test_a_short_key_is_weak(tmp_path: Path) -> None:
