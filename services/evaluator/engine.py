@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.evaluator.rules.absence import Absence
+from services.evaluator.rules.combination import Combination
 from services.evaluator.rules.measure import basis
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, Subject, subject_of
-from services.evaluator.track import Outcome, Track, advance, is_settled, next_moment
+from services.evaluator.track import Outcome, Track, advance, is_settled, next_moment, retire
 from services.evaluator.values import CAME, HOST_METRICS, Input, RuleIndex
-from shared.schema.records import AnyRecord, Check, Metric, Record
+from shared.schema.records import EXPECTED, RETIRED, AnyRecord, Check, Heartbeat, Metric, Record
 from shared.schema.timestamps import epoch_ms
 
 OLDEST_MS = 3_600_000
@@ -67,6 +69,7 @@ class Engine:
         self._rules = {rule.name: rule for rule in rules}
         self._index = RuleIndex(rules)
         self._watches: dict[Key, Watch] = {}
+        self._of_bot: dict[str, list[Watch]] = {}
         self._heard: dict[tuple[type[Record] | str, Subject], list[tuple[Watch, list[Input]]]] = {}
         self._queue: list[tuple[int, str, Watch]] = []
         self._dirty: set[Watch] = set()
@@ -88,6 +91,49 @@ class Engine:
             for watch, inputs in self._listening(record):
                 if event := self._hear(watch, inputs, record, moment):
                     yield event
+            if isinstance(record, Heartbeat) and record.ends:
+                yield from self._stop(record.bot, moment, is_final=record.status == RETIRED)
+            elif isinstance(record, Heartbeat) and record.status == EXPECTED:
+                self._await(record.bot, moment)
+
+    def forget(self, bot: str) -> Iterator[Event]:
+        """Drop every track of a bot; yield the ends of its open alerts."""
+        for watch in self._of_bot.pop(bot, []):
+            if watch.track and (outcome := retire(watch.track, watch.rule, self.now)):
+                yield Event(
+                    watch.key, watch.rule, outcome._replace(comment="the bot was forgotten"), self.now
+                )
+            watch.track = watch.due = None
+            del self._watches[watch.key]
+            self._dirty.discard(watch)
+            self._gone.append(_name(watch.key))
+        self._heard.clear()
+
+    def _stop(self, bot: str, at: int, *, is_final: bool) -> Iterator[Event]:
+        """Wait no longer for a bot that stopped on purpose; yield the alerts that end with that."""
+        for watch in self._of_bot.get(bot, ()):
+            track = watch.track
+            if track is None:
+                continue
+            if is_final:
+                self._dirty.add(watch)
+                outcome = retire(track, watch.rule, at)
+                self._plan(watch, track)
+                if outcome:
+                    comment = "the bot was retired"
+                    yield Event(watch.key, watch.rule, outcome._replace(comment=comment), self.now)
+            elif isinstance(watch.rule.measure, Absence | Combination):
+                watch.rule.measure.stop(track.state, at)
+                if event := self._advance(watch, track):
+                    yield event
+
+    def _await(self, bot: str, at: int) -> None:
+        """Wait again, from `at` on, for a bot whose retirement was taken back."""
+        for watch in self._of_bot.get(bot, ()):
+            if watch.track and isinstance(watch.rule.measure, Absence):
+                watch.rule.measure.take(watch.track.state, watch.rule.metric, at, CAME)
+                self._dirty.add(watch)
+                self._plan(watch, watch.track)
 
     def tick(self, now: int) -> Iterator[Event]:
         """Let happen what is due until `now`, in the order of its moments."""
@@ -116,7 +162,8 @@ class Engine:
             rule = self.rule_on(key)
             track = _load(data, rule) if rule else None
             if rule and track:
-                watch = self._watches[key] = Watch(key, rule, track)
+                watch = self._watch(key, rule)
+                watch.track = track
                 self._plan(watch, track)
             else:
                 self._gone.append(name)
@@ -165,7 +212,8 @@ class Engine:
     def changed(self) -> Stored:
         """Return the tracks that changed since they were last stored, as JSON by key."""
         watches = list(self._dirty)
-        return Stored(watches, {_name(watch.key): _dump(watch) for watch in watches}, list(self._gone))
+        kept = {_name(watch.key): _dump(watch) for watch in watches}
+        return Stored(watches, kept, [name for name in self._gone if name not in kept])
 
     def saved(self, stored: Stored) -> None:
         """Take note that `stored` is in the store; nothing may have been folded meanwhile."""
@@ -191,6 +239,8 @@ class Engine:
         watch = self._watches.get(key)
         if watch is None:
             watch = self._watches[key] = Watch(key, rule)
+            if key.subject.bot is not None:
+                self._of_bot.setdefault(key.subject.bot, []).append(watch)
         return watch
 
     def _hear(self, watch: Watch, inputs: list[Input], record: AnyRecord, at: int) -> Event | None:

@@ -43,7 +43,7 @@ def transition(
     if outcome.step in ("pending", "calmed", "kept"):
         return None
     if outcome.step == "resolved":
-        return resolve(known, now, outcome.value) if known else None
+        return resolve(known, now, outcome.value, outcome.comment) if known else None
     return _open(ended, seen, new_id, now) if known is None else _update(known, seen, now)
 
 

@@ -62,6 +62,8 @@ class Outcome(NamedTuple):
     is_flapping: bool = False
     text: str = ""
     """What the record said."""
+    comment: str | None = None
+    """Why it ended, where that is not that the value is fine again."""
 
 
 def advance(track: Track, rule: Rule, now: int) -> Outcome | None:
@@ -73,6 +75,20 @@ def advance(track: Track, rule: Rule, now: int) -> Outcome | None:
     if verdict is None and track.pending_since is None:
         return None
     return _advance_idle(track, rule, verdict, now)
+
+
+def retire(track: Track, rule: Rule, at: int) -> Outcome | None:
+    """Forget what the track remembers of a bot that is retired; return the end of its alert, if it fires.
+
+    What is left waits for nothing until a record comes that is dated after `at` (epoch milliseconds).
+    """
+    severity, threshold = track.severity, track.threshold
+    track.state = rule.measure.begin()
+    rule.measure.stop(track.state, at)
+    track.pending_since = track.severity = track.fine_since = None
+    if severity is None:
+        return None
+    return Outcome("resolved", track.value, Firing(severity, threshold))
 
 
 def is_settled(track: Track, rule: Rule, now: int) -> bool:

@@ -239,12 +239,26 @@ class Fill(BotRecord, kw_only=True, tag="fill"):
     fee_currency: Name | None = None
 
 
+STOPPED, RETIRED, EXPECTED = "stopped", "retired", "expected"
+
+
 class Heartbeat(BotRecord, kw_only=True, tag="heartbeat"):
-    """A sign of life. From: bots. To: evaluator."""
+    """A sign of life. From: bots, dashboard (retire, unretire). To: recorder, evaluator.
+
+    Three values of `status` have a meaning, and none of these is a sign of life. `stopped`: the bot ended on
+    purpose, and its absence opens no alert until its next record. `retired`: it ended for good; its open
+    alerts are resolved as well. `expected`: an operator took the retirement back. Any other is the bot's own
+    word.
+    """
 
     status: Name = "ok"
     interval_seconds: Annotated[float, Meta(gt=0)] | None = None
     """How often the bot means to send one."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether the bot says that it stops, for now or for good."""
+        return self.status in (STOPPED, RETIRED)
 
 
 class Disk(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):

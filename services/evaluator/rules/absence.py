@@ -9,6 +9,13 @@ class Seen(msgspec.Struct, array_like=True):
     """When the latest came, and since when it is waited for."""
 
     at: int = 0
+    stopped_at: int = 0
+    """When the bot stopped on purpose; records dated before that do not end it."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a further one is due: one came, and the bot did not stop after it."""
+        return self.at > self.stopped_at
 
 
 class Absence(OneFigure, frozen=True):
@@ -24,11 +31,15 @@ class Absence(OneFigure, frozen=True):
         """Take note that it came."""
         state.at = max(state.at, at)
 
+    def stop(self, state: Seen, at: int) -> None:
+        """Wait no longer, until a record comes that is dated later."""
+        state.stopped_at = max(state.stopped_at, at)
+
     def value(self, state: Seen, now: int) -> float | None:
-        """Return the silence in seconds; None before it ever came."""
-        return max(0, now - state.at) / 1000 if state.at else None
+        """Return the silence in seconds; None before it ever came, and after the bot stopped."""
+        return max(0, now - state.at) / 1000 if state.is_awaited else None
 
     def next_change(self, state: Seen, now: int) -> int | None:
         """Return when the silence is longer than the next limit."""
-        moments = [state.at + limit + 1 for limit in self.limits_ms if state.at]
+        moments = [state.at + limit + 1 for limit in self.limits_ms if state.is_awaited]
         return min((moment for moment in moments if moment > now), default=None)

@@ -53,6 +53,11 @@ class Combination(msgspec.Struct, frozen=True):
             if metric in part.measure.metrics:
                 part.measure.take(own, metric, at, value)
 
+    def stop(self, state: list[Any], at: int) -> None:
+        """Pass it on to every part."""
+        for part, own in zip(self.parts, state, strict=True):
+            part.measure.stop(own, at)
+
     def value(self, state: list[Any], now: int) -> float | None:
         """Return what the rule compares; parts that are undefined neither hold nor fail."""
         if self.match == "all":

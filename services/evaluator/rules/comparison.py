@@ -57,6 +57,10 @@ class OtherFigure(msgspec.Struct, frozen=True):
         if metric == self.other:
             state.right.take(at, value)
 
+    def stop(self, state: Sides, at: int) -> None:
+        """Pass it on."""
+        self.left.stop(state.left, at)
+
     def value(self, state: Sides, now: int) -> float | None:
         """Return how the figures stand to each other; None until both are known."""
         return relate(self.left.value(state.left, now), state.right.value, self.by)

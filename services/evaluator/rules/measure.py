@@ -25,6 +25,9 @@ class Measure(Protocol):
     def take(self, state: Any, metric: str, at: int, value: float) -> None:  # noqa: ANN401
         """Add a value that was so at `at`; values may come out of order and twice."""
 
+    def stop(self, state: Any, at: int) -> None:  # noqa: ANN401
+        """Take note that the bot stopped on purpose at `at`: no longer wait for its records."""
+
     def value(self, state: Any, now: int) -> float | None:  # noqa: ANN401
         """Return what the rule compares at `now`; None where it is undefined."""
 
@@ -48,6 +51,9 @@ class OneFigure(msgspec.Struct, frozen=True):
     def begin(self) -> Any:  # noqa: ANN401 - a `state`
         """Return the state before any value."""
         return self.state()
+
+    def stop(self, state: Any, at: int) -> None:  # noqa: ANN401 - a `state`
+        """Do nothing: only an absence is waiting for records."""
 
     def load(self, raw: Any) -> Any:  # noqa: ANN401 - decoded JSON, and a `state`
         """Restore a state."""
