@@ -13,6 +13,8 @@ from shared.runtime.redis import UNAVAILABLE
 from shared.runtime.reload import Requests
 from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
+from shared.store.fence import shut_out_older
+from shared.store.tables import health_position
 
 log = structlog.get_logger()
 
@@ -25,9 +27,10 @@ def main() -> None:
         database = databases.health_database(settings, documents)
         database.require_schema("alerts")
         rules, policy = rules_of(documents), policy_of(documents)
-    with service("evaluator", settings) as frame:
+    with service("evaluator", settings, single=True) as frame:
+        shut_out_older(database, health_position, "evaluator")
         evaluator = Evaluator(
-            RecordLog(frame.redis),
+            RecordLog(frame.redis, lease=frame.lease),
             database,
             rules,
             settings.dashboard_url.rstrip("/"),

@@ -41,7 +41,15 @@ from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
-from shared.store.positions import START, after, believable, parts_of, read_position, write_position
+from shared.store.positions import (
+    EVALUATOR_TRACKS,
+    START,
+    after,
+    believable,
+    parts_of,
+    read_position,
+    write_position,
+)
 from shared.store.silences import current_silences
 from shared.store.tables import health_position
 from shared.store.tracks import load_tracks, save_tracks
@@ -51,8 +59,6 @@ log = structlog.get_logger()
 READ = 500
 SAVE_INTERVAL_S = 5.0
 NOTHING = Policy()
-TRACKS = "evaluator-tracks"
-"""The reader whose position is that of the stored tracks."""
 LAST = 2**63
 """Beyond every sequence number within a millisecond of the log."""
 
@@ -151,8 +157,9 @@ class Evaluator:
         partition = self._log.partition
         with self._database.read() as connection:
             applied = read_position(connection, health_position, streams.EVALUATOR_GROUP, partition)
-            folded = read_position(connection, health_position, TRACKS, partition)
+            folded = read_position(connection, health_position, EVALUATOR_TRACKS, partition)
         self._applied, self._folded = believable(applied, newest), believable(folded, newest)
+        self._reader.go_back(self._folded)
 
     def step(self) -> None:
         """Judge the next entries, waiting a moment for them, and let happen what is due."""
@@ -198,7 +205,9 @@ class Evaluator:
         def write() -> None:
             with self._database.write() as connection:
                 save_tracks(connection, self._log.partition, changed.kept, changed.gone)
-                write_position(connection, health_position, TRACKS, self._log.partition, self._folded)
+                write_position(
+                    connection, health_position, EVALUATOR_TRACKS, self._log.partition, self._folded
+                )
 
         if not self.writer.until_done(write):
             return

@@ -41,14 +41,14 @@ def run_redis() -> None:
         documents = load_documents(settings.botwatch_config)
         percent = to_percent(documents.performance.analytics)
         expected = expectations_of(documents.health.monitoring.heartbeats)
-    with service("ingestion-redis", settings) as frame:
+    with service("ingestion-redis", settings, single=True) as frame:
         channel = ChannelDoor(frame.redis, frame.stopping, percent)
         frame.health.add("channel", channel.check)
         expecting = Expecting(frame.redis, expected.values(), frame.stopping)
         frame.health.add("heartbeats", expecting.check)
         channel.thread.start()
         expecting.thread.start()
-        door = StreamDoor(frame.redis, frame.stopping, percent)
+        door = StreamDoor(frame.redis, frame.stopping, percent, frame.lease)
         run(frame, door.step)
         channel.thread.join(timeout=2)
         expecting.thread.join(timeout=2)

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import clock
+from shared.runtime.lease import Lease
 from shared.runtime.log import LogFullError, RecordLog, Source, StreamEntry
 from shared.runtime.reader import StreamReader
 from shared.runtime.redis import without_retries
@@ -45,13 +46,21 @@ def valid_records(record_log: RecordLog, data: bytes | None, door: str, arrival:
 class StreamDoor:
     """Moves `bot:metrics:stream` into the log; an entry is acknowledged in the step that logs it."""
 
-    def __init__(self, redis: Redis, stopping: threading.Event, to_percent: ToPercent = as_reported) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        stopping: threading.Event,
+        to_percent: ToPercent = as_reported,
+        lease: Lease | None = None,
+    ) -> None:
         self._redis = redis
         # A call that is sent again could log the same entries twice.
         self._log = RecordLog(without_retries(redis))
         self._stopping = stopping
         self._to_percent = to_percent
-        self._reader = StreamReader(redis, streams.BOT_STREAM, streams.BOT_GROUP, CONSUMER, batch=BATCH)
+        self._reader = StreamReader(
+            redis, streams.BOT_STREAM, streams.BOT_GROUP, CONSUMER, batch=BATCH, lease=lease
+        )
         self._batches = 0
 
     def step(self) -> None:

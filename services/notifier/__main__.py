@@ -102,7 +102,7 @@ def watch() -> None:
 
         line = DirectLine(documented)
     redis = connect(settings.redis_url, call_timeout_s=1.0, retries=0)
-    store = Database(health.url, afresh=True)
+    store = Database(health.url, afresh=True, sync_commits=settings.durability == "always")
     watchdog = Watchdog(redis, store, line, settings.dashboard_url.rstrip("/"), clock.now())
     with service.service("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)

@@ -8,6 +8,8 @@ from shared.runtime.documents import load_documents
 from shared.runtime.log import RecordLog
 from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
+from shared.store.fence import shut_out_older
+from shared.store.tables import health_position, performance_position
 
 
 def main() -> None:
@@ -19,11 +21,13 @@ def main() -> None:
         health = databases.health_database(settings, documents)
         performance.require_schema("performance_metrics")
         health.require_schema("health_metrics")
-    with service("recorder", settings) as frame:
+    with service("recorder", settings, single=True) as frame:
+        shut_out_older(performance, performance_position, "recorder")
+        shut_out_older(health, health_position, "recorder")
         analyst = Analyst(performance, documents.performance, clock.now)
         analyst.start()
         upkeep = Upkeep(performance, health, documents, clock.now, analyst.keep_from)
-        record_log = RecordLog(frame.redis)
+        record_log = RecordLog(frame.redis, lease=frame.lease)
         recorder = Recorder(record_log, performance, health, analyst, upkeep, frame.stopping, clock.now)
         recorder.writer.beat = frame.pulse.beat
         frame.health.add("databases", recorder.check)

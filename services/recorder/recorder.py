@@ -10,7 +10,8 @@ from datetime import datetime
 
 import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import OperationalError
 
 from services.recorder.analyst import Analyst
 from services.recorder.batch import Batch, split
@@ -24,7 +25,13 @@ from shared.schema import streams
 from shared.schema.records import AnyRecord
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
-from shared.store.positions import believable, read_position, write_position
+from shared.store.positions import (
+    EVALUATOR_TRACKS,
+    believable,
+    parts_of,
+    read_position,
+    write_position,
+)
 from shared.store.records import insert_records
 from shared.store.tables import health_position, performance_position
 
@@ -69,15 +76,32 @@ class Target:
         self._database = database
         self._table = table
         self._partition = record_log.partition
-        self.find_position(record_log)
+        self.find_position(max(record_log.newest(), record_log.now(), key=parts_of))
 
-    def find_position(self, record_log: RecordLog) -> None:
-        """Take the position from the database, unless it is of another life of the log."""
-        with self._database.read() as connection:
-            known = read_position(connection, self._table, streams.RECORDER_GROUP, self._partition)
-        self.position = believable(known, record_log.newest())
+    def find_position(self, newest: str) -> None:
+        """Take the position from the database, unless it is of another life of the log: after `newest`."""
+        known = self.stored_position(streams.RECORDER_GROUP)
+        self._stored = self.position = believable(known, newest)
         if self.position != known:
             log.warning("the log began anew: its entries are older than the database's", database=self._name)
+
+    def stored_position(self, reader: str) -> str:
+        """Return how far a reader's work is in this database."""
+        with self._database.read() as connection:
+            return read_position(connection, self._table, reader, self._partition)
+
+    def make_durable(self) -> str:
+        """Bring all that is committed onto the disk, and the position though no rows came; return that."""
+        position = self.position
+        if position != self._stored:
+            with self._database.write() as connection:
+                self._write_position(connection, position)
+            self._stored = position
+        self._database.checkpoint()
+        return position
+
+    def _write_position(self, connection: Connection, position: str) -> None:
+        write_position(connection, self._table, streams.RECORDER_GROUP, self._partition, position)
 
     def write(self, batch: Batch) -> list[AnyRecord]:
         """Write the rows, what follows from them, and the position in one transaction.
@@ -89,9 +113,8 @@ class Target:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
                 new, contradictory = insert_records(connection, batch.records)
                 change = self._analyst.prepare(connection, new) if self._analyst else None
-                write_position(
-                    connection, self._table, streams.RECORDER_GROUP, self._partition, batch.position
-                )
+                self._write_position(connection, batch.position)
+            self._stored = batch.position
             if self._analyst and change:
                 self._analyst.commit(change)
             ROWS.labels(self._name).inc(len(new))
@@ -126,6 +149,7 @@ class Recorder:
         self._upkeep = upkeep
         self._performance = Target("performance", performance, performance_position, record_log, analyst)
         self._health = Target("health", health, health_position, record_log)
+        self._reader.go_back(min(self._performance.position, self._health.position, key=parts_of))
         self._stopping = stopping
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
@@ -136,8 +160,9 @@ class Recorder:
         """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
         entries = self._gather()
         if self._reader.was_lost():
-            self._performance.find_position(self._log)
-            self._health.find_position(self._log)
+            newest = self._log.newest()
+            self._performance.find_position(newest)
+            self._health.find_position(newest)
         if entries:
             if not self.writer.until_done(lambda: self._write(entries)):
                 return
@@ -145,11 +170,26 @@ class Recorder:
         self._analyse()
         self._upkeep.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
-            trim(self._log, self._now())
+            self._trim()
             self._trimmed = time.monotonic()
         if time.monotonic() - self._forgot >= FORGET_INTERVAL_S:
             self._log.forget_latest(self._now() - FORGOTTEN_AFTER)
             self._forgot = time.monotonic()
+
+    def _trim(self) -> None:
+        """Let go of what no power cut can take back: both databases have it on the disk.
+
+        The checkpoints also keep small what a plain copy of a database's file lacks.
+        """
+        judged = self._health.stored_position(EVALUATOR_TRACKS)
+        try:
+            recorded = min(self._performance.make_durable(), self._health.make_durable(), key=parts_of)
+        except (OperationalError, OSError) as error:
+            log.warning(
+                "the log is not trimmed: a database cannot be brought onto the disk", error=str(error)
+            )
+            return
+        trim(self._log, self._now(), min(recorded, judged, key=parts_of))
 
     def check(self) -> str:
         """Raise what keeps the recorder from writing."""

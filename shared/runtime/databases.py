@@ -10,12 +10,16 @@ from shared.store.database import Database, sqlite_url
 
 def performance_database(settings: Settings, documents: Documents) -> Database:
     """Open the database of what bots report."""
-    return Database(database_url(settings, documents.performance.database))
+    return _open(settings, documents.performance.database)
 
 
 def health_database(settings: Settings, documents: Documents) -> Database:
     """Open the database of hosts, alerts and deliveries."""
-    return Database(database_url(settings, documents.health.database))
+    return _open(settings, documents.health.database)
+
+
+def _open(settings: Settings, section: DatabaseSection) -> Database:
+    return Database(database_url(settings, section), sync_commits=settings.durability == "always")
 
 
 def database_url(settings: Settings, section: DatabaseSection) -> str:

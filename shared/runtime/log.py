@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from shared.runtime import clock
+from shared.runtime.lease import Lease
 from shared.schema import streams
 from shared.schema.records import (
     AnyRecord,
@@ -76,10 +77,11 @@ class Source(NamedTuple):
 
 
 class RecordLog:
-    """One partition of the log."""
+    """One partition of the log; `lease` is that of the part that reads it, where it must be one process."""
 
-    def __init__(self, redis: Redis, partition: int = 0) -> None:
+    def __init__(self, redis: Redis, partition: int = 0, lease: Lease | None = None) -> None:
         self.redis = redis
+        self.lease = lease
         self.partition = partition
         self.stream = streams.records(partition)
         self._append = redis.register_script(_APPEND)
@@ -120,6 +122,11 @@ class RecordLog:
             if "no such key" not in str(error):
                 raise
             return "0-0"
+
+    def now(self) -> str:
+        """Return the position of this moment by the clock of Redis."""
+        seconds, microseconds = self.redis.time()
+        return f"{seconds * 1000 + microseconds // 1000}-0"
 
     def pass_by(self, moment: int) -> None:
         """See to it that all later entries are written after `moment` (epoch milliseconds).

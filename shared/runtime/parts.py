@@ -26,6 +26,11 @@ EXPECTED = frozenset(
 )
 """The parts that always run, wherever; one that was stopped, or never started, left no sign of life."""
 
+_TAKE_DOWN = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+"""
+
 
 class Part(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """A running part's sign of life."""
@@ -76,7 +81,9 @@ class Presence:
         self._closed.set()
         self._thread.join(timeout=1)
         try:
-            self._redis.hdel(streams.PARTS, self._part.part)
+            # Another process of this part may have said since that it runs.
+            take_down = self._redis.register_script(_TAKE_DOWN)
+            take_down(keys=[streams.PARTS], args=[self._part.part, msgspec.json.encode(self._part)])
         except RedisError as error:
             log.info("could not take the sign of life down", error=str(error))
 

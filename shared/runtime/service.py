@@ -13,17 +13,22 @@ from redis import Redis
 
 from shared.runtime import health, logs
 from shared.runtime.health import Health, Pulse
+from shared.runtime.lease import Lease
 from shared.runtime.liveness import Liveness
 from shared.runtime.parts import Presence, address
 from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
+from shared.store.fence import FencedError
 
 log = structlog.get_logger()
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: starting again would not help."""
+
+EXIT_FENCED = 75
+"""EX_TEMPFAIL: another process has taken over; started again, this one stands by."""
 
 STOP_LIMIT_S = 7.0
 """Within that long after SIGTERM a part has ended, one way or the other."""
@@ -35,11 +40,12 @@ class Service:
     """What `service` gives a part.
 
     `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `hangup` (set on SIGHUP: read the config
-    documents again), `pulse`.
+    documents again), `pulse`, and the `lease` of a part that runs once.
     """
 
-    def __init__(self, redis: Redis, health: Health) -> None:
+    def __init__(self, redis: Redis, health: Health, lease: Lease | None = None) -> None:
         self.redis = redis
+        self.lease = lease
         self.health = health
         self.stopping = threading.Event()
         self.hangup = threading.Event()
@@ -73,15 +79,24 @@ def refuse(part: str, error: Exception) -> NoReturn:
 
 @contextmanager
 def service(
-    part: str, settings: Settings, *, needs_redis: bool = True, has_redis: bool = True
+    part: str,
+    settings: Settings,
+    *,
+    needs_redis: bool = True,
+    has_redis: bool = True,
+    single: bool = False,
 ) -> Iterator[Service]:
     """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
 
     A part that is told to stop while it still waits for Redis ends without running; one that does not need
-    Redis does not wait; one that has none is not announced.
+    Redis does not wait; one that has none is not announced. Of a part that is `single` a second process
+    stands by until the first one ends; one that another has overtaken ends with EXIT_FENCED.
     """
     redis = connect(settings.redis_url)
-    frame = Service(redis, Health(part, {"redis": redis.ping} if has_redis else {}))
+    lease = Lease(redis, part) if single else None
+    frame = Service(redis, Health(part, {"redis": redis.ping} if has_redis else {}), lease)
+    if lease:
+        frame.health.add("lease", lease.check)
     frame.health.add("loop", frame.pulse.check)
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
     server = health.serve(frame.health, settings.health_host, settings.health_port)
@@ -90,16 +105,27 @@ def service(
     try:
         if needs_redis and has_redis and not wait_until_ready(redis, frame.stopping):
             sys.exit()
+        if lease:
+            if not lease.wait(frame.stopping, frame.pulse.beat):
+                sys.exit()
+            lease.keep(frame.stopping.set)
         presence = Presence(redis, part, url) if has_redis else None
         liveness = Liveness(frame.pulse)
         log.info("started", health=f"{url}/health")
         yield frame
+        if lease and lease.lost:
+            sys.exit(EXIT_FENCED)
+    except FencedError as error:
+        log.error("stopping: another process does this part's work", reason=str(error))
+        sys.exit(EXIT_FENCED)
     finally:
         log.info("stopping")
         if liveness:
             liveness.close()
         if presence:
             presence.close()
+        if lease:
+            lease.release()
         server.shutdown()
         server.server_close()
         redis.close()

@@ -19,6 +19,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     botwatch_config: Path = REPOSITORY / "deploy" / "config"
     """The folder of the config documents."""
     redis_url: str = "redis://127.0.0.1:6379/0"
+    durability: Literal["everysec", "always"] = "everysec"
+    """What a power cut may take: about a second, or nothing, which costs a write to the disk per commit."""
     dashboard_url: str = "http://localhost:3001"
     """Where people open the page: the base of the links in notices."""
     log_format: Literal["text", "json"] = "text"

@@ -6,6 +6,7 @@ from redis import Redis
 
 from shared.runtime.log import RecordLog
 from shared.schema.timestamps import epoch_ms
+from shared.store.positions import parts_of
 
 TAIL = timedelta(minutes=10)
 """How much stays for readers that go back: resuming WebSocket clients, the evaluator's windows."""
@@ -15,11 +16,17 @@ FORGOTTEN_AFTER = timedelta(days=7)
 """The latest values of a bot or host that has not reported for that long are no longer shown, and go."""
 
 
-def trim(record_log: RecordLog, now: datetime) -> int:
-    """Remove entries that every group has acknowledged and that are older than the tail; return how many."""
+def trim(record_log: RecordLog, now: datetime, durable: str) -> int:
+    """Remove entries that nobody needs any more; return how many.
+
+    That is: every group has acknowledged them, they are older than the tail, and what was made of them up to
+    the entry `durable` is on the disk, so that no power cut takes it back.
+    """
     size = record_log.redis.memory_usage(record_log.stream, samples=5) or 0
-    oldest_wanted = (epoch_ms(now - TAIL), 0) if size <= TAIL_BYTES else None
-    return trim_read(record_log.redis, record_log.stream, oldest_wanted)
+    wanted = parts_of(durable)
+    if size <= TAIL_BYTES:
+        wanted = min(wanted, (epoch_ms(now - TAIL), 0))
+    return trim_read(record_log.redis, record_log.stream, wanted)
 
 
 def trim_read(redis: Redis, stream: str, oldest_wanted: tuple[int, int] | None = None) -> int:

@@ -40,6 +40,11 @@ RECORDER_GROUP = "recorder"
 EVALUATOR_GROUP = "evaluator"
 
 
+def lease(part: str, partition: int = 0) -> str:
+    """Return the key that says which process of a part works on a partition: the others stand by."""
+    return f"{PREFIX}:lease:{part}:{partition}"
+
+
 def records(partition: int = 0) -> str:
     """Return the name of a partition's record stream: the log."""
     return f"{PREFIX}:records:{partition}"

@@ -1,12 +1,14 @@
 """Connections: SQLite in WAL mode with short, immediate write transactions; PostgreSQL by URL."""
 
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from shared.schema.faults import Fault, InvalidError
@@ -25,16 +27,19 @@ class Database:
     timeout is; an immediate one waits for its turn.
     """
 
-    def __init__(self, url: str, *, afresh: bool = False) -> None:
-        """Connect when it is used. `afresh`: open it anew each time, wait for others a second, never make it.
+    def __init__(self, url: str, *, afresh: bool = False, sync_commits: bool = False) -> None:
+        """Connect when it is used.
 
-        Connections that stay open do not notice that the file is gone.
+        `afresh`: open it anew each time, wait for others a second, never make it; connections that stay open
+        do not notice that the file is gone. `sync_commits`: each commit is on the disk when it returns
+        (`synchronous = FULL`); else what was committed since the last checkpoint is lost when power fails.
         """
         self.url = url
+        self._guard: Callable[[Connection], None] = lambda _: None
         patience_s, pool = (1.0, NullPool) if afresh else (BUSY_TIMEOUT_S, None)
         self.engine: Engine = create_engine(url, connect_args=_connect_args(url, patience_s), poolclass=pool)
         if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _set_pragmas)
+            event.listen(self.engine, "connect", _pragmas("FULL" if sync_commits else "NORMAL"))
             event.listen(self.engine, "begin", _begin)
             if afresh:
                 event.listen(self.engine, "do_connect", _require_file)
@@ -49,7 +54,34 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Yield a connection inside a write transaction; commits at the end, rolls back on an exception."""
         with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            self._guard(connection)
             yield connection
+
+    def guard(self, check: Callable[[Connection], None]) -> None:
+        """Call `check` at the begin of every write transaction from now on: what it raises ends that."""
+        self._guard = check
+
+    def checkpoint(self) -> None:
+        """Bring all that is committed onto the disk, most of it into the database's own file.
+
+        Afterwards no power cut takes it back. Raises OperationalError or OSError when it cannot be written.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return  # a server's commits are durable
+        with self.engine.connect() as connection:
+            # By the driver: inside a transaction, which SQLAlchemy would begin, nothing can be moved.
+            try:
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except sqlite3.OperationalError as error:
+                raise OperationalError("PRAGMA wal_checkpoint", {}, error) from error
+        # A reader may have kept some of it from being moved: that is durable once the log is.
+        wal = Path(f"{make_url(self.url).database}-wal")
+        if wal.exists():
+            file = os.open(wal, os.O_RDONLY)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
 
     def require_schema(self, table: str) -> None:
         """Raise SchemaMissingError unless `table` exists."""
@@ -81,12 +113,15 @@ def _require_file(_dialect: object, _record: object, arguments: Sequence[str], _
         raise sqlite3.OperationalError(f"{arguments[0]} is gone")
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
-    connection.isolation_level = None  # SQLAlchemy's events begin transactions, not the driver
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _pragmas(synchronous: str) -> Callable[[Any, object], None]:
+    def set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
+        connection.isolation_level = None  # SQLAlchemy's events begin transactions, not the driver
+        cursor = connection.cursor()
+        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return set_pragmas
 
 
 def _begin(connection: Connection) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 START = "0-0"
+EVALUATOR_TRACKS = "evaluator-tracks"
+"""The reader whose position is that of what the evaluator's rules remember: it has read all before that."""
 
 
 def read_position(connection: Connection, table: Table, reader: str, partition: int) -> str:

@@ -1,9 +1,11 @@
 """The recorder: every record once, through kills, retries and a disk that is full."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +26,9 @@ from shared.runtime.reader import Entry
 from shared.schema import streams
 from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, encode_frame
 from shared.store import patience
-from shared.store.database import Database
+from shared.store.database import Database, sqlite_url
+from shared.store.positions import EVALUATOR_TRACKS, write_position
+from shared.store.tables import health_position
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -191,9 +195,68 @@ def test_the_log_is_trimmed_only_behind_both_readers(
     recorder.step()
     assert redis.xlen(log.stream) == 300
     redis.xgroup_setid(log.stream, streams.EVALUATOR_GROUP, "$")
+    with health.write() as connection:
+        write_position(connection, health_position, EVALUATOR_TRACKS, 0, log.newest())
     log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     recorder.step()
     assert redis.xlen(log.stream) < 200
+
+
+def test_what_a_database_that_was_put_back_lacks_is_written_again(
+    redis: Redis, performance: Database, health: Database, tmp_path: Path
+) -> None:
+    """A restored backup gets all that Redis still holds, once."""
+    recorder = make(redis, performance, health)
+    log = RecordLog(redis)
+    log.append(points(1), "http")
+    recorder.step()
+    backup = tmp_path / "backup.db"
+    with closing(sqlite3.connect(tmp_path / "performance.db")) as source:
+        source.execute("VACUUM INTO ?", [str(backup)])
+    log.append([*points(2), Health(host="h", timestamp=NOON)], "http")
+    recorder.step()
+    restored = Database(sqlite_url(backup))
+    assert count(restored, "equity") == 1
+    make(redis, restored, health).step()
+    assert (count(restored, "equity"), count(health, "health_metrics")) == (2, 1)
+    restored.close()
+
+
+def test_nothing_is_trimmed_that_is_not_on_the_disk(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut takes commits back: what they were made of must still be in the log."""
+    monkeypatch.setattr(module, "TRIM_INTERVAL_S", 0)
+    log = RecordLog(redis)
+    recorder = make(redis, performance, health, lambda: clock.now() + timedelta(hours=1))
+    for _ in range(300):
+        log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
+    with health.write() as connection:
+        write_position(connection, health_position, EVALUATOR_TRACKS, 0, log.newest())
+
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(performance, "checkpoint", fail)
+        recorder.step()
+    assert redis.xlen(log.stream) == 300
+    recorder.step()
+    assert redis.xlen(log.stream) < 200
+
+
+def test_a_position_that_redis_lost_is_believed(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    """A power cut takes the last second from Redis: what is in the database is not written again."""
+    log = RecordLog(redis)
+    log.append(points(1), "http")
+    make(redis, performance, health).step()
+    redis.delete(log.stream)
+    redis.xadd(log.stream, {"data": encode_frame(points(3))}, id="1-0")
+    log.append(points(2), "http")
+    make(redis, performance, health).step()
+    assert count(performance, "equity") == 2
 
 
 def test_split_leaves_out_what_is_already_in() -> None:

@@ -51,7 +51,7 @@ def test_what_was_given_out_when_the_connection_broke_comes_again(
     reader = GroupReader(log, "g", batch=10)
     drain(reader)
     log.append([point(1)], "http")
-    fail_once(monkeypatch, "xreadgroup", done=True)
+    fail_once(monkeypatch, "evalsha", done=True)
     with pytest.raises(RedisConnectionError):
         reader.read()
     log.append([point(2)], "http")
@@ -139,3 +139,33 @@ def test_a_call_without_retries_is_sent_once() -> None:
             last.sendall(b"QUIT")
         thread.join()
     assert len(calls) == 2
+
+
+def test_a_group_that_goes_back_reads_again_what_was_acknowledged_and_what_was_not(redis: Redis) -> None:
+    """What a database lost is read again in the order of the log, though Redis took it for done."""
+    log = RecordLog(redis)
+    position = log.append([point(0)], "http")
+    for value in (1, 2, 3):
+        log.append([point(value)], "http")
+    before = GroupReader(log, "g", batch=3)
+    before.acknowledge(before.read()[:2])
+    redis.xreadgroup("g", "another", {log.stream: ">"})
+    after = GroupReader(log, "g", batch=10)
+    after.go_back(position)
+    assert drain(after) == [1, 2, 3]
+    assert redis.xpending(log.stream, "g")["pending"] == 0
+
+
+def test_a_reader_whose_entries_another_one_took_waits_for_its_own(redis: Redis) -> None:
+    """An entry that another reader of the group was given ends one wait, not every one."""
+    log = RecordLog(redis)
+    reader = GroupReader(log, "g", batch=10)
+    assert reader.read(1) == []
+    log.append([point(1)], "http")
+    redis.xreadgroup("g", "another", {log.stream: ">"})
+    assert reader.read(1) == []
+    begun = redis.info("commandstats")["cmdstat_xread"]["calls"]
+    assert reader.read(50) == []
+    assert redis.info("commandstats")["cmdstat_xread"]["calls"] == begun + 1
+    log.append([point(2)], "http")
+    assert [entry.records for entry in reader.read()] == [[point(2)]]

@@ -1,0 +1,126 @@
+"""Leases: one process of a part works, and the next one takes over when it is gone."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+from redis import Redis
+
+from shared.runtime import clock
+from shared.runtime import lease as module
+from shared.runtime.lease import Lease
+from shared.runtime.log import RecordLog
+from shared.runtime.reader import GroupReader
+from shared.schema import streams
+from shared.schema.records import Heartbeat
+from shared.store.database import Database
+from shared.store.fence import FencedError, shut_out_older
+from shared.store.tables import health_position
+from tests.support import eventually
+
+
+def test_a_second_process_gets_the_lease_only_when_the_first_lets_it_go(redis: Redis) -> None:
+    """Two processes of one part never hold its lease at once."""
+    first, second = Lease(redis, "recorder"), Lease(redis, "recorder")
+    assert first.wait(threading.Event(), lambda: None)
+    assert second.take() == first.owner
+    first.release()
+    assert second.take() == second.owner
+
+
+def test_a_standby_that_is_told_to_stop_ends_without_the_lease(redis: Redis) -> None:
+    """A standby can be stopped."""
+    Lease(redis, "recorder").take()
+    stopping = threading.Event()
+    assert not Lease(redis, "recorder").wait(stopping, stopping.set)
+
+
+def test_a_holder_that_was_killed_here_is_replaced_at_once(redis: Redis) -> None:
+    """A part that was killed and restarted does not wait for the expiry of its own lease."""
+    process = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    dead = f"{module._place()}/{process.stdout.strip()}/x"  # noqa: SLF001
+    redis.set(streams.lease("recorder"), dead, px=60_000)
+    lease = Lease(redis, "recorder")
+    assert lease.take() == lease.owner
+
+
+@pytest.mark.parametrize("holder", ["elsewhere/1/x", "nonsense", "//"])
+def test_a_holder_elsewhere_is_replaced_only_when_its_lease_has_expired(redis: Redis, holder: str) -> None:
+    """Whether a process of another machine lives cannot be seen from here."""
+    redis.set(streams.lease("recorder"), holder, px=60_000)
+    assert Lease(redis, "recorder").take() == holder
+
+
+def test_what_somebody_else_wrote_under_the_key_is_no_lease(redis: Redis) -> None:
+    """A stray value, or one of another type, does not keep a part from working for ever."""
+    lease = Lease(redis, "recorder")
+    redis.set(lease.key, "x")
+    assert lease.take() == lease.owner
+    redis.delete(lease.key)
+    redis.hset(lease.key, "a", "b")
+    assert lease.take() == lease.owner
+
+
+def test_who_was_overtaken_hears_of_it(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A holder that finds another one in its place stops."""
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    lease, stopping = Lease(redis, "recorder"), threading.Event()
+    assert lease.wait(stopping, lambda: None)
+    lease.keep(stopping.set)
+    redis.set(lease.key, "another", px=60_000)
+    assert stopping.wait(10)
+    assert lease.lost
+    lease.release()
+    assert redis.get(lease.key) == b"another"
+
+
+def test_a_lease_that_expired_meanwhile_is_taken_again(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that slept goes on working where nobody stood by."""
+    monkeypatch.setattr(module, "RENEW_S", 0.01)
+    lease = Lease(redis, "recorder")
+    assert lease.wait(threading.Event(), lambda: None)
+    lease.keep(lambda: None)
+    redis.delete(lease.key)
+    eventually(lambda: redis.get(lease.key) == lease.owner.encode(), "the lease is taken again")
+    assert not lease.lost
+    lease.release()
+
+
+def test_who_was_overtaken_is_given_no_entry(redis: Redis) -> None:
+    """A suspended process takes nothing away from the one that took over."""
+    old, new = Lease(redis, "recorder"), Lease(redis, "recorder")
+    reader = GroupReader(RecordLog(redis, lease=old), "g", batch=10)
+    assert reader.read(1) == []
+    redis.delete(old.key)
+    new.take()
+    RecordLog(redis).append([Heartbeat(bot="a", timestamp=clock.now())], "http")
+    with pytest.raises(FencedError):
+        reader.read(1)
+    assert len(GroupReader(RecordLog(redis, lease=new), "g", batch=10).read(1)) == 1
+
+
+def test_who_was_overtaken_can_write_nothing(health: Database) -> None:
+    """The token in the database keeps a process out that does not know yet that it was overtaken."""
+    other = Database(health.url)
+    shut_out_older(health, health_position, "evaluator")
+    with health.write():
+        pass
+    shut_out_older(other, health_position, "evaluator")
+    with pytest.raises(FencedError, match="token"), health.write():
+        pytest.fail("it wrote")
+    with other.write():
+        pass
+    other.close()
+
+
+def test_parts_do_not_shut_each_other_out(health: Database) -> None:
+    """The recorder and the evaluator write to one database."""
+    other = Database(health.url)
+    shut_out_older(health, health_position, "evaluator")
+    shut_out_older(other, health_position, "recorder")
+    with health.write():
+        pass
+    other.close()
