@@ -89,7 +89,7 @@ def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[Stack]:
             eventually(
                 lambda: "Botwatch is up" in said() or process.poll() is not None,
                 "Botwatch is up",
-                timeout_s=60,
+                timeout_s=240,
             )
             assert process.poll() is None, said()
             yield Stack(folder / "home", ports, process, said)

@@ -1,0 +1,94 @@
+"""Two processes of one part: one works, the other stands by and takes over within seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from redis import Redis
+
+from shared.runtime.settings import REPOSITORY
+from tests.integration.stack import Receivers, Stack
+from tests.support import eventually
+
+pytestmark = pytest.mark.integration
+
+
+@contextmanager
+def standby(stack: Stack, part: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a second process of a part, as somebody would by mistake."""
+    environ = psutil.Process(pid_of(stack, part)).environ()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"services.{part}"],
+            env={**environ, "HEALTH_PORT": "0"},
+            cwd=REPOSITORY,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            eventually(lambda: "standing by" in log.read_text(), f"the second {part} stands by", timeout_s=60)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=15)
+
+
+def pid_of(stack: Stack, part: str) -> int:
+    parts = stack.dashboard("/api/monitoring")["system"]["parts"]
+    return int(parts[part]["pid"]) if part in parts else 0
+
+
+def publish(bus: Redis, bot: str, numbers: range) -> None:
+    for number in numbers:
+        record = {"kind": "equity", "bot": bot, "equity": number}
+        bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
+
+
+def breach(bus: Redis, bot: str) -> None:
+    record = {"kind": "performance", "bot": bot, "portfolioValue": 1, "maxDrawdown": 50}
+    bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
+
+
+@pytest.mark.parametrize("part", ["recorder", "evaluator"])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_standby_takes_over(
+    part: str, end: signal.Signals, stack: Stack, bus: Redis, receivers: Receivers, tmp_path: Path
+) -> None:
+    """Killed or suspended in the middle of its work, the first process costs no record and no alert."""
+    bot = f"takeover-{part}-{end.name}"
+    old = pid_of(stack, part)
+    with standby(stack, part, tmp_path / "log") as second:
+        for round_ in range(4):
+            publish(bus, bot, range(50 * round_, 50 * (round_ + 1)))
+            if round_ == 1:
+                os.kill(old, end)
+        breach(bus, bot)
+        count = "SELECT count(*), count(DISTINCT equity) FROM equity WHERE bot = ?"
+        eventually(
+            lambda: stack.rows("performance_metrics.db", count, bot) == [(200, 200)],
+            "every record is there once",
+            timeout_s=30,
+        )
+        eventually(lambda: receivers.changes(bot) == ["opened"], "the alert is sent once", timeout_s=30)
+        if end is signal.SIGSTOP:
+            assert pid_of(stack, part) == second.pid
+            os.kill(old, signal.SIGCONT)
+            eventually(lambda: not psutil.pid_exists(old), "who was overtaken ends", timeout_s=30)
+            publish(bus, bot, range(200, 250))
+            eventually(
+                lambda: stack.rows("performance_metrics.db", count, bot) == [(250, 250)],
+                "the standby goes on",
+                timeout_s=30,
+            )
+    eventually(
+        lambda: pid_of(stack, part) not in (0, old, second.pid),
+        f"supervisor's {part} works again",
+        timeout_s=60,
+    )
