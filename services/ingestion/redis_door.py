@@ -61,16 +61,21 @@ class StreamDoor:
         self._reader = StreamReader(
             redis, streams.BOT_STREAM, streams.BOT_GROUP, CONSUMER, batch=BATCH, lease=lease
         )
+        self._held: tuple[list[AnyRecord], Source] | None = None
+        """What the log has no room for yet."""
         self._batches = 0
 
     def step(self) -> None:
         """Take the next batch, waiting a moment for it."""
-        entries = self._reader.read()
-        if not entries:
-            return
         try:
-            self._move(entries)
+            if self._held:
+                self._append(*self._held)
+            elif entries := self._reader.read():
+                self._move(entries)
+            else:
+                return
         except RedisError:
+            self._held = None
             self._reader.start_over()
             raise
         self._batches += 1
@@ -89,15 +94,17 @@ class StreamDoor:
         if not records:
             self._reader.acknowledge(names)
             return
-        source = Source(streams.BOT_STREAM, streams.BOT_GROUP, names)
-        while not self._stopping.is_set():
-            try:
-                self._log.append(records, "redis-stream", source)
-            except LogFullError as error:
-                log.error("holding the bots' records back", reason=str(error))
-                self._stopping.wait(FULL_PAUSE_S)
-            else:
-                return
+        self._append(records, Source(streams.BOT_STREAM, streams.BOT_GROUP, names))
+
+    def _append(self, records: list[AnyRecord], source: Source) -> None:
+        """Put a batch into the log; while that is full the batch is held for the next step."""
+        self._held = None
+        try:
+            self._log.append(records, "redis-stream", source)
+        except LogFullError as error:
+            log.error("holding the bots' records back", reason=str(error))
+            self._held = records, source
+            self._stopping.wait(FULL_PAUSE_S)
 
 
 class ChannelDoor:

@@ -109,6 +109,7 @@ def service(
             if not lease.wait(frame.stopping, frame.pulse.beat):
                 sys.exit()
             lease.keep(frame.stopping.set)
+            frame.pulse.beats = 0  # what a standby has still to read may take longer than a turn of its loop
         presence = Presence(redis, part, url) if has_redis else None
         liveness = Liveness(frame.pulse)
         log.info("started", health=f"{url}/health")
