@@ -8,23 +8,25 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
   --no-header --no-emit-index-url --no-emit-find-links
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-stack lint format lock schema bench clean up down logs
+.PHONY: help setup run test test-stack lint format lock schema bench clean purge up down logs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What runs needs is installed first; the tools for tests and lint come on top.
 $(VENV)/run: requirements/native.txt requirements/demo.txt pyproject.toml client/pyproject.toml
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Botwatch needs Python 3.11 or newer")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements/native.txt
-	$(PIP) --require-hashes --no-deps -r requirements/demo.txt
-	$(PIP) --no-deps --no-build-isolation -e . -e client
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Botwatch needs Python 3.11 or newer")'
+	@echo "Installing Botwatch's packages into $(VENV): once, one to three minutes, about 150 MB"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python deploy/install.py requirements/native.txt
+	@$(BIN)/python deploy/install.py --no-deps requirements/demo.txt
+	@$(PIP) --no-deps --no-build-isolation -e . -e client
+	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements/dev.txt
-	$(PIP) --require-hashes -r requirements/dev.txt
-	touch $@
+	@echo "Installing the tools for tests and lint"
+	@$(BIN)/python deploy/install.py requirements/dev.txt
+	@touch $@
 
 setup: $(VENV)/dev ## Make the virtual environment with everything for run, test and lint
 
@@ -72,6 +74,11 @@ down: ## Stop the compose stack; its data stays
 logs: ## Follow the compose stack's logs
 	docker compose logs --follow --tail 100
 
-clean: ## Remove the environment, caches and local state
-	rm -rf $(VENV) var build *.egg-info client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find . -name __pycache__ -prune -exec rm -rf {} +
+clean: ## Remove caches and build results; the environment and all data stay
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+purge: clean ## Remove the environment and all data in var/ too, after asking
+	@printf 'This deletes $(VENV) and var/ with every database, log and secret in it. Type yes to go on: '; \
+	  read -r answer && [ "$$answer" = yes ] || { echo "Nothing was deleted."; exit 1; }
+	rm -rf $(VENV) var *.egg-info client/*.egg-info

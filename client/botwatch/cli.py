@@ -1,7 +1,9 @@
 """The `botwatch` command."""
 
 import argparse
+import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +11,27 @@ from pathlib import Path
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `botwatch rules check | head`: whoever read it has enough, which is no error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"botwatch {options.command} needs Botwatch's server packages ({error}): see the README\n"
         )
         return 1
+    else:
+        return code
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -40,8 +55,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="botwatch", description="Watches trading bots.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(prog="botwatch", description="Monitors trading bots.")
+    version = importlib.metadata.version("botwatch-client")
+    parser.add_argument("--version", action="version", version=f"botwatch {version}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     up = commands.add_parser("up", help="run every part on this machine until Ctrl-C")
     up.add_argument("--demo", action="store_true", help="with a demo bot on real market data")
     rules = commands.add_parser("rules", help="check or test the rules")

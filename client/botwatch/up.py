@@ -2,12 +2,14 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self, cast
 
 import msgspec
@@ -24,8 +26,10 @@ from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
 from shared.runtime.signals import stop_on
 from shared.schema import streams
-from shared.schema.alerts import AlertMessage
+from shared.schema.alerts import Alert, AlertMessage
 from shared.schema.faults import InvalidError
+from shared.schema.printable import printable
+from shared.schema.watchdog import WATCHDOG
 
 SERVER = "valkey-server"
 READY_TIMEOUT_S = 60.0
@@ -76,7 +80,10 @@ class Stack:
         self._demo = demo
         self._settings = settings = load_settings(UpSettings, environ)
         self._documents = load_documents(settings.botwatch_config)
-        self._home = settings.botwatch_home.absolute()
+        home = settings.botwatch_home
+        if demo and not environ.get("BOTWATCH_HOME"):
+            home /= "demo"  # a bot of one's own starts without the demo's history
+        self._home = home.absolute()
         self._embedded = not environ.get("REDIS_URL") and not environ.get("REDIS_URL_FILE")
         self._redis_url = settings.redis_url
         if self._embedded:
@@ -109,10 +116,13 @@ class Stack:
         if faults := taken(needed):
             raise RefusedError("\nbotwatch up: ".join(faults))
         for folder in ("data/redis", "data/monitoring", "logs", "run"):
+            path = self._home / folder
             try:
-                (self._home / folder).mkdir(parents=True, exist_ok=True)
+                path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise RefusedError(f"BOTWATCH_HOME: cannot be used: {error}") from error
+                raise RefusedError(_no_home(path, error.strerror)) from error
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise RefusedError(_no_home(path, "Permission denied"))
         command = [sys.executable, "-m", "shared.runtime.migrate"]
         done = subprocess.run(
             command,
@@ -205,28 +215,35 @@ class Stack:
 
     def follow(self, stopping: threading.Event) -> int:
         """Print alerts as they come, until told to stop; return 1 when supervisor ended by itself."""
-        position = "$"
+        position = ""
         while not stopping.is_set():
             if self._supervisor.poll() is not None:
                 sys.stderr.write("botwatch up: supervisor ended\n")
                 return 1
             self._look_at_children()
             try:
-                position = self._print_alerts(position)
+                position = self._print_alerts(position) if position else self._print_open_alerts()
             except RedisError:
                 stopping.wait(0.5)  # it is being restarted
         return 0
 
+    def _print_open_alerts(self) -> str:
+        """Print what was open before this terminal was; return the position in the stream to go on from."""
+        newest = cast("list[StreamEntry]", self._redis.xrevrange(streams.ALERTS, count=1))
+        found = cast("list[bytes]", self._redis.hvals(streams.ALERTS_OPEN))
+        alerts = [msgspec.json.decode(data, type=Alert) for data in found]
+        for alert in sorted(alerts, key=lambda alert: alert.timestamp):
+            if alert.id != WATCHDOG:
+                print(alert_line("open", alert), flush=True)
+        return newest[0][0].decode() if newest else "0-0"
+
     def _print_alerts(self, position: str) -> str:
-        if position == "$":
-            newest = cast("list[StreamEntry]", self._redis.xrevrange(streams.ALERTS, count=1))
-            position = newest[0][0].decode() if newest else "0-0"
         reply = self._redis.xread({streams.ALERTS: position}, count=100, block=500)
         for entry, fields in (one for _, found in cast("StreamReply", reply) for one in found):
             position = entry.decode()
             message = msgspec.json.decode(fields[streams.FIELD], type=AlertMessage)
             if message.change != "updated":
-                print(alert_line(message), flush=True)
+                print(alert_line(message.change, message.alert), flush=True)
         return position
 
     def _running(self) -> set[str]:
@@ -246,7 +263,7 @@ class Stack:
             text = (self._home / "logs" / f"{part}.log").read_text(errors="replace")
         except OSError as error:
             return f"(no log: {error.strerror})"
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(map(printable, text.splitlines()[-lines:]))
 
     def greeting(self, took_s: float) -> str:
         """Say where everything is."""
@@ -268,12 +285,17 @@ class Stack:
 Ctrl-C stops it. Alerts:"""
 
 
-def alert_line(message: AlertMessage) -> str:
+def alert_line(change: str, alert: Alert) -> str:
     """Say on one line what changed about an alert."""
-    alert, seen = message.alert, message.alert.details
+    seen = alert.details
     moment = alert.updated_at.astimezone().strftime("%H:%M:%S")
     figure = f"{seen.metric} {seen.value:.6g}, limit {seen.operator} {seen.threshold:g}"
-    return f"{moment}  {message.change:<12} {alert.severity:<8} {alert.component}: {alert.message} ({figure})"
+    text = f"{alert.component}: {alert.message} ({figure})"
+    return f"{moment}  {change:<12} {alert.severity:<8} {printable(text)}"
+
+
+def _no_home(path: Path, reason: str | None) -> str:
+    return f"cannot write to {path}: {reason}; set BOTWATCH_HOME to a folder that this user may write to"
 
 
 def _die_with_parent() -> None:

@@ -16,6 +16,7 @@ from shared.runtime.documents import Documents, load_documents
 from shared.runtime.settings import Settings, load_settings
 from shared.schema.alerts import Details, Notice
 from shared.schema.faults import InvalidError, nearest
+from shared.schema.printable import printable
 
 FAILED, MISUSED = 1, 2
 
@@ -91,12 +92,12 @@ def _test(name: str, settings: Settings, documents: Documents, environ: Mapping[
     try:
         transport.send(message)
     except TransportError as error:
-        sys.stderr.write(f"botwatch notify test: {error} ({error.reason})\n")
+        sys.stderr.write(f"botwatch notify test: {printable(str(error))} ({error.reason})\n")
         return FAILED
     except Exception as error:  # noqa: BLE001 - whatever a library raises, its words may hold the address
         sys.stderr.write(f"botwatch notify test: unexpected: {type(error).__name__}\n")
         return FAILED
-    sys.stdout.write(f"answer: {transport.answer()}\n")
+    sys.stdout.write(f"answer: {printable(transport.answer())}\n")
     return 0
 
 

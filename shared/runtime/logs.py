@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from shared.runtime.settings import Settings
+from shared.schema.printable import printable
 
 _CREDENTIALS = re.compile(r"(?P<scheme>\w+://)[^/\s]+@")
 
@@ -25,7 +26,7 @@ def configure(part: str, settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _hide_credentials,
+        _clean,
     ]
     renderer: structlog.typing.Processor
     if settings.log_format == "json":
@@ -48,10 +49,10 @@ def hide_credentials(text: str) -> str:
     return _CREDENTIALS.sub(r"\g<scheme>***@", text)
 
 
-def _hide_credentials(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def _clean(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = hide_credentials(value)
+            # A stack is several lines of ours; what it quotes is escaped line by line.
+            lines = value.split("\n") if key == "exception" else [value]
+            event[key] = hide_credentials("\n".join(map(printable, lines)))
     return event

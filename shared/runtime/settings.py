@@ -57,7 +57,7 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
         try:
             values[field.name] = _convert(text, field.type)
         except (msgspec.ValidationError, ValueError) as error:
-            faults.append(Fault(name, f"{error}"))
+            faults.append(Fault(name, _expected(field.type, error, text)))
     if faults:
         raise InvalidError(faults)
     return kind(**values)
@@ -68,6 +68,23 @@ def lookup(name: str, environ: Mapping[str, str]) -> str:
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name, "")
+
+
+def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - any annotation
+    """Say what a variable should have held; only numbers and choices can be wrong, so no secret is shown."""
+    info = msgspec.inspect.type_info(kind)
+    if isinstance(info, msgspec.inspect.UnionType):
+        info = info.types[0]
+    match info:
+        case msgspec.inspect.LiteralType(values):
+            wanted = " or ".join(map(str, values))
+        case msgspec.inspect.IntType(ge=low, le=high) if low is not None and high is not None:
+            wanted = f"a whole number from {low} to {high}"
+        case msgspec.inspect.IntType():
+            wanted = "a whole number"
+        case _:
+            return str(error)
+    return f"expected {wanted}, got {text[:40]!r}"
 
 
 def _convert(text: str, kind: Any) -> object:  # noqa: ANN401 - any annotation

@@ -58,7 +58,9 @@ def test_a_path_with_spaces_is_fine(tmp_path: Path) -> None:
 
 def test_a_home_that_cannot_be_made_and_a_port_that_cannot_be_are_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
-    assert "botwatch up: BOTWATCH_HOME: cannot be used" in run(environ(tmp_path)).stderr
+    refused = run(environ(tmp_path)).stderr
+    assert f"botwatch up: cannot write to {tmp_path}/home/data/redis: " in refused
+    assert "set BOTWATCH_HOME to a folder that this user may write to" in refused
     assert run(environ(tmp_path, REDIS_PORT="99999")).stderr.startswith("botwatch up: REDIS_PORT: ")
 
 
@@ -66,6 +68,20 @@ def test_a_path_that_cannot_work_is_refused_in_words(tmp_path: Path) -> None:
     done = run(environ(tmp_path, BOTWATCH_HOME=str(tmp_path / "100%d")))
     assert done.returncode == 1
     assert "BOTWATCH_HOME: expected a path without %" in done.stderr
+
+
+def test_the_terminal_lists_what_was_open_before(tmp_path: Path) -> None:
+    """An alert that opened in an earlier run is shown when Botwatch is up again."""
+    condition = {"metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH"}
+    document = {"alerting": {"conditions": [{**condition, "description": "Too deep", "enabled": True}]}}
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "performance_logger.json").write_text(json.dumps(document))
+    with botwatch_up(tmp_path, config) as stack:
+        stack.ingestion("/api/v1/performance", {"bot": "deep", "portfolioValue": 1, "maxDrawdown": 30})
+        eventually(lambda: stack.alerts("deep"), "it is open")
+    with botwatch_up(tmp_path, config) as stack:
+        eventually(lambda: "open         HIGH     deep: Too deep" in stack.said(), "the terminal lists it")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

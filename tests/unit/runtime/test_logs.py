@@ -1,4 +1,7 @@
-"""Logs never show credentials."""
+"""Logs never show credentials, and nothing in them acts on a terminal."""
+
+import subprocess
+import sys
 
 from shared.runtime.logs import hide_credentials
 
@@ -10,3 +13,25 @@ def test_user_and_password_of_a_url_are_hidden() -> None:
 
 def test_a_password_with_an_at_sign_is_hidden_to_its_end() -> None:
     assert hide_credentials("redis://:pa@ss@host:6379/0") == "redis://***@host:6379/0"
+
+
+HOSTILE = """
+import structlog
+from shared.runtime.logs import configure
+from shared.runtime.settings import Settings
+configure("probe", Settings())
+try:
+    raise ValueError("a\\x1b[31mred")
+except ValueError:
+    structlog.get_logger().exception("failed", reason="b\\n\\x1b]0;title\\x07")
+"""
+
+
+def test_control_characters_in_a_log_line_are_escaped() -> None:
+    """What a receiver answered or a bot sent may be in a log line: its escapes reach no terminal."""
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert "\x1b" not in done.stderr
+    assert r"\x1b[31mred" in done.stderr
+    assert "Traceback (most recent call last):\n" in done.stderr
