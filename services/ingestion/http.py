@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from services.ingestion.body import BodyError, decompress, is_lines
 from services.ingestion.config import IngestionSettings
+from services.ingestion.future import FutureEvents, warnings
 from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswers
 from services.ingestion.pings import pings
 from services.ingestion.units import ToPercent, as_reported
@@ -56,17 +57,18 @@ def make_app(
     app.register_error_handler(BodyError, _refuse_body)
     app.register_error_handler(LogFullError, _refuse_full)
 
+    future_events = FutureEvents()
     app.register_blueprint(pings(redis, heartbeats))
     if settings.ingest_token is not None:
         app.before_request(_demand(settings.ingest_token))
 
     @app.post("/api/v1/records")
     def post_records() -> Response:
-        return _take(record_log, to_percent, settings.max_body_bytes, kind=None)
+        return _take(record_log, to_percent, future_events, settings.max_body_bytes, kind=None)
 
     @app.post("/api/v1/<any({}):kind>".format(", ".join(KINDS)))
     def post_kind(kind: str) -> Response:
-        return _take(record_log, to_percent, settings.max_body_bytes, kind)
+        return _take(record_log, to_percent, future_events, settings.max_body_bytes, kind)
 
     return app
 
@@ -85,11 +87,14 @@ def _demand(token: str) -> Callable[[], Response | None]:
     return refuse_strangers
 
 
-def _take(record_log: RecordLog, to_percent: ToPercent, limit: int, kind: str | None) -> Response:
+def _take(
+    record_log: RecordLog, to_percent: ToPercent, future_events: FutureEvents, limit: int, kind: str | None
+) -> Response:
     partial = _partial()
     lines = is_lines(request.content_type or "")
     body = decompress(request.get_data(), request.content_encoding or "", limit)
-    decoded = decode(body, arrival=clock.now(), kind=kind, lines=lines)
+    arrival = clock.now()
+    decoded = decode(body, arrival=arrival, kind=kind, lines=lines)
     to_percent(decoded.records)
     if decoded.faults:
         record_log.count_rejected(decoded.refused, DOOR)
@@ -97,7 +102,11 @@ def _take(record_log: RecordLog, to_percent: ToPercent, limit: int, kind: str | 
             return _refuse(decoded)
     answer: dict[str, object] = {"accepted": len(decoded.records)}
     if decoded.records:
-        answer["entry"] = record_log.append(decoded.records, DOOR)
+        events = future_events.of(decoded.clamped, arrival)
+        answer["entry"] = record_log.append([*decoded.records, *events], DOOR)
+    if decoded.clamped:
+        record_log.count_clamped(len(decoded.clamped), DOOR)
+        answer["warnings"] = warnings(decoded.clamped)
     if decoded.faults:
         answer |= {"refused": decoded.refused, "faults": decoded.faults}
     return reply(answer, HTTPStatus.ACCEPTED)

@@ -122,13 +122,18 @@ class LogState(Collector):
             "botwatch_records_accepted", "Records that entered the log.", labels=["kind", "door"]
         )
         rejected = CounterMetricFamily("botwatch_records_rejected", "Records refused.", labels=["door"])
+        clamped = CounterMetricFamily(
+            "botwatch_records_clamped",
+            "Records dated in the future, kept as of their arrival.",
+            labels=["door"],
+        )
+        families = {"accepted": accepted, "rejected": rejected, "clamped": clamped}
         counters = cast("dict[bytes, bytes]", self._redis.hgetall(streams.COUNTERS))
         for field, count in counters.items():
             name, *labels = field.decode().split("|")
-            family = accepted if name == "accepted" else rejected
-            family.add_metric(labels, float(count))
-        yield accepted
-        yield rejected
+            if name in families:
+                families[name].add_metric(labels, float(count))
+        yield from families.values()
 
     def _readers(self) -> Iterator[Metric]:
         entries = self._redis.xlen(self._log.stream)

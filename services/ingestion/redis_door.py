@@ -9,6 +9,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from services.ingestion.future import FutureEvents
 from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import clock
 from shared.runtime.lease import Lease
@@ -30,8 +31,13 @@ FULL_PAUSE_S = 1.0
 CONSUMER = "redis-door"
 
 
-def valid_records(record_log: RecordLog, data: bytes | None, door: str, arrival: datetime) -> list[AnyRecord]:
-    """Decode what a bot sent; what does not validate goes to `botwatch:rejected` with the reason."""
+def valid_records(
+    record_log: RecordLog, data: bytes | None, door: str, arrival: datetime, future_events: FutureEvents
+) -> list[AnyRecord]:
+    """Decode what a bot sent; what does not validate goes to `botwatch:rejected` with the reason.
+
+    Of records that are dated in the future there may be an event besides.
+    """
     if data is None:
         record_log.reject(b"", f"expected the field `{streams.FIELD.decode()}` with JSON", door)
         return []
@@ -40,7 +46,9 @@ def valid_records(record_log: RecordLog, data: bytes | None, door: str, arrival:
         reason = "; ".join(map(str, decoded.faults))
         record_log.reject(data, reason, door)
         log.warning("refused what a bot sent", door=door, reason=reason[:500])
-    return decoded.records
+    if decoded.clamped:
+        record_log.count_clamped(len(decoded.clamped), door)
+    return decoded.records + future_events.of(decoded.clamped, arrival)
 
 
 class StreamDoor:
@@ -63,6 +71,7 @@ class StreamDoor:
         )
         self._held: tuple[list[AnyRecord], Source] | None = None
         """What the log has no room for yet."""
+        self._future_events = FutureEvents()
         self._batches = 0
 
     def step(self) -> None:
@@ -87,7 +96,9 @@ class StreamDoor:
         records = [
             record
             for _, fields in entries
-            for record in valid_records(self._log, (fields or {}).get(streams.FIELD), "redis-stream", arrival)
+            for record in valid_records(
+                self._log, (fields or {}).get(streams.FIELD), "redis-stream", arrival, self._future_events
+            )
         ]
         self._to_percent(records)
         names = [entry.decode() for entry, _ in entries]
@@ -115,6 +126,7 @@ class ChannelDoor:
         self._log = RecordLog(redis)
         self._stopping = stopping
         self._to_percent = to_percent
+        self._future_events = FutureEvents()
         self.thread = threading.Thread(target=self._run, name="channel", daemon=True)
 
     def check(self) -> str:
@@ -157,7 +169,8 @@ class ChannelDoor:
                     self._append(batch)
 
     def _records(self, message: dict[str, Any]) -> list[AnyRecord]:
-        return valid_records(self._log, message["data"], "redis-channel", clock.now())
+        data = message["data"]
+        return valid_records(self._log, data, "redis-channel", clock.now(), self._future_events)
 
     def _append(self, batch: Sequence[AnyRecord]) -> None:
         self._to_percent(batch)

@@ -143,6 +143,10 @@ class RecordLog:
         """Count records that a door refused to its client's face."""
         self.redis.hincrby(streams.COUNTERS, f"rejected|{door}", amount)
 
+    def count_clamped(self, amount: int, door: str) -> None:
+        """Count records that came with a moment in the future."""
+        self.redis.hincrby(streams.COUNTERS, f"clamped|{door}", amount)
+
     def reject(self, data: bytes, reason: str, door: str) -> None:
         """Keep what did not validate, with the reason, and count it."""
         with self.redis.pipeline(transaction=True) as pipe:

@@ -4,12 +4,24 @@ The quick way lets msgspec decode the whole body at once. Only when that fails i
 name every fault and, where asked, to keep the valid records.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from shared.schema.faults import MOST, Fault, json_type, nearest, struct_faults
 from shared.schema.records import KINDS, AnyRecord, Record
+
+AHEAD = timedelta(seconds=5)
+"""How far clocks may differ: a moment further in the future than that is not believed."""
+
+
+class Clamped(msgspec.Struct, frozen=True):
+    """A record that came with a moment in the future: it counts as of its arrival."""
+
+    path: str
+    record: AnyRecord
+    moment: datetime
+    """The one it came with."""
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -19,6 +31,7 @@ class Decoded(msgspec.Struct, frozen=True):
     faults: list[Fault]
     refused: int = 0
     """How many records had faults."""
+    clamped: list[Clamped] = []
 
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -28,12 +41,13 @@ _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in K
 
 
 def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bool = False) -> Decoded:
-    """Decode `body`; records without a timestamp get `arrival`.
+    """Decode `body`; records without a timestamp, or with one in the future, get `arrival`.
 
     `kind` is what the path promises: records may then leave it out, and may not contradict it. `lines` says
     that the body is NDJSON.
     """
     decoder = _kind_decoders[kind] if kind else _any_decoder
+    is_list = lines or body.lstrip()[:1] == b"["
     try:
         found = decoder.decode_lines(body) if lines else decoder.decode(body)
     except _UNREADABLE:
@@ -44,8 +58,14 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
             decoded = _decode_lines(body, kind)
         else:
             decoded = Decoded(records, [])
-    for record in decoded.records:
+    latest = arrival + AHEAD
+    for place, record in enumerate(decoded.records):
         if record.timestamp is None:
+            record.timestamp = arrival
+        elif record.at > latest:
+            # Figures, rules and charts go on in time: they would stand still until that moment.
+            path = "$" if decoded.refused or not is_list else f"$[{place}]"
+            decoded.clamped.append(Clamped(path, record, record.at))
             record.timestamp = arrival
     return decoded
 

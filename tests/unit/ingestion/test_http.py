@@ -4,6 +4,7 @@ import gzip
 import json
 import socket
 import time
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from redis import Redis
 from services.ingestion import http as http_module
 from services.ingestion.config import IngestionSettings
 from services.ingestion.http import make_app
+from shared.runtime import clock
 from shared.runtime import log as log_module
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import GroupReader
@@ -43,6 +45,30 @@ def test_one_record_is_accepted_and_in_the_log(door: FlaskClient, redis: Redis) 
     (record,) = logged(redis)
     assert (record.bot, record.equity) == ("a", 100.0)
     assert record.timestamp is not None
+
+
+def test_a_record_dated_in_the_future_counts_as_of_its_arrival_and_its_sender_is_told(
+    door: FlaskClient, redis: Redis
+) -> None:
+    future = (clock.now() + timedelta(days=3)).isoformat()
+    answer = door.post("/api/v1/records", json=[EQUITY, EQUITY | {"timestamp": future}]).json
+    assert answer is not None
+    assert answer["accepted"] == 2
+    (warning,) = answer["warnings"]
+    assert warning["path"] == "$[1].timestamp"
+    assert "3 d in the future; the record is kept as of its arrival" in warning["message"]
+    _, record, event = logged(redis)
+    assert record.at <= clock.now()
+    assert (event.kind, event.bot, event.title) == ("event", "a", "Timestamps in the future")
+    assert 'botwatch_records_clamped_total{door="http"} 1.0' in door.get("/metrics").text
+
+
+def test_clocks_may_differ_by_seconds(door: FlaskClient, redis: Redis) -> None:
+    ahead = (clock.now() + timedelta(seconds=3)).replace(microsecond=0)
+    answer = door.post("/api/v1/records", json=EQUITY | {"timestamp": ahead.isoformat()}).json
+    assert answer is not None
+    assert "warnings" not in answer
+    assert [record.at for record in logged(redis)] == [ahead]
 
 
 @pytest.mark.parametrize("kind", ["equity", "performance", "heartbeat"])

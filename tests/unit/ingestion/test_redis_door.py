@@ -8,6 +8,7 @@ from redis import Redis
 
 from services.ingestion import redis_door
 from services.ingestion.redis_door import ChannelDoor, StreamDoor
+from shared.runtime import clock
 from shared.runtime.log import RecordLog
 from shared.schema import streams
 from tests.support import eventually
@@ -33,6 +34,23 @@ def test_what_a_bot_adds_to_the_stream_is_logged_and_acknowledged(
     assert redis.xlen(streams.records()) == 1
     assert redis.hget(streams.COUNTERS, "accepted|equity|redis-stream") == b"3"
     assert redis.xpending(streams.BOT_STREAM, streams.BOT_GROUP)["pending"] == 0
+
+
+def test_what_is_dated_in_the_future_is_logged_as_of_its_arrival_with_one_event(
+    redis: Redis, stopping: threading.Event
+) -> None:
+    door = StreamDoor(redis, stopping)
+    for _ in range(2):
+        future = {"kind": "equity", "bot": "a", "equity": 1, "timestamp": "2099-01-01T00:00:00Z"}
+        redis.xadd(streams.BOT_STREAM, {"data": json.dumps(future)})
+    door.step()
+    door.step()
+    assert redis.hget(streams.COUNTERS, "clamped|redis-stream") == b"2"
+    assert redis.hget(streams.COUNTERS, "accepted|equity|redis-stream") == b"2"
+    assert redis.hget(streams.COUNTERS, "accepted|event|redis-stream") == b"1"
+    latest = RecordLog(redis).latest()
+    assert latest["equity|a"].at <= clock.now()
+    assert "2099-01-01T00:00:00.000Z is" in latest["event|a"].text  # type: ignore[union-attr]
 
 
 def test_what_does_not_validate_is_kept_with_the_reason_and_stops_nothing(
