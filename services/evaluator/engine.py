@@ -24,6 +24,8 @@ from shared.schema.timestamps import epoch_ms
 
 OLDEST_MS = 3_600_000
 """Records dated longer ago than that are history, not news: they are not judged."""
+LATE_MS = 5_000
+"""Records dated longer ago than that are late: those of one entry are judged together, not each in turn."""
 MOST_HEARD = 100_000
 """For so many kinds of records and subjects it is known which rules concern them."""
 
@@ -81,20 +83,32 @@ class Engine:
         return {key: watch.track for key, watch in self._watches.items() if watch.track}
 
     def take(self, records: Iterable[AnyRecord], at: int) -> Iterator[Event]:
-        """Fold the records of one entry of the log, written at `at`; what was due before comes first."""
+        """Fold the records of one entry of the log, written at `at`; what was due before comes first.
+
+        Rules that late records concern are judged once, after the whole entry: what began and ended in the
+        past is no news.
+        """
         yield from self.tick(at)
+        late: dict[Watch, Track] = {}
         for record in records:
             moment = min(epoch_ms(record.at), self.now)
             if moment < self.now - OLDEST_MS:
                 self.passed_over += 1
                 continue
-            for watch, inputs in self._listening(record):
-                if event := self._hear(watch, inputs, record, moment):
-                    yield event
+            heard = {
+                watch: track
+                for watch, inputs in self._listening(record)
+                if (track := self._hear(watch, inputs, record, moment))
+            }
+            if moment < self.now - LATE_MS:
+                late |= heard
+            else:
+                yield from self._judge(heard)
             if isinstance(record, Heartbeat) and record.ends:
                 yield from self._stop(record.bot, moment, is_final=record.status == RETIRED)
             elif isinstance(record, Heartbeat) and record.status == EXPECTED:
                 self._await(record.bot, moment)
+        yield from self._judge(late)
 
     def forget(self, bot: str) -> Iterator[Event]:
         """Drop every track of a bot; yield the ends of its open alerts."""
@@ -181,6 +195,24 @@ class Engine:
                     self._dirty.add(watch)
                     self._plan(watch, watch.track)
 
+    def resume(self, since: int, now: int) -> None:
+        """Go on at `now` after nothing was observed since `since`: the machine slept, or the log was away.
+
+        Absences are waited for anew, and the time does not count for `for`; what fires goes on firing.
+        """
+        for watch in self._watches.values():
+            track = watch.track
+            if track is None or track.severity is not None:
+                continue
+            if isinstance(watch.rule.measure, Absence):
+                watch.rule.measure.wait(track.state, now)
+            elif track.pending_since is None:
+                continue
+            if track.pending_since is not None:
+                track.pending_since += now - since
+            self._dirty.add(watch)
+            self._plan(watch, track)
+
     def rule_on(self, key: Key) -> Rule | None:
         """Return the rule of that name if it concerns that subject."""
         rule = self._rules.get(key.rule)
@@ -243,8 +275,11 @@ class Engine:
                 self._of_bot.setdefault(key.subject.bot, []).append(watch)
         return watch
 
-    def _hear(self, watch: Watch, inputs: list[Input], record: AnyRecord, at: int) -> Event | None:
-        """Take all values of a record before they are judged: half a record must not open an alert."""
+    def _hear(self, watch: Watch, inputs: list[Input], record: AnyRecord, at: int) -> Track | None:
+        """Take all values of a record before they are judged: half a record must not open an alert.
+
+        Return the track to judge; None when the record says nothing to the rule.
+        """
         track, measure = watch.track, watch.rule.measure
         is_heard = False
         text = record.text if isinstance(record, Check) else ""
@@ -254,11 +289,18 @@ class Engine:
                 continue
             if track is None:
                 track = watch.track = Track(measure.begin())
+                if isinstance(measure, Absence):
+                    measure.wait(track.state, self.now)  # history that is sent now is no absence
             measure.take(track.state, metric, at, value)
             is_heard = True
             if text and at >= track.text_at:
                 track.text, track.text_at = text, at
-        return self._advance(watch, track) if is_heard and track else None
+        return track if is_heard else None
+
+    def _judge(self, heard: Mapping[Watch, Track]) -> Iterator[Event]:
+        for watch, track in heard.items():
+            if event := self._advance(watch, track):
+                yield event
 
     def _advance(self, watch: Watch, track: Track) -> Event | None:
         self._dirty.add(watch)

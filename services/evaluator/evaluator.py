@@ -57,6 +57,8 @@ from shared.store.tracks import load_tracks, save_tracks
 log = structlog.get_logger()
 
 READ = 500
+PAUSE_MS = 15_000
+"""Without an entry or a look for so long, nothing was observed: the watchdog alone writes one every 5 s."""
 SAVE_INTERVAL_S = 5.0
 NOTHING = Policy()
 LAST = 2**63
@@ -98,6 +100,8 @@ class Evaluator:
         """Whether what was applied before the start is remembered again."""
         self._is_torn = False
         """Whether rules remember what the store could not be told: then nothing more is stored."""
+        self._observed = 0
+        """Until when the log is known, epoch milliseconds: its last entry, or a look that found none."""
         self._unsaved: list[Entry] = []
         self._saved_at = time.monotonic()
 
@@ -108,6 +112,7 @@ class Evaluator:
             self._open = {key_of(alert): alert for alert in found if alert.details.origin is None}
             tracks = load_tracks(connection, self._log.partition)
         self._find_positions()
+        self._observed = _milliseconds(self._folded) or self._redis_ms()
         self._engine.restore(tracks, _milliseconds(self._folded))
         self._engine.expect(max(self._redis_ms(), _milliseconds(self._folded)))
         self._resolve_orphans()
@@ -176,9 +181,11 @@ class Evaluator:
             self._take(fresh)
         elif not entries and not self._is_caught_up:
             self._catch_up()
-        elif not entries and is_due:
-            # Nothing was written until that moment that has not been read, and nothing will be.
-            self._let_happen(before)
+        elif not entries:
+            self._observe(before)
+            if is_due:
+                # Nothing was written until that moment that has not been read, and nothing will be.
+                self._let_happen(before)
         if self._is_caught_up:
             self._look(self._engine.now if entries else max(before, self._engine.now))
         self._unsaved += entries
@@ -235,6 +242,7 @@ class Evaluator:
         for entry in entries:
             if not self._is_caught_up and after(entry.id, self._applied):
                 self._catch_up()
+            self._observe(_milliseconds(entry.id))
             found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
             if self._is_caught_up:
                 events += found
@@ -246,6 +254,13 @@ class Evaluator:
         beat = beat_in(entries)
         if beat is not None:
             self._pass_on(beat)
+
+    def _observe(self, now: int) -> None:
+        """Note that the log is known until `now`; a pause before that does not count as absence."""
+        if now - self._observed > PAUSE_MS:
+            log.info("resuming after a pause; absences count from now", pause_ms=now - self._observed)
+            self._engine.resume(self._observed, now)
+        self._observed = max(self._observed, now)
 
     def _pass_on(self, beat: float) -> None:
         """Write the watchdog's beat; one that comes again after a crash does no harm."""

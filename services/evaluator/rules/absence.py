@@ -6,11 +6,13 @@ from services.evaluator.rules.measure import OneFigure
 
 
 class Seen(msgspec.Struct, array_like=True):
-    """When the latest came, and since when it is waited for."""
+    """When the latest came, and since when it is waited for; epoch milliseconds."""
 
     at: int = 0
     stopped_at: int = 0
     """When the bot stopped on purpose; records dated before that do not end it."""
+    awaited_since: int = 0
+    """Silence before that does not count: nobody waited, or nothing was observed."""
 
     @property
     def is_awaited(self) -> bool:
@@ -31,15 +33,22 @@ class Absence(OneFigure, frozen=True):
         """Take note that it came."""
         state.at = max(state.at, at)
 
+    def wait(self, state: Seen, since: int) -> None:
+        """Count silence from `since` on at the earliest."""
+        state.awaited_since = max(state.awaited_since, since)
+
     def stop(self, state: Seen, at: int) -> None:
         """Wait no longer, until a record comes that is dated later."""
         state.stopped_at = max(state.stopped_at, at)
 
     def value(self, state: Seen, now: int) -> float | None:
         """Return the silence in seconds; None before it ever came, and after the bot stopped."""
-        return max(0, now - state.at) / 1000 if state.is_awaited else None
+        return max(0, now - self._since(state)) / 1000 if state.is_awaited else None
 
     def next_change(self, state: Seen, now: int) -> int | None:
         """Return when the silence is longer than the next limit."""
-        moments = [state.at + limit + 1 for limit in self.limits_ms if state.is_awaited]
+        moments = [self._since(state) + limit + 1 for limit in self.limits_ms if state.is_awaited]
         return min((moment for moment in moments if moment > now), default=None)
+
+    def _since(self, state: Seen) -> int:
+        return max(state.at, state.awaited_since)

@@ -105,3 +105,42 @@ def test_a_kind_of_record_can_be_missed() -> None:
     take(engine, fill, 0)
     take(engine, report(30), 30)
     assert happened(engine, 60) == [("opened", 40.001)]
+
+
+def take_all(engine: Engine, records: list[Any], seconds: float) -> list[str]:
+    return [event.outcome.step for event in engine.take(records, round(T0 + seconds * 1000))]
+
+
+def test_history_in_one_batch() -> None:
+    """A batch with the last 50 minutes of a new bot opens no absence, and silence counts from its arrival."""
+    engine = silent()
+    assert take_all(engine, [report(seconds) for seconds in range(0, 3000, 15)], 3000) == []
+    assert happened(engine, 3039) == []
+    assert happened(engine, 3060) == [("opened", 3040.001)]
+
+
+def test_history_in_several_batches() -> None:
+    """A spool that is sent batch by batch opens no absence either, though the first ones are all old."""
+    engine = silent()
+    for batch in range(10):
+        records = [report(batch * 300 + seconds) for seconds in range(0, 300, 15)]
+        assert take_all(engine, records, 3000 + batch / 10) == []
+
+
+def test_history_ends_an_absence_once() -> None:
+    """History that a bot sends after it was silent ends the alert; nothing opens on the way."""
+    engine = silent()
+    take(engine, report(0), 0)
+    assert happened(engine, 3000) == [("opened", 40.001), ("raised", 600.001)]
+    assert take_all(engine, [report(seconds) for seconds in range(15, 3001, 15)], 3000) == ["resolved"]
+
+
+def test_a_pause() -> None:
+    """After a suspended machine wakes up, silence counts from then on; what was open stays open."""
+    engine = silent(bots=["a", "b"])
+    engine.expect(T0)
+    assert happened(engine, 41) == [("opened", 40.001), ("opened", 40.001)]
+    take(engine, report(45), 45)
+    engine.resume(T0 + 46_000, T0 + 106_000)
+    assert happened(engine, 145) == []
+    assert happened(engine, 150) == [("opened", 146.001)]

@@ -239,3 +239,24 @@ def test_a_track_goes_to_the_store_and_back_at_any_moment(further: dict[str, Any
         again.agree(firing)
         engine = again
     assert found == expected
+
+
+def test_what_began_and_ended_in_late_records_of_one_entry_is_no_news() -> None:
+    """Late records of one entry are judged together; those that are current each in turn."""
+    engine = Engine([rule()])
+    late = [*records(90, 50), *records(91, 5)]
+    assert told(engine.take(late, at(100))) == []
+    assert told(engine.take([*records(92, 5), *records(93, 50)], at(101))) == ["101 opened MEDIUM 50"]
+    current = [*records(102, 5), *records(102, 50), *records(102, 5)]
+    assert told(engine.take(current, at(102))) == [
+        "102 resolved MEDIUM 5", "102 opened MEDIUM 50", "102 resolved MEDIUM 5",
+    ]  # fmt: skip
+
+
+def test_a_pause_does_not_count_for_how_long_a_limit_must_be_exceeded() -> None:
+    """`for` goes on after a pause where it was before it: nobody saw the value meanwhile."""
+    engine = Engine([rule(**{"for": "30s"})])
+    assert say(engine, 0, 0, 20) == ["0 pending MEDIUM 20"]
+    engine.resume(at(10), at(100))
+    assert told(engine.tick(at(119))) == []
+    assert told(engine.tick(at(121))) == ["120 opened MEDIUM 20"]

@@ -70,7 +70,7 @@ def drawdown(value: float, bot: str = "a", **further: object) -> AnyRecord:
         bot=bot,
         portfolio_value=1.0,
         max_drawdown=value,
-        timestamp=NOW,
+        timestamp=clock.now(),
         **further,  # type: ignore[arg-type]
     )
 

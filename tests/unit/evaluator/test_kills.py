@@ -47,6 +47,8 @@ LULL = 30
 """The step before which nothing comes for so long that alerts do not open again but anew."""
 GAP = 5
 """Kills in one run are so many steps apart: in as many runs there is one at every step."""
+BEAT_MS = 5_000
+"""The watchdog writes an entry without records so often: silence of the log means that nothing ran."""
 AWAY = 5
 """For so many steps nobody goes on."""
 CONDITIONS: list[dict[str, Any]] = [
@@ -141,7 +143,7 @@ class Sped(Evaluator):
     @property
     def place(self) -> tuple[object, ...]:
         """How far it is."""
-        return (self._is_caught_up, self._engine.now, self._folded)
+        return (self._is_caught_up, self._engine.now, self._folded, self._reader._reader._resume)  # noqa: SLF001
 
     def _redis_ms(self) -> int:
         return Sped.clock
@@ -169,9 +171,12 @@ class Run:
 
     def play(self, kill: "Kill | None" = None, steps: Container[int] = (), away: int = 0) -> list[Any]:
         """Go through the story, killed at `steps`; after `away` further ones a new evaluator goes on."""
-        back = 0
+        back, beat = 0, BEGIN
         for step, moment in enumerate(STORY):
             Sped.clock = moment.at
+            while beat + BEAT_MS < moment.at:
+                beat += BEAT_MS
+                self.redis.xadd(streams.records(), {streams.FIELD: encode_frame([])}, id=f"{beat}-0")
             if moment.records:
                 frame = encode_frame(moment.records)
                 self.redis.xadd(streams.records(), {streams.FIELD: frame}, id=f"{moment.at}-0")

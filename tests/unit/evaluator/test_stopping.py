@@ -103,3 +103,11 @@ def test_forgotten_and_back() -> None:
     assert told(engine.take(records(5, 30), at(5))) == ["5 opened MEDIUM 30"]
     changed = engine.changed()
     assert (len(changed.kept), changed.gone) == (1, [])
+
+
+def test_a_pause_after_a_good_bye() -> None:
+    """A suspended machine does not make a stopped bot awaited again."""
+    engine = engine_of(rule(**SILENT))
+    say(engine, 10, "stopped")
+    engine.resume(at(20), at(100))
+    assert told(engine.tick(at(1000))) == []

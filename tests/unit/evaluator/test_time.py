@@ -15,6 +15,7 @@ from shared.runtime.notifications import Notifications
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.records import encode_frame
+from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
 from tests.unit.evaluator.played import at, records, rule
@@ -137,9 +138,53 @@ def test_a_reload_keeps_what_was_not_stored_yet(redis: Redis, health: Database, 
     go_to(evaluator, 1)
     evaluator.reload([rule(**{"for": "60s"})], evaluator._lookout.policy)  # noqa: SLF001
     evaluator.save()
-    go_to(start(rule(**{"for": "60s"}), now=2), 61)
+    evaluator = start(rule(**{"for": "60s"}), now=2)
+    for seconds in range(11, 62, 10):
+        go_to(evaluator, seconds)
     assert [alert.status for alert in every(health)] == ["ACTIVE"]
 
 
 def documents() -> Documents:
     return Documents(PerformanceLogger(), HealthMonitor(), Notifications())
+
+
+GONE = rule(kind="absence", period="40s")
+
+
+def test_a_suspended_machine(redis: Redis, health: Database, start: Start) -> None:
+    """Suspended for a minute, no absence opens; a bot that stays silent is missed after its limit."""
+    evaluator = start(GONE)
+    write(redis, 0, 1)
+    go_to(evaluator, 1)
+    go_to(evaluator, 61)
+    assert every(health) == []
+    for seconds in range(66, 102, 5):
+        go_to(evaluator, seconds)
+    assert every(health) == []
+    go_to(evaluator, 102)
+    assert [alert.status for alert in every(health)] == ["ACTIVE"]
+
+
+def test_all_of_botwatch_was_down(redis: Redis, health: Database, start: Start) -> None:
+    """After ten minutes without an entry of anything, no bot counts as absent for these ten minutes."""
+    first = start(GONE)
+    write(redis, 0, 1)
+    go_to(first, 1)
+    first.save()
+    second = start(GONE, now=600)
+    write(redis, 601, 1)
+    go_to(second, 602)
+    assert every(health) == []
+
+
+def test_the_evaluator_alone_was_down(redis: Redis, health: Database, start: Start) -> None:
+    """While others write to the log, a bot that fell silent is found though the evaluator was not there."""
+    first = start(GONE)
+    write(redis, 0, 1)
+    go_to(first, 1)
+    first.save()
+    for seconds in range(5, 600, 5):
+        redis.xadd(streams.records(), {streams.FIELD: encode_frame([])}, id=f"{at(seconds)}-0")
+    go_to(start(GONE, now=600), 601)
+    (alert,) = every(health)
+    assert (alert.status, alert.timestamp) == ("ACTIVE", from_epoch_ms(at(40.001)))
