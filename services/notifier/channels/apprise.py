@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 
 from services.notifier.channels.transport import Content, Message, TransportError
+from services.notifier.content.markup import defuse, escape_markdown
 from services.notifier.posting import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, refusal
 from shared.runtime import clock
 from shared.schema.alerts import Severity, gravest
@@ -17,6 +18,13 @@ log = structlog.get_logger()
 
 NOT_UNDERSTOOD = "apprise does not understand the URL of this channel"
 GRAVE: frozenset[Severity] = frozenset(("CRITICAL", "HIGH"))
+MARKDOWN = frozenset(
+    (
+        *("NotifyDiscord", "NotifyFluxer", "NotifyGuilded", "NotifyHumHub", "NotifyMattermost"),
+        *("NotifyNextcloudTalk", "NotifyNotifiarr", "NotifyRevolt", "NotifyRyver", "NotifyServerChan"),
+    )
+)
+"""Services that read plain text as Markdown too; for those that say so apprise escapes it."""
 _STATUS = re.compile(r"\berror=(?P<status>[1-5]\d\d)\b")
 
 
@@ -76,7 +84,22 @@ def service_of(url: str) -> Any:  # noqa: ANN401 - apprise has no types
             service.socket_read_timeout = READ_TIMEOUT_S
         if "overflow" not in given:
             service.overflow_mode = apprise.OverflowMode.SPLIT
+        if type(service).__name__ == "NotifyDiscord":
+            _mention_only_pings(service)
     return service
+
+
+def _mention_only_pings(service: Any) -> None:  # noqa: ANN401 - apprise has no types
+    """Let Discord mention whom the channel's own URL names (`?ping=`), and nobody that a message names."""
+    send = service._send  # noqa: SLF001 - apprise has no setting for it
+    named = service.ping_payload(" ".join(service.ping)).get("allow_mentions", {}) if service.ping else {}
+    everyone = ["everyone"] if {"everyone", "here"} & set(named.get("parse", ())) else []
+    allowed = {"parse": everyone, "users": named.get("users", []), "roles": named.get("roles", [])}
+
+    def send_quietly(payload: dict[str, Any], **further: Any) -> bool:  # noqa: ANN401 - as above
+        return bool(send({**payload, "allowed_mentions": allowed}, **further))
+
+    service._send = send_quietly  # noqa: SLF001 - as above
 
 
 class AppriseTransport:
@@ -97,8 +120,8 @@ class AppriseTransport:
             raise TransportError(NOT_UNDERSTOOD, permanent=True)
         _overheard.forget()
         if not self._service.notify(
-            body=self._content.text(message),
-            title=self._content.subject(message),
+            body=self._plain(self._content.text(message)),
+            title=self._plain(self._content.subject(message)),
             notify_type=_type_of(message),
             body_format="text",
             attach=self._pictures(message),
@@ -109,6 +132,13 @@ class AppriseTransport:
     def answer(self) -> str:
         """Return which service took it: apprise tells no more."""
         return self._answer
+
+    def _plain(self, text: str) -> str:
+        """Return `text` so that the service shows it as it is, whatever names in it look like."""
+        text = defuse(text)
+        is_read_as_text = self._service.resolve_format("text") == "text"
+        is_markdown = is_read_as_text and type(self._service).__name__ in MARKDOWN
+        return escape_markdown(text) if is_markdown else text
 
     def _pictures(self, message: Message) -> Any:  # noqa: ANN401 - apprise has no types
         chart = self._content.chart(message) if self._service.attachment_support else None

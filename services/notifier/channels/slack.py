@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.notifier.channels.transport import Content, Message
+from services.notifier.content.markup import defuse
 from services.notifier.content.views import AlertView
 from services.notifier.posting import Answer, Poster
 from shared.schema.alerts import Severity, encode_json
@@ -112,12 +113,12 @@ def _button(label: str, url: str) -> Block:
 def _link(label: str, url: str) -> str:
     """Return a link that goes on a text; none where there is no address, or one that takes too much room."""
     # A bar would end the address, and begin its label.
-    address = _escape(url.replace("|", "%7C"))
+    address = url.replace("|", "%7C").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f" · <{address}|{label}>" if 0 < len(address) <= LINK else ""
 
 
 def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text, "emoji": False}
+    return {"type": "plain_text", "text": defuse(text), "emoji": False}
 
 
 def _text(text: str, longest: int, links: str = "") -> Block:
@@ -127,7 +128,8 @@ def _text(text: str, longest: int, links: str = "") -> Block:
 
 
 def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # Mattermost takes Slack's messages too, and reads mentions and Markdown's links in them.
+    return defuse(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _cut(text: str, longest: int) -> str:

@@ -5,8 +5,11 @@ import logging
 import socket
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from apprise.plugins import N_MGR
 
 from services.notifier.channels import apprise
 from services.notifier.channels.apprise import AppriseTransport, service_of
@@ -137,3 +140,57 @@ def test_a_long_text_is_sent_in_parts_rather_than_refused(receiver: Receiver) ->
     AppriseTransport(chat, FakeContent()).send(message(*notices))
     assert len(receiver.bodies) > 1
     assert sum(body["message"].count("Bot: demo") for body in receiver.bodies) == 30
+
+
+WICKED = "@everyone [click](http://evil.example/a_b) <@123> <!channel> *bold* a@b.example"
+
+
+def said(receiver: Receiver, url: str, address: str = "") -> dict[str, Any]:
+    """Send a message about a bot of a wicked name to a service that is served at `address` here."""
+    service = service_of(url)
+    assert service is not None
+    if address:
+        service.notify_url = f"http://127.0.0.1:{receiver.port}/{address}"
+    details = msgspec.structs.replace(notice().details, bot=WICKED)
+    AppriseTransport(service, FakeContent()).send(message(notice(details=details, component=WICKED)))
+    return receiver.bodies[-1]
+
+
+def test_discord_mentions_nobody_that_a_name_names(receiver: Receiver) -> None:
+    """Discord reads plain text as Markdown: a name is shown as it is, and the payload forbids mentions."""
+    body = said(receiver, "discord://4174216298/jHMHyMSSBqHVnvBj", "api")
+    assert body["allowed_mentions"] == {"parse": [], "users": [], "roles": []}
+    shown = body["content"].replace("\u200b", "")
+    assert r"@everyone \[click\](http://evil.example/a_b) \<@123\> \<!channel\> \*bold\* a@b.example" in shown
+    assert "@everyone" not in body["content"]
+    assert "](" not in body["content"]
+
+
+def test_discord_mentions_whom_its_own_url_names(receiver: Receiver) -> None:
+    """`?ping=` is the operator's wish."""
+    body = said(receiver, "discord://4174216298/jHMHyMSSBqHVnvBj?ping=@here,<@456>", "api")
+    assert body["allowed_mentions"] == {"parse": ["everyone"], "users": ["456"], "roles": []}
+
+
+def test_mattermost_shows_a_name_as_it_is(receiver: Receiver) -> None:
+    """Mattermost reads mentions and Markdown in plain text."""
+    body = said(receiver, f"mmost://127.0.0.1:{receiver.port}/3ccdd113474722377935511fc85d3dd4")
+    assert "@everyone" not in body["text"]
+    assert "](" not in body["text"]
+    assert r"\*bold\*" in body["text"]
+
+
+def test_telegram_shows_a_name_as_it_is(receiver: Receiver) -> None:
+    """Telegram takes HTML, in which apprise escapes tags; mentions are plain text there."""
+    receiver.body = b'{"ok": true}'
+    body = said(receiver, "tgram://123456789:abcdefg_hijklmnop/12315544/?detect=no", "bot")
+    assert body["parse_mode"] == "HTML"
+    assert "@everyone" not in body["text"]
+    assert "<@123>" not in body["text"]
+    assert "](" not in body["text"]
+
+
+@pytest.mark.parametrize("name", sorted(apprise.MARKDOWN))
+def test_the_services_that_read_markdown_are_known_to_apprise(name: str) -> None:
+    """A service that is renamed must not lose its escaping unnoticed."""
+    assert name in {plugin.__name__ for plugin in N_MGR.plugins()}  # type: ignore[no-untyped-call]

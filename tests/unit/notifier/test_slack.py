@@ -155,7 +155,7 @@ def test_what_a_record_says_is_escaped_and_mentions_nobody() -> None:
     )
     told = notice(message=wicked, component=wicked, comment=wicked, assignee=wicked, details=details)
     blocks = attached(message(told))
-    assert texts(blocks)[0] == "&lt;!channel&gt; &amp; &lt;http://evil|click&gt;"
+    assert texts(blocks)[0] == "&lt;\u200b!channel&gt; &amp; &lt;\u200bhttp://evil|click&gt;"
     assert blocks[0]["text"]["verbatim"] is True
     for text in texts(blocks) + texts(attached(message(told, notice(alert="b", details=details)))):
         assert "<" not in text
@@ -234,3 +234,14 @@ def test_slacks_rate_limit_is_honoured(receiver: Receiver) -> None:
     with pytest.raises(TransportError) as caught:
         SlackTransport(receiver.url, FakeContent()).send(message())
     assert (caught.value.permanent, caught.value.reason, caught.value.retry_after) == (False, "busy", 30)
+
+
+def test_names_mention_nobody_and_hide_no_address() -> None:
+    """Also where Mattermost takes Slack's messages: it reads mentions and Markdown's links."""
+    wicked = notice(component="@channel [click](http://evil.example)", message="<!channel> @here a@b.example")
+    sent = "\n".join(texts(payload(message(wicked), FakeContent())))
+    assert "@channel" not in sent
+    assert "@here" not in sent
+    assert "](" not in sent
+    assert "<!" not in sent
+    assert "a@b.example" in sent
