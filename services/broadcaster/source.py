@@ -3,6 +3,7 @@
 No consumer group: a broadcaster that is down must not hold back the trimming of the log.
 """
 
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import structlog
@@ -23,8 +24,9 @@ from services.broadcaster.order import (
     parse,
     write,
 )
-from services.broadcaster.wire import snapshot
+from services.broadcaster.wire import alert_json, record_json, snapshot
 from shared.runtime.log import StreamEntry, StreamReply
+from shared.runtime.read_back import read_back
 from shared.runtime.redis import BLOCK_MS, CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
 from shared.schema import streams
 
@@ -122,7 +124,10 @@ class Source:
             pipe.hvals(streams.LATEST)
             pipe.hvals(streams.ALERTS_OPEN)
             records, alerts = cast("list[list[bytes]]", await pipe.execute())
-        return snapshot(write(position), records, alerts, wanted)
+        # Each value is 13 digits of its time, then JSON.
+        latest = [read_back(streams.LATEST, partial(record_json, value[13:])) for value in records]
+        opened = [read_back(streams.ALERTS_OPEN, partial(alert_json, value)) for value in alerts]
+        return snapshot(write(position), list(filter(None, latest)), list(filter(None, opened)), wanted)
 
 
 def _found(place: int, entries: list[StreamEntry]) -> list[Found]:

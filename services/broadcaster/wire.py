@@ -39,9 +39,11 @@ _announced = msgspec.json.Decoder(_Announced)
 
 
 def record_entry(entry_id: str, data: bytes) -> Entry:
-    """Return a message per record of a log entry; msgspec.DecodeError when it is no JSON array."""
+    """Return a message per record of a log entry; an error of decoding when it is no JSON array in UTF-8."""
+    _require_text(data)
     before = b'{"type":"record","id":"' + entry_id.encode() + b'","record":'
-    return [_record(before, bytes(raw)) for raw in _records.decode(data)]
+    records = (bytes(raw) for raw in _records.decode(data))
+    return [_record(before, record) for record in records if record.startswith(b"{")]
 
 
 def _record(before: bytes, record: bytes) -> Message:
@@ -49,9 +51,9 @@ def _record(before: bytes, record: bytes) -> Message:
 
 
 def alert_entry(entry_id: str, data: bytes) -> Entry:
-    """Return the message of an entry of the stream of alerts; msgspec.DecodeError when it is none."""
+    """Return the message of an entry of the stream of alerts; an error of decoding when it is none."""
     announced = _announced.decode(data)
-    alert = bytes(announced.alert)
+    alert = alert_json(bytes(announced.alert))
     change = msgspec.json.encode(announced.change)
     body = (
         b'{"type":"alert","id":"' + entry_id.encode() + b'","change":' + change + b',"alert":' + alert + b"}"
@@ -59,11 +61,31 @@ def alert_entry(entry_id: str, data: bytes) -> Entry:
     return [Message(body, lambda: head_of_alert(alert))]
 
 
+def record_json(value: bytes) -> bytes:
+    """Return `value`, which becomes a piece of a frame; an error of decoding when it is no record's JSON."""
+    _require_text(value)
+    _record_head.decode(value)
+    return value
+
+
+def alert_json(value: bytes) -> bytes:
+    """Return `value`, which becomes a piece of a frame; an error of decoding when it is no alert's JSON."""
+    _require_text(value)
+    _alert_head.decode(value)
+    return value
+
+
+def _require_text(data: bytes) -> None:
+    """Raise UnicodeDecodeError on what is no UTF-8: a text frame with it ends a client's connection."""
+    if not data.isascii():
+        data.decode()
+
+
 def head_of_record(record: bytes) -> Head:
     """Read what filters want to know of a record."""
     try:
         found = _record_head.decode(record)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return UNREADABLE
     return Head(found.kind, found.bot or found.host)
 
@@ -72,7 +94,7 @@ def head_of_alert(alert: bytes) -> Head:
     """Read what filters want to know of an alert."""
     try:
         found = _alert_head.decode(alert)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return UNREADABLE
     return Head(ALERT, found.details.bot or found.details.host or found.component, found.severity)
 
@@ -82,9 +104,8 @@ def gap_frame(since: str, oldest: str) -> bytes:
     return msgspec.json.encode([{"type": "gap", "since": since, "oldest": oldest}])
 
 
-def snapshot(position: str, stamped: list[bytes], alerts: list[bytes], wanted: Filter) -> bytes:
-    """Return the first frame: the latest records (each after 13 digits of its time) and the open alerts."""
-    records = [value[13:] for value in stamped]
+def snapshot(position: str, records: list[bytes], alerts: list[bytes], wanted: Filter) -> bytes:
+    """Return the first frame: the latest records and the open alerts, each as its JSON."""
     if not wanted.everything:
         records = [record for record in records if wanted.wants(head_of_record(record))]
         alerts = [alert for alert in alerts if wanted.wants(head_of_alert(alert))]

@@ -101,5 +101,8 @@ class Sources:
         entries = self.redis.xlen(stream)
         return LogState(
             entries,
-            {group["name"].decode(): {"lag": group["lag"], "pending": group["pending"]} for group in groups},
+            {
+                group["name"].decode(errors="replace"): {"lag": group["lag"], "pending": group["pending"]}
+                for group in groups
+            },
         )

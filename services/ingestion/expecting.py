@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -15,6 +16,7 @@ from services.ingestion.standing import check_of, farewell, last_line
 from shared.runtime import clock
 from shared.runtime.clock import Clock
 from shared.runtime.log import LogFullError, RecordLog, StreamReply
+from shared.runtime.read_back import read_back
 from shared.runtime.redis import BLOCK_MS
 from shared.schema import streams
 from shared.schema.records import AnyRecord
@@ -116,11 +118,7 @@ class Expecting:
         reply = cast("StreamReply", read)
         found: dict[str, Ping | None] = {}
         for entry, fields in reply[0][1] if reply else []:
-            try:
-                found[entry.decode()] = msgspec.msgpack.decode(fields[streams.FIELD], type=Ping)
-            except (msgspec.DecodeError, KeyError) as error:
-                log.error("left out a ping that cannot be read", error=str(error))
-                found[entry.decode()] = None
+            found[entry.decode()] = read_back(PINGS, partial(_ping, fields))
         return found
 
     def _load(self, now: datetime) -> dict[str, Standing]:
@@ -128,10 +126,8 @@ class Expecting:
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(STANDINGS))
         standings: dict[str, Standing] = {}
         for name, data in stored.items():
-            try:
-                standings[name.decode()] = msgspec.json.decode(data, type=Standing)
-            except msgspec.DecodeError as error:
-                log.error("a heartbeat begins anew", heartbeat=name.decode(), error=str(error))
+            if standing := read_back(STANDINGS, partial(msgspec.json.decode, data, type=Standing)):
+                standings[name.decode(errors="replace")] = standing
         self._forget(standings.keys() - self._expected.keys(), standings, now)
         return {name: standings.get(name, Standing(known_since=now)) for name in self._expected}
 
@@ -181,3 +177,7 @@ class Expecting:
                 # Nobody would start the thread again: whatever it was, go on.
                 log.exception("heartbeats were not looked at just now")
                 self._stopping.wait(PAUSE_S)
+
+
+def _ping(fields: dict[bytes, bytes]) -> Ping:
+    return msgspec.msgpack.decode(fields[streams.FIELD], type=Ping)

@@ -7,7 +7,7 @@ and never ends is late too. A start says how long a run took, and lets a run tha
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -31,6 +31,7 @@ NAMED_BY = 8
 """Characters of the key that name a heartbeat without a name."""
 NO_TIME = timedelta()
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Action = Literal["success", "fail", "start", "log"]
 Reason = Literal["failed", "late", "never_came", "ran_too_long"]
 MISSED: tuple[Reason, ...] = ("late", "never_came")
@@ -80,7 +81,7 @@ class Ping(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     action: Action
-    at: datetime
+    at: Moment
     code: int | None = None
     """The exit code it gave."""
     run: str = ""
@@ -91,7 +92,7 @@ class Ping(msgspec.Struct, frozen=True, omit_defaults=True):
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run that has not ended."""
 
-    began: datetime
+    began: Moment
     is_told: bool = False
     """That it runs too long."""
 
@@ -100,7 +101,7 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong."""
 
     reason: Reason
-    since: datetime
+    since: Moment
     """Of a miss, when the ping was expected; of a run too long, its begin; of a failure, when it was told."""
     words: str = ""
     """What there is to say besides."""
@@ -109,9 +110,9 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a heartbeat; kept in Redis."""
 
-    known_since: datetime
+    known_since: Moment
     """When it was first configured."""
-    came: datetime | None = None
+    came: Moment | None = None
     """When a run ended last, well or not."""
     run_seconds: float | None = None
     """How long that one took, if it told its start."""

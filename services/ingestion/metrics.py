@@ -2,21 +2,26 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import cast
 
-import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.runtime import clock
+from shared.runtime.announce import announced_alerts
 from shared.runtime.log import RecordLog
+from shared.runtime.read_back import read_back
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema import records, streams
-from shared.schema.alerts import SEVERITIES, Alert
+from shared.schema.alerts import SEVERITIES
 from shared.schema.definitions import DEFINITIONS
 from shared.schema.units import Figure, figures
+
+LABELS = {"accepted": 2, "rejected": 1, "clamped": 1}
+"""The counters, and how many labels each has."""
 
 
 class WhileRedisAnswers(Collector):
@@ -130,9 +135,9 @@ class LogState(Collector):
         families = {"accepted": accepted, "rejected": rejected, "clamped": clamped}
         counters = cast("dict[bytes, bytes]", self._redis.hgetall(streams.COUNTERS))
         for field, count in counters.items():
-            name, *labels = field.decode().split("|")
-            if name in families:
-                families[name].add_metric(labels, float(count))
+            if counted := read_back(streams.COUNTERS, partial(_counted, field, count)):
+                name, labels, number = counted
+                families[name].add_metric(labels, number)
         yield from families.values()
 
     def _readers(self) -> Iterator[Metric]:
@@ -146,7 +151,7 @@ class LogState(Collector):
         )
         groups = self._redis.xinfo_groups(self._log.stream) if self._redis.exists(self._log.stream) else []
         for group in groups:
-            name = [group["name"].decode()]
+            name = [group["name"].decode(errors="replace")]
             if group["lag"] is not None:  # Redis does not always know it
                 lag.add_metric(name, group["lag"])
             pending.add_metric(name, group["pending"])
@@ -155,8 +160,16 @@ class LogState(Collector):
 
     def _alerts(self) -> Metric:
         found = cast("list[bytes]", self._redis.hvals(streams.ALERTS_OPEN))
-        severities = [msgspec.json.decode(data, type=Alert).severity for data in found]
+        severities = [alert.severity for alert in announced_alerts(found)]
         family = GaugeMetricFamily("botwatch_alerts_open", "Alerts not resolved.", labels=["severity"])
         for severity in SEVERITIES:
             family.add_metric([severity], severities.count(severity))
         return family
+
+
+def _counted(field: bytes, count: bytes) -> tuple[str, list[str], int]:
+    """Read a counter: `accepted|kind|endpoint` or `rejected|endpoint`, and a whole number."""
+    name, *labels = field.decode().split("|")
+    if len(labels) != LABELS[name]:
+        raise ValueError(f"expected {LABELS[name]} labels after {name}, got {labels}")
+    return name, labels, int(count)

@@ -7,7 +7,6 @@ an alert like any other; where nobody has been told of that within seconds, it t
 from collections.abc import Mapping
 from datetime import datetime
 
-import msgspec
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
@@ -108,7 +107,7 @@ class Watchdog:
         signs: Mapping[str, datetime] | None = None
         try:
             signs = {name: part.seen_at for name, (part, _) in parts.running(self._redis, now).items()}
-        except (RedisError, msgspec.DecodeError) as error:
+        except RedisError as error:
             log.debug("cannot see the parts", error=str(error))
         try:
             # To write, though nothing is written: who cannot write cannot tell either.

@@ -5,11 +5,13 @@ may be repeated by whoever comes next, so that a process killed in between loses
 moves together with the stream, so that no event is announced twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import msgspec
 from redis import Redis
 
+from shared.runtime.read_back import read_back
 from shared.schema import streams
 from shared.schema.alerts import Alert, AlertMessage
 from shared.schema.watchdog import WATCHDOG
@@ -57,9 +59,13 @@ class Announcer:
             if cursor is None:
                 self._begin()
                 continue
+            reached = read_back(streams.ALERTS_CURSOR, partial(_event, cursor))
+            if reached is None:
+                self._redis.delete(streams.ALERTS_CURSOR)
+                continue
             with self._database.read() as connection:
-                events = events_after(connection, int(cursor), BATCH)
-                ahead = not events and int(cursor) > last_event(connection)
+                events = events_after(connection, reached, BATCH)
+                ahead = not events and reached > last_event(connection)
             if ahead:
                 # The store is another, or older, than the one that was announced: say how it stands.
                 self._redis.delete(streams.ALERTS_CURSOR)
@@ -101,3 +107,24 @@ class Announcer:
                 pipe.hset(streams.ALERTS_OPEN, alert.id, msgspec.json.encode(alert))
             pipe.set(streams.ALERTS_CURSOR, newest, nx=True)
             pipe.execute()
+
+
+def announced_alerts(values: Iterable[bytes]) -> list[Alert]:
+    """Return the open alerts among the values of the hash `botwatch:alerts:open`."""
+    found = (read_back(streams.ALERTS_OPEN, partial(_alert, value)) for value in values)
+    return [alert for alert in found if alert]
+
+
+def _alert(value: bytes) -> Alert:
+    alert = msgspec.json.decode(value, type=Alert)
+    if alert.timestamp.tzinfo is None:
+        raise ValueError("expected a timestamp with its zone")
+    return alert
+
+
+def _event(cursor: bytes | str) -> int:
+    """Return the event that a cursor names; ValueError when SQLite could not count so far."""
+    event = int(cursor)
+    if not 0 <= event < 2**63:
+        raise ValueError(f"expected the id of an event, got {event}")
+    return event

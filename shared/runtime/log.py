@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple, cast
 
 import structlog
@@ -11,6 +12,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from shared.runtime import clock
 from shared.runtime.lease import Lease
+from shared.runtime.read_back import read_back
 from shared.schema import streams
 from shared.schema.records import (
     AnyRecord,
@@ -52,10 +54,20 @@ for _ = 1, tonumber(ARGV[5]) do
   i = i + 2
 end
 while i < #ARGV do
-  redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])
+  -- What is no number there begins again: it must not keep records out.
+  if type(redis.pcall('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])) ~= 'number' then
+    redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
+  end
   i = i + 2
 end
 return entry
+"""
+
+_COUNT = """
+if type(redis.pcall('HINCRBY', KEYS[1], ARGV[1], ARGV[2])) ~= 'number' then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
+return 1
 """
 
 
@@ -85,6 +97,7 @@ class RecordLog:
         self.partition = partition
         self.stream = streams.records(partition)
         self._append = redis.register_script(_APPEND)
+        self._count = redis.register_script(_COUNT)
 
     def append(self, records: Sequence[AnyRecord], door: str, source: Source | None = None) -> str:
         """Add `records` as one entry and return its id; the latest values and counters change with it.
@@ -141,29 +154,27 @@ class RecordLog:
 
     def count_rejected(self, amount: int, door: str) -> None:
         """Count records that a door refused to its client's face."""
-        self.redis.hincrby(streams.COUNTERS, f"rejected|{door}", amount)
+        self._count(keys=[streams.COUNTERS], args=[f"rejected|{door}", amount])
 
     def count_clamped(self, amount: int, door: str) -> None:
         """Count records that came with a moment in the future."""
-        self.redis.hincrby(streams.COUNTERS, f"clamped|{door}", amount)
+        self._count(keys=[streams.COUNTERS], args=[f"clamped|{door}", amount])
 
     def reject(self, data: bytes, reason: str, door: str) -> None:
         """Keep what did not validate, with the reason, and count it."""
-        with self.redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(
-                streams.REJECTED,
-                {"data": data[:REJECTED_BYTES], "reason": reason[:REJECTED_BYTES], "door": door},
-                maxlen=10_000,
-                approximate=True,
-            )
-            pipe.hincrby(streams.COUNTERS, f"rejected|{door}", 1)
-            pipe.execute()
+        self.redis.xadd(
+            streams.REJECTED,
+            {"data": data[:REJECTED_BYTES], "reason": reason[:REJECTED_BYTES], "door": door},
+            maxlen=10_000,
+            approximate=True,
+        )
+        self.count_rejected(1, door)
 
     def forget_latest(self, before: datetime) -> int:
-        """Remove the latest values that are older than `before`; return how many."""
-        limit = _stamp(before)
+        """Remove the latest values that are older than `before`, or of no time that was; return how many."""
+        limit, now = _stamp(before), _stamp(clock.now())
         found = self.redis.hscan_iter(streams.LATEST, count=1000)
-        old = [field for field, stamped in found if stamped[:13] < limit]
+        old = [field for field, stamped in found if not limit <= stamped[:13] <= now]
         return self.redis.hdel(streams.LATEST, *old) if old else 0
 
     def latest(self) -> dict[str, AnyRecord]:
@@ -172,11 +183,12 @@ class RecordLog:
         Else a bot whose clock is ahead would look alive for as long after its end.
         """
         found = cast("dict[bytes, bytes]", self.redis.hgetall(streams.LATEST))
-        return {
-            field.decode(): _not_after(record, int(stamped[:13]))
-            for field, stamped in found.items()
-            for record in decode_frame(b"[" + stamped[13:] + b"]")
-        }
+        records = {}
+        for field, stamped in found.items():
+            latest = read_back(streams.LATEST, partial(_from_latest, field, stamped))
+            if latest:
+                records[latest[0]] = latest[1]
+        return records
 
 
 def latest_field(record: AnyRecord) -> str:
@@ -204,6 +216,11 @@ def _latest(records: Sequence[AnyRecord], arrival: datetime) -> dict[str, bytes]
         if field not in last or last[field][0] <= moment:
             last[field] = moment, record
     return {field: _stamp(moment) + encode_record(record) for field, (moment, record) in last.items()}
+
+
+def _from_latest(field: bytes, stamped: bytes) -> tuple[str, AnyRecord]:
+    (record,) = decode_frame(b"[" + stamped[13:] + b"]")
+    return field.decode(), _not_after(record, int(stamped[:13]))
 
 
 def _not_after(record: AnyRecord, milliseconds: int) -> AnyRecord:

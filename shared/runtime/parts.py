@@ -4,7 +4,8 @@ import os
 import socket
 import threading
 from datetime import datetime, timedelta
-from typing import cast
+from functools import partial
+from typing import Annotated, cast
 
 import msgspec
 import structlog
@@ -12,10 +13,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.runtime import clock
+from shared.runtime.read_back import read_back
 from shared.schema import streams
 
 log = structlog.get_logger()
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 INTERVAL_S = 2.0
 GONE_AFTER = timedelta(seconds=10)
 EXPECTED = frozenset(
@@ -38,8 +41,8 @@ class Part(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     part: str
     host: str
     pid: int
-    started_at: datetime
-    seen_at: datetime
+    started_at: Moment
+    seen_at: Moment
     url: str | None = None
     """Where it serves /metrics and /health."""
 
@@ -93,6 +96,6 @@ def running(redis: Redis, now: datetime) -> dict[str, tuple[Part, bool]]:
     found = {}
     known = cast("dict[bytes, bytes]", redis.hgetall(streams.PARTS))
     for name, data in known.items():
-        part = msgspec.json.decode(data, type=Part)
-        found[name.decode()] = (part, now - part.seen_at <= GONE_AFTER)
+        if part := read_back(streams.PARTS, partial(msgspec.json.decode, data, type=Part)):
+            found[name.decode(errors="replace")] = (part, now - part.seen_at <= GONE_AFTER)
     return dict(sorted(found.items()))

@@ -11,23 +11,26 @@ while it was suspended takes nothing away from the one that took over.
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-import msgspec
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from shared.runtime.lease import LENGTH_MS, Lease
 from shared.runtime.log import RecordLog, StreamEntry, StreamReply
+from shared.runtime.read_back import read_back
 from shared.runtime.redis import BLOCK_MS, without_retries
 from shared.schema import streams
 from shared.schema.records import AnyRecord, decode_frame
+from shared.schema.timestamps import from_epoch_ms
 from shared.store.fence import FencedError
-from shared.store.positions import START
+from shared.store.positions import START, parts_of
 
 log = structlog.get_logger()
 
 FIRST = 8
 """Entries of a reading that follows a quiet one: each may hold as much as a door lets through."""
+BEAT_DIGITS = 11
+"""Of whole seconds since the epoch, for some thousand years to come."""
 READ_BYTES = 4 * 2**20
 """About how much is read at once when much waits."""
 
@@ -218,18 +221,18 @@ def _entry(entry: bytes, flat: Sequence[bytes] | None) -> StreamEntry:
     return entry, dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _records(entry: bytes, fields: dict[bytes, bytes] | None) -> list[AnyRecord]:
-    """Decode an entry; one that no door of this version wrote, or that is gone, must not stop the rest."""
-    try:
-        return decode_frame((fields or {})[streams.FIELD])
-    except (KeyError, msgspec.DecodeError) as error:
-        log.error("an entry of the log cannot be read", entry=entry.decode(), error=repr(error))
-        return []
+def _records(entry: bytes, fields: dict[bytes, bytes]) -> list[AnyRecord]:
+    """Decode an entry; one that no endpoint of this version wrote, or that is gone, is empty."""
+    records = read_back("the log", lambda: decode_frame(fields[streams.FIELD])) or []
+    for record in records:
+        if record.timestamp is None:  # no endpoint wrote it: they all fill it in
+            record.timestamp = from_epoch_ms(parts_of(entry.decode())[0])
+    return records
 
 
-def _beat(fields: dict[bytes, bytes] | None) -> float | None:
-    beat = (fields or {}).get(streams.BEAT)
-    return float(beat) if beat and beat.isdigit() else None
+def _beat(fields: dict[bytes, bytes]) -> float | None:
+    beat = fields.get(streams.BEAT)
+    return float(beat) if beat and beat.isdigit() and len(beat) <= BEAT_DIGITS else None
 
 
 def ensure_group(redis: Redis, stream: str, group: str) -> None:

@@ -7,11 +7,14 @@ answer.
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import msgspec
 from redis import Redis
+from redis.exceptions import ResponseError
 
+from shared.runtime.read_back import read_back
 from shared.schema import streams
 from shared.schema.faults import Fault
 
@@ -34,7 +37,13 @@ class Answer(msgspec.Struct, kw_only=True):
 
 def ask(redis: Redis) -> int:
     """Ask for a reload and return the request's number."""
-    return int(redis.incr(streams.RELOAD))
+    try:
+        return int(redis.incr(streams.RELOAD))
+    except ResponseError as error:
+        if "not an integer" not in str(error):
+            raise
+        redis.delete(streams.RELOAD)
+        return int(redis.incr(streams.RELOAD))
 
 
 def wait_for_answers(redis: Redis, request: int, timeout_s: float) -> dict[str, Answer]:
@@ -43,8 +52,11 @@ def wait_for_answers(redis: Redis, request: int, timeout_s: float) -> dict[str, 
     pause = threading.Event()
     while True:
         said = cast("dict[bytes, bytes]", redis.hgetall(streams.RELOADED))
-        answers = {part.decode(): msgspec.json.decode(data, type=Answer) for part, data in said.items()}
-        found = {part: answer for part, answer in answers.items() if answer.request >= request}
+        found = {}
+        for part, data in said.items():
+            answer = read_back(streams.RELOADED, partial(msgspec.json.decode, data, type=Answer))
+            if answer and answer.request >= request:
+                found[part.decode(errors="replace")] = answer
         if found.keys() >= set(READERS) or time.monotonic() > until:
             return found
         pause.wait(ANSWER_EVERY_S)
@@ -70,7 +82,7 @@ class Requests:
             return False
         self._looked = time.monotonic()
         latest = self._latest()
-        is_new, self._done = latest > self._done, latest
+        is_new, self._done = latest != self._done, latest
         return is_new
 
     def answer(self, holds: Mapping[str, int], faults: Sequence[Fault] = ()) -> None:
@@ -79,4 +91,5 @@ class Requests:
         self._redis.hset(streams.RELOADED, self._part, msgspec.json.encode(answer))
 
     def _latest(self) -> int:
-        return int(self._redis.get(streams.RELOAD) or 0)
+        number = self._redis.get(streams.RELOAD) or 0
+        return read_back(streams.RELOAD, lambda: int(number)) or 0

@@ -71,8 +71,7 @@ def test_what_is_no_entry_is_refused_and_what_is_no_record_is_wanted_by_no_filte
 
 
 def test_the_snapshot_is_filtered_like_everything_else() -> None:
-    stamp = b"1767225600000"
-    records = [stamp + b'{"kind":"equity","bot":"a"}', stamp + b'{"kind":"equity","bot":"b"}']
+    records = [b'{"kind":"equity","bot":"a"}', b'{"kind":"equity","bot":"b"}']
     alerts = [b'{"severity":"LOW","details":{"bot":"a"}}', b'{"severity":"HIGH","details":{"bot":"a"}}']
     whole = json.loads(snapshot("7-1", records, alerts, Filter()))
     assert whole["type"] == "snapshot"

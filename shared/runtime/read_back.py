@@ -1,0 +1,41 @@
+"""Reading back what stands in Redis: as suspicious as what comes from outside.
+
+Whoever reaches Redis can write anything there, and so did earlier versions. A value that cannot be read is
+skipped, counted, and logged once per key; it must never end a part.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+log = structlog.get_logger()
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
+"""What decoding raises on content that no part has written."""
+
+SKIPPED = Counter("botwatch_redis_unreadable", "Values in Redis that were skipped as unreadable.", ["key"])
+QUOTED = 200
+"""Characters of an error that are logged: some quote the value."""
+
+T = TypeVar("T")
+_logged: set[str] = set()
+
+
+def read_back(key: str, decode: Callable[[], T]) -> T | None:
+    """Return what `decode` returns, None when the value is unreadable; `key` is where in Redis it stands."""
+    try:
+        return decode()
+    except UNREADABLE as error:
+        SKIPPED.labels(key).inc()
+        if key not in _logged:
+            _logged.add(key)
+            reason = f"{type(error).__name__}: {error}"[:QUOTED]
+            log.error(
+                "A value in Redis is unreadable and was skipped; further ones are counted",
+                key=key,
+                reason=reason,
+            )
+        return None
