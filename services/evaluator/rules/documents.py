@@ -42,6 +42,8 @@ CHECK_RULES: dict[CheckType, tuple[str, Category]] = {
 """The rule on checks of each type, and its category."""
 EXPIRING = (Level(1, "CRITICAL"), Level(7, "HIGH"), Level(14, "MEDIUM"), Level(21, "LOW"))
 """Days that a certificate is still valid: each step down is told once."""
+BUSY_MS = 5 * 60_000
+"""So long a host must be over a limit before an alert opens: builds and installations are shorter."""
 CLEARANCE = 5.0
 """An alert on a host ends so many points below its limit: at the limit it would come and go."""
 
@@ -232,6 +234,7 @@ def _host_rules(documents: Documents) -> Iterator[Rule]:
                 metric=metric,
                 operator=">=",
                 levels=tuple(levels),
+                for_ms=BUSY_MS,
                 category="RESOURCE",
                 description=f"{title} is high",
                 runbook=f"host-{resource}",

@@ -220,7 +220,8 @@ def test_an_alert_whose_rule_is_gone_is_resolved_and_says_so(
 def test_hosts_are_judged_by_the_thresholds_as_one_ladder(
     redis: Redis, health: Database, start: Start
 ) -> None:
-    evaluator = start()
+    found = rules_of(documents(DRAWDOWN))
+    evaluator = start([msgspec.structs.replace(one, for_ms=0) for one in found])
     for usage in (75, 95, 72):
         RecordLog(redis).append([Health(host="web-1", cpu_usage=float(usage), timestamp=NOW)], "collector")
     evaluator.step()
