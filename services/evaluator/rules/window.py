@@ -33,6 +33,8 @@ class Pieces(msgspec.Struct, array_like=True):
 
     pieces: list[Piece] = []
     latest: int = 0
+    before: tuple[int, float] | None = None
+    """The newest value that left the window, and its moment."""
 
 
 def _mean(pieces: list[Piece]) -> float:
@@ -69,6 +71,9 @@ AGGREGATES: dict[str, Callable[[list[Piece]], float | None]] = {
     "rate": _rate,
 }
 """By name: `delta` is last - first, `change` that in percent of the first, `rate` that per second."""
+DIFFERENCES = frozenset(("delta", "change", "rate"))
+"""Where the window holds one, the other is the last one before it, unless that is older than
+two windows: reports may come a little less often than a window is long."""
 EMPTY: dict[str, float] = {"sum": 0.0, "count": 0.0}
 """What an empty window has; other aggregates are undefined then."""
 
@@ -93,6 +98,7 @@ class Window(OneFigure, frozen=True):
         """
         state.latest = max(state.latest, at)
         if at <= state.latest - self.window_ms:
+            self._leave(state, at, value)
             return
         pieces, width = state.pieces, self.window_ms // PIECES
         index = bisect_right(pieces, at, key=attrgetter("at"))
@@ -103,7 +109,7 @@ class Window(OneFigure, frozen=True):
         if known and at - known.at < width:
             _merge(known, at, value)
         else:
-            insort(pieces, Piece(at, at, 1, value, value, value, value, value), key=attrgetter("at"))
+            insort(pieces, _piece(at, value), key=attrgetter("at"))
         self._forget(state, state.latest)
 
     def value(self, state: Pieces, now: int) -> float | None:
@@ -113,12 +119,22 @@ class Window(OneFigure, frozen=True):
             return EMPTY.get(self.aggregate) if state.latest else None
         if self.quantile is not None:
             return _quantile(state.pieces, self.quantile)
-        return AGGREGATES[self.aggregate](state.pieces)
+        return AGGREGATES[self.aggregate](self._compared(state, now))
 
     def next_change(self, state: Pieces, now: int) -> int | None:
         """Return when the oldest values leave the window."""
         self._forget(state, now)  # nobody need have asked for the value
         return state.pieces[0].until + self.window_ms if state.pieces else None
+
+    def _compared(self, state: Pieces, now: int) -> list[Piece]:
+        is_single = self.aggregate in DIFFERENCES and not _span_s(state.pieces)
+        if not is_single or state.before is None or state.before[0] <= now - 2 * self.window_ms:
+            return state.pieces
+        return [_piece(*state.before), *state.pieces]
+
+    def _leave(self, state: Pieces, at: int, value: float) -> None:
+        if state.before is None or at >= state.before[0]:
+            state.before = (at, value)
 
     def _forget(self, state: Pieces, now: int) -> None:
         oldest = now - self.window_ms
@@ -126,7 +142,13 @@ class Window(OneFigure, frozen=True):
         while gone < len(state.pieces) and state.pieces[gone].until <= oldest:
             gone += 1
         if gone:
+            newest = state.pieces[gone - 1]
+            self._leave(state, newest.until, newest.last)
             del state.pieces[:gone]
+
+
+def _piece(at: int, value: float) -> Piece:
+    return Piece(at, at, 1, value, value, value, value, value)
 
 
 def _merge(piece: Piece, at: int, value: float) -> None:

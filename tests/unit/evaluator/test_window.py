@@ -109,3 +109,22 @@ def test_a_count_falls_to_nothing_by_itself_when_nothing_comes() -> None:
     assert play(few, [(0, 1), (1, 1), (30, None)]) == [
         "0 opened MEDIUM 1", "1 resolved MEDIUM 2", "10 opened MEDIUM 1",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("aggregate", "found"), [("delta", 7.0), ("change", 700.0), ("rate", 1.0)])
+def test_reports_less_often_than_the_window(aggregate: str, found: float) -> None:
+    """A single value in the window is compared with the last one before it, in order or not."""
+    window = Window("x", aggregate, 5_000)
+    for values in ([(0, 1.0), (7_000, 8.0)], [(7_000, 8.0), (0, 1.0)]):
+        assert value(window, values, 7_000) == pytest.approx(found)
+
+
+def test_a_value_of_long_ago_is_no_comparison() -> None:
+    """After a silence of two windows a difference is undefined until the next report."""
+    assert value(Window("x", "delta", 5_000), [(0, 1.0), (10_000, 8.0)], 10_000) is None
+
+
+def test_a_difference_over_a_window_shorter_than_the_reports() -> None:
+    """`delta` over 5 s judges reports that come every 7 s."""
+    steps = play(rule(aggregate="delta", window="5s"), [(0, 1), (7, 2), (14, 20), (21, 21)])
+    assert steps == ["14 opened MEDIUM 18", "19 resolved MEDIUM -"]
