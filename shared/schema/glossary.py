@@ -24,8 +24,9 @@ slippage are positive where they cost. Prometheus has the same figures as `botwa
 bot's time zone (`analytics.bots` in `performance_logger.json`), less deposits and withdrawals; days without
 a point are left out. A year has 365 trading days, or the bot's `annualisation`.
 
-A figure that is undefined is null, never 0; `undefined` says why. Figures that rest on little are marked ≈ on
-the page and listed in `lowConfidence`: ratios of under 30 daily returns, VaR 99 % of under 100, and a
+A figure that is undefined is null, never 0; `undefined` says why (in SQLite `undefinedId` and
+`lowConfidenceId` name the row of `performance_remarks` that has it). Figures that rest on little are marked ≈
+on the page and listed in `lowConfidence`: ratios of under 30 daily returns, VaR 99 % of under 100, and a
 realised P&L that lacks fees in a currency without a rate. A trade whose result is within 1e-9 of its notional
 broke even.
 """

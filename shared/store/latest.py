@@ -3,12 +3,12 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, desc, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, desc, func, select
 
 from shared.schema.records import AnyRecord, Performance, Record
 from shared.schema.timestamps import from_store
 from shared.store.records import subjects
-from shared.store.tables import TABLES, subject_column
+from shared.store.tables import REMARKS, TABLES, performance_metrics, performance_remarks, subject_column
 
 SEARCHED = 1000
 """Among how many rows a source is looked for: a bot without it must not cost a walk through all it has."""
@@ -33,13 +33,27 @@ def latest_of(connection: Connection, kind: type[Record], subject: str) -> list[
 
 def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:
     column = subject_column(table)
-    newest = select(table).where(column == subject).order_by(desc(table.c.timestamp))
+    newest = select(*_columns(table)).where(column == subject).order_by(desc(table.c.timestamp))
     if source is None:
         return connection.execute(newest.limit(1)).first()
     columns = (table.c.id, table.c.timestamp, table.c.source)
     lately = newest.with_only_columns(*columns).limit(SEARCHED).subquery()
     wanted = select(lately.c.id).where(lately.c.source == source).order_by(desc(lately.c.timestamp)).limit(1)
-    return connection.execute(select(table).where(table.c.id == wanted.scalar_subquery())).first()
+    whole = select(*_columns(table)).where(table.c.id == wanted.scalar_subquery())
+    return connection.execute(whole).first()
+
+
+def _columns(table: Table) -> list[ColumnElement[Any]]:
+    """Return the columns of a record table; remarks come with their text."""
+    if table is not performance_metrics:
+        return list(table.c)
+    return [_remark(column) if column.name in REMARKS else column for column in table.c]
+
+
+def _remark(column: Column[Any]) -> ColumnElement[Any]:
+    by_id = column.table.c[REMARKS[column.name]]
+    text = select(performance_remarks.c.text).where(performance_remarks.c.id == by_id)
+    return func.coalesce(column, text.scalar_subquery()).label(column.name)
 
 
 def to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:

@@ -1,7 +1,7 @@
 """Rows of records: written in batches by the recorder, read by the dashboard."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from itertools import groupby
@@ -12,10 +12,18 @@ import msgspec
 from sqlalchemy import Connection, Table, desc, func, select
 from sqlalchemy.dialects import sqlite
 
-from shared.schema.records import AnyRecord, Fill, Record
+from shared.schema.records import AnyRecord, Fill, Performance, Record
 from shared.schema.timestamps import to_store
 from shared.schema.watchdog import WATCHDOG
-from shared.store.tables import FILL_IDENTITY, TABLES, alerts, health_metrics, subject_column
+from shared.store.tables import (
+    FILL_IDENTITY,
+    REMARKS,
+    TABLES,
+    alerts,
+    health_metrics,
+    performance_remarks,
+    subject_column,
+)
 
 
 class Inserted(NamedTuple):
@@ -54,11 +62,42 @@ def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> Inse
 
 def _insert_rows(connection: Connection, kind: type[Record], rows: Iterable[dict[str, Any]]) -> int:
     """Write rows that are not there, and return how many those were."""
+    if kind is Performance:
+        rows = _with_remarks(connection, rows)
     count = 0
     for columns, alike in groupby(rows, key=tuple):
         values = [tuple(row.values()) for row in alike]
         count += connection.exec_driver_sql(_insert(kind, columns), values).rowcount
     return count
+
+
+def _with_remarks(connection: Connection, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Replace the remarks of computed rows by the ids of their texts; new texts are written."""
+    known: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if row["source"] == "computed":
+            day = row["timestamp"][: len("2026-01-31")]
+            for name, by_id in REMARKS.items():
+                if text := row.pop(name, None):
+                    if (text, day) not in known:
+                        known[text, day] = _remark_id(connection, text, day)
+                    row[by_id] = known[text, day]
+        yield row
+
+
+def _remark_id(connection: Connection, text: str, day: str) -> int:
+    """Return the id of a remark, which is written if it is new; `day` is one on which it is used."""
+    table = performance_remarks
+    found = connection.exec_driver_sql(_FIND_REMARK, (text,)).first()  # compiled: once a record and second
+    if found is None:
+        row = connection.execute(table.insert().values(text=text, lastUsed=day)).inserted_primary_key
+        return int(row[0])  # type: ignore[index]
+    if found.lastUsed < day:
+        connection.execute(table.update().where(table.c.id == found.id).values(lastUsed=day))
+    return int(found.id)
+
+
+_FIND_REMARK = f'SELECT id, "lastUsed" FROM {performance_remarks.name} WHERE text = ?'  # noqa: S608
 
 
 def _without(group: Sequence[AnyRecord], new: Sequence[AnyRecord]) -> list[AnyRecord]:

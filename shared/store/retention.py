@@ -26,6 +26,7 @@ from shared.store.tables import (
     orders,
     performance_metrics,
     performance_minutes,
+    performance_remarks,
     samples,
 )
 
@@ -73,6 +74,7 @@ def remove_performance(
             kept = keep_from(bot) if table in _FOLDED else before
             if kept is not None:
                 yield from _of_bot(database, table, bot, _whole_hour(min(before, kept)))
+    yield from _remove_remarks(database, max(before, computed_before or before))
 
 
 def remove_health(database: Database, before: datetime) -> Iterator[Removed]:
@@ -89,6 +91,16 @@ def remove_health(database: Database, before: datetime) -> Iterator[Removed]:
         resolved < to_store(before),
         most=ALERTS_PIECE,
     )
+
+
+def _remove_remarks(database: Database, before: datetime) -> Iterator[Removed]:
+    """Remove the remarks that no computed row from `before` a moment, or later, can have."""
+    remarks = performance_remarks
+    unused = remarks.c.lastUsed < to_store(before - timedelta(days=1))[: len("2026-01-31")]
+    with database.write() as connection:
+        removed = connection.execute(delete(remarks).where(unused)).rowcount
+    if removed:
+        yield Removed(remarks.name, removed)
 
 
 def _whole_hour(moment: datetime) -> datetime:

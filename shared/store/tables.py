@@ -100,6 +100,23 @@ Index(
     postgresql_where=text("source = 'computed'"),
 )
 """Computed records leave sooner than reported ones; they are at most one a second and bot."""
+REMARKS = {"undefined": "undefinedId", "lowConfidence": "lowConfidenceId"}
+"""Fields of computed records that stay the same for hours, and the column with the id of their text."""
+for _name in REMARKS.values():
+    performance_metrics.append_column(Column(_name, Integer, nullable=True))
+performance_remarks = Table(
+    "performance_remarks",
+    performance_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("text", Text, nullable=False, unique=True),
+    Column("lastUsed", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Texts (JSON) of `REMARKS`, each once; `lastUsed` is the latest day with a row that has it.
+
+In each row they would be ten times the figures: 2 KB a second and bot. Rows from before this table, and
+reported records, have theirs in `undefined` and `lowConfidence`.
+"""
 equity = _record_table("equity", records.Equity, performance_metadata, subject="bot")
 orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
 fills = _record_table("fills", records.Fill, performance_metadata, subject="bot")

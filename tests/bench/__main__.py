@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.bench import analytics, collector, history, latency, peers, rules, throughput
+from tests.bench import analytics, collector, history, latency, peers, rules, storage, throughput
 from tests.bench.collector import Sampling
 from tests.bench.figures import (
     Cost,
@@ -36,9 +36,10 @@ from tests.bench.figures import (
 )
 from tests.bench.receiver import Receiver, listening
 from tests.bench.rules import RuleCost
+from tests.bench.storage import Storage
 from tests.integration.stack import Stack, botwatch_up
 
-PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "collector")
+PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "storage", "collector")
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,25 @@ class Size:
     minutes: int
     events: tuple[int, ...]
     samples: int
+    rows: int
 
 
 LONG = (10_000, 100_000, 1_000_000)
 SHORT = (1_000, 10_000)
 FULL = Size(
-    breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300
+    breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300,
+    rows=20_000,
+)  # fmt: skip
+QUICK = Size(
+    breaches=20,
+    peer_breaches=10,
+    records=5_000,
+    rounds=1,
+    minutes=20_000,
+    events=SHORT,
+    samples=50,
+    rows=5_000,
 )
-QUICK = Size(breaches=20, peer_breaches=10, records=5_000, rounds=1, minutes=20_000, events=SHORT, samples=50)
 PAUSE_S = 0.05
 WARM_UP = 5
 ANSWERS = 100
@@ -77,6 +89,7 @@ class Found:
     history: History | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
+    storage: Storage | None = None
     sampling: list[Sampling] = field(default_factory=list)
 
 
@@ -110,6 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "rules" in chosen:
             _say(f"{size.records:,} records against up to {rules.RULES[-1]:,} rules …")
             found.rules = rules.measure(records=size.records, rounds=size.rounds)
+        if "storage" in chosen:
+            _say(f"{size.rows:,} records of each kind in SQLite …")
+            found.storage = storage.measure(folder, rows=size.rows)
         if "collector" in chosen:
             _measure_collector(folder, size, found)
     _print(found)
@@ -200,6 +216,8 @@ def _print(found: Found) -> None:
         print("\n" + "\n".join(history_table(found.history)))
     if found.rules:
         print("\n" + "\n".join(rules.table(found.rules)))
+    if found.storage:
+        print("\n" + "\n".join(storage.table(found.storage)))
     if found.costs:
         print("\n" + "\n".join(cost_table(found.costs)))
     if found.sampling:

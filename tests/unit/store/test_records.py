@@ -5,14 +5,22 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from shared.runtime.settings import REPOSITORY
-from shared.schema.records import AnyRecord, Equity, Fill, HostRecord, Performance
+from shared.schema.records import AnyRecord, Equity, Fill, HostRecord, Performance, Undefined
 from shared.store.database import Database
+from shared.store.latest import latest_of
 from shared.store.positions import after, believable, read_position, write_position
 from shared.store.records import insert_records, subjects
-from shared.store.tables import TABLES, equity, performance_metrics, performance_position
+from shared.store.tables import (
+    REMARKS,
+    TABLES,
+    equity,
+    performance_metrics,
+    performance_position,
+    performance_remarks,
+)
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EXAMPLES = sorted((REPOSITORY / "shared" / "schema" / "examples").glob("record-*.json"))
@@ -35,12 +43,55 @@ def test_every_field_of_every_kind_reaches_its_column(
             assert row["timestamp"].startswith("2026-01-31 12:00:0")
         elif field.encode_name == "id":
             assert row["recordId"] == value
+        elif field.encode_name in REMARKS and row.get("source") == "computed":
+            assert msgspec.json.decode(remark(database, row[REMARKS[field.encode_name]])) == (
+                msgspec.to_builtins(value)
+            )
         elif isinstance(value, list | dict):
             assert msgspec.json.decode(row[field.encode_name] or "null") == (
                 msgspec.to_builtins(value) or None
             )
         else:
             assert row[field.encode_name] == value
+
+
+def remark(database: Database, number: int) -> str:
+    with database.read() as connection:
+        query = select(performance_remarks.c.text).where(performance_remarks.c.id == number)
+        return str(connection.execute(query).scalar())
+
+
+def computed(second: int, n: int = 0) -> Performance:
+    why = {"sharpeRatio": Undefined(reason="too_few_returns", n=n)}
+    at = NOON + timedelta(seconds=second)
+    return Performance(bot="a", timestamp=at, source="computed", undefined=why, low_confidence={"var95": n})
+
+
+def test_why_figures_are_undefined_is_stored_once_and_read_back_with_each_row(performance: Database) -> None:
+    records: list[AnyRecord] = [computed(0), computed(1), computed(2, n=1), computed(3)]
+    with performance.write() as connection:
+        insert_records(connection, records)
+        texts = connection.execute(select(func.count()).select_from(performance_remarks)).scalar()
+        rows = connection.execute(text("SELECT undefined, undefinedId FROM performance_metrics")).all()
+        assert texts == 4
+        assert [row.undefined for row in rows] == [None] * 4
+        assert rows[0].undefinedId == rows[1].undefinedId == rows[3].undefinedId != rows[2].undefinedId
+        assert latest_of(connection, Performance, "a") == [records[-1]]
+
+
+def test_a_row_of_the_release_before_is_read_as_it_was(performance: Database) -> None:
+    record = computed(0)
+    with performance.write() as connection:
+        insert_records(connection, [record])
+        connection.execute(
+            performance_metrics.update().values(
+                undefinedId=None,
+                lowConfidenceId=None,
+                undefined='{"sharpeRatio":{"reason":"too_few_returns"}}',
+                lowConfidence='{"var95":0}',
+            )
+        )
+        assert latest_of(connection, Performance, "a") == [record]
 
 
 def test_the_same_id_of_the_same_bot_is_written_once(performance: Database) -> None:

@@ -41,6 +41,7 @@ from shared.store.tables import (
     performance_metadata,
     performance_metrics,
     performance_minutes,
+    performance_remarks,
     trades,
 )
 
@@ -231,3 +232,15 @@ def test_computed_records_leave_sooner_and_their_minutes_still_tell_of_them(perf
         steps = Steps.over(OLD - HOUR, OLD + HOUR, MINUTE)
         rows = performance_rows(connection, "a", "computed", ["portfolioValue"], steps)
     assert (left, [worth for _, worth in rows]) == (["reported"] * 3, [3.0])
+
+
+def test_why_figures_were_undefined_leaves_with_the_last_row_that_says_so(performance: Database) -> None:
+    def of(at: datetime, n: int) -> Performance:
+        return Performance(bot="a", timestamp=at, source="computed", low_confidence={"var95": n})
+
+    written(performance, [of(NOON - timedelta(days=3), 1), of(NOON - timedelta(days=3), 2), of(NOON, 2)])
+    list(remove_performance(performance, NOON - timedelta(days=300), everything, NOON - timedelta(hours=1)))
+    with performance.read() as connection:
+        left = connection.execute(select(performance_remarks.c.text)).scalars().all()
+        assert connection.execute(select(func.count()).select_from(performance_metrics)).scalar() == 1
+    assert left == ['{"var95":2}']
