@@ -84,12 +84,25 @@ def _field_faults(
 ) -> Iterator[Fault]:
     for name in value:
         if name not in known:
-            yield Fault(f"{path}.{name}", f"unknown key{nearest(str(name), known)}")
+            hint = nearest(str(name), known) or _elsewhere(str(name), fields, f"${path.partition('$')[2]}")
+            yield Fault(f"{path}.{name}", f"unknown key{hint}")
     for name, field in fields.items():
         if name in value:
             yield from _value_faults(value[name], field.type, f"{path}.{name}")
         elif field.required:
             yield Fault(f"{path}.{name}", "required, but missing")
+
+
+def _elsewhere(name: str, fields: dict[str, Any], path: str) -> str:
+    """Return `; did you mean …?` when a section below has a key of just this name, or nothing."""
+    for key, field in fields.items():
+        if inner := _struct_of(field.type):
+            below = {one.encode_name: one for one in msgspec.structs.fields(inner)}
+            if name in below:
+                return f"; did you mean `{path}.{key}.{name}`?"
+            if found := _elsewhere(name, below, f"{path}.{key}"):
+                return found
+    return ""
 
 
 def _value_faults(value: object, expected: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401 - any annotation

@@ -128,6 +128,15 @@ def test_a_fault_names_file_path_and_expectation(
         assert word in str(raised.value)
 
 
+def test_a_key_on_the_wrong_level_is_named_with_its_right_path(tmp_path: Path) -> None:
+    """`checks` and `heartbeats` stand under `monitoring`: at the top, the fault says so."""
+    with pytest.raises(InvalidError) as raised:
+        load_documents(folder(tmp_path, {"conditions": []}, {"checks": {}}))
+    faults = [str(fault) for fault in raised.value.faults]
+    assert any("$.conditions: unknown key; did you mean `$.alerting.conditions`?" in one for one in faults)
+    assert any("$.checks: unknown key; did you mean `$.monitoring.checks`?" in one for one in faults)
+
+
 def test_the_faults_of_every_file_are_listed_together(tmp_path: Path) -> None:
     with pytest.raises(InvalidError) as raised:
         load_documents(folder(tmp_path, {"a": 1}, {"b": 1}, "c: 1"), {})
