@@ -10,7 +10,7 @@ from shared.schema.records import KINDS
 from shared.store.tables import TABLES
 
 REGISTRIES = {
-    "services/notifier/channels/registry.py": {"transport"},
+    "services/notifier/channels/registry.py": {"mailboxes", "transport"},
     "services/evaluator/rules/documents.py": {"verdict"},
 }
 """A registry, and the modules beside it that are not entries of it."""
