@@ -37,19 +37,12 @@ from shared.runtime.redis import BLOCK_MS
 from shared.runtime.waking import wake
 from shared.schema import streams
 from shared.schema.alerts import Alert
+from shared.schema.positions import START, after, believable, parts_of
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
-from shared.store.positions import (
-    EVALUATOR_TRACKS,
-    START,
-    after,
-    believable,
-    parts_of,
-    read_position,
-    write_position,
-)
+from shared.store.positions import EVALUATOR_TRACKS, read_position, write_position
 from shared.store.silences import current_silences
 from shared.store.tables import health_position
 from shared.store.tracks import load_tracks, save_tracks

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.runtime.reader import Entry
+from shared.schema.positions import after
 from shared.schema.records import AnyRecord, HostRecord
-from shared.store.positions import after
 
 
 class Batch(NamedTuple):

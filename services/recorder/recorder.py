@@ -22,16 +22,11 @@ from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
 from shared.runtime.trim import FORGOTTEN_AFTER, trim
 from shared.schema import streams
+from shared.schema.positions import believable, parts_of
 from shared.schema.records import AnyRecord
 from shared.store.database import Database
 from shared.store.patience import PatientWriter
-from shared.store.positions import (
-    EVALUATOR_TRACKS,
-    believable,
-    parts_of,
-    read_position,
-    write_position,
-)
+from shared.store.positions import EVALUATOR_TRACKS, read_position, write_position
 from shared.store.records import insert_records
 from shared.store.tables import health_position, performance_position
 

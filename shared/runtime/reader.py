@@ -20,10 +20,10 @@ from shared.runtime.log import RecordLog, StreamEntry, StreamReply
 from shared.runtime.read_back import read_back
 from shared.runtime.redis import BLOCK_MS, without_retries
 from shared.schema import streams
+from shared.schema.positions import START, parts_of
 from shared.schema.records import AnyRecord, decode_frame
 from shared.schema.timestamps import from_epoch_ms
-from shared.store.fence import FencedError
-from shared.store.positions import START, parts_of
+from shared.store.fenced import FencedError
 
 log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
-from shared.store.fence import FencedError
+from shared.store.fenced import FencedError
 
 log = structlog.get_logger()
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from redis import Redis
 
 from shared.runtime.log import RecordLog
+from shared.schema.positions import parts_of
 from shared.schema.timestamps import epoch_ms
-from shared.store.positions import parts_of
 
 TAIL = timedelta(minutes=10)
 """How much stays for readers that go back: resuming WebSocket clients, the evaluator's windows."""

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Integer, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.alerts import Alert, Change, Notice
+from shared.schema.positions import START
 from shared.schema.timestamps import from_store, to_store
 from shared.store.alerts import alert_by_id
-from shared.store.positions import START, read_position, write_position
+from shared.store.positions import read_position, write_position
 from shared.store.tables import alert_events, escalations, health_position, message_groups
 
 log = structlog.get_logger()

@@ -8,12 +8,10 @@ Source: Kleppmann, "How to do distributed locking", 2016.
 
 from sqlalchemy import Connection, Table
 
+from shared.schema.positions import START
 from shared.store.database import Database
-from shared.store.positions import START, read_position, write_position
-
-
-class FencedError(RuntimeError):
-    """Another process has taken this part over: this one must stop and write nothing."""
+from shared.store.fenced import FencedError
+from shared.store.positions import read_position, write_position
 
 
 class Fence:

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
-START = "0-0"
+from shared.schema.positions import START
+
 EVALUATOR_TRACKS = "evaluator-tracks"
 """The reader whose position is that of what the evaluator's rules remember: it has read all before that."""
 
@@ -39,23 +40,3 @@ def _writing(table: Table) -> Insert:
     return statement.on_conflict_do_update(
         index_elements=["reader", "partition"], set_={"entry": statement.excluded.entry}
     )
-
-
-def after(entry: str, position: str) -> bool:
-    """Say whether log entry `entry` comes after `position` (both `<ms>-<sequence>`)."""
-    return parts_of(entry) > parts_of(position)
-
-
-def believable(position: str, newest: str) -> str:
-    """Return `position`, or the start when it lies after the log's newest entry.
-
-    Such a position is from another life of the log: Redis came back without its data and with a clock that is
-    behind. Skipping up to it would lose records without a word.
-    """
-    return START if after(position, newest) else position
-
-
-def parts_of(entry: str) -> tuple[int, int]:
-    """Return a position's moment (epoch milliseconds) and its place within that; positions sort by both."""
-    milliseconds, _, sequence = entry.partition("-")
-    return int(milliseconds), int(sequence or 0)

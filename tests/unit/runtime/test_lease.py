@@ -15,7 +15,8 @@ from shared.runtime.reader import GroupReader
 from shared.schema import streams
 from shared.schema.records import Heartbeat
 from shared.store.database import Database
-from shared.store.fence import FencedError, shut_out_older
+from shared.store.fence import shut_out_older
+from shared.store.fenced import FencedError
 from shared.store.tables import health_position
 from tests.support import eventually
 

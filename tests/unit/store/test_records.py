@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 from shared.runtime.settings import REPOSITORY
+from shared.schema.positions import after, believable
 from shared.schema.records import AnyRecord, Equity, Fill, HostRecord, Performance, Undefined
 from shared.store.database import Database
 from shared.store.latest import latest_of
-from shared.store.positions import after, believable, read_position, write_position
+from shared.store.positions import read_position, write_position
 from shared.store.records import insert_records, subjects
 from shared.store.tables import (
     REMARKS,
