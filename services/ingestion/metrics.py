@@ -11,9 +11,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.runtime import clock
-from shared.runtime.announce import announced_alerts
 from shared.runtime.log import RecordLog
-from shared.runtime.read_back import read_back
+from shared.runtime.read_back import announced_alerts, read_back
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema import records, streams
 from shared.schema.alerts import SEVERITIES

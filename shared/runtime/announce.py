@@ -5,7 +5,7 @@ may be repeated by whoever comes next, so that a process killed in between loses
 moves together with the stream, so that no event is announced twice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -107,19 +107,6 @@ class Announcer:
                 pipe.hset(streams.ALERTS_OPEN, alert.id, msgspec.json.encode(alert))
             pipe.set(streams.ALERTS_CURSOR, newest, nx=True)
             pipe.execute()
-
-
-def announced_alerts(values: Iterable[bytes]) -> list[Alert]:
-    """Return the open alerts among the values of the hash `botwatch:alerts:open`."""
-    found = (read_back(streams.ALERTS_OPEN, partial(_alert, value)) for value in values)
-    return [alert for alert in found if alert]
-
-
-def _alert(value: bytes) -> Alert:
-    alert = msgspec.json.decode(value, type=Alert)
-    if alert.timestamp.tzinfo is None:
-        raise ValueError("expected a timestamp with its zone")
-    return alert
 
 
 def _event(cursor: bytes | str) -> int:

@@ -4,12 +4,16 @@ Whoever reaches Redis can write anything there, and so did earlier versions. A v
 skipped, counted, and logged once per key; it must never end a part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 import structlog
 from prometheus_client import Counter
+
+from shared.schema import streams
+from shared.schema.alerts import Alert
 
 log = structlog.get_logger()
 
@@ -39,3 +43,16 @@ def read_back(key: str, decode: Callable[[], T]) -> T | None:
                 reason=reason,
             )
         return None
+
+
+def announced_alerts(values: Iterable[bytes]) -> list[Alert]:
+    """Return the open alerts among the values of the hash `botwatch:alerts:open`."""
+    found = (read_back(streams.ALERTS_OPEN, partial(_alert, value)) for value in values)
+    return [alert for alert in found if alert]
+
+
+def _alert(value: bytes) -> Alert:
+    alert = msgspec.json.decode(value, type=Alert)
+    if alert.timestamp.tzinfo is None:
+        raise ValueError("expected a timestamp with its zone")
+    return alert
