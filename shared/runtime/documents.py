@@ -32,6 +32,7 @@ from shared.runtime.notifications import (
     check_time_zone,
 )
 from shared.runtime.settings import lookup
+from shared.runtime.yaml_limits import check_yaml
 from shared.schema.conditions import Condition, Document
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.patterns import glob_matches
@@ -244,13 +245,18 @@ def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
     except OSError as error:
         raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
     try:
-        value = msgspec.yaml.decode(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+        value = _decode_yaml(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
         raise InvalidError([Fault(str(path), str(error))]) from error
     value = _expand({} if value is None else value, environ)
     if faults := struct_faults(value, kind, f"{path}: $"):
         raise InvalidError([_without_key(fault) for fault in faults])
     return msgspec.convert(value, kind)
+
+
+def _decode_yaml(data: bytes) -> object:
+    check_yaml(data)
+    return msgspec.yaml.decode(data)
 
 
 _KEY = re.compile(r"(?<=\.heartbeats\.)([\w-]{4})[\w-]*")
