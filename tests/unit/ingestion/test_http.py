@@ -21,6 +21,7 @@ from shared.runtime.log import RecordLog
 from shared.runtime.reader import GroupReader
 from shared.schema.records import Equity
 from tests.support import free_port
+from tests.unit.ingestion.serving import status
 
 EQUITY = {"kind": "equity", "bot": "a", "equity": 100}
 
@@ -247,3 +248,22 @@ def test_a_door_with_a_token_takes_records_from_who_shows_it(locked_door: FlaskC
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
 def test_state_and_figures_need_no_token(locked_door: FlaskClient, path: str) -> None:
     assert locked_door.get(path).status_code == HTTPStatus.OK
+
+
+LINE = json.dumps(EQUITY).encode() + b"\n"
+
+
+def test_a_body_past_the_limit_is_refused_whole_however_it_is_sent(served: int, redis: Redis) -> None:
+    body = LINE * (2 * 2**20 // len(LINE) + 1)
+    chunks = [body[:1_000_000], body[1_000_000:]]
+    headers = {"Content-Type": "application/x-ndjson"}
+    assert status(served, "POST", "/api/v1/records", body, headers) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert status(served, "POST", "/api/v1/records", iter(chunks), headers) == 413
+    packed = gzip.compress(LINE * 10) + b"x" * 3_000_000
+    assert (
+        status(served, "POST", "/api/v1/records", iter([packed]), headers | {"Content-Encoding": "gzip"})
+        == 413
+    )
+    assert logged(redis) == []
+    assert status(served, "POST", "/api/v1/records", iter([LINE * 10]), headers) == HTTPStatus.ACCEPTED
+    assert len(logged(redis)) == 10

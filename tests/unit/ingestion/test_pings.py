@@ -1,14 +1,7 @@
 """Pings over HTTP: what is answered, what is taken, and that nothing is waited for."""
 
-import http.client
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -22,9 +15,9 @@ from services.ingestion.heartbeats import PINGS, Ping
 from services.ingestion.http import make_app
 from services.ingestion.pings import KEPT_BYTES, RATE, meaning
 from shared.runtime.log import StreamEntry
-from tests.support import eventually, free_port
+from tests.support import free_port
+from tests.unit.ingestion.serving import KEY, status
 
-KEY = "k5JtLq2vXb8Rw0Zs"
 NAMES = {KEY: "backup", "another-key": "mail"}
 TOKEN = "3f5a9c0d7e1b2468"
 
@@ -167,40 +160,6 @@ def test_the_key_is_nowhere_in_redis_nor_in_the_metrics(door: FlaskClient, redis
     for key in found:
         assert KEY.encode() not in key
         assert KEY.encode() not in (redis.dump(key) or b"")
-
-
-@pytest.fixture
-def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
-    """Run the HTTP door as it runs for users, with two workers, and yield its port."""
-    assert redis.ping()
-    document = {"monitoring": {"heartbeats": {KEY: {"name": "backup", "period": "1h"}}}}
-    (tmp_path / "health_monitor.json").write_text(json.dumps(document))
-    port = free_port()
-    own = {
-        "REDIS_URL": valkey_url, "BOTWATCH_CONFIG": str(tmp_path), "INGESTION_PORT": str(port),
-        "WEB_WORKERS": "2", "BOTWATCH_HOME": str(tmp_path),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "services.ingestion", "http"]
-    with (tmp_path / "output.txt").open("w") as output:
-        server = subprocess.Popen(command, env={**os.environ, **own}, stdout=output, stderr=output)
-        try:
-            eventually(lambda: status(port, "GET", "/health") == 200, "the door is open")
-            yield port
-        finally:
-            server.terminate()
-            server.wait(timeout=10)
-    assert KEY not in (tmp_path / "output.txt").read_text()
-
-
-def status(port: int, method: str, path: str, body: bytes | Iterator[bytes] | None = None) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, body)
-        return connection.getresponse().status
-    except ConnectionRefusedError:
-        return 0
-    finally:
-        connection.close()
 
 
 def test_pings_at_once_at_several_workers_are_each_taken_once(served: int, redis: Redis) -> None:

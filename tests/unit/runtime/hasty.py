@@ -1,19 +1,41 @@
 """What the test of the web worker lets gunicorn serve."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from flask import Flask, request
 
 from shared.runtime.webworker import LimitedWorker
 
+LIMIT = 50_000
+
 
 class HastyWorker(LimitedWorker):
-    """A worker whose patience fits a test."""
+    """A worker whose time limits fit a test."""
 
-    limit_s = 0.2
+    head_s = 1.0
+    body_s = 0.5
 
 
-def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Read the body and say so."""
-    environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"read"]
+class Bare:
+    """No presence, no metrics."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """End."""
+
+
+def app() -> Flask:
+    """Return an app that says how much it was sent."""
+    made = Flask(__name__)
+    made.config["MAX_CONTENT_LENGTH"] = LIMIT
+    made.extensions["botwatch"] = Bare()
+
+    @made.route("/", methods=["GET", "POST"])
+    def count() -> str:
+        return str(len(request.get_data()))
+
+    @made.get("/large")
+    def large() -> bytes:
+        return b"x" * 50_000_000
+
+    return made

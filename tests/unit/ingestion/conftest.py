@@ -1,0 +1,37 @@
+"""The HTTP door as a process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.support import eventually, free_port
+from tests.unit.ingestion.serving import KEY, status
+
+
+@pytest.fixture
+def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
+    """Run the HTTP door as it runs for users, with two workers, and yield its port."""
+    assert redis.ping()
+    document = {"monitoring": {"heartbeats": {KEY: {"name": "backup", "period": "1h"}}}}
+    (tmp_path / "health_monitor.json").write_text(json.dumps(document))
+    port = free_port()
+    own = {
+        "REDIS_URL": valkey_url, "BOTWATCH_CONFIG": str(tmp_path), "INGESTION_PORT": str(port),
+        "WEB_WORKERS": "2", "BOTWATCH_HOME": str(tmp_path),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "services.ingestion", "http"]
+    with (tmp_path / "output.txt").open("w") as output:
+        server = subprocess.Popen(command, env={**os.environ, **own}, stdout=output, stderr=output)
+        try:
+            eventually(lambda: status(port, "GET", "/health") == 200, "the door is open")
+            yield port
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+    assert KEY not in (tmp_path / "output.txt").read_text()
