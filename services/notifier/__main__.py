@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from redis import Redis
 
+from services.notifier.channel_tests import ChannelTester
 from services.notifier.contents import Contents, contents_of
 from services.notifier.direct import DirectLine
 from services.notifier.leases import LeaseKeeper
@@ -52,9 +53,13 @@ def deliver() -> None:
         announcer = Announcer(connect(settings.redis_url), health)
         office = Office(documents, contents, _post(settings, health), announcer)
 
+    tester = ChannelTester(connect(settings.redis_url), settings.dashboard_url, documents, contents)
+
     def reload() -> int:
         documents = load_documents(settings.botwatch_config)
-        office.rearrange(documents, contents_of(settings, documents, performance, health))
+        contents = contents_of(settings, documents, performance, health)
+        office.rearrange(documents, contents)
+        tester.use(documents, contents)
         return len(documents.channels)
 
     with service.service("notifier", settings) as frame:
@@ -64,10 +69,12 @@ def deliver() -> None:
         leases = LeaseKeeper(lambda: office.leases, health)
         frame.health.add("leases", leases.check)
         office.start()
+        tester.start()
         requests = Requests(frame.redis, frame.hangup, "notifier")
         reloading = Reloading(requests, reload, len(documents.channels))
         service.run(frame, lambda: _wait(frame.redis, office))
         reloading.close()
+        tester.close()
         office.close()
         leases.close()
     performance.close()

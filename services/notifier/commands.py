@@ -1,42 +1,84 @@
 """What `botwatch notify` and `botwatch encrypt` do: try a channel, and hide a value of the config."""
 
 import getpass
-import socket
 import sys
 from collections.abc import Mapping
-from uuid import uuid4
+from contextlib import closing
+from pathlib import Path
 
-from services.notifier.channels.registry import place_of, revealed, transport_of
-from services.notifier.channels.transport import Message, TransportError
+from redis.exceptions import RedisError
+
+from services.notifier.channel_tests import (
+    ANSWER_WITHIN_S,
+    FAILED,
+    MISUSED,
+    TestResult,
+    request_test,
+    run_test,
+)
 from services.notifier.content.notices import NoticeContent
 from services.notifier.content.templates import Templates
+from services.notifier.contents import Contents
 from services.notifier.secrets import encrypt, new_key
 from shared.runtime import clock
-from shared.runtime.documents import Documents, load_documents
+from shared.runtime.documents import load_documents
+from shared.runtime.parts import running
+from shared.runtime.redis import connect
 from shared.runtime.settings import Settings, load_settings
-from shared.schema.alerts import Details, Notice
-from shared.schema.faults import InvalidError, nearest
+from shared.schema.faults import InvalidError
 from shared.schema.printable import printable
 
-FAILED, MISUSED = 1, 2
+CREDENTIALS = Path("secrets", "botwatch", "redis-url")
+"""Below BOTWATCH_HOME: the URL of the operator's Redis user, which `botwatch up` makes."""
 
 
 def test_channel(name: str | None, environ: Mapping[str, str]) -> int:
     """Send a test to one channel and print what became of it, or list the channels; return the exit code.
 
-    It needs the config alone: neither Redis nor a database, nor a notifier that runs.
+    The running notifier does it, with its own configuration and secrets. Where none runs it is done here,
+    with the configuration and secrets of this environment.
     """
     try:
         settings = load_settings(Settings, environ)
-        documents = load_documents(settings.botwatch_config, environ)
-        if name is None:
-            return _list(documents)
-        if name not in documents.channels:
-            return _refuse(name, documents)
-        return _test(name, settings, documents, environ)
+        result, why = _by_notifier(_redis_url(settings, environ), name)
+        if result is None:
+            sys.stderr.write(f"botwatch notify test: {why}; testing with this environment's configuration\n")
+            documents = load_documents(settings.botwatch_config, environ)
+            contents = _contents(settings)
+            result = run_test(name, documents, contents, settings.dashboard_url, environ)
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch notify test: {fault}\n" for fault in error.faults)
         return FAILED
+    sys.stdout.writelines(f"{printable(line)}\n" for line in result.output.splitlines())
+    sys.stderr.writelines(f"botwatch notify test: {printable(line)}\n" for line in result.error.splitlines())
+    return result.code
+
+
+def _by_notifier(url: str, name: str | None) -> tuple[TestResult | None, str]:
+    """Return what the running notifier answered, or None and why it was not asked."""
+    with closing(connect(url, call_timeout_s=5.0, retries=0)) as redis:
+        try:
+            _, is_running = running(redis, clock.now()).get("notifier", (None, False))
+            if not is_running:
+                return None, "no notifier is running"
+            return request_test(redis, name, ANSWER_WITHIN_S), ""
+        except RedisError as error:
+            return None, f"no notifier can be asked, Redis does not answer ({type(error).__name__})"
+
+
+def _redis_url(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the URL that is set, else the one of the stack that `botwatch up` runs here."""
+    if environ.get("REDIS_URL") or environ.get("REDIS_URL_FILE"):
+        return settings.redis_url
+    try:
+        return (settings.botwatch_home / CREDENTIALS).read_text(encoding="utf-8").strip()
+    except OSError:
+        return f"redis://127.0.0.1:{environ.get('REDIS_PORT') or 6379}/0"
+
+
+def _contents(settings: Settings) -> Contents:
+    templates = Templates.load(settings.botwatch_config / "templates")
+    return lambda _channel: NoticeContent(templates, lambda _notice, _at: (), lambda _notice: None)
 
 
 def encrypt_value(environ: Mapping[str, str]) -> int:
@@ -60,71 +102,3 @@ def make_key() -> int:
     """Print a new key for encrypted values."""
     sys.stdout.write(f"{new_key()}\n")
     return 0
-
-
-def _list(documents: Documents) -> int:
-    for name, channel in documents.channels.items():
-        sys.stdout.write(f"{name}: {place_of(channel)}\n")
-    if not documents.channels:
-        sys.stdout.write("no channel is switched on\n")
-    return 0
-
-
-def _refuse(name: str, documents: Documents) -> int:
-    if name in documents.notifications.channels:
-        why = "is switched off: it has no address, or alerts are not enabled"
-        sys.stderr.write(f"botwatch notify test: the channel {name!r} {why}\n")
-        return FAILED
-    known = ", ".join(documents.channels) or "none"
-    close = nearest(name, documents.channels)
-    sys.stderr.write(f"botwatch notify test: there is no channel {name!r}{close} (channels: {known})\n")
-    return MISUSED
-
-
-def _test(name: str, settings: Settings, documents: Documents, environ: Mapping[str, str]) -> int:
-    templates = Templates.load(settings.botwatch_config / "templates")
-    content = NoticeContent(templates, lambda _notice, _at: (), lambda _notice: None)
-    channel = documents.channels[name]
-    transport = transport_of(name, channel, content, environ)
-    message = _message(name, settings.dashboard_url)
-    where = place_of(revealed(name, channel, environ))
-    sys.stdout.write(f"to {name} ({where}): {content.subject(message)}\n")
-    try:
-        transport.send(message)
-    except TransportError as error:
-        sys.stderr.write(f"botwatch notify test: {printable(str(error))} ({error.reason})\n")
-        return FAILED
-    except Exception as error:  # noqa: BLE001 - whatever a library raises, its words may hold the address
-        sys.stderr.write(f"botwatch notify test: unexpected: {type(error).__name__}\n")
-        return FAILED
-    sys.stdout.write(f"answer: {printable(transport.answer())}\n")
-    return 0
-
-
-def _message(name: str, page: str) -> Message:
-    """Make up a message that everybody sees to be a test, also where only its JSON arrives."""
-    now, key = clock.now(), f"test-{uuid4().hex}"
-    details = Details(
-        rule="test",
-        host=socket.gethostname(),
-        metric="test",
-        value=1,
-        operator=">",
-        threshold=0,
-        labels={"test": "true"},
-        links={"alert": page},
-    )
-    notice = Notice(
-        id=key,
-        timestamp=now,
-        severity="LOW",
-        category="CONNECTIVITY",
-        component="botwatch",
-        message=f"A test of the channel {name}: nothing is wrong",
-        status="ACTIVE",
-        details=details,
-        fingerprint=key,
-        updated_at=now,
-        change="opened",
-    )
-    return Message((notice,), key, now, is_test=True)

@@ -248,7 +248,11 @@ def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
         value = _decode_yaml(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:
         raise InvalidError([Fault(str(path), str(error))]) from error
-    value = _expand({} if value is None else value, environ)
+    try:
+        value = _expand({} if value is None else value, environ)
+    except OSError as error:
+        what = f"a file that its variables name cannot be read: {error.filename}: {error.strerror}"
+        raise InvalidError([Fault(str(path), what)]) from error
     if faults := struct_faults(value, kind, f"{path}: $"):
         raise InvalidError([_without_key(fault) for fault in faults])
     return msgspec.convert(value, kind)

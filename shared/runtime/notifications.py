@@ -45,6 +45,7 @@ Match = dict[str, Pattern | Annotated[list[Pattern], Meta(min_length=1)]]
 """Labels of alerts and what their values must be like, one of several; `*` stands for anything."""
 
 HOUR_MS = 3_600_000
+MOST_PORT = 65_535
 LEAST_ROUND_MS = 1_000
 LEAST_BEAT_MS = 10_000
 DEFAULT_ROUTE = "default"
@@ -64,12 +65,24 @@ class EmailConfig(Document, kw_only=True):
     """A mailbox to send from, off when `smtp` is empty. `security`: by default what the port implies."""
 
     smtp: str
+    """A host, or a host and a port: `mail.example.org:465`; that port wins over `port`."""
     sender: str = msgspec.field(name="from")
     to: Annotated[list[str], Meta(min_length=1)]
     port: Port = 587
-    security: Literal["starttls", "tls", "none"] | None = None
+    security: Literal["starttls", "tls", "none", ""] | None = None
     username: str = ""
     password: str = ""
+
+    def __post_init__(self) -> None:
+        host, colon, port = self.smtp.rpartition(":")
+        if not colon or (":" in host and not host.endswith("]")):
+            self.smtp = self.smtp.strip("[]")
+            return
+        if not host or not port.isdecimal() or not 1 <= int(port) <= MOST_PORT:
+            raise ValueError(
+                f"`smtp`: expected a host or host:port such as mail.example.org:465, got {self.smtp!r}"
+            )
+        self.smtp, self.port = host.strip("[]"), int(port)
 
 
 class ChannelSection(Document, kw_only=True):

@@ -27,6 +27,8 @@ RELOADED = f"{PREFIX}:reload:answers"
 """JSON: the last request that was answered, and what came of it."""
 WAKE = f"{PREFIX}:wakes"
 """List: holds at most one wake for the notifier."""
+CHANNEL_TESTS = f"{PREFIX}:notifier:tests"
+"""List of channel tests that the notifier is asked for; the answers are lists `…:<id>` of one entry."""
 PARTS = f"{PREFIX}:parts"
 """Hash of running parts: name → JSON status."""
 

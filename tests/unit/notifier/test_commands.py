@@ -10,13 +10,19 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as Inbox
+from redis import Redis
 
 from botwatch import cli
 from services.notifier import commands
+from services.notifier.channel_tests import ChannelTester, request_test
 from services.notifier.secrets import encrypt, new_key, reveal
+from shared.runtime.documents import load_documents
+from shared.runtime.parts import Presence
+from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.support import free_port
-from tests.unit.notifier.receivers import Receiver
+from shared.schema.streams import CHANNEL_TESTS, PARTS
+from tests.support import eventually, free_port
+from tests.unit.notifier.receivers import FakeContent, Receiver
 
 # apprise imports it; it says so on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
@@ -42,8 +48,66 @@ def environ(tmp_path: Path, receiver: Receiver) -> dict[str, str]:
     }
 
 
+ALONE = (
+    "botwatch notify test: no notifier can be asked, Redis does not answer (ConnectionError); "
+    "testing with this environment's configuration\n"
+)
+
+
 def configure(environ: dict[str, str], text: str) -> None:
     Path(environ["BOTWATCH_CONFIG"], "notifications.yml").write_text(text)
+
+
+def test_the_running_notifier_tests_with_its_own_configuration_and_secrets(
+    environ: dict[str, str],
+    receiver: Receiver,
+    redis: Redis,
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Whoever asks needs neither; the receiver's answer is shown."""
+    documents = load_documents(Path(environ["BOTWATCH_CONFIG"]), environ)
+    tester = ChannelTester(connect(valkey_url), "http://page.example", documents, lambda _: FakeContent())
+    presence = Presence(redis, "notifier", None)
+    asking = {"BOTWATCH_CONFIG": str(tmp_path_factory.mktemp("empty")), "REDIS_URL": valkey_url}
+    redis.rpush(CHANNEL_TESTS, b"[", b'{"id":"late","channel":"hook","until":"2026-01-31T12:00:00Z"}')
+    tester.start()
+    try:
+        eventually(lambda: bool(redis.hexists(PARTS, "notifier")), "the notifier shows that it runs")
+        assert commands.test_channel("ops", asking) == 0
+        assert commands.test_channel("dsek", asking) == 2
+        assert commands.test_channel(None, asking) == 0
+    finally:
+        tester.close()
+        presence.close()
+    assert [headers.get("botwatch-signature") is not None for headers in receiver.headers] == [True]
+    written = capsys.readouterr()
+    assert "to ops (127.0.0.1): [LOW]" in written.out
+    assert "answer: 200 OK: ok\n" in written.out
+    assert "chat: json\n" in written.out
+    assert written.err == (
+        "botwatch notify test: there is no channel 'dsek'; did you mean `desk`? "
+        "(channels: desk, ops, hook, chat)\n"
+    )
+
+
+def test_a_notifier_that_does_not_answer_in_time_is_said(redis: Redis) -> None:
+    """Nothing is sent later: the request has an end."""
+    result = request_test(redis, "hook", 0.2)
+    assert (result.error, result.code) == ("the running notifier did not answer within 0.2 s", 1)
+
+
+@pytest.mark.usefixtures("redis")
+def test_without_a_running_notifier_the_test_is_sent_from_here(
+    environ: dict[str, str], receiver: Receiver, valkey_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plain sentence says whose configuration it was."""
+    assert commands.test_channel("hook", environ | {"REDIS_URL": valkey_url}) == 0
+    assert len(receiver.bodies) == 1
+    assert capsys.readouterr().err == (
+        "botwatch notify test: no notifier is running; testing with this environment's configuration\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["desk", "ops", "hook", "chat"])
@@ -90,7 +154,7 @@ def test_a_failure_is_one_line_and_an_exit_code(
     receiver.body = b"no_service"
     assert commands.test_channel("desk", environ) == 1
     expected = "botwatch notify test: the receiver answered 404 Not Found: no_service (refused)\n"
-    assert capsys.readouterr().err == expected
+    assert capsys.readouterr().err == ALONE + expected
 
 
 def test_what_a_library_raises_is_named_without_its_words(
@@ -101,7 +165,7 @@ def test_what_a_library_raises_is_named_without_its_words(
 
     monkeypatch.setattr("services.notifier.posting.Poster.post", burst)
     assert commands.test_channel("desk", environ) == 1
-    assert capsys.readouterr().err == "botwatch notify test: unexpected: RuntimeError\n"
+    assert capsys.readouterr().err == f"{ALONE}botwatch notify test: unexpected: RuntimeError\n"
 
 
 def test_an_unknown_channel_is_answered_with_the_nearest_name_and_all(
@@ -194,6 +258,6 @@ def test_the_command_needs_neither_redis_nor_a_database(environ: dict[str, str],
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(b"answer: 200 OK: ok\n")
-    assert done.stderr == b""
+    assert done.stderr.decode() == ALONE
     assert receiver.bodies[0]["details"]["labels"] == {"test": "true"}
     assert {path.name for path in Path(environ["BOTWATCH_CONFIG"]).iterdir()} == {"notifications.yml"}

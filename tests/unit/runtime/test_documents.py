@@ -74,6 +74,24 @@ def test_the_shipped_documents_load_and_tell_nobody_until_an_address_is_set() ->
     assert list(load_documents(shipped, address).channels) == ["webhook", "email"]
 
 
+def test_mail_by_environment_takes_server_user_password_and_encryption(tmp_path: Path) -> None:
+    """The shipped document needs no editing; the password may stand in a file."""
+    secret = tmp_path / "password"
+    secret.write_text("hush\n")
+    environ = {
+        "ALERT_SMTP": "mail.example:2525",
+        "ALERT_SMTP_USER": "watch",
+        "ALERT_SMTP_PASSWORD_FILE": str(secret),
+        "ALERT_SMTP_SECURITY": "tls",
+    }
+    mailbox = load_documents(REPOSITORY / "deploy" / "config", environ).channels["email"].email
+    assert mailbox is not None
+    assert (mailbox.smtp, mailbox.port, mailbox.security) == ("mail.example", 2525, "tls")
+    assert (mailbox.username, mailbox.password) == ("watch", "hush")
+    with pytest.raises(InvalidError, match="cannot be read: /nowhere"):
+        load_documents(REPOSITORY / "deploy" / "config", environ | {"ALERT_SMTP_PASSWORD_FILE": "/nowhere"})
+
+
 def test_the_seeds_relative_paths_lie_below_the_home(tmp_path: Path) -> None:
     settings = Settings(botwatch_home=tmp_path)
     url = database_url(settings, load_documents(folder(tmp_path), {}).performance.database)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shared.runtime.documents import load_document
-from shared.runtime.notifications import Notifications
+from shared.runtime.notifications import EmailConfig, Notifications
 from shared.runtime.settings import REPOSITORY
 from shared.schema.faults import Fault, InvalidError, struct_faults
 
@@ -295,3 +295,27 @@ def test_severities_may_be_patterns() -> None:
 def test_a_channel_whose_name_holds_dots_and_blanks_is_pointed_at(tmp_path: Path) -> None:
     text = 'channels: { "my chat.v2": { url: "x", fallback: none } }'
     assert [fault.path for fault in faults(tmp_path, text)] == ["$.channels.my chat.v2.fallback"]
+
+
+@pytest.mark.parametrize(
+    ("smtp", "expected"),
+    [
+        ("", ("", 587)),
+        ("mail.example.org", ("mail.example.org", 587)),
+        ("mail.example.org:465", ("mail.example.org", 465)),
+        ("[::1]:25", ("::1", 25)),
+        ("[::1]", ("::1", 587)),
+        ("::1", ("::1", 587)),
+    ],
+)
+def test_a_mail_server_is_a_host_or_a_host_and_a_port(smtp: str, expected: tuple[str, int]) -> None:
+    """So one variable of the environment says where it is."""
+    config = EmailConfig(smtp=smtp, sender="a@b.example", to=["c@d.example"])
+    assert (config.smtp, config.port) == expected
+
+
+@pytest.mark.parametrize("smtp", ["mail.example.org:smtp", "mail.example.org:0", ":25", "mail:70000"])
+def test_a_mail_server_with_another_port_is_refused(smtp: str) -> None:
+    """The value and what was expected are named."""
+    with pytest.raises(ValueError, match=f"expected a host or host:port .*, got '{smtp}'"):
+        EmailConfig(smtp=smtp, sender="a@b.example", to=["c@d.example"])

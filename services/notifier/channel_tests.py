@@ -1,0 +1,196 @@
+"""Channel tests: a made-up message through one channel, sent by the running notifier or without one.
+
+Whoever asks puts a request on a list in Redis and waits for the answer on a list of its own. The notifier
+sends with its own configuration and secrets, so that what arrives here arrives in earnest too.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import uuid4
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from services.notifier.channels.registry import place_of, revealed, transport_of
+from services.notifier.channels.transport import Message, TransportError
+from services.notifier.contents import Contents
+from shared.runtime import clock
+from shared.runtime.documents import Documents
+from shared.schema.alerts import Details, Notice
+from shared.schema.faults import InvalidError, nearest
+from shared.schema.printable import printable
+from shared.schema.streams import CHANNEL_TESTS
+
+log = structlog.get_logger()
+
+OK, FAILED, MISUSED = 0, 1, 2
+"""Exit codes of the command."""
+ANSWER_WITHIN_S = 45.0
+"""A receiver may take 10 s for each of a few steps."""
+BLOCK_S = 1
+ANSWER_TTL_S = 60
+
+
+class TestRequest(msgspec.Struct):
+    """What is asked of the notifier. From: `botwatch notify test`."""
+
+    __test__ = False
+
+    id: str
+    channel: str | None
+    """None: list the channels."""
+    until: datetime
+    """Nobody waits for the answer any longer: no test is sent."""
+
+
+class TestResult(msgspec.Struct):
+    """What came of a test, as the command prints it."""
+
+    __test__ = False
+
+    output: str = ""
+    error: str = ""
+    code: int = OK
+
+
+def request_test(redis: Redis, channel: str | None, timeout_s: float) -> TestResult:
+    """Ask the running notifier for a test and wait for its answer. Raises RedisError."""
+    until = clock.now() + timedelta(seconds=timeout_s)
+    request = TestRequest(uuid4().hex, channel, until)
+    redis.rpush(CHANNEL_TESTS, msgspec.json.encode(request))
+    while clock.now() < until:
+        answer = cast("tuple[bytes, bytes] | None", redis.blpop([_answers(request.id)], timeout=BLOCK_S))
+        if answer is not None:
+            return msgspec.json.decode(answer[1], type=TestResult)
+    return TestResult(error=f"the running notifier did not answer within {timeout_s:g} s", code=FAILED)
+
+
+class ChannelTester:
+    """Answers requests from a thread of its own; `redis` must be its alone."""
+
+    def __init__(self, redis: Redis, dashboard_url: str, documents: Documents, contents: Contents) -> None:
+        self._redis = redis
+        self._dashboard_url = dashboard_url
+        self._current = documents, contents
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="channel-tests", daemon=True)
+
+    def use(self, documents: Documents, contents: Contents) -> None:
+        """Test with these from now on."""
+        self._current = documents, contents
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop; a test that is under way is left behind."""
+        self._closed.set()
+        self._thread.join(timeout=BLOCK_S + 1)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                entry = cast(
+                    "tuple[bytes, bytes] | None", self._redis.blpop([CHANNEL_TESTS], timeout=BLOCK_S)
+                )
+                if entry is not None:
+                    self._answer(entry[1])
+            except RedisError as error:
+                log.debug("redis is away: nobody can ask for a channel test", error=str(error))
+                self._closed.wait(BLOCK_S)
+
+    def _answer(self, data: bytes) -> None:
+        try:
+            request = msgspec.json.decode(data, type=TestRequest)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.warning("request for a channel test is malformed, skipped", error=str(error))
+            return
+        if clock.now() > request.until:
+            return
+        documents, contents = self._current
+        try:
+            result = run_test(request.channel, documents, contents, self._dashboard_url)
+        except InvalidError as error:
+            result = TestResult(error="\n".join(map(str, error.faults)), code=FAILED)
+        log.info("channel tested", channel=request.channel, code=result.code)
+        with self._redis.pipeline() as pipe:
+            pipe.rpush(_answers(request.id), msgspec.json.encode(result))
+            pipe.expire(_answers(request.id), ANSWER_TTL_S)
+            pipe.execute()
+
+
+def _answers(request: str) -> str:
+    return f"{CHANNEL_TESTS}:{request}"
+
+
+def run_test(
+    name: str | None, documents: Documents, contents: Contents, page: str,
+    environ: Mapping[str, str] = os.environ,
+) -> TestResult:  # fmt: skip
+    """Send a test through the channel `name`, or list all for None; InvalidError where it cannot be read."""
+    if name is None:
+        return _list(documents)
+    if name not in documents.channels:
+        return _unknown(name, documents)
+    channel, content = documents.channels[name], contents(name)
+    transport = transport_of(name, channel, content, environ)
+    message = _message(name, page)
+    where = place_of(revealed(name, channel, environ))
+    output = f"to {name} ({where}): {content.subject(message)}\n"
+    try:
+        transport.send(message)
+    except TransportError as error:
+        return TestResult(output, f"{printable(str(error))} ({error.reason})", FAILED)
+    except Exception as error:  # noqa: BLE001 - whatever a library raises, its words may hold the address
+        return TestResult(output, f"unexpected: {type(error).__name__}", FAILED)
+    return TestResult(f"{output}answer: {printable(transport.answer())}\n")
+
+
+def _list(documents: Documents) -> TestResult:
+    lines = [f"{name}: {place_of(channel)}\n" for name, channel in documents.channels.items()]
+    return TestResult("".join(lines) or "no channel is switched on\n")
+
+
+def _unknown(name: str, documents: Documents) -> TestResult:
+    if name in documents.notifications.channels:
+        why = "is switched off: it has no address, or alerts are not enabled"
+        return TestResult(error=f"the channel {name!r} {why}", code=FAILED)
+    known = ", ".join(documents.channels) or "none"
+    close = nearest(name, documents.channels)
+    return TestResult(error=f"there is no channel {name!r}{close} (channels: {known})", code=MISUSED)
+
+
+def _message(name: str, page: str) -> Message:
+    """Make up a message that everybody sees to be a test, also where only its JSON arrives."""
+    now, key = clock.now(), f"test-{uuid4().hex}"
+    details = Details(
+        rule="test",
+        host=socket.gethostname(),
+        metric="test",
+        value=1,
+        operator=">",
+        threshold=0,
+        labels={"test": "true"},
+        links={"alert": page},
+    )
+    notice = Notice(
+        id=key,
+        timestamp=now,
+        severity="LOW",
+        category="CONNECTIVITY",
+        component="botwatch",
+        message=f"A test of the channel {name}: nothing is wrong",
+        status="ACTIVE",
+        details=details,
+        fingerprint=key,
+        updated_at=now,
+        change="opened",
+    )
+    return Message((notice,), key, now, is_test=True)
