@@ -13,8 +13,8 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import structlog
 
-from services.notifier.channels.mailboxes import Mailbox, mailbox_of, split_addresses
 from services.notifier.channels.transport import Content, Message, Reason, TransportError
+from services.notifier.mailboxes import Mailbox, mailbox_of, split_addresses
 from shared.runtime.notifications import EmailConfig
 
 log = structlog.get_logger()

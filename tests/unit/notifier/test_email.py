@@ -18,8 +18,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from services.notifier.channels import email
 from services.notifier.channels.email import EmailTransport, compose, envelope_of, security_of
-from services.notifier.channels.mailboxes import mailbox_of
 from services.notifier.channels.transport import Message, TransportError
+from services.notifier.mailboxes import mailbox_of
 from shared.runtime.notifications import EmailConfig
 from tests.support import free_port
 from tests.unit.notifier.receivers import NOON, FakeContent, message, notice
