@@ -1,5 +1,9 @@
 """Settings of the doors."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from shared.runtime.bearer import Token
 from shared.runtime.documents import Documents
 from shared.runtime.settings import WebSettings
@@ -12,6 +16,10 @@ class IngestionSettings(WebSettings, frozen=True, kw_only=True):
     """The HTTP door's port; unset, `prometheus.port` of performance_logger.json."""
     max_body_bytes: int = 2 * 2**20
     """The largest body, after decompression."""
+    max_bots: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    """How many bots, and how many hosts, may report; records of the next new name are refused."""
+    metrics_stale_seconds: Annotated[float, Meta(gt=0)] = 300.0
+    """A bot or host that has not reported for so long has no figures in /metrics."""
     ingest_token: Token | None = None
     """Who posts records must show it; unset, the door is open to whoever reaches it."""
 

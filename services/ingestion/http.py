@@ -1,6 +1,6 @@
 """The HTTP door: records by POST, pings, the bots' latest figures for Prometheus, the state of the door."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -15,11 +15,12 @@ from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswer
 from services.ingestion.pings import pings
 from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import bearer, clock
-from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog
+from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis import connect
 from shared.runtime.web import WebPart, create_app, error, reply
 from shared.schema.decoding import Decoded, decode
-from shared.schema.records import KINDS
+from shared.schema.faults import MOST
+from shared.schema.records import KINDS, AnyRecord
 
 log = structlog.get_logger()
 
@@ -40,12 +41,12 @@ def make_app(
     Figures are shown at `metrics_path`, nowhere when it is None; `heartbeats` has names by the keys to ping.
     """
     redis = connect(settings.redis_url)
-    record_log = RecordLog(redis)
+    record_log = RecordLog(redis, max_bots=settings.max_bots)
     asked = connect(settings.redis_url, call_timeout_s=ASKED_TIMEOUT_S, retries=0)
     asked_log = RecordLog(asked)
     collectors: list[Collector] = [WhileRedisAnswers(LogState(asked))]
     if metrics_path:
-        collectors.append(WhileRedisAnswers(LatestFigures(asked)))
+        collectors.append(WhileRedisAnswers(LatestFigures(asked, settings.metrics_stale_seconds)))
     app = create_app(
         "ingestion",
         WebPart("ingestion", settings, redis, port),
@@ -96,20 +97,47 @@ def _take(
     arrival = clock.now()
     decoded = decode(body, arrival=arrival, kind=kind, lines=lines)
     to_percent(decoded.records)
+    entry = None
+    if decoded.records and (partial or not decoded.faults):
+        events = future_events.of(decoded.clamped, arrival)
+        decoded, entry = _append(record_log, decoded, events, partial=partial)
     if decoded.faults:
         record_log.count_rejected(decoded.refused, DOOR)
-        if not partial or not decoded.records:
+        if entry is None:
             return _refuse(decoded)
     answer: dict[str, object] = {"accepted": len(decoded.records)}
-    if decoded.records:
-        events = future_events.of(decoded.clamped, arrival)
-        answer["entry"] = record_log.append([*decoded.records, *events], DOOR)
+    if entry:
+        answer["entry"] = entry
     if decoded.clamped:
         record_log.count_clamped(len(decoded.clamped), DOOR)
         answer["warnings"] = warnings(decoded.clamped)
     if decoded.faults:
         answer |= {"refused": decoded.refused, "faults": decoded.faults}
     return reply(answer, HTTPStatus.ACCEPTED)
+
+
+def _append(
+    record_log: RecordLog, decoded: Decoded, events: Sequence[AnyRecord], *, partial: bool
+) -> tuple[Decoded, str | None]:
+    """Log what was decoded, and `events` about it; return the entry, and what is left with the faults.
+
+    Where there are too many bots nothing is logged, or only what is of others, where `partial` asks for that.
+    """
+    try:
+        return decoded, record_log.append([*decoded.records, *events], DOOR)
+    except TooManyBotsError as error:
+        log.warning("refusing records: too many bots", reason=str(error))
+        kept = [record for record in decoded.records if not error.refuses(record)]
+        refused = len(decoded.records) - len(kept)
+        record_log.count_refused_bots(refused)
+        faults = [*decoded.faults, *error.faults(decoded.records)][:MOST]
+        clamped = [one for one in decoded.clamped if not error.refuses(one.record)]
+        left = Decoded(kept, faults, decoded.refused + refused, clamped)
+        if not kept or not partial:
+            return left, None
+        return _append(
+            record_log, left, [event for event in events if not error.refuses(event)], partial=partial
+        )
 
 
 def _partial() -> bool:

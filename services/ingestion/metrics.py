@@ -1,7 +1,7 @@
 """What Prometheus sees of the bots: the latest records from Redis, the same whichever worker answers."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
@@ -11,15 +11,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.runtime import clock
+from shared.runtime.latest import subject_of
 from shared.runtime.log import RecordLog
-from shared.runtime.read_back import announced_alerts, read_back
+from shared.runtime.read_back import read_back
 from shared.runtime.trim import FORGOTTEN_AFTER
 from shared.schema import records, streams
-from shared.schema.alerts import SEVERITIES
 from shared.schema.definitions import DEFINITIONS
 from shared.schema.units import Figure, figures
 
-LABELS = {"accepted": 2, "rejected": 1, "clamped": 1}
+LABELS = {"accepted": 2, "rejected": 1, "clamped": 1, "evicted": 1, streams.REFUSED_BOTS: 0}
 """The counters, and how many labels each has."""
 
 
@@ -40,18 +40,25 @@ class WhileRedisAnswers(Collector):
 class LatestFigures(Collector):
     """Gauges of the latest record per bot and host; undefined figures have no sample."""
 
-    def __init__(self, redis: Redis, now: clock.Clock = clock.now) -> None:
+    def __init__(self, redis: Redis, stale_seconds: float, now: clock.Clock = clock.now) -> None:
         self._log = RecordLog(redis)
+        self._stale = timedelta(seconds=stale_seconds)
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
         """Read the latest records and turn them into metric families."""
-        return render(self._log.latest().values(), self._now())
+        return render(self._log.latest().values(), self._now(), self._stale)
 
 
-def render(latest: Iterable[records.AnyRecord], now: datetime) -> Iterator[Metric]:
-    """Make the metric families of `latest`, in base units."""
-    known = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
+def render(latest: Iterable[records.AnyRecord], now: datetime, stale: timedelta) -> Iterator[Metric]:
+    """Make the metric families of `latest`, in base units.
+
+    A bot or host that has not reported for `stale` has none but the time of its latest record: figures that
+    no longer change would look alive.
+    """
+    everything = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
+    fresh = {subject_of(record) for record in everything if now - record.at <= stale}
+    known = [record for record in everything if subject_of(record) in fresh]
     performance = [(r, [r.bot, r.source]) for r in known if isinstance(r, records.Performance)]
     yield from _gauges("botwatch_bot", figures(records.Performance), ["bot", "source"], performance)
     equity = [(r, [r.bot]) for r in known if isinstance(r, records.Equity)]
@@ -60,20 +67,33 @@ def render(latest: Iterable[records.AnyRecord], now: datetime) -> Iterator[Metri
     health = [(r, [r.host]) for r in known if isinstance(r, records.Health)]
     yield from _gauges("botwatch_host", figures(records.Health), ["host"], health)
     yield from _checks([record for record in known if isinstance(record, records.Check)])
-    metrics = GaugeMetricFamily(
-        "botwatch_bot_metric", "Latest value of a metric record.", labels=["bot", "name", "unit"]
-    )
+    yield _metrics([record for record in known if isinstance(record, records.Metric)])
+    yield _last_seen(everything)
+
+
+def _metrics(known: Iterable[records.Metric]) -> Metric:
+    """Return the values of metric records with their own labels; one that is taken begins with `label_`."""
+    own = ["bot", "name", "unit"]
+    family = GaugeMetricFamily("botwatch_bot_metric", "Latest value of a metric record.", labels=own)
+    for record in known:
+        labels = {
+            f"label_{name}" if name in own or name.startswith("__") else name: value
+            for name, value in record.labels.items()
+        }
+        labels |= {"bot": record.bot, "name": record.name, "unit": record.unit}
+        family.add_sample("botwatch_bot_metric", labels, record.value)
+    return family
+
+
+def _last_seen(known: Iterable[records.AnyRecord]) -> Metric:
     seen = GaugeMetricFamily(
         "botwatch_bot_last_record_timestamp_seconds", "Time of the latest record.", labels=["bot", "kind"]
     )
     for record in known:
-        if isinstance(record, records.Metric):
-            metrics.add_metric([record.bot, record.name, record.unit], record.value)
-        elif isinstance(record, records.BotRecord):
+        if isinstance(record, records.BotRecord) and not isinstance(record, records.Metric):
             kind = "computed" if getattr(record, "source", "") == "computed" else record.kind
             seen.add_metric([record.bot, kind], record.at.timestamp())
-    yield metrics
-    yield seen
+    return seen
 
 
 def _checks(known: Iterable[records.Check]) -> Iterator[Metric]:
@@ -109,7 +129,7 @@ def _gauges(
 
 
 class LogState(Collector):
-    """Counts at the doors, length and readers of the log, open alerts; all from Redis."""
+    """Counts at the doors, length and readers of the log, bots against their limit; all from Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -119,7 +139,9 @@ class LogState(Collector):
         """Read Redis and turn it into metric families."""
         yield from self._counters()
         yield from self._readers()
-        yield self._alerts()
+        for kind, key in (("bots", streams.BOTS), ("hosts", streams.HOSTS)):
+            text = f"How many {kind} count against MAX_BOTS."
+            yield GaugeMetricFamily(f"botwatch_{kind}", text, value=self._redis.zcard(key))
 
     def _counters(self) -> Iterator[Metric]:
         accepted = CounterMetricFamily(
@@ -131,7 +153,17 @@ class LogState(Collector):
             "Records dated in the future, kept as of their arrival.",
             labels=["door"],
         )
-        families = {"accepted": accepted, "rejected": rejected, "clamped": clamped}
+        evicted = CounterMetricFamily(
+            "botwatch_latest_evicted", "Latest values that made room for others.", labels=["limit"]
+        )
+        refused = CounterMetricFamily("botwatch_records_refused_bots", "Records of bots past MAX_BOTS.")
+        families = {
+            "accepted": accepted,
+            "rejected": rejected,
+            "clamped": clamped,
+            "evicted": evicted,
+            streams.REFUSED_BOTS: refused,
+        }
         counters = cast("dict[bytes, bytes]", self._redis.hgetall(streams.COUNTERS))
         for field, count in counters.items():
             if counted := read_back(streams.COUNTERS, partial(_counted, field, count)):
@@ -157,17 +189,9 @@ class LogState(Collector):
         yield lag
         yield pending
 
-    def _alerts(self) -> Metric:
-        found = cast("list[bytes]", self._redis.hvals(streams.ALERTS_OPEN))
-        severities = [alert.severity for alert in announced_alerts(found)]
-        family = GaugeMetricFamily("botwatch_alerts_open", "Alerts not resolved.", labels=["severity"])
-        for severity in SEVERITIES:
-            family.add_metric([severity], severities.count(severity))
-        return family
-
 
 def _counted(field: bytes, count: bytes) -> tuple[str, list[str], int]:
-    """Read a counter: `accepted|kind|endpoint` or `rejected|endpoint`, and a whole number."""
+    """Read a counter: its name, as many labels as that has, and a whole number."""
     name, *labels = field.decode().split("|")
     if len(labels) != LABELS[name]:
         raise ValueError(f"expected {LABELS[name]} labels after {name}, got {labels}")

@@ -13,13 +13,13 @@ from services.ingestion.future import FutureEvents
 from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import clock
 from shared.runtime.lease import Lease
-from shared.runtime.log import LogFullError, RecordLog, Source, StreamEntry
+from shared.runtime.log import LogFullError, RecordLog, Source, StreamEntry, TooManyBotsError
 from shared.runtime.reader import StreamReader
 from shared.runtime.redis import without_retries
 from shared.runtime.trim import trim_read
 from shared.schema import streams
 from shared.schema.decoding import decode
-from shared.schema.records import AnyRecord
+from shared.schema.records import AnyRecord, encode_record
 
 log = structlog.get_logger()
 
@@ -51,6 +51,17 @@ def valid_records(
     return decoded.records + future_events.of(decoded.clamped, arrival)
 
 
+def without_refused(
+    record_log: RecordLog, records: Sequence[AnyRecord], error: TooManyBotsError, door: str
+) -> list[AnyRecord]:
+    """Put records of bots for which there is no room into `botwatch:rejected`; return the others."""
+    log.warning("refusing records: too many bots", door=door, reason=str(error))
+    refused = [record for record in records if error.refuses(record)]
+    record_log.reject_all([(encode_record(record), error.reason(record)) for record in refused], door)
+    record_log.count_refused_bots(len(refused))
+    return [record for record in records if not error.refuses(record)]
+
+
 class StreamDoor:
     """Moves `bot:metrics:stream` into the log; an entry is acknowledged in the step that logs it."""
 
@@ -60,10 +71,11 @@ class StreamDoor:
         stopping: threading.Event,
         to_percent: ToPercent = as_reported,
         lease: Lease | None = None,
+        max_bots: int | None = None,
     ) -> None:
         self._redis = redis
         # A call that is sent again could log the same entries twice.
-        self._log = RecordLog(without_retries(redis))
+        self._log = RecordLog(without_retries(redis), max_bots=max_bots)
         self._stopping = stopping
         self._to_percent = to_percent
         self._reader = StreamReader(
@@ -102,16 +114,18 @@ class StreamDoor:
         ]
         self._to_percent(records)
         names = [entry.decode() for entry, _ in entries]
-        if not records:
-            self._reader.acknowledge(names)
-            return
         self._append(records, Source(streams.BOT_STREAM, streams.BOT_GROUP, names))
 
     def _append(self, records: list[AnyRecord], source: Source) -> None:
         """Put a batch into the log; while that is full the batch is held for the next step."""
         self._held = None
+        if not records:
+            self._reader.acknowledge(list(source.entries))
+            return
         try:
             self._log.append(records, "redis-stream", source)
+        except TooManyBotsError as error:
+            self._append(without_refused(self._log, records, error, "redis-stream"), source)
         except LogFullError as error:
             log.error("holding the bots' records back", reason=str(error))
             self._held = records, source
@@ -121,9 +135,15 @@ class StreamDoor:
 class ChannelDoor:
     """Moves what is published on `bot:metrics` into the log; runs in a thread of its own."""
 
-    def __init__(self, redis: Redis, stopping: threading.Event, to_percent: ToPercent = as_reported) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        stopping: threading.Event,
+        to_percent: ToPercent = as_reported,
+        max_bots: int | None = None,
+    ) -> None:
         self._redis = redis
-        self._log = RecordLog(redis)
+        self._log = RecordLog(redis, max_bots=max_bots)
         self._stopping = stopping
         self._to_percent = to_percent
         self._future_events = FutureEvents()
@@ -166,6 +186,7 @@ class ChannelDoor:
                 if message:
                     batch += self._records(message)
                 if batch:
+                    self._to_percent(batch)
                     self._append(batch)
 
     def _records(self, message: dict[str, Any]) -> list[AnyRecord]:
@@ -173,9 +194,11 @@ class ChannelDoor:
         return valid_records(self._log, data, "redis-channel", clock.now(), self._future_events)
 
     def _append(self, batch: Sequence[AnyRecord]) -> None:
-        self._to_percent(batch)
         try:
             self._log.append(batch, "redis-channel")
+        except TooManyBotsError as error:
+            if rest := without_refused(self._log, batch, error, "redis-channel"):
+                self._append(rest)
         except LogFullError as error:
             # A channel cannot hold its publisher back; the stream can.
             log.error("lost records of the channel", reason=str(error), records=len(batch))

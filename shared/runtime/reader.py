@@ -65,6 +65,8 @@ class Entry(NamedTuple):
     records: list[AnyRecord]
     beat: float | None = None
     """The watchdog's beat, where it is one: seconds since the epoch. Such an entry has no records."""
+    forget: str | None = None
+    """The bot that every reader is to forget. Such an entry has no records either."""
 
 
 class StreamReader:
@@ -206,7 +208,7 @@ class GroupReader:
     def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
         """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came."""
         return [
-            Entry(entry.decode(), _records(entry, fields), _beat(fields))
+            Entry(entry.decode(), _records(entry, fields), _beat(fields), _forget(fields))
             for entry, fields in self._reader.read(block_ms)
         ]
 
@@ -233,6 +235,11 @@ def _records(entry: bytes, fields: dict[bytes, bytes]) -> list[AnyRecord]:
 def _beat(fields: dict[bytes, bytes]) -> float | None:
     beat = fields.get(streams.BEAT)
     return float(beat) if beat and beat.isdigit() and len(beat) <= BEAT_DIGITS else None
+
+
+def _forget(fields: dict[bytes, bytes] | None) -> str | None:
+    bot = (fields or {}).get(streams.FORGET)
+    return bot.decode(errors="replace") if bot else None
 
 
 def ensure_group(redis: Redis, stream: str, group: str) -> None:

@@ -18,9 +18,15 @@ ALERTS_CURSOR = f"{PREFIX}:alerts:cursor"
 """The last alert event that was announced on `ALERTS`."""
 
 LATEST = f"{PREFIX}:latest"
-"""Hash of latest records: `kind|subject|…` → 13 digits of epoch ms, then JSON."""
+"""Hash of latest records: `kind|subject|…` → 13 digits of epoch ms, then JSON.
+
+Beside it `botwatch:latest:bot|NAME` and `…:host|NAME`: sorted sets of its fields by their moments."""
+BOTS = f"{PREFIX}:bots"
+HOSTS = f"{PREFIX}:hosts"
+"""Sorted sets of the bots and hosts that count against the limit: name → when it reported last, epoch ms."""
 COUNTERS = f"{PREFIX}:counters"
-"""Hash of counts: `accepted|kind|door`, `rejected|door`, `clamped|door`."""
+"""Hash of counts: `accepted|kind|door`, `rejected|door`, `clamped|door`, `evicted|why`, `refused-bots`."""
+REFUSED_BOTS = "refused-bots"
 RELOAD = f"{PREFIX}:reload"
 """Counter: each request to read the config documents again adds one."""
 RELOADED = f"{PREFIX}:reload:answers"
@@ -37,6 +43,9 @@ FIELD = b"data"
 BEAT = b"beat"
 """The further field of an entry of the log that is the watchdog's beat, and has no records: whole seconds
 since the epoch."""
+
+FORGET = b"forget"
+"""The further field of an entry of the log that has every reader forget a bot: its name."""
 
 RECORDER_GROUP = "recorder"
 EVALUATOR_GROUP = "evaluator"

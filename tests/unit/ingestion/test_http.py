@@ -267,3 +267,29 @@ def test_a_body_past_the_limit_is_refused_whole_however_it_is_sent(served: int, 
     assert logged(redis) == []
     assert status(served, "POST", "/api/v1/records", iter([LINE * 10]), headers) == HTTPStatus.ACCEPTED
     assert len(logged(redis)) == 10
+
+
+def test_limit_of_bots(redis: Redis, valkey_url: str) -> None:
+    """New names past MAX_BOTS are refused with the limit and the setting; `partial` takes the others."""
+    assert redis.ping()
+    settings = IngestionSettings(redis_url=valkey_url, max_bots=2)
+    workers = [make_app(settings, port=9090, metrics_path="/metrics").test_client() for _ in range(2)]
+    assert workers[0].post("/api/v1/records", json=[EQUITY, EQUITY | {"bot": "b"}]).status_code == 202
+    invented = [EQUITY, *(EQUITY | {"bot": f"invented-{n}"} for n in range(3))]
+    answer = workers[1].post("/api/v1/records", json=invented)
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert answer.json is not None
+    assert (answer.json["accepted"], answer.json["refused"]) == (0, 3)
+    assert answer.json["faults"][0] == {
+        "path": "$[1].bot",
+        "message": "bot 'invented-0' is new, and the limit of 2 bots (MAX_BOTS) is reached: "
+        "forget a bot that is gone or raise MAX_BOTS",
+    }
+    answer = workers[0].post("/api/v1/records?partial=true", json=invented)
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert answer.json is not None
+    assert (answer.json["accepted"], answer.json["refused"]) == (1, 3)
+    assert [record.bot for record in logged(redis)] == ["a", "b", "a"]
+    text = workers[0].get("/metrics").text
+    assert "botwatch_bots 2.0" in text
+    assert "botwatch_records_refused_bots_total 6.0" in text

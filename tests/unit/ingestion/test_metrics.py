@@ -6,23 +6,25 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
 from services.ingestion.metrics import render
 from shared.runtime.trim import FORGOTTEN_AFTER
-from shared.schema.records import AnyRecord, Check, CheckStatus, Health
+from shared.schema.records import AnyRecord, Check, CheckStatus, Equity, Health, Heartbeat, Metric
 from shared.schema.units import figures
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+STALE = timedelta(minutes=5)
 
 
 def exposed(*records: AnyRecord) -> str:
     """Return what Prometheus reads."""
 
     class Latest(Collector):
-        def collect(self) -> list[Metric]:
-            return list(render(records, NOON))
+        def collect(self) -> list[Family]:
+            return list(render(records, NOON, STALE))
 
     registry = CollectorRegistry()
     registry.register(Latest())
@@ -82,3 +84,28 @@ def test_every_figure_of_checks_and_hosts_has_a_series_whose_name_promtool_accep
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_metrics_keep_their_labels() -> None:
+    """Metric records of one name with other labels are series of their own."""
+    text = exposed(
+        Metric(bot="a", name="spread", value=1.5, labels={"venue": "x"}, timestamp=NOON),
+        Metric(bot="a", name="spread", value=2.5, labels={"venue": "y", "name": "n"}, timestamp=NOON),
+    )
+    assert '\nbotwatch_bot_metric{bot="a",name="spread",unit="",venue="x"} 1.5\n' in text
+    assert '\nbotwatch_bot_metric{bot="a",label_name="n",name="spread",unit="",venue="y"} 2.5\n' in text
+
+
+def test_vanished_bot() -> None:
+    """A bot that is silent for longer than allowed has no figures, but the time of its latest record."""
+    late, alive = NOON - STALE - timedelta(seconds=1), NOON - timedelta(seconds=1)
+    text = exposed(
+        Equity(bot="gone", equity=1.0, timestamp=late),
+        Health(host="gone", cpu_usage=1.0, timestamp=late),
+        Equity(bot="rare", equity=1.0, timestamp=late),
+        Heartbeat(bot="rare", timestamp=alive),
+    )
+    assert 'botwatch_bot_equity{bot="gone"}' not in text
+    assert 'botwatch_host_cpu_usage_ratio{host="gone"}' not in text
+    assert 'botwatch_bot_last_record_timestamp_seconds{bot="gone",kind="equity"}' in text
+    assert 'botwatch_bot_equity{bot="rare"} 1.0' in text

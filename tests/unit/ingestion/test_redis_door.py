@@ -11,6 +11,7 @@ from services.ingestion.redis_door import ChannelDoor, StreamDoor
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
 from shared.schema import streams
+from shared.schema.records import Equity
 from tests.support import eventually
 
 
@@ -111,5 +112,35 @@ def test_whatever_a_message_raises_the_channel_is_still_listened_to(
     eventually(lambda: redis_door.valid_records is whole, "it raised")
     eventually(lambda: redis.publish(streams.BOT_CHANNEL, equity(7)), "somebody listens again")
     eventually(lambda: RecordLog(redis).latest().get("equity|a"), "the record is in the log")
+    stopping.set()
+    door.thread.join(timeout=5)
+
+
+def test_limit_of_bots(redis: Redis, stopping: threading.Event) -> None:
+    """Records of new names past the limit go to the rejected stream, the others to the log."""
+    door = StreamDoor(redis, stopping, max_bots=1)
+    redis.xadd(streams.BOT_STREAM, {"data": equity(1)})
+    redis.xadd(streams.BOT_STREAM, {"data": equity(2).replace(b'"a"', b'"b"')})
+    door.step()
+    redis.xadd(streams.BOT_STREAM, {"data": equity(3).replace(b'"a"', b'"c"')})
+    door.step()
+    door.step()
+    (record,) = RecordLog(redis).latest().values()
+    refused = {"b", "c"} if record.subject == "a" else {"a", "c"}
+    rejected = [fields for _, fields in redis.xrange(streams.REJECTED)]  # type: ignore[union-attr]
+    assert {json.loads(fields[b"data"])["bot"] for fields in rejected} == refused  # type: ignore[index]
+    assert all(b"the limit of 1 bots (MAX_BOTS)" in fields[b"reason"] for fields in rejected)  # type: ignore[index]
+    assert redis.hget(streams.COUNTERS, streams.REFUSED_BOTS) == b"2"
+    assert redis.xpending(streams.BOT_STREAM, streams.BOT_GROUP)["pending"] == 0
+
+
+def test_limit_of_bots_on_the_channel(redis: Redis, stopping: threading.Event) -> None:
+    """The channel refuses new names past the limit as the stream does."""
+    RecordLog(redis).append([Equity(bot="a", equity=1.0, timestamp=clock.now())], "t")
+    door = ChannelDoor(redis, stopping, max_bots=1)
+    door.thread.start()
+    eventually(lambda: redis.pubsub_numsub(streams.BOT_CHANNEL)[0][1], "the door listens")
+    redis.publish(streams.BOT_CHANNEL, equity(2).replace(b'"a"', b'"b"'))
+    eventually(lambda: redis.xlen(streams.REJECTED), "the record is rejected")
     stopping.set()
     door.thread.join(timeout=5)

@@ -8,12 +8,12 @@ from redis import Redis
 
 from shared.runtime import clock
 from shared.runtime import log as log_module
-from shared.runtime.log import LogFullError, RecordLog, Source
+from shared.runtime.log import LogFullError, RecordLog, Source, TooManyBotsError
 from shared.runtime.reader import GroupReader, ensure_group
 from shared.runtime.redis import connect
 from shared.runtime.trim import slowest, trim
 from shared.schema import streams
-from shared.schema.records import Equity, Metric, Performance
+from shared.schema.records import Equity, Health, Metric, Performance
 from tests.support import valkey
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -77,13 +77,122 @@ def test_a_bot_whose_clock_is_ahead_does_not_look_alive_after_its_end(redis: Red
     assert log.latest()["equity|a"].at <= clock.now()
 
 
-def test_ever_new_names_do_not_fill_redis(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quota(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past its quota a bot's new value takes the place of its oldest one, and that is counted."""
+    monkeypatch.setattr(log_module, "MAX_LATEST_EACH", 3)
+    log = RecordLog(redis)
+    for n in range(5):
+        at = NOON + timedelta(seconds=n)
+        log.append([Metric(bot=bot, name=str(n), value=n, timestamp=at) for bot in ("a", "b")], "http")
+    assert set(log.latest()) == {f"metric|{bot}|{n}" for bot in ("a", "b") for n in (2, 3, 4)}
+    assert redis.hget(streams.COUNTERS, "evicted|each") == b"4"
+
+
+def test_eviction_of_the_longest_silent(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the cap a new bot is seen: the values of the one that is silent for longest make room for it."""
     monkeypatch.setattr(log_module, "MAX_LATEST", 3)
     log = RecordLog(redis)
-    for value in (1.0, 2.0):
-        log.append([Metric(bot="a", name=str(n), value=value, timestamp=NOON) for n in range(5)], "http")
-    latest = log.latest().values()
-    assert [record.value for record in latest] == [2.0] * 3  # type: ignore[union-attr]
+    for bot in ("silent", "b", "c"):
+        log.append([Equity(bot=bot, equity=1.0, timestamp=NOON)], "http")
+        redis.zadd(streams.BOTS, {bot: ["silent", "b", "c"].index(bot)})
+    log.append([Equity(bot="new", equity=1.0, timestamp=NOON)], "http")
+    assert set(log.latest()) == {"equity|b", "equity|c", "equity|new"}
+    assert redis.hget(streams.COUNTERS, "evicted|total") == b"1"
+
+
+def test_one_bot_alone_stays_under_the_cap(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single bot that makes up ever new names does not fill Redis either."""
+    monkeypatch.setattr(log_module, "MAX_LATEST", 3)
+    log = RecordLog(redis)
+    for _ in range(2):
+        log.append([Metric(bot="a", name=str(n), value=1.0, timestamp=NOON) for n in range(5)], "http")
+    assert len(log.latest()) <= 3
+
+
+def test_labels_make_series(redis: Redis) -> None:
+    """Metrics of one name with other labels are latest values of their own; odd names do not collide."""
+    log = RecordLog(redis)
+    made = [
+        Metric(bot="a", name="spread", value=1.0, timestamp=NOON, labels={"venue": "x"}),
+        Metric(bot="a", name="spread", value=2.0, timestamp=NOON, labels={"venue": "y"}),
+        Metric(bot="a|b", name="c", value=3.0, timestamp=NOON),
+        Metric(bot="a", name="b|c", value=4.0, timestamp=NOON),
+    ]
+    log.append(made, "http")
+    assert sorted(record.value for record in log.latest().values()) == [1, 2, 3, 4]  # type: ignore[union-attr]
+
+
+def test_garbage_among_latest_values(redis: Redis) -> None:
+    """What cannot be read is skipped, also where two records stand in one value; the rest is there."""
+    log = RecordLog(redis)
+    log.append([point(1)], "http")
+    for field, value in ((b"x", b"garbage"), (b"\xff", b"{"), (b"y", b"0123456789abc{}"), (b"z", b"1" * 13)):
+        redis.hset(streams.LATEST, field, value)
+    assert log.latest() == {"equity|a": point(1)}
+    redis.hset(
+        streams.LATEST, "two", b"1" * 13 + b'{"kind":"heartbeat","bot":"q"},{"kind":"heartbeat","bot":"r"}'
+    )
+    assert log.latest() == {"equity|a": point(1)}
+
+
+def bots(*names: str) -> list[Equity]:
+    return [Equity(bot=name, equity=1.0, timestamp=NOON) for name in names]
+
+
+def test_limit_of_bots(redis: Redis) -> None:
+    """Past the limit new names are refused and nothing is written; those that are known go on."""
+    log = RecordLog(redis, max_bots=2)
+    log.append(bots("a", "b"), "http")
+    with pytest.raises(
+        TooManyBotsError, match=r"limit of 2 bots \(MAX_BOTS\) is reached: forget a bot"
+    ) as refused:
+        log.append(bots("a", "c", "d"), "http")
+    assert refused.value.refused == {("bot", "c"), ("bot", "d")}
+    assert redis.xlen(log.stream) == 1
+    log.append([*bots("a", "b"), Health(host="box", timestamp=NOON)], "http")
+    # Another process, and one after a restart, count the same; the parts themselves are not limited.
+    with pytest.raises(TooManyBotsError):
+        RecordLog(connect(url_of(redis)), max_bots=2).append(bots("c"), "http")
+    RecordLog(redis).append(bots("c"), "http")
+
+
+def test_forgetting_frees_a_place(redis: Redis) -> None:
+    """A forgotten bot has no latest values, its place is free, and the log tells every reader."""
+    log = RecordLog(redis, max_bots=1)
+    log.append([*bots("a"), Metric(bot="a", name="x", value=1.0, timestamp=NOON)], "http")
+    reader = GroupReader(log, "g", batch=10)
+    log.forget("a")
+    assert log.latest() == {}
+    log.append(bots("b"), "http")
+    assert [entry.forget for entry in reader.read()] == [None, "a", None]
+
+
+def test_silent_for_long_frees_a_place(redis: Redis) -> None:
+    """A bot that has not reported for days no longer counts against the limit."""
+    log = RecordLog(redis, max_bots=1)
+    log.append(bots("a"), "http")
+    log.forget_latest(clock.now() + timedelta(seconds=1))
+    log.append(bots("b"), "http")
+    assert set(log.latest()) == {"equity|b"}
+
+
+def test_reindex(redis: Redis) -> None:
+    """Latest values of a version without an index are found again, and so are the bots that are known."""
+    log = RecordLog(redis, max_bots=2)
+    log.append(bots("a"), "http")
+    for key in redis.scan_iter("botwatch:latest:*"):
+        redis.delete(key)
+    redis.delete(streams.BOTS)
+    log.reindex_latest([(("bot", "b"), NOON)])
+    with pytest.raises(TooManyBotsError):
+        log.append(bots("c"), "http")
+    log.forget("a")
+    assert log.latest() == {}
+
+
+def url_of(client: Redis) -> str:
+    options = client.connection_pool.connection_kwargs
+    return f"redis://{options['host']}:{options['port']}/{options['db']}"
 
 
 def test_latest_values_of_long_ago_are_forgotten(redis: Redis) -> None:

@@ -97,7 +97,7 @@ def test_garbage_hides_nothing_else_from_prometheus_and_the_page(redis: Redis, b
     assert list(log.latest()) == ["equity|a"]
     assert running(redis, clock.now()) == {}
     registry = CollectorRegistry()
-    registry.register(LatestFigures(redis))
+    registry.register(LatestFigures(redis, stale_seconds=300))
     registry.register(LogState(redis))
     text = generate_latest(registry).decode()
     assert 'botwatch_records_accepted_total{door="http",kind="equity"} 1.0' in text
