@@ -13,7 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self
 
-from botwatch import records
+from botwatch import records, validation
 from botwatch.dashboard import Alert, Dashboard, DashboardServer, HealthStatus, health_status
 from botwatch.errors import BotwatchError
 from botwatch.publishing import HttpPublisher, Publisher, RedisPublisher
@@ -225,8 +225,12 @@ class MonitoringController:
         )
 
     def publish(self, made: Sequence[Record]) -> None:
-        """Publish records of `botwatch.records` together, all or none; the same ones again are harmless."""
+        """Publish records of `botwatch.records` together, all or none; the same ones again are harmless.
+
+        InvalidRecordError, a ValueError, says which fields no server would take; then nothing is sent.
+        """
         if made:
+            validation.check(made)
             self._publisher.publish(made)
 
     def get_current_dashboard(self) -> Dashboard:

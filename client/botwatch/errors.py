@@ -1,9 +1,11 @@
 """What can go wrong on the way to Botwatch.
 
-ValueError                a record that no server would take, refused before it is sent
 Exception
-└── BotwatchError         the server refused; `faults` has every reason
-    └── UnavailableError  no answer after every retry: trying again later makes sense
+├── ValueError                  a record that no server would take, refused before it is sent
+│   └── InvalidRecordError      the same, with the path of each field that is wrong
+└── BotwatchError               the server refused; `faults` has every reason
+    ├── InvalidRecordError
+    └── UnavailableError        no answer after every retry: trying again later makes sense
 """
 
 from collections.abc import Sequence
@@ -28,6 +30,13 @@ class BotwatchError(Exception):
         super().__init__(": ".join([message, *(["; ".join(map(str, faults))] if faults else [])]))
         self.status = status
         self.faults = list(faults)
+
+
+class InvalidRecordError(BotwatchError, ValueError):
+    """A record is not valid; nothing was sent."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("not valid, nothing was sent", faults=faults)
 
 
 class UnavailableError(BotwatchError):

@@ -9,28 +9,16 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
+from botwatch import validation
+
 Record = dict[str, Any]
 Number = float | Decimal
 
-PERFORMANCE = frozenset(
-    (
-        *("portfolioValue", "totalPnL", "realizedPnL", "unrealizedPnL", "netFlows"),
-        *("sharpeRatio", "sortinoRatio", "calmarRatio", "annualReturn", "volatility", "tradingDays"),
-        *("maxDrawdown", "currentDrawdown", "drawdownDuration", "longestDrawdown"),
-        *("var95", "var99", "cvar95", "parametricVar95", "parametricVar99"),
-        *("var95Amount", "var99Amount", "cvar95Amount"),
-        *("winRate", "profitFactor", "expectancy", "expectancyRatio"),
-        *("totalTrades", "trades24h", "tradesPerDay", "averageTradeDuration", "totalOrders"),
-        *("slippageBps", "slippageP50Bps", "slippageP95Bps", "slippageP99Bps"),
-        *("orderLatencyMs", "orderLatencyP50Ms", "orderLatencyP95Ms", "orderLatencyP99Ms"),
-        *("firstFillLatencyP50Ms", "firstFillLatencyP95Ms", "firstFillLatencyP99Ms"),
-        *("lastFillLatencyP50Ms", "lastFillLatencyP95Ms", "lastFillLatencyP99Ms"),
-        *("cancelLatencyP50Ms", "cancelLatencyP95Ms", "cancelLatencyP99Ms", "droppedLatencies"),
-        *("fillRate", "quantityFillRate", "rejectRate", "exposure", "netExposure", "leverage"),
-        "disagreements",
-    )
-)
-"""The figures of a `performance` record; a test holds them against the server's schema."""
+PERFORMANCE = frozenset(validation.SCHEMAS["performance"]["properties"]) - {
+    *("kind", "bot", "timestamp", "id", "labels", "source"),
+    *("undefined", "lowConfidence", "differences"),
+}
+"""The figures of a `performance` record."""
 
 
 def record(

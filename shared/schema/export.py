@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.schema.alerts import Acknowledgement, Alert, AlertMessage, Notice
-from shared.schema.records import AnyRecord
+from shared.schema.records import KINDS, AnyRecord, BotRecord
 from shared.schema.silences import Silence, SilenceRequest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -38,6 +38,31 @@ def schema_text(kind: Any) -> bytes:  # noqa: ANN401 - any annotation
     return text.replace(rb"\\Z", b"$") + b"\n"
 
 
+CLIENT_SCHEMA = Path("client", "botwatch", "schema.json")
+"""What the Python client validates by, from the repository's root on."""
+
+
+def client_schema() -> bytes:
+    """Return the JSON Schemas of what bots send, by kind, without words for people: the client ships them."""
+    kinds = [record for record in KINDS.values() if issubclass(record, BotRecord)]
+    _, parts = msgspec.json.schema_components(kinds)
+    named = {str(record.__struct_config__.tag): _bare(parts[record.__name__]) for record in kinds}
+    named |= {name: _bare(part) for name, part in parts.items() if name not in {k.__name__ for k in kinds}}
+    return msgspec.json.format(msgspec.json.encode(named, order="sorted"), indent=1) + b"\n"
+
+
+def _bare(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(schema, list):
+        return [_bare(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: {field: _bare(one) for field, one in part.items()} if name == "properties" else _bare(part)
+        for name, part in schema.items()
+        if name not in ("title", "description", "default")
+    }
+
+
 def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
     """Take the indentation out of docstrings: some versions of Python do that themselves, others do not."""
     if isinstance(schema, list):
@@ -51,10 +76,11 @@ def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def main(folder: Path) -> None:
-    """Write the schemas into `folder`."""
+    """Write the schemas into `folder`, and the client's where it belongs."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schemas().items():
         (folder / name).write_bytes(text)
+    CLIENT_SCHEMA.write_bytes(client_schema())
 
 
 if __name__ == "__main__":

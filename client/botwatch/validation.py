@@ -1,0 +1,150 @@
+"""Validation of records before they are sent, by the schema of the server. Pure; the standard library only.
+
+`make schema` writes `schema.json` from the server's own definitions. It is JSON Schema, of which this module
+knows the words that records need.
+"""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from botwatch.errors import Fault, InvalidRecordError
+
+Schema = Mapping[str, Any]
+
+SCHEMAS: dict[str, Schema] = json.loads(Path(__file__).with_name("schema.json").read_bytes())
+"""By kind of record; `#/$defs/…` of them under their own name."""
+KINDS = tuple(name for name, schema in SCHEMAS.items() if "kind" in schema["properties"])
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "object": (dict,),
+    "null": (type(None),),
+}
+_NAMES = {"string": "text", "integer": "a whole number", "number": "a number", "object": "an object"}
+
+
+def check(records: Sequence[object]) -> None:
+    """Raise InvalidRecordError with every fault of `records`, where the server would refuse one."""
+    faults = [
+        fault
+        for place, record in enumerate(records)
+        for fault in faults_of(record, "$" if len(records) == 1 else f"$[{place}]")
+    ]
+    if faults:
+        raise InvalidRecordError(faults)
+
+
+def faults_of(record: object, path: str = "$") -> Iterator[Fault]:
+    """Yield what is wrong with one record, each fault with the path of its field."""
+    kind = record.get("kind") if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        yield Fault(path, f"expected an object, got {_shown(record)}")
+    elif not isinstance(kind, str) or kind not in KINDS:
+        yield Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_shown(kind)}")
+    else:
+        yield from _object(record, SCHEMAS[kind], path)
+        yield from _timestamp(record.get("timestamp"), f"{path}.timestamp")
+        is_reported = kind == "performance" and record.get("source") != "computed"
+        if is_reported and record.get("portfolioValue") is None:
+            yield Fault(f"{path}.portfolioValue", "required of a performance record")
+
+
+def _value(value: object, schema: Schema, path: str) -> Iterator[Fault]:
+    if "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    options: Sequence[Schema] = schema.get("anyOf", [schema])
+    fitting = next((option for option in options if _has_type(value, option)), None)
+    if fitting is None:
+        expected = " or ".join(_NAMES[one["type"]] for one in options if one.get("type") in _NAMES)
+        yield Fault(path, f"expected {expected or _choices(schema)}, got {_shown(value)}")
+    elif isinstance(value, dict):
+        yield from _object(value, fitting, path)
+    elif message := _limits(value, fitting):
+        yield Fault(path, f"{message}, got {_shown(value)}")
+
+
+def _object(value: dict[Any, Any], schema: Schema, path: str) -> Iterator[Fault]:
+    fields: Schema = schema.get("properties", {})
+    others = schema.get("additionalProperties", False)
+    for name, one in value.items():
+        message = _limits(name, schema.get("propertyNames", {})) if isinstance(name, str) else "expected text"
+        if message:
+            yield Fault(path, f"{message} as a name, got {_shown(name)}")
+        elif name in fields:
+            yield from _value(one, fields[name], f"{path}.{name}")
+        elif others:
+            yield from _value(one, others, f"{path}.{name}")
+        else:
+            yield Fault(f"{path}.{name}", "unknown field")
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield Fault(f"{path}.{name}", "required, but missing")
+    if len(value) > schema.get("maxProperties", len(value)):
+        yield Fault(path, f"expected at most {schema['maxProperties']} entries, got {len(value)}")
+
+
+def _has_type(value: object, schema: Schema) -> bool:
+    if "enum" in schema:
+        return isinstance(value, str) and value in schema["enum"]
+    kinds = _TYPES[schema.get("type", "object")]
+    return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
+
+
+def _limits(value: object, schema: Schema) -> str:
+    """Say which limit a value of the right type breaks, if it does."""
+    if isinstance(value, str):
+        return _text_limits(value, schema)
+    if not isinstance(value, int | float):
+        return ""
+    if not math.isfinite(value if isinstance(value, float) else 0) or abs(value) > sys.float_info.max:
+        return "expected a finite number"
+    for word, is_broken, text in (
+        ("minimum", value < schema.get("minimum", value), "at least"),
+        ("maximum", value > schema.get("maximum", value), "at most"),
+        ("exclusiveMinimum", value <= schema.get("exclusiveMinimum", value - 1), "more than"),
+    ):
+        if word in schema and is_broken:
+            return f"expected {text} {schema[word]}"
+    return ""
+
+
+def _text_limits(value: str, schema: Schema) -> str:
+    least, most = schema.get("minLength", 0), schema.get("maxLength", len(value))
+    if not least <= len(value) <= most:
+        return f"expected {least} to {most} characters"
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        return f"expected text like {schema['pattern']}"
+    return ""
+
+
+def _timestamp(value: object, path: str) -> Iterator[Fault]:
+    """Check what JSON Schema cannot say of a moment."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            yield Fault(path, f"expected ISO-8601 with a zone, got {_shown(value)}")
+            return
+        if moment.tzinfo is None:
+            yield Fault(path, f"expected a zone, got {_shown(value)}")
+        elif not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            yield Fault(path, f"expected a moment of the years 2000 to 2099, got {_shown(value)}")
+    elif isinstance(value, int) and not 946_684_800_000 <= value < 4_102_444_800_000:  # noqa: PLR2004 - the same
+        yield Fault(path, f"expected epoch milliseconds of the years 2000 to 2099, got {_shown(value)}")
+
+
+def _choices(schema: Schema) -> str:
+    return f"one of {', '.join(schema['enum'])}" if "enum" in schema else "another type"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line

@@ -1,0 +1,47 @@
+"""The client validates as the server does: by a schema made from the server's, with the same verdicts."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from botwatch.validation import faults_of
+from shared.runtime.settings import REPOSITORY
+from shared.schema.decoding import decode
+from shared.schema.export import CLIENT_SCHEMA, client_schema
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+EXAMPLES = [
+    path
+    for path in sorted((REPOSITORY / "shared" / "schema" / "examples").glob("record-*.json"))
+    if "host" not in msgspec.json.decode(path.read_bytes())
+]
+WRONG: tuple[Any, ...] = (
+    *(17, 1.5, -1, 0, 10**400, 2**60, True, None, [], [1], {}, {"a": "b"}, {"a": 1}, {"1": "b"}, {"": ""}),
+    *("", "text", "x" * 129, "x" * 5000, "a\nb", "12", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00"),
+    *({f"l{n}": "" for n in range(17)}, {"sharpeRatio": {"reason": "x", "n": 1}}, {"sharpeRatio": {}}),
+)
+
+
+def changed(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a record with each of its fields, in turn, left out or replaced by what may be wrong."""
+    yield record
+    yield record | {"unheardOf": 1}
+    for name in record:
+        yield {field: value for field, value in record.items() if field != name}
+        for value in WRONG:
+            yield record | {name: value}
+
+
+def test_the_client_ships_the_servers_schema() -> None:
+    assert (REPOSITORY / CLIENT_SCHEMA).read_bytes() == client_schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_client_and_server_agree_on_every_field(example: Any) -> None:
+    for record in changed(msgspec.json.decode(example.read_bytes())):
+        body = msgspec.json.encode(record) if 10**400 not in record.values() else None
+        refused = body is None or bool(decode(body, arrival=NOON).faults)
+        assert bool(list(faults_of(record))) is refused, record

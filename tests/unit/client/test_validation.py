@@ -1,0 +1,62 @@
+"""Validation before records are sent: each fault with the path of its field, on every way."""
+
+from typing import Any, get_args
+
+import pytest
+from redis import Redis
+
+from botwatch import BotwatchError, InvalidRecordError, MonitoringController
+from botwatch.records import record
+from botwatch.validation import check
+from shared.schema import streams
+from shared.schema.records import OrderStatus
+from tests.unit.client.stand_in import StandIn
+
+WRONG: dict[str, Any] = {"order_id": 17, "symbol": "X", "side": "buy", "quantity": "5", "status": "sent"}
+
+
+def test_a_number_as_an_id_never_reaches_redis(valkey_url: str, redis: Redis) -> None:
+    with MonitoringController("b", redis_url=valkey_url) as monitor:
+        with pytest.raises(InvalidRecordError) as raised:
+            monitor.log_order(**WRONG)
+        assert [str(fault) for fault in raised.value.faults] == [
+            "$.orderId: expected text, got 17",
+            "$.quantity: expected a number, got '5'",
+            f"$.status: expected one of {', '.join(sorted(get_args(OrderStatus)))}, got 'sent'",
+        ]
+        assert not redis.exists(streams.BOT_STREAM)
+        assert monitor.log_order("17", "X", "buy", 5, "submitted")
+    assert redis.xlen(streams.BOT_STREAM) == 1
+
+
+def test_nor_does_it_reach_the_http_endpoint(stand_in: StandIn) -> None:
+    with (
+        MonitoringController("b", api_url=stand_in.url) as monitor,
+        pytest.raises(ValueError, match="orderId"),
+    ):
+        monitor.log_order(**WRONG)
+    assert stand_in.asked == []
+
+
+def test_of_several_records_the_path_names_the_one() -> None:
+    good = record("equity", "b", equity=1)
+    with pytest.raises(BotwatchError, match=r"\$\[1\]\.equity: required, but missing"):
+        check([good, record("equity", "b")])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"equity": float("nan")}, r"\$\.equity: expected a finite number, got nan"),
+        ({"equity": True}, r"\$\.equity: expected a number, got True"),
+        ({"bot": "x" * 129}, r"\$\.bot: expected 1 to 128 characters"),
+        ({"labels": {"a": 1}}, r"\$\.labels\.a: expected text, got 1"),
+        ({"labels": {"1": "a"}}, r"\$\.labels: expected text like .* as a name, got '1'"),
+        ({"timestamp": "2026-01-31T12:00:00"}, r"\$\.timestamp: expected a zone"),
+        ({"equty": 1}, r"\$\.equty: unknown field"),
+        ({"kind": "equty"}, r"\$\.kind: expected one of equity, .*, got 'equty'"),
+    ],
+)
+def test_a_fault_says_what_was_expected(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRecordError, match=message):
+        check([record("equity", "b", equity=1.0) | change])
