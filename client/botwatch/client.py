@@ -29,6 +29,8 @@ Side = Literal["buy", "sell"]
 OrderStatus = Literal[
     "submitted", "acknowledged", "partially_filled", "filled", "cancelled", "rejected", "expired"
 ]
+STOPPED, RETIRED = "stopped", "retired"
+"""The heartbeats that are no sign of life: the bot ended on purpose, for now or for good."""
 Labels = Mapping[str, str] | None
 
 
@@ -65,6 +67,8 @@ class MonitoringController:
         self._heartbeat_interval_s = heartbeat_interval_s
         self._stopping = threading.Event()
         self._heartbeats: threading.Thread | None = None
+        self._published = False
+        """Whether Botwatch knows of the bot by us, and will miss it."""
 
     def start_monitoring(self) -> None:
         """Send a heartbeat now and, from a thread, every `heartbeat_interval_s` until `stop_monitoring`.
@@ -89,8 +93,24 @@ class MonitoringController:
             self._heartbeats.join(timeout=2)
             self._heartbeats = None
 
-    def close(self) -> None:
-        """Stop, and close every connection."""
+    def close(self, *, final: bool = False) -> None:
+        """Say that the bot ends on purpose, and close every connection: its silence opens no alert then.
+
+        `final` retires the bot. Whoever closes without having published anything only disconnects.
+        """
+        if self._published or final:
+            self._say_goodbye(RETIRED if final else STOPPED)
+        self._disconnect()
+
+    def _say_goodbye(self, status: str) -> None:
+        self.stop_monitoring()
+        try:
+            self.heartbeat(status)
+        except BotwatchError as error:
+            log.warning("the heartbeat %s of %s was not sent: %s", status, self.bot, error)
+        self._published = False
+
+    def _disconnect(self) -> None:
         self.stop_monitoring()
         self._publisher.close()
         self._dashboard.close()
@@ -101,7 +121,11 @@ class MonitoringController:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Close; but a bot that ends by an error must be missed, and says nothing."""
+        if error is None or isinstance(error, KeyboardInterrupt) or _is_exit(error):
+            self.close()
+        else:
+            self._disconnect()
 
     def log_performance_metrics(
         self,
@@ -232,6 +256,7 @@ class MonitoringController:
         if made:
             validation.check(made)
             self._publisher.publish(made)
+            self._published = True
 
     def get_current_dashboard(self) -> Dashboard:
         """Ask for everything at a glance."""
@@ -256,6 +281,10 @@ class MonitoringController:
                 failing = True
             else:
                 failing = False
+
+
+def _is_exit(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code in (None, 0)
 
 
 class SystemHealthMonitor:

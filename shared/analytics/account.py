@@ -61,7 +61,7 @@ class Account:
             return None
         state.settings, state.version = settings, VERSION
         if not settings.compare:
-            state.differences = None
+            state.differences, state.differed = None, []
         return cls(settings, state)
 
     def take(self, event: Event) -> None:
@@ -136,6 +136,7 @@ class Account:
         has_raw = state.own_equity or state.book.fills or state.orders.n
         if state.settings.compare and has_raw and event.at >= state.compared_at + COMPARED_EVERY_MS:
             state.compared_at = event.at
+            state.differed = list(state.differences or ())
             state.differences = differences(event.figures, self.values(), state.equity)
 
     def values(self) -> dict[str, Value]:

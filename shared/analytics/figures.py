@@ -51,7 +51,7 @@ def values(state: State) -> dict[str, Value]:
     else:
         found |= dict.fromkeys(_EXPOSURES, undefined("no_fills"))
     if state.differences is not None:
-        found["disagreements"] = len(state.differences)
+        found["disagreements"] = sum(name in state.differences for name in state.differed)
     return found
 
 

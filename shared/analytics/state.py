@@ -48,6 +48,8 @@ class State(msgspec.Struct):
     compared_at: int = 0
     differences: dict[str, Difference] | None = None
     """None until figures could be compared."""
+    differed: list[str] = []
+    """Figures that differed at the comparison before; once may be a matter of moments."""
 
     def total(self, equity: float) -> float:
         """Return what the account earned when it is worth `equity`: equity - start - net flows."""

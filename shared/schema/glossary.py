@@ -16,7 +16,8 @@ Botwatch computes every figure below for each bot from its raw records (`equity`
 `metric` records with the unit `price`) and puts them into the log as a `performance` record with `source:
 computed`, at most once a second. A bot may report any of them itself, by its own terms: reported and
 computed figures are kept apart everywhere. The page and the API show the reported figure, fill in what the
-bot leaves out, and say where the two differ (`differences`: both values; `disagreements`: how many).
+bot leaves out, and say where the two differ (`differences`: both values; `disagreements`: how many figures
+differed at two comparisons in a row, which are ten seconds apart at least).
 
 Percentages are percent on the wire, in SQLite and in the API (8.5 is 8.5 %); drawdown, value at risk and
 slippage are positive where they cost. Prometheus has the same figures as `botwatch_bot_…` with the label

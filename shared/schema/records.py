@@ -182,7 +182,10 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
     net_exposure: Percent | None = None
     leverage: Number | None = None
     disagreements: Count | None = None
-    """How many figures the bot reports otherwise than they are computed; `differences` has both values."""
+    """How many figures the bot reports otherwise than they are computed, at two comparisons in a row.
+
+    `differences` has both values, those of the latest comparison.
+    """
     undefined: Annotated[dict[Name, Undefined], Meta(max_length=128)] = {}
     """Why a figure has no value, by the figure's name on the wire."""
     low_confidence: Annotated[dict[Name, Count], Meta(max_length=128)] = {}

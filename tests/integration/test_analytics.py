@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 def events(bot: str, days: int) -> list[dict[str, Any]]:
     """Return what a bot does that turns its position every day, for `days` days until now."""
-    begin = datetime.now(UTC) - timedelta(days=days - 1, seconds=2)
+    begin = datetime.now(UTC) - timedelta(days=days - 1, seconds=15)
     found: list[dict[str, Any]] = []
     cash, held = 10_000.0, 0.0
     for day in range(days):
@@ -126,7 +126,7 @@ def test_a_bot_that_reports_otherwise_is_told_of(stack: Stack, bus: Redis, recei
         "kind": "performance", "bot": "boaster", "portfolioValue": records[-1]["equity"],
         "maxDrawdown": 5.0, "winRate": 40.0, "timestamp": records[-1]["timestamp"],
     }  # fmt: skip
-    publish(bus, [*records, report])
+    publish(bus, [*records, report, report | {"timestamp": records[-1]["timestamp"] + 10_000}])
     eventually(lambda: receivers.changes("boaster") == ["opened"], "the webhook is told")
     known = stack.dashboard("/api/monitoring/performance?bot=boaster")
     assert set(known["differences"]) == {"maxDrawdown", "winRate"}

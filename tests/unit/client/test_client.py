@@ -78,7 +78,7 @@ def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
             monitor.log_metric("funding", 0.01, "percent", labels={"venue": "x"}),
             monitor.log_event("restarted", "after an update", level="warning"),
         ]
-    performance, equity, order, fill, heartbeat, metric, event = published(redis)
+    performance, equity, order, fill, heartbeat, metric, event, _ = published(redis)
     assert isinstance(performance, schema.Performance)
     assert (performance.portfolio_value, performance.total_pnl, performance.max_drawdown) == (
         12500,
@@ -108,15 +108,56 @@ def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
     )
     assert isinstance(event, schema.Event)
     assert (event.title, event.text, event.level) == ("restarted", "after an update", "warning")
-    assert [found.id for found in published(redis)] == ids
+    assert [found.id for found in published(redis)][:-1] == ids
+
+
+def statuses(client: Redis) -> list[str]:
+    return [found.status for found in published(client) if isinstance(found, schema.Heartbeat)]
+
+
+def test_a_bot_that_ends_says_good_bye(valkey_url: str, redis: Redis) -> None:
+    monitor = MonitoringController("b", redis_url=valkey_url)
+    monitor.log_equity(1)
+    monitor.close()
+    monitor.close()
+    assert statuses(redis) == [schema.STOPPED]
+
+
+def test_a_bot_that_ends_for_good_is_retired(valkey_url: str, redis: Redis) -> None:
+    MonitoringController("b", redis_url=valkey_url).close(final=True)
+    assert statuses(redis) == [schema.RETIRED]
+
+
+@pytest.mark.parametrize(
+    ("error", "last"), [(ValueError(), []), (SystemExit(3), []), (KeyboardInterrupt(), ["stopped"])]
+)
+def test_a_bot_that_crashes_says_nothing_and_is_missed(
+    error: BaseException, last: list[str], valkey_url: str, redis: Redis
+) -> None:
+    with pytest.raises(type(error)), MonitoringController("b", redis_url=valkey_url) as monitor:
+        monitor.log_equity(1)
+        raise error
+    assert statuses(redis) == last
+
+
+def test_who_published_nothing_only_disconnects(valkey_url: str, redis: Redis) -> None:
+    MonitoringController("b", redis_url=valkey_url).close()
+    assert published(redis) == []
+
+
+def test_a_good_bye_that_nobody_takes_is_no_error(stand_in: StandIn) -> None:
+    monitor = MonitoringController("b", api_url=stand_in.url)
+    monitor.log_equity(1)
+    stand_in.close()
+    monitor.close()
 
 
 def test_records_published_together_are_one_entry(valkey_url: str, redis: Redis) -> None:
     with MonitoringController("b", redis_url=valkey_url) as monitor:
         monitor.publish([record("heartbeat", "b"), record("equity", "b", equity=1.0)])
         monitor.publish([])
-    assert redis.xlen(streams.BOT_STREAM) == 1
-    assert [found.kind for found in published(redis)] == ["heartbeat", "equity"]
+        assert redis.xlen(streams.BOT_STREAM) == 1
+    assert [found.kind for found in published(redis)][:2] == ["heartbeat", "equity"]
 
 
 def test_nothing_is_sent_of_a_record_with_nan(valkey_url: str, redis: Redis) -> None:
@@ -135,7 +176,7 @@ def test_monitoring_sends_heartbeats_until_it_stops(valkey_url: str, redis: Redi
         eventually(lambda: redis.xlen(streams.BOT_STREAM) >= 3, "three heartbeats")
         monitor.stop_monitoring()
         sent = redis.xlen(streams.BOT_STREAM)
-    assert redis.xlen(streams.BOT_STREAM) == sent
+    assert redis.xlen(streams.BOT_STREAM) == sent + 1  # the good-bye
     assert {found.kind for found in published(redis)} == {"heartbeat"}
 
 
@@ -170,7 +211,7 @@ def test_a_token_goes_with_every_request_to_the_door(stand_in: StandIn) -> None:
 def test_over_http_records_are_posted_to_the_door(stand_in: StandIn) -> None:
     with MonitoringController("b", api_url=stand_in.url) as monitor:
         made = monitor.log_equity(12500.0)
-    (asked,) = stand_in.asked
+    asked, _ = stand_in.asked
     assert (asked.method, asked.path) == ("POST", "/api/v1/records")
     assert asked.body["id"] == made
     assert decode(msgspec.json.encode(asked.body), arrival=NOON).faults == []
