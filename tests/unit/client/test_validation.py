@@ -26,7 +26,7 @@ def test_a_number_as_an_id_never_reaches_redis(valkey_url: str, redis: Redis) ->
         ]
         assert not redis.exists(streams.BOT_STREAM)
         assert monitor.log_order("17", "X", "buy", 5, "submitted")
-    assert redis.xlen(streams.BOT_STREAM) == 1
+        assert redis.xlen(streams.BOT_STREAM) == 1
 
 
 def test_nor_does_it_reach_the_http_endpoint(stand_in: StandIn) -> None:
