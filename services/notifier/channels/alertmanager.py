@@ -14,6 +14,12 @@ from shared.schema.timestamps import to_wire
 NEVER = "0001-01-01T00:00:00Z"
 """The end of an alert that has none yet: Go's zero time."""
 
+CHANGEABLE = frozenset(("severity", "category", "metric"))
+"""Labels that may become others while an alert is open: they are no part of what it is known by.
+
+A receiver would take an alert that is raised for another one, and never hear that the first has ended.
+"""
+
 
 class AlertmanagerTransport:
     """Posts messages to one URL as the receiver `name`."""
@@ -68,7 +74,9 @@ def _alert(notice: Notice) -> dict[str, Any]:
         "startsAt": to_wire(notice.timestamp),
         "endsAt": to_wire(notice.resolved_at or notice.updated_at) if is_over else NEVER,
         "generatorURL": details.links.get("alert", ""),
-        "fingerprint": fingerprint_of(labels),
+        "fingerprint": fingerprint_of(
+            {name: value for name, value in labels.items() if name not in CHANGEABLE}
+        ),
     }
 
 
@@ -89,4 +97,6 @@ def _common(sets: list[dict[str, str]]) -> dict[str, str]:
 
 def _page(notice: Notice) -> str:
     """Return the address of Botwatch's page, which the link to an alert begins with."""
-    return notice.details.links.get("alert", "").removesuffix(f"/alerts/{notice.id}")
+    link = notice.details.links.get("alert", "")
+    # Notices from before an upgrade have the second form.
+    return link.removesuffix(f"/#{notice.id}").removesuffix(f"/alerts/{notice.id}")

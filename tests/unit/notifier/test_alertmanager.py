@@ -7,14 +7,15 @@ import msgspec
 from services.notifier.channels.alertmanager import AlertmanagerTransport, payload
 from services.notifier.grouping import group_key
 from services.notifier.routing import Route
-from shared.schema.alerts import Notice
-from tests.unit.notifier.receivers import NOON, Receiver, message, notice
+from shared.schema.alerts import Notice, links_of
+from shared.schema.fingerprints import fingerprint_of
+from tests.unit.notifier.receivers import NOON, Receiver, alert_of, message, notice
 
 
 def on(bot: str, rule: str = "slippage", **further: object) -> Notice:
     """Return a notice about a bot's rule."""
     known = notice().details
-    links = {"alert": f"http://watch/base/alerts/{bot}-{rule}", "runbook": "http://watch/runbooks/slippage"}
+    links = {"alert": f"http://watch/base/#{bot}-{rule}", "runbook": "http://watch/runbooks/slippage"}
     details = msgspec.structs.replace(
         known, bot=bot, rule=rule, links=links, labels={"desk": "fx", "empty": ""}
     )
@@ -33,8 +34,8 @@ def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
         "description": "a: Maximum drawdown exceeded 20% (maxDrawdown 21.3 > 20)",
         "runbook_url": "http://watch/runbooks/slippage",
     }
-    # That Alertmanager 0.25 itself gives these labels.
-    fingerprint = "89aa79feafd3c64d"
+    lasting = {name: labels[name] for name in ("alertname", "bot", "component", "desk")}
+    fingerprint = fingerprint_of(lasting)
     assert receiver.bodies == [
         {
             "version": "4",
@@ -53,7 +54,7 @@ def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
                     "annotations": annotations,
                     "startsAt": "2026-01-31T12:00:00.000Z",
                     "endsAt": "0001-01-01T00:00:00Z",
-                    "generatorURL": "http://watch/base/alerts/a-slippage",
+                    "generatorURL": "http://watch/base/#a-slippage",
                     "fingerprint": fingerprint,
                 }
             ],
@@ -100,3 +101,20 @@ def test_an_alert_without_a_page_is_told_too() -> None:
     body = payload(message(notice(details=bare)), "ops")
     assert body["externalURL"] == body["alerts"][0]["generatorURL"] == ""
     assert "runbook_url" not in body["alerts"][0]["annotations"]
+
+
+def test_an_alert_that_is_raised_is_the_same_alert() -> None:
+    """What opened as HIGH is resolved as CRITICAL: a receiver that knows it by its fingerprint hears its end."""
+    story = (on("a"), on("a", change="raised", severity="CRITICAL"), on("a", change="resolved", severity="LOW"))
+    bodies = [payload(message(told), "ops") for told in story]
+    assert len({body["alerts"][0]["fingerprint"] for body in bodies}) == 1
+    assert len({body["groupKey"] for body in bodies}) == 1
+    assert [body["commonLabels"]["severity"] for body in bodies] == ["HIGH", "CRITICAL", "LOW"]
+    assert payload(message(on("b")), "ops")["groupKey"] != bodies[0]["groupKey"]
+
+
+def test_the_external_url_is_the_page() -> None:
+    """It is what the link to an alert, as notices have it, begins with."""
+    links = links_of(alert_of(notice()), "http://watch/base")
+    told = notice(details=msgspec.structs.replace(notice().details, links=links))
+    assert payload(message(told), "ops")["externalURL"] == "http://watch/base"
