@@ -9,17 +9,17 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from cronsim import CronSim, CronSimError
 
 from services.evaluator.lifecycle import Transition
 from shared.runtime.documents import Documents
 from shared.runtime.notifications import InhibitSection, MaintenanceSection
 from shared.schema.alerts import Alert
+from shared.schema.cron import check_cron, last_moment, next_moment
 from shared.schema.durations import span_of
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.patterns import Patterns, fits, patterns_of
 from shared.schema.silences import Silence, labels_of
-from shared.schema.timestamps import EARLIEST, MILLISECOND
+from shared.schema.timestamps import EARLIEST
 
 
 class Mute(NamedTuple):
@@ -38,11 +38,7 @@ class Span(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Begins at a cron expression's moments, by the clocks of a time zone.
-
-    Where clocks are set forward, what would begin in the hour that is left out begins after it; where they
-    are set back, what begins at a fixed time begins once.
-    """
+    """Begins at a cron expression's moments, by the clocks of a time zone (see `shared.schema.cron`)."""
 
     cron: str
     duration: timedelta
@@ -50,15 +46,10 @@ class Schedule(NamedTuple):
 
     def around(self, at: datetime) -> Iterator[Span]:
         """Yield the span that began last at `at`, and the next."""
-        local = at.astimezone(self.zone)
-        for start in (
-            # A moment later: what begins at `at` has begun.
-            next(CronSim(self.cron, local + MILLISECOND, reverse=True), None),
-            next(CronSim(self.cron, local), None),
-        ):
+        begun = last_moment(self.cron, self.zone, at)
+        for start in (begun, next_moment(self.cron, self.zone, at)):
             if start:
-                begin = start.astimezone(UTC)
-                yield Span(begin, begin + self.duration)
+                yield Span(start, start + self.duration)
 
 
 class Once(NamedTuple):
@@ -105,7 +96,7 @@ def policy_of(documents: Documents) -> Policy:
     for index, section in enumerate(documents.notifications.maintenance):
         try:
             windows.append(Window(section.name, patterns_of(section.match), _when(section)))
-        except (CronSimError, StopIteration) as error:
+        except ValueError as error:
             place = f"notifications.yml: $.maintenance[{index}].cron"
             faults.append(Fault(place, f"expected a cron expression such as `0 2 * * 6`: {error}"))
     if faults:
@@ -116,7 +107,7 @@ def policy_of(documents: Documents) -> Policy:
 def _when(section: MaintenanceSection) -> Schedule | Once:
     if section.cron is None or section.duration is None:
         return Once(Span(section.from_ or EARLIEST, section.until or EARLIEST))
-    next(CronSim(section.cron, EARLIEST))
+    check_cron(section.cron)
     length = span_of(section.duration)
     return Schedule(section.cron, length, ZoneInfo(section.time_zone))
 

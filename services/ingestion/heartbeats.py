@@ -5,20 +5,19 @@ and never ends is late too. A start says how long a run took, and lets a run tha
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-from cronsim import CronSim, CronSimError
 from msgspec.structs import replace
 
 from shared.runtime.checks import HeartbeatSection
+from shared.schema.cron import check_cron, next_moment
 from shared.schema.durations import Duration, span_of, words
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.streams import PREFIX
-from shared.schema.timestamps import EARLIEST, MILLISECOND
+from shared.schema.timestamps import MILLISECOND
 
 DOCUMENT = "health_monitor.json: $.monitoring.heartbeats"
 PINGS = f"{PREFIX}:pings"
@@ -53,23 +52,13 @@ class Expectation(NamedTuple):
         """Return when the next end is expected after one at `moment`."""
         if self.period is not None:
             return moment + self.period
-        return _scheduled(self.cron or "", self.zone, moment + EARLY)
+        return next_moment(self.cron or "", self.zone, moment + EARLY)
 
     @property
     def rhythm(self) -> str:
         """How often, in words."""
         how = self.cron if self.period is None else f"every {_words(self.period)}"
         return f"{how}, {_words(self.grace)} of grace"
-
-
-@lru_cache(1024)
-def _scheduled(cron: str, zone: ZoneInfo, moment: datetime) -> datetime:
-    """Return the schedule's next moment by the clocks of `zone`.
-
-    What would be in the hour that is left out in spring is after it; what is at a fixed time in the hour that
-    comes twice in autumn is once. So cron has it.
-    """
-    return next(CronSim(cron, moment.astimezone(zone))).astimezone(UTC)
 
 
 def _words(length: timedelta) -> str:
@@ -131,7 +120,7 @@ def expectations_of(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expec
             expectation = _expectation(key, section)
             if expectation.name in names:
                 raise ValueError(f"expected names that differ, got {expectation.name!r} twice")  # noqa: TRY301 - listed as the others
-        except (ValueError, CronSimError) as error:
+        except ValueError as error:
             # By its place: a key is a secret.
             faults.append(Fault(f"{DOCUMENT}[{place}]", str(error)))
             continue
@@ -145,8 +134,8 @@ def expectations_of(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expec
 def _expectation(key: str, section: HeartbeatSection) -> Expectation:
     if section.cron is not None:
         try:
-            next(CronSim(section.cron, EARLIEST))
-        except (CronSimError, StopIteration) as error:
+            check_cron(section.cron)
+        except ValueError as error:
             raise ValueError(f"`cron`: expected an expression such as `0 3 * * *`: {error}") from error
     name = section.name or key[:NAMED_BY]
     if not name.isprintable():

@@ -101,6 +101,18 @@ def test_what_lasts_over_a_change_of_the_clocks_lasts_as_long_as_ever() -> None:
     assert in_window("30 1 * * *", "2h", *autumn) == [True, True, False]
 
 
+def test_an_hourly_window_is_in_both_passes_of_the_hour_that_comes_twice() -> None:
+    """02:00 to 03:00 comes twice in Berlin on that day, and each pass has its first half muted."""
+    halves = [f"2026-10-25T{hour:02}:{minute}:00+00:00" for hour in range(4) for minute in ("10", "40")]
+    assert in_window("0 * * * *", "30m", *halves) == [True, False] * 4
+
+
+def test_what_began_in_the_first_pass_goes_on_in_the_second() -> None:
+    """It lasts as long as ever, though the clocks show a time before its begin again."""
+    night = ["2026-10-25T00:30:00+00:00", "2026-10-25T01:10:00+00:00", "2026-10-25T01:40:00+00:00"]
+    assert in_window("30 2 * * *", "1h", *night) == [True, True, False]
+
+
 def test_what_begins_in_the_hour_that_comes_twice_in_autumn_begins_once() -> None:
     night = ["2026-10-25T00:29:59+00:00", "2026-10-25T00:30:00+00:00", "2026-10-25T00:50:00+00:00"]
     again = ["2026-10-25T01:30:00+00:00", "2026-10-25T01:40:00+00:00"]

@@ -145,6 +145,21 @@ def test_a_missed_night_is_noticed_at_the_local_time_whatever_the_clocks_do(day:
     assert (f"{noticed:%Y-%m-%d %H:%M}", reason) == (utc, "late")
 
 
+def test_a_job_that_ends_in_the_second_pass_of_an_hour_is_expected_the_next_night() -> None:
+    """02:30 has been, though the clocks show 02:10 again."""
+    ended = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
+    assert nightly().after(ended) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+
+
+def test_an_hourly_job_is_expected_in_both_passes_of_an_hour() -> None:
+    """The hour that comes twice has two beginnings."""
+    hourly = Expectation("hourly", cron="0 * * * *", zone=BERLIN)
+    moments = [datetime(2026, 10, 24, 23, 0, tzinfo=UTC)]
+    for _ in range(4):
+        moments.append(hourly.after(moments[-1]))
+    assert [moment.hour for moment in moments] == [23, 0, 1, 2, 3]
+
+
 def test_moments_are_said_by_the_clocks_of_the_time_zone() -> None:
     standing = after(ping("success", datetime(2026, 7, 1, 0, 30, 5, tzinfo=UTC)))
     text = at(standing, datetime(2026, 7, 2, 0, 45, tzinfo=UTC), nightly(), NOON - timedelta(days=999)).text

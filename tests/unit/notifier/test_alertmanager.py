@@ -104,8 +104,12 @@ def test_an_alert_without_a_page_is_told_too() -> None:
 
 
 def test_an_alert_that_is_raised_is_the_same_alert() -> None:
-    """What opened as HIGH is resolved as CRITICAL: a receiver that knows it by its fingerprint hears its end."""
-    story = (on("a"), on("a", change="raised", severity="CRITICAL"), on("a", change="resolved", severity="LOW"))
+    """What opened as HIGH is resolved by the same fingerprint, by which receivers know it."""
+    story = (
+        on("a"),
+        on("a", change="raised", severity="CRITICAL"),
+        on("a", change="resolved", severity="LOW"),
+    )
     bodies = [payload(message(told), "ops") for told in story]
     assert len({body["alerts"][0]["fingerprint"] for body in bodies}) == 1
     assert len({body["groupKey"] for body in bodies}) == 1
