@@ -7,7 +7,7 @@ const GRAVEST_FIRST = ["critical", "warning", "unknown", "ok"];
 const TONES = { critical: "CRITICAL", warning: "MEDIUM", unknown: "NONE", ok: "GOOD" };
 
 export function drawChecks(checks) {
-  const hosts = Object.entries(checks).map(([host, found]) => ({ host, found: sorted(Object.values(found)) }))
+  const hosts = [...checks].map(([host, found]) => ({ host, found: sorted([...found.values()]) }))
     .filter(({ found }) => found.length).sort((a, b) => (a.host < b.host ? -1 : 1));
   document.getElementById("no-checks").hidden = hosts.length > 0;
   reconcile(document.getElementById("checks"), hosts, ({ host }) => host, hostView);

@@ -44,23 +44,23 @@ function writer({ unit, style }) {
 export const percent = writer({ unit: "percent" });
 export const milliseconds = writer({ unit: "milliseconds" });
 
-const DEFINED = Object.fromEntries(families.flatMap(({ doubt, figures }) => figures.map((figure) => [figure.wire, { ...figure, doubt }])));
-export const NAMES = Object.keys(DEFINED);
-const FIGURES = {
-  ...Object.fromEntries(Object.values(DEFINED).map((figure) => [figure.wire, [figure.label, writer(figure)]])),
-  equity: ["Equity", money],
-  disagreements: ["Disagreements", whole],
-  cpuUsage: ["CPU", percent],
-  memoryUsage: ["Memory", percent],
-  diskUsage: ["Disk", percent],
-  swapUsage: ["Swap", percent],
-  networkLatency: ["Network latency", milliseconds],
-  checkState: ["Status", (value) => ["ok", "warning", "critical"][value] ?? plain(value)],
-};
+const DEFINED = new Map(families.flatMap(({ doubt, figures }) => figures.map((figure) => [figure.wire, { ...figure, doubt }])));
+export const NAMES = [...DEFINED.keys()];
+const FIGURES = new Map([
+  ...[...DEFINED.values()].map((figure) => [figure.wire, [figure.label, writer(figure)]]),
+  ["equity", ["Equity", money]],
+  ["disagreements", ["Disagreements", whole]],
+  ["cpuUsage", ["CPU", percent]],
+  ["memoryUsage", ["Memory", percent]],
+  ["diskUsage", ["Disk", percent]],
+  ["swapUsage", ["Swap", percent]],
+  ["networkLatency", ["Network latency", milliseconds]],
+  ["checkState", ["Status", (value) => ["ok", "warning", "critical"][value] ?? plain(value)]],
+]);
 
-export const definition = (name) => DEFINED[name];
-export const label = (name) => FIGURES[name]?.[0] ?? name;
-export const written = (name, value) => (FIGURES[name]?.[1] ?? plain)(value);
+export const definition = (name) => DEFINED.get(name);
+export const label = (name) => FIGURES.get(name)?.[0] ?? name;
+export const written = (name, value) => (FIGURES.get(name)?.[1] ?? plain)(value);
 
 /* ---------- What is known of a bot's figure ---------- */
 
@@ -80,7 +80,7 @@ export const isComputed = (bot, name) => Boolean(bot.computed?.includes(name));
 /** On how little a shown figure rests, in words; undefined where it can be leaned on. */
 export const doubt = (bot, name) => {
   const n = isComputed(bot, name) ? bot.lowConfidence?.[name] : undefined;
-  return n === undefined ? n : (DEFINED[name].doubt || "Made of little: {n}.").replaceAll("{n}", n);
+  return n === undefined ? n : (DEFINED.get(name).doubt || "Made of little: {n}.").replaceAll("{n}", n);
 };
 
 /** Both values of a figure that the bot reports otherwise than it is computed. */

@@ -142,11 +142,25 @@ function refetchSoon() {
   fetchAgain = setTimeout(refetch, SOON_MS);
 }
 
+const byName = (object) => new Map(Object.entries(object ?? {}));
+
+/** Return what `map` has under `key`; what is not there is made and kept. */
+function entry(map, key, make) {
+  if (!map.has(key)) map.set(key, make());
+  return map.get(key);
+}
+
 function take(fresh) {
   skew = Date.now() - Date.parse(fresh.timestamp);
   const last = board;
-  for (const figures of Object.values(fresh.trends)) {
-    for (const name of Object.keys(figures)) figures[name] = figures[name].map(([at, value]) => [Date.parse(at), value]);
+  // Names come from outside: `__proto__` is a key of a Map like any other, but not of an object.
+  for (const section of ["performance", "health", "checks", "trends"]) fresh[section] = byName(fresh[section]);
+  for (const bot of fresh.performance.values()) bot.metrics = byName(bot.metrics);
+  for (const [host, checks] of fresh.checks) fresh.checks.set(host, byName(checks));
+  for (const [bot, figures] of fresh.trends) {
+    const series = byName(figures);
+    for (const [name, points] of series) series.set(name, points.map(([at, value]) => [Date.parse(at), value]));
+    fresh.trends.set(bot, series);
   }
   if (last) keepNewer(fresh, last);
   board = fresh;
@@ -161,21 +175,23 @@ function take(fresh) {
 /** What came live since the server looked is not taken back; what the server has forgotten is. */
 function keepNewer(fresh, last) {
   const looked = Date.parse(fresh.timestamp) - REFETCH_MS;
-  for (const [name, bot] of Object.entries(last.performance)) {
-    const known = fresh.performance[name];
+  for (const [name, bot] of last.performance) {
+    const known = fresh.performance.get(name);
     const newer = known ? before(known.lastSeen, bot.lastSeen) || before(known.computedAt, bot.computedAt)
       : Date.parse(bot.lastSeen) > looked;
-    if (newer) fresh.performance[name] = bot;
+    if (newer) fresh.performance.set(name, bot);
   }
-  for (const check of Object.values(fresh.checks).flatMap(Object.values)) {
-    const known = last.checks[check.host]?.[check.check];
-    if (before(check.timestamp, known?.timestamp)) fresh.checks[check.host][check.check] = known;
+  for (const [host, checks] of fresh.checks) {
+    for (const [name, check] of checks) {
+      const known = last.checks.get(host)?.get(name);
+      if (before(check.timestamp, known?.timestamp)) checks.set(name, known);
+    }
   }
-  for (const [bot, figures] of Object.entries(last.trends)) {
-    if (!fresh.performance[bot]) continue;
-    const series = (fresh.trends[bot] ??= {});
-    for (const [name, points] of Object.entries(figures)) {
-      const known = (series[name] ??= []);
+  for (const [bot, figures] of last.trends) {
+    if (!fresh.performance.has(bot)) continue;
+    const series = entry(fresh.trends, bot, () => new Map());
+    for (const [name, points] of figures) {
+      const known = entry(series, name, () => []);
       const end = known.at(-1)?.[0] ?? -Infinity;
       known.push(...points.filter(([at]) => at > end));
     }
@@ -243,8 +259,8 @@ function takeRecord(record) {
   // A clock that was ahead once must not keep later records out, nor make a dead bot look alive.
   if (Date.parse(record.timestamp) > now()) record.timestamp = new Date(now()).toISOString();
   if (record.kind === "health") {
-    const known = board.health[record.host];
-    if (!before(record.timestamp, known?.timestamp)) board.health[record.host] = record;
+    const known = board.health.get(record.host);
+    if (!before(record.timestamp, known?.timestamp)) board.health.set(record.host, record);
     if (known?.systemHealth !== record.systemHealth) refetchSoon();
     redraw("hosts");
     return;
@@ -253,7 +269,7 @@ function takeRecord(record) {
     takeCheck(record);
     return;
   }
-  const bot = (board.performance[record.bot] ??= { bot: record.bot, metrics: {} });
+  const bot = entry(board.performance, record.bot, () => ({ bot: record.bot, metrics: new Map() }));
   const at = Date.parse(record.timestamp);
   if (record.source !== "computed" && !before(record.timestamp, bot.lastSeen)) bot.lastSeen = record.timestamp;
   const taker = TAKERS[record.kind];
@@ -262,10 +278,10 @@ function takeRecord(record) {
 }
 
 function takeCheck(record) {
-  const checks = (board.checks[record.host] ??= {});
-  const known = checks[record.check];
+  const checks = entry(board.checks, record.host, () => new Map());
+  const known = checks.get(record.check);
   if (before(record.timestamp, known?.timestamp)) return;
-  checks[record.check] = record;
+  checks.set(record.check, record);
   if (known?.status !== record.status) refetchSoon();
   redraw("checks");
 }
@@ -284,9 +300,7 @@ const TAKERS = {
     Object.assign(bot, { lastHeartbeatAt: record.timestamp, heartbeatStatus: record.status ?? "ok" });
   },
   event(bot, record) { bot.lastEvent = record; },
-  metric(bot, record) {
-    bot.metrics = { ...bot.metrics, [record.name]: { value: record.value, unit: record.unit ?? "" } };
-  },
+  metric(bot, record) { bot.metrics.set(record.name, { value: record.value, unit: record.unit ?? "" }); },
 };
 
 function takePerformance(bot, record, at) {
@@ -300,14 +314,15 @@ function takePerformance(bot, record, at) {
 
 /** Add a point, at most one a second; the oldest leave with the window, and many are thinned out. */
 function addPoint(bot, name, at, value) {
-  const series = ((board.trends[bot] ??= {})[name] ??= []);
+  const figures = entry(board.trends, bot, () => new Map());
+  const series = entry(figures, name, () => []);
   const last = series.at(-1);
   if (last && at < last[0]) return;
   if (last && Math.floor(at / 1000) === Math.floor(last[0] / 1000)) series.pop();
   series.push([at, value]);
   while (series.length && series[0][0] < now() - WINDOW_MS) series.shift();
   if (series.length > MOST_POINTS) {
-    board.trends[bot][name] = series.filter((_, index) => index % 2 || index > MOST_POINTS / 2);
+    figures.set(name, series.filter((_, index) => index % 2 || index > MOST_POINTS / 2));
   }
 }
 
@@ -358,7 +373,7 @@ function drawOverall() {
   });
   document.title = summary.status === "HEALTHY" ? "Botwatch"
     : `${summary.activeAlerts ? `(${summary.activeAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;
-  const bots = Object.values(performance);
+  const bots = [...performance.values()];
   const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
   const silent = bots.filter((bot) => bot.lastSeen && ageOf(bot.lastSeen) > PATIENCE_S.bot[1]).length;
   drawTotals([
@@ -366,7 +381,7 @@ function drawOverall() {
       valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
     ["Open alerts", "", summary.activeAlerts, "", openAlertsNote()],
     ["Bots", "", bots.length, "", silent ? `${silent} silent for 5 min` : ""],
-    ["Hosts", "", Object.keys(board.health).length, "", checksNote()],
+    ["Hosts", "", board.health.size, "", checksNote()],
   ]);
 }
 
@@ -376,7 +391,7 @@ function openAlertsNote() {
 }
 
 function checksNote() {
-  const checks = Object.values(board.checks).flatMap(Object.values);
+  const checks = [...board.checks.values()].flatMap((found) => [...found.values()]);
   const failing = checks.filter(({ status }) => status === "critical" || status === "warning").length;
   return checks.length ? `${failing || "none"} of ${checks.length} checks ${failing === 1 ? "fails" : "fail"}` : "";
 }
@@ -721,7 +736,7 @@ function followLink() {
 /* ---------- Bots ---------- */
 
 function drawBots() {
-  const bots = Object.values(board.performance).sort((a, b) => (a.bot < b.bot ? -1 : 1));
+  const bots = [...board.performance.values()].sort((a, b) => (a.bot < b.bot ? -1 : 1));
   $("no-bots").hidden = bots.length > 0;
   reconcile($("bots"), bots, (bot) => bot.bot, botView);
 }
@@ -751,7 +766,7 @@ function botView({ bot: name }) {
       for (const figure of ON_CARD) setBotFigure(figures[figure], bot, figure);
       writeLegend(legend, bot, all.root.open ? NAMES : ["totalPnL", ...ON_CARD]);
       writeDifferences(differs, bot);
-      chart.update(board.trends[name] ?? {});
+      chart.update(board.trends.get(name) ?? new Map());
       all.update(bot);
     },
   };
@@ -842,14 +857,14 @@ function activityRows(bot) {
   setFigure(worth, "equity", bot.equity, "Equity: none has been reported.");
   const moments = [["Last order", bot.lastOrderAt], ["Last fill", bot.lastFillAt], ["Last heartbeat", bot.lastHeartbeatAt]]
     .map(([name, at]) => [name, h("dd", {}, at ? clock(at) : missing(`${name}: none has come.`))]);
-  const metrics = Object.entries(bot.metrics ?? {})
+  const metrics = [...bot.metrics]
     .map(([name, { value, unit }]) => [name, h("dd", {}, `${plain(value)} ${unit}`.trim())]);
   return [["Equity", worth], ...moments, ...metrics].flatMap(([name, value]) => [h("dt", {}, name), value]);
 }
 
 /** Show what a figure means, and what is known of it. */
 function explain(name, { wire, label: title, text, unit, source, undefined: when }) {
-  const bot = board.performance[name] ?? {};
+  const bot = board.performance.get(name) ?? {};
   const own = isComputed(bot, wire) ? null : bot[wire];
   const value = (found, otherwise) => (isDefined(found) ? written(wire, found) : otherwise);
   const little = doubt(bot, wire);
@@ -903,8 +918,8 @@ function chartView(bot) {
   return {
     root,
     update(trends) {
-      const name = trends.equity?.length ? "equity" : "portfolioValue";
-      drawn = scale(trends[name] ?? []);
+      const name = trends.get("equity")?.length ? "equity" : "portfolioValue";
+      drawn = scale(trends.get(name) ?? []);
       none.hidden = drawn !== null;
       image.toggleAttribute("hidden", drawn === null);
       setText(title, drawn ? label(name) : "");
@@ -951,7 +966,7 @@ function scale(all) {
 /* ---------- Hosts ---------- */
 
 function drawHosts() {
-  const hosts = Object.values(board.health).sort((a, b) => (a.host < b.host ? -1 : 1));
+  const hosts = [...board.health.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   $("no-hosts").hidden = hosts.length > 0;
   reconcile($("hosts"), hosts, (host) => host.host, hostView);
 }

@@ -1,5 +1,6 @@
 """A real Chromium, and the servers that it looks at."""
 
+import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +9,16 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from websockets.sync.server import ServerConnection, serve
+from werkzeug.serving import make_server
+
+from services.dashboard.app import make_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.sources import Sources
+from shared.runtime.links import Links
+from shared.schema.alerts import Alert, Change, encode_json
+from shared.schema.records import AnyRecord, encode_record
+from tests.support import eventually, free_port
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -54,3 +65,46 @@ def text(browser: Chrome, selector: str) -> str:
     return str(
         browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
     )
+
+
+class Broadcaster:
+    """A stand-in for the broadcaster: remembers what clients asked for, sends what the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.connections: list[ServerConnection] = []
+
+    def handle(self, connection: ServerConnection) -> None:
+        """Serve one client."""
+        self.asked.append(connection.request.path if connection.request else "")
+        connection.send(json.dumps({"type": "snapshot", "id": "1-0", "records": [], "alerts": []}))
+        self.connections.append(connection)
+        for _ in connection:
+            pass
+
+    def send_record(self, record: AnyRecord, entry: str) -> None:
+        """Send a record to the newest client."""
+        self._send({"type": "record", "id": entry, "record": json.loads(encode_record(record))})
+
+    def send_alert(self, alert: Alert, entry: str, change: Change = "opened") -> None:
+        """Send an alert to the newest client."""
+        self._send({"type": "alert", "id": entry, "change": change, "alert": json.loads(encode_json(alert))})
+
+    def _send(self, message: dict[str, object]) -> None:
+        self.connections[-1].send(json.dumps([message]))
+
+
+@contextmanager
+def live_page(browser: Chrome, sources: Sources) -> Iterator[Broadcaster]:
+    """Serve the page with a broadcaster's stand-in, and show it; it must not fail in the browser."""
+    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    app = make_app(settings, sources, Links(b"a secret of the tests", settings.dashboard_url))
+    web = make_server("127.0.0.1", port, app, threaded=True)
+    live = serve(broadcaster.handle, "127.0.0.1", socket_port)
+    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+        browser.get(f"http://127.0.0.1:{port}/")
+        eventually(lambda: text(browser, "#link") == "Live", "the page is live")
+        yield broadcaster
+    refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+    assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]

@@ -1,6 +1,5 @@
 """The page in a real Chromium: what it shows, live and when the connection is lost."""
 
-import json
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -10,7 +9,7 @@ from typing import Any
 from redis import Redis
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import serve
 from werkzeug.serving import make_server
 
 from services.dashboard.app import make_app
@@ -18,55 +17,23 @@ from services.dashboard.config import DashboardSettings
 from services.dashboard.sources import Sources
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
-from shared.schema.alerts import Alert, encode_json
 from shared.schema.records import (
-    AnyRecord,
     Difference,
     Equity,
     Performance,
     Undefined,
-    encode_record,
 )
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
 from shared.store.silences import current_silences, silence_by_id
 from tests.support import eventually, free_port
-from tests.unit.dashboard.browsing import in_browser, running, text
+from tests.unit.dashboard.browsing import Broadcaster, in_browser, running, text
 from tests.unit.dashboard.cases import an_alert, hear_in, open_in
 from tests.unit.dashboard.conftest import LINKS
 
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 pytestmark = in_browser
-
-
-class Broadcaster:
-    """A stand-in for the broadcaster: remembers what clients asked for, sends what the test says."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.connections: list[ServerConnection] = []
-
-    def handle(self, connection: ServerConnection) -> None:
-        """Serve one client."""
-        self.asked.append(connection.request.path if connection.request else "")
-        connection.send(json.dumps({"type": "snapshot", "id": "1-0", "records": [], "alerts": []}))
-        self.connections.append(connection)
-        for _ in connection:
-            pass
-
-    def send_record(self, record: AnyRecord, entry: str) -> None:
-        """Send a record to the newest client."""
-        self._send({"type": "record", "id": entry, "record": json.loads(encode_record(record))})
-
-    def send_alert(self, alert: Alert, entry: str) -> None:
-        """Send an alert to the newest client."""
-        self._send(
-            {"type": "alert", "id": entry, "change": "opened", "alert": json.loads(encode_json(alert))}
-        )
-
-    def _send(self, message: dict[str, object]) -> None:
-        self.connections[-1].send(json.dumps([message]))
 
 
 class Gate:
