@@ -18,9 +18,9 @@ from shared.runtime.log import RecordLog
 from shared.schema.records import Check, CheckStatus, Disk, Health
 from shared.store.database import Database
 from tests.support import eventually, free_port
-from tests.unit.dashboard.browsing import in_browser, running, text
+from tests.unit.dashboard.browsing import Broadcaster, in_browser, running, text
 from tests.unit.dashboard.conftest import LINKS
-from tests.unit.dashboard.test_live_page import HOSTILE, Broadcaster
+from tests.unit.dashboard.test_live_page import HOSTILE
 
 pytestmark = in_browser
 Show = Callable[[], Broadcaster]
