@@ -295,8 +295,9 @@ def alert_line(change: str, alert: Alert) -> str:
     """Say on one line what changed about an alert."""
     seen = alert.details
     moment = alert.updated_at.astimezone().strftime("%H:%M:%S")
-    figure = f"{seen.metric} {seen.value:.6g}, limit {seen.operator} {seen.threshold:g}"
-    text = f"{alert.component}: {alert.message} ({figure})"
+    text = f"{alert.component}: {alert.message}"
+    if seen.limit_text:
+        text += f" ({seen.measure} {seen.value_text}, limit {seen.operator} {seen.limit_text})"
     return f"{moment}  {change:<12} {alert.severity:<8} {printable(text)}"
 
 

@@ -19,12 +19,9 @@ from shared.runtime.announce import Announcer
 from shared.runtime.clock import Clock
 from shared.runtime.links import Claim, InvalidLinkError, Links
 from shared.schema.alerts import Acknowledgement, Alert
-from shared.schema.definitions import DEFINITIONS
 from shared.schema.durations import span_of
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.records import Health, Performance
 from shared.schema.timestamps import to_wire
-from shared.schema.units import figures
 from shared.store import alerts
 
 log = structlog.get_logger()
@@ -40,8 +37,6 @@ _REFUSED = {
     "else": (HTTPStatus.FORBIDDEN, "This link is not valid", "It is for something else."),
 }
 _MINUTE = timedelta(minutes=1)
-_SIGNS = {"percent": " %", "basis points": " bps", "milliseconds": " ms", "seconds": " s"}
-_UNITS = {figure.wire: figure.unit.name for record in (Performance, Health) for figure in figures(record)}
 
 
 class Form(NamedTuple):
@@ -182,13 +177,11 @@ def _holder(alert: Alert) -> str:
 
 def _facts(alert: Alert, now: datetime) -> list[tuple[str, str]]:
     details = alert.details
-    sign = _SIGNS.get(_UNITS.get(details.metric, ""), "")
-    defined = DEFINITIONS.get(details.metric)
-    value = f"{details.value:.6g}{sign} (alert {details.operator} {details.threshold:.6g}{sign})"
+    compared = (details.measure, f"{details.value_text} (alert {details.operator} {details.limit_text})")
     lasted = _lasted((alert.resolved_at or now) - alert.timestamp)
     return [
         ("Host" if details.host else "Bot", alert.component),
-        (defined.label if defined else details.metric, value),
+        *([compared] if details.limit_text else []),
         ("Since", f"{_moment(alert.timestamp)} ({lasted})"),
     ]
 

@@ -10,6 +10,7 @@ from services.evaluator.rules.rule import Rule
 from services.evaluator.subject import Key, fingerprint
 from services.evaluator.track import Outcome
 from shared.schema.alerts import Alert, Change, Details, gravest, worse
+from shared.schema.formatting import compared, numbers
 
 _PLACES = re.compile(r"\{([^{}]*)\}")
 REFRESH = timedelta(seconds=1)
@@ -59,8 +60,7 @@ def _update(known: Alert, seen: Observation, now: datetime) -> Transition | None
     if severity != known.severity:
         change: Change = "raised" if worse(severity, known.severity) else "lowered"
         return Transition(change, _updated(known, seen, now, message=message_of(seen)))
-    # What a check says may change while it fails: refused, then timed out.
-    message = message_of(seen) if outcome.text else known.message
+    message = message_of(seen)
     is_news = outcome.value != known.details.value or message != known.message
     if is_news and now - known.updated_at >= REFRESH:
         return Transition("updated", _updated(known, seen, now, message=message))
@@ -95,10 +95,15 @@ def unacknowledge(known: Alert, now: datetime) -> Transition:
 def message_of(seen: Observation) -> str:
     """Fill in the rule's description: `{value} {threshold} {window} {metric} {bot}` and the labels."""
     rule, subject = seen.rule, seen.key.subject
+    limit = seen.outcome.firing.threshold
+    value = limit if seen.outcome.value is None else seen.outcome.value
+    numbers_of, texts = numbers(value, limit, rule.shown.unit), compared(value, limit, rule.shown.unit)
     known = {
         **dict(subject.labels),
-        "value": _written(seen.outcome.value),
-        "threshold": _written(seen.outcome.firing.threshold),
+        "value": numbers_of[0],
+        "threshold": numbers_of[1],
+        "valueText": texts[0],
+        "limitText": texts[1],
         "window": rule.window,
         "metric": rule.metric,
         "bot": subject.name,
@@ -107,10 +112,6 @@ def message_of(seen: Observation) -> str:
     }
     # In one go: what a label says is no template.
     return _PLACES.sub(lambda place: known.get(place[1], place[0]), rule.description)
-
-
-def _written(value: float | None) -> str:
-    return "-" if value is None else f"{value:.6g}"
 
 
 def _opened(seen: Observation, new_id: str, now: datetime) -> Alert:
@@ -128,6 +129,8 @@ def _opened(seen: Observation, new_id: str, now: datetime) -> Alert:
             bot=subject.bot,
             host=subject.host,
             metric=rule.metric,
+            measure=rule.shown.label,
+            unit=rule.shown.unit.name,
             value=_value(seen),
             operator=rule.operator,
             threshold=seen.outcome.firing.threshold,
@@ -153,7 +156,13 @@ def _reopened(ended: Alert, seen: Observation, now: datetime) -> Alert:
 
 def _updated(known: Alert, seen: Observation, now: datetime, *, message: str) -> Alert:
     firing = seen.outcome.firing
-    details = msgspec.structs.replace(known.details, value=_value(seen), threshold=firing.threshold)
+    details = msgspec.structs.replace(
+        known.details,
+        measure=seen.rule.shown.label,
+        unit=seen.rule.shown.unit.name,
+        value=_value(seen),
+        threshold=firing.threshold,
+    )
     return msgspec.structs.replace(
         known,
         severity=gravest(firing.severity, details.raised_to),

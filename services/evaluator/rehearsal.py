@@ -12,6 +12,7 @@ import msgspec
 from services.evaluator.engine import Engine, Event
 from services.evaluator.lifecycle import Observation, message_of
 from services.evaluator.notation import expand
+from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.rule import Rule
 from services.evaluator.script import ExpectedSection, Open, Rehearsal, SeriesSection, line_of
 from services.evaluator.subject import Key
@@ -136,10 +137,9 @@ def _record(fields: dict[str, Any]) -> AnyRecord:
 def _follow(firing: dict[Key, Open], events: Iterable[Event]) -> None:
     for key, rule, outcome, _ in events:
         if outcome.step in ("opened", "raised", "lowered", "updated"):
-            # As in the life of an alert: a new value alone does not change what it says.
-            is_said = outcome.step != "updated" or outcome.text
-            message = message_of(Observation(key, rule, outcome)) if is_said else firing[key].message
-            firing[key] = Open(outcome, message)
+            if outcome.step == "updated" and isinstance(rule.measure, Absence):
+                continue  # what is expected is the silence at which it opened or rose
+            firing[key] = Open(outcome, message_of(Observation(key, rule, outcome)))
         elif outcome.step == "resolved":
             del firing[key]
 

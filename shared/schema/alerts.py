@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from shared.schema.durations import Duration
+from shared.schema.formatting import compared, label_of, unit_named, unit_of
 
 Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"]
 Category = Literal["PERFORMANCE", "RESOURCE", "CONNECTIVITY", "SECURITY"]
@@ -43,9 +44,17 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     bot: str | None = None
     host: str | None = None
     metric: str
+    measure: str = ""
+    """What `value` is, in words: `Total P&L as a share of Portfolio value`; by default the figure itself."""
+    unit: str = ""
+    """Of `value` and `threshold`, by its name in `shared/schema/units.py`; by default the figure's own."""
     value: float
+    value_text: str = ""
+    """`value` as people read it, with its unit: `-9.08%`; made of `value`, whatever is given."""
     operator: str
     threshold: float
+    limit_text: str = ""
+    """`threshold` as people read it; empty where the value says all."""
     labels: dict[str, str] = {}
     links: dict[str, str] = {}
     """`alert`: its place on the page; `acknowledge`: where to POST; `runbook`: what to do."""
@@ -61,6 +70,12 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """What an escalation raised the severity to, at least, until it ends."""
     origin: str | None = None
     """Which part of Botwatch raised it; None: a rule."""
+
+    def __post_init__(self) -> None:
+        # Also of what was stored before there were these fields; and after every change of the value.
+        self.measure = self.measure or label_of(self.metric)
+        self.unit = self.unit or unit_of(self.metric).name
+        self.value_text, self.limit_text = compared(self.value, self.threshold, unit_named(self.unit))
 
 
 class Alert(msgspec.Struct, kw_only=True, rename="camel"):

@@ -145,6 +145,8 @@ class Condition(Document, kw_only=True):
     description: Annotated[str, Meta(max_length=1024)] = ""
     """What an alert says, with `{value} {threshold} {metric} {bot} {host} {window}` and the rule's labels.
 
+    `{valueText}` and `{limitText}` are value and threshold with their units.
+
     Of checks also `{check} {type} {text}`: its name and type, and what it saw.
     """
     runbook: Runbook | None = None
@@ -238,7 +240,19 @@ class Condition(Document, kw_only=True):
         return limit / 1000
 
     def _check_description(self) -> None:
-        known = ["value", "threshold", "metric", "bot", "host", "check", "type", "text", *self.labels]
+        known = [
+            "value",
+            "threshold",
+            "valueText",
+            "limitText",
+            "metric",
+            "bot",
+            "host",
+            "check",
+            "type",
+            "text",
+            *self.labels,
+        ]
         if self.window is not None or self.period is not None:
             known.append("window")
         for name in _PLACES.findall(self.description):

@@ -30,10 +30,17 @@ BASIS_POINTS = Unit("basis points", 0.0001, "_ratio", "Bps")
 BYTES = Unit("bytes", 1.0, "_bytes", "Bytes")
 BYTES_PER_SECOND = Unit("bytes per second", 1.0, "_bytes_per_second", "BytesPerSecond")
 PLAIN = Unit("number", 1.0, "")
+STATUS = Unit("status", 1.0, "")
+"""Of a check: 0 ok, 1 warning, 2 critical."""
+CONDITION = Unit("condition", 1.0, "")
+"""1 where it is met, else 0."""
 UNITS = {
     unit.name: unit
-    for unit in (PERCENT, MONEY, MILLISECONDS, SECONDS, DAYS, BASIS_POINTS, BYTES, BYTES_PER_SECOND, PLAIN)
-}
+    for unit in (
+        PERCENT, MONEY, MILLISECONDS, SECONDS, DAYS, BASIS_POINTS, BYTES, BYTES_PER_SECOND, PLAIN, STATUS,
+        CONDITION,
+    )
+}  # fmt: skip
 
 MAX_INTEGER = 2**53
 """Whole numbers beyond it are not exact in JSON."""

@@ -31,7 +31,7 @@ export function duration(total) {
 }
 
 const UNITS = { // digits, and what follows
-  "account currency": [2, ""], percent: [2, " %"], "basis points": [2, " bps"], milliseconds: [1, " ms"], number: [2, ""],
+  "account currency": [2, ""], percent: [2, "%"], "basis points": [2, " bps"], milliseconds: [1, " ms"], number: [2, ""],
 };
 
 function writer({ unit, style }) {
@@ -49,13 +49,6 @@ export const NAMES = [...DEFINED.keys()];
 const FIGURES = new Map([
   ...[...DEFINED.values()].map((figure) => [figure.wire, [figure.label, writer(figure)]]),
   ["equity", ["Equity", money]],
-  ["disagreements", ["Disagreements", whole]],
-  ["cpuUsage", ["CPU", percent]],
-  ["memoryUsage", ["Memory", percent]],
-  ["diskUsage", ["Disk", percent]],
-  ["swapUsage", ["Swap", percent]],
-  ["networkLatency", ["Network latency", milliseconds]],
-  ["checkState", ["Status", (value) => ["ok", "warning", "critical"][value] ?? plain(value)]],
 ]);
 
 export const definition = (name) => DEFINED.get(name);

@@ -24,7 +24,10 @@ const ON_CARD = ["currentDrawdown", "maxDrawdown", "sharpeRatio", "winRate", "pr
 const MOST_DIFFERENCES = 3;
 
 const OPERATORS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
-const limit = ({ metric, operator, threshold }) => `alert ${OPERATORS[operator] ?? operator} ${written(metric, threshold)}`;
+/** What an alert's value is and how it is beyond its limit, as the server writes them: [measure, value, limit]. */
+function comparison({ measure, valueText, operator, limitText }) {
+  return [measure, valueText, limitText ? `(alert ${OPERATORS[operator] ?? operator} ${limitText})` : ""];
+}
 
 function bytes(value) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -453,7 +456,7 @@ function alertView(alert) {
       setText(severity, current.severity);
       setText(component, current.component);
       setText(message, current.message);
-      writeComparison(value, current.details);
+      writeComparison(value, current);
       writeSince(since, current);
       writeTaken(taken, current);
       writeRemarks(flaps, raised, muted, current);
@@ -467,10 +470,11 @@ function alertView(alert) {
   };
 }
 
-function writeComparison(element, details) {
-  element.hidden = details.metric === "checkState"; // its words say it
-  const value = written(details.metric, details.value);
-  const [before, after] = [`${label(details.metric)} `, ` (${limit(details)})`];
+function writeComparison(element, { details, message, status }) {
+  const [measure, value, limit] = comparison(details);
+  const isSaid = message.includes(value) && message.includes(details.limitText);
+  element.hidden = !limit || (isSaid && status !== "RESOLVED"); // the message says it
+  const [before, after] = [`${measure} `, ` ${status === "RESOLVED" ? "at the end " : ""}${limit}`];
   if (element.textContent !== before + value + after) {
     element.replaceChildren(before, h("strong", {}, value), after);
   }
@@ -689,7 +693,7 @@ function detailsOf(alert) {
   const rows = [
     ["Severity", alert.severity], ["Status", alert.status], ["Category", alert.category],
     [details.host ? "Host" : "Bot", alert.component], ["Rule", details.rule],
-    [label(details.metric), `${written(details.metric, details.value)} (${limit(details)})`],
+    [details.measure, comparison(details).slice(1).join(" ")],
     ["Opened", fullFormat.format(new Date(alert.timestamp))],
     ...(alert.resolvedAt ? [["Resolved", fullFormat.format(new Date(alert.resolvedAt))]] : []),
     ...(details.flaps ? [["Opened again", `${details.flaps}×`]] : []),
@@ -820,7 +824,7 @@ function writeGain(element, bot) {
     return;
   }
   const start = bot.portfolioValue - value;
-  const share = isDefined(bot.portfolioValue) && start > 0 ? ` (${signed((value / start) * 100)} %)` : "";
+  const share = isDefined(bot.portfolioValue) && start > 0 ? ` (${signed((value / start) * 100)}%)` : "";
   const text = `${value > 0 ? "▲" : value < 0 ? "▼" : "■"} ${signed(value)}${share}`;
   const remarks = remarksOn(bot, "totalPnL");
   setNodes(element, JSON.stringify([text, remarks]), () => [text, ...remarks.map((remark) => sign(...remark))]);
@@ -1020,7 +1024,7 @@ function meterView({ name }) {
       fill.style.width = known ? `${Math.min(100, usage)}%` : "0";
       bar.dataset.level = usage >= 95 ? "critical" : usage >= 80 ? "warning" : "good";
       if (known) bar.setAttribute("aria-valuenow", usage);
-      if (known) setText(value, `${number(1)(usage)} %`);
+      if (known) setText(value, `${number(1)(usage)}%`);
       else value.replaceChildren(missing(`${name}: the collector does not measure it.`));
     },
   };
@@ -1035,7 +1039,7 @@ function factsOf(host) {
   const stalls = PRESSURES.map((name) => host[name]);
   return [
     ["Load 1, 5, 15 min", loads.every(isDefined) ? loads.map(ratio).join("  ") : null],
-    ["Stalled: CPU, memory, I/O", stalls.some(isDefined) ? `${stalls.map(share).join(" · ")} %` : null],
+    ["Stalled: CPU, memory, I/O", stalls.some(isDefined) ? `${stalls.map(share).join(" · ")}%` : null],
     ["Disk full", fullWords(host), "no file system fills, or for how long is not known yet."],
     ["Read-only disks", readOnlyWords(host)],
     ["Clock", clockWords(host)],

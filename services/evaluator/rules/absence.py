@@ -4,6 +4,9 @@ import msgspec
 
 from services.evaluator.rules.measure import OneFigure
 
+SHORTEST_STEP_MS = 60_000
+"""How often an open alert's value is updated at first; the longer the silence, the less often."""
+
 
 class Seen(msgspec.Struct, array_like=True):
     """When the latest came, and since when it is waited for; epoch milliseconds."""
@@ -46,8 +49,17 @@ class Absence(OneFigure, frozen=True):
         return max(0, now - self._since(state)) / 1000 if state.is_awaited else None
 
     def next_change(self, state: Seen, now: int) -> int | None:
-        """Return when the silence is longer than the next limit."""
-        moments = [self._since(state) + limit + 1 for limit in self.limits_ms if state.is_awaited]
+        """Return when the silence exceeds the next limit, or what an open alert says by an eighth."""
+        if not state.is_awaited:
+            return None
+        since = self._since(state)
+        moments = [since + limit + 1 for limit in self.limits_ms]
+        silence = now - since
+        if silence > min(self.limits_ms):
+            step = SHORTEST_STEP_MS
+            while step * 16 <= silence:
+                step *= 2
+            moments.append(since + (silence // step + 1) * step)
         return min((moment for moment in moments if moment > now), default=None)
 
     def _since(self, state: Seen) -> int:

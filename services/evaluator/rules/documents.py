@@ -16,10 +16,12 @@ from shared.runtime.documents import Threshold as Limits
 from shared.schema.alerts import SEVERITIES, Category, worse
 from shared.schema.conditions import Condition, PartSection
 from shared.schema.durations import milliseconds, words
+from shared.schema.formatting import label_of
+from shared.schema.measures import measured
 from shared.schema.records import CHECK_STATE, CheckType
 
-HOST_RULES = {"cpu": ("cpuUsage", "CPU usage"), "memory": ("memoryUsage", "Memory usage"),
-              "disk": ("diskUsage", "Disk usage")}  # fmt: skip
+HOST_RULES = {"cpu": ("cpuUsage", "CPU"), "memory": ("memoryUsage", "Memory"),
+              "disk": ("diskUsage", "Disk")}  # fmt: skip
 CHECK_RULES: dict[CheckType, tuple[str, Category]] = {
     "process": ("process-down", "RESOURCE"),
     "port": ("port-closed", "CONNECTIVITY"),
@@ -76,6 +78,7 @@ def condition_rule(condition: Condition) -> Rule:
         name=condition.name or default_name(condition),
         measure=measure,
         metric=condition.metric_name or measure.metrics[0],
+        measured=measured(condition),
         operator=operator,
         levels=levels,
         for_ms=milliseconds(condition.for_),
@@ -182,11 +185,14 @@ def _measured(condition: Condition) -> list[str]:
 
 def _describe(condition: Condition) -> str:
     if condition.kind == "absence":
-        return f"No {condition.metric_name} for {{value}} s"
+        return f"No {condition.metric_name} for {{valueText}}"
     if condition.kind == "combination":
-        parts = (f"{part.metric_name} {part.operator} {part.threshold:g}" for part in condition.conditions)
+        parts = (
+            f"{label_of(part.metric_name)} {part.operator} {part.threshold:g}"
+            for part in condition.conditions
+        )
         return {"all": " and ", "any": " or ", "none": " nor "}[condition.match].join(parts)
-    return f"{condition.metric_name} {condition.operator} {condition.threshold:g}"
+    return f"{measured(condition).label} {condition.operator} {{limitText}}"
 
 
 def _check_rules() -> Iterator[Rule]:
@@ -236,6 +242,6 @@ def _host_rules(documents: Documents) -> Iterator[Rule]:
                 levels=tuple(levels),
                 for_ms=BUSY_MS,
                 category="RESOURCE",
-                description=f"{title} is high",
+                description=f"{title} at {{valueText}} (limit {{limitText}})",
                 runbook=f"host-{resource}",
             )

@@ -7,6 +7,7 @@ from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.verdict import Level
 from services.evaluator.subject import COMPUTED, Subject
 from shared.schema.alerts import Category
+from shared.schema.measures import Measured, figure
 from shared.schema.patterns import glob_matches
 
 
@@ -16,7 +17,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     name: str
     measure: Measure
     metric: str
-    """The figure that an alert shows."""
+    """The figure that the rule is on."""
+    measured: Measured | None = None
+    """What its value is; None: the figure itself."""
     operator: str
     levels: tuple[Level, ...]
     """From the gravest down."""
@@ -30,9 +33,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     labels: tuple[tuple[str, str], ...] = ()
     """Labels that a record must have; values may be patterns."""
     description: str
-    """A template: `{value}`, `{threshold}`, `{window}`, `{metric}`, `{bot}`, and a label's name."""
+    """A template, with the places that `Condition.description` knows."""
     window: str = ""
     runbook: str | None = None
+
+    @property
+    def shown(self) -> Measured:
+        """What an alert's value and limit are called, and their unit."""
+        return self.measured or figure(self.metric)
 
     def hears_as(self, subject: Subject) -> Subject | None:
         """Return as what the rule hears of `subject`, if at all.

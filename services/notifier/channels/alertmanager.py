@@ -61,10 +61,12 @@ def _alert(notice: Notice) -> dict[str, Any]:
     details = notice.details
     is_over = notice.status == "RESOLVED"
     labels = {name: value for name, value in labels_of(notice).items() if value}
-    seen = f"{details.value:.10g} {details.operator} {details.threshold:.10g}"
+    seen = f"{details.measure} {details.value_text}"
+    if details.limit_text:
+        seen += f", limit {details.operator} {details.limit_text}"
     annotations = {
         "summary": notice.message,
-        "description": f"{notice.component}: {notice.message} ({details.metric} {seen})",
+        "description": f"{notice.component}: {notice.message} ({seen})",
         "runbook_url": details.links.get("runbook", ""),
     }
     return {

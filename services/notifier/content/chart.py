@@ -8,9 +8,9 @@ from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from services.notifier.content.measures import Measured, unit_of
-from services.notifier.content.words import compared, written
 from shared.schema.alerts import Notice
+from shared.schema.formatting import compared, unit_of, written
+from shared.schema.measures import Measured
 from shared.schema.units import Unit
 
 if TYPE_CHECKING:

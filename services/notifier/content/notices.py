@@ -26,7 +26,7 @@ Trails = Callable[[Notice, datetime], Sequence[tuple[datetime, float]]]
 class NoticeContent:
     """Implements `Content`: templates lay out, `charts` knows the past, `links` acknowledge.
 
-    `conditions` are the rules of the config documents: they tell the units of values.
+    `conditions` are the rules of the config documents: charts show the limits of those on figures.
     """
 
     def __init__(
@@ -69,4 +69,4 @@ class NoticeContent:
 
     def view(self, message: Message) -> MessageView:
         """Return each part of it in words, for transports that lay it out themselves."""
-        return view(message, self._measures, self._links)
+        return view(message, self._links)

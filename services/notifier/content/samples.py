@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from services.notifier.channels.transport import Message
-from services.notifier.content.measures import Measures
 from services.notifier.content.views import MOST_ALERTS, MessageView, view
 from shared.schema.alerts import Details, Notice
 
@@ -57,4 +56,4 @@ def samples() -> Iterator[MessageView]:
 
 
 def _view(message: Message) -> MessageView:
-    return view(message, Measures(()), lambda _notice: f"{_PAGE}/acknowledge/sample")
+    return view(message, lambda _notice: f"{_PAGE}/acknowledge/sample")

@@ -12,10 +12,8 @@ import msgspec
 
 from services.notifier.channels.transport import Message
 from services.notifier.content import words
-from services.notifier.content.measures import Measures
 from shared.schema.alerts import SEVERITIES, Notice, Severity, gravest
-from shared.schema.definitions import DEFINITIONS
-from shared.schema.records import CHECK_STATE
+from shared.schema.formatting import label_of
 
 MOST_ALERTS = 20
 MOST_LABELS = 20
@@ -38,7 +36,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     """One alert, as its newest notice has it."""
 
     headline: str
-    """All in one line: `[HIGH] demo: Maximum drawdown exceeded 20% (21.3 % > 20 %)`."""
+    """All in one line: `[HIGH] demo: Maximum drawdown exceeded 20% (21.3% > 20%)`."""
     message: str
     id: str
     rule: str
@@ -57,9 +55,9 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     figure: str
     """What the rule is on: `Drawdown max`."""
     quantity: str
-    """What value and limit are: the figure, or `Value` for what a rule makes of it."""
+    """What value and limit are: `Slippage avg, average over 5m`."""
     value: str
-    """Empty where it is the status of a check, which is no figure to people."""
+    """Empty where there is no limit, as of the status of a check."""
     operator: str
     limit: str
     since: str
@@ -97,7 +95,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     """The image's address; only for mail.html."""
 
 
-def view(message: Message, measures: Measures, acknowledge_url: AcknowledgeUrl) -> MessageView:
+def view(message: Message, acknowledge_url: AcknowledgeUrl) -> MessageView:
     """Put a message into words."""
     notices = sorted(message.latest, key=_rank)
 
@@ -106,7 +104,7 @@ def view(message: Message, measures: Measures, acknowledge_url: AcknowledgeUrl) 
         return (can_be and acknowledge_url(notice)) or ""
 
     shown = notices[:MOST_ALERTS]
-    alerts = tuple(_alert(notice, measures, message.sent_at, link(notice)) for notice in shown)
+    alerts = tuple(_alert(notice, message.sent_at, link(notice)) for notice in shown)
     return MessageView(
         headline=alerts[0].headline if len(notices) == 1 else _headline_of_several(notices),
         alerts=alerts,
@@ -130,13 +128,11 @@ def lasted(notice: Notice, now: datetime) -> timedelta:
     return (notice.resolved_at or now) - notice.timestamp
 
 
-def _alert(notice: Notice, measures: Measures, now: datetime, acknowledge: str) -> AlertView:
+def _alert(notice: Notice, now: datetime, acknowledge: str) -> AlertView:
     details, severity = notice.details, _severity(notice)
-    measured = measures.of(details)
-    value, limit = words.compared(details.value, details.threshold, measured.unit)
-    if details.metric == CHECK_STATE:
-        value = limit = ""  # its words say it
-    label = DEFINITIONS[details.metric].label if details.metric in DEFINITIONS else details.metric
+    value, limit = details.value_text, details.limit_text
+    if not limit:
+        value = ""  # the message says it
     return AlertView(
         headline=_headline(notice, value, limit, now),
         message=words.one_line(notice.message),
@@ -149,8 +145,8 @@ def _alert(notice: Notice, measures: Measures, now: datetime, acknowledge: str) 
         change=notice.change,
         subject="Bot" if details.bot else "Host",
         name=words.one_line(details.bot or details.host or notice.component),
-        figure=words.one_line(label),
-        quantity=words.one_line(label) if measured.is_figure else "Value",
+        figure=words.one_line(label_of(details.metric)),
+        quantity=words.one_line(details.measure),
         value=value,
         operator=details.operator,
         limit=limit,
@@ -186,8 +182,9 @@ def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
         return f"RESOLVED after {length} [{severity}] {about}"
     news = _NEWS.get(notice.change)
     line = f"[{severity}, {news}] {about}" if news else f"[{severity}] {about}"
-    # Many rules name both in their description.
-    if value and not (value in text and limit in text):
+    # Many rules name both in their description, some with `21.3 %`.
+    said = text.replace(" ", "")
+    if value and not (value.replace(" ", "") in said and limit.replace(" ", "") in said):
         line += f" ({value} {notice.details.operator} {limit})"
     return f"Still open for {length}: {line}" if notice.change == "repeated" else line
 

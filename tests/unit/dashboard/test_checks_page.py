@@ -75,7 +75,7 @@ def test_checks_are_listed_by_host_with_what_fails_on_top(browser: Chrome, redis
     assert [row.rpartition(" | ")[0] for row in rows(browser)] == [
         f"kraken | {HOSTILE} | {dash} | {dash}",
         f"names | names is unknown | {dash} | {dash}",
-        "bybit | bybit is ok | 80.3 ms | 99.50 %",
+        "bybit | bybit is ok | 80.3 ms | 99.50%",
         f"site | site is warning | {dash} | {dash}",
     ]
     assert all(row.endswith(" s ago") for row in rows(browser))
@@ -139,7 +139,7 @@ def test_a_host_shows_its_pressure_disks_clock_and_temperature(
     live = show()
     eventually(lambda: "Clock" in facts(browser), "the host is there")
     dash, found = "\N{EN DASH}", facts(browser)
-    assert found["Stalled: CPU, memory, I/O"] == f"12.3 \N{MIDDLE DOT} {dash} \N{MIDDLE DOT} 0.5 %"
+    assert found["Stalled: CPU, memory, I/O"] == f"12.3 \N{MIDDLE DOT} {dash} \N{MIDDLE DOT} 0.5%"
     assert found["Disk full"] == "in 3 d 12 h (/)"
     assert found["Read-only disks"] == "/data"
     assert found["Clock"] == "12.5 ms behind, kept by NTP"

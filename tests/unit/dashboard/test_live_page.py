@@ -183,19 +183,19 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
 
         reported = Performance(bot="raw", timestamp=clock.now(), portfolio_value=1000, max_drawdown=8.5)
         broadcaster.send_record(reported, "2-1")
-        eventually(lambda: figure(browser, "Drawdown max") == ["8.50 %"], "what the bot reports wins")
+        eventually(lambda: figure(browser, "Drawdown max") == ["8.50%"], "what the bot reports wins")
         assert figure(browser, "Sharpe")[0] == "2.00c"
         assert figure(browser, "Sharpe")[1].startswith("Computed by Botwatch")
         both = {"maxDrawdown": Difference(reported=8.5, computed=12.1)}
         broadcaster.send_record(computed_at(clock.now(), differences=both, disagreements=1), "2-2")
-        warning = "1 figure differs from what Botwatch computes: Drawdown max 8.50 % reported, 12.10 %"
+        warning = "1 figure differs from what Botwatch computes: Drawdown max 8.50% reported, 12.10%"
         eventually(lambda: text(browser, "#bots .differs").startswith(warning), "the disagreement is said")
-        assert "≠ 12.10 %" in figure(browser, "Drawdown max")[0]
+        assert "≠ 12.10%" in figure(browser, "Drawdown max")[0]
 
         browser.find_element(By.CSS_SELECTOR, "#bots summary").click()
         browser.find_element(By.CSS_SELECTOR, "#bots .term[aria-label^='Drawdown max']").click()
         explained = text(browser, "#definition")
-        assert all(words in explained for words in ("deepest drawdown so far", "8.50 %", "12.10 %"))
+        assert all(words in explained for words in ("deepest drawdown so far", "8.50%", "12.10%"))
     assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]  # type: ignore[no-untyped-call]
 
 

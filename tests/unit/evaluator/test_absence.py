@@ -1,5 +1,6 @@
 """Absence: a bot that falls silent, comes back, or never came."""
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -40,9 +41,10 @@ def report(seconds: float, **fields: Any) -> Performance:
 
 
 def happened(engine: Engine, seconds: float) -> list[tuple[str, float]]:
-    """Return what happens by itself until then: step, and seconds since the start."""
+    """Return what happens by itself until then, but new values: step, and seconds since the start."""
     events = engine.tick(round(T0 + seconds * 1000))
-    return [(event.outcome.step, (event.at - T0) / 1000) for event in events]
+    news = [event for event in events if event.outcome.step != "updated"]
+    return [(event.outcome.step, (event.at - T0) / 1000) for event in news]
 
 
 def take(engine: Engine, record: Any, seconds: float) -> list[str]:
@@ -56,6 +58,16 @@ def test_silence_opens_past_the_limit_rises_and_ends_with_the_next_record() -> N
     assert happened(engine, 60) == [("opened", 40.001)]
     assert happened(engine, 700) == [("raised", 600.001)]
     assert take(engine, report(701), 701) == ["resolved"]
+
+
+def test_an_open_absence_says_how_long_it_is_by_now() -> None:
+    """Its value is updated at least whenever it is off by an eighth, whatever else happens."""
+    engine = silent()
+    take(engine, report(0), 0)
+    told = [event.outcome.value or 0.0 for event in engine.tick(T0 + 86_400_000)]
+    assert told[:3] == [40.001, 60.0, 120.0]
+    assert all(later <= max(earlier * 1.13, earlier + 60) for earlier, later in pairwise(told))
+    assert len(told) < 100
 
 
 def test_whatever_labels_its_records_have_it_is_one_bot() -> None:

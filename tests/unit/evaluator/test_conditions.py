@@ -113,7 +113,7 @@ def test_what_the_documents_say_about_rules_is_taken(tmp_path: Path, condition: 
          "[0].runbook: expected the name of a page of docs/runbooks, such as slippage, or a URL (https://…)"),
         ({"runbook": "javascript://x"}, "[0].runbook: expected the name of a page"),
         ({"description": "{valu} of {bot}"},
-         "[0].description: nothing to put in place of {valu}, expected one of {value} {threshold} {metric} {bot} {host} {check} {type} {text}; did you mean `value`?"),
+         "[0].description: nothing to put in place of {valu}, expected one of {value} {threshold} {valueText} {limitText} {metric} {bot} {host} {check} {type} {text}; did you mean `value`?"),
         ({"description": "{value:.2f}"}, "[0].description: nothing to put in place of {value:.2f}"),
         ({"description": "over {window}"}, "[0].description: nothing to put in place of {window}"),
         ({"description": "at {venue}"}, "[0].description: nothing to put in place of {venue}"),

@@ -89,7 +89,11 @@ def test_what_else_a_condition_says_is_in_the_rule() -> None:
 def test_a_rule_without_a_description_says_its_figure_and_limit() -> None:
     absent = {"kind": "absence", "period": "30s"}
     found = [rule(), rule(**absent), rule(kind="combination", conditions=PARTS)]
-    assert [one.description for one in found] == ["x > 10", "No x for {value} s", "x > 1 and y <= 2"]
+    assert [one.description for one in found] == [
+        "x > {limitText}",
+        "No x for {valueText}",
+        "x > 1 and y <= 2",
+    ]
 
 
 def test_every_kind_that_the_schema_has_is_made() -> None:

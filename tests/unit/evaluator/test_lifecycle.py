@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from services.evaluator.lifecycle import Observation, message_of, resolve, transition
-from services.evaluator.rules.documents import default_name
+from services.evaluator.rules.documents import condition_rule, default_name
 from services.evaluator.rules.latest import LatestValue
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import OK, Firing, Level, judge
@@ -156,4 +156,44 @@ def test_a_description_shows_the_value_the_limit_and_labels_and_takes_no_label_f
     outcome = Outcome("opened", 93.44444, Firing("CRITICAL", 90))
     subject = Subject(None, "web-1", (("rack", "{value}"),))
     seen = Observation(Key("host-cpu", subject), rule, outcome)
-    assert message_of(seen) == "web-1 at 93.4444, limit 90, {value} {gone}"
+    assert message_of(seen) == "web-1 at 93.4, limit 90, {value} {gone}"
+
+
+def test_what_an_alert_says_is_of_its_current_value() -> None:
+    """The description is filled in again with every new value, not only when the alert opens."""
+    rule = msgspec.structs.replace(LADDER, description="{value} % is much (limit {limitText})")
+    firing = Firing("CRITICAL", 90)
+    seen = [
+        Observation(KEY, rule, Outcome("opened", 93.4567, firing)),
+        Observation(KEY, rule, Outcome("updated", 97.1234, firing)),
+    ]
+    opening = transition(None, None, seen[0], "new-id", NOON)
+    assert opening
+    assert opening.alert.message == "93.5 % is much (limit 90%)"
+    change = transition(opening.alert, None, seen[1], "", NOON + timedelta(seconds=2))
+    assert change
+    assert (change.change, change.alert.message) == ("updated", "97.1 % is much (limit 90%)")
+    assert change.alert.details.value_text == "97.1%"
+
+
+def test_a_value_is_called_what_the_rule_makes_of_the_figure() -> None:
+    """A share of the account is not shown as P&L in money, nor seconds of silence as equity."""
+    share = {
+        "name": "loss", "metricName": "totalPnL", "operator": "<", "threshold": -5, "severity": "HIGH",
+        "comparedWith": {"metricName": "portfolioValue", "as": "share"},
+    }  # fmt: skip
+    silence = {
+        "name": "s", "kind": "absence", "metricName": "equity", "period": "15m", "severity": "HIGH",
+    }  # fmt: skip
+    for document, value, limit, expected in (
+        (share, -9.0812, -5, ("Total P&L as a share of Portfolio value", "percent", "-9.08%", "-5%")),
+        (silence, 885.04, 900, ("Time since the last equity record", "seconds", "14m 45s", "15m")),
+    ):
+        rule = condition_rule(msgspec.convert(document, Condition))
+        seen = Observation(
+            Key(rule.name, Subject("a", None, ())), rule, Outcome("opened", value, Firing("HIGH", limit))
+        )
+        change = transition(None, None, seen, "new-id", NOON)
+        assert change
+        details = change.alert.details
+        assert (details.measure, details.unit, details.value_text, details.limit_text) == expected

@@ -220,7 +220,7 @@ def test_the_command_reads_every_rule_aloud_and_names_what_is_wrong(
         "high\n"
         "  maxDrawdown: HIGH if > 20 (until no longer > 18)\n"
         "  PERFORMANCE, for 2m, bots x-*\n"
-        "  maxDrawdown > 20\n"
+        "  Drawdown max > {limitText}\n"
         "process-down\n"
         "  checkState: CRITICAL if >= 2, MEDIUM if >= 1\n"
         "  RESOURCE, labels type=process, runbook process-down\n"

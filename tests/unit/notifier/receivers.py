@@ -14,7 +14,6 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.notifier.channels.transport import Message
-from services.notifier.content.measures import Measures
 from services.notifier.content.views import MessageView, view
 from shared.runtime import clock
 from shared.schema.alerts import Alert, Change, Details, Notice
@@ -109,7 +108,7 @@ class FakeContent:
 
     def view(self, message: Message) -> MessageView:
         """Put it into words as is done in earnest, with the link."""
-        return view(message, Measures(()), lambda _notice: self.acknowledge)
+        return view(message, lambda _notice: self.acknowledge)
 
 
 Answer = tuple[int, dict[str, str]] | bytes | None

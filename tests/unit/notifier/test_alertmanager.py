@@ -31,7 +31,7 @@ def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
     }  # fmt: skip
     annotations = {
         "summary": "Maximum drawdown exceeded 20%",
-        "description": "a: Maximum drawdown exceeded 20% (maxDrawdown 21.3 > 20)",
+        "description": "a: Maximum drawdown exceeded 20% (Drawdown max 21.3%, limit > 20%)",
         "runbook_url": "http://watch/runbooks/slippage",
     }
     lasting = {name: labels[name] for name in ("alertname", "bot", "component", "desk")}

@@ -14,17 +14,17 @@ from structlog.testing import capture_logs
 
 from services.notifier.channels.transport import Message
 from services.notifier.content.chart import HEIGHT, WIDTH, Point, draw
-from services.notifier.content.measures import Measured
 from services.notifier.content.notices import NoticeContent
 from services.notifier.content.templates import Templates
 from shared.schema.alerts import Notice
+from shared.schema.measures import Measured
 from shared.schema.units import PERCENT, SECONDS
 from tests.unit.notifier.receivers import NOON, notice
 
 CURVE, LIMIT, MARK, INK = (36, 86, 207), (192, 31, 47), (138, 90, 0), (22, 27, 38)
 LABELS_X = 720
-FIGURE = Measured(PERCENT)
-ONLY_PAST = Measured(PERCENT, is_latest=False)
+FIGURE = Measured("", PERCENT)
+ONLY_PAST = Measured("", PERCENT, is_latest=False)
 Rgb = tuple[int, int, int]
 
 
@@ -86,7 +86,7 @@ def test_the_limit_is_dashed_at_its_height() -> None:
 
 
 def test_a_limit_on_something_else_than_the_figure_is_left_out() -> None:
-    image = picture(hour(10, 30), measured=Measured(SECONDS, is_figure=False, is_latest=False))
+    image = picture(hour(10, 30), measured=Measured("", SECONDS, is_figure=False, is_latest=False))
     assert not pixels(image, LIMIT, (0, 2 * WIDTH))
 
 

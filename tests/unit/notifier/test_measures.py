@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notifier.content.measures import Measured, Measures
+from services.notifier.content.measures import Measures
 from shared.runtime.documents import PerformanceLogger, load_document
 from shared.runtime.settings import REPOSITORY
 from shared.schema.alerts import Details
 from shared.schema.conditions import Condition
-from shared.schema.units import BASIS_POINTS, MILLISECONDS, MONEY, PERCENT, PLAIN, SECONDS, Unit
+from shared.schema.measures import Measured, figure
+from shared.schema.units import BASIS_POINTS, CONDITION, MILLISECONDS, MONEY, PERCENT, PLAIN, SECONDS, Unit
 
 
 def condition(**keys: Any) -> Condition:
@@ -24,8 +25,8 @@ def details(rule: str = "r", metric: str = "slippageBps") -> Details:
     return Details(rule=rule, bot="a", metric=metric, value=12, operator=">", threshold=10)
 
 
-def of(unit: Unit, *, figure: bool, latest: bool) -> Measured:
-    return Measured(unit, is_figure=figure, is_latest=latest)
+def of(label: str, unit: Unit, what: str = "") -> Measured:
+    return Measured(label, unit, is_figure="figure" in what, is_latest="latest" in what)
 
 
 PART = {"metricName": "orderLatencyMs", "operator": ">", "threshold": 5}
@@ -35,30 +36,51 @@ WHOLE: dict[str, Any] = dict.fromkeys(("metricName", "operator", "threshold"))
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ({}, of(BASIS_POINTS, figure=True, latest=True)),
-        ({"aggregate": "avg", "window": "5m"}, of(BASIS_POINTS, figure=True, latest=False)),
-        ({"aggregate": "delta", "window": "5m"}, of(BASIS_POINTS, figure=False, latest=False)),
-        ({"aggregate": "count", "window": "5m"}, of(PLAIN, figure=False, latest=False)),
-        ({"aggregate": "change", "window": "5m"}, of(PERCENT, figure=False, latest=False)),
-        ({"aggregate": "rate", "window": "5m"}, of(PLAIN, figure=False, latest=False)),
-        ({"times": 2, "of": 3}, of(BASIS_POINTS, figure=True, latest=False)),
-        ({"comparedWith": {"metricName": "var95", "as": "share"}}, of(PERCENT, figure=False, latest=False)),
-        ({"comparedWith": {"metricName": "slippageP50Bps"}}, of(BASIS_POINTS, figure=False, latest=False)),
+        ({}, of("Slippage", BASIS_POINTS, "figure latest")),
+        (
+            {"aggregate": "avg", "window": "5m"},
+            of("Slippage, average over 5m", BASIS_POINTS, "figure"),
+        ),
+        (
+            {"aggregate": "delta", "window": "5m"},
+            of("Slippage, change over 5m", BASIS_POINTS),
+        ),
+        (
+            {"aggregate": "count", "window": "5m"},
+            of("Slippage, count in 5m", PLAIN),
+        ),
+        (
+            {"aggregate": "change", "window": "5m"},
+            of("Slippage, change over 5m", PERCENT),
+        ),
+        (
+            {"aggregate": "rate", "window": "5m"},
+            of("Slippage, change per second over 5m", PLAIN),
+        ),
+        ({"times": 2, "of": 3}, of("Slippage, 2 of the last 3", BASIS_POINTS, "figure")),
+        (
+            {"comparedWith": {"metricName": "var95", "as": "share"}},
+            of("Slippage as a share of VaR 95 %", PERCENT),
+        ),
+        (
+            {"comparedWith": {"metricName": "slippageP50Bps"}},
+            of("Slippage minus Slippage p50", BASIS_POINTS),
+        ),
         (
             {"comparedWith": {"baseline": "7d"}, "window": "1h"},
-            of(PLAIN, figure=False, latest=False),
+            of("Slippage, standard deviations from the mean of 7d", PLAIN),
         ),
         (
             {"kind": "absence", "period": "30s", "operator": None, "threshold": None},
-            of(SECONDS, figure=False, latest=False),
+            of("Time since the last Slippage", SECONDS),
         ),
         (
             {"kind": "combination", "conditions": [PART], **WHOLE},
-            of(MILLISECONDS, figure=True, latest=True),
+            of("Order latency", MILLISECONDS, "figure latest"),
         ),
         (
             {"kind": "combination", "match": "any", "conditions": [PART], **WHOLE},
-            of(PLAIN, figure=False, latest=False),
+            of("Any of 1 conditions", CONDITION),
         ),
     ],
 )
@@ -71,17 +93,17 @@ def test_the_unit_is_that_of_what_the_rule_makes_of_the_figure(
 def test_a_rule_without_a_name_is_known_by_its_figure() -> None:
     rules = [condition(name=None, aggregate="count", window="5m")]
     assert Measures(rules).of(details("slippageBps-count-5m-above-10")).unit is PLAIN
-    assert Measures(rules).of(details("other", "portfolioValue")) == Measured(MONEY)
+    assert Measures(rules).of(details("other", "portfolioValue")).unit is MONEY
 
 
 def test_where_rules_that_could_be_meant_differ_no_unit_is_said() -> None:
     rules = [condition(name=None), condition(name=None, aggregate="count", window="5m")]
-    assert Measures(rules).of(details("?")) == of(PLAIN, figure=False, latest=False)
+    assert Measures(rules).of(details("?")) == of("", PLAIN)
 
 
 def test_without_a_rule_it_is_the_figure_itself() -> None:
-    assert Measures([]).of(details()) == Measured(BASIS_POINTS)
-    assert Measures([]).of(details(metric="queueLength")) == Measured(PLAIN)
+    assert Measures([]).of(details()) == figure("slippageBps")
+    assert Measures([]).of(details(metric="queueLength")) == figure("queueLength")
 
 
 def test_the_shipped_rules_are_understood() -> None:

@@ -48,7 +48,7 @@ def test_slack_gets_header_fields_and_buttons(receiver: Receiver) -> None:
     assert [field["text"] for field in section["fields"]] == [
         "*Bot*\ndemo",
         "*Severity*\nHIGH (performance)",
-        "*Drawdown max*\n21.3 % (limit: &gt; 20 %)",
+        "*Drawdown max*\n21.3% (limit: &gt; 20%)",
         "*Since*\n2026-01-31 12:00:00 UTC",
     ]
     assert [(button["text"]["text"], button["url"]) for button in actions["elements"]] == [
@@ -73,7 +73,7 @@ def test_the_fields_have_everything_that_a_person_asks_first() -> None:
     assert fields(message(held, sent_at=NOON + timedelta(minutes=125))) == {
         "Bot": "demo",
         "Severity": "CRITICAL (performance), raised by the escalation",
-        "Drawdown max": "21.3 % (limit: &gt; 20 %)",
+        "Drawdown max": "21.3% (limit: &gt; 20%)",
         "Since": "2026-01-31 12:00:00 UTC, for 2h 5m",
         "Acknowledged by": "ann",
         "Comment": "mine",
@@ -97,7 +97,7 @@ def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
 
 
 def test_a_figure_that_is_named_like_a_field_takes_the_place_of_none() -> None:
-    details = msgspec.structs.replace(notice().details, metric="Severity")
+    details = msgspec.structs.replace(notice().details, metric="Severity", measure="", unit="")
     texts_of_fields = [field["text"] for field in attached(message(notice(details=details)))[0]["fields"]]
     assert texts_of_fields[1:3] == ["*Severity*\nHIGH (performance)", "*Severity*\n21.3 (limit: &gt; 20)"]
 
@@ -134,7 +134,7 @@ def test_each_of_several_alerts_has_its_headline_and_its_own_links() -> None:
     page = "<http://localhost:3001/alerts/a1|Open>"
     link = "<http://localhost:3001/acknowledge?a=1&amp;b=%7C|Acknowledge>"
     assert first == [
-        ["[HIGH] demo: Maximum drawdown exceeded 20% (21.3 % &gt; 20 %)"],
+        ["[HIGH] demo: Maximum drawdown exceeded 20% (21.3% &gt; 20%)"],
         ["since 2026-01-31 12:00:00 UTC, acknowledged by ann", page, link],
     ]
     assert second == [

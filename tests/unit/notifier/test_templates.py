@@ -55,7 +55,7 @@ def test_the_built_in_templates_take_every_message_with_or_without_a_folder(tmp_
 
 def test_a_template_of_the_folder_takes_the_place_of_the_built_in_one(tmp_path: Path) -> None:
     (tmp_path / "subject.txt").write_text("{{ alert.name }}:\n {{ alert.value }} & {{ message.total }}\n")
-    assert content(tmp_path).subject(message()) == "demo: 21.3 % & 1"
+    assert content(tmp_path).subject(message()) == "demo: 21.3% & 1"
     assert content(tmp_path).text(message()).startswith("Maximum drawdown exceeded 20%\n")
 
 
@@ -161,7 +161,7 @@ def test_the_html_leads_to_acknowledging_the_page_and_the_runbook() -> None:
     links = notice().details.links | {"runbook": "https://botwatch.example/runbooks/drawdown"}
     mail = read(notice(details=msgspec.structs.replace(notice().details, links=links)))
     assert mail.links == [ACKNOWLEDGE, links["runbook"], links["alert"]]
-    assert {"Acknowledge", "Maximum drawdown exceeded 20%", "21.3 %", "Drawdown max"} <= set(mail.texts)
+    assert {"Acknowledge", "Maximum drawdown exceeded 20%", "21.3%", "Drawdown max"} <= set(mail.texts)
 
 
 def test_the_html_of_the_end_has_no_button_to_acknowledge() -> None:

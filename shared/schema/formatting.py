@@ -1,0 +1,166 @@
+"""Formatting: numbers with their units as people read them, the same in every notice, page and answer. Pure.
+
+Three significant digits, money with two decimals, `95.0%`, `14m 45s`, `1.5 GiB`.
+"""
+
+import math
+import re
+from functools import cache
+
+from shared.schema.definitions import DEFINITIONS
+from shared.schema.records import CHECK_STATE, KINDS, Check, Equity, Health, Performance
+from shared.schema.units import (
+    BASIS_POINTS,
+    BYTES,
+    BYTES_PER_SECOND,
+    CONDITION,
+    DAYS,
+    MILLISECONDS,
+    MONEY,
+    PERCENT,
+    PLAIN,
+    SECONDS,
+    STATUS,
+    UNITS,
+    Unit,
+    figures,
+)
+
+DIGITS = 3
+"""Significant digits of a value."""
+MOST_DIGITS = 12
+"""Up to so many are shown where a value and its limit would look the same."""
+STATUSES = ("ok", "warning", "critical")
+"""The words for the values of `checkState`."""
+
+_SUFFIXES = {
+    PERCENT: "%", BASIS_POINTS: " bps", MILLISECONDS: " ms", SECONDS: " s", DAYS: " days", BYTES: " B",
+    BYTES_PER_SECOND: " B/s",
+}  # fmt: skip
+_PREFIXED = (BYTES, BYTES_PER_SECOND)
+_EXACT_S, _LONG_S, _ENDLESS_S = 10, 120, 1e10
+"""Seconds: fractions matter below the first, minutes are written between the others."""
+_SPANS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_SMALL, _LARGE = 1e-6, 1e15
+"""Outside of these, digits say less than the exponent."""
+_KIBI = 1024
+_MONEY_DECIMALS = 2
+_LABELS = {
+    "cpuUsage": "CPU", "memoryUsage": "Memory", "diskUsage": "Disk", "swapUsage": "Swap",
+    "networkLatency": "Network latency", "checkLatencyMs": "Latency", CHECK_STATE: "Status",
+    "certificateDays": "Certificate validity", "diskFullDays": "Time until a disk is full",
+    "oomKills": "OOM kills", "readOnlyDisks": "Read-only disks",
+}  # fmt: skip
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@cache
+def _units() -> dict[str, Unit]:
+    found = {
+        figure.wire: figure.unit for kind in (Check, Health, Equity, Performance) for figure in figures(kind)
+    }
+    return found | {CHECK_STATE: STATUS}
+
+
+def unit_of(metric: str) -> Unit:
+    """Return the unit of a figure; one that is not Botwatch's own is a plain number."""
+    return _units().get(metric, PLAIN)
+
+
+def label_of(metric: str) -> str:
+    """Return what people call a figure or a kind of record; a bot's own metric is called by its name."""
+    if metric in DEFINITIONS:
+        return DEFINITIONS[metric].label
+    if metric in _LABELS:
+        return _LABELS[metric]
+    if metric in _units() or metric in KINDS:
+        words = _CAPITAL.sub(" ", metric.removesuffix(unit_of(metric).wire_suffix))
+        return words[:1].upper() + words[1:].lower()
+    return metric
+
+
+def compared(value: float, limit: float, unit: Unit) -> tuple[str, str]:
+    """Return a value and its limit as texts with units: `("95.0%", "90%")`.
+
+    There are more digits where both would look the same and are not. A limit is empty where the value says
+    all: the status of a check, or that conditions are met.
+    """
+    if unit is STATUS:
+        return _status(value), ""
+    if unit is CONDITION:
+        return ("met" if value else "not met"), ""
+    if unit is SECONDS and limit >= _EXACT_S:  # an absence is noticed a millisecond after its limit
+        value, limit = round(value), round(limit)
+    for digits in range(DIGITS, MOST_DIGITS + 1):
+        # Spans of minutes have no digits to add: where they look the same, both are in seconds.
+        is_short = unit in (SECONDS, MILLISECONDS) and digits > DIGITS
+        texts = [_text(one, unit, digits, is_short=is_short, is_trimmed=True) for one in (value, limit)]
+        if texts[0] != texts[1] or value == limit:
+            return _text(value, unit, digits, is_short=is_short), texts[1]
+    return f"{value!r}{_SUFFIXES.get(unit, '')}", f"{limit!r}{_SUFFIXES.get(unit, '')}"
+
+
+def numbers(value: float, limit: float, unit: Unit) -> tuple[str, str]:
+    """Return a value and its limit as texts without units, for sentences that have the unit."""
+    if unit is SECONDS and limit >= _EXACT_S:
+        value, limit = round(value), round(limit)
+    scale = unit if unit in (MONEY, PERCENT) else PLAIN
+    first, second = compared(value, limit, scale)
+    return first.removesuffix("%"), second.removesuffix("%")
+
+
+def written(value: float, unit: Unit) -> str:
+    """Return a value with its unit: `21.3%`, `1,234,567.50`, `2h 5m`, `1.5 GiB`."""
+    return compared(value, value, unit)[0]
+
+
+def unit_named(name: str) -> Unit:
+    """Return the unit with that name; a newer version's unknown one is a plain number."""
+    return UNITS.get(name, PLAIN)
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in its two largest units: `45s`, `14m 45s`, `2h 5m`, `3d`."""
+    rest = max(0, round(seconds))
+    parts = []
+    for name, length in _SPANS:
+        count, rest = divmod(rest, length)
+        parts.append((count, name))
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    shown = [f"{count}{name}" for count, name in parts[first : first + 2] if count]
+    return " ".join(shown) or "0s"
+
+
+def _status(value: float) -> str:
+    return STATUSES[int(value)] if value in range(len(STATUSES)) else f"{value:g}"
+
+
+def _text(value: float, unit: Unit, digits: int, *, is_short: bool, is_trimmed: bool = False) -> str:
+    if unit is MILLISECONDS and abs(value) >= _LONG_S * 1000:
+        value, unit = value / 1000, SECONDS
+    if unit is SECONDS and _LONG_S <= value < _ENDLESS_S and not is_short:
+        return span(value)
+    suffix = _SUFFIXES.get(unit, "")
+    if unit in _PREFIXED:
+        prefixes = iter("KMGTPE")
+        while abs(value) >= _KIBI and (prefix := next(prefixes, None)):
+            value, suffix = value / _KIBI, f" {prefix}i{_SUFFIXES[unit].strip()}"
+    number = _number(value, digits, is_money=unit is MONEY)
+    # A share always shows how exact it is: `95.0%`; a limit is what somebody chose: `90%`.
+    if unit is not MONEY and (is_trimmed or unit is not PERCENT) and "." in number and "e" not in number:
+        number = number.rstrip("0").rstrip(".")
+    return number + suffix
+
+
+def _number(value: float, digits: int, *, is_money: bool) -> str:
+    size = abs(value)
+    if not size:
+        return "0.00" if is_money else "0"
+    if not math.isfinite(value) or size >= _LARGE or size < _SMALL:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    if is_money:
+        decimals = min(decimals, _MONEY_DECIMALS) if size < 1 and digits > DIGITS else _MONEY_DECIMALS
+        decimals += max(0, digits - DIGITS)
+    text = f"{value:,.{decimals}f}"
+    return text if any(digit in text for digit in "123456789") else f"{value:.{digits}g}"
