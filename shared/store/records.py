@@ -57,7 +57,29 @@ def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> Inse
             new = _written(connection, kind, group, count)
             inserted.new.extend(new)
             _insert_contradictory(connection, kind, _without(group, new), inserted)
+        if kind is Fill:
+            inserted.contradictory.extend(_using_ids_again(connection, inserted))
     return inserted
+
+
+_IDS_AGAIN = """
+    SELECT EXISTS (
+        SELECT 1 FROM fills AS other WHERE other.bot = fills.bot AND other.symbol = fills.symbol
+        AND other."fillId" = fills."fillId" AND other."orderId" = fills."orderId" AND other.id < fills.id
+    ) FROM fills ORDER BY id DESC LIMIT ?
+"""
+
+
+def _using_ids_again(connection: Connection, inserted: Inserted) -> list[AnyRecord]:
+    """Return which fills of `inserted`, just written, have the order and fill id of another execution."""
+    fills = [record for record in inserted.new if isinstance(record, Fill)]
+    again = connection.exec_driver_sql(_IDS_AGAIN, (len(fills),)).scalars().all()
+    known = set(map(id, inserted.contradictory))
+    return [
+        fill
+        for fill, is_again in zip(fills, reversed(again), strict=True)
+        if is_again and id(fill) not in known
+    ]
 
 
 def _insert_rows(connection: Connection, kind: type[Record], rows: Iterable[dict[str, Any]]) -> int:

@@ -132,6 +132,16 @@ def test_a_fill_id_that_is_used_again_loses_no_fill(more: dict[str, Any], perfor
         assert insert_records(connection, [other, one]) == ([], [])
 
 
+def test_fills_that_use_their_ids_again_are_counted(performance: Database) -> None:
+    one, restarted, other_order = fill(), fill(price=120.0), fill(order_id="o2")
+    with performance.write() as connection:
+        assert insert_records(connection, [one]).contradictory == []
+        assert insert_records(connection, [restarted, one, other_order]) == (
+            [restarted, other_order],
+            [restarted],
+        )
+
+
 def test_a_fill_with_another_fee_is_the_same_execution_and_is_counted(performance: Database) -> None:
     other = fill(fee=0.2)
     with performance.write() as connection:
