@@ -72,13 +72,13 @@ class Disks:
         try:
             number, sizes = path.stat().st_dev, os.statvfs(path)
         except OSError as error:
-            self._files.tell(f"file system {mount.point}", error)
+            self._files.tell(f"file system {mount.name}", error)
             last = self._last.get(mount.place)
             # A device that does not answer any more leaves what was known of it, and nobody can write to it.
             if last and error.errno == errno.EIO:
                 return last[0], replace(last[1], read_only=True)
             return None
-        disk = measured_disk(mount.point, sizes, read_only=read_only)
+        disk = measured_disk(mount.name, sizes, read_only=read_only)
         if disk is None:
             return None
         self._last[mount.place] = number, disk

@@ -47,10 +47,13 @@ class Host:
         first_process = proc / "1" if self._foreign else proc / "self"
         self._disks = Disks(first_process / "mountinfo", root, files)
         self._sensors = sensors.find_sensors(sys)
+        self._arc = proc / "spl" / "kstat" / "zfs" / "arcstats"
         self._net_dev = first_process / "net" / "dev"
+        # Each network namespace has interfaces of its own in /sys, too.
+        self._interfaces = (root / "sys" if self._foreign else sys) / "class" / "net"
         self._cpu = Meter(lambda: files.read(proc / "stat", cpu.parse_stat), monotonic)
         self._io = Meter(lambda: files.read(proc / "diskstats", diskstats.parse_diskstats), monotonic)
-        self._network = Meter(lambda: files.read(self._net_dev, network.parse_net_dev), monotonic)
+        self._network = Meter(self._read_network, monotonic)
         self._throttling = Meter(lambda: self._own(cgroup.throttling), monotonic)
         self._oom_kills = Meter(self._read_oom_kills, monotonic)
         self._stalls = {what: self._stalls_of(what) for what in ("cpu", "memory", "io")}
@@ -106,7 +109,7 @@ class Host:
     def _add_memory(self, health: Health) -> None:
         found = self._files.read(self._proc / "meminfo", memory.parse_meminfo)
         if found:
-            total, available = found.total, found.available
+            total, available = found.total, min(found.available + self._reclaimable_arc(), found.total)
             if limited := self._own(lambda groups: cgroup.limited_memory(found.total, groups)):
                 total, available = limited.limit, max(limited.limit - limited.used, 0)
             health.memory_total_bytes = total
@@ -152,6 +155,17 @@ class Host:
             self._files.tell("processes", error)
         file_nr = self._proc / "sys" / "fs" / "file-nr"
         health.open_files_usage = self._files.read(file_nr, processes.parse_file_nr)
+
+    def _reclaimable_arc(self) -> int:
+        """Return what ZFS would give back, 0 on a host without ZFS."""
+        return (self._files.read(self._arc, memory.parse_arc) or 0) if self._arc.exists() else 0
+
+    def _read_network(self) -> dict[str, network.Counters] | None:
+        found = self._files.read(self._net_dev, network.parse_net_dev)
+        if found is None:
+            return None
+        physical = {name for name in found if (self._interfaces / name / "device").exists()}
+        return network.carrying(found, physical)
 
     def _stalls_of(self, what: str) -> Meter[Stalls]:
         file = self._proc / "pressure" / what

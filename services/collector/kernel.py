@@ -22,10 +22,13 @@ class KernelFiles:
         self._told: set[str] = set()
 
     def read(self, file: Path, parse: Callable[[str], T]) -> T | None:
-        """Return what `parse` makes of the file; None when it is not there or reads otherwise."""
+        """Return what `parse` makes of the file; None when it is not there or reads otherwise.
+
+        Bytes that are no UTF-8 become surrogates, so that paths in it can be opened.
+        """
         try:
             with file.open("rb", buffering=0) as opened:
-                return parse(opened.read().decode(errors="replace"))
+                return parse(opened.read().decode(errors="surrogateescape"))
         except (OSError, ValueError, LookupError) as error:
             self.tell(str(file), error)
             return None

@@ -33,6 +33,15 @@ def parse_meminfo(text: str) -> Memory:
     )
 
 
+def parse_arc(text: str) -> int:
+    """Read how many bytes of ZFS's cache (ARC) it gives back when programs need them, from its kstats.
+
+    The kernel counts it as used: it is not the page cache.
+    """
+    sizes = {words[0]: int(words[2]) for words in map(str.split, text.splitlines()[2:]) if words}
+    return max(sizes["size"] - sizes["c_min"], 0)
+
+
 def parse_oom_kills(text: str) -> int:
     """Find how many processes the kernel ended, in /proc/vmstat (since 4.13) or a group's own events."""
     _, found, rest = f"\n{text}".partition("\noom_kill ")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 REAL = frozenset(
     (
         *("apfs", "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fuseblk", "hfsplus"),
-        *("jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "reiserfs", "vfat", "xfs", "zfs"),
+        *("fuse.mergerfs", "jfs", "msdos", "nilfs2", "ntfs", "ntfs3", "reiserfs", "vfat", "xfs", "zfs"),
     )
 )
 """Types that keep their files on a writable medium of this machine.
@@ -34,11 +34,17 @@ class Mount(NamedTuple):
     device: str
     """Major and minor number."""
     point: str
+    """Bytes that are no UTF-8 are surrogates in it, as in all of Python's paths."""
     type: str
     options: frozenset[str]
     """Of this mount."""
     super_options: frozenset[str]
     """Of the file system, wherever it is mounted."""
+
+    @property
+    def name(self) -> str:
+        r"""Its mount point as text: bytes that are no UTF-8 are written as `\xNN`."""
+        return self.point.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
     @property
     def place(self) -> Place:
@@ -59,7 +65,8 @@ class Mount(NamedTuple):
 def parse_mountinfo(text: str) -> list[Mount]:
     """Read mountinfo; a point that was mounted over counts as its last mount."""
     found: dict[str, Mount] = {}
-    for line in text.splitlines():
+    # Not splitlines(): a mount point may hold what that takes for the end of a line, such as U+0085.
+    for line in text.split("\n"):
         mounted, dash, of = line.partition(" - ")
         if not dash:
             continue

@@ -1,9 +1,12 @@
 """Network: the counters of /proc/net/dev and the rates between two of them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-PASSED_ON = ("lo", "veth", "docker", "br-", "virbr", "ifb", "cni", "flannel", "cali", "tun", "tap", "bond")
+PASSED_ON = (
+    *("bond", "br", "cali", "cni", "docker", "flannel", "ifb", "lo", "tailscale", "tap", "tun", "veth"),
+    *("virbr", "vnet", "wg", "zt"),
+)
 """Beginnings of interface names whose bytes stay on this machine or pass another interface once more."""
 _ERRORS, _DROPS, _SENT = 2, 3, 8
 """Columns: received bytes stand in the first, and as many columns later all of it again for what was sent."""
@@ -28,21 +31,35 @@ class Rates(NamedTuple):
 
 
 def parse_net_dev(text: str) -> dict[str, Counters]:
-    """Read the interfaces that carry the machine's own traffic; a VLAN's bytes are its parent's."""
+    """Read all interfaces."""
     found = {}
     for line in text.splitlines():
         name, colon, counters = line.partition(":")
-        name = name.strip()
-        if not colon or name.startswith(PASSED_ON) or "." in name:
+        if not colon:
             continue
         columns = [int(column) for column in counters.split()]
-        found[name] = Counters(
+        found[name.strip()] = Counters(
             received=columns[0],
             sent=columns[_SENT],
             errors=columns[_ERRORS] + columns[_SENT + _ERRORS],
             drops=columns[_DROPS] + columns[_SENT + _DROPS],
         )
     return found
+
+
+def carrying(interfaces: Mapping[str, Counters], physical: Collection[str]) -> dict[str, Counters]:
+    """Keep the interfaces by which bytes leave this machine or reach it: the `physical` ones.
+
+    What bridges, tunnels, VLANs and bonds carry passes one of them once more. A container has none: there
+    names tell.
+    """
+    if physical:
+        return {name: counters for name, counters in interfaces.items() if name in physical}
+    return {
+        name: counters
+        for name, counters in interfaces.items()
+        if not name.startswith(PASSED_ON) and "." not in name
+    }
 
 
 def rates(before: Mapping[str, Counters], after: Mapping[str, Counters], seconds: float) -> Rates | None:

@@ -60,6 +60,7 @@ class SqliteProbe:
         self._limit_s = min(LONGEST_CHECK_S, timeout_s / 4)
         self._next_check: datetime | None = None
         self._found = ""
+        self._size = 0
 
     def look(self, now: datetime) -> Look:
         """Look once."""
@@ -76,9 +77,20 @@ class SqliteProbe:
         if files is None:
             return Look("critical", f"{self._path} is not an SQLite database", "corrupt")
         figures: dict[str, float | int] = {"size_bytes": files.size, "wal_bytes": files.wal_size or 0}
-        look = self._read(file, files, now) or judge_files(files, self._found)
+        look = self._emptied(files) or self._read(file, files, now) or judge_files(files, self._found)
         figures["check_latency_ms"] = 1000 * (time.monotonic() - began)
         return look._replace(figures=figures)
+
+    def _emptied(self, files: Files) -> Look | None:
+        """Say that a database has no content; SQLite takes an empty file for a new one, which is whole."""
+        if files.size or files.wal_size:
+            self._size = files.size
+            return None
+        if self._size:
+            text = f"{self._path} was emptied: 0 bytes, {size(self._size)} before"
+            return Look("critical", text, "corrupt")
+        text = f"{self._path} is empty (0 bytes): nothing was ever written to it, or its content is lost"
+        return Look("warning", text, "corrupt")
 
     def _read(self, file: Path, files: Files, now: datetime) -> Look | None:
         """Read the database; return what is wrong, None when nothing is."""

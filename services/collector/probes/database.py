@@ -1,5 +1,7 @@
 """A database that must answer and be well: SQLite, PostgreSQL, Redis."""
 
+from urllib.parse import unquote
+
 from services.collector.databases.postgresql import PostgresqlProbe
 from services.collector.databases.redis import RedisProbe
 from services.collector.databases.sqlite import SqliteProbe
@@ -21,7 +23,7 @@ def probe(section: CheckSection, timeout_s: float, place: Place) -> Probe:
     if scheme == "sqlite":
         if not path.startswith("/"):
             raise ValueError("expected sqlite:/// and the path of a file")
-        return SqliteProbe("/" + path.lstrip("/"), timeout_s, place)
+        return SqliteProbe("/" + unquote(path).lstrip("/"), timeout_s, place)
     url = split_url(section.database)
     # Behind the host an @ is the end of a password with a slash in it: part of it would pass for the host.
     if not url.hostname or "@" in url.path + url.query + url.fragment:

@@ -117,11 +117,6 @@ def test_a_folder_is_unknown(tmp_path: Path) -> None:
     assert watching(tmp_path).look(NOON).status == "unknown"
 
 
-def test_a_new_database_without_tables_is_fine(file: Path) -> None:
-    file.touch()
-    assert watching(file).look(NOON).status == "ok"
-
-
 def test_a_lock_that_lasts_is_told(file: Path) -> None:
     with closing(fill(file, "delete")) as connection:
         connection.execute("BEGIN EXCLUSIVE")
@@ -240,3 +235,18 @@ def test_a_container_finds_the_hosts_file(tmp_path: Path) -> None:
     (tmp_path / "host" / "srv").symlink_to("/data")
     probe = SqliteProbe("/srv/bots.db", 1.0, Place("far", Path("/proc"), tmp_path / "host"))
     assert probe.look(NOON).status == "ok"
+
+
+def test_an_empty_file_is_not_whole(file: Path) -> None:
+    """SQLite takes it for a new database; whoever watches one wants to know that nothing is in it."""
+    file.touch()
+    watched = watching(file)
+    seen = watched.look(NOON)
+    assert (seen.status, seen.reason) == ("warning", "corrupt")
+    assert "is empty (0 bytes)" in seen.text
+    fill(file, "delete", 10).close()
+    assert watched.look(NOON + timedelta(minutes=1)).status == "ok"
+    os.truncate(file, 0)
+    seen = watched.look(NOON + timedelta(minutes=2))
+    assert (seen.status, seen.reason) == ("critical", "corrupt")
+    assert "was emptied: 0 bytes, " in seen.text

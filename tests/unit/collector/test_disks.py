@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -41,6 +42,16 @@ class Scene:
         """Measure with this mountinfo."""
         self.mountinfo.write_text(text)
         return self.disks.measure(at)
+
+
+def test_a_mount_point_that_is_no_utf_8_is_shown(scene: Scene) -> None:
+    """It is measured by its bytes, and its name is text that every reader takes."""
+    name = b"b\xfccher\xc2\x85x"
+    os.mkdir(os.fsencode(scene.root) + b"/" + name)  # noqa: PTH102 - a path of bytes
+    scene.mountinfo.write_bytes(b"30 1 8:17 / /" + name + b" rw - xfs /dev/sdb1 rw\n")
+    (disk,) = scene.disks.measure(0.0)
+    assert disk.mount == "/b\\xfccher\x85x"
+    assert msgspec.json.decode(msgspec.json.encode(disk), type=Disk) == disk
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from shared.runtime.settings import load_settings
 from shared.schema.faults import InvalidError
 from shared.schema.records import Health
 from tests.unit.collector.recorded import KERNELS
+from tests.unit.collector.test_memory import ARCSTATS
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ALL: tuple[Resource, ...] = get_args(Resource)
@@ -129,6 +130,30 @@ def test_a_foreign_host_is_read_through_its_first_process_and_its_root(foreign: 
     assert (health.network_errors_per_second, health.network_drops_per_second) == (0.0, 1.0)
     assert (health.disk_read_bytes_per_second, health.disk_busy) == (1024.0, 50.0)
     assert [disk.mount for disk in health.disks] == ["/"]
+
+
+def test_the_cache_of_zfs_is_no_used_memory(foreign: Foreign) -> None:
+    """32 GiB with 3 available and 22 in ZFS's cache, which keeps 1 at least, are a quarter full."""
+    foreign.write("meminfo", f"MemTotal: {32 * 2**20} kB\nMemAvailable: {3 * 2**20} kB\n")
+    foreign.write("spl/kstat/zfs/arcstats", ARCSTATS)
+    health = foreign.host().sample(NOW, ["memory"])
+    assert health.memory_usage == 25.0
+    assert health.memory_available_bytes == 24 * 2**30
+
+
+def test_traffic_over_tunnels_and_bridges_counts_once(foreign: Foreign) -> None:
+    """The interfaces of the host, not of this container, are those that its /sys calls devices."""
+    counters = "{name}:{bytes} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+    names = ("enp3s0", "wg0", "br0", "tailscale0", "vnet3")
+    for name in names:
+        (foreign.root / "sys/class/net" / name).mkdir(parents=True)
+    (foreign.root / "sys/class/net/enp3s0/device").mkdir()
+    host = foreign.host()
+    foreign.write("1/net/dev", "".join(counters.format(name=name, bytes=0) for name in names))
+    host.sample(NOW, ["network"])
+    foreign.seconds = 2.0
+    foreign.write("1/net/dev", "".join(counters.format(name=name, bytes=2000) for name in names))
+    assert host.sample(NOW, ["network"]).network_received_bytes_per_second == 1000.0
 
 
 @pytest.mark.parametrize("check", ALL)

@@ -46,6 +46,12 @@ def test_the_root_counts_even_as_a_read_only_overlay_and_bind_mounts_share_a_dev
     assert points(CONTAINER) == ["/", "/data"]
 
 
+def test_a_pool_of_mergerfs_counts() -> None:
+    """It keeps its files on media of this machine."""
+    pool = "60 28 0:60 / /mnt/pool rw,relatime shared:40 - fuse.mergerfs a:b rw,user_id=0\n"
+    assert points(SERVER + pool) == ["/", "/boot/efi", "/mnt/pool", "/srv/ticks and bars"]
+
+
 @pytest.mark.parametrize(
     "failed",
     ["ro,errors=remount-ro", "rw,errors=remount-ro,emergency_ro", "rw,shutdown"],

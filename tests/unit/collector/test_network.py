@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.collector.network import Counters, Rates, parse_net_dev, rates
+from services.collector.network import Counters, Rates, carrying, parse_net_dev, rates
 from tests.unit.collector.recorded import K2_6
 
 DEV = """\
@@ -18,15 +18,22 @@ veth12ab: 56127     942    0    0    0     0          0         0 74601228    14
 
 
 def test_loopback_bridges_and_vlans_do_not_count_twice() -> None:
-    assert parse_net_dev(DEV) == {
+    assert carrying(parse_net_dev(DEV), ()) == {
         "eth0": Counters(657177310, 1366379, 0, 0),
         "enp3s0": Counters(1000, 2000, 0, 0),
     }
 
 
+def test_only_physical_interfaces_count_where_the_kernel_names_them() -> None:
+    """Tunnels, bridges and virtual machines pass their bytes on, whatever they are called."""
+    names = ("enp3s0", "wg0", "br0", "tailscale0", "vnet3", "lan", "enp3s0.7")
+    found = dict.fromkeys(names, Counters(1, 2, 0, 0))
+    assert list(carrying(found, {"enp3s0"})) == ["enp3s0"]
+
+
 def test_errors_and_drops_are_those_of_both_directions() -> None:
     # Kernels before 2.6.38 leave no space between a name and a large counter.
-    assert parse_net_dev(K2_6["1/net/dev"]) == {"eth0": Counters(123456789, 987654, errors=4, drops=9)}
+    assert parse_net_dev(K2_6["1/net/dev"])["eth0"] == Counters(123456789, 987654, errors=4, drops=9)
 
 
 def test_rates_are_per_second_between_two_readings_of_all_interfaces() -> None:

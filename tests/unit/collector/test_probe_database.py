@@ -1,5 +1,8 @@
 """Which probe a database's URL gets, and which URLs none."""
 
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,12 @@ def test_a_url_that_makes_no_sense_is_refused_at_the_start_without_its_secrets(u
     with pytest.raises(ValueError, match=r"URL|sqlite|sslmode") as caught:
         probe(CheckSection(database=url), 5.0, PLACE)
     assert "cret" not in str(caught.value)
+
+
+def test_a_path_with_a_space_is_written_as_in_any_url(tmp_path: Path) -> None:
+    """`%20` is a space, `%25` a percent sign."""
+    with closing(sqlite3.connect(tmp_path / "bots 100%.db")) as connection:
+        connection.execute("CREATE TABLE trades (at INTEGER)")
+    here = Place("here", Path("/proc"), Path("/"))
+    made = probe(CheckSection(database=f"sqlite://{tmp_path}/bots%20100%25.db"), 5.0, here)
+    assert made.look(datetime(2026, 11, 22, 12, tzinfo=UTC)).status == "ok"
