@@ -26,6 +26,8 @@ BATCH = 500
 """Records of a segment, at most."""
 BATCH_BYTES = 256 * 1024
 """Bytes of a segment, at most, unless one record is larger: a door takes bodies of 2 MiB."""
+MEMORY_BYTES = 4 * 2**20
+"""Bytes of records that wait in memory, at most, while the disk cannot be written."""
 MOST_BYTES = 64 * 2**20
 LONGEST = timedelta(days=7)
 
@@ -50,7 +52,8 @@ class _Segment:
 class Spool:
     """A folder of records that wait. What it cannot keep it drops, the oldest first, and counts.
 
-    For one process and one thread. An OSError of the disk is logged and costs the records it concerns.
+    For one process and one thread. What the disk cannot take waits in memory: natively it is the same disk
+    that, when it is full, keeps Redis from taking records.
     """
 
     def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES, now: Clock = clock.now) -> None:
@@ -60,12 +63,16 @@ class Spool:
         self._last: _Segment | None = None
         """The segment that is written to; never one of an earlier process, whose last line may be torn."""
         self._failing = False
+        self._memory: deque[bytes] = deque()
+        """Lines that the disk could not take, behind those that are on it."""
+        self._taken = 0
+        """How many of them `oldest` returned."""
         self._segments = deque(_found(folder))
         self._number = int(self._segments[-1].path.stem) if self._segments else 0
         self._bound()
 
     def __len__(self) -> int:
-        return len(self._segments)
+        return len(self._segments) + bool(self._memory)
 
     @property
     def size(self) -> int:
@@ -74,18 +81,29 @@ class Spool:
 
     def append(self, records: Sequence[AnyRecord]) -> None:
         """Keep `records` behind those that are there."""
-        for record in records:
-            line = encode_record(record) + b"\n"
-            try:
-                self._write(line)
-            except OSError as error:
-                DROPPED.inc()
-                if not self._failing:
-                    log.error("records are lost: the spool cannot be written", error=str(error))
-                self._failing = True
-            else:
-                self._failing = False
+        self._memory.extend(encode_record(record) + b"\n" for record in records)
+        self._flush()
         self._bound()
+
+    def _flush(self) -> None:
+        """Bring what waits in memory onto the disk, as far as that takes it."""
+        while self._memory:
+            try:
+                self._write(self._memory[0])
+            except OSError as error:
+                if not self._failing:
+                    log.error("The spool cannot be written: records wait in memory", error=str(error))
+                self._failing = True
+                break
+            self._memory.popleft()
+            self._failing = False
+        dropped = 0
+        while sum(map(len, self._memory)) > MEMORY_BYTES:
+            self._memory.popleft()
+            dropped += 1
+        if dropped:
+            DROPPED.inc(dropped)
+            log.error("Records were dropped: the spool cannot be written", records=dropped)
 
     def oldest(self) -> list[AnyRecord]:
         """Return the records of the oldest segment, none when there is no segment."""
@@ -98,10 +116,16 @@ class Spool:
             if records:
                 return records
             self.remove_oldest()
-        return []
+        waiting = list(self._memory)[:BATCH]
+        self._taken = len(waiting)
+        return [record for line in waiting if (record := _decode(line))]
 
     def remove_oldest(self) -> None:
         """Forget the segment that `oldest` returned: its records were taken."""
+        if not self._segments:
+            for _ in range(self._taken):
+                self._memory.popleft()
+            return
         segment = self._segments.popleft()
         if segment is self._last:
             self._last = None

@@ -73,7 +73,9 @@ def _answers(database: Database) -> Check:
 
 
 def _store_error(raised: OperationalError) -> Response:
-    log.error("the database does not answer", error=str(raised.orig))
-    response = error(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer; try again")
+    is_full = "full" in str(raised.orig)  # SQLite: "database or disk is full"
+    why = "the disk is full: nothing can be stored" if is_full else "the database does not answer"
+    log.error(why, error=str(raised.orig))
+    response = error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; try again")
     response.headers["Retry-After"] = "1"
     return response

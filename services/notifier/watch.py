@@ -17,11 +17,14 @@ PATIENCE = timedelta(seconds=12)
 """How long something may be wrong: a part that is restarted is back by then."""
 OVERDUE = timedelta(seconds=15)
 """How long nobody may touch what is due."""
+FULL = timedelta(seconds=3)
+"""How long a disk may be full: found later, the parts that wait for it would look as if they were down."""
 STARTING = timedelta(seconds=60)
 """How long parts may take to come up, together with the watchdog."""
 
-REDIS, STORE, BEATS, DISPATCH, DELIVERY = "redis", "store", "beats", "dispatch", "delivery"
+DISK, REDIS, STORE, BEATS, DISPATCH, DELIVERY = "disk", "redis", "store", "beats", "dispatch", "delivery"
 _RULES = {
+    DISK: "botwatch-disk-full",
     REDIS: "botwatch-redis-away",
     STORE: "botwatch-store-away",
     BEATS: "botwatch-watchdog-silent",
@@ -29,6 +32,7 @@ _RULES = {
     DELIVERY: "botwatch-deliveries-overdue",
 }
 _WORDS = {
+    DISK: "Disk full",
     REDIS: "Redis does not answer: no record comes in and nothing is judged",
     STORE: "The store cannot be read and written: no alert opens or ends, and no notice is sent",
     BEATS: "The watchdog's beat does not come through: other alerts may not either",
@@ -58,6 +62,10 @@ class Seen(NamedTuple):
     """The latest sign of life of each part; None: Redis does not answer."""
     is_usable: bool
     """Whether the store can be read and written; else the following is not known."""
+    disk: str | None = None
+    """Which disk is full, and how; then nothing else can be judged: everything waits for space."""
+    refusal: str | None = None
+    """Why Redis takes no writes although it answers; then signs of life are not known."""
     heard: datetime | None = None
     """When the last beat came through."""
     undispatched: int | None = None
@@ -71,7 +79,14 @@ class Watch:
 
     def __init__(self, expected: frozenset[str], begun: datetime) -> None:
         self._parts = sorted(expected)
-        limits = {REDIS: PATIENCE, STORE: PATIENCE, DISPATCH: OVERDUE, DELIVERY: OVERDUE, BEATS: STARTING}
+        limits = {
+            DISK: FULL,
+            REDIS: PATIENCE,
+            STORE: PATIENCE,
+            DISPATCH: OVERDUE,
+            DELIVERY: OVERDUE,
+            BEATS: STARTING,
+        }
         self._limits = limits | dict.fromkeys(self._parts, STARTING)
         self._fine_at = dict.fromkeys(self._limits, begun)
         """When something was last as it should be, or could not be judged."""
@@ -80,6 +95,7 @@ class Watch:
         """What changes while all is well, as it was last."""
         self._looked = begun
         self._slept = False
+        self._words = dict(_WORDS)
 
     def assume(self, alert: Alert) -> None:
         """Take over what a watch before this one found: it is wrong until it is seen to be fine."""
@@ -93,7 +109,14 @@ class Watch:
         """Return what is wrong. What only follows from something else that is wrong is not wrong anew."""
         self._slept = not timedelta(0) <= now - self._looked <= PATIENCE
         self._looked = now
-        self._settle(REDIS, seen.signs is not None, now)
+        self._words |= {DISK: seen.disk or self._words[DISK]}
+        self._words |= {REDIS: f"{seen.refusal}: no record comes in" if seen.refusal else _WORDS[REDIS]}
+        self._settle(DISK, seen.disk is None, now)
+        if seen.disk:  # everything waits for space: what else is wrong cannot be seen
+            for what in self._limits.keys() - {DISK}:
+                self._settle(what, None, now)
+            return list(self._troubles(now))
+        self._settle(REDIS, seen.signs is not None and not seen.refusal, now)
         self._settle(STORE, seen.is_usable, now)
         for part in self._parts:
             self._settle(part, self._lives(part, seen), now)
@@ -104,7 +127,7 @@ class Watch:
 
     def _lives(self, part: str, seen: Seen) -> bool | None:
         """Say whether a part lives, None where nobody knows."""
-        if seen.signs is None:
+        if seen.signs is None or seen.refusal:
             return None
         is_alive = self._moves(part, seen.signs.get(part))
         if is_alive:
@@ -150,7 +173,7 @@ class Watch:
                 continue
             labels: tuple[tuple[str, str], ...] = ()
             severity: Severity = "CRITICAL"
-            rule, words = _RULES.get(what, PART_RULE), _WORDS.get(what, "")
+            rule, words = _RULES.get(what, PART_RULE), self._words.get(what, "")
             if rule == PART_RULE:
                 severity, why = _WITHOUT[what]
                 labels, words = (("part", what),), f"The {what} does not run: {why}"

@@ -13,11 +13,13 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.notifier.direct import DirectLine
+from services.notifier.disk import full_disk
 from services.notifier.raised import Raised
 from services.notifier.trouble import alert_of, mute_troubles
 from services.notifier.watch import BEAT, Seen, Watch
 from shared.runtime import parts
 from shared.runtime.parts import EXPECTED
+from shared.runtime.redis import REFUSING, reason
 from shared.schema import streams
 from shared.schema.records import encode_frame
 from shared.schema.watchdog import ITSELF, WATCHDOG
@@ -41,6 +43,8 @@ class Watchdog:
         self._url = url
         self._watch = Watch(EXPECTED - {PART}, begun)
         self._beat = 0
+        self._refusal: RedisError | None = None
+        """Why Redis did not take the last beat, where it answered."""
         self._raised: dict[str, Raised] = {}
         self._is_adopted = False
 
@@ -75,8 +79,9 @@ class Watchdog:
             self._redis.xadd(streams.records(), {streams.FIELD: encode_frame([]), streams.BEAT: str(beat)})
         except RedisError as error:
             log.debug("cannot beat", error=str(error))
+            self._refusal = error if isinstance(error, REFUSING) else None
         else:
-            self._beat = beat
+            self._beat, self._refusal = beat, None
 
     def _adopt(self) -> None:
         """Take over, once, what a watchdog before this one found."""
@@ -104,6 +109,12 @@ class Watchdog:
             log.debug("cannot see the silences", error=str(error))
 
     def _see(self, now: datetime) -> Seen:
+        """Look at everything once."""
+        seen = self._look(now)
+        refusal = reason(self._refusal) if self._refusal else None
+        return seen._replace(disk=full_disk(self._database.url, self._refusal), refusal=refusal)
+
+    def _look(self, now: datetime) -> Seen:
         signs: Mapping[str, datetime] | None = None
         try:
             signs = {name: part.seen_at for name, (part, _) in parts.running(self._redis, now).items()}

@@ -1,12 +1,22 @@
 """The Redis connection: every call has a timeout, and a short outage is ridden out."""
 
 import threading
-import time
 
 import structlog
 from redis import ConnectionPool, Redis
+from redis._parsers.base import BaseParser
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis's own
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 - redis's own
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,  # noqa: A004
+)
 from redis.retry import Retry
 
 log = structlog.get_logger()
@@ -16,8 +26,33 @@ CALL_TIMEOUT_S = 5.0
 BLOCK_MS = 1000
 """How long a blocking read waits: well below the call's timeout."""
 
-UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError)
-"""What a call raises while the server is away or still reading its file."""
+
+class CannotPersistError(ResponseError):
+    """Redis refuses writes because it cannot write to its disk: it answers MISCONF, even to a PING."""
+
+
+# redis-py has no class for this answer, and no other way to give it one.
+BaseParser.EXCEPTION_CLASSES["MISCONF"] = CannotPersistError
+
+REFUSING = (CannotPersistError, OutOfMemoryError, ReadOnlyError, MasterDownError)
+"""What a call raises while the server runs but takes no writes."""
+UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, *REFUSING)
+"""What a call raises while the server is away, still reads its file, or takes no writes: wait, try again."""
+_REASONS: tuple[tuple[type[RedisError], str], ...] = (
+    (CannotPersistError, "Redis cannot write to its disk"),
+    (OutOfMemoryError, "Redis is out of memory"),
+    (ReadOnlyError, "Redis is a replica that takes no writes"),
+    (MasterDownError, "Redis is a replica whose primary is down"),
+    (BusyLoadingError, "Redis is loading its data after a start"),
+    (AuthenticationError, "Redis refuses the user or password of REDIS_URL"),
+    (ConnectionError, "Redis does not answer"),
+    (TimeoutError, "Redis does not answer in time"),
+)
+
+
+def reason(error: RedisError) -> str:
+    """Say in a few words why Redis did not do what it was asked."""
+    return next((words for kind, words in _REASONS if isinstance(error, kind)), "Redis refused a command")
 
 
 def connect(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: int = 3) -> Redis:
@@ -44,19 +79,16 @@ def without_retries(redis: Redis) -> Redis:
     return Redis.from_pool(ConnectionPool(pool.connection_class, **options))
 
 
-def wait_until_ready(redis: Redis, stopping: threading.Event, *, timeout_s: float = 60.0) -> bool:
-    """Wait until the server answers; False when `stopping` came first, ConnectionError after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    said = False
+def wait_until_ready(redis: Redis, stopping: threading.Event) -> bool:
+    """Wait until the server answers and takes writes; False when `stopping` came first."""
+    said = ""
     while not stopping.is_set():
         try:
             redis.ping()
         except UNAVAILABLE as error:
-            if time.monotonic() > deadline:
-                raise
-            if not said:
-                log.info("waiting for redis", error=str(error))
-                said = True
+            if reason(error) != said:
+                said = reason(error)
+                log.info("waiting for redis", reason=said, error=str(error))
             stopping.wait(0.1)
         else:
             return True

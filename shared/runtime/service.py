@@ -16,7 +16,7 @@ from shared.runtime.health import Health, Pulse
 from shared.runtime.lease import Lease
 from shared.runtime.liveness import Liveness
 from shared.runtime.parts import Presence, address
-from shared.runtime.redis import UNAVAILABLE, connect, wait_until_ready
+from shared.runtime.redis import UNAVAILABLE, connect, reason, wait_until_ready
 from shared.runtime.settings import Settings, load_settings
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
@@ -141,7 +141,7 @@ def run(frame: Service, step: Callable[[], None]) -> None:
             step()
         except UNAVAILABLE as error:
             if not away:
-                log.warning("redis is away", error=str(error))
+                log.warning("redis is away", reason=reason(error), error=str(error))
             away = True
             frame.stopping.wait(0.2)
         else:

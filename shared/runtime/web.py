@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from shared.runtime.health import Check, Health
 from shared.runtime.parts import Presence, address
+from shared.runtime.redis import reason
 from shared.runtime.settings import REPOSITORY, WebSettings
 from shared.schema.faults import InvalidError
 
@@ -104,8 +105,9 @@ def _invalid(raised: InvalidError) -> Response:
 
 
 def _redis_error(raised: RedisError) -> Response:
-    log.warning("redis is away", error=str(raised))
-    response = error(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again")
+    why = reason(raised)
+    log.warning("redis is away", reason=why, error=str(raised))
+    response = error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; try again")
     response.headers["Retry-After"] = "1"
     return response
 

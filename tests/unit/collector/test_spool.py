@@ -139,25 +139,38 @@ def test_what_is_too_old_is_dropped_also_right_after_a_start(tmp_path: Path) -> 
         assert len(Spool(tmp_path, now=lambda: written + LONGEST + timedelta(minutes=1))) == 0
 
 
-def test_a_full_disk_costs_the_records_that_have_no_room_and_tears_none(tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_record_and_tears_none(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     room = 2 * len(encode_record(sample(1))) + 40
-    with largest_file(room), dropping(3), capture_logs() as lines:
+    with largest_file(room), dropping(0), capture_logs() as lines:
         spool.append([sample(1), sample(2), sample(3), sample(4)])
         spool.append([sample(5)])
     assert len(lines) == 1
     spool.append([sample(6)])
-    assert drained(spool) == [1, 2, 6]
+    assert drained(spool) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_folder_that_cannot_be_written_costs_records_but_not_the_process(tmp_path: Path) -> None:
+def test_what_waits_in_memory_is_sent_from_there_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk takes nothing at all, the newest records that fit into memory are sent."""
+    monkeypatch.setattr(spool_module, "MEMORY_BYTES", 2 * len(encode_record(sample(1))) + 40)
     (tmp_path / "spool").write_text("a file where the folder should be")
     spool = Spool(tmp_path / "spool" / "collector")
-    with dropping(2), capture_logs() as lines:
+    with dropping(1):
+        spool.append([sample(1), sample(2), sample(3)])
+    assert drained(spool) == [2, 3]
+    assert len(spool) == 0
+
+
+def test_a_folder_that_cannot_be_written_costs_neither_the_process_nor_records(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    spool = Spool(tmp_path / "spool" / "collector")
+    with dropping(0), capture_logs() as lines:
         spool.append([sample(1)])
         spool.append([sample(2)])
     assert len(lines) == 1
-    assert spool.oldest() == []
+    assert spool.oldest() == [sample(1), sample(2)]
 
 
 def test_a_segment_that_somebody_removed_is_forgotten(tmp_path: Path) -> None:

@@ -224,3 +224,29 @@ def test_every_message_says_what_is_wrong_and_what_that_means(trouble: Trouble) 
 
 def test_patience_and_what_comes_after_it_leave_room_within_thirty_seconds() -> None:
     assert PATIENCE + timedelta(seconds=5) < timedelta(seconds=30)
+
+
+def test_a_full_disk_is_one_alert_and_not_one_for_each_part_that_waits() -> None:
+    """Signs of life stop and the store fails because of the disk: only the disk is wrong."""
+
+    def see(second: int) -> Seen:
+        if not 100 <= second < 200:
+            return fine(second)
+        return Seen(
+            dict.fromkeys(PARTS, at(99)), is_usable=second % 2 == 0, disk="Disk full on vm", refusal="x"
+        )
+
+    assert watched(see, 300) == {103: ["botwatch/botwatch-disk-full"], 200: []}
+
+
+def test_a_redis_that_takes_no_writes_is_one_alert_with_its_reason() -> None:
+    """Parts cannot give signs of life then: they are not down."""
+
+    def see(second: int) -> Seen:
+        signs = dict.fromkeys(PARTS, at(min(second, 100)))
+        return Seen(signs, is_usable=True, refusal="Redis is out of memory" if second > 100 else None)
+
+    watch = Watch(PARTS, at(0))
+    assert watched(see, 130, watch) == {112: ["botwatch/botwatch-redis-away"]}
+    (found,) = watch.judge(see(131), at(131))
+    assert found.message == "Redis is out of memory: no record comes in"
