@@ -3,10 +3,11 @@
 import atexit
 import os
 import shutil
-import tempfile
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
+
+from shared.runtime.metrics_folder import make_folder
 
 worker_class = "shared.runtime.webworker.LimitedWorker"
 preload_app = True
@@ -20,7 +21,7 @@ loglevel = "warning"
 accesslog = None
 
 # The workers' metrics add up in this folder; prometheus_client looks for it when it is first imported.
-metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="botwatch-metrics-")
+metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = make_folder()
 master = os.getpid()
 
 

@@ -34,7 +34,16 @@ from shared.schema.printable import printable
 from shared.schema.watchdog import WATCHDOG
 
 SERVER = "valkey-server"
-READY_TIMEOUT_S = 60.0
+STALLED_AFTER_S = 60.0
+"""After so long without a further part the start may have failed, …"""
+ENOUGH_CPU_S = 60.0
+"""… where the parts have used so much processor time since, …"""
+IDLE_CORES = 0.2
+"""… or hardly any: they wait. In between the machine is slow or busy: they are still starting."""
+SAY_EVERY_S = 10.0
+"""How often to print what the start waits for."""
+REFUSED = "exited: {part} (exit status 78"
+"""What supervisor logs of a part that refuses its configuration: it is not started again."""
 STOP_TIMEOUT_S = 25.0
 PR_SET_PDEATHSIG = 1
 
@@ -75,6 +84,29 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
     return code
 
 
+class Start:
+    """Whether parts still come up, from moment to moment; time is an argument, in seconds."""
+
+    def __init__(self, now_s: float) -> None:
+        self._said_at = self._moved_at = now_s
+        self._missing = 0
+        self._cpu_s = 0.0
+
+    def is_time_to_say(self, now_s: float) -> bool:
+        """Say, every ten seconds, that it is time to print what is missing."""
+        is_time = now_s - self._said_at >= SAY_EVERY_S
+        if is_time:
+            self._said_at = now_s
+        return is_time
+
+    def has_stalled(self, missing: int, cpu_s: float, now_s: float) -> bool:
+        """Say whether nothing more is to be expected, given how many parts are missing and the time used."""
+        if missing != self._missing:
+            self._missing, self._moved_at, self._cpu_s = missing, now_s, cpu_s
+        waited, used = now_s - self._moved_at, cpu_s - self._cpu_s
+        return waited > STALLED_AFTER_S and not IDLE_CORES * waited < used < ENOUGH_CPU_S
+
+
 class Stack:
     """The parts of one home, as processes of one supervisor."""
 
@@ -109,6 +141,7 @@ class Stack:
             "VALKEY_SERVER": str(get_binary_path()),
         }
         self._children: list[psutil.Process] = []
+        self._supervisor_log = self._home / "logs" / "supervisord.log"
 
     def prepare(self) -> None:
         """Check what can be checked, make the folders, migrate; RefusedError says what is in the way."""
@@ -158,6 +191,8 @@ class Stack:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", "deploy/supervisord.conf"]
+        self._supervisor_log.touch()
+        self._logged_before = self._supervisor_log.stat().st_size
         # In a session of its own, so that Ctrl-C reaches only us and the parts stop in order.
         self._supervisor = subprocess.Popen(
             command,
@@ -197,8 +232,8 @@ class Stack:
                     child.terminate()
 
     def wait_until_ready(self, stopping: threading.Event) -> int:
-        """Wait until every part gives a sign of life; return 1 and say why when one does not."""
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        """Wait until every part gives a sign of life; return 1 and say why when a start has failed."""
+        start = Start(time.monotonic())
         while not stopping.is_set():
             if self._supervisor.poll() is not None:
                 sys.stderr.write(f"botwatch up: supervisor ended; see {self._home}/logs/supervisord.log\n")
@@ -206,14 +241,37 @@ class Stack:
             missing = parts.EXPECTED - self._running()
             if not missing:
                 return 0
-            if time.monotonic() > deadline:
-                for part in sorted(missing):
-                    sys.stderr.write(
-                        f"botwatch up: {part} did not start; its log ends:\n{self._tail(part)}\n"
-                    )
+            if start.is_time_to_say(time.monotonic()):
+                print(f"Waiting for {', '.join(sorted(missing))} …", flush=True)
+            failed: set[str] | frozenset[str] = self._refused(missing)
+            if start.has_stalled(len(missing), self._cpu_s(), time.monotonic()):
+                failed = missing
+            for part in sorted(failed):
+                sys.stderr.write(f"botwatch up: {part} did not start; its log ends:\n{self._tail(part)}\n")
+            if failed:
                 return 1
-            stopping.wait(0.05)
+            stopping.wait(0.1)
         return 0
+
+    def _refused(self, missing: frozenset[str]) -> set[str]:
+        """Return which parts ended, in this run, because of their configuration."""
+        with self._supervisor_log.open(errors="replace") as file:
+            file.seek(self._logged_before)
+            text = file.read()
+        return {part for part in missing if REFUSED.format(part=part) in text}
+
+    def _cpu_s(self) -> float:
+        """Return the processor time that the parts have used, those that ended included, seconds."""
+        try:
+            supervisor = psutil.Process(self._supervisor.pid)
+            children = supervisor.children(recursive=True)
+            used = sum(supervisor.cpu_times()[:4])
+        except psutil.Error:
+            return 0.0
+        for child in children:
+            with contextlib.suppress(psutil.Error):
+                used += sum(child.cpu_times()[:2])
+        return used
 
     def follow(self, stopping: threading.Event) -> int:
         """Print alerts as they come, until told to stop; return 1 when supervisor ended by itself."""

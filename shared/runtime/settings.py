@@ -1,10 +1,12 @@
 """Settings from the environment; a secret may stand in a file named by `<NAME>_FILE`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from redis import ConnectionPool
 
 from shared.schema.faults import Fault, InvalidError
 
@@ -55,6 +57,8 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
         if not text:
             continue
         try:
+            if field.name == "redis_url":
+                check_redis_url(text)
             values[field.name] = _convert(text, field.type)
         except (msgspec.ValidationError, ValueError) as error:
             faults.append(Fault(name, _expected(field.type, error, text)))
@@ -68,6 +72,20 @@ def lookup(name: str, environ: Mapping[str, str]) -> str:
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name, "")
+
+
+def check_redis_url(text: str) -> None:
+    """Raise ValueError when `text` is no URL of a Redis; the message shows no more of it than the scheme."""
+    scheme, _, rest = text.partition("://")
+    path = rest.partition("?")[0].rpartition("@")[2].partition("/")[2]
+    try:
+        ConnectionPool.from_url(text).make_connection()  # it does not connect yet
+        is_wrong = scheme != "unix" and not re.fullmatch("[0-9]*", path)
+    except (ValueError, TypeError):
+        is_wrong = True
+    if is_wrong:
+        got = f"{scheme}://…" if re.fullmatch("[a-z+]{1,20}", scheme) and rest else "something else"
+        raise ValueError(f"expected a URL like redis://127.0.0.1:6379/0, rediss://… or unix://…, got {got}")
 
 
 def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - any annotation

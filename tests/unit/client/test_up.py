@@ -1,20 +1,33 @@
-"""What the terminal of `botwatch up` shows."""
+"""How long `botwatch up` waits for its parts: as long as they come up, however slow the machine."""
 
-from pathlib import Path
+import pytest
 
-import msgspec
+from botwatch.up import ENOUGH_CPU_S, STALLED_AFTER_S, Start
 
-from botwatch.up import alert_line
-from shared import schema
-from shared.schema.alerts import Alert
-
-EXAMPLE = Path(schema.__file__).with_name("examples") / "alert.json"
+LATE = STALLED_AFTER_S + 1
 
 
-def test_a_hostile_message_cannot_act_on_the_terminal() -> None:
-    """Texts of checks and bots come from outside: their escapes and line breaks are shown, not obeyed."""
-    alert = msgspec.json.decode(EXAMPLE.read_bytes(), type=Alert)
-    alert.message = "down\n\x1b[31m\x9b2J\u202efine"
-    line = alert_line("opened", alert)
-    assert line.isprintable()
-    assert r"down\n\x1b[31m\x9b2J\u202efine" in line
+@pytest.mark.parametrize(
+    ("missing", "cpu_s", "now_s", "stalled"),
+    [
+        (9, 0.0, STALLED_AFTER_S, False),
+        (9, 0.0, LATE, True),
+        (9, 20.0, LATE, False),
+        (9, 55.0, 200, False),
+        (9, ENOUGH_CPU_S, LATE, True),
+        (8, 0.0, LATE, False),
+    ],
+)
+def test_a_start_has_failed_only_when_nothing_moves(
+    missing: int, cpu_s: float, now_s: float, stalled: bool
+) -> None:
+    """A busy machine takes minutes; parts that wait or crash without end are given up."""
+    start = Start(0)
+    assert not start.has_stalled(9, 0.0, 0)
+    assert start.has_stalled(missing, cpu_s, now_s) is stalled
+
+
+def test_it_says_now_and_then_what_it_waits_for() -> None:
+    """Nobody looks at a silent terminal for minutes."""
+    start = Start(0)
+    assert [second for second in range(30) if start.is_time_to_say(second)] == [10, 20]

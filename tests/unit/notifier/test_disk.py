@@ -13,6 +13,8 @@ from shared.store.database import sqlite_url
 
 
 class Usage(NamedTuple):
+    """What `shutil.disk_usage` returns."""
+
     total: int
     used: int
     free: int

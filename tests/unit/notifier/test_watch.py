@@ -243,10 +243,10 @@ def test_a_redis_that_takes_no_writes_is_one_alert_with_its_reason() -> None:
     """Parts cannot give signs of life then: they are not down."""
 
     def see(second: int) -> Seen:
-        signs = dict.fromkeys(PARTS, at(min(second, 100)))
-        return Seen(signs, is_usable=True, refusal="Redis is out of memory" if second > 100 else None)
+        refusal = "Redis is out of memory" if second > 100 else None
+        return fine(min(second, 100))._replace(refusal=refusal)
 
     watch = Watch(PARTS, at(0))
-    assert watched(see, 130, watch) == {112: ["botwatch/botwatch-redis-away"]}
+    assert watched(see, 130, watch) == {113: ["botwatch/botwatch-redis-away"]}
     (found,) = watch.judge(see(131), at(131))
     assert found.message == "Redis is out of memory: no record comes in"

@@ -8,8 +8,11 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
+from shared.runtime.settings import Settings, load_settings
+from shared.schema.faults import InvalidError
 from tests.support import eventually, free_port, valkey
 
 PART = """
@@ -102,6 +105,48 @@ def test_a_wrong_setting_ends_the_part_with_a_line_that_names_it() -> None:
     assert process.returncode == 78
     assert "HEALTH_PORT" in said
     eventually(lambda: process.poll() is not None, "it has ended")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sentinel://:s3cret@h:26379/0", "valkey://h", "garbage", "redis://h:s3cret/0", "redis://h:6379/s3cret",
+        "redis://:s3cret@h:99999", "redis://h?s3cret=1", "redis://h?socket_timeout=s3cret", "redis://[::1",
+        "redis://:s3/cret@h:1",
+    ],
+)  # fmt: skip
+def test_a_url_that_is_no_redis_is_refused_in_one_sentence(url: str) -> None:
+    """The sentence shows no password."""
+    with pytest.raises(InvalidError) as raised:
+        load_settings(Settings, {"REDIS_URL": url})
+    (fault,) = raised.value.faults
+    assert str(fault).startswith(
+        "REDIS_URL: expected a URL like redis://127.0.0.1:6379/0, rediss://… or unix://…"
+    )
+    assert "s3" not in str(fault)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://user:p%2Fw@h:6379/3",
+        "rediss://h:1/0?ssl_cert_reqs=none",
+        "unix:///run/redis?db=2",
+    ],
+)
+def test_a_url_of_a_redis_is_taken(url: str) -> None:
+    """Passwords, databases, TLS and sockets work."""
+    assert load_settings(Settings, {"REDIS_URL": url}).redis_url == url
+
+
+def test_a_part_ends_with_78_on_a_url_that_is_no_redis() -> None:
+    """Supervisor does not start it again and again."""
+    process = begin("sentinel://h:26379/0")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 78
+    assert said.count("\n") == 1
+    assert "REDIS_URL" in said
 
 
 def test_a_part_that_is_told_to_stop_while_it_waits_for_redis_ends_without_a_trace() -> None:

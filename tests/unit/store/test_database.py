@@ -1,7 +1,9 @@
 """The databases: the seed's tables and SQL, migrations, write transactions."""
 
+import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,3 +121,55 @@ def test_a_transaction_that_fails_leaves_nothing_behind(health: Database) -> Non
         _ = 1 / 0
     with health.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM log_position")).scalar() == 0
+
+
+def test_alerts_deleted_by_hand_leave_nothing_behind(tmp_path: Path) -> None:
+    """The seed's `DELETE FROM alerts` takes timeline, deliveries and escalations along."""
+    file = tmp_path / "health.db"
+    database = Database(sqlite_url(file))
+    migrate(database, "health")
+    database.close()
+    with closing(sqlite3.connect(file)) as shell:
+        shell.execute("PRAGMA foreign_keys = OFF")
+        for name in ("old", "new"):
+            shell.execute(
+                "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, fingerprint, "
+                "updatedAt) VALUES (?, '2026-01-01', 'LOW', 'PERFORMANCE', 'a', 'm', 'RESOLVED', ?, '')",
+                (name, name),
+            )
+            shell.execute(
+                "INSERT INTO alert_events (alertId, timestamp, change) VALUES (?, '', 'opened')", (name,)
+            )
+            shell.execute(
+                "INSERT INTO notifications (alertId, eventId, channel, change, body, state, createdAt, "
+                "nextAttemptAt) SELECT alertId, id, 'hook', change, '', 'PENDING', '', '' FROM alert_events "
+                "WHERE alertId = ?",
+                (name,),
+            )
+            shell.execute("INSERT INTO escalations (alertId, route, state) VALUES (?, 'r', '{}')", (name,))
+        shell.execute("DELETE FROM alerts WHERE id = 'old'")
+        for table in ("alert_events", "notifications", "escalations"):
+            assert shell.execute(f"SELECT alertId FROM {table}").fetchall() == [("new",)]  # noqa: S608
+
+
+def test_a_plain_copy_after_a_checkpoint_has_everything(tmp_path: Path) -> None:
+    """The seed's `cp *.db` leaves the write-ahead log behind: a checkpoint has moved it into the file."""
+    file, copy = tmp_path / "health.db", tmp_path / "copy.db"
+    database = Database(sqlite_url(file))
+    migrate(database, "health")
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO log_position VALUES ('reader', 0, '7-0')"))
+    database.checkpoint()
+    shutil.copy(file, copy)
+    with closing(sqlite3.connect(copy)) as shell:
+        assert shell.execute("SELECT entry FROM log_position").fetchall() == [("7-0",)]
+    database.close()
+
+
+@pytest.mark.parametrize(("sync_commits", "level"), [(False, 1), (True, 2)])
+def test_commits_are_synced_where_that_is_asked_for(tmp_path: Path, sync_commits: bool, level: int) -> None:
+    """DURABILITY=always is SQLite's synchronous = FULL."""
+    database = Database(sqlite_url(tmp_path / "health.db"), sync_commits=sync_commits)
+    with database.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+    database.close()
