@@ -136,6 +136,7 @@ class Stack:
             "BOTWATCH_DEMO": str(demo).lower(),
             "EMBEDDED_REDIS": str(self._embedded).lower(),
             "REDIS_PORT": str(settings.redis_port),
+            "DURABILITY": settings.durability,
             "REDIS_URL": self._redis_url,
             "DASHBOARD_URL": environ.get("DASHBOARD_URL") or f"http://localhost:{settings.dashboard_port}",
             "VALKEY_SERVER": str(get_binary_path()),

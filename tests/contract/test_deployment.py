@@ -107,7 +107,11 @@ def test_redis_is_not_published_and_its_network_has_no_way_out() -> None:
 
 def test_redis_keeps_an_append_only_file_and_never_evicts() -> None:
     command = SERVICES["redis"]["command"]
-    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+    for option in (
+        "--appendonly yes",
+        "--appendfsync ${DURABILITY:-everysec}",
+        "--maxmemory-policy noeviction",
+    ):
         assert option in command
 
 

@@ -14,27 +14,29 @@ from shared.runtime.settings import REPOSITORY
 MASTER = "from shared.runtime.metrics_folder import make_folder; print(make_folder(), flush=True); input()"
 
 
+def master(folder: Path) -> subprocess.Popen[str]:
+    """Start a process that makes a folder, and stays."""
+    return subprocess.Popen(
+        [sys.executable, "-c", MASTER],
+        cwd=REPOSITORY,
+        env={"TMPDIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_what_a_killed_master_left_is_removed_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Masters that run keep theirs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "botwatch-metrics-file").touch()
-    masters = [
-        subprocess.Popen(
-            [sys.executable, "-c", MASTER],
-            cwd=REPOSITORY,
-            env={"TMPDIR": str(tmp_path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    folders = [Path(str(master.stdout and master.stdout.readline()).strip()) for master in masters]
-    masters[0].send_signal(signal.SIGKILL)
-    masters[0].wait()
-    assert all(folder.is_dir() for folder in folders)
-    own = Path(metrics_folder.make_folder())
-    assert set(tmp_path.iterdir()) == {folders[1], own, tmp_path / "botwatch-metrics-file"}
-    masters[1].communicate("\n", timeout=10)
+    with master(tmp_path) as killed, master(tmp_path) as running:
+        folders = [Path(str(one.stdout and one.stdout.readline()).strip()) for one in (killed, running)]
+        assert all(folder.is_dir() for folder in folders)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        own = Path(metrics_folder.make_folder())
+        assert set(tmp_path.iterdir()) == {folders[1], own, tmp_path / "botwatch-metrics-file"}
+        running.send_signal(signal.SIGKILL)

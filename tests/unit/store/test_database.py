@@ -133,8 +133,9 @@ def test_alerts_deleted_by_hand_leave_nothing_behind(tmp_path: Path) -> None:
         shell.execute("PRAGMA foreign_keys = OFF")
         for name in ("old", "new"):
             shell.execute(
-                "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, fingerprint, "
-                "updatedAt) VALUES (?, '2026-01-01', 'LOW', 'PERFORMANCE', 'a', 'm', 'RESOLVED', ?, '')",
+                "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, "
+                "fingerprint, updatedAt) VALUES (?, '2026-01-01', 'LOW', 'PERFORMANCE', "
+                "'a', 'm', 'RESOLVED', ?, '')",
                 (name, name),
             )
             shell.execute(
