@@ -7,14 +7,21 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from shared.schema.records import Fill, Performance, Undefined
 from shared.schema.timestamps import to_store
 from shared.store.database import Database, SchemaMissingError, sqlite_url
-from shared.store.migrate import LINES, migrate, newest
+from shared.store.latest import latest_of
+from shared.store.migrate import LINES, _config, migrate, newest
+from shared.store.records import insert_records
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 SEED_TABLES = {
     "performance": {
@@ -50,6 +57,38 @@ def test_migrations_make_exactly_the_tables_of_the_code(line: str, tmp_path: Pat
 def test_migrating_again_changes_nothing(line: str, tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path / "new.db"))
     assert migrate(database, line) == migrate(database, line)
+    database.close()
+
+
+def test_what_the_release_before_stored_is_upgraded_and_read_as_it_was(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "old.db"))
+    with database.write() as connection:
+        command.upgrade(_config("performance", connection), "0002")
+        connection.execute(
+            text(
+                "INSERT INTO fills (timestamp, bot, orderId, fillId, symbol, side, quantity, price, fee) "
+                "VALUES ('2026-01-31 12:00:00.000', 'a', 'o1', 'T1', 'X', 'buy', 1, 100, 0)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO performance_metrics (timestamp, bot, source, undefined) "
+                "VALUES ('2026-01-31 12:00:00.000', 'a', 'computed', :why)"
+            ),
+            {"why": '{"var95":{"reason":"no_equity"}}'},
+        )
+    migrate(database, "performance")
+    one = Fill(
+        bot="a", order_id="o1", fill_id="T1", symbol="X", side="buy", quantity=1, price=100, timestamp=NOON
+    )
+    other = msgspec.structs.replace(one, order_id="o2")
+    with database.write() as connection:
+        assert insert_records(connection, [one, other]).new == [other]
+        (record,) = latest_of(connection, Performance, "a")
+        assert isinstance(record, Performance)
+        assert record.undefined == {"var95": Undefined(reason="no_equity")}
+        command.downgrade(_config("performance", connection), "0002")
+        assert connection.execute(text("SELECT count(*) FROM fills")).scalar() == 2
     database.close()
 
 

@@ -18,5 +18,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index(INDEX, "fills")
-    op.execute('DELETE FROM fills WHERE id NOT IN (SELECT min(id) FROM fills GROUP BY bot, symbol, "fillId")')
+    firsts = 'SELECT min(id) FROM fills GROUP BY bot, symbol, "fillId"'
+    op.execute(f'UPDATE fills SET "fillId" = "fillId" || \'#\' || id WHERE id NOT IN ({firsts})')  # noqa: S608
     op.create_index(INDEX, "fills", ["bot", "symbol", "fillId"], unique=True)
