@@ -88,7 +88,9 @@ def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, 
         expected
     )
     sql = (
-        "SELECT sharpeRatio, var95, undefined FROM performance_metrics WHERE bot = ? ORDER BY id DESC LIMIT 1"
+        "SELECT sharpeRatio, var95, remarks.text FROM performance_metrics AS figures "
+        "JOIN performance_remarks AS remarks ON remarks.id = undefinedId "
+        "WHERE bot = ? ORDER BY figures.id DESC LIMIT 1"
     )
     wanted = (expected["sharpeRatio"], expected["var95"])
     rows = eventually(
