@@ -5,8 +5,9 @@ import socket
 import time
 from collections.abc import Mapping
 from email.message import Message
-from typing import NamedTuple, cast
+from typing import BinaryIO, NamedTuple, cast
 
+from services.collector.body import text_of, unpack
 from services.collector.bounded import Bounded
 from services.collector.connecting import ConnectError, remaining
 
@@ -24,6 +25,13 @@ class Answer(NamedTuple):
     """False when there was more than is read."""
     first_byte_ms: float
     """From the request to the first line of the answer."""
+    encoding: str = ""
+    """How the body is packed, where it could not be unpacked, such as `br`."""
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return text_of(self.body, self.headers.get_content_charset())
 
 
 def ask(
@@ -36,16 +44,26 @@ def ask(
     """
     line = Bounded(connection, deadline)
     # HTTPResponse only wants something that has makefile().
-    response = http.client.HTTPResponse(cast("socket.socket", line), method=method)
+    stream = _Stream(line.makefile())
+    response = http.client.HTTPResponse(cast("socket.socket", stream), method=method)
     began = time.monotonic()
     status = 0
     try:
         connection.settimeout(remaining(deadline))
         connection.sendall(_request(method, host, target, headers or {}))
         response.begin()
+        while 100 < response.status < 200 and response.status != http.HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004
+            # 103 Early Hints and its like come before the answer; http.client knows 100 only. A response that
+            # still had the stream would close it.
+            response.fp = None  # type: ignore[assignment]
+            response = http.client.HTTPResponse(cast("socket.socket", stream), method=method)
+            response.begin()
         status = response.status
         first_byte_ms = 1000 * (time.monotonic() - began)
-        body = _read(response)
+        raw = _read(response)
+        body, encoding = unpack(
+            raw, "" if method == "HEAD" else response.headers.get("Content-Encoding", ""), MOST_BYTES + 1
+        )
     except TimeoutError as error:
         waited = f"within {time.monotonic() - began:.1f} s"
         text = f"answered {status}, but not to the end {waited}" if status else f"did not answer {waited}"
@@ -58,9 +76,18 @@ def ask(
         raise ConnectError("protocol", f"{host} answered something that is not HTTP") from error
     finally:
         response.close()
-    return Answer(
-        response.status, response.headers, body[:MOST_BYTES], len(body) <= MOST_BYTES, first_byte_ms
-    )
+    whole = len(raw) <= MOST_BYTES and len(body) <= MOST_BYTES
+    return Answer(response.status, response.headers, body[:MOST_BYTES], whole, first_byte_ms, encoding)
+
+
+class _Stream:
+    """What HTTPResponse takes for a socket: it reads from one stream, also the answer after an early one."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def makefile(self, _mode: str) -> BinaryIO:
+        return self._stream
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:

@@ -19,6 +19,7 @@ import threading
 import time
 from typing import Any, NamedTuple
 
+from shared.runtime.hosts import ascii_host
 from shared.schema.records import CheckReason
 
 Address = tuple[Any, ...]
@@ -78,6 +79,7 @@ def connect(
 
     `server_name` is whom the certificate must be for, by default `host`. Raises ConnectError.
     """
+    host, server_name = _ascii(host), _ascii(server_name or host)
     begun = time.monotonic()
     addresses = resolve(host, port, deadline)
     named = time.monotonic()
@@ -86,7 +88,7 @@ def connect(
     dns_ms, connect_ms = 1000 * (named - begun), 1000 * (connected - named)
     if tls is None:
         return Connected(plain, dns_ms, connect_ms, None, None)
-    secure = shake_hands(plain, deadline, tls, server_name or host, f"{host}:{port}")
+    secure = shake_hands(plain, deadline, tls, server_name, f"{host}:{port}")
     tls_ms = 1000 * (time.monotonic() - connected)
     return Connected(secure, dns_ms, connect_ms, tls_ms, secure.getpeercert(binary_form=True))
 
@@ -102,6 +104,7 @@ def resolve(host: str, port: int, deadline: float) -> list[Address]:
     The system's resolver knows no timeout: a question without an answer is left behind with its thread,
     which ends when the resolver gives up.
     """
+    host = _ascii(host)
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (socket.gaierror, UnicodeError):
@@ -176,6 +179,13 @@ def _failure(address: Address, error: OSError) -> tuple[CheckReason, str]:
     if error.errno in UNREACHABLE:
         return "unreachable", f"{address[0]} cannot be reached ({error.strerror})"
     return "other", f"{address[0]}: {error.strerror or error}"
+
+
+def _ascii(host: str) -> str:
+    try:
+        return ascii_host(host)
+    except UnicodeError as error:
+        raise ConnectError("dns", f"{host} is no host name: {error}") from error
 
 
 def _unresolved(host: str, error: Exception) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult
 
 from services.collector.asking import Answer, ask
 from services.collector.connecting import Connected, client_context, connect
-from services.collector.probes.http import address_of
+from services.collector.probes.http import address_of, authority_of
 from services.collector.urls import split_url
 
 _PHRASES = {known.value: known.phrase for known in HTTPStatus}
@@ -40,7 +40,7 @@ def fetch(url: SplitResult, deadline: float) -> Fetched:
     with connected.socket as line:
         asked_at = time.monotonic()
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        return Fetched(ask(line, url.netloc.rpartition("@")[2], target, deadline), connected, asked_at)
+        return Fetched(ask(line, authority_of(url), target, deadline), connected, asked_at)
 
 
 def status_words(status: int) -> str:

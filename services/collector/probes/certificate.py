@@ -27,6 +27,7 @@ from services.collector.paths import within
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from shared.runtime.checks import CertificateSection, CheckSection
+from shared.runtime.hosts import ascii_host
 from shared.schema.records import CheckReason, CheckType
 
 MOST_BYTES = 4_194_304
@@ -72,7 +73,7 @@ class ServerProbe:
     def __init__(self, section: CertificateSection, timeout_s: float, place: Place) -> None:
         host, _, port = (section.address or "").rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        self._server_name = section.server_name or self._host
+        self._server_name = ascii_host(section.server_name or self._host)
         self._marks = Marks(section.days)
         self._timeout_s = timeout_s
         self._trust = section.trust

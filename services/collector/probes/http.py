@@ -4,6 +4,7 @@ import base64
 import re
 import string
 import time
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.urls import split_url
 from shared.runtime.checks import CheckSection, HttpSection
+from shared.runtime.hosts import ascii_host
 from shared.schema.patterns import Regex
 from shared.schema.records import CheckType
 
@@ -95,7 +97,7 @@ class HttpProbe:
         context = client_context(verify=self._section.verify) if tls else None
         connected = connect(host, port, deadline, context)
         target = quote(f"{url.path or '/'}{'?' if url.query else ''}{url.query}", safe=string.punctuation)
-        authority = url.netloc.rpartition("@")[2]
+        authority = authority_of(url)
         with connected.socket as line:
             answer = ask(line, authority, target, deadline, method=self._section.method, headers=headers)
         return Answered(authority, answer, connected)
@@ -117,10 +119,22 @@ def address_of(url: SplitResult) -> ServerAddress:
     """Read whom a URL asks; ValueError when it names nobody who speaks HTTP."""
     if url.scheme not in _PORTS or not url.hostname:
         raise ValueError("expected a URL such as https://host/path")
-    return ServerAddress(url.hostname, url.port or _PORTS[url.scheme], url.scheme == "https")
+    return ServerAddress(ascii_host(url.hostname), url.port or _PORTS[url.scheme], url.scheme == "https")
+
+
+def authority_of(url: SplitResult) -> str:
+    """Return the host, and the port if there is one, as a request names them: without user, in ASCII."""
+    authority = url.netloc.rpartition("@")[2]
+    if authority.isascii():
+        return authority
+    port = f":{url.port}" if url.port else ""
+    return f"{ascii_host(url.hostname or '')}{port}"
 
 
 def _redirected(url: SplitResult, location: str, whom: str) -> SplitResult:
+    # http.client reads headers as Latin-1; many servers send UTF-8.
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
     try:
         target = split_url(urljoin(url.geturl(), location))
         address_of(target)
@@ -141,7 +155,12 @@ def judge(expected: list[int] | None, body: Regex | None, answered: Answered, to
     if not fits:
         wanted = " or ".join(map(str, expected)) if expected else "200 to 399"
         return Look("critical", f"{said}, expected {wanted}", "http")
-    if body is not None and not body.search(answer.body.decode(errors="replace")):
+    if body is not None and answer.encoding:
+        text = (
+            f"{said}, but its body is packed with {answer.encoding}, though the check asked for it unpacked"
+        )
+        return Look("critical", f"{text}: it cannot be searched for {body.pattern}", "http")
+    if body is not None and not body.search(answer.text):
         where = "its body" if answer.whole else "the first MiB of its body"
         return Look("critical", f"{said}, but {where} has nothing like {body.pattern}", "http")
     parts = {"DNS": connected.dns_ms, "connection": connected.connect_ms, "TLS": connected.tls_ms}

@@ -1,8 +1,11 @@
 """The probe over HTTP, against real servers on loopback that answer, misbehave, redirect and hang."""
 
 import base64
+import gzip
+import socket
 import ssl
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -294,3 +297,104 @@ def test_the_checks_own_headers_win() -> None:
 
 def test_the_settings_of_tls_are_made_once() -> None:
     assert connecting.client_context() is connecting.client_context()
+
+
+GREETING = "余额正常"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (GREETING.encode("gb2312"), "text/html; charset=gb2312"),
+        (b"<html><meta charset='gbk'>" + GREETING.encode("gbk"), "text/html"),
+        (b'<?xml version="1.0" encoding="GB18030"?>' + GREETING.encode("gb18030"), "text/xml"),
+        (GREETING.encode("utf-16"), "text/plain"),
+        (GREETING.encode(), "text/plain; charset=hex"),
+    ],
+)
+def test_a_body_is_searched_in_the_charset_of_the_page(body: bytes, kind: str) -> None:
+    """The header says it, or the page itself, or a byte order mark."""
+    with serving(replying(200, body, Content_Type=kind)) as server:
+        assert look(f"http://{server}/", body=GREETING).status == "ok"
+
+
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_server_that_always_packs_its_answers_is_read(
+    encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """The check asks for `identity`; not every server cares."""
+    with serving(replying(200, pack(b"all is well"), Content_Encoding=encoding)) as server:
+        assert look(f"http://{server}/", body="all is well").status == "ok"
+
+
+def test_a_packing_that_cannot_be_read_is_named_as_the_cause() -> None:
+    """Without a pattern for the body it does not matter."""
+    with serving(replying(200, b"\x0b\x05\x80", Content_Encoding="br")) as server:
+        assert look(f"http://{server}/").status == "ok"
+        seen = look(f"http://{server}/", body="well")
+    assert (seen.status, seen.reason) == ("critical", "http")
+    assert "its body is packed with br" in seen.text
+
+
+def test_a_bomb_is_not_unpacked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of what is read holds for what comes out, too."""
+    monkeypatch.setattr(asking, "MOST_BYTES", 1000)
+    with serving(replying(200, gzip.compress(bytes(100_000)), Content_Encoding="gzip")) as server:
+        assert "the first MiB of its body" in look(f"http://{server}/", body="x").text
+
+
+def test_what_is_not_packed_as_it_says_is_told() -> None:
+    """A server that breaks its own answers fails for bots as well."""
+    with serving(replying(200, b"plain", Content_Encoding="gzip")) as server:
+        assert look(f"http://{server}/").reason == "protocol"
+
+
+def test_early_hints_are_not_the_answer() -> None:
+    """103 comes before it, perhaps more than once."""
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"
+    with listening(saying(hint + hint + answer)) as port:
+        seen = look(f"http://127.0.0.1:{port}/", body="well")
+    assert (seen.status, seen.figures["status_code"]) == ("ok", 200)
+
+
+def test_a_location_in_raw_utf_8_is_followed() -> None:
+    """Its characters reach the server as UTF-8, percent-encoded."""
+    asked: list[str] = []
+
+    def reply(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        if request.path == "/":
+            location = "/bücher/年".encode().decode("latin-1")
+            replying(302, Location=location)(request)
+        else:
+            replying(200)(request)
+
+    with serving(reply) as server:
+        assert look(f"http://{server}/").status == "ok"
+    assert asked == ["/", "/b%C3%BCcher/%E5%B9%B4"]
+
+
+def test_an_international_host_is_asked_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolver, TLS and `Host` get its `xn--` form, also after a redirect."""
+    hosts: list[str] = []
+    found = socket.getaddrinfo
+
+    def local(host: str, port: int, **further: Any) -> Any:
+        if host.startswith("xn--"):
+            host = "127.0.0.1"
+        return found(host, port, **further)
+
+    def reply(request: BaseHTTPRequestHandler) -> None:
+        hosts.append(request.headers["Host"])
+        port = request.headers["Host"].rpartition(":")[2]
+        if len(hosts) == 1:
+            replying(302, Location=f"http://straße.example:{port}/".encode().decode("latin-1"))(request)
+        else:
+            replying(200)(request)
+
+    monkeypatch.setattr(socket, "getaddrinfo", local)
+    with serving(reply) as server:
+        port = server.rpartition(":")[2]
+        assert look(f"http://bücher.example:{port}/").status == "ok"
+    assert hosts == [f"xn--bcher-kva.example:{port}", f"xn--strae-oqa.example:{port}"]

@@ -1,0 +1,45 @@
+"""Bodies of HTTP answers: unpacked where a server packs them unasked, and as text in their charset. Pure."""
+
+import codecs
+import re
+import zlib
+
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""What zlib must expect for each encoding that it reads: `wbits` of zlib.decompressobj."""
+_META = re.compile(
+    rb"""(?i)(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,200}?encoding)\s*=\s*["']?\s*([\w.:-]+)"""
+)
+_META_BYTES = 1024
+"""Where a page must have said its charset. Source: the HTML standard."""
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252"}
+"""Python's names of charsets that browsers read as larger ones. Source: the WHATWG's encodings."""
+
+
+def unpack(body: bytes, encoding: str, most_bytes: int) -> tuple[bytes, str]:
+    """Undo a Content-Encoding, to `most_bytes` at most; return the body and what is left of the encoding.
+
+    Raises ValueError for what is not in the encoding that it is said to be in.
+    """
+    left = [name for name in encoding.lower().replace(" ", "").split(",") if name not in ("", "identity")]
+    while left and left[-1] in _WINDOWS:
+        try:
+            body = zlib.decompressobj(_WINDOWS[left[-1]]).decompress(body, most_bytes)
+        except zlib.error as error:
+            raise ValueError(f"not {left[-1]}: {error}") from error
+        left.pop()
+    return body, ", ".join(left)
+
+
+def text_of(body: bytes, charset: str | None) -> str:
+    """Decode a page by its byte order mark, the header's `charset`, its own first lines, or as UTF-8."""
+    for mark, name in _MARKS:
+        if body.startswith(mark):
+            return body.decode(name, errors="replace")
+    said = _META.search(body[:_META_BYTES])
+    name = charset or (said[1].decode(errors="replace") if said else "")
+    try:
+        known = codecs.lookup(name).name
+        return body.decode(_SUPERSETS.get(known, known), errors="replace")
+    except (LookupError, ValueError):  # unknown, or an encoding of Python's that is none of texts
+        return body.decode(errors="replace")
