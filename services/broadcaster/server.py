@@ -21,6 +21,7 @@ from services.broadcaster.order import Found, Positions, write
 from services.broadcaster.query import Query, parse_query
 from services.broadcaster.source import RECORDS, STREAMS, Source
 from services.broadcaster.wire import alert_entry, gap_frame, record_entry
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import Health, Pulse
 from shared.runtime.read_back import read_back
 from shared.runtime.redis import UNAVAILABLE
@@ -49,6 +50,7 @@ class Broadcaster:
 
     def __init__(self, settings: BroadcasterSettings, source: Source, health: Health, pulse: Pulse) -> None:
         self._settings = settings
+        self._hosts = AllowedHosts(settings, settings.dashboard_port)
         self._source = source
         self._health = health
         self._pulse = pulse
@@ -106,7 +108,13 @@ class Broadcaster:
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is not a WebSocket, and refuse what cannot be served."""
+        host, origin = _header(request, "Host"), _header(request, "Origin")
+        refusal = self._hosts.refuse_host(host) or self._hosts.refuse_origin(origin, host)
+        if refusal:
+            return connection.respond(refusal.status, f"{refusal.message}\n")
         address = urlsplit(request.path)
+        if address.path == PATH:
+            return await self._refuse(connection, address.query)
         if address.path == "/metrics":
             rendered = generate_latest(REGISTRY).decode()
             return _with_type(connection.respond(HTTPStatus.OK, rendered), CONTENT_TYPE_LATEST)
@@ -115,10 +123,12 @@ class Broadcaster:
             status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
             text = msgspec.json.encode(report).decode()
             return _with_type(connection.respond(status, text), "application/json")
-        if address.path != PATH:
-            return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
+        return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
+
+    async def _refuse(self, connection: ServerConnection, query: str) -> Response | None:
+        """Refuse a WebSocket whose query is wrong, or that comes before Redis is there."""
         try:
-            parse_query(address.query)
+            parse_query(query)
         except InvalidError as error:
             return connection.respond(HTTPStatus.BAD_REQUEST, "\n".join(map(str, error.faults)) + "\n")
         try:
@@ -235,6 +245,11 @@ async def close(connection: ServerConnection, code: int, reason: str) -> None:
     except TimeoutError:
         log.debug("client did not answer the closing", address=connection.remote_address)
     connection.transport.abort()
+
+
+def _header(request: Request, name: str) -> str | None:
+    """Return a header; one that came twice is none that is allowed."""
+    return ", ".join(request.headers.get_all(name)) or None
 
 
 def _with_type(response: Response, content_type: str) -> Response:

@@ -1,10 +1,9 @@
 """The dashboard's Flask app, put together."""
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response
 from sqlalchemy.exc import OperationalError
 
 from services.dashboard.acknowledgements import NAME as ACKNOWLEDGEMENTS
@@ -36,7 +35,15 @@ def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: 
         "performance": _answers(sources.performance),
         "health": _answers(sources.health),
     }
-    app = create_app("services.dashboard", web_part, checks, [AlertGauges(sources.health)])
+    # A page that sends no referrer has the origin `null`, and so has one inside a mail program. The token in
+    # the address of an acknowledge link, which no foreign page knows, stands for it.
+    app = create_app(
+        "services.dashboard",
+        web_part,
+        checks,
+        [AlertGauges(sources.health)],
+        null_origins=ACKNOWLEDGEMENTS,
+    )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     desk = Desk(sources)
     app.register_blueprint(make_api(sources, desk, time))
@@ -44,24 +51,9 @@ def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: 
     app.register_blueprint(make_configuration(sources, settings))
     app.register_blueprint(make_page(settings))
     app.register_blueprint(make_runbooks())
-    app.before_request(lambda: _refuse_foreign(settings.dashboard_url))
     app.register_error_handler(OperationalError, _store_error)
     app.after_request(secure)
     return app
-
-
-def _refuse_foreign(page_url: str) -> Response | None:
-    """Refuse what a foreign page makes a browser send; programs other than browsers send no Origin."""
-    origin = request.headers.get("Origin")
-    if request.method in ("GET", "HEAD", "OPTIONS") or origin is None:
-        return None
-    # A page that sends no referrer has the origin `null`, and so has one inside a mail program. The token in
-    # the address, which no foreign page knows, stands for it.
-    if origin == "null" and request.blueprint == ACKNOWLEDGEMENTS:
-        return None
-    if origin.rpartition("//")[2] in (request.host, urlsplit(page_url).netloc):
-        return None
-    return error(HTTPStatus.FORBIDDEN, "the request comes from a page of another site")
 
 
 def _answers(database: Database) -> Check:

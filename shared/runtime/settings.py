@@ -25,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a power cut may take: about a second, or nothing, which costs a write to the disk per commit."""
     dashboard_url: str = "http://localhost:3001"
     """Where people open the page: the base of the links in notices."""
+    allowed_hosts: str = ""
+    """Names that Botwatch is reached by, and origins of pages that may use it, besides the usual ones."""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     health_host: str = "127.0.0.1"

@@ -17,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import Check, Health
 from shared.runtime.parts import Presence, address
 from shared.runtime.redis import reason
@@ -37,6 +38,7 @@ class WebPart:
 
     def __init__(self, part: str, settings: WebSettings, redis: Redis, port: int) -> None:
         self.part = part
+        self.hosts = AllowedHosts(settings)
         self._redis = redis
         self._url = address(settings.bind_host, port)
         self._presence: Presence | None = None
@@ -67,8 +69,12 @@ def create_app(
     checks: dict[str, Check],
     collectors: Iterable[Collector] = (),
     metrics_path: str = "/metrics",
+    null_origins: str | None = None,
 ) -> Flask:
-    """Return a Flask app that answers /health, /metrics and every error in JSON."""
+    """Return a Flask app that answers /health, /metrics and every error in JSON, to allowed hosts alone.
+
+    `null_origins` names a blueprint that takes requests of pages without an origin.
+    """
     app = Flask(name)
     app.extensions["botwatch"] = web_part
     health = Health(web_part.part, checks)
@@ -92,6 +98,7 @@ def create_app(
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(Exception, _unexpected)
     app.before_request(_begin)
+    app.before_request(lambda: _refuse_foreign(web_part.hosts, null_origins))
     app.after_request(_count(web_part.part))
     return app
 
@@ -120,6 +127,16 @@ def _unexpected(raised: Exception) -> Response:
 
 def _begin() -> None:
     g.begun = time.perf_counter()
+
+
+def _refuse_foreign(hosts: AllowedHosts, null_origins: str | None) -> Response | None:
+    """Refuse what DNS rebinding or a page of another site makes a browser send."""
+    host, origin = request.headers.get("Host"), request.headers.get("Origin")
+    refusal = hosts.refuse_host(host)
+    if not refusal and (origin != "null" or request.blueprint != null_origins):
+        sent_from = request.headers.get("Sec-Fetch-Site")
+        refusal = hosts.refuse_change(request.method, host, origin, sent_from)
+    return error(refusal.status, refusal.message) if refusal else None
 
 
 def _count(part: str) -> Callable[[Response], Response]:

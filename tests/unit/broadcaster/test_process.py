@@ -1,5 +1,6 @@
 """The broadcaster as a process, with real clients on loopback."""
 
+import http.client
 import json
 import socket
 import threading
@@ -8,11 +9,13 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from shared.runtime.log import RecordLog
 from shared.schema import streams
@@ -317,3 +320,31 @@ def test_it_rides_out_an_outage_of_redis_and_says_so_once(
     written = broadcaster.close().decode()
     assert written.count("redis is away") == 1
     assert written.count("redis is back") == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 421),
+    ],
+)
+def test_pages_of_other_sites_see_nothing(broadcaster: Process, headers: dict[str, str], status: int) -> None:
+    address = urlsplit(broadcaster.address)
+    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=10)
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    connection.request("GET", address.path, headers={**upgrade, **headers})
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def test_the_page_may_listen(broadcaster: Process) -> None:
+    with connect(broadcaster.address, origin=Origin("http://127.0.0.1:3001"), proxy=None) as client:
+        assert client.recv(timeout=10)

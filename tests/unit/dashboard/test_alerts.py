@@ -180,6 +180,7 @@ def test_what_is_not_json_is_refused(client: FlaskClient, sent: bytes) -> None:
         ("https://botwatch.example", 200),
         ("https://evil.example", 403),
         ("http://[broken", 403),
+        ("http://evil.example//localhost", 403),
         ("null", 403),
     ],
 )
@@ -187,6 +188,14 @@ def test_only_the_dashboards_own_page_may_make_a_browser_acknowledge(
     client: FlaskClient, origin: str, status: int
 ) -> None:
     assert acknowledge(client, "alert-1", {"by": "anna"}, Origin=origin).status_code == status
+
+
+@pytest.mark.usefixtures("three")
+def test_a_name_that_was_pointed_at_this_machine_shows_nothing(client: FlaskClient) -> None:
+    headers = {"Host": "evil.example", "Origin": "http://evil.example"}
+    assert [client.get(path, headers=headers).status_code for path in ("/", ALERTS)] == [421, 421]
+    sent = {**headers, "Sec-Fetch-Site": "same-origin"}
+    assert client.post(f"{ALERTS}/alert-1/acknowledge", json={"by": "x"}, headers=sent).status_code == 421
 
 
 def test_a_body_too_large_is_refused(client: FlaskClient) -> None:

@@ -293,3 +293,19 @@ def test_limit_of_bots(redis: Redis, valkey_url: str) -> None:
     text = workers[0].get("/metrics").text
     assert "botwatch_bots 2.0" in text
     assert "botwatch_records_refused_bots_total 6.0" in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://evil.example//localhost"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "ingestion:9090"}, 202),
+    ],
+)
+def test_only_allowed_hosts_and_origins_post_records(
+    door: FlaskClient, headers: dict[str, str], status: int
+) -> None:
+    assert door.post("/api/v1/records", json=EQUITY, headers=headers).status_code == status
