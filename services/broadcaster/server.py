@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,12 +17,14 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from services.broadcaster.config import BroadcasterSettings
+from services.broadcaster.connection import CountedConnection
 from services.broadcaster.hub import Client, Entry, Hub, frames
 from services.broadcaster.order import Found, Positions, write
 from services.broadcaster.query import Query, parse_query
 from services.broadcaster.source import RECORDS, STREAMS, Source
 from services.broadcaster.wire import alert_entry, gap_frame, record_entry
 from shared.runtime.allowed_hosts import AllowedHosts
+from shared.runtime.connections import Connections
 from shared.runtime.health import Health, Pulse
 from shared.runtime.read_back import read_back
 from shared.runtime.redis import UNAVAILABLE
@@ -35,6 +38,8 @@ SLOW_CONSUMER = 4008
 TICK_S = 0.01
 PATIENCE_S = 3.0
 """How long a client that comes before Redis is there is kept waiting."""
+OPEN_S = 10.0
+"""How long a handshake may take."""
 CLOSE_S = 1.0
 """How long a closing handshake may take; a stalled client's never ends by itself."""
 MAX_INCOMING_BYTES = 4096
@@ -71,6 +76,10 @@ class Broadcaster:
             max_size=MAX_INCOMING_BYTES,
             close_timeout=CLOSE_S,
             process_request=self._answer,
+            open_timeout=OPEN_S,
+            create_connection=cast(
+                "type[CountedConnection]", partial(CountedConnection, connections=Connections())
+            ),
             server_header="Botwatch",
         )
 

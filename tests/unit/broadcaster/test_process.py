@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -348,3 +349,15 @@ def test_pages_of_other_sites_see_nothing(broadcaster: Process, headers: dict[st
 def test_the_page_may_listen(broadcaster: Process) -> None:
     with connect(broadcaster.address, origin=Origin("http://127.0.0.1:3001"), proxy=None) as client:
         assert client.recv(timeout=10)
+
+
+def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(broadcaster: Process) -> None:
+    port = urlsplit(broadcaster.address).port
+    with ExitStack() as stack:
+        for _ in range(300):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            idle.sendall(b"GET /monitoring HTTP/1.1\r\n")
+        with connect(broadcaster.address, proxy=None) as client:
+            assert receive(client)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            assert json.load(answer)["status"] == "ok"
