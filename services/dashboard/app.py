@@ -12,7 +12,7 @@ from services.dashboard.api import make_api
 from services.dashboard.config import DashboardSettings
 from services.dashboard.configuration import make_configuration
 from services.dashboard.metrics import AlertGauges
-from services.dashboard.page import make_page, secure
+from services.dashboard.page import make_page, make_secure
 from services.dashboard.runbooks import make_runbooks
 from services.dashboard.sources import Sources
 from shared.runtime import clock
@@ -52,7 +52,7 @@ def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: 
     app.register_blueprint(make_page(settings))
     app.register_blueprint(make_runbooks())
     app.register_error_handler(OperationalError, _store_error)
-    app.after_request(secure)
+    app.after_request(make_secure(settings))
     return app
 
 

@@ -1,6 +1,9 @@
 """The web page, and the headers that keep anything foreign out of it."""
 
-from flask import Blueprint, Response, render_template
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, render_template, request
 
 from services.dashboard.config import DashboardSettings
 from shared.schema.definitions import FAMILIES
@@ -9,8 +12,6 @@ from shared.schema.records import Performance
 from shared.schema.units import figures
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -46,8 +47,26 @@ def make_page(settings: DashboardSettings) -> Blueprint:
     return page
 
 
-def secure(response: Response) -> Response:
-    """Add the headers to an answer; what is not a static file is never kept by a cache."""
-    response.headers.extend(HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+def make_secure(settings: DashboardSettings) -> Callable[[Response], Response]:
+    """Return what adds the headers to an answer; what is not a static file is never kept by a cache."""
+
+    def secure(response: Response) -> Response:
+        response.headers.extend(HEADERS)
+        response.headers["Content-Security-Policy"] = (
+            f"default-src 'self'; connect-src 'self' {_websockets(settings)}; object-src 'none'; "
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        )
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return secure
+
+
+def _websockets(settings: DashboardSettings) -> str:
+    """Return the origins that the page finds the broadcaster at: the one that is set, or on its own host."""
+    if settings.websocket_url:
+        parts = urlsplit(settings.websocket_url)
+        return f"{parts.scheme}://{parts.netloc}"
+    name = urlsplit(f"//{request.host}").hostname or "localhost"
+    name = f"[{name}]" if ":" in name else name
+    return f"ws://{name}:{settings.websocket_port} wss://{name}:{settings.websocket_port}"

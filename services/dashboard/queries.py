@@ -9,6 +9,7 @@ import msgspec
 from services.dashboard.arguments import Arguments
 from services.dashboard.figures import PERFORMANCE_FIGURES
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
+from shared.schema.decoding import BOM, UNREADABLE, malformed
 from shared.schema.durations import milliseconds, words
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.records import CheckStatus, CheckType
@@ -208,9 +209,9 @@ def _is_possible(timeout: str | float) -> bool:
 
 def _read(body: bytes, kind: type[S], example: str) -> S:
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidError([Fault("$", f"expected JSON like {example}: {error}")]) from error
+        value = msgspec.json.decode(body.removeprefix(BOM))
+    except UNREADABLE as error:
+        raise InvalidError([Fault("$", f"expected JSON like {example}: {malformed(body, error)}")]) from error
     faults = struct_faults(value, kind)
     if faults:
         raise InvalidError(faults)

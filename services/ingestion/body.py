@@ -6,6 +6,10 @@ from http import HTTPStatus
 JSON_TYPES = {"application/json"}
 LINES_TYPES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 _GZIP_WINDOW = 31
+MOST_RATIO = 100
+"""How many times its size a gzip body may become; records reach about 20."""
+FREE_BYTES = 64 * 2**10
+"""Up to here the ratio does not matter."""
 
 
 class BodyError(Exception):
@@ -32,7 +36,7 @@ def is_lines(content_type: str) -> bool:
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:
     """Undo the content encoding, never making more than `limit` bytes.
 
-    BodyError 415 for an unknown encoding, 400 for data that is not gzip, 413 past the limit.
+    BodyError 415 for an unknown encoding, 400 for data that is not gzip, 413 past the limit or `MOST_RATIO`.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -46,15 +50,21 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:
-    stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
-    try:
-        plain = stream.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise BodyError(HTTPStatus.BAD_REQUEST, "the body is not gzip, as Content-Encoding says") from error
-    if len(plain) > limit:
-        raise BodyError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {limit} bytes after decompression"
-        )
-    if not stream.eof:
-        raise BodyError(HTTPStatus.BAD_REQUEST, "the gzip body is cut off")
+    """Undo gzip, of one member or several on end."""
+    most = min(limit, max(FREE_BYTES, MOST_RATIO * len(data)))
+    plain = b""
+    while data:
+        stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
+        try:
+            plain += stream.decompress(data, most + 1 - len(plain))
+        except zlib.error as error:
+            message = "the body is not gzip, as Content-Encoding says"
+            raise BodyError(HTTPStatus.BAD_REQUEST, message) from error
+        if len(plain) > most:
+            times = "" if most == limit else f", {MOST_RATIO} times its size"
+            message = f"expected at most {most} bytes after decompression{times}"
+            raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+        if not stream.eof:
+            raise BodyError(HTTPStatus.BAD_REQUEST, "the gzip body is cut off")
+        data = stream.unused_data
     return plain

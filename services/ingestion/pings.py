@@ -50,7 +50,9 @@ def pings(redis: Redis, names: Mapping[str, str]) -> Blueprint:
     methods = ["HEAD", "GET", "POST"]
 
     @part.route("/ping/<key>", methods=methods)
+    @part.route("/ping/<key>/", methods=methods)
     @part.route("/ping/<key>/<action>", methods=methods)
+    @part.route("/ping/<key>/<action>/", methods=methods)
     def answer(key: str, action: str = "") -> Response:
         name = names.get(key)
         if name is None:

@@ -56,7 +56,9 @@ def _run(check: Check) -> CheckResult:
     try:
         detail = check()
     except Exception as error:  # noqa: BLE001 - whatever a dependency raises is what /health must show
-        return CheckResult("failing", _since(begun), error=f"{type(error).__name__}: {error}")
+        # SQLAlchemy's further lines are the statement and its parameters.
+        reason = str(error).partition("\n")[0]
+        return CheckResult("failing", _since(begun), error=f"{type(error).__name__}: {reason}")
     return CheckResult("ok", _since(begun), detail)
 
 

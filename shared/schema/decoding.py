@@ -34,7 +34,11 @@ class Decoded(msgspec.Struct, frozen=True):
     clamped: list[Clamped] = []
 
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+MOST_TAKEN_APART = 100_000
+"""Records of a body with faults that are looked at one by one; 2 MiB hold fewer valid ones."""
+BOM = b"\xef\xbb\xbf"
+"""What some editors and .NET put before UTF-8."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a body that is no JSON raises, and one whose nesting has no end."""
 _any_decoder = msgspec.json.Decoder(AnyRecord | list[AnyRecord])
 _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in KINDS.items()}  # type: ignore[valid-type]
@@ -46,11 +50,12 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
     `kind` is what the path promises: records may then leave it out, and may not contradict it. `lines` says
     that the body is NDJSON.
     """
+    body = body.removeprefix(BOM)
     decoder = _kind_decoders[kind] if kind else _any_decoder
     is_list = lines or body.lstrip()[:1] == b"["
     try:
         found = decoder.decode_lines(body) if lines else decoder.decode(body)
-    except _UNREADABLE:
+    except UNREADABLE:
         decoded = _decode_lines(body, kind) if lines else _decode_document(body, kind)
     else:
         records: list[AnyRecord] = found if isinstance(found, list) else [found]
@@ -73,16 +78,21 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
 def _decode_document(body: bytes, kind: str | None) -> Decoded:
     try:
         document = msgspec.json.decode(body)
-    except _UNREADABLE as error:
-        return Decoded([], [Fault("$", _malformed(body, error))], refused=1)
+    except UNREADABLE as error:
+        return Decoded([], [Fault("$", malformed(body, error))], refused=1)
     if isinstance(document, list):
+        if len(document) > MOST_TAKEN_APART:
+            return _too_many(len(document))
         return _collect([(f"$[{i}]", item) for i, item in enumerate(document)], kind)
     return _collect([("$", document)], kind)
 
 
 def _decode_lines(body: bytes, kind: str | None) -> Decoded:
+    count = body.count(b"\n")
+    if count > MOST_TAKEN_APART:
+        return _too_many(count)
     items: list[tuple[str, object]] = []
-    malformed = 0
+    unreadable = 0
     faults: list[Fault] = []
     for number, line in enumerate(body.splitlines()):
         if not line.strip():
@@ -90,12 +100,17 @@ def _decode_lines(body: bytes, kind: str | None) -> Decoded:
         path = f"$[{number}]"
         try:
             items.append((path, msgspec.json.decode(line)))
-        except _UNREADABLE as error:
-            malformed += 1
+        except UNREADABLE as error:
+            unreadable += 1
             if len(faults) < MOST:
-                faults.append(Fault(path, f"line {number + 1}: {_malformed(line, error)}"))
+                faults.append(Fault(path, f"line {number + 1}: {malformed(line, error)}"))
     decoded = _collect(items, kind)
-    return Decoded(decoded.records, (faults + decoded.faults)[:MOST], decoded.refused + malformed)
+    return Decoded(decoded.records, (faults + decoded.faults)[:MOST], decoded.refused + unreadable)
+
+
+def _too_many(count: int) -> Decoded:
+    message = f"not all of the {count} records are valid; to see the faults send at most {MOST_TAKEN_APART}"
+    return Decoded([], [Fault("$", message)], refused=count)
 
 
 def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
@@ -143,7 +158,8 @@ def _shown(value: object) -> str:
     return repr(value) if isinstance(value, str) else json_type(value)
 
 
-def _malformed(body: bytes, error: Exception) -> str:
+def malformed(body: bytes, error: Exception) -> str:
+    """Say what is wrong with a body whose decoding raised one of `UNREADABLE`."""
     if not body.strip():
         return "expected JSON, got nothing"
     if isinstance(error, UnicodeDecodeError):

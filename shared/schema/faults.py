@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-MOST = 1000
-"""How many faults are listed; a body of bad records must not become an answer many times its size."""
+MOST = 100
+"""How many faults are listed; bad records must not cost seconds, nor an answer many times their size."""
 LONGEST = 500
 """Characters of a path or a message: both may quote the input."""
 LONGEST_WORD = 64

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy.pool import QueuePool
 
 from services.dashboard.app import make_app
@@ -24,9 +25,20 @@ def test_the_page_is_html_under_a_strict_policy(client: FlaskClient) -> None:
     answer = client.get("/")
     assert answer.mimetype == "text/html"
     policy = answer.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'self'; connect-src 'self' ws: wss:")
+    assert policy.startswith(
+        "default-src 'self'; connect-src 'self' ws://localhost:18080 wss://localhost:18080; "
+    )
     assert "unsafe" not in policy
     assert 'data-websocket-port="18080"' in answer.text
+
+
+def test_the_policy_names_the_websocket_that_is_set(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    settings = DashboardSettings(websocket_url="wss://live.example/monitoring")
+    client = make_app(settings, Sources(redis, performance, health), LINKS, lambda: NOON).test_client()
+    policy = client.get("/").headers["Content-Security-Policy"]
+    assert "connect-src 'self' wss://live.example;" in policy
 
 
 def test_every_file_that_the_page_names_is_served(client: FlaskClient) -> None:

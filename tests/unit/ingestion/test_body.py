@@ -32,15 +32,28 @@ def test_gzip_is_undone() -> None:
     assert decompress(gzip.compress(b"[]"), "gzip", 10) == b"[]"
 
 
+def test_gzip_of_several_members_is_undone_whole() -> None:
+    assert decompress(gzip.compress(b"[1,") + gzip.compress(b"2]"), "gzip", 10) == b"[1,2]"
+
+
+def test_a_small_body_may_not_become_a_hundred_times_its_size() -> None:
+    packed = gzip.compress(b"{}" * 500_000)
+    with pytest.raises(BodyError, match="100 times its size") as raised:
+        decompress(packed, "gzip", 2 * 2**20)
+    assert raised.value.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert len(decompress(gzip.compress(b"{}" * 30_000), "gzip", 2 * 2**20)) == 60_000
+
+
 @pytest.mark.parametrize(
     ("data", "encoding", "status"),
     [
         (b"[]", "br", HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
         (b"[]", "gzip", HTTPStatus.BAD_REQUEST),
         (gzip.compress(b"[1, 2, 3]")[:-6], "gzip", HTTPStatus.BAD_REQUEST),
+        (gzip.compress(b"[1, 2, 3]") + b"more", "gzip", HTTPStatus.BAD_REQUEST),
         (gzip.compress(b" " * 10_000_000), "gzip", HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     ],
-    ids=["unknown encoding", "not gzip", "cut off", "a bomb"],
+    ids=["unknown encoding", "not gzip", "cut off", "more behind it", "a bomb"],
 )
 def test_a_bad_encoding_is_refused(data: bytes, encoding: str, status: HTTPStatus) -> None:
     with pytest.raises(BodyError) as raised:

@@ -19,6 +19,7 @@ from shared.runtime import clock
 from shared.runtime import log as log_module
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import GroupReader
+from shared.schema.decoding import decode
 from shared.schema.records import Equity
 from tests.support import free_port
 from tests.unit.ingestion.serving import status
@@ -309,3 +310,16 @@ def test_only_allowed_hosts_and_origins_post_records(
     door: FlaskClient, headers: dict[str, str], status: int
 ) -> None:
     assert door.post("/api/v1/records", json=EQUITY, headers=headers).status_code == status
+
+
+def test_a_byte_order_mark_before_json_is_taken(door: FlaskClient) -> None:
+    for content_type in ("application/json", "application/x-ndjson"):
+        sent = b"\xef\xbb\xbf" + json.dumps(EQUITY).encode()
+        assert door.post("/api/v1/records", data=sent, content_type=content_type).status_code == 202
+
+
+def test_a_body_of_countless_bad_records_is_refused_without_a_list() -> None:
+    decoded = decode(b"[" + b"0," * 200_000 + b"0]", arrival=clock.now())
+    assert (decoded.records, decoded.refused, len(decoded.faults)) == ([], 200_001, 1)
+    decoded = decode(b"0\n" * 200_000, arrival=clock.now(), lines=True)
+    assert (decoded.records, decoded.refused, len(decoded.faults)) == ([], 200_000, 1)

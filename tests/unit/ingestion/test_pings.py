@@ -50,6 +50,8 @@ def taken(redis: Redis) -> list[Ping]:
         ("/0", "success", 0),
         ("/1", "fail", 1),
         ("/255", "fail", 255),
+        ("/", "success", None),
+        ("/fail/", "fail", None),
     ],
 )
 def test_a_ping_is_taken_by_every_method_and_needs_no_token(
