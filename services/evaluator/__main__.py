@@ -8,12 +8,12 @@ from services.evaluator.reloading import Reloading
 from services.evaluator.rules.documents import rules_of
 from shared.runtime import databases
 from shared.runtime.documents import load_documents
+from shared.runtime.fencing import fence
 from shared.runtime.log import RecordLog
 from shared.runtime.redis import UNAVAILABLE
 from shared.runtime.reload import Requests
 from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
-from shared.store.fence import shut_out_older
 from shared.store.tables import health_position
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ def main() -> None:
         database.require_schema("alerts")
         rules, policy = rules_of(documents), policy_of(documents)
     with service("evaluator", settings, single=True) as frame:
-        shut_out_older(database, health_position, "evaluator")
+        fence(frame, "evaluator", database, health_position)
         evaluator = Evaluator(
             RecordLog(frame.redis, lease=frame.lease),
             database,

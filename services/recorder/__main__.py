@@ -5,10 +5,10 @@ from services.recorder.recorder import Recorder
 from services.recorder.upkeep import Upkeep
 from shared.runtime import clock, databases
 from shared.runtime.documents import load_documents
+from shared.runtime.fencing import fence
 from shared.runtime.log import RecordLog
 from shared.runtime.service import refusing, run, service, start
 from shared.runtime.settings import Settings
-from shared.store.fence import shut_out_older
 from shared.store.tables import health_position, performance_position
 
 
@@ -22,8 +22,8 @@ def main() -> None:
         performance.require_schema("performance_metrics")
         health.require_schema("health_metrics")
     with service("recorder", settings, single=True) as frame:
-        shut_out_older(performance, performance_position, "recorder")
-        shut_out_older(health, health_position, "recorder")
+        fence(frame, "recorder", performance, performance_position)
+        fence(frame, "recorder", health, health_position)
         analyst = Analyst(performance, documents.performance, clock.now)
         analyst.start()
         upkeep = Upkeep(performance, health, documents, clock.now, analyst.keep_from)

@@ -3,20 +3,28 @@
 import subprocess
 import sys
 import threading
+from contextlib import AbstractContextManager
 
 import pytest
 from redis import Redis
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from shared.runtime import clock
 from shared.runtime import lease as module
+from shared.runtime.fencing import fence
+from shared.runtime.health import Health
 from shared.runtime.lease import Lease
 from shared.runtime.log import RecordLog
 from shared.runtime.reader import GroupReader
+from shared.runtime.service import Service
 from shared.schema import streams
 from shared.schema.records import Heartbeat
+from shared.store import patience
 from shared.store.database import Database
 from shared.store.fence import shut_out_older
 from shared.store.fenced import FencedError
+from shared.store.positions import read_position
 from shared.store.tables import health_position
 from tests.support import eventually
 
@@ -125,3 +133,22 @@ def test_parts_do_not_shut_each_other_out(health: Database) -> None:
     with health.write():
         pass
     other.close()
+
+
+def test_a_full_disk_at_the_start_is_waited_out(
+    redis: Redis, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that starts while its database cannot be written does not end."""
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    frame, write, failures = Service(redis, Health("evaluator", {})), health.write, iter([True, True])
+
+    def full_disk() -> AbstractContextManager[Connection]:
+        if next(failures, False):
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+        return write()
+
+    monkeypatch.setattr(health, "write", full_disk)
+    fence(frame, "evaluator", health, health_position)
+    with write() as connection:
+        assert read_position(connection, health_position, "evaluator-fence", 0) == "1"
+    assert frame.pulse.beats == 2
