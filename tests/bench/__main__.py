@@ -161,7 +161,7 @@ def _botwatch(folder: Path, receiver: Receiver) -> Iterator[Stack]:
 def _measure_botwatch(
     running: Stack, receiver: Receiver, folder: Path, chosen: Sequence[str], size: Size, found: Found
 ) -> None:
-    with connect(f"redis://127.0.0.1:{running.ports['REDIS_PORT']}/0") as bus:
+    with connect(running.redis_url()) as bus:
         server = bus.info("server")
         print(f"Valkey {server.get('valkey_version', server['redis_version'])}", flush=True)
         if "latency" in chosen:

@@ -100,6 +100,6 @@ def stack(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def bus(stack: Stack) -> Iterator[Redis]:
     """Yield a client of the stack's Redis, as a bot has one."""
-    client = connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0")
+    client = connect(stack.redis_url())
     yield client
     client.close()

@@ -51,7 +51,7 @@ class Desks:
         self.hooks = hooks
         self.mails = mails
         self.document = stack.home.parent / "config" / "notifications.yml"
-        self._redis: Redis = connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0")
+        self._redis: Redis = connect(stack.redis_url())
 
     def report(self, bot: str, drawdown: float, at: datetime | None = None) -> None:
         """Publish a record of a bot."""

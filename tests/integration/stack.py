@@ -59,6 +59,10 @@ class Stack:
         with closing(sqlite3.connect(self.home / "data" / "monitoring" / database)) as connection:
             return connection.execute(sql, arguments).fetchall()
 
+    def redis_url(self, user: str = "botwatch") -> str:
+        """Return the URL of a user of the stack's Redis; by default the one that may do everything."""
+        return (self.home / "secrets" / user / "redis-url").read_text().strip()
+
     def alerts(self, bot: str) -> list[dict[str, Any]]:
         """Return a bot's alerts, newest first."""
         found: list[dict[str, Any]] = self.dashboard(f"/api/monitoring/alerts?component={bot}")

@@ -83,7 +83,7 @@ class Scene:
         self.stack = stack
         self.armed = armed
         self._hook, self._ops, self._mail = hook, ops, mail
-        self.redis: Redis = connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0")
+        self.redis: Redis = connect(stack.redis_url())
 
     def told(self, channel: str, bot: str) -> list[str]:
         """List what a channel was told of a bot, duplicates and all."""

@@ -93,7 +93,7 @@ EXPECTED_TOLD: list[str] = []
 def processes(stack: Stack) -> dict[str, psutil.Process]:
     """Return the process of each part, as the parts say, and that of Redis."""
     found = {}
-    with connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0") as bus:
+    with connect(stack.redis_url()) as bus:
         for part, _ in parts.running(bus, clock.now()).values():
             with suppress(psutil.NoSuchProcess):
                 found[part.part] = psutil.Process(part.pid)

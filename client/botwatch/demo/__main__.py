@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
@@ -37,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bot", default="demo-eurusd", help="the name to publish under")
     parser.add_argument(
         "--redis-url",
-        default=os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        default=_redis_url(os.environ),
         help="where to publish",
     )
     parser.add_argument("--bars-per-second", type=_positive, default=10.0, help="how fast to replay")
@@ -49,6 +50,12 @@ def arguments() -> argparse.Namespace:
         help="publish the first half of the bars at once, as if it lay behind us",
     )
     return parser.parse_args()
+
+
+def _redis_url(environ: Mapping[str, str]) -> str:
+    if path := environ.get("REDIS_URL_FILE"):
+        return Path(path).read_text(encoding="utf-8").strip()
+    return environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 
 def _positive(text: str) -> float:

@@ -1,0 +1,96 @@
+"""Who may do what: a Redis user per part, one for bots, and which secrets of the environment a part sees.
+
+Pure. Every part may read what Botwatch keeps in Redis and writes only its own keys; a bot may only publish.
+Source of the rules' syntax: Redis's ACL documentation.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from shared.schema.streams import (
+    ALERTS,
+    BOT_CHANNEL,
+    BOT_STREAM,
+    BOTS,
+    COUNTERS,
+    HOSTS,
+    LATEST,
+    PREFIX,
+    RELOAD,
+    WAKE,
+    lease,
+)
+
+EVERYTHING = "~* &* +@all"
+_DATA = (
+    "+@hash +@list +@set +@sortedset +@stream +@string +@transaction -@dangerous"
+    " +eval +evalsha +script|load +exists +expire +pexpire +del +unlink +ttl +type +memory|usage +info +time"
+    " +ping +client|setinfo +client|setname"
+)
+"""Commands on data: nothing that administers the server, lists or empties it."""
+_PUBLISH = f"%W~{BOT_STREAM} &{BOT_CHANNEL} +ping +client|setinfo +xadd +publish"
+_LOG = f"~{PREFIX}:records:* ~{LATEST}* ~{COUNTERS}* ~{BOTS}* ~{HOSTS}*"
+_ALERTS = f"~{ALERTS}* ~{WAKE} ~{RELOAD}*"
+_PINGS = f"~{PREFIX}:pings*"
+
+_KEYS = {
+    "broadcaster": "",
+    "collector": _LOG,
+    "dashboard": f"{_ALERTS} ~{LATEST}* ~{COUNTERS}* ~{BOTS}* ~{HOSTS}*",
+    "evaluator": f"{_LOG} {_ALERTS}",
+    "ingestion": f"{_LOG} {_PINGS}",
+    "ingestion-redis": (
+        f"{_LOG} {_PINGS} ~{PREFIX}:heartbeats* ~{PREFIX}:rejected ~{BOT_STREAM}"
+        f" &{BOT_CHANNEL} +subscribe +unsubscribe"
+    ),
+    "notifier": _ALERTS,
+    "recorder": _LOG,
+    "watchdog": f"{_LOG} {_ALERTS}",
+}
+"""What a part writes besides its sign of life and the keys that begin with its name."""
+
+USERS: Mapping[str, str] = {
+    **{
+        part: f"{_DATA} %R~{PREFIX}:* ~{PREFIX}:parts ~{PREFIX}:{part}:* ~{lease(part)[:-1]}* {keys}".rstrip()
+        for part, keys in _KEYS.items()
+    },
+    "bot": _PUBLISH,
+    "demo": f"{_PUBLISH} ~demo:* +get +set",
+    "botwatch": EVERYTHING,
+}
+"""Redis users and their rights; `botwatch` is the operator's, and the command's."""
+
+_CHANNELS = r"ALERT_\w+|HEARTBEAT_URL"
+SECRETS: Mapping[str, str] = {
+    "collector": "INGEST_TOKEN|COLLECTOR_TOKEN",
+    "dashboard": "BOTWATCH_SECRET",
+    "ingestion": "INGEST_TOKENS?|COLLECTOR_TOKEN",
+    "notifier": rf"{_CHANNELS}|BOTWATCH_KEY|BOTWATCH_SECRET",
+    "watchdog": rf"{_CHANNELS}|BOTWATCH_KEY|BOTWATCH_SECRET",
+}
+"""Patterns of the variables that are secret, by the part that needs them."""
+_SECRET = re.compile(rf"(?:{'|'.join(SECRETS.values())})(?:_FILE)?\Z")
+
+
+def acl_file(passwords: Mapping[str, str]) -> str:
+    """Return Redis's ACL file for the users of `passwords`, which it holds as SHA-256 only.
+
+    Who does not log in may ask whether the server lives, and nothing else.
+    """
+    lines = ["user default on nopass resetkeys resetchannels -@all +ping"]
+    for user, password in sorted(passwords.items()):
+        digest = hashlib.sha256(password.encode()).hexdigest()
+        lines.append(f"user {user} on #{digest} resetkeys resetchannels -@all {USERS[user]}")
+    return "\n".join(lines) + "\n"
+
+
+def rules_digest() -> str:
+    """Return a digest of all rights; the compose file names it, so that Redis restarts when they change."""
+    return hashlib.sha256(acl_file(dict.fromkeys(USERS, "")).encode()).hexdigest()[:12]
+
+
+def environment_of(part: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what `part` may see of an environment: everything but the secrets of other parts."""
+    own = re.compile(rf"(?:{SECRETS.get(part, '(?!)')})(?:_FILE)?\Z")
+    return {name: value for name, value in environ.items() if own.match(name) or not _SECRET.match(name)}

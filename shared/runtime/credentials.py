@@ -1,0 +1,83 @@
+"""Credentials: generated once, kept in files below one folder, so that nothing has to be set up.
+
+`<user>/redis-url` has a Redis user's URL with its password, `redis/users.acl` what Redis starts with,
+`grafana/admin-password` the password of Grafana's `admin`. `botwatch up` makes them natively; in compose
+`python -m shared.runtime.credentials` does, before Redis starts, and each container sees its own folder only.
+"""
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from shared.runtime.access import USERS, acl_file
+from shared.runtime.files import SHARED_UMASK, tighten, write_private
+from shared.runtime.links import load_secret
+from shared.schema.faults import Fault, InvalidError
+
+FOLDER = "secrets"
+"""Below BOTWATCH_HOME, natively."""
+URL = "redis-url"
+ACL = Path("redis", "users.acl")
+GRAFANA = Path("grafana", "admin-password")
+
+OWN = (0o700, 0o600)
+"""Modes of folders and files where all parts are one user."""
+GROUP = (0o750, 0o640)
+"""Modes where each part is a user of its own, in a group that reads."""
+
+
+def make(folder: Path, address: str, modes: tuple[int, int] = OWN) -> None:
+    """Make what is missing below `folder`; known passwords stay, `address` (host:port) is where Redis is."""
+    of_folder, of_file = modes
+    passwords = {user: _known(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
+    for part in ("", *USERS, ACL.parent, GRAFANA.parent):
+        (folder / part).mkdir(mode=of_folder, parents=True, exist_ok=True)
+        (folder / part).chmod(of_folder)
+    for user, password in passwords.items():
+        write_private(folder / user / URL, f"redis://{user}:{password}@{address}/0\n", of_file)
+    write_private(folder / ACL, acl_file(passwords), of_file)
+    if not (folder / GRAFANA).exists():
+        write_private(folder / GRAFANA, secrets.token_urlsafe(24), of_file)
+
+
+def redis_url(folder: Path, user: str) -> str:
+    """Return the URL of one of the users."""
+    return (folder / user / URL).read_text(encoding="utf-8").strip()
+
+
+def _known(path: Path) -> str | None:
+    """Return the password in a URL that was made before, None where there is none."""
+    try:
+        return urlsplit(path.read_text(encoding="utf-8").strip()).password
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InvalidError([Fault(str(path), f"cannot be read ({error}): remove it")]) from error
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare the volumes of the compose stack; `bot` and `grafana` print what people need of it."""
+    folder, homes = Path("/secrets"), [Path("/var/lib/botwatch"), Path("/var/lib/collector")]
+    if arguments == ["bot"]:
+        url = urlsplit(redis_url(folder, "bot"))
+        port = os.environ.get("REDIS_PORT") or "6379"
+        sys.stdout.write(
+            f"{url._replace(netloc=f'{url.username}:{url.password}@localhost:{port}').geturl()}\n"
+        )
+    elif arguments == ["grafana"]:
+        sys.stdout.write((folder / GRAFANA).read_text(encoding="utf-8") + "\n")
+    elif arguments:
+        sys.stderr.write(f"secrets: expected bot or grafana, got {' '.join(arguments)}\n")
+        return 2
+    else:
+        make(folder, "redis:6379", GROUP)
+        load_secret(homes[0], {})
+        for home in homes:
+            tighten(home, SHARED_UMASK)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

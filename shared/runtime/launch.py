@@ -1,0 +1,27 @@
+"""`python -m shared.runtime.launch PART MODULE…`: become a part, without the secrets of the others.
+
+Natively supervisor starts every part with one environment; what a part must not see is gone before it begins,
+also from /proc/PID/environ. Where Redis is embedded, the part gets the URL of its own user.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from shared.runtime.access import environment_of
+
+CREDENTIALS = "BOTWATCH_CREDENTIALS"
+"""The variable with the folder of credentials, empty where Redis is not ours."""
+
+
+def main() -> None:
+    """Replace this process."""
+    part, *module = sys.argv[1:]
+    environ = environment_of(part, os.environ)
+    if folder := environ.pop(CREDENTIALS, ""):
+        environ["REDIS_URL_FILE"] = str(Path(folder) / part / "redis-url")
+    os.execve(sys.executable, [sys.executable, "-m", *module], environ)  # noqa: S606 - no shell is the point
+
+
+if __name__ == "__main__":
+    main()
