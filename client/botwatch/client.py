@@ -1,6 +1,6 @@
 """The client: what a bot calls to be watched, and what a person's script asks.
 
-monitor = MonitoringController(bot="scalper-1", redis_url="redis://localhost:6379/0")
+monitor = MonitoringController(bot="scalper-1", redis_url="redis://bot:PASSWORD@localhost:6379/0")
 monitor.start_monitoring()
 monitor.log_performance_metrics(portfolioValue=12500.00, maxDrawdown=8.5)
 monitor.get_current_dashboard().summary.status

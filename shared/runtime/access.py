@@ -25,8 +25,8 @@ from shared.schema.streams import (
 EVERYTHING = "~* &* +@all"
 _DATA = (
     "+@hash +@list +@set +@sortedset +@stream +@string +@transaction -@dangerous"
-    " +eval +evalsha +script|load +exists +expire +pexpire +del +unlink +ttl +type +memory|usage +info +time"
-    " +ping +client|setinfo +client|setname"
+    " +eval +evalsha +script|load +exists +expire +pexpire +del +unlink +ttl +pttl +type"
+    " +memory|usage +info +time +ping +client|setinfo +client|setname"
 )
 """Commands on data: nothing that administers the server, lists or empties it."""
 _PUBLISH = f"%W~{BOT_STREAM} &{BOT_CHANNEL} +ping +client|setinfo +xadd +publish"

@@ -32,7 +32,7 @@ def make(folder: Path, address: str, modes: tuple[int, int] = OWN) -> None:
     """Make what is missing below `folder`; known passwords stay, `address` (host:port) is where Redis is."""
     of_folder, of_file = modes
     passwords = {user: _known(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
-    for part in ("", *USERS, ACL.parent, GRAFANA.parent):
+    for part in (Path(), *map(Path, USERS), ACL.parent, GRAFANA.parent):
         (folder / part).mkdir(mode=of_folder, parents=True, exist_ok=True)
         (folder / part).chmod(of_folder)
     for user, password in passwords.items():

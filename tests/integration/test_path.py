@@ -5,10 +5,12 @@ import email.policy
 import json
 from typing import Any
 
+import psutil
 import pytest
 from redis import Redis
 from websockets.sync.client import connect
 
+from shared.runtime.parts import EXPECTED
 from tests.integration.stack import Receivers, Stack
 from tests.support import eventually
 
@@ -107,3 +109,16 @@ def test_every_part_is_shown_as_running_and_healthy(stack: Stack) -> None:
     }  # fmt: skip
     assert stack.ingestion("/health")["status"] == "ok"
     assert stack.dashboard("/health")["status"] == "ok"
+
+
+def test_no_part_lacked_a_right_and_no_command_line_has_a_password(stack: Stack) -> None:
+    """Every part did its work with the rights of its own Redis user, whose password nobody sees in `ps`."""
+    with Redis.from_url(stack.redis_url()) as redis:
+        refused = [one for one in redis.acl_log(128) if str(one["username"]) in EXPECTED]
+    assert not refused
+    passwords = [
+        url.read_text().split(":")[2].split("@")[0] for url in stack.home.glob("secrets/*/redis-url")
+    ]
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        assert not any(password in words for password in passwords)
