@@ -4,6 +4,7 @@ import email
 import email.policy
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -116,9 +117,8 @@ def test_no_part_lacked_a_right_and_no_command_line_has_a_password(stack: Stack)
     with Redis.from_url(stack.redis_url()) as redis:
         refused = [one for one in redis.acl_log(128) if str(one["username"]) in EXPECTED]
     assert not refused
-    passwords = [
-        url.read_text().split(":")[2].split("@")[0] for url in stack.home.glob("secrets/*/redis-url")
-    ]
+    urls = [path.read_text().strip() for path in stack.home.glob("secrets/*/redis-url")]
+    passwords = [str(urlsplit(url).password) for url in urls]
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or [])
         assert not any(password in words for password in passwords)
