@@ -19,7 +19,7 @@ from botwatch.demo.replay import Place
 from shared.runtime.log import StreamEntry
 from shared.schema import streams
 from shared.schema.decoding import decode
-from shared.schema.records import AnyRecord
+from shared.schema.records import STOPPED, AnyRecord, Heartbeat
 from tests.support import eventually, free_port, valkey
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -42,12 +42,13 @@ def run(*arguments: str, redis_url: str) -> str:
 
 
 def published(client: Redis) -> list[list[AnyRecord]]:
-    """Return the records of each call of `publish`."""
+    """Return the records of each call of `publish`, without the good-byes between them."""
     frames = []
     for _, fields in cast("list[StreamEntry]", client.xrange(streams.BOT_STREAM)):
         decoded = decode(fields[streams.FIELD], arrival=datetime.now(UTC))
         assert decoded.faults == []
-        frames.append(decoded.records)
+        if not any(isinstance(record, Heartbeat) and record.status == STOPPED for record in decoded.records):
+            frames.append(decoded.records)
     return frames
 
 
@@ -127,7 +128,7 @@ def test_what_is_live_keeps_its_pace_and_sigterm_ends_it_at_once(redis: Redis, v
     assert process.returncode == 0
     assert time.monotonic() - begun < 2
     assert "stopping on SIGTERM" in said
-    assert redis.xlen(streams.BOT_STREAM) == 51
+    assert redis.xlen(streams.BOT_STREAM) == 52  # the last is the good-bye
 
 
 def test_killed_at_any_time_it_leaves_no_gap(redis: Redis, valkey_url: str) -> None:
@@ -153,6 +154,6 @@ def test_without_redis_it_waits_and_says_so_once(tmp_path: Path) -> None:
     with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0
-        assert client.xlen(streams.BOT_STREAM) == 3
+        assert client.xlen(streams.BOT_STREAM) == 4  # the last is the good-bye
     assert "Redis is back" in said
     assert "waits" not in said
