@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from redis.exceptions import RedisError
 
+from services.notifier.catching_up import SETTLE, summarize
 from services.notifier.plan import Plan
 from services.notifier.standing import OUTCOMES, end_trouble_with_others
 from services.notifier.telling import Telling
@@ -35,7 +36,11 @@ class Dispatcher:
         announcer: Announcer,
         plan: Plan,
         wake: Callable[[Iterable[str]], None],
+        dashboard_url: str = "",
     ) -> None:
+        self._dashboard_url = dashboard_url
+        self._summary_at: datetime | None = datetime.min.replace(tzinfo=UTC)
+        """When to look for withdrawn notices; at the start, for those that a killed notifier left."""
         self._plan = plan
         self._database = database
         self._announcer = announcer
@@ -103,6 +108,9 @@ class Dispatcher:
             with self._database.read() as connection:
                 is_behind = escalations.is_behind(connection)
                 due = escalations.next_escalation(connection)
+            if not is_behind and self._summary_at and self._summary_at <= now:
+                self._summarize(now)
+                continue
             if not is_behind and (due is None or due > now):
                 return SWEEP if due is None else min(SWEEP, due - now)
             self._tell(now)
@@ -121,10 +129,19 @@ class Dispatcher:
                 for escalation, alert in escalations.due_escalations(connection, now, MOST):
                     telling.take_due(escalation, alert)
                 escalations.forget_groups(connection, now - GROUPS_KEPT)
+        if telling.has_withdrawn:
+            self._summary_at = now + SETTLE
         for one in telling.suppressed:
             OUTCOMES.labels(one.channel, "suppressed", one.reason).inc()
         self._wake_channels(telling.channels)
         if telling.has_news:
+            self._announce()
+
+    def _summarize(self, now: datetime) -> None:
+        with self._database.write() as connection:
+            has_news = summarize(connection, self._dashboard_url, now)
+        self._summary_at = None
+        if has_news:
             self._announce()
 
     def _announce(self) -> None:

@@ -36,7 +36,9 @@ class Office:
         self._made: Mapping[str, object] = {}
         """What each channel was made of."""
         self._channels: dict[str, Channel] = {}
-        self.dispatcher = Dispatcher(post.database, announcer, Plan.of(documents), self._wake)
+        self.dispatcher = Dispatcher(
+            post.database, announcer, Plan.of(documents), self._wake, post.dashboard_url
+        )
         self._arrange(documents, contents)
 
     def start(self) -> None:

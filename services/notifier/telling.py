@@ -8,6 +8,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
+from services.notifier.catching_up import CATCH_UP, LATE, OVER, SETTLE
 from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.directory import Recipient
 from services.notifier.escalation import (
@@ -30,7 +31,7 @@ from shared.store import alerts as store
 from shared.store import escalations
 from shared.store.deliveries import last_written
 from shared.store.escalations import Escalation, Happening
-from shared.store.outbox import Planned, add_deliveries, standing, withdraw
+from shared.store.outbox import Planned, add_deliveries, standing, withdraw, withdraw_batch
 
 log = structlog.get_logger()
 
@@ -59,6 +60,8 @@ class Telling:
         self.suppressed: list[Suppressed] = []
         self.has_news = False
         """Whether something was put on a timeline."""
+        self.has_withdrawn = False
+        """Whether an alert ended before anybody was notified of it."""
         self._pursued: set[tuple[str, str]] = set()
         """The alerts and channels that were told of by a step or a repeat: along several routes, once."""
 
@@ -146,6 +149,8 @@ class Telling:
     def _resolve(self, event: int, notice: Notice) -> None:
         """Tell whoever was told that it is open."""
         escalations.drop_escalations(self._connection, notice.id)
+        if withdraw_batch(self._connection, notice.id, CATCH_UP, OVER):
+            self.has_withdrawn = True
         told, _ = standing(self._connection, notice.id)
         # What stands in by now for a channel that was switched off since was told nothing.
         recipients = [one for one in self._plan.directory.recipients(told, self._now) if one.channel in told]
@@ -239,6 +244,8 @@ class Telling:
         morning = route.quiet.until(notice.severity, self._now) if route.quiet else None
         if morning:
             return morning, f"quiet hours of {route.name} until {morning:%Y-%m-%d %H:%M} UTC"
+        if self._now - notice.updated_at > LATE:
+            return self._now + SETTLE, CATCH_UP
         group = group_key(route, notice)
         if group is None:
             return None, None

@@ -147,6 +147,26 @@ def withdraw(connection: Connection, alert_id: str, changes: Iterable[Change], r
     connection.execute(update(notifications).where(pending).values(state="SUPPRESSED", lastError=reason))
 
 
+def withdraw_batch(connection: Connection, alert_id: str, batch: str, reason: str) -> bool:
+    """Keep back what is pending of an alert in `batch`, unless it is being sent; say whether it was any."""
+    pending = and_(
+        _ROW.alertId == alert_id,
+        _ROW.state == "PENDING",
+        _ROW.batch == batch,
+        _ROW.leaseOwner.is_(None),
+    )
+    values = {"state": "SUPPRESSED", "lastError": reason}
+    return connection.execute(update(notifications).where(pending).values(values)).rowcount > 0
+
+
+def withdrawn(connection: Connection, batch: str) -> list[str]:
+    """Return, once, the alerts of which something was kept back in `batch`, oldest first."""
+    kept = and_(_ROW.state == "SUPPRESSED", _ROW.batch == batch)
+    found = connection.execute(select(_ROW.alertId).where(kept).order_by(_ROW.id)).scalars().all()
+    connection.execute(update(notifications).where(kept).values(batch=None))
+    return list(dict.fromkeys(found))
+
+
 def abandon(connection: Connection, served: Iterable[str]) -> None:
     """Keep back what is pending for channels that nobody serves any more."""
     left = and_(_ROW.state == "PENDING", _ROW.channel.not_in(list(served)))
