@@ -41,6 +41,14 @@ def _add_readings(api: Blueprint, sources: Sources, clock: Clock) -> None:
         now = clock()
         return reply(figures.of_hosts(sources.now(now).records, now))
 
+    @api.get("/rules")
+    def rules() -> Response:
+        found = sources.rules()
+        if found is None:
+            reason = "the state of the rules is not known: Redis does not answer, or the evaluator never ran"
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        return reply([figures.all_fields(one) for one in found])
+
     @api.get("/bots")
     def bots() -> Response:
         now = clock()

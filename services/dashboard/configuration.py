@@ -37,7 +37,9 @@ def make_configuration(sources: Sources, settings: DashboardSettings) -> Bluepri
             silent = " and the ".join(missing)
             words = f"no answer from the {silent}: there they are read at the next start"
             return error(HTTPStatus.SERVICE_UNAVAILABLE, words)
-        return reply({name: count for answer in answers.values() for name, count in answer.holds.items()})
+        holds = {name: count for answer in answers.values() for name, count in answer.holds.items()}
+        warnings = [warning for answer in answers.values() for warning in answer.warnings]
+        return reply({**holds, "warnings": warnings} if warnings else holds)
 
     return routes
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -12,8 +13,11 @@ from redis.exceptions import RedisError, ResponseError
 from shared.runtime import parts
 from shared.runtime.log import RecordLog
 from shared.runtime.parts import Part
+from shared.runtime.read_back import read_back
 from shared.runtime.trim import FORGOTTEN_AFTER
+from shared.schema import streams
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
+from shared.schema.rule_status import RuleStatus
 from shared.store.checks import latest_checks
 from shared.store.database import Database
 from shared.store.latest import latest_of, latest_records
@@ -75,6 +79,14 @@ class Sources:
                 log.info("redis is back")
             self._away = False
         return found if found.records else found._replace(records=self._stored(now))
+
+    def rules(self) -> list[RuleStatus] | None:
+        """Return how each rule stands, as the evaluator published it; None while nobody can say."""
+        try:
+            data = self.redis.get(streams.RULES)
+        except RedisError:
+            return None
+        return read_back(streams.RULES, lambda: msgspec.json.decode(data or b"", type=list[RuleStatus]))
 
     def last_known(self, bot: str) -> list[AnyRecord]:
         """Return the newest stored records of a bot, however long ago they came."""

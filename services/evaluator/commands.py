@@ -4,11 +4,19 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.evaluator.coverage import coverage
+from services.evaluator.engine import Engine
 from services.evaluator.rehearsal import rehearse
 from services.evaluator.rules.combination import Combination
 from services.evaluator.rules.documents import rules_of
 from services.evaluator.rules.rule import Rule
 from services.evaluator.script import Rehearsal
+from services.evaluator.subject import Key
+from services.evaluator.track import Track
+from shared.runtime import databases
 from shared.runtime.documents import (
     AlertingSection,
     Documents,
@@ -21,19 +29,45 @@ from shared.runtime.notifications import Notifications
 from shared.runtime.settings import Settings, load_settings
 from shared.schema.durations import words
 from shared.schema.faults import Fault, InvalidError
+from shared.store.tracks import load_tracks
 
 
 def check_rules(folder: Path | None, environ: Mapping[str, str]) -> int:
     """Print every rule of a config folder as it is understood, or its faults; return the exit code."""
     try:
-        rules = rules_of(load_documents(folder or load_settings(Settings, environ).botwatch_config, environ))
+        settings = load_settings(Settings, environ)
+        documents = load_documents(folder or settings.botwatch_config, environ)
+        rules = rules_of(documents)
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch rules check: {fault}\n" for fault in error.faults)
         return 1
-    for rule in rules:
+    tracks = _stored_tracks(rules, settings, documents)
+    for rule, status in zip(rules, coverage(rules, tracks or {}), strict=True):
         sys.stdout.writelines(f"{line}\n" for line in read_aloud(rule))
+        if tracks is not None and status.never_seen:
+            sys.stdout.write(f"  never saw a value of {', '.join(status.never_seen)}\n")
+        if status.warning:
+            sys.stderr.write(f"botwatch rules check: warning: rule {rule.name}: {status.warning}\n")
     sys.stdout.write(f"{len(rules)} rules\n")
     return 0
+
+
+def _stored_tracks(
+    rules: Sequence[Rule], settings: Settings, documents: Documents
+) -> dict[Key, Track] | None:
+    """Return what the evaluator remembers of bots and hosts; None where it never ran."""
+    database = databases.health_database(settings, documents)
+    if not Path(make_url(database.url).database or "").is_file():
+        return None  # to connect would make an empty file
+    try:
+        database.require_schema("rule_tracks")
+        with database.read() as connection:
+            stored = load_tracks(connection, 0)
+    except (InvalidError, SQLAlchemyError):
+        return None
+    engine = Engine(rules)
+    engine.restore(stored, 0)
+    return engine.tracks
 
 
 def test_rules(paths: Sequence[Path], environ: Mapping[str, str]) -> int:

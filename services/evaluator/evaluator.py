@@ -15,12 +15,14 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from services.evaluator.beat import beat_in, write_beat
+from services.evaluator.coverage import coverage
 from services.evaluator.engine import Engine, Event
 from services.evaluator.lifecycle import Observation, Transition, resolve, transition
 from services.evaluator.lookout import Lookout
@@ -38,6 +40,7 @@ from shared.runtime.waking import wake
 from shared.schema import streams
 from shared.schema.alerts import Alert
 from shared.schema.positions import START, after, believable, parts_of
+from shared.schema.rule_status import RuleStatus
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
@@ -53,6 +56,8 @@ READ = 500
 PAUSE_MS = 15_000
 """Without an entry or a look for so long, nothing was observed: the watchdog alone writes one every 5 s."""
 SAVE_INTERVAL_S = 5.0
+STATUS_INTERVAL_S = 60.0
+"""How often it is published how the rules stand."""
 NOTHING = Policy()
 LAST = 2**63
 """Beyond every sequence number within a millisecond of the log."""
@@ -97,6 +102,7 @@ class Evaluator:
         """Until when the log is known, epoch milliseconds: its last entry, or a look that found none."""
         self._unsaved: list[Entry] = []
         self._saved_at = time.monotonic()
+        self._status_at = 0.0
 
     def start(self) -> None:
         """Take up the store's state, resolve what no rule speaks of any more, say what was left unsaid."""
@@ -112,6 +118,7 @@ class Evaluator:
         if not after(self._applied, self._folded):
             self._catch_up()
         self._announce()
+        self.warn()
 
     def reload(self, rules: Sequence[Rule], policy: Policy) -> None:
         """Go on with other rules: what is remembered stays where a rule still measures the same."""
@@ -218,6 +225,25 @@ class Evaluator:
         tracks = self._engine.tracks.values()
         TRACKED.set(len(tracks))
         PENDING.set(sum(track.pending_since is not None for track in tracks))
+        if self._saved_at - self._status_at >= STATUS_INTERVAL_S:
+            self._publish_status()
+
+    def warn(self) -> list[str]:
+        """Log and return which rules can probably never fire: nothing has ever sent their figures."""
+        warnings = {one.name: one.warning for one in self._publish_status() if one.warning}
+        for name, warning in warnings.items():
+            log.warning("rule never saw a value", rule=name, warning=warning)
+        return [f"rule {name}: {warning}" for name, warning in warnings.items()]
+
+    def _publish_status(self) -> list[RuleStatus]:
+        """Publish how the rules stand."""
+        self._status_at = time.monotonic()
+        found = coverage(self.rules, self._engine.tracks)
+        try:
+            self._log.redis.set(streams.RULES, msgspec.json.encode(found))
+        except RedisError as error:
+            log.warning("rule status not published; the next one will be", error=str(error))
+        return found
 
     def _redis_ms(self) -> int:
         """Return the time of the log's clock, epoch milliseconds."""

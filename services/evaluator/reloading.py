@@ -39,4 +39,4 @@ class Reloading:
             return
         self._evaluator.reload(rules, policy)
         log.info("rules read again", rules=len(rules))
-        self._requests.answer({"rules": len(rules)})
+        self._requests.answer({"rules": len(rules)}, warnings=self._evaluator.warn())

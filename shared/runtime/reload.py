@@ -33,6 +33,8 @@ class Answer(msgspec.Struct, kw_only=True):
     holds: dict[str, int]
     """Such as `{"rules": 24}`."""
     faults: list[Fault] = []
+    warnings: list[str] = []
+    """What is probably a mistake, though it is valid."""
 
 
 def ask(redis: Redis) -> int:
@@ -85,9 +87,11 @@ class Requests:
         is_new, self._done = latest != self._done, latest
         return is_new
 
-    def answer(self, holds: Mapping[str, int], faults: Sequence[Fault] = ()) -> None:
+    def answer(
+        self, holds: Mapping[str, int], faults: Sequence[Fault] = (), warnings: Sequence[str] = ()
+    ) -> None:
         """Tell what came of it."""
-        answer = Answer(request=self._done, holds=dict(holds), faults=list(faults))
+        answer = Answer(request=self._done, holds=dict(holds), faults=list(faults), warnings=list(warnings))
         self._redis.hset(streams.RELOADED, self._part, msgspec.json.encode(answer))
 
     def _latest(self) -> int:

@@ -2,8 +2,10 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
@@ -13,7 +15,9 @@ from services.dashboard.app import make_app
 from services.dashboard.config import DashboardSettings
 from services.dashboard.sources import Sources
 from shared.runtime.reload import Requests
+from shared.schema import streams
 from shared.schema.faults import Fault
+from shared.schema.rule_status import RuleStatus
 from shared.store.database import Database
 from tests.support import eventually
 from tests.unit.dashboard.conftest import LINKS
@@ -34,14 +38,14 @@ def asking(redis: Redis, performance: Database, health: Database, folder: Path) 
     return make_app(settings, Sources(redis, performance, health), LINKS).test_client()
 
 
-def answer_in_background(redis: Redis, *faults: Fault) -> threading.Thread:
+def answer_in_background(redis: Redis, *faults: Fault, warnings: Sequence[str] = ()) -> threading.Thread:
     """Answer the next request as the evaluator and the notifier would."""
     evaluator = Requests(redis, threading.Event(), "evaluator")
     notifier = Requests(redis, threading.Event(), "notifier")
 
     def wait_and_answer() -> None:
         eventually(evaluator.is_asked, "a reload is asked for", timeout_s=10)
-        evaluator.answer({"rules": 7}, faults)
+        evaluator.answer({"rules": 7}, faults, warnings)
         eventually(notifier.is_asked, "the notifier looks as well", timeout_s=10)
         notifier.answer({"channels": 2})
 
@@ -83,6 +87,26 @@ def test_without_an_evaluator_nobody_is_told_that_it_worked(
 ) -> None:
     monkeypatch.setattr(configuration, "PATIENCE_S", 0.1)
     assert asking.post(RELOAD).status_code == 503
+
+
+def test_warnings(asking: FlaskClient, redis: Redis) -> None:
+    """A reload passes on what the evaluator warns about."""
+    thread = answer_in_background(redis, warnings=["rule r: no such figure"])
+    answer = asking.post(RELOAD)
+    thread.join()
+    assert answer.json == {"rules": 7, "channels": 2, "warnings": ["rule r: no such figure"]}
+
+
+def test_the_state_of_rules(asking: FlaskClient, redis: Redis) -> None:
+    """How the rules stand is listed as the evaluator published it."""
+    assert asking.get("/api/monitoring/rules").status_code == 503
+    status = RuleStatus(name="r", figures=["maxDrawdwn"], subjects=0, never_seen=["maxDrawdwn"], warning="w")
+    redis.set(streams.RULES, msgspec.json.encode([status]))
+    assert asking.get("/api/monitoring/rules").json == [
+        {"name": "r", "figures": ["maxDrawdwn"], "subjects": 0, "neverSeen": ["maxDrawdwn"], "warning": "w"}
+    ]
+    redis.set(streams.RULES, "garbage")
+    assert asking.get("/api/monitoring/rules").status_code == 503
 
 
 def test_a_foreign_page_may_not_ask(asking: FlaskClient) -> None:

@@ -1,0 +1,85 @@
+"""Rules whose figures never came, among them those with a misspelt name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from services.evaluator.commands import check_rules
+from services.evaluator.coverage import coverage
+from services.evaluator.engine import Engine
+from shared.schema import streams
+from shared.schema.records import Performance
+from shared.store.database import Database
+from tests.unit.evaluator.played import at, moment, records, rule
+from tests.unit.evaluator.test_time import Clocked, start, write
+
+__all__ = ["start"]
+PART = {"operator": ">", "threshold": 1}
+BOTH: dict[str, Any] = {
+    "name": "both",
+    "kind": "combination",
+    "conditions": [{"metricName": "maxDrawdown", **PART}, {"metricName": "wnRate", **PART}],
+}
+
+
+def test_a_misspelt_figure() -> None:
+    """A name that no record kind has and that never came is warned about, with the nearest one."""
+    engine = Engine([rule(metricName="maxDrawdwn"), rule(name="own"), rule(**BOTH)])
+    list(engine.take(records(1, 5), at(1)))
+    list(
+        engine.take([Performance(bot="a", portfolio_value=1.0, max_drawdown=5.0, timestamp=moment(1))], at(1))
+    )
+    wrong, own, both = coverage(engine._rules.values(), engine.tracks)  # noqa: SLF001
+    assert (wrong.subjects, wrong.never_seen) == (0, ["maxDrawdwn"])
+    assert wrong.warning is not None
+    assert wrong.warning.endswith("did you mean `maxDrawdown`?")
+    assert (own.subjects, own.never_seen, own.warning) == (1, [], None)
+    assert both.never_seen == ["wnRate"]
+    assert both.warning is not None
+    assert "`winRate`" in both.warning
+
+
+def test_a_figure_that_did_not_come_yet() -> None:
+    """A figure that records have, but that did not come yet, is listed without a warning."""
+    compared = rule(metricName="equity", comparedWith={"metricName": "portfolioValue"})
+    (status,) = coverage([compared], {})
+    assert (status.never_seen, status.warning) == (["equity", "portfolioValue"], None)
+
+
+def config(folder: Path, *names: str) -> Path:
+    conditions = [{"metricName": name, "operator": ">", "threshold": 1, "severity": "LOW"} for name in names]
+    document = {"alerting": {"conditions": conditions}}
+    (folder / "performance_logger.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rules check` warns about a misspelt figure, ends well, and leaves no database behind."""
+    folder = config(tmp_path, "maxDrawdwn", "maxDrawdown")
+    assert check_rules(folder, {"BOTWATCH_HOME": str(tmp_path / "home")}) == 0
+    output = capsys.readouterr()
+    assert output.err.count("warning: rule maxDrawdwn-above-1: no kind of record has the figure") == 1
+    assert "maxDrawdown-above-1:" not in output.err
+    assert "never saw" not in output.out
+    assert not (tmp_path / "home").exists()
+
+
+def test_published(
+    redis: Redis, health: Database, start: Callable[..., Clocked], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The evaluator says at its start and at a reload which rules never saw a value, and publishes it."""
+    evaluator = start(rule(), rule(name="wrong", metricName="maxDrawdwn"))
+    assert capsys.readouterr().out.count("rule never saw a value") == 2
+    write(redis, 1, 5)
+    evaluator.step()
+    assert [warning.split(":")[0] for warning in evaluator.warn()] == ["rule wrong"]
+    published = json.loads(redis.get(streams.RULES) or "")
+    assert [(one["name"], one["subjects"], one["neverSeen"]) for one in published] == [
+        ("r", 1, []),
+        ("wrong", 0, ["maxDrawdwn"]),
+    ]
+    assert health
