@@ -9,13 +9,12 @@ from sqlalchemy import Connection
 from services.notifier.content.words import listed
 from services.notifier.trouble import Trouble, alert_of, open_trouble
 from shared.store.alerts import alert_by_id
+from shared.store.deliveries import CATCH_UP
 from shared.store.outbox import withdrawn
 
 LATE: Final = timedelta(seconds=60)
 """A notice of an event longer ago than that waits for `SETTLE`: the next event may end the alert."""
 SETTLE: Final = timedelta(seconds=5)
-CATCH_UP: Final = "catch-up"
-"""The batch of such notices: those of alerts that are still open go in one message."""
 OVER: Final = "over before anybody could be notified"
 RULE: Final = "botwatch-caught-up"
 MOST_LISTED: Final = 20

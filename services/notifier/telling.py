@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from services.notifier.catching_up import CATCH_UP, LATE, OVER, SETTLE
+from services.notifier.catching_up import LATE, OVER, SETTLE
 from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.directory import Recipient
 from services.notifier.escalation import (
@@ -29,7 +29,7 @@ from shared.schema.alerts import Alert, Change, Notice, notice_of, raised
 from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store import alerts as store
 from shared.store import escalations
-from shared.store.deliveries import last_written
+from shared.store.deliveries import CATCH_UP, last_written
 from shared.store.escalations import Escalation, Happening
 from shared.store.outbox import Planned, add_deliveries, standing, withdraw, withdraw_batch
 

@@ -36,6 +36,8 @@ LEASE = timedelta(seconds=3)
 """How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
 STALE = 10 * LEASE
 """A lease that would last longer than that was given before the clock was set back."""
+CATCH_UP = "catch-up"
+"""The batch of notices of what happened a while ago: those of alerts still open go in one message."""
 LONGEST_WAIT = timedelta(hours=1)
 """A delivery that would wait longer than that failed before the clock was set back."""
 LONGEST_HOLD = timedelta(days=2)
@@ -125,8 +127,10 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def meant_for(self) -> datetime:
-        """When it was to be sent."""
-        return max(self.created_at, self.held_until) if self.held_until else self.created_at
+        """When it was to be sent; what waits only because it is late already, when it happened."""
+        if self.held_until is None or self.batch == CATCH_UP:
+            return self.created_at
+        return max(self.created_at, self.held_until)
 
 
 def claim(

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from services.notifier.catching_up import CATCH_UP, OVER, RULE, SETTLE
+from services.notifier.catching_up import OVER, RULE, SETTLE
 from shared.store import outbox
 from shared.store.database import Database
+from shared.store.deliveries import CATCH_UP
 from shared.store.tables import alerts, notifications
 from tests.unit.notifier.story import MINUTE, Story, channels
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.notifier import backoff
+from services.notifier.catching_up import SETTLE
 from services.notifier.channels.transport import Message, TransportError
 from services.notifier.leases import LeaseKeeper
 from shared.schema.alerts import Change
@@ -118,4 +119,6 @@ def test_what_was_not_held_is_late_from_when_it_happened(
     desk.open("a1", dispatch=False)
     desk.now += 7 * MINUTE
     desk.step()
-    assert desk.transports["desk"].messages[0].late == 7 * MINUTE
+    desk.now += SETTLE
+    desk.step()
+    assert desk.transports["desk"].messages[0].late == 7 * MINUTE + SETTLE
