@@ -38,6 +38,8 @@ class WebSettings(Settings, frozen=True, kw_only=True):
     """What a web part reads besides."""
 
     bind_host: str = "127.0.0.1"
+    trust_proxy: bool = False
+    """Whether X-Forwarded-For, -Proto, -Host and -Prefix are those of a reverse proxy in front."""
     web_workers: int = 1
     web_threads: int = 8
 

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import Check, Health
@@ -39,6 +40,7 @@ class WebPart:
     def __init__(self, part: str, settings: WebSettings, redis: Redis, port: int) -> None:
         self.part = part
         self.hosts = AllowedHosts(settings)
+        self.trusts_proxy = settings.trust_proxy
         self._redis = redis
         self._url = address(settings.bind_host, port)
         self._presence: Presence | None = None
@@ -77,6 +79,8 @@ def create_app(
     """
     app = Flask(name)
     app.extensions["botwatch"] = web_part
+    if web_part.trusts_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)  # type: ignore[method-assign]
     health = Health(web_part.part, checks)
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

@@ -7,6 +7,7 @@ import {
   plain, ratio, reason, signed, takeFigures, whole, written,
 } from "./figures.js";
 
+const { base: BASE } = document.body.dataset; // where the page is: "/", or below a proxy's prefix
 const REFETCH_MS = 15_000;
 const REFETCH_NOT_LIVE_MS = 5_000;
 const SOON_MS = 400;
@@ -122,7 +123,7 @@ async function refetch() {
   wanted = false;
   meanwhile = [];
   try {
-    const response = await fetch("/api/monitoring", { signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(`${BASE}api/monitoring`, { signal: AbortSignal.timeout(10_000) });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     take(await response.json());
     refetchSilences();
@@ -537,7 +538,7 @@ function remembered(name) {
 
 async function sendAcknowledgement(event) {
   event.preventDefault();
-  const path = `/api/monitoring/alerts/${encodeURIComponent(asked.id)}/acknowledge`;
+  const path = `${BASE}api/monitoring/alerts/${encodeURIComponent(asked.id)}/acknowledge`;
   const answer = await send("acknowledge", "by", path, (by) => ({
     by, comment: $("comment").value.trim() || null, timeout: $("timeout").value || null,
   }));
@@ -603,7 +604,7 @@ function matchersOf({ details }) {
 
 async function sendSilence(event) {
   event.preventDefault();
-  const made = await send("silence", "silence-by", "/api/monitoring/silences", (createdBy) => ({
+  const made = await send("silence", "silence-by", `${BASE}api/monitoring/silences`, (createdBy) => ({
     matchers: matchersOf(asked), createdBy, comment: $("silence-comment").value.trim(),
     endsAt: new Date(now() + Number($("silence-hours").value) * 3_600_000).toISOString(),
   }));
@@ -614,7 +615,7 @@ async function sendSilence(event) {
 async function refetchSilences() {
   try {
     const [active, pending] = await Promise.all(
-      ["active", "pending"].map((state) => call("GET", `/api/monitoring/silences?state=${state}`)),
+      ["active", "pending"].map((state) => call("GET", `${BASE}api/monitoring/silences?state=${state}`)),
     );
     reconcile($("silences"), [...active, ...pending], (silence) => silence.id, silenceView);
     $("silenced").hidden = !active.length && !pending.length;
@@ -651,7 +652,7 @@ function silenceView({ id }) {
 async function endSilence(id, button) {
   button.disabled = true;
   try {
-    await call("DELETE", `/api/monitoring/silences/${encodeURIComponent(id)}?by=${encodeURIComponent(remembered())}`);
+    await call("DELETE", `${BASE}api/monitoring/silences/${encodeURIComponent(id)}?by=${encodeURIComponent(remembered())}`);
     sayFault("silences-fault", "");
     await refetchSilences();
   } catch (error) {
@@ -670,7 +671,7 @@ async function showDetails(id) {
   $("details").dataset.alert = id;
   if (!$("details").open) $("details").showModal();
   try {
-    const response = await fetch(`/api/monitoring/alerts/${encodeURIComponent(id)}`, { signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(`${BASE}api/monitoring/alerts/${encodeURIComponent(id)}`, { signal: AbortSignal.timeout(10_000) });
     const answer = await response.json();
     if ($("details").dataset.alert !== id) return; // another one was asked for meanwhile
     if (!response.ok) throw new Error(answer.error);

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy.pool import QueuePool
@@ -39,6 +40,19 @@ def test_the_policy_names_the_websocket_that_is_set(
     client = make_app(settings, Sources(redis, performance, health), LINKS, lambda: NOON).test_client()
     policy = client.get("/").headers["Content-Security-Policy"]
     assert "connect-src 'self' wss://live.example;" in policy
+
+
+@pytest.mark.parametrize(("trust", "base"), [(True, "/botwatch/"), (False, "/")])
+def test_below_a_trusted_proxys_prefix_every_address_has_it(
+    redis: Redis, performance: Database, health: Database, trust: bool, base: str
+) -> None:
+    settings = DashboardSettings(trust_proxy=trust)
+    client = make_app(settings, Sources(redis, performance, health), LINKS, lambda: NOON).test_client()
+    page = client.get("/", headers={"X-Forwarded-Prefix": "/botwatch"}).text
+    assert f'data-base="{base}"' in page
+    addresses = re.findall(r'(?:src|href)="(/[^"]*)"', page)
+    assert addresses
+    assert all(address.startswith(base) for address in addresses)
 
 
 def test_every_file_that_the_page_names_is_served(client: FlaskClient) -> None:
