@@ -28,6 +28,8 @@ class Filter(msgspec.Struct, frozen=True):
     subjects: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     severities: frozenset[str] = frozenset()
+    alive: bool = False
+    """Whether it wants to know that nothing new came, where nothing new came."""
 
     @property
     def everything(self) -> bool:
@@ -142,6 +144,15 @@ class Hub:
         group.discard(client)
         if not group:
             self._clients.pop(client.wanted, None)
+
+    def say_alive(self, frame: Frame) -> list[Client]:
+        """Queue `frame` for every client that wants to know, and return them."""
+        touched = [client for wanted, group in self._clients.items() if wanted.alive for client in group]
+        for client in touched:
+            client.offer(frame)
+            if client.dropped:
+                self.leave(client)
+        return touched
 
     def publish(self, entries: Sequence[Entry]) -> list[Client]:
         """Queue a tick's messages and return the clients with something to send, or just dropped."""

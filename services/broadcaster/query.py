@@ -11,8 +11,8 @@ from shared.schema.faults import Fault, InvalidError, nearest
 from shared.schema.records import KINDS
 
 _ID = re.compile(r"\d{1,15}(?:-\d{1,20})?")
-_KNOWN: dict[str, tuple[str, ...]] = {"kind": (*KINDS, ALERT), "severity": SEVERITIES}
-_NAMES = ("since", "bot", "kind", "severity")
+_KNOWN: dict[str, tuple[str, ...]] = {"kind": (*KINDS, ALERT), "severity": SEVERITIES, "alive": ("true",)}
+_NAMES = ("since", "bot", "kind", "severity", "alive")
 
 
 class Query(NamedTuple):
@@ -36,7 +36,12 @@ def parse_query(text: str) -> Query:
         faults.append(Fault("since", "expected once"))
     if faults:
         raise InvalidError(faults)
-    wanted = Filter(frozenset(values["bot"]), frozenset(values["kind"]), frozenset(values["severity"]))
+    wanted = Filter(
+        frozenset(values["bot"]),
+        frozenset(values["kind"]),
+        frozenset(values["severity"]),
+        alive=bool(values["alive"]),
+    )
     return Query(wanted, values["since"][0] if values["since"] else None)
 
 

@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 
 from services.broadcaster.config import BroadcasterSettings
 from services.broadcaster.connection import CountedConnection
-from services.broadcaster.hub import Client, Entry, Hub, frames
+from services.broadcaster.hub import Client, Entry, Frame, Hub, frames
 from services.broadcaster.order import Found, Positions, write
 from services.broadcaster.query import Query, parse_query
 from services.broadcaster.source import RECORDS, STREAMS, Source
@@ -36,6 +36,8 @@ PATH = "/monitoring"
 SLOW_CONSUMER = 4008
 """The close code of a client that did not keep up."""
 TICK_S = 0.01
+ALIVE_S = 1.0
+"""How often clients that ask for it hear that the streams were read, whether or not something came."""
 PATIENCE_S = 3.0
 """How long a client that comes before Redis is there is kept waiting."""
 OPEN_S = 10.0
@@ -62,6 +64,7 @@ class Broadcaster:
         self._hub = Hub()
         self._positions: Positions | None = None
         self._reading = asyncio.Event()
+        self._alive_at = 0.0
         self._connections: dict[Client, ServerConnection] = {}
         self._ready: dict[Client, asyncio.Event] = {}
         self._drops: set[asyncio.Task[None]] = set()
@@ -108,12 +111,18 @@ class Broadcaster:
         batch = await self._source.read(self._positions)
         # From here to the end of publishing nothing may wait: whoever joins sees both or neither.
         self._positions = batch.positions
-        for client in self._hub.publish(list(entries_of(batch.entries))):
+        self._wake(self._hub.publish(list(entries_of(batch.entries))))
+        if (now := asyncio.get_running_loop().time()) >= self._alive_at:
+            self._alive_at = now + ALIVE_S
+            self._wake(self._hub.say_alive(Frame(b'[{"type":"alive"}]', 1)))
+        await asyncio.sleep(0 if batch.more or not batch.entries else TICK_S)
+
+    def _wake(self, clients: Iterable[Client]) -> None:
+        for client in clients:
             if client.dropped:
                 self._drop(client)
             else:
                 self._ready[client].set()
-        await asyncio.sleep(0 if batch.more or not batch.entries else TICK_S)
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is not a WebSocket, and refuse what cannot be served."""

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from services.dashboard import figures
 from services.dashboard.figures import Fields
 from services.dashboard.sources import Now, Sources
-from services.dashboard.status import Situation, judge
+from services.dashboard.status import Situation, judge, needs_attention
 from shared.runtime.parts import EXPECTED
 from shared.schema.alerts import Alert
 from shared.schema.records import Check, Health
@@ -77,10 +77,12 @@ def _summary(
     return {
         "status": overall.status,
         "reasons": overall.reasons,
+        "handled": overall.handled,
         "bots": len(bots),
         "hosts": len(hosts),
         "portfolioValue": figures.total(bots.values(), "portfolioValue"),
         "activeAlerts": len(active),
+        "triggeredAlerts": sum(needs_attention(alert) for alert in active),
         "alertsBySeverity": counts(active),
     }
 

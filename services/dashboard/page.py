@@ -39,6 +39,7 @@ def make_page(settings: DashboardSettings) -> Blueprint:
     def index() -> str:
         return render_template(
             "index.html",
+            records_url=f"{request.scheme}://{urlsplit(request.host_url).hostname}:{settings.ingestion_port}",
             websocket_port=settings.websocket_port,
             websocket_url=settings.websocket_url,
             definitions=DEFINITIONS,

@@ -1,10 +1,18 @@
-"""What to do when an alert comes: the pages of docs/runbooks, as they are written."""
+"""What to do when an alert comes: the pages of docs/runbooks, as HTML."""
 
-from flask import Blueprint, Response, send_from_directory
+import re
+
+from flask import Blueprint, Response, abort, make_response, render_template
+from markdown_it import MarkdownIt
 
 from shared.runtime.settings import REPOSITORY
 
 FOLDER = REPOSITORY / "docs" / "runbooks"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+"""HTML in a page is shown as text."""
+_NEIGHBOUR = re.compile(r'href="([a-z0-9-]+)\.md"')
 
 
 def make_runbooks() -> Blueprint:
@@ -13,7 +21,12 @@ def make_runbooks() -> Blueprint:
 
     @runbooks.get("/<name>")
     def page(name: str) -> Response:
-        # As plain text: Markdown is made to be read, and browsers wrap its lines.
-        return send_from_directory(FOLDER, f"{name}.md", mimetype="text/plain")
+        path = FOLDER / f"{name}.md"
+        if not _NAME.fullmatch(name) or not path.is_file():
+            abort(404)
+        text = path.read_text()
+        body = _NEIGHBOUR.sub(r'href="\1"', _MARKDOWN.render(text))
+        title = text.partition("\n")[0].lstrip("# ")
+        return make_response(render_template("runbook.html", title=title, body=body))
 
     return runbooks

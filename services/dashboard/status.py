@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.schema.alerts import SEVERITIES, Alert
-from shared.schema.records import Check, CheckStatus, Health, Status
+from shared.schema.formatting import label_of
+from shared.schema.records import CHECK_STATE, Check, CheckStatus, Health, Status
 
 MOST = 5
 """How many alerts, and how many checks, are named one by one."""
@@ -18,6 +19,8 @@ class Overall(NamedTuple):
 
     status: Status
     reasons: list[str]
+    handled: list[str]
+    """Open alerts that need nobody's attention: acknowledged ones, and those whose notices are muted."""
 
 
 class Situation(NamedTuple):
@@ -39,41 +42,60 @@ class Situation(NamedTuple):
 def judge(situation: Situation) -> Overall:
     """Decide the overall status.
 
-    CRITICAL: a critical alert is open, or a host, or a check that no alert speaks of, is critical. WARNING:
-    any other alert is open, a host or such a check is at warning, a part is gone or not running, or Redis is
-    away. UNKNOWN: no record ever came. Else HEALTHY.
+    CRITICAL: a critical alert needs attention, or a host or a check that no alert is about is critical.
+    WARNING: any other alert needs attention or is acknowledged, such a host or check is at warning, a part is
+    gone or not running, or Redis is away. UNKNOWN: no record ever came. Else HEALTHY, whatever is muted.
     """
     failing = [check for check in situation.checks if check.status in _FAILING]
     told = {(alert.details.host, alert.details.labels.get("check")) for alert in situation.alerts}
     untold = [check for check in failing if (check.host, check.check) not in told]
+    triggered = [alert for alert in situation.alerts if needs_attention(alert)]
+    handled = [alert for alert in situation.alerts if not needs_attention(alert)]
+    hosts = _untold_hosts(situation, failing)
     reasons = [
-        *_of_alerts(situation.alerts),
-        *_of_hosts(situation.hosts, {(check.host, check.check) for check in failing}),
+        *_of_alerts(triggered),
+        *_of_acknowledged(handled),
+        *_of_hosts(hosts),
         *_of_checks(untold),
         *(f"The {part} is gone: last seen at {at:%H:%M:%S} UTC." for part, at in situation.gone.items()),
         *(f"The {part} is not running." for part in sorted(situation.missing)),
     ]
     if situation.redis_away:
         reasons.append("Redis does not answer: the figures are the last ones stored.")
-    if _is_critical(situation, untold):
-        return Overall("CRITICAL", reasons)
-    if reasons:
-        return Overall("WARNING", reasons)
-    if not situation.any_record:
-        return Overall("UNKNOWN", ["No record has arrived yet."])
-    return Overall("HEALTHY", ["No alert is open, every host is well and every part is running."])
-
-
-def _is_critical(situation: Situation, untold: Sequence[Check]) -> bool:
-    return (
-        any(alert.severity == "CRITICAL" for alert in situation.alerts)
-        or any(host.system_health == "CRITICAL" for host in situation.hosts.values())
+    known = [_handling(alert) for alert in _gravest_first(handled)[:MOST]]
+    if (
+        any(alert.severity == "CRITICAL" for alert in triggered)
+        or any(status == "CRITICAL" for status, _ in hosts.values())
         or any(check.status == "critical" for check in untold)
-    )
+    ):
+        return Overall("CRITICAL", reasons, known)
+    if reasons:
+        return Overall("WARNING", reasons, known)
+    if not situation.any_record:
+        return Overall("UNKNOWN", ["No record has arrived yet."], known)
+    if handled:
+        return Overall("HEALTHY", ["Every open alert is muted, and every part is running."], known)
+    return Overall("HEALTHY", ["No alert is open, every host is well and every part is running."], known)
+
+
+def needs_attention(alert: Alert) -> bool:
+    """Say whether an open alert is neither acknowledged nor muted."""
+    return alert.status == "ACTIVE" and not alert.details.muted_by
+
+
+def _handling(alert: Alert) -> str:
+    by = alert.details.muted_by or f"acknowledged by {alert.assignee}"
+    return f"{alert.severity}: {alert.component}: {alert.message} ({by})"
+
+
+def _of_acknowledged(handled: Sequence[Alert]) -> list[str]:
+    """Say how many alerts somebody works on; those that are only muted are wanted so."""
+    count = sum(alert.status == "ACKNOWLEDGED" and not alert.details.muted_by for alert in handled)
+    return [f"{count} acknowledged {'alerts are' if count > 1 else 'alert is'} still open."] if count else []
 
 
 def _of_alerts(alerts: Sequence[Alert]) -> list[str]:
-    gravest = sorted(alerts, key=lambda alert: (-SEVERITIES.index(alert.severity), alert.timestamp))
+    gravest = _gravest_first(alerts)
     named = [f"{a.severity}: {a.component}: {a.message}" for a in gravest[:MOST]]
     further = len(gravest) - MOST
     if further > 0:
@@ -81,19 +103,37 @@ def _of_alerts(alerts: Sequence[Alert]) -> list[str]:
     return named
 
 
-def _of_hosts(hosts: Mapping[str, Health], failing: Collection[tuple[str, str]]) -> list[str]:
-    """Name hosts that are not well; what a failing check says of its host is told as the check's."""
-    found = []
+def _gravest_first(alerts: Sequence[Alert]) -> list[Alert]:
+    return sorted(alerts, key=lambda alert: (-SEVERITIES.index(alert.severity), alert.timestamp))
+
+
+def _untold_hosts(situation: Situation, failing: Sequence[Check]) -> dict[str, tuple[Status, list[str]]]:
+    """Return the hosts that are not well, gravest first, each with its reasons that nothing else speaks of.
+
+    What an open alert or a failing check says of its host is told as theirs.
+    """
+    found: dict[str, tuple[Status, list[str]]] = {}
     for status in ("CRITICAL", "WARNING"):
-        for name, host in hosts.items():
+        for name, host in situation.hosts.items():
             if host.system_health != status:
                 continue
-            said = tuple(f"{check}: " for of, check in failing if of == name)
-            own = [reason for reason in host.reasons if not reason.startswith(said)]
+            said = {f"{check.check}: " for check in failing if check.host == name}
+            said |= {
+                f"{label_of(alert.details.metric)} "
+                for alert in situation.alerts
+                if alert.details.host == name and alert.details.metric != CHECK_STATE
+            }
+            own = [reason for reason in host.reasons if not reason.startswith(tuple(said))]
             if own or not host.reasons:
-                why = f": {'; '.join(own)}" if own else "."
-                found.append(f"Host {name} is {status}{why}")
+                found[name] = status, own
     return found
+
+
+def _of_hosts(hosts: Mapping[str, tuple[Status, list[str]]]) -> list[str]:
+    return [
+        f"Host {name} is {status}" + (f": {'; '.join(own)}" if own else ".")
+        for name, (status, own) in hosts.items()
+    ]
 
 
 def _of_checks(failing: Sequence[Check]) -> list[str]:

@@ -53,6 +53,7 @@ export function reconcile(container, items, keyOf, create) {
       known.delete(key);
     }
   }
+  const focused = container.contains(document.activeElement) ? document.activeElement : null;
   items.forEach((item, index) => {
     const key = keyOf(item);
     if (!known.has(key)) known.set(key, create(item));
@@ -60,4 +61,5 @@ export function reconcile(container, items, keyOf, create) {
     if (container.children[index] !== view.root) container.insertBefore(view.root, container.children[index] ?? null);
     view.update(item);
   });
+  if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true }); // it moved
 }

@@ -11,6 +11,8 @@ const { base: BASE } = document.body.dataset; // where the page is: "/", or belo
 const REFETCH_MS = 15_000;
 const REFETCH_NOT_LIVE_MS = 5_000;
 const SOON_MS = 400;
+const RETRY_MS = 1_500;
+const STALE_MS = 4_000; // the broadcaster says once a second that it lives
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 const WINDOW_MS = 3_600_000;
 const MOST_POINTS = 600;
@@ -80,7 +82,9 @@ let skew = 0; // this machine's clock minus the server's, ms
 let lastId = null;
 let lastUpdate = null;
 let linked = false; // whether the WebSocket is open
+let heardAt = 0; // when it last said something
 let nextTry = null;
+let reconnecting = 0;
 const dirty = new Set();
 
 const now = () => Date.now() - skew;
@@ -122,18 +126,21 @@ async function refetch() {
   fetching = true;
   wanted = false;
   meanwhile = [];
+  let failed = false;
   try {
     const response = await fetch(`${BASE}api/monitoring`, { signal: AbortSignal.timeout(10_000) });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     take(await response.json());
     refetchSilences();
+    if (nextTry) connect(); // the server is back: the WebSocket need not wait any longer
     $("notice").hidden = true;
   } catch (error) {
+    failed = true;
     setText($("notice"), `The dashboard cannot be read (${error.message}); trying again. ${lastSeenWords()}`);
     $("notice").hidden = false;
   } finally {
     fetching = false;
-    fetchAgain = setTimeout(refetch, wanted ? SOON_MS : linked ? REFETCH_MS : REFETCH_NOT_LIVE_MS);
+    fetchAgain = setTimeout(refetch, failed ? RETRY_MS : wanted ? SOON_MS : linked ? REFETCH_MS : REFETCH_NOT_LIVE_MS);
   }
 }
 
@@ -208,11 +215,13 @@ function socketAddress() {
   const { websocketUrl, websocketPort } = document.body.dataset;
   const secure = location.protocol === "https:" ? "wss" : "ws";
   const address = new URL(websocketUrl || `${secure}://${location.hostname}:${websocketPort}/monitoring`);
+  address.searchParams.set("alive", "true");
   if (lastId !== null) address.searchParams.set("since", lastId);
   return address;
 }
 
 function connect(attempt = 0) {
+  clearTimeout(reconnecting);
   nextTry = null;
   let socket;
   let failures = attempt;
@@ -225,18 +234,20 @@ function connect(attempt = 0) {
   socket.addEventListener("open", () => {
     failures = 0;
     linked = true;
+    heardAt = Date.now();
+    if (!$("notice").hidden) refetchSoon();
     tick();
   });
   socket.addEventListener("message", (event) => {
     const frame = JSON.parse(event.data);
-    lastUpdate = Date.now();
+    heardAt = lastUpdate = Date.now();
     for (const message of Array.isArray(frame) ? frame : [frame]) receive(message);
   });
   socket.addEventListener("close", () => {
     const wait = BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)] * (0.75 + Math.random() / 2);
     linked = false;
     nextTry = Date.now() + wait;
-    setTimeout(connect, wait, failures + 1);
+    reconnecting = setTimeout(connect, wait, failures + 1);
     refetchSoon();
     tick();
   });
@@ -251,9 +262,7 @@ function receive(message) {
     takeAlert(message.change, message.alert);
   } else if (message.type === "snapshot") {
     message.records.forEach(takeRecord);
-    board.alerts.active = message.alerts;
-    redraw("alerts");
-    refetchSoon();
+    refetchSoon(); // its alerts too: what is open is what the store says
   } else if (message.type === "gap") {
     refetchSoon(); // the API knows what the log no longer holds
   }
@@ -376,22 +385,25 @@ function drawOverall() {
     return { root, update: ({ text }) => setText(root, text) };
   });
   document.title = summary.status === "HEALTHY" ? "Botwatch"
-    : `${summary.activeAlerts ? `(${summary.activeAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;
+    : `${summary.triggeredAlerts ? `(${summary.triggeredAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;
   const bots = [...performance.values()];
   const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
   const silent = bots.filter((bot) => bot.lastSeen && ageOf(bot.lastSeen) > PATIENCE_S.bot[1]).length;
   drawTotals([
     ["Portfolio value", "portfolioValue", summary.portfolioValue, "No bot has a portfolio value yet.",
       valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
-    ["Open alerts", "", summary.activeAlerts, "", openAlertsNote()],
+    ["Alerts that need attention", "", summary.triggeredAlerts, "", handledNote()],
     ["Bots", "", bots.length, "", silent ? `${silent} silent for 5 min` : ""],
     ["Hosts", "", board.health.size, "", checksNote()],
   ]);
 }
 
-function openAlertsNote() {
-  const taken = board.alerts.active.filter((alert) => alert.status === "ACKNOWLEDGED").length;
-  return taken ? `${taken} acknowledged` : "";
+const needsAttention = ({ status, details }) => status === "ACTIVE" && !details.mutedBy;
+
+function handledNote() {
+  const muted = board.alerts.active.filter(({ details }) => details.mutedBy).length;
+  const taken = board.alerts.active.filter(({ status, details }) => status === "ACKNOWLEDGED" && !details.mutedBy).length;
+  return [taken ? `${taken} acknowledged` : "", muted ? `${muted} muted` : ""].filter(Boolean).join(", ");
 }
 
 function checksNote() {
@@ -417,15 +429,19 @@ function drawTotals(totals) {
 /* ---------- Alerts ---------- */
 
 function drawAlerts() {
-  const rank = (alert) => SEVERITIES.indexOf(alert.severity) + (alert.status === "ACKNOWLEDGED" ? SEVERITIES.length : 0);
+  const rank = (alert) => SEVERITIES.indexOf(alert.severity);
   const active = [...board.alerts.active].sort((a, b) => rank(a) - rank(b) || Date.parse(b.timestamp) - Date.parse(a.timestamp));
+  const triggered = active.filter(needsAttention);
+  const handled = active.filter((alert) => !needsAttention(alert));
   const resolved = board.alerts.recent.filter((alert) => alert.status === "RESOLVED")
     .sort((a, b) => Date.parse(b.resolvedAt) - Date.parse(a.resolvedAt)).slice(0, RECENT);
-  reconcile($("alerts"), active, (alert) => alert.id, alertView);
+  reconcile($("alerts"), triggered, (alert) => alert.id, alertView);
+  reconcile($("handled-alerts"), handled, (alert) => alert.id, alertView);
+  $("handled").hidden = handled.length === 0;
   reconcile($("resolved"), resolved, (alert) => alert.id, alertView);
-  $("no-alerts").hidden = active.length > 0;
+  $("no-alerts").hidden = triggered.length > 0;
   $("no-resolved").hidden = resolved.length > 0;
-  const counted = SEVERITIES.map((severity) => [severity, active.filter((a) => a.severity === severity).length]);
+  const counted = SEVERITIES.map((severity) => [severity, triggered.filter((a) => a.severity === severity).length]);
   reconcile($("severities"), counted.filter(([, count]) => count), ([severity]) => severity, ([severity]) => {
     const root = h("span", { class: "tag", "data-severity": severity });
     return { root, update: ([, count]) => setText(root, `${count} ${severity}`) };
@@ -502,7 +518,7 @@ function writeRemarks(flaps, raised, muted, { status, details }) {
   const isOpen = status !== "RESOLVED";
   say(flaps, details.flaps ? `opened again ${details.flaps === 1 ? "once" : `${details.flaps} times`}` : "");
   say(raised, isOpen && details.raisedTo ? `raised to ${details.raisedTo} by escalation` : "");
-  say(muted, isOpen ? details.mutedBy ?? "" : "");
+  say(muted, isOpen ? local(details.mutedBy ?? "") : "");
 }
 
 /** A moment: the time of day, with the date when it was not today. */
@@ -511,6 +527,9 @@ function clock(iso) {
   const today = new Date().toDateString() === moment.toDateString();
   return (today ? clockFormat : fullFormat).format(moment);
 }
+
+/** Moments that the server writes, by this machine's clock: two clocks in one row mislead. */
+const local = (text) => text.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, (at) => clock(at.replace(" ", "T").replace(" UTC", "Z")));
 
 /* ---------- Acknowledging ---------- */
 
@@ -542,7 +561,11 @@ async function sendAcknowledgement(event) {
   const answer = await send("acknowledge", "by", path, (by) => ({
     by, comment: $("comment").value.trim() || null, timeout: $("timeout").value || null,
   }));
-  if (answer) takeAlert("acknowledged", answer);
+  if (!answer) return;
+  takeAlert("acknowledged", answer);
+  drawAlerts();
+  // Its button is gone: go on with the next alert that needs attention.
+  ($("alerts").querySelector(".do button:not([hidden])") ?? $("alerts-title")).focus();
 }
 
 /** Send what a dialog asks for; return the answer, or null when it was refused: the dialog says why. */
@@ -699,11 +722,11 @@ function detailsOf(alert) {
     ...(alert.resolvedAt ? [["Resolved", fullFormat.format(new Date(alert.resolvedAt))]] : []),
     ...(details.flaps ? [["Opened again", `${details.flaps}×`]] : []),
     ...(details.raisedTo ? [["Raised", `to ${details.raisedTo} by escalation`]] : []),
-    ...(details.mutedBy && !alert.resolvedAt ? [["Muted", details.mutedBy]] : []),
+    ...(details.mutedBy && !alert.resolvedAt ? [["Muted", local(details.mutedBy)]] : []),
     ...Object.entries(details.labels ?? {}), ["Id", alert.id],
   ];
   const happened = alert.timeline.map((event) => h("li", {}, [
-    clock(event.timestamp), changed(event.change), event.by ? `by ${event.by}` : "", event.comment ? `“${event.comment}”` : "",
+    clock(event.timestamp), changed(event.change), event.by ? `by ${event.by}` : "", event.comment ? `“${local(event.comment)}”` : "",
   ].filter(Boolean).join(" · ")));
   return [
     h("dl", { class: "rows" }, ...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
@@ -1134,9 +1157,11 @@ function tick() {
     const [late, silent] = PATIENCE_S[element.dataset.subject] ?? [];
     if (late) element.dataset.age = age > silent ? "silent" : age > late ? "late" : "fresh";
   }
-  const state = linked ? "live" : nextTry ? "lost" : $("link").dataset.state;
+  const isStale = linked && Date.now() - heardAt > STALE_MS;
+  const state = isStale ? "stale" : linked ? "live" : nextTry ? "lost" : $("link").dataset.state;
   $("link").dataset.state = state;
-  if (linked) setText($("link-text"), "Live");
+  if (isStale) setText($("link-text"), `Stale: nothing received for ${duration((Date.now() - heardAt) / 1000)}. ${lastSeenWords()}`);
+  else if (linked) setText($("link-text"), "Live");
   else if (state === "lost") setText($("link-text"), `Not live: reconnecting. ${lastSeenWords()}`);
 }
 

@@ -361,3 +361,16 @@ def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(broad
             assert receive(client)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
             assert json.load(answer)["status"] == "ok"
+
+
+def test_a_client_that_asks_hears_that_the_streams_are_read(broadcaster: Process, redis: Redis) -> None:
+    """Also when nothing happens; who does not ask gets records and alerts alone."""
+    with (
+        connect(f"{broadcaster.address}?alive=true", proxy=None) as client,
+        connect(broadcaster.address, proxy=None) as other,
+    ):
+        receive(client)
+        receive(other)
+        assert [receive(client), receive(client)] == [[{"type": "alive"}]] * 2
+        RecordLog(redis).append([equity(1)], "test")
+        assert values(messages(other, 1)) == [1]

@@ -73,12 +73,16 @@ class Broadcaster:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.connections: list[ServerConnection] = []
+        self.hangs = threading.Event()
+        """Set: it says nothing more by itself."""
 
     def handle(self, connection: ServerConnection) -> None:
         """Serve one client."""
         self.asked.append(connection.request.path if connection.request else "")
         connection.send(json.dumps({"type": "snapshot", "id": "1-0", "records": [], "alerts": []}))
         self.connections.append(connection)
+        while not self.hangs.wait(0.5):
+            connection.send(json.dumps([{"type": "alive"}]))
         for _ in connection:
             pass
 

@@ -85,17 +85,20 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
             eventually(lambda: "beta" in text(browser, "#alerts"), "the alert is listed")
             eventually(lambda: text(browser, "#status") == "Critical", "and decides the status")
             acknowledge(browser, "night@desk.example")
-            eventually(lambda: "night@desk.example" in text(browser, "#alerts"), "the assignee is shown")
+            eventually(lambda: "night@desk.example" in text(browser, "#handled"), "it is shown apart")
+            assert (browser.switch_to.active_element.get_attribute("aria-label") or "").startswith(
+                "Acknowledge: "
+            )
             with health.read() as connection:
                 taken = alert_by_id(connection, "alert-2")
             assert taken
             assert (taken.assignee, taken.status) == ("night@desk.example", "ACKNOWLEDGED")
             assert taken.acknowledged_until
-            assert "acknowledged by night@desk.example until" in text(browser, "#alerts")
+            assert "acknowledged by night@desk.example until" in text(browser, "#handled")
             for connected in broadcaster.connections:
                 connected.close()
             eventually(lambda: len(broadcaster.asked) > 1, "the page connects again")
-            assert broadcaster.asked[:2] == ["/monitoring", "/monitoring?since=3-0"]
+            assert broadcaster.asked[:2] == ["/monitoring?alive=true", "/monitoring?alive=true&since=3-0"]
             broadcaster.connections[-1].close()
         eventually(lambda: "Not live" in text(browser, "#link"), "the page says that it is not live")
     eventually(lambda: "cannot be read" in text(browser, "#notice"), "and that the dashboard is gone")
@@ -231,8 +234,8 @@ def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
         alert.details.muted_by, alert.details.silence = "silenced by night until later", silence.id
         alert.updated_at = clock.now()
         broadcaster.send_alert(alert, "2-0")
-        eventually(lambda: "silenced by night until later" in text(browser, "#alerts .muted"), "it says why")
-        assert "Silence" not in text(browser, "#alerts .do")
+        eventually(lambda: "silenced by night until later" in text(browser, "#handled .muted"), "it says why")
+        assert "Silence" not in text(browser, "#handled .do")
 
         browser.find_element(By.CSS_SELECTOR, "#silences button").click()
         eventually(lambda: text(browser, "#silences") == "", "it is no longer listed")

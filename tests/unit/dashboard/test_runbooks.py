@@ -1,13 +1,32 @@
 """The runbooks are a click away from their alerts, and nothing else of the disk is."""
 
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 
+from services.dashboard import runbooks
 
-def test_a_runbook_is_served_as_text_that_a_browser_shows(client: FlaskClient) -> None:
-    with client.get("/runbooks/daily-loss") as answer:
-        assert (answer.status_code, answer.content_type) == (200, "text/plain; charset=utf-8")
-        assert answer.get_data(as_text=True).startswith("# Daily loss\n")
+
+def test_a_runbook_is_a_page_that_a_browser_shows(client: FlaskClient) -> None:
+    """Markdown becomes HTML: headings, lists, and a title."""
+    answer = client.get("/runbooks/daily-loss")
+    assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
+    assert "<h1>Daily loss</h1>" in answer.text
+    assert "<title>Daily loss · Botwatch</title>" in answer.text
+    assert "<li>" in answer.text
+
+
+def test_markup_in_a_runbook_is_text(
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of one's own brings no script in; links to other pages lead to them."""
+    monkeypatch.setattr(runbooks, "FOLDER", tmp_path)
+    (tmp_path / "mine.md").write_text("# <script>x</script>\n[a](drawdown.md) [b](javascript:x)\n")
+    page = client.get("/runbooks/mine").text
+    assert "<script>" not in page
+    assert '<a href="drawdown">a</a>' in page
+    assert 'href="javascript' not in page
 
 
 @pytest.mark.parametrize("name", ["none", "..", "../api", "..%2Fapi", "%2Fetc%2Fpasswd", "daily-loss.md"])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.dashboard.status import MOST, Situation, judge
-from shared.schema.alerts import Alert
+from shared.schema.alerts import Alert, Details
 from shared.schema.records import Check, CheckStatus, Health, Status
 from tests.unit.dashboard.cases import NOON, an_alert
 
@@ -54,10 +54,35 @@ def test_the_gravest_thing_decides(situation: Situation, expected: str) -> None:
     assert judge(situation).status == expected
 
 
-def test_an_acknowledged_critical_alert_is_still_critical() -> None:
-    alert = an_alert(1, "CRITICAL")
-    alert.status = "ACKNOWLEDGED"
-    assert judge(WELL._replace(alerts=[alert])).status == "CRITICAL"
+def test_an_acknowledged_alert_is_a_warning_and_a_muted_one_is_told_apart() -> None:
+    """What somebody works on, or wants to hear nothing of, neither keeps the page red nor hides the rest."""
+    taken, muted = an_alert(1, "CRITICAL"), an_alert(2, "CRITICAL", "beta")
+    taken.status, taken.assignee = "ACKNOWLEDGED", "ann"
+    muted.details.muted_by = "silenced by bob"
+    overall = judge(WELL._replace(alerts=[taken, muted]))
+    assert (overall.status, overall.reasons) == ("WARNING", ["1 acknowledged alert is still open."])
+    assert overall.handled == [
+        "CRITICAL: alpha: drawdown above 20 % (acknowledged by ann)",
+        "CRITICAL: beta: drawdown above 20 % (silenced by bob)",
+    ]
+    assert judge(WELL._replace(alerts=[muted])).status == "HEALTHY"
+    assert judge(WELL._replace(alerts=[taken, an_alert(3, "CRITICAL", "gamma")])).status == "CRITICAL"
+
+
+def test_what_an_alert_says_of_its_host_is_not_said_again() -> None:
+    """The host's own reason is left out, also where the alert is acknowledged; others stay."""
+    alert = an_alert(1, "HIGH", "box")
+    alert.details = Details(
+        rule="host-cpu", host="box", metric="cpuUsage", value=100, operator=">=", threshold=95
+    )
+    busy = host("CRITICAL", "CPU is at 100.0 %, critical from 95 % on")
+    assert judge(WELL._replace(alerts=[alert], hosts=busy)).reasons == ["HIGH: box: drawdown above 20 %"]
+    alert.status, alert.assignee = "ACKNOWLEDGED", "ann"
+    assert judge(WELL._replace(alerts=[alert], hosts=busy)).status == "WARNING"
+    full = host("CRITICAL", "CPU is at 100.0 %", "Disk / is at 99 %")
+    assert judge(WELL._replace(alerts=[alert], hosts=full)).reasons[1:] == [
+        "Host box is CRITICAL: Disk / is at 99 %"
+    ]
 
 
 def test_reasons_name_what_is_wrong_gravest_first() -> None:
