@@ -376,7 +376,7 @@ def alert_line(change: str, alert: Alert) -> str:
     seen = alert.details
     moment = alert.updated_at.astimezone().strftime("%H:%M:%S")
     text = f"{alert.component}: {alert.message}"
-    if seen.limit_text:
+    if seen.limit_text and not (seen.value_text in text and seen.limit_text in text):
         text += f" ({seen.measure} {seen.value_text}, limit {seen.operator} {seen.limit_text})"
     return f"{moment}  {change:<12} {alert.severity:<8} {printable(text)}"
 

@@ -49,11 +49,9 @@ def _usages(health: Health, thresholds: Thresholds) -> Iterator[Finding]:
         if threshold is None or usage is None:
             continue
         if threshold.critical is not None and usage >= threshold.critical:
-            yield Finding(
-                "CRITICAL", f"{name} is at {usage:.1f} %, critical from {threshold.critical:g} % on"
-            )
+            yield Finding("CRITICAL", f"{name} at {usage:.1f}% (critical ≥ {threshold.critical:g}%)")
         elif threshold.warning is not None and usage >= threshold.warning:
-            yield Finding("WARNING", f"{name} is at {usage:.1f} %, a warning from {threshold.warning:g} % on")
+            yield Finding("WARNING", f"{name} at {usage:.1f}% (warning ≥ {threshold.warning:g}%)")
         else:
             yield Finding("HEALTHY")
 

@@ -117,13 +117,13 @@ def _untold_hosts(situation: Situation, failing: Sequence[Check]) -> dict[str, t
         for name, host in situation.hosts.items():
             if host.system_health != status:
                 continue
-            said = {f"{check.check}: " for check in failing if check.host == name}
+            said = {f"{check.check}: ".lower() for check in failing if check.host == name}
             said |= {
-                f"{label_of(alert.details.metric)} "
+                f"{label_of(alert.details.metric).lower()} "
                 for alert in situation.alerts
                 if alert.details.host == name and alert.details.metric != CHECK_STATE
             }
-            own = [reason for reason in host.reasons if not reason.startswith(tuple(said))]
+            own = [reason for reason in host.reasons if not reason.lower().startswith(tuple(said))]
             if own or not host.reasons:
                 found[name] = status, own
     return found

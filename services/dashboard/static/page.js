@@ -392,7 +392,7 @@ function drawOverall() {
   drawTotals([
     ["Portfolio value", "portfolioValue", summary.portfolioValue, "No bot has a portfolio value yet.",
       valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
-    ["Alerts that need attention", "", summary.triggeredAlerts, "", handledNote()],
+    ["Active alerts", "", summary.triggeredAlerts, "", handledNote()],
     ["Bots", "", bots.length, "", silent ? `${silent} silent for 5 min` : ""],
     ["Hosts", "", board.health.size, "", checksNote()],
   ]);

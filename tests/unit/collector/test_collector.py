@@ -121,7 +121,7 @@ def test_a_long_interval_does_not_keep_the_first_rates_waiting(tmp_path: Path) -
 def test_a_sample_carries_its_judgement_and_an_id(scene: Scene) -> None:
     scene.step()
     assert scene.samples[0].system_health == "WARNING"
-    assert scene.samples[0].reasons == ["CPU is at 80.0 %, a warning from 70 % on"]
+    assert scene.samples[0].reasons == ["CPU at 80.0% (warning ≥ 70%)"]
     assert scene.samples[0].id == "1769860800000"
 
 

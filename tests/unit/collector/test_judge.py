@@ -27,9 +27,9 @@ def check(name: str, status: CheckStatus, text: str = "") -> Check:
     ("cpu", "expected"),
     [
         (69.99, Judgement("HEALTHY", [])),
-        (70.0, Judgement("WARNING", ["CPU is at 70.0 %, a warning from 70 % on"])),
-        (89.9, Judgement("WARNING", ["CPU is at 89.9 %, a warning from 70 % on"])),
-        (90.0, Judgement("CRITICAL", ["CPU is at 90.0 %, critical from 90 % on"])),
+        (70.0, Judgement("WARNING", ["CPU at 70.0% (warning ≥ 70%)"])),
+        (89.9, Judgement("WARNING", ["CPU at 89.9% (warning ≥ 70%)"])),
+        (90.0, Judgement("CRITICAL", ["CPU at 90.0% (critical ≥ 90%)"])),
     ],
 )
 def test_a_figure_at_a_limit_has_reached_it(cpu: float, expected: Judgement) -> None:
@@ -40,7 +40,7 @@ def test_the_worst_figure_decides_and_every_reason_is_named_worst_first() -> Non
     health = Health(host="h", cpu_usage=75, memory_usage=10, disks=[disk("/", 20), disk("/data", 96)])
     assert judge(health, THRESHOLDS) == Judgement(
         "CRITICAL",
-        ["disk /data is at 96.0 %, critical from 95 % on", "CPU is at 75.0 %, a warning from 70 % on"],
+        ["disk /data at 96.0% (critical ≥ 95%)", "CPU at 75.0% (warning ≥ 70%)"],
     )
 
 
@@ -71,7 +71,7 @@ def test_a_threshold_may_have_only_one_limit() -> None:
         ({"disks": [disk("/data", full_days=0.05)]}, "CRITICAL",
          "disk /data will be full in 72 minutes if it goes on so"),
         ({"disks": [disk("/data", inode_usage=96.0)]}, "CRITICAL",
-         "inode use of disk /data is at 96.0 %, critical from 95 % on"),
+         "inode use of disk /data at 96.0% (critical ≥ 95%)"),
         ({"oom_kills": 1}, "CRITICAL", "the kernel ended a process for want of memory"),
         ({"oom_kills": 3}, "CRITICAL", "the kernel ended 3 processes for want of memory"),
         ({"memory_pressure": 20.1}, "WARNING",

@@ -32,7 +32,7 @@ def test_acknowledged_and_muted_alerts_are_shown_apart_and_not_in_red(
         assert "UTC" not in handled
         assert text(browser, "#status") == "Warning"
         assert browser.title.startswith("(1) Warning")
-        assert "Alerts that need attention\n1\n1 acknowledged, 1 muted" in text(browser, "#totals")
+        assert "Active alerts\n1\n1 acknowledged, 1 muted" in text(browser, "#totals")
 
 
 def test_an_alert_is_shown_by_what_its_rule_measures(

@@ -39,7 +39,9 @@ def test_before_the_first_record_everything_is_there_and_unknown(client: FlaskCl
         "bots": 0,
         "hosts": 0,
         "portfolioValue": None,
+        "handled": [],
         "activeAlerts": 0,
+        "triggeredAlerts": 0,
         "alertsBySeverity": {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 0},
     }
     assert board["system"]["log"] == {"entries": 0, "groups": {}}

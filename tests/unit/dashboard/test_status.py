@@ -75,13 +75,13 @@ def test_what_an_alert_says_of_its_host_is_not_said_again() -> None:
     alert.details = Details(
         rule="host-cpu", host="box", metric="cpuUsage", value=100, operator=">=", threshold=95
     )
-    busy = host("CRITICAL", "CPU is at 100.0 %, critical from 95 % on")
+    busy = host("CRITICAL", "CPU at 100.0% (critical ≥ 95%)")
     assert judge(WELL._replace(alerts=[alert], hosts=busy)).reasons == ["HIGH: box: drawdown above 20 %"]
     alert.status, alert.assignee = "ACKNOWLEDGED", "ann"
     assert judge(WELL._replace(alerts=[alert], hosts=busy)).status == "WARNING"
-    full = host("CRITICAL", "CPU is at 100.0 %", "Disk / is at 99 %")
+    full = host("CRITICAL", "CPU at 100.0%", "disk / at 99.0%")
     assert judge(WELL._replace(alerts=[alert], hosts=full)).reasons[1:] == [
-        "Host box is CRITICAL: Disk / is at 99 %"
+        "Host box is CRITICAL: disk / at 99.0%"
     ]
 
 
