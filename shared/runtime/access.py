@@ -18,6 +18,7 @@ from shared.schema.streams import (
     LATEST,
     PREFIX,
     RELOAD,
+    RULES,
     WAKE,
     lease,
 )
@@ -38,7 +39,7 @@ _KEYS = {
     "broadcaster": "",
     "collector": _LOG,
     "dashboard": f"{_ALERTS} ~{LATEST}* ~{COUNTERS}* ~{BOTS}* ~{HOSTS}*",
-    "evaluator": f"{_LOG} {_ALERTS}",
+    "evaluator": f"{_LOG} {_ALERTS} ~{RULES}",
     "ingestion": f"{_LOG} {_PINGS}",
     "ingestion-redis": (
         f"{_LOG} {_PINGS} ~{PREFIX}:heartbeats* ~{PREFIX}:rejected ~{BOT_STREAM}"
