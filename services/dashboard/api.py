@@ -1,5 +1,6 @@
 """The API below /api/monitoring."""
 
+from collections import Counter
 from http import HTTPStatus
 
 from flask import Blueprint, Response, request
@@ -8,8 +9,8 @@ from services.dashboard import figures
 from services.dashboard.acknowledgements import Desk
 from services.dashboard.checks import add_checks
 from services.dashboard.history import add_history
-from services.dashboard.monitoring import monitoring
-from services.dashboard.queries import acknowledgement, alert_filter
+from services.dashboard.monitoring import monitoring, trends
+from services.dashboard.queries import acknowledgement, alert_filter, bot_name, bot_page
 from services.dashboard.silences import add_silences
 from services.dashboard.sources import Sources
 from shared.runtime.clock import Clock
@@ -34,7 +35,13 @@ def make_api(sources: Sources, desk: Desk, clock: Clock) -> Blueprint:
 def _add_readings(api: Blueprint, sources: Sources, clock: Clock) -> None:
     @api.get("")
     def whole() -> Response:
-        return reply(monitoring(sources, clock()))
+        return reply(monitoring(sources, clock(), bot_page(request.args)))
+
+    @api.get("/trends")
+    def trends_of_bot() -> Response:
+        bot, now = bot_name(request.args), clock()
+        records = [record for record in sources.now(now).records if record.subject == bot]
+        return reply(trends(sources.performance, {bot: figures.of_bot(bot, records, now)}, now)[bot])
 
     @api.get("/health")
     def health() -> Response:
@@ -52,22 +59,11 @@ def _add_readings(api: Blueprint, sources: Sources, clock: Clock) -> None:
     @api.get("/bots")
     def bots() -> Response:
         now = clock()
-        records = sources.now(now).records
+        records = figures.by_bot(sources.now(now).records)
         with sources.health.read() as connection:
-            components = [alert.component for alert in alerts.open_alerts(connection)]
-        known = figures.of_bots(records, now)
-        moments = figures.kinds(records)
+            active = Counter(alert.component for alert in alerts.open_alerts(connection))
         return reply(
-            [
-                {
-                    "bot": bot,
-                    "lastSeen": known[bot]["lastSeen"],
-                    "ageSeconds": known[bot]["ageSeconds"],
-                    "kinds": moments[bot],
-                    "activeAlerts": components.count(bot),
-                }
-                for bot in known
-            ]
+            [figures.listed(bot, own, now) | {"activeAlerts": active[bot]} for bot, own in records.items()]
         )
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from services.dashboard.acknowledgements import NAME as ACKNOWLEDGEMENTS
 from services.dashboard.acknowledgements import Desk, make_acknowledgements
@@ -20,10 +20,11 @@ from shared.runtime.clock import Clock
 from shared.runtime.health import Check
 from shared.runtime.links import Links
 from shared.runtime.web import WebPart, create_app, error
-from shared.store.database import Database
+from shared.store.database import Database, is_damaged
 
 log = structlog.get_logger()
 
+DAMAGED_RUNBOOK = "/runbooks/botwatch-store-away"
 MAX_BODY_BYTES = 64 * 2**10
 
 
@@ -51,20 +52,28 @@ def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: 
     app.register_blueprint(make_configuration(sources, settings))
     app.register_blueprint(make_page(settings))
     app.register_blueprint(make_runbooks())
-    app.register_error_handler(OperationalError, _store_error)
+    app.register_error_handler(DatabaseError, _store_error)
     app.after_request(make_secure(settings))
     return app
 
 
 def _answers(database: Database) -> Check:
     def check() -> None:
+        if database.damage:
+            raise RuntimeError(f"the database is damaged: {database.damage}")
         with database.read() as connection:
             connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
 
     return check
 
 
-def _store_error(raised: OperationalError) -> Response:
+def _store_error(raised: DatabaseError) -> Response:
+    if is_damaged(raised):
+        log.error("a database is damaged", error=str(raised.orig))
+        text = f"a database of Botwatch is damaged and has to be restored: see {DAMAGED_RUNBOOK}"
+        return error(HTTPStatus.SERVICE_UNAVAILABLE, text)
+    if not isinstance(raised, OperationalError):
+        raise raised
     is_full = "full" in str(raised.orig)  # SQLite: "database or disk is full"
     why = "the disk is full: nothing can be stored" if is_full else "the database does not answer"
     log.error(why, error=str(raised.orig))

@@ -3,14 +3,17 @@
 An undefined figure is there, as None.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 
 import msgspec
 
 from shared.schema.definitions import DEFINITIONS
 from shared.schema.reasons import in_words
 from shared.schema.records import (
+    EXPECTED,
+    RETIRED,
     AnyRecord,
     Check,
     Equity,
@@ -35,7 +38,22 @@ _MOMENTS: dict[type[Record], str] = {Order: "lastOrderAt", Fill: "lastFillAt", H
 
 def all_fields(message: msgspec.Struct) -> Fields:
     """Return every field of a record or alert under its wire name, undefined ones as None."""
-    return {field.encode_name: getattr(message, field.name) for field in msgspec.structs.fields(message)}
+    return {wire: getattr(message, name) for wire, name in _names(type(message))}
+
+
+@cache
+def _names(kind: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """Return the fields of a struct, on the wire and in Python; msgspec takes milliseconds to find them."""
+    return [(field.encode_name, field.name) for field in msgspec.structs.fields(kind)]
+
+
+def by_bot(records: Iterable[AnyRecord]) -> dict[str, list[AnyRecord]]:
+    """Return the records of each bot, in the order of the bots' names."""
+    found: dict[str, list[AnyRecord]] = {}
+    for record in records:
+        if not isinstance(record, HostRecord):
+            found.setdefault(record.bot, []).append(record)
+    return dict(sorted(found.items()))
 
 
 def of_bots(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
@@ -45,15 +63,12 @@ def of_bots(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
     `lowConfidence` those of them that few returns are behind, `undefined` says why what is still None is so.
     `differences` are the figures that the bot reports otherwise than they are in `computedFigures`.
     """
-    by_bot: dict[str, list[AnyRecord]] = {}
-    for record in records:
-        if not isinstance(record, HostRecord):
-            by_bot.setdefault(record.bot, []).append(record)
-    return {bot: _of_bot(bot, by_bot[bot], now) for bot in sorted(by_bot)}
+    return {bot: of_bot(bot, own, now) for bot, own in by_bot(records).items()}
 
 
-def _of_bot(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
-    last_seen = max((record.at for record in _from_bot(records)), default=None)
+def of_bot(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
+    """Return one bot's latest figures, as `of_bots` does."""
+    last_seen = seen_at(records)
     found: Fields = {
         "bot": bot,
         **_performance([record for record in records if isinstance(record, Performance)]),
@@ -63,9 +78,10 @@ def _of_bot(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
         "equityAt": None,
         **dict.fromkeys(_MOMENTS.values()),
         "heartbeatStatus": None,
+        "retired": is_retired(records),
         "lastEvent": None,
     }
-    metrics: Fields = {}
+    metrics: dict[str, list[Metric]] = {}
     for record in records:
         if name := _MOMENTS.get(type(record)):
             found[name] = record.at
@@ -77,13 +93,47 @@ def _of_bot(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
             case Event():
                 found["lastEvent"] = all_fields(record)
             case Metric():
-                metrics[record.name] = {"value": record.value, "unit": record.unit, "timestamp": record.at}
-    return {**found, "metrics": metrics}
+                metrics.setdefault(record.name, []).append(record)
+    return {**found, "metrics": {name: _metric(known) for name, known in metrics.items()}}
 
 
-def _from_bot(records: Iterable[AnyRecord]) -> Iterable[AnyRecord]:
-    """Leave out what the recorder computed: only the bot's own records show that it lives."""
-    return (r for r in records if not (isinstance(r, Performance) and r.source == "computed"))
+def _metric(records: Sequence[Metric]) -> Fields:
+    """Return the latest value of a metric; where there are labels `series` has one for each set of them."""
+    latest = _value(max(records, key=lambda record: record.at))
+    if any(record.labels for record in records):
+        latest["series"] = [_value(record) | {"labels": record.labels} for record in records]
+    return latest
+
+
+def _value(record: Metric) -> Fields:
+    return {"value": record.value, "unit": record.unit, "timestamp": record.at}
+
+
+def seen_at(records: Iterable[AnyRecord]) -> datetime | None:
+    """Return when a bot was last seen: figures that are computed and the word of an operator do not count."""
+    return max((record.at for record in records if _is_from_bot(record)), default=None)
+
+
+def _is_from_bot(record: AnyRecord) -> bool:
+    if isinstance(record, Heartbeat):
+        return record.status not in (RETIRED, EXPECTED)
+    return not (isinstance(record, Performance) and record.source == "computed")
+
+
+def is_retired(records: Sequence[AnyRecord]) -> bool:
+    """Say whether a bot is retired: its latest heartbeat says so, and no later record ended that."""
+    beat = next((record for record in records if isinstance(record, Heartbeat)), None)
+    if beat is None or beat.status != RETIRED:
+        return False
+    last_seen = seen_at(records)
+    return last_seen is None or last_seen <= beat.at
+
+
+def worth(records: Iterable[AnyRecord]) -> float | None:
+    """Return the portfolio value that `of_bot` shows: the reported one, else the computed one."""
+    found = {record.source: record.portfolio_value for record in records if isinstance(record, Performance)}
+    reported = found.get("reported")
+    return found.get("computed") if reported is None else reported
 
 
 def _performance(records: Iterable[Performance]) -> Fields:
@@ -106,8 +156,7 @@ def _performance(records: Iterable[Performance]) -> Fields:
 
 
 def _figures(record: Performance | None) -> Fields:
-    known = all_fields(record) if record else {}
-    return {name: known.get(name) for name in PERFORMANCE_FIGURES}
+    return {wire: getattr(record, name, None) for wire, name in _FIGURES}
 
 
 def _remarks(computed: Performance | None, shown: Fields, filled: list[str]) -> Fields:
@@ -124,6 +173,9 @@ def _remarks(computed: Performance | None, shown: Fields, filled: list[str]) -> 
         "differences": computed.differences,
         "disagreements": computed.disagreements,
     }
+
+
+_FIGURES = [(wire, name) for wire, name in _names(Performance) if wire in PERFORMANCE_FIGURES]
 
 
 def of_hosts(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
@@ -145,20 +197,25 @@ def of_checks(records: Iterable[AnyRecord], now: datetime) -> dict[str, dict[str
     return found
 
 
-def kinds(records: Iterable[AnyRecord]) -> dict[str, dict[str, datetime]]:
-    """Return when each bot's latest record of each kind was, by bot."""
-    found: dict[str, dict[str, datetime]] = {}
+def listed(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
+    """Return a bot in the list of bots: when it was seen, and when its latest record of each kind was."""
+    moments: dict[str, datetime] = {}
     for record in records:
-        if not isinstance(record, HostRecord):
-            moments = found.setdefault(record.bot, {})
-            moments[record.kind] = max(record.at, moments.get(record.kind, record.at))
-    return dict(sorted(found.items()))
+        moments[record.kind] = max(record.at, moments.get(record.kind, record.at))
+    last_seen = seen_at(records)
+    return {
+        "bot": bot,
+        "lastSeen": last_seen,
+        "ageSeconds": _age(last_seen, now),
+        "kinds": moments,
+        "retired": is_retired(records),
+    }
 
 
-def total(bots: Iterable[Fields], figure: str) -> float | None:
-    """Sum a figure over the bots that have it; None when none has."""
-    values = [value for bot in bots if isinstance(value := bot[figure], int | float)]
-    return sum(values) if values else None
+def total(values: Iterable[float | None]) -> float | None:
+    """Sum the values that there are; None when there is none."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:

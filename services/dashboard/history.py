@@ -32,13 +32,14 @@ def add_history(api: Blueprint, sources: Sources, clock: Clock) -> None:
     @api.get("/performance")
     def performance() -> Response:
         now = clock()
-        bots = figures.of_bots(sources.now(now).records, now)
+        records = sources.now(now).records
         if not request.args:
-            return reply(bots)
+            return reply(figures.of_bots(records, now))
         query = history_query(request.args, now)
         points = performance_points(sources, query)
         bot = query.bot
-        known = bots.get(bot) or figures.of_bots(sources.last_known(bot), now).get(bot, {"bot": bot})
+        own = figures.by_bot(records).get(bot) or sources.last_known(bot)
+        known = figures.of_bot(bot, own, now) if own else {"bot": bot}
         if not points and (refusal := _unknown(sources, bot, now)):
             return refusal
         return reply({**known, **span_fields(query.steps), "points": points})
@@ -127,7 +128,7 @@ def _unknown(sources: Sources, bot: str, now: datetime) -> Response | None:
     with sources.performance.read() as connection:
         if history.is_known(connection, bot):
             return None
-    bots = figures.of_bots(sources.now(now).records, now)
+    bots = figures.by_bot(sources.now(now).records)
     if bot in bots:
         return None
     return error(HTTPStatus.NOT_FOUND, f"no record of a bot named {bot!r}", bots=list(bots))

@@ -11,11 +11,12 @@ from sqlalchemy.engine import make_url
 
 from services.dashboard import figures
 from services.dashboard.figures import Fields
+from services.dashboard.queries import ALL, BotPage
 from services.dashboard.sources import Now, Sources
 from services.dashboard.status import Situation, judge, needs_attention
 from shared.runtime.parts import EXPECTED
 from shared.schema.alerts import Alert
-from shared.schema.records import Check, Health
+from shared.schema.records import AnyRecord, Check, Health
 from shared.schema.timestamps import from_store
 from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store.alerts import counts, list_alerts, open_alerts
@@ -30,6 +31,8 @@ WINDOW = timedelta(hours=1)
 MOST_POINTS = 300
 RECENT = 20
 """How many alerts of any status are listed."""
+MOST_BOTS_WITH_TRENDS = 20
+"""Where more bots are answered, each bot's trends are to be asked for."""
 
 _TRENDS: tuple[tuple[str, Table], ...] = (
     ("equity", equity),
@@ -38,10 +41,13 @@ _TRENDS: tuple[tuple[str, Table], ...] = (
 )
 
 
-def monitoring(sources: Sources, now: datetime) -> Fields:
-    """Return the whole dashboard at `now`."""
+def monitoring(sources: Sources, now: datetime, wanted: BotPage = ALL) -> Fields:
+    """Return the whole dashboard at `now`, with a page of the bots."""
     known = sources.now(now)
-    bots = figures.of_bots(known.records, now)
+    records = figures.by_bot(known.records)
+    names = wanted.names(list(records))
+    bots = {bot: figures.of_bot(bot, records[bot], now) for bot in names}
+    has_trends = len(bots) <= MOST_BOTS_WITH_TRENDS if wanted.trends is None else wanted.trends
     hosts = figures.of_hosts(known.records, now)
     with sources.health.read() as connection:
         active = open_alerts(connection)
@@ -50,18 +56,23 @@ def monitoring(sources: Sources, now: datetime) -> Fields:
         heard = last_sent(connection, WATCHDOG, ITSELF)
     return {
         "timestamp": now,
-        "summary": _summary(known, bots, hosts, active),
+        "summary": _summary(known, records, hosts, active),
         "performance": bots,
         "health": hosts,
         "checks": figures.of_checks(known.records, now),
         "alerts": {"active": active, "counts": counts(active), "recent": recent},
-        "trends": trends(sources.performance, bots, now),
+        "trends": trends(sources.performance, bots, now) if has_trends else {},
         "system": {**_system(sources, known), "notifications": pending, "watchdog": {"heardAt": heard}},
+        "page": {
+            "limit": wanted.limit,
+            "next": wanted.following(names, list(records)),
+            "trends": has_trends,
+        },
     }
 
 
 def _summary(
-    known: Now, bots: Mapping[str, Fields], hosts: Mapping[str, Fields], active: list[Alert]
+    known: Now, bots: Mapping[str, list[AnyRecord]], hosts: Mapping[str, Fields], active: list[Alert]
 ) -> Fields:
     overall = judge(
         Situation(
@@ -80,7 +91,7 @@ def _summary(
         "handled": overall.handled,
         "bots": len(bots),
         "hosts": len(hosts),
-        "portfolioValue": figures.total(bots.values(), "portfolioValue"),
+        "portfolioValue": figures.total(map(figures.worth, bots.values())),
         "activeAlerts": len(active),
         "triggeredAlerts": sum(needs_attention(alert) for alert in active),
         "alertsBySeverity": counts(active),

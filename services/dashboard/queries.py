@@ -1,6 +1,7 @@
 """What requests ask for: filters, histories, acknowledgements, silences. Every fault is named."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar, cast, get_args
 
@@ -25,6 +26,29 @@ MAX_COMMENT = 4096
 LONGEST_TIMEOUT_MS = 365 * 86_400_000
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+
+class BotPage(NamedTuple):
+    """Which bots are wanted, in the order of their names."""
+
+    limit: int
+    after: str | None = None
+    """The last name of the page before."""
+    trends: bool | None = None
+    """Whether their trends are wanted; None: where they are few."""
+
+    def names(self, known: Sequence[str]) -> list[str]:
+        """Return the names of the page, of those that are `known` (sorted)."""
+        begin = 0 if self.after is None else bisect_right(known, self.after)
+        return list(known[begin : begin + self.limit])
+
+    def following(self, names: Sequence[str], known: Sequence[str]) -> str | None:
+        """Return `after` of the next page, None after the last one."""
+        return names[-1] if names and names[-1] != known[-1] else None
+
+
+DEFAULT_BOTS = 500
+ALL = BotPage(DEFAULT_BOTS)
 
 
 class AlertFilter(NamedTuple):
@@ -140,6 +164,25 @@ def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
     )
     read.check()
     return query
+
+
+def bot_page(arguments: Mapping[str, str]) -> BotPage:
+    """Read which bots are wanted."""
+    read = Arguments(arguments, BotPage._fields)
+    trends = read.text("trends")
+    if trends not in (None, "true", "false"):
+        read.refuse("trends", f"expected true or false, got {trends!r}")
+    limit = read.number("limit", MAX_LIMIT) or DEFAULT_BOTS
+    read.check()
+    return BotPage(limit, read.text("after"), None if trends is None else trends == "true")
+
+
+def bot_name(arguments: Mapping[str, str]) -> str:
+    """Read whose trends are wanted."""
+    read = Arguments(arguments, ("bot",))
+    bot = read.required("bot")
+    read.check()
+    return bot
 
 
 def alert_filter(arguments: Mapping[str, str]) -> AlertFilter:

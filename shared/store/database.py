@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from shared.schema.faults import Fault, InvalidError
 
@@ -35,6 +35,8 @@ class Database:
         (`synchronous = FULL`); else what was committed since the last checkpoint is lost when power fails.
         """
         self.url = url
+        self.damage: str | None = None
+        """What SQLite said when it found that the file is damaged; None as long as it did not."""
         self._guard: Callable[[Connection], None] = lambda _: None
         patience_s, pool = (1.0, NullPool) if afresh else (BUSY_TIMEOUT_S, None)
         self.engine: Engine = create_engine(url, connect_args=_connect_args(url, patience_s), poolclass=pool)
@@ -47,15 +49,28 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection inside a read transaction."""
-        with self.engine.connect() as connection, connection.begin():
+        with self._noting_damage(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection inside a write transaction; commits at the end, rolls back on an exception."""
-        with self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        with (
+            self._noting_damage(),
+            self.engine.connect().execution_options(immediate=True) as connection,
+            connection.begin(),
+        ):
             self._guard(connection)
             yield connection
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            if is_damaged(error):
+                self.damage = str(error.orig)
+            raise
 
     def guard(self, check: Callable[[Connection], None]) -> None:
         """Call `check` at the begin of every write transaction from now on: what it raises ends that."""
@@ -99,6 +114,12 @@ class Database:
         self.engine.dispose()
 
 
+def is_damaged(error: DatabaseError) -> bool:
+    """Say whether SQLite found that a file is corrupt, or is no database at all."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def sqlite_url(path: Path) -> str:
     """Return the URL of an SQLite file."""
     return f"sqlite:///{path}"
@@ -118,7 +139,12 @@ def _pragmas(synchronous: str) -> Callable[[Any, object], None]:
         connection.isolation_level = None  # SQLAlchemy's events begin transactions, not the driver
         cursor = connection.cursor()
         for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+            try:
+                cursor.execute(f"PRAGMA {pragma}")
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise DatabaseError(f"PRAGMA {pragma}", {}, error) from error
         cursor.close()
 
     return set_pragmas

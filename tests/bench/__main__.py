@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY
-from tests.bench import analytics, collector, history, latency, peers, rules, storage, throughput
+from tests.bench import analytics, bots, collector, history, latency, peers, rules, storage, throughput
 from tests.bench.collector import Sampling
 from tests.bench.figures import (
     Cost,
@@ -39,7 +39,7 @@ from tests.bench.rules import RuleCost
 from tests.bench.storage import Storage
 from tests.integration.stack import Stack, botwatch_up
 
-PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "storage", "collector")
+PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "storage", "bots", "collector")
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,14 @@ class Size:
     events: tuple[int, ...]
     samples: int
     rows: int
+    board_minutes: int
 
 
 LONG = (10_000, 100_000, 1_000_000)
 SHORT = (1_000, 10_000)
 FULL = Size(
     breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300,
-    rows=20_000,
+    rows=20_000, board_minutes=60,
 )  # fmt: skip
 QUICK = Size(
     breaches=20,
@@ -71,7 +72,10 @@ QUICK = Size(
     events=SHORT,
     samples=50,
     rows=5_000,
+    board_minutes=5,
 )
+BOARDS = (50, 500, 2000)
+"""Bots on the dashboard."""
 PAUSE_S = 0.05
 WARM_UP = 5
 ANSWERS = 100
@@ -90,6 +94,7 @@ class Found:
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
     storage: Storage | None = None
+    boards: Sequence[bots.Board] = ()
     sampling: list[Sampling] = field(default_factory=list)
 
 
@@ -126,6 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "storage" in chosen:
             _say(f"{size.rows:,} records of each kind in SQLite …")
             found.storage = storage.measure(folder, rows=size.rows)
+        if "bots" in chosen:
+            _say("the dashboard of many bots …")
+            found.boards = [bots.measure(folder, count, minutes=size.board_minutes) for count in BOARDS]
         if "collector" in chosen:
             _measure_collector(folder, size, found)
     _print(found)
@@ -218,6 +226,8 @@ def _print(found: Found) -> None:
         print("\n" + "\n".join(rules.table(found.rules)))
     if found.storage:
         print("\n" + "\n".join(storage.table(found.storage)))
+    if found.boards:
+        print("\n" + "\n".join(bots.table(found.boards)))
     if found.costs:
         print("\n" + "\n".join(cost_table(found.costs)))
     if found.sampling:

@@ -128,9 +128,13 @@ async function refetch() {
   meanwhile = [];
   let failed = false;
   try {
-    const response = await fetch(`${BASE}api/monitoring`, { signal: AbortSignal.timeout(10_000) });
-    if (!response.ok) throw new Error(`it answered ${response.status}`);
-    take(await response.json());
+    const fresh = await read(`${BASE}api/monitoring`);
+    while (fresh.page.next !== null) {
+      const { performance, page } = await read(`${BASE}api/monitoring?trends=false&after=${encodeURIComponent(fresh.page.next)}`);
+      fresh.performance = Object.fromEntries([...Object.entries(fresh.performance), ...Object.entries(performance)]);
+      fresh.page = page;
+    }
+    take(fresh);
     refetchSilences();
     if (nextTry) connect(); // the server is back: the WebSocket need not wait any longer
     $("notice").hidden = true;
@@ -142,6 +146,34 @@ async function refetch() {
     fetching = false;
     fetchAgain = setTimeout(refetch, failed ? RETRY_MS : wanted ? SOON_MS : linked ? REFETCH_MS : REFETCH_NOT_LIVE_MS);
   }
+}
+
+async function read(address) {
+  const response = await fetch(address, { signal: AbortSignal.timeout(10_000) });
+  if (!response.ok) throw new Error(`it answered ${response.status}`);
+  return response.json();
+}
+
+const toPoints = (points) => points.map(([at, value]) => [Date.parse(at), value]);
+
+/** Where there are many bots the API leaves their trends out: they are fetched for the cards that are in view. */
+const inView = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting || !board || board.page.trends) continue;
+    inView.unobserve(target);
+    fetchTrends(target.dataset.bot).catch(() => inView.observe(target));
+  }
+});
+
+async function fetchTrends(bot) {
+  const series = await read(`${BASE}api/monitoring/trends?bot=${encodeURIComponent(bot)}`);
+  const live = entry(board.trends, bot, () => new Map());
+  for (const [name, points] of Object.entries(series)) {
+    const known = live.get(name) ?? [];
+    const since = known[0]?.[0] ?? Infinity;
+    live.set(name, [...toPoints(points).filter(([at]) => at < since), ...known]);
+  }
+  redraw("bots");
 }
 
 /** After a change that may change the status: fetch soon, but not for each of many changes. */
@@ -170,7 +202,7 @@ function take(fresh) {
   for (const [host, checks] of fresh.checks) fresh.checks.set(host, byName(checks));
   for (const [bot, figures] of fresh.trends) {
     const series = byName(figures);
-    for (const [name, points] of series) series.set(name, points.map(([at, value]) => [Date.parse(at), value]));
+    for (const [name, points] of series) series.set(name, toPoints(points));
     fresh.trends.set(bot, series);
   }
   if (last) keepNewer(fresh, last);
@@ -781,12 +813,14 @@ function botView({ bot: name }) {
   const legend = h("p", { class: "legend" });
   const differs = h("p", { class: "differs" });
   const all = allFiguresView(name);
-  const root = h("article", { class: "bot", "aria-label": `Bot ${name}` },
+  const root = h("article", { class: "bot", "aria-label": `Bot ${name}`, "data-bot": name },
     h("header", {}, h("h3", {}, name, " ", open), seen),
     h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, all.root);
+  inView.observe(root);
   return {
     root,
     update(bot) {
+      root.classList.toggle("retired", Boolean(bot.retired));
       writeBotAlerts(open, name);
       writeSeen(seen, bot.lastSeen, "bot");
       setBotFigure(worth, bot, "portfolioValue");

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.dashboard.figures import PERFORMANCE_FIGURES, of_bots, of_hosts, total
+from services.dashboard.figures import PERFORMANCE_FIGURES, of_bots, of_hosts, total, worth
 from shared.schema.reasons import REASONS, in_words
 from shared.schema.records import (
     Difference,
@@ -131,7 +131,5 @@ def test_hosts_are_told_apart_from_bots_and_keep_undefined_figures() -> None:
 
 
 def test_a_total_of_nothing_is_undefined() -> None:
-    bots = of_bots([Heartbeat(bot="alpha", timestamp=NOON)], NOON)
-    assert total(bots.values(), "portfolioValue") is None
-    bots |= of_bots([Performance(bot="beta", timestamp=NOON, portfolio_value=0)], NOON)
-    assert total(bots.values(), "portfolioValue") == 0
+    assert total([worth([Heartbeat(bot="alpha", timestamp=NOON)])]) is None
+    assert total([None, worth([Performance(bot="beta", timestamp=NOON, portfolio_value=0)])]) == 0

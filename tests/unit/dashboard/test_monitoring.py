@@ -1,6 +1,7 @@
 """GET /api/monitoring and what is below it that reads figures."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,14 +11,14 @@ from shared.runtime.log import RecordLog
 from shared.runtime.parts import Presence
 from shared.runtime.reader import ensure_group
 from shared.schema import streams
-from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, HostRecord, Performance
+from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, HostRecord, Metric, Performance
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 from shared.store.records import insert_records
 from tests.support import eventually
 from tests.unit.dashboard.cases import NOON, an_alert, body, hear_in, open_in, read, resolve_in
 
-SECTIONS = ["timestamp", "summary", "performance", "health", "checks", "alerts", "trends", "system"]
+SECTIONS = ["timestamp", "summary", "performance", "health", "checks", "alerts", "trends", "system", "page"]
 
 
 def store(performance: Database, health: Database, *records: AnyRecord) -> None:
@@ -273,6 +274,7 @@ def test_bots_are_listed_with_what_they_send_and_their_open_alerts(
             "lastSeen": "2026-01-31T12:00:00Z",
             "ageSeconds": 0.0,
             "kinds": {"heartbeat": "2026-01-31T12:00:00Z", "equity": "2026-01-31T11:59:57Z"},
+            "retired": False,
             "activeAlerts": 1,
         }
     ]
@@ -282,3 +284,74 @@ def test_hosts_are_answered_alone(client: FlaskClient, redis: Redis) -> None:
     RecordLog(redis).append([Health(host="box", timestamp=NOON, load1=0.5)], "test")
     box = read(client, "/api/monitoring/health")["box"]
     assert (box["load1"], box["cpuUsage"]) == (0.5, None)
+
+
+def test_pages_of_bots(client: FlaskClient, redis: Redis) -> None:
+    """Each page has the next names and says how to go on; the summary is about all bots."""
+    records = [Performance(bot=f"b{n}", timestamp=NOON, portfolio_value=1) for n in range(5)]
+    RecordLog(redis).append(records, "test")
+    names, after = [], ""
+    while after is not None:
+        board = read(client, f"/api/monitoring?limit=2&after={after}")
+        assert (board["summary"]["bots"], board["summary"]["portfolioValue"]) == (5, 5)
+        names.append(list(board["performance"]))
+        after = board["page"]["next"]
+    assert names == [["b0", "b1"], ["b2", "b3"], ["b4"]]
+    assert client.get("/api/monitoring?limit=0&trends=maybe").status_code == 400
+
+
+def test_trends_of_many_bots_are_asked_for(client: FlaskClient, redis: Redis, performance: Database) -> None:
+    """Past 20 bots the answer has no trends unless it is asked for them, or for those of one bot."""
+    point = Equity(bot="b7", timestamp=NOON, equity=3)
+    RecordLog(redis).append([point, *(Heartbeat(bot=f"b{n}", timestamp=NOON) for n in range(21))], "test")
+    with performance.write() as connection:
+        insert_records(connection, [point])
+    board = read(client, "/api/monitoring")
+    assert (board["trends"], board["page"]["trends"]) == ({}, False)
+    series = {"equity": [["2026-01-31T12:00:00Z", 3.0]], "portfolioValue": [], "currentDrawdown": []}
+    assert read(client, "/api/monitoring?trends=true")["trends"]["b7"] == series
+    assert read(client, "/api/monitoring/trends?bot=b7") == series
+
+
+def test_a_damaged_database(client: FlaskClient, performance: Database, redis: Redis) -> None:
+    """The API answers 503 with a plain reason, and the health of the part is bad."""
+    RecordLog(redis).append([Heartbeat(bot="a", timestamp=NOON)], "test")
+    path = performance.engine.url.database
+    performance.close()
+    assert path
+    with open(path, "r+b") as file:  # noqa: PTH123
+        file.write(b"\xff" * 100_000)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    answer = client.get("/api/monitoring")
+    assert answer.status_code == 503
+    assert body(answer)["error"].startswith("a database of Botwatch is damaged and has to be restored")
+    health = client.get("/health")
+    assert health.status_code == 503
+    assert "damaged" in body(health)["checks"]["performance"]["error"]
+
+
+def test_metrics_keep_their_labels(client: FlaskClient, redis: Redis) -> None:
+    """A metric is the latest of its name, and `series` has each set of labels."""
+    made = [
+        Metric(
+            bot="a", name="spread", value=n, labels={"venue": venue}, timestamp=NOON - timedelta(seconds=n)
+        )
+        for n, venue in enumerate("xy")
+    ]
+    RecordLog(redis).append(made, "test")
+    spread = read(client, "/api/monitoring")["performance"]["a"]["metrics"]["spread"]
+    assert spread["value"] == 0
+    assert {one["labels"]["venue"]: one["value"] for one in spread["series"]} == {"x": 0, "y": 1}
+
+
+def test_retired(client: FlaskClient, redis: Redis) -> None:
+    """A bot is retired until a record comes that is dated later."""
+    earlier = NOON - timedelta(seconds=3)
+    log = RecordLog(redis)
+    log.append([Equity(bot="a", timestamp=earlier, equity=1)], "test")
+    log.append([Heartbeat(bot="a", timestamp=NOON - timedelta(seconds=1), status="retired")], "test")
+    bot = read(client, "/api/monitoring")["performance"]["a"]
+    assert (bot["retired"], bot["lastSeen"]) == (True, "2026-01-31T11:59:57Z")
+    log.append([Equity(bot="a", timestamp=NOON, equity=1)], "test")
+    assert read(client, "/api/monitoring")["performance"]["a"]["retired"] is False
