@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 
 from services.dashboard import figures
 from services.dashboard.acknowledgements import Desk
+from services.dashboard.bots import add_bots
 from services.dashboard.checks import add_checks
 from services.dashboard.history import add_history
 from services.dashboard.monitoring import monitoring, trends
@@ -26,6 +27,7 @@ def make_api(sources: Sources, desk: Desk, clock: Clock) -> Blueprint:
     _add_readings(api, sources, clock)
     add_checks(api, sources, clock)
     add_history(api, sources, clock)
+    add_bots(api, sources, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, desk, clock)
     add_silences(api, sources, clock)

@@ -263,6 +263,8 @@ class Evaluator:
                 self._catch_up()
             self._observe(_milliseconds(entry.id))
             found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
+            if entry.forget is not None:
+                found += self._engine.forget(entry.forget)
             if self._is_caught_up:
                 events += found
         self._folded = entries[-1].id

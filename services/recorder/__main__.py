@@ -27,8 +27,11 @@ def main() -> None:
         analyst = Analyst(performance, documents.performance, clock.now)
         analyst.start()
         upkeep = Upkeep(performance, health, documents, clock.now, analyst.keep_from)
-        record_log = RecordLog(frame.redis, lease=frame.lease)
+        record_log = RecordLog(
+            frame.redis, lease=frame.lease, max_bots=0
+        )  # no bot is new because of what is computed
         recorder = Recorder(record_log, performance, health, analyst, upkeep, frame.stopping, clock.now)
+        recorder.know_bots()
         recorder.writer.beat = frame.pulse.beat
         frame.health.add("databases", recorder.check)
         run(frame, recorder.step)

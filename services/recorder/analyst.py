@@ -172,8 +172,20 @@ class Analyst:
     def told(self, bots: Iterable[str]) -> None:
         """Take note that the records of `bots` are in the log."""
         for bot in bots:
-            self._following[bot].changed = False
-            self._following[bot].told_at = self._monotonic()
+            if following := self._following.get(bot):
+                following.changed = False
+                following.told_at = self._monotonic()
+
+    @property
+    def bots(self) -> list[str]:
+        """The bots that are followed."""
+        return list(self._following)
+
+    def forget(self, bot: str) -> None:
+        """Drop what is known of a bot whose rows are gone."""
+        self._following.pop(bot, None)
+        self._behind.pop(bot, None)
+        self._checkpoints.pop(bot, None)
 
     def keep_from(self, bot: str) -> datetime | None:
         """Return up to which moment the bot's rows may go by retention: a checkpoint stands for them."""

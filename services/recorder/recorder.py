@@ -17,14 +17,15 @@ from services.recorder.analyst import Analyst
 from services.recorder.batch import Batch, split
 from services.recorder.contradictions import Contradictions
 from services.recorder.upkeep import Upkeep
-from shared.runtime.log import LogFullError, RecordLog
+from shared.runtime.log import LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.reader import Entry, GroupReader
 from shared.runtime.redis import BLOCK_MS
 from shared.runtime.trim import FORGOTTEN_AFTER, trim
 from shared.schema import streams
-from shared.schema.positions import believable, parts_of
+from shared.schema.positions import after, believable, parts_of
 from shared.schema.records import AnyRecord
 from shared.store.database import Database
+from shared.store.forgetting import forget_bot
 from shared.store.patience import PatientWriter
 from shared.store.positions import EVALUATOR_TRACKS, read_position, write_position
 from shared.store.records import insert_records
@@ -117,6 +118,22 @@ class Target:
         self.position = batch.position
         return contradictory
 
+    def forget(self, bot: str, entry: str, beat: Callable[[], object]) -> None:
+        """Remove all of a bot, as log entry `entry` asks; `beat` is called after each piece of it.
+
+        The position is written last: killed before, it begins again, and no later row of the bot is there.
+        """
+        if not after(entry, self.position):
+            return
+        for _ in forget_bot(self._database, bot):
+            beat()
+        with self._database.write() as connection:
+            self._write_position(connection, entry)
+        self._stored = self.position = entry
+        if self._analyst:
+            self._analyst.forget(bot)
+        log.info("a bot was forgotten", bot=bot)
+
     def write_analysis(self) -> None:
         """Write what the analyst has, though no rows came."""
         if self._analyst:
@@ -158,6 +175,7 @@ class Recorder:
             newest = self._log.newest()
             self._performance.find_position(newest)
             self._health.find_position(newest)
+            self.know_bots()
         if entries:
             if not self.writer.until_done(lambda: self._write(entries)):
                 return
@@ -170,6 +188,11 @@ class Recorder:
         if time.monotonic() - self._forgot >= FORGET_INTERVAL_S:
             self._log.forget_latest(self._now() - FORGOTTEN_AFTER)
             self._forgot = time.monotonic()
+
+    def know_bots(self) -> None:
+        """Let the bots that reported lately count against the limit, though Redis lost them."""
+        now = self._now()
+        self._log.reindex_latest([(("bot", bot), now) for bot in self._analyst.bots])
 
     def _trim(self) -> None:
         """Let go of what no power cut can take back: both databases have it on the disk.
@@ -216,10 +239,23 @@ class Recorder:
                 self._log.append([*warnings, *computed.values()], DOOR)
             except LogFullError as error:
                 log.error("cannot tell computed figures; trying again", reason=str(error))
+            except TooManyBotsError as error:
+                # They were forgotten a moment ago: the next entries say so.
+                self._analyst.told(bot for _, bot in error.refused)
             else:
                 self._analyst.told(computed)
 
     def _write(self, entries: list[Entry]) -> None:
+        """Write entries in their order: what came before a bot was forgotten goes, what came later stays."""
+        begin = 0
+        for place, entry in enumerate(entries):
+            if entry.forget is not None:
+                self._insert(entries[begin:place])
+                self._performance.forget(entry.forget, entry.id, self.writer.beat)
+                begin = place + 1
+        self._insert(entries[begin:])
+
+    def _insert(self, entries: list[Entry]) -> None:
         performance, health = split(entries, self._performance.position, self._health.position)
         for record in (*self._performance.write(performance), *self._health.write(health)):
             CONTRADICTORY.labels(record.kind).inc()

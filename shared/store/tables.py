@@ -333,6 +333,18 @@ rule_tracks = Table(
 )
 """What rules remember of bots and hosts, as JSON, as of the position of the reader `evaluator-tracks`."""
 
+audit_log = Table(
+    "audit_log",
+    health_metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("timestamp", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("by", Text),
+    sqlite_autoincrement=True,
+)
+"""What operators did that leaves no other trace: `action` is `bot.forget`, `bot.retire` or `bot.unretire`."""
+
 silences = Table(
     "silences",
     health_metadata,

@@ -264,3 +264,18 @@ def test_split_leaves_out_what_is_already_in() -> None:
     performance, health = split(entries, performance="2-0", health="0-0")
     assert [record.equity for record in performance.records if isinstance(record, Equity)] == [3.0]
     assert (performance.position, health.position, health.records) == ("3-0", "3-0", [])
+
+
+def test_a_forgotten_bot_is_gone_and_what_it_sends_later_stays(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    """Rows from before the entry go, those from after it stay, also when the entry comes again."""
+    log = RecordLog(redis)
+    recorder = make(redis, performance, health)
+    log.append(points(1, 2), "test")
+    log.forget("a")
+    log.append(points(3), "test")
+    recorder.step()
+    assert count(performance, "equity") == 1
+    make(redis, performance, health).step()
+    assert count(performance, "equity") == 1
