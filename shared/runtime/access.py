@@ -38,7 +38,7 @@ _PINGS = f"~{PREFIX}:pings*"
 _KEYS = {
     "broadcaster": "",
     "collector": _LOG,
-    "dashboard": f"{_ALERTS} ~{LATEST}* ~{COUNTERS}* ~{BOTS}* ~{HOSTS}*",
+    "dashboard": f"{_LOG} {_ALERTS}",
     "evaluator": f"{_LOG} {_ALERTS} ~{RULES}",
     "ingestion": f"{_LOG} {_PINGS}",
     "ingestion-redis": (
