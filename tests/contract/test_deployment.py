@@ -18,12 +18,12 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"))
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*))?")
-ONE_SHOT = {"migrate"}
-NOT_A_PART = {"demo"}
+ONE_SHOT = {"migrate", "botwatch"}
+NOT_A_PART = {"demo", "botwatch"}
 SECRETS = {"BOTWATCH_KEY", "BOTWATCH_SECRET"}
 """Looked up where they are needed; no part's settings hold them."""
 OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("botwatch-"))
-LASTING = sorted(set(SERVICES) - ONE_SHOT - NOT_A_PART)
+LASTING = sorted(set(SERVICES) - ONE_SHOT)
 
 
 def folder_of(name: str) -> str:
@@ -105,6 +105,11 @@ def test_redis_is_not_published_and_its_network_has_no_way_out() -> None:
     assert COMPOSE["networks"]["inside"]["internal"] is True
 
 
+def test_a_plain_start_runs_neither_the_demo_nor_the_command() -> None:
+    profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
+    assert profiles == {"demo": ["demo"], "botwatch": ["tools"]}
+
+
 def test_redis_keeps_an_append_only_file_and_never_evicts() -> None:
     command = SERVICES["redis"]["command"]
     for option in (
@@ -122,8 +127,8 @@ def test_every_environment_name_is_one_that_the_part_reads(name: str) -> None:
     assert {variable.removesuffix("_FILE") for variable in SERVICES[name]["environment"]} <= known
 
 
-def test_parts_that_send_get_every_variable_of_the_documents_and_no_others_do() -> None:
-    for name in ("notifier", "watchdog"):
+def test_who_sends_gets_every_variable_of_the_documents() -> None:
+    for name in ("notifier", "watchdog", "botwatch"):
         assert document_variables() <= set(SERVICES[name]["environment"]), name
 
 

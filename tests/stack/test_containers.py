@@ -81,6 +81,13 @@ def test_the_collector_reports_the_host_and_not_its_container(stack: Stack) -> N
     assert root == psutil.disk_usage("/").total
 
 
+def test_the_command_runs_beside_the_stack(stack: Stack) -> None:
+    stack.compose("build", "botwatch", timeout_s=600)
+    command = ("run", "--rm", "-T", "botwatch")
+    assert "maxDrawdown: CRITICAL" in stack.compose(*command, "rules", "check")
+    assert "webhook" in stack.compose(*command, "notify", "test", "webhook")
+
+
 def test_grafana_has_the_dashboards(stack: Stack) -> None:
     if not stack.has_grafana:
         pytest.skip("the Grafana image is neither here nor to be pulled: the stack ran without it")

@@ -125,7 +125,7 @@ def test_a_part_killed_comes_back_and_nothing_is_lost(stack: Stack, webhook: Web
 
 
 def test_the_demo_bot_trades(stack: Stack) -> None:
-    stack.compose("--profile", "demo", "up", "--build", "--detach", "--no-deps", "demo", timeout_s=600)
+    stack.compose("--profile", "demo", "up", "--build", "--wait", "--no-deps", "demo", timeout_s=600)
     sql = "SELECT count(*) FROM fills"
     eventually(lambda: stack.rows(BOT_RECORDS, sql)[0][0] > 10, timeout_s=90, every_s=1)
     stack.compose("--profile", "demo", "rm", "--stop", "--force", "demo")

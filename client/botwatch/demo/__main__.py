@@ -49,6 +49,9 @@ def arguments() -> argparse.Namespace:
         default=True,
         help="publish the first half of the bars at once, as if it lay behind us",
     )
+    parser.add_argument(
+        "--heartbeat-file", type=Path, metavar="FILE", help="touch this file whenever Redis took a batch"
+    )
     return parser.parse_args()
 
 
@@ -68,9 +71,16 @@ def _positive(text: str) -> float:
 class Publishing:
     """Publishes the history at once, then bar after bar at an even pace; while Redis is away it waits."""
 
-    def __init__(self, controller: MonitoringController, bookmark: Bookmark, bars_per_second: float) -> None:
+    def __init__(
+        self,
+        controller: MonitoringController,
+        bookmark: Bookmark,
+        bars_per_second: float,
+        heartbeat_file: Path | None = None,
+    ) -> None:
         self._controller = controller
         self._bookmark = bookmark
+        self._heartbeat_file = heartbeat_file
         self._pause = threading.Event()
         self._span = 1 / bars_per_second
         self._heartbeat_due = time.monotonic()
@@ -85,6 +95,8 @@ class Publishing:
             batch = [*made, *self._heartbeat(place)]
             self.patiently(partial(self._controller.publish, batch))
             self.patiently(partial(self._bookmark.write, place))
+            if self._heartbeat_file:
+                self._heartbeat_file.touch()
             if place.is_live:
                 # After a hold-up the pace goes on from now: no burst to catch up.
                 due = max(due + self._span, time.monotonic())
@@ -143,7 +155,7 @@ def main() -> None:
         MonitoringController(bot=options.bot, redis_url=options.redis_url) as controller,
         Bookmark(options.redis_url, options.bot) as bookmark,
     ):
-        publishing = Publishing(controller, bookmark, options.bars_per_second)
+        publishing = Publishing(controller, bookmark, options.bars_per_second, options.heartbeat_file)
         place = publishing.patiently(bookmark.read) or _new_session(len(bars) // 2 if options.history else 0)
         log.info("session %s, from bar %d on", place.session, place.step)
         steps = replay(options.bot, place, bars, _now)

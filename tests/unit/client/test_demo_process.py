@@ -52,6 +52,22 @@ def published(client: Redis) -> list[list[AnyRecord]]:
     return frames
 
 
+def test_the_heartbeat_file_is_touched_only_when_redis_takes_a_batch(valkey_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "published"
+    arguments = ("--bars", "3", "--no-history", "--heartbeat-file", str(file))
+    away = start(*arguments, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    try:
+        assert away.stderr
+        while "the replay waits" not in away.stderr.readline():
+            assert away.poll() is None
+        assert not file.exists()
+    finally:
+        away.kill()
+        away.communicate(timeout=10)
+    run(*arguments, redis_url=valkey_url)
+    assert file.exists()
+
+
 def test_it_publishes_as_many_bars_as_asked_for(redis: Redis, valkey_url: str) -> None:
     run("--bars", "60", "--no-history", redis_url=valkey_url)
     frames = published(redis)
