@@ -21,8 +21,13 @@ FULL = timedelta(seconds=3)
 """How long a disk may be full: found later, the parts that wait for it would look as if they were down."""
 STARTING = timedelta(seconds=60)
 """How long parts may take to come up, together with the watchdog."""
+RECENT = timedelta(minutes=5)
+"""How long after the last of its kind an alert about something that is counted stays open."""
 
 DISK, REDIS, STORE, BEATS, DISPATCH, DELIVERY = "disk", "redis", "store", "beats", "dispatch", "delivery"
+REFUSED, EVICTED = "recordsRefused", "valuesEvicted"
+COUNTED = (REFUSED, EVICTED)
+"""What is counted in Redis, and is wrong while the count rises: the names of the alerts' metrics."""
 _RULES = {
     DISK: "botwatch-disk-full",
     REDIS: "botwatch-redis-away",
@@ -30,6 +35,8 @@ _RULES = {
     BEATS: "botwatch-watchdog-silent",
     DISPATCH: "botwatch-deliveries-overdue",
     DELIVERY: "botwatch-deliveries-overdue",
+    REFUSED: "botwatch-too-many-bots",
+    EVICTED: "botwatch-latest-evicted",
 }
 _WORDS = {
     DISK: "Disk full",
@@ -38,6 +45,8 @@ _WORDS = {
     BEATS: "The watchdog's beat does not come through: other alerts may not either",
     DISPATCH: "Notices wait and nobody sends them",
     DELIVERY: "Notices wait and nobody sends them",
+    REFUSED: "Records of new bots or hosts are refused, and they are not watched: MAX_BOTS is reached",
+    EVICTED: "Latest values are evicted: there are too many, and the page and /metrics lack some",
 }
 PART_RULE = "botwatch-part-down"
 RULES = frozenset((PART_RULE, *_RULES.values()))
@@ -72,6 +81,8 @@ class Seen(NamedTuple):
     """The event before the oldest that is to be dispatched, None when all are."""
     undelivered: int | None = None
     """The oldest delivery that is due and not touched, None when there is none."""
+    counts: Mapping[str, int] | None = None
+    """How often each of `COUNTED` happened so far; None: not known."""
 
 
 class Watch:
@@ -86,6 +97,7 @@ class Watch:
             DISPATCH: OVERDUE,
             DELIVERY: OVERDUE,
             BEATS: STARTING,
+            **dict.fromkeys(COUNTED, timedelta(0)),
         }
         self._limits = limits | dict.fromkeys(self._parts, STARTING)
         self._fine_at = dict.fromkeys(self._limits, begun)
@@ -96,6 +108,11 @@ class Watch:
         self._looked = begun
         self._slept = False
         self._words = dict(_WORDS)
+        self._counts: Mapping[str, int] = {}
+        self._risen_at: dict[str, datetime] = {}
+        """When each of `COUNTED` happened last."""
+        self._risen: dict[str, int] = dict.fromkeys(COUNTED, 0)
+        """How often it happened since it was last fine."""
 
     def assume(self, alert: Alert) -> None:
         """Take over what a watch before this one found: it is wrong until it is seen to be fine."""
@@ -104,6 +121,8 @@ class Watch:
             if what == part or _RULES.get(what) == alert.details.rule:
                 self._wrong.add(what)
                 self._fine_at[what] = alert.timestamp
+                if what in COUNTED:
+                    self._risen_at[what] = self._looked
 
     def judge(self, seen: Seen, now: datetime) -> list[Trouble]:
         """Return what is wrong. What only follows from something else that is wrong is not wrong anew."""
@@ -118,12 +137,29 @@ class Watch:
             return list(self._troubles(now))
         self._settle(REDIS, seen.signs is not None and not seen.refusal, now)
         self._settle(STORE, seen.is_usable, now)
+        if seen.counts is not None:
+            self._count(seen.counts, now)
         for part in self._parts:
             self._settle(part, self._lives(part, seen), now)
         has_cause = bool(self._wrong & {REDIS, STORE, *self._parts})
         for what, is_fine in self._consequences(seen).items():
             self._settle(what, None if has_cause and not is_fine else is_fine, now)
         return list(self._troubles(now))
+
+    def _count(self, counts: Mapping[str, int], now: datetime) -> None:
+        """Note what was counted since the last look. The first look only sets the base."""
+        for what in COUNTED:
+            count = counts.get(what, 0)
+            more = count - self._counts.get(what, count)
+            if more > 0:
+                self._risen_at[what] = now
+                self._risen[what] += more
+            risen_at = self._risen_at.get(what)
+            is_fine = risen_at is None or now - risen_at > RECENT
+            if is_fine:
+                self._risen[what] = 0
+            self._settle(what, is_fine, now)
+        self._counts = counts
 
     def _lives(self, part: str, seen: Seen) -> bool | None:
         """Say whether a part lives, None where nobody knows."""
@@ -174,6 +210,9 @@ class Watch:
             labels: tuple[tuple[str, str], ...] = ()
             severity: Severity = "CRITICAL"
             rule, words = _RULES.get(what, PART_RULE), self._words.get(what, "")
+            metric, value = "secondsWithout", max(0, round((now - self._fine_at[what]).total_seconds()))
+            if what in COUNTED:
+                severity, metric, value = "HIGH", what, self._risen[what]
             if rule == PART_RULE:
                 severity, why = _WITHOUT[what]
                 labels, words = (("part", what),), f"The {what} does not run: {why}"
@@ -181,8 +220,8 @@ class Watch:
                 rule=rule,
                 labels=labels,
                 message=words,
-                metric="secondsWithout",
-                value=max(0, round((now - self._fine_at[what]).total_seconds())),
+                metric=metric,
+                value=value,
                 threshold=self._limits[what].total_seconds(),
                 severity=severity,
                 runbook=rule,

@@ -6,6 +6,8 @@ an alert like any other; where nobody has been told of that within seconds, it t
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+from typing import cast
 
 import structlog
 from redis import Redis
@@ -16,9 +18,10 @@ from services.notifier.direct import DirectLine
 from services.notifier.disk import full_disk
 from services.notifier.raised import Raised
 from services.notifier.trouble import alert_of, mute_troubles
-from services.notifier.watch import BEAT, Seen, Watch
+from services.notifier.watch import BEAT, EVICTED, REFUSED, Seen, Watch
 from shared.runtime import parts
 from shared.runtime.parts import EXPECTED
+from shared.runtime.read_back import read_back
 from shared.runtime.redis import REFUSING, reason
 from shared.schema import streams
 from shared.schema.records import encode_frame
@@ -116,8 +119,10 @@ class Watchdog:
 
     def _look(self, now: datetime) -> Seen:
         signs: Mapping[str, datetime] | None = None
+        counts: Mapping[str, int] | None = None
         try:
             signs = {name: part.seen_at for name, (part, _) in parts.running(self._redis, now).items()}
+            counts = self._counts()
         except RedisError as error:
             log.debug("cannot see the parts", error=str(error))
         try:
@@ -129,7 +134,15 @@ class Watchdog:
                     heard=last_sent(connection, WATCHDOG, ITSELF),
                     undispatched=undispatched_after(connection),
                     undelivered=oldest_untouched(connection, now),
+                    counts=counts,
                 )
         except SQLAlchemyError as error:
             log.debug("cannot use the store", error=str(error))
-            return Seen(signs, is_usable=False)
+            return Seen(signs, is_usable=False, counts=counts)
+
+    def _counts(self) -> Mapping[str, int]:
+        """Return how often records of new bots were refused and latest values evicted."""
+        fields = (streams.REFUSED_BOTS, *streams.EVICTED)
+        values = cast("list[bytes | None]", self._redis.hmget(streams.COUNTERS, fields))
+        refused, *evicted = (read_back(streams.COUNTERS, partial(int, value or 0)) or 0 for value in values)
+        return {REFUSED: refused, EVICTED: sum(evicted)}

@@ -27,6 +27,7 @@ HOSTS = f"{PREFIX}:hosts"
 COUNTERS = f"{PREFIX}:counters"
 """Hash of counts: `accepted|kind|door`, `rejected|door`, `clamped|door`, `evicted|why`, `refused-bots`."""
 REFUSED_BOTS = "refused-bots"
+EVICTED = ("evicted|each", "evicted|total")
 RELOAD = f"{PREFIX}:reload"
 """Counter: each request to read the config documents again adds one."""
 RULES = f"{PREFIX}:rules"

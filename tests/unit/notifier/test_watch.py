@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.notifier.trouble import Trouble, alert_of
-from services.notifier.watch import OVERDUE, PATIENCE, STARTING, Seen, Watch
+from services.notifier.watch import EVICTED, OVERDUE, PATIENCE, REFUSED, STARTING, Seen, Watch
 from shared.runtime.parts import EXPECTED
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -250,3 +250,37 @@ def test_a_redis_that_takes_no_writes_is_one_alert_with_its_reason() -> None:
     assert watched(see, 130, watch) == {113: ["botwatch/botwatch-redis-away"]}
     (found,) = watch.judge(see(131), at(131))
     assert found.message == "Redis is out of memory: no record comes in"
+
+
+@pytest.mark.parametrize(
+    ("what", "rule"), [(REFUSED, "botwatch-too-many-bots"), (EVICTED, "botwatch-latest-evicted")]
+)
+def test_a_count_that_rises(what: str, rule: str) -> None:
+    """It is wrong from the first rise until five minutes after the last; what was counted before is not."""
+
+    def see(second: int) -> Seen:
+        return fine(second)._replace(counts={what: 7 + min(max(second - 99, 0), 10)})
+
+    assert watched(see, 500) == {100: [f"botwatch/{rule}"], 410: []}
+
+
+def test_a_count_that_begins_again() -> None:
+    """A Redis that lost its counts, or does not answer, is no rise and no end of one."""
+
+    def see(second: int) -> Seen:
+        counts = {REFUSED: 7 if second < 100 else second // 150}
+        return fine(second)._replace(counts=None if second % 2 else counts)
+
+    assert watched(see, 160) == {150: ["botwatch/botwatch-too-many-bots"]}
+
+
+def test_a_count_taken_over() -> None:
+    """What the watchdog before found is open for five minutes more, and says how many."""
+    watch = Watch(PARTS, at(0))
+    watch.judge(fine(0)._replace(counts={REFUSED: 1}), at(0))
+    (found,) = watch.judge(fine(1)._replace(counts={REFUSED: 4}), at(1))
+    assert (found.metric, found.value, found.threshold, found.severity) == ("recordsRefused", 3, 0, "HIGH")
+    later = Watch(PARTS, at(10))
+    later.assume(alert_of(found, "watchdog", "", at(1)))
+    changes = watched(lambda second: fine(second)._replace(counts={REFUSED: 4}), 400, later, begin=10)
+    assert changes == {11: ["botwatch/botwatch-too-many-bots"], 311: []}

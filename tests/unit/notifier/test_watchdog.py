@@ -16,7 +16,7 @@ from services.notifier.direct import DirectLine
 from services.notifier.watch import PART_RULE
 from services.notifier.watchdog import Watchdog
 from shared.runtime import clock
-from shared.runtime.log import StreamEntry
+from shared.runtime.log import RecordLog, StreamEntry
 from shared.runtime.parts import EXPECTED, Part
 from shared.runtime.redis import connect
 from shared.schema import streams
@@ -371,3 +371,13 @@ def test_the_beat_enters_the_log_every_five_seconds_by_the_clock(yard: Yard) -> 
     beats = [int(fields[streams.BEAT]) for _, fields in entries]
     assert beats == list(range(beats[0], beats[0] + 20, 5))
     assert beats[0] % 5 == 0
+
+
+def test_refused_bots(yard: Yard) -> None:
+    """Records of new bots that are refused open an alert; an unreadable count is none."""
+    yard.redis.hset(streams.COUNTERS, "evicted|each", "garbage")
+    yard.seconds(2)
+    RecordLog(yard.redis).count_refused_bots(3)
+    yard.seconds(2)
+    (alert,) = yard.found()
+    assert (alert.details.rule, alert.details.value) == ("botwatch-too-many-bots", 3)
