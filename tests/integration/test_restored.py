@@ -27,7 +27,7 @@ def running(folder: Path) -> Iterator[Stack]:
 
 
 def publish(stack: Stack, begin: int) -> None:
-    with connect(f"redis://127.0.0.1:{stack.ports['REDIS_PORT']}/0") as redis:
+    with connect(stack.redis_url("bot")) as redis:
         for number in range(begin, begin + 100):
             record = {"kind": "equity", "bot": BOT, "equity": number}
             redis.xadd("bot:metrics:stream", {"data": json.dumps(record)})
