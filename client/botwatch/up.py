@@ -147,6 +147,7 @@ class Stack:
             "VALKEY_SERVER": str(get_binary_path()),
         }
         self._children: list[psutil.Process] = []
+        self._begun_at = clock.now()
         self._supervisor_log = self._home / "logs" / "supervisord.log"
 
     def prepare(self) -> None:
@@ -327,9 +328,11 @@ class Stack:
 
     def _running(self) -> set[str]:
         try:
-            return {name for name, (_, up) in parts.running(self._redis, clock.now()).items() if up}
+            found = parts.running(self._redis, clock.now()).items()
         except RedisError:
             return set()
+        # What processes of an earlier run left behind, killed moments ago, looks alive for ten seconds.
+        return {name for name, (part, up) in found if up and part.started_at >= self._begun_at}
 
     def _look_at_children(self) -> None:
         try:
