@@ -59,8 +59,7 @@ def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: 
 
 def _answers(database: Database) -> Check:
     def check() -> None:
-        if database.damage:
-            raise RuntimeError(f"the database is damaged: {database.damage}")
+        database.require_whole()
         with database.read() as connection:
             connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
 

@@ -42,7 +42,8 @@ def main() -> None:
         evaluator.start()
         requests = Requests(frame.redis, frame.hangup, "evaluator")
         reloading = Reloading(evaluator, requests, settings.botwatch_config)
-        run(frame, reloading.step)
+        frame.databases = (database,)
+        run(frame, lambda: evaluator.writer.endure(reloading.step))
         try:
             evaluator.save()
         except UNAVAILABLE as error:

@@ -15,7 +15,7 @@ from services.notifier.leases import LeaseKeeper
 from services.notifier.office import Office
 from services.notifier.reloading import Reloading
 from services.notifier.standing import Post
-from services.notifier.watchdog import Watchdog
+from services.notifier.watchdog import Databases, Watchdog
 from shared.runtime import clock, service
 from shared.runtime.announce import Announcer
 from shared.runtime.databases import health_database, performance_database
@@ -109,15 +109,19 @@ def watch() -> None:
 
         line = DirectLine(documented)
     redis = connect(settings.redis_url, call_timeout_s=1.0, retries=0)
-    store = Database(health.url, afresh=True, sync_commits=settings.durability == "always")
-    watchdog = Watchdog(redis, store, line, settings.dashboard_url.rstrip("/"), clock.now())
+    watched = Databases(
+        Database(health.url, afresh=True, sync_commits=settings.durability == "always"),
+        Database(performance.url, afresh=True),
+    )
+    watchdog = Watchdog(redis, watched, line, settings.dashboard_url.rstrip("/"), clock.now())
     with service.service("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
         while not frame.stopping.is_set():
             watchdog.step(clock.now())
             frame.pulse.beat()
             frame.stopping.wait(LOOK_EVERY_S)
-    store.close()
+    for one in watched:
+        one.close()
     redis.close()
     performance.close()
     health.close()

@@ -24,7 +24,8 @@ STARTING = timedelta(seconds=60)
 RECENT = timedelta(minutes=5)
 """How long after the last of its kind an alert about something that is counted stays open."""
 
-DISK, REDIS, STORE, BEATS, DISPATCH, DELIVERY = "disk", "redis", "store", "beats", "dispatch", "delivery"
+DISK, REDIS, STORE, PERFORMANCE = "disk", "redis", "store", "performance"
+BEATS, DISPATCH, DELIVERY = "beats", "dispatch", "delivery"
 REFUSED, EVICTED = "recordsRefused", "valuesEvicted"
 COUNTED = (REFUSED, EVICTED)
 """What is counted in Redis, and is wrong while the count rises: the names of the alerts' metrics."""
@@ -32,6 +33,7 @@ _RULES = {
     DISK: "botwatch-disk-full",
     REDIS: "botwatch-redis-away",
     STORE: "botwatch-store-away",
+    PERFORMANCE: "botwatch-store-away",
     BEATS: "botwatch-watchdog-silent",
     DISPATCH: "botwatch-deliveries-overdue",
     DELIVERY: "botwatch-deliveries-overdue",
@@ -41,7 +43,8 @@ _RULES = {
 _WORDS = {
     DISK: "Disk full",
     REDIS: "Redis does not answer: no record comes in and nothing is judged",
-    STORE: "The store cannot be read and written: no alert opens or ends, and no notice is sent",
+    STORE: "system_health.db cannot be used: no alert opens or ends, and no notice is sent",
+    PERFORMANCE: "performance_metrics.db cannot be used: records wait in the log and the page lacks them",
     BEATS: "The watchdog's beat does not come through: other alerts may not either",
     DISPATCH: "Notices wait and nobody sends them",
     DELIVERY: "Notices wait and nobody sends them",
@@ -70,7 +73,11 @@ class Seen(NamedTuple):
     signs: Mapping[str, datetime] | None
     """The latest sign of life of each part; None: Redis does not answer."""
     is_usable: bool
-    """Whether the store can be read and written; else the following is not known."""
+    """Whether the database of alerts can be read and written; else the following is not known."""
+    store: str | None = None
+    """Why the database of alerts, and …"""
+    performance: str | None = None
+    """… why that of what bots report cannot be used; None: it can, or nobody knows why."""
     disk: str | None = None
     """Which disk is full, and how; then nothing else can be judged: everything waits for space."""
     refusal: str | None = None
@@ -94,6 +101,7 @@ class Watch:
             DISK: FULL,
             REDIS: PATIENCE,
             STORE: PATIENCE,
+            PERFORMANCE: PATIENCE,
             DISPATCH: OVERDUE,
             DELIVERY: OVERDUE,
             BEATS: STARTING,
@@ -116,9 +124,9 @@ class Watch:
 
     def assume(self, alert: Alert) -> None:
         """Take over what a watch before this one found: it is wrong until it is seen to be fine."""
-        part = alert.details.labels.get("part")
+        labels = tuple(alert.details.labels.items())
         for what in self._limits:
-            if what == part or _RULES.get(what) == alert.details.rule:
+            if (_RULES.get(what, PART_RULE), self._labels(what)) == (alert.details.rule, labels):
                 self._wrong.add(what)
                 self._fine_at[what] = alert.timestamp
                 if what in COUNTED:
@@ -136,7 +144,12 @@ class Watch:
                 self._settle(what, None, now)
             return list(self._troubles(now))
         self._settle(REDIS, seen.signs is not None and not seen.refusal, now)
-        self._settle(STORE, seen.is_usable, now)
+        self._words |= {
+            STORE: _because(seen.store, STORE),
+            PERFORMANCE: _because(seen.performance, PERFORMANCE),
+        }
+        self._settle(STORE, seen.is_usable and not seen.store, now)
+        self._settle(PERFORMANCE, seen.performance is None, now)
         if seen.counts is not None:
             self._count(seen.counts, now)
         for part in self._parts:
@@ -203,11 +216,16 @@ class Watch:
         elif now - self._fine_at[what] > self._limits[what]:
             self._wrong.add(what)
 
+    def _labels(self, what: str) -> tuple[tuple[str, str], ...]:
+        """Return what tells its alert from others of the same rule."""
+        if what == PERFORMANCE:
+            return (("database", what),)
+        return (("part", what),) if what in self._parts else ()
+
     def _troubles(self, now: datetime) -> Iterator[Trouble]:
         for what in self._limits:
             if what not in self._wrong:
                 continue
-            labels: tuple[tuple[str, str], ...] = ()
             severity: Severity = "CRITICAL"
             rule, words = _RULES.get(what, PART_RULE), self._words.get(what, "")
             metric, value = "secondsWithout", max(0, round((now - self._fine_at[what]).total_seconds()))
@@ -215,10 +233,10 @@ class Watch:
                 severity, metric, value = "HIGH", what, self._risen[what]
             if rule == PART_RULE:
                 severity, why = _WITHOUT[what]
-                labels, words = (("part", what),), f"The {what} does not run: {why}"
+                words = f"The {what} does not run: {why}"
             yield Trouble(
                 rule=rule,
-                labels=labels,
+                labels=self._labels(what),
                 message=words,
                 metric=metric,
                 value=value,
@@ -226,3 +244,9 @@ class Watch:
                 severity=severity,
                 runbook=rule,
             )
+
+
+def _because(reason: str | None, what: str) -> str:
+    """Return the sentence about a database, with the reason where that is known."""
+    means = _WORDS[what].partition(": ")[2]
+    return f"{reason}: {means}" if reason else _WORDS[what]

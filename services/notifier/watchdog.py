@@ -7,12 +7,12 @@ an alert like any other; where nobody has been told of that within seconds, it t
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from services.notifier.direct import DirectLine
 from services.notifier.disk import full_disk
@@ -27,7 +27,7 @@ from shared.schema import streams
 from shared.schema.records import encode_frame
 from shared.schema.watchdog import ITSELF, WATCHDOG
 from shared.store.alerts import open_alerts
-from shared.store.database import Database
+from shared.store.database import Database, is_damaged
 from shared.store.deliveries import last_sent
 from shared.store.direct import oldest_untouched, undispatched_after
 
@@ -36,12 +36,22 @@ log = structlog.get_logger()
 PART = "watchdog"
 
 
+class Databases(NamedTuple):
+    """The two that are watched; each is opened afresh at each look."""
+
+    health: Database
+    performance: Database
+
+
 class Watchdog:
     """Looks once a step."""
 
-    def __init__(self, redis: Redis, database: Database, line: DirectLine, url: str, begun: datetime) -> None:
+    def __init__(
+        self, redis: Redis, databases: Databases, line: DirectLine, url: str, begun: datetime
+    ) -> None:
         self._redis = redis
-        self._database = database
+        self._database = databases.health
+        self._performance = databases.performance
         self._line = line
         self._url = url
         self._watch = Watch(EXPECTED - {PART}, begun)
@@ -120,25 +130,34 @@ class Watchdog:
     def _look(self, now: datetime) -> Seen:
         signs: Mapping[str, datetime] | None = None
         counts: Mapping[str, int] | None = None
+        damaged: dict[str, str] = {}
         try:
-            signs = {name: part.seen_at for name, (part, _) in parts.running(self._redis, now).items()}
+            running = parts.running(self._redis, now)
+            signs = {name: part.seen_at for name, (part, _) in running.items()}
+            for part, is_alive in running.values():
+                damaged |= part.damaged if is_alive else {}
             counts = self._counts()
         except RedisError as error:
             log.debug("cannot see the parts", error=str(error))
+        seen = Seen(
+            signs,
+            is_usable=False,
+            counts=counts,
+            store=_damage(self._database, damaged),
+            performance=_damage(self._performance, damaged) or _reason(self._performance),
+        )
         try:
             # To write, though nothing is written: who cannot write cannot tell either.
             with self._database.write() as connection:
-                return Seen(
-                    signs,
+                return seen._replace(
                     is_usable=True,
                     heard=last_sent(connection, WATCHDOG, ITSELF),
                     undispatched=undispatched_after(connection),
                     undelivered=oldest_untouched(connection, now),
-                    counts=counts,
                 )
         except SQLAlchemyError as error:
             log.debug("cannot use the store", error=str(error))
-            return Seen(signs, is_usable=False, counts=counts)
+            return seen._replace(store=seen.store or _unusable(self._database, error))
 
     def _counts(self) -> Mapping[str, int]:
         """Return how often records of new bots were refused and latest values evicted."""
@@ -146,3 +165,26 @@ class Watchdog:
         values = cast("list[bytes | None]", self._redis.hmget(streams.COUNTERS, fields))
         refused, *evicted = (read_back(streams.COUNTERS, partial(int, value or 0)) or 0 for value in values)
         return {REFUSED: refused, EVICTED: sum(evicted)}
+
+
+def _damage(database: Database, damaged: Mapping[str, str]) -> str | None:
+    """Say that a part found a database to be damaged."""
+    found = damaged.get(database.name)
+    return f"{database.name} is damaged ({found})" if found else None
+
+
+def _reason(database: Database) -> str | None:
+    """Say why a database cannot be read, None where it can."""
+    try:
+        with database.read() as connection:
+            connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
+    except SQLAlchemyError as error:
+        return _unusable(database, error)
+    return None
+
+
+def _unusable(database: Database, error: SQLAlchemyError) -> str:
+    """Say why a database cannot be used."""
+    damaged = isinstance(error, DatabaseError) and is_damaged(error)
+    why = getattr(error, "orig", None) or error
+    return f"{database.name} {'is damaged' if damaged else 'cannot be used'} ({why})"

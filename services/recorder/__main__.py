@@ -34,7 +34,8 @@ def main() -> None:
         recorder.know_bots()
         recorder.writer.beat = frame.pulse.beat
         frame.health.add("databases", recorder.check)
-        run(frame, recorder.step)
+        frame.databases = (performance, health)
+        run(frame, lambda: recorder.writer.endure(recorder.step))
     performance.close()
     health.close()
 

@@ -162,6 +162,7 @@ class Recorder:
         self._performance = Target("performance", performance, performance_position, record_log, analyst)
         self._health = Target("health", health, health_position, record_log)
         self._reader.go_back(min(self._performance.position, self._health.position, key=parts_of))
+        self._databases = (performance, health)
         self._stopping = stopping
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
@@ -211,6 +212,8 @@ class Recorder:
 
     def check(self) -> str:
         """Raise what keeps the recorder from writing."""
+        for database in self._databases:
+            database.require_whole()
         self.writer.check()
         return f"at {self._performance.position}"
 

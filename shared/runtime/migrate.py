@@ -4,12 +4,13 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
 
 from shared.runtime import databases
 from shared.runtime.documents import load_documents
-from shared.runtime.service import refusing, start
+from shared.runtime.service import refuse, refusing, start
 from shared.runtime.settings import Settings
-from shared.store.database import Database
+from shared.store.database import RESTORE, Database, is_damaged
 from shared.store.migrate import migrate
 
 log = structlog.get_logger()
@@ -25,7 +26,12 @@ def main() -> None:
         ("health", databases.health_database(settings, documents)),
     ):
         _make_folder(database)
-        revision = migrate(database, line)
+        try:
+            revision = migrate(database, line)
+        except DatabaseError as error:
+            if not is_damaged(error):
+                raise
+            refuse("migrate", RuntimeError(f"{database.url} is damaged: {error.orig}: {RESTORE}"))
         database.close()
         log.info("migrated", database=database.url, revision=revision)
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, cast
@@ -45,6 +46,8 @@ class Part(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     seen_at: Moment
     url: str | None = None
     """Where it serves /metrics and /health."""
+    damaged: dict[str, str] = {}
+    """The databases that it found to be damaged: name → what is said of it."""
 
 
 def address(host: str, port: int) -> str:
@@ -55,8 +58,11 @@ def address(host: str, port: int) -> str:
 class Presence:
     """Says that this process is running until it is closed."""
 
-    def __init__(self, redis: Redis, part: str, url: str | None) -> None:
+    def __init__(
+        self, redis: Redis, part: str, url: str | None, damaged: Callable[[], dict[str, str]] = dict
+    ) -> None:
         self._redis = redis
+        self._damaged = damaged
         now = clock.now()
         self._part = Part(
             part=part, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now, url=url
@@ -69,6 +75,7 @@ class Presence:
         failing = False
         while True:
             self._part.seen_at = clock.now()
+            self._part.damaged = self._damaged()
             try:
                 self._redis.hset(streams.PARTS, self._part.part, msgspec.json.encode(self._part))
                 failing = False

@@ -4,9 +4,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import structlog
 from redis import Redis
@@ -36,6 +36,16 @@ STOP_LIMIT_S = 7.0
 S = TypeVar("S", bound=Settings)
 
 
+class Store(Protocol):
+    """A database, for parts that have none and no SQLAlchemy either."""
+
+    damage: str | None
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+
+
 class Service:
     """What `service` gives a part.
 
@@ -50,6 +60,12 @@ class Service:
         self.stopping = threading.Event()
         self.hangup = threading.Event()
         self.pulse = Pulse()
+        self.databases: Sequence[Store] = ()
+        """What the part's sign of life says the damage of."""
+
+    def damaged(self) -> dict[str, str]:
+        """Return the databases that are known to be damaged: name → what SQLite says."""
+        return {one.name: one.damage for one in self.databases if one.damage}
 
 
 def start(part: str, kind: type[S]) -> S:
@@ -110,7 +126,7 @@ def service(
                 sys.exit()
             lease.keep(frame.stopping.set)
             frame.pulse.beats = 0  # what a standby has still to read may take longer than a turn of its loop
-        presence = Presence(redis, part, url) if has_redis else None
+        presence = Presence(redis, part, url, frame.damaged) if has_redis else None
         liveness = Liveness(frame.pulse)
         log.info("started", health=f"{url}/health")
         yield frame

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from shared.schema.faults import Fault, InvalidError
 
 BUSY_TIMEOUT_S = 5.0
+RESTORE = "stop Botwatch, move the file aside, restore a backup (docs/runbooks/botwatch-store-away.md)"
 
 
 class SchemaMissingError(InvalidError):
@@ -45,6 +46,16 @@ class Database:
             event.listen(self.engine, "begin", _begin)
             if afresh:
                 event.listen(self.engine, "do_connect", _require_file)
+
+    @property
+    def name(self) -> str:
+        """What people know it by: the name of its file, or of the database on a server."""
+        return Path(make_url(self.url).database or self.url).name
+
+    def require_whole(self) -> None:
+        """Raise RuntimeError once SQLite has found that the file is damaged."""
+        if self.damage:
+            raise RuntimeError(f"{self.name} is damaged: {self.damage}")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -102,8 +113,9 @@ class Database:
         """Raise SchemaMissingError unless `table` exists."""
         try:
             present = inspect(self.engine).has_table(table)
-        except OperationalError as error:
-            raise SchemaMissingError([Fault(self.url, str(error.orig))]) from error
+        except DatabaseError as error:
+            text = f"is damaged: {error.orig}: {RESTORE}" if is_damaged(error) else str(error.orig)
+            raise SchemaMissingError([Fault(self.url, text)]) from error
         if not present:
             raise SchemaMissingError(
                 [Fault(self.url, f"has no table {table}: run `python -m shared.runtime.migrate`")]

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from shared.store.database import is_damaged
 
 log = structlog.get_logger()
 
@@ -20,17 +22,15 @@ class PatientWriter:
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
         self.beat: Callable[[], object] = lambda: None
-        self._trouble: OperationalError | None = None
+        self._trouble: DatabaseError | None = None
 
     def until_done(self, write: Callable[[], None]) -> bool:
         """Call `write` until it succeeds; False when the part is to stop before that."""
         while True:
             try:
                 write()
-            except OperationalError as error:
-                if self._trouble is None:
-                    log.error("cannot write; trying again", error=str(error.orig))
-                self._trouble = error
+            except DatabaseError as error:
+                self._note(error)
                 self.beat()
                 if self._stopping.wait(RETRY_S):
                     return False
@@ -39,6 +39,26 @@ class PatientWriter:
                     log.info("writing again")
                 self._trouble = None
                 return True
+
+    def endure(self, step: Callable[[], None]) -> None:
+        """Call `step` once. A damaged database does not end the part: it is noted, then waited for."""
+        try:
+            step()
+        except DatabaseError as error:
+            if not is_damaged(error):
+                raise
+            self._note(error)
+            self._stopping.wait(RETRY_S)
+
+    def _note(self, error: DatabaseError) -> None:
+        """Remember what is in the way, and say it once. Raises it where trying again cannot help."""
+        damaged = is_damaged(error)
+        if not damaged and not isinstance(error, OperationalError):
+            raise error
+        if self._trouble is None:
+            text = "A database is damaged and has to be restored" if damaged else "cannot write; trying again"
+            log.error(text, error=str(error.orig))
+        self._trouble = error
 
     def check(self) -> None:
         """Raise what keeps the part from writing."""

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from services.notifier.direct import DirectLine
 from services.notifier.watch import PART_RULE
-from services.notifier.watchdog import Watchdog
+from services.notifier.watchdog import Databases, Watchdog
 from shared.runtime import clock
 from shared.runtime.log import RecordLog, StreamEntry
 from shared.runtime.parts import EXPECTED, Part
@@ -25,7 +25,7 @@ from shared.schema.silences import Matcher, SilenceRequest
 from shared.schema.timestamps import to_store
 from shared.schema.watchdog import WATCHDOG, watchdog_alert
 from shared.store import alerts as store
-from shared.store.database import Database
+from shared.store.database import Database, sqlite_url
 from shared.store.deliveries import claim
 from shared.store.direct import event_of, hold, is_in_hand, oldest_untouched
 from shared.store.outbox import history
@@ -46,17 +46,24 @@ class Yard:
         self.receiver = receiver
         self.now = clock.now()
         self.living = set(EXPECTED)
+        self.damaged: dict[str, str] = {}
         self.usual: list[dict[str, Any]] = []
         """What the usual way told."""
         self.channels = {"desk": {"url": receiver.url}}
         self.store = Database(database.url, afresh=True)
+        performance = Database(sqlite_url(Path(database.url.removeprefix("sqlite:///")).with_name("p.db")))
+        with performance.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE log_position (x)")
+        self.performance = Database(performance.url, afresh=True)
         self.begin()
 
     def begin(self) -> None:
         """Start a watchdog; one that ran before is gone."""
         documents = config.documents(msgspec.yaml.encode({"channels": self.channels}).decode())
         line = DirectLine(lambda: (documents, lambda _: FakeContent()))
-        self.watchdog = Watchdog(self.redis, self.store, line, "http://page", self.now)
+        self.watchdog = Watchdog(
+            self.redis, Databases(self.store, self.performance), line, "http://page", self.now
+        )
 
     def second(self) -> None:
         """Let a second pass: who lives gives signs, hears the beat, and sends what is due."""
@@ -74,7 +81,9 @@ class Yard:
         return any(one._under_way and one._outcomes.qsize() < one._under_way for one in raised)  # type: ignore[union-attr]  # noqa: SLF001
 
     def _sign(self, part: str) -> None:
-        said = Part(part=part, host="here", pid=1, started_at=self.now, seen_at=self.now)
+        said = Part(
+            part=part, host="here", pid=1, started_at=self.now, seen_at=self.now, damaged=self.damaged
+        )
         self.redis.hset(streams.PARTS, part, msgspec.json.encode(said))
 
     def _notify(self) -> None:
@@ -209,7 +218,7 @@ def test_a_store_that_others_keep_locked_is_told_directly_and_stands_in_the_hist
         other.execute("BEGIN IMMEDIATE")
         assert yard.until(yard.direct, 30) < 25
         other.execute("ROLLBACK")
-    words = "The store cannot be read and written: no alert opens or ends, and no notice is sent"
+    words = "health.db cannot be used (database is locked): no alert opens or ends, and no notice is sent"
     assert (words, "opened") in yard.direct()
     yard.living = set(EXPECTED)
     yard.seconds(60)
@@ -223,7 +232,7 @@ def test_a_store_that_was_moved_aside_is_told_and_is_not_made_anew(yard: Yard) -
     yard.living -= {"notifier"}
     aside = path.with_name("aside.db")
     path.rename(aside)
-    yard.until(lambda: any("store" in message for message, _ in yard.direct()), 30)
+    yard.until(lambda: any("health.db is gone" in message for message, _ in yard.direct()), 30)
     assert not path.exists()
     aside.rename(path)
 
@@ -381,3 +390,27 @@ def test_refused_bots(yard: Yard) -> None:
     yard.seconds(2)
     (alert,) = yard.found()
     assert (alert.details.rule, alert.details.value) == ("botwatch-too-many-bots", 3)
+
+
+def test_damaged_performance_database(yard: Yard) -> None:
+    """It is an alert of its own that names the file, and ends when the file is whole again."""
+    path = Path(yard.performance.url.removeprefix("sqlite:///"))
+    whole = path.read_bytes()
+    path.write_bytes(b"\xff" * 20_000)
+    yard.until(yard.told, 20)
+    path.write_bytes(whole)
+    yard.seconds(8)
+    words = "p.db is damaged (file is not a database): records wait in the log and the page lacks them"
+    assert yard.told() == [(words, "opened"), (words, "resolved")]
+    (alert,) = yard.found()
+    assert (alert.details.rule, alert.details.labels) == ("botwatch-store-away", {"database": "performance"})
+
+
+def test_damage_that_a_part_found(yard: Yard) -> None:
+    """Damage deep in a file is found by those who read it, and told with their sign of life."""
+    yard.damaged = {"p.db": "database disk image is malformed"}
+    yard.until(yard.told, 20)
+    yard.damaged = {}
+    yard.seconds(8)
+    assert [change for _, change in yard.told()] == ["opened", "resolved"]
+    assert yard.told()[0][0].startswith("p.db is damaged (database disk image is malformed): records wait")

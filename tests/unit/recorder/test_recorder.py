@@ -26,7 +26,7 @@ from shared.runtime.reader import Entry
 from shared.schema import streams
 from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, encode_frame
 from shared.store import patience
-from shared.store.database import Database, sqlite_url
+from shared.store.database import Database, SchemaMissingError, sqlite_url
 from shared.store.positions import EVALUATOR_TRACKS, write_position
 from shared.store.tables import health_position
 
@@ -279,3 +279,25 @@ def test_a_forgotten_bot_is_gone_and_what_it_sends_later_stays(
     assert count(performance, "equity") == 1
     make(redis, performance, health).step()
     assert count(performance, "equity") == 1
+
+
+def test_damaged_database(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file does not end the recorder: its health names the file, and records stay in the log."""
+    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    recorder = make(redis, performance, health)
+    performance.close()
+    path = Path(performance.url.removeprefix("sqlite:///"))
+    for suffix in ("-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    path.write_bytes(b"\xff" * 100_000)
+    RecordLog(redis).append(points(1), "http")
+    recorder.writer.beat = recorder._stopping.set  # noqa: SLF001 - it is to stop after the first try
+    recorder.writer.endure(recorder.step)
+    with pytest.raises(RuntimeError, match=r"performance\.db is damaged: file is not a database"):
+        recorder.check()
+    assert redis.xpending(streams.records(), streams.RECORDER_GROUP)["pending"] == 1
+    with pytest.raises(SchemaMissingError, match=r"is damaged: .*restore a backup"):
+        performance.require_schema("equity")
+    recorder.writer.endure(recorder._analyst.start)  # noqa: SLF001 - which reads without the writer
