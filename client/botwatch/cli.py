@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from botwatch.bots import add_bots, run_bots
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command == "bots":
+        return run_bots(options)
     # Only the server's distribution has what commands are made of.
     match options.command:
         case "up":
@@ -71,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     tries = notify.add_subparsers(dest="action", required=True, metavar="ACTION")
     channel = tries.add_parser("test", help="send a test through a channel, and show the answer")
     channel.add_argument("channel", nargs="?", metavar="CHANNEL", help="default: list them")
+    add_bots(commands)
     encrypt = commands.add_parser("encrypt", help="encrypt a value (on standard input) for the config")
     encrypt.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
     return parser

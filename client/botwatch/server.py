@@ -68,6 +68,10 @@ class Server:
         """Return the answer to a POST of `body` as JSON. It may be sent twice: the request must bear that."""
         return self._decoded(self._request("POST", path, msgspec.json.encode(body)), kind)
 
+    def delete(self, path: str, kind: type[S]) -> S:
+        """Return the answer to a DELETE. It may be sent twice, as a POST may."""
+        return self._decoded(self._request("DELETE", path, None), kind)
+
     def close(self) -> None:
         """Close the connection and end every wait for a retry."""
         self._closed.set()

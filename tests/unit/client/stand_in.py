@@ -56,7 +56,7 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = _reply  # noqa: N815 - the base class's names
+            do_GET = do_POST = do_DELETE = _reply  # noqa: N815 - the base class's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Stay quiet."""
