@@ -38,7 +38,7 @@ class MonitoringController:
     """One bot's side of Botwatch: publishes its records, and asks the dashboard.
 
     With `redis_url` records go to the durable stream in that Redis, else to the HTTP door at `api_url`, with
-    `api_token` where that door asks for one (`INGEST_TOKEN`). Every
+    `api_token` where that one asks for it (`INGEST_TOKEN`, or one of `INGEST_TOKENS`). Every
     `log_…` returns the record's id, raises ValueError for what no server would take, BotwatchError for what
     this one refused, and its UnavailableError when nobody answered after three retries. Because of the id,
     calling again is harmless only through `publish`, which takes the record as it was made.

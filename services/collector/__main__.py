@@ -48,7 +48,7 @@ def main() -> None:
 
 def _sender(settings: CollectorSettings) -> Sender:
     if settings.collector_url:
-        return DoorSender(settings.collector_url, settings.ingest_token)
+        return DoorSender(settings.collector_url, settings.collector_token or settings.ingest_token)
     # A call is not sent twice at once: samples would wait for it, and the spool sends it again anyway.
     return LogSender(RecordLog(connect(settings.redis_url, call_timeout_s=CALL_TIMEOUT_S, retries=0)))
 

@@ -31,8 +31,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     """The host's /."""
     collector_url: Url | None = None
     """An HTTP door, such as https://botwatch.example:9090: it is posted to, and Redis is not needed."""
+    collector_token: Token | None = None
+    """The COLLECTOR_TOKEN of that Botwatch."""
     ingest_token: Token | None = None
-    """What that door demands."""
+    """Used instead where that Botwatch has no COLLECTOR_TOKEN."""
 
 
 def host_name(settings: CollectorSettings) -> str:

@@ -87,7 +87,10 @@ class DoorSender:
 
     def _meaning(self, status: int, answer: bytes) -> str:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return f"{self._where} answered {status}: INGEST_TOKEN here must be the one of the door"
+            return (
+                f"{self._where} answered {status}: COLLECTOR_TOKEN (or INGEST_TOKEN, where that Botwatch has "
+                "no COLLECTOR_TOKEN) must be the same here and there"
+            )
         return f"{self._where} answered {status}: {_quoted(answer)}"
 
 

@@ -4,6 +4,7 @@ import sys
 
 from services.ingestion.config import IngestionSettings, http_port
 from services.ingestion.heartbeats import expectations_of
+from services.ingestion.senders import Senders
 from services.ingestion.units import to_percent
 from shared.runtime.documents import load_documents
 from shared.runtime.service import refusing, run, service, start
@@ -27,7 +28,8 @@ def run_http() -> None:
     settings = start("ingestion", IngestionSettings)
     with refusing("ingestion"):
         documents = load_documents(settings.botwatch_config)
-        expectations_of(documents.health.monitoring.heartbeats)  # refused here rather than by every worker
+        expectations_of(documents.health.monitoring.heartbeats)
+        Senders(settings)  # both refused here rather than by every worker
     serve("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
 
 

@@ -21,7 +21,14 @@ class IngestionSettings(WebSettings, frozen=True, kw_only=True):
     metrics_stale_seconds: Annotated[float, Meta(gt=0)] = 300.0
     """A bot or host that has not reported for so long has no figures in /metrics."""
     ingest_token: Token | None = None
-    """Who posts records must show it; unset, the door is open to whoever reaches it."""
+    """Writes the records of all bots; and of hosts, while there is no `collector_token`.
+
+    Without any of the three tokens whoever reaches the HTTP endpoint may write the records of bots.
+    """
+    ingest_tokens: str = ""
+    """Tokens for some bots each: `TOKEN=BOT` by line or comma, BOT being a name or a glob."""
+    collector_token: Token | None = None
+    """Writes the records of hosts (`health`, `check`), and nothing else."""
 
 
 def http_port(settings: IngestionSettings, documents: Documents) -> int:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from prometheus_client.registry import Collector
 
 from services.ingestion.body import BodyError, decompress, is_lines
@@ -13,13 +13,13 @@ from services.ingestion.config import IngestionSettings
 from services.ingestion.future import FutureEvents, warnings
 from services.ingestion.metrics import LatestFigures, LogState, WhileRedisAnswers
 from services.ingestion.pings import pings
+from services.ingestion.senders import Senders
 from services.ingestion.units import ToPercent, as_reported
-from shared.runtime import bearer, clock
+from shared.runtime import clock
 from shared.runtime.log import MAX_ENTRIES, LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis import connect
 from shared.runtime.web import WebPart, create_app, error, reply
 from shared.schema.decoding import Decoded, decode
-from shared.schema.faults import MOST
 from shared.schema.records import KINDS, AnyRecord
 
 log = structlog.get_logger()
@@ -60,8 +60,7 @@ def make_app(
 
     future_events = FutureEvents()
     app.register_blueprint(pings(redis, heartbeats))
-    if settings.ingest_token is not None:
-        app.before_request(_demand(settings.ingest_token))
+    app.before_request(_authenticate(Senders(settings)))
 
     @app.post("/api/v1/records")
     def post_records() -> Response:
@@ -74,13 +73,19 @@ def make_app(
     return app
 
 
-def _demand(token: str) -> Callable[[], Response | None]:
-    """Return what keeps records out that come without the token; state and figures stay open."""
+def _authenticate(senders: Senders) -> Callable[[], Response | None]:
+    """Return what looks up who sends a request, and refuses strangers; state and figures stay open."""
 
     def refuse_strangers() -> Response | None:
-        if not request.path.startswith("/api/") or bearer.fits(request.headers.get("Authorization"), token):
+        if not request.path.startswith("/api/"):
             return None
-        message = "expected the header `Authorization: Bearer …` with the token of this door, INGEST_TOKEN"
+        g.sender = senders.of(request.headers.get("Authorization"))
+        if g.sender is not None:
+            return None
+        message = (
+            "expected the header `Authorization: Bearer …` with a token of this Botwatch: INGEST_TOKEN, "
+            "one of INGEST_TOKENS, or a collector's COLLECTOR_TOKEN"
+        )
         response = error(HTTPStatus.UNAUTHORIZED, message)
         response.headers["WWW-Authenticate"] = 'Bearer realm="Botwatch"'
         return response
@@ -96,6 +101,9 @@ def _take(
     body = decompress(request.get_data(), request.content_encoding or "", limit)
     arrival = clock.now()
     decoded = decode(body, arrival=arrival, kind=kind, lines=lines)
+    valid = len(decoded.records)
+    decoded = decoded.without(g.sender.fault)
+    is_forbidden = len(decoded.records) < valid
     to_percent(decoded.records)
     entry = None
     if decoded.records and (partial or not decoded.faults):
@@ -104,7 +112,7 @@ def _take(
     if decoded.faults:
         record_log.count_rejected(decoded.refused, DOOR)
         if entry is None:
-            return _refuse(decoded)
+            return _refuse(decoded, HTTPStatus.FORBIDDEN if is_forbidden else HTTPStatus.BAD_REQUEST)
     answer: dict[str, object] = {"accepted": len(decoded.records)}
     if entry:
         answer["entry"] = entry
@@ -127,13 +135,9 @@ def _append(
         return decoded, record_log.append([*decoded.records, *events], DOOR)
     except TooManyBotsError as error:
         log.warning("refusing records: too many bots", reason=str(error))
-        kept = [record for record in decoded.records if not error.refuses(record)]
-        refused = len(decoded.records) - len(kept)
-        record_log.count_refused_bots(refused)
-        faults = [*decoded.faults, *error.faults(decoded.records)][:MOST]
-        clamped = [one for one in decoded.clamped if not error.refuses(one.record)]
-        left = Decoded(kept, faults, decoded.refused + refused, clamped)
-        if not kept or not partial:
+        left = decoded.without(error.fault)
+        record_log.count_refused_bots(left.refused - decoded.refused)
+        if not left.records or not partial:
             return left, None
         return _append(
             record_log, left, [event for event in events if not error.refuses(event)], partial=partial
@@ -147,10 +151,11 @@ def _partial() -> bool:
     return value in ("true", "1")
 
 
-def _refuse(decoded: Decoded) -> Response:
+def _refuse(decoded: Decoded, status: HTTPStatus) -> Response:
     count = decoded.refused
-    message = f"{count} record{'s are' if count != 1 else ' is'} not valid; nothing was accepted"
-    return error(HTTPStatus.BAD_REQUEST, message, accepted=0, refused=decoded.refused, faults=decoded.faults)
+    wrong = "not valid" if status is HTTPStatus.BAD_REQUEST else "not allowed or not valid"
+    message = f"{count} record{'s are' if count != 1 else ' is'} {wrong}; nothing was accepted"
+    return error(status, message, accepted=0, refused=decoded.refused, faults=decoded.faults)
 
 
 def _refuse_body(raised: BodyError) -> Response:

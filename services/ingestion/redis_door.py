@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.ingestion.future import FutureEvents
+from services.ingestion.senders import ANY_BOT
 from services.ingestion.units import ToPercent, as_reported
 from shared.runtime import clock
 from shared.runtime.lease import Lease
@@ -34,14 +35,14 @@ CONSUMER = "redis-door"
 def valid_records(
     record_log: RecordLog, data: bytes | None, door: str, arrival: datetime, future_events: FutureEvents
 ) -> list[AnyRecord]:
-    """Decode what a bot sent; what does not validate goes to `botwatch:rejected` with the reason.
+    """Decode what a bot sent; what is not valid or not a bot's goes to `botwatch:rejected` with the reason.
 
     Of records that are dated in the future there may be an event besides.
     """
     if data is None:
         record_log.reject(b"", f"expected the field `{streams.FIELD.decode()}` with JSON", door)
         return []
-    decoded = decode(data, arrival=arrival)
+    decoded = decode(data, arrival=arrival).without(ANY_BOT.fault)
     if decoded.faults:
         reason = "; ".join(map(str, decoded.faults))
         record_log.reject(data, reason, door)

@@ -1,20 +1,13 @@
-"""Bearer: the token that lets records of other machines in at the HTTP door. Source: RFC 6750.
+"""Bearer tokens: what a sender of records shows at the HTTP endpoint. Source: RFC 6750."""
 
-The door and the collectors that post to it read it from INGEST_TOKEN.
-"""
-
-import hmac
+import hashlib
 from typing import Annotated
 
 from msgspec import Meta
 
-Token = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9._~+/-]{16,}=*\Z",
-        description="at least 16 letters, digits and - . _ ~ + /, such as `openssl rand -hex 32` makes",
-    ),
-]
+PATTERN = r"[A-Za-z0-9._~+/-]{16,}=*"
+EXPECTED = "at least 16 letters, digits and - . _ ~ + /, such as `openssl rand -hex 32` makes"
+Token = Annotated[str, Meta(pattern=rf"^{PATTERN}\Z", description=EXPECTED)]
 
 
 def header(token: str) -> str:
@@ -22,8 +15,12 @@ def header(token: str) -> str:
     return f"Bearer {token}"
 
 
-def fits(given: str | None, token: str) -> bool:
-    """Say whether a header Authorization has the token; how long that takes tells nothing about it."""
-    scheme, _, words = (given or "").partition(" ")
-    same = hmac.compare_digest(words.strip().encode(errors="replace"), token.encode())
-    return same and scheme.lower() == "bearer"
+def digest(token: str) -> bytes:
+    """Return the SHA-256 of a token: how long it takes to look one up says nothing about the token."""
+    return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def presented(authorization: str | None) -> bytes | None:
+    """Return the digest of the token in a header Authorization, None without one."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return digest(token.strip()) if scheme.lower() == "bearer" else None

@@ -162,13 +162,9 @@ class TooManyBotsError(RuntimeError):
         kind, name = latest.subject_of(record)
         return f"{kind} {name!r} is new, {self._reached(kind)}"
 
-    def faults(self, records: Sequence[AnyRecord]) -> list[Fault]:
-        """Return the fault of each record that is refused."""
-        return [
-            Fault(f"$[{number}].{latest.subject_of(record)[0]}", self.reason(record))
-            for number, record in enumerate(records)
-            if self.refuses(record)
-        ]
+    def fault(self, record: AnyRecord) -> Fault | None:
+        """Return the fault of a record that is refused, its path relative to the record's."""
+        return Fault(latest.subject_of(record)[0], self.reason(record)) if self.refuses(record) else None
 
 
 class Source(NamedTuple):

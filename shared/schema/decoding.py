@@ -4,7 +4,9 @@ The quick way lets msgspec decode the whole body at once. Only when that fails i
 name every fault and, where asked, to keep the valid records.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Self
 
 import msgspec
 
@@ -32,6 +34,33 @@ class Decoded(msgspec.Struct, frozen=True):
     refused: int = 0
     """How many records had faults."""
     clamped: list[Clamped] = []
+    paths: list[str] | None = None
+    """JSON paths of the records; None means `$[0]`, `$[1]`, …"""
+
+    def path(self, place: int) -> str:
+        """Return the JSON path of the record at `place` in `records`."""
+        return f"$[{place}]" if self.paths is None else self.paths[place]
+
+    def without(self, fault_of: Callable[[AnyRecord], Fault | None]) -> Self:
+        """Return it without the records that have a fault, whose path is relative to the record's."""
+        found = [fault_of(record) for record in self.records]
+        if not any(found):
+            return self
+        faults = [
+            Fault(f"{self.path(place)}.{fault.path}", fault.message)
+            for place, fault in enumerate(found)
+            if fault
+        ]
+        kept = [place for place, fault in enumerate(found) if fault is None]
+        records = [self.records[place] for place in kept]
+        known = set(map(id, records))
+        return type(self)(
+            records,
+            [*self.faults, *faults][:MOST],
+            self.refused + len(faults),
+            [one for one in self.clamped if id(one.record) in known],
+            [self.path(place) for place in kept],
+        )
 
 
 MOST_TAKEN_APART = 100_000
@@ -62,15 +91,14 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
         if lines and any(isinstance(record, list) for record in records):
             decoded = _decode_lines(body, kind)
         else:
-            decoded = Decoded(records, [])
+            decoded = Decoded(records, [], paths=None if is_list else ["$"])
     latest = arrival + AHEAD
     for place, record in enumerate(decoded.records):
         if record.timestamp is None:
             record.timestamp = arrival
         elif record.at > latest:
             # Figures, rules and charts go on in time: they would stand still until that moment.
-            path = "$" if decoded.refused or not is_list else f"$[{place}]"
-            decoded.clamped.append(Clamped(path, record, record.at))
+            decoded.clamped.append(Clamped(decoded.path(place), record, record.at))
             record.timestamp = arrival
     return decoded
 
@@ -105,7 +133,12 @@ def _decode_lines(body: bytes, kind: str | None) -> Decoded:
             if len(faults) < MOST:
                 faults.append(Fault(path, f"line {number + 1}: {malformed(line, error)}"))
     decoded = _collect(items, kind)
-    return Decoded(decoded.records, (faults + decoded.faults)[:MOST], decoded.refused + unreadable)
+    return Decoded(
+        decoded.records,
+        (faults + decoded.faults)[:MOST],
+        decoded.refused + unreadable,
+        paths=decoded.paths,
+    )
 
 
 def _too_many(count: int) -> Decoded:
@@ -115,17 +148,19 @@ def _too_many(count: int) -> Decoded:
 
 def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
     records: list[AnyRecord] = []
+    paths: list[str] = []
     faults: list[Fault] = []
     refused = 0
     for path, item in items:
         record = _to_record(item, kind)
         if record is not None:
             records.append(record)
+            paths.append(path)
             continue
         refused += 1
         if len(faults) < MOST:
             faults += record_faults(item, path, kind)
-    return Decoded(records, faults[:MOST], refused)
+    return Decoded(records, faults[:MOST], refused, paths=paths)
 
 
 def _to_record(item: object, kind: str | None) -> AnyRecord | None:

@@ -38,7 +38,7 @@ def port() -> int:
 @pytest.fixture
 def stack(tmp_path: Path, config: Path, port: int) -> Iterator[Stack]:
     """Yield a Botwatch whose door demands a token."""
-    with botwatch_up(tmp_path, config, INGESTION_PORT=str(port), INGEST_TOKEN=TOKEN) as running:
+    with botwatch_up(tmp_path, config, INGESTION_PORT=str(port), COLLECTOR_TOKEN=TOKEN) as running:
         yield running
 
 
@@ -63,7 +63,7 @@ class Remote:
             "HOST_NAME": self.host,
             "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
             "COLLECTOR_URL": f"http://127.0.0.1:{self._port}",
-            "INGEST_TOKEN": token,
+            "COLLECTOR_TOKEN": token,
         }
         with self._output.open("ab") as output:
             process = subprocess.Popen(
@@ -104,7 +104,7 @@ def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_orde
     before = whole.count(b"\n") - 1
     stack = request.getfixturevalue("stack")
     with remote.running(token="wrong-" + TOKEN):
-        eventually(lambda: "INGEST_TOKEN here must be the one of the door" in remote.said(), "it says why")
+        eventually(lambda: "must be the same here and there" in remote.said(), "it says why")
         eventually(lambda: remote.waiting() > before, "samples wait behind the others")
         assert rows(stack, "remote") == []
     with remote.running() as process:

@@ -246,6 +246,57 @@ def test_a_door_with_a_token_takes_records_from_who_shows_it(locked_door: FlaskC
     assert len(logged(redis)) == 1
 
 
+HOST = {"kind": "health", "host": "box", "cpuUsage": 1.0}
+COMPUTED = {"kind": "performance", "bot": "a", "source": "computed", "maxDrawdown": 0}
+
+
+@pytest.mark.parametrize(
+    ("record", "path"),
+    [
+        (COMPUTED, "$.source"),
+        (HOST, "$.kind"),
+        ({"kind": "check", "host": "box", "check": "x", "type": "port", "status": "ok"}, "$.kind"),
+    ],
+)
+def test_reserved_records(door: FlaskClient, redis: Redis, record: dict[str, Any], path: str) -> None:
+    """What only Botwatch's own parts know is refused from bots with 403 and the path of the fault."""
+    answer = door.post(f"/api/v1/{record['kind']}", json=record)
+    assert answer.status_code == HTTPStatus.FORBIDDEN
+    assert answer.json is not None
+    assert [fault["path"] for fault in answer.json["faults"]] == [path]
+    lines = "\n".join(map(json.dumps, [record, {"kind": "equity"}, EQUITY]))
+    answer = door.post("/api/v1/records?partial=1", data=lines, content_type="application/x-ndjson")
+    assert answer.status_code == HTTPStatus.ACCEPTED
+    assert answer.json is not None
+    paths = {fault["path"] for fault in answer.json["faults"]}
+    assert paths == {"$[1].bot", "$[1].equity", path.replace("$", "$[0]")}
+    assert [one.kind for one in logged(redis)] == ["equity"]
+
+
+def test_tokens_of_bots_and_collectors(redis: Redis, valkey_url: str) -> None:
+    """A bot's token writes that bot only, a collector's hosts only."""
+    collector = TOKEN[::-1]
+    settings = IngestionSettings(redis_url=valkey_url, ingest_tokens=f"{TOKEN}=a", collector_token=collector)
+    door = make_app(settings, port=9090, metrics_path="/metrics").test_client()
+
+    def post(token: str, *records: object) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = door.post("/api/v1/records", json=records, headers=headers)
+        return answer.status_code, answer.json
+
+    status, answer = post(TOKEN, EQUITY, EQUITY | {"bot": "b"})
+    assert status == HTTPStatus.FORBIDDEN
+    assert answer["faults"] == [
+        {"path": "$[1].bot", "message": "this token may not write records of 'b': see INGEST_TOKENS"}
+    ]
+    assert post(TOKEN, EQUITY)[0] == HTTPStatus.ACCEPTED
+    assert post(TOKEN, HOST)[0] == HTTPStatus.FORBIDDEN
+    assert post(collector, HOST)[0] == HTTPStatus.ACCEPTED
+    assert post(collector, EQUITY)[0] == HTTPStatus.FORBIDDEN
+    assert post("x" * 16, EQUITY)[0] == HTTPStatus.UNAUTHORIZED
+    assert [record.kind for record in logged(redis)] == ["equity", "health"]
+
+
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
 def test_state_and_figures_need_no_token(locked_door: FlaskClient, path: str) -> None:
     assert locked_door.get(path).status_code == HTTPStatus.OK

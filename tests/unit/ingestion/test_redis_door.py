@@ -70,6 +70,37 @@ def test_what_does_not_validate_is_kept_with_the_reason_and_stops_nothing(
     assert redis.hget(streams.COUNTERS, "rejected|redis-stream") == b"2"
 
 
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (
+            {"kind": "performance", "bot": "a", "source": "computed", "maxDrawdown": 0},
+            b"$.source: `computed`",
+        ),
+        ({"kind": "health", "host": "box"}, b"$.kind: `health` records"),
+        (
+            {"kind": "check", "host": "b", "check": "x", "type": "port", "status": "ok"},
+            b"$.kind: `check` records",
+        ),
+    ],
+)
+def test_reserved_records(
+    redis: Redis, stopping: threading.Event, record: dict[str, object], reason: bytes
+) -> None:
+    """Stream and channel take from bots nothing that only Botwatch's own parts know."""
+    stream, channel = StreamDoor(redis, stopping), ChannelDoor(redis, stopping)
+    redis.xadd(streams.BOT_STREAM, {"data": json.dumps(record)})
+    stream.step()
+    channel.thread.start()
+    eventually(lambda: redis.publish(streams.BOT_CHANNEL, json.dumps(record)), "somebody listens")
+    eventually(lambda: redis.xlen(streams.REJECTED) == 2, "both are rejected")
+    stopping.set()
+    channel.thread.join(timeout=5)
+    rejected = [fields for _, fields in redis.xrange(streams.REJECTED)]  # type: ignore[union-attr]
+    assert [fields[b"reason"][: len(reason)] for fields in rejected] == [reason] * 2  # type: ignore[index]
+    assert RecordLog(redis).latest() == {}
+
+
 def test_a_door_killed_before_it_logged_takes_the_entry_up_again(
     redis: Redis, stopping: threading.Event
 ) -> None:
