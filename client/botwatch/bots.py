@@ -78,7 +78,7 @@ def _run(server: Server, options: argparse.Namespace) -> int:
 
 
 def _line(bot: _Bot) -> str:
-    seen = "never" if bot.age_seconds is None else f"{bot.age_seconds:.0f} s ago"
+    seen = "unknown" if bot.age_seconds is None else f"{bot.age_seconds:.0f} s ago"
     retired = ", retired" if bot.retired else ""
     return f"{_shown(bot.bot)}: last record {seen}, open alerts {bot.active_alerts}{retired}"
 

@@ -28,6 +28,7 @@ def main() -> None:
         database.require_schema("alerts")
         rules, policy = rules_of(documents), policy_of(documents)
     with service("evaluator", settings, single=True) as frame:
+        frame.databases = (database,)
         fence(frame, "evaluator", database, health_position)
         evaluator = Evaluator(
             RecordLog(frame.redis, lease=frame.lease),
@@ -39,10 +40,9 @@ def main() -> None:
         )
         evaluator.writer.beat = frame.pulse.beat
         frame.health.add("database", evaluator.check)
-        evaluator.start()
+        evaluator.writer.until_done(evaluator.start)
         requests = Requests(frame.redis, frame.hangup, "evaluator")
         reloading = Reloading(evaluator, requests, settings.botwatch_config)
-        frame.databases = (database,)
         run(frame, lambda: evaluator.writer.endure(reloading.step))
         try:
             evaluator.save()

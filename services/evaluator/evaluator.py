@@ -252,6 +252,7 @@ class Evaluator:
 
     def check(self) -> str:
         """Raise what keeps the evaluator from writing."""
+        self._database.require_whole()
         self.writer.check()
         return f"{len(self._open)} alerts open"
 

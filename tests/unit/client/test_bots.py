@@ -20,7 +20,7 @@ def test_list(stand_in: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch
     assert cli.main(["bots", "list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "a: last record 3 s ago, open alerts 2",
-        "b\\x1b[31m: last record never, open alerts 0, retired",
+        "b\\x1b[31m: last record unknown, open alerts 0, retired",
     ]
 
 
