@@ -11,6 +11,7 @@ from services.dashboard.acknowledgements import Desk, make_acknowledgements
 from services.dashboard.api import make_api
 from services.dashboard.config import DashboardSettings
 from services.dashboard.configuration import make_configuration
+from services.dashboard.deadline import TooSlowError
 from services.dashboard.metrics import AlertGauges
 from services.dashboard.page import make_page, make_secure
 from services.dashboard.runbooks import make_runbooks
@@ -53,6 +54,7 @@ def make_app(settings: DashboardSettings, sources: Sources, links: Links, time: 
     app.register_blueprint(make_page(settings))
     app.register_blueprint(make_runbooks())
     app.register_error_handler(DatabaseError, _store_error)
+    app.register_error_handler(TooSlowError, _too_slow)
     app.after_request(make_secure(settings))
     return app
 
@@ -64,6 +66,12 @@ def _answers(database: Database) -> Check:
             connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
 
     return check
+
+
+def _too_slow(raised: TooSlowError) -> Response:
+    log.error("An answer took too long", reason=str(raised))
+    text = f"{raised}; ask for fewer bots (limit) or without trends (trends=false)"
+    return error(HTTPStatus.SERVICE_UNAVAILABLE, text)
 
 
 def _store_error(raised: DatabaseError) -> Response:

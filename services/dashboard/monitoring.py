@@ -1,6 +1,7 @@
 """The dashboard as data: what `GET /api/monitoring` answers, section by section."""
 
 import importlib.metadata
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import make_url
 
 from services.dashboard import figures
+from services.dashboard.deadline import Deadline
 from services.dashboard.figures import Fields
 from services.dashboard.queries import ALL, BotPage
 from services.dashboard.sources import Now, Sources
@@ -43,17 +45,21 @@ _TRENDS: tuple[tuple[str, Table], ...] = (
 
 def monitoring(sources: Sources, now: datetime, wanted: BotPage = ALL) -> Fields:
     """Return the whole dashboard at `now`, with a page of the bots."""
+    deadline = Deadline(time.monotonic)
     known = sources.now(now)
+    deadline.done("the latest values")
     records = figures.by_bot(known.records)
     names = wanted.names(list(records))
     bots = {bot: figures.of_bot(bot, records[bot], now) for bot in names}
     has_trends = len(bots) <= MOST_BOTS_WITH_TRENDS if wanted.trends is None else wanted.trends
     hosts = figures.of_hosts(known.records, now)
+    deadline.done("the figures")
     with sources.health.read() as connection:
         active = open_alerts(connection)
         recent = list_alerts(connection, status=None, severity=None, component=None, limit=RECENT)
         pending = pending_by_channel(connection)
         heard = last_sent(connection, WATCHDOG, ITSELF)
+    deadline.done("the alerts")
     return {
         "timestamp": now,
         "summary": _summary(known, records, hosts, active),
@@ -61,7 +67,7 @@ def monitoring(sources: Sources, now: datetime, wanted: BotPage = ALL) -> Fields
         "health": hosts,
         "checks": figures.of_checks(known.records, now),
         "alerts": {"active": active, "counts": counts(active), "recent": recent},
-        "trends": trends(sources.performance, bots, now) if has_trends else {},
+        "trends": trends(sources.performance, bots, now, deadline) if has_trends else {},
         "system": {**_system(sources, known), "notifications": pending, "watchdog": {"heardAt": heard}},
         "page": {
             "limit": wanted.limit,
@@ -98,12 +104,15 @@ def _summary(
     }
 
 
-def trends(database: Database, bots: Mapping[str, Fields], now: datetime) -> Fields:
+def trends(
+    database: Database, bots: Mapping[str, Fields], now: datetime, deadline: Deadline | None = None
+) -> Fields:
     """Return each bot's last hour: figure → points [moment, value], undefined ones left out."""
     span = (now - WINDOW, now)
+    found: Fields = {}
     with database.read() as connection:
-        return {
-            bot: {
+        for bot, known in bots.items():
+            found[bot] = {
                 name: _points(
                     sample(
                         connection, table, bot, [name], span, most=MOST_POINTS, **_source(known, name, table)
@@ -111,8 +120,9 @@ def trends(database: Database, bots: Mapping[str, Fields], now: datetime) -> Fie
                 )
                 for name, table in _TRENDS
             }
-            for bot, known in bots.items()
-        }
+            if deadline:
+                deadline.done("the trends")
+    return found
 
 
 def _source(known: Fields, name: str, table: Table) -> dict[str, str]:
