@@ -12,8 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shared.runtime.access import USERS, acl_file
-from shared.runtime.files import SHARED_UMASK, tighten, write_private
-from shared.runtime.links import load_secret
+from shared.runtime.files import SHARED_UMASK, UMASK, tighten, write_private
 from shared.schema.faults import Fault, InvalidError
 
 FOLDER = "secrets"
@@ -28,8 +27,11 @@ GROUP = (0o750, 0o640)
 """Modes where each part is a user of its own, in a group that reads."""
 
 
-def make(folder: Path, address: str, modes: tuple[int, int] = OWN) -> None:
-    """Make what is missing below `folder`; known passwords stay, `address` (host:port) is where Redis is."""
+def make(folder: Path, address: str, modes: tuple[int, int] = OWN, grafana: str = "") -> None:
+    """Make what is missing below `folder`; known passwords stay, `address` (host:port) is where Redis is.
+
+    `grafana` is the password that somebody chose for Grafana, empty to have one made.
+    """
     of_folder, of_file = modes
     passwords = {user: _known(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
     for part in (Path(), *map(Path, USERS), ACL.parent, GRAFANA.parent):
@@ -38,8 +40,8 @@ def make(folder: Path, address: str, modes: tuple[int, int] = OWN) -> None:
     for user, password in passwords.items():
         write_private(folder / user / URL, f"redis://{user}:{password}@{address}/0\n", of_file)
     write_private(folder / ACL, acl_file(passwords), of_file)
-    if not (folder / GRAFANA).exists():
-        write_private(folder / GRAFANA, secrets.token_urlsafe(24), of_file)
+    if grafana or not (folder / GRAFANA).exists():
+        write_private(folder / GRAFANA, grafana or secrets.token_urlsafe(24), of_file)
 
 
 def redis_url(folder: Path, user: str) -> str:
@@ -58,24 +60,22 @@ def _known(path: Path) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Prepare the volumes of the compose stack; `bot` and `grafana` print what people need of it."""
-    folder, homes = Path("/secrets"), [Path("/var/lib/botwatch"), Path("/var/lib/collector")]
-    if arguments == ["bot"]:
-        url = urlsplit(redis_url(folder, "bot"))
-        port = os.environ.get("REDIS_PORT") or "6379"
-        sys.stdout.write(
-            f"{url._replace(netloc=f'{url.username}:{url.password}@localhost:{port}').geturl()}\n"
-        )
-    elif arguments == ["grafana"]:
-        sys.stdout.write((folder / GRAFANA).read_text(encoding="utf-8") + "\n")
-    elif arguments:
-        sys.stderr.write(f"secrets: expected bot or grafana, got {' '.join(arguments)}\n")
-        return 2
-    else:
-        make(folder, "redis:6379", GROUP)
-        load_secret(homes[0], {})
-        for home in homes:
-            tighten(home, SHARED_UMASK)
+    """Prepare the volumes of the compose stack, or print a Redis user's URL or Grafana's password."""
+    folder = Path("/secrets")
+    match arguments:
+        case []:
+            make(folder, "redis:6379", GROUP, os.environ.get("GRAFANA_PASSWORD", ""))
+            tighten(Path("/var/lib/botwatch"), UMASK)
+            tighten(Path("/var/lib/collector"), SHARED_UMASK)  # the collector is another user
+        case ["grafana"]:
+            sys.stdout.write((folder / GRAFANA).read_text(encoding="utf-8") + "\n")
+        case [user] if user in USERS:
+            port = os.environ.get("REDIS_PORT") or "6379"
+            sys.stdout.write(redis_url(folder, user).replace("@redis:6379/", f"@localhost:{port}/") + "\n")
+        case _:
+            expected = ", ".join(["grafana", *USERS])
+            sys.stderr.write(f"secrets: expected one of {expected}, got {' '.join(arguments)}\n")
+            return 2
     return 0
 
 

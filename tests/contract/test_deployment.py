@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import yaml
 
+from shared.runtime.access import rules_digest
 from shared.runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,8 +19,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"))
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*))?")
-ONE_SHOT = {"migrate", "botwatch"}
-NOT_A_PART = {"demo", "botwatch"}
+ONE_SHOT = {"migrate", "botwatch", "secrets"}
+NOT_A_PART = {"demo", "botwatch", "secrets"}
 SECRETS = {"BOTWATCH_KEY", "BOTWATCH_SECRET"}
 """Looked up where they are needed; no part's settings hold them."""
 OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("botwatch-"))
@@ -94,15 +95,36 @@ def test_every_lasting_container_is_health_checked_and_comes_back(name: str) -> 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_ports_are_published_on_the_bind_address_only(name: str) -> None:
+    # Redis only ever on loopback: its passwords would cross a network in the clear.
     for port in SERVICES[name].get("ports", []):
-        assert re.fullmatch(r"\$\{BIND_ADDRESS:-127\.0\.0\.1\}:\$\{\w+_PORT:-\d+\}:\d+", port)
+        address = r"127\.0\.0\.1" if name == "redis" else r"\$\{BIND_ADDRESS:-127\.0\.0\.1\}"
+        assert re.fullmatch(rf"{address}:\$\{{\w+_PORT:-\d+\}}:\d+", port)
         assert "edge" in SERVICES[name]["networks"], "an internal network publishes nothing"
 
 
-def test_redis_is_not_published_and_its_network_has_no_way_out() -> None:
-    assert "ports" not in SERVICES["redis"]
-    assert SERVICES["redis"]["networks"] == ["inside"]
+def test_the_network_of_the_parts_has_no_way_out() -> None:
     assert COMPOSE["networks"]["inside"]["internal"] is True
+
+
+@pytest.mark.parametrize("name", [*OURS, "redis", "grafana"])
+def test_every_container_sees_its_own_secrets_only_and_starts_after_they_are_made(name: str) -> None:
+    if name == "secrets":
+        return
+    mounts = [volume for volume in SERVICES[name]["volumes"] if "secrets" in str(volume)]
+    # The migration talks to no Redis, but its settings hold a URL.
+    assert [mount["volume"]["subpath"] for mount in mounts] == [{"migrate": "recorder"}.get(name, name)]
+    assert mounts[0]["read_only"] is True
+    first = SERVICES[name]["depends_on"]
+    assert first.get("secrets", {}).get("condition") == "service_completed_successfully" or "redis" in first
+    assert "REDIS_URL" not in SERVICES[name].get("environment", {})
+
+
+def test_redis_is_made_anew_when_the_rights_of_its_users_change() -> None:
+    assert SERVICES["redis"]["labels"]["botwatch.rights"] == rules_digest()
+
+
+def test_the_collector_which_sees_the_host_is_a_user_of_its_own() -> None:
+    assert [name for name in OURS if SERVICES[name]["user"] == SERVICES["collector"]["user"]] == ["collector"]
 
 
 def test_a_plain_start_runs_neither_the_demo_nor_the_command() -> None:
@@ -165,7 +187,7 @@ def test_nothing_in_the_build_names_an_address() -> None:
 
 def test_the_collector_sees_the_host_read_only_and_nobody_else_does() -> None:
     for name in OURS:
-        volumes = [volume for volume in SERVICES[name].get("volumes", []) if volume.startswith("/")]
+        volumes = [volume for volume in SERVICES[name].get("volumes", []) if str(volume).startswith("/")]
         if name == "collector":
             environment = SERVICES[name]["environment"]
             wanted = [f"/proc:{environment['HOST_PROC']}:ro", f"/:{environment['HOST_ROOT']}:ro"]

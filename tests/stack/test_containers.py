@@ -1,9 +1,13 @@
 """The containers: healthy, confined, published on loopback only, and able to stop and to come back."""
 
 import socket
+from contextlib import closing
+from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
+from redis.exceptions import NoPermissionError
 
 from tests.stack.compose import Stack, eventually
 
@@ -18,12 +22,14 @@ PARTS = (
     "watchdog",
     "recorder",
 )
+ONE_SHOT = ("secrets", "migrate")
 
 
 def test_everything_is_healthy_and_the_migration_is_done(stack: Stack) -> None:
     containers = stack.containers()
-    assert {*PARTS, "redis", "migrate", "prometheus"} <= set(containers)
-    assert containers.pop("migrate")["State"]["ExitCode"] == 0
+    assert {*PARTS, *ONE_SHOT, "redis", "prometheus"} <= set(containers)
+    for name in ONE_SHOT:
+        assert containers.pop(name)["State"]["ExitCode"] == 0, name
     for name, container in containers.items():
         assert container["State"]["Health"]["Status"] == "healthy", name
 
@@ -35,7 +41,7 @@ def test_every_container_is_read_only_and_not_root(stack: Stack) -> None:
         assert host["CapDrop"] == ["ALL"], name
         assert not host["Privileged"], name
         assert host["Memory"] > 0, name
-        if name != "migrate":
+        if name not in ONE_SHOT:
             status = stack.execute(name, "cat", "/proc/self/status")
             fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
             assert int(fields["Uid"].split()[0]) > 0, name
@@ -56,9 +62,34 @@ def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
         for bindings in container["NetworkSettings"]["Ports"].values()
         for bound in bindings or []
     }
-    assert set(published) >= {"ingestion", "dashboard", "broadcaster", "prometheus"}
-    assert "redis" not in published
+    assert set(published) >= {"ingestion", "dashboard", "broadcaster", "prometheus", "redis"}
     assert set(published.values()) == {"127.0.0.1"}
+
+
+def test_each_container_has_the_password_of_its_own_part_only(stack: Stack) -> None:
+    for name in PARTS:
+        assert stack.execute(name, "ls", "/run/botwatch").split() == ["redis-url"], name
+        assert f"redis://{name}:" in stack.execute(name, "cat", "/run/botwatch/redis-url")
+    for container in stack.containers().values():
+        assert not any("redis://" in one for one in container["Config"]["Env"])
+
+
+def test_a_bot_may_only_publish_and_nobody_enters_without_a_password(stack: Stack) -> None:
+    with pytest.raises(NoPermissionError):
+        stack.redis("XRANGE", "botwatch:records:0", "-", "+")
+    with (
+        closing(Redis(port=stack.ports["REDIS"], socket_timeout=10)) as redis,
+        pytest.raises(NoPermissionError),
+    ):
+        redis.get("botwatch:latest")
+
+
+def test_the_collector_cannot_read_the_environment_of_another_part(stack: Stack) -> None:
+    # Its processes on the host, below docker's init, which is another user's already.
+    init = stack.containers()["notifier"]["State"]["Pid"]
+    [child, *_] = Path(f"/proc/{init}/task/{init}/children").read_text(encoding="utf-8").split()
+    look = f"try: open('/host/proc/{child}/environ').read()\nexcept OSError as error: print(error.strerror)"
+    assert stack.execute("collector", "python", "-c", look).strip() == "Permission denied"
 
 
 def test_the_collector_reports_the_host_and_not_its_container(stack: Stack) -> None:
@@ -94,7 +125,10 @@ def test_grafana_has_the_dashboards(stack: Stack) -> None:
     status, answer = stack.request("GRAFANA", "/api/health")
     assert (status, answer["database"]) == (200, "ok")
     found = stack.execute(
-        "grafana", "wget", "-q", "-O", "-", "http://admin:admin@127.0.0.1:3000/api/search?tag=botwatch"
+        "grafana",
+        "sh",
+        "-c",
+        "wget -q -O - http://admin:$(cat /run/botwatch/admin-password)@127.0.0.1:3000/api/search",
     )
     for uid in ("botwatch-trading", "botwatch-botwatch", "botwatch-hosts"):
         assert uid in found

@@ -56,7 +56,9 @@ def test_what_does_not_validate_is_refused_with_its_path_and_kept(stack: Stack) 
     assert status == 400
     assert answer["faults"][0]["path"] == "$.equity"
     stack.redis("XADD", "bot:metrics:stream", "*", "data", '{"kind": "equity", "bot": "wrong-bot"}')
-    eventually(lambda: "wrong-bot" in stack.redis("XREVRANGE", "botwatch:rejected", "+", "-"))
+    eventually(
+        lambda: "wrong-bot" in stack.redis("XREVRANGE", "botwatch:rejected", "+", "-", user="botwatch")
+    )
 
 
 def test_the_websocket_sends_a_snapshot_and_then_what_happens(stack: Stack) -> None:
