@@ -102,6 +102,18 @@ def test_credentials_are_made_once_and_private(tmp_path: Path) -> None:
     assert password not in (tmp_path / "s" / credentials.ACL).read_text()
 
 
+def test_grafana_gets_the_password_that_was_chosen_else_one_that_lasts(tmp_path: Path) -> None:
+    """A chosen password replaces the one that was made; without a choice the known one stays."""
+    passwords = []
+    for chosen in ("", "", "chosen", ""):
+        credentials.make(tmp_path, "redis:6379", credentials.GROUP, chosen)
+        passwords.append((tmp_path / credentials.GRAFANA).read_text())
+    made = passwords[0]
+    assert len(made) >= 24
+    assert passwords == [made, made, "chosen", "chosen"]
+    assert stat.S_IMODE((tmp_path / credentials.GRAFANA).stat().st_mode) == 0o640
+
+
 @pytest.mark.parametrize(
     ("part", "sees"),
     [
