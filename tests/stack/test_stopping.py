@@ -41,3 +41,17 @@ def heard(stack: Stack) -> str | None:
     _, answer = stack.request("DASHBOARD", "/api/monitoring")
     at: str | None = answer["system"]["watchdog"]["heardAt"]
     return at
+
+
+def test_what_redis_keeps_survives_its_restart(stack: Stack) -> None:
+    def last_seen() -> str | None:
+        _, bots = stack.request("DASHBOARD", "/api/monitoring/bots")
+        found: list[str] = [bot["lastSeen"] for bot in bots if bot["bot"] == "kept-bot"]
+        return found[0] if found else None
+
+    stack.publish(performance("kept-bot", 1.0))
+    before = eventually(last_seen)
+    # The file is replayed as the default user: what that one may not do is dropped.
+    stack.compose("restart", "redis")
+    eventually(lambda: stack.healthy("redis"))
+    assert eventually(last_seen) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from redis.exceptions import NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from shared.runtime import credentials
 from shared.runtime.access import USERS, environment_of
@@ -63,13 +63,16 @@ def test_a_bot_may_do_nothing_else(folder: Path, command: str) -> None:
         bot.execute_command(*command.split())
 
 
-def test_who_does_not_log_in_may_only_ping(folder: Path) -> None:
-    """Without a password nothing but PING is answered."""
+def test_without_a_password_only_the_health_check_enters(folder: Path) -> None:
+    """Who does not log in gets nothing, nor does `default`; `health` may only PING."""
     _, _, address = credentials.redis_url(folder, "bot").partition("@")
-    with Redis.from_url(f"redis://{address}") as stranger:
-        assert stranger.ping()
+    for user in ("", "default:@", "default:any@"):
+        with Redis.from_url(f"redis://{user}{address}") as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+    with Redis.from_url(f"redis://health:any@{address}") as health:
+        assert health.ping()
         with pytest.raises(NoPermissionError):
-            stranger.xadd("bot:metrics:stream", {"data": "{}"})
+            health.xadd("bot:metrics:stream", {"data": "{}"})
 
 
 @pytest.mark.parametrize("part", sorted(EXPECTED))
