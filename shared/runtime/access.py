@@ -77,8 +77,8 @@ _SECRET = re.compile(rf"(?:{'|'.join(SECRETS.values())})(?:_FILE)?\Z")
 def acl_file(passwords: Mapping[str, str]) -> str:
     """Return Redis's ACL file for the users of `passwords`, which it holds as SHA-256 only.
 
-    Nobody can log in as `default`, but it has every right: Redis 8 replays the transactions of its append-only
-    file as this user, and drops what it may not do. `health` needs no password and may do nothing but PING.
+    Nobody can log in as `default`, but it has every right: Redis 8 replays the transactions of its
+    append-only file as this user, and drops what it may not do. `health` needs no password and may only PING.
     """
     lines = [
         f"user default off resetpass {EVERYTHING}",
