@@ -590,7 +590,7 @@ function remembered(name) {
 async function sendAcknowledgement(event) {
   event.preventDefault();
   const path = `${BASE}api/monitoring/alerts/${encodeURIComponent(asked.id)}/acknowledge`;
-  const answer = await send("acknowledge", "by", path, (by) => ({
+  const answer = await send("acknowledge", "by", (by) => call("POST", path, {
     by, comment: $("comment").value.trim() || null, timeout: $("timeout").value || null,
   }));
   if (!answer) return;
@@ -601,7 +601,7 @@ async function sendAcknowledgement(event) {
 }
 
 /** Send what a dialog asks for; return the answer, or null when it was refused: the dialog says why. */
-async function send(dialog, nameField, path, bodyOf) {
+async function send(dialog, nameField, request) {
   const fault = (text) => sayFault(`${dialog}-fault`, text);
   const by = $(nameField).value.trim();
   if (!by) {
@@ -611,7 +611,7 @@ async function send(dialog, nameField, path, bodyOf) {
   }
   $(`${dialog}-send`).disabled = true;
   try {
-    const answer = await call("POST", path, bodyOf(by));
+    const answer = await request(by);
     remembered(by);
     $(dialog).close();
     return answer;
@@ -659,11 +659,56 @@ function matchersOf({ details }) {
 
 async function sendSilence(event) {
   event.preventDefault();
-  const made = await send("silence", "silence-by", `${BASE}api/monitoring/silences`, (createdBy) => ({
+  const made = await send("silence", "silence-by", (createdBy) => call("POST", `${BASE}api/monitoring/silences`, {
     matchers: matchersOf(asked), createdBy, comment: $("silence-comment").value.trim(),
     endsAt: new Date(now() + Number($("silence-hours").value) * 3_600_000).toISOString(),
   }));
   if (made) refetchSilences();
+}
+
+/* ---------- Retiring and forgetting bots ---------- */
+
+const BOT_ACTIONS = {
+  retire: {
+    title: "Retire", method: "POST", path: "/retire",
+    about: "Its open alerts are resolved and its silence opens none. All its data stays, and it comes back with its next record.",
+  },
+  unretire: { title: "Un-retire", method: "POST", path: "/unretire", about: "It is expected to report again: its silence opens alerts." },
+  forget: {
+    title: "Forget", method: "DELETE", path: "",
+    about: "All its records and figures are deleted and its open alerts are resolved. There is no way back.",
+  },
+};
+
+let botAsked = null;
+
+function askBotAction(name, action) {
+  const { title, about } = BOT_ACTIONS[action];
+  botAsked = { name, action };
+  setText($("bot-action-title"), `${title} ${name}?`);
+  setText($("bot-action-about"), about);
+  setText($("bot-action-send"), title);
+  $("bot-action-send").classList.toggle("danger", action === "forget");
+  $("bot-action-by").value = remembered();
+  sayFault("bot-action-fault", "");
+  $("bot-action").showModal();
+  ($("bot-action-by").value ? $("bot-action-cancel") : $("bot-action-by")).focus();
+}
+
+async function sendBotAction(event) {
+  event.preventDefault();
+  const { name, action } = botAsked;
+  const { method, path } = BOT_ACTIONS[action];
+  const done = await send("bot-action", "bot-action-by", (by) => call(
+    method, `${BASE}api/monitoring/bots/${encodeURIComponent(name)}${path}?by=${encodeURIComponent(by)}`,
+  ));
+  if (!done) return;
+  if (action === "forget") board.performance.delete(name);
+  else board.performance.get(name).retired = done.retired;
+  drawBots();
+  refetchSoon();
+  // Its card has gone, or to the end of the list: keyboards go on from the heading.
+  if (action === "forget") $("bots-title").focus();
 }
 
 /** What is silenced now or will be; it changes seldom, and so is asked for with the rest, not live. */
@@ -796,7 +841,8 @@ function followLink() {
 /* ---------- Bots ---------- */
 
 function drawBots() {
-  const bots = [...board.performance.values()].sort((a, b) => (a.bot < b.bot ? -1 : 1));
+  const retired = (bot) => Number(Boolean(bot.retired));
+  const bots = [...board.performance.values()].sort((a, b) => retired(a) - retired(b) || (a.bot < b.bot ? -1 : 1));
   $("no-bots").hidden = bots.length > 0;
   reconcile($("bots"), bots, (bot) => bot.bot, botView);
 }
@@ -813,14 +859,20 @@ function botView({ bot: name }) {
   const legend = h("p", { class: "legend" });
   const differs = h("p", { class: "differs" });
   const all = allFiguresView(name);
+  const action = (what) => h("button", { type: "button", class: "plain", "aria-label": `${BOT_ACTIONS[what].title} ${name}`,
+    onclick: () => askBotAction(name, what) }, BOT_ACTIONS[what].title);
+  const [retire, unretire, forget] = Object.keys(BOT_ACTIONS).map(action);
   const root = h("article", { class: "bot", "aria-label": `Bot ${name}`, "data-bot": name },
     h("header", {}, h("h3", {}, name, " ", open), seen),
-    h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, all.root);
+    h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, all.root,
+    h("p", { class: "bot-actions" }, retire, unretire, forget));
   inView.observe(root);
   return {
     root,
     update(bot) {
       root.classList.toggle("retired", Boolean(bot.retired));
+      retire.hidden = Boolean(bot.retired);
+      unretire.hidden = !bot.retired;
       writeBotAlerts(open, name);
       writeSeen(seen, bot.lastSeen, "bot");
       setBotFigure(worth, bot, "portfolioValue");
@@ -1203,6 +1255,8 @@ $("acknowledge-form").addEventListener("submit", sendAcknowledgement);
 $("acknowledge-cancel").addEventListener("click", () => $("acknowledge").close());
 $("silence-form").addEventListener("submit", sendSilence);
 $("silence-cancel").addEventListener("click", () => $("silence").close());
+$("bot-action-form").addEventListener("submit", sendBotAction);
+$("bot-action-cancel").addEventListener("click", () => $("bot-action").close());
 $("definition-close").addEventListener("click", () => $("definition").close());
 $("details-close").addEventListener("click", () => $("details").close());
 $("details").addEventListener("close", () => history.replaceState(null, "", location.pathname));

@@ -1,0 +1,59 @@
+"""Retiring and forgetting bots on the page, in a real Chromium."""
+
+from redis import Redis
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from services.dashboard.sources import Sources
+from shared.runtime import clock
+from shared.runtime.log import RecordLog
+from shared.schema.records import Equity
+from shared.store.database import Database
+from tests.support import eventually
+from tests.unit.dashboard.browsing import in_browser, live_page, text
+
+pytestmark = in_browser
+
+NAME = "desk/a <b>"
+
+
+def press(browser: Chrome, action: str) -> None:
+    """Press a button of the bot's card, and confirm in the dialog as ann."""
+    browser.find_element(By.CSS_SELECTOR, f'button[aria-label="{action} {NAME}"]').click()
+    assert text(browser, "#bot-action-title") == f"{action} {NAME}?"
+    by = browser.find_element(By.ID, "bot-action-by")
+    by.clear()
+    by.send_keys("ann")
+    browser.find_element(By.ID, "bot-action-send").click()
+    eventually(lambda: not browser.find_element(By.ID, "bot-action").is_displayed(), "the dialog is closed")
+
+
+def order(browser: Chrome) -> list[str]:
+    """Return the bots' names in the order of their cards, retired ones marked."""
+    script = """
+        return [...document.querySelectorAll("#bots .bot")].map((card) =>
+            card.dataset.bot + (card.classList.contains("retired") ? " (retired)" : ""));
+    """
+    found: list[str] = browser.execute_script(script)
+    return found
+
+
+def test_a_bot_is_retired_expected_again_and_forgotten(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    """A retired bot is greyed and last; forgetting asks first, and its card goes."""
+    for name in (NAME, "zebra"):
+        RecordLog(redis).append([Equity(bot=name, timestamp=clock.now(), equity=1)], "test")
+    with live_page(browser, Sources(redis, performance, health)):
+        eventually(lambda: order(browser) == [NAME, "zebra"], "both are there")
+        press(browser, "Retire")
+        eventually(lambda: order(browser) == ["zebra", f"{NAME} (retired)"], "it is greyed, and last")
+        press(browser, "Un-retire")
+        eventually(lambda: order(browser) == [NAME, "zebra"], "it is expected again")
+        browser.find_element(By.CSS_SELECTOR, f'button[aria-label="Forget {NAME}"]').click()
+        assert "There is no way back" in text(browser, "#bot-action-about")
+        browser.find_element(By.ID, "bot-action-cancel").click()
+        assert order(browser) == [NAME, "zebra"]
+        press(browser, "Forget")
+        eventually(lambda: order(browser) == ["zebra"], "it is gone")
+        assert browser.switch_to.active_element.get_attribute("id") == "bots-title"
