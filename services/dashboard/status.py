@@ -57,7 +57,10 @@ def judge(situation: Situation) -> Overall:
         *_of_acknowledged(handled),
         *_of_hosts(hosts),
         *_of_checks(untold),
-        *(f"The {part} is gone: last seen at {at:%H:%M:%S} UTC." for part, at in situation.gone.items()),
+        *(
+            f"The {part} does not respond: last seen at {at:%Y-%m-%d %H:%M:%S} UTC."
+            for part, at in situation.gone.items()
+        ),
         *(f"The {part} is not running." for part in sorted(situation.missing)),
     ]
     if situation.redis_away:

@@ -414,7 +414,7 @@ function drawOverall() {
   setText($("status"), STATUS_WORDS[summary.status] ?? summary.status);
   reconcile($("reasons"), summary.reasons.map((text, index) => ({ text, index })), ({ index }) => index, () => {
     const root = h("li");
-    return { root, update: ({ text }) => setText(root, text) };
+    return { root, update: ({ text }) => setText(root, local(text)) };
   });
   document.title = summary.status === "HEALTHY" ? "Botwatch"
     : `${summary.triggeredAlerts ? `(${summary.triggeredAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;

@@ -1,10 +1,13 @@
 """What the page shows of who has to act, and of data that is old, in a real Chromium."""
 
+import msgspec
 from redis import Redis
 from selenium.webdriver import Chrome
 
 from services.dashboard.sources import Sources
 from shared.runtime.log import RecordLog
+from shared.runtime.parts import Part
+from shared.schema import streams
 from shared.schema.alerts import Details
 from shared.schema.records import Health
 from shared.store.database import Database
@@ -33,6 +36,17 @@ def test_acknowledged_and_muted_alerts_are_shown_apart_and_not_in_red(
         assert text(browser, "#status") == "Warning"
         assert browser.title.startswith("(1) Warning")
         assert "Active alerts\n1\n1 acknowledged, 1 muted" in text(browser, "#totals")
+
+
+def test_a_part_that_does_not_respond_was_last_seen_by_the_local_clock(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    """Reasons have moments in UTC; the page writes them as all others."""
+    part = Part(part="notifier", host="vm", pid=1, started_at=NOON, seen_at=NOON)
+    redis.hset(streams.PARTS, "notifier", msgspec.json.encode(part))
+    with live_page(browser, Sources(redis, performance, health)):
+        eventually(lambda: "The notifier does not respond" in text(browser, "#reasons"), "it is named")
+        assert "UTC" not in text(browser, "#reasons")
 
 
 def test_an_alert_is_shown_by_what_its_rule_measures(

@@ -165,7 +165,9 @@ def test_a_part_that_no_longer_says_that_it_runs_is_a_warning(client: FlaskClien
     board = read(client, "/api/monitoring")
     assert board["system"]["parts"]["notifier"]["status"] == "gone"
     assert board["summary"]["status"] == "WARNING"
-    assert board["summary"]["reasons"] == ["The notifier is gone: last seen at 11:59:49 UTC."]
+    assert board["summary"]["reasons"] == [
+        "The notifier does not respond: last seen at 2026-01-31 11:59:49 UTC."
+    ]
 
 
 def test_a_part_that_was_stopped_or_never_started_is_a_warning(client: FlaskClient, redis: Redis) -> None:

@@ -97,7 +97,7 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
         "HIGH: alpha: drawdown above 20 %",
         "LOW: beta: drawdown above 20 %",
         "Host box is WARNING: CPU at 75 %; disk at 90 %",
-        "The notifier is gone: last seen at 11:59:30 UTC.",
+        "The notifier does not respond: last seen at 2026-01-31 11:59:30 UTC.",
         "The evaluator is not running.",
         "The recorder is not running.",
         "Redis does not answer: the figures are the last ones stored.",
