@@ -240,9 +240,9 @@ def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
     path = yard.home / "data" / "monitoring" / "system_health.db"
     with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as other:
         other.execute("BEGIN IMMEDIATE")
-        expect(receivers, before, "The store cannot be read and written")
+        expect(receivers, before, "system_health.db cannot be used")
         other.execute("ROLLBACK")
-    ended(yard, receivers, before, "The store cannot be read and written")
+    ended(yard, receivers, before, "system_health.db cannot be used")
 
 
 def test_the_restart_of_a_part_is_not_told(yard: Stack, receivers: Receivers) -> None:
