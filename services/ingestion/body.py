@@ -10,6 +10,8 @@ MOST_RATIO = 100
 """How many times its size a gzip body may become; records reach about 20."""
 FREE_BYTES = 64 * 2**10
 """Up to here the ratio does not matter."""
+CHUNK_BYTES = 1024
+"""Handed to zlib at once: it copies what follows a member's end, and a body may be 100,000 members."""
 
 
 class BodyError(Exception):
@@ -52,11 +54,13 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
 def _gunzip(data: bytes, limit: int) -> bytes:
     """Undo gzip, of one member or several on end."""
     most = min(limit, max(FREE_BYTES, MOST_RATIO * len(data)))
-    plain = b""
-    while data:
-        stream = zlib.decompressobj(wbits=_GZIP_WINDOW)
+    plain = bytearray()
+    stream, place = None, 0
+    while place < len(data):
+        stream = stream or zlib.decompressobj(wbits=_GZIP_WINDOW)
+        chunk = data[place : place + CHUNK_BYTES]
         try:
-            plain += stream.decompress(data, most + 1 - len(plain))
+            plain += stream.decompress(chunk, most + 1 - len(plain))
         except zlib.error as error:
             message = "the body is not gzip, as Content-Encoding says"
             raise BodyError(HTTPStatus.BAD_REQUEST, message) from error
@@ -64,7 +68,9 @@ def _gunzip(data: bytes, limit: int) -> bytes:
             times = "" if most == limit else f", {MOST_RATIO} times its size"
             message = f"expected at most {most} bytes after decompression{times}"
             raise BodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
-        if not stream.eof:
-            raise BodyError(HTTPStatus.BAD_REQUEST, "the gzip body is cut off")
-        data = stream.unused_data
-    return plain
+        place += len(chunk) - len(stream.unused_data)
+        if stream.eof:
+            stream = None
+    if stream:
+        raise BodyError(HTTPStatus.BAD_REQUEST, "the gzip body is cut off")
+    return bytes(plain)

@@ -1,6 +1,8 @@
 """Bodies: what is taken, and what is refused with which status."""
 
 import gzip
+import random
+import zlib
 from http import HTTPStatus
 
 import pytest
@@ -34,6 +36,29 @@ def test_gzip_is_undone() -> None:
 
 def test_gzip_of_several_members_is_undone_whole() -> None:
     assert decompress(gzip.compress(b"[1,") + gzip.compress(b"2]"), "gzip", 10) == b"[1,2]"
+
+
+def test_a_body_of_a_hundred_thousand_members_is_not_copied_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zlib copies what follows a member's end: it is handed a piece, never the whole rest."""
+    handed: list[int] = []
+
+    class Stream:
+        def __init__(self, wbits: int) -> None:
+            self._stream = real(wbits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            handed.append(len(data))
+            return self._stream.decompress(data, most)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._stream, name)
+
+    real = zlib.decompressobj
+    monkeypatch.setattr(zlib, "decompressobj", Stream)
+    words = [b"%d," % number * (number % 50) for number in range(300)]
+    packed = b"".join(map(gzip.compress, words)) + gzip.compress(random.Random(1).randbytes(10_000))
+    assert decompress(packed, "gzip", 100_000).startswith(b"".join(words))
+    assert max(handed) <= 1024
 
 
 def test_a_small_body_may_not_become_a_hundred_times_its_size() -> None:
