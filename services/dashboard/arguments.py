@@ -12,6 +12,8 @@ MAX_STEPS = 5000
 GOOD_STEPS = 500
 """As many as a chart can show, where no width is asked for."""
 DEFAULT_SPAN = timedelta(hours=1)
+LONGEST_NUMBER = 20
+"""Digits."""
 
 _UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _WIDTH = re.compile(r"([0-9]{1,9})([smhd]?)")
@@ -63,7 +65,7 @@ class Arguments:
         text = self.text(name)
         if text is None:
             return None
-        if text.isascii() and text.isdecimal() and 1 <= int(text[:18]) <= most:
+        if _is_number(text) and 1 <= int(text) <= most:
             return int(text)
         self.refuse(name, f"expected a whole number from 1 to {most}, got {text!r}")
         return None
@@ -126,9 +128,14 @@ class Arguments:
         return width
 
 
+def _is_number(text: str) -> bool:
+    """Say whether a text is a whole number short enough to be read: Python takes long for very long ones."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+
+
 def _moment(text: str) -> datetime | int:
-    if text.isascii() and text.isdecimal():
-        return int(text[:18])
+    if _is_number(text):
+        return int(text)
     # In an address a `+` means a blank, unless it is written %2B.
     moment = datetime.fromisoformat(text[:-6] + text[-6:].replace(" ", "+"))
     if moment.tzinfo is None:

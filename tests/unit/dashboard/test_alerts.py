@@ -67,6 +67,11 @@ def test_alerts_are_listed_newest_first_and_filtered(
             f"expected a whole number from 1 to 1000, got '{'9' * LONGEST}"[: LONGEST - 1] + "…",
         ),
         ("limit=0000000001000000", "limit", "expected a whole number from 1 to 1000, got '0000000001000000'"),
+        (
+            "limit=0000000000000000012000",
+            "limit",
+            "expected a whole number from 1 to 1000, got '0000000000000000012000'",
+        ),
         ("stats=ACTIVE", "stats", "unknown parameter; did you mean `status`?"),
     ],
 )
