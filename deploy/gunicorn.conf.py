@@ -12,7 +12,7 @@ from shared.runtime.metrics_folder import make_folder
 worker_class = "shared.runtime.webworker.LimitedWorker"
 preload_app = True
 keepalive = 30
-timeout = 30
+timeout = 14  # a worker that is stuck for so long is replaced; gunicorn looks once a second
 graceful_timeout = 5
 asgi_lifespan = "off"
 asgi_loop = "asyncio"

@@ -17,8 +17,8 @@ import threading
 from shared.runtime.health import Pulse
 from shared.runtime.signals import EXIT_HARD
 
-LIMIT_S = 15.0
-"""A loop that has not beaten for so long is stuck."""
+LIMIT_S = 14.0
+"""A loop that has not beaten for so long is stuck; with the tick below it is noticed within 15 s."""
 STARTUP_LIMIT_S = 120.0
 """Before the first beat a part may be replaying the log."""
 TICK_S = 1.0

@@ -1,12 +1,15 @@
 """A process whose main loop is stuck ends by itself; one that was stopped or is busy does not."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from shared.runtime.liveness import LIMIT_S, TICK_S
+from shared.runtime.settings import REPOSITORY
 from tests.support import eventually
 
 LOOP = """
@@ -29,6 +32,15 @@ def begin(step: str, *, beat: str = "pulse.beat()", startup: float = 60.0) -> su
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def test_every_part_is_noticed_within_15_s() -> None:
+    """A part of ours by its own thread, a web part by gunicorn's arbiter; both look once a second."""
+    configuration = (REPOSITORY / "deploy" / "gunicorn.conf.py").read_text()
+    found = re.search(r"^timeout = (\d+)\b", configuration, re.MULTILINE)
+    assert found
+    assert LIMIT_S + TICK_S <= 15
+    assert float(found[1]) + 1 <= 15
 
 
 def test_a_loop_that_waits_for_ever_ends_with_its_stacks() -> None:
