@@ -11,7 +11,7 @@ import structlog
 from shared.runtime.settings import Settings
 from shared.schema.printable import printable
 
-_CREDENTIALS = re.compile(r"(?P<scheme>\w+://)[^/\s]+@")
+_CREDENTIALS = re.compile(r"\b(?P<scheme>\w+://)[^/\s]+@")
 
 
 def configure(part: str, settings: Settings) -> None:

@@ -15,6 +15,12 @@ def test_a_password_with_an_at_sign_is_hidden_to_its_end() -> None:
     assert hide_credentials("redis://:pa@ss@host:6379/0") == "redis://***@host:6379/0"
 
 
+def test_a_very_long_word_is_passed_over_at_once() -> None:
+    """Tried from each of its letters, this one would take an hour."""
+    text = "a" * 1_000_000
+    assert hide_credentials(f"{text} http://a:b@c") == f"{text} http://***@c"
+
+
 HOSTILE = """
 import structlog
 from shared.runtime.logs import configure
