@@ -28,6 +28,12 @@ class Answer(NamedTuple):
     encoding: str = ""
     """How the body is packed, where it could not be unpacked, such as `br`."""
 
+    def require_whole(self, host: str) -> None:
+        """Raise ConnectError `protocol` when there was more: a part of a document says nothing."""
+        if not self.whole:
+            text = f"{host} answered more than {MOST_BYTES // 2**20} MiB, which is not read to its end"
+            raise ConnectError("protocol", text)
+
     @property
     def text(self) -> str:
         """The body as text."""
@@ -61,9 +67,8 @@ def ask(
         status = response.status
         first_byte_ms = 1000 * (time.monotonic() - began)
         raw = _read(response)
-        body, encoding = unpack(
-            raw, "" if method == "HEAD" else response.headers.get("Content-Encoding", ""), MOST_BYTES + 1
-        )
+        packing = "" if method == "HEAD" else response.headers.get("Content-Encoding", "")
+        body, encoding = unpack(raw, packing, MOST_BYTES + 1, whole=len(raw) <= MOST_BYTES)
     except TimeoutError as error:
         waited = f"within {time.monotonic() - began:.1f} s"
         text = f"answered {status}, but not to the end {waited}" if status else f"did not answer {waited}"

@@ -6,6 +6,7 @@ import zlib
 
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """What zlib must expect for each encoding that it reads: `wbits` of zlib.decompressobj."""
+_GZIP_MAGIC = b"\x1f\x8b"
 _META = re.compile(
     rb"""(?i)(?:<meta[^>]{0,200}?charset|<\?xml[^>]{0,200}?encoding)\s*=\s*["']?\s*([\w.:-]+)"""
 )
@@ -16,19 +17,33 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "asc
 """Python's names of charsets that browsers read as larger ones. Source: the WHATWG's encodings."""
 
 
-def unpack(body: bytes, encoding: str, most_bytes: int) -> tuple[bytes, str]:
+def unpack(body: bytes, encoding: str, most_bytes: int, *, whole: bool = True) -> tuple[bytes, str]:
     """Undo a Content-Encoding, to `most_bytes` at most; return the body and what is left of the encoding.
 
-    Raises ValueError for what is not in the encoding that it is said to be in.
+    Raises ValueError for what is not in the encoding that it is said to be in, and for what ends early
+    although the packed body is `whole`.
     """
     left = [name for name in encoding.lower().replace(" ", "").split(",") if name not in ("", "identity")]
     while left and left[-1] in _WINDOWS:
         try:
-            body = zlib.decompressobj(_WINDOWS[left[-1]]).decompress(body, most_bytes)
+            body, ended = _inflate(body, _WINDOWS[left[-1]], most_bytes)
         except zlib.error as error:
             raise ValueError(f"not {left[-1]}: {error}") from error
+        if whole and not ended and len(body) < most_bytes:
+            raise ValueError(f"the {left[-1]} body is cut off")
+        whole &= ended
         left.pop()
     return body, ", ".join(left)
+
+
+def _inflate(packed: bytes, window: int, most_bytes: int) -> tuple[bytes, bool]:
+    """Unpack every gzip member, to `most_bytes` at most; return what came out, and whether that is all."""
+    stream = zlib.decompressobj(window)
+    plain = stream.decompress(packed, most_bytes)
+    while stream.eof and stream.unused_data.startswith(_GZIP_MAGIC) and len(plain) < most_bytes:
+        packed, stream = stream.unused_data, zlib.decompressobj(window)
+        plain += stream.decompress(packed, most_bytes - len(plain))
+    return plain, stream.eof
 
 
 def text_of(body: bytes, charset: str | None) -> str:

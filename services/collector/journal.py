@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.collector.auth_log import Message, message
+from services.collector.auth_log import LONGEST_LINE, Message, message
 
 MOST_BYTES = 8 * 2**20
 """So much of its output is read at once."""
@@ -119,8 +119,9 @@ def _message(entry: _Entry) -> Message | None:
     program, text = _text(entry.identifier), _text(entry.text)
     if not program or not text:
         return None
-    # An entry of several lines is one message: what follows a line's end must not begin another.
-    return message(program, _text(entry.process), text.replace("\n", " "))
+    # An entry of several lines is one message: what follows a line's end must not begin another. Any user may
+    # write a very long one, and to look for words in it would take hours.
+    return message(program, _text(entry.process), text[:LONGEST_LINE].replace("\n", " "))
 
 
 def _text(field: _Field) -> str:

@@ -8,7 +8,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 LONGEST_NAME = 15
 """The kernel keeps so many bytes of a program's name (TASK_COMM_LEN)."""
-COMMAND_BYTES = 65_536
+COMMAND_BYTES = 6 * 2**20
+"""No command line is longer: the kernel takes no more arguments. Source: execve(2)."""
 _STATE, _PARENT, _USER, _SYSTEM, _THREADS, _START, _RESIDENT = 0, 1, 11, 12, 17, 19, 21
 """Columns of /proc/<pid>/stat behind the name. Source: proc_pid_stat(5)."""
 _GONE = (FileNotFoundError, ProcessLookupError)

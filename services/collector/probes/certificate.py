@@ -26,6 +26,7 @@ from services.collector.connecting import Connected, ConnectError, client_contex
 from services.collector.paths import within
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
+from services.collector.wording import size
 from shared.runtime.checks import CertificateSection, CheckSection
 from shared.runtime.hosts import ascii_host
 from shared.schema.records import CheckReason, CheckType
@@ -158,7 +159,11 @@ class FileProbe:
         """Look once; the path is followed anew, for a renewal may only move a link."""
         try:
             with within(self._root, self._file).open("rb") as file:
-                chain = x509.load_pem_x509_certificates(file.read(MOST_BYTES))
+                data = file.read(MOST_BYTES + 1)
+            if len(data) > MOST_BYTES:
+                text = f"{self._file} is larger than {size(MOST_BYTES)}, too large for a file of certificates"
+                return Look("unknown", text, "other")
+            chain = x509.load_pem_x509_certificates(data)
         except FileNotFoundError:
             return Look("critical", f"{self._file} does not exist, expected a certificate in it", "failed")
         except OSError as error:

@@ -63,7 +63,9 @@ class ContainerProbe:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(remaining(deadline))
             connection.connect(str(path))
-            return ask(connection, "engine", f"/containers/{quote(self._name, safe='')}/json", deadline)
+            answer = ask(connection, "engine", f"/containers/{quote(self._name, safe='')}/json", deadline)
+            answer.require_whole("the engine")
+            return answer
 
     def _read(self, answer: Answer, now: datetime) -> Look:
         if answer.status == HTTPStatus.NOT_FOUND:

@@ -104,6 +104,7 @@ class ExchangeProbe:
             _expect_api(url, fetched.answer)
         if self._time_path is None:
             return None
+        fetched.answer.require_whole(url.hostname or "")
         try:
             server = read_time(json.loads(fetched.answer.body), self._time_path)
         except (ValueError, RecursionError) as error:

@@ -19,6 +19,7 @@ from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.state import State
 from services.collector.watched_files import MOST_FILES, Found, listed, match, mode
+from services.collector.wording import size
 from shared.runtime.checks import SecuritySection
 from shared.schema.records import CheckType
 
@@ -153,6 +154,8 @@ def judge(changes: Sequence[str], survey: Survey, latest: str) -> Look:
     text = f"no change of {count} since the last look"
     if unread := sum(one.content is None and one.link is None for one in watched.values()):
         text += f"; of {unread} only owner and mode are seen"
+    if long := sum(_length(one.content) > MOST_BYTES for one in watched.values()):
+        text += f"; of {long} only the length and the first {size(MOST_BYTES)} are compared"
     if survey.missing:
         text += f"; nothing fits {', '.join(survey.missing)}"
     return Look("ok", text + (f"; the last change: {latest}" if latest else ""), None, figures)
@@ -183,6 +186,10 @@ def _kept(
             for name, one in files.items()
         }
     return kept
+
+
+def _length(content: str | None) -> int:
+    return int(content.partition(" ")[0]) if content else 0
 
 
 def _content(path: Path, deadline: float) -> str | None:

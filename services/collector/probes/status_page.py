@@ -89,7 +89,10 @@ class StatusPageProbe:
         if answer.status != _FINE:
             return _nothing(f"{self._url.hostname} answered {status_words(answer.status)}", "http", figures)
         try:
+            answer.require_whole(self._url.hostname or "")
             summary = msgspec.json.decode(answer.body, type=Summary)
+        except ConnectError as error:
+            return _nothing(error.text, error.reason, figures)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             text = f"{self._url.hostname} answered something else than a summary.json"
             return _nothing(text, "protocol", figures)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.collector import journal
-from services.collector.auth_log import Message
+from services.collector.auth_log import FailedLogins, Message
 from services.collector.journal import JournalError, folder_of, parse_entries, read_journal
+from services.collector.sudo_log import uses
 from tests.unit.collector.tools import demand
 
 REMOTE = Path("/lib/systemd/systemd-journal-remote")
@@ -154,6 +155,21 @@ def test_a_text_that_is_no_text_and_one_that_is_there_twice_are_read(
         Message("sshd", "", "Invalid user \ufffd x from 203.0.113.7 port 5"),
         Message("sshd", "1", "first"),
     ]
+
+
+def test_of_a_very_long_text_the_beginning_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any user may write one; looking for words in all of it would stop the collector for hours."""
+    texts = [
+        "Failed password for " * 200_000,
+        "anna : TTY=pts/0 ; USER=root ; COMMAND=/bin/sh " + "x" * 500_000,
+    ]
+    entries = [json.dumps({"__CURSOR": "c", "SYSLOG_IDENTIFIER": "sudo", "MESSAGE": text}) for text in texts]
+    (tmp_path / "output").write_text("\n".join(entries) + "\n")
+    pretend(tmp_path, monkeypatch, f"cat {tmp_path}/output")
+    long, sudo = read_journal(tmp_path, "a", 30).messages
+    assert len(long.text) == len(sudo.text) == 16_384
+    assert list(FailedLogins().read([long._replace(program="sshd")])) == []
+    assert [(use.user, use.target) for use in uses([sudo])] == [("anna", "root")]
 
 
 def test_a_torn_last_line_is_left_out() -> None:

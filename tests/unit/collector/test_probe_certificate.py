@@ -14,6 +14,7 @@ import pytest
 from services.collector.certificates import Marks
 from services.collector.place import Place
 from services.collector.probe import Look
+from services.collector.probes import certificate as module
 from services.collector.probes.certificate import probe
 from shared.runtime.checks import CertificateSection, CheckSection
 from tests.support import free_port
@@ -288,6 +289,19 @@ def test_a_file_without_a_certificate_is_critical(
     seen = look(file=str(tmp_path / "file.pem"))
     assert (seen.status, seen.reason) == ("critical", reason)
     assert "file.pem" in seen.text
+
+
+def test_a_file_that_is_too_long_to_be_read_whole_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificates that are not read may have expired."""
+    path = certificate(ROOT, "a.example", days=90).save(tmp_path / "file.pem")
+    monkeypatch.setattr(module, "MOST_BYTES", path.stat().st_size)
+    assert look(file=str(path)).status == "ok"
+    path.write_bytes(path.read_bytes() + certificate(ROOT, "b.example", days=-3).pem)
+    seen = look(file=str(path))
+    assert (seen.status, seen.reason) == ("unknown", "other")
+    assert "is larger than" in seen.text
 
 
 def test_a_folder_instead_of_a_file_is_unknown(tmp_path: Path) -> None:

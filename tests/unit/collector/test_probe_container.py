@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from services.collector import asking
 from services.collector.place import Place
 from services.collector.probe import Look, Probe
 from services.collector.probes.container import probe, unreachable
@@ -141,6 +142,15 @@ def test_an_engine_that_misbehaves_is_told_apart(
     with engine(tmp_path, conversation):
         seen = watching(tmp_path, timeout_s=0.3 if reason == "timeout" else 5.0).look(NOON)
     assert (seen.status, seen.reason) == (status, reason)
+
+
+def test_an_answer_that_is_too_long_to_be_read_whole_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MOST_BYTES", 50)
+    with engine(tmp_path, telling(RUNNING)):
+        seen = watching(tmp_path).look(NOON)
+    assert seen.text.startswith("asked for bot, the engine answered more than ")
 
 
 def test_without_an_engine_it_is_unknown_and_with_a_dead_one_critical(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.collector import rest
+from services.collector import asking, rest
 from services.collector.connecting import client_context
 from services.collector.place import Place
 from services.collector.presets import complete, ping_of, presets
@@ -45,6 +45,13 @@ def section(local: LocalExchange, **given: Any) -> ExchangeSection:
 
 def look(local: LocalExchange, timeout_s: float = 4.0, **given: Any) -> Look:
     return probe(section(local, **given), timeout_s, PLACE).look(NOON)
+
+
+def test_a_time_in_an_answer_too_long_to_be_read_whole_is_not_believed(
+    local: LocalExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "MOST_BYTES", 4)
+    assert "answered more than" in look(local).text
 
 
 def test_an_exchange_that_works_is_fine_with_every_phase_timed(local: LocalExchange) -> None:

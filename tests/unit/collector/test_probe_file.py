@@ -166,6 +166,7 @@ def test_of_a_large_file_the_beginning_and_the_length_count(
         host.write("/big", text)
         statuses.append(host.look().status)
     assert statuses == ["ok", "ok", "warning", "warning"]
+    assert "of 1 only the length and the first 4 B are compared" in host.look().text
 
 
 def test_pipes_sockets_and_folders_are_not_read(tmp_path: Path) -> None:

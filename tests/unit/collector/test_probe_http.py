@@ -343,6 +343,15 @@ def test_a_bomb_is_not_unpacked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> N
         assert "the first MiB of its body" in look(f"http://{server}/", body="x").text
 
 
+def test_a_packed_body_of_several_members_is_read_whole_and_one_that_is_cut_off_is_told() -> None:
+    """Behind a gzip body some servers send what is none: clients pass over it."""
+    packed = gzip.compress(b"all is ") + gzip.compress(b"well")
+    with serving(replying(200, packed + b"\0\0", Content_Encoding="gzip")) as server:
+        assert look(f"http://{server}/", body="all is well").status == "ok"
+    with serving(replying(200, packed[:-9], Content_Encoding="gzip")) as server:
+        assert look(f"http://{server}/", body="all is").reason == "protocol"
+
+
 def test_what_is_not_packed_as_it_says_is_told() -> None:
     """A server that breaks its own answers fails for bots as well."""
     with serving(replying(200, b"plain", Content_Encoding="gzip")) as server:

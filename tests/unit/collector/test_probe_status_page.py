@@ -154,6 +154,13 @@ def test_a_page_in_other_words_is_unknown(page: Page, body: bytes) -> None:
     assert seen.text.endswith("something else than a summary.json")
 
 
+def test_a_page_that_is_too_long_to_be_read_whole_is_said(page: Page) -> None:
+    parts = [component(f"Coin {number} " + "x" * 900, "operational") for number in range(1200)]
+    seen = page.look(status=FINE, components=parts)
+    assert (seen.status, seen.reason) == ("unknown", "protocol")
+    assert seen.text.endswith("127.0.0.1 answered more than 1 MiB, which is not read to its end")
+
+
 def test_a_page_that_is_away_is_unknown_and_not_the_exchange(page: Page) -> None:
     page.port = free_port()
     seen = page.look(status=FINE)

@@ -1,10 +1,13 @@
 """Reading /proc by hand: recorded lines, and this machine."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from services.collector import process_table
 from services.collector.process_table import TICKS, parse_stat, read_process, user_number
+from tests.support import eventually
 
 LINE = (
     "4711 (a) b (c) Z 1 4711 4711 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 7 0 120000 8192 256 "
@@ -31,6 +34,14 @@ def test_this_process_is_in_the_table_as_it_knows_itself() -> None:
     assert "pytest" in process_table.read_command(PROC, own)
     assert process_table.owner(PROC, own) == os.geteuid()
     assert process_table.open_files(PROC, own)
+
+
+def test_a_command_line_is_read_to_its_end() -> None:
+    """Linux takes many arguments of up to 128 KiB; what is looked for may be the last."""
+    words = [sys.executable, "-c", "input()", *["x" * 100_000] * 10, "the-end"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+        eventually(lambda: process_table.read_command(PROC, process.pid).endswith(" the-end"), "it runs")
+        process.communicate(b"\n")
 
 
 def test_a_process_that_is_gone_is_none_everywhere() -> None:
