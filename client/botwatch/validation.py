@@ -1,7 +1,7 @@
-"""Validation of records before they are sent, by the schema of the server. Pure; the standard library only.
+"""Validation of records before they are sent, by the schema of the server. Pure.
 
 `make schema` writes `schema.json` from the server's own definitions. It is JSON Schema, of which this module
-knows the words that records need.
+knows the words that records need; timestamps are read by msgspec, as the server does.
 """
 
 import json
@@ -9,9 +9,11 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from botwatch.errors import Fault, InvalidRecordError
 
@@ -20,7 +22,7 @@ Schema = Mapping[str, Any]
 SCHEMAS: dict[str, Schema] = json.loads(Path(__file__).with_name("schema.json").read_bytes())
 """By kind of record; `#/$defs/…` of them under their own name."""
 KINDS = tuple(name for name, schema in SCHEMAS.items() if "kind" in schema["properties"])
-FIRST_YEAR, LAST_YEAR = 2000, 2099
+FIRST, AFTER_LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -52,9 +54,11 @@ def faults_of(record: object, path: str = "$") -> Iterator[Fault]:
     else:
         yield from _object(record, SCHEMAS[kind], path)
         yield from _timestamp(record.get("timestamp"), f"{path}.timestamp")
-        is_reported = kind == "performance" and record.get("source") != "computed"
-        if is_reported and record.get("portfolioValue") is None:
-            yield Fault(f"{path}.portfolioValue", "required of a performance record")
+        if kind == "performance":
+            if record.get("source") == "computed":
+                yield Fault(f"{path}.source", "`computed` is reserved for Botwatch: leave `source` out")
+            elif record.get("portfolioValue") is None:
+                yield Fault(f"{path}.portfolioValue", "required of a performance record")
 
 
 def _value(value: object, schema: Schema, path: str) -> Iterator[Fault]:
@@ -120,6 +124,8 @@ def _text_limits(value: str, schema: Schema) -> str:
     least, most = schema.get("minLength", 0), schema.get("maxLength", len(value))
     if not least <= len(value) <= most:
         return f"expected {least} to {most} characters"
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        return "expected text in Unicode, without halves of characters"
     if "pattern" in schema and not re.search(schema["pattern"], value):
         return f"expected text like {schema['pattern']}"
     return ""
@@ -129,15 +135,15 @@ def _timestamp(value: object, path: str) -> Iterator[Fault]:
     """Check what JSON Schema cannot say of a moment."""
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            yield Fault(path, f"expected ISO-8601 with a zone, got {_shown(value)}")
+            moment = msgspec.convert(value, datetime)
+        except msgspec.ValidationError:
+            yield Fault(path, f"expected ISO-8601 such as 2026-01-31T12:00:00Z, got {_shown(value)}")
             return
         if moment.tzinfo is None:
             yield Fault(path, f"expected a zone, got {_shown(value)}")
-        elif not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        elif not FIRST <= moment < AFTER_LAST:
             yield Fault(path, f"expected a moment of the years 2000 to 2099, got {_shown(value)}")
-    elif isinstance(value, int) and not 946_684_800_000 <= value < 4_102_444_800_000:  # noqa: PLR2004 - the same
+    elif type(value) is int and not 1000 * FIRST.timestamp() <= value < 1000 * AFTER_LAST.timestamp():
         yield Fault(path, f"expected epoch milliseconds of the years 2000 to 2099, got {_shown(value)}")
 
 

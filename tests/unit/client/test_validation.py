@@ -53,6 +53,8 @@ def test_of_several_records_the_path_names_the_one() -> None:
         ({"labels": {"a": 1}}, r"\$\.labels\.a: expected text, got 1"),
         ({"labels": {"1": "a"}}, r"\$\.labels: expected text like .* as a name, got '1'"),
         ({"timestamp": "2026-01-31T12:00:00"}, r"\$\.timestamp: expected a zone"),
+        ({"timestamp": "20260131T120000Z"}, r"\$\.timestamp: expected ISO-8601 such as 2026-01-31T12:00:00Z"),
+        ({"labels": {"a": "\ud800"}}, r"\$\.labels\.a: expected text in Unicode"),
         ({"equty": 1}, r"\$\.equty: unknown field"),
         ({"kind": "equty"}, r"\$\.kind: expected one of equity, .*, got 'equty'"),
     ],
