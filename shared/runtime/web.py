@@ -9,13 +9,13 @@ from typing import NoReturn
 
 import msgspec
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shared.runtime.allowed_hosts import AllowedHosts
@@ -98,6 +98,7 @@ def create_app(
         return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(InvalidError, _invalid)
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(Exception, _unexpected)
@@ -109,6 +110,12 @@ def create_app(
 
 def _http_error(raised: HTTPException) -> Response:
     return error(raised.code or HTTPStatus.INTERNAL_SERVER_ERROR, raised.description or raised.name)
+
+
+def _too_large(_: RequestEntityTooLarge) -> Response:
+    size, limit = request.content_length, current_app.config["MAX_CONTENT_LENGTH"]
+    message = f"The body has {size} bytes (limit {limit}): nothing was taken; send less at once"
+    return error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 
 def _invalid(raised: InvalidError) -> Response:

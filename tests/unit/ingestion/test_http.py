@@ -305,6 +305,13 @@ def test_state_and_figures_need_no_token(locked_door: FlaskClient, path: str) ->
 LINE = json.dumps(EQUITY).encode() + b"\n"
 
 
+def test_a_refused_body_is_told_its_size_and_the_limit(door: FlaskClient) -> None:
+    answer = door.post("/api/v1/records", data="x" * 10_001, content_type="application/json")
+    assert answer.json == {
+        "error": "The body has 10001 bytes (limit 10000): nothing was taken; send less at once"
+    }
+
+
 def test_a_body_past_the_limit_is_refused_whole_however_it_is_sent(served: int, redis: Redis) -> None:
     body = LINE * (2 * 2**20 // len(LINE) + 1)
     chunks = [body[:1_000_000], body[1_000_000:]]
