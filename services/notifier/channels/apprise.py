@@ -24,7 +24,7 @@ MARKDOWN = frozenset(
         *("NotifyNextcloudTalk", "NotifyNotifiarr", "NotifyRevolt", "NotifyRyver", "NotifyServerChan"),
     )
 )
-"""Services that read plain text as Markdown too; for those that say so apprise escapes it."""
+"""Services that read plain text as Markdown without apprise knowing it."""
 _STATUS = re.compile(r"\berror=(?P<status>[1-5]\d\d)\b")
 
 
@@ -119,11 +119,15 @@ class AppriseTransport:
         if self._service is None:
             raise TransportError(NOT_UNDERSTOOD, permanent=True)
         _overheard.forget()
+        is_markdown = self._service.resolve_format("text").value == "markdown"
+        # A title of its own is plain text; apprise puts it on top of the text where a service has none.
+        has_title = self._service.title_maxlen > 0
         if not self._service.notify(
-            body=self._plain(self._content.text(message)),
-            title=self._plain(self._content.subject(message)),
+            body=self._plain(self._content.text(message), is_markdown=is_markdown),
+            title=self._plain(self._content.subject(message), is_markdown=is_markdown and not has_title),
             notify_type=_type_of(message),
-            body_format="text",
+            # Text for Markdown would be escaped by apprise, addresses too: their links would lead nowhere.
+            body_format="markdown" if is_markdown else "text",
             attach=self._pictures(message),
         ):
             raise _overheard.failure()
@@ -133,11 +137,11 @@ class AppriseTransport:
         """Return which service took it: apprise tells no more."""
         return self._answer
 
-    def _plain(self, text: str) -> str:
+    def _plain(self, text: str, *, is_markdown: bool) -> str:
         """Return `text` so that the service shows it as it is, whatever names in it look like."""
         text = defuse(text)
-        is_read_as_text = self._service.resolve_format("text") == "text"
-        is_markdown = is_read_as_text and type(self._service).__name__ in MARKDOWN
+        is_read_as_text = self._service.resolve_format("text").value == "text"
+        is_markdown |= is_read_as_text and type(self._service).__name__ in MARKDOWN
         return escape_markdown(text) if is_markdown else text
 
     def _pictures(self, message: Message) -> Any:  # noqa: ANN401 - apprise has no types

@@ -180,6 +180,14 @@ def test_mattermost_shows_a_name_as_it_is(receiver: Receiver) -> None:
     assert r"\*bold\*" in body["text"]
 
 
+def test_addresses_stay_links_where_apprise_would_escape_them(receiver: Receiver) -> None:
+    """Rocket.Chat is sent Markdown: names are escaped in it, the addresses of acknowledge links are not."""
+    body = said(receiver, f"rocket://webhook/token@127.0.0.1:{receiver.port}/%23desk")
+    assert "(http://evil.example/a_b)" in body["text"]
+    assert r"\*bold\*" in body["text"]
+    assert "](" not in body["text"]
+
+
 def test_telegram_shows_a_name_as_it_is(receiver: Receiver) -> None:
     """Telegram takes HTML, in which apprise escapes tags; mentions are plain text there."""
     receiver.body = b'{"ok": true}'
