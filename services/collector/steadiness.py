@@ -1,7 +1,8 @@
 """Steadiness: from what a probe saw to what counts. Pure.
 
 One failed look may be a lost packet. It counts when as many looks in a row were at least as bad as is asked
-for; until then the status stands that was so before, and the text says how far it is.
+for; until then the status stands that was so before, and the text says how far it is. The date of a
+certificate counts at the first look.
 """
 
 from collections import deque
@@ -12,6 +13,8 @@ from shared.schema.durations import words
 from shared.schema.records import CheckStatus
 
 GRADES: dict[CheckStatus, int] = {"ok": 0, "warning": 1, "critical": 2}
+CERTAIN = frozenset(("expiring", "expired"))
+"""Reasons that a second look would only repeat."""
 
 
 class Steadiness:
@@ -39,7 +42,7 @@ class Steadiness:
         look = self._grade(look)
         self._recent.append(look.status)
         row = self._row(GRADES[look.status])
-        if look.status == "ok" or row == self._failures:
+        if look.status == "ok" or look.reason in CERTAIN or row == self._failures:
             return look
         return look._replace(status=self._standing(), text=f"{row} of {self._failures}: {look.text}")
 

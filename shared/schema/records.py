@@ -414,9 +414,11 @@ class Check(HostRecord, kw_only=True, tag="check"):
     def state(self) -> int | None:
         """The status as a figure: 0 ok, 1 warning, 2 critical, None unknown.
 
-        That a certificate expires is judged by `certificateDays`: in steps, each told once.
+        That a certificate expires is judged by `certificateDays`: in steps, each told once. So is that it has
+        expired, where that is the one whose days are known.
         """
-        if self.reason == "expiring":
+        has_expired = self.reason == "expired" and (self.certificate_days or 0.0) < 0
+        if self.reason == "expiring" or has_expired:
             return 0
         return {"ok": 0, "warning": 1, "critical": 2}.get(self.status)
 

@@ -32,6 +32,12 @@ def test_one_failure_is_enough_where_one_is_asked_for() -> None:
     assert Steadiness(1).settle(BAD) == BAD
 
 
+def test_an_expired_certificate_counts_at_the_first_look() -> None:
+    """The alert on its days would open with `1 of 2` in its text; a second look would say the same."""
+    expired = Look("critical", "the certificate expired", "expired")
+    assert Steadiness(2).settle(expired) == expired
+
+
 def test_failures_right_after_the_start_are_unknown_until_they_count() -> None:
     assert statuses(Steadiness(3), BAD, BAD, BAD) == ["unknown", "unknown", "critical"]
 

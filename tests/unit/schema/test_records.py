@@ -1,0 +1,28 @@
+"""What records say of themselves."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.schema.records import Check, CheckReason
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("reason", "days", "state"),
+    [
+        ("expired", -1.5, 0),
+        ("expiring", 0.5, 0),
+        ("expired", 60.0, 2),
+        ("expired", None, 2),
+        ("weak", -1.5, 2),
+    ],
+)
+def test_an_expired_certificate_is_judged_once(reason: CheckReason, days: float | None, state: int) -> None:
+    """Its days open one alert; its status opens none beside it, unless another certificate has expired."""
+    check = Check(
+        host="h", check="tls", type="certificate", status="critical", reason=reason, certificate_days=days,
+        timestamp=NOON,
+    )  # fmt: skip
+    assert check.state == state
