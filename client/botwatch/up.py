@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -23,9 +24,10 @@ from shared.runtime import clock, credentials, parts
 from shared.runtime.access import environment_of
 from shared.runtime.documents import load_documents
 from shared.runtime.files import UMASK, tighten
-from shared.runtime.launch import CREDENTIALS
+from shared.runtime.launch import CREDENTIALS, PRIVATE
 from shared.runtime.log import StreamEntry, StreamReply
 from shared.runtime.notifications import Port
+from shared.runtime.private_variables import private_variables
 from shared.runtime.read_back import announced_alerts, read_back
 from shared.runtime.redis import connect
 from shared.runtime.settings import REPOSITORY, Settings, load_settings
@@ -132,8 +134,10 @@ class Stack:
             "DASHBOARD_PORT": settings.dashboard_port,
             "WEBSOCKET_PORT": settings.websocket_port,
         }
+        self._private = private_variables(settings.botwatch_config, environ)
         self._environ = {
             **environ,
+            PRIVATE: json.dumps(self._private),
             **{name: str(port) for name, port in self._ports.items()},
             "BOTWATCH_HOME": str(self._home),
             "BOTWATCH_CONFIG": str(settings.botwatch_config.absolute()),
@@ -170,7 +174,7 @@ class Stack:
         command = [sys.executable, "-m", "shared.runtime.migrate"]
         done = subprocess.run(
             command,
-            env=environment_of("migrate", self._environ),
+            env=environment_of("migrate", self._environ, self._private),
             cwd=REPOSITORY,
             capture_output=True,
             text=True,

@@ -6,7 +6,8 @@ Source of the rules' syntax: Redis's ACL documentation.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from shared.schema.streams import (
     ALERTS,
@@ -95,7 +96,18 @@ def rules_digest() -> str:
     return hashlib.sha256(acl_file(dict.fromkeys(USERS, "")).encode()).hexdigest()[:12]
 
 
-def environment_of(part: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what `part` may see of an environment: everything but the secrets of other parts."""
+def environment_of(
+    part: str, environ: Mapping[str, str], private: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> dict[str, str]:
+    """Return what `part` may see of an environment: everything but the secrets of other parts.
+
+    `private` has further secrets: variable to the parts that need it.
+    """
     own = re.compile(rf"(?:{SECRETS.get(part, '(?!)')})(?:_FILE)?\Z")
-    return {name: value for name, value in environ.items() if own.match(name) or not _SECRET.match(name)}
+    foreign = {name for name, parts in private.items() if part not in parts}
+    foreign |= {f"{name}_FILE" for name in foreign}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name not in foreign and (own.match(name) or not _SECRET.match(name))
+    }

@@ -10,6 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import msgspec
 from prometheus_client import REGISTRY, make_wsgi_app
 
+from shared.runtime.allowed_hosts import AllowedHosts
+
 Check = Callable[[], object]
 """Returns a detail to show (or None), and raises when the dependency fails."""
 
@@ -98,12 +100,16 @@ class _QuietHandler(WSGIRequestHandler):
         """Leave scrapes out of the logs."""
 
 
-def serve(health: Health, host: str, port: int) -> _Server:
+def serve(health: Health, host: str, port: int, allowed: AllowedHosts) -> _Server:
     """Serve /metrics and /health on `host:port` (0: any free port) from a thread of its own."""
     metrics = make_wsgi_app(REGISTRY)
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
+        if refusal := allowed.refuse_host(environ.get("HTTP_HOST")):
+            status = f"{refusal.status.value} {refusal.status.phrase}"
+            start_response(status, [("Content-Type", "text/plain")])
+            return [f"{refusal.message}\n".encode()]
         if path == "/metrics":
             rendered: Iterable[bytes] = metrics(environ, start_response)
             return rendered

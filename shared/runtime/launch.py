@@ -4,6 +4,7 @@ Natively supervisor starts every part with one environment; what a part must not
 also from /proc/PID/environ. Where Redis is embedded, the part gets the URL of its own user.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,12 +13,16 @@ from shared.runtime.access import environment_of
 
 CREDENTIALS = "BOTWATCH_CREDENTIALS"
 """The variable with the folder of credentials, empty where Redis is not ours."""
+PRIVATE = "BOTWATCH_PRIVATE"
+"""The variable that says in JSON which parts alone see a variable: name to parts."""
 
 
 def main() -> None:
     """Replace this process."""
     part, *module = sys.argv[1:]
-    environ = environment_of(part, os.environ)
+    environ = dict(os.environ)
+    private = json.loads(environ.pop(PRIVATE, "{}"))
+    environ = environment_of(part, environ, private)
     if folder := environ.pop(CREDENTIALS, ""):
         environ["REDIS_URL_FILE"] = str(Path(folder) / part / "redis-url")
     os.execve(sys.executable, [sys.executable, "-m", *module], environ)  # noqa: S606 - no shell is the point

@@ -12,6 +12,7 @@ import structlog
 from redis import Redis
 
 from shared.runtime import health, logs
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import Health, Pulse
 from shared.runtime.lease import Lease
 from shared.runtime.liveness import Liveness
@@ -115,7 +116,7 @@ def service(
         frame.health.add("lease", lease.check)
     frame.health.add("loop", frame.pulse.check)
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
-    server = health.serve(frame.health, settings.health_host, settings.health_port)
+    server = health.serve(frame.health, settings.health_host, settings.health_port, AllowedHosts(settings))
     url = address(settings.health_host, server.server_port)
     presence = liveness = None
     try:

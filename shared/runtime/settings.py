@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from redis import ConnectionPool
 
-from shared.schema.faults import Fault, InvalidError
+from shared.schema.faults import Fault, InvalidError, in_words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -105,7 +105,8 @@ def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - 
         case msgspec.inspect.IntType():
             wanted = "a whole number"
         case _:
-            return str(error)
+            message = str(error)
+            return in_words(message[:1].lower() + message[1:], kind)
     return f"expected {wanted}, got {text[:40]!r}"
 
 

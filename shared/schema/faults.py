@@ -124,11 +124,11 @@ def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # no
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
         fault = located(error, path)
-        return [msgspec.structs.replace(fault, message=_told(fault.message, expected))]
+        return [msgspec.structs.replace(fault, message=in_words(fault.message, expected))]
     return []
 
 
-def _told(message: str, expected: Any) -> str:  # noqa: ANN401
+def in_words(message: str, expected: Any) -> str:  # noqa: ANN401 - any annotation
     """Say a message of msgspec as a person would, where the type has words for what was expected."""
     parts = list(_parts(msgspec.inspect.type_info(expected)))
     choices = [

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def test_a_part_serves_health_and_metrics_and_ends_at_once_on_sigterm(tmp_path: 
         assert set(report["checks"]) == {"redis", "loop"}
         with urllib.request.urlopen(health.replace("/health", "/metrics"), timeout=5) as response:
             assert b"python_info" in response.read()
+        rebound = urllib.request.Request(health, headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="421") as refused:
+            urllib.request.urlopen(rebound, timeout=5)
+        refused.value.close()
         process.terminate()
         assert process.wait(timeout=3) == 0
         assert process.stderr is not None
