@@ -1,6 +1,7 @@
 """The containers: healthy, confined, published on loopback only, and able to stop and to come back."""
 
 import socket
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -141,6 +142,14 @@ def test_prometheus_reaches_every_part(stack: Stack) -> None:
         return found if set(found.values()) == {"up"} else None
 
     assert set(eventually(all_up, timeout_s=60)) == {*PARTS, "prometheus"}
+
+
+def test_pages_of_other_sites_cannot_read_prometheus(stack: Stack) -> None:
+    """By default Prometheus lets a page of any site read every figure."""
+    url = f"http://127.0.0.1:{stack.ports['PROMETHEUS']}/api/v1/query?query=up"
+    request = urllib.request.Request(url, headers={"Origin": "http://evil.example"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert response.headers["Access-Control-Allow-Origin"] is None
 
 
 def test_prometheus_has_loaded_the_rules_and_none_of_them_fails(stack: Stack) -> None:
