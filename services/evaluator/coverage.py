@@ -7,10 +7,12 @@ from services.evaluator.rules.combination import Combination
 from services.evaluator.rules.comparison import OtherFigure
 from services.evaluator.rules.measure import Measure
 from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.window import Window
 from services.evaluator.subject import Key
 from services.evaluator.track import Track
 from shared.schema.conditions import FIGURES
 from shared.schema.faults import nearest
+from shared.schema.formatting import span
 from shared.schema.rule_status import RuleStatus
 
 
@@ -36,7 +38,7 @@ def _status(rule: Rule, tracks: list[Track]) -> RuleStatus:
         figures=figures,
         subjects=len(tracks),
         never_seen=missing,
-        warning="; ".join(map(_warning, unknown)) or None,
+        warning="; ".join([*map(_warning, unknown), *_too_short(rule.measure, tracks)]) or None,
     )
 
 
@@ -48,6 +50,29 @@ def _seen(measure: Measure, state: Any) -> set[str]:  # noqa: ANN401 - each meas
         right = {measure.other} if state.right.value is not None else set()
         return _seen(measure.left, state.left) | right
     return set(measure.metrics) if state != measure.begin() else set()
+
+
+def _too_short(measure: Measure, tracks: list[Track]) -> list[str]:
+    """Warn about differences over windows that are too short for how often values come."""
+    if isinstance(measure, Combination):
+        windows = [
+            (part.measure, [track.state[i] for track in tracks]) for i, part in enumerate(measure.parts)
+        ]
+    elif isinstance(measure, OtherFigure):
+        windows = [(measure.left, [track.state.left for track in tracks])]
+    else:
+        windows = [(measure, [track.state for track in tracks])]
+    found = []
+    for one, states in windows:
+        if isinstance(one, Window):
+            gaps = [state.gap for state in states if one.is_too_short(state)]
+            if gaps:
+                every = span(max(gaps) / 1000)
+                found.append(
+                    f"{one}: values come every {every}, less often than every two windows, and are not "
+                    f"compared; use a `window` of at least {every}"
+                )
+    return found
 
 
 def _warning(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.verdict import COMPARISONS
 from services.evaluator.subject import Key, fingerprint
 from services.evaluator.track import Outcome
 from shared.schema.alerts import Alert, Change, Details, gravest, worse
@@ -111,7 +112,16 @@ def message_of(seen: Observation) -> str:
         "text": seen.outcome.text,
     }
     # In one go: what a label says is no template.
-    return _PLACES.sub(lambda place: known.get(place[1], place[0]), rule.description)
+    return _PLACES.sub(lambda place: known.get(place[1], place[0]), rule.description) + _held(seen)
+
+
+def _held(seen: Observation) -> str:
+    """Say why an alert is open whose value is back within its limit: its clear threshold holds it."""
+    rule, firing, value = seen.rule, seen.outcome.firing, seen.outcome.value
+    clear = next((level.clear for level in rule.levels if level.severity == firing.severity), None)
+    if value is None or clear is None or COMPARISONS[rule.operator](value, firing.threshold):
+        return ""
+    return f", back within the limit; resolves at {compared(value, clear, rule.shown.unit)[1]}"
 
 
 def _opened(seen: Observation, new_id: str, now: datetime) -> Alert:

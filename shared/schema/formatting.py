@@ -50,6 +50,10 @@ _LABELS = {
     "networkLatency": "Network latency", "checkLatencyMs": "Latency", CHECK_STATE: "Status",
     "certificateDays": "Certificate validity", "diskFullDays": "Time until a disk is full",
     "oomKills": "OOM kills", "readOnlyDisks": "Read-only disks",
+    # Of Botwatch itself, in its own alerts.
+    "secondsWithout": "Time since it last worked", "recordsRefused": "Records refused",
+    "valuesEvicted": "Latest values evicted", "undelivered": "Undelivered notifications",
+    "alerts": "Alerts that opened and resolved",
 }  # fmt: skip
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -59,7 +63,7 @@ def _units() -> dict[str, Unit]:
     found = {
         figure.wire: figure.unit for kind in (Check, Health, Equity, Performance) for figure in figures(kind)
     }
-    return found | {CHECK_STATE: STATUS}
+    return found | {CHECK_STATE: STATUS, "secondsWithout": SECONDS}
 
 
 def unit_of(metric: str) -> Unit:

@@ -14,4 +14,4 @@ class RuleStatus(msgspec.Struct, kw_only=True, rename="camel"):
     never_seen: list[str]
     """Those of `figures` that never came."""
     warning: str | None = None
-    """Why that is probably a mistake: no record kind has such a figure, and no bot has sent it."""
+    """What is probably a mistake: a figure that nothing has, or a window too short for a difference."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from shared.schema.alerts import NOTIFIED, Alert, Change, Details, encode_json, notice_of
+from shared.schema.alerts import NOTIFIED, Alert, Change, Details, Notice, encode_json, notice_of
 from shared.schema.timestamps import from_store, to_store
 from shared.schema.watchdog import WATCHDOG
 from shared.store.tables import alert_events, alerts
@@ -124,11 +124,39 @@ def add_event(
 
 
 def timeline(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
-    """Return what happened to an alert, oldest first."""
-    columns = (alert_events.c.timestamp, alert_events.c.change, alert_events.c.by, alert_events.c.comment)
+    """Return what happened to an alert, oldest first.
+
+    Changes that people were notified of have the severity, the message and the value as they were then.
+    """
+    columns = (
+        alert_events.c.timestamp, alert_events.c.change, alert_events.c.by, alert_events.c.comment,
+        alert_events.c.notice,
+    )  # fmt: skip
     statement = select(*columns).where(alert_events.c.alertId == alert_id).order_by(alert_events.c.id)
     rows = connection.execute(statement).mappings()
-    return [{**row, "timestamp": from_store(row["timestamp"])} for row in rows]
+    found = []
+    for row in rows:
+        event: dict[str, Any] = {**row, "timestamp": from_store(row["timestamp"])}
+        found.append(event | _as_it_was(event.pop("notice")))
+    return found
+
+
+def _as_it_was(notice: str | None) -> dict[str, Any]:
+    """Return what an event's notice says of the alert; nothing where there is none, or it is unreadable."""
+    if notice is None:
+        return {}
+    try:
+        alert = msgspec.json.decode(notice, type=Notice)
+    except msgspec.DecodeError:
+        return {}
+    details = alert.details
+    return {
+        "severity": alert.severity,
+        "message": alert.message,
+        "value": details.value,
+        "valueText": details.value_text,
+        "limitText": details.limit_text,
+    }
 
 
 def drop_events(connection: Connection, alert_id: str, before: datetime) -> None:

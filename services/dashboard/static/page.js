@@ -803,7 +803,7 @@ function detailsOf(alert) {
     ...Object.entries(details.labels ?? {}), ["Id", alert.id],
   ];
   const happened = alert.timeline.map((event) => h("li", {}, [
-    clock(event.timestamp), changed(event.change), event.by ? `by ${event.by}` : "", event.comment ? `“${local(event.comment)}”` : "",
+    clock(event.timestamp), changed(event.change), asItWas(event), event.by ? `by ${event.by}` : "", event.comment ? `“${local(event.comment)}”` : "",
   ].filter(Boolean).join(" · ")));
   return [
     h("dl", { class: "rows" }, ...rows.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
@@ -812,6 +812,13 @@ function detailsOf(alert) {
     h("h3", {}, "Who was told"), alert.notifications.length ? h("ul", {}, ...alert.notifications.map(deliveryView))
       : h("p", { class: "about" }, "Nobody: no channel takes it."),
   ];
+}
+
+/** What an alert said when it changed; at its end the message is what it said before. */
+function asItWas({ change, message, valueText, limitText }) {
+  if (!message || change === "resolved") return limitText ? valueText : "";
+  const isSaid = !limitText || message.includes(valueText);
+  return isSaid ? message : `${message} (${valueText}, limit ${limitText})`;
 }
 
 function deliveryView(delivery) {

@@ -35,6 +35,8 @@ class Pieces(msgspec.Struct, array_like=True):
     latest: int = 0
     before: tuple[int, float] | None = None
     """The newest value that left the window, and its moment."""
+    gap: int = 0
+    """Milliseconds between the two latest values."""
 
 
 def _mean(pieces: list[Piece]) -> float:
@@ -96,6 +98,8 @@ class Window(OneFigure, frozen=True):
         A value that is there already counts once, but not where things are counted: fills of one millisecond
         look alike.
         """
+        if 0 < state.latest < at:
+            state.gap = at - state.latest
         state.latest = max(state.latest, at)
         if at <= state.latest - self.window_ms:
             self._leave(state, at, value)
@@ -111,6 +115,15 @@ class Window(OneFigure, frozen=True):
         else:
             insort(pieces, _piece(at, value), key=attrgetter("at"))
         self._forget(state, state.latest)
+
+    def stop(self, state: Pieces, at: int) -> None:
+        """Forget the heartbeats before `at`: a bot that stopped does not run."""
+        if self.metric == "heartbeat" and state.latest <= at:
+            state.pieces.clear()
+
+    def is_too_short(self, state: Pieces) -> bool:
+        """Say whether a difference cannot be told: values come less often than every two windows."""
+        return self.aggregate in DIFFERENCES and state.gap >= 2 * self.window_ms
 
     def value(self, state: Pieces, now: int) -> float | None:
         """Return the aggregate of what lies in the window that ends at `now`."""

@@ -93,6 +93,8 @@ def test_one_alert_comes_with_its_timeline_and_notifications(client: FlaskClient
     alert = read(client, f"{ALERTS}/alert-3")
     assert (alert["severity"], alert["assignee"]) == ("HIGH", None)
     assert [event["change"] for event in alert["timeline"]] == ["opened", "resolved"]
+    assert alert["timeline"][0].items() >= {"message": alert["message"], "severity": "HIGH"}.items()
+    assert alert["timeline"][0]["valueText"] == alert["details"]["valueText"]
     (notice,) = alert["notifications"]
     assert (notice["channel"], notice["change"], notice["state"]) == ("webhook", "opened", "PENDING")
     assert (notice["reason"], notice["heldUntil"], notice["batch"]) == ("default", None, None)

@@ -50,6 +50,18 @@ def test_a_figure_that_did_not_come_yet() -> None:
     assert (status.never_seen, status.warning) == (["equity", "portfolioValue"], None)
 
 
+def test_a_window_too_short_for_a_difference() -> None:
+    """A difference over 5 seconds of what comes every 12 is warned about, with a window that would do."""
+    short = rule(aggregate="delta", window="5s")
+    engine = Engine([short])
+    for second in (0, 12, 24):
+        list(engine.take(records(second, second), at(second)))
+    list(engine.tick(at(30)))
+    (status,) = coverage([short], engine.tracks)
+    assert status.warning is not None
+    assert status.warning.endswith("use a `window` of at least 12s")
+
+
 def config(folder: Path, *names: str) -> Path:
     conditions = [{"metricName": name, "operator": ">", "threshold": 1, "severity": "LOW"} for name in names]
     document = {"alerting": {"conditions": conditions}}

@@ -197,3 +197,18 @@ def test_a_value_is_called_what_the_rule_makes_of_the_figure() -> None:
         assert change
         details = change.alert.details
         assert (details.measure, details.unit, details.value_text, details.limit_text) == expected
+
+
+def test_held_by_its_clear_threshold() -> None:
+    """A value that is back within the limit is said to be so, with the value at which the alert resolves."""
+    condition = Condition(
+        metric_name="currentDrawdown", operator=">", threshold=10, clear_threshold=8, severity="HIGH",
+        description="Drawdown {valueText} (limit {limitText})",
+    )  # fmt: skip
+    rule = condition_rule(condition)
+    firing = Firing("HIGH", 10)
+    texts = [message_of(Observation(KEY, rule, Outcome("updated", value, firing))) for value in (10.4, 9.38)]
+    assert texts == [
+        "Drawdown 10.4% (limit 10%)",
+        "Drawdown 9.38% (limit 10%), back within the limit; resolves at 8%",
+    ]

@@ -111,3 +111,15 @@ def test_a_pause_after_a_good_bye() -> None:
     say(engine, 10, "stopped")
     engine.resume(at(20), at(100))
     assert told(engine.tick(at(1000))) == []
+
+
+def test_a_stopped_bot_does_not_run() -> None:
+    """What asks for heartbeats in a window holds no longer once the bot said good-bye."""
+    parts = [
+        {"metricName": "x", "aggregate": "count", "window": "100s", "operator": "<", "threshold": 1},
+        {"metricName": "heartbeat", "aggregate": "count", "window": "60s", "operator": ">", "threshold": 0},
+    ]
+    engine = engine_of(rule(kind="combination", conditions=parts))
+    assert say(engine, 90, "running") == []
+    say(engine, 95, "stopped")
+    assert told(engine.tick(at(1000))) == []
