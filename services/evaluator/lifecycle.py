@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.rule import Rule
 from services.evaluator.rules.verdict import COMPARISONS
 from services.evaluator.subject import Key, fingerprint
@@ -45,7 +46,7 @@ def transition(
     if outcome.step in ("pending", "calmed", "kept"):
         return None
     if outcome.step == "resolved":
-        return resolve(known, now, outcome.value, outcome.comment) if known else None
+        return _resolve(known, seen, now) if known else None
     return _open(ended, seen, new_id, now) if known is None else _update(known, seen, now)
 
 
@@ -66,6 +67,19 @@ def _update(known: Alert, seen: Observation, now: datetime) -> Transition | None
     if is_news and now - known.updated_at >= REFRESH:
         return Transition("updated", _updated(known, seen, now, message=message))
     return None
+
+
+def _resolve(known: Alert, seen: Observation, now: datetime) -> Transition:
+    """Resolve an alert; its message has the value that resolved it.
+
+    Of an absence the message says how long it was, of a check what was wrong: neither follows the value.
+    """
+    rule, outcome = seen.rule, seen.outcome
+    is_kept = outcome.value is None or isinstance(rule.measure, Absence) or "{text}" in rule.description
+    change = resolve(known, now, outcome.value, outcome.comment)
+    if not is_kept:
+        change.alert.message = message_of(seen)
+    return change
 
 
 def resolve(
@@ -119,7 +133,9 @@ def _held(seen: Observation) -> str:
     """Say why an alert is open whose value is back within its limit: its clear threshold holds it."""
     rule, firing, value = seen.rule, seen.outcome.firing, seen.outcome.value
     clear = next((level.clear for level in rule.levels if level.severity == firing.severity), None)
-    if value is None or clear is None or COMPARISONS[rule.operator](value, firing.threshold):
+    if seen.outcome.step == "resolved" or value is None or clear is None:
+        return ""
+    if COMPARISONS[rule.operator](value, firing.threshold):
         return ""
     return f", back within the limit; resolves at {compared(value, clear, rule.shown.unit)[1]}"
 

@@ -814,9 +814,9 @@ function detailsOf(alert) {
   ];
 }
 
-/** What an alert said when it changed; at its end the message is what it said before. */
-function asItWas({ change, message, valueText, limitText }) {
-  if (!message || change === "resolved") return limitText ? valueText : "";
+/** What an alert said when it changed. */
+function asItWas({ message, valueText, limitText }) {
+  if (!message) return "";
   const isSaid = !limitText || message.includes(valueText);
   return isSaid ? message : `${message} (${valueText}, limit ${limitText})`;
 }

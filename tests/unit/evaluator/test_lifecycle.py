@@ -212,3 +212,15 @@ def test_held_by_its_clear_threshold() -> None:
         "Drawdown 10.4% (limit 10%)",
         "Drawdown 9.38% (limit 10%), back within the limit; resolves at 8%",
     ]
+
+
+def test_the_end_has_the_value_that_ended_it() -> None:
+    """A resolved alert's message has the value that resolved it, and no longer says what held it open."""
+    condition = Condition(
+        metric_name="currentDrawdown", operator=">", threshold=10, clear_threshold=8, severity="HIGH",
+        description="Drawdown {valueText} (limit {limitText})",
+    )  # fmt: skip
+    ended = Observation(KEY, condition_rule(condition), Outcome("resolved", 7.0, Firing("HIGH", 10)))
+    change = transition(opened(95), None, ended, "new-id", NOON)
+    assert change is not None
+    assert (change.change, change.alert.message) == ("resolved", "Drawdown 7.00% (limit 10%)")
