@@ -119,6 +119,8 @@ def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
         ("ops opened | kept back: silenced by ben until later", ""),
         (f"hook opened | failed: {HOSTILE}", ""),
     ]
+    happened: str = browser.execute_script("return document.querySelector('#details ul').innerText")
+    assert alert.message in happened
     assert len(told) == len(wanted)
     for said, (begin, end) in zip(told, wanted, strict=True):
         assert said.startswith(begin), said
