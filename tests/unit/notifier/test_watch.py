@@ -8,6 +8,7 @@ import pytest
 from services.notifier.trouble import Trouble, alert_of
 from services.notifier.watch import EVICTED, OVERDUE, PATIENCE, REFUSED, STARTING, Seen, Watch
 from shared.runtime.parts import EXPECTED
+from shared.schema.alerts import Details
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PARTS = frozenset(("evaluator", "notifier"))
@@ -284,3 +285,17 @@ def test_a_count_taken_over() -> None:
     later.assume(alert_of(found, "watchdog", "", at(1)))
     changes = watched(lambda second: fine(second)._replace(counts={REFUSED: 4}), 400, later, begin=10)
     assert changes == {11: ["botwatch/botwatch-too-many-bots"], 311: []}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "texts"),
+    [
+        ("secondsWithout", 185, ("Time since it last worked", "3m 5s", "12 s")),
+        ("recordsRefused", 3, ("Records refused", "3", "12")),
+        ("undelivered", 3, ("Undelivered notifications", "3", "12")),
+    ],
+)
+def test_measures_of_our_own_alerts(metric: str, value: float, texts: tuple[str, str, str]) -> None:
+    """An alert about Botwatch itself names its measure in words and has the unit."""
+    details = Details(rule="r", metric=metric, value=value, operator=">", threshold=12)
+    assert (details.measure, details.value_text, details.limit_text) == texts
