@@ -19,6 +19,7 @@ const MOST_POINTS = 600;
 const GAP_MS = 120_000;
 const PATIENCE_S = { bot: [60, 300], host: [180, 600] }; // late, silent; a host is looked at once a minute
 const RECENT = 20;
+const FEW_BOTS = 10; // fewer need no filter
 const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
 const $ = (id) => document.getElementById(id);
@@ -156,14 +157,20 @@ async function read(address) {
 
 const toPoints = (points) => points.map(([at, value]) => [Date.parse(at), value]);
 
-/** Where there are many bots the API leaves their trends out: they are fetched for the cards that are in view. */
+/** Only cards in view, or nearly so, are kept up to date, and get their trends where the API leaves them out. */
 const inView = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting || !board || board.page.trends) continue;
-    inView.unobserve(target);
-    fetchTrends(target.dataset.bot).catch(() => inView.observe(target));
+  for (const { target: card, isIntersecting } of entries) {
+    card.isInView = isIntersecting;
+    if (!isIntersecting || card.hasTrends || !board || board.page.trends) continue;
+    card.hasTrends = true;
+    fetchTrends(card.dataset.bot).catch(() => setTimeout(() => {
+      card.hasTrends = false;
+      inView.unobserve(card);
+      inView.observe(card); // again, if it is still there and in view
+    }, RETRY_MS));
   }
-});
+  redraw("bots");
+}, { rootMargin: "400px" });
 
 async function fetchTrends(bot) {
   const series = await read(`${BASE}api/monitoring/trends?bot=${encodeURIComponent(bot)}`);
@@ -371,8 +378,13 @@ function addPoint(bot, name, at, value) {
   }
 }
 
+/** An alert as the server names it among the reasons. */
+const sentenceOf = ({ severity, component, message }) => `${severity}: ${component}: ${message}`;
+
 function placeAlert(alert) {
-  const { alerts } = board;
+  const { alerts, summary } = board;
+  const known = alerts.active.find((other) => other.id === alert.id);
+  if (known) summary.reasons = summary.reasons.map((reason) => (reason === sentenceOf(known) ? sentenceOf(alert) : reason));
   alerts.active = alerts.active.filter((other) => other.id !== alert.id);
   if (alert.status !== "RESOLVED") {
     alerts.active.push(alert);
@@ -396,7 +408,7 @@ function takeAlert(change, alert) {
   placeAlert(alert);
   meanwhile.push(alert);
   if (change === "updated") {
-    redraw("alerts");
+    redraw("overall", "alerts");
     return;
   }
   setText($("announcement"), `Alert ${changed(change)}: ${alert.severity}, ${alert.component}: ${alert.message}`);
@@ -851,7 +863,11 @@ function drawBots() {
   const retired = (bot) => Number(Boolean(bot.retired));
   const bots = [...board.performance.values()].sort((a, b) => retired(a) - retired(b) || (a.bot < b.bot ? -1 : 1));
   $("no-bots").hidden = bots.length > 0;
-  reconcile($("bots"), bots, (bot) => bot.bot, botView);
+  const wanted = $("bot-filter").value.trim().toLowerCase();
+  const shown = bots.filter(({ bot }) => bot.toLowerCase().includes(wanted));
+  $("bots-find").hidden = bots.length < FEW_BOTS && !wanted;
+  setText($("bots-found"), wanted ? `${shown.length} of ${bots.length}` : "");
+  reconcile($("bots"), shown, (bot) => bot.bot, botView);
 }
 
 function botView({ bot: name }) {
@@ -874,9 +890,12 @@ function botView({ bot: name }) {
     h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, all.root,
     h("p", { class: "bot-actions" }, retire, unretire, forget));
   inView.observe(root);
+  let isDrawn = false;
   return {
     root,
     update(bot) {
+      if (isDrawn && !root.isInView) return;
+      isDrawn = true;
       root.classList.toggle("retired", Boolean(bot.retired));
       retire.hidden = Boolean(bot.retired);
       unretire.hidden = !bot.retired;
@@ -951,21 +970,32 @@ function writeGain(element, bot) {
 /* ---------- All figures of a bot ---------- */
 
 function allFiguresView(bot) {
-  const values = Object.fromEntries(FAMILIES.flatMap(({ figures }) => figures.map(({ wire }) => [wire, h("dd")])));
-  const families = FAMILIES.flatMap(({ title, figures }) => [
-    h("h4", {}, title), h("dl", { class: "rows" }, ...figures.flatMap((figure) => [term(bot, figure), values[figure.wire]])),
-  ]);
   const activity = h("dl", { class: "rows" });
-  const root = h("details", { ontoggle: () => redraw("bots") }, h("summary", {}, "All figures"),
-    ...families, h("h4", {}, "Activity"), activity);
+  let values = null; // made when first opened: hundreds of bots have ten thousands of them
+  const open = () => {
+    if (!root.open) return;
+    values ??= makeAllFigures(bot, root, activity);
+    redraw("bots");
+  };
+  const root = h("details", { ontoggle: open }, h("summary", {}, "All figures"));
   return {
     root,
     update(known) {
-      if (!root.open) return;
+      if (!root.open || !values) return;
       for (const [name, value] of Object.entries(values)) setBotFigure(value, known, name);
       activity.replaceChildren(...activityRows(known));
     },
   };
+}
+
+/** Append the families of figures to `root`; return the element of each value. */
+function makeAllFigures(bot, root, activity) {
+  const values = Object.fromEntries(NAMES.map((name) => [name, h("dd")]));
+  const families = FAMILIES.flatMap(({ title, figures }) => [
+    h("h4", {}, title), h("dl", { class: "rows" }, ...figures.flatMap((figure) => [term(bot, figure), values[figure.wire]])),
+  ]);
+  root.append(...families, h("h4", {}, "Activity"), activity);
+  return values;
 }
 
 const term = (bot, figure) => h("dt", {}, h("button", {
@@ -1265,6 +1295,7 @@ $("silence-cancel").addEventListener("click", () => $("silence").close());
 $("bot-action-form").addEventListener("submit", sendBotAction);
 $("bot-action-cancel").addEventListener("click", () => $("bot-action").close());
 $("definition-close").addEventListener("click", () => $("definition").close());
+$("bot-filter").addEventListener("input", () => redraw("bots"));
 $("details-close").addEventListener("click", () => $("details").close());
 $("details").addEventListener("close", () => history.replaceState(null, "", location.pathname));
 window.addEventListener("hashchange", followLink);
