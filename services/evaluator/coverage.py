@@ -19,12 +19,14 @@ from shared.schema.rule_status import RuleStatus
 def coverage(rules: Iterable[Rule], tracks: Mapping[Key, Track]) -> list[RuleStatus]:
     """Return how each rule stands, given what rules remember of bots and hosts."""
     by_rule: dict[str, list[Track]] = {}
+    names: dict[str, set[str]] = {}
     for key, track in tracks.items():
         by_rule.setdefault(key.rule, []).append(track)
-    return [_status(rule, by_rule.get(rule.name, [])) for rule in rules]
+        names.setdefault(key.rule, set()).add(key.subject.name)
+    return [_status(rule, by_rule.get(rule.name, []), len(names.get(rule.name, ()))) for rule in rules]
 
 
-def _status(rule: Rule, tracks: list[Track]) -> RuleStatus:
+def _status(rule: Rule, tracks: list[Track], subjects: int) -> RuleStatus:
     figures = list(dict.fromkeys(rule.measure.metrics))
     seen: set[str] = set()
     for track in tracks:
@@ -36,7 +38,7 @@ def _status(rule: Rule, tracks: list[Track]) -> RuleStatus:
     return RuleStatus(
         name=rule.name,
         figures=figures,
-        subjects=len(tracks),
+        subjects=subjects,
         never_seen=missing,
         warning="; ".join([*map(_warning, unknown), *_too_short(rule.measure, tracks)]) or None,
     )

@@ -43,6 +43,16 @@ def test_a_misspelt_figure() -> None:
     assert "`winRate`" in both.warning
 
 
+def test_a_bot_counts_once() -> None:
+    """What a bot reports and what is computed of it is judged apart, and is one subject."""
+    engine = Engine([rule(metricName="maxDrawdown")])
+    reported = Performance(bot="a", portfolio_value=1.0, max_drawdown=5.0, timestamp=moment(1))
+    computed = Performance(bot="a", max_drawdown=5.0, timestamp=moment(1), source="computed")
+    list(engine.take([reported, computed], at(1)))
+    (own,) = coverage(engine._rules.values(), engine.tracks)  # noqa: SLF001
+    assert own.subjects == 1
+
+
 def test_a_figure_that_did_not_come_yet() -> None:
     """A figure that records have, but that did not come yet, is listed without a warning."""
     compared = rule(metricName="equity", comparedWith={"metricName": "portfolioValue"})
