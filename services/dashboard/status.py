@@ -13,6 +13,15 @@ MOST = 5
 _FAILING: tuple[CheckStatus, ...] = ("critical", "warning")
 """Gravest first."""
 
+_PHRASES = {
+    "readOnlyDisks": " can only be read",
+    "diskFullDays": " will be full in ",
+    "oomKills": "the kernel ended ",
+    "memoryPressure": "all work stood still ",
+    "clockSynchronised": "the clock is not synchronised",
+}
+"""What a host's reason about a figure holds, where it does not begin with the figure's name."""
+
 
 class Overall(NamedTuple):
     """The status and its reasons, gravest first."""
@@ -113,23 +122,30 @@ def _gravest_first(alerts: Sequence[Alert]) -> list[Alert]:
 def _untold_hosts(situation: Situation, failing: Sequence[Check]) -> dict[str, tuple[Status, list[str]]]:
     """Return the hosts that are not well, gravest first, each with its reasons that nothing else speaks of.
 
-    What an open alert or a failing check says of its host is told as theirs.
+    What an open alert or a failing check says of its host is told as theirs. Reasons are gravest first: where
+    the gravest one is told, the host is CRITICAL because of it, and what is left is a warning.
     """
     found: dict[str, tuple[Status, list[str]]] = {}
     for status in ("CRITICAL", "WARNING"):
         for name, host in situation.hosts.items():
             if host.system_health != status:
                 continue
-            said = {f"{check.check}: ".lower() for check in failing if check.host == name}
-            said |= {
-                f"{label_of(alert.details.metric).lower()} "
+            figures = {
+                alert.details.metric
                 for alert in situation.alerts
                 if alert.details.host == name and alert.details.metric != CHECK_STATE
             }
-            own = [reason for reason in host.reasons if not reason.lower().startswith(tuple(said))]
+            begins = {f"{check.check}: ".lower() for check in failing if check.host == name}
+            begins |= {f"{label_of(figure).lower()} " for figure in figures}
+            phrases = [_PHRASES[figure] for figure in figures & _PHRASES.keys()]
+            own = [
+                reason
+                for reason in host.reasons
+                if not reason.lower().startswith(tuple(begins)) and not any(map(reason.__contains__, phrases))
+            ]
             if own or not host.reasons:
-                found[name] = status, own
-    return found
+                found[name] = (status if own[:1] == host.reasons[:1] else "WARNING"), own
+    return dict(sorted(found.items(), key=lambda item: item[1][0] != "CRITICAL"))
 
 
 def _of_hosts(hosts: Mapping[str, tuple[Status, list[str]]]) -> list[str]:

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from services.collector import judge as collector
 from services.dashboard.status import MOST, Situation, judge
+from shared.runtime.documents import Thresholds
 from shared.schema.alerts import Alert, Details
-from shared.schema.records import Check, CheckStatus, Health, Status
+from shared.schema.records import Check, CheckStatus, Disk, Health, Status
 from tests.unit.dashboard.cases import NOON, an_alert
 
 WELL = Situation(alerts=[], hosts={}, checks=[], gone={}, missing=(), redis_away=False, any_record=True)
@@ -18,6 +20,10 @@ def host(status: Status, *reasons: str) -> dict[str, Health]:
 
 def check(status: CheckStatus, name: str = "binance", text: str = "it refuses connections") -> Check:
     return Check(host="box", check=name, type="exchange", status=status, text=text, timestamp=NOON)
+
+
+def disk(*, full_days: float | None = None, read_only: bool = False) -> Disk:
+    return Disk(mount="/", usage=50, total_bytes=2, free_bytes=1, full_days=full_days, read_only=read_only)
 
 
 def an_alert_on(name: str) -> Alert:
@@ -81,8 +87,29 @@ def test_what_an_alert_says_of_its_host_is_not_said_again() -> None:
     assert judge(WELL._replace(alerts=[alert], hosts=busy)).status == "WARNING"
     full = host("CRITICAL", "CPU at 100.0%", "disk / at 99.0%")
     assert judge(WELL._replace(alerts=[alert], hosts=full)).reasons[1:] == [
-        "Host box is CRITICAL: disk / at 99.0%"
+        "Host box is WARNING: disk / at 99.0%"
     ]
+    assert judge(WELL._replace(alerts=[alert], hosts=full)).status == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("figure", "health"),
+    [
+        ("readOnlyDisks", Health(host="box", timestamp=NOON, disks=[disk(read_only=True)])),
+        ("diskFullDays", Health(host="box", timestamp=NOON, disks=[disk(full_days=0.5)])),
+        ("oomKills", Health(host="box", timestamp=NOON, oom_kills=2)),
+        ("memoryPressure", Health(host="box", timestamp=NOON, memory_pressure=90)),
+        ("clockSynchronised", Health(host="box", timestamp=NOON, clock_synchronised=0)),
+    ],
+)
+def test_the_collectors_words_are_known_for_what_an_alert_says(figure: str, health: Health) -> None:
+    """An alert of a shipped rule on hosts and the host's own reason are one thing, said once."""
+    health.system_health, health.reasons = collector.judge(health, Thresholds())
+    alert = an_alert(1, "HIGH", "box")
+    alert.details = Details(rule="r", host="box", metric=figure, value=1, operator=">", threshold=0)
+    found = judge(WELL._replace(alerts=[alert], hosts={"box": health}))
+    assert health.reasons
+    assert found.reasons == ["HIGH: box: drawdown above 20 %"]
 
 
 def test_reasons_name_what_is_wrong_gravest_first() -> None:
@@ -130,7 +157,7 @@ def test_what_an_alert_says_of_a_check_neither_the_check_nor_its_host_says_again
     )
     assert judge(situation).reasons == [
         "LOW: box: binance: it refuses connections",
-        "Host box is CRITICAL: disk / is at 90 %",
+        "Host box is WARNING: disk / is at 90 %",
         "WARNING: box: bybit: it is slow",
     ]
     alone = situation._replace(hosts=host("CRITICAL", *said[:2]))
