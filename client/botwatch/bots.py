@@ -1,6 +1,7 @@
 """`botwatch bots`: list, retire and forget bots through a running dashboard."""
 
 import argparse
+import getpass
 import os
 import sys
 from urllib.parse import quote
@@ -67,14 +68,23 @@ def _run(server: Server, options: argparse.Namespace) -> int:
             print(_line(one))
         return 0
     path = f"{PATH}/{quote(options.name, safe='')}"
+    by = f"?by={quote(_user(), safe='')}"
     if options.action == "forget":
         if not options.yes and not _is_sure(options.name):
             return 1
-        server.delete(path, Document)
+        server.delete(path + by, Document)
     else:
-        server.post(f"{path}/{options.action}", None, Document)
+        server.post(f"{path}/{options.action}{by}", None, Document)
     print(f"{_shown(options.name)} {_DONE[options.action]}")
     return 0
+
+
+def _user() -> str:
+    """Return who runs the command, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return f"uid {os.getuid()}"
 
 
 def _line(bot: _Bot) -> str:

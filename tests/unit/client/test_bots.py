@@ -39,11 +39,13 @@ def test_actions(
     said: str,
     stand_in: StandIn,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each asks the dashboard once, with the name quoted, and says what was done."""
+    """Each asks the dashboard once, with the name quoted and who asks, and says what was done."""
+    monkeypatch.setattr("getpass.getuser", lambda: "ann b")
     assert cli.main(["bots", *action, "desk/a b", "--url", stand_in.url]) == 0
     assert [(one.method, one.path) for one in stand_in.asked] == [
-        (method, f"/api/monitoring/bots/desk%2Fa%20b{path}")
+        (method, f"/api/monitoring/bots/desk%2Fa%20b{path}?by=ann%20b")
     ]
     assert capsys.readouterr().out.startswith(f"desk/a b {said}")
 
