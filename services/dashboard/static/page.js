@@ -20,6 +20,7 @@ const GAP_MS = 120_000;
 const PATIENCE_S = { bot: [60, 300], host: [180, 600] }; // late, silent; a host is looked at once a minute
 const RECENT = 20;
 const FEW_BOTS = 10; // fewer need no filter
+const MOST_ALERTS = 25;
 const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
 const $ = (id) => document.getElementById(id);
@@ -323,9 +324,14 @@ function takeRecord(record) {
   }
   const bot = entry(board.performance, record.bot, () => ({ bot: record.bot, metrics: new Map() }));
   const at = Date.parse(record.timestamp);
-  if (record.source !== "computed" && !before(record.timestamp, bot.lastSeen)) bot.lastSeen = record.timestamp;
+  const wasRetired = Boolean(bot.retired);
+  if (isFromBot(record)) {
+    if (!before(record.timestamp, bot.lastSeen)) bot.lastSeen = record.timestamp;
+    if (before(bot.lastHeartbeatAt, record.timestamp)) bot.retired = false;
+  }
   const taker = TAKERS[record.kind];
   if (taker) taker(bot, record, at);
+  if (Boolean(bot.retired) !== wasRetired) refetchSoon(); // its alerts are resolved
   redraw("bots");
 }
 
@@ -338,6 +344,10 @@ function takeCheck(record) {
   redraw("checks");
 }
 
+/** As in services/dashboard/figures.py: computed figures and the word of an operator are no sign of life. */
+const isFromBot = ({ kind, source, status }) => (
+  kind === "heartbeat" ? !["retired", "expected"].includes(status) : source !== "computed");
+
 const TAKERS = {
   performance: takePerformance,
   equity(bot, record, at) {
@@ -349,7 +359,8 @@ const TAKERS = {
   fill(bot, record) { if (!before(record.timestamp, bot.lastFillAt)) bot.lastFillAt = record.timestamp; },
   heartbeat(bot, record) {
     if (before(record.timestamp, bot.lastHeartbeatAt)) return;
-    Object.assign(bot, { lastHeartbeatAt: record.timestamp, heartbeatStatus: record.status ?? "ok" });
+    const status = record.status ?? "ok";
+    Object.assign(bot, { lastHeartbeatAt: record.timestamp, heartbeatStatus: status, retired: status === "retired" });
   },
   event(bot, record) { bot.lastEvent = record; },
   metric(bot, record) { bot.metrics.set(record.name, { value: record.value, unit: record.unit ?? "" }); },
@@ -432,7 +443,7 @@ function drawOverall() {
     : `${summary.triggeredAlerts ? `(${summary.triggeredAlerts}) ` : ""}${STATUS_WORDS[summary.status]} · Botwatch`;
   const bots = [...performance.values()];
   const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
-  const silent = bots.filter((bot) => bot.lastSeen && ageOf(bot.lastSeen) > PATIENCE_S.bot[1]).length;
+  const silent = bots.filter((bot) => bot.lastSeen && !bot.retired && ageOf(bot.lastSeen) > PATIENCE_S.bot[1]).length;
   drawTotals([
     ["Portfolio value", "portfolioValue", summary.portfolioValue, "No bot has a portfolio value yet.",
       valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : ""],
@@ -479,8 +490,8 @@ function drawAlerts() {
   const handled = active.filter((alert) => !needsAttention(alert));
   const resolved = board.alerts.recent.filter((alert) => alert.status === "RESOLVED")
     .sort((a, b) => Date.parse(b.resolvedAt) - Date.parse(a.resolvedAt)).slice(0, RECENT);
-  reconcile($("alerts"), triggered, (alert) => alert.id, alertView);
-  reconcile($("handled-alerts"), handled, (alert) => alert.id, alertView);
+  drawOpen("alerts", triggered);
+  drawOpen("handled-alerts", handled);
   $("handled").hidden = handled.length === 0;
   reconcile($("resolved"), resolved, (alert) => alert.id, alertView);
   $("no-alerts").hidden = triggered.length > 0;
@@ -490,6 +501,15 @@ function drawAlerts() {
     const root = h("span", { class: "tag", "data-severity": severity });
     return { root, update: ([, count]) => setText(root, `${count} ${severity}`) };
   });
+}
+
+/** Hundreds of alerts must not bury the bots below them: the first ones, and a button for the rest. */
+function drawOpen(list, alerts) {
+  const more = $(`${list}-more`);
+  const shown = more.dataset.pressed ? alerts : alerts.slice(0, MOST_ALERTS);
+  reconcile($(list), shown, (alert) => alert.id, alertView);
+  more.hidden = shown.length === alerts.length;
+  setText(more, `Show all ${alerts.length}`);
 }
 
 function alertView(alert) {
@@ -900,7 +920,7 @@ function botView({ bot: name }) {
       retire.hidden = Boolean(bot.retired);
       unretire.hidden = !bot.retired;
       writeBotAlerts(open, name);
-      writeSeen(seen, bot.lastSeen, "bot");
+      writeSeen(seen, bot.lastSeen, bot.retired ? "retired" : "bot");
       setBotFigure(worth, bot, "portfolioValue");
       writeGain(gain, bot);
       for (const figure of ON_CARD) setBotFigure(figures[figure], bot, figure);
@@ -943,7 +963,7 @@ function writeBotAlerts(element, name) {
 function writeSeen(element, lastSeen, subject) {
   if (lastSeen) {
     element.dataset.since = lastSeen;
-    element.dataset.words = "seen % ago";
+    element.dataset.words = subject === "retired" ? "retired, seen % ago" : "seen % ago";
     element.dataset.subject = subject;
     element.title = fullFormat.format(new Date(lastSeen));
   } else {
@@ -1278,7 +1298,7 @@ function tick() {
     const age = ageOf(element.dataset.since);
     setText(element, element.dataset.words.replace("%", duration(age)));
     const [late, silent] = PATIENCE_S[element.dataset.subject] ?? [];
-    if (late) element.dataset.age = age > silent ? "silent" : age > late ? "late" : "fresh";
+    if (late || element.dataset.age) element.dataset.age = age > silent ? "silent" : age > late ? "late" : "fresh";
   }
   const isStale = linked && Date.now() - heardAt > STALE_MS;
   const state = isStale ? "stale" : linked ? "live" : nextTry ? "lost" : $("link").dataset.state;
@@ -1295,6 +1315,12 @@ $("silence-cancel").addEventListener("click", () => $("silence").close());
 $("bot-action-form").addEventListener("submit", sendBotAction);
 $("bot-action-cancel").addEventListener("click", () => $("bot-action").close());
 $("definition-close").addEventListener("click", () => $("definition").close());
+for (const more of document.querySelectorAll(".more")) {
+  more.addEventListener("click", () => {
+    more.dataset.pressed = "true";
+    drawAlerts();
+  });
+}
 $("bot-filter").addEventListener("input", () => redraw("bots"));
 $("details-close").addEventListener("click", () => $("details").close());
 $("details").addEventListener("close", () => history.replaceState(null, "", location.pathname));

@@ -1,5 +1,7 @@
 """Retiring and forgetting bots on the page, in a real Chromium."""
 
+from datetime import timedelta
+
 from redis import Redis
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -7,7 +9,7 @@ from selenium.webdriver.common.by import By
 from services.dashboard.sources import Sources
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
-from shared.schema.records import Equity
+from shared.schema.records import Equity, Heartbeat
 from shared.store.database import Database
 from tests.support import eventually
 from tests.unit.dashboard.browsing import in_browser, live_page, text
@@ -57,3 +59,24 @@ def test_a_bot_is_retired_expected_again_and_forgotten(
         press(browser, "Forget")
         eventually(lambda: order(browser) == ["zebra"], "it is gone")
         assert browser.switch_to.active_element.get_attribute("id") == "bots-title"
+
+
+def test_retiring_is_shown_live_and_is_no_sign_of_life(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    """Whoever retires it, the card says so at once and keeps its last record; its next one ends that."""
+    log, then = RecordLog(redis), clock.now() - timedelta(minutes=20)
+    log.append([Equity(bot=NAME, timestamp=then, equity=1)], "test")
+    with live_page(browser, Sources(redis, performance, health)) as broadcaster:
+        eventually(lambda: text(browser, ".bot .seen") == "seen 20 min ago", "it is silent")
+        retired = Heartbeat(bot=NAME, timestamp=clock.now(), status="retired")
+        log.append([retired], "test")
+        broadcaster.send_record(retired, "2-0")
+        eventually(lambda: text(browser, ".bot .seen") == "retired, seen 20 min ago", "it says so")
+        assert order(browser) == [f"{NAME} (retired)"]
+        eventually(lambda: "silent" not in text(browser, "#totals"), "nor is it counted as silent")
+        back = Equity(bot=NAME, timestamp=clock.now(), equity=2)
+        log.append([back], "test")
+        broadcaster.send_record(back, "3-0")
+        eventually(lambda: order(browser) == [NAME], "it is back")
+        assert text(browser, ".bot .seen").startswith("seen ")

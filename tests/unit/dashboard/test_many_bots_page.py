@@ -83,3 +83,18 @@ def test_the_reasons_follow_an_alerts_value(
         broadcaster.send_alert(alert, "2-0", "updated")
         eventually(lambda: "drawdown 23 %" in text(browser, "#alerts"), "the list has the new value")
         assert text(browser, "#reasons").startswith("HIGH: alpha: drawdown 23 %")
+
+
+def test_hundreds_of_alerts_do_not_bury_the_bots(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    """The first 25 are listed, and a button lists the rest."""
+    for number in range(30):
+        open_in(health, an_alert(number, "HIGH", f"bot-{number:02}"))
+    with live_page(browser, Sources(redis, performance, health)):
+        eventually(lambda: text(browser, "#alerts-more") == "Show all 30", "the button says how many")
+        listed = "return document.querySelectorAll('#alerts .alert').length"
+        assert browser.execute_script(listed) == 25
+        browser.find_element(By.ID, "alerts-more").click()
+        eventually(lambda: browser.execute_script(listed) == 30, "all are listed")
+        assert not browser.find_element(By.ID, "alerts-more").is_displayed()
