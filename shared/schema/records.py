@@ -432,7 +432,7 @@ class Metric(BotRecord, kw_only=True, tag="metric"):
 
 
 class Event(BotRecord, kw_only=True, tag="event"):
-    """Something that happened, shown on charts as an annotation. From: bots. To: recorder, broadcaster."""
+    """Something that happened; the page shows a bot's latest. From: bots. To: recorder, broadcaster."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     title: Annotated[str, Meta(min_length=1, max_length=256)]

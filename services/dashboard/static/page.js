@@ -362,7 +362,7 @@ const TAKERS = {
     const status = record.status ?? "ok";
     Object.assign(bot, { lastHeartbeatAt: record.timestamp, heartbeatStatus: status, retired: status === "retired" });
   },
-  event(bot, record) { bot.lastEvent = record; },
+  event(bot, record) { if (!before(record.timestamp, bot.lastEvent?.timestamp)) bot.lastEvent = record; },
   metric(bot, record) { bot.metrics.set(record.name, { value: record.value, unit: record.unit ?? "" }); },
 };
 
@@ -901,13 +901,14 @@ function botView({ bot: name }) {
     h("dt", { title: definition(figure).text }, label(figure)), figures[figure])));
   const legend = h("p", { class: "legend" });
   const differs = h("p", { class: "differs" });
+  const event = h("p", { class: "event" });
   const all = allFiguresView(name);
   const action = (what) => h("button", { type: "button", class: "plain", "aria-label": `${BOT_ACTIONS[what].title} ${name}`,
     onclick: () => askBotAction(name, what) }, BOT_ACTIONS[what].title);
   const [retire, unretire, forget] = Object.keys(BOT_ACTIONS).map(action);
   const root = h("article", { class: "bot", "aria-label": `Bot ${name}`, "data-bot": name },
     h("header", {}, h("h3", {}, name, " ", open), seen),
-    h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, all.root,
+    h("p", { class: "worth" }, worth, gain), chart.root, grid, legend, differs, event, all.root,
     h("p", { class: "bot-actions" }, retire, unretire, forget));
   inView.observe(root);
   let isDrawn = false;
@@ -926,6 +927,7 @@ function botView({ bot: name }) {
       for (const figure of ON_CARD) setBotFigure(figures[figure], bot, figure);
       writeLegend(legend, bot, all.root.open ? NAMES : ["totalPnL", ...ON_CARD]);
       writeDifferences(differs, bot);
+      writeEvent(event, bot.lastEvent);
       chart.update(board.trends.get(name) ?? new Map());
       all.update(bot);
     },
@@ -951,6 +953,12 @@ function writeDifferences(element, bot) {
   const head = names.length === 1 ? "1 figure differs" : `${names.length} figures differ`;
   setText(element, `${head} from what Botwatch computes: ${sentences.join("; ")}.`);
   element.hidden = !names.length;
+}
+
+/** The latest event that the bot, or Botwatch about it, has reported. */
+function writeEvent(element, event) {
+  element.dataset.level = event?.level ?? "";
+  say(element, event ? `${clock(event.timestamp)} ${event.title}${event.text ? `: ${event.text}` : ""}` : "");
 }
 
 function writeBotAlerts(element, name) {

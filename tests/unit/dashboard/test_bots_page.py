@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 from services.dashboard.sources import Sources
 from shared.runtime import clock
 from shared.runtime.log import RecordLog
-from shared.schema.records import Equity, Heartbeat
+from shared.schema.records import AnyRecord, Equity, Event, Heartbeat, Performance
 from shared.store.database import Database
 from tests.support import eventually
 from tests.unit.dashboard.browsing import in_browser, live_page, text
@@ -80,3 +80,22 @@ def test_retiring_is_shown_live_and_is_no_sign_of_life(
         broadcaster.send_record(back, "3-0")
         eventually(lambda: order(browser) == [NAME], "it is back")
         assert text(browser, ".bot .seen").startswith("seen ")
+
+
+def test_a_card_shows_the_bots_latest_event(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    """The stored one at first, then each newer one; a late one changes nothing."""
+    log, now = RecordLog(redis), clock.now()
+    stored = Event(bot=NAME, timestamp=now, title="restarted", text="<b>update</b>", level="warning")
+    log.append([stored], "test")
+    with live_page(browser, Sources(redis, performance, health)) as broadcaster:
+        eventually(lambda: text(browser, ".bot .event").endswith("restarted: <b>update</b>"), "it is shown")
+        late = Event(bot=NAME, timestamp=now - timedelta(hours=1), title="late")
+        newer = Event(bot=NAME, timestamp=clock.now(), title="stopped trading", level="error")
+        last = Performance(bot=NAME, timestamp=clock.now(), portfolio_value=4321)
+        records: list[AnyRecord] = [newer, late, last]
+        for number, record in enumerate(records, start=2):
+            broadcaster.send_record(record, f"{number}-0")
+        eventually(lambda: text(browser, ".bot .value") == "4,321.00", "all have come")
+        assert text(browser, ".bot .event").endswith("stopped trading")
