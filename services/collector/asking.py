@@ -67,8 +67,6 @@ def ask(
         status = response.status
         first_byte_ms = 1000 * (time.monotonic() - began)
         raw = _read(response)
-        packing = "" if method == "HEAD" else response.headers.get("Content-Encoding", "")
-        body, encoding = unpack(raw, packing, MOST_BYTES + 1, whole=len(raw) <= MOST_BYTES)
     except TimeoutError as error:
         waited = f"within {time.monotonic() - began:.1f} s"
         text = f"answered {status}, but not to the end {waited}" if status else f"did not answer {waited}"
@@ -81,6 +79,12 @@ def ask(
         raise ConnectError("protocol", f"{host} answered something that is not HTTP") from error
     finally:
         response.close()
+    packing = "" if method == "HEAD" else response.headers.get("Content-Encoding", "")
+    try:
+        body, encoding = unpack(raw, packing, MOST_BYTES + 1, whole=len(raw) <= MOST_BYTES)
+    except ValueError as error:
+        text = f"{host} answered {status}, but its body cannot be unpacked: {error}"
+        raise ConnectError("protocol", text) from error
     whole = len(raw) <= MOST_BYTES and len(body) <= MOST_BYTES
     return Answer(response.status, response.headers, body[:MOST_BYTES], whole, first_byte_ms, encoding)
 
