@@ -6,9 +6,12 @@ BIN := $(VENV)/bin
 SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/__main__.py)))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links
+# Many tests wait for a process or a deadline: two workers for each core.
+WORKERS ?= $(shell expr 2 '*' $$(nproc))
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-stack lint format lock schema bench clean purge up down logs
+.PHONY: help setup run test test-unit test-stack lint format lock schema bench clean purge up down logs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +36,11 @@ setup: $(VENV)/dev ## Make the virtual environment with everything for run, test
 run: $(VENV)/run ## Run it all here with a demo bot: embedded Valkey, every part, the page; Ctrl-C stops it
 	@exec $(BIN)/botwatch up --demo
 
-test: $(VENV)/dev ## Unit, contract and integration tests
-	$(BIN)/pytest
+test: $(VENV)/dev ## Unit, contract and integration tests in parallel; T=path::name for one
+	$(BIN)/pytest $(or $(T),$(PARALLEL))
+
+test-unit: $(VENV)/dev ## Unit and contract tests in parallel
+	$(BIN)/pytest $(PARALLEL) tests/unit tests/contract
 
 test-stack: $(VENV)/dev ## Tests against the compose stack, through its published ports
 	$(BIN)/pytest tests/stack

@@ -1,15 +1,35 @@
-"""Fixtures that tests of several kinds use."""
+"""Fixtures that tests of several kinds use, and how the tests run in parallel."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 from redis import Redis
+from xdist.scheduler import LoadFileScheduling
 
 from shared.runtime.redis import connect
 from shared.store.database import Database, sqlite_url
-from shared.store.migrate import migrate
+from shared.store.migrate import LINES, migrate
+from tests.lanes import LaneScheduling, turn
 from tests.support import valkey
+
+hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Distribute the modules of the tests over the workers as `tests.lanes` says."""
+    return LaneScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, so that no worker ends long after the others."""
+    items.sort(key=lambda item: turn(item.nodeid))
 
 
 @pytest.fixture(scope="session")
@@ -28,20 +48,31 @@ def redis(valkey_url: str) -> Iterator[Redis]:
     client.close()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a migrated, empty database of each line, to copy."""
+    folder = tmp_path_factory.mktemp("migrated")
+    for line in LINES:
+        database = Database(sqlite_url(folder / f"{line}.db"))
+        migrate(database, line)
+        database.close()
+    return folder
+
+
 @pytest.fixture
-def performance(tmp_path: Path) -> Iterator[Database]:
+def performance(migrated: Path, tmp_path: Path) -> Iterator[Database]:
     """Yield a migrated, empty performance database."""
-    yield from _database(tmp_path, "performance")
+    yield from _database(migrated, tmp_path, "performance")
 
 
 @pytest.fixture
-def health(tmp_path: Path) -> Iterator[Database]:
+def health(migrated: Path, tmp_path: Path) -> Iterator[Database]:
     """Yield a migrated, empty health database."""
-    yield from _database(tmp_path, "health")
+    yield from _database(migrated, tmp_path, "health")
 
 
-def _database(folder: Path, line: str) -> Iterator[Database]:
+def _database(migrated: Path, folder: Path, line: str) -> Iterator[Database]:
+    shutil.copy(migrated / f"{line}.db", folder)
     database = Database(sqlite_url(folder / f"{line}.db"))
-    migrate(database, line)
     yield database
     database.close()

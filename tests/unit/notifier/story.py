@@ -6,31 +6,26 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
+from services.evaluator import lifecycle
+from services.evaluator.lifecycle import Observation
+from services.evaluator.rules.verdict import Firing
+from services.evaluator.subject import key_of
+from services.evaluator.track import Outcome
 from services.notifier.dispatch import Dispatcher
 from services.notifier.plan import Plan
 from shared.schema.alerts import Alert, Change, Severity, raised
 from shared.schema.timestamps import from_store
 from shared.store import alerts as store
-from shared.store import deliveries, escalations, outbox
+from shared.store import escalations, outbox
 from shared.store.database import Database
 from shared.store.tables import notifications
+from tests.telling import Silent, deliver
+from tests.unit.evaluator.played import rule
 from tests.unit.notifier.config import NOON, documents
 from tests.unit.notifier.config import alert as alert_of
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-
-
-class Silent:
-    """An announcer that says nothing, and counts how often it would."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def announce(self) -> int:
-        """Count."""
-        self.count += 1
-        return 0
 
 
 class Story:
@@ -64,11 +59,7 @@ class Story:
 
     def deliver(self) -> None:
         """Let every channel take what is due."""
-        with self.database.write() as connection:
-            for channel in connection.execute(select(notifications.c.channel).distinct()).scalars().all():
-                while claimed := deliveries.claim(connection, channel, "test", self.now):
-                    for one in claimed:
-                        deliveries.mark_sent(connection, one, self.now)
+        deliver(self.database, self.now)
 
     def wait(self, span: timedelta, *, downtime: bool = False) -> None:
         """Let time pass, dispatching whenever something is due; not at all while the notifier is down."""
@@ -115,18 +106,26 @@ class Story:
 
     def _changed(self, found: Alert | None, change: Change) -> Alert:
         assert found
-        found.updated_at = self.now
         if change == "resolved":
-            found.status, found.resolved_at = "RESOLVED", self.now
-        elif change in ("reopened", "flapping", "unacknowledged"):
-            found.status, found.resolved_at, found.acknowledged_until = "ACTIVE", None, None
-        elif change == "raised":
-            found.severity = raised(found.severity)
-        elif change == "lowered":
-            found.severity = "LOW"
-        elif change in ("muted", "unmuted"):
+            return lifecycle.resolve(found, self.now).alert
+        if change == "unacknowledged":
+            return lifecycle.unacknowledge(found, self.now).alert
+        if change in ("reopened", "flapping", "raised", "lowered"):
+            return self._judged(found, change)
+        found.updated_at = self.now
+        if change in ("muted", "unmuted"):
             found.details.muted_by = "silenced by ann" if change == "muted" else None
         return found
+
+    def _judged(self, found: Alert, change: Change) -> Alert:
+        """Return the alert as it is when its rule fires again or at another level."""
+        levels: dict[Change, Severity] = {"raised": raised(found.severity), "lowered": "LOW"}
+        firing = Firing(levels.get(change, found.severity), found.details.threshold)
+        outcome = Outcome("updated", found.details.value, firing, is_flapping=change == "flapping")
+        seen = Observation(key_of(found), rule(description=found.message), outcome)
+        known, ended = (found, None) if change in levels else (None, found)
+        judged = lifecycle.transition(known, ended, seen, found.id, self.now)
+        return judged.alert if judged else found
 
     def acknowledge(self, alert: str = "a1", until: datetime | None = None, *, dispatch: bool = True) -> None:
         """Let Ann take care."""

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
+from services.evaluator.beat import write_beat
 from services.notifier.channels.heartbeat import HEARTBEAT
 from services.notifier.plan import Plan
 from shared.schema.timestamps import from_store
-from shared.schema.watchdog import ITSELF, WATCHDOG, watchdog_alert
-from shared.store import alerts as store
+from shared.schema.watchdog import ITSELF
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 from shared.store.tables import alert_events, notifications
@@ -18,10 +18,7 @@ from tests.unit.notifier.receivers import NOON
 
 def beat(database: Database, now: datetime, plan: Plan) -> None:
     with database.write() as connection:
-        alert = watchdog_alert(now.timestamp(), now)
-        if store.alert_by_id(connection, WATCHDOG) is None:
-            store.insert_alert(connection, alert)
-        store.add_event(connection, alert, "repeated", now)
+        write_beat(connection, now.timestamp(), now)
     dispatch(database, now, plan)
 
 

@@ -20,7 +20,8 @@ from shared.store.migrate import migrate
 from shared.store.tables import alert_events, alerts
 from shared.store.tables import escalations as rows
 from tests.support import wait_for
-from tests.unit.notifier.story import HOUR, MINUTE, Silent, Story, channels
+from tests.telling import Silent
+from tests.unit.notifier.story import HOUR, MINUTE, Story, channels
 
 SECOND = timedelta(seconds=1)
 NIGHT = (

@@ -15,9 +15,10 @@ from shared.schema.faults import InvalidError
 from shared.store.alerts import open_by_fingerprint
 from shared.store.database import Database
 from tests.support import wait_for
+from tests.telling import Silent
 from tests.unit.notifier.config import documents
 from tests.unit.notifier.receivers import FakeContent, Receiver, notice, put, states
-from tests.unit.notifier.story import Silent, Story
+from tests.unit.notifier.story import Story
 
 Open = Callable[[Documents], Office]
 

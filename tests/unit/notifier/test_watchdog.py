@@ -10,8 +10,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 from redis import Redis
-from sqlalchemy import select, update
 
+from services.evaluator.beat import write_beat
 from services.notifier.direct import DirectLine
 from services.notifier.watch import PART_RULE
 from services.notifier.watchdog import Databases, Watchdog
@@ -23,7 +23,7 @@ from shared.schema import streams
 from shared.schema.alerts import Alert, Notice, notice_of
 from shared.schema.silences import Matcher, SilenceRequest
 from shared.schema.timestamps import to_store
-from shared.schema.watchdog import WATCHDOG, watchdog_alert
+from shared.schema.watchdog import watchdog_alert
 from shared.store import alerts as store
 from shared.store.database import Database, sqlite_url
 from shared.store.deliveries import claim
@@ -32,7 +32,7 @@ from shared.store.outbox import history
 from shared.store.silences import put_silence
 from shared.store.tables import notifications
 from tests.support import free_port, wait_for
-from tests.telling import dispatch, plan_of
+from tests.telling import deliver, dispatch, plan_of
 from tests.unit.notifier import config
 from tests.unit.notifier.receivers import NOON, FakeContent, Receiver
 
@@ -89,17 +89,10 @@ class Yard:
     def _notify(self) -> None:
         if "evaluator" in self.living:
             with self.database.write() as connection:
-                alert = watchdog_alert(self.now.timestamp(), self.now)
-                if store.alert_by_id(connection, WATCHDOG) is None:
-                    store.insert_alert(connection, alert)
-                store.add_event(connection, alert, "repeated", self.now)
+                write_beat(connection, self.now.timestamp(), self.now)
         dispatch(self.database, self.now, plan_of(channels=self.channels, routes=[{"channels": ["desk"]}]))
-        pending = notifications.c.state == "PENDING"
-        with self.database.write() as connection:
-            due = connection.execute(select(notifications.c.body, notifications.c.channel).where(pending))
-            self.usual += [msgspec.json.decode(row.body) for row in due if row.channel == "desk"]
-            sent = {"state": "SENT", "sentAt": to_store(self.now), "attempts": 1}
-            connection.execute(update(notifications).where(pending).values(**sent))
+        delivered = deliver(self.database, self.now)
+        self.usual += [msgspec.to_builtins(one.notice) for one in delivered if one.channel == "desk"]
 
     def seconds(self, count: int) -> None:
         """Let time pass."""

@@ -236,16 +236,21 @@ def test_an_answer_that_stops_half_way_means_that_the_notice_has_arrived(
 
 def test_an_answer_that_drips_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posting, "READ_TIMEOUT_S", 0.2)
+    left = threading.Event()
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         pause = threading.Event()
-        while True:
-            connection.sendall(b"x")
-            pause.wait(0.02)
+        try:
+            for _ in range(1500):
+                connection.sendall(b"x")
+                pause.wait(0.02)
+        except OSError:
+            left.set()
 
     with answering(drip) as url:
         WebhookTransport(url).send(message())
+        assert left.wait(10)
 
 
 def test_a_permanent_answer_carries_no_wait() -> None:

@@ -1,0 +1,38 @@
+"""How pytest-xdist distributes the tests: each module to one worker, where its servers start once.
+
+Each integration module starts `botwatch up`, ten processes. Started all at once they would starve each
+other, so the integration modules form lanes; one worker runs the modules of a lane one after the other,
+while the other workers run the unit tests. pytest-xdist's own groups (`--dist loadgroup`) do nothing with
+pytest 9.2: pytest-xdist 3.8 sets an attribute of the tests that pytest no longer reads.
+"""
+
+from xdist.scheduler import LoadFileScheduling
+
+LANES = {
+    "shared stack": ("analytics", "kills", "muting", "path", "reload", "rules", "takeover"),
+    "own stacks": ("notice_kills", "watchdog", "restored", "spool", "checks", "heartbeats", "notices", "up"),
+}
+"""The integration modules, `test_*.py`, that run one after the other."""
+LANE_OF = {f"tests/integration/test_{name}.py": lane for lane, names in LANES.items() for name in names}
+LONGEST = (
+    "tests/integration/",
+    "tests/unit/collector/",
+    "tests/unit/dashboard/",
+    "tests/unit/notifier/",
+    "tests/unit/client/",
+    "tests/unit/evaluator/",
+)
+"""Folders in the order of how long their modules take."""
+
+
+class LaneScheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
+    """Keeps a module, or the modules of a lane, on one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module: str = super()._split_scope(nodeid)
+        return LANE_OF.get(module, module)
+
+
+def turn(nodeid: str) -> int:
+    """Return the place of a test's folder in the order in which tests begin."""
+    return next((place for place, folder in enumerate(LONGEST) if nodeid.startswith(folder)), len(LONGEST))
