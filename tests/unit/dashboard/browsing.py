@@ -18,7 +18,7 @@ from services.dashboard.sources import Sources
 from shared.runtime.links import Links
 from shared.schema.alerts import Alert, Change, encode_json
 from shared.schema.records import AnyRecord, encode_record
-from tests.support import eventually, free_port
+from tests.support import IN_CI, eventually, free_port
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -28,7 +28,9 @@ FLAGS = (
 
 in_browser = [
     pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
+    pytest.mark.skipif(
+        not (IN_CI or (CHROMIUM and DRIVER)), reason="chromium and chromedriver are not installed"
+    ),
 ]
 """The marks of tests that need it."""
 

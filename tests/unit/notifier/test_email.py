@@ -21,7 +21,7 @@ from services.notifier.channels.email import EmailTransport, compose, envelope_o
 from services.notifier.channels.transport import Message, TransportError
 from services.notifier.mailboxes import mailbox_of
 from shared.runtime.notifications import EmailConfig
-from tests.support import free_port
+from tests.support import free_port, unavailable
 from tests.unit.notifier.receivers import NOON, FakeContent, message, notice
 
 
@@ -77,7 +77,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Make a certificate for 127.0.0.1."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("needs openssl to make a certificate")
+        unavailable("needs openssl to make a certificate")
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "cert.pem", folder / "key.pem"
     command = (

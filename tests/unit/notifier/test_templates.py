@@ -18,6 +18,7 @@ from services.notifier.content.samples import samples
 from services.notifier.content.templates import NAMES, Templates
 from shared.schema.alerts import Notice
 from shared.schema.faults import InvalidError
+from tests.support import IN_CI
 from tests.unit.notifier.receivers import NOON, notice
 
 ACKNOWLEDGE = "https://botwatch.example/acknowledge/abc?a=1&b=2"
@@ -245,7 +246,9 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+@pytest.mark.skipif(
+    not (IN_CI or (CHROMIUM and DRIVER)), reason="chromium and chromedriver are not installed"
+)
 def test_a_mail_fits_a_phone_and_takes_on_dark_colours_whatever_the_records_say(
     browser: Chrome, tmp_path: Path
 ) -> None:
