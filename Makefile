@@ -56,8 +56,8 @@ format: $(VENV)/dev ## Put code into shape
 
 schema: $(VENV)/run ## Write the JSON Schemas of wire and config to docs/schema, its figures to docs/metrics.md
 	$(BIN)/python -m shared.schema.export docs/schema
-	$(BIN)/python -m shared.runtime.document_schemas docs/schema
-	$(BIN)/python -m shared.schema.glossary docs/metrics.md
+	$(BIN)/python -m shared.runtime.config.json_schemas docs/schema
+	$(BIN)/python -m shared.schema.metrics_page docs/metrics.md
 
 bench: $(VENV)/dev ## Measure; prints ratios
 	$(BIN)/python -m tests.bench

@@ -7,9 +7,9 @@ import shutil
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
-from shared.runtime.metrics_folder import make_folder
+from shared.runtime.web.multiprocess_metrics import create_multiprocess_dir
 
-worker_class = "shared.runtime.webworker.LimitedWorker"
+worker_class = "shared.runtime.web.gunicorn_worker.LimitedWorker"
 preload_app = True
 keepalive = 30
 timeout = 14  # a worker that is stuck for so long is replaced; gunicorn looks once a second
@@ -21,7 +21,7 @@ loglevel = "warning"
 accesslog = None
 
 # The workers' metrics add up in this folder; prometheus_client looks for it when it is first imported.
-metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = make_folder()
+metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = create_multiprocess_dir()
 master = os.getpid()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PIP = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-color"]
 PINNED = re.compile(r"^[A-Za-z0-9]", re.MULTILINE)
-BEGUN = re.compile(r"^\s*(?:Collecting|Requirement already satisfied:) (\S+?)(?:[=<>\[; ]|$)")
+STARTED = re.compile(r"^\s*(?:Collecting|Requirement already satisfied:) (\S+?)(?:[=<>\[; ]|$)")
 LAST_LINES = 20
 """Of pip's output, shown when it fails."""
 
@@ -38,11 +38,11 @@ def _install(lock: Path, options: list[str]) -> int:
         seen = 0
         for line in pip.stdout:
             last.append(line)
-            if found := BEGUN.match(line):
+            if found := STARTED.match(line):
                 seen = min(seen + 1, total)
-                _show(f"{lock.stem}: downloading {seen} of {total}: {found[1]}", seen, total)
+                _show_progress(f"{lock.stem}: downloading {seen} of {total}: {found[1]}", seen, total)
             elif line.startswith("Installing collected packages"):
-                _show(f"{lock.stem}: installing {total} packages", total, total)
+                _show_progress(f"{lock.stem}: installing {total} packages", total, total)
     if sys.stdout.isatty():
         print()
     if pip.returncode:
@@ -50,7 +50,7 @@ def _install(lock: Path, options: list[str]) -> int:
     return pip.returncode
 
 
-def _show(text: str, seen: int, total: int) -> None:
+def _show_progress(text: str, seen: int, total: int) -> None:
     """Rewrite one line on a terminal; elsewhere say now and then how far it is."""
     if sys.stdout.isatty():
         print(f"\r\x1b[K  {text[:100]}", end="", flush=True)

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 from grafana import hosts, itself, trading
-from grafana.panels import Dashboard
+from grafana.panels import GrafanaDashboard
 
-DASHBOARDS: tuple[Dashboard, ...] = (trading.DASHBOARD, itself.DASHBOARD, hosts.DASHBOARD)
+DASHBOARDS: tuple[GrafanaDashboard, ...] = (trading.DASHBOARD, itself.DASHBOARD, hosts.DASHBOARD)
 FOLDER = Path(__file__).parent / "dashboards"
 
 
-def encode(dashboard: Dashboard) -> str:
+def encode(dashboard: GrafanaDashboard) -> str:
     """Return the content of a dashboard's file."""
     return json.dumps(dashboard.render(), indent=2, ensure_ascii=False) + "\n"
 

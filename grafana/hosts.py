@@ -1,6 +1,6 @@
 """How the hosts do: their resources, and what is checked from them."""
 
-from grafana.panels import Dashboard, Panel, Query, Row, Steps, Variable
+from grafana.panels import GrafanaDashboard, Panel, PanelQuery, Row, Steps, Variable
 
 DAY_S = 86_400
 RESOURCES = (("cpu", "CPU"), ("memory", "memory"), ("io", "I/O"))
@@ -11,14 +11,16 @@ def usage(title: str, name: str, steps: Steps, about: str = "") -> Panel:
     return Panel(title, [host(f"{name}_usage_ratio")], "percentunit", about, steps=steps)
 
 
-def host(name: str, called: str = "") -> Query:
+def host(name: str, called: str = "") -> PanelQuery:
     """Ask for a figure of the chosen hosts."""
-    return Query(f'botwatch_host_{name}{{host=~"$host"}}', f"{{{{host}}}} {called}".rstrip())
+    return PanelQuery(f'botwatch_host_{name}{{host=~"$host"}}', f"{{{{host}}}} {called}".rstrip())
 
 
-def check(name: str, called: str = "") -> Query:
+def check_panel(name: str, called: str = "") -> PanelQuery:
     """Ask for a figure of the checks of the chosen hosts."""
-    return Query(f'botwatch_check_{name}{{host=~"$host"}}', f"{{{{host}}}} {{{{check}}}} {called}".rstrip())
+    return PanelQuery(
+        f'botwatch_check_{name}{{host=~"$host"}}', f"{{{{host}}}} {{{{check}}}} {called}".rstrip()
+    )
 
 
 CHECKS = Row(
@@ -26,7 +28,7 @@ CHECKS = Row(
     (
         Panel(
             "Status",
-            [check("state")],
+            [check_panel("state")],
             kind="state-timeline",
             about="What each check says; a gap where it does not know.",
             steps=((None, "green"), (1, "yellow"), (2, "red")),
@@ -34,21 +36,21 @@ CHECKS = Row(
         ),
         Panel(
             "Latency",
-            [check("latency_p50_seconds", "p50"), check("latency_p95_seconds", "p95")],
+            [check_panel("latency_p50_seconds", "p50"), check_panel("latency_p95_seconds", "p95")],
             "s",
             "Of the last 100 looks.",
             dashed=".*p95",
         ),
-        Panel("Availability", [check("availability_ratio")], "percentunit", "Of the last 100 looks."),
+        Panel("Availability", [check_panel("availability_ratio")], "percentunit", "Of the last 100 looks."),
         Panel(
             "Certificates",
-            [check("certificate_seconds")],
+            [check_panel("certificate_seconds")],
             "s",
             "Until they expire.",
             steps=((None, "red"), (7 * DAY_S, "yellow"), (21 * DAY_S, "green")),
         ),
-        Panel("Clocks of exchanges", [check("clock_skew_seconds")], "s", "How far they are ahead."),
-        Panel("Failed logins a minute", [check("per_minute")]),
+        Panel("Clocks of exchanges", [check_panel("clock_skew_seconds")], "s", "How far they are ahead."),
+        Panel("Failed logins a minute", [check_panel("per_minute")]),
     ),
     across=3,
 )
@@ -156,7 +158,7 @@ DISKS = Row(
     across=4,
 )
 
-DASHBOARD = Dashboard(
+DASHBOARD = GrafanaDashboard(
     "hosts",
     "Hosts",
     (CHECKS, USAGE, STALLS, LOAD, TRAFFIC, DISKS),

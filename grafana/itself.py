@@ -1,13 +1,13 @@
 """How Botwatch itself does: its parts, the doors, the log, the notices."""
 
-from grafana.panels import Dashboard, Panel, Query, Row
+from grafana.panels import GrafanaDashboard, Panel, PanelQuery, Row
 
 LATENCY = "botwatch_notification_latency_seconds_bucket"
 
 
-def latency(quantile: float) -> Query:
+def latency(quantile: float) -> PanelQuery:
     """Ask for a quantile of the time from an alert's change to its receiver."""
-    return Query(
+    return PanelQuery(
         f"histogram_quantile({quantile}, sum by (channel, le) (rate({LATENCY}[5m])))",
         f"{{{{channel}}}} p{quantile * 100:.0f}",
     )
@@ -18,7 +18,7 @@ PARTS = Row(
     (
         Panel(
             "Up",
-            [Query("up", "{{job}}")],
+            [PanelQuery("up", "{{job}}")],
             kind="stat",
             about="What Prometheus reaches.",
             steps=((None, "red"), (1, "green")),
@@ -26,7 +26,7 @@ PARTS = Row(
         ),
         Panel(
             "Alerts on Botwatch itself",
-            [Query('sum by (alertname) (ALERTS{alertstate="firing"}) or vector(0)', "{{alertname}}")],
+            [PanelQuery('sum by (alertname) (ALERTS{alertstate="firing"}) or vector(0)', "{{alertname}}")],
             kind="stat",
             about="Prometheus's own rules, prometheus/rules/alerts.yml.",
             steps=((None, "green"), (1, "red")),
@@ -40,19 +40,23 @@ DOORS = Row(
     (
         Panel(
             "Records accepted",
-            [Query("kind_door:botwatch_records_accepted:rate1m", "{{kind}} by {{door}}")],
+            [PanelQuery("kind_door:botwatch_records_accepted:rate1m", "{{kind}} by {{door}}")],
             "cps",
             stacked=True,
         ),
         Panel(
             "Records rejected",
-            [Query("door:botwatch_records_rejected:rate1m", "{{door}}")],
+            [PanelQuery("door:botwatch_records_rejected:rate1m", "{{door}}")],
             "cps",
             about="The stream botwatch:rejected has what was refused, and why.",
         ),
         Panel(
             "HTTP answers",
-            [Query("sum by (part, status) (rate(botwatch_http_requests_total[1m]))", "{{part}} {{status}}")],
+            [
+                PanelQuery(
+                    "sum by (part, status) (rate(botwatch_http_requests_total[1m]))", "{{part}} {{status}}"
+                )
+            ],
             "reqps",
         ),
     ),
@@ -63,17 +67,17 @@ LOG = Row(
     (
         Panel(
             "Lag",
-            [Query("max by (group) (botwatch_log_group_lag)", "{{group}}")],
+            [PanelQuery("max by (group) (botwatch_log_group_lag)", "{{group}}")],
             about="Entries that a reader has not been given yet.",
         ),
         Panel(
             "Pending",
-            [Query("max by (group) (botwatch_log_group_pending)", "{{group}}")],
+            [PanelQuery("max by (group) (botwatch_log_group_pending)", "{{group}}")],
             about="Entries that a reader was given and has not acknowledged.",
         ),
         Panel(
             "Entries",
-            [Query("max(botwatch_log_entries)", "entries")],
+            [PanelQuery("max(botwatch_log_entries)", "entries")],
             about="Trimmed behind the slowest reader; the doors refuse at a million.",
         ),
     ),
@@ -82,14 +86,18 @@ LOG = Row(
 WORK = Row(
     "Work",
     (
-        Panel("Rows written", [Query("rate(botwatch_recorder_rows_total[1m])", "recorder")], "cps"),
-        Panel("Records judged", [Query("rate(botwatch_evaluator_records_total[1m])", "evaluator")], "cps"),
+        Panel("Rows written", [PanelQuery("rate(botwatch_recorder_rows_total[1m])", "recorder")], "cps"),
+        Panel(
+            "Records judged", [PanelQuery("rate(botwatch_evaluator_records_total[1m])", "evaluator")], "cps"
+        ),
         Panel(
             "Changes of alerts",
-            [Query("sum by (change) (increase(botwatch_evaluator_changes_total[5m]))", "{{change}}")],
+            [PanelQuery("sum by (change) (increase(botwatch_evaluator_changes_total[5m]))", "{{change}}")],
             about="In five minutes.",
         ),
-        Panel("Samples of hosts", [Query("rate(botwatch_collector_samples_total[1m])", "{{job}}")], "cps"),
+        Panel(
+            "Samples of hosts", [PanelQuery("rate(botwatch_collector_samples_total[1m])", "{{job}}")], "cps"
+        ),
     ),
 )
 
@@ -98,7 +106,7 @@ DELIVERY = Row(
     (
         Panel(
             "Notices",
-            [Query("channel_outcome:botwatch_notifications:rate5m * 300", "{{channel}} {{outcome}}")],
+            [PanelQuery("channel_outcome:botwatch_notifications:rate5m * 300", "{{channel}} {{outcome}}")],
             about="In five minutes.",
         ),
         Panel(
@@ -107,16 +115,16 @@ DELIVERY = Row(
             "s",
             about="From the change of the alert until the receiver took the notice.",
         ),
-        Panel("WebSocket clients", [Query("botwatch_websocket_clients", "clients")]),
+        Panel("WebSocket clients", [PanelQuery("botwatch_websocket_clients", "clients")]),
         Panel(
             "WebSocket messages",
             [
-                Query("rate(botwatch_websocket_messages_total[1m])", "sent"),
-                Query("rate(botwatch_websocket_dropped_total[1m])", "slow clients dropped"),
+                PanelQuery("rate(botwatch_websocket_messages_total[1m])", "sent"),
+                PanelQuery("rate(botwatch_websocket_dropped_total[1m])", "slow clients dropped"),
             ],
             "cps",
         ),
     ),
 )
 
-DASHBOARD = Dashboard("botwatch", "Botwatch", (PARTS, DOORS, LOG, WORK, DELIVERY))
+DASHBOARD = GrafanaDashboard("botwatch", "Botwatch", (PARTS, DOORS, LOG, WORK, DELIVERY))

@@ -18,7 +18,7 @@ Steps = Sequence[tuple[float | None, str]]
 
 
 @dataclass(frozen=True)
-class Query:
+class PanelQuery:
     """A PromQL expression and how its series are called; `{{label}}` is filled in by Grafana."""
 
     expr: str
@@ -30,7 +30,7 @@ class Panel:
     """One panel. `unit` is Grafana's name of it; `about` says what the figure means."""
 
     title: str
-    queries: Sequence[Query]
+    queries: Sequence[PanelQuery]
     unit: str = "short"
     about: str = ""
     kind: str = "timeseries"
@@ -154,7 +154,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Dashboard:
+class GrafanaDashboard:
     """A dashboard; `uid` is its lasting address and the name of its file."""
 
     uid: str

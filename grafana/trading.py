@@ -5,12 +5,12 @@ What a panel says of its figures is their definition; ratios are fractions, whic
 
 from dataclasses import replace
 
-from grafana.panels import Dashboard, Panel, Query, Row, Steps, Variable
-from shared.schema.definitions import DEFINITIONS
+from grafana.panels import GrafanaDashboard, Panel, PanelQuery, Row, Steps, Variable
+from shared.schema.metric_definitions import DEFINITIONS
 from shared.schema.records import Performance
-from shared.schema.units import BASIS_POINTS, MILLISECONDS, PERCENT, SECONDS, figures
+from shared.schema.units import BASIS_POINTS, MILLISECONDS, PERCENT, SECONDS, metric_fields
 
-FIGURES = {figure.wire: figure for figure in figures(Performance)}
+FIGURES = {figure.wire: figure for figure in metric_fields(Performance)}
 UNITS = {PERCENT: "percentunit", BASIS_POINTS: "percentunit", SECONDS: "s", MILLISECONDS: "s"}
 PLAIN: Steps = ((None, "green"),)
 
@@ -26,7 +26,7 @@ def panel(title: str, *wires: str, steps: Steps = PLAIN) -> Panel:
     named = [(wire, DEFINITIONS[wire]) for wire in wires]
     return Panel(
         title,
-        [Query(series(wire), "{{bot}} {{source}}" + f" {one.label}" * several) for wire, one in named],
+        [PanelQuery(series(wire), "{{bot}} {{source}}" + f" {one.label}" * several) for wire, one in named],
         UNITS.get(FIGURES[wires[0]].unit, "short"),
         about="\n".join(f"- {one.label}: {one.text}" if several else one.text for _, one in named),
         steps=steps,
@@ -49,13 +49,13 @@ def gap(wire: str) -> Panel:
     expr = f"{series(wire, 'reported')} - ignoring (source) {series(wire, 'computed')}"
     what = DEFINITIONS[wire]
     title = f"{what.label}: reported minus computed"
-    return Panel(title, [Query(expr)], UNITS.get(FIGURES[wire].unit, "short"), about=what.text)
+    return Panel(title, [PanelQuery(expr)], UNITS.get(FIGURES[wire].unit, "short"), about=what.text)
 
 
 SILENCE = Panel(
     "Silence",
     [
-        Query(
+        PanelQuery(
             "time() - max by (bot) "
             '(botwatch_bot_last_record_timestamp_seconds{bot=~"$bot", kind!="computed"})'
         )
@@ -68,7 +68,7 @@ SILENCE = Panel(
 
 DISAGREEMENTS = Panel(
     "Disagreements",
-    [Query('max by (bot) (botwatch_bot_disagreements{bot=~"$bot"})')],
+    [PanelQuery('max by (bot) (botwatch_bot_disagreements{bot=~"$bot"})')],
     kind="stat",
     about="How many figures the bot reports otherwise than they are computed; the page names them.",
     steps=((None, "green"), (1, "yellow")),
@@ -76,7 +76,7 @@ DISAGREEMENTS = Panel(
 
 SEVERITIES = Panel(
     "Open alerts",
-    [Query("max by (severity) (botwatch_alerts_open)", "{{severity}}")],
+    [PanelQuery("max by (severity) (botwatch_alerts_open)", "{{severity}}")],
     kind="stat",
     about="Of all bots and hosts, by severity.",
     steps=((None, "green"), (1, "red")),
@@ -103,7 +103,7 @@ PROFIT = Row(
         panel("Portfolio value", "portfolioValue"),
         Panel(
             "Equity",
-            [Query('botwatch_bot_equity{bot=~"$bot"}')],
+            [PanelQuery('botwatch_bot_equity{bot=~"$bot"}')],
             about="Account currency, point by point.",
         ),
         panel("Profit and loss", "totalPnL", "realizedPnL", "unrealizedPnL"),
@@ -186,13 +186,13 @@ FURTHER = Row(
     (
         Panel(
             "Metrics",
-            [Query('botwatch_bot_metric{bot=~"$bot"}', "{{bot}} {{name}} {{unit}}")],
+            [PanelQuery('botwatch_bot_metric{bot=~"$bot"}', "{{bot}} {{name}} {{unit}}")],
             about="Records of kind metric, each with a unit of its own.",
         ),
     ),
 )
 
-DASHBOARD = Dashboard(
+DASHBOARD = GrafanaDashboard(
     "trading",
     "Trading",
     (SUMMARY, PROFIT, RISK, DRAWDOWN, VALUE_AT_RISK, TRADES, EXECUTION, EXPOSURE, AGREEMENT, FURTHER),

@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 from xdist.scheduler import LoadFileScheduling
 
-from shared.runtime.redis import connect
+from shared.runtime.redis.connection import connect_redis
 from shared.store.database import Database, sqlite_url
-from shared.store.migrate import LINES, migrate
+from shared.store.migrate import MIGRATION_LINES, migrate
 from tests.lanes import LaneScheduling, turn
 from tests.support import valkey
 
@@ -42,7 +42,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def redis(valkey_url: str) -> Iterator[Redis]:
     """Yield a client of an empty Valkey."""
-    client = connect(valkey_url)
+    client = connect_redis(valkey_url)
     client.flushall()
     yield client
     client.close()
@@ -52,7 +52,7 @@ def redis(valkey_url: str) -> Iterator[Redis]:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a migrated, empty database of each line, to copy."""
     folder = tmp_path_factory.mktemp("migrated")
-    for line in LINES:
+    for line in MIGRATION_LINES:
         database = Database(sqlite_url(folder / f"{line}.db"))
         migrate(database, line)
         database.close()

@@ -30,7 +30,7 @@ def unavailable(reason: str) -> NoReturn:
     (pytest.fail if IN_CI else pytest.skip)(reason)
 
 
-def eventually(ask: Callable[[], T], what: str, *, timeout_s: float = 15.0, every_s: float = 0.02) -> T:
+def wait_until(ask: Callable[[], T], what: str, *, timeout_s: float = 40.0, every_s: float = 0.02) -> T:
     """Ask until the answer is truthy and return it; fail with `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
@@ -43,10 +43,10 @@ def eventually(ask: Callable[[], T], what: str, *, timeout_s: float = 15.0, ever
         pause.wait(every_s)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> float:
+def time_until(condition: Callable[[], object], seconds: float = 15.0) -> float:
     """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
     begun = time.monotonic()
-    eventually(condition, "it happens", timeout_s=seconds, every_s=0.005)
+    wait_until(condition, "it happens", timeout_s=seconds, every_s=0.005)
     return time.monotonic() - begun
 
 
@@ -88,7 +88,7 @@ def valkey(folder: Path, port: int | None = None, *options: str) -> Iterator[str
     )
     try:
         with Redis.from_url(url) as client:
-            eventually(lambda: _answers(client), f"Valkey on port {port} answers")
+            wait_until(lambda: _answers(client), f"Valkey on port {port} answers")
         yield url
     finally:
         process.terminate()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from botwatch.bots import add_bots, run_bots
+from botwatch.bots_command import add_bots_command, run_bots
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,13 +49,13 @@ def _run(options: argparse.Namespace) -> int:
             from services.evaluator import commands as rules  # noqa: PLC0415
 
             if options.action == "check":
-                return rules.check_rules(options.folder, os.environ)
-            return rules.test_rules(options.files, os.environ)
+                return rules.run_check_command(options.folder, os.environ)
+            return rules.run_rule_test_command(options.files, os.environ)
     from services.notifier import commands as notices  # noqa: PLC0415
 
     if options.command == "notify":
-        return notices.test_channel(options.channel, os.environ)
-    return notices.make_key() if options.new_key else notices.encrypt_value(os.environ)
+        return notices.run_channel_test_command(options.channel, os.environ)
+    return notices.print_new_key() if options.new_key else notices.encrypt_value(os.environ)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     tries = notify.add_subparsers(dest="action", required=True, metavar="ACTION")
     channel = tries.add_parser("test", help="send a test through a channel, and show the answer")
     channel.add_argument("channel", nargs="?", metavar="CHANNEL", help="default: list them")
-    add_bots(commands)
+    add_bots_command(commands)
     encrypt = commands.add_parser("encrypt", help="encrypt a value (on standard input) for the config")
     encrypt.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
     return parser

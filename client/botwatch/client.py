@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Literal, Self
 
 from botwatch import records, validation
-from botwatch.dashboard import Alert, Dashboard, DashboardServer, HealthStatus, health_status
+from botwatch.dashboard_client import Dashboard, DashboardAlert, DashboardClient, HealthStatus, health_status
 from botwatch.errors import BotwatchError
-from botwatch.publishing import HttpPublisher, Publisher, RedisPublisher
+from botwatch.http_client import TIMEOUT_S
+from botwatch.publishers import HttpPublisher, Publisher, RedisPublisher
 from botwatch.records import Number, Record
-from botwatch.server import TIMEOUT_S
 
 log = logging.getLogger("botwatch")
 
@@ -63,7 +63,7 @@ class MonitoringController:
             if redis_url
             else HttpPublisher(api_url or API_URL, token=api_token, timeout_s=timeout_s)
         )
-        self._dashboard = DashboardServer(dashboard_url, timeout_s=timeout_s)
+        self._dashboard = DashboardClient(dashboard_url, timeout_s=timeout_s)
         self._heartbeat_interval_s = heartbeat_interval_s
         self._stopping = threading.Event()
         self._heartbeats: threading.Thread | None = None
@@ -82,7 +82,7 @@ class MonitoringController:
         # The last thread, should it still wait for an answer, keeps its own event.
         self._stopping = threading.Event()
         self._heartbeats = threading.Thread(
-            target=self._beat, args=(self._stopping,), name="botwatch-heartbeat", daemon=True
+            target=self._heartbeat_loop, args=(self._stopping,), name="botwatch-heartbeat", daemon=True
         )
         self._heartbeats.start()
 
@@ -99,10 +99,10 @@ class MonitoringController:
         `final` retires the bot. Whoever closes without having published anything only disconnects.
         """
         if self._published or final:
-            self._say_goodbye(RETIRED if final else STOPPED)
+            self._send_final_heartbeat(RETIRED if final else STOPPED)
         self._disconnect()
 
-    def _say_goodbye(self, status: str) -> None:
+    def _send_final_heartbeat(self, status: str) -> None:
         self.stop_monitoring()
         try:
             self.heartbeat(status)
@@ -141,7 +141,7 @@ class MonitoringController:
         Percentages are percent (`winRate=65.2`), drawdown and VaR positive, latency milliseconds.
         """
         every = [*(metrics or {}).items(), *figures.items()]
-        if len({records.camel(name) for name, _ in every}) < len(every):
+        if len({records.to_camel_case(name) for name, _ in every}) < len(every):
             raise ValueError("a figure was given twice")
         return self._log(records.performance(self.bot, dict(every), timestamp=timestamp, labels=labels))
 
@@ -254,7 +254,7 @@ class MonitoringController:
         InvalidRecordError, a ValueError, says which fields no server would take; then nothing is sent.
         """
         if made:
-            validation.check(made)
+            validation.validate_records(made)
             self._publisher.publish(made)
             self._published = True
 
@@ -262,7 +262,7 @@ class MonitoringController:
         """Ask for everything at a glance."""
         return self._dashboard.dashboard()
 
-    def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> Alert:
+    def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> DashboardAlert:
         """Say that `by` looks after an alert, and return it."""
         return self._dashboard.acknowledge(alert_id, by, comment)
 
@@ -270,7 +270,7 @@ class MonitoringController:
         self.publish([made])
         return str(made["id"])
 
-    def _beat(self, stopping: threading.Event) -> None:
+    def _heartbeat_loop(self, stopping: threading.Event) -> None:
         failing = False
         while not stopping.wait(self._heartbeat_interval_s):
             try:
@@ -291,7 +291,7 @@ class SystemHealthMonitor:
     """Asks how the hosts are; the collector, a part of its own, does the measuring."""
 
     def __init__(self, dashboard_url: str = DASHBOARD_URL, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._dashboard = DashboardServer(dashboard_url, timeout_s=timeout_s)
+        self._dashboard = DashboardClient(dashboard_url, timeout_s=timeout_s)
 
     def start_monitoring(self) -> None:
         """Raise BotwatchError unless the dashboard answers."""
@@ -301,7 +301,7 @@ class SystemHealthMonitor:
         """Return how `host` is, or without one the host that is worst off; None when it never reported."""
         return health_status(self._dashboard.dashboard(), host)
 
-    def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> Alert:
+    def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> DashboardAlert:
         """Say that `by` looks after an alert, and return it."""
         return self._dashboard.acknowledge(alert_id, by, comment)
 

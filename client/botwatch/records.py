@@ -37,10 +37,10 @@ def record(
     moment = timestamp or datetime.now(UTC)
     if moment.tzinfo is None:
         raise ValueError(f"timestamp: expected a zone, got {moment.isoformat()}")
-    made: Record = {"kind": kind, "bot": bot, "timestamp": wire_time(moment), "id": uuid.uuid4().hex}
+    made: Record = {"kind": kind, "bot": bot, "timestamp": format_wire_time(moment), "id": uuid.uuid4().hex}
     if labels:
         made["labels"] = dict(labels)
-    made |= {name: plain(name, value) for name, value in fields.items() if value is not None}
+    made |= {name: to_json_value(name, value) for name, value in fields.items() if value is not None}
     return made
 
 
@@ -54,7 +54,7 @@ def performance(
     """Return a `performance` record of figures named as on the wire or in snake case."""
     named: dict[str, object] = {}
     for given, value in figures.items():
-        name = camel(given)
+        name = to_camel_case(given)
         if name not in PERFORMANCE:
             raise ValueError(f"{given}: no such figure{_nearest(name)}")
         if name in named:
@@ -65,13 +65,13 @@ def performance(
     return record("performance", bot, timestamp=timestamp, labels=labels, **named)
 
 
-def camel(name: str) -> str:
+def to_camel_case(name: str) -> str:
     """Return a field's name on the wire: `total_pnl` and `totalPnL` are `totalPnL`."""
     first, *rest = name.split("_")
     return first + "".join("PnL" if part == "pnl" else part.capitalize() for part in rest)
 
 
-def plain(name: str, value: object) -> object:
+def to_json_value(name: str, value: object) -> object:
     """Return `value` as JSON can hold it; ValueError for a number that is not finite."""
     if isinstance(value, bool | str):
         return value
@@ -85,7 +85,7 @@ def plain(name: str, value: object) -> object:
     raise ValueError(f"{name}: expected a number or text, got {type(value).__name__}")
 
 
-def wire_time(moment: datetime) -> str:
+def format_wire_time(moment: datetime) -> str:
     """Format as `2026-01-31T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 

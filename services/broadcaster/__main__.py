@@ -7,13 +7,13 @@ import sys
 import structlog
 
 from services.broadcaster.config import BroadcasterSettings
-from services.broadcaster.server import Broadcaster
-from services.broadcaster.source import Source, connect
-from shared.runtime import redis as blocking
+from services.broadcaster.server import WebSocketServer
+from services.broadcaster.stream_source import StreamSource, connect_async
 from shared.runtime import service
-from shared.runtime.health import Health, Pulse
-from shared.runtime.liveness import Liveness
-from shared.runtime.parts import Presence, address
+from shared.runtime.health import HealthChecks, Pulse
+from shared.runtime.liveness import StallGuard
+from shared.runtime.redis import connection as blocking
+from shared.runtime.redis.presence import PresencePublisher, server_url
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ PART = "broadcaster"
 
 def main() -> None:
     """Run the broadcaster."""
-    settings = service.start(PART, BroadcasterSettings)
+    settings = service.configure_part(PART, BroadcasterSettings)
     try:
         asyncio.run(run(settings))
     except OSError as error:
@@ -35,16 +35,20 @@ async def run(settings: BroadcasterSettings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    redis, asking, pulse = connect(settings.redis_url), blocking.connect(settings.redis_url), Pulse()
-    health = Health(PART, {"redis": asking.ping, "loop": pulse.check})
-    broadcaster = Broadcaster(settings, Source(redis), health, pulse)
+    redis, asking, pulse = (
+        connect_async(settings.redis_url),
+        blocking.connect_redis(settings.redis_url),
+        Pulse(),
+    )
+    health = HealthChecks(PART, {"redis": asking.ping, "loop": pulse.check})
+    broadcaster = WebSocketServer(settings, StreamSource(redis), health, pulse)
     server = await broadcaster.listen()
     port = next(iter(server.sockets)).getsockname()[1]
-    url = address(settings.websocket_host, port)
-    presence = Presence(asking, PART, url)
-    liveness = Liveness(pulse)
+    url = server_url(settings.websocket_host, port)
+    presence = PresencePublisher(asking, PART, url)
+    liveness = StallGuard(pulse)
     log.info("started", health=f"{url}/health")
-    following = asyncio.create_task(broadcaster.follow())
+    following = asyncio.create_task(broadcaster.run())
     ending = asyncio.create_task(stopping.wait())
     await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")

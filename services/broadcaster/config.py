@@ -1,9 +1,9 @@
 """Settings of the broadcaster."""
 
-from shared.runtime.settings import Settings
+from shared.runtime.settings import PartSettings
 
 
-class BroadcasterSettings(Settings, frozen=True, kw_only=True):
+class BroadcasterSettings(PartSettings, frozen=True, kw_only=True):
     """What the broadcaster reads besides."""
 
     websocket_host: str = "127.0.0.1"

@@ -14,7 +14,7 @@ FRAME_BYTES = 256 * 1024
 """About where a tick's messages are cut into several frames: many clients refuse frames beyond 1 MiB."""
 
 
-class Head(NamedTuple):
+class MessageHead(NamedTuple):
     """What filters look at: a record's kind or `alert`, the bot or host, an alert's severity."""
 
     kind: str
@@ -22,7 +22,7 @@ class Head(NamedTuple):
     severity: str | None = None
 
 
-class Filter(msgspec.Struct, frozen=True):
+class ClientFilter(msgspec.Struct, frozen=True):
     """What a client wants; an empty set means all. Severities choose among alerts only."""
 
     subjects: frozenset[str] = frozenset()
@@ -32,11 +32,11 @@ class Filter(msgspec.Struct, frozen=True):
     """Whether it wants to know that nothing new came, where nothing new came."""
 
     @property
-    def everything(self) -> bool:
+    def matches_all(self) -> bool:
         """Whether nothing is left out."""
         return not (self.subjects or self.kinds or self.severities)
 
-    def wants(self, head: Head) -> bool:
+    def matches(self, head: MessageHead) -> bool:
         """Say whether a message with this head belongs to the client."""
         if self.kinds and head.kind not in self.kinds:
             return False
@@ -45,18 +45,18 @@ class Filter(msgspec.Struct, frozen=True):
         return not self.severities or head.severity is None or head.severity in self.severities
 
 
-class Message:
+class StreamMessage:
     """One message as it goes out. Its head is read only when a filter asks, and then once."""
 
     __slots__ = ("_head", "_read", "body")
 
-    def __init__(self, body: bytes, read: Callable[[], Head]) -> None:
+    def __init__(self, body: bytes, read: Callable[[], MessageHead]) -> None:
         self.body = body
         self._read = read
-        self._head: Head | None = None
+        self._head: MessageHead | None = None
 
     @property
-    def head(self) -> Head:
+    def head(self) -> MessageHead:
         """What filters look at."""
         if self._head is None:
             self._head = self._read()
@@ -70,17 +70,17 @@ class Frame(NamedTuple):
     messages: int
 
 
-Entry = Sequence[Message]
+Entry = Sequence[StreamMessage]
 """The messages of one entry of a stream: they share a frame."""
 
 
-def frames(entries: Iterable[Entry], wanted: Filter) -> list[Frame]:
+def frames(entries: Iterable[Entry], wanted: ClientFilter) -> list[Frame]:
     """Return the frames with the messages that `wanted` lets through; no entry is split over two."""
     made: list[Frame] = []
     bodies: list[bytes] = []
     size = 0
     for entry in entries:
-        chosen = [message.body for message in entry if wanted.everything or wanted.wants(message.head)]
+        chosen = [message.body for message in entry if wanted.matches_all or wanted.matches(message.head)]
         length = sum(map(len, chosen))
         if bodies and size + length > FRAME_BYTES:
             made.append(_frame(bodies))
@@ -96,10 +96,10 @@ def _frame(bodies: list[bytes]) -> Frame:
     return Frame(b"[" + b",".join(bodies) + b"]", len(bodies))
 
 
-class Client:
+class HubClient:
     """One listener: its filter, and the frames that wait for it, at most `limit` bytes of them."""
 
-    def __init__(self, wanted: Filter, limit: int) -> None:
+    def __init__(self, wanted: ClientFilter, limit: int) -> None:
         self.wanted = wanted
         self.dropped = False
         """It did not keep up: it is out of the hub, and its frames are gone."""
@@ -107,7 +107,7 @@ class Client:
         self._frames: deque[Frame] = deque()
         self._bytes = 0
 
-    def offer(self, frame: Frame) -> None:
+    def enqueue(self, frame: Frame) -> None:
         """Put a frame in the queue, or drop the client when that is too much."""
         self._frames.append(frame)
         self._bytes += len(frame.data)
@@ -116,7 +116,7 @@ class Client:
             self._frames.clear()
             self._bytes = 0
 
-    def take(self) -> Frame | None:
+    def dequeue(self) -> Frame | None:
         """Take the next frame out of the queue, None when there is none."""
         if not self._frames:
             return None
@@ -129,34 +129,34 @@ class Hub:
     """Everyone who listens, by filter."""
 
     def __init__(self) -> None:
-        self._clients: dict[Filter, set[Client]] = {}
+        self._clients: dict[ClientFilter, set[HubClient]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._clients.values()))
 
-    def join(self, client: Client) -> None:
+    def join(self, client: HubClient) -> None:
         """Send `client` everything that is published from now on."""
         self._clients.setdefault(client.wanted, set()).add(client)
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: HubClient) -> None:
         """Forget `client`; harmless when it is not there."""
         group = self._clients.get(client.wanted, set())
         group.discard(client)
         if not group:
             self._clients.pop(client.wanted, None)
 
-    def say_alive(self, frame: Frame) -> list[Client]:
+    def publish_keepalive(self, frame: Frame) -> list[HubClient]:
         """Queue `frame` for every client that wants to know, and return them."""
         touched = [client for wanted, group in self._clients.items() if wanted.alive for client in group]
         for client in touched:
-            client.offer(frame)
+            client.enqueue(frame)
             if client.dropped:
                 self.leave(client)
         return touched
 
-    def publish(self, entries: Sequence[Entry]) -> list[Client]:
+    def publish(self, entries: Sequence[Entry]) -> list[HubClient]:
         """Queue a tick's messages and return the clients with something to send, or just dropped."""
-        touched: list[Client] = []
+        touched: list[HubClient] = []
         for wanted, group in list(self._clients.items()):
             made = frames(entries, wanted)
             if not made:
@@ -164,7 +164,7 @@ class Hub:
             for client in list(group):
                 for frame in made:
                     if not client.dropped:
-                        client.offer(frame)
+                        client.enqueue(frame)
                 if client.dropped:
                     self.leave(client)
                 touched.append(client)

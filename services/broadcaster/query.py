@@ -4,21 +4,25 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from services.broadcaster.hub import Filter
-from services.broadcaster.wire import ALERT
+from services.broadcaster.encoding import ALERT
+from services.broadcaster.hub import ClientFilter
 from shared.schema.alerts import SEVERITIES
-from shared.schema.faults import Fault, InvalidError, nearest
+from shared.schema.faults import Fault, InvalidError, did_you_mean
 from shared.schema.records import KINDS
 
 _ID = re.compile(r"\d{1,15}(?:-\d{1,20})?")
-_KNOWN: dict[str, tuple[str, ...]] = {"kind": (*KINDS, ALERT), "severity": SEVERITIES, "alive": ("true",)}
+_ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
+    "kind": (*KINDS, ALERT),
+    "severity": SEVERITIES,
+    "alive": ("true",),
+}
 _NAMES = ("since", "bot", "kind", "severity", "alive")
 
 
 class Query(NamedTuple):
     """What a client asked for."""
 
-    wanted: Filter
+    wanted: ClientFilter
     since: str | None
 
 
@@ -27,7 +31,7 @@ def parse_query(text: str) -> Query:
     values: dict[str, list[str]] = {name: [] for name in _NAMES}
     faults: list[Fault] = []
     for name, value in parse_qsl(text, keep_blank_values=True):
-        fault = _fault(name, value)
+        fault = _value_error(name, value)
         if fault:
             faults.append(Fault(name, fault))
         else:
@@ -36,7 +40,7 @@ def parse_query(text: str) -> Query:
         faults.append(Fault("since", "expected once"))
     if faults:
         raise InvalidError(faults)
-    wanted = Filter(
+    wanted = ClientFilter(
         frozenset(values["bot"]),
         frozenset(values["kind"]),
         frozenset(values["severity"]),
@@ -45,14 +49,14 @@ def parse_query(text: str) -> Query:
     return Query(wanted, values["since"][0] if values["since"] else None)
 
 
-def _fault(name: str, value: str) -> str | None:
+def _value_error(name: str, value: str) -> str | None:
     if name not in _NAMES:
-        return f"unknown parameter{nearest(name, _NAMES)}"
+        return f"unknown parameter{did_you_mean(name, _NAMES)}"
     if not value:
         return "expected a value"
     if name == "since" and not _ID.fullmatch(value):
         return f"expected the id of a message, like 1767225600000-0, got {value!r}"
-    known = _KNOWN.get(name)
+    known = _ALLOWED_VALUES.get(name)
     if known and value not in known:
-        return f"expected one of {', '.join(known)}, got {value!r}{nearest(value, known)}"
+        return f"expected one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}"
     return None

@@ -17,17 +17,17 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from services.broadcaster.config import BroadcasterSettings
-from services.broadcaster.connection import CountedConnection
-from services.broadcaster.hub import Client, Entry, Frame, Hub, frames
-from services.broadcaster.order import Found, Positions, write
+from services.broadcaster.encoding import decode_alert_entry, decode_record_entry, encode_gap
+from services.broadcaster.hub import Entry, Frame, Hub, HubClient, frames
+from services.broadcaster.limited_connection import CountedConnection
 from services.broadcaster.query import Query, parse_query
-from services.broadcaster.source import RECORDS, STREAMS, Source
-from services.broadcaster.wire import alert_entry, gap_frame, record_entry
-from shared.runtime.allowed_hosts import AllowedHosts
-from shared.runtime.connections import Connections
-from shared.runtime.health import Health, Pulse
-from shared.runtime.read_back import read_back
-from shared.runtime.redis import UNAVAILABLE
+from services.broadcaster.stream_merge import StreamEntryAt, StreamPositions, format_position
+from services.broadcaster.stream_source import RECORDS, STREAMS, StreamSource
+from shared.runtime.health import HealthChecks, Pulse
+from shared.runtime.redis.connection import UNAVAILABLE_ERRORS
+from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.web.allowed_hosts import AllowedHosts
+from shared.runtime.web.connection_limits import ConnectionLimiter
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
@@ -35,14 +35,14 @@ log = structlog.get_logger()
 PATH = "/monitoring"
 SLOW_CONSUMER = 4008
 """The close code of a client that did not keep up."""
-TICK_S = 0.01
-ALIVE_S = 1.0
+FLUSH_INTERVAL_S = 0.01
+KEEPALIVE_INTERVAL_S = 1.0
 """How often clients that ask for it hear that the streams were read, whether or not something came."""
-PATIENCE_S = 3.0
+REDIS_GRACE_S = 3.0
 """How long a client that comes before Redis is there is kept waiting."""
-OPEN_S = 10.0
+OPEN_TIMEOUT_S = 10.0
 """How long a handshake may take."""
-CLOSE_S = 1.0
+CLOSE_TIMEOUT_S = 1.0
 """How long a closing handshake may take; a stalled client's never ends by itself."""
 MAX_INCOMING_BYTES = 4096
 """What clients send is ignored."""
@@ -52,21 +52,23 @@ MESSAGES = Counter("botwatch_websocket_messages", "Messages sent to clients.")
 DROPPED = Counter("botwatch_websocket_dropped", "Clients dropped because they did not keep up.")
 
 
-class Broadcaster:
+class WebSocketServer:
     """Reads the streams and serves whoever connects."""
 
-    def __init__(self, settings: BroadcasterSettings, source: Source, health: Health, pulse: Pulse) -> None:
+    def __init__(
+        self, settings: BroadcasterSettings, source: StreamSource, health: HealthChecks, pulse: Pulse
+    ) -> None:
         self._settings = settings
         self._hosts = AllowedHosts(settings, settings.dashboard_port)
         self._source = source
         self._health = health
         self._pulse = pulse
         self._hub = Hub()
-        self._positions: Positions | None = None
+        self._positions: StreamPositions | None = None
         self._reading = asyncio.Event()
         self._alive_at = 0.0
-        self._connections: dict[Client, ServerConnection] = {}
-        self._ready: dict[Client, asyncio.Event] = {}
+        self._connections: dict[HubClient, ServerConnection] = {}
+        self._ready: dict[HubClient, asyncio.Event] = {}
         self._drops: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> Server:
@@ -77,62 +79,62 @@ class Broadcaster:
             self._settings.websocket_port,
             compression=None,  # it would halve the rate and triple the memory of each connection
             max_size=MAX_INCOMING_BYTES,
-            close_timeout=CLOSE_S,
-            process_request=self._answer,
-            open_timeout=OPEN_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            process_request=self._process_request,
+            open_timeout=OPEN_TIMEOUT_S,
             create_connection=cast(
-                "type[CountedConnection]", partial(CountedConnection, connections=Connections())
+                "type[CountedConnection]", partial(CountedConnection, connections=ConnectionLimiter())
             ),
             server_header="Botwatch",
         )
 
-    async def follow(self) -> None:
+    async def run(self) -> None:
         """Publish what the streams bring, for ever; while Redis is away, say so once and try again."""
         away = False
         while True:
             try:
                 await self._step()
-            except UNAVAILABLE as error:
+            except UNAVAILABLE_ERRORS as error:
                 if not away:
                     log.warning("redis is away", error=str(error))
                 away = True
-                self._pulse.beat()
+                self._pulse.touch()
                 await asyncio.sleep(0.2)
                 continue
             if away:
                 log.info("redis is back")
             away = False
-            self._pulse.beat()
+            self._pulse.touch()
 
     async def _step(self) -> None:
         if self._positions is None:
-            self._positions = await self._source.newest()
+            self._positions = await self._source.end_positions()
             self._reading.set()
         batch = await self._source.read(self._positions)
         # From here to the end of publishing nothing may wait: whoever joins sees both or neither.
         self._positions = batch.positions
-        self._wake(self._hub.publish(list(entries_of(batch.entries))))
+        self._wake(self._hub.publish(list(decode_entries(batch.entries))))
         if (now := asyncio.get_running_loop().time()) >= self._alive_at:
-            self._alive_at = now + ALIVE_S
-            self._wake(self._hub.say_alive(Frame(b'[{"type":"alive"}]', 1)))
-        await asyncio.sleep(0 if batch.more or not batch.entries else TICK_S)
+            self._alive_at = now + KEEPALIVE_INTERVAL_S
+            self._wake(self._hub.publish_keepalive(Frame(b'[{"type":"alive"}]', 1)))
+        await asyncio.sleep(0 if batch.more or not batch.entries else FLUSH_INTERVAL_S)
 
-    def _wake(self, clients: Iterable[Client]) -> None:
+    def _wake(self, clients: Iterable[HubClient]) -> None:
         for client in clients:
             if client.dropped:
                 self._drop(client)
             else:
                 self._ready[client].set()
 
-    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer what is not a WebSocket, and refuse what cannot be served."""
         host, origin = _header(request, "Host"), _header(request, "Origin")
-        refusal = self._hosts.refuse_host(host) or self._hosts.refuse_origin(origin, host)
+        refusal = self._hosts.host_refusal(host) or self._hosts.origin_refusal(origin, host)
         if refusal:
             return connection.respond(refusal.status, f"{refusal.message}\n")
         address = urlsplit(request.path)
         if address.path == PATH:
-            return await self._refuse(connection, address.query)
+            return await self._rejection(connection, address.query)
         if address.path == "/metrics":
             rendered = generate_latest(REGISTRY).decode()
             return _with_type(connection.respond(HTTPStatus.OK, rendered), CONTENT_TYPE_LATEST)
@@ -143,14 +145,14 @@ class Broadcaster:
             return _with_type(connection.respond(status, text), "application/json")
         return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
 
-    async def _refuse(self, connection: ServerConnection, query: str) -> Response | None:
+    async def _rejection(self, connection: ServerConnection, query: str) -> Response | None:
         """Refuse a WebSocket whose query is wrong, or that comes before Redis is there."""
         try:
             parse_query(query)
         except InvalidError as error:
             return connection.respond(HTTPStatus.BAD_REQUEST, "\n".join(map(str, error.faults)) + "\n")
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(REDIS_GRACE_S):
                 await self._reading.wait()
         except TimeoutError:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again\n")
@@ -159,7 +161,7 @@ class Broadcaster:
     async def _serve(self, connection: ServerConnection) -> None:
         """Serve one client until it or the server goes."""
         query = parse_query(urlsplit(connection.request.path if connection.request else "").query)
-        client = Client(query.wanted, self._settings.websocket_queue_bytes)
+        client = HubClient(query.wanted, self._settings.websocket_queue_bytes)
         self._connections[client] = connection
         self._ready[client] = asyncio.Event()
         CLIENTS.set(len(self._connections))
@@ -175,14 +177,14 @@ class Broadcaster:
             CLIENTS.set(len(self._connections))
             writer.cancel()
 
-    async def _write(self, client: Client, connection: ServerConnection, query: Query) -> None:
+    async def _write(self, client: HubClient, connection: ServerConnection, query: Query) -> None:
         try:
-            await self._begin(client, connection, query)
+            await self._send_initial(client, connection, query)
             ready = self._ready[client]
             while True:
                 await ready.wait()
                 ready.clear()
-                while frame := client.take():
+                while frame := client.dequeue():
                     await connection.send(frame.data, text=True)
                     MESSAGES.inc(frame.messages)
         except ConnectionClosed:
@@ -195,21 +197,21 @@ class Broadcaster:
             log.exception("client cannot be served")
             await close(connection, CloseCode.INTERNAL_ERROR, "internal error")
 
-    async def _begin(self, client: Client, connection: ServerConnection, query: Query) -> None:
+    async def _send_initial(self, client: HubClient, connection: ServerConnection, query: Query) -> None:
         """Send how things stand and what came since, then join the hub without a gap."""
-        start = self._reached()
+        start = self._published_positions()
         await connection.send(await self._source.snapshot(max(start), query.wanted), text=True)
         MESSAGES.inc()
         if query.since is not None:
             resumption = await self._source.resume(query.since, start)
             start = resumption.positions
             if resumption.oldest:
-                await connection.send(gap_frame(query.since, resumption.oldest), text=True)
+                await connection.send(encode_gap(query.since, resumption.oldest), text=True)
         # Catch up at the client's own pace while much is missing; only the last bit may fill its queue.
         more = True
-        while more and start != self._reached():
-            start, more = await self._replay(connection, query, start, self._reached())
-        upto = self._reached()
+        while more and start != self._published_positions():
+            start, more = await self._replay(connection, query, start, self._published_positions())
+        upto = self._published_positions()
         self._hub.join(client)
         while start != upto:
             start, more = await self._replay(connection, query, start, upto)
@@ -217,20 +219,20 @@ class Broadcaster:
                 break
 
     async def _replay(
-        self, connection: ServerConnection, query: Query, after: Positions, upto: Positions
-    ) -> tuple[Positions, bool]:
-        batch = await self._source.between(after, upto)
-        for frame in frames(entries_of(batch.entries), query.wanted):
+        self, connection: ServerConnection, query: Query, after: StreamPositions, upto: StreamPositions
+    ) -> tuple[StreamPositions, bool]:
+        batch = await self._source.read_range(after, upto)
+        for frame in frames(decode_entries(batch.entries), query.wanted):
             await connection.send(frame.data, text=True)
             MESSAGES.inc(frame.messages)
         return batch.positions, batch.more
 
-    def _reached(self) -> Positions:
+    def _published_positions(self) -> StreamPositions:
         if self._positions is None:
             raise RuntimeError("clients are let in only once the streams are being read")
         return self._positions
 
-    def _drop(self, client: Client) -> None:
+    def _drop(self, client: HubClient) -> None:
         connection = self._connections[client]
         DROPPED.inc()
         log.warning("slow client dropped", address=connection.remote_address)
@@ -246,11 +248,11 @@ class Broadcaster:
         await server.wait_closed()
 
 
-def entries_of(found: Iterable[Found]) -> Iterable[Entry]:
+def decode_entries(found: Iterable[StreamEntryAt]) -> Iterable[Entry]:
     """Return the messages of each entry; one that is unreadable is skipped."""
     for position, stream, data in found:
-        make = record_entry if stream == RECORDS else alert_entry
-        messages = read_back(STREAMS[stream], partial(make, write(position), data))
+        make = decode_record_entry if stream == RECORDS else decode_alert_entry
+        messages = decode_or_none(STREAMS[stream], partial(make, format_position(position), data))
         if messages is not None:
             yield messages
 
@@ -258,7 +260,7 @@ def entries_of(found: Iterable[Found]) -> Iterable[Entry]:
 async def close(connection: ServerConnection, code: int, reason: str) -> None:
     """Close politely, then for good: the library waits for ever on a client that reads nothing."""
     try:
-        async with asyncio.timeout(CLOSE_S):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await connection.close(code, reason)
     except TimeoutError:
         log.debug("client did not answer the closing", address=connection.remote_address)

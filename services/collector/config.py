@@ -5,9 +5,9 @@ from pathlib import Path
 
 import structlog
 
-from shared.runtime.bearer import Token
-from shared.runtime.checks import Url
-from shared.runtime.settings import Settings
+from shared.runtime.bearer_tokens import Token
+from shared.runtime.config.check_sections import Url
+from shared.runtime.settings import PartSettings
 from shared.schema.records import Name
 
 log = structlog.get_logger()
@@ -16,7 +16,7 @@ OWN_PROC = Path("/proc")
 OWN_ROOT = Path("/")
 
 
-class CollectorSettings(Settings, frozen=True, kw_only=True):
+class CollectorSettings(PartSettings, frozen=True, kw_only=True):
     """Where to look, and where to report.
 
     Look: at this machine, or from inside a container at the host whose /proc and / are mounted here. Report:

@@ -1,17 +1,17 @@
 """Dashboard: `python -m services.dashboard` serves the API and the page."""
 
 from services.dashboard.config import DashboardSettings
-from shared.runtime.documents import load_documents
-from shared.runtime.service import refusing, start
-from shared.runtime.web import serve
+from shared.runtime.config.documents import load_documents
+from shared.runtime.service import configure_part, exit_on_invalid_config
+from shared.runtime.web.app import exec_gunicorn
 
 
 def main() -> None:
     """Become gunicorn with the dashboard."""
-    settings = start("dashboard", DashboardSettings)
-    with refusing("dashboard"):
+    settings = configure_part("dashboard", DashboardSettings)
+    with exit_on_invalid_config("dashboard"):
         load_documents(settings.botwatch_config)
-    serve("services.dashboard.wsgi:app()", settings, settings.dashboard_port)
+    exec_gunicorn("services.dashboard.wsgi:app()", settings, settings.dashboard_port)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, render_template, request
 
 from services.dashboard.config import DashboardSettings
-from shared.schema.definitions import FAMILIES
-from shared.schema.reasons import REASONS
+from shared.schema.metric_definitions import FAMILIES
 from shared.schema.records import Performance
-from shared.schema.units import figures
+from shared.schema.undefined_reasons import REASONS
+from shared.schema.units import metric_fields
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 
-_UNITS = {figure.wire: figure.unit.name for figure in figures(Performance)}
+_UNITS = {figure.wire: figure.unit.name for figure in metric_fields(Performance)}
 DEFINITIONS = {
     "families": [
         {
@@ -31,7 +31,7 @@ DEFINITIONS = {
 """What the page calls and explains figures by; it has no table of its own."""
 
 
-def make_page(settings: DashboardSettings) -> Blueprint:
+def create_page(settings: DashboardSettings) -> Blueprint:
     """Return the route of the page."""
     page = Blueprint("page", __name__)
 
@@ -48,7 +48,7 @@ def make_page(settings: DashboardSettings) -> Blueprint:
     return page
 
 
-def make_secure(settings: DashboardSettings) -> Callable[[Response], Response]:
+def security_headers(settings: DashboardSettings) -> Callable[[Response], Response]:
     """Return what adds the headers to an answer; what is not a static file is never kept by a cache."""
 
     def secure(response: Response) -> Response:

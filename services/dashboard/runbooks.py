@@ -13,10 +13,10 @@ FOLDER = REPOSITORY / "docs" / "runbooks"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 """HTML in a page is shown as text."""
-_NEIGHBOUR = re.compile(r'href="([a-z0-9-]+)\.md"')
+_RUNBOOK_LINK = re.compile(r'href="([a-z0-9-]+)\.md"')
 
 
-def make_runbooks() -> Blueprint:
+def create_runbooks() -> Blueprint:
     """Return the route of the pages; 404 for one that does not exist."""
     runbooks = Blueprint("runbooks", __name__, url_prefix="/runbooks")
 
@@ -27,7 +27,7 @@ def make_runbooks() -> Blueprint:
             abort(404)
         text = path.read_text()
         # Markup is safe here: the renderer escapes what the page has of it.
-        body = Markup(_NEIGHBOUR.sub(r'href="\1"', _MARKDOWN.render(text)))  # noqa: S704
+        body = Markup(_RUNBOOK_LINK.sub(r'href="\1"', _MARKDOWN.render(text)))  # noqa: S704
         title = text.partition("\n")[0].lstrip("# ")
         return make_response(render_template("runbook.html", title=title, body=body))
 

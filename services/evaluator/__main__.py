@@ -3,17 +3,17 @@
 import structlog
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.muting import policy_of
-from services.evaluator.reloading import Reloading
-from services.evaluator.rules.documents import rules_of
+from services.evaluator.muting import parse_mute_config
+from services.evaluator.reload import EvaluatorReloader
+from services.evaluator.rules.loader import load_rules
 from shared.runtime import databases
-from shared.runtime.documents import load_documents
-from shared.runtime.fencing import fence
-from shared.runtime.log import RecordLog
-from shared.runtime.redis import UNAVAILABLE
-from shared.runtime.reload import Requests
-from shared.runtime.service import refusing, run, service, start
-from shared.runtime.settings import Settings
+from shared.runtime.config.documents import load_documents
+from shared.runtime.database_fencing import fence
+from shared.runtime.redis.connection import UNAVAILABLE_ERRORS
+from shared.runtime.redis.record_log import RecordLog
+from shared.runtime.redis.reload_requests import ReloadRequests
+from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
+from shared.runtime.settings import PartSettings
 from shared.store.tables import health_position
 
 log = structlog.get_logger()
@@ -21,13 +21,13 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Run the evaluator until it is told to stop."""
-    settings = start("evaluator", Settings)
-    with refusing("evaluator"):
+    settings = configure_part("evaluator", PartSettings)
+    with exit_on_invalid_config("evaluator"):
         documents = load_documents(settings.botwatch_config)
         database = databases.health_database(settings, documents)
         database.require_schema("alerts")
-        rules, policy = rules_of(documents), policy_of(documents)
-    with service("evaluator", settings, single=True) as frame:
+        rules, policy = load_rules(documents), parse_mute_config(documents)
+    with running_part("evaluator", settings, single=True) as frame:
         frame.databases = (database,)
         fence(frame, "evaluator", database, health_position)
         evaluator = Evaluator(
@@ -38,15 +38,15 @@ def main() -> None:
             frame.stopping,
             policy,
         )
-        evaluator.writer.beat = frame.pulse.beat
+        evaluator.writer.beat = frame.pulse.touch
         frame.health.add("database", evaluator.check)
-        evaluator.writer.until_done(evaluator.start)
-        requests = Requests(frame.redis, frame.hangup, "evaluator")
-        reloading = Reloading(evaluator, requests, settings.botwatch_config)
-        run(frame, lambda: evaluator.writer.endure(reloading.step))
+        evaluator.writer.write_until_done(evaluator.start)
+        requests = ReloadRequests(frame.redis, frame.hangup, "evaluator")
+        reloading = EvaluatorReloader(evaluator, requests, settings.botwatch_config)
+        run_loop(frame, lambda: evaluator.writer.run_step(reloading.step))
         try:
             evaluator.save()
-        except UNAVAILABLE as error:
+        except UNAVAILABLE_ERRORS as error:
             log.warning("redis is away: what was read last will be read again", error=str(error))
     database.close()
 

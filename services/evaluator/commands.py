@@ -7,17 +7,17 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.evaluator.coverage import coverage
 from services.evaluator.engine import Engine
-from services.evaluator.rehearsal import rehearse
+from services.evaluator.rule_coverage import rule_statuses
+from services.evaluator.rule_state import RuleState
+from services.evaluator.rule_tests.document import RuleTest
+from services.evaluator.rule_tests.runner import run_test
 from services.evaluator.rules.combination import Combination
-from services.evaluator.rules.documents import rules_of
+from services.evaluator.rules.loader import load_rules
 from services.evaluator.rules.rule import Rule
-from services.evaluator.script import Rehearsal
 from services.evaluator.subject import Key
-from services.evaluator.track import Track
 from shared.runtime import databases
-from shared.runtime.documents import (
+from shared.runtime.config.documents import (
     AlertingSection,
     Documents,
     HealthMonitor,
@@ -25,25 +25,25 @@ from shared.runtime.documents import (
     load_document,
     load_documents,
 )
-from shared.runtime.notifications import Notifications
-from shared.runtime.settings import Settings, load_settings
-from shared.schema.durations import words
+from shared.runtime.config.notifications import Notifications
+from shared.runtime.settings import PartSettings, load_settings
+from shared.schema.durations import format_duration_ms
 from shared.schema.faults import Fault, InvalidError
-from shared.store.tracks import load_tracks
+from shared.store.rule_state import load_rule_states
 
 
-def check_rules(folder: Path | None, environ: Mapping[str, str]) -> int:
+def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
     """Print every rule of a config folder as it is understood, or its faults; return the exit code."""
     try:
-        settings = load_settings(Settings, environ)
+        settings = load_settings(PartSettings, environ)
         documents = load_documents(folder or settings.botwatch_config, environ)
-        rules = rules_of(documents)
+        rules = load_rules(documents)
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch rules check: {fault}\n" for fault in error.faults)
         return 1
-    tracks = _stored_tracks(rules, settings, documents)
-    for rule, status in zip(rules, coverage(rules, tracks or {}), strict=True):
-        sys.stdout.writelines(f"{line}\n" for line in read_aloud(rule))
+    tracks = _stored_rule_states(rules, settings, documents)
+    for rule, status in zip(rules, rule_statuses(rules, tracks or {}), strict=True):
+        sys.stdout.writelines(f"{line}\n" for line in describe_rule(rule))
         if tracks is not None and status.never_seen:
             sys.stdout.write(f"  never saw a value of {', '.join(status.never_seen)}\n")
         if status.warning:
@@ -52,9 +52,9 @@ def check_rules(folder: Path | None, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _stored_tracks(
-    rules: Sequence[Rule], settings: Settings, documents: Documents
-) -> dict[Key, Track] | None:
+def _stored_rule_states(
+    rules: Sequence[Rule], settings: PartSettings, documents: Documents
+) -> dict[Key, RuleState] | None:
     """Return what the evaluator remembers of bots and hosts; None where it never ran."""
     database = databases.health_database(settings, documents)
     if not Path(make_url(database.url).database or "").is_file():
@@ -62,20 +62,20 @@ def _stored_tracks(
     try:
         database.require_schema("rule_tracks")
         with database.read() as connection:
-            stored = load_tracks(connection, 0)
+            stored = load_rule_states(connection, 0)
     except (InvalidError, SQLAlchemyError):
         return None
     engine = Engine(rules)
-    engine.restore(stored, 0)
-    return engine.tracks
+    engine.load_states(stored, 0)
+    return engine.states
 
 
-def test_rules(paths: Sequence[Path], environ: Mapping[str, str]) -> int:
+def run_rule_test_command(paths: Sequence[Path], environ: Mapping[str, str]) -> int:
     """Play rule tests and print how they went; return 1 when one did not go as expected."""
     code = 0
     for path in paths:
         try:
-            differences = play(path, environ)
+            differences = run_rule_test(path, environ)
         except InvalidError as error:
             sys.stderr.writelines(f"botwatch rules test: {fault}\n" for fault in error.faults)
             code = 1
@@ -85,19 +85,19 @@ def test_rules(paths: Sequence[Path], environ: Mapping[str, str]) -> int:
     return code
 
 
-def play(path: Path, environ: Mapping[str, str]) -> list[str]:
+def run_rule_test(path: Path, environ: Mapping[str, str]) -> list[str]:
     """Play one rule test and return what went otherwise; InvalidError when it, or its rules, are wrong."""
     if not path.is_file():
         raise InvalidError([Fault(str(path), "no such file")])
-    rehearsal = load_document(path, Rehearsal, environ)
-    rules = rules_of(_documents(path, rehearsal, environ))
+    rehearsal = load_document(path, RuleTest, environ)
+    rules = load_rules(_load_documents(path, rehearsal, environ))
     try:
-        return list(map(str, rehearse(rehearsal, rules)))
+        return list(map(str, run_test(rehearsal, rules)))
     except InvalidError as error:
         raise InvalidError([Fault(f"{path}: {one.path}", one.message) for one in error.faults]) from error
 
 
-def _documents(path: Path, rehearsal: Rehearsal, environ: Mapping[str, str]) -> Documents:
+def _load_documents(path: Path, rehearsal: RuleTest, environ: Mapping[str, str]) -> Documents:
     performance = PerformanceLogger(alerting=AlertingSection(conditions=rehearsal.conditions))
     if rehearsal.rules is not None:
         named = path.parent / rehearsal.rules
@@ -109,7 +109,7 @@ def _documents(path: Path, rehearsal: Rehearsal, environ: Mapping[str, str]) -> 
     return Documents(performance, HealthMonitor(), Notifications())
 
 
-def read_aloud(rule: Rule) -> Iterator[str]:
+def describe_rule(rule: Rule) -> Iterator[str]:
     """Yield the lines that say what a rule does."""
     yield rule.name
     if isinstance(rule.measure, Combination):
@@ -122,8 +122,8 @@ def read_aloud(rule: Rule) -> Iterator[str]:
         yield f"  {rule.measure}: {', '.join(steps)}"
     labels = [f"{name}={pattern}" for name, pattern in rule.labels]
     further = [
-        ("for", words(rule.for_ms) if rule.for_ms else ""),
-        ("then keeps firing for", words(rule.keep_ms) if rule.keep_ms else ""),
+        ("for", format_duration_ms(rule.for_ms) if rule.for_ms else ""),
+        ("then keeps firing for", format_duration_ms(rule.keep_ms) if rule.keep_ms else ""),
         ("bots", " ".join(rule.bots)),
         ("labels", " ".join(labels)),
         ("runbook", rule.runbook or ""),

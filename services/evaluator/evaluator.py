@@ -21,45 +21,45 @@ from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from services.evaluator.beat import beat_in, write_beat
-from services.evaluator.coverage import coverage
-from services.evaluator.engine import Engine, Event
-from services.evaluator.lifecycle import Observation, Transition, resolve, transition
-from services.evaluator.lookout import Lookout
-from services.evaluator.muting import Muting, Policy
+from services.evaluator.alert_lifecycle import RuleResult, Transition, next_transition, resolve_alert
+from services.evaluator.alert_writer import AlertWriter, WrittenChange
+from services.evaluator.engine import Engine, RuleEvent
+from services.evaluator.mute_schedule import MuteSchedule
+from services.evaluator.muting import MuteConfig, MuteEvaluator
+from services.evaluator.rule_coverage import rule_statuses
+from services.evaluator.rule_state import REOPEN_WINDOW_MS
+from services.evaluator.rules.levels import Firing
 from services.evaluator.rules.rule import Rule
-from services.evaluator.rules.verdict import Firing
-from services.evaluator.subject import Key, fingerprint, key_of
-from services.evaluator.track import REOPEN_MS
-from services.evaluator.writing import Writing, Written
-from shared.runtime.announce import Announcer
-from shared.runtime.log import RecordLog
-from shared.runtime.reader import Entry, GroupReader
-from shared.runtime.redis import BLOCK_MS
-from shared.runtime.waking import wake
-from shared.schema import streams
+from services.evaluator.subject import Key, alert_key, fingerprint
+from services.evaluator.watchdog_beat import latest_beat, store_beat
+from shared.runtime.redis.alert_stream import AlertStreamPublisher
+from shared.runtime.redis.connection import BLOCK_MS
+from shared.runtime.redis.record_log import RecordLog
+from shared.runtime.redis.stream_reader import LogEntry, LogReader
+from shared.runtime.redis.wake import wake
+from shared.schema import redis_keys
 from shared.schema.alerts import Alert
-from shared.schema.positions import START, after, believable, parts_of
 from shared.schema.rule_status import RuleStatus
+from shared.schema.stream_ids import START, clamp_to_newest, is_after, split_id
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
-from shared.store.patience import PatientWriter
-from shared.store.positions import EVALUATOR_TRACKS, read_position, write_position
+from shared.store.log_offsets import RULE_STATE_READER, read_offset, write_offset
+from shared.store.retrying_writer import RetryingWriter
+from shared.store.rule_state import load_rule_states, save_rule_states
 from shared.store.silences import current_silences
 from shared.store.tables import health_position
-from shared.store.tracks import load_tracks, save_tracks
 
 log = structlog.get_logger()
 
-READ = 500
-PAUSE_MS = 15_000
+BATCH_SIZE = 500
+GAP_MS = 15_000
 """Without an entry or a look for so long, nothing was observed: the watchdog alone writes one every 5 s."""
 SAVE_INTERVAL_S = 5.0
 STATUS_INTERVAL_S = 60.0
 """How often it is published how the rules stand."""
-NOTHING = Policy()
-LAST = 2**63
+NO_MUTES = MuteConfig()
+NEVER = 2**63
 """Beyond every sequence number within a millisecond of the log."""
 
 RECORDS = Counter("botwatch_evaluator_records", "Records read.")
@@ -81,17 +81,17 @@ class Evaluator:
         rules: Sequence[Rule],
         dashboard_url: str,
         stopping: threading.Event,
-        policy: Policy = NOTHING,
+        policy: MuteConfig = NO_MUTES,
     ) -> None:
         self._log = record_log
-        self._reader = GroupReader(record_log, streams.EVALUATOR_GROUP, batch=READ)
+        self._reader = LogReader(record_log, redis_keys.EVALUATOR_GROUP, batch=BATCH_SIZE)
         self._database = database
-        self._announcer = Announcer(record_log.redis, database)
+        self._announcer = AlertStreamPublisher(record_log.redis, database)
         self.rules = rules
         self._engine = Engine(rules)
         self._dashboard_url = dashboard_url
-        self._lookout = Lookout(database, policy)
-        self.writer = PatientWriter(stopping)
+        self._lookout = MuteSchedule(database, policy)
+        self.writer = RetryingWriter(stopping)
         self._open: dict[Key, Alert] = {}
         self._applied = self._folded = ""
         self._is_caught_up = False
@@ -100,7 +100,7 @@ class Evaluator:
         """Whether rules remember what the store could not be told: then nothing more is stored."""
         self._observed = 0
         """Until when the log is known, epoch milliseconds: its last entry, or a look that found none."""
-        self._unsaved: list[Entry] = []
+        self._unsaved: list[LogEntry] = []
         self._saved_at = time.monotonic()
         self._status_at = 0.0
 
@@ -108,41 +108,41 @@ class Evaluator:
         """Take up the store's state, resolve what no rule speaks of any more, say what was left unsaid."""
         with self._database.read() as connection:
             found = store.open_alerts(connection)
-            self._open = {key_of(alert): alert for alert in found if alert.details.origin is None}
-            tracks = load_tracks(connection, self._log.partition)
-        self._find_positions()
-        self._observed = _milliseconds(self._folded) or self._redis_ms()
-        self._engine.restore(tracks, _milliseconds(self._folded))
-        self._engine.expect(max(self._redis_ms(), _milliseconds(self._folded)))
+            self._open = {alert_key(alert): alert for alert in found if alert.details.origin is None}
+            tracks = load_rule_states(connection, self._log.partition)
+        self._load_offsets()
+        self._observed = _entry_ms(self._folded) or self._redis_ms()
+        self._engine.load_states(tracks, _entry_ms(self._folded))
+        self._engine.expect_named_subjects(max(self._redis_ms(), _entry_ms(self._folded)))
         self._resolve_orphans()
-        if not after(self._applied, self._folded):
-            self._catch_up()
-        self._announce()
-        self.warn()
+        if not is_after(self._applied, self._folded):
+            self._replay_applied()
+        self._publish_events()
+        self.log_inactive_rules()
 
-    def reload(self, rules: Sequence[Rule], policy: Policy) -> None:
+    def reload(self, rules: Sequence[Rule], policy: MuteConfig) -> None:
         """Go on with other rules: what is remembered stays where a rule still measures the same."""
         self.save()
         tracks, now = self._engine.snapshot(), self._engine.now
         self.rules = rules
-        self._lookout = Lookout(self._database, policy)
+        self._lookout = MuteSchedule(self._database, policy)
         self._engine = Engine(rules)
-        self._engine.restore(tracks, now)
-        self._engine.expect(now)
+        self._engine.load_states(tracks, now)
+        self._engine.expect_named_subjects(now)
         self._resolve_orphans()
         if self._is_caught_up:
-            self._agree()
+            self._reconcile()
 
-    def _catch_up(self) -> None:
+    def _replay_applied(self) -> None:
         """Pass over what happened by itself until the last change that was applied; then agree with it."""
-        for _ in self._engine.tick(_milliseconds(self._applied)):
+        for _ in self._engine.advance_to(_entry_ms(self._applied)):
             pass
         self._is_caught_up = True
-        self._agree()
+        self._reconcile()
 
-    def _agree(self) -> None:
+    def _reconcile(self) -> None:
         """Let tracks and open alerts say the same: what is open fires, nothing else does."""
-        self._engine.agree(
+        self._engine.reconcile(
             {key: Firing(alert.severity, alert.details.threshold) for key, alert in self._open.items()}
         )
 
@@ -150,21 +150,21 @@ class Evaluator:
         """Resolve alerts that no rule speaks of any more."""
         changes, now = [], from_epoch_ms(self._redis_ms())
         for key, alert in self._open.items():
-            rule = self._engine.rule_on(key)
+            rule = self._engine.rule_for(key)
             if rule is None or rule.metric != alert.details.metric:
                 what = "changed" if key.rule in {one.name for one in self.rules} else "removed"
-                changes.append(resolve(alert, now, comment=f"its rule was {what}"))
+                changes.append(resolve_alert(alert, now, comment=f"its rule was {what}"))
         if changes:
-            self._apply(changes, self._applied)
+            self._commit(changes, self._applied)
 
-    def _find_positions(self) -> None:
-        newest = max(self._log.newest(), f"{self._redis_ms()}-0", key=parts_of)
+    def _load_offsets(self) -> None:
+        newest = max(self._log.last_id(), f"{self._redis_ms()}-0", key=split_id)
         partition = self._log.partition
         with self._database.read() as connection:
-            applied = read_position(connection, health_position, streams.EVALUATOR_GROUP, partition)
-            folded = read_position(connection, health_position, EVALUATOR_TRACKS, partition)
-        self._applied, self._folded = believable(applied, newest), believable(folded, newest)
-        self._reader.go_back(self._folded)
+            applied = read_offset(connection, health_position, redis_keys.EVALUATOR_GROUP, partition)
+            folded = read_offset(connection, health_position, RULE_STATE_READER, partition)
+        self._applied, self._folded = clamp_to_newest(applied, newest), clamp_to_newest(folded, newest)
+        self._reader.rewind(self._folded)
 
     def step(self) -> None:
         """Judge the next entries, waiting a moment for them, and let happen what is due."""
@@ -172,36 +172,36 @@ class Evaluator:
         due = self._engine.next_due()
         is_due = due is not None and due <= before
         if is_due:
-            self._log.pass_by(before)
-        entries = self._reader.read(self._patience(due, before))
-        if self._reader.was_lost():
+            self._log.skip_past(before)
+        entries = self._reader.read(self._block_ms(due, before))
+        if self._reader.take_lost_flag():
             self._applied = self._folded = START
-        fresh = [entry for entry in entries if after(entry.id, self._folded)]
+        fresh = [entry for entry in entries if is_after(entry.id, self._folded)]
         if fresh:
-            self._take(fresh)
+            self._process(fresh)
         elif not entries and not self._is_caught_up:
-            self._catch_up()
+            self._replay_applied()
         elif not entries:
-            self._observe(before)
+            self._detect_gap(before)
             if is_due:
                 # Nothing was written until that moment that has not been read, and nothing will be.
-                self._let_happen(before)
+                self._advance(before)
         if self._is_caught_up:
-            self._look(self._engine.now if entries else max(before, self._engine.now))
+            self._apply_mutes(self._engine.now if entries else max(before, self._engine.now))
         self._unsaved += entries
         if self._unsaved and time.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
             self.save()
 
-    def _patience(self, due: int | None, now: int) -> int:
+    def _block_ms(self, due: int | None, now: int) -> int:
         """Return how long to wait for entries, milliseconds: until something is due, and not for ever."""
-        longest = min(BLOCK_MS, self._lookout.patience(now)) if self._open else BLOCK_MS
+        longest = min(BLOCK_MS, self._lookout.ms_until_due(now)) if self._open else BLOCK_MS
         return max(1, longest if due is None else min(longest, due - now + 1))
 
-    def _look(self, at: int) -> None:
+    def _apply_mutes(self, at: int) -> None:
         """Let happen what silences, windows and people who acknowledged for a time bring."""
-        changes = self._lookout.look(self._open.values(), from_epoch_ms(at))
+        changes = self._lookout.due_transitions(self._open.values(), from_epoch_ms(at))
         if changes:
-            self._apply(changes, self._applied)
+            self._commit(changes, self._applied)
 
     def save(self) -> None:
         """Store what rules remember, and acknowledge the entries that it is made of."""
@@ -211,24 +211,24 @@ class Evaluator:
 
         def write() -> None:
             with self._database.write() as connection:
-                save_tracks(connection, self._log.partition, changed.kept, changed.gone)
-                write_position(
-                    connection, health_position, EVALUATOR_TRACKS, self._log.partition, self._folded
+                save_rule_states(connection, self._log.partition, changed.kept, changed.gone)
+                write_offset(
+                    connection, health_position, RULE_STATE_READER, self._log.partition, self._folded
                 )
 
-        if not self.writer.until_done(write):
+        if not self.writer.write_until_done(write):
             return
-        self._engine.saved(changed)
-        self._reader.acknowledge(self._unsaved)
+        self._engine.mark_saved(changed)
+        self._reader.ack(self._unsaved)
         self._unsaved = []
         self._saved_at = time.monotonic()
-        tracks = self._engine.tracks.values()
+        tracks = self._engine.states.values()
         TRACKED.set(len(tracks))
         PENDING.set(sum(track.pending_since is not None for track in tracks))
         if self._saved_at - self._status_at >= STATUS_INTERVAL_S:
             self._publish_status()
 
-    def warn(self) -> list[str]:
+    def log_inactive_rules(self) -> list[str]:
         """Log and return which rules can probably never fire: nothing has ever sent their figures."""
         warnings = {one.name: one.warning for one in self._publish_status() if one.warning}
         for name, warning in warnings.items():
@@ -238,9 +238,9 @@ class Evaluator:
     def _publish_status(self) -> list[RuleStatus]:
         """Publish how the rules stand."""
         self._status_at = time.monotonic()
-        found = coverage(self.rules, self._engine.tracks)
+        found = rule_statuses(self.rules, self._engine.states)
         try:
-            self._log.redis.set(streams.RULES, msgspec.json.encode(found))
+            self._log.redis.set(redis_keys.RULES, msgspec.json.encode(found))
         except RedisError as error:
             log.warning("rule status not published; the next one will be", error=str(error))
         return found
@@ -252,18 +252,18 @@ class Evaluator:
 
     def check(self) -> str:
         """Raise what keeps the evaluator from writing."""
-        self._database.require_whole()
+        self._database.raise_if_damaged()
         self.writer.check()
         return f"{len(self._open)} alerts open"
 
-    def _take(self, entries: Sequence[Entry]) -> None:
+    def _process(self, entries: Sequence[LogEntry]) -> None:
         """Fold entries; those that were applied before a crash change no alert again."""
         events = []
         for entry in entries:
-            if not self._is_caught_up and after(entry.id, self._applied):
-                self._catch_up()
-            self._observe(_milliseconds(entry.id))
-            found = list(self._engine.take(entry.records, _milliseconds(entry.id)))
+            if not self._is_caught_up and is_after(entry.id, self._applied):
+                self._replay_applied()
+            self._detect_gap(_entry_ms(entry.id))
+            found = list(self._engine.process(entry.records, _entry_ms(entry.id)))
             if entry.forget is not None:
                 found += self._engine.forget(entry.forget)
             if self._is_caught_up:
@@ -272,27 +272,27 @@ class Evaluator:
         RECORDS.inc(sum(len(entry.records) for entry in entries))
         HISTORY.inc(self._engine.passed_over)
         self._engine.passed_over = 0
-        self._change(events, max(self._applied, self._folded, key=parts_of))
-        beat = beat_in(entries)
+        self._apply_events(events, max(self._applied, self._folded, key=split_id))
+        beat = latest_beat(entries)
         if beat is not None:
-            self._pass_on(beat)
+            self._store_beat(beat)
 
-    def _observe(self, now: int) -> None:
+    def _detect_gap(self, now: int) -> None:
         """Note that the log is known until `now`; a pause before that does not count as absence."""
-        if now - self._observed > PAUSE_MS:
+        if now - self._observed > GAP_MS:
             log.info("resuming after a pause; absences count from now", pause_ms=now - self._observed)
-            self._engine.resume(self._observed, now)
+            self._engine.resume_after_gap(self._observed, now)
         self._observed = max(self._observed, now)
 
-    def _pass_on(self, beat: float) -> None:
+    def _store_beat(self, beat: float) -> None:
         """Write the watchdog's beat; one that comes again after a crash does no harm."""
         now = from_epoch_ms(self._redis_ms())
 
         def write() -> None:
             with self._database.write() as connection:
-                write_beat(connection, beat, now)
+                store_beat(connection, beat, now)
 
-        if self.writer.until_done(write):
+        if self.writer.write_until_done(write):
             self._wake()
 
     def _wake(self) -> None:
@@ -301,17 +301,17 @@ class Evaluator:
         except RedisError as error:
             log.warning("could not wake the notifier; it looks by itself", error=str(error))
 
-    def _let_happen(self, now: int) -> None:
-        events = list(self._engine.tick(now))
-        self._folded = f"{now}-{LAST}"
-        self._change(events, max(self._applied, self._folded, key=parts_of))
+    def _advance(self, now: int) -> None:
+        events = list(self._engine.advance_to(now))
+        self._folded = f"{now}-{NEVER}"
+        self._apply_events(events, max(self._applied, self._folded, key=split_id))
 
-    def _change(self, events: Iterable[Event], position: str) -> None:
-        changes = self._changes(events)
+    def _apply_events(self, events: Iterable[RuleEvent], position: str) -> None:
+        changes = self._transitions(events)
         if changes:
-            self._apply(changes, position)
+            self._commit(changes, position)
 
-    def _changes(self, events: Iterable[Event]) -> list[Transition]:
+    def _transitions(self, events: Iterable[RuleEvent]) -> list[Transition]:
         """Return the changes that `events` bring, in order, leaving the known alerts as they are."""
         state: dict[Key, Alert] = {}
         changes = []
@@ -320,62 +320,62 @@ class Evaluator:
             if known and known.status == "RESOLVED":
                 known, ended = None, known
             if known is None and outcome.step == "opened":
-                ended = self._ended(key, at, ended)
-            seen = Observation(key, rule, outcome)
-            change = transition(known, ended, seen, uuid.uuid4().hex, from_epoch_ms(at))
+                ended = self._recently_resolved(key, at, ended)
+            seen = RuleResult(key, rule, outcome)
+            change = next_transition(known, ended, seen, uuid.uuid4().hex, from_epoch_ms(at))
             if change:
                 changes.append(change)
                 state[key] = change.alert
         return changes
 
-    def _ended(self, key: Key, at: int, latest: Alert | None) -> Alert | None:
+    def _recently_resolved(self, key: Key, at: int, latest: Alert | None) -> Alert | None:
         """Return the alert (`latest`, or a stored one) that ended so lately that it opens again."""
-        since = from_epoch_ms(at) - timedelta(milliseconds=REOPEN_MS)
+        since = from_epoch_ms(at) - timedelta(milliseconds=REOPEN_WINDOW_MS)
         if latest:
             return latest if latest.resolved_at and latest.resolved_at > since else None
         with self._database.read() as connection:
-            return store.ended_since(connection, fingerprint(key), since)
+            return store.last_resolved_since(connection, fingerprint(key), since)
 
-    def _apply(self, changes: Sequence[Transition], position: str) -> None:
+    def _commit(self, changes: Sequence[Transition], position: str) -> None:
         """Write `changes` until it succeeds, or the part is to stop, then tell."""
-        written: list[Written] = []
+        written: list[WrittenChange] = []
 
         def write() -> None:
             with self._database.write() as connection:
-                writing = self._writing(connection, min(change.alert.updated_at for change in changes))
+                writing = self._writer(connection, min(change.alert.updated_at for change in changes))
                 written[:] = [one for change in changes for one in writing.write(change)]
-                write_position(
-                    connection, health_position, streams.EVALUATOR_GROUP, self._log.partition, position
+                write_offset(
+                    connection, health_position, redis_keys.EVALUATOR_GROUP, self._log.partition, position
                 )
 
-        if not self.writer.until_done(write):
+        if not self.writer.write_until_done(write):
             self._is_torn = True
             return
         self._applied = position
-        self._remember(written)
-        self._tell(written)
+        self._update_open_alerts(written)
+        self._wake_and_publish(written)
 
-    def _writing(self, connection: Connection, since: datetime) -> Writing:
-        muting = Muting(self._lookout.policy, current_silences(connection, since), self._open.values())
-        return Writing(connection, muting, self._dashboard_url)
+    def _writer(self, connection: Connection, since: datetime) -> AlertWriter:
+        muting = MuteEvaluator(self._lookout.policy, current_silences(connection, since), self._open.values())
+        return AlertWriter(connection, muting, self._dashboard_url)
 
-    def _remember(self, written: Iterable[Written]) -> None:
+    def _update_open_alerts(self, written: Iterable[WrittenChange]) -> None:
         for change, alert in written:
             if alert.details.origin is not None:
                 continue
             if change == "resolved":
-                self._open.pop(key_of(alert), None)
+                self._open.pop(alert_key(alert), None)
             else:
-                self._open[key_of(alert)] = alert
+                self._open[alert_key(alert)] = alert
             CHANGES.labels(change).inc()
             if change == "muted" or (
                 self._lookout.policy.inhibitions and change not in ("updated", "unmuted")
             ):
-                self._lookout.disturb()
+                self._lookout.invalidate()
             if change != "updated":
                 log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
 
-    def _tell(self, written: Sequence[Written]) -> None:
+    def _wake_and_publish(self, written: Sequence[WrittenChange]) -> None:
         """Wake the notifier and announce; its sweep and the next announcement mend a failure."""
         if any(one.change != "updated" for one in written):
             self._wake()
@@ -383,15 +383,15 @@ class Evaluator:
             self._announcer.refresh([one.alert for one in written if one.change == "updated"])
         except RedisError as error:
             log.warning("could not show new values; the next ones will", error=str(error))
-        self._announce()
+        self._publish_events()
 
-    def _announce(self) -> None:
+    def _publish_events(self) -> None:
         try:
-            self._announcer.announce()
+            self._announcer.publish()
         except RedisError as error:
             log.warning("could not announce; the next announcement will", error=str(error))
 
 
-def _milliseconds(entry: str) -> int:
+def _entry_ms(entry: str) -> int:
     """Return the moment of a position in the log, epoch milliseconds."""
-    return parts_of(entry)[0]
+    return split_id(entry)[0]

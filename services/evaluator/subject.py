@@ -8,7 +8,7 @@ import msgspec
 from shared.schema.alerts import Alert
 from shared.schema.records import AnyRecord, BotRecord, Check, Performance
 
-COMPUTED = ("source", "computed")
+COMPUTED_LABEL = ("source", "computed")
 """The label that sets alerts on computed figures apart from those on reported ones."""
 
 
@@ -37,7 +37,7 @@ def subject_of(record: AnyRecord) -> Subject:
     """Return what `record` is about; computed figures are alerted on apart from reported ones."""
     pairs = record.labels
     if isinstance(record, Performance) and record.source == "computed":
-        pairs = pairs | dict([COMPUTED])
+        pairs = pairs | dict([COMPUTED_LABEL])
     if isinstance(record, Check):
         pairs = pairs | {"check": record.check, "type": record.type}
     labels = tuple(sorted(pairs.items())) if pairs else ()
@@ -46,7 +46,7 @@ def subject_of(record: AnyRecord) -> Subject:
     return Subject(None, record.subject, labels)
 
 
-def key_of(alert: Alert) -> Key:
+def alert_key(alert: Alert) -> Key:
     """Return the key of an alert."""
     details = alert.details
     labels = tuple(sorted(details.labels.items()))

@@ -3,55 +3,55 @@
 import sys
 
 from services.ingestion.config import IngestionSettings, http_port
-from services.ingestion.heartbeats import expectations_of
-from services.ingestion.senders import Senders
-from services.ingestion.units import to_percent
-from shared.runtime.documents import load_documents
-from shared.runtime.service import refusing, run, service, start
+from services.ingestion.heartbeats import parse_heartbeats
+from services.ingestion.ingest_tokens import IngestTokens
+from services.ingestion.percent_conversion import percent_converter
+from shared.runtime.config.documents import load_documents
+from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
 
 
 def main() -> None:
     """Run one of the doors."""
     door = sys.argv[1] if len(sys.argv) > 1 else "http"
     if door == "http":
-        run_http()
+        run_http_endpoint()
     elif door == "redis":
-        run_redis()
+        run_redis_listener()
     else:
         sys.exit(f"python -m services.ingestion: expected http or redis, got {door}")
 
 
-def run_http() -> None:
+def run_http_endpoint() -> None:
     """Become gunicorn with the HTTP door."""
-    from shared.runtime.web import serve  # noqa: PLC0415 - the Redis door needs no Flask
+    from shared.runtime.web.app import exec_gunicorn  # noqa: PLC0415 - the Redis door needs no Flask
 
-    settings = start("ingestion", IngestionSettings)
-    with refusing("ingestion"):
+    settings = configure_part("ingestion", IngestionSettings)
+    with exit_on_invalid_config("ingestion"):
         documents = load_documents(settings.botwatch_config)
-        expectations_of(documents.health.monitoring.heartbeats)
-        Senders(settings)  # both refused here rather than by every worker
-    serve("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
+        parse_heartbeats(documents.health.monitoring.heartbeats)
+        IngestTokens(settings)  # both refused here rather than by every worker
+    exec_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
 
 
-def run_redis() -> None:
+def run_redis_listener() -> None:
     """Run the Redis door until it is told to stop; heartbeats are expected here as it is one process."""
-    from services.ingestion.expecting import Expecting  # noqa: PLC0415 - the HTTP door is many
-    from services.ingestion.redis_door import ChannelDoor, StreamDoor  # noqa: PLC0415
+    from services.ingestion.heartbeat_monitor import HeartbeatMonitor  # noqa: PLC0415 - the HTTP door is many
+    from services.ingestion.redis_listener import ChannelListener, StreamListener  # noqa: PLC0415
 
-    settings = start("ingestion-redis", IngestionSettings)
-    with refusing("ingestion-redis"):
+    settings = configure_part("ingestion-redis", IngestionSettings)
+    with exit_on_invalid_config("ingestion-redis"):
         documents = load_documents(settings.botwatch_config)
-        percent = to_percent(documents.performance.analytics)
-        expected = expectations_of(documents.health.monitoring.heartbeats)
-    with service("ingestion-redis", settings, single=True) as frame:
-        channel = ChannelDoor(frame.redis, frame.stopping, percent, settings.max_bots)
+        percent = percent_converter(documents.performance.analytics)
+        expected = parse_heartbeats(documents.health.monitoring.heartbeats)
+    with running_part("ingestion-redis", settings, single=True) as frame:
+        channel = ChannelListener(frame.redis, frame.stopping, percent, settings.max_bots)
         frame.health.add("channel", channel.check)
-        expecting = Expecting(frame.redis, expected.values(), frame.stopping)
+        expecting = HeartbeatMonitor(frame.redis, expected.values(), frame.stopping)
         frame.health.add("heartbeats", expecting.check)
         channel.thread.start()
         expecting.thread.start()
-        door = StreamDoor(frame.redis, frame.stopping, percent, frame.lease, settings.max_bots)
-        run(frame, door.step)
+        door = StreamListener(frame.redis, frame.stopping, percent, frame.lease, settings.max_bots)
+        run_loop(frame, door.step)
         channel.thread.join(timeout=2)
         expecting.thread.join(timeout=2)
 

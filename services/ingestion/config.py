@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.runtime.bearer import Token
-from shared.runtime.documents import Documents
+from shared.runtime.bearer_tokens import Token
+from shared.runtime.config.documents import Documents
 from shared.runtime.settings import WebSettings
 
 

@@ -12,32 +12,32 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import replace
 
-from shared.runtime.checks import HeartbeatSection
-from shared.schema.cron import check_cron, next_moment
-from shared.schema.durations import Duration, span_of, words
+from shared.runtime.config.check_sections import HeartbeatSection
+from shared.schema.cron import next_moment, validate_cron
+from shared.schema.durations import Duration, format_duration_ms, to_timedelta
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.streams import PREFIX
+from shared.schema.redis_keys import PREFIX
 from shared.schema.timestamps import MILLISECOND
 
 DOCUMENT = "health_monitor.json: $.monitoring.heartbeats"
 PINGS = f"{PREFIX}:pings"
 """Redis stream of pings that were taken and not yet judged: field `data`, a `Ping` as MessagePack."""
-EARLY = timedelta(seconds=10)
+EARLY_TOLERANCE = timedelta(seconds=10)
 """A ping that comes so little before a schedule's moment is that moment's: the job's clock may be ahead."""
-MOST_RUNS = 16
+MAX_RUNS = 16
 """Runs at once that are known; the oldest are forgotten."""
-NAMED_BY = 8
+KEY_PREFIX_LENGTH = 8
 """Characters of the key that name a heartbeat without a name."""
-NO_TIME = timedelta()
+ZERO = timedelta()
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 Action = Literal["success", "fail", "start", "log"]
 Reason = Literal["failed", "late", "never_came", "ran_too_long"]
-MISSED: tuple[Reason, ...] = ("late", "never_came")
+MISSED_REASONS: tuple[Reason, ...] = ("late", "never_came")
 """Nothing came where something was expected."""
 
 
-class Expectation(NamedTuple):
+class ExpectedHeartbeat(NamedTuple):
     """What is expected of one heartbeat."""
 
     name: str
@@ -48,21 +48,21 @@ class Expectation(NamedTuple):
     longest: timedelta | None = None
     severity: Literal["critical", "warning"] = "critical"
 
-    def after(self, moment: datetime) -> datetime:
+    def next_due(self, moment: datetime) -> datetime:
         """Return when the next end is expected after one at `moment`."""
         if self.period is not None:
             return moment + self.period
-        return next_moment(self.cron or "", self.zone, moment + EARLY)
+        return next_moment(self.cron or "", self.zone, moment + EARLY_TOLERANCE)
 
     @property
-    def rhythm(self) -> str:
+    def schedule_text(self) -> str:
         """How often, in words."""
-        how = self.cron if self.period is None else f"every {_words(self.period)}"
-        return f"{how}, {_words(self.grace)} of grace"
+        how = self.cron if self.period is None else f"every {_format_length(self.period)}"
+        return f"{how}, {_format_length(self.grace)} of grace"
 
 
-def _words(length: timedelta) -> str:
-    return words(length // MILLISECOND)
+def _format_length(length: timedelta) -> str:
+    return format_duration_ms(length // MILLISECOND)
 
 
 class Ping(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,7 +70,7 @@ class Ping(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     action: Action
-    at: Moment
+    at: Timestamp
     code: int | None = None
     """The exit code it gave."""
     run: str = ""
@@ -78,42 +78,42 @@ class Ping(msgspec.Struct, frozen=True, omit_defaults=True):
     body: bytes = b""
 
 
-class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+class JobRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run that has not ended."""
 
-    began: Moment
+    began: Timestamp
     is_told: bool = False
     """That it runs too long."""
 
 
-class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
+class HeartbeatProblem(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong."""
 
     reason: Reason
-    since: Moment
+    since: Timestamp
     """Of a miss, when the ping was expected; of a run too long, its begin; of a failure, when it was told."""
     words: str = ""
     """What there is to say besides."""
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+class HeartbeatState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a heartbeat; kept in Redis."""
 
-    known_since: Moment
+    known_since: Timestamp
     """When it was first configured."""
-    came: Moment | None = None
+    came: Timestamp | None = None
     """When a run ended last, well or not."""
     run_seconds: float | None = None
     """How long that one took, if it told its start."""
-    runs: dict[str, Run] = {}
+    runs: dict[str, JobRun] = {}
     """By id, the oldest first."""
-    trouble: Trouble | None = None
+    trouble: HeartbeatProblem | None = None
 
 
-def expectations_of(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expectation]:
+def parse_heartbeats(sections: Mapping[str, HeartbeatSection]) -> dict[str, ExpectedHeartbeat]:
     """Return what is expected by key; InvalidError names every section that means nothing."""
     faults: list[Fault] = []
-    found: dict[str, Expectation] = {}
+    found: dict[str, ExpectedHeartbeat] = {}
     names: set[str] = set()
     for place, (key, section) in enumerate(sections.items()):
         try:
@@ -131,43 +131,43 @@ def expectations_of(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expec
     return found
 
 
-def _expectation(key: str, section: HeartbeatSection) -> Expectation:
+def _expectation(key: str, section: HeartbeatSection) -> ExpectedHeartbeat:
     if section.cron is not None:
         try:
-            check_cron(section.cron)
+            validate_cron(section.cron)
         except ValueError as error:
             raise ValueError(f"`cron`: expected an expression such as `0 3 * * *`: {error}") from error
-    name = section.name or key[:NAMED_BY]
+    name = section.name or key[:KEY_PREFIX_LENGTH]
     if not name.isprintable():
         raise ValueError(f"`name`: expected characters that can be printed, got {name!r}")
-    return Expectation(
+    return ExpectedHeartbeat(
         name=name,
-        period=_length(section.period),
+        period=_parse_length(section.period),
         cron=section.cron,
         zone=ZoneInfo(section.time_zone),
-        grace=_length(section.grace) or NO_TIME,
-        longest=_length(section.longest),
+        grace=_parse_length(section.grace) or ZERO,
+        longest=_parse_length(section.longest),
         severity=section.severity,
     )
 
 
-def _length(duration: Duration | None) -> timedelta | None:
-    return None if duration is None else span_of(duration)
+def _parse_length(duration: Duration | None) -> timedelta | None:
+    return None if duration is None else to_timedelta(duration)
 
 
-def fold(standing: Standing, ping: Ping, said: str = "") -> Standing:
+def apply_ping(standing: HeartbeatState, ping: Ping, said: str = "") -> HeartbeatState:
     """Return the standing after `ping`, which said so in words; a log changes nothing."""
     if ping.action == "log":
         return standing
     runs = {name: run for name, run in standing.runs.items() if name != ping.run}
     if ping.action == "start":
-        newest = [*runs.items(), (ping.run, Run(ping.at))][-MOST_RUNS:]
+        newest = [*runs.items(), (ping.run, JobRun(ping.at))][-MAX_RUNS:]
         return replace(standing, runs=dict(newest))
     run = standing.runs.get(ping.run)
     trouble = None
     if ping.action == "fail":
         code = "" if ping.code is None else f" with exit code {ping.code}"
-        trouble = Trouble("failed", ping.at, f"{code}{': ' if said else ''}{said}")
+        trouble = HeartbeatProblem("failed", ping.at, f"{code}{': ' if said else ''}{said}")
     return replace(
         standing,
         came=ping.at,
@@ -178,7 +178,9 @@ def fold(standing: Standing, ping: Ping, said: str = "") -> Standing:
     )
 
 
-def judge(standing: Standing, expected: Expectation, listening: datetime, now: datetime) -> Standing:
+def evaluate_heartbeat(
+    standing: HeartbeatState, expected: ExpectedHeartbeat, listening: datetime, now: datetime
+) -> HeartbeatState:
     """Return the standing at `now`; what comes exactly at its limit has come in time.
 
     Before `listening` nobody heard pings: the grace counts from then on at the earliest.
@@ -187,27 +189,31 @@ def judge(standing: Standing, expected: Expectation, listening: datetime, now: d
     for name, run in standing.runs.items():
         if expected.longest and not run.is_told and now > max(run.began + expected.longest, heard):
             runs = {**standing.runs, name: replace(run, is_told=True)}
-            return replace(standing, runs=runs, trouble=Trouble("ran_too_long", run.began))
-    moment = expected.after(standing.came or standing.known_since)
+            return replace(standing, runs=runs, trouble=HeartbeatProblem("ran_too_long", run.began))
+    moment = expected.next_due(standing.came or standing.known_since)
     trouble = standing.trouble
-    if trouble and trouble.reason in MISSED:
+    if trouble and trouble.reason in MISSED_REASONS:
         # Where the configuration has changed it may not be late any more.
         return standing if now > moment + expected.grace else replace(standing, trouble=None)
     if trouble and trouble.reason == "ran_too_long":
         return standing  # that says more than that it is late
-    if now <= max(moment + expected.grace, heard) + _running(standing, expected):
+    if now <= max(moment + expected.grace, heard) + _run_allowance(standing, expected):
         return standing
     reason: Reason = "late" if standing.came or standing.runs else "never_came"
-    deaf = f"; Botwatch listens only since {say(listening, expected)}" if listening > moment else ""
-    return replace(standing, trouble=Trouble(reason, moment, deaf))
+    deaf = (
+        f"; Botwatch listens only since {format_local_time(listening, expected)}"
+        if listening > moment
+        else ""
+    )
+    return replace(standing, trouble=HeartbeatProblem(reason, moment, deaf))
 
 
-def _running(standing: Standing, expected: Expectation) -> timedelta:
+def _run_allowance(standing: HeartbeatState, expected: ExpectedHeartbeat) -> timedelta:
     """Return how much longer it may take because a run is under way."""
     is_running = any(not run.is_told for run in standing.runs.values())
-    return expected.longest if expected.longest and is_running else NO_TIME
+    return expected.longest if expected.longest and is_running else ZERO
 
 
-def say(moment: datetime, expected: Expectation) -> str:
+def format_local_time(moment: datetime, expected: ExpectedHeartbeat) -> str:
     """Write a moment by the clocks that the heartbeat is configured with."""
     return f"{moment.astimezone(expected.zone):%Y-%m-%d %H:%M:%S %Z}"

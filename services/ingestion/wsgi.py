@@ -3,20 +3,20 @@
 from flask import Flask
 
 from services.ingestion.config import IngestionSettings, http_port
-from services.ingestion.heartbeats import expectations_of
-from services.ingestion.http import make_app
-from services.ingestion.units import to_percent
-from shared.runtime.documents import load_documents
-from shared.runtime.service import start
+from services.ingestion.heartbeats import parse_heartbeats
+from services.ingestion.http_endpoint import create_ingestion_app
+from services.ingestion.percent_conversion import percent_converter
+from shared.runtime.config.documents import load_documents
+from shared.runtime.service import configure_part
 
 
 def app() -> Flask:
     """Return the HTTP door."""
-    settings = start("ingestion", IngestionSettings)
+    settings = configure_part("ingestion", IngestionSettings)
     documents = load_documents(settings.botwatch_config)
     section = documents.performance.prometheus
     metrics_path = section.endpoint if section.enabled else None
-    percent = to_percent(documents.performance.analytics)
-    expected = expectations_of(documents.health.monitoring.heartbeats)
+    percent = percent_converter(documents.performance.analytics)
+    expected = parse_heartbeats(documents.health.monitoring.heartbeats)
     names = {key: one.name for key, one in expected.items()}
-    return make_app(settings, http_port(settings, documents), metrics_path, percent, names)
+    return create_ingestion_app(settings, http_port(settings, documents), metrics_path, percent, names)

@@ -8,26 +8,26 @@ from uuid import uuid4
 
 from redis import Redis
 
+from services.notifier.channel_supervisor import ChannelSupervisor
 from services.notifier.channel_tests import ChannelTester
-from services.notifier.contents import Contents, contents_of
-from services.notifier.direct import DirectLine
-from services.notifier.leases import LeaseKeeper
-from services.notifier.office import Office
-from services.notifier.reloading import Reloading
-from services.notifier.standing import Post
-from services.notifier.watchdog import Databases, Watchdog
+from services.notifier.content.factory import ContentFactory, load_contents
+from services.notifier.delivery.channel_state import DeliveryContext
+from services.notifier.delivery.leases import LeaseRenewer
+from services.notifier.reload import NotifierReloader
+from services.notifier.watchdog.out_of_band import OutOfBandSender
+from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases
 from shared.runtime import clock, service
-from shared.runtime.announce import Announcer
+from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.databases import health_database, performance_database
-from shared.runtime.documents import Documents, load_documents
-from shared.runtime.redis import connect
-from shared.runtime.reload import Requests
-from shared.runtime.settings import Settings
-from shared.runtime.waking import wait_for_wake
+from shared.runtime.redis.alert_stream import AlertStreamPublisher
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.reload_requests import ReloadRequests
+from shared.runtime.redis.wake import wait_for_wake
+from shared.runtime.settings import PartSettings
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 """How often the watchdog looks."""
 
 
@@ -35,44 +35,44 @@ def main() -> None:
     """Run one of the two."""
     role = sys.argv[1] if len(sys.argv) > 1 else "deliver"
     if role == "deliver":
-        deliver()
+        run_delivery()
     elif role == "watchdog":
-        watch()
+        run_watchdog()
     else:
         sys.exit(f"python -m services.notifier: expected deliver or watchdog, got {role}")
 
 
-def deliver() -> None:
+def run_delivery() -> None:
     """Deliver until the part is to stop, then let what is in hand end."""
-    settings = service.start("notifier", Settings)
-    with service.refusing("notifier"):
+    settings = service.configure_part("notifier", PartSettings)
+    with service.exit_on_invalid_config("notifier"):
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
         health.require_schema("escalations")
-        contents = contents_of(settings, documents, performance, health)
-        announcer = Announcer(connect(settings.redis_url), health)
-        office = Office(documents, contents, _post(settings, health), announcer)
+        contents = load_contents(settings, documents, performance, health)
+        announcer = AlertStreamPublisher(connect_redis(settings.redis_url), health)
+        office = ChannelSupervisor(documents, contents, _delivery_context(settings, health), announcer)
 
-    tester = ChannelTester(connect(settings.redis_url), settings.dashboard_url, documents, contents)
+    tester = ChannelTester(connect_redis(settings.redis_url), settings.dashboard_url, documents, contents)
 
     def reload() -> int:
         documents = load_documents(settings.botwatch_config)
-        contents = contents_of(settings, documents, performance, health)
-        office.rearrange(documents, contents)
-        tester.use(documents, contents)
+        contents = load_contents(settings, documents, performance, health)
+        office.reload(documents, contents)
+        tester.reload(documents, contents)
         return len(documents.channels)
 
-    with service.service("notifier", settings) as frame:
+    with service.running_part("notifier", settings) as frame:
         frame.health.add("database", lambda: _pending(health))
         frame.health.add("dispatcher", office.dispatcher.check)
         frame.health.add("channels", office.check)
-        leases = LeaseKeeper(lambda: office.leases, health)
+        leases = LeaseRenewer(lambda: office.lease_owners, health)
         frame.health.add("leases", leases.check)
         office.start()
         tester.start()
-        requests = Requests(frame.redis, frame.hangup, "notifier")
-        reloading = Reloading(requests, reload, len(documents.channels))
-        service.run(frame, lambda: _wait(frame.redis, office))
+        requests = ReloadRequests(frame.redis, frame.hangup, "notifier")
+        reloading = NotifierReloader(requests, reload, len(documents.channels))
+        service.run_loop(frame, lambda: _wait_for_wake(frame.redis, office))
         reloading.close()
         tester.close()
         office.close()
@@ -81,14 +81,14 @@ def deliver() -> None:
     health.close()
 
 
-def _wait(redis: Redis, office: Office) -> None:
+def _wait_for_wake(redis: Redis, office: ChannelSupervisor) -> None:
     if wait_for_wake(redis):
         office.wake()
 
 
-def _post(settings: Settings, health: Database) -> Post:
+def _delivery_context(settings: PartSettings, health: Database) -> DeliveryContext:
     owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-    return Post(health, owner, random.random, settings.dashboard_url.rstrip("/"), lambda _: None)
+    return DeliveryContext(health, owner, random.random, settings.dashboard_url.rstrip("/"), lambda _: None)
 
 
 def _pending(health: Database) -> dict[str, int]:
@@ -96,30 +96,30 @@ def _pending(health: Database) -> dict[str, int]:
         return pending_by_channel(connection)
 
 
-def watch() -> None:
+def run_watchdog() -> None:
     """Watch over every part until told to stop."""
-    settings = service.start("watchdog", Settings)
-    with service.refusing("watchdog"):
+    settings = service.configure_part("watchdog", PartSettings)
+    with service.exit_on_invalid_config("watchdog"):
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
 
-        def documented() -> tuple[Documents, Contents]:
+        def documented() -> tuple[Documents, ContentFactory]:
             documents = load_documents(settings.botwatch_config)
-            return documents, contents_of(settings, documents, performance, health)
+            return documents, load_contents(settings, documents, performance, health)
 
-        line = DirectLine(documented)
-    redis = connect(settings.redis_url, call_timeout_s=1.0, retries=0)
-    watched = Databases(
+        line = OutOfBandSender(documented)
+    redis = connect_redis(settings.redis_url, call_timeout_s=1.0, retries=0)
+    watched = WatchedDatabases(
         Database(health.url, afresh=True, sync_commits=settings.durability == "always"),
         Database(performance.url, afresh=True),
     )
     watchdog = Watchdog(redis, watched, line, settings.dashboard_url.rstrip("/"), clock.now())
-    with service.service("watchdog", settings, needs_redis=False) as frame:
+    with service.running_part("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
         while not frame.stopping.is_set():
             watchdog.step(clock.now())
-            frame.pulse.beat()
-            frame.stopping.wait(LOOK_EVERY_S)
+            frame.pulse.touch()
+            frame.stopping.wait(POLL_INTERVAL_S)
     for one in watched:
         one.close()
     redis.close()

@@ -17,24 +17,24 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.notifier.channels.registry import place_of, revealed, transport_of
-from services.notifier.channels.transport import Message, TransportError
-from services.notifier.contents import Contents
+from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.registry import build_transport, decrypted, destination
+from services.notifier.content.factory import ContentFactory
 from shared.runtime import clock
-from shared.runtime.documents import Documents
+from shared.runtime.config.documents import Documents
 from shared.schema.alerts import Details, Notice
-from shared.schema.faults import InvalidError, nearest
-from shared.schema.printable import printable
-from shared.schema.streams import CHANNEL_TESTS
+from shared.schema.faults import InvalidError, did_you_mean
+from shared.schema.redis_keys import CHANNEL_TESTS
+from shared.schema.terminal_escaping import escape_controls
 
 log = structlog.get_logger()
 
-OK, FAILED, MISUSED = 0, 1, 2
+OK, FAILED, USAGE_ERROR = 0, 1, 2
 """Exit codes of the command."""
-ANSWER_WITHIN_S = 45.0
+REPLY_TIMEOUT_S = 45.0
 """A receiver may take 10 s for each of a few steps."""
 BLOCK_S = 1
-ANSWER_TTL_S = 60
+REPLY_TTL_S = 60
 
 
 class TestRequest(msgspec.Struct):
@@ -59,13 +59,13 @@ class TestResult(msgspec.Struct):
     code: int = OK
 
 
-def request_test(redis: Redis, channel: str | None, timeout_s: float) -> TestResult:
+def request_channel_test(redis: Redis, channel: str | None, timeout_s: float) -> TestResult:
     """Ask the running notifier for a test and wait for its answer. Raises RedisError."""
     until = clock.now() + timedelta(seconds=timeout_s)
     request = TestRequest(uuid4().hex, channel, until)
     redis.rpush(CHANNEL_TESTS, msgspec.json.encode(request))
     while clock.now() < until:
-        answer = cast("tuple[bytes, bytes] | None", redis.blpop([_answers(request.id)], timeout=BLOCK_S))
+        answer = cast("tuple[bytes, bytes] | None", redis.blpop([_reply_key(request.id)], timeout=BLOCK_S))
         if answer is not None:
             return msgspec.json.decode(answer[1], type=TestResult)
     return TestResult(error=f"the running notifier did not answer within {timeout_s:g} s", code=FAILED)
@@ -74,14 +74,16 @@ def request_test(redis: Redis, channel: str | None, timeout_s: float) -> TestRes
 class ChannelTester:
     """Answers requests from a thread of its own; `redis` must be its alone."""
 
-    def __init__(self, redis: Redis, dashboard_url: str, documents: Documents, contents: Contents) -> None:
+    def __init__(
+        self, redis: Redis, dashboard_url: str, documents: Documents, contents: ContentFactory
+    ) -> None:
         self._redis = redis
         self._dashboard_url = dashboard_url
         self._current = documents, contents
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="channel-tests", daemon=True)
 
-    def use(self, documents: Documents, contents: Contents) -> None:
+    def reload(self, documents: Documents, contents: ContentFactory) -> None:
         """Test with these from now on."""
         self._current = documents, contents
 
@@ -101,12 +103,12 @@ class ChannelTester:
                     "tuple[bytes, bytes] | None", self._redis.blpop([CHANNEL_TESTS], timeout=BLOCK_S)
                 )
                 if entry is not None:
-                    self._answer(entry[1])
+                    self._handle_request(entry[1])
             except RedisError as error:
                 log.debug("redis is away: nobody can ask for a channel test", error=str(error))
                 self._closed.wait(BLOCK_S)
 
-    def _answer(self, data: bytes) -> None:
+    def _handle_request(self, data: bytes) -> None:
         try:
             request = msgspec.json.decode(data, type=TestRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -116,58 +118,58 @@ class ChannelTester:
             return
         documents, contents = self._current
         try:
-            result = run_test(request.channel, documents, contents, self._dashboard_url)
+            result = run_channel_test(request.channel, documents, contents, self._dashboard_url)
         except InvalidError as error:
             result = TestResult(error="\n".join(map(str, error.faults)), code=FAILED)
         log.info("channel tested", channel=request.channel, code=result.code)
         with self._redis.pipeline() as pipe:
-            pipe.rpush(_answers(request.id), msgspec.json.encode(result))
-            pipe.expire(_answers(request.id), ANSWER_TTL_S)
+            pipe.rpush(_reply_key(request.id), msgspec.json.encode(result))
+            pipe.expire(_reply_key(request.id), REPLY_TTL_S)
             pipe.execute()
 
 
-def _answers(request: str) -> str:
+def _reply_key(request: str) -> str:
     return f"{CHANNEL_TESTS}:{request}"
 
 
-def run_test(
-    name: str | None, documents: Documents, contents: Contents, page: str,
+def run_channel_test(
+    name: str | None, documents: Documents, contents: ContentFactory, page: str,
     environ: Mapping[str, str] = os.environ,
 ) -> TestResult:  # fmt: skip
     """Send a test through the channel `name`, or list all for None; InvalidError where it cannot be read."""
     if name is None:
-        return _list(documents)
+        return _list_channels(documents)
     if name not in documents.channels:
-        return _unknown(name, documents)
+        return _unknown_channel(name, documents)
     channel, content = documents.channels[name], contents(name)
-    transport = transport_of(name, channel, content, environ)
-    message = _message(name, page)
-    where = place_of(revealed(name, channel, environ))
+    transport = build_transport(name, channel, content, environ)
+    message = _test_message(name, page)
+    where = destination(decrypted(name, channel, environ))
     output = f"to {name} ({where}): {content.subject(message)}\n"
     try:
         transport.send(message)
     except TransportError as error:
-        return TestResult(output, f"{printable(str(error))} ({error.reason})", FAILED)
+        return TestResult(output, f"{escape_controls(str(error))} ({error.reason})", FAILED)
     except Exception as error:  # noqa: BLE001 - whatever a library raises, its words may hold the address
         return TestResult(output, f"unexpected: {type(error).__name__}", FAILED)
-    return TestResult(f"{output}answer: {printable(transport.answer())}\n")
+    return TestResult(f"{output}answer: {escape_controls(transport.last_response())}\n")
 
 
-def _list(documents: Documents) -> TestResult:
-    lines = [f"{name}: {place_of(channel)}\n" for name, channel in documents.channels.items()]
+def _list_channels(documents: Documents) -> TestResult:
+    lines = [f"{name}: {destination(channel)}\n" for name, channel in documents.channels.items()]
     return TestResult("".join(lines) or "no channel is switched on\n")
 
 
-def _unknown(name: str, documents: Documents) -> TestResult:
+def _unknown_channel(name: str, documents: Documents) -> TestResult:
     if name in documents.notifications.channels:
         why = "is switched off: it has no address, or alerts are not enabled"
         return TestResult(error=f"the channel {name!r} {why}", code=FAILED)
     known = ", ".join(documents.channels) or "none"
-    close = nearest(name, documents.channels)
-    return TestResult(error=f"there is no channel {name!r}{close} (channels: {known})", code=MISUSED)
+    close = did_you_mean(name, documents.channels)
+    return TestResult(error=f"there is no channel {name!r}{close} (channels: {known})", code=USAGE_ERROR)
 
 
-def _message(name: str, page: str) -> Message:
+def _test_message(name: str, page: str) -> NotificationMessage:
     """Make up a message that everybody sees to be a test, also where only its JSON arrives."""
     now, key = clock.now(), f"test-{uuid4().hex}"
     details = Details(
@@ -193,4 +195,4 @@ def _message(name: str, page: str) -> Message:
         updated_at=now,
         change="opened",
     )
-    return Message((notice,), key, now, is_test=True)
+    return NotificationMessage((notice,), key, now, is_test=True)

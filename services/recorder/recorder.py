@@ -13,34 +13,34 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
 
-from services.recorder.analyst import Analyst
-from services.recorder.batch import Batch, split
-from services.recorder.contradictions import Contradictions
-from services.recorder.upkeep import Upkeep
-from shared.runtime.log import LogFullError, RecordLog, TooManyBotsError
-from shared.runtime.reader import Entry, GroupReader
-from shared.runtime.redis import BLOCK_MS
-from shared.runtime.trim import FORGOTTEN_AFTER, trim
-from shared.schema import streams
-from shared.schema.positions import after, believable, parts_of
+from services.recorder.batch import DatabaseBatch, split_by_database
+from services.recorder.conflicts import ConflictReporter
+from services.recorder.housekeeping import Housekeeping
+from services.recorder.metrics_calculator import MetricsCalculator
+from shared.runtime.redis.connection import BLOCK_MS
+from shared.runtime.redis.log_trim import FORGOTTEN_AFTER, trim_log
+from shared.runtime.redis.record_log import LogFullError, RecordLog, TooManyBotsError
+from shared.runtime.redis.stream_reader import LogEntry, LogReader
+from shared.schema import redis_keys
 from shared.schema.records import AnyRecord
+from shared.schema.stream_ids import clamp_to_newest, is_after, split_id
 from shared.store.database import Database
-from shared.store.forgetting import forget_bot
-from shared.store.patience import PatientWriter
-from shared.store.positions import EVALUATOR_TRACKS, read_position, write_position
+from shared.store.forget import forget_bot
+from shared.store.log_offsets import RULE_STATE_READER, read_offset, write_offset
 from shared.store.records import insert_records
+from shared.store.retrying_writer import RetryingWriter
 from shared.store.tables import health_position, performance_position
 
 log = structlog.get_logger()
 
-READ = 500
+READ_COUNT = 500
 """Entries asked for at once."""
 BATCH_RECORDS = 5_000
 BATCH_MS = 100
 """A batch is written when it has that many records, or after that long."""
-CATCH_UP_S = 0.05
+CATCH_UP_BUDGET_S = 0.05
 """New records wait no longer than that, and the piece under way, for old ones."""
-DOOR = "recorder"
+SOURCE = "recorder"
 TRIM_INTERVAL_S = 5.0
 FORGET_INTERVAL_S = 3600.0
 
@@ -56,7 +56,7 @@ CONTRADICTORY = Counter(
 COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.", ["database"])
 
 
-class Target:
+class TargetDatabase:
     """One database and how far it is; with an analyst it also keeps what the analyst makes of the rows."""
 
     def __init__(
@@ -65,41 +65,41 @@ class Target:
         database: Database,
         table: Table,
         record_log: RecordLog,
-        analyst: Analyst | None = None,
+        analyst: MetricsCalculator | None = None,
     ) -> None:
         self._analyst = analyst
         self._name = name
         self._database = database
         self._table = table
         self._partition = record_log.partition
-        self.find_position(max(record_log.newest(), record_log.now(), key=parts_of))
+        self.load_offset(max(record_log.last_id(), record_log.current_id(), key=split_id))
 
-    def find_position(self, newest: str) -> None:
+    def load_offset(self, newest: str) -> None:
         """Take the position from the database, unless it is of another life of the log: after `newest`."""
-        known = self.stored_position(streams.RECORDER_GROUP)
-        self._stored = self.position = believable(known, newest)
+        known = self.stored_offset(redis_keys.RECORDER_GROUP)
+        self._stored = self.position = clamp_to_newest(known, newest)
         if self.position != known:
             log.warning("the log began anew: its entries are older than the database's", database=self._name)
 
-    def stored_position(self, reader: str) -> str:
+    def stored_offset(self, reader: str) -> str:
         """Return how far a reader's work is in this database."""
         with self._database.read() as connection:
-            return read_position(connection, self._table, reader, self._partition)
+            return read_offset(connection, self._table, reader, self._partition)
 
     def make_durable(self) -> str:
         """Bring all that is committed onto the disk, and the position though no rows came; return that."""
         position = self.position
         if position != self._stored:
             with self._database.write() as connection:
-                self._write_position(connection, position)
+                self._write_offset(connection, position)
             self._stored = position
         self._database.checkpoint()
         return position
 
-    def _write_position(self, connection: Connection, position: str) -> None:
-        write_position(connection, self._table, streams.RECORDER_GROUP, self._partition, position)
+    def _write_offset(self, connection: Connection, position: str) -> None:
+        write_offset(connection, self._table, redis_keys.RECORDER_GROUP, self._partition, position)
 
-    def write(self, batch: Batch) -> list[AnyRecord]:
+    def write(self, batch: DatabaseBatch) -> list[AnyRecord]:
         """Write the rows, what follows from them, and the position in one transaction.
 
         Return the records that contradict others of the same identity.
@@ -108,11 +108,11 @@ class Target:
         if batch.records:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
                 new, contradictory = insert_records(connection, batch.records)
-                change = self._analyst.prepare(connection, new) if self._analyst else None
-                self._write_position(connection, batch.position)
+                change = self._analyst.write_due(connection, new) if self._analyst else None
+                self._write_offset(connection, batch.position)
             self._stored = batch.position
             if self._analyst and change:
-                self._analyst.commit(change)
+                self._analyst.apply_committed(change)
             ROWS.labels(self._name).inc(len(new))
             REPEATED.labels(self._name).inc(len(batch.records) - len(new))
         self.position = batch.position
@@ -123,23 +123,23 @@ class Target:
 
         The position is written last: killed before, it begins again, and no later row of the bot is there.
         """
-        if not after(entry, self.position):
+        if not is_after(entry, self.position):
             return
         for _ in forget_bot(self._database, bot):
             beat()
         with self._database.write() as connection:
-            self._write_position(connection, entry)
+            self._write_offset(connection, entry)
         self._stored = self.position = entry
         if self._analyst:
             self._analyst.forget(bot)
         log.info("a bot was forgotten", bot=bot)
 
-    def write_analysis(self) -> None:
+    def write_metrics(self) -> None:
         """Write what the analyst has, though no rows came."""
         if self._analyst:
             with self._database.write() as connection:
-                change = self._analyst.prepare(connection)
-            self._analyst.commit(change)
+                change = self._analyst.write_due(connection)
+            self._analyst.apply_committed(change)
 
 
 class Recorder:
@@ -150,47 +150,49 @@ class Recorder:
         record_log: RecordLog,
         performance: Database,
         health: Database,
-        analyst: Analyst,
-        upkeep: Upkeep,
+        analyst: MetricsCalculator,
+        upkeep: Housekeeping,
         stopping: threading.Event,
         now: Callable[[], datetime],
     ) -> None:
         self._log = record_log
-        self._reader = GroupReader(record_log, streams.RECORDER_GROUP, batch=READ)
+        self._reader = LogReader(record_log, redis_keys.RECORDER_GROUP, batch=READ_COUNT)
         self._analyst = analyst
         self._upkeep = upkeep
-        self._performance = Target("performance", performance, performance_position, record_log, analyst)
-        self._health = Target("health", health, health_position, record_log)
-        self._reader.go_back(min(self._performance.position, self._health.position, key=parts_of))
+        self._performance = TargetDatabase(
+            "performance", performance, performance_position, record_log, analyst
+        )
+        self._health = TargetDatabase("health", health, health_position, record_log)
+        self._reader.rewind(min(self._performance.position, self._health.position, key=split_id))
         self._databases = (performance, health)
         self._stopping = stopping
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
-        self.writer = PatientWriter(stopping)
-        self._contradictions = Contradictions()
+        self.writer = RetryingWriter(stopping)
+        self._contradictions = ConflictReporter()
 
     def step(self) -> None:
         """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
-        entries = self._gather()
-        if self._reader.was_lost():
-            newest = self._log.newest()
-            self._performance.find_position(newest)
-            self._health.find_position(newest)
-            self.know_bots()
+        entries = self._read_batch()
+        if self._reader.take_lost_flag():
+            newest = self._log.last_id()
+            self._performance.load_offset(newest)
+            self._health.load_offset(newest)
+            self.register_known_bots()
         if entries:
-            if not self.writer.until_done(lambda: self._write(entries)):
+            if not self.writer.write_until_done(lambda: self._write(entries)):
                 return
-            self._reader.acknowledge(entries)
-        self._analyse()
+            self._reader.ack(entries)
+        self._update_metrics()
         self._upkeep.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             self._trim()
             self._trimmed = time.monotonic()
         if time.monotonic() - self._forgot >= FORGET_INTERVAL_S:
-            self._log.forget_latest(self._now() - FORGOTTEN_AFTER)
+            self._log.evict_latest(self._now() - FORGOTTEN_AFTER)
             self._forgot = time.monotonic()
 
-    def know_bots(self) -> None:
+    def register_known_bots(self) -> None:
         """Let the bots that reported lately count against the limit, though Redis lost them."""
         now = self._now()
         self._log.reindex_latest([(("bot", bot), now) for bot in self._analyst.bots])
@@ -200,24 +202,24 @@ class Recorder:
 
         The checkpoints also keep small what a plain copy of a database's file lacks.
         """
-        judged = self._health.stored_position(EVALUATOR_TRACKS)
+        judged = self._health.stored_offset(RULE_STATE_READER)
         try:
-            recorded = min(self._performance.make_durable(), self._health.make_durable(), key=parts_of)
+            recorded = min(self._performance.make_durable(), self._health.make_durable(), key=split_id)
         except (OperationalError, OSError) as error:
             log.warning(
                 "the log is not trimmed: a database cannot be brought onto the disk", error=str(error)
             )
             return
-        trim(self._log, self._now(), min(recorded, judged, key=parts_of))
+        trim_log(self._log, self._now(), min(recorded, judged, key=split_id))
 
     def check(self) -> str:
         """Raise what keeps the recorder from writing."""
         for database in self._databases:
-            database.require_whole()
+            database.raise_if_damaged()
         self.writer.check()
         return f"at {self._performance.position}"
 
-    def _gather(self) -> list[Entry]:
+    def _read_batch(self) -> list[LogEntry]:
         """Read until the batch is full or its time is up; what is there after that waits for the next."""
         entries = self._reader.read(self._analyst.wait_ms(BLOCK_MS))
         deadline = time.monotonic() + BATCH_MS / 1000
@@ -228,27 +230,27 @@ class Recorder:
             entries += self._reader.read(left_ms)
         return entries
 
-    def _analyse(self) -> None:
+    def _update_metrics(self) -> None:
         """Catch up, write what is due, and put computed figures into the log as records like any other."""
-        until = time.monotonic() + CATCH_UP_S
+        until = time.monotonic() + CATCH_UP_BUDGET_S
         while self._analyst.is_behind and time.monotonic() < until:
             self._analyst.catch_up()
         if self._analyst.is_write_due():
-            self.writer.until_done(self._performance.write_analysis)
-        computed = self._analyst.due()
-        warnings = self._contradictions.due(time.monotonic(), self._now())
+            self.writer.write_until_done(self._performance.write_metrics)
+        computed = self._analyst.due_records()
+        warnings = self._contradictions.due_events(time.monotonic(), self._now())
         if computed or warnings:
             try:
-                self._log.append([*warnings, *computed.values()], DOOR)
+                self._log.append([*warnings, *computed.values()], SOURCE)
             except LogFullError as error:
                 log.error("cannot tell computed figures; trying again", reason=str(error))
             except TooManyBotsError as error:
                 # They were forgotten a moment ago: the next entries say so.
-                self._analyst.told(bot for _, bot in error.refused)
+                self._analyst.mark_published(bot for _, bot in error.refused)
             else:
-                self._analyst.told(computed)
+                self._analyst.mark_published(computed)
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[LogEntry]) -> None:
         """Write entries in their order: what came before a bot was forgotten goes, what came later stays."""
         begin = 0
         for place, entry in enumerate(entries):
@@ -258,8 +260,8 @@ class Recorder:
                 begin = place + 1
         self._insert(entries[begin:])
 
-    def _insert(self, entries: list[Entry]) -> None:
-        performance, health = split(entries, self._performance.position, self._health.position)
+    def _insert(self, entries: list[LogEntry]) -> None:
+        performance, health = split_by_database(entries, self._performance.position, self._health.position)
         for record in (*self._performance.write(performance), *self._health.write(health)):
             CONTRADICTORY.labels(record.kind).inc()
             self._contradictions.add(record)

@@ -8,65 +8,75 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from shared.analytics.agreement import differences
-from shared.analytics.curve import Stretch
-from shared.analytics.events import EquityPoint, Event, Execution, OrderStep, Quote, Report, order_of
-from shared.analytics.execution import execution_figures
-from shared.analytics.figures import record_of, values
+from shared.analytics.curve import EquityBar
+from shared.analytics.disagreements import find_disagreements
+from shared.analytics.events import (
+    EquityPoint,
+    Execution,
+    OrderUpdate,
+    Quote,
+    ReportedMetrics,
+    TradingEvent,
+    event_order,
+)
+from shared.analytics.execution import execution_metrics
+from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.positions import Trade
-from shared.analytics.settings import Settings
-from shared.analytics.state import VERSION, State
-from shared.analytics.value import Value
+from shared.analytics.settings import AnalyticsSettings
+from shared.analytics.state import VERSION, AccountState
+from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
-COMPARED_EVERY_MS = 10_000
+COMPARE_INTERVAL_MS = 10_000
 """At most so often, by the bot's clock, reported figures are held against computed ones."""
 
 
-_decoder = msgspec.json.Decoder(State)
+_decoder = msgspec.json.Decoder(AccountState)
 
 
-class Account:
+class BotAccount:
     """A bot's state, and what came out of it since somebody looked."""
 
-    def __init__(self, settings: Settings, state: State | None = None) -> None:
-        self.state = state or State(settings=settings)
+    def __init__(self, settings: AnalyticsSettings, state: AccountState | None = None) -> None:
+        self.state = state or AccountState(settings=settings)
         self.trades: list[Trade] = []
         """Closed since they were last taken out."""
-        self.minutes: dict[int, Stretch] = {}
+        self.minutes: dict[int, EquityBar] = {}
         """Minutes and hours that ended since they were last taken out, by their begin."""
-        self.hours: dict[int, Stretch] = {}
+        self.hours: dict[int, EquityBar] = {}
         self._zone = ZoneInfo(settings.time_zone)
-        self._execution: dict[str, Value] | None = None
+        self._execution: dict[str, MetricValue] | None = None
 
     @property
-    def head(self) -> tuple[int, int]:
+    def last_event(self) -> tuple[int, int]:
         """The place of the latest event; what comes before it must not be taken any more."""
         return self.state.head
 
-    def dump(self) -> bytes:
+    def to_json(self) -> bytes:
         """Return the state as JSON."""
         return msgspec.json.encode(self.state)
 
     @classmethod
-    def load(
-        cls, data: bytes | str, settings: Settings, *, oldest_version: int = VERSION
-    ) -> "Account | None":
+    def from_json(
+        cls, data: bytes | str, settings: AnalyticsSettings, *, oldest_version: int = VERSION
+    ) -> "BotAccount | None":
         """Restore what `dump` wrote; None when it is of an older version or of other settings."""
         try:
             state = _decoder.decode(data)
         except msgspec.DecodeError:
             return None
-        if not oldest_version <= state.version <= VERSION or _of_state(state.settings) != _of_state(settings):
+        if not oldest_version <= state.version <= VERSION or _state_settings(
+            state.settings
+        ) != _state_settings(settings):
             return None
         state.settings, state.version = settings, VERSION
         if not settings.compare:
             state.differences, state.differed = None, []
         return cls(settings, state)
 
-    def take(self, event: Event) -> None:
+    def apply(self, event: TradingEvent) -> None:
         """Fold one event; ValueError when it comes before the latest one in the order of folding."""
-        place = order_of(event)
+        place = event_order(event)
         state = self.state
         if place < state.head:
             raise ValueError(f"the event at {place} comes before {state.head}")
@@ -77,21 +87,21 @@ class Account:
                 self._take_equity(event)
             case Execution():
                 self._take_fill(event)
-            case OrderStep():
+            case OrderUpdate():
                 self._execution = None
-                state.orders.step(event, state.book.quotes.get(event.symbol))
+                state.orders.apply_update(event, state.book.quotes.get(event.symbol))
             case Quote():
-                state.book.quote(event)
-            case Report():
+                state.book.apply_quote(event)
+            case ReportedMetrics():
                 self._take_report(event)
 
     def _take_fill(self, event: Execution) -> None:
         state = self.state
         self._execution = None
-        state.orders.fill(event, state.book.quotes.get(event.symbol))
-        trade = state.book.take(event, state.settings.currency)
+        state.orders.apply_fill(event, state.book.quotes.get(event.symbol))
+        trade = state.book.apply_fill(event, state.settings.currency)
         if trade:
-            state.trades.take(trade)
+            state.trades.apply(trade)
             self.trades.append(trade)
 
     def _take_equity(self, event: EquityPoint) -> None:
@@ -104,12 +114,12 @@ class Account:
         first = state.equity is None
         if first:
             state.equity_began = at
-            state.start, flow = self._begin(equity, flow)
+            state.start, flow = self._start_values(equity, flow)
         state.equity, state.equity_at, state.unrealized = equity, at, event.unrealized
         state.flows += flow
-        state.returns.take(at, equity, flow, self._zone)
-        state.drawdown.take(at, equity, flow, state.start)
-        minute, hour = state.curve.take(at, equity, flow, state.drawdown.last, state.drawdown.peak or 0.0)
+        state.returns.apply(at, equity, flow, self._zone)
+        state.drawdown.apply(at, equity, flow, state.start)
+        minute, hour = state.curve.apply(at, equity, flow, state.drawdown.last, state.drawdown.peak or 0.0)
         if minute:
             self.minutes[minute.begin] = minute
         if hour:
@@ -117,7 +127,7 @@ class Account:
         if state.book.is_flat():
             state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
 
-    def _begin(self, equity: float, flow: float) -> tuple[float, float]:
+    def _start_values(self, equity: float, flow: float) -> tuple[float, float]:
         """Return the start equity and the flow that counts at the first point.
 
         A start that is not configured is the equity before the fills that came first; what was paid in before
@@ -129,27 +139,27 @@ class Account:
         book = self.state.book
         return equity - book.realized() - book.unrealized(), 0.0
 
-    def _take_report(self, event: Report) -> None:
+    def _take_report(self, event: ReportedMetrics) -> None:
         state = self.state
         if not state.own_equity and event.portfolio_value is not None:
             self._add_point(EquityPoint(event.at, event.portfolio_value))
         has_raw = state.own_equity or state.book.fills or state.orders.n
-        if state.settings.compare and has_raw and event.at >= state.compared_at + COMPARED_EVERY_MS:
+        if state.settings.compare and has_raw and event.at >= state.compared_at + COMPARE_INTERVAL_MS:
             state.compared_at = event.at
             state.differed = list(state.differences or ())
-            state.differences = differences(event.figures, self.values(), state.equity)
+            state.differences = find_disagreements(event.figures, self.values(), state.equity)
 
-    def values(self) -> dict[str, Value]:
+    def values(self) -> dict[str, MetricValue]:
         """Return every figure by attribute of `Performance`; shares are fractions."""
         if self._execution is None:
-            self._execution = execution_figures(self.state.orders)
-        return values(self.state) | self._execution
+            self._execution = execution_metrics(self.state.orders)
+        return compute_metrics(self.state) | self._execution
 
     def performance(self, bot: str) -> Performance | None:
         """Return the figures as a computed record of `bot`, in the wire's units; None before any event."""
-        return record_of(bot, self.state, self.values()) if self.state.began else None
+        return performance_record(bot, self.state, self.values()) if self.state.began else None
 
 
-def _of_state(settings: Settings) -> tuple[object, ...]:
+def _state_settings(settings: AnalyticsSettings) -> tuple[object, ...]:
     """Return the settings that a state depends on; the others only matter when figures are made."""
     return settings.start_equity, settings.currency, settings.time_zone

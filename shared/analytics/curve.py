@@ -6,7 +6,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 
 
-class Stretch(msgspec.Struct):
+class EquityBar(msgspec.Struct):
     """The equity of one minute or hour, account currency; drawdowns are fractions of the peak."""
 
     begin: int
@@ -24,15 +24,15 @@ class Stretch(msgspec.Struct):
     points: int
 
 
-class Curve(msgspec.Struct):
+class EquityCurve(msgspec.Struct):
     """The minute and the hour that are under way."""
 
-    minute: Stretch | None = None
-    hour: Stretch | None = None
+    minute: EquityBar | None = None
+    hour: EquityBar | None = None
 
-    def take(
+    def apply(
         self, at: int, equity: float, net_flow: float, drawdown: float, peak: float
-    ) -> tuple[Stretch | None, Stretch | None]:
+    ) -> tuple[EquityBar | None, EquityBar | None]:
         """Add a point (epoch milliseconds), and return the minute and the hour that it ends, if any."""
         minute, self.minute = _extend(self.minute, MINUTE_MS, at, equity, net_flow, drawdown, peak)
         hour, self.hour = _extend(self.hour, HOUR_MS, at, equity, net_flow, drawdown, peak)
@@ -40,12 +40,12 @@ class Curve(msgspec.Struct):
 
 
 def _extend(
-    known: Stretch | None, width: int, at: int, equity: float, net_flow: float, drawdown: float, peak: float
-) -> tuple[Stretch | None, Stretch]:
+    known: EquityBar | None, width: int, at: int, equity: float, net_flow: float, drawdown: float, peak: float
+) -> tuple[EquityBar | None, EquityBar]:
     """Return the stretch that has ended, and the one under way with the point in it."""
     begin = at - at % width
     if known is None or known.begin != begin:
-        fresh = Stretch(begin, equity, equity, equity, equity, net_flow, drawdown, drawdown, peak, 1)
+        fresh = EquityBar(begin, equity, equity, equity, equity, net_flow, drawdown, drawdown, peak, 1)
         return known, fresh
     known.high = max(known.high, equity)
     known.low = min(known.low, equity)

@@ -7,8 +7,8 @@ looked at.
 
 import msgspec
 
-from shared.analytics.events import LARGEST, SMALLEST
-from shared.analytics.value import Value, undefined
+from shared.analytics.events import MAX, MIN_VALUE
+from shared.analytics.value import MetricValue, undefined
 from shared.schema.records import Undefined
 
 ROUNDING = 1e-12
@@ -26,7 +26,7 @@ class Drawdown(msgspec.Struct):
     deepest: float = 0.0
     longest_ms: int = 0
 
-    def take(self, at: int, equity: float, net_flow: float, start: float) -> None:
+    def apply(self, at: int, equity: float, net_flow: float, start: float) -> None:
         """Add an equity point; `start` is the anchor: the equity before the first point."""
         if self.peak is None:
             self.peak, self.peak_at = start, at
@@ -34,44 +34,44 @@ class Drawdown(msgspec.Struct):
             self.longest_ms = max(self.longest_ms, at - self.peak_at)
         earned = equity - net_flow
         self.peak = max(self.peak, earned)
-        fall = (self.peak - earned) / self.peak if self.peak > SMALLEST else 0.0
+        fall = (self.peak - earned) / self.peak if self.peak > MIN_VALUE else 0.0
         self.last = fall if fall > ROUNDING else 0.0
         if not self.last:
             self.peak_at = at
         self.deepest = max(self.deepest, self.last)
         if net_flow:
-            self._scale(at, equity, earned)
+            self._adjust_for_flow(at, equity, earned)
 
-    def _scale(self, at: int, equity: float, earned: float) -> None:
+    def _adjust_for_flow(self, at: int, equity: float, earned: float) -> None:
         """Let the peak grow or shrink as the flow let the equity; after ruin a deposit begins anew.
 
         So does a deposit that would lift the peak beyond what an account can hold: that was ruin as well.
         """
-        if self.peak is not None and self.last and min(earned, equity) > SMALLEST:
+        if self.peak is not None and self.last and min(earned, equity) > MIN_VALUE:
             self.peak *= equity / earned
-            if self.peak <= LARGEST:
+            if self.peak <= MAX:
                 return
         self.peak, self.peak_at, self.last = equity, at, 0.0
 
-    def _missing(self) -> Undefined | None:
+    def _undefined_reason(self) -> Undefined | None:
         """Say why there is nothing to fall from."""
         if self.peak is None:
             return undefined("no_equity")
-        return undefined("not_positive_equity") if self.peak <= SMALLEST else None
+        return undefined("not_positive_equity") if self.peak <= MIN_VALUE else None
 
-    def current(self) -> Value:
+    def current(self) -> MetricValue:
         """Return (peak − E) / peak at the latest point, a fraction."""
-        return self._missing() or self.last
+        return self._undefined_reason() or self.last
 
-    def maximum(self) -> Value:
+    def maximum(self) -> MetricValue:
         """Return the deepest drawdown of all points, a fraction. Source: empyrical.max_drawdown, negated."""
-        return self.deepest or self._missing() or 0.0
+        return self.deepest or self._undefined_reason() or 0.0
 
-    def duration(self, now: int) -> Value:
+    def duration(self, now: int) -> MetricValue:
         """Return the seconds from the last peak to `now` (epoch milliseconds); 0 at a peak."""
-        return self._missing() or ((now - self.peak_at) / 1000 if self.last else 0.0)
+        return self._undefined_reason() or ((now - self.peak_at) / 1000 if self.last else 0.0)
 
-    def longest(self, now: int) -> Value:
+    def longest(self, now: int) -> MetricValue:
         """Return the longest time from a peak until it was reached again, seconds; the open one counts."""
         longest_ms = max(self.longest_ms, now - self.peak_at if self.last else 0)
-        return longest_ms / 1000 if longest_ms else self._missing() or 0.0
+        return longest_ms / 1000 if longest_ms else self._undefined_reason() or 0.0

@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 from shared.schema.records import AnyRecord, Equity, Fill, Metric, Order, OrderStatus, Performance, Side
 from shared.schema.timestamps import epoch_ms
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 
-LARGEST = 1e18
+MAX = 1e18
 """Amounts beyond it are no money; left out, so that sums and squares stay finite."""
-SMALLEST = 1e-9
+MIN_VALUE = 1e-9
 """What is worth less is worth nothing: no share is taken of it."""
-SMALLEST_PRICE = 1 / LARGEST
+SMALLEST_PRICE = 1 / MAX
 """Prices of tokens reach 1e-14; beyond this, quotients would be no numbers any more."""
 
-REPORTED = tuple(figure.attribute for figure in figures(Performance) if figure.attribute != "disagreements")
+REPORTED = tuple(
+    figure.attribute for figure in metric_fields(Performance) if figure.attribute != "disagreements"
+)
 """What a bot may report and Botwatch computes as well."""
 
 
@@ -29,7 +31,7 @@ class Quote(NamedTuple):
     price: float
 
 
-class OrderStep(NamedTuple):
+class OrderUpdate(NamedTuple):
     """One step in an order's life."""
 
     at: int
@@ -63,7 +65,7 @@ class EquityPoint(NamedTuple):
     unrealized: float | None = None
 
 
-class Report(NamedTuple):
+class ReportedMetrics(NamedTuple):
     """Figures that the bot computed itself, in the wire's units: the attributes of `Performance`."""
 
     at: int
@@ -72,25 +74,31 @@ class Report(NamedTuple):
     """The record, or the row that was made of it: read when figures are compared, which is seldom."""
 
 
-Event = Quote | OrderStep | Execution | EquityPoint | Report
-RANK: dict[type[Event], int] = {Quote: 0, OrderStep: 1, Execution: 2, EquityPoint: 3, Report: 4}
+TradingEvent = Quote | OrderUpdate | Execution | EquityPoint | ReportedMetrics
+EVENT_RANK: dict[type[TradingEvent], int] = {
+    Quote: 0,
+    OrderUpdate: 1,
+    Execution: 2,
+    EquityPoint: 3,
+    ReportedMetrics: 4,
+}
 
 
-def order_of(event: Event) -> tuple[int, int]:
+def event_order(event: TradingEvent) -> tuple[int, int]:
     """Return the place of `event` in the order of folding; arrival decides between equals."""
-    return event.at, RANK[type(event)]
+    return event.at, EVENT_RANK[type(event)]
 
 
-def event_of(record: AnyRecord) -> Event | None:
+def event_from_record(record: AnyRecord) -> TradingEvent | None:
     """Return what `record` adds to a bot's figures; None when it adds nothing, or no possible amount."""
     event = _event_of(record)
-    return event if event is None or is_possible(event) else None
+    return event if event is None or is_plausible(event) else None
 
 
-def _event_of(record: AnyRecord) -> Event | None:
+def _event_of(record: AnyRecord) -> TradingEvent | None:
     match record:  # the most frequent first
         case Performance(source="reported"):
-            return Report(epoch_ms(record.at), record.portfolio_value, record)
+            return ReportedMetrics(epoch_ms(record.at), record.portfolio_value, record)
         case Equity():
             return EquityPoint(epoch_ms(record.at), record.equity, record.net_flow, record.unrealized_pnl)
         case Fill():
@@ -99,7 +107,7 @@ def _event_of(record: AnyRecord) -> Event | None:
                 record.quantity, record.price, record.fee, record.fee_currency,
             )  # fmt: skip
         case Order():
-            return OrderStep(
+            return OrderUpdate(
                 epoch_ms(record.at), record.order_id, record.symbol, record.side,
                 record.quantity, record.status, record.decision_price,
             )  # fmt: skip
@@ -108,17 +116,17 @@ def _event_of(record: AnyRecord) -> Event | None:
     return None
 
 
-def is_possible(event: Event) -> bool:
+def is_plausible(event: TradingEvent) -> bool:
     """Say whether an account can hold that much; the doors let any finite number through."""
     match event:
-        case Report():
-            return abs(event.portfolio_value or 0.0) <= LARGEST
+        case ReportedMetrics():
+            return abs(event.portfolio_value or 0.0) <= MAX
         case EquityPoint():
-            return abs(event.equity) <= LARGEST and abs(event.net_flow) <= LARGEST
+            return abs(event.equity) <= MAX and abs(event.net_flow) <= MAX
         case Execution():
             amounts = (event.quantity, abs(event.price), event.quantity * abs(event.price), abs(event.fee))
-            return max(amounts) <= LARGEST
-        case OrderStep():
-            return event.quantity <= LARGEST
+            return max(amounts) <= MAX
+        case OrderUpdate():
+            return event.quantity <= MAX
         case Quote():
-            return 0 < event.price <= LARGEST
+            return 0 < event.price <= MAX

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from shared.analytics.events import SMALLEST_PRICE, Execution, OrderStep
-from shared.analytics.value import Value, finite, percentile, undefined
+from shared.analytics.events import SMALLEST_PRICE, Execution, OrderUpdate
+from shared.analytics.value import MetricValue, finite_or_undefined, percentile, undefined
 
 WINDOW = 1000
 TERMINAL = frozenset(("filled", "cancelled", "rejected", "expired"))
@@ -46,7 +46,7 @@ class Orders(msgspec.Struct):
     n: int = 0
     """All orders ever."""
 
-    def step(self, event: OrderStep, quoted: float | None) -> None:
+    def apply_update(self, event: OrderUpdate, quoted: float | None) -> None:
         """Take a step in an order's life; `quoted` is the symbol's market price then."""
         order = self._order(event, quoted)
         if event.status == "submitted" and order.ended is not None and event.at > order.ended:
@@ -72,7 +72,7 @@ class Orders(msgspec.Struct):
                 order.first_fill = at if order.first_fill is None else order.first_fill
                 order.last_fill = at
 
-    def fill(self, event: Execution, quoted: float | None) -> None:
+    def apply_fill(self, event: Execution, quoted: float | None) -> None:
         """Take an execution of an order."""
         order = self._order(event, quoted)
         if not order.filled:  # the fill's own moment is the exact one
@@ -81,7 +81,7 @@ class Orders(msgspec.Struct):
         order.filled += event.quantity
         order.spent += event.quantity * event.price
 
-    def _order(self, event: OrderStep | Execution, quoted: float | None) -> OrderState:
+    def _order(self, event: OrderUpdate | Execution, quoted: float | None) -> OrderState:
         key = _key(event)
         order = self.orders.get(key)
         if order is None:
@@ -92,7 +92,7 @@ class Orders(msgspec.Struct):
         return order
 
 
-def _key(event: OrderStep | Execution) -> str:
+def _key(event: OrderUpdate | Execution) -> str:
     return f"{event.symbol}\n{event.order}"
 
 
@@ -108,7 +108,7 @@ def slippage(order: OrderState) -> float | None:
     return order.side * (vwap - order.reference) / abs(order.reference) * 1e4
 
 
-def execution_figures(orders: Orders) -> dict[str, Value]:
+def execution_metrics(orders: Orders) -> dict[str, MetricValue]:
     """Return the execution figures by attribute of `Performance`, shares as fractions.
 
     Latencies: submitted → acknowledged (`order_latency`, also the mean), acknowledged → first fill,
@@ -120,7 +120,7 @@ def execution_figures(orders: Orders) -> dict[str, Value]:
     costs = sorted([cost for order in known if (cost := slippage(order)) is not None])
     no_cost = "no_reference_price" if any(order.filled for order in known) else "no_fills"
     no_latency = "no_latencies" if told else "no_orders"
-    found: dict[str, Value] = {"total_orders": orders.n, "slippage_bps": _mean(costs, no_cost)}
+    found: dict[str, MetricValue] = {"total_orders": orders.n, "slippage_bps": _mean(costs, no_cost)}
     found |= _quantiles("slippage_{}_bps", costs, no_cost)
     dropped = 0
     for name, spans in _latencies(told).items():
@@ -131,7 +131,7 @@ def execution_figures(orders: Orders) -> dict[str, Value]:
         if name == "order_latency":
             found["order_latency_ms"] = _mean(kept, no_latency)
     found["dropped_latencies"] = dropped
-    return found | _rates(told)
+    return found | _fill_rates(told)
 
 
 def _latencies(orders: Sequence[OrderState]) -> dict[str, list[int]]:
@@ -161,7 +161,7 @@ def _latencies(orders: Sequence[OrderState]) -> dict[str, list[int]]:
     return {name: sorted(found) for name, found in spans.items()}
 
 
-def _rates(told: list[OrderState]) -> dict[str, Value]:
+def _fill_rates(told: list[OrderState]) -> dict[str, MetricValue]:
     """Return filled / ended orders, Σ filled / Σ ordered quantity of ended ones, rejected / all orders."""
     ended = [order for order in told if order.status in TERMINAL]
     why = undefined("no_closed_orders" if told else "no_orders", len(told))
@@ -169,7 +169,7 @@ def _rates(told: list[OrderState]) -> dict[str, Value]:
     filled = sum([_filled(order) for order in ended])
     return {
         "fill_rate": _count(ended, "filled") / len(ended) if ended else why,
-        "quantity_fill_rate": finite(filled / ordered, len(ended)) if ended else why,
+        "quantity_fill_rate": finite_or_undefined(filled / ordered, len(ended)) if ended else why,
         "reject_rate": _count(told, "rejected") / len(told) if told else undefined("no_orders"),
     }
 
@@ -183,11 +183,11 @@ def _count(orders: Iterable[OrderState], status: str) -> int:
     return sum([order.status == status for order in orders])
 
 
-def _mean(values: Sequence[float], why: str) -> Value:
+def _mean(values: Sequence[float], why: str) -> MetricValue:
     return sum(values) / len(values) if values else undefined(why)
 
 
-def _quantiles(name: str, ordered: Sequence[float], why: str) -> dict[str, Value]:
+def _quantiles(name: str, ordered: Sequence[float], why: str) -> dict[str, MetricValue]:
     return {
         name.format(label): percentile(ordered, fraction) if ordered else undefined(why)
         for label, fraction in QUANTILES

@@ -8,12 +8,12 @@ import msgspec
 from shared.analytics.events import SMALLEST_PRICE, Execution, Quote
 from shared.analytics.symbols import SEPARATORS, common_code, pair_of
 
-DUST = 0.001
+DUST_SHARE = 0.001
 """A rest up to that share of a trade's largest quantity closes the trade: lot sizes and fees paid in the
 traded asset leave such rests. The rest stays in the position."""
 ROUNDING = 1e-9
 """A rest below that share is none, and so is a trade's result below that share of its notional."""
-MOST_SYMBOLS = 500
+MAX_SYMBOLS = 500
 """Further ones take the place of the oldest: what a position that is forgotten earns shows in the equity."""
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Position(msgspec.Struct):
     side: int = 0
     """Of the trade: 1 long, −1 short, 0 none."""
 
-    def trade(self, number: int, symbol: str, at: int) -> Trade:
+    def to_trade(self, number: int, symbol: str, at: int) -> Trade:
         """Return the round trip that ends here."""
         pnl = self.earned - self.fees
         if abs(pnl) <= ROUNDING * abs(self.entered_for):  # break-even: what is left is the last digits
@@ -68,12 +68,12 @@ class Position(msgspec.Struct):
             self.entered_for / self.entered, self.left_for / self.left, self.fees, pnl,
         )  # fmt: skip
 
-    def rest(self) -> "Position":
+    def after_trade(self) -> "Position":
         """Return the position after the trade: flat, or what is left over of it."""
         return Position(quantity=self.quantity, cost=self.cost, largest=abs(self.quantity))
 
 
-class Book(msgspec.Struct):
+class PositionBook(msgspec.Struct):
     """All positions of one account, streaming: `take` each execution in the order of time."""
 
     positions: dict[str, Position] = {}
@@ -92,12 +92,12 @@ class Book(msgspec.Struct):
     unconverted: dict[str, float] = {}
     """Fees by currency for which no rate was known."""
 
-    def quote(self, event: Quote) -> None:
+    def apply_quote(self, event: Quote) -> None:
         """Take a market price."""
         _keep(self.quotes, event.symbol, event.price)
         _keep(self.prices, event.symbol, event.price)
 
-    def take(self, event: Execution, currency: str | None) -> Trade | None:
+    def apply_fill(self, event: Execution, currency: str | None) -> Trade | None:
         """Take an execution, and return the trade that it closes; `currency` is the account's."""
         self.fills += 1
         self.traded_at = event.at
@@ -106,8 +106,8 @@ class Book(msgspec.Struct):
         fee, of_base = self._fee(event, currency)
         self.fees += fee
         if of_base:
-            quantity -= self._taken(event, quantity)
-        return self._move(event, quantity, fee) if quantity else None
+            quantity -= self._fee_in_asset(event, quantity)
+        return self._change_position(event, quantity, fee) if quantity else None
 
     def realized(self) -> float:
         """Return what closed positions earned, less every fee, account currency."""
@@ -124,7 +124,7 @@ class Book(msgspec.Struct):
         """Say whether no trade is under way; rests of closed ones may be there."""
         return not any(held.side for held in self.positions.values())
 
-    def _taken(self, event: Execution, quantity: float) -> float:
+    def _fee_in_asset(self, event: Execution, quantity: float) -> float:
         """Return how much of what is held after the fill of `quantity` a fee in the traded asset keeps back.
 
         It is worth the fill's price. What it takes beyond that was never in the book: it opens no short.
@@ -149,7 +149,7 @@ class Book(msgspec.Struct):
             return event.fee * event.price, not pair.is_derivative
         rate = self._rate(paid_in, account) if account else None
         if rate is None:
-            if paid_in in self.unconverted or len(self.unconverted) < MOST_SYMBOLS:
+            if paid_in in self.unconverted or len(self.unconverted) < MAX_SYMBOLS:
                 self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
             return 0.0, False
         return event.fee * rate, False
@@ -163,20 +163,20 @@ class Book(msgspec.Struct):
                 return 1 / price
         return None
 
-    def _move(self, event: Execution, quantity: float, fee: float) -> Trade | None:
+    def _change_position(self, event: Execution, quantity: float, fee: float) -> Trade | None:
         """Close what `quantity` (negative sells) closes, then open with the rest; the fee is shared."""
         held = self.positions.get(event.symbol) or Position()
-        closing = _opposed(quantity, held.quantity)
+        closing = _closing_quantity(quantity, held.quantity)
         opening = quantity - closing
         trade = None
         if closing:
             if abs(opening) <= ROUNDING * held.largest:
                 closing, opening = quantity, 0.0
             self._reduce(held, closing, event.price, fee * (closing / quantity))
-            if held.side and abs(held.quantity) <= (DUST + ROUNDING) * held.largest:
+            if held.side and abs(held.quantity) <= (DUST_SHARE + ROUNDING) * held.largest:
                 self.trades += 1
-                trade = held.trade(self.trades, event.symbol, event.at)
-                held = held.rest()
+                trade = held.to_trade(self.trades, event.symbol, event.at)
+                held = held.after_trade()
         if opening:
             _increase(held, opening, event, fee * (opening / quantity))
         if held.quantity:
@@ -211,7 +211,7 @@ def _increase(held: Position, opening: float, event: Execution, fee: float) -> N
     held.fees += fee
 
 
-def _opposed(quantity: float, held: float) -> float:
+def _closing_quantity(quantity: float, held: float) -> float:
     """Return the part of `quantity` that closes what is held, with its sign."""
     if not held or (quantity > 0) == (held > 0):  # their product may be too small for a number
         return 0.0
@@ -220,6 +220,6 @@ def _opposed(quantity: float, held: float) -> float:
 
 def _keep(known: dict[str, T], symbol: str, value: T) -> None:
     """Keep a symbol's value, but not of ever new symbols."""
-    if symbol not in known and len(known) >= MOST_SYMBOLS:
+    if symbol not in known and len(known) >= MAX_SYMBOLS:
         del known[next(iter(known))]
     known[symbol] = value

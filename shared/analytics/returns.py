@@ -11,23 +11,23 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from shared.analytics.events import SMALLEST
-from shared.analytics.value import Value, finite, undefined
+from shared.analytics.events import MIN_VALUE
+from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 from shared.schema.timestamps import epoch_ms, from_epoch_ms
 
-FEWEST = 2
+MIN_RETURNS = 2
 """Returns that a spread needs."""
-CONFIDENT = 30
+CONFIDENT_RETURNS = 30
 """With fewer returns a ratio is flagged."""
 NOISE = 1e-14
 """A spread of daily returns below this is rounding, as a share of the quotients that they are, less 1."""
-SHORTEST_DAYS = 30
+MIN_DAYS = 30
 """Under that many days nothing is extrapolated to a year."""
 WINDOW = 365
 """How many of the latest returns are kept one by one, for the value at risk."""
 
 
-class Moments(msgspec.Struct, array_like=True):
+class ReturnMoments(msgspec.Struct, array_like=True):
     """Running moments of daily returns (Welford), so that a figure's cost does not grow with the days."""
 
     n: int = 0
@@ -41,13 +41,13 @@ class Moments(msgspec.Struct, array_like=True):
     ruined: bool = False
     """Whether a return was −100 % or less."""
 
-    def with_return(self, value: float) -> "Moments":
+    def with_return(self, value: float) -> "ReturnMoments":
         """Return the moments with one return more."""
         n = self.n + 1
         delta = value - self.mean
         mean = self.mean + delta / n
         ruined = self.ruined or value <= -1
-        return Moments(
+        return ReturnMoments(
             n,
             mean,
             self.spread + delta * (value - mean),
@@ -68,12 +68,12 @@ class Returns(msgspec.Struct):
     """The latest equity."""
     flow: float = 0.0
     """Paid in, less taken out, during the latest day."""
-    ended: Moments = msgspec.field(default_factory=Moments)
+    ended: ReturnMoments = msgspec.field(default_factory=ReturnMoments)
     """Of the days that have ended."""
     window: list[float] = msgspec.field(default_factory=list)
     """The latest returns of days that have ended, oldest first."""
 
-    def take(self, at: int, equity: float, net_flow: float, zone: ZoneInfo) -> None:
+    def apply(self, at: int, equity: float, net_flow: float, zone: ZoneInfo) -> None:
         """Add an equity point (epoch milliseconds, account currency)."""
         if at >= self.day_end:
             self._end_day()
@@ -82,7 +82,7 @@ class Returns(msgspec.Struct):
         self.flow += net_flow
 
     def _end_day(self) -> None:
-        value = self._of_latest_day()
+        value = self._current_return()
         if value is not None:
             self.ended = self.ended.with_return(value)
             self.window.append(value)
@@ -90,20 +90,20 @@ class Returns(msgspec.Struct):
         self.close_before = self.close
         self.flow = 0.0
 
-    def _of_latest_day(self) -> float | None:
+    def _current_return(self) -> float | None:
         """Return the latest day's return so far; None on the first day, and after one that ended in debt."""
-        if self.close is None or self.close_before is None or self.close_before <= SMALLEST:
+        if self.close is None or self.close_before is None or self.close_before <= MIN_VALUE:
             return None
         return (self.close - self.flow) / self.close_before - 1
 
-    def moments(self) -> Moments:
+    def moments(self) -> ReturnMoments:
         """Return the moments of all returns, the latest day's included."""
-        value = self._of_latest_day()
+        value = self._current_return()
         return self.ended if value is None else self.ended.with_return(value)
 
     def latest(self) -> list[float]:
         """Return the latest returns (at most `WINDOW`), the latest day's included, oldest first."""
-        value = self._of_latest_day()
+        value = self._current_return()
         return self.window if value is None else [*self.window, value][-WINDOW:]
 
 
@@ -113,15 +113,15 @@ def end_of_day(at: int, zone: ZoneInfo) -> int:
     return epoch_ms(datetime.combine(local.date() + timedelta(days=1), time.min, tzinfo=zone))
 
 
-def _deviation(moments: Moments) -> Value:
+def _deviation(moments: ReturnMoments) -> MetricValue:
     """Return std(ddof=1), undefined below two returns and where all are the same."""
-    if moments.n < FEWEST:
+    if moments.n < MIN_RETURNS:
         return undefined("too_few_returns", moments.n)
     deviation = math.sqrt(moments.spread / (moments.n - 1))
     return deviation if deviation > NOISE * (1 + abs(moments.mean)) else undefined("no_variation", moments.n)
 
 
-def sharpe_ratio(moments: Moments, annualisation: int) -> Value:
+def sharpe_ratio(moments: ReturnMoments, annualisation: int) -> MetricValue:
     """Return mean / std(ddof=1) · √A, a number; undefined below two returns and without variation.
 
     Source: empyrical.sharpe_ratio. freqtrade's is made per trade with ddof=0, Lean compounds.
@@ -129,42 +129,46 @@ def sharpe_ratio(moments: Moments, annualisation: int) -> Value:
     deviation = _deviation(moments)
     if not isinstance(deviation, float):
         return deviation
-    return finite(moments.mean / deviation * math.sqrt(annualisation), moments.n)
+    return finite_or_undefined(moments.mean / deviation * math.sqrt(annualisation), moments.n)
 
 
-def sortino_ratio(moments: Moments, annualisation: int) -> Value:
+def sortino_ratio(moments: ReturnMoments, annualisation: int) -> MetricValue:
     """Return mean · √A / √(Σ min(r, 0)² / n) with all n in the denominator, a number.
 
     Undefined below two returns and without a loss. Source: empyrical.sortino_ratio. freqtrade and Lean take
     the standard deviation of the losing returns only.
     """
-    if moments.n < FEWEST:
+    if moments.n < MIN_RETURNS:
         return undefined("too_few_returns", moments.n)
     downside = math.sqrt(moments.downside / moments.n)
     if downside <= NOISE:
         return undefined("no_losses", moments.n)
-    return finite(moments.mean * math.sqrt(annualisation) / downside, moments.n)
+    return finite_or_undefined(moments.mean * math.sqrt(annualisation) / downside, moments.n)
 
 
-def volatility(moments: Moments, annualisation: int) -> Value:
+def volatility(moments: ReturnMoments, annualisation: int) -> MetricValue:
     """Return std(ddof=1) · √A, a fraction a year; 0 where all returns are the same.
 
     Source: empyrical.annual_volatility.
     """
-    if moments.n < FEWEST:
+    if moments.n < MIN_RETURNS:
         return undefined("too_few_returns", moments.n)
     deviation = _deviation(moments)
-    return finite(deviation * math.sqrt(annualisation), moments.n) if isinstance(deviation, float) else 0.0
+    return (
+        finite_or_undefined(deviation * math.sqrt(annualisation), moments.n)
+        if isinstance(deviation, float)
+        else 0.0
+    )
 
 
-def annual_return(moments: Moments, annualisation: int, days: float) -> Value:
+def annual_return(moments: ReturnMoments, annualisation: int, days: float) -> MetricValue:
     """Return the compound annual growth (Π (1 + r))^(A / n) − 1, a fraction; undefined under 30 days.
 
     `days` is the time from the first equity to the last. Source: empyrical.annual_return (CAGR).
     """
-    if moments.n < FEWEST:
+    if moments.n < MIN_RETURNS:
         return undefined("too_few_returns", moments.n)
-    if days < SHORTEST_DAYS:
+    if days < MIN_DAYS:
         return undefined("too_short", moments.n)
     if moments.ruined:
         return -1.0
@@ -174,7 +178,7 @@ def annual_return(moments: Moments, annualisation: int, days: float) -> Value:
         return undefined("too_large", moments.n)
 
 
-def calmar_ratio(annual: Value, max_drawdown: Value) -> Value:
+def calmar_ratio(annual: MetricValue, max_drawdown: MetricValue) -> MetricValue:
     """Return CAGR / maximum drawdown (of every equity point, a fraction), a number.
 
     Undefined where the growth is (under 30 days) and without a drawdown. Source: T. W. Young, Futures, 1991.
@@ -185,4 +189,4 @@ def calmar_ratio(annual: Value, max_drawdown: Value) -> Value:
         return max_drawdown
     if max_drawdown <= 0:
         return undefined("no_drawdown")
-    return finite(annual / max_drawdown)
+    return finite_or_undefined(annual / max_drawdown)

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class AnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a bot's figures are made."""
 
     annualisation: int = 365

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from shared.analytics.curve import Curve
+from shared.analytics.curve import EquityCurve
 from shared.analytics.drawdown import Drawdown
 from shared.analytics.execution import Orders
-from shared.analytics.positions import Book
+from shared.analytics.positions import PositionBook
 from shared.analytics.returns import Returns
-from shared.analytics.settings import Settings
-from shared.analytics.trades import Trades
+from shared.analytics.settings import AnalyticsSettings
+from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Difference
 
 VERSION = 3
@@ -17,10 +17,10 @@ OLDEST_VERSION = 2
 """States from this version on can be read: they stand for the events that are gone."""
 
 
-class State(msgspec.Struct):
+class AccountState(msgspec.Struct):
     """All that is kept of an account."""
 
-    settings: Settings
+    settings: AnalyticsSettings
     version: int = VERSION
     began: int = 0
     """The first event, epoch milliseconds."""
@@ -41,9 +41,9 @@ class State(msgspec.Struct):
     interest, fees without a rate, trades from before the first record."""
     returns: Returns = msgspec.field(default_factory=Returns)
     drawdown: Drawdown = msgspec.field(default_factory=Drawdown)
-    curve: Curve = msgspec.field(default_factory=Curve)
-    book: Book = msgspec.field(default_factory=Book)
-    trades: Trades = msgspec.field(default_factory=Trades)
+    curve: EquityCurve = msgspec.field(default_factory=EquityCurve)
+    book: PositionBook = msgspec.field(default_factory=PositionBook)
+    trades: TradeStatistics = msgspec.field(default_factory=TradeStatistics)
     orders: Orders = msgspec.field(default_factory=Orders)
     compared_at: int = 0
     differences: dict[str, Difference] | None = None

@@ -3,14 +3,14 @@
 import msgspec
 
 from shared.analytics.positions import Trade
-from shared.analytics.value import Value, finite, undefined
+from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 
 MINUTE_MS = 60_000
 DAY_MINUTES = 24 * 60
 DAY_MS = DAY_MINUTES * MINUTE_MS
 
 
-class Trades(msgspec.Struct):
+class TradeStatistics(msgspec.Struct):
     """Counts and sums, streaming: `take` each closed trade in the order of time."""
 
     n: int = 0
@@ -24,7 +24,7 @@ class Trades(msgspec.Struct):
     by_minute: list[tuple[int, int]] = []
     """(minute since 1970, trades closed in it), the last day's, oldest first."""
 
-    def take(self, trade: Trade) -> None:
+    def apply(self, trade: Trade) -> None:
         """Add a closed trade."""
         self.n += 1
         if trade.pnl > 0:
@@ -42,14 +42,14 @@ class Trades(msgspec.Struct):
                 del self.by_minute[0]
             self.by_minute.append((minute, 1))
 
-    def win_rate(self) -> Value:
+    def win_rate(self) -> MetricValue:
         """Return the trades with pnl > 0 over all closed trades, a fraction; zeros count in the denominator.
 
         Source: Botwatch's own choice; quantstats drops zeros.
         """
         return self.wins / self.n if self.n else undefined("no_trades")
 
-    def profit_factor(self) -> Value:
+    def profit_factor(self) -> MetricValue:
         """Return Σ gains / Σ losses in money, a number; undefined without losses.
 
         Source: R. Pardo, The Evaluation and Optimization of Trading Strategies, 2008. backtesting.py sums
@@ -57,13 +57,17 @@ class Trades(msgspec.Struct):
         """
         if not self.n:
             return undefined("no_trades")
-        return finite(self.gains / self.lost, self.n) if self.lost else undefined("no_losses", self.n)
+        return (
+            finite_or_undefined(self.gains / self.lost, self.n)
+            if self.lost
+            else undefined("no_losses", self.n)
+        )
 
-    def expectancy(self) -> Value:
+    def expectancy(self) -> MetricValue:
         """Return the mean profit of a trade, account currency."""
         return (self.gains - self.lost) / self.n if self.n else undefined("no_trades")
 
-    def expectancy_ratio(self) -> Value:
+    def expectancy_ratio(self) -> MetricValue:
         """Return (1 + W / L) · p − 1 of the average win W, the average loss L and the win rate p, a number.
 
         Undefined without losses. Source: freqtrade's edge positioning documentation.
@@ -74,18 +78,18 @@ class Trades(msgspec.Struct):
             return undefined("no_losses", self.n)
         win = self.gains / self.wins if self.wins else 0.0
         loss = self.lost / self.losses
-        return finite((1 + win / loss) * (self.wins / self.n) - 1, self.n)
+        return finite_or_undefined((1 + win / loss) * (self.wins / self.n) - 1, self.n)
 
     def in_last_day(self, now: int) -> int:
         """Return how many trades closed in the 24 h until `now` (epoch milliseconds), to the minute."""
         oldest = now // MINUTE_MS - DAY_MINUTES
         return sum(count for minute, count in self.by_minute if minute > oldest)
 
-    def per_day(self, began: int, now: int) -> Value:
+    def per_day(self, began: int, now: int) -> MetricValue:
         """Return closed trades over elapsed days; undefined within the first day, as it would extrapolate."""
         elapsed = (now - began) / DAY_MS
         return self.n / elapsed if elapsed >= 1 else undefined("too_short", self.n)
 
-    def average_duration(self) -> Value:
+    def average_duration(self) -> MetricValue:
         """Return mean(close − open), seconds."""
         return self.duration_ms / self.n / 1000 if self.n else undefined("no_trades")

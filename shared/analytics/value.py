@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from shared.schema.records import Undefined
 
-Value = float | Undefined
+MetricValue = float | Undefined
 """Fractions for shares, account currency for money, seconds, milliseconds and basis points as named."""
 
 
@@ -14,7 +14,7 @@ def undefined(reason: str, n: int = 0) -> Undefined:
     return Undefined(reason=reason, n=n)
 
 
-def finite(value: Value, n: int = 0) -> Value:
+def finite_or_undefined(value: MetricValue, n: int = 0) -> MetricValue:
     """Return `value`, or say that it grew beyond every number."""
     if isinstance(value, Undefined) or math.isfinite(value):
         return value

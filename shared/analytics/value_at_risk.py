@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from shared.analytics.returns import FEWEST
-from shared.analytics.value import Value, finite, percentile, undefined
+from shared.analytics.returns import MIN_RETURNS
+from shared.analytics.value import MetricValue, finite_or_undefined, percentile, undefined
 
 CONFIDENT_99 = 100
 """With fewer returns the VaR 99 is flagged."""
@@ -17,36 +17,36 @@ TAIL_95 = 0.05
 TAIL_99 = 0.01
 
 
-def value_at_risk(ordered: Sequence[float], tail: float) -> Value:
+def value_at_risk(ordered: Sequence[float], tail: float) -> MetricValue:
     """Return −percentile(r, tail), linearly interpolated, a fraction; `ordered` ascending.
 
     Source: empyrical.value_at_risk, negated.
     """
-    if len(ordered) < FEWEST:
+    if len(ordered) < MIN_RETURNS:
         return undefined("too_few_returns", len(ordered))
-    return finite(0.0 - percentile(ordered, tail), len(ordered))  # never −0
+    return finite_or_undefined(0.0 - percentile(ordered, tail), len(ordered))  # never −0
 
 
-def parametric(returns: Sequence[float], tail: float) -> Value:
+def parametric_var(returns: Sequence[float], tail: float) -> MetricValue:
     """Return −(μ + zσ) with σ of ddof=1 and z the tail's normal quantile, a fraction.
 
     Source: J. P. Morgan, RiskMetrics Technical Document, 1996; quantstats.stats.value_at_risk, negated.
     """
     n = len(returns)
-    if n < FEWEST:
+    if n < MIN_RETURNS:
         return undefined("too_few_returns", n)
     mean = math.fsum(returns) / n
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in returns) / (n - 1))
-    return finite(0.0 - (mean + NormalDist().inv_cdf(tail) * deviation), n)
+    return finite_or_undefined(0.0 - (mean + NormalDist().inv_cdf(tail) * deviation), n)
 
 
-def expected_shortfall(ordered: Sequence[float], tail: float) -> Value:
+def expected_shortfall(ordered: Sequence[float], tail: float) -> MetricValue:
     """Return −mean of the lowest ⌊(n − 1) · tail⌋ + 1 returns (CVaR), a fraction; `ordered` ascending.
 
     Source: empyrical.conditional_value_at_risk, negated.
     """
     n = len(ordered)
-    if n < FEWEST:
+    if n < MIN_RETURNS:
         return undefined("too_few_returns", n)
     worst = math.floor((n - 1) * tail) + 1
-    return finite(0.0 - math.fsum(ordered[:worst]) / worst, n)
+    return finite_or_undefined(0.0 - math.fsum(ordered[:worst]) / worst, n)

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.runtime.access import USERS, acl_file
-from shared.runtime.files import SHARED_UMASK, UMASK, tighten, write_private
+from shared.runtime.file_modes import SHARED_UMASK, UMASK, restrict_modes, write_private
+from shared.runtime.redis.acl import USERS, acl_file
 from shared.schema.faults import Fault, InvalidError
 
 FOLDER = "secrets"
@@ -21,19 +21,21 @@ URL = "redis-url"
 ACL = Path("redis", "users.acl")
 GRAFANA = Path("grafana", "admin-password")
 
-OWN = (0o700, 0o600)
+PRIVATE_MODES = (0o700, 0o600)
 """Modes of folders and files where all parts are one user."""
-GROUP = (0o750, 0o640)
+GROUP_MODES = (0o750, 0o640)
 """Modes where each part is a user of its own, in a group that reads."""
 
 
-def make(folder: Path, address: str, modes: tuple[int, int] = OWN, grafana: str = "") -> None:
+def create_missing(
+    folder: Path, address: str, modes: tuple[int, int] = PRIVATE_MODES, grafana: str = ""
+) -> None:
     """Make what is missing below `folder`; known passwords stay, `address` (host:port) is where Redis is.
 
     `grafana` is the password that somebody chose for Grafana, empty to have one made.
     """
     of_folder, of_file = modes
-    passwords = {user: _known(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
+    passwords = {user: _existing_password(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
     for part in (Path(), *map(Path, USERS), ACL.parent, GRAFANA.parent):
         (folder / part).mkdir(mode=of_folder, parents=True, exist_ok=True)
         (folder / part).chmod(of_folder)
@@ -49,7 +51,7 @@ def redis_url(folder: Path, user: str) -> str:
     return (folder / user / URL).read_text(encoding="utf-8").strip()
 
 
-def _known(path: Path) -> str | None:
+def _existing_password(path: Path) -> str | None:
     """Return the password in a URL that was made before, None where there is none."""
     try:
         return urlsplit(path.read_text(encoding="utf-8").strip()).password
@@ -64,9 +66,9 @@ def main(arguments: list[str]) -> int:
     folder = Path("/secrets")
     match arguments:
         case []:
-            make(folder, "redis:6379", GROUP, os.environ.get("GRAFANA_PASSWORD", ""))
-            tighten(Path("/var/lib/botwatch"), UMASK)
-            tighten(Path("/var/lib/collector"), SHARED_UMASK)  # the collector is another user
+            create_missing(folder, "redis:6379", GROUP_MODES, os.environ.get("GRAFANA_PASSWORD", ""))
+            restrict_modes(Path("/var/lib/botwatch"), UMASK)
+            restrict_modes(Path("/var/lib/collector"), SHARED_UMASK)  # the collector is another user
         case ["grafana"]:
             sys.stdout.write((folder / GRAFANA).read_text(encoding="utf-8") + "\n")
         case [user] if user in USERS:

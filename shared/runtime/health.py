@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import msgspec
 from prometheus_client import REGISTRY, make_wsgi_app
 
-from shared.runtime.allowed_hosts import AllowedHosts
+from shared.runtime.web.allowed_hosts import AllowedHosts
 
 Check = Callable[[], object]
 """Returns a detail to show (or None), and raises when the dependency fails."""
@@ -18,7 +18,7 @@ Check = Callable[[], object]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
-class CheckResult(msgspec.Struct, rename="camel", omit_defaults=True):
+class DependencyResult(msgspec.Struct, rename="camel", omit_defaults=True):
     """One dependency at the moment of asking."""
 
     status: str
@@ -32,10 +32,10 @@ class HealthReport(msgspec.Struct, rename="camel"):
 
     part: str
     status: str
-    checks: dict[str, CheckResult]
+    checks: dict[str, DependencyResult]
 
 
-class Health:
+class HealthChecks:
     """The dependencies of a part."""
 
     def __init__(self, part: str, checks: dict[str, Check]) -> None:
@@ -53,18 +53,18 @@ class Health:
         return HealthReport(self.part, "ok" if healthy else "failing", results)
 
 
-def _run(check: Check) -> CheckResult:
+def _run(check: Check) -> DependencyResult:
     begun = time.perf_counter()
     try:
         detail = check()
     except Exception as error:  # noqa: BLE001 - whatever a dependency raises is what /health must show
         # SQLAlchemy's further lines are the statement and its parameters.
         reason = str(error).partition("\n")[0]
-        return CheckResult("failing", _since(begun), error=f"{type(error).__name__}: {reason}")
-    return CheckResult("ok", _since(begun), detail)
+        return DependencyResult("failing", _elapsed_ms(begun), error=f"{type(error).__name__}: {reason}")
+    return DependencyResult("ok", _elapsed_ms(begun), detail)
 
 
-def _since(begun: float) -> float:
+def _elapsed_ms(begun: float) -> float:
     return round((time.perf_counter() - begun) * 1000, 3)
 
 
@@ -76,7 +76,7 @@ class Pulse:
         self._last = time.monotonic()
         self.beats = 0
 
-    def beat(self) -> None:
+    def touch(self) -> None:
         """Say that the loop went round once more, or that it knowingly waits for something."""
         self._last = time.monotonic()
         self.beats += 1
@@ -89,7 +89,7 @@ class Pulse:
         return f"turned {silent:.1f} s ago"
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class _HealthServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
@@ -100,13 +100,13 @@ class _QuietHandler(WSGIRequestHandler):
         """Leave scrapes out of the logs."""
 
 
-def serve(health: Health, host: str, port: int, allowed: AllowedHosts) -> _Server:
+def serve_health(health: HealthChecks, host: str, port: int, allowed: AllowedHosts) -> _HealthServer:
     """Serve /metrics and /health on `host:port` (0: any free port) from a thread of its own."""
     metrics = make_wsgi_app(REGISTRY)
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
-        if refusal := allowed.refuse_host(environ.get("HTTP_HOST")):
+        if refusal := allowed.host_refusal(environ.get("HTTP_HOST")):
             status = f"{refusal.status.value} {refusal.status.phrase}"
             start_response(status, [("Content-Type", "text/plain")])
             return [f"{refusal.message}\n".encode()]
@@ -121,6 +121,6 @@ def serve(health: Health, host: str, port: int, allowed: AllowedHosts) -> _Serve
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"/metrics or /health\n"]
 
-    server = make_server(host, port, app, server_class=_Server, handler_class=_QuietHandler)
+    server = make_server(host, port, app, server_class=_HealthServer, handler_class=_QuietHandler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from shared.runtime.access import environment_of
+from shared.runtime.redis.acl import filter_environment
 
 CREDENTIALS = "BOTWATCH_CREDENTIALS"
 """The variable with the folder of credentials, empty where Redis is not ours."""
@@ -22,7 +22,7 @@ def main() -> None:
     part, *module = sys.argv[1:]
     environ = dict(os.environ)
     private = json.loads(environ.pop(PRIVATE, "{}"))
-    environ = environment_of(part, environ, private)
+    environ = filter_environment(part, environ, private)
     if folder := environ.pop(CREDENTIALS, ""):
         environ["REDIS_URL_FILE"] = str(Path(folder) / part / "redis-url")
     os.execve(sys.executable, [sys.executable, "-m", *module], environ)  # noqa: S606 - no shell is the point

@@ -26,7 +26,7 @@ STDERR = 2
 """Its descriptor: `sys.stderr` may be locked by the loop that is stuck."""
 
 
-class Liveness:
+class StallGuard:
     """Watches the pulse of this process from now until `close`; make it in the main thread.
 
     When the pulse stops, the stacks of all threads go to standard error and the process ends with exit code
@@ -58,7 +58,7 @@ class Liveness:
                 continue
             silent_s += self._tick_s
             if silent_s >= (self._limit_s if beats else self._startup_limit_s):
-                _end(silent_s)
+                _exit_process(silent_s)
 
     def close(self) -> None:
         """Stop watching."""
@@ -66,7 +66,7 @@ class Liveness:
         self._thread.join()
 
 
-def _end(silent_s: float) -> None:
+def _exit_process(silent_s: float) -> None:
     """End the process, without any lock that the stuck loop might hold."""
     faulthandler.dump_traceback_later(5.0, exit=True)  # should standard error be stuck too
     message = f"The main loop has been stuck for {silent_s:.0f} s: this process ends, to be started again\n"

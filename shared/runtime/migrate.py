@@ -7,10 +7,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
 from shared.runtime import databases
-from shared.runtime.documents import load_documents
-from shared.runtime.service import refuse, refusing, start
-from shared.runtime.settings import Settings
-from shared.store.database import RESTORE, Database, is_damaged
+from shared.runtime.config.documents import load_documents
+from shared.runtime.service import configure_part, exit_invalid_config, exit_on_invalid_config
+from shared.runtime.settings import PartSettings
+from shared.store.database import RESTORE_HINT, Database, is_corruption
 from shared.store.migrate import migrate
 
 log = structlog.get_logger()
@@ -18,8 +18,8 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Migrate the databases that the config documents name, making their folders."""
-    settings = start("migrate", Settings)
-    with refusing("migrate"):
+    settings = configure_part("migrate", PartSettings)
+    with exit_on_invalid_config("migrate"):
         documents = load_documents(settings.botwatch_config)
     for line, database in (
         ("performance", databases.performance_database(settings, documents)),
@@ -29,9 +29,11 @@ def main() -> None:
         try:
             revision = migrate(database, line)
         except DatabaseError as error:
-            if not is_damaged(error):
+            if not is_corruption(error):
                 raise
-            refuse("migrate", RuntimeError(f"{database.url} is damaged: {error.orig}: {RESTORE}"))
+            exit_invalid_config(
+                "migrate", RuntimeError(f"{database.url} is damaged: {error.orig}: {RESTORE_HINT}")
+            )
         database.close()
         log.info("migrated", database=database.url, revision=revision)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from shared.runtime.documents import Documents, load_documents
+from shared.runtime.config.documents import Documents, load_documents
 from shared.schema.faults import InvalidError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
@@ -16,7 +16,7 @@ _NAMED = re.compile(
     r"(ALERT|ALLOWED|BIND|BOTWATCH|COLLECTOR|DASHBOARD|HEALTH|HEARTBEAT|HOST|INGEST|INGESTION|LC|LOG|MAX|"
     r"METRICS|PYTHON|REDIS|WEB|WEBSOCKET)_?[A-Z_]*"
 )
-"""What the system or Botwatch itself reads by name: shared.runtime.access says who sees which of these."""
+"""What the system or Botwatch itself reads by name: shared.runtime.redis.acl says who sees which of these."""
 
 
 def private_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, list[str]]:

@@ -11,17 +11,22 @@ from typing import NoReturn, Protocol, TypeVar
 import structlog
 from redis import Redis
 
-from shared.runtime import health, logs
-from shared.runtime.allowed_hosts import AllowedHosts
-from shared.runtime.health import Health, Pulse
-from shared.runtime.lease import Lease
-from shared.runtime.liveness import Liveness
-from shared.runtime.parts import Presence, address
-from shared.runtime.redis import UNAVAILABLE, connect, reason, wait_until_ready
-from shared.runtime.settings import Settings, load_settings
+from shared.runtime import health, logging_setup
+from shared.runtime.health import HealthChecks, Pulse
+from shared.runtime.liveness import StallGuard
+from shared.runtime.redis.connection import (
+    UNAVAILABLE_ERRORS,
+    connect_redis,
+    describe_redis_error,
+    wait_until_ready,
+)
+from shared.runtime.redis.lease import LeaderLease
+from shared.runtime.redis.presence import PresencePublisher, server_url
+from shared.runtime.settings import PartSettings, load_settings
 from shared.runtime.signals import stop_on
+from shared.runtime.web.allowed_hosts import AllowedHosts
 from shared.schema.faults import InvalidError
-from shared.store.fenced import FencedError
+from shared.store.fenced_error import FencedError
 
 log = structlog.get_logger()
 
@@ -34,10 +39,10 @@ EXIT_FENCED = 75
 STOP_LIMIT_S = 7.0
 """Within that long after SIGTERM a part has ended, one way or the other."""
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=PartSettings)
 
 
-class Store(Protocol):
+class DatabaseLike(Protocol):
     """A database, for parts that have none and no SQLAlchemy either."""
 
     damage: str | None
@@ -47,21 +52,21 @@ class Store(Protocol):
         """The name of its file."""
 
 
-class Service:
+class PartContext:
     """What `service` gives a part.
 
     `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `hangup` (set on SIGHUP: read the config
     documents again), `pulse`, and the `lease` of a part that runs once.
     """
 
-    def __init__(self, redis: Redis, health: Health, lease: Lease | None = None) -> None:
+    def __init__(self, redis: Redis, health: HealthChecks, lease: LeaderLease | None = None) -> None:
         self.redis = redis
         self.lease = lease
         self.health = health
         self.stopping = threading.Event()
         self.hangup = threading.Event()
         self.pulse = Pulse()
-        self.databases: Sequence[Store] = ()
+        self.databases: Sequence[DatabaseLike] = ()
         """What the part's sign of life says the damage of."""
 
     def damaged(self) -> dict[str, str]:
@@ -69,24 +74,24 @@ class Service:
         return {one.name: one.damage for one in self.databases if one.damage}
 
 
-def start(part: str, kind: type[S]) -> S:
+def configure_part(part: str, kind: type[S]) -> S:
     """Read the settings of `part` and configure its logs; wrong settings end the process, a line each."""
-    with refusing(part):
+    with exit_on_invalid_config(part):
         settings = load_settings(kind, os.environ)
-    logs.configure(part, settings)
+    logging_setup.configure_logging(part, settings)
     return settings
 
 
 @contextmanager
-def refusing(part: str) -> Iterator[None]:
+def exit_on_invalid_config(part: str) -> Iterator[None]:
     """End the process, a line per fault, when the block finds that the configuration is wrong."""
     try:
         yield
     except (InvalidError, OSError) as error:
-        refuse(part, error)
+        exit_invalid_config(part, error)
 
 
-def refuse(part: str, error: Exception) -> NoReturn:
+def exit_invalid_config(part: str, error: Exception) -> NoReturn:
     """End the process because its configuration is wrong."""
     faults = error.faults if isinstance(error, InvalidError) else [error]
     for fault in faults:
@@ -95,40 +100,42 @@ def refuse(part: str, error: Exception) -> NoReturn:
 
 
 @contextmanager
-def service(
+def running_part(
     part: str,
-    settings: Settings,
+    settings: PartSettings,
     *,
     needs_redis: bool = True,
     has_redis: bool = True,
     single: bool = False,
-) -> Iterator[Service]:
+) -> Iterator[PartContext]:
     """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
 
     A part that is told to stop while it still waits for Redis ends without running; one that does not need
     Redis does not wait; one that has none is not announced. Of a part that is `single` a second process
     stands by until the first one ends; one that another has overtaken ends with EXIT_FENCED.
     """
-    redis = connect(settings.redis_url)
-    lease = Lease(redis, part) if single else None
-    frame = Service(redis, Health(part, {"redis": redis.ping} if has_redis else {}), lease)
+    redis = connect_redis(settings.redis_url)
+    lease = LeaderLease(redis, part) if single else None
+    frame = PartContext(redis, HealthChecks(part, {"redis": redis.ping} if has_redis else {}), lease)
     if lease:
         frame.health.add("lease", lease.check)
     frame.health.add("loop", frame.pulse.check)
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
-    server = health.serve(frame.health, settings.health_host, settings.health_port, AllowedHosts(settings))
-    url = address(settings.health_host, server.server_port)
+    server = health.serve_health(
+        frame.health, settings.health_host, settings.health_port, AllowedHosts(settings)
+    )
+    url = server_url(settings.health_host, server.server_port)
     presence = liveness = None
     try:
         if needs_redis and has_redis and not wait_until_ready(redis, frame.stopping):
             sys.exit()
         if lease:
-            if not lease.wait(frame.stopping, frame.pulse.beat):
+            if not lease.acquire(frame.stopping, frame.pulse.touch):
                 sys.exit()
-            lease.keep(frame.stopping.set)
+            lease.start_renewing(frame.stopping.set)
             frame.pulse.beats = 0  # what a standby has still to read may take longer than a turn of its loop
-        presence = Presence(redis, part, url, frame.damaged) if has_redis else None
-        liveness = Liveness(frame.pulse)
+        presence = PresencePublisher(redis, part, url, frame.damaged) if has_redis else None
+        liveness = StallGuard(frame.pulse)
         log.info("started", health=f"{url}/health")
         yield frame
         if lease and lease.lost:
@@ -150,19 +157,19 @@ def service(
         log.info("stopped")
 
 
-def run(frame: Service, step: Callable[[], None]) -> None:
+def run_loop(frame: PartContext, step: Callable[[], None]) -> None:
     """Call `step` until the part is to stop. While Redis is away, say so once and try again."""
     away = False
     while not frame.stopping.is_set():
         try:
             step()
-        except UNAVAILABLE as error:
+        except UNAVAILABLE_ERRORS as error:
             if not away:
-                log.warning("redis is away", reason=reason(error), error=str(error))
+                log.warning("redis is away", reason=describe_redis_error(error), error=str(error))
             away = True
             frame.stopping.wait(0.2)
         else:
             if away:
                 log.info("redis is back")
             away = False
-        frame.pulse.beat()
+        frame.pulse.touch()

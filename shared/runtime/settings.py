@@ -13,7 +13,7 @@ from shared.schema.faults import Fault, InvalidError, in_words
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class PartSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every part reads. A field is the environment variable of the same name in upper case."""
 
     botwatch_home: Path = Path("var")
@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where a part without a public port serves /metrics and /health; 0 takes any free port."""
 
 
-class WebSettings(Settings, frozen=True, kw_only=True):
+class WebSettings(PartSettings, frozen=True, kw_only=True):
     """What a web part reads besides."""
 
     bind_host: str = "127.0.0.1"
@@ -44,7 +44,7 @@ class WebSettings(Settings, frozen=True, kw_only=True):
     web_threads: int = 8
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=PartSettings)
 
 
 def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
@@ -54,7 +54,7 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
     for field in msgspec.structs.fields(kind):
         name = field.name.upper()
         try:
-            text = lookup(name, environ)
+            text = read_variable(name, environ)
         except OSError as error:
             faults.append(Fault(f"{name}_FILE", f"cannot be read: {error.strerror}"))
             continue
@@ -62,8 +62,8 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
             continue
         try:
             if field.name == "redis_url":
-                check_redis_url(text)
-            values[field.name] = _convert(text, field.type)
+                validate_redis_url(text)
+            values[field.name] = _parse_value(text, field.type)
         except (msgspec.ValidationError, ValueError) as error:
             faults.append(Fault(name, _expected(field.type, error, text)))
     if faults:
@@ -71,14 +71,14 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
     return kind(**values)
 
 
-def lookup(name: str, environ: Mapping[str, str]) -> str:
+def read_variable(name: str, environ: Mapping[str, str]) -> str:
     """Return the value of a variable, or the content of the file that `<name>_FILE` names, or nothing."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name, "")
 
 
-def check_redis_url(text: str) -> None:
+def validate_redis_url(text: str) -> None:
     """Raise ValueError when `text` is no URL of a Redis; the message shows no more of it than the scheme."""
     scheme, _, rest = text.partition("://")
     path = rest.partition("?")[0].rpartition("@")[2].partition("/")[2]
@@ -110,7 +110,7 @@ def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - 
     return f"expected {wanted}, got {text[:40]!r}"
 
 
-def _convert(text: str, kind: Any) -> object:  # noqa: ANN401 - any annotation
+def _parse_value(text: str, kind: Any) -> object:  # noqa: ANN401 - any annotation
     if kind is Path:
         return Path(text)
     return msgspec.convert(text, kind, strict=False)

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from shared.schema.durations import Duration
-from shared.schema.formatting import compared, label_of, unit_named, unit_of
+from shared.schema.formatting import format_comparison, metric_label, unit_named, unit_of_metric
 
 Severity = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW"]
 Category = Literal["PERFORMANCE", "RESOURCE", "CONNECTIVITY", "SECURITY"]
@@ -73,9 +73,11 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
 
     def __post_init__(self) -> None:
         # Also of what was stored before there were these fields; and after every change of the value.
-        self.measure = self.measure or label_of(self.metric)
-        self.unit = self.unit or unit_of(self.metric).name
-        self.value_text, self.limit_text = compared(self.value, self.threshold, unit_named(self.unit))
+        self.measure = self.measure or metric_label(self.metric)
+        self.unit = self.unit or unit_of_metric(self.metric).name
+        self.value_text, self.limit_text = format_comparison(
+            self.value, self.threshold, unit_named(self.unit)
+        )
 
 
 class Alert(msgspec.Struct, kw_only=True, rename="camel"):
@@ -125,22 +127,22 @@ class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """After which the alert is active again."""
 
 
-def worse(one: Severity, than: Severity) -> bool:
+def is_more_severe(one: Severity, than: Severity) -> bool:
     """Say whether `one` is the graver severity."""
     return SEVERITIES.index(one) > SEVERITIES.index(than)
 
 
-def gravest(one: Severity, other: Severity | None) -> Severity:
+def most_severe(one: Severity, other: Severity | None) -> Severity:
     """Return the graver of two severities."""
-    return other if other is not None and worse(other, one) else one
+    return other if other is not None and is_more_severe(other, one) else one
 
 
-def raised(severity: Severity) -> Severity:
+def next_severity(severity: Severity) -> Severity:
     """Return the next graver severity; CRITICAL stays."""
     return SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
 
 
-def links_of(alert: Alert, dashboard_url: str) -> dict[str, str]:
+def alert_links(alert: Alert, dashboard_url: str) -> dict[str, str]:
     """Return where people see an alert, acknowledge it, and read what to do."""
     links = {
         "alert": f"{dashboard_url}/#{alert.id}",
@@ -151,7 +153,7 @@ def links_of(alert: Alert, dashboard_url: str) -> dict[str, str]:
     return links
 
 
-def notice_of(alert: Alert, change: Change) -> Notice:
+def build_notice(alert: Alert, change: Change) -> Notice:
     """Return what people are told of an alert as it is now."""
     return Notice(**msgspec.structs.asdict(alert), change=change)
 

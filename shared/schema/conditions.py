@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.schema.alerts import Category, Severity, worse
+from shared.schema.alerts import Category, Severity, is_more_severe
 from shared.schema.durations import Duration, milliseconds
-from shared.schema.faults import nearest
+from shared.schema.faults import did_you_mean
 from shared.schema.records import CHECK_STATE, KINDS, Check, Equity, Health, LabelName, Performance
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 
 Operator = Literal[">", ">=", "<", "<=", "==", "!="]
 Aggregate = Literal["avg", "min", "max", "sum", "count", "last", "delta", "change", "rate", "quantile"]
@@ -48,19 +48,19 @@ KINDS_WITH: dict[str, tuple[str, ...]] = {
     "levels": ("threshold", "absence"),
 }  # fmt: skip
 """Keys that have a meaning in some kinds of rules only."""
-FIGURES = {
+METRICS_BY_LOWERCASE = {
     name.lower(): name
     for name in (
         *KINDS,
         CHECK_STATE,
-        *(figure.wire for kind in (Performance, Equity, Health, Check) for figure in figures(kind)),
+        *(figure.wire for kind in (Performance, Equity, Health, Check) for figure in metric_fields(kind)),
     )
 }
 """The figures that are not metric records, and the kinds of records, by their names in small letters."""
-FEWEST = 10
+MIN_BASELINE_PERIODS = 10
 """Stretches of time that a baseline needs."""
 
-_PLACES = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS = re.compile(r"\{([^{}]*)\}")
 
 
 class Document(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -87,7 +87,7 @@ class ComparedWith(Document, kw_only=True):
     relation: Relation = msgspec.field(default="difference", name="as")
 
     def __post_init__(self) -> None:
-        check_figure(self.metric_name)
+        validate_metric_name(self.metric_name)
         given = [name for name in ("metric_name", "offset", "baseline") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("expected exactly one of `metricName`, `offset` and `baseline`")
@@ -104,8 +104,8 @@ class PartSection(Document, kw_only=True):
     quantile: Annotated[float, Meta(ge=0, le=1)] | None = None
 
     def __post_init__(self) -> None:
-        check_figure(self.metric_name)
-        check_aggregate(self.aggregate, self.window, self.quantile)
+        validate_metric_name(self.metric_name)
+        validate_aggregate(self.aggregate, self.window, self.quantile)
 
 
 class Condition(Document, kw_only=True):
@@ -154,19 +154,19 @@ class Condition(Document, kw_only=True):
 
     def __post_init__(self) -> None:
         self._check_kind()
-        check_figure(self.metric_name)
+        validate_metric_name(self.metric_name)
         self._check_measure()
         self._check_levels()
         self._check_description()
 
     def _check_kind(self) -> None:
         if self.kind == "absence":
-            self._need("an absence", metricName=self.metric_name, period=self.period)
+            self._require("an absence", metricName=self.metric_name, period=self.period)
         elif self.kind == "combination":
             if not self.conditions:
                 raise ValueError("`conditions`: a combination needs at least one")
         else:
-            self._need(
+            self._require(
                 "a threshold", metricName=self.metric_name, operator=self.operator, threshold=self.threshold
             )
         for field in msgspec.structs.fields(self):
@@ -175,7 +175,7 @@ class Condition(Document, kw_only=True):
                 wanted = " or ".join(f'`"kind": "{kind}"`' for kind in kinds)
                 raise ValueError(f"`{field.encode_name}`: only with {wanted}")
 
-    def _need(self, what: str, **given: object) -> None:
+    def _require(self, what: str, **given: object) -> None:
         missing = [f"`{name}`" for name, value in given.items() if value is None]
         if missing:
             raise ValueError(f"{', '.join(missing)}: {what} needs it")
@@ -185,7 +185,7 @@ class Condition(Document, kw_only=True):
         is_with_past = compared is not None and compared.metric_name is None
         if is_with_past and self.aggregate:
             raise ValueError("`aggregate`: cannot be together with a comparison with the past")
-        check_aggregate(self.aggregate, None if is_with_past else self.window, self.quantile)
+        validate_aggregate(self.aggregate, None if is_with_past else self.window, self.quantile)
         if (self.times is None) != (self.of is None):
             raise ValueError("`times` and `of` go together")
         if self.times is not None and self.of is not None and self.times > self.of:
@@ -195,16 +195,22 @@ class Condition(Document, kw_only=True):
         if self.times is not None and (self.aggregate or compared):
             raise ValueError("`times`: cannot be together with `aggregate` or `comparedWith`")
         if is_with_past:
-            self._check_past()
+            self._check_offset()
 
-    def _check_past(self) -> None:
+    def _check_offset(self) -> None:
         window, compared = milliseconds(self.window or 0.0), self.compared_with
         if not window:
             raise ValueError("`window`: needed to compare with the past")
         if compared and compared.offset is not None and milliseconds(compared.offset) < window:
             raise ValueError("`comparedWith`: expected an `offset` of at least `window`")
-        if compared and compared.baseline is not None and milliseconds(compared.baseline) < FEWEST * window:
-            raise ValueError(f"`comparedWith`: expected a `baseline` of at least {FEWEST} times `window`")
+        if (
+            compared
+            and compared.baseline is not None
+            and milliseconds(compared.baseline) < MIN_BASELINE_PERIODS * window
+        ):
+            raise ValueError(
+                f"`comparedWith`: expected a `baseline` of at least {MIN_BASELINE_PERIODS} times `window`"
+            )
 
     def _check_levels(self) -> None:
         threshold, operator = self.threshold, self.operator
@@ -220,7 +226,7 @@ class Condition(Document, kw_only=True):
         side = 1 if ">" in operator else -1
         for level in self.levels:
             is_further = side * (level.threshold - threshold) > 0
-            if is_further != worse(level.severity, self.severity):
+            if is_further != is_more_severe(level.severity, self.severity):
                 raise ValueError(
                     f"`levels`: expected a graver severity further out, got {level.severity} "
                     f"at {level.threshold:g} and {self.severity} at {threshold:g}"
@@ -229,7 +235,7 @@ class Condition(Document, kw_only=True):
             (threshold, self.clear_threshold),
             *((level.threshold, level.clear_threshold) for level in self.levels),
         ):
-            check_clear(operator, limit, clear)
+            validate_clear_threshold(operator, limit, clear)
 
     def _longest_absence(self) -> float:
         if any(level.clear_threshold is not None for level in self.levels):
@@ -255,26 +261,26 @@ class Condition(Document, kw_only=True):
         ]
         if self.window is not None or self.period is not None:
             known.append("window")
-        for name in _PLACES.findall(self.description):
+        for name in _PLACEHOLDERS.findall(self.description):
             if name not in known:
                 listed = " ".join(f"{{{one}}}" for one in known)
                 raise ValueError(
                     f"`description`: nothing to put in place of {{{name}}}, expected one of "
-                    f"{listed}{nearest(name, known)}"
+                    f"{listed}{did_you_mean(name, known)}"
                 )
 
 
-def check_figure(name: str | None) -> None:
+def validate_metric_name(name: str | None) -> None:
     """Raise ValueError for a figure of Botwatch's own that is written with other capitals.
 
     Any other name may be that of a metric record.
     """
-    known = FIGURES.get((name or "").lower(), name)
+    known = METRICS_BY_LOWERCASE.get((name or "").lower(), name)
     if name != known:
         raise ValueError(f"`metricName`: unknown figure {name!r}; did you mean `{known}`?")
 
 
-def check_aggregate(aggregate: str | None, window: str | float | None, quantile: float | None) -> None:
+def validate_aggregate(aggregate: str | None, window: str | float | None, quantile: float | None) -> None:
     """Raise ValueError unless aggregate, window and quantile fit together."""
     if (aggregate is None) != (not milliseconds(window or 0.0)):
         raise ValueError("`aggregate` and `window` go together")
@@ -282,7 +288,7 @@ def check_aggregate(aggregate: str | None, window: str | float | None, quantile:
         raise ValueError('`quantile` and `"aggregate": "quantile"` go together')
 
 
-def check_clear(operator: str, threshold: float, clear: float | None) -> None:
+def validate_clear_threshold(operator: str, threshold: float, clear: float | None) -> None:
     """Raise ValueError when a clear limit lies beyond the limit that it clears, or could never be met."""
     if clear is None:
         return

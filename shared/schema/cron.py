@@ -14,7 +14,7 @@ from cronsim import CronSim, CronSimError
 from shared.schema.timestamps import EARLIEST, MILLISECOND
 
 
-def check_cron(cron: str) -> None:
+def validate_cron(cron: str) -> None:
     """Raise ValueError unless `cron` is an expression that comes true some day."""
     try:
         next(CronSim(cron, EARLIEST))

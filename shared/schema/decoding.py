@@ -10,14 +10,14 @@ from typing import Self
 
 import msgspec
 
-from shared.schema.faults import MOST, Fault, json_type, nearest, struct_faults
+from shared.schema.faults import MAX_FAULTS, Fault, did_you_mean, json_type, struct_faults
 from shared.schema.records import KINDS, AnyRecord, Record
 
-AHEAD = timedelta(seconds=5)
+MAX_AHEAD = timedelta(seconds=5)
 """How far clocks may differ: a moment further in the future than that is not believed."""
 
 
-class Clamped(msgspec.Struct, frozen=True):
+class ClampedRecord(msgspec.Struct, frozen=True):
     """A record that came with a moment in the future: it counts as of its arrival."""
 
     path: str
@@ -26,14 +26,14 @@ class Clamped(msgspec.Struct, frozen=True):
     """The one it came with."""
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class DecodedBody(msgspec.Struct, frozen=True):
     """What a body held: its valid records in order, and the faults (at most `MOST`) of the others."""
 
     records: list[AnyRecord]
     faults: list[Fault]
     refused: int = 0
     """How many records had faults."""
-    clamped: list[Clamped] = []
+    clamped: list[ClampedRecord] = []
     paths: list[str] | None = None
     """JSON paths of the records; None means `$[0]`, `$[1]`, …"""
 
@@ -56,14 +56,14 @@ class Decoded(msgspec.Struct, frozen=True):
         known = set(map(id, records))
         return type(self)(
             records,
-            [*self.faults, *faults][:MOST],
+            [*self.faults, *faults][:MAX_FAULTS],
             self.refused + len(faults),
             [one for one in self.clamped if id(one.record) in known],
             [self.path(place) for place in kept],
         )
 
 
-MOST_TAKEN_APART = 100_000
+MAX_RECORDS_FOR_FAULTS = 100_000
 """Records of a body with faults that are looked at one by one; 2 MiB hold fewer valid ones."""
 BOM = b"\xef\xbb\xbf"
 """What some editors and .NET put before UTF-8."""
@@ -73,7 +73,7 @@ _any_decoder = msgspec.json.Decoder(AnyRecord | list[AnyRecord])
 _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in KINDS.items()}  # type: ignore[valid-type]
 
 
-def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bool = False) -> Decoded:
+def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bool = False) -> DecodedBody:
     """Decode `body`; records without a timestamp, or with one in the future, get `arrival`.
 
     `kind` is what the path promises: records may then leave it out, and may not contradict it. `lines` says
@@ -91,33 +91,33 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
         if lines and any(isinstance(record, list) for record in records):
             decoded = _decode_lines(body, kind)
         else:
-            decoded = Decoded(records, [], paths=None if is_list else ["$"])
-    latest = arrival + AHEAD
+            decoded = DecodedBody(records, [], paths=None if is_list else ["$"])
+    latest = arrival + MAX_AHEAD
     for place, record in enumerate(decoded.records):
         if record.timestamp is None:
             record.timestamp = arrival
         elif record.at > latest:
             # Figures, rules and charts go on in time: they would stand still until that moment.
-            decoded.clamped.append(Clamped(decoded.path(place), record, record.at))
+            decoded.clamped.append(ClampedRecord(decoded.path(place), record, record.at))
             record.timestamp = arrival
     return decoded
 
 
-def _decode_document(body: bytes, kind: str | None) -> Decoded:
+def _decode_document(body: bytes, kind: str | None) -> DecodedBody:
     try:
         document = msgspec.json.decode(body)
     except UNREADABLE as error:
-        return Decoded([], [Fault("$", malformed(body, error))], refused=1)
+        return DecodedBody([], [Fault("$", describe_json_error(body, error))], refused=1)
     if isinstance(document, list):
-        if len(document) > MOST_TAKEN_APART:
+        if len(document) > MAX_RECORDS_FOR_FAULTS:
             return _too_many(len(document))
         return _collect([(f"$[{i}]", item) for i, item in enumerate(document)], kind)
     return _collect([("$", document)], kind)
 
 
-def _decode_lines(body: bytes, kind: str | None) -> Decoded:
+def _decode_lines(body: bytes, kind: str | None) -> DecodedBody:
     count = body.count(b"\n")
-    if count > MOST_TAKEN_APART:
+    if count > MAX_RECORDS_FOR_FAULTS:
         return _too_many(count)
     items: list[tuple[str, object]] = []
     unreadable = 0
@@ -130,23 +130,25 @@ def _decode_lines(body: bytes, kind: str | None) -> Decoded:
             items.append((path, msgspec.json.decode(line)))
         except UNREADABLE as error:
             unreadable += 1
-            if len(faults) < MOST:
-                faults.append(Fault(path, f"line {number + 1}: {malformed(line, error)}"))
+            if len(faults) < MAX_FAULTS:
+                faults.append(Fault(path, f"line {number + 1}: {describe_json_error(line, error)}"))
     decoded = _collect(items, kind)
-    return Decoded(
+    return DecodedBody(
         decoded.records,
-        (faults + decoded.faults)[:MOST],
+        (faults + decoded.faults)[:MAX_FAULTS],
         decoded.refused + unreadable,
         paths=decoded.paths,
     )
 
 
-def _too_many(count: int) -> Decoded:
-    message = f"not all of the {count} records are valid; to see the faults send at most {MOST_TAKEN_APART}"
-    return Decoded([], [Fault("$", message)], refused=count)
+def _too_many(count: int) -> DecodedBody:
+    message = (
+        f"not all of the {count} records are valid; to see the faults send at most {MAX_RECORDS_FOR_FAULTS}"
+    )
+    return DecodedBody([], [Fault("$", message)], refused=count)
 
 
-def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
+def _collect(items: list[tuple[str, object]], kind: str | None) -> DecodedBody:
     records: list[AnyRecord] = []
     paths: list[str] = []
     faults: list[Fault] = []
@@ -158,9 +160,9 @@ def _collect(items: list[tuple[str, object]], kind: str | None) -> Decoded:
             paths.append(path)
             continue
         refused += 1
-        if len(faults) < MOST:
+        if len(faults) < MAX_FAULTS:
             faults += record_faults(item, path, kind)
-    return Decoded(records, faults[:MOST], refused, paths=paths)
+    return DecodedBody(records, faults[:MAX_FAULTS], refused, paths=paths)
 
 
 def _to_record(item: object, kind: str | None) -> AnyRecord | None:
@@ -181,19 +183,19 @@ def record_faults(item: object, path: str = "$", kind: str | None = None) -> lis
     if named is None:
         return [Fault(f"{path}.kind", f"required, but missing; expected one of {', '.join(KINDS)}")]
     if kind and named != kind:
-        return [Fault(f"{path}.kind", f"this address takes `{kind}`, got {_shown(named)}")]
+        return [Fault(f"{path}.kind", f"this address takes `{kind}`, got {_quote(named)}")]
     record: type[Record] | None = KINDS.get(named) if isinstance(named, str) else None
     if record is None:
-        hint = nearest(named, KINDS) if isinstance(named, str) else ""
-        return [Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_shown(named)}{hint}")]
+        hint = did_you_mean(named, KINDS) if isinstance(named, str) else ""
+        return [Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_quote(named)}{hint}")]
     return struct_faults(item, record, path)
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     return repr(value) if isinstance(value, str) else json_type(value)
 
 
-def malformed(body: bytes, error: Exception) -> str:
+def describe_json_error(body: bytes, error: Exception) -> str:
     """Say what is wrong with a body whose decoding raised one of `UNREADABLE`."""
     if not body.strip():
         return "expected JSON, got nothing"

@@ -9,9 +9,11 @@ from msgspec import Meta
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)\Z"
 
-WORDS = "a duration such as 30s, 5m or 1h, or a number of seconds"
+DURATION_DESCRIPTION = "a duration such as 30s, 5m or 1h, or a number of seconds"
 
-Duration = Annotated[str, Meta(pattern=PATTERN, description=WORDS)] | Annotated[float, Meta(ge=0)]
+Duration = (
+    Annotated[str, Meta(pattern=PATTERN, description=DURATION_DESCRIPTION)] | Annotated[float, Meta(ge=0)]
+)
 
 _PARTS = re.compile(r"([0-9.]+)(ms|s|m|h|d|w)\Z")
 
@@ -26,12 +28,12 @@ def milliseconds(duration: str | float) -> int:
     return round(float(parts[1]) * UNITS_MS[parts[2]])
 
 
-def span_of(duration: str | float) -> timedelta:
+def to_timedelta(duration: str | float) -> timedelta:
     """Return a duration as a span of time; ValueError when it is not one."""
     return timedelta(milliseconds=milliseconds(duration))
 
 
-def rough(seconds: float) -> str:
+def format_rough(seconds: float) -> str:
     """Say about how long: `5 s`, `12 min`, `3.5 h`, `12 d`."""
     for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= length:
@@ -39,7 +41,7 @@ def rough(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
-def words(total_ms: int) -> str:
+def format_duration_ms(total_ms: int) -> str:
     """Write a duration as short as it can be said exactly: `90s`, `5m`, `1d`."""
     for unit in ("d", "h", "m", "s"):
         if total_ms and total_ms % UNITS_MS[unit] == 0:

@@ -25,7 +25,7 @@ MESSAGES: dict[str, Any] = {
 """Every message on the wire: the schema `<name>.schema.json`, golden examples `examples/<name>*.json`."""
 
 
-def schemas() -> dict[str, bytes]:
+def message_schemas() -> dict[str, bytes]:
     """Return the text of every schema by file name."""
     return {f"{name}.schema.json": schema_text(kind) for name, kind in MESSAGES.items()}
 
@@ -46,18 +46,26 @@ def client_schema() -> bytes:
     """Return the JSON Schemas of what bots send, by kind, without words for people: the client ships them."""
     kinds = [record for record in KINDS.values() if issubclass(record, BotRecord)]
     _, parts = msgspec.json.schema_components(kinds)
-    named = {str(record.__struct_config__.tag): _bare(parts[record.__name__]) for record in kinds}
-    named |= {name: _bare(part) for name, part in parts.items() if name not in {k.__name__ for k in kinds}}
+    named = {
+        str(record.__struct_config__.tag): _without_descriptions(parts[record.__name__]) for record in kinds
+    }
+    named |= {
+        name: _without_descriptions(part)
+        for name, part in parts.items()
+        if name not in {k.__name__ for k in kinds}
+    }
     return msgspec.json.format(msgspec.json.encode(named, order="sorted"), indent=1) + b"\n"
 
 
-def _bare(schema: Any) -> Any:  # noqa: ANN401 - JSON
+def _without_descriptions(schema: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(schema, list):
-        return [_bare(one) for one in schema]
+        return [_without_descriptions(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: {field: _bare(one) for field, one in part.items()} if name == "properties" else _bare(part)
+        name: {field: _without_descriptions(one) for field, one in part.items()}
+        if name == "properties"
+        else _without_descriptions(part)
         for name, part in schema.items()
         if name not in ("title", "description", "default")
     }
@@ -78,7 +86,7 @@ def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
 def main(folder: Path) -> None:
     """Write the schemas into `folder`, and the client's where it belongs."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in schemas().items():
+    for name, text in message_schemas().items():
         (folder / name).write_bytes(text)
     CLIENT_SCHEMA.write_bytes(client_schema())
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-MOST = 100
+MAX_FAULTS = 100
 """How many faults are listed; bad records must not cost seconds, nor an answer many times their size."""
-LONGEST = 500
+MAX_MESSAGE = 500
 """Characters of a path or a message: both may quote the input."""
-LONGEST_WORD = 64
+MAX_QUOTED = 64
 """Beyond that no known word is near."""
 
 _NO_CHOICE = "invalid enum value "
@@ -33,8 +33,8 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
     def __post_init__(self) -> None:
         for name in ("path", "message"):
             text = getattr(self, name)
-            if len(text) > LONGEST:
-                msgspec.structs.force_setattr(self, name, f"{text[: LONGEST - 1]}…")
+            if len(text) > MAX_MESSAGE:
+                msgspec.structs.force_setattr(self, name, f"{text[: MAX_MESSAGE - 1]}…")
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
@@ -48,9 +48,9 @@ class InvalidError(ValueError):
         self.faults = list(faults)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for the closest known word, or nothing when none is close."""
-    if len(word) > LONGEST_WORD:
+    if len(word) > MAX_QUOTED:
         return ""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean `{close[0]}`?" if close else ""
@@ -61,7 +61,7 @@ def struct_faults(value: object, kind: type[msgspec.Struct], path: str = "$") ->
 
     msgspec stops at the first fault; a person who mends a config or a bot wants all of them.
     """
-    return list(islice(_struct_faults(value, kind, path), MOST))
+    return list(islice(_struct_faults(value, kind, path), MAX_FAULTS))
 
 
 def _struct_faults(value: object, kind: type[msgspec.Struct], path: str) -> Iterator[Fault]:
@@ -84,7 +84,9 @@ def _field_faults(
 ) -> Iterator[Fault]:
     for name in value:
         if name not in known:
-            hint = nearest(str(name), known) or _elsewhere(str(name), fields, f"${path.partition('$')[2]}")
+            hint = did_you_mean(str(name), known) or _nested_suggestion(
+                str(name), fields, f"${path.partition('$')[2]}"
+            )
             yield Fault(f"{path}.{name}", f"unknown key{hint}")
     for name, field in fields.items():
         if name in value:
@@ -93,14 +95,14 @@ def _field_faults(
             yield Fault(f"{path}.{name}", "required, but missing")
 
 
-def _elsewhere(name: str, fields: dict[str, Any], path: str) -> str:
+def _nested_suggestion(name: str, fields: dict[str, Any], path: str) -> str:
     """Return `; did you mean …?` when a section below has a key of just this name, or nothing."""
     for key, field in fields.items():
         if inner := _struct_of(field.type):
             below = {one.encode_name: one for one in msgspec.structs.fields(inner)}
             if name in below:
                 return f"; did you mean `{path}.{key}.{name}`?"
-            if found := _elsewhere(name, below, f"{path}.{key}"):
+            if found := _nested_suggestion(name, below, f"{path}.{key}"):
                 return found
     return ""
 
@@ -123,7 +125,7 @@ def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # no
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        fault = located(error, path)
+        fault = fault_from_error(error, path)
         return [msgspec.structs.replace(fault, message=in_words(fault.message, expected))]
     return []
 
@@ -137,7 +139,8 @@ def in_words(message: str, expected: Any) -> str:  # noqa: ANN401 - any annotati
     if choices and message.startswith(_NO_CHOICE):
         word = message.removeprefix(_NO_CHOICE).strip("' ")
         return (
-            f"expected one of {' '.join(map(str, choices))}, got {word!r}{nearest(word, map(str, choices))}"
+            f"expected one of {' '.join(map(str, choices))}, got "
+            f"{word!r}{did_you_mean(word, map(str, choices))}"
         )
     descriptions = [
         (part.extra_json_schema or {}).get("description")
@@ -158,7 +161,7 @@ def _parts(info: Any) -> Iterator[Any]:  # noqa: ANN401 - msgspec's own type nod
             yield from _parts(part)
 
 
-def located(error: msgspec.ValidationError, path: str = "$") -> Fault:
+def fault_from_error(error: msgspec.ValidationError, path: str = "$") -> Fault:
     """Split msgspec's message into its path, put below `path`, and what was expected.
 
     Checks of our own that concern one field begin their message with its name, or with the path to it:

@@ -7,7 +7,7 @@ import math
 import re
 from functools import cache
 
-from shared.schema.definitions import DEFINITIONS
+from shared.schema.metric_definitions import DEFINITIONS
 from shared.schema.records import CHECK_STATE, KINDS, Check, Equity, Health, Performance
 from shared.schema.units import (
     BASIS_POINTS,
@@ -23,12 +23,12 @@ from shared.schema.units import (
     STATUS,
     UNITS,
     Unit,
-    figures,
+    metric_fields,
 )
 
 DIGITS = 3
 """Significant digits of a value."""
-MOST_DIGITS = 12
+MAX_DIGITS = 12
 """Up to so many are shown where a value and its limit would look the same."""
 STATUSES = ("ok", "warning", "critical")
 """The words for the values of `checkState`."""
@@ -61,41 +61,43 @@ _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 @cache
 def _units() -> dict[str, Unit]:
     found = {
-        figure.wire: figure.unit for kind in (Check, Health, Equity, Performance) for figure in figures(kind)
+        figure.wire: figure.unit
+        for kind in (Check, Health, Equity, Performance)
+        for figure in metric_fields(kind)
     }
     return found | {CHECK_STATE: STATUS, "secondsWithout": SECONDS}
 
 
-def unit_of(metric: str) -> Unit:
+def unit_of_metric(metric: str) -> Unit:
     """Return the unit of a figure; one that is not Botwatch's own is a plain number."""
     return _units().get(metric, PLAIN)
 
 
-def label_of(metric: str) -> str:
+def metric_label(metric: str) -> str:
     """Return what people call a figure or a kind of record; a bot's own metric is called by its name."""
     if metric in DEFINITIONS:
         return DEFINITIONS[metric].label
     if metric in _LABELS:
         return _LABELS[metric]
     if metric in _units() or metric in KINDS:
-        words = _CAPITAL.sub(" ", metric.removesuffix(unit_of(metric).wire_suffix))
+        words = _CAPITAL.sub(" ", metric.removesuffix(unit_of_metric(metric).wire_suffix))
         return words[:1].upper() + words[1:].lower()
     return metric
 
 
-def compared(value: float, limit: float, unit: Unit) -> tuple[str, str]:
+def format_comparison(value: float, limit: float, unit: Unit) -> tuple[str, str]:
     """Return a value and its limit as texts with units: `("95.0%", "90%")`.
 
     There are more digits where both would look the same and are not. A limit is empty where the value says
     all: the status of a check, or that conditions are met.
     """
     if unit is STATUS:
-        return _status(value), ""
+        return _format_status(value), ""
     if unit is CONDITION:
         return ("met" if value else "not met"), ""
     if unit is SECONDS and limit >= _EXACT_S:  # an absence is noticed a millisecond after its limit
         value, limit = round(value), round(limit)
-    for digits in range(DIGITS, MOST_DIGITS + 1):
+    for digits in range(DIGITS, MAX_DIGITS + 1):
         # Spans of minutes have no digits to add: where they look the same, both are in seconds.
         is_short = unit in (SECONDS, MILLISECONDS) and digits > DIGITS
         texts = [_text(one, unit, digits, is_short=is_short, is_trimmed=True) for one in (value, limit)]
@@ -104,18 +106,18 @@ def compared(value: float, limit: float, unit: Unit) -> tuple[str, str]:
     return f"{value!r}{_SUFFIXES.get(unit, '')}", f"{limit!r}{_SUFFIXES.get(unit, '')}"
 
 
-def numbers(value: float, limit: float, unit: Unit) -> tuple[str, str]:
+def format_comparison_numbers(value: float, limit: float, unit: Unit) -> tuple[str, str]:
     """Return a value and its limit as texts without units, for sentences that have the unit."""
     if unit is SECONDS and limit >= _EXACT_S:
         value, limit = round(value), round(limit)
     scale = unit if unit in (MONEY, PERCENT) else PLAIN
-    first, second = compared(value, limit, scale)
+    first, second = format_comparison(value, limit, scale)
     return first.removesuffix("%"), second.removesuffix("%")
 
 
-def written(value: float, unit: Unit) -> str:
+def format_value(value: float, unit: Unit) -> str:
     """Return a value with its unit: `21.3%`, `1,234,567.50`, `2h 5m`, `1.5 GiB`."""
-    return compared(value, value, unit)[0]
+    return format_comparison(value, value, unit)[0]
 
 
 def unit_named(name: str) -> Unit:
@@ -123,7 +125,7 @@ def unit_named(name: str) -> Unit:
     return UNITS.get(name, PLAIN)
 
 
-def span(seconds: float) -> str:
+def format_span(seconds: float) -> str:
     """Return a length of time in its two largest units: `45s`, `14m 45s`, `2h 5m`, `3d`."""
     rest = max(0, round(seconds))
     parts = []
@@ -135,7 +137,7 @@ def span(seconds: float) -> str:
     return " ".join(shown) or "0s"
 
 
-def _status(value: float) -> str:
+def _format_status(value: float) -> str:
     return STATUSES[int(value)] if value in range(len(STATUSES)) else f"{value:g}"
 
 
@@ -143,7 +145,7 @@ def _text(value: float, unit: Unit, digits: int, *, is_short: bool, is_trimmed: 
     if unit is MILLISECONDS and abs(value) >= _LONG_S * 1000:
         value, unit = value / 1000, SECONDS
     if unit is SECONDS and _LONG_S <= value < _ENDLESS_S and not is_short:
-        return span(value)
+        return format_span(value)
     suffix = _SUFFIXES.get(unit, "")
     if unit in _PREFIXED:
         prefixes = iter("KMGTPE")

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import re2
 
-LONGEST_PATTERN = 1024
+MAX_PATTERN = 1024
 """Characters of a regular expression."""
-MOST_MEMORY = 256 * 1024
+MAX_REGEX_MEMORY = 256 * 1024
 """Bytes of a compiled pattern: one of that size takes 5 ms for a label of 256 characters, at most."""
 
 Patterns = tuple[tuple[str, tuple[str, ...]], ...]
@@ -25,13 +25,13 @@ class Regex:
 
     def __init__(self, pattern: str) -> None:
         """Compile `pattern`; ValueError says what is wrong with it."""
-        if len(pattern) > LONGEST_PATTERN:
-            raise ValueError(f"expected at most {LONGEST_PATTERN} characters, got {len(pattern)}")
+        if len(pattern) > MAX_PATTERN:
+            raise ValueError(f"expected at most {MAX_PATTERN} characters, got {len(pattern)}")
         options = re2.Options()
         options.dot_nl = True
         options.never_capture = True
         options.log_errors = False
-        options.max_mem = MOST_MEMORY
+        options.max_mem = MAX_REGEX_MEMORY
         try:
             self._compiled = re2.compile(pattern.encode(), options=options)
         except UnicodeEncodeError as error:
@@ -59,7 +59,7 @@ def stored_regex(pattern: str) -> Regex | str:
         return str(error)
 
 
-def check_regex(name: str, pattern: str | None) -> None:
+def validate_regex(name: str, pattern: str | None) -> None:
     """Raise ValueError unless the field `name` is a regular expression, or absent."""
     if pattern is not None:
         try:
@@ -73,13 +73,13 @@ def glob_matches(pattern: str, text: str) -> bool:
     return fnmatchcase(text, pattern)
 
 
-def patterns_of(match: Mapping[str, str | Sequence[str]]) -> Patterns:
+def parse_match(match: Mapping[str, str | Sequence[str]]) -> Patterns:
     """Read a document's `match`."""
     return tuple(
         (name, (wanted,) if isinstance(wanted, str) else tuple(wanted)) for name, wanted in match.items()
     )
 
 
-def fits(patterns: Patterns, labels: Mapping[str, str]) -> bool:
+def match_labels(patterns: Patterns, labels: Mapping[str, str]) -> bool:
     """Say whether every label is as it must be; one that is absent has the value ""."""
     return all(any(glob_matches(one, labels.get(name, "")) for one in wanted) for name, wanted in patterns)

@@ -33,7 +33,7 @@ LabelName = Annotated[str, Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,62}\Z")]
 Labels = Annotated[dict[LabelName, Annotated[str, Meta(max_length=256)]], Meta(max_length=16)]
 Quantity = Annotated[float, Meta(gt=0)]
 Side = Literal["buy", "sell"]
-Moment = Annotated[datetime, Meta(tz=True)]
+Timestamp = Annotated[datetime, Meta(tz=True)]
 
 
 class Record(
@@ -46,7 +46,7 @@ class Record(
 ):
     """Fields common to every record."""
 
-    timestamp: Moment | int | None = None
+    timestamp: Timestamp | int | None = None
     """When it was so: ISO-8601 with a zone, or epoch milliseconds; the door fills in the arrival."""
     id: Name | None = None
     """The producer's own identifier; makes sending the same record twice harmless."""
@@ -242,7 +242,7 @@ class Fill(BotRecord, kw_only=True, tag="fill"):
     fee_currency: Name | None = None
 
 
-STOPPED, RETIRED, EXPECTED = "stopped", "retired", "expected"
+STOPPED, RETIRED, UNRETIRED = "stopped", "retired", "expected"
 
 
 class Heartbeat(BotRecord, kw_only=True, tag="heartbeat"):

@@ -16,7 +16,7 @@ from shared.schema.patterns import Regex, stored_regex
 from shared.schema.timestamps import from_wire, to_wire
 
 SilenceState = Literal["active", "pending", "expired"]
-Moment = Annotated[datetime, Meta(tz=True)]
+Timestamp = Annotated[datetime, Meta(tz=True)]
 
 
 class Matcher(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -51,9 +51,9 @@ class SilenceRequest(msgspec.Struct, kw_only=True, rename="camel", forbid_unknow
     """Of a silence that this one takes the place of."""
     matchers: Annotated[list[Matcher], Meta(min_length=1, max_length=64)]
     """All of them must hold."""
-    starts_at: Moment | None = None
+    starts_at: Timestamp | None = None
     """By default now."""
-    ends_at: Moment
+    ends_at: Timestamp
     created_by: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\S")]
     comment: Annotated[str, Meta(max_length=4096)] = ""
 
@@ -91,7 +91,7 @@ class Silence(msgspec.Struct, kw_only=True, rename="camel"):
         return all(matcher.matches(labels) for matcher in self.matchers)
 
 
-def begun(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
+def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
     """Return the silence that is asked for, which begins at `now` at the earliest.
 
     InvalidError lists what is wrong with it.
@@ -131,7 +131,7 @@ def begun(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
     )
 
 
-def labels_of(alert: Alert) -> dict[str, str]:
+def alert_labels(alert: Alert) -> dict[str, str]:
     """Return the labels of an alert as Alertmanager has them; what Botwatch sets goes before its own."""
     details = alert.details
     about = {"bot": details.bot, "host": details.host}

@@ -59,7 +59,7 @@ Number = Annotated[float, Meta(extra={"unit": PLAIN.name})]
 Count = Annotated[int, Meta(extra={"unit": PLAIN.name}, ge=0, le=MAX_INTEGER)]
 
 
-class Figure(NamedTuple):
+class MetricField(NamedTuple):
     """A numeric field of a record: its names in Python, on the wire and on Prometheus, and its unit."""
 
     attribute: str
@@ -69,14 +69,14 @@ class Figure(NamedTuple):
 
 
 @cache
-def figures(record: type[msgspec.Struct]) -> tuple[Figure, ...]:
+def metric_fields(record: type[msgspec.Struct]) -> tuple[MetricField, ...]:
     """Return the fields of `record` that carry a unit, in the order of the wire."""
     found = []
     for field in msgspec.structs.fields(record):
         unit = _unit_of(msgspec.inspect.type_info(field.type))
         if unit is not None:
             name = prometheus_name(field.encode_name, unit)
-            found.append(Figure(field.name, field.encode_name, name, unit))
+            found.append(MetricField(field.name, field.encode_name, name, unit))
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from shared.schema.alerts import Alert, Details
 
 WATCHDOG = "watchdog"
 """The id and the fingerprint of the alert; it is in no list."""
-ITSELF = f"{WATCHDOG}:itself"
+LOOPBACK_CHANNEL = f"{WATCHDOG}:itself"
 """The channel on which Botwatch hears its own beat: what counts is that the delivery is made."""
 
 

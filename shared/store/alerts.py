@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from shared.schema.alerts import NOTIFIED, Alert, Change, Details, Notice, encode_json, notice_of
+from shared.schema.alerts import NOTIFIED, Alert, Change, Details, Notice, build_notice, encode_json
 from shared.schema.timestamps import from_store, to_store
 from shared.schema.watchdog import WATCHDOG
 from shared.store.tables import alert_events, alerts
@@ -35,8 +35,8 @@ _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
 # As text, and not sorted: else SQLite walks all alerts that ever were, in the order of their time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"), alerts.c.id != WATCHDOG)
 _OPEN_LIKE = _OPEN.where(alerts.c.fingerprint == bindparam("of"))
-_LAPSED = _OPEN.where(alerts.c.acknowledgedUntil <= bindparam("now"))
-_ENDED = (
+_EXPIRED_ACKNOWLEDGEMENTS = _OPEN.where(alerts.c.acknowledgedUntil <= bindparam("now"))
+_LAST_RESOLVED = (
     select(alerts)
     .where(alerts.c.fingerprint == bindparam("of"), alerts.c.resolvedAt > bindparam("since"))
     .order_by(desc(alerts.c.resolvedAt))
@@ -74,9 +74,9 @@ def open_by_fingerprint(connection: Connection, fingerprint: str) -> Alert | Non
     return _to_alert(row) if row else None
 
 
-def ended_since(connection: Connection, fingerprint: str, since: datetime) -> Alert | None:
+def last_resolved_since(connection: Connection, fingerprint: str, since: datetime) -> Alert | None:
     """Return the alert with that fingerprint that was resolved last, if that was after `since`."""
-    row = connection.execute(_ENDED, {"of": fingerprint, "since": to_store(since)}).first()
+    row = connection.execute(_LAST_RESOLVED, {"of": fingerprint, "since": to_store(since)}).first()
     return _to_alert(row) if row else None
 
 
@@ -114,7 +114,7 @@ def add_event(
 
     It is to be announced after the commit, and to be dispatched by the notifier.
     """
-    told = encode_json(notice_of(alert, change)).decode() if change in NOTIFIED else None
+    told = encode_json(build_notice(alert, change)).decode() if change in NOTIFIED else None
     values = {
         "alertId": alert.id, "timestamp": to_store(now), "change": change, "by": by, "comment": comment,
         "notice": told,
@@ -159,7 +159,7 @@ def _as_it_was(notice: str | None) -> dict[str, Any]:
     }
 
 
-def drop_events(connection: Connection, alert_id: str, before: datetime) -> None:
+def delete_events(connection: Connection, alert_id: str, before: datetime) -> None:
     """Drop what happened to an alert before that moment, with its deliveries."""
     old = and_(alert_events.c.alertId == alert_id, alert_events.c.timestamp < to_store(before))
     connection.execute(delete(alert_events).where(old))
@@ -199,12 +199,12 @@ def acknowledge(
     return alert
 
 
-def lapsed_acknowledgements(connection: Connection, now: datetime) -> list[Alert]:
+def expired_acknowledgements(connection: Connection, now: datetime) -> list[Alert]:
     """Return the open alerts whose acknowledgement was for a time, and that is over."""
-    return [_to_alert(row) for row in connection.execute(_LAPSED, {"now": to_store(now)})]
+    return [_to_alert(row) for row in connection.execute(_EXPIRED_ACKNOWLEDGEMENTS, {"now": to_store(now)})]
 
 
-def counts(alerts_open: Iterable[Alert]) -> dict[str, int]:
+def count_by_severity(alerts_open: Iterable[Alert]) -> dict[str, int]:
     """Count alerts by severity; every severity is there."""
     found = {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 0}
     for alert in alerts_open:

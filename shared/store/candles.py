@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Table, and_, desc, func, literal, select
 
 from shared.schema.timestamps import from_store
-from shared.store.sampling import Edge, intervals
+from shared.store.sampling import Interval, intervals
 
 
 class Candle(NamedTuple):
@@ -20,13 +20,13 @@ class Candle(NamedTuple):
     flow: float
     """What was paid in, less what was taken out."""
 
-    def then(self, later: "Candle") -> "Candle":
+    def merge(self, later: "Candle") -> "Candle":
         """Return this and what came after it as one."""
         high, low = max(self.high, later.high), min(self.low, later.low)
         return Candle(self.open, high, low, later.close, self.flow + later.flow)
 
 
-class Values(NamedTuple):
+class CandleSource(NamedTuple):
     """Where candles come from: the columns of a table, and which rows beside those of the bot."""
 
     table: Table
@@ -40,19 +40,21 @@ class Values(NamedTuple):
     """Makes the wire's unit of the column's."""
 
     @classmethod
-    def of(cls, table: Table, column: str, flow: str | None = None, source: str | None = None) -> "Values":
+    def of_column(
+        cls, table: Table, column: str, flow: str | None = None, source: str | None = None
+    ) -> "CandleSource":
         """Return a single column as such."""
         return cls(table, column, column, column, column, flow, source)
 
 
 def candles(
-    connection: Connection, values: Values, bot: str, edges: Iterable[Edge]
+    connection: Connection, values: CandleSource, bot: str, edges: Iterable[Interval]
 ) -> list[tuple[datetime, Candle]]:
     """Return the candle of each interval that has rows, by the interval's begin, oldest first."""
     each = intervals([(since, since, until) for since, until in edges])
     rows, other = values.table, values.table.alias()
     place = [other.c.timestamp, *([other.c.id] if "id" in other.c else [])]
-    inside = _inside(values, other, bot, each)
+    inside = _in_interval(values, other, bot, each)
     first = select(other.c[values.open]).where(inside).order_by(*place).limit(1)
     last = select(other.c[values.close]).where(inside).order_by(*map(desc, place)).limit(1)
     statement = select(
@@ -62,7 +64,7 @@ def candles(
         func.min(rows.c[values.low]),
         last.scalar_subquery(),
         func.sum(rows.c[values.flow] if values.flow else literal(0.0)),
-    ).join_from(each, rows, _inside(values, rows, bot, each))
+    ).join_from(each, rows, _in_interval(values, rows, bot, each))
     found = connection.execute(statement.group_by(each.c.since, each.c.until).order_by(each.c.since))
     return [
         (from_store(since), Candle(*(value * values.factor for value in numbers)))
@@ -70,7 +72,7 @@ def candles(
     ]
 
 
-def _inside(values: Values, rows: FromClause, bot: str, each: FromClause) -> ColumnElement[bool]:
+def _in_interval(values: CandleSource, rows: FromClause, bot: str, each: FromClause) -> ColumnElement[bool]:
     wanted = [] if values.source is None else [rows.c.source == values.source]
     return and_(
         rows.c.bot == bot,

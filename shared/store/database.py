@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from shared.schema.faults import Fault, InvalidError
 
 BUSY_TIMEOUT_S = 5.0
-RESTORE = "stop Botwatch, move the file aside, restore a backup (docs/runbooks/botwatch-store-away.md)"
+RESTORE_HINT = "stop Botwatch, move the file aside, restore a backup (docs/runbooks/botwatch-store-away.md)"
 
 
 class SchemaMissingError(InvalidError):
@@ -52,7 +52,7 @@ class Database:
         """What people know it by: the name of its file, or of the database on a server."""
         return Path(make_url(self.url).database or self.url).name
 
-    def require_whole(self) -> None:
+    def raise_if_damaged(self) -> None:
         """Raise RuntimeError once SQLite has found that the file is damaged."""
         if self.damage:
             raise RuntimeError(f"{self.name} is damaged: {self.damage}")
@@ -60,14 +60,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection inside a read transaction."""
-        with self._noting_damage(), self.engine.connect() as connection, connection.begin():
+        with self._detect_damage(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection inside a write transaction; commits at the end, rolls back on an exception."""
         with (
-            self._noting_damage(),
+            self._detect_damage(),
             self.engine.connect().execution_options(immediate=True) as connection,
             connection.begin(),
         ):
@@ -75,15 +75,15 @@ class Database:
             yield connection
 
     @contextmanager
-    def _noting_damage(self) -> Iterator[None]:
+    def _detect_damage(self) -> Iterator[None]:
         try:
             yield
         except DatabaseError as error:
-            if is_damaged(error):
+            if is_corruption(error):
                 self.damage = str(error.orig)
             raise
 
-    def guard(self, check: Callable[[Connection], None]) -> None:
+    def add_write_guard(self, check: Callable[[Connection], None]) -> None:
         """Call `check` at the begin of every write transaction from now on: what it raises ends that."""
         self._guard = check
 
@@ -114,7 +114,7 @@ class Database:
         try:
             present = inspect(self.engine).has_table(table)
         except DatabaseError as error:
-            text = f"is damaged: {error.orig}: {RESTORE}" if is_damaged(error) else str(error.orig)
+            text = f"is damaged: {error.orig}: {RESTORE_HINT}" if is_corruption(error) else str(error.orig)
             raise SchemaMissingError([Fault(self.url, text)]) from error
         if not present:
             raise SchemaMissingError(
@@ -126,7 +126,7 @@ class Database:
         self.engine.dispose()
 
 
-def is_damaged(error: DatabaseError) -> bool:
+def is_corruption(error: DatabaseError) -> bool:
     """Say whether SQLite found that a file is corrupt, or is no database at all."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

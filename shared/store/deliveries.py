@@ -32,17 +32,17 @@ from shared.store.tables import notifications
 
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=3)
+LEASE_LENGTH = timedelta(seconds=3)
 """How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
-STALE = 10 * LEASE
+STALE_LEASE = 10 * LEASE_LENGTH
 """A lease that would last longer than that was given before the clock was set back."""
 CATCH_UP = "catch-up"
 """The batch of notices of what happened a while ago: those of alerts still open go in one message."""
-LONGEST_WAIT = timedelta(hours=1)
+MAX_RETRY_WAIT = timedelta(hours=1)
 """A delivery that would wait longer than that failed before the clock was set back."""
-LONGEST_HOLD = timedelta(days=2)
+MAX_HOLD = timedelta(days=2)
 """A delivery that would be held longer than that was written before the clock was set back."""
-DIGEST = 1000
+MAX_DIGEST = 1000
 """How many notices go in one message at most."""
 
 # Statements on the way of a notice are built once: building one takes longer than running it.
@@ -94,11 +94,11 @@ _CLAIM_BATCH = _claiming(_WAITS, _ROW.batch == bindparam("whole"))
 _CLAIM_DIGEST = _claiming(_WAITS_IN_DIGEST)
 _FREE_AT = func.max(_ROW.nextAttemptAt, func.coalesce(_ROW.leaseUntil, ""), func.coalesce(_ROW.heldUntil, ""))
 _NEXT_DUE = select(func.min(case((_DUE, bindparam("now")), else_=_FREE_AT))).where(_PENDING)
-_meant_for = func.max(_ROW.createdAt, func.coalesce(_ROW.heldUntil, ""))
+_SCHEDULED_AT = func.max(_ROW.createdAt, func.coalesce(_ROW.heldUntil, ""))
 _FAILED_AGAIN = or_(_ROW.attempts > 1, exists().where(_SAME_ALERT, _EARLIER.c.attempts > 1))
 _OVERDUE = (
     select(notifications)
-    .where(_PENDING, _meant_for <= bindparam("before"), or_(_FAILED_AGAIN, bindparam("all")))
+    .where(_PENDING, bindparam("before") >= _SCHEDULED_AT, or_(_FAILED_AGAIN, bindparam("all")))
     .order_by(_ROW.id)
 )
 
@@ -106,9 +106,9 @@ _OVERDUE = (
 def _moments(now: datetime) -> dict[str, str]:
     return {
         "now": to_store(now),
-        "too_far": to_store(now + LONGEST_WAIT),
-        "held_too_far": to_store(now + LONGEST_HOLD),
-        "stale": to_store(now + STALE),
+        "too_far": to_store(now + MAX_RETRY_WAIT),
+        "held_too_far": to_store(now + MAX_HOLD),
+        "stale": to_store(now + STALE_LEASE),
     }
 
 
@@ -126,7 +126,7 @@ class Delivery(msgspec.Struct, frozen=True):
     fallback: tuple[str, ...] = ()
 
     @property
-    def meant_for(self) -> datetime:
+    def scheduled_at(self) -> datetime:
         """When it was to be sent; what waits only because it is late already, when it happened."""
         if self.held_until is None or self.batch == CATCH_UP:
             return self.created_at
@@ -141,12 +141,12 @@ def claim(
     A delivery waits while an earlier one of the same alert and channel is pending, unless both go in one
     message, as those of a batch do, and all in a `digest`: order is kept per alert. A batch is not divided.
     """
-    until = to_store(now + LEASE)
+    until = to_store(now + LEASE_LENGTH)
     given = {"of": channel, "owner": owner, "until": until, "most": limit, **_moments(now)}
     rows = [*connection.execute(_CLAIM_DIGEST if digest else _CLAIM, given)]
     if len(rows) == limit and not digest:
         for batch in sorted({row.batch for row in rows if row.batch}):
-            rows += connection.execute(_CLAIM_BATCH, {**given, "whole": batch, "most": DIGEST})
+            rows += connection.execute(_CLAIM_BATCH, {**given, "whole": batch, "most": MAX_DIGEST})
     found = [_delivery(connection, row) for row in rows]
     return sorted((one for one in found if one), key=lambda delivery: delivery.id)
 
@@ -182,13 +182,13 @@ def overdue(connection: Connection, channel: str, before: datetime, *, untried: 
     return [one for row in rows if (one := _delivery(connection, row))]
 
 
-def has_failed(connection: Connection, channel: str) -> bool:
+def has_failed_attempts(connection: Connection, channel: str) -> bool:
     """Say whether something is pending that was tried."""
     tried = select(_ROW.id).where(_PENDING, _ROW.attempts > 0).limit(1)
     return connection.execute(tried, {"of": channel}).first() is not None
 
 
-def behind(connection: Connection, delivery: Delivery) -> list[Delivery]:
+def pending_after(connection: Connection, delivery: Delivery) -> list[Delivery]:
     """Return what is pending of the same alert and channel after a delivery, in order."""
     after = and_(_ROW.channel == delivery.channel, _ROW.alertId == delivery.notice.id, _ROW.id > delivery.id)
     rows = connection.execute(select(notifications).where(after, _ROW.state == "PENDING").order_by(_ROW.id))
@@ -198,7 +198,7 @@ def behind(connection: Connection, delivery: Delivery) -> list[Delivery]:
 def renew(connection: Connection, owner: str, now: datetime) -> None:
     """Extend every lease that `owner` still holds."""
     held = and_(notifications.c.leaseOwner == owner, notifications.c.state == "PENDING")
-    connection.execute(update(notifications).where(held).values(leaseUntil=to_store(now + LEASE)))
+    connection.execute(update(notifications).where(held).values(leaseUntil=to_store(now + LEASE_LENGTH)))
 
 
 def release(connection: Connection, ids: Sequence[int]) -> None:
@@ -208,7 +208,7 @@ def release(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
-def _settlement(*columns: str) -> Update:
+def _finish_statement(*columns: str) -> Update:
     """Build, once, the statement that ends an attempt; building it anew would cost more than running it."""
     values: dict[str, object] = {name: bindparam(f"new_{name}") for name in ("attempts", *columns)}
     return (
@@ -218,32 +218,32 @@ def _settlement(*columns: str) -> Update:
     )
 
 
-_SENT = _settlement("state", "sentAt", "lastError")
-_FAILED = _settlement("state", "lastError")
-_RETRY = _settlement("nextAttemptAt", "lastError")
+_SENT = _finish_statement("state", "sentAt", "lastError")
+_FAILED = _finish_statement("state", "lastError")
+_RETRY = _finish_statement("nextAttemptAt", "lastError")
 
 
 def mark_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
     """Record that the receiver took a delivery."""
-    _settle(connection, _SENT, delivery, state="SENT", sentAt=to_store(now), lastError=None)
+    _finish_attempt(connection, _SENT, delivery, state="SENT", sentAt=to_store(now), lastError=None)
 
 
 def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:
     """Record that a delivery will not be tried again."""
-    _settle(connection, _FAILED, delivery, state="FAILED", lastError=error)
+    _finish_attempt(connection, _FAILED, delivery, state="FAILED", lastError=error)
 
 
 def mark_retry(connection: Connection, delivery: Delivery, error: str, again_at: datetime) -> None:
     """Record a failed attempt and when the next is due."""
-    _settle(connection, _RETRY, delivery, nextAttemptAt=to_store(again_at), lastError=error)
+    _finish_attempt(connection, _RETRY, delivery, nextAttemptAt=to_store(again_at), lastError=error)
 
 
-def _settle(connection: Connection, statement: Update, delivery: Delivery, **values: object) -> None:
+def _finish_attempt(connection: Connection, statement: Update, delivery: Delivery, **values: object) -> None:
     given = {f"new_{name}": value for name, value in values.items()}
     connection.execute(statement, {"row": delivery.id, "new_attempts": delivery.attempts + 1, **given})
 
 
-def next_due(connection: Connection, channel: str, now: datetime) -> datetime | None:
+def next_attempt_due(connection: Connection, channel: str, now: datetime) -> datetime | None:
     """Return when the earliest pending delivery of `channel` may be tried, None when nothing is pending."""
     moment = connection.execute(_NEXT_DUE, {"of": channel, **_moments(now)}).scalar()
     return from_store(moment) if moment else None
@@ -256,7 +256,7 @@ def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime |
     return from_store(moment) if moment else None
 
 
-def last_written(connection: Connection, alert_id: str, channel: str) -> datetime | None:
+def newest_delivery_at(connection: Connection, alert_id: str, channel: str) -> datetime | None:
     """Return of when the newest delivery of an alert to a channel is, whatever came of it."""
     to_channel = select(_ROW.createdAt).where(_ROW.alertId == alert_id, _ROW.channel == channel)
     moment = connection.execute(to_channel.order_by(_ROW.id.desc()).limit(1)).scalar()

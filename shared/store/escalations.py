@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Integer, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.alerts import Alert, Change, Notice
-from shared.schema.positions import START
+from shared.schema.stream_ids import START
 from shared.schema.timestamps import from_store, to_store
 from shared.store.alerts import alert_by_id
-from shared.store.positions import read_position, write_position
+from shared.store.log_offsets import read_offset, write_offset
 from shared.store.tables import alert_events, escalations, health_position, message_groups
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ _PUT_GROUP = _PUT_GROUP.on_conflict_do_update(
 )
 
 
-class Happening(NamedTuple):
+class AlertEvent(NamedTuple):
     """An event on an alert's timeline that is to be dispatched."""
 
     id: int
@@ -64,7 +64,7 @@ class Happening(NamedTuple):
     """What people are told, where they are."""
 
 
-class Escalation(NamedTuple):
+class StoredEscalation(NamedTuple):
     """How far telling people of an alert has got along a route; `state` is JSON of the notifier's."""
 
     alert_id: str
@@ -72,21 +72,21 @@ class Escalation(NamedTuple):
     state: str
 
 
-def dispatched(connection: Connection) -> int:
+def dispatch_cursor(connection: Connection) -> int:
     """Return the id of the last event that was dispatched."""
-    position = read_position(connection, health_position, DISPATCHER, 0)
+    position = read_offset(connection, health_position, DISPATCHER, 0)
     return 0 if position == START else int(position)
 
 
 def is_behind(connection: Connection) -> bool:
     """Say whether an event is still to be dispatched."""
-    return (connection.execute(_NEWEST).scalar() or 0) > dispatched(connection)
+    return (connection.execute(_NEWEST).scalar() or 0) > dispatch_cursor(connection)
 
 
-def happenings(connection: Connection, limit: int) -> list[Happening]:
+def next_events(connection: Connection, limit: int) -> list[AlertEvent]:
     """Return the next events to dispatch, in order."""
-    rows = connection.execute(_EVENTS, {"after": dispatched(connection), "most": limit})
-    return [Happening(row.id, row.alertId, row.change, row.by, _notice(row.id, row.notice)) for row in rows]
+    rows = connection.execute(_EVENTS, {"after": dispatch_cursor(connection), "most": limit})
+    return [AlertEvent(row.id, row.alertId, row.change, row.by, _notice(row.id, row.notice)) for row in rows]
 
 
 def _notice(event: int, text: str | None) -> Notice | None:
@@ -100,9 +100,9 @@ def _notice(event: int, text: str | None) -> Notice | None:
         return None
 
 
-def set_dispatched(connection: Connection, event_id: int) -> None:
+def set_dispatch_cursor(connection: Connection, event_id: int) -> None:
     """Say up to which event people were told; call it in the transaction that does so."""
-    write_position(connection, health_position, DISPATCHER, 0, str(event_id))
+    write_offset(connection, health_position, DISPATCHER, 0, str(event_id))
 
 
 def escalations_of(connection: Connection, alert_id: str) -> dict[str, str]:
@@ -110,20 +110,22 @@ def escalations_of(connection: Connection, alert_id: str) -> dict[str, str]:
     return {row.route: row.state for row in connection.execute(_OF_ALERT, {"alert": alert_id})}
 
 
-def due_escalations(connection: Connection, now: datetime, limit: int) -> Iterator[tuple[Escalation, Alert]]:
+def due_escalations(
+    connection: Connection, now: datetime, limit: int
+) -> Iterator[tuple[StoredEscalation, Alert]]:
     """Yield the escalations on which something is due, with their alerts, the longest due first."""
     for row in connection.execute(_DUE, {"now": to_store(now), "most": limit}).all():
         if alert := alert_by_id(connection, row.alertId):
-            yield Escalation(row.alertId, row.route, row.state), alert
+            yield StoredEscalation(row.alertId, row.route, row.state), alert
 
 
-def next_escalation(connection: Connection) -> datetime | None:
+def next_escalation_due(connection: Connection) -> datetime | None:
     """Return when the next thing is due on an escalation."""
     moment = connection.execute(_NEXT).scalar()
     return from_store(moment) if moment else None
 
 
-def put_escalation(connection: Connection, escalation: Escalation, due_at: datetime | None) -> None:
+def put_escalation(connection: Connection, escalation: StoredEscalation, due_at: datetime | None) -> None:
     """Write how far an escalation has got."""
     row = {
         "alertId": escalation.alert_id,
@@ -134,7 +136,7 @@ def put_escalation(connection: Connection, escalation: Escalation, due_at: datet
     connection.execute(_PUT, row)
 
 
-def drop_escalations(connection: Connection, alert_id: str, route: str | None = None) -> None:
+def delete_escalations(connection: Connection, alert_id: str, route: str | None = None) -> None:
     """End the escalations of an alert, or the one along a route."""
     if route is None:
         connection.execute(_DROP, {"alert": alert_id})
@@ -142,17 +144,17 @@ def drop_escalations(connection: Connection, alert_id: str, route: str | None = 
         connection.execute(_DROP_ROUTE, {"alert": alert_id, "along": route})
 
 
-def message_at(connection: Connection, group: str) -> datetime | None:
+def group_message_at(connection: Connection, group: str) -> datetime | None:
     """Return when the latest message of a group was due, or will be."""
     moment = connection.execute(_GROUP, {"of": group}).scalar()
     return from_store(moment) if moment else None
 
 
-def set_message_at(connection: Connection, group: str, moment: datetime) -> None:
+def set_group_message_at(connection: Connection, group: str, moment: datetime) -> None:
     """Say when the latest message of a group is due."""
     connection.execute(_PUT_GROUP, {"key": group, "messageAt": to_store(moment)})
 
 
-def forget_groups(connection: Connection, before: datetime) -> None:
+def delete_groups(connection: Connection, before: datetime) -> None:
     """Drop the groups of whose latest message it is long ago."""
     connection.execute(delete(message_groups).where(message_groups.c.messageAt < to_store(before)))

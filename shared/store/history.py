@@ -25,10 +25,9 @@ from sqlalchemy import (
 )
 
 from shared.schema.timestamps import EARLIEST, EPOCH, LATEST, from_store, to_store
-from shared.store.candles import Candle, Values, candles
-from shared.store.rollups import SOURCE, tail
-from shared.store.sampling import last_rows
-from shared.store.steps import HOUR, MINUTE, Resolution, Steps
+from shared.store.candles import Candle, CandleSource, candles
+from shared.store.rollups import SOURCE, rows_not_rolled_up
+from shared.store.sampling import last_row_per_interval
 from shared.store.tables import (
     equity,
     equity_hours,
@@ -38,12 +37,13 @@ from shared.store.tables import (
     performance_minutes,
     trades,
 )
+from shared.store.time_buckets import HOUR, MINUTE, Resolution, TimeBuckets
 
 _NO_WIDTH = timedelta(0)
 _EQUITY_ROLLUPS = (equity_hours, equity_minutes)
 
 
-class _Parts(NamedTuple):
+class _ResolutionBounds(NamedTuple):
     """Where in time hours end and minutes begin, and where minutes end and raw rows begin."""
 
     minutes: datetime
@@ -51,31 +51,31 @@ class _Parts(NamedTuple):
 
 
 def performance_rows(
-    connection: Connection, bot: str, source: str, fields: Sequence[str], steps: Steps
+    connection: Connection, bot: str, source: str, fields: Sequence[str], steps: TimeBuckets
 ) -> list[tuple[Any, ...]]:
     """Return the last performance record (moment, *fields) of each step that has one, oldest first."""
-    new = [row for row in tail(connection, bot) if row.source == source]
+    new = [row for row in rows_not_rolled_up(connection, bot) if row.source == source]
     active = bool(new) or _any_hour(connection, bot, source, steps)
-    parts = _performance_parts(connection, bot, source, steps.resolution)
+    parts = _performance_bounds(connection, bot, source, steps.resolution)
     rows: list[tuple[Any, ...]] = []
     for table, width, since, until in (
         (performance_hours, HOUR, EARLIEST, parts.minutes),
         (performance_minutes, MINUTE, parts.minutes, parts.raw),
         (performance_metrics, _NO_WIDTH, parts.raw, LATEST),
     ):
-        edges = list(steps.within(since, until))
+        edges = list(steps.between(since, until))
         if edges and active:
             of_source = SOURCE if table is performance_metrics else table.c.source
             belongs = and_(table.c.bot == bot, of_source == source)
-            rows += last_rows(connection, table, belongs, fields, edges, width)
+            rows += last_row_per_interval(connection, table, belongs, fields, edges, width)
     rows += [(row.at, *(row._mapping[name] for name in fields)) for row in new]  # noqa: SLF001 - public face
     rows.sort(key=itemgetter(0))
     start, end = to_store(steps.start), to_store(steps.end)
-    last = {steps.holding(from_store(row[0])): row for row in rows if start <= row[0] < end}
+    last = {steps.bucket_start(from_store(row[0])): row for row in rows if start <= row[0] < end}
     return list(last.values())
 
 
-def _any_hour(connection: Connection, bot: str, source: str, steps: Steps) -> bool:
+def _any_hour(connection: Connection, bot: str, source: str, steps: TimeBuckets) -> bool:
     """Say whether a source has rows at all: to find none among the raw rows costs a walk through them."""
     hours = performance_hours.c
     since = to_store(_whole_hour(steps.start))
@@ -84,92 +84,96 @@ def _any_hour(connection: Connection, bot: str, source: str, steps: Steps) -> bo
     return bool(connection.execute(found).scalar())
 
 
-def _performance_parts(connection: Connection, bot: str, source: str, resolution: Resolution) -> _Parts:
+def _performance_bounds(
+    connection: Connection, bot: str, source: str, resolution: Resolution
+) -> _ResolutionBounds:
     if resolution == "hour":
-        return _Parts(LATEST, LATEST)
+        return _ResolutionBounds(LATEST, LATEST)
     rows = performance_minutes
-    first = _moment(connection, func.min, rows, rows.c.bot == bot, rows.c.source == source)
+    first = _first_row_time(connection, func.min, rows, rows.c.bot == bot, rows.c.source == source)
     minutes = _whole_hour(first or LATEST)
     if resolution == "minute":
-        return _Parts(minutes, LATEST)
+        return _ResolutionBounds(minutes, LATEST)
     computed = (text("source = 'computed'"),) if source == "computed" else ()
-    return _with_raw(connection, performance_metrics, bot, minutes, *computed)
+    return _bounds_with_raw(connection, performance_metrics, bot, minutes, *computed)
 
 
-def equity_candles(connection: Connection, bot: str, steps: Steps) -> dict[datetime, Candle]:
+def equity_candles(connection: Connection, bot: str, steps: TimeBuckets) -> dict[datetime, Candle]:
     """Return what the equity did in each step that has points, account currency, by the step's begin.
 
     A bot without equity records has its reported portfolio values instead.
     """
     has_own = connection.execute(select(exists().where(equity.c.bot == bot))).scalar()
     raw = (
-        Values.of(equity, "equity", flow="netFlow")
+        CandleSource.of_column(equity, "equity", flow="netFlow")
         if has_own
-        else Values.of(performance_metrics, "portfolioValue", source="reported")
+        else CandleSource.of_column(performance_metrics, "portfolioValue", source="reported")
     )
-    parts = _equity_parts(connection, bot, steps.resolution, raw.table)
-    rolled = [Values(t, "open", "high", "low", "close", flow="netFlow") for t in _EQUITY_ROLLUPS]
+    parts = _equity_bounds(connection, bot, steps.resolution, raw.table)
+    rolled = [CandleSource(t, "open", "high", "low", "close", flow="netFlow") for t in _EQUITY_ROLLUPS]
     return _candles(connection, bot, steps, [*rolled, raw], parts)
 
 
-def drawdown_candles(connection: Connection, bot: str, steps: Steps) -> dict[datetime, Candle]:
+def drawdown_candles(connection: Connection, bot: str, steps: TimeBuckets) -> dict[datetime, Candle]:
     """Return what the drawdown did in each step of whole minutes, percent, by the step's begin.
 
     The rest of the minute under way has the drawdown of the computed records.
     """
-    raw = Values.of(performance_metrics, "currentDrawdown", source="computed")
-    parts = _equity_parts(connection, bot, steps.resolution, raw.table)
+    raw = CandleSource.of_column(performance_metrics, "currentDrawdown", source="computed")
+    parts = _equity_bounds(connection, bot, steps.resolution, raw.table)
     last = "lastDrawdown"
-    rolled = [Values(t, last, "drawdown", last, last, factor=100.0) for t in _EQUITY_ROLLUPS]
+    rolled = [CandleSource(t, last, "drawdown", last, last, factor=100.0) for t in _EQUITY_ROLLUPS]
     return _candles(connection, bot, steps, [*rolled, raw], parts, overlap=MINUTE)
 
 
 def _candles(
     connection: Connection,
     bot: str,
-    steps: Steps,
-    values: Sequence[Values],
-    parts: _Parts,
+    steps: TimeBuckets,
+    values: Sequence[CandleSource],
+    parts: _ResolutionBounds,
     overlap: timedelta = _NO_WIDTH,
 ) -> dict[datetime, Candle]:
     """Make candles of hours, minutes and raw rows; minutes go on for `overlap` where raw rows have begun."""
     found: dict[datetime, Candle] = {}
     spans = ((EARLIEST, parts.minutes), (parts.minutes, parts.raw + overlap), (parts.raw, LATEST))
     for one, (since, until) in zip(values, spans, strict=True):
-        if edges := list(steps.within(since, until)):
+        if edges := list(steps.between(since, until)):
             for moment, candle in candles(connection, one, bot, edges):
-                step = steps.holding(moment)
-                found[step] = found[step].then(candle) if step in found else candle
+                step = steps.bucket_start(moment)
+                found[step] = found[step].merge(candle) if step in found else candle
     return found
 
 
-def _equity_parts(connection: Connection, bot: str, resolution: Resolution, table: Table) -> _Parts:
+def _equity_bounds(
+    connection: Connection, bot: str, resolution: Resolution, table: Table
+) -> _ResolutionBounds:
     """Part the time for candles; `table` has the raw rows."""
     rolled = equity_minutes
-    first = _moment(connection, func.min, rolled, rolled.c.bot == bot)
+    first = _first_row_time(connection, func.min, rolled, rolled.c.bot == bot)
     minutes = _whole_hour(first or LATEST)
     if resolution == "raw":
-        return _with_raw(connection, table, bot, minutes)
-    newest = _moment(connection, func.max, rolled, rolled.c.bot == bot)
+        return _bounds_with_raw(connection, table, bot, minutes)
+    newest = _first_row_time(connection, func.max, rolled, rolled.c.bot == bot)
     if newest is None:
-        return _Parts(LATEST, LATEST)
+        return _ResolutionBounds(LATEST, LATEST)
     # The newest minute and hour may be under way: finer rows have all of them, where these still are there.
-    raw = newest if _with_raw(connection, table, bot, minutes).raw <= newest else LATEST
+    raw = newest if _bounds_with_raw(connection, table, bot, minutes).raw <= newest else LATEST
     if resolution == "minute":
-        return _Parts(minutes, raw)
-    hour = _moment(connection, func.max, equity_hours, equity_hours.c.bot == bot)
-    return _Parts(max(minutes, hour or EARLIEST), raw)
+        return _ResolutionBounds(minutes, raw)
+    hour = _first_row_time(connection, func.max, equity_hours, equity_hours.c.bot == bot)
+    return _ResolutionBounds(max(minutes, hour or EARLIEST), raw)
 
 
-def _with_raw(
+def _bounds_with_raw(
     connection: Connection, table: Table, bot: str, minutes: datetime, *wanted: TextClause
-) -> _Parts:
+) -> _ResolutionBounds:
     """Part the time for raw rows: from the hour on in which the first of them is."""
-    raw = _whole_hour(_moment(connection, func.min, table, table.c.bot == bot, *wanted) or LATEST)
-    return _Parts(min(minutes, raw), raw)
+    raw = _whole_hour(_first_row_time(connection, func.min, table, table.c.bot == bot, *wanted) or LATEST)
+    return _ResolutionBounds(min(minutes, raw), raw)
 
 
-def _moment(
+def _first_row_time(
     connection: Connection,
     edge: Callable[..., ColumnElement[str]],
     table: Table,
@@ -183,7 +187,7 @@ def _whole_hour(moment: datetime) -> datetime:
     return moment - (moment - EPOCH) % HOUR
 
 
-def is_known(connection: Connection, bot: str) -> bool:
+def has_history(connection: Connection, bot: str) -> bool:
     """Say whether a bot has any history."""
     tables = (performance_metrics, performance_hours, equity, equity_hours, trades)
     return any(connection.execute(select(exists().where(table.c.bot == bot))).scalar() for table in tables)
@@ -202,7 +206,7 @@ def closed_trades(
     return connection.execute(found).mappings().all()
 
 
-def sum_of_trades(
+def trade_totals(
     connection: Connection, bot: str | None, span: tuple[datetime, datetime]
 ) -> tuple[int, float]:
     """Return how many round trips were closed in `span`, and their profit, account currency."""

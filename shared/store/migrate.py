@@ -12,7 +12,7 @@ from shared.store.database import Database
 from shared.store.tables import health_metadata, performance_metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LINES: dict[str, MetaData] = {"performance": performance_metadata, "health": health_metadata}
+MIGRATION_LINES: dict[str, MetaData] = {"performance": performance_metadata, "health": health_metadata}
 
 
 def migrate(database: Database, line: str) -> str:
@@ -20,15 +20,15 @@ def migrate(database: Database, line: str) -> str:
     with database.write() as connection:
         command.upgrade(_config(line, connection), "head")
     with database.read() as connection:
-        return current(connection) or ""
+        return current_revision(connection) or ""
 
 
-def current(connection: Connection) -> str | None:
+def current_revision(connection: Connection) -> str | None:
     """Return the revision that a database is at."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def newest(line: str) -> str:
+def newest_revision(line: str) -> str:
     """Return the newest revision of `line`."""
     return ScriptDirectory(str(MIGRATIONS / line)).get_current_head() or ""
 

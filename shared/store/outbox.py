@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 from shared.schema.alerts import Change, Notice
 from shared.schema.timestamps import from_store, to_store
 from shared.schema.watchdog import WATCHDOG
-from shared.store.deliveries import Delivery, behind
+from shared.store.deliveries import Delivery, pending_after
 from shared.store.tables import alerts, notifications
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 # Statements on the way of a notice are built once: building one takes longer than running it.
 _ROW = notifications.c
 _INSERT = insert(notifications).on_conflict_do_nothing(index_elements=["eventId", "channel"])
-_URGED = (
+_SUPPRESS_PENDING = (
     update(notifications)
     .where(
         _ROW.alertId == bindparam("alert"),
@@ -55,7 +55,7 @@ _ALL_OF = (
 )
 
 
-class Planned(NamedTuple):
+class PlannedDelivery(NamedTuple):
     """A delivery that is to be written."""
 
     channel: str
@@ -72,7 +72,7 @@ def add_deliveries(
     connection: Connection,
     event_id: int,
     notice: Notice,
-    planned: Sequence[Planned],
+    planned: Sequence[PlannedDelivery],
     muted_by: str | None = None,
 ) -> None:
     """Write a delivery of `notice` to each channel that was not yet told of the event.
@@ -107,7 +107,7 @@ def add_deliveries(
         # It was held on purpose until now: it is not late.
         until = values["heldUntil"] or moment
         given = {"alert": notice.id, "of": values["channel"], "than": newest, "until": until, "held": until}
-        connection.execute(_URGED, {**given, "into": values["batch"]})
+        connection.execute(_SUPPRESS_PENDING, {**given, "into": values["batch"]})
 
 
 def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> set[str]:
@@ -116,17 +116,17 @@ def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> set
     Return the channels that have something new. Who hears of it so hears how it goes on, too.
     """
     channels = set()
-    for one in (delivery, *behind(connection, delivery)):
+    for one in (delivery, *pending_after(connection, delivery)):
         if one.fallback:
             channel, *rest = one.fallback
-            planned = Planned(channel, reason, one.held_until, one.batch, tuple(rest))
+            planned = PlannedDelivery(channel, reason, one.held_until, one.batch, tuple(rest))
             add_deliveries(connection, one.event_id, one.notice, [planned])
             connection.execute(update(notifications).where(_ROW.id == one.id).values(fallback=None))
             channels.add(channel)
     return channels
 
 
-def withdraw_end(connection: Connection, alert_id: str, channel: str) -> None:
+def suppress_resolved(connection: Connection, alert_id: str, channel: str) -> None:
     """Keep back the end of an alert from a channel that could not be told that it is open."""
     is_told = False
     for row in connection.execute(_ALL_OF, {"alert": alert_id, "of": channel}).all():
@@ -136,7 +136,7 @@ def withdraw_end(connection: Connection, alert_id: str, channel: str) -> None:
         is_told = row.change != "resolved"
 
 
-def withdraw(connection: Connection, alert_id: str, changes: Iterable[Change], reason: str) -> None:
+def suppress_pending(connection: Connection, alert_id: str, changes: Iterable[Change], reason: str) -> None:
     """Keep back what is pending of an alert, except what is being sent."""
     pending = and_(
         _ROW.alertId == alert_id,
@@ -147,7 +147,7 @@ def withdraw(connection: Connection, alert_id: str, changes: Iterable[Change], r
     connection.execute(update(notifications).where(pending).values(state="SUPPRESSED", lastError=reason))
 
 
-def withdraw_batch(connection: Connection, alert_id: str, batch: str, reason: str) -> bool:
+def suppress_batch(connection: Connection, alert_id: str, batch: str, reason: str) -> bool:
     """Keep back what is pending of an alert in `batch`, unless it is being sent; say whether it was any."""
     pending = and_(
         _ROW.alertId == alert_id,
@@ -159,7 +159,7 @@ def withdraw_batch(connection: Connection, alert_id: str, batch: str, reason: st
     return connection.execute(update(notifications).where(pending).values(values)).rowcount > 0
 
 
-def withdrawn(connection: Connection, batch: str) -> list[str]:
+def take_suppressed_alerts(connection: Connection, batch: str) -> list[str]:
     """Return, once, the alerts of which something was kept back in `batch`, oldest first."""
     kept = and_(_ROW.state == "SUPPRESSED", _ROW.batch == batch)
     found = connection.execute(select(_ROW.alertId).where(kept).order_by(_ROW.id)).scalars().all()
@@ -167,14 +167,14 @@ def withdrawn(connection: Connection, batch: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def abandon(connection: Connection, served: Iterable[str]) -> None:
+def suppress_unserved(connection: Connection, served: Iterable[str]) -> None:
     """Keep back what is pending for channels that nobody serves any more."""
     left = and_(_ROW.state == "PENDING", _ROW.channel.not_in(list(served)))
     reason = "the channel is not configured any more"
     connection.execute(update(notifications).where(left).values(state="SUPPRESSED", lastError=reason))
 
 
-def standing(connection: Connection, alert_id: str) -> tuple[list[str], list[str]]:
+def notified_channels(connection: Connection, alert_id: str) -> tuple[list[str], list[str]]:
     """Return which channels know of an alert that it is open, and from which its latest news was kept."""
     told: dict[str, None] = {}
     kept_from: dict[str, None] = {}
@@ -190,7 +190,7 @@ def standing(connection: Connection, alert_id: str) -> tuple[list[str], list[str
     return list(told), list(kept_from)
 
 
-def history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
+def delivery_history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
     """Return the deliveries of an alert, oldest first."""
     names = (
         *("channel", "change", "state", "attempts", "createdAt", "nextAttemptAt", "sentAt", "lastError"),

@@ -26,19 +26,19 @@ from shared.store.tables import (
 )
 
 
-class Inserted(NamedTuple):
+class InsertResult(NamedTuple):
     """What became of records: repeated ones are in neither list, as sending a record again is harmless."""
 
     new: list[AnyRecord]
     """Written, kind by kind."""
-    contradictory: list[AnyRecord]
+    conflicting: list[AnyRecord]
     """Sent under the identity of another record, but with other content.
 
     They are written and among `new`, unless it is a fill that differs from a stored one only in its fee.
     """
 
 
-def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> Inserted:
+def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> InsertResult:
     """Write `records`, one statement per kind, and leave out those that are already there.
 
     A record is there when one of its (subject, id) is and has the same content, its moment apart: a retry
@@ -48,7 +48,7 @@ def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> Inse
     by_kind: dict[type[Record], list[AnyRecord]] = {}
     for record in records:
         by_kind.setdefault(type(record), []).append(record)
-    inserted = Inserted([], [])
+    inserted = InsertResult([], [])
     for kind, group in by_kind.items():
         count = _insert_rows(connection, kind, map(_row_of(kind), group))
         if count == len(group):
@@ -56,9 +56,9 @@ def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> Inse
         else:
             new = _written(connection, kind, group, count)
             inserted.new.extend(new)
-            _insert_contradictory(connection, kind, _without(group, new), inserted)
+            _insert_conflicting(connection, kind, _not_inserted(group, new), inserted)
         if kind is Fill:
-            inserted.contradictory.extend(_using_ids_again(connection, inserted))
+            inserted.conflicting.extend(_conflicting_fills(connection, inserted))
     return inserted
 
 
@@ -70,11 +70,11 @@ _IDS_AGAIN = """
 """
 
 
-def _using_ids_again(connection: Connection, inserted: Inserted) -> list[AnyRecord]:
+def _conflicting_fills(connection: Connection, inserted: InsertResult) -> list[AnyRecord]:
     """Return which fills of `inserted`, just written, have the order and fill id of another execution."""
     fills = [record for record in inserted.new if isinstance(record, Fill)]
     again = connection.exec_driver_sql(_IDS_AGAIN, (len(fills),)).scalars().all()
-    known = set(map(id, inserted.contradictory))
+    known = set(map(id, inserted.conflicting))
     return [
         fill
         for fill, is_again in zip(fills, reversed(again), strict=True)
@@ -122,13 +122,13 @@ def _remark_id(connection: Connection, text: str, day: str) -> int:
 _FIND_REMARK = f'SELECT id, "lastUsed" FROM {performance_remarks.name} WHERE text = ?'  # noqa: S608
 
 
-def _without(group: Sequence[AnyRecord], new: Sequence[AnyRecord]) -> list[AnyRecord]:
+def _not_inserted(group: Sequence[AnyRecord], new: Sequence[AnyRecord]) -> list[AnyRecord]:
     written = set(map(id, new))
     return [record for record in group if id(record) not in written]
 
 
-def _insert_contradictory(
-    connection: Connection, kind: type[Record], repeated: Sequence[AnyRecord], inserted: Inserted
+def _insert_conflicting(
+    connection: Connection, kind: type[Record], repeated: Sequence[AnyRecord], inserted: InsertResult
 ) -> None:
     """Write those of `repeated` that differ from what is stored, under an id of their own.
 
@@ -146,9 +146,9 @@ def _insert_contradictory(
             row["recordId"] = f"{row['recordId'][:100]}#{digest[:16]}"
         if _insert_rows(connection, kind, [row]):
             inserted.new.append(record)
-            inserted.contradictory.append(record)
+            inserted.conflicting.append(record)
         elif kind is Fill and _stored(connection, kind, row) != content:
-            inserted.contradictory.append(record)
+            inserted.conflicting.append(record)
 
 
 def _stored(connection: Connection, kind: type[Record], row: Mapping[str, Any]) -> dict[str, Any]:

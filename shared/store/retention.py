@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, TextClause, delete, func, select, t
 from shared.schema.timestamps import EARLIEST, EPOCH, to_store
 from shared.store.database import Database
 from shared.store.records import subjects
-from shared.store.rollups import SOURCES, position_of
+from shared.store.rollups import SOURCES, rollup_offset
 from shared.store.tables import (
     alerts,
     checks,
@@ -30,29 +30,29 @@ from shared.store.tables import (
     samples,
 )
 
-PIECE = 5_000
+BATCH_ROWS = 5_000
 """Rows that one transaction removes at most."""
-ALERTS_PIECE = 500
+BATCH_ALERTS = 500
 """Alerts, each with its events and notifications."""
 HOUR = timedelta(hours=1)
-COMPUTED_KEPT = timedelta(days=7)
+COMPUTED_RETENTION = timedelta(days=7)
 """How long computed records stay one by one; after that each minute's last one does: one a second is much."""
 
 KeepFrom = Callable[[str], datetime | None]
 """Says from which moment on a bot's raw rows are still needed; None: all of them are."""
 
-_FOLDED = (performance_metrics, equity, orders, fills, samples)
+_EVENT_TABLES = (performance_metrics, equity, orders, fills, samples)
 """What the figures of a bot are made of."""
 
 
-class Removed(NamedTuple):
+class RemovedRows(NamedTuple):
     """What one piece removed."""
 
     table: str
     rows: int
 
 
-def limit(now: datetime, retention_days: int) -> datetime:
+def retention_limit(now: datetime, retention_days: int) -> datetime:
     """Return the whole hour before which rows leave."""
     days = min(retention_days, (now - EARLIEST).days)
     return _whole_hour(now - timedelta(days=days))
@@ -60,7 +60,7 @@ def limit(now: datetime, retention_days: int) -> datetime:
 
 def remove_performance(
     database: Database, before: datetime, keep_from: KeepFrom, computed_before: datetime | None = None
-) -> Iterator[Removed]:
+) -> Iterator[RemovedRows]:
     """Remove what the performance database has from `before` a moment, piece by piece.
 
     Of what the figures are made of, only what is before `keep_from(bot)` goes; of performance records, only
@@ -69,15 +69,15 @@ def remove_performance(
     for bot in _subjects(database, performance_metrics):
         until = _whole_hour(max(before, computed_before or before))
         yield from _of_bot(database, performance_metrics, bot, until, text("source = 'computed'"))
-    for table in (*_FOLDED, heartbeats, events, performance_minutes, equity_minutes):
+    for table in (*_EVENT_TABLES, heartbeats, events, performance_minutes, equity_minutes):
         for bot in _subjects(database, table):
-            kept = keep_from(bot) if table in _FOLDED else before
+            kept = keep_from(bot) if table in _EVENT_TABLES else before
             if kept is not None:
                 yield from _of_bot(database, table, bot, _whole_hour(min(before, kept)))
     yield from _remove_remarks(database, max(before, computed_before or before))
 
 
-def remove_health(database: Database, before: datetime) -> Iterator[Removed]:
+def remove_health(database: Database, before: datetime) -> Iterator[RemovedRows]:
     """Remove health records, and alerts that were resolved, from before a moment, piece by piece."""
     for table in (health_metrics, checks):
         for host in _subjects(database, table):
@@ -89,18 +89,18 @@ def remove_health(database: Database, before: datetime) -> Iterator[Removed]:
         alerts.c.status == "RESOLVED",
         alerts.c.timestamp < to_store(before),
         resolved < to_store(before),
-        most=ALERTS_PIECE,
+        most=BATCH_ALERTS,
     )
 
 
-def _remove_remarks(database: Database, before: datetime) -> Iterator[Removed]:
+def _remove_remarks(database: Database, before: datetime) -> Iterator[RemovedRows]:
     """Remove the remarks that no computed row from `before` a moment, or later, can have."""
     remarks = performance_remarks
     unused = remarks.c.lastUsed < to_store(before - timedelta(days=1))[: len("2026-01-31")]
     with database.write() as connection:
         removed = connection.execute(delete(remarks).where(unused)).rowcount
     if removed:
-        yield Removed(remarks.name, removed)
+        yield RemovedRows(remarks.name, removed)
 
 
 def _whole_hour(moment: datetime) -> datetime:
@@ -114,11 +114,11 @@ def _subjects(database: Database, table: Table) -> list[str]:
 
 def _of_bot(
     database: Database, table: Table, bot: str, until: datetime, *wanted: ColumnElement[bool] | TextClause
-) -> Iterator[Removed]:
+) -> Iterator[RemovedRows]:
     old = (table.c.bot == bot, table.c.timestamp < to_store(until), *wanted)
     if table is performance_metrics:
         with database.read() as connection:
-            position = position_of(connection)
+            position = rollup_offset(connection)
         yield from _remove(database, table, *old, table.c.id <= position)
     elif table is performance_minutes:
         for source in SOURCES:
@@ -129,9 +129,9 @@ def _of_bot(
 
 def _remove(
     database: Database, table: Table, *old: ColumnElement[bool] | TextClause, most: int | None = None
-) -> Iterator[Removed]:
+) -> Iterator[RemovedRows]:
     """Remove the rows that are `old`, as many transactions as it takes; yields after each."""
-    most = most or PIECE
+    most = most or BATCH_ROWS
     key = tuple_(*table.primary_key)
     oldest = select(*table.primary_key).where(*old).order_by(table.c.timestamp).limit(most)
     statement = delete(table).where(key.in_(oldest))
@@ -139,4 +139,4 @@ def _remove(
     while removed == most:
         with database.write() as connection:
             removed = connection.execute(statement).rowcount
-        yield Removed(table.name, removed)
+        yield RemovedRows(table.name, removed)

@@ -22,20 +22,20 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from shared.schema.records import Performance
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 from shared.store.tables import performance_hours, performance_metrics, performance_minutes, rollup_position
 
 NAME = "performance"
 """Of the position."""
 SOURCES = ("reported", "computed")
-FIGURES = tuple(figure.wire for figure in figures(Performance))
+METRIC_COLUMNS = tuple(figure.wire for figure in metric_fields(Performance))
 
 _ROW = performance_metrics.c
 SOURCE = func.coalesce(_ROW.source, "reported")
 """Rows that were written by hand may lack it."""
 
 
-class Width(NamedTuple):
+class RollupWidth(NamedTuple):
     """How long a rollup's stretches are, and how the text of a moment becomes that of its stretch's begin."""
 
     length: timedelta
@@ -43,8 +43,8 @@ class Width(NamedTuple):
     completed: str
 
 
-MINUTE = Width(timedelta(minutes=1), len("2026-01-31 12:00"), ":00.000")
-HOUR = Width(timedelta(hours=1), len("2026-01-31 12"), ":00:00.000")
+MINUTE = RollupWidth(timedelta(minutes=1), len("2026-01-31 12:00"), ":00.000")
+HOUR = RollupWidth(timedelta(hours=1), len("2026-01-31 12"), ":00:00.000")
 
 
 def roll_up(connection: Connection, most: int) -> int:
@@ -52,7 +52,7 @@ def roll_up(connection: Connection, most: int) -> int:
 
     The last row of a minute or hour wins, by its moment; of equal moments the one that came last.
     """
-    position = position_of(connection)
+    position = rollup_offset(connection)
     piece = select(_ROW.id).where(_ROW.id > position).order_by(_ROW.id).limit(most).subquery()
     taken, last = connection.execute(select(func.count(), func.max(piece.c.id))).one()
     if taken:
@@ -62,18 +62,18 @@ def roll_up(connection: Connection, most: int) -> int:
     return int(taken)
 
 
-def position_of(connection: Connection) -> int:
+def rollup_offset(connection: Connection) -> int:
     """Return the row of `performance_metrics` up to which the rollups are made."""
     here = select(rollup_position.c.row).where(rollup_position.c.name == NAME)
     return connection.execute(here).scalar() or 0
 
 
-def tail(connection: Connection, bot: str) -> list[Row[Any]]:
+def rows_not_rolled_up(connection: Connection, bot: str) -> list[Row[Any]]:
     """Return what is not rolled up yet of `bot`, as the rollup of minutes will have it."""
-    return list(connection.execute(_TAIL, {"after": position_of(connection), "bot": bot}))
+    return list(connection.execute(_NOT_ROLLED_UP, {"after": rollup_offset(connection), "bot": bot}))
 
 
-def _last_rows(width: Width, *wanted: ColumnElement[bool]) -> Select[Any]:
+def _last_rows(width: RollupWidth, *wanted: ColumnElement[bool]) -> Select[Any]:
     """Select the last of the `wanted` rows of each bot, source and stretch, in the rollups' columns."""
     begin = func.substr(_ROW.timestamp, 1, width.kept).concat(width.completed)
     place = func.row_number().over(
@@ -83,23 +83,23 @@ def _last_rows(width: Width, *wanted: ColumnElement[bool]) -> Select[Any]:
     last = select(ranked.c.id).where(ranked.c.place == 1)
     return select(
         _ROW.bot, SOURCE.label("source"), begin.label("timestamp"),
-        *(_ROW[name] for name in FIGURES), _ROW.timestamp.label("at"),
+        *(_ROW[name] for name in METRIC_COLUMNS), _ROW.timestamp.label("at"),
     ).where(_ROW.id.in_(last))  # fmt: skip
 
 
-def _upsert(table: Table, width: Width) -> Insert:
+def _upsert(table: Table, width: RollupWidth) -> Insert:
     rows = _last_rows(width, _ROW.id > bindparam("after"), _ROW.id <= bindparam("last"))
-    columns = ("bot", "source", "timestamp", *FIGURES, "at")
+    columns = ("bot", "source", "timestamp", *METRIC_COLUMNS, "at")
     statement = insert(table).from_select(columns, rows)
     return statement.on_conflict_do_update(
         index_elements=["bot", "source", "timestamp"],
-        set_={name: statement.excluded[name] for name in (*FIGURES, "at")},
+        set_={name: statement.excluded[name] for name in (*METRIC_COLUMNS, "at")},
         where=statement.excluded.at >= table.c.at,
     )
 
 
 _STATEMENTS = (_upsert(performance_minutes, MINUTE), _upsert(performance_hours, HOUR))
-_TAIL = _last_rows(
+_NOT_ROLLED_UP = _last_rows(
     MINUTE,
     _ROW.id > bindparam("after"),
     # Joined to nothing, so that SQLite does not walk all rows of the bot by the index of its name.

@@ -19,11 +19,11 @@ from shared.store.tables import subject_column
 WIDTHS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 3, 6, 12, 30, 60, 120, 300, 600, 1800))
 """Widths of intervals; they begin at whole multiples since 1970, so that a selection repeats itself."""
 
-Edge = tuple[datetime, datetime]
+Interval = tuple[datetime, datetime]
 """An interval: from the first moment on, before the second."""
 
 
-def sample(
+def sample_rows(
     connection: Connection,
     table: Table,
     subject: str,
@@ -52,15 +52,15 @@ def sample(
     if first is None:
         return []
     edges = _edges(from_store(first), span[1], most)
-    return [tuple(row) for row in last_rows(connection, table, belongs, fields, edges)]
+    return [tuple(row) for row in last_row_per_interval(connection, table, belongs, fields, edges)]
 
 
-def last_rows(
+def last_row_per_interval(
     connection: Connection,
     table: Table,
     belongs: ColumnElement[bool],
     fields: Sequence[str],
-    edges: Iterable[Edge],
+    edges: Iterable[Interval],
     width: timedelta = timedelta(0),
 ) -> Sequence[Row[Any]]:
     """Return the last row (moment, *fields) of `table` in each interval that has one, oldest first.
@@ -97,7 +97,7 @@ def intervals(found: Iterable[tuple[datetime, datetime, datetime]]) -> CTE:
     return select(*columns).cte("intervals").prefix_with("MATERIALIZED")
 
 
-def _edges(first: datetime, until: datetime, most: int) -> list[Edge]:
+def _edges(first: datetime, until: datetime, most: int) -> list[Interval]:
     """Cut the time from `first` to `until` into intervals [start, end)."""
     span = until - first
     width = next((width for width in WIDTHS if span / width <= most), WIDTHS[-1])

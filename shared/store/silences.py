@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, desc, insert, select, update
 
-from shared.schema.silences import Matcher, Silence, SilenceRequest, SilenceState, begun
+from shared.schema.silences import Matcher, Silence, SilenceRequest, SilenceState, build_silence
 from shared.schema.timestamps import from_store, to_store
 from shared.store.tables import silences
 
@@ -52,7 +52,7 @@ def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now:
     known = silence_by_id(connection, given.id) if given.id else None
     if given.id and known is None:
         return None
-    wanted = begun(given, new_id, now)
+    wanted = build_silence(given, new_id, now)
     if known and known.state(now) != "expired":
         if _differs_only_in_end(known, wanted, given):
             known.ends_at, known.updated_at = wanted.ends_at, now

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from shared.schema import records
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 
 performance_metadata = MetaData()
 health_metadata = MetaData()
@@ -187,7 +187,7 @@ def _performance_rollup(name: str) -> Table:
         Column("bot", String, primary_key=True),
         Column("source", String, primary_key=True),
         Column("timestamp", String, primary_key=True),
-        *(Column(figure.wire, Float, nullable=True) for figure in figures(records.Performance)),
+        *(Column(figure.wire, Float, nullable=True) for figure in metric_fields(records.Performance)),
         Column("at", Text, nullable=False),
     )
 

@@ -19,13 +19,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from shared.runtime.redis import connect
+from shared.runtime.redis.connection import connect_redis
 from shared.runtime.settings import REPOSITORY
 from tests.bench import analytics, bots, collector, history, latency, peers, rules, storage, throughput
 from tests.bench.collector import Sampling
 from tests.bench.figures import (
+    BenchHistory,
     Cost,
-    History,
     Latencies,
     Throughput,
     cost_table,
@@ -34,16 +34,16 @@ from tests.bench.figures import (
     throughput_table,
     verdict,
 )
-from tests.bench.receiver import Receiver, listening
+from tests.bench.receiver import BenchReceiver, listening
 from tests.bench.rules import RuleCost
 from tests.bench.storage import Storage
-from tests.integration.stack import Stack, botwatch_up
+from tests.integration.stack import BotwatchProcess, botwatch_up
 
 PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "storage", "bots", "collector")
 
 
 @dataclass(frozen=True)
-class Size:
+class BenchSize:
     """How much is measured."""
 
     breaches: int
@@ -59,11 +59,11 @@ class Size:
 
 LONG = (10_000, 100_000, 1_000_000)
 SHORT = (1_000, 10_000)
-FULL = Size(
+FULL = BenchSize(
     breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300,
     rows=20_000, board_minutes=60,
 )  # fmt: skip
-QUICK = Size(
+QUICK = BenchSize(
     breaches=20,
     peer_breaches=10,
     records=5_000,
@@ -84,13 +84,13 @@ PEER_PAUSE_S = 0.4
 
 
 @dataclass
-class Found:
+class BenchResults:
     """What was measured so far."""
 
     doors: list[Latencies] = field(default_factory=list)
     peer: Latencies | None = None
     throughputs: list[Throughput] = field(default_factory=list)
-    history: History | None = None
+    history: BenchHistory | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
     storage: Storage | None = None
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.only or PARTS
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    found = Found()
+    found = BenchResults()
     size = QUICK if options.quick else FULL
     installed = peers.find()
     with ExitStack() as stack:
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
 
 
-def _measure_collector(folder: Path, size: Size, found: Found) -> None:
+def _measure_collector(folder: Path, size: BenchSize, found: BenchResults) -> None:
     exporter = collector.find()
     if exporter is None:
         print("node_exporter is not installed: nothing to compare a sample of the host with")
@@ -158,7 +158,7 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 @contextmanager
-def _botwatch(folder: Path, receiver: Receiver) -> Iterator[Stack]:
+def _botwatch(folder: Path, receiver: BenchReceiver) -> Iterator[BotwatchProcess]:
     """Run Botwatch with the config that it is shipped with, telling our receiver."""
     config = folder / "config"
     shutil.copytree(REPOSITORY / "deploy" / "config", config)
@@ -167,9 +167,14 @@ def _botwatch(folder: Path, receiver: Receiver) -> Iterator[Stack]:
 
 
 def _measure_botwatch(
-    running: Stack, receiver: Receiver, folder: Path, chosen: Sequence[str], size: Size, found: Found
+    running: BotwatchProcess,
+    receiver: BenchReceiver,
+    folder: Path,
+    chosen: Sequence[str],
+    size: BenchSize,
+    found: BenchResults,
 ) -> None:
-    with connect(running.redis_url()) as bus:
+    with connect_redis(running.redis_url()) as bus:
         server = bus.info("server")
         print(f"Valkey {server.get('valkey_version', server['redis_version'])}", flush=True)
         if "latency" in chosen:
@@ -188,7 +193,9 @@ def _measure_botwatch(
             found.throughputs.append(throughput.over_http(running, folder, **sizes))
 
 
-def _measure_peers(installed: peers.Peers, receiver: Receiver, folder: Path, size: Size) -> Latencies:
+def _measure_peers(
+    installed: peers.Peers, receiver: BenchReceiver, folder: Path, size: BenchSize
+) -> Latencies:
     _say(f"{size.peer_breaches} breaches through Prometheus and Alertmanager …")
     with peers.running(installed, folder / "peers", receiver.url) as exporter:
         return latency.measure(
@@ -212,7 +219,7 @@ def _introduce(installed: peers.Peers | None) -> None:
         print("Prometheus or Alertmanager is not installed: Botwatch's figures alone")
 
 
-def _print(found: Found) -> None:
+def _print(found: BenchResults) -> None:
     latencies = [*found.doors, *filter(None, [found.peer])]
     if latencies:
         print("\n" + "\n".join(latency_table(latencies)))

@@ -8,9 +8,9 @@ from itertools import islice
 
 import msgspec
 
-from shared.analytics.account import Account
-from shared.analytics.events import EquityPoint, Event, Execution, OrderStep, Quote
-from shared.analytics.settings import Settings
+from shared.analytics.account import BotAccount
+from shared.analytics.events import EquityPoint, Execution, OrderUpdate, Quote, TradingEvent
+from shared.analytics.settings import AnalyticsSettings
 from shared.schema.records import Side
 from tests.bench.figures import Cost
 
@@ -27,7 +27,7 @@ RECORD_EVERY_MS = 1_000
 
 def mixed_events(
     begin: int = BEGIN, every_ms: int = HISTORY_MS, symbols: Sequence[str] = SYMBOLS
-) -> Iterator[Event]:
+) -> Iterator[TradingEvent]:
     """Yield events of a bot without end: quotes, orders from submission to fill, and its equity."""
     chance = random.Random(begin)
     at, equity = begin, 10_000.0
@@ -37,22 +37,22 @@ def mixed_events(
         order, quantity = f"order-{at}", chance.choice((0.5, 1.0, 1.5))
         moments = [at := at + chance.randrange(1, 2 * every_ms) for _ in range(6)]
         yield Quote(moments[0], symbol, price)
-        yield OrderStep(moments[1], order, symbol, side, quantity, "submitted", price)
-        yield OrderStep(moments[2], order, symbol, side, quantity, "acknowledged")
+        yield OrderUpdate(moments[1], order, symbol, side, quantity, "submitted", price)
+        yield OrderUpdate(moments[2], order, symbol, side, quantity, "acknowledged")
         yield Execution(moments[3], order, symbol, side, quantity, price * 1.0001, 0.1, "USDT")
-        yield OrderStep(moments[4], order, symbol, side, quantity, "filled")
+        yield OrderUpdate(moments[4], order, symbol, side, quantity, "filled")
         equity *= 1 + chance.gauss(0, 1e-4)
         yield EquityPoint(moments[5], equity)
 
 
 def measure(sizes: Sequence[int]) -> list[Cost]:
     """Fold as many events as the largest of `sizes` (ascending), and look at the cost after each of them."""
-    account = Account(Settings(currency="USDT"))
+    account = BotAccount(AnalyticsSettings(currency="USDT"))
     history = mixed_events()
     found: list[Cost] = []
     for before, size in zip((0, *sizes), sizes, strict=False):
         for event in islice(history, size - before):
-            account.take(event)
+            account.apply(event)
         account.trades.clear()
         account.minutes.clear()
         account.hours.clear()
@@ -60,18 +60,18 @@ def measure(sizes: Sequence[int]) -> list[Cost]:
     return found
 
 
-def _cost(account: Account, events: int) -> Cost:
+def _cost(account: BotAccount, events: int) -> Cost:
     """Let the account go through a burst, with a record once a second, and leave it as it was."""
-    dump = account.dump()
-    busy = Account.load(dump, account.state.settings)
+    dump = account.to_json()
+    busy = BotAccount.from_json(dump, account.state.settings)
     if busy is None:
         raise RuntimeError("the account does not take its own state")
-    burst = list(islice(mixed_events(busy.head[0] + 1, BURST_MS), BURST))
+    burst = list(islice(mixed_events(busy.last_event[0] + 1, BURST_MS), BURST))
     records_s, due = 0.0, 0
     begun = time.perf_counter()
     records = 0
     for event in burst:
-        busy.take(event)
+        busy.apply(event)
         if event.at >= due:
             due = event.at + RECORD_EVERY_MS
             before = time.perf_counter()

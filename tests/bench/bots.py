@@ -16,7 +16,7 @@ import msgspec
 from redis import Redis
 
 from shared.runtime import clock
-from shared.runtime.log import RecordLog
+from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import (
     AnyRecord,
     Equity,
@@ -27,10 +27,10 @@ from shared.schema.records import (
     Performance,
     Undefined,
 )
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 from shared.store.database import Database, sqlite_url
 from shared.store.records import insert_records
-from tests.support import eventually, free_port, valkey
+from tests.support import free_port, valkey, wait_until
 
 ASKED = 5
 PATHS = ("/api/monitoring", "/api/monitoring/bots", "/api/monitoring/trends?bot=bot-0001")
@@ -89,7 +89,9 @@ def _fill(home: Path, url: str, bots: int, minutes: int) -> None:
 
 def _latest(bot: str, at: datetime) -> list[AnyRecord]:
     """Return what Redis has of a bot that reports all kinds, with all figures computed but some."""
-    known = {figure.attribute: 1 for figure in figures(Performance) if figure.attribute != "sharpe_ratio"}
+    known = {
+        figure.attribute: 1 for figure in metric_fields(Performance) if figure.attribute != "sharpe_ratio"
+    }
     undefined = {name: Undefined(reason="too_few_returns", n=3) for name in ("sharpeRatio", "calmarRatio")}
     return [
         Performance(bot=bot, timestamp=at, source="computed", undefined=undefined, **known),  # type: ignore[arg-type]
@@ -109,7 +111,7 @@ def _dashboard(environ: dict[str, str]) -> Iterator[int]:
     environ = environ | {"DASHBOARD_PORT": str(port)}
     with subprocess.Popen([sys.executable, "-m", "services.dashboard"], env=environ) as process:
         try:
-            eventually(lambda: _is_up(port), "the dashboard answers", timeout_s=60)
+            wait_until(lambda: _is_up(port), "the dashboard answers", timeout_s=60)
             yield port
         finally:
             process.terminate()

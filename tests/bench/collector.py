@@ -15,11 +15,11 @@ from typing import get_args
 import psutil
 
 from services.collector.config import OWN_PROC, OWN_ROOT
-from services.collector.host import Host
-from services.collector.judge import judge
-from shared.runtime.documents import Resource, Threshold, Thresholds
+from services.collector.host.sampler import HostSampler
+from services.collector.host.status import evaluate_host
+from shared.runtime.config.documents import Resource, Threshold, Thresholds
 from shared.schema.records import encode_record
-from tests.support import eventually, free_port
+from tests.support import free_port, wait_until
 
 EVERYTHING: tuple[Resource, ...] = get_args(Resource)
 COLLECTORS: dict[Resource, tuple[str, ...]] = {
@@ -73,7 +73,7 @@ def table(found: list[Sampling]) -> list[str]:
 
 
 def _measure(scope: str, checks: tuple[Resource, ...], exporter: str, samples: int, folder: Path) -> Sampling:
-    host = Host("bench", OWN_PROC, OWN_ROOT, monotonic=lambda: time.monotonic() * APART_S / PERIOD_S)
+    host = HostSampler("bench", OWN_PROC, OWN_ROOT, monotonic=lambda: time.monotonic() * APART_S / PERIOD_S)
     pause = threading.Event()
     ours_s = 0.0
     with _running(exporter, checks, folder) as peer:
@@ -87,17 +87,19 @@ def _measure(scope: str, checks: tuple[Resource, ...], exporter: str, samples: i
     return Sampling(scope, ours_s / samples * 1e3, peer_s / samples * 1e3)
 
 
-def _sample(host: Host, checks: tuple[Resource, ...]) -> float:
+def _sample(host: HostSampler, checks: tuple[Resource, ...]) -> float:
     """Take a sample as the collector does, and return the processor time that it took, s."""
     begun = time.process_time()
     health = host.sample(datetime.now(UTC), checks)
     limits = Threshold(warning=80, critical=95)
-    health.system_health, health.reasons = judge(health, Thresholds(cpu=limits, memory=limits, disk=limits))
+    health.system_health, health.reasons = evaluate_host(
+        health, Thresholds(cpu=limits, memory=limits, disk=limits)
+    )
     encode_record(health)
     return time.process_time() - begun
 
 
-class Exporter:
+class NodeExporterRun:
     """node_exporter while it runs."""
 
     def __init__(self, port: int, process: int) -> None:
@@ -128,7 +130,7 @@ class Exporter:
 
 
 @contextmanager
-def _running(exporter: str, checks: tuple[Resource, ...], folder: Path) -> Iterator[Exporter]:
+def _running(exporter: str, checks: tuple[Resource, ...], folder: Path) -> Iterator[NodeExporterRun]:
     port = free_port()
     names = [name for check in checks for name in COLLECTORS[check]]
     command = [
@@ -141,8 +143,8 @@ def _running(exporter: str, checks: tuple[Resource, ...], folder: Path) -> Itera
     with (folder / "node_exporter.log").open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        running = Exporter(port, process.pid)
-        eventually(running.answers, "node_exporter answers")
+        running = NodeExporterRun(port, process.pid)
+        wait_until(running.answers, "node_exporter answers")
         yield running
     finally:
         process.terminate()

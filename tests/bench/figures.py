@@ -64,7 +64,7 @@ class Throughput:
 
 
 @dataclass(frozen=True)
-class History:
+class BenchHistory:
     """How long answers about so many minutes took, and how long it takes to read their rows, ms."""
 
     minutes: int
@@ -91,7 +91,7 @@ class Cost:
     """Bytes of the state in memory."""
 
 
-def history_table(found: History) -> list[str]:
+def history_table(found: BenchHistory) -> list[str]:
     """Show answers, a line each."""
     lines = [f"{f'{found.minutes:,} minutes of a bot':<50}{'p50 ms':>10}{'p99 ms':>10}{'ratio':>8}"]
     for one in found.answers:

@@ -11,15 +11,15 @@ from pathlib import Path
 import msgspec
 from redis import Redis
 
-from services.dashboard.history import performance_points
-from services.dashboard.queries import history_query
-from services.dashboard.sources import Sources
+from services.dashboard.api.history import performance_points
+from services.dashboard.api.queries import history_query
+from services.dashboard.data_sources import DataSources
 from shared.schema.timestamps import from_store, to_store, to_wire
 from shared.store.database import Database, sqlite_url
 from shared.store.history import drawdown_candles, equity_candles
 from shared.store.migrate import migrate
-from shared.store.rollups import FIGURES, roll_up
-from tests.bench.figures import History, Latencies
+from shared.store.rollups import METRIC_COLUMNS, roll_up
+from tests.bench.figures import BenchHistory, Latencies
 
 BOT = "bench"
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ GIVEN = ("portfolioValue", "totalPnL", "sharpeRatio", "maxDrawdown", "currentDra
 """The figures that the rows have; all are asked for."""
 
 
-def measure(folder: Path, *, minutes: int, rounds: int) -> History:
+def measure(folder: Path, *, minutes: int, rounds: int) -> BenchHistory:
     """Fill a database with a row a minute, and ask for all of it as often as `rounds` says."""
     path = folder / "history.db"
     database = Database(sqlite_url(path))
@@ -46,7 +46,7 @@ def measure(folder: Path, *, minutes: int, rounds: int) -> History:
         naive_ms = min(_timed(lambda: _naive(path, since)) for _ in range(2))
     finally:
         database.close()
-    return History(minutes, answers, naive_ms, rollup_us)
+    return BenchHistory(minutes, answers, naive_ms, rollup_us)
 
 
 def _fill(path: Path, since: datetime, minutes: int) -> None:
@@ -82,7 +82,7 @@ def _questions(database: Database, since: datetime) -> dict[str, Callable[[], ob
     """Return what is asked: the whole span, at the steps that are chosen for it."""
     query = history_query({"bot": BOT, "from": to_wire(since)}, UNTIL)
     # Never asked: it stands where a dashboard has its Redis.
-    sources = Sources(Redis(), database, database)
+    sources = DataSources(Redis(), database, database)
 
     def performance() -> object:
         return msgspec.json.encode(performance_points(sources, query))
@@ -100,13 +100,16 @@ def _questions(database: Database, since: datetime) -> dict[str, Callable[[], ob
 
 def _naive(path: Path, since: datetime) -> bytes:
     """Answer as if there were no rollups: read the span's rows and keep each day's last."""
-    columns = ", ".join(FIGURES)
+    columns = ", ".join(METRIC_COLUMNS)
     ask = f"SELECT timestamp, {columns} FROM performance_metrics WHERE bot = ? AND timestamp >= ?"  # noqa: S608
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(f"{ask} ORDER BY timestamp", (BOT, to_store(since)))
         last = {row[0][:10]: row for row in rows}
     return msgspec.json.encode(
-        [{"timestamp": from_store(at), **dict(zip(FIGURES, row, strict=True))} for at, *row in last.values()]
+        [
+            {"timestamp": from_store(at), **dict(zip(METRIC_COLUMNS, row, strict=True))}
+            for at, *row in last.values()
+        ]
     )
 
 

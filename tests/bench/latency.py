@@ -10,11 +10,11 @@ from contextlib import closing, contextmanager
 
 from redis import Redis
 
-from shared.schema import streams
+from shared.schema import redis_keys
 from tests.bench.figures import Latencies
-from tests.bench.receiver import Receiver
-from tests.integration.stack import Stack
-from tests.support import eventually
+from tests.bench.receiver import BenchReceiver
+from tests.integration.stack import BotwatchProcess
+from tests.support import wait_until
 
 Publish = Callable[[str], None]
 """Makes the bot of that name breach."""
@@ -25,7 +25,14 @@ LATE_S = 30.0
 
 
 def measure(
-    name: str, prefix: str, publish: Publish, receiver: Receiver, *, count: int, warm_up: int, pause_s: float
+    name: str,
+    prefix: str,
+    publish: Publish,
+    receiver: BenchReceiver,
+    *,
+    count: int,
+    warm_up: int,
+    pause_s: float,
 ) -> Latencies:
     """Let `count` bots breach, about `pause_s` apart at random, after `warm_up` that do not count."""
     for number in range(warm_up):
@@ -47,14 +54,14 @@ def measure(
 
 
 @contextmanager
-def publishing(door: str, stack: Stack, bus: Redis) -> Iterator[Publish]:
+def publishing(door: str, stack: BotwatchProcess, bus: Redis) -> Iterator[Publish]:
     """Yield what publishes a breach through `door`, over one kept connection as a bot has it."""
     match door:
         case "channel":
-            eventually(lambda: bus.pubsub_numsub(streams.BOT_CHANNEL)[0][1], "somebody listens")
-            yield lambda bot: _heard(bus.publish(streams.BOT_CHANNEL, breach(bot)))
+            wait_until(lambda: bus.pubsub_numsub(redis_keys.BOT_CHANNEL)[0][1], "somebody listens")
+            yield lambda bot: _received(bus.publish(redis_keys.BOT_CHANNEL, breach(bot)))
         case "stream":
-            yield lambda bot: _added(bus.xadd(streams.BOT_STREAM, {streams.FIELD: breach(bot)}))
+            yield lambda bot: _added(bus.xadd(redis_keys.BOT_STREAM, {redis_keys.FIELD: breach(bot)}))
         case _:
             address = http.client.HTTPConnection("127.0.0.1", stack.ports["INGESTION_PORT"], timeout=10)
             with closing(address) as connection:
@@ -76,7 +83,7 @@ def post(connection: http.client.HTTPConnection, body: bytes) -> None:
         raise RuntimeError(f"the HTTP door answered {answer.status}: {said[:200]!r}")
 
 
-def _heard(listeners: object) -> None:
+def _received(listeners: object) -> None:
     if not listeners:
         raise RuntimeError("nobody listens on the channel")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.receiver import serving
-from tests.support import eventually, free_port
+from tests.support import free_port, wait_until
 
 INTERVALS = "1 s / 1 s / 0 s"
 """Scrape, evaluation, group wait."""
@@ -55,7 +55,7 @@ def version(binary: str) -> str:
     return words[words.index("version") + 1].rstrip(",")
 
 
-class Exporter:
+class PeerExporter:
     """The bots as Prometheus sees them: a gauge each, beyond the limit."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class _Page(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 60
-    exporter: Exporter
+    exporter: PeerExporter
 
     def do_GET(self) -> None:
         page = self.exporter.page()
@@ -100,10 +100,10 @@ class _Page(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(peers: Peers, folder: Path, url: str) -> Iterator[Exporter]:
+def running(peers: Peers, folder: Path, url: str) -> Iterator[PeerExporter]:
     """Run both with their state in `folder`, posting to `url`; yield the exporter once it is scraped."""
     folder.mkdir()
-    exporter = Exporter()
+    exporter = PeerExporter()
     prometheus, alertmanager = free_port(), free_port()
     with serving(type("Page", (_Page,), {"exporter": exporter})) as port:
         rules, config = folder / "rules.yml", folder / "prometheus.yml"
@@ -120,7 +120,7 @@ def running(peers: Peers, folder: Path, url: str) -> Iterator[Exporter]:
             "--cluster.listen-address=",
         ]
         with _process(command, folder / "alertmanager.log"):
-            eventually(lambda: _ask(alertmanager, "/-/ready"), "Alertmanager is ready", timeout_s=30)
+            wait_until(lambda: _ask(alertmanager, "/-/ready"), "Alertmanager is ready", timeout_s=30)
             command = [
                 peers.prometheus,
                 f"--config.file={config}",
@@ -128,7 +128,7 @@ def running(peers: Peers, folder: Path, url: str) -> Iterator[Exporter]:
                 f"--web.listen-address=127.0.0.1:{prometheus}",
             ]
             with _process(command, folder / "prometheus.log"):
-                eventually(lambda: _scraped(prometheus), "Prometheus scrapes", timeout_s=30)
+                wait_until(lambda: _scraped(prometheus), "Prometheus scrapes", timeout_s=30)
                 yield exporter
 
 

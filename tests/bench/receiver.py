@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Receiver:
+class BenchReceiver:
     """Notes when a notice about a bot was first read, on the clock of `time.monotonic_ns`."""
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ def bots_of(notice: dict[str, Any]) -> list[str]:
     return [notice["component"]] if notice["change"] == "opened" else []
 
 
-class _Hook(BaseHTTPRequestHandler):
+class _BenchWebhookHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 300
-    receiver: Receiver
+    receiver: BenchReceiver
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -68,10 +68,10 @@ class _Hook(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def listening() -> Iterator[Receiver]:
+def listening() -> Iterator[BenchReceiver]:
     """Yield a receiver on a free port of loopback."""
-    receiver = Receiver()
-    handler = type("Hook", (_Hook,), {"receiver": receiver})
+    receiver = BenchReceiver()
+    handler = type("Hook", (_BenchWebhookHandler,), {"receiver": receiver})
     with serving(handler) as receiver.port:
         yield receiver
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from services.evaluator.engine import Engine
-from services.evaluator.rules.documents import condition_rule
+from services.evaluator.rules.loader import rule_from_condition
 from services.evaluator.rules.rule import Rule
 from shared.schema.conditions import Condition
 from shared.schema.records import AnyRecord, Performance
@@ -141,7 +141,7 @@ def _strangers(count: int) -> list[Rule]:
 def _rule(name: str, metric: str, **further: Any) -> Rule:
     wire = {"name": name, "metricName": metric, "severity": "HIGH"}
     limit = {} if "kind" in further else {"operator": ">", "threshold": 100.0}
-    return condition_rule(msgspec.convert({**wire, **limit, **further}, Condition))
+    return rule_from_condition(msgspec.convert({**wire, **limit, **further}, Condition))
 
 
 def _entries(records: int, bots: int, step_ms: int = STEP_MS) -> Entries:
@@ -168,7 +168,7 @@ def _rate(name: str, rules: Sequence[Rule], entries: Entries, rounds: int) -> Ra
 def _fold(engine: Engine, entries: Entries) -> float:
     begun = time.perf_counter()
     for at, records in entries:
-        for _ in engine.take(records, at):
+        for _ in engine.process(records, at):
             pass
     return time.perf_counter() - begun
 
@@ -178,4 +178,4 @@ def _held(rules: Sequence[Rule], entries: Entries) -> Held:
     _fold(engine, entries)
     kept = engine.changed().kept
     stored = sum(len(key) + len(data) for key, data in kept.items())
-    return Held(deep_size(engine.tracks) * 1000 // HELD_BOTS, stored * 1000 // HELD_BOTS)
+    return Held(deep_size(engine.states) * 1000 // HELD_BOTS, stored * 1000 // HELD_BOTS)

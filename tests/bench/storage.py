@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection
 
-from shared.analytics.account import Account
-from shared.analytics.events import event_of
-from shared.analytics.settings import Settings
+from shared.analytics.account import BotAccount
+from shared.analytics.events import event_from_record
+from shared.analytics.settings import AnalyticsSettings
 from shared.runtime.settings import REPOSITORY
 from shared.schema.records import AnyRecord, Equity, HostRecord
 from shared.store.database import Database, sqlite_url
@@ -76,14 +76,14 @@ def _megabytes_a_day(folder: Path, days: int, seconds: int) -> float:
 def _lives(days: int, seconds: int) -> Iterator[list[AnyRecord]]:
     """Yield the records of each second of the bots' lives, after so many days of which none is stored."""
     dice = random.Random(1)
-    accounts = {f"bot-{number}": Account(Settings()) for number in range(BOTS)}
+    accounts = {f"bot-{number}": BotAccount(AnalyticsSettings()) for number in range(BOTS)}
     worth = dict.fromkeys(accounts, 10_000.0)
 
     def point(bot: str, at: datetime, spread: float) -> Equity:
         worth[bot] *= 1 + dice.gauss(0, spread)
         record = Equity(bot=bot, equity=round(worth[bot], 2), timestamp=at)
-        if event := event_of(record):
-            accounts[bot].take(event)
+        if event := event_from_record(record):
+            accounts[bot].apply(event)
         return record
 
     for day in range(days):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from redis import Redis
 
-from shared.schema import streams
+from shared.schema import redis_keys
 from shared.schema.timestamps import to_wire
 from tests.bench.figures import Round, Throughput
 from tests.bench.latency import post
-from tests.integration.stack import Stack
-from tests.support import eventually
+from tests.integration.stack import BotwatchProcess
+from tests.support import wait_until
 
 BATCH = 1_000
 """Records in one HTTP request, commands in one pipeline, rows in one raw commit."""
@@ -30,7 +30,7 @@ Prepare = Callable[[list[list[str]]], Send]
 """Turns batches of records in JSON into what sends them, before the clock starts."""
 
 
-def stream(stack: Stack, bus: Redis, folder: Path, *, records: int, rounds: int) -> Throughput:
+def stream(stack: BotwatchProcess, bus: Redis, folder: Path, *, records: int, rounds: int) -> Throughput:
     """Add single records to the bot's stream, pipelined, and follow them to SQLite."""
 
     def prepare(batches: list[list[str]]) -> Send:
@@ -38,7 +38,7 @@ def stream(stack: Stack, bus: Redis, folder: Path, *, records: int, rounds: int)
         pack: Callable[[list[tuple[str | bytes, ...]]], list[bytes]] = connection.pack_commands
         # Packed before the clock starts: the client library is not what is measured.
         pipelines = [
-            pack([("XADD", streams.BOT_STREAM, "*", streams.FIELD, one) for one in batch])
+            pack([("XADD", redis_keys.BOT_STREAM, "*", redis_keys.FIELD, one) for one in batch])
             for batch in batches
         ]
 
@@ -59,7 +59,7 @@ def stream(stack: Stack, bus: Redis, folder: Path, *, records: int, rounds: int)
     return Throughput(name, [_round(stack, folder, f"stream-{n}", records, prepare) for n in range(rounds)])
 
 
-def over_http(stack: Stack, folder: Path, *, records: int, rounds: int) -> Throughput:
+def over_http(stack: BotwatchProcess, folder: Path, *, records: int, rounds: int) -> Throughput:
     """Post batches over one connection and follow them to SQLite."""
 
     def prepare(batches: list[list[str]]) -> Send:
@@ -88,14 +88,14 @@ def equity_batches(bot: str, records: int) -> list[list[str]]:
     return [texts[start : start + BATCH] for start in range(0, records, BATCH)]
 
 
-def _round(stack: Stack, folder: Path, bot: str, records: int, prepare: Prepare) -> Round:
+def _round(stack: BotwatchProcess, folder: Path, bot: str, records: int, prepare: Prepare) -> Round:
     send = prepare(equity_batches(bot, records))
     database = stack.home / "data" / "monitoring" / "performance_metrics.db"
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         begun = time.perf_counter()
         send()
         taken_s = time.perf_counter() - begun
-        eventually(
+        wait_until(
             lambda: _count(connection, bot) >= records,
             f"{records:,} records of {bot} are in SQLite",
             timeout_s=DEADLINE_S,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from botwatch.validation import faults_of
-from services.ingestion.senders import ANY_BOT
+from services.ingestion.ingest_tokens import UNRESTRICTED
 from shared.runtime.settings import REPOSITORY
 from shared.schema.decoding import decode
 from shared.schema.export import CLIENT_SCHEMA, client_schema
@@ -55,7 +55,7 @@ def test_the_client_ships_the_servers_schema() -> None:
 def agree(record: dict[str, Any]) -> bool:
     """Say whether the client's verdict is that of the server, which takes what any bot may send."""
     body = msgspec.json.encode(record) if 10**400 not in record.values() else None
-    refused = body is None or bool(decode(body, arrival=NOON).without(ANY_BOT.fault).faults)
+    refused = body is None or bool(decode(body, arrival=NOON).without(UNRESTRICTED.denial).faults)
     return bool(list(faults_of(record))) is refused
 
 

@@ -4,17 +4,17 @@ import ast
 import re
 
 from shared.runtime.settings import REPOSITORY
-from shared.schema.definitions import DEFINITIONS
-from shared.schema.glossary import glossary
-from shared.schema.reasons import REASONS
+from shared.schema.metric_definitions import DEFINITIONS
+from shared.schema.metrics_page import metrics_page
 from shared.schema.records import Performance
-from shared.schema.units import figures
+from shared.schema.undefined_reasons import REASONS
+from shared.schema.units import metric_fields
 
 COUNT_OF_FIGURES = "disagreements"
 
 
 def test_every_figure_of_a_performance_record_is_defined() -> None:
-    assert set(DEFINITIONS) == {figure.wire for figure in figures(Performance)} - {COUNT_OF_FIGURES}
+    assert set(DEFINITIONS) == {figure.wire for figure in metric_fields(Performance)} - {COUNT_OF_FIGURES}
 
 
 def test_no_two_figures_have_the_same_name_and_every_definition_is_a_sentence() -> None:
@@ -34,4 +34,4 @@ def test_every_reason_that_the_analytics_give_has_a_sentence_and_no_other_has() 
 
 def test_the_page_in_docs_is_what_make_schema_writes() -> None:
     page = REPOSITORY / "docs" / "metrics.md"
-    assert page.read_text(encoding="utf-8") == glossary(), "run `make schema`"
+    assert page.read_text(encoding="utf-8") == metrics_page(), "run `make schema`"

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 import yaml
 
-from shared.runtime.access import rules_digest
-from shared.runtime.settings import Settings
+from shared.runtime.redis.acl import acl_digest
+from shared.runtime.settings import PartSettings
 from tests.support import unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,11 +35,11 @@ def folder_of(name: str) -> str:
 
 def settings_of(folder: str) -> set[str]:
     """Return the environment names that a service's settings read."""
-    fields = {field.name.upper() for field in msgspec.structs.fields(Settings)}
+    fields = {field.name.upper() for field in msgspec.structs.fields(PartSettings)}
     if importlib.util.find_spec(f"services.{folder}.config"):
         module = importlib.import_module(f"services.{folder}.config")
         for _, kind in inspect.getmembers(module, inspect.isclass):
-            if issubclass(kind, Settings):
+            if issubclass(kind, PartSettings):
                 fields |= {field.name.upper() for field in msgspec.structs.fields(kind)}
     return fields
 
@@ -121,7 +121,7 @@ def test_every_container_sees_its_own_secrets_only_and_starts_after_they_are_mad
 
 
 def test_redis_is_made_anew_when_the_rights_of_its_users_change() -> None:
-    assert SERVICES["redis"]["labels"]["botwatch.rights"] == rules_digest()
+    assert SERVICES["redis"]["labels"]["botwatch.rights"] == acl_digest()
 
 
 def test_the_collector_which_sees_the_host_is_a_user_of_its_own() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.runtime.document_schemas import DOCUMENTS, schemas
+from shared.runtime.config.json_schemas import DOCUMENTS, document_schemas
 from shared.runtime.settings import REPOSITORY
 
 CONFIG = REPOSITORY / "deploy" / "config"
@@ -23,13 +23,15 @@ def patterns(schema: Any) -> list[str]:
 
 
 def test_the_schemas_in_docs_are_what_make_schema_writes() -> None:
-    for name, text in schemas().items():
+    for name, text in document_schemas().items():
         assert (REPOSITORY / "docs" / "schema" / name).read_bytes() == text, "run `make schema`"
 
 
-@pytest.mark.parametrize("name", schemas())
+@pytest.mark.parametrize("name", document_schemas())
 def test_patterns_mean_the_same_to_an_editor_as_to_python(name: str) -> None:
-    assert [one for one in patterns(msgspec.json.decode(schemas()[name])) if re.search(r"\\[AZ]", one)] == []
+    assert [
+        one for one in patterns(msgspec.json.decode(document_schemas()[name])) if re.search(r"\\[AZ]", one)
+    ] == []
 
 
 def test_every_shipped_document_names_its_schema() -> None:

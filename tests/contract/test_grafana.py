@@ -12,9 +12,9 @@ import yaml
 
 from grafana import hosts, trading
 from grafana.generate import DASHBOARDS, FOLDER, encode
-from grafana.panels import DATASOURCE, Dashboard
+from grafana.panels import DATASOURCE, GrafanaDashboard
 from shared.schema.records import Check, Health, Performance
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVISIONING = ROOT / "grafana" / "provisioning"
@@ -48,10 +48,10 @@ def known_metrics() -> set[str]:
     rules = [rule for document in documents for group in document["groups"] for rule in group["rules"]]
     return (
         PROMETHEUS_OWN
-        | {f"botwatch_bot_{figure.prometheus}" for figure in figures(Performance)}
+        | {f"botwatch_bot_{figure.prometheus}" for figure in metric_fields(Performance)}
         | {"botwatch_bot_equity"}
-        | {f"botwatch_host_{figure.prometheus}" for figure in figures(Health)}
-        | {f"botwatch_check_{figure.prometheus.removeprefix('check_')}" for figure in figures(Check)}
+        | {f"botwatch_host_{figure.prometheus}" for figure in metric_fields(Health)}
+        | {f"botwatch_check_{figure.prometheus.removeprefix('check_')}" for figure in metric_fields(Check)}
         | {rule["record"] for rule in rules if "record" in rule}
         | set(defined_in_code())
     )
@@ -67,7 +67,7 @@ def metrics_of(expression: str) -> set[str]:
     return set(names) - WORDS
 
 
-def queries(dashboard: Dashboard) -> Iterator[str]:
+def queries(dashboard: GrafanaDashboard) -> Iterator[str]:
     """Yield every expression of a dashboard."""
     for row in dashboard.rows:
         for panel in row.panels:
@@ -88,7 +88,7 @@ def test_names_of_series_are_found_in_an_expression(expression: str, expected: s
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
-def test_every_query_asks_for_metrics_that_exist(dashboard: Dashboard) -> None:
+def test_every_query_asks_for_metrics_that_exist(dashboard: GrafanaDashboard) -> None:
     asked = {name for expression in queries(dashboard) for name in metrics_of(expression)}
     assert asked
     assert asked <= known_metrics()
@@ -96,14 +96,14 @@ def test_every_query_asks_for_metrics_that_exist(dashboard: Dashboard) -> None:
 
 def test_the_trading_dashboard_shows_every_figure_and_both_sources() -> None:
     asked = {name for expression in queries(trading.DASHBOARD) for name in metrics_of(expression)}
-    assert {f"botwatch_bot_{figure.prometheus}" for figure in figures(Performance)} <= asked
+    assert {f"botwatch_bot_{figure.prometheus}" for figure in metric_fields(Performance)} <= asked
     [sharpe] = [panel for row in trading.DASHBOARD.rows for panel in row.panels if "Sharpe" in panel.title]
     assert {"{{bot}} {{source}} Sharpe", "{{bot}} {{source}} Sortino"} == {q.legend for q in sharpe.queries}
 
 
 def test_the_hosts_dashboard_shows_every_figure_of_hosts_and_how_checks_stand() -> None:
     asked = {name for expression in queries(hosts.DASHBOARD) for name in metrics_of(expression)}
-    assert {f"botwatch_host_{figure.prometheus}" for figure in figures(Health)} <= asked
+    assert {f"botwatch_host_{figure.prometheus}" for figure in metric_fields(Health)} <= asked
     assert "botwatch_check_state" in asked
     [status] = [panel for row in hosts.DASHBOARD.rows for panel in row.panels if panel.title == "Status"]
     rendered: dict[str, Any] = json.loads(json.dumps(status.render(1, {})))
@@ -124,7 +124,7 @@ def test_the_files_are_what_the_code_makes() -> None:
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
-def test_panels_have_identifiers_of_their_own_and_do_not_overlap(dashboard: Dashboard) -> None:
+def test_panels_have_identifiers_of_their_own_and_do_not_overlap(dashboard: GrafanaDashboard) -> None:
     panels: list[dict[str, Any]] = json.loads(encode(dashboard))["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()

@@ -11,12 +11,18 @@ import pytest
 from shared.runtime.settings import REPOSITORY
 
 PLANTED = {
-    "services never import each other": ("services/evaluator/lifecycle.py", "import services.recorder.batch"),
+    "services never import each other": (
+        "services/evaluator/alert_lifecycle.py",
+        "import services.recorder.batch",
+    ),
     "the store does not know the runtime": ("shared/store/alerts.py", "import shared.runtime.clock"),
     "rules have no clock": ("services/evaluator/rules/window.py", "import time"),
     "the hub does no I/O": ("services/broadcaster/hub.py", "import asyncio"),
     "the wire knows no Redis": ("shared/schema/records.py", "import redis"),
-    "the bot's side knows no service": ("client/botwatch/client.py", "import services.ingestion.body"),
+    "the bot's side knows no service": (
+        "client/botwatch/client.py",
+        "import services.ingestion.request_body",
+    ),
 }
 
 

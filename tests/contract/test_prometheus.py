@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.runtime.log import MAX_ENTRIES
+from shared.runtime.redis.record_log import MAX_ENTRIES
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "prometheus"

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.evaluator.commands import play
-from services.evaluator.rules.documents import CHECK_RULES
+from services.evaluator.commands import run_rule_test
+from services.evaluator.rules.loader import CHECK_RULES
 from shared.runtime.settings import REPOSITORY
 from shared.schema.conditions import ComparedWith, Condition, LevelSection, PartSection
 from shared.schema.faults import struct_faults
@@ -41,4 +41,4 @@ def test_every_rule_on_checks_is_there_with_its_type() -> None:
 def test_the_rule_tests_in_it_go_as_expected(tmp_path: Path, example: str) -> None:
     path = tmp_path / "example.yml"
     path.write_text(example.replace("../deploy", str(REPOSITORY / "deploy")))
-    assert play(path, {}) == []
+    assert run_rule_test(path, {}) == []

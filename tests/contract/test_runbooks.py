@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 import yaml
 
-from services.evaluator.rules.documents import rules_of
-from services.notifier.standing import RUNBOOK
-from services.notifier.watch import RULES as RULES_ON_BOTWATCH
-from shared.runtime.documents import load_documents
+from services.evaluator.rules.loader import load_rules
+from services.notifier.delivery.channel_state import RUNBOOK
+from services.notifier.watchdog.diagnosis import RULES as RULES_ON_BOTWATCH
+from shared.runtime.config.documents import load_documents
 from shared.runtime.settings import REPOSITORY
 
 PAGES = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))
-RULES = rules_of(load_documents(REPOSITORY / "deploy" / "config", {}))
+RULES = load_rules(load_documents(REPOSITORY / "deploy" / "config", {}))
 PROMETHEUS: dict[str, Any] = yaml.safe_load(
     (REPOSITORY / "prometheus" / "rules" / "alerts.yml").read_text(encoding="utf-8")
 )
 HEADINGS = ["What it means", "Likely causes", "What to do", "When to change the limit"]
-MOST_LINES = 25
+MAX_LINES = 25
 
 
 def test_every_rule_has_a_page_and_every_page_a_rule() -> None:
@@ -33,7 +33,7 @@ def test_a_page_is_short_and_has_the_four_parts(path: Any) -> None:
     text = path.read_text(encoding="utf-8")
     assert re.match(r"# \w", text)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
-    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.splitlines()) <= MAX_LINES
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

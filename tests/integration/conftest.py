@@ -12,18 +12,19 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from redis import Redis
 
-from shared.runtime.redis import connect
-from tests.integration.stack import Receivers, Stack, botwatch_up
+from shared.runtime.redis.connection import connect_redis
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
 from tests.support import free_port
 
 
-class _Hook(http.server.BaseHTTPRequestHandler):
+class WebhookHandler(http.server.BaseHTTPRequestHandler):
     """Keeps the JSON that is posted."""
 
     protocol_version = "HTTP/1.1"
     bodies: list[dict[str, Any]]
 
     def do_POST(self) -> None:
+        """Keep the body."""
         self.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -33,36 +34,37 @@ class _Hook(http.server.BaseHTTPRequestHandler):
         """Stay quiet."""
 
 
-class _Mailbox:
+class MailHandler:
     """Keeps the mails that arrive."""
 
     def __init__(self) -> None:
         self.mails: list[bytes] = []
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep the mail."""
         self.mails.append(envelope.content if isinstance(envelope.content, bytes) else b"")
         return "250 taken"
 
 
 @pytest.fixture(scope="session")
-def receivers() -> Iterator[Receivers]:
+def receivers() -> Iterator[WebhookAndMailReceivers]:
     """Yield a webhook and a mail server that keep what they get."""
     bodies: list[dict[str, Any]] = []
-    handler = type("Hook", (_Hook,), {"bodies": bodies})
+    handler = type("Hook", (WebhookHandler,), {"bodies": bodies})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    mailbox = _Mailbox()
+    mailbox = MailHandler()
     smtp = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     smtp.start()
-    yield Receivers(server.server_port, smtp.port, bodies, mailbox.mails)
+    yield WebhookAndMailReceivers(server.server_port, smtp.port, bodies, mailbox.mails)
     smtp.stop()
     server.shutdown()
     server.server_close()
     thread.join(timeout=5)
 
 
-def _write_config(folder: Path, receivers: Receivers) -> None:
+def _write_config(folder: Path, receivers: WebhookAndMailReceivers) -> None:
     folder.mkdir()
     condition = {
         "metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH",
@@ -89,7 +91,9 @@ def _write_config(folder: Path, receivers: Receivers) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    receivers: WebhookAndMailReceivers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BotwatchProcess]:
     """Yield a running Botwatch without a bot."""
     folder = tmp_path_factory.mktemp("stack")
     _write_config(folder / "config", receivers)
@@ -98,8 +102,8 @@ def stack(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def bus(stack: Stack) -> Iterator[Redis]:
+def bus(stack: BotwatchProcess) -> Iterator[Redis]:
     """Yield a client of the stack's Redis, as a bot has one."""
-    client = connect(stack.redis_url())
+    client = connect_redis(stack.redis_url())
     yield client
     client.close()

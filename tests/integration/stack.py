@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import eventually, free_port
+from tests.support import free_port, wait_until
 
 PORTS = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
 
 
 @dataclass
-class Receivers:
+class WebhookAndMailReceivers:
     """A webhook and a mail server on this machine, with what they got."""
 
     http_port: int
@@ -34,13 +34,13 @@ class Receivers:
 
 
 @dataclass
-class Stack:
+class BotwatchProcess:
     """A `botwatch up` process."""
 
     home: Path
     ports: dict[str, int]
     process: subprocess.Popen[bytes]
-    said: Callable[[], str]
+    output: Callable[[], str]
 
     def ingestion(self, path: str, body: object = None) -> Any:
         """Ask the HTTP door."""
@@ -70,7 +70,7 @@ class Stack:
 
 
 @contextmanager
-def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[Stack]:
+def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[BotwatchProcess]:
     """Run `botwatch up` as a user would: on free ports, with its state in `folder`, until the block ends."""
     ports = {name: free_port() for name in PORTS}
     inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
@@ -90,13 +90,13 @@ def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[Stack]:
             start_new_session=True,
         )
         try:
-            eventually(
+            wait_until(
                 lambda: "Botwatch is up" in said() or process.poll() is not None,
                 "Botwatch is up",
                 timeout_s=240,
             )
             assert process.poll() is None, said()
-            yield Stack(folder / "home", ports, process, said)
+            yield BotwatchProcess(folder / "home", ports, process, said)
         finally:
             process.send_signal(signal.SIGINT)
             try:

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 from redis import Redis
 
-from shared.analytics.account import Account
-from shared.analytics.events import event_of, order_of
-from shared.analytics.settings import Settings
+from shared.analytics.account import BotAccount
+from shared.analytics.events import event_from_record, event_order
+from shared.analytics.settings import AnalyticsSettings
 from shared.runtime import clock
 from shared.schema.decoding import decode
 from shared.schema.records import encode_record
-from tests.integration.stack import Receivers, Stack
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
 from tests.integration.test_kills import pid_of, wait_for_new
-from tests.support import eventually
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -50,11 +50,11 @@ def events(bot: str, days: int) -> list[dict[str, Any]]:
 
 def folded(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the computed record that these events must lead to, as it is on the wire."""
-    account = Account(Settings())
+    account = BotAccount(AnalyticsSettings())
     decoded = decode(json.dumps(records).encode(), arrival=clock.now())
-    found = [event for record in decoded.records if (event := event_of(record))]
-    for event in sorted(found, key=order_of):
-        account.take(event)
+    found = [event for record in decoded.records if (event := event_from_record(record))]
+    for event in sorted(found, key=event_order):
+        account.apply(event)
     computed = account.performance("x")
     assert computed is not None
     return dict(msgspec.json.decode(encode_record(computed)))
@@ -68,14 +68,14 @@ def publish(bus: Redis, records: list[dict[str, Any]]) -> None:
     bus.xadd("bot:metrics:stream", {"data": json.dumps(records)})
 
 
-def computed(stack: Stack, bot: str) -> dict[str, Any]:
+def computed(stack: BotwatchProcess, bot: str) -> dict[str, Any]:
     """Return what the API has computed of a bot by now."""
     known = stack.dashboard(f"/api/monitoring/performance?bot={bot}")
     found = known.get("computedFigures") or {}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, bus: Redis) -> None:
+def test_raw_events_become_every_figure_through_a_killed_recorder(stack: BotwatchProcess, bus: Redis) -> None:
     records = events("raw", days=60)
     expected = figures(folded(records))
     old = pid_of(stack, "recorder")
@@ -83,7 +83,7 @@ def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, 
         publish(bus, records[index : index + 20])
         if index == 140:
             os.kill(old, signal.SIGKILL)
-    eventually(lambda: computed(stack, "raw") == expected, "the API has every figure", timeout_s=30)
+    wait_until(lambda: computed(stack, "raw") == expected, "the API has every figure", timeout_s=30)
     assert {"sharpeRatio", "calmarRatio", "var99", "winRate", "slippageBps", "orderLatencyP99Ms"} <= set(
         expected
     )
@@ -93,7 +93,7 @@ def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, 
         "WHERE bot = ? ORDER BY figures.id DESC LIMIT 1"
     )
     wanted = (expected["sharpeRatio"], expected["var95"])
-    rows = eventually(
+    rows = wait_until(
         lambda: [row for row in stack.rows("performance_metrics.db", sql, "raw") if row[:2] == wanted],
         "SQLite has every figure",
     )
@@ -103,7 +103,7 @@ def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, 
         f'botwatch_bot_total_trades{{bot="raw",source="computed"}} {expected["totalTrades"]:.1f}' in metrics
     )
     closed = "SELECT pnl FROM trades WHERE bot = ?"
-    eventually(
+    wait_until(
         lambda: len(stack.rows("performance_metrics.db", closed, "raw")) == expected["totalTrades"],
         "the trades are in SQLite",
     )
@@ -112,33 +112,35 @@ def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Stack, 
     wait_for_new(stack, "recorder", old)
 
 
-def test_late_and_repeated_events_change_nothing_in_the_end(stack: Stack, bus: Redis) -> None:
+def test_late_and_repeated_events_change_nothing_in_the_end(stack: BotwatchProcess, bus: Redis) -> None:
     records = events("late", days=40)
     publish(bus, records[100:])
     publish(bus, records[:60])
     publish(bus, records[:160])
     publish(bus, records[60:100][::-1])
     expected = figures(folded(records))
-    eventually(lambda: computed(stack, "late") == expected, "the figures are those of events in time")
+    wait_until(lambda: computed(stack, "late") == expected, "the figures are those of events in time")
 
 
-def test_a_bot_that_reports_otherwise_is_told_of(stack: Stack, bus: Redis, receivers: Receivers) -> None:
+def test_a_bot_that_reports_otherwise_is_told_of(
+    stack: BotwatchProcess, bus: Redis, receivers: WebhookAndMailReceivers
+) -> None:
     records = events("boaster", days=5)
     report = {
         "kind": "performance", "bot": "boaster", "portfolioValue": records[-1]["equity"],
         "maxDrawdown": 5.0, "winRate": 40.0, "timestamp": records[-1]["timestamp"],
     }  # fmt: skip
     publish(bus, [*records, report, report | {"timestamp": records[-1]["timestamp"] + 10_000}])
-    eventually(lambda: receivers.changes("boaster") == ["opened"], "the webhook is told")
+    wait_until(lambda: receivers.changes("boaster") == ["opened"], "the webhook is told")
     known = stack.dashboard("/api/monitoring/performance?bot=boaster")
     assert set(known["differences"]) == {"maxDrawdown", "winRate"}
     assert (known["maxDrawdown"], known["winRate"]) == (5.0, 40.0)
     assert known["computedFigures"]["maxDrawdown"] == figures(folded(records))["maxDrawdown"]
 
 
-def test_fractions_become_percent_at_the_door(stack: Stack, bus: Redis) -> None:
+def test_fractions_become_percent_at_the_door(stack: BotwatchProcess, bus: Redis) -> None:
     publish(bus, [{"kind": "performance", "bot": "fraction-1", "portfolioValue": 1, "maxDrawdown": 0.15}])
-    known = eventually(
+    known = wait_until(
         lambda: stack.dashboard("/api/monitoring")["performance"].get("fraction-1"), "it is there"
     )
     assert known["maxDrawdown"] == pytest.approx(15)

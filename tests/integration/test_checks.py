@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.integration.stack import Receivers, Stack, botwatch_up
-from tests.support import eventually, free_port
-from tests.unit.collector.certificates import certificate
-from tests.unit.collector.exchange import LocalExchange, local_exchange
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
+from tests.support import free_port, wait_until
+from tests.unit.collector.certificate_authority import certificate
+from tests.unit.collector.fake_exchange import FakeExchange, local_exchange
 
 pytestmark = pytest.mark.integration
 
@@ -48,14 +48,14 @@ class Web:
         Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-class Scene(NamedTuple):
+class ChecksScenario(NamedTuple):
     """What is looked at, and who looks."""
 
     folder: Path
     web: Web
-    exchange: LocalExchange
-    stack: Stack
-    receivers: Receivers
+    exchange: FakeExchange
+    stack: BotwatchProcess
+    receivers: WebhookAndMailReceivers
 
     def latest(self, check: str) -> dict[str, Any]:
         """Return the latest notice about a check, or nothing."""
@@ -68,18 +68,20 @@ class Scene(NamedTuple):
     def fails(self, check: str, words: str) -> None:
         """Wait until people are told that a check fails, in these words."""
         begins = ("opened", "reopened")
-        eventually(lambda: self.latest(check).get("change") in begins, f"{check} fails", timeout_s=20)
+        wait_until(lambda: self.latest(check).get("change") in begins, f"{check} fails", timeout_s=20)
         message = self.latest(check)["message"]
         assert message.startswith(f"{check}: ")
         assert words in message
 
     def ends(self, check: str) -> None:
         """Wait until people are told that it is fine again."""
-        eventually(lambda: self.latest(check).get("change") == "resolved", f"{check} is fine", timeout_s=20)
+        wait_until(lambda: self.latest(check).get("change") == "resolved", f"{check} is fine", timeout_s=20)
 
 
 @pytest.fixture(scope="module")
-def scene(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(
+    receivers: WebhookAndMailReceivers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChecksScenario]:
     """Yield a Botwatch that looks at one thing of each kind every second."""
     folder, web = tmp_path_factory.mktemp("checks"), Web()
     (folder / "config").mkdir()
@@ -114,7 +116,7 @@ def scene(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Ite
         document = {"monitoring": monitoring, "alerts": alerts}
         (folder / "config" / "health_monitor.json").write_text(json.dumps(document))
         with botwatch_up(folder, folder / "config") as stack:
-            yield Scene(folder, web, exchange, stack, receivers)
+            yield ChecksScenario(folder, web, exchange, stack, receivers)
     web.server.shutdown()
     web.server.server_close()
 
@@ -130,14 +132,14 @@ def bot() -> Iterator[subprocess.Popen[bytes]]:
         process.wait(timeout=10)
 
 
-def test_a_process_that_ends(scene: Scene) -> None:
+def test_a_process_that_ends(scene: ChecksScenario) -> None:
     scene.fails("bot", "no process runs")
     with bot():
         scene.ends("bot")
     scene.fails("bot", "at least 1 expected")
 
 
-def test_a_port_that_nobody_listens_on(scene: Scene) -> None:
+def test_a_port_that_nobody_listens_on(scene: ChecksScenario) -> None:
     scene.fails("door", "nothing listens on port")
     port = json.loads((scene.folder / "config" / "health_monitor.json").read_text())["monitoring"]["checks"]
     with socket.create_server(("127.0.0.1", port["door"]["port"])):
@@ -148,14 +150,16 @@ def test_a_port_that_nobody_listens_on(scene: Scene) -> None:
     ("status", "body", "words"),
     [(503, b"all is well", "answered 503"), (200, b"maintenance", "its body has nothing like well")],
 )
-def test_a_web_server_that_answers_otherwise(scene: Scene, status: int, body: bytes, words: str) -> None:
+def test_a_web_server_that_answers_otherwise(
+    scene: ChecksScenario, status: int, body: bytes, words: str
+) -> None:
     scene.web.status, scene.web.body = status, body
     scene.fails("web", words)
     scene.web.status, scene.web.body = 200, b"all is well"
     scene.ends("web")
 
 
-def test_a_database_that_is_overwritten(scene: Scene) -> None:
+def test_a_database_that_is_overwritten(scene: ChecksScenario) -> None:
     file = scene.folder / "bots.db"
     sound = file.read_bytes()
     file.write_bytes(b"garbage" * 1000)
@@ -164,7 +168,7 @@ def test_a_database_that_is_overwritten(scene: Scene) -> None:
     scene.ends("database")
 
 
-def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene: Scene) -> None:
+def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene: ChecksScenario) -> None:
     faults: list[tuple[Callable[[], None], str]] = [
         (lambda: setattr(scene.exchange, "rest", 503), "REST does not work, the WebSocket does"),
         (lambda: setattr(scene.exchange, "web_socket", "drop"), "the WebSocket does not work, REST does"),
@@ -178,18 +182,18 @@ def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene:
         scene.ends("venue")
 
 
-def test_a_certificate_that_expires_is_told_at_each_step_and_its_renewal_too(scene: Scene) -> None:
+def test_a_certificate_that_expires_is_told_at_each_step_and_its_renewal_too(scene: ChecksScenario) -> None:
     file = scene.folder / "server.pem"
     for days, severity in ((20.5, "LOW"), (13.5, "MEDIUM"), (6.5, "HIGH"), (0.5, "CRITICAL")):
         file.write_bytes(certificate(None, "api.example.org", days=days).pem)
         told = lambda of=severity: scene.latest("tls").get("severity") == of  # noqa: E731
-        eventually(told, f"{days} days are left", timeout_s=20)
+        wait_until(told, f"{days} days are left", timeout_s=20)
         assert scene.latest("tls")["change"] == ("opened" if severity == "LOW" else "raised")
     file.write_bytes(certificate(None, "api.example.org", days=90).pem)
     scene.ends("tls")
 
 
-def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: Scene) -> None:
+def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: ChecksScenario) -> None:
     now = datetime.now().astimezone().isoformat()
     failed = "box sshd[7]: Failed password for root from 203.0.113.7 port 22 ssh2"
     with (scene.folder / "auth.log").open("a") as file:
@@ -204,7 +208,7 @@ def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: Sce
         scene.ends(check)
 
 
-def test_a_heartbeat_that_stays_away_and_one_that_fails(scene: Scene) -> None:
+def test_a_heartbeat_that_stays_away_and_one_that_fails(scene: ChecksScenario) -> None:
     scene.fails("backup-job", "has never come")
     assert scene.stack.ingestion(f"/ping/{KEY}") == "OK"
     scene.ends("backup-job")
@@ -217,7 +221,7 @@ def test_a_heartbeat_that_stays_away_and_one_that_fails(scene: Scene) -> None:
     scene.ends("backup-job")
 
 
-def test_the_api_shows_every_check_with_what_it_saw(scene: Scene) -> None:
+def test_the_api_shows_every_check_with_what_it_saw(scene: ChecksScenario) -> None:
     found = scene.stack.dashboard("/api/monitoring")["checks"]
     names = {name for checks in found.values() for name in checks}
     wanted = {

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.stack import Receivers, Stack, botwatch_up
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
 from tests.integration.test_kills import pid_of
-from tests.support import eventually
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,9 @@ HEARTBEATS = {
 
 
 @pytest.fixture(scope="module")
-def pinged(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def pinged(
+    receivers: WebhookAndMailReceivers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BotwatchProcess]:
     """Yield a Botwatch of its own, with two workers at the HTTP door."""
     folder = tmp_path_factory.mktemp("heartbeats")
     config = folder / "config"
@@ -40,7 +42,7 @@ def pinged(receivers: Receivers, tmp_path_factory: pytest.TempPathFactory) -> It
         yield running
 
 
-def ping(stack: Stack, path: str, body: bytes | None = None) -> int:
+def ping(stack: BotwatchProcess, path: str, body: bytes | None = None) -> int:
     address = f"http://127.0.0.1:{stack.ports['INGESTION_PORT']}/ping/{path}"
     try:
         with urllib.request.urlopen(urllib.request.Request(address, body), timeout=10) as response:
@@ -50,25 +52,27 @@ def ping(stack: Stack, path: str, body: bytes | None = None) -> int:
             return error.code
 
 
-def told(receivers: Receivers, check: str) -> list[dict[str, Any]]:
+def told(receivers: WebhookAndMailReceivers, check: str) -> list[dict[str, Any]]:
     """Return what the webhook was told about a heartbeat."""
     return [body for body in receivers.bodies if body["details"]["labels"].get("check") == check]
 
 
-def changes(receivers: Receivers, check: str) -> list[str]:
+def changes(receivers: WebhookAndMailReceivers, check: str) -> list[str]:
     return [body["change"] for body in told(receivers, check)]
 
 
-def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(pinged: Stack, receivers: Receivers) -> None:
+def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(
+    pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
     assert ping(pinged, KEY) == 200
-    eventually(
+    wait_until(
         lambda: pinged.rows(
             "system_health.db", "SELECT status FROM checks WHERE host = 'heartbeats' AND status = 'ok'"
         ),
         "the ping is a row",
     )
     # Where the start took longer than the first period, it was told already that it never came.
-    body = eventually(
+    body = wait_until(
         lambda: [one for one in told(receivers, "scalper") if " late: " in one["message"]],
         "the silence is told",
     )[0]
@@ -82,25 +86,25 @@ def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(pinged: Stack, 
 
     assert ping(pinged, KEY) == 200
     since = told(receivers, "scalper").index(body) + 1
-    eventually(lambda: "resolved" in changes(receivers, "scalper")[since:], "its end is told")
+    wait_until(lambda: "resolved" in changes(receivers, "scalper")[since:], "its end is told")
 
 
 def test_a_job_that_fails_is_told_of_at_once_with_its_exit_code_and_last_words(
-    pinged: Stack, receivers: Receivers
+    pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     assert ping(pinged, f"{NIGHTLY}/start") == 200
     assert ping(pinged, f"{NIGHTLY}/3", b"dumping\nno space left on device\n") == 200
-    eventually(lambda: changes(receivers, "nightly") == ["opened"], "the failure is told")
+    wait_until(lambda: changes(receivers, "nightly") == ["opened"], "the failure is told")
     message = told(receivers, "nightly")[0]["message"]
     assert message.startswith("nightly: failed after ")
     assert message.endswith(" with exit code 3: no space left on device")
     assert ping(pinged, f"{NIGHTLY}/0") == 200
-    eventually(lambda: changes(receivers, "nightly") == ["opened", "resolved"], "its end is told")
+    wait_until(lambda: changes(receivers, "nightly") == ["opened", "resolved"], "its end is told")
 
 
-def test_a_heartbeat_is_seen_like_any_check(pinged: Stack) -> None:
+def test_a_heartbeat_is_seen_like_any_check(pinged: BotwatchProcess) -> None:
     assert ping(pinged, KEY) == 200
-    found = eventually(
+    found = wait_until(
         lambda: pinged.dashboard("/api/monitoring/checks?host=heartbeats").get("heartbeats"),
         "the API has the checks",
     )
@@ -109,16 +113,18 @@ def test_a_heartbeat_is_seen_like_any_check(pinged: Stack) -> None:
     assert pinged.ingestion("/health")["status"] == "ok"
 
 
-def test_a_killed_process_finds_again_what_it_knew(pinged: Stack, receivers: Receivers) -> None:
+def test_a_killed_process_finds_again_what_it_knew(
+    pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
     newest = (
         "SELECT recordId, status FROM checks WHERE host = 'heartbeats' AND \"check\" = 'nightly'"
         " ORDER BY id DESC LIMIT 1"
     )
-    ((before, _),) = eventually(
+    ((before, _),) = wait_until(
         lambda: [row for row in pinged.rows("system_health.db", newest) if row[1] == "ok"], "it is well"
     )
     os.kill(pid_of(pinged, "ingestion-redis"), signal.SIGKILL)
-    ((_, status),) = eventually(
+    ((_, status),) = wait_until(
         lambda: [row for row in pinged.rows("system_health.db", newest) if row[0] != before],
         "it reports again",
     )
@@ -126,7 +132,7 @@ def test_a_killed_process_finds_again_what_it_knew(pinged: Stack, receivers: Rec
     assert changes(receivers, "nightly") == ["opened", "resolved"]
 
 
-def test_no_key_is_in_a_log(pinged: Stack) -> None:
+def test_no_key_is_in_a_log(pinged: BotwatchProcess) -> None:
     assert ping(pinged, "an-unknown-key") == 404
     assert ping(pinged, f"{KEY}/nonsense") == 404
     written = [path.read_text(errors="replace") for path in Path(pinged.home / "logs").glob("*.log")]

@@ -8,18 +8,18 @@ import psutil
 import pytest
 from redis import Redis
 
-from tests.integration.stack import Receivers, Stack
-from tests.support import eventually
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
 
-def pid_of(stack: Stack, part: str) -> int:
+def pid_of(stack: BotwatchProcess, part: str) -> int:
     return int(stack.dashboard("/api/monitoring")["system"]["parts"][part]["pid"])
 
 
-def wait_for_new(stack: Stack, part: str, old: int) -> None:
-    eventually(
+def wait_for_new(stack: BotwatchProcess, part: str, old: int) -> None:
+    wait_until(
         lambda: pid_of(stack, part) != old and psutil.pid_exists(pid_of(stack, part)),
         f"{part} is back",
         timeout_s=30,
@@ -28,7 +28,9 @@ def wait_for_new(stack: Stack, part: str, old: int) -> None:
 
 
 @pytest.mark.parametrize("part", ["recorder", "evaluator", "ingestion-redis"])
-def test_a_killed_part_loses_no_record(part: str, stack: Stack, bus: Redis, receivers: Receivers) -> None:
+def test_a_killed_part_loses_no_record(
+    part: str, stack: BotwatchProcess, bus: Redis, receivers: WebhookAndMailReceivers
+) -> None:
     bot = f"killed-{part}"
     old = pid_of(stack, part)
     for number in range(200):
@@ -39,25 +41,29 @@ def test_a_killed_part_loses_no_record(part: str, stack: Stack, bus: Redis, rece
     breach = {"kind": "performance", "bot": bot, "portfolioValue": 1, "maxDrawdown": 50}
     bus.xadd("bot:metrics:stream", {"data": json.dumps(breach)})
     count = "SELECT count(*), count(DISTINCT equity) FROM equity WHERE bot = ?"
-    eventually(
+    wait_until(
         lambda: stack.rows("performance_metrics.db", count, bot) == [(200, 200)],
         "every record is there once",
         timeout_s=30,
     )
-    eventually(lambda: receivers.changes(bot) == ["opened"], "the alert is told once", timeout_s=30)
+    wait_until(lambda: receivers.changes(bot) == ["opened"], "the alert is told once", timeout_s=30)
     wait_for_new(stack, part, old)
 
 
-def test_a_notice_survives_the_notifier(stack: Stack, bus: Redis, receivers: Receivers) -> None:
+def test_a_notice_survives_the_notifier(
+    stack: BotwatchProcess, bus: Redis, receivers: WebhookAndMailReceivers
+) -> None:
     old = pid_of(stack, "notifier")
     os.kill(old, signal.SIGKILL)
     breach = {"kind": "performance", "bot": "killed-notifier", "portfolioValue": 1, "maxDrawdown": 50}
     bus.xadd("bot:metrics:stream", {"data": json.dumps(breach)})
-    eventually(lambda: "opened" in receivers.changes("killed-notifier"), "the notice is sent", timeout_s=10)
+    wait_until(lambda: "opened" in receivers.changes("killed-notifier"), "the notice is sent", timeout_s=10)
     wait_for_new(stack, "notifier", old)
 
 
-def test_redis_killed_and_back_keeps_the_path_open(stack: Stack, receivers: Receivers) -> None:
+def test_redis_killed_and_back_keeps_the_path_open(
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
     server = next(
         process
         for process in psutil.Process(stack.process.pid).children(recursive=True)
@@ -65,9 +71,9 @@ def test_redis_killed_and_back_keeps_the_path_open(stack: Stack, receivers: Rece
     )
     server.kill()
     breach = {"kind": "performance", "bot": "killed-redis", "portfolioValue": 1, "maxDrawdown": 50}
-    eventually(
+    wait_until(
         lambda: stack.ingestion("/api/v1/records", breach).get("accepted"),
         "the door opens again",
         timeout_s=30,
     )
-    eventually(lambda: receivers.changes("killed-redis") == ["opened"], "the alert is told", timeout_s=30)
+    wait_until(lambda: receivers.changes("killed-redis") == ["opened"], "the alert is told", timeout_s=30)

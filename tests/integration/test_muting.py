@@ -5,23 +5,23 @@ from datetime import timedelta
 
 from shared.runtime import clock
 from shared.schema.timestamps import to_wire
-from tests.integration.stack import Receivers, Stack
-from tests.support import eventually
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
+from tests.support import wait_until
 
 
-def drawdown(stack: Stack, bot: str, value: float) -> None:
+def drawdown(stack: BotwatchProcess, bot: str, value: float) -> None:
     record = {"kind": "performance", "bot": bot, "portfolioValue": 1.0, "maxDrawdown": value}
     assert stack.ingestion("/api/v1/records", record)["accepted"] == 1
 
 
-def end(stack: Stack, silence: str) -> None:
+def end(stack: BotwatchProcess, silence: str) -> None:
     url = f"http://127.0.0.1:{stack.ports['DASHBOARD_PORT']}/api/monitoring/silences/{silence}?by=bob"
     with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10) as answer:
         assert answer.status == 200
 
 
 def test_a_silenced_alert_is_told_when_the_silence_is_ended_and_its_end_after_it(
-    stack: Stack, receivers: Receivers
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     silence = stack.dashboard(
         "/api/monitoring/silences",
@@ -33,29 +33,31 @@ def test_a_silenced_alert_is_told_when_the_silence_is_ended_and_its_end_after_it
     )
     drawdown(stack, "muted-1", 25)
     drawdown(stack, "loud", 25)
-    eventually(lambda: receivers.changes("loud"), "the other bot's alert is told")
-    eventually(lambda: stack.alerts("muted-1"), "the silenced alert is there")
+    wait_until(lambda: receivers.changes("loud"), "the other bot's alert is told")
+    wait_until(lambda: stack.alerts("muted-1"), "the silenced alert is there")
     (alert,) = stack.alerts("muted-1")
     assert alert["details"]["mutedBy"].startswith("silenced by ann until ")
     assert receivers.changes("muted-1") == []
 
     end(stack, silence["id"])
-    eventually(lambda: receivers.changes("muted-1") == ["unmuted"], "now it is told", timeout_s=3)
+    wait_until(lambda: receivers.changes("muted-1") == ["unmuted"], "now it is told", timeout_s=3)
     drawdown(stack, "muted-1", 1)
-    eventually(lambda: receivers.changes("muted-1") == ["unmuted", "resolved"], "and its end")
+    wait_until(lambda: receivers.changes("muted-1") == ["unmuted", "resolved"], "and its end")
     shown = stack.dashboard(f"/api/monitoring/alerts/{alert['id']}")
     changes = [(event["change"], event["by"]) for event in shown["timeline"]]
     assert changes == [("opened", None), ("muted", "ann"), ("unmuted", "bob"), ("resolved", None)]
     assert "SUPPRESSED" in {notice["state"] for notice in shown["notifications"]}
 
 
-def test_an_acknowledgement_for_two_seconds_ends_after_them(stack: Stack, receivers: Receivers) -> None:
+def test_an_acknowledgement_for_two_seconds_ends_after_them(
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
     drawdown(stack, "taken", 25)
-    eventually(lambda: stack.alerts("taken"), "the alert is there")
+    wait_until(lambda: stack.alerts("taken"), "the alert is there")
     (alert,) = stack.alerts("taken")
     taken = stack.dashboard(
         f"/api/monitoring/alerts/{alert['id']}/acknowledge", {"by": "ann", "timeout": "2s"}
     )
     assert taken["status"] == "ACKNOWLEDGED"
-    eventually(lambda: receivers.changes("taken") == ["opened", "unacknowledged"], "it is told again")
+    wait_until(lambda: receivers.changes("taken") == ["opened", "unacknowledged"], "it is told again")
     assert [one["status"] for one in stack.alerts("taken")] == ["ACTIVE"]

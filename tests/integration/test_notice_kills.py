@@ -19,11 +19,11 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.runtime.redis import connect
+from shared.runtime.redis.connection import connect_redis
 from shared.runtime.settings import REPOSITORY
-from tests.integration.stack import Stack, botwatch_up
-from tests.support import eventually
-from tests.unit.notifier.receivers import MailReceiver, Receiver
+from tests.integration.stack import BotwatchProcess, botwatch_up
+from tests.support import wait_until
+from tests.unit.notifier.fake_receivers import MailReceiver, WebhookReceiver
 
 pytestmark = pytest.mark.integration
 
@@ -76,14 +76,21 @@ class Line(NamedTuple):
         return self.deliveries - self.notices
 
 
-class Scene:
+class KillScenario:
     """A stack whose parts can be killed at a step, and what its receivers took."""
 
-    def __init__(self, stack: Stack, armed: Path, hook: Receiver, ops: Receiver, mail: MailReceiver) -> None:
+    def __init__(
+        self,
+        stack: BotwatchProcess,
+        armed: Path,
+        hook: WebhookReceiver,
+        ops: WebhookReceiver,
+        mail: MailReceiver,
+    ) -> None:
         self.stack = stack
         self.armed = armed
         self._hook, self._ops, self._mail = hook, ops, mail
-        self.redis: Redis = connect(stack.redis_url())
+        self.redis: Redis = connect_redis(stack.redis_url())
 
     def told(self, channel: str, bot: str) -> list[str]:
         """List what a channel was told of a bot, duplicates and all."""
@@ -123,7 +130,7 @@ class Scene:
         """Publish a record of each bot; while Redis is away, until it is back."""
         for bot in bots:
             record = {"kind": "performance", "bot": bot, "portfolioValue": 1, "maxDrawdown": drawdown}
-            eventually(partial(self._publish, json.dumps(record)), "Redis takes a record")
+            wait_until(partial(self._publish, json.dumps(record)), "Redis takes a record")
 
     def _publish(self, record: str) -> bool:
         try:
@@ -139,14 +146,14 @@ class Scene:
             lived = {one.pid: time.time() - one.create_time() for one in children if SERVER in one.name()}
             return next((pid for pid, seconds in lived.items() if seconds > SETTLED_S), 0)
 
-        return eventually(settled, "Redis has run for a moment")
+        return wait_until(settled, "Redis has run for a moment")
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillScenario]:
     """Yield a stack with three channels, whose parts look at their steps whether they are to be killed."""
     folder = tmp_path_factory.mktemp("kills")
-    hook, ops, mail = Receiver(), Receiver(), MailReceiver()
+    hook, ops, mail = WebhookReceiver(), WebhookReceiver(), MailReceiver()
     config, armed = folder / "config", folder / "armed"
     config.mkdir()
     condition = {"metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH"}
@@ -165,7 +172,7 @@ routes:
 """)
     path = f"{Path(__file__).parent / 'killing'}:{REPOSITORY}:{REPOSITORY / 'client'}"
     with botwatch_up(folder, config, PYTHONPATH=path, KILLING=str(armed)) as running:
-        scene = Scene(running, armed, hook, ops, mail)
+        scene = KillScenario(running, armed, hook, ops, mail)
         with closing(scene.redis):
             yield scene
     for receiver in (hook, ops, mail):
@@ -186,7 +193,7 @@ def figures() -> Iterator[list[Line]]:
 
 @pytest.mark.parametrize(("step", "victim"), CASES)
 def test_a_kill_loses_no_notice_and_repeats_one_per_channel_at_most(
-    step: str, victim: str, scene: Scene, figures: list[Line]
+    step: str, victim: str, scene: KillScenario, figures: list[Line]
 ) -> None:
     number = len(figures)
     bots = [f"killed-{number}-{name}" for name in range(BOTS)]
@@ -194,14 +201,14 @@ def test_a_kill_loses_no_notice_and_repeats_one_per_channel_at_most(
     word = "" if step in ANY else ("hook" if step == "dispatched, lanes not woken" else bots[1])
     scene.arm(step, word, victim)
     scene.report(bots, 50)
-    eventually(scene.was_hit, f"{victim} is killed: {step}", timeout_s=20)
+    wait_until(scene.was_hit, f"{victim} is killed: {step}", timeout_s=20)
     scene.report(bots, 3)
 
     def told() -> list[list[str]]:
         return [scene.told(channel, bot) for channel in CHANNELS for bot in bots]
 
-    eventually(lambda: all("resolved" in one for one in told()), "everybody is told of the end", timeout_s=30)
-    eventually(lambda: not scene.pending(), "nothing is sent once more")
+    wait_until(lambda: all("resolved" in one for one in told()), "everybody is told of the end", timeout_s=30)
+    wait_until(lambda: not scene.pending(), "nothing is sent once more")
     for one in told():
         assert [change for change, _ in groupby(one)] == STORY
     for channel in CHANNELS:

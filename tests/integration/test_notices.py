@@ -20,10 +20,16 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.settings import REPOSITORY
-from tests.integration.desks import CONFIG, HARD, HOOKS, Desks, keep
+from tests.integration.channel_receivers import (
+    CONFIG,
+    FAILING_CHANNELS,
+    HOOKS,
+    ChannelReceivers,
+    save_received,
+)
 from tests.integration.stack import botwatch_up
-from tests.support import eventually
-from tests.unit.notifier.receivers import MailReceiver, Receiver
+from tests.support import wait_until
+from tests.unit.notifier.fake_receivers import MailReceiver, WebhookReceiver
 
 pytestmark = pytest.mark.integration
 
@@ -31,10 +37,10 @@ RELOAD = "/api/monitoring/config/reload"
 
 
 @pytest.fixture(scope="module")
-def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
+def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelReceivers]:
     """Yield a stack with a channel to each kind of receiver."""
     folder = tmp_path_factory.mktemp("notices")
-    hooks = {name: Receiver() for name in HOOKS}
+    hooks = {name: WebhookReceiver() for name in HOOKS}
     mails = {name: MailReceiver() for name in ("mail", "letter")}
     config = folder / "config"
     config.mkdir()
@@ -49,7 +55,7 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
     }
     (config / "notifications.yml").write_text(CONFIG.format(**places))
     with botwatch_up(folder, config) as running:
-        desks = Desks(running, hooks, mails)
+        desks = ChannelReceivers(running, hooks, mails)
         yield desks
         desks.close()
     for hook in desks.hooks.values():
@@ -57,36 +63,36 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desks]:
     for mailbox in mails.values():
         mailbox.close()
     if kept := os.environ.get("KEEP_NOTICES"):
-        keep(Path(kept), desks)
+        save_received(Path(kept), desks)
 
 
-def test_receivers_in_trouble_get_everything_in_order_and_delay_nobody_else(desks: Desks) -> None:
+def test_receivers_in_trouble_get_everything_in_order_and_delay_nobody_else(desks: ChannelReceivers) -> None:
     bots, story = [f"hard-{number}" for number in range(3)], ["opened", "resolved"]
     make_trouble(desks)
     begun = time.monotonic()
     for drawdown in (50.0, 3.0):
         for bot in bots:
             desks.report(bot, drawdown)
-    eventually(
-        lambda: all(desks.told("hook", bot) == story for bot in bots), "the healthy one has everything"
+    wait_until(
+        lambda: all(desks.received("hook", bot) == story for bot in bots), "the healthy one has everything"
     )
     seconds = {"hook": time.monotonic() - begun}
     assert not desks.hooks["hanging"].taken
     assert not desks.mails["mail"].mails
-    eventually(lambda: {"away", "letter"} <= failed(desks, bots[0]), "who is not there was tried")
-    desks.hooks["away"] = Receiver(desks.hooks["away"].port)
+    wait_until(lambda: {"away", "letter"} <= failed(desks, bots[0]), "who is not there was tried")
+    desks.hooks["away"] = WebhookReceiver(desks.hooks["away"].port)
     desks.mails["letter"].open()
-    while others := [name for name in (*HARD, *desks.mails) if name not in seconds]:
-        name = eventually(partial(first_to_know, desks, others, bots), f"told: {seconds}", timeout_s=40)
+    while others := [name for name in (*FAILING_CHANNELS, *desks.mails) if name not in seconds]:
+        name = wait_until(partial(first_to_know, desks, others, bots), f"told: {seconds}", timeout_s=40)
         seconds[name] = time.monotonic() - begun
     print()  # noqa: T201 - figures
     for name, took in seconds.items():
-        told = [desks.told(name, bot) for bot in bots]
+        told = [desks.received(name, bot) for bot in bots]
         assert [[change for change, _ in groupby(one)] for one in told] == [story] * len(bots), name
         print(f"{name:<8} has everything after {took:5.1f} s: {sum(map(len, told))} deliveries")  # noqa: T201
 
 
-def make_trouble(desks: Desks) -> None:
+def make_trouble(desks: ChannelReceivers) -> None:
     """Let each receiver but `hook` have its own."""
     hooks, mails = desks.hooks, desks.mails
     hooks["slow"].delay_s = 0.4
@@ -98,26 +104,26 @@ def make_trouble(desks: Desks) -> None:
     mails["letter"].close()
 
 
-def failed(desks: Desks, bot: str) -> set[str]:
+def failed(desks: ChannelReceivers, bot: str) -> set[str]:
     """Return the channels that were told in vain."""
     return {one["channel"] for one in desks.alert(bot)["notifications"] if one["lastError"]}
 
 
-def first_to_know(desks: Desks, channels: list[str], bots: list[str]) -> str:
+def first_to_know(desks: ChannelReceivers, channels: list[str], bots: list[str]) -> str:
     """Return a channel that was told of every end, "" while there is none."""
-    ends = (name for name in channels if all("resolved" in desks.told(name, bot) for bot in bots))
+    ends = (name for name in channels if all("resolved" in desks.received(name, bot) for bot in bots))
     return next(ends, "")
 
 
 def test_a_refusal_goes_to_the_fallback_and_raises_an_alert_until_the_channel_works_again(
-    desks: Desks,
+    desks: ChannelReceivers,
 ) -> None:
     phone = desks.hooks["phone"]
     phone.answers = [(404, {})]
     phone.body = b"no such room"
     desks.report("gone-1", 50)
-    eventually(lambda: desks.told("spare", "gone-1") == ["opened"], "the fallback is told")
-    told = eventually(lambda: desks.alert("gone-1"), "the alert is there")["notifications"]
+    wait_until(lambda: desks.received("spare", "gone-1") == ["opened"], "the fallback is told")
+    told = wait_until(lambda: desks.alert("gone-1"), "the alert is there")["notifications"]
     assert [(one["channel"], one["state"]) for one in told] == [("phone", "FAILED"), ("spare", "SENT")]
     assert told[0]["lastError"] == "the receiver answered 404 Not Found: no such room"
     assert told[1]["reason"] == "phone failed: the receiver answered 404 Not Found: no such room"
@@ -125,29 +131,29 @@ def test_a_refusal_goes_to_the_fallback_and_raises_an_alert_until_the_channel_wo
     trouble = desks.alert("botwatch")
     assert (trouble["details"]["rule"], trouble["status"]) == ("notification-channel", "ACTIVE")
     assert trouble["details"]["labels"] == {"channel": "phone"}
-    eventually(lambda: "firing" in desks.about("phone"), "the others are told of the channel")
-    assert "opened" in desks.told("spare", "botwatch"), (
+    wait_until(lambda: "firing" in desks.channel_alerts("phone"), "the others are told of the channel")
+    assert "opened" in desks.received("spare", "botwatch"), (
         "what stands in for the channel, not the channel itself"
     )
 
     desks.report("gone-2", 50)
-    eventually(lambda: desks.told("phone", "gone-2") == ["opened"], "the channel works again")
-    eventually(lambda: desks.alert("botwatch")["status"] == "RESOLVED", "the alert about it ends")
-    eventually(lambda: "resolved" in desks.about("phone"), "the others are told that it works")
+    wait_until(lambda: desks.received("phone", "gone-2") == ["opened"], "the channel works again")
+    wait_until(lambda: desks.alert("botwatch")["status"] == "RESOLVED", "the alert about it ends")
+    wait_until(lambda: "resolved" in desks.channel_alerts("phone"), "the others are told that it works")
 
     for line in (
         'botwatch_notifications_total{channel="phone",outcome="failed",reason="refused"} 1.0',
         'botwatch_notifications_total{channel="phone",outcome="sent",reason=""} 1.0',
         'botwatch_notification_latency_seconds_count{channel="phone"} 1.0',
     ):
-        eventually(partial(_is_counted, desks, line), line)
+        wait_until(partial(_is_counted, desks, line), line)
 
 
-def _is_counted(desks: Desks, line: str) -> bool:
+def _is_counted(desks: ChannelReceivers, line: str) -> bool:
     return line in desks.metrics()
 
 
-def test_what_is_silenced_is_counted_and_kept_in_the_history_with_its_reason(desks: Desks) -> None:
+def test_what_is_silenced_is_counted_and_kept_in_the_history_with_its_reason(desks: ChannelReceivers) -> None:
     ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     silence = {
         "matchers": [{"name": "bot", "value": "look-silent"}], "endsAt": ends, "createdBy": "ann",
@@ -156,19 +162,19 @@ def test_what_is_silenced_is_counted_and_kept_in_the_history_with_its_reason(des
     answer = desks.stack.dashboard("/api/monitoring/silences", silence)
     assert answer.get("id"), answer
     desks.report("look-silent", 50)
-    told = eventually(lambda: desks.alert("look-silent").get("notifications", []), "it stands in the history")
+    told = wait_until(lambda: desks.alert("look-silent").get("notifications", []), "it stands in the history")
     assert {(one["channel"], one["state"]) for one in told} == {
         (channel, "SUPPRESSED") for channel in ("hook", "ops", "desk", "mail")
     }
     assert all(one["lastError"].startswith("silenced by ann until ") for one in told)
     line = 'botwatch_notifications_total{channel="desk",outcome="suppressed",reason="muted"} 1.0'
-    eventually(lambda: line in desks.metrics(), "it is counted")
+    wait_until(lambda: line in desks.metrics(), "it is counted")
 
 
-def test_the_link_of_a_mail_asks_first_and_its_button_stops_the_escalation(desks: Desks) -> None:
+def test_the_link_of_a_mail_asks_first_and_its_button_stops_the_escalation(desks: ChannelReceivers) -> None:
     desks.report("night-1", 50)
-    eventually(lambda: desks.told("mail", "night-1"), "the mail comes")
-    mail = next(one for one in desks.letters("mail") if "night-1" in one["Subject"])
+    wait_until(lambda: desks.received("mail", "night-1"), "the mail comes")
+    mail = next(one for one in desks.mails_to("mail") if "night-1" in one["Subject"])
     text = mail.get_body(("plain",))
     assert text
     link = re.search(r"\S+/acknowledge/\S+", text.get_content())
@@ -184,14 +190,16 @@ def test_the_link_of_a_mail_asks_first_and_its_button_stops_the_escalation(desks
 
     # Of another one, opened later, the next step is taken; that of the first would have come before it.
     desks.report("night-2", 50)
-    eventually(lambda: desks.told("spare", "night-2") == ["escalated"], "nobody has acknowledged this one")
-    assert desks.told("spare", "night-1") == []
+    wait_until(
+        lambda: desks.received("spare", "night-2") == ["escalated"], "nobody has acknowledged this one"
+    )
+    assert desks.received("spare", "night-1") == []
     desks.report("night-2", 3)
-    eventually(lambda: desks.alert("night-2")["status"] == "RESOLVED", "it ends")
+    wait_until(lambda: desks.alert("night-2")["status"] == "RESOLVED", "it ends")
 
 
 @pytest.mark.parametrize("channel", ["mail", "desk", "ops"])
-def test_a_channel_can_be_tried_while_all_runs(desks: Desks, channel: str) -> None:
+def test_a_channel_can_be_tried_while_all_runs(desks: ChannelReceivers, channel: str) -> None:
     environ = os.environ | {
         "BOTWATCH_HOME": str(desks.stack.home),
         "BOTWATCH_CONFIG": str(desks.document.parent),
@@ -201,13 +209,15 @@ def test_a_channel_can_be_tried_while_all_runs(desks: Desks, channel: str) -> No
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "answer: 2" in done.stdout
-    got: list[object] = [*desks.letters("mail")] if channel == "mail" else [*desks.hooks[channel].taken]
+    got: list[object] = [*desks.mails_to("mail")] if channel == "mail" else [*desks.hooks[channel].taken]
     assert f"A test of the channel {channel}: nothing is wrong" in str(got[-1])
 
 
-def test_a_reload_adds_a_channel_and_a_route_and_a_wrong_document_changes_nothing(desks: Desks) -> None:
+def test_a_reload_adds_a_channel_and_a_route_and_a_wrong_document_changes_nothing(
+    desks: ChannelReceivers,
+) -> None:
     before = desks.document.read_text()
-    added = Receiver()
+    added = WebhookReceiver()
     desks.hooks["added"] = added
     route = '  - { match: { bot: "added-*" }, channels: [added] }\n'
     text = before.replace("channels:\n", f'channels:\n  added: {{ url: "{added.url}" }}\n', 1)
@@ -216,37 +226,37 @@ def test_a_reload_adds_a_channel_and_a_route_and_a_wrong_document_changes_nothin
     desks.document.write_text(text)
     assert desks.stack.dashboard(RELOAD, {})["channels"] == count + 1
     desks.report("added-1", 50)
-    eventually(lambda: desks.told("added", "added-1") == ["opened"], "the new channel is told")
+    wait_until(lambda: desks.received("added", "added-1") == ["opened"], "the new channel is told")
 
     desks.document.write_text(text.replace("channels: [added]", "channels: [addde]"))
     answer = json.dumps(desks.stack.dashboard(RELOAD, {}))
     assert "routes[0].channels" in answer
     assert "did you mean `added`?" in answer
     desks.report("added-2", 50)
-    eventually(lambda: desks.told("added", "added-2") == ["opened"], "the routes from before hold")
+    wait_until(lambda: desks.received("added", "added-2") == ["opened"], "the routes from before hold")
 
     desks.document.write_text(text.replace(f'"{added.url}"', '"encrypted:nonsense"'))
     assert "channels.added" in json.dumps(desks.stack.dashboard(RELOAD, {}))
     desks.report("added-3", 50)
-    eventually(lambda: desks.told("added", "added-3") == ["opened"], "the channels from before hold")
+    wait_until(lambda: desks.received("added", "added-3") == ["opened"], "the channels from before hold")
     desks.document.write_text(before)
     assert desks.stack.dashboard(RELOAD, {})["channels"] == count
 
 
-def test_a_notice_of_each_kind_arrives_whole(desks: Desks) -> None:
+def test_a_notice_of_each_kind_arrives_whole(desks: ChannelReceivers) -> None:
     now = datetime.now(UTC)
     for minute in range(55, 0, -1):
         desks.report("look-1", 19.5 - minute / 4, now - timedelta(minutes=minute))
     count = "SELECT count(*) FROM performance_metrics WHERE bot = 'look-1'"
-    eventually(lambda: desks.stack.rows("performance_metrics.db", count)[0][0] >= 55, "the past is stored")
+    wait_until(lambda: desks.stack.rows("performance_metrics.db", count)[0][0] >= 55, "the past is stored")
     desks.report("look-1", 21.3)
     for channel in ("hook", "mail"):
-        eventually(partial(desks.told, channel, "look-1"), f"{channel} is told")
-    mail = next(one for one in desks.letters("mail") if "look-1" in one["Subject"])
+        wait_until(partial(desks.received, channel, "look-1"), f"{channel} is told")
+    mail = next(one for one in desks.mails_to("mail") if "look-1" in one["Subject"])
     assert "image/png" in [part.get_content_type() for part in mail.walk()]
-    (alert,) = eventually(lambda: desks.bodies("ops", "look-1"), "Alertmanager's body comes")
+    (alert,) = wait_until(lambda: desks.bodies("ops", "look-1"), "Alertmanager's body comes")
     assert alert["alerts"][0]["labels"]["alertname"] == "drawdown"
-    (blocks,) = eventually(lambda: desks.bodies("desk", "look-1"), "Slack's blocks come")
+    (blocks,) = wait_until(lambda: desks.bodies("desk", "look-1"), "Slack's blocks come")
     buttons = [
         one["text"]["text"]
         for block in blocks["attachments"][0]["blocks"]
@@ -255,7 +265,7 @@ def test_a_notice_of_each_kind_arrives_whole(desks: Desks) -> None:
     ]
     assert buttons == ["Acknowledge", "Open", "What to do"]
     desks.report("look-1", 3.0)
-    eventually(lambda: desks.told("mail", "look-1") == ["opened", "resolved"], "the end is told")
-    eventually(lambda: len(desks.bodies("desk", "look-1")) == 2, "at the desk too")
-    opened, resolved = [one for one in desks.letters("mail") if "look-1" in one["Subject"]]
+    wait_until(lambda: desks.received("mail", "look-1") == ["opened", "resolved"], "the end is told")
+    wait_until(lambda: len(desks.bodies("desk", "look-1")) == 2, "at the desk too")
+    opened, resolved = [one for one in desks.mails_to("mail") if "look-1" in one["Subject"]]
     assert resolved["References"] == opened["Message-ID"]

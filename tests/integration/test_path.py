@@ -11,9 +11,9 @@ import pytest
 from redis import Redis
 from websockets.sync.client import connect
 
-from shared.runtime.parts import EXPECTED
-from tests.integration.stack import Receivers, Stack
-from tests.support import eventually
+from shared.runtime.redis.presence import EXPECTED_PARTS
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,9 @@ def performance(bot: str, drawdown: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("door", ["channel", "stream", "http"])
-def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, receivers: Receivers) -> None:
+def test_a_record_reaches_every_place(
+    door: str, stack: BotwatchProcess, bus: Redis, receivers: WebhookAndMailReceivers
+) -> None:
     bot = f"path-{door}"
     with connect(stack.websocket(f"?bot={bot}")) as socket:
         assert json.loads(socket.recv(timeout=10))["type"] == "snapshot"
@@ -31,7 +33,7 @@ def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, recei
         messages: list[dict[str, Any]] = []
         while {message["type"] for message in messages} != {"record", "alert"}:
             messages += json.loads(socket.recv(timeout=10))
-    row = eventually(
+    row = wait_until(
         lambda: stack.rows(
             "performance_metrics.db",
             "SELECT portfolioValue, maxDrawdown, var95 FROM performance_metrics"
@@ -44,14 +46,14 @@ def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, recei
     assert f'botwatch_bot_max_drawdown_ratio{{bot="{bot}",source="reported"}} 0.213' in stack.ingestion(
         "/metrics"
     )
-    alert = eventually(lambda: stack.alerts(bot), "the alert is in the API")[0]
+    alert = wait_until(lambda: stack.alerts(bot), "the alert is in the API")[0]
     assert (alert["severity"], alert["status"], alert["component"]) == ("HIGH", "ACTIVE", bot)
     assert alert["details"]["value"] == 21.3
     assert stack.rows("system_health.db", "SELECT status FROM alerts WHERE id = ?", alert["id"]) == [
         ("ACTIVE",)
     ]
-    eventually(lambda: receivers.changes(bot) == ["opened"], "the webhook is told")
-    subjects = eventually(lambda: subjects_about(receivers, bot), "the mail arrives")
+    wait_until(lambda: receivers.changes(bot) == ["opened"], "the webhook is told")
+    subjects = wait_until(lambda: subjects_about(receivers, bot), "the mail arrives")
     assert "Maximum drawdown exceeded 20%" in subjects[0]
 
     answer = stack.dashboard(
@@ -60,7 +62,7 @@ def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, recei
     assert (answer["status"], answer["assignee"]) == ("ACKNOWLEDGED", "ann@example.com")
 
     publish(stack, bus, door, performance(bot, 3.0))
-    eventually(lambda: receivers.changes(bot) == ["opened", "resolved"], "the webhook is told the end")
+    wait_until(lambda: receivers.changes(bot) == ["opened", "resolved"], "the webhook is told the end")
     alert = stack.alerts(bot)[0]
     assert (alert["status"], alert["assignee"]) == ("RESOLVED", "ann@example.com")
     body = [body for body in receivers.bodies if body["component"] == bot][-1]
@@ -70,39 +72,39 @@ def test_a_record_reaches_every_place(door: str, stack: Stack, bus: Redis, recei
     } <= set(body)  # fmt: skip
 
 
-def publish(stack: Stack, bus: Redis, door: str, record: dict[str, Any]) -> None:
+def publish(stack: BotwatchProcess, bus: Redis, door: str, record: dict[str, Any]) -> None:
     if door == "channel":
-        eventually(lambda: bus.publish("bot:metrics", json.dumps(record)), "somebody listens")
+        wait_until(lambda: bus.publish("bot:metrics", json.dumps(record)), "somebody listens")
     elif door == "stream":
         bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
     else:
         assert stack.ingestion("/api/v1/records", record)["accepted"] == 1
 
 
-def subjects_about(receivers: Receivers, bot: str) -> list[str]:
+def subjects_about(receivers: WebhookAndMailReceivers, bot: str) -> list[str]:
     mails = [email.message_from_bytes(text, policy=email.policy.default) for text in receivers.mails]
     return [mail["Subject"] for mail in mails if bot in mail["Subject"]]
 
 
-def test_what_a_bot_sends_wrongly_is_kept_with_the_reason(stack: Stack, bus: Redis) -> None:
+def test_what_a_bot_sends_wrongly_is_kept_with_the_reason(stack: BotwatchProcess, bus: Redis) -> None:
     bus.xadd("bot:metrics:stream", {"data": '{"kind":"performance","bot":"typo","portfolioVale":1}'})
 
     def reasons() -> str:
         return str(bus.xrange("botwatch:rejected"))
 
-    eventually(lambda: "did you mean `portfolioValue`?" in reasons(), "the reason is kept")
+    wait_until(lambda: "did you mean `portfolioValue`?" in reasons(), "the reason is kept")
     assert "botwatch_records_rejected_total" in stack.ingestion("/metrics")
 
 
-def test_the_host_is_watched(stack: Stack) -> None:
-    health = eventually(lambda: stack.dashboard("/api/monitoring")["health"], "the collector reports")
+def test_the_host_is_watched(stack: BotwatchProcess) -> None:
+    health = wait_until(lambda: stack.dashboard("/api/monitoring")["health"], "the collector reports")
     (host,) = health["hosts"].values() if "hosts" in health else health.values()
     assert host["memoryTotalBytes"] > 2**20
     assert host["uptimeSeconds"] > 0
-    eventually(lambda: stack.rows("system_health.db", "SELECT host FROM health_metrics"), "a row")
+    wait_until(lambda: stack.rows("system_health.db", "SELECT host FROM health_metrics"), "a row")
 
 
-def test_every_part_is_shown_as_running_and_healthy(stack: Stack) -> None:
+def test_every_part_is_shown_as_running_and_healthy(stack: BotwatchProcess) -> None:
     parts = stack.dashboard("/api/monitoring")["system"]["parts"]
     assert {name for name, part in parts.items() if part["status"] == "up"} == {
         "broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis", "notifier",
@@ -112,10 +114,10 @@ def test_every_part_is_shown_as_running_and_healthy(stack: Stack) -> None:
     assert stack.dashboard("/health")["status"] == "ok"
 
 
-def test_no_part_lacked_a_right_and_no_command_line_has_a_password(stack: Stack) -> None:
+def test_no_part_lacked_a_right_and_no_command_line_has_a_password(stack: BotwatchProcess) -> None:
     """Every part did its work with the rights of its own Redis user, whose password nobody sees in `ps`."""
     with Redis.from_url(stack.redis_url()) as redis:
-        refused = [one for one in redis.acl_log(128) if str(one["username"]) in EXPECTED]
+        refused = [one for one in redis.acl_log(128) if str(one["username"]) in EXPECTED_PARTS]
     assert not refused
     urls = [path.read_text().strip() for path in stack.home.glob("secrets/*/redis-url")]
     passwords = [str(urlsplit(url).password) for url in urls]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.integration.stack import Stack
+from tests.integration.stack import BotwatchProcess
 from tests.integration.test_kills import pid_of
-from tests.support import eventually
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +20,7 @@ RELOAD = "/api/monitoring/config/reload"
 
 
 @pytest.fixture
-def document(stack: Stack) -> Iterator[Path]:
+def document(stack: BotwatchProcess) -> Iterator[Path]:
     """Yield the stack's own document, which is put back afterwards."""
     path = stack.home.parent / "config" / "performance_logger.json"
     before = path.read_text()
@@ -40,7 +40,7 @@ def publish(bus: Redis, bot: str, value: float) -> None:
     bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
 
 
-def test_a_new_rule_holds_after_a_request(stack: Stack, bus: Redis, document: Path) -> None:
+def test_a_new_rule_holds_after_a_request(stack: BotwatchProcess, bus: Redis, document: Path) -> None:
     before = stack.dashboard(RELOAD, {})["rules"]
     add_rule(
         document, name="funding", metricName="fundingRate", operator=">", threshold=0.1, severity="LOW",
@@ -48,31 +48,33 @@ def test_a_new_rule_holds_after_a_request(stack: Stack, bus: Redis, document: Pa
     )  # fmt: skip
     assert stack.dashboard(RELOAD, {})["rules"] == before + 1
     publish(bus, "reloaded", 0.25)
-    alert = eventually(lambda: stack.alerts("reloaded"), "the new rule fires")[0]
+    alert = wait_until(lambda: stack.alerts("reloaded"), "the new rule fires")[0]
     assert alert["message"] == "Funding 0.25 of reloaded"
 
 
 def test_a_new_rule_holds_after_a_hangup_and_an_alert_without_a_rule_ends(
-    stack: Stack, bus: Redis, document: Path
+    stack: BotwatchProcess, bus: Redis, document: Path
 ) -> None:
     without = document.read_text()
     add_rule(document, name="f2", metricName="fundingRate", operator=">", threshold=0.3, severity="LOW")
     log = stack.home / "logs" / "evaluator.log"
     times = log.read_text().count("rules read again")
     os.kill(pid_of(stack, "evaluator"), signal.SIGHUP)
-    eventually(lambda: log.read_text().count("rules read again") > times, "the evaluator has read them")
+    wait_until(lambda: log.read_text().count("rules read again") > times, "the evaluator has read them")
     publish(bus, "hangup", 0.5)
-    eventually(lambda: stack.alerts("hangup"), "the new rule fires")
+    wait_until(lambda: stack.alerts("hangup"), "the new rule fires")
     document.write_text(without)
     stack.dashboard(RELOAD, {})
-    eventually(lambda: stack.alerts("hangup")[0]["status"] == "RESOLVED", "nothing speaks of it any more")
+    wait_until(lambda: stack.alerts("hangup")[0]["status"] == "RESOLVED", "nothing speaks of it any more")
     assert stack.alerts("hangup")[0]["comment"] == "its rule was removed"
 
 
-def test_a_wrong_document_is_refused_and_the_old_rules_stay(stack: Stack, bus: Redis, document: Path) -> None:
+def test_a_wrong_document_is_refused_and_the_old_rules_stay(
+    stack: BotwatchProcess, bus: Redis, document: Path
+) -> None:
     add_rule(document, metricName="fundingRate", operater=">", threshold=1, severity="LOW")
     answer = stack.dashboard(RELOAD, {})
     assert "did you mean `operator`?" in json.dumps(answer["faults"])
     record = {"kind": "performance", "bot": "stays", "portfolioValue": 1, "maxDrawdown": 50}
     bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
-    eventually(lambda: stack.alerts("stays"), "the old rules hold")
+    wait_until(lambda: stack.alerts("stays"), "the old rules hold")

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.runtime.redis import connect
-from tests.integration.stack import Stack, botwatch_up
-from tests.support import eventually
+from shared.runtime.redis.connection import connect_redis
+from tests.integration.stack import BotwatchProcess, botwatch_up
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -21,13 +21,13 @@ DATABASES = ("performance_metrics.db", "system_health.db")
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Stack]:
+def running(folder: Path) -> Iterator[BotwatchProcess]:
     with botwatch_up(folder, folder / "config") as stack:
         yield stack
 
 
-def publish(stack: Stack, begin: int) -> None:
-    with connect(stack.redis_url("bot")) as redis:
+def publish(stack: BotwatchProcess, begin: int) -> None:
+    with connect_redis(stack.redis_url("bot")) as redis:
         for number in range(begin, begin + 100):
             record = {"kind": "equity", "bot": BOT, "equity": number}
             redis.xadd("bot:metrics:stream", {"data": json.dumps(record)})
@@ -36,13 +36,13 @@ def publish(stack: Stack, begin: int) -> None:
             redis.xadd("bot:metrics:stream", {"data": json.dumps(breach)})
 
 
-def count(stack: Stack) -> tuple[int, int]:
+def count(stack: BotwatchProcess) -> tuple[int, int]:
     sql = "SELECT count(*), count(DISTINCT equity) FROM equity WHERE bot = ?"
     ((rows, different),) = stack.rows("performance_metrics.db", sql, BOT)
     return rows, different
 
 
-def kill_everything(stack: Stack) -> None:
+def kill_everything(stack: BotwatchProcess) -> None:
     own = psutil.Process(stack.process.pid)
     processes = [own, *own.children(recursive=True)]
     for process in processes:
@@ -59,7 +59,7 @@ def test_a_backup_that_is_put_back_gets_what_redis_still_holds(tmp_path: Path) -
     data = tmp_path / "home" / "data" / "monitoring"
     with running(tmp_path) as stack:
         publish(stack, 0)
-        eventually(lambda: count(stack) == (100, 100), "the first records are stored")
+        wait_until(lambda: count(stack) == (100, 100), "the first records are stored")
         for name in DATABASES:
             with (
                 closing(sqlite3.connect(data / name)) as source,
@@ -67,13 +67,13 @@ def test_a_backup_that_is_put_back_gets_what_redis_still_holds(tmp_path: Path) -
             ):
                 source.backup(to)
         publish(stack, 100)
-        eventually(lambda: count(stack) == (200, 200), "the second records are stored")
-        eventually(lambda: stack.alerts(BOT), "the alert opens")
+        wait_until(lambda: count(stack) == (200, 200), "the second records are stored")
+        wait_until(lambda: stack.alerts(BOT), "the alert opens")
         kill_everything(stack)
     for name in DATABASES:
         for file in data.glob(f"{name}*"):
             file.unlink()
         (tmp_path / name).rename(data / name)
     with running(tmp_path) as stack:
-        eventually(lambda: count(stack) == (200, 200), "all records are there", timeout_s=30)
-        eventually(lambda: [one["status"] for one in stack.alerts(BOT)] == ["ACTIVE"], "the alert is open")
+        wait_until(lambda: count(stack) == (200, 200), "all records are there", timeout_s=30)
+        wait_until(lambda: [one["status"] for one in stack.alerts(BOT)] == ["ACTIVE"], "the alert is open")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from tests.integration.stack import Receivers, Stack
-from tests.support import eventually
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ class Case(NamedTuple):
 class Player:
     """Publishes as one bot, and waits for what it is told."""
 
-    def __init__(self, bus: Redis, receivers: Receivers, bot: str) -> None:
+    def __init__(self, bus: Redis, receivers: WebhookAndMailReceivers, bot: str) -> None:
         self._bus = bus
         self._receivers = receivers
         self._bot = bot
@@ -47,7 +47,7 @@ class Player:
 
     def told(self, *changes: str) -> None:
         """Wait until the webhook was told exactly that."""
-        eventually(
+        wait_until(
             lambda: self._receivers.changes(self._bot) == list(changes),
             f"{self._bot} is told {changes}",
             timeout_s=20,
@@ -186,7 +186,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def rules(stack: Stack) -> Iterator[None]:
+def rules(stack: BotwatchProcess) -> Iterator[None]:
     """Let the stack judge the rules of all cases, each for its own bot."""
     path = stack.home.parent / "config" / "performance_logger.json"
     before = path.read_text()
@@ -205,7 +205,7 @@ def rules(stack: Stack) -> Iterator[None]:
 @pytest.mark.usefixtures("rules")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_rule_of_each_kind_opens_and_ends(
-    case: Case, stack: Stack, bus: Redis, receivers: Receivers
+    case: Case, stack: BotwatchProcess, bus: Redis, receivers: WebhookAndMailReceivers
 ) -> None:
     bot = f"kind-{case.name}"
     player = Player(bus, receivers, bot)

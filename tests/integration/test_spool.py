@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from services.collector.spool import BATCH, Spool
+from services.collector.forwarding.spool import SEGMENT_RECORDS, Spool
 from shared.schema.records import Health
-from tests.integration.stack import Stack, botwatch_up
-from tests.support import eventually, free_port
+from tests.integration.stack import BotwatchProcess, botwatch_up
+from tests.support import free_port, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def port() -> int:
 
 
 @pytest.fixture
-def stack(tmp_path: Path, config: Path, port: int) -> Iterator[Stack]:
+def stack(tmp_path: Path, config: Path, port: int) -> Iterator[BotwatchProcess]:
     """Yield a Botwatch whose door demands a token."""
     with botwatch_up(tmp_path, config, INGESTION_PORT=str(port), COLLECTOR_TOKEN=TOKEN) as running:
         yield running
@@ -84,7 +84,7 @@ class Remote:
         return sum(path.read_bytes().count(b"\n") for path in self.spool.glob("*.ndjson"))
 
 
-def rows(stack: Stack, host: str) -> list[str]:
+def rows(stack: BotwatchProcess, host: str) -> list[str]:
     """Return the moments of a host's samples in the order in which they were written."""
     sql = "SELECT timestamp FROM health_metrics WHERE host = ? ORDER BY id"
     return [timestamp for (timestamp,) in stack.rows("system_health.db", sql, host)]
@@ -95,7 +95,7 @@ def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_orde
 ) -> None:
     remote = Remote(tmp_path / "remote", config, port)
     with remote.running() as process:
-        eventually(lambda: remote.waiting() >= 3, "samples wait on disk")
+        wait_until(lambda: remote.waiting() >= 3, "samples wait on disk")
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=10)
     (segment,) = remote.spool.glob("*.ndjson")
@@ -104,11 +104,11 @@ def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_orde
     before = whole.count(b"\n") - 1
     stack = request.getfixturevalue("stack")
     with remote.running(token="wrong-" + TOKEN):
-        eventually(lambda: "must be the same here and there" in remote.said(), "it says why")
-        eventually(lambda: remote.waiting() > before, "samples wait behind the others")
+        wait_until(lambda: "must be the same here and there" in remote.said(), "it says why")
+        wait_until(lambda: remote.waiting() > before, "samples wait behind the others")
         assert rows(stack, "remote") == []
     with remote.running() as process:
-        eventually(
+        wait_until(
             lambda: len(rows(stack, "remote")) > before + 3, "all samples are in the table", timeout_s=40
         )
         process.send_signal(signal.SIGTERM)
@@ -121,11 +121,11 @@ def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_orde
 
 
 def test_killed_while_it_sends_it_sends_again_and_each_sample_is_one_row(
-    stack: Stack, tmp_path: Path, config: Path, port: int
+    stack: BotwatchProcess, tmp_path: Path, config: Path, port: int
 ) -> None:
     remote = Remote(tmp_path / "remote", config, port, "killed")
     begin = datetime.now(UTC) - timedelta(days=1)
-    count = 4 * BATCH
+    count = 4 * SEGMENT_RECORDS
     Spool(remote.spool).append(
         [
             Health(timestamp=begin + timedelta(seconds=one), id=str(one), host="killed", cpu_usage=99.0)
@@ -135,11 +135,11 @@ def test_killed_while_it_sends_it_sends_again_and_each_sample_is_one_row(
     first = remote.spool / "0000000000000001.ndjson"
     sent = first.read_bytes()
     with remote.running():
-        eventually(lambda: not first.exists(), "a batch was sent")
+        wait_until(lambda: not first.exists(), "a batch was sent")
     # As if the kill had come between the door's answer and the removal.
     first.write_bytes(sent)
     with remote.running():
-        eventually(lambda: len(rows(stack, "killed")) > count, "a new sample is in the table", timeout_s=40)
+        wait_until(lambda: len(rows(stack, "killed")) > count, "a new sample is in the table", timeout_s=40)
     found = rows(stack, "killed")
     assert found == sorted(set(found))
     assert len([moment for moment in found if moment < str(datetime.now(UTC) - timedelta(hours=1))]) == count

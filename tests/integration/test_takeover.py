@@ -14,14 +14,14 @@ import pytest
 from redis import Redis
 
 from shared.runtime.settings import REPOSITORY
-from tests.integration.stack import Receivers, Stack
-from tests.support import eventually
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
 
 @contextmanager
-def standby(stack: Stack, part: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def standby(stack: BotwatchProcess, part: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a second process of a part, as somebody would by mistake."""
     environ = psutil.Process(pid_of(stack, part)).environ()
     with log.open("w") as output:
@@ -33,14 +33,14 @@ def standby(stack: Stack, part: str, log: Path) -> Iterator[subprocess.Popen[byt
             stderr=subprocess.STDOUT,
         )
         try:
-            eventually(lambda: "standing by" in log.read_text(), f"the second {part} stands by", timeout_s=60)
+            wait_until(lambda: "standing by" in log.read_text(), f"the second {part} stands by", timeout_s=60)
             yield process
         finally:
             process.terminate()
             process.wait(timeout=15)
 
 
-def pid_of(stack: Stack, part: str) -> int:
+def pid_of(stack: BotwatchProcess, part: str) -> int:
     parts = stack.dashboard("/api/monitoring")["system"]["parts"]
     return int(parts[part]["pid"]) if part in parts else 0
 
@@ -60,7 +60,12 @@ def breach(bus: Redis, bot: str) -> None:
 @pytest.mark.parametrize("part", ["recorder", "evaluator"])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_standby_takes_over(
-    part: str, end: signal.Signals, stack: Stack, bus: Redis, receivers: Receivers, tmp_path: Path
+    part: str,
+    end: signal.Signals,
+    stack: BotwatchProcess,
+    bus: Redis,
+    receivers: WebhookAndMailReceivers,
+    tmp_path: Path,
 ) -> None:
     """Killed or suspended in the middle of its work, the first process costs no record and no alert."""
     bot = f"takeover-{part}-{end.name}"
@@ -72,23 +77,23 @@ def test_a_standby_takes_over(
                 os.kill(old, end)
         breach(bus, bot)
         count = "SELECT count(*), count(DISTINCT equity) FROM equity WHERE bot = ?"
-        eventually(
+        wait_until(
             lambda: stack.rows("performance_metrics.db", count, bot) == [(200, 200)],
             "every record is there once",
             timeout_s=30,
         )
-        eventually(lambda: receivers.changes(bot) == ["opened"], "the alert is sent once", timeout_s=30)
+        wait_until(lambda: receivers.changes(bot) == ["opened"], "the alert is sent once", timeout_s=30)
         if end is signal.SIGSTOP:
             assert pid_of(stack, part) == second.pid
             os.kill(old, signal.SIGCONT)
-            eventually(lambda: not psutil.pid_exists(old), "who was overtaken ends", timeout_s=30)
+            wait_until(lambda: not psutil.pid_exists(old), "who was overtaken ends", timeout_s=30)
             publish(bus, bot, range(200, 250))
-            eventually(
+            wait_until(
                 lambda: stack.rows("performance_metrics.db", count, bot) == [(250, 250)],
                 "the standby goes on",
                 timeout_s=30,
             )
-    eventually(
+    wait_until(
         lambda: pid_of(stack, part) not in (0, old, second.pid),
         f"supervisor's {part} works again",
         timeout_s=60,

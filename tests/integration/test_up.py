@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.integration.stack import botwatch_up
-from tests.support import eventually, free_port
+from tests.support import free_port, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -79,9 +79,9 @@ def test_the_terminal_lists_what_was_open_before(tmp_path: Path) -> None:
     (config / "performance_logger.json").write_text(json.dumps(document))
     with botwatch_up(tmp_path, config) as stack:
         stack.ingestion("/api/v1/performance", {"bot": "deep", "portfolioValue": 1, "maxDrawdown": 30})
-        eventually(lambda: stack.alerts("deep"), "it is open")
+        wait_until(lambda: stack.alerts("deep"), "it is open")
     with botwatch_up(tmp_path, config) as stack:
-        eventually(lambda: "open         HIGH     deep: Too deep" in stack.said(), "the terminal lists it")
+        wait_until(lambda: "open         HIGH     deep: Too deep" in stack.output(), "the terminal lists it")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -90,14 +90,14 @@ def test_however_it_ends_nothing_is_left_behind(how: signal.Signals, tmp_path: P
     command = [sys.executable, "-m", "botwatch.cli", "up", "--demo"]
     process = subprocess.Popen(command, env=environ(tmp_path), stdout=output, stderr=subprocess.STDOUT)
     try:
-        eventually(
+        wait_until(
             lambda: "Botwatch is up" in (tmp_path / "output.txt").read_text(), "it is up", timeout_s=60
         )
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 10
         process.send_signal(how)
         process.wait(timeout=40)
-        eventually(
+        wait_until(
             lambda: not any(child.is_running() and child.status() != "zombie" for child in family),
             "every process has ended",
             timeout_s=30,

@@ -20,11 +20,12 @@ import psutil
 import pytest
 from redis.exceptions import RedisError
 
-from shared.runtime import clock, parts
-from shared.runtime.redis import connect
+from shared.runtime import clock
+from shared.runtime.redis import presence
+from shared.runtime.redis.connection import connect_redis
 from shared.schema.timestamps import to_store
-from tests.integration.stack import Receivers, Stack, botwatch_up
-from tests.support import eventually
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
+from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -64,8 +65,10 @@ def heartbeats() -> Iterator[tuple[int, list[float]]]:
 
 @pytest.fixture(scope="module")
 def yard(
-    receivers: Receivers, heartbeats: tuple[int, list[float]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
+    receivers: WebhookAndMailReceivers,
+    heartbeats: tuple[int, list[float]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[BotwatchProcess]:
     """Yield a running Botwatch that tells a webhook, with a heartbeat URL."""
     folder = tmp_path_factory.mktemp("watchdog")
     (folder / "config").mkdir()
@@ -76,9 +79,9 @@ def yard(
     (folder / "config" / "notifications.yml").write_text(json.dumps(document))
     (folder / "config" / "health_monitor.json").write_text(json.dumps({"monitoring": {"intervalSeconds": 1}}))
     with botwatch_up(folder, folder / "config") as running:
-        eventually(lambda: set(processes(running)) >= PARTS | {"watchdog"}, "every part runs", timeout_s=30)
+        wait_until(lambda: set(processes(running)) >= PARTS | {"watchdog"}, "every part runs", timeout_s=30)
         # Until each part has been seen to live, it is given the time of a start.
-        eventually(lambda: len(heartbeats[1]) > 1, "the second beat", timeout_s=40)
+        wait_until(lambda: len(heartbeats[1]) > 1, "the second beat", timeout_s=40)
         yield running
         assert not open_troubles(running)
     # Neither the start nor the end of all parts was told.
@@ -90,11 +93,11 @@ EXPECTED_TOLD: list[str] = []
 """What the tests of this module caused, each told and ended."""
 
 
-def processes(stack: Stack) -> dict[str, psutil.Process]:
+def processes(stack: BotwatchProcess) -> dict[str, psutil.Process]:
     """Return the process of each part, as the parts say, and that of Redis."""
     found = {}
-    with connect(stack.redis_url()) as bus:
-        for part, _ in parts.running(bus, clock.now()).values():
+    with connect_redis(stack.redis_url()) as bus:
+        for part, _ in presence.read_presence(bus, clock.now()).values():
             with suppress(psutil.NoSuchProcess):
                 found[part.part] = psutil.Process(part.pid)
     for process in psutil.Process(stack.process.pid).children(recursive=True):
@@ -104,12 +107,12 @@ def processes(stack: Stack) -> dict[str, psutil.Process]:
     return found
 
 
-def troubles(receivers: Receivers) -> list[dict[str, Any]]:
+def troubles(receivers: WebhookAndMailReceivers) -> list[dict[str, Any]]:
     """Return what was told about Botwatch itself."""
     return [body for body in list(receivers.bodies) if body["component"] == "botwatch"]
 
 
-def open_troubles(stack: Stack) -> list[tuple[Any, ...]]:
+def open_troubles(stack: BotwatchProcess) -> list[tuple[Any, ...]]:
     return stack.rows(
         "system_health.db",
         "SELECT message FROM alerts WHERE id != 'watchdog' AND component = 'botwatch' AND resolvedAt IS NULL",
@@ -117,7 +120,7 @@ def open_troubles(stack: Stack) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def stopped(stack: Stack, *halted: psutil.Process) -> Iterator[None]:
+def stopped(stack: BotwatchProcess, *halted: psutil.Process) -> Iterator[None]:
     """Let processes live and do nothing, with all their children, and none of them in the middle of writing.
 
     One that is stopped while it writes keeps the store locked, which is another story.
@@ -131,7 +134,7 @@ def stopped(stack: Stack, *halted: psutil.Process) -> Iterator[None]:
         send(family, signal.SIGCONT)
         return False
 
-    eventually(stop, "stopped between two writes", every_s=0.05)
+    wait_until(stop, "stopped between two writes", every_s=0.05)
     try:
         yield
     finally:
@@ -143,7 +146,7 @@ def send(family: list[psutil.Process], number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def is_free(stack: Stack, name: str) -> bool:
+def is_free(stack: BotwatchProcess, name: str) -> bool:
     """Say whether nobody is in the middle of writing to a database."""
     path = stack.home / "data" / "monitoring" / name
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0.2)) as probe:
@@ -155,24 +158,24 @@ def is_free(stack: Stack, name: str) -> bool:
     return True
 
 
-def restart(stack: Stack, part: str) -> None:
+def restart(stack: BotwatchProcess, part: str) -> None:
     """Kill a part, and wait until its supervisor has started it again."""
     old = processes(stack)[part]
     old.kill()
-    eventually(lambda: is_back(stack, part, old.pid), f"{part} is back", timeout_s=30, every_s=0.2)
+    wait_until(lambda: is_back(stack, part, old.pid), f"{part} is back", timeout_s=30, every_s=0.2)
 
 
-def is_back(stack: Stack, part: str, old: int) -> bool:
+def is_back(stack: BotwatchProcess, part: str, old: int) -> bool:
     with suppress(RedisError):
         found = processes(stack).get(part)
         return found is not None and found.pid != old
     return False
 
 
-def expect(receivers: Receivers, before: int, words: str) -> float:
+def expect(receivers: WebhookAndMailReceivers, before: int, words: str) -> float:
     """Wait until it was told that `words`; return how long it took."""
     begun = time.monotonic()
-    eventually(
+    wait_until(
         lambda: any(
             words in body["message"] and body["change"] == "opened" for body in troubles(receivers)[before:]
         ),
@@ -183,21 +186,21 @@ def expect(receivers: Receivers, before: int, words: str) -> float:
     return time.monotonic() - begun
 
 
-def ended(stack: Stack, receivers: Receivers, before: int, *words: str) -> None:
+def ended(stack: BotwatchProcess, receivers: WebhookAndMailReceivers, before: int, *words: str) -> None:
     """Wait until the end of each was told, and see that each was told once."""
     for one in words:
-        eventually(lambda one=one: is_ended(receivers, before, one), f"the end of: {one}", timeout_s=60)  # type: ignore[misc]
-    eventually(lambda: not open_troubles(stack), "nothing is open", timeout_s=30, every_s=0.2)
+        wait_until(lambda one=one: is_ended(receivers, before, one), f"the end of: {one}", timeout_s=60)  # type: ignore[misc]
+    wait_until(lambda: not open_troubles(stack), "nothing is open", timeout_s=30, every_s=0.2)
     # What is sent but not marked yet would be sent again, should the next test lock the store right now.
     pending = "SELECT id FROM notifications WHERE state = 'PENDING' AND alertId != 'watchdog'"
-    eventually(lambda: not stack.rows("system_health.db", pending), "all is marked", every_s=0.1)
+    wait_until(lambda: not stack.rows("system_health.db", pending), "all is marked", every_s=0.1)
     told = [(body["message"], body["change"]) for body in troubles(receivers)[before:]]
     changes = ["opened"] * len(words) + ["resolved"] * len(words)
     assert sorted(change for _, change in told) == changes, told
     EXPECTED_TOLD.extend(words)
 
 
-def is_ended(receivers: Receivers, before: int, words: str) -> bool:
+def is_ended(receivers: WebhookAndMailReceivers, before: int, words: str) -> bool:
     """Say whether the end was told."""
     return any(
         words in body["message"] and body["change"] == "resolved" for body in troubles(receivers)[before:]
@@ -206,18 +209,20 @@ def is_ended(receivers: Receivers, before: int, words: str) -> bool:
 
 @pytest.mark.parametrize("part", ON_THE_WAY)
 def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbeat_url_not_asked(
-    part: str, yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
+    part: str, yard: BotwatchProcess, receivers: WebhookAndMailReceivers, heartbeats: tuple[int, list[float]]
 ) -> None:
     before, asked = len(troubles(receivers)), heartbeats[1]
     with stopped(yard, processes(yard)[part]):
         count = settled(asked)
         expect(receivers, before, f"The {part} does not run")
         assert len(asked) == count
-    eventually(lambda: len(asked) > count, "it is asked again", timeout_s=20)
+    wait_until(lambda: len(asked) > count, "it is asked again", timeout_s=20)
     ended(yard, receivers, before, f"The {part} does not run")
 
 
-def test_several_parts_that_do_nothing_are_each_told_once(yard: Stack, receivers: Receivers) -> None:
+def test_several_parts_that_do_nothing_are_each_told_once(
+    yard: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
     before, found = len(troubles(receivers)), processes(yard)
     words = [f"The {part} does not run" for part in OTHERS]
     with stopped(yard, *(found[part] for part in OTHERS)):
@@ -226,7 +231,9 @@ def test_several_parts_that_do_nothing_are_each_told_once(yard: Stack, receivers
     ended(yard, receivers, before, *words)
 
 
-def test_redis_that_does_nothing_is_told_and_its_end_too(yard: Stack, receivers: Receivers) -> None:
+def test_redis_that_does_nothing_is_told_and_its_end_too(
+    yard: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
     before = len(troubles(receivers))
     with stopped(yard, processes(yard)["redis"]):
         expect(receivers, before, "Redis does not answer")
@@ -234,7 +241,7 @@ def test_redis_that_does_nothing_is_told_and_its_end_too(yard: Stack, receivers:
 
 
 def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
-    yard: Stack, receivers: Receivers
+    yard: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     before = len(troubles(receivers))
     path = yard.home / "data" / "monitoring" / "system_health.db"
@@ -245,7 +252,7 @@ def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
     ended(yard, receivers, before, "system_health.db cannot be used")
 
 
-def test_the_restart_of_a_part_is_not_told(yard: Stack, receivers: Receivers) -> None:
+def test_the_restart_of_a_part_is_not_told(yard: BotwatchProcess, receivers: WebhookAndMailReceivers) -> None:
     before = len(troubles(receivers))
     for part in ("evaluator", "notifier", "recorder", "redis"):
         restart(yard, part)
@@ -253,7 +260,7 @@ def test_the_restart_of_a_part_is_not_told(yard: Stack, receivers: Receivers) ->
 
 
 def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
-    yard: Stack, receivers: Receivers
+    yard: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     before, begun = len(troubles(receivers)), to_store(clock.now())
     with stopped(yard, processes(yard)["notifier"]):
@@ -261,7 +268,7 @@ def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
         told = (
             "SELECT 1 FROM notifications WHERE state = 'SENT' AND reason LIKE '%by itself' AND createdAt > ?"
         )
-        eventually(lambda: yard.rows("system_health.db", told, begun), "that stands in the history")
+        wait_until(lambda: yard.rows("system_health.db", told, begun), "that stands in the history")
         restart(yard, "watchdog")
         assert_quiet(yard, receivers, before + 1, 20)
         assert len(open_troubles(yard)) == 1
@@ -269,14 +276,14 @@ def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
 
 
 def test_the_heartbeat_url_is_not_asked_while_the_watchdog_is_dead(
-    yard: Stack, receivers: Receivers, heartbeats: tuple[int, list[float]]
+    yard: BotwatchProcess, receivers: WebhookAndMailReceivers, heartbeats: tuple[int, list[float]]
 ) -> None:
     before, asked = len(troubles(receivers)), heartbeats[1]
     with stopped(yard, processes(yard)["watchdog"]):
         count = settled(asked)
         threading.Event().wait(15)
         assert len(asked) == count
-    eventually(lambda: len(asked) > count, "it is asked again", timeout_s=20)
+    wait_until(lambda: len(asked) > count, "it is asked again", timeout_s=20)
     assert_quiet(yard, receivers, before, 5)
 
 
@@ -286,7 +293,9 @@ def settled(asked: list[float]) -> int:
     return len(asked)
 
 
-def assert_quiet(stack: Stack, receivers: Receivers, before: int, seconds: float) -> None:
+def assert_quiet(
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers, before: int, seconds: float
+) -> None:
     """See that nothing is told for a while: the time that it takes is what is tested."""
     threading.Event().wait(seconds)
     assert troubles(receivers)[before:] == []

@@ -47,7 +47,7 @@ def run(command: Sequence[str], environment: dict[str, str], timeout_s: float = 
     return done.stdout
 
 
-def eventually(look: Callable[[], T | None], timeout_s: float = 30.0, every_s: float = 0.1) -> T:
+def wait_until(look: Callable[[], T | None], timeout_s: float = 30.0, every_s: float = 0.1) -> T:
     """Call `look` until it returns something true; AssertionError with its last answer after `timeout_s`."""
     pause = threading.Event()
     deadline = time.monotonic() + timeout_s
@@ -66,7 +66,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-class Stack:
+class ComposeStack:
     """A running stack."""
 
     def __init__(self, config: Path, environment: dict[str, str]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.compose import Stack, copy_config
-from tests.stack.receivers import Mailbox, Webhook, receivers
+from tests.stack.compose import ComposeStack, copy_config
+from tests.stack.receivers import MailServer, WebhookServer, receivers
 
 HERE = Path(__file__).parent
 TIMEOUT_S = 900
@@ -33,7 +33,7 @@ def _require_docker() -> None:
 
 
 @pytest.fixture(scope="session")
-def outside() -> Iterator[tuple[Webhook, Mailbox]]:
+def outside() -> Iterator[tuple[WebhookServer, MailServer]]:
     """Run the receivers of notices."""
     _require_docker()
     with receivers() as both:
@@ -41,21 +41,23 @@ def outside() -> Iterator[tuple[Webhook, Mailbox]]:
 
 
 @pytest.fixture(scope="session")
-def webhook(outside: tuple[Webhook, Mailbox]) -> Webhook:
+def webhook(outside: tuple[WebhookServer, MailServer]) -> WebhookServer:
     """Return the receiver of webhooks."""
     return outside[0]
 
 
 @pytest.fixture(scope="session")
-def mailbox(outside: tuple[Webhook, Mailbox]) -> Mailbox:
+def mailbox(outside: tuple[WebhookServer, MailServer]) -> MailServer:
     """Return the receiver of mail."""
     return outside[1]
 
 
 @pytest.fixture(scope="session")
 def stack(
-    outside: tuple[Webhook, Mailbox], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Stack]:
+    outside: tuple[WebhookServer, MailServer],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[ComposeStack]:
     """Run the whole stack."""
     receiver, mail = outside
     config = copy_config(tmp_path_factory.mktemp("stack") / "config", mail.port)
@@ -64,7 +66,7 @@ def stack(
         "ALERT_SMTP": "host.docker.internal",
         "ALERT_EMAIL_TO": "operator@example.org",
     }
-    running = Stack(config, environment)
+    running = ComposeStack(config, environment)
     try:
         try:
             running.up()

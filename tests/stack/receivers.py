@@ -31,7 +31,7 @@ def gateway() -> str:
     return address
 
 
-class Webhook:
+class WebhookServer:
     """An HTTP server that keeps every JSON body."""
 
     def __init__(self, address: str) -> None:
@@ -65,7 +65,7 @@ class Webhook:
         self._server.server_close()
 
 
-class Mailbox:
+class MailServer:
     """A mail server that keeps every message."""
 
     def __init__(self, address: str) -> None:
@@ -92,11 +92,11 @@ class Mailbox:
 
 
 @contextmanager
-def receivers() -> Iterator[tuple[Webhook, Mailbox]]:
+def receivers() -> Iterator[tuple[WebhookServer, MailServer]]:
     """Run both."""
     address = gateway()
-    webhook = Webhook(address)
-    mailbox = Mailbox(address)
+    webhook = WebhookServer(address)
+    mailbox = MailServer(address)
     try:
         yield webhook, mailbox
     finally:

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
-from tests.stack.compose import Stack, eventually
+from tests.stack.compose import ComposeStack, wait_until
 
 PARTS = (
     "broadcaster",
@@ -26,7 +26,7 @@ PARTS = (
 ONE_SHOT = ("secrets", "migrate")
 
 
-def test_everything_is_healthy_and_the_migration_is_done(stack: Stack) -> None:
+def test_everything_is_healthy_and_the_migration_is_done(stack: ComposeStack) -> None:
     containers = stack.containers()
     assert {*PARTS, *ONE_SHOT, "redis", "prometheus"} <= set(containers)
     for name in ONE_SHOT:
@@ -35,7 +35,7 @@ def test_everything_is_healthy_and_the_migration_is_done(stack: Stack) -> None:
         assert container["State"]["Health"]["Status"] == "healthy", name
 
 
-def test_every_container_is_read_only_and_not_root(stack: Stack) -> None:
+def test_every_container_is_read_only_and_not_root(stack: ComposeStack) -> None:
     for name, container in stack.containers().items():
         host = container["HostConfig"]
         assert host["ReadonlyRootfs"], name
@@ -51,12 +51,12 @@ def test_every_container_is_read_only_and_not_root(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_a_part_cannot_change_its_own_code(stack: Stack, name: str) -> None:
+def test_a_part_cannot_change_its_own_code(stack: ComposeStack, name: str) -> None:
     attempt = "try: open('/app/shared/x', 'w')\nexcept OSError as error: print(error.strerror)"
     assert stack.execute(name, "python", "-c", attempt).strip() == "Read-only file system"
 
 
-def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
+def test_ports_are_published_on_loopback_only(stack: ComposeStack) -> None:
     published = {
         name: bound["HostIp"]
         for name, container in stack.containers().items()
@@ -67,7 +67,7 @@ def test_ports_are_published_on_loopback_only(stack: Stack) -> None:
     assert set(published.values()) == {"127.0.0.1"}
 
 
-def test_each_container_has_the_password_of_its_own_part_only(stack: Stack) -> None:
+def test_each_container_has_the_password_of_its_own_part_only(stack: ComposeStack) -> None:
     for name in PARTS:
         assert stack.execute(name, "ls", "/run/botwatch").split() == ["redis-url"], name
         assert f"redis://{name}:" in stack.execute(name, "cat", "/run/botwatch/redis-url")
@@ -75,7 +75,7 @@ def test_each_container_has_the_password_of_its_own_part_only(stack: Stack) -> N
         assert not any("redis://" in one for one in container["Config"]["Env"])
 
 
-def test_a_bot_may_only_publish_and_nobody_enters_without_a_password(stack: Stack) -> None:
+def test_a_bot_may_only_publish_and_nobody_enters_without_a_password(stack: ComposeStack) -> None:
     with pytest.raises(NoPermissionError):
         stack.redis("XRANGE", "botwatch:records:0", "-", "+")
     with (
@@ -85,7 +85,7 @@ def test_a_bot_may_only_publish_and_nobody_enters_without_a_password(stack: Stac
         redis.get("botwatch:latest")
 
 
-def test_the_collector_cannot_read_the_environment_of_another_part(stack: Stack) -> None:
+def test_the_collector_cannot_read_the_environment_of_another_part(stack: ComposeStack) -> None:
     # Its processes on the host, below docker's init, which is another user's already.
     init = stack.containers()["notifier"]["State"]["Pid"]
     [child, *_] = Path(f"/proc/{init}/task/{init}/children").read_text(encoding="utf-8").split()
@@ -93,7 +93,7 @@ def test_the_collector_cannot_read_the_environment_of_another_part(stack: Stack)
     assert stack.execute("collector", "python", "-c", look).strip() == "Permission denied"
 
 
-def test_the_collector_reports_the_host_and_not_its_container(stack: Stack) -> None:
+def test_the_collector_reports_the_host_and_not_its_container(stack: ComposeStack) -> None:
     if "Docker Desktop" in stack.compose("version") or psutil.MACOS or psutil.WINDOWS:
         pytest.skip("containers run in a virtual machine here: that is the host they see")
 
@@ -101,7 +101,7 @@ def test_the_collector_reports_the_host_and_not_its_container(stack: Stack) -> N
         found: dict[str, dict[str, object]] = stack.request("DASHBOARD", "/api/monitoring")[1]["health"]
         return found.get(socket.gethostname())
 
-    health = eventually(report)
+    health = wait_until(report)
     assert health["memoryTotalBytes"] == psutil.virtual_memory().total
     assert health["cpuCores"] == psutil.cpu_count()
     processes = health["processes"]
@@ -113,14 +113,14 @@ def test_the_collector_reports_the_host_and_not_its_container(stack: Stack) -> N
     assert root == psutil.disk_usage("/").total
 
 
-def test_the_command_runs_beside_the_stack(stack: Stack) -> None:
+def test_the_command_runs_beside_the_stack(stack: ComposeStack) -> None:
     stack.compose("build", "botwatch", timeout_s=600)
     command = ("run", "--rm", "-T", "botwatch")
     assert "maxDrawdown: CRITICAL" in stack.compose(*command, "rules", "check")
     assert "webhook" in stack.compose(*command, "notify", "test", "webhook")
 
 
-def test_grafana_has_the_dashboards(stack: Stack) -> None:
+def test_grafana_has_the_dashboards(stack: ComposeStack) -> None:
     if not stack.has_grafana:
         pytest.skip("the Grafana image is neither here nor to be pulled: the stack ran without it")
     status, answer = stack.request("GRAFANA", "/api/health")
@@ -135,16 +135,16 @@ def test_grafana_has_the_dashboards(stack: Stack) -> None:
         assert uid in found
 
 
-def test_prometheus_reaches_every_part(stack: Stack) -> None:
+def test_prometheus_reaches_every_part(stack: ComposeStack) -> None:
     def all_up() -> dict[str, str] | None:
         _, answer = stack.request("PROMETHEUS", "/api/v1/targets?state=active")
         found = {one["labels"]["job"]: one["health"] for one in answer["data"]["activeTargets"]}
         return found if set(found.values()) == {"up"} else None
 
-    assert set(eventually(all_up, timeout_s=60)) == {*PARTS, "prometheus"}
+    assert set(wait_until(all_up, timeout_s=60)) == {*PARTS, "prometheus"}
 
 
-def test_pages_of_other_sites_cannot_read_prometheus(stack: Stack) -> None:
+def test_pages_of_other_sites_cannot_read_prometheus(stack: ComposeStack) -> None:
     """By default Prometheus lets a page of any site read every figure."""
     url = f"http://127.0.0.1:{stack.ports['PROMETHEUS']}/api/v1/query?query=up"
     request = urllib.request.Request(url, headers={"Origin": "http://evil.example"})
@@ -152,12 +152,12 @@ def test_pages_of_other_sites_cannot_read_prometheus(stack: Stack) -> None:
         assert response.headers["Access-Control-Allow-Origin"] is None
 
 
-def test_prometheus_has_loaded_the_rules_and_none_of_them_fails(stack: Stack) -> None:
+def test_prometheus_has_loaded_the_rules_and_none_of_them_fails(stack: ComposeStack) -> None:
     def evaluated() -> list[dict[str, str]] | None:
         _, answer = stack.request("PROMETHEUS", "/api/v1/rules")
         found = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
         return found if found and all(rule["health"] != "unknown" for rule in found) else None
 
-    found = eventually(evaluated, timeout_s=60)
+    found = wait_until(evaluated, timeout_s=60)
     assert {rule["health"] for rule in found} == {"ok"}
     assert "BotwatchPartDown" in {rule["name"] for rule in found}

@@ -17,16 +17,16 @@ from types import FrameType
 from typing import TypeVar
 
 from botwatch.client import MonitoringController
-from botwatch.demo.bookmark import Bookmark
 from botwatch.demo.prices import load_bars
-from botwatch.demo.replay import Place, Step, gather, replay
+from botwatch.demo.replay import ReplayPosition, Step, batch_history, replay
+from botwatch.demo.saved_position import ReplayPositionStore
 from botwatch.errors import UnavailableError
 from botwatch.records import Record, record
 
 log = logging.getLogger("botwatch.demo")
 
 HEARTBEAT_S = 5.0
-AGAIN_AFTER_S = 0.5
+RETRY_S = 0.5
 UNBOUNDED = 0
 
 T = TypeVar("T")
@@ -68,13 +68,13 @@ def _positive(text: str) -> float:
     return number
 
 
-class Publishing:
+class DemoPublisher:
     """Publishes the history at once, then bar after bar at an even pace; while Redis is away it waits."""
 
     def __init__(
         self,
         controller: MonitoringController,
-        bookmark: Bookmark,
+        bookmark: ReplayPositionStore,
         bars_per_second: float,
         heartbeat_file: Path | None = None,
     ) -> None:
@@ -93,8 +93,8 @@ class Publishing:
         due = time.monotonic()
         for place, made in steps:
             batch = [*made, *self._heartbeat(place)]
-            self.patiently(partial(self._controller.publish, batch))
-            self.patiently(partial(self._bookmark.write, place))
+            self.retry_until_up(partial(self._controller.publish, batch))
+            self.retry_until_up(partial(self._bookmark.write, place))
             if self._heartbeat_file:
                 self._heartbeat_file.touch()
             if place.is_live:
@@ -102,7 +102,7 @@ class Publishing:
                 due = max(due + self._span, time.monotonic())
                 self._pause.wait(due - time.monotonic())
 
-    def patiently(self, call: Callable[[], T]) -> T:
+    def retry_until_up(self, call: Callable[[], T]) -> T:
         """Call until Redis answers."""
         away = False
         while True:
@@ -112,13 +112,13 @@ class Publishing:
                 if not away:
                     log.warning("%s; the replay waits", error)
                 away = True
-                self._pause.wait(AGAIN_AFTER_S)
+                self._pause.wait(RETRY_S)
             else:
                 if away:
                     log.info("Redis is back; the replay goes on")
                 return answer
 
-    def _heartbeat(self, place: Place) -> list[Record]:
+    def _heartbeat(self, place: ReplayPosition) -> list[Record]:
         if not place.is_live or time.monotonic() < self._heartbeat_due:
             return []
         self._heartbeat_due = time.monotonic() + HEARTBEAT_S
@@ -130,12 +130,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _new_session(history: int) -> Place:
+def _new_session(history: int) -> ReplayPosition:
     now = _now()
-    return Place(session=uuid.uuid4().hex[:8], history=history, began=now, at=now)
+    return ReplayPosition(session=uuid.uuid4().hex[:8], history=history, began=now, at=now)
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
     log.info("stopping on %s", signal.Signals(number).name)
     sys.exit(0)
 
@@ -144,8 +144,8 @@ def main() -> None:
     """Replay until the bars asked for are done, or a signal comes."""
     options = arguments()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s demo bot: %(message)s")
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    signal.signal(signal.SIGINT, _exit_on_signal)
     try:
         bars = load_bars()
     except OSError as error:
@@ -153,13 +153,15 @@ def main() -> None:
     log.info("replaying %d EURUSD bars as %s at %g a second", len(bars), options.bot, options.bars_per_second)
     with (
         MonitoringController(bot=options.bot, redis_url=options.redis_url) as controller,
-        Bookmark(options.redis_url, options.bot) as bookmark,
+        ReplayPositionStore(options.redis_url, options.bot) as bookmark,
     ):
-        publishing = Publishing(controller, bookmark, options.bars_per_second, options.heartbeat_file)
-        place = publishing.patiently(bookmark.read) or _new_session(len(bars) // 2 if options.history else 0)
+        publishing = DemoPublisher(controller, bookmark, options.bars_per_second, options.heartbeat_file)
+        place = publishing.retry_until_up(bookmark.read) or _new_session(
+            len(bars) // 2 if options.history else 0
+        )
         log.info("session %s, from bar %d on", place.session, place.step)
         steps = replay(options.bot, place, bars, _now)
-        publishing.run(gather(islice(steps, options.bars or None)))
+        publishing.run(batch_history(islice(steps, options.bars or None)))
     log.info("done")
 
 

@@ -1,7 +1,7 @@
 """The account: cash, and one position at average cost. Pure."""
 
 
-class Account:
+class DemoAccount:
     """A margin account in the quote currency with one symbol; a negative position is short."""
 
     def __init__(self, start: float, commission: float) -> None:

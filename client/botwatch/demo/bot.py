@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from botwatch import records
-from botwatch.demo.account import Account
-from botwatch.demo.exchange import Answer, Exchange
+from botwatch.demo.account import DemoAccount
 from botwatch.demo.prices import SYMBOL, Bar
+from botwatch.demo.simulated_exchange import OrderOutcome, SimulatedExchange
 from botwatch.demo.strategy import SmaReversal
 from botwatch.records import Record
 
@@ -22,11 +22,11 @@ CURRENCY = "USD"
 NEXT_LEVEL = 0.00005
 """How much worse the second part of an order fills: half a pip further into the book."""
 REPLAY = {"replay": "EURUSD 1h"}
-REJECTION = "simulated: the exchange could not take the order"
-MISSED = "simulated: the price ran away before anything was filled"
+REJECT_REASON = "simulated: the exchange could not take the order"
+MISSED_REASON = "simulated: the price ran away before anything was filled"
 
 
-class Span(NamedTuple):
+class BarSpan(NamedTuple):
     """When a bar opened and closed, as it is published."""
 
     opened: datetime
@@ -46,7 +46,7 @@ class PendingOrder:
     """Negative sells."""
     decision_price: float
     sent_at: datetime
-    answer: Answer
+    answer: OrderOutcome
     acknowledged_at: datetime | None = None
 
     @property
@@ -54,7 +54,7 @@ class PendingOrder:
         """The side as the wire has it."""
         return "buy" if self.quantity > 0 else "sell"
 
-    def answered(self, span: Span) -> datetime:
+    def answered(self, span: BarSpan) -> datetime:
         """Return when the answer came: by the close of `span`, even where the replay outruns the exchange."""
         return min(self.sent_at + self.answer.latency, span.closed)
 
@@ -62,8 +62,8 @@ class PendingOrder:
 class TradingBot:
     """Trades one run over the bars, fully invested; `run` sets its orders' ids apart from other runs'."""
 
-    def __init__(self, name: str, run: str, exchange: Exchange) -> None:
-        self.account = Account(START, COMMISSION)
+    def __init__(self, name: str, run: str, exchange: SimulatedExchange) -> None:
+        self.account = DemoAccount(START, COMMISSION)
         self._name = name
         self._run = run
         self._exchange = exchange
@@ -71,7 +71,7 @@ class TradingBot:
         self._pending: PendingOrder | None = None
         self._orders = 0
 
-    def trade(self, bar: Bar, span: Span, *, closing: bool = False, net_flow: float = 0.0) -> list[Record]:
+    def trade(self, bar: Bar, span: BarSpan, *, closing: bool = False, net_flow: float = 0.0) -> list[Record]:
         """Live through one bar, and return what happened in order of time.
 
         `closing` says that the run is about to end: the position is closed at the next open. `net_flow` is
@@ -79,7 +79,7 @@ class TradingBot:
         """
         return [*self._on_open(bar.open, span), *self._on_close(bar.close, span.closed, closing, net_flow)]
 
-    def _on_open(self, price: float, span: Span) -> list[Record]:
+    def _on_open(self, price: float, span: BarSpan) -> list[Record]:
         """Execute the order that waits for this open, or have it rejected, sent again and then executed."""
         order, self._pending = self._pending, None
         if order is None:
@@ -90,7 +90,7 @@ class TradingBot:
         if not order.answer.rejected:
             return [*self._acknowledge(order, span), *self._execute(order, price, span)]
         at = order.answered(span)
-        rejected = self._order(order, "rejected", at, _simulated("timestamp status reason"), REJECTION)
+        rejected = self._order(order, "rejected", at, _simulated("timestamp status reason"), REJECT_REASON)
         again = self._send(order.quantity, order.decision_price, at, certain=True)
         self._pending = None
         submitted = self._order(again, "submitted", at, REPLAY)
@@ -105,9 +105,9 @@ class TradingBot:
             unrealizedPnL=self.account.unrealized(price),
         )  # fmt: skip
         if closing:
-            return [marked, *self._turn(0, price, now, certain=True)]
+            return [marked, *self._send_reversal(0, price, now, certain=True)]
         if direction:
-            return [marked, *self._turn(direction * math.floor(equity / price), price, now)]
+            return [marked, *self._send_reversal(direction * math.floor(equity / price), price, now)]
         return [marked, *self._send_missed_again(now)]
 
     def _send_missed_again(self, now: datetime) -> list[Record]:
@@ -117,11 +117,13 @@ class TradingBot:
             return []
         again = self._send(missed.quantity, missed.decision_price, now, certain=True)
         return [
-            self._order(missed, "cancelled", now, _simulated("timestamp status reason"), MISSED),
+            self._order(missed, "cancelled", now, _simulated("timestamp status reason"), MISSED_REASON),
             self._order(again, "submitted", now, REPLAY),
         ]
 
-    def _turn(self, target: float, price: float, now: datetime, *, certain: bool = False) -> list[Record]:
+    def _send_reversal(
+        self, target: float, price: float, now: datetime, *, certain: bool = False
+    ) -> list[Record]:
         """Send an order that brings the position to `target`, in place of one that still waits."""
         made = []
         if self._pending:
@@ -134,18 +136,18 @@ class TradingBot:
 
     def _send(self, quantity: float, decision_price: float, at: datetime, *, certain: bool) -> PendingOrder:
         self._orders += 1
-        answer = self._exchange.answer(certain=certain)
+        answer = self._exchange.draw_outcome(certain=certain)
         order = PendingOrder(f"{self._run}-{self._orders:04}", quantity, decision_price, at, answer)
         self._pending = order
         return order
 
-    def _acknowledge(self, order: PendingOrder, span: Span) -> list[Record]:
+    def _acknowledge(self, order: PendingOrder, span: BarSpan) -> list[Record]:
         if order.acknowledged_at:
             return []
         order.acknowledged_at = order.answered(span)
         return [self._order(order, "acknowledged", order.acknowledged_at, _simulated("timestamp"))]
 
-    def _execute(self, order: PendingOrder, price: float, span: Span) -> list[Record]:
+    def _execute(self, order: PendingOrder, price: float, span: BarSpan) -> list[Record]:
         """Fill `order` at the open, or a part of it there and the rest a little later and worse."""
         size = abs(order.quantity)
         part = max(1, math.floor(size * order.answer.first_part))

@@ -12,9 +12,9 @@ from random import Random
 import msgspec
 
 from botwatch import records
-from botwatch.demo.bot import REPLAY, START, Span, TradingBot
-from botwatch.demo.exchange import Exchange
+from botwatch.demo.bot import REPLAY, START, BarSpan, TradingBot
 from botwatch.demo.prices import Bar
+from botwatch.demo.simulated_exchange import SimulatedExchange
 from botwatch.records import Record
 
 SEED = 1703
@@ -23,7 +23,7 @@ BARS_AT_ONCE = 50
 """Of the history: a bar gives rise to ten records at most, and most to one."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayPosition(msgspec.Struct, frozen=True, kw_only=True):
     """How far a session has come; with the bars, all that a restart needs to go on in the same way."""
 
     session: str
@@ -43,21 +43,21 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.step > self.history
 
 
-Step = tuple[Place, list[Record]]
+Step = tuple[ReplayPosition, list[Record]]
 """The records of a bar or of several, and the place they lead to."""
 
 
-def seeded(run: int) -> Exchange:
+def seeded_exchange(run: int) -> SimulatedExchange:
     """Return the exchange of one run: each has a generator of its own, so that none depends on another."""
-    return Exchange(Random(f"{SEED}-{run}"))  # noqa: S311 - a simulation
+    return SimulatedExchange(Random(f"{SEED}-{run}"))  # noqa: S311 - a simulation
 
 
 def replay(
     name: str,
-    place: Place,
+    place: ReplayPosition,
     bars: Sequence[Bar],
     now: Callable[[], datetime],
-    exchange: Callable[[int], Exchange] = seeded,
+    exchange: Callable[[int], SimulatedExchange] = seeded_exchange,
 ) -> Iterator[Step]:
     """Yield the records of one bar after another from `place` on, for ever.
 
@@ -71,7 +71,7 @@ def replay(
         for index, bar in enumerate(bars):
             step = run * len(bars) + index
             span = _span(place, bars, step, now)
-            made = [] if index else [_beginning(name, run, bars, span.opened)]
+            made = [] if index else [_start_event(name, run, bars, span.opened)]
             closing = index >= len(bars) - 2
             made += bot.trade(bar, span, closing=closing, net_flow=0.0 if index else paid_in)
             if step < place.step:
@@ -83,7 +83,7 @@ def replay(
         paid_in = START - bot.account.equity(bars[-1].close)
 
 
-def gather(steps: Iterable[Step]) -> Iterator[Step]:
+def batch_history(steps: Iterable[Step]) -> Iterator[Step]:
     """Yield the bars of the history many at a time, and those that are live one by one."""
     gathered: list[Record] = []
     place = None
@@ -96,15 +96,15 @@ def gather(steps: Iterable[Step]) -> Iterator[Step]:
         yield place, gathered
 
 
-def _span(place: Place, bars: Sequence[Bar], step: int, now: Callable[[], datetime]) -> Span:
+def _span(place: ReplayPosition, bars: Sequence[Bar], step: int, now: Callable[[], datetime]) -> BarSpan:
     """Return when the bar of `step` happens; a live one reaches from the one before until now."""
     if step < place.history:
         opened = place.began - HOUR - (bars[place.history - 1].time - bars[step].time)
-        return Span(opened, opened + HOUR)
-    return Span(place.at, place.at if step < place.step else max(place.at, now()))
+        return BarSpan(opened, opened + HOUR)
+    return BarSpan(place.at, place.at if step < place.step else max(place.at, now()))
 
 
-def _beginning(name: str, run: int, bars: Sequence[Bar], at: datetime) -> Record:
+def _start_event(name: str, run: int, bars: Sequence[Bar], at: datetime) -> Record:
     text = (
         f"SMA 10/30 reversal on {len(bars)} hourly EURUSD bars, "
         f"{bars[0].time:%Y-%m-%d} to {bars[-1].time:%Y-%m-%d}, from {START:,.0f}"

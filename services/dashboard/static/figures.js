@@ -1,6 +1,6 @@
 // Figures: what each is called, means and is written like, and what is shown where bot and Botwatch both have one.
 //
-// Names, units, definitions and reasons come with the page from shared/schema/definitions.py and reasons.py.
+// Names, units, definitions and reasons come with the page from shared/schema/metric_definitions.py and reasons.py.
 
 const { families, reasons } = JSON.parse(document.getElementById("definitions").textContent);
 
@@ -83,7 +83,7 @@ const chosen = (names, figures) => Object.fromEntries(names.map((name) => [name,
 const only = (entries, wanted) => Object.fromEntries(Object.entries(entries ?? {}).filter(([name]) => wanted(name)));
 
 /**
- * Take a live performance record into what is known of its bot, as services/dashboard/figures.py puts latest
+ * Take a live performance record into what is known of its bot, as services/dashboard/snapshot.py puts latest
  * records together: reported figures win, computed ones fill what the bot leaves out. False for a late record.
  */
 export function takeFigures(bot, record, before) {

@@ -344,7 +344,7 @@ function takeCheck(record) {
   redraw("checks");
 }
 
-/** As in services/dashboard/figures.py: computed figures and the word of an operator are no sign of life. */
+/** As in services/dashboard/snapshot.py: computed figures and the word of an operator are no sign of life. */
 const isFromBot = ({ kind, source, status }) => (
   kind === "heartbeat" ? !["retired", "expected"].includes(status) : source !== "computed");
 

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from services.evaluator.rules.measure import OneFigure
+from services.evaluator.rules.measure import SingleMetricMeasure
 
-SHORTEST_STEP_MS = 60_000
+MIN_REFRESH_MS = 60_000
 """How often an open alert's value is updated at first; the longer the silence, the less often."""
 
 
-class Seen(msgspec.Struct, array_like=True):
+class LastArrival(msgspec.Struct, array_like=True):
     """When the latest came, and since when it is waited for; epoch milliseconds."""
 
     at: int = 0
@@ -23,32 +23,32 @@ class Seen(msgspec.Struct, array_like=True):
         return self.at > self.stopped_at
 
 
-class Absence(OneFigure, frozen=True):
+class Absence(SingleMetricMeasure, frozen=True):
     """Seconds since a figure last came; `limits_ms` are where levels begin, to be looked at then."""
 
-    state = Seen
+    state = LastArrival
     limits_ms: tuple[int, ...]
 
     def __str__(self) -> str:
         return f"seconds without {self.metric}"
 
-    def take(self, state: Seen, _metric: str, at: int, _value: float) -> None:
+    def observe(self, state: LastArrival, _metric: str, at: int, _value: float) -> None:
         """Take note that it came."""
         state.at = max(state.at, at)
 
-    def wait(self, state: Seen, since: int) -> None:
+    def start_waiting(self, state: LastArrival, since: int) -> None:
         """Count silence from `since` on at the earliest."""
         state.awaited_since = max(state.awaited_since, since)
 
-    def stop(self, state: Seen, at: int) -> None:
+    def observe_stop(self, state: LastArrival, at: int) -> None:
         """Wait no longer, until a record comes that is dated later."""
         state.stopped_at = max(state.stopped_at, at)
 
-    def value(self, state: Seen, now: int) -> float | None:
+    def value(self, state: LastArrival, now: int) -> float | None:
         """Return the silence in seconds; None before it ever came, and after the bot stopped."""
         return max(0, now - self._since(state)) / 1000 if state.is_awaited else None
 
-    def next_change(self, state: Seen, now: int) -> int | None:
+    def next_change(self, state: LastArrival, now: int) -> int | None:
         """Return when the silence exceeds the next limit, or what an open alert says by an eighth."""
         if not state.is_awaited:
             return None
@@ -56,11 +56,11 @@ class Absence(OneFigure, frozen=True):
         moments = [since + limit + 1 for limit in self.limits_ms]
         silence = now - since
         if silence > min(self.limits_ms):
-            step = SHORTEST_STEP_MS
+            step = MIN_REFRESH_MS
             while step * 16 <= silence:
                 step *= 2
             moments.append(since + (silence // step + 1) * step)
         return min((moment for moment in moments if moment > now), default=None)
 
-    def _since(self, state: Seen) -> int:
+    def _since(self, state: LastArrival) -> int:
         return max(state.at, state.awaited_since)

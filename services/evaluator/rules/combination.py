@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
+from services.evaluator.rules.levels import COMPARISONS
 from services.evaluator.rules.measure import Measure
-from services.evaluator.rules.verdict import COMPARISONS
 
-HOLDS, FAILS = 1.0, 0.0
+TRUE, FALSE = 1.0, 0.0
 
 
-class Part(msgspec.Struct, frozen=True):
+class CombinationPart(msgspec.Struct, frozen=True):
     """One condition of a combination."""
 
     measure: Measure
@@ -28,7 +28,7 @@ class Combination(msgspec.Struct, frozen=True):
     alert shows what is wrong. `any` and `none`: 1 while it is so, else 0; None until it can be said.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[CombinationPart, ...]
     match: str
 
     def __str__(self) -> str:
@@ -39,41 +39,41 @@ class Combination(msgspec.Struct, frozen=True):
         """The figures of all parts, in their order."""
         return tuple(metric for part in self.parts for metric in part.measure.metrics)
 
-    def begin(self) -> list[Any]:
+    def initial_state(self) -> list[Any]:
         """Return the state before any value: one for each part."""
-        return [part.measure.begin() for part in self.parts]
+        return [part.measure.initial_state() for part in self.parts]
 
-    def load(self, raw: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
+    def load_state(self, raw: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
         """Restore a state."""
-        return [part.measure.load(one) for part, one in zip(self.parts, raw, strict=True)]
+        return [part.measure.load_state(one) for part, one in zip(self.parts, raw, strict=True)]
 
-    def take(self, state: list[Any], metric: str, at: int, value: float) -> None:
+    def observe(self, state: list[Any], metric: str, at: int, value: float) -> None:
         """Add a value to the parts that listen to it."""
         for part, own in zip(self.parts, state, strict=True):
             if metric in part.measure.metrics:
-                part.measure.take(own, metric, at, value)
+                part.measure.observe(own, metric, at, value)
 
-    def stop(self, state: list[Any], at: int) -> None:
+    def observe_stop(self, state: list[Any], at: int) -> None:
         """Pass it on to every part."""
         for part, own in zip(self.parts, state, strict=True):
-            part.measure.stop(own, at)
+            part.measure.observe_stop(own, at)
 
     def value(self, state: list[Any], now: int) -> float | None:
         """Return what the rule compares; parts that are undefined neither hold nor fail."""
         if self.match == "all":
             others = zip(self.parts[1:], state[1:], strict=True)
-            hold = all(self._holds(part, own, now) for part, own in others)
+            hold = all(self._is_true(part, own, now) for part, own in others)
             return self.parts[0].measure.value(state[0], now) if hold else None
-        held = [self._holds(part, own, now) for part, own in zip(self.parts, state, strict=True)]
+        held = [self._is_true(part, own, now) for part, own in zip(self.parts, state, strict=True)]
         if True not in held and None in held:
             return None
-        return HOLDS if (True in held) == (self.match == "any") else FAILS
+        return TRUE if (True in held) == (self.match == "any") else FALSE
 
     def next_change(self, state: list[Any], now: int) -> int | None:
         """Return when the first of its parts changes by itself."""
         moments = [part.measure.next_change(own, now) for part, own in zip(self.parts, state, strict=True)]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _holds(self, part: Part, state: Any, now: int) -> bool | None:  # noqa: ANN401
+    def _is_true(self, part: CombinationPart, state: Any, now: int) -> bool | None:  # noqa: ANN401
         value = part.measure.value(state, now)
         return None if value is None else COMPARISONS[part.operator](value, part.threshold)

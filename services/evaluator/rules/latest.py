@@ -1,9 +1,9 @@
 """The latest value of a figure: what a plain threshold compares."""
 
-from services.evaluator.rules.measure import Latest, OneFigure
+from services.evaluator.rules.measure import Latest, SingleMetricMeasure
 
 
-class LatestValue(OneFigure, frozen=True):
+class LatestValue(SingleMetricMeasure, frozen=True):
     """A figure as it was last reported; a late value does not replace a newer one."""
 
     state = Latest
@@ -11,9 +11,9 @@ class LatestValue(OneFigure, frozen=True):
     def __str__(self) -> str:
         return self.metric
 
-    def take(self, state: Latest, _metric: str, at: int, value: float) -> None:
+    def observe(self, state: Latest, _metric: str, at: int, value: float) -> None:
         """Add a value."""
-        state.take(at, value)
+        state.update(at, value)
 
     def value(self, state: Latest, _now: int) -> float | None:
         """Return the latest value."""

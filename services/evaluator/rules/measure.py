@@ -16,16 +16,16 @@ class Measure(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """The figures it listens to, by their names on the wire, and kinds of records."""
 
-    def begin(self) -> Any:  # noqa: ANN401 - each kind has a state of its own
+    def initial_state(self) -> Any:  # noqa: ANN401 - each kind has a state of its own
         """Return the state of a bot or host that nothing is known of."""
 
-    def load(self, raw: Any) -> Any:  # noqa: ANN401
+    def load_state(self, raw: Any) -> Any:  # noqa: ANN401
         """Restore a state from what its JSON decodes to."""
 
-    def take(self, state: Any, metric: str, at: int, value: float) -> None:  # noqa: ANN401
+    def observe(self, state: Any, metric: str, at: int, value: float) -> None:  # noqa: ANN401
         """Add a value that was so at `at`; values may come out of order and twice."""
 
-    def stop(self, state: Any, at: int) -> None:  # noqa: ANN401
+    def observe_stop(self, state: Any, at: int) -> None:  # noqa: ANN401
         """Take note that the bot stopped on purpose at `at`: no longer wait for its records."""
 
     def value(self, state: Any, now: int) -> float | None:  # noqa: ANN401
@@ -35,7 +35,7 @@ class Measure(Protocol):
         """Return when the value changes though no record comes; None when it does not."""
 
 
-class OneFigure(msgspec.Struct, frozen=True):
+class SingleMetricMeasure(msgspec.Struct, frozen=True):
     """What measures of a single figure have in common."""
 
     metric: str
@@ -48,19 +48,19 @@ class OneFigure(msgspec.Struct, frozen=True):
         """The figure."""
         return (self.metric,)
 
-    def begin(self) -> Any:  # noqa: ANN401 - a `state`
+    def initial_state(self) -> Any:  # noqa: ANN401 - a `state`
         """Return the state before any value."""
         return self.state()
 
-    def stop(self, state: Any, at: int) -> None:  # noqa: ANN401 - a `state`
+    def observe_stop(self, state: Any, at: int) -> None:  # noqa: ANN401 - a `state`
         """Do nothing: only an absence is waiting for records."""
 
-    def load(self, raw: Any) -> Any:  # noqa: ANN401 - decoded JSON, and a `state`
+    def load_state(self, raw: Any) -> Any:  # noqa: ANN401 - decoded JSON, and a `state`
         """Restore a state."""
         return msgspec.convert(raw, self.state)
 
 
-def basis(measure: Measure) -> str:
+def state_signature(measure: Measure) -> str:
     """Say what a measure's states are made of; one that says otherwise cannot go on with them."""
     return f"{type(measure).__name__} of {', '.join(measure.metrics)}"
 
@@ -71,7 +71,7 @@ class Latest(msgspec.Struct, array_like=True):
     at: int = 0
     value: float | None = None
 
-    def take(self, at: int, value: float) -> bool:
+    def update(self, at: int, value: float) -> bool:
         """Keep the value unless it is older than the one that is known; say whether it was kept."""
         if self.value is not None and at < self.at:
             return False

@@ -3,11 +3,11 @@
 import msgspec
 
 from services.evaluator.rules.absence import Absence
+from services.evaluator.rules.levels import SeverityLevel
 from services.evaluator.rules.measure import Measure
-from services.evaluator.rules.verdict import Level
-from services.evaluator.subject import COMPUTED, Subject
+from services.evaluator.subject import COMPUTED_LABEL, Subject
 from shared.schema.alerts import Category
-from shared.schema.measures import Measured, figure
+from shared.schema.measured_values import Measured, measured_metric
 from shared.schema.patterns import glob_matches
 
 
@@ -21,7 +21,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     measured: Measured | None = None
     """What its value is; None: the figure itself."""
     operator: str
-    levels: tuple[Level, ...]
+    levels: tuple[SeverityLevel, ...]
     """From the gravest down."""
     for_ms: int = 0
     """So long a level must be met before the alert opens."""
@@ -38,29 +38,29 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     runbook: str | None = None
 
     @property
-    def shown(self) -> Measured:
+    def displayed(self) -> Measured:
         """What an alert's value and limit are called, and their unit."""
-        return self.measured or figure(self.metric)
+        return self.measured or measured_metric(self.metric)
 
-    def hears_as(self, subject: Subject) -> Subject | None:
+    def subject_for(self, subject: Subject) -> Subject | None:
         """Return as what the rule hears of `subject`, if at all.
 
         An absence is the bot's, whatever labels its records have; what Botwatch computes is no sign of life.
         """
         if not isinstance(self.measure, Absence):
             return subject
-        if COMPUTED in subject.labels:
+        if COMPUTED_LABEL in subject.labels:
             return None
         wanted = {label for label, _ in self.labels}
         return subject._replace(labels=tuple(pair for pair in subject.labels if pair[0] in wanted))
 
-    def expected(self) -> tuple[str, ...]:
+    def expected_subjects(self) -> tuple[str, ...]:
         """Name the bots or hosts that the rule waits for though they never came: those it names in full."""
         if not isinstance(self.measure, Absence) or self.labels:
             return ()
         return tuple(name for name in self.bots if not set(name) & set("*?["))
 
-    def concerns(self, name: str, labels: dict[str, str]) -> bool:
+    def applies_to(self, name: str, labels: dict[str, str]) -> bool:
         """Say whether the rule is on records of the bot or host `name` with `labels`."""
         if self.bots and not any(glob_matches(pattern, name) for pattern in self.bots):
             return False

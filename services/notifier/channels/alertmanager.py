@@ -4,17 +4,17 @@ from typing import Any
 
 import msgspec
 
-from services.notifier.channels.transport import Message
+from services.notifier.channels.base import NotificationMessage
 from services.notifier.channels.webhook import SignedPoster
 from shared.schema.alerts import Notice, encode_json
 from shared.schema.fingerprints import fingerprint_of
-from shared.schema.silences import labels_of
+from shared.schema.silences import alert_labels
 from shared.schema.timestamps import to_wire
 
-NEVER = "0001-01-01T00:00:00Z"
+ZERO_TIME = "0001-01-01T00:00:00Z"
 """The end of an alert that has none yet: Go's zero time."""
 
-CHANGEABLE = frozenset(("severity", "category", "metric"))
+CHANGING_LABELS = frozenset(("severity", "category", "metric"))
 """Labels that may become others while an alert is open: they are no part of what it is known by.
 
 A receiver would take an alert that is raised for another one, and never hear that the first has ended.
@@ -24,35 +24,37 @@ A receiver would take an alert that is raised for another one, and never hear th
 class AlertmanagerTransport:
     """Posts messages to one URL as the receiver `name`."""
 
-    bundles = True
+    takes_batches = True
 
     def __init__(self, name: str, url: str, secret: str = "") -> None:
         self._name = name
         self._hook = SignedPoster(url, secret)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: NotificationMessage) -> None:
         """Post the newest state of each alert."""
-        self._hook.post(encode_json(payload(message, self._name)), message.key)
+        self._hook.post(encode_json(webhook_payload(message, self._name)), message.key)
 
-    def answer(self) -> str:
+    def last_response(self) -> str:
         """Return what the receiver answered last."""
-        return str(self._hook.answer)
+        return str(self._hook.last_response)
 
 
-def payload(message: Message, receiver: str) -> dict[str, Any]:
+def webhook_payload(message: NotificationMessage, receiver: str) -> dict[str, Any]:
     """Return `message` as the body of Alertmanager's webhooks."""
-    alerts = [_alert(notice) for notice in message.latest]
-    labels = _common([alert["labels"] for alert in alerts])
+    alerts = [_alert(notice) for notice in message.latest_per_alert]
+    labels = _common_labels([alert["labels"] for alert in alerts])
     return {
         "version": "4",
         "groupKey": message.group or f'{{}}:{{fingerprint="{alerts[0]["fingerprint"]}"}}',
         "truncatedAlerts": 0,
         "status": "firing" if any(alert["status"] == "firing" for alert in alerts) else "resolved",
         "receiver": receiver,
-        "groupLabels": {name: value for name, value in labels.items() if _groups(name, value, message.group)},
+        "groupLabels": {
+            name: value for name, value in labels.items() if _is_grouped_by(name, value, message.group)
+        },
         "commonLabels": labels,
-        "commonAnnotations": _common([alert["annotations"] for alert in alerts]),
-        "externalURL": _page(message.notices[0]),
+        "commonAnnotations": _common_labels([alert["annotations"] for alert in alerts]),
+        "externalURL": _external_url(message.notifications[0]),
         "alerts": alerts,
     }
 
@@ -60,7 +62,7 @@ def payload(message: Message, receiver: str) -> dict[str, Any]:
 def _alert(notice: Notice) -> dict[str, Any]:
     details = notice.details
     is_over = notice.status == "RESOLVED"
-    labels = {name: value for name, value in labels_of(notice).items() if value}
+    labels = {name: value for name, value in alert_labels(notice).items() if value}
     seen = f"{details.measure} {details.value_text}"
     if details.limit_text:
         seen += f", limit {details.operator} {details.limit_text}"
@@ -74,15 +76,15 @@ def _alert(notice: Notice) -> dict[str, Any]:
         "labels": labels,
         "annotations": {name: text for name, text in annotations.items() if text},
         "startsAt": to_wire(notice.timestamp),
-        "endsAt": to_wire(notice.resolved_at or notice.updated_at) if is_over else NEVER,
+        "endsAt": to_wire(notice.resolved_at or notice.updated_at) if is_over else ZERO_TIME,
         "generatorURL": details.links.get("alert", ""),
         "fingerprint": fingerprint_of(
-            {name: value for name, value in labels.items() if name not in CHANGEABLE}
+            {name: value for name, value in labels.items() if name not in CHANGING_LABELS}
         ),
     }
 
 
-def _groups(name: str, value: str, group: str | None) -> bool:
+def _is_grouped_by(name: str, value: str, group: str | None) -> bool:
     """Say whether alerts were grouped by a label: `group` has it as JSON; without one, by the rule."""
     if group is None:
         return name == "alertname"
@@ -91,13 +93,13 @@ def _groups(name: str, value: str, group: str | None) -> bool:
     return any(f"{before}{known}={quoted}" in group for known in names for before in "{,")
 
 
-def _common(sets: list[dict[str, str]]) -> dict[str, str]:
+def _common_labels(sets: list[dict[str, str]]) -> dict[str, str]:
     """Return what all of `sets` have."""
     first, *others = sets
     return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
 
 
-def _page(notice: Notice) -> str:
+def _external_url(notice: Notice) -> str:
     """Return the address of Botwatch's page, which the link to an alert begins with."""
     link = notice.details.links.get("alert", "")
     # Notices from before an upgrade have the second form.

@@ -8,16 +8,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from services.notifier.channels.transport import Content, Message, TransportError
-from services.notifier.content.markup import defuse, escape_markdown
-from services.notifier.posting import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Answer, refusal
+from services.notifier.channels.base import MessageContent, NotificationMessage, TransportError
+from services.notifier.channels.json_poster import (
+    CONNECT_TIMEOUT_S,
+    READ_TIMEOUT_S,
+    PostResponse,
+    error_from_response,
+)
+from services.notifier.content.escaping import escape_markdown, neutralize
 from shared.runtime import clock
-from shared.schema.alerts import Severity, gravest
+from shared.schema.alerts import Severity, most_severe
 
 log = structlog.get_logger()
 
-NOT_UNDERSTOOD = "apprise does not understand the URL of this channel"
-GRAVE: frozenset[Severity] = frozenset(("CRITICAL", "HIGH"))
+INVALID_URL = "apprise does not understand the URL of this channel"
+FAILURE_SEVERITIES: frozenset[Severity] = frozenset(("CRITICAL", "HIGH"))
 MARKDOWN = frozenset(
     (
         *("NotifyDiscord", "NotifyFluxer", "NotifyGuilded", "NotifyHumHub", "NotifyMattermost"),
@@ -28,7 +33,7 @@ MARKDOWN = frozenset(
 _STATUS = re.compile(r"\berror=(?P<status>[1-5]\d\d)\b")
 
 
-class _Overheard(logging.Handler):
+class _LogCapture(logging.Handler):
     """Listens to what apprise logs in this thread: nothing else tells why a service took no message.
 
     Its logs hold addresses, which are secret; only a status and the kind of failure are kept of them.
@@ -45,14 +50,14 @@ class _Overheard(logging.Handler):
         if text.startswith("Socket Exception"):
             self._heard.socket = "timeout" if "timed out" in text.lower() else "unreachable"
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew."""
         self._heard.__dict__.clear()
 
-    def failure(self) -> TransportError:
+    def error(self) -> TransportError:
         """Return why the service did not take the message, as far as it was said."""
         if status := getattr(self._heard, "status", None):
-            return refusal(Answer(status, ""), None, clock.now())
+            return error_from_response(PostResponse(status, ""), None, clock.now())
         match getattr(self._heard, "socket", None):
             case "timeout":
                 words = "the service did not answer in time"
@@ -63,7 +68,7 @@ class _Overheard(logging.Handler):
         return TransportError("the service did not take it", permanent=False)
 
 
-_overheard = _Overheard()
+_overheard = _LogCapture()
 
 
 def service_of(url: str) -> Any:  # noqa: ANN401 - apprise has no types
@@ -85,11 +90,11 @@ def service_of(url: str) -> Any:  # noqa: ANN401 - apprise has no types
         if "overflow" not in given:
             service.overflow_mode = apprise.OverflowMode.SPLIT
         if type(service).__name__ == "NotifyDiscord":
-            _mention_only_pings(service)
+            _restrict_mentions(service)
     return service
 
 
-def _mention_only_pings(service: Any) -> None:  # noqa: ANN401 - apprise has no types
+def _restrict_mentions(service: Any) -> None:  # noqa: ANN401 - apprise has no types
     """Let Discord mention whom the channel's own URL names (`?ping=`), and nobody that a message names."""
     send = service._send  # noqa: SLF001 - apprise has no setting for it
     named = service.ping_payload(" ".join(service.ping)).get("allow_mentions", {}) if service.ping else {}
@@ -105,46 +110,46 @@ def _mention_only_pings(service: Any) -> None:  # noqa: ANN401 - apprise has no 
 class AppriseTransport:
     """Sends through one service of apprise's."""
 
-    bundles = True
+    takes_batches = True
 
-    def __init__(self, service: Any, content: Content) -> None:  # noqa: ANN401 - apprise has no types
+    def __init__(self, service: Any, content: MessageContent) -> None:  # noqa: ANN401 - apprise has no types
         self._service = service
         self._content = content
         self._answer = ""
         if service is None:
-            log.error(NOT_UNDERSTOOD)
+            log.error(INVALID_URL)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: NotificationMessage) -> None:
         """Send `message` in words, with its chart where the service takes pictures."""
         if self._service is None:
-            raise TransportError(NOT_UNDERSTOOD, permanent=True)
-        _overheard.forget()
+            raise TransportError(INVALID_URL, permanent=True)
+        _overheard.reset()
         is_markdown = self._service.resolve_format("text").value == "markdown"
         # A title of its own is plain text; apprise puts it on top of the text where a service has none.
         has_title = self._service.title_maxlen > 0
         if not self._service.notify(
             body=self._plain(self._content.text(message), is_markdown=is_markdown),
             title=self._plain(self._content.subject(message), is_markdown=is_markdown and not has_title),
-            notify_type=_type_of(message),
+            notify_type=_notify_type(message),
             # Text for Markdown would be escaped by apprise, addresses too: their links would lead nowhere.
             body_format="markdown" if is_markdown else "text",
             attach=self._pictures(message),
         ):
-            raise _overheard.failure()
+            raise _overheard.error()
         self._answer = f"{self._service.service_name} took it"
 
-    def answer(self) -> str:
+    def last_response(self) -> str:
         """Return which service took it: apprise tells no more."""
         return self._answer
 
     def _plain(self, text: str, *, is_markdown: bool) -> str:
         """Return `text` so that the service shows it as it is, whatever names in it look like."""
-        text = defuse(text)
+        text = neutralize(text)
         is_read_as_text = self._service.resolve_format("text").value == "text"
         is_markdown |= is_read_as_text and type(self._service).__name__ in MARKDOWN
         return escape_markdown(text) if is_markdown else text
 
-    def _pictures(self, message: Message) -> Any:  # noqa: ANN401 - apprise has no types
+    def _pictures(self, message: NotificationMessage) -> Any:  # noqa: ANN401 - apprise has no types
         chart = self._content.chart(message) if self._service.attachment_support else None
         if chart is None:
             return None
@@ -156,12 +161,15 @@ class AppriseTransport:
         return pictures
 
 
-def _type_of(message: Message) -> str:
-    open_ones = [notice for notice in message.latest if notice.status != "RESOLVED"]
+def _notify_type(message: NotificationMessage) -> str:
+    open_ones = [notice for notice in message.latest_per_alert if notice.status != "RESOLVED"]
     if not open_ones:
         return "success"
     return (
         "failure"
-        if any(gravest(notice.severity, notice.details.raised_to) in GRAVE for notice in open_ones)
+        if any(
+            most_severe(notice.severity, notice.details.raised_to) in FAILURE_SEVERITIES
+            for notice in open_ones
+        )
         else "warning"
     )

@@ -13,14 +13,14 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import structlog
 
-from services.notifier.channels.transport import Content, Message, Reason, TransportError
-from services.notifier.mailboxes import Mailbox, mailbox_of, split_addresses
-from shared.runtime.notifications import EmailConfig
+from services.notifier.channels.base import MessageContent, NotificationMessage, Reason, TransportError
+from services.notifier.channels.email_addresses import Mailbox, parse_mailbox, split_addresses
+from shared.runtime.config.notifications import EmailConfig
 
 log = structlog.get_logger()
 
 TIMEOUT_S = 10.0
-ANSWERS_BYTES = 1_048_576
+MAX_RESPONSE_BYTES = 1_048_576
 CONNECTION_S = 120.0
 """How much a server may say on one connection, and for how long."""
 PERMANENT = 500
@@ -28,19 +28,19 @@ PERMANENT = 500
 UNAVAILABLE = 421
 """The answer of a server that is too busy for a connection."""
 _NEEDS_UTF8 = "needs SMTPUTF8 (non-ASCII characters before the @), which the mail server does not offer"
-QUOTED = 200
+MAX_QUOTED = 200
 """Characters of an answer that are quoted."""
 
 Security = Literal["starttls", "tls", "none", "offered"]
-_OF_PORT: dict[int, Security] = {25: "none", 465: "tls", 587: "starttls"}
+_SECURITY_BY_PORT: dict[int, Security] = {25: "none", 465: "tls", 587: "starttls"}
 
 
-def security_of(config: EmailConfig) -> Security:
+def connection_security(config: EmailConfig) -> Security:
     """Return how the connection is encrypted: as configured, else as the port implies.
 
     `offered`: STARTTLS where the server offers it. A password never goes unencrypted unasked.
     """
-    implied = _OF_PORT.get(config.port, "offered")
+    implied = _SECURITY_BY_PORT.get(config.port, "offered")
     if implied == "none" and config.username:
         implied = "offered"
     return config.security or implied
@@ -55,23 +55,23 @@ class Envelope(NamedTuple):
     """Configured recipients that get none, and why."""
 
 
-def envelope_of(config: EmailConfig) -> Envelope:
+def build_envelope(config: EmailConfig) -> Envelope:
     """Read the addresses; one that no mail can be sent to is no reason not to send it to the others."""
     recipients, refused = [], {}
     for text in split_addresses(config.to):
         try:
-            recipients.append(mailbox_of(text))
+            recipients.append(parse_mailbox(text))
         except UnicodeError as error:
             refused[text] = f"not a valid domain: {error}"
     sender = next(split_addresses([config.sender]), "")
     try:
-        return Envelope(mailbox_of(sender), tuple(recipients), refused)
+        return Envelope(parse_mailbox(sender), tuple(recipients), refused)
     except UnicodeError as error:
         words = f"the sender {sender} has no valid domain: {error}"
         raise TransportError(words, permanent=True) from error
 
 
-def compose(envelope: Envelope, message: Message, content: Content) -> EmailMessage:
+def build_mail(envelope: Envelope, message: NotificationMessage, content: MessageContent) -> EmailMessage:
     """Write the mail; trying again makes one of the same Message-ID, so that mailboxes can tell."""
     domain = envelope.sender.domain or "botwatch"
     mail = EmailMessage(_policy(envelope.sender))
@@ -80,7 +80,7 @@ def compose(envelope: Envelope, message: Message, content: Content) -> EmailMess
     # A header with other characters would keep the mail from recipients whose servers lack SMTPUTF8.
     shown = [one.header for one in envelope.recipients if one.address.isascii()]
     mail["To"] = shown or "undisclosed-recipients:;"
-    mail["Date"] = format_datetime(message.notices[-1].updated_at)
+    mail["Date"] = format_datetime(message.notifications[-1].updated_at)
     _thread(mail, message, domain)
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(content.text(message))
@@ -103,13 +103,13 @@ def _policy(sender: Mailbox) -> "EmailPolicy[EmailMessage]":
     return EmailPolicy(linesep="\r\n", utf8=not sender.address.isascii(), header_factory=headers)
 
 
-def _thread(mail: EmailMessage, message: Message, domain: str) -> None:
+def _thread(mail: EmailMessage, message: NotificationMessage, domain: str) -> None:
     """Begin the thread of an alert with the mail that says that it opened, and put further ones below it."""
     own = f"<{_one_line(message.key)}@{domain}>"
-    root = f"<{_one_line(message.notices[0].id)}@{domain}>"
-    if len(message.latest) > 1 or message.is_test:
+    root = f"<{_one_line(message.notifications[0].id)}@{domain}>"
+    if len(message.latest_per_alert) > 1 or message.is_test:
         mail["Message-ID"] = own
-    elif message.notices[0].change == "opened":
+    elif message.notifications[0].change == "opened":
         mail["Message-ID"] = root
     else:
         mail["Message-ID"] = own
@@ -117,12 +117,12 @@ def _thread(mail: EmailMessage, message: Message, domain: str) -> None:
         mail["References"] = root
 
 
-class _Answers:
+class _BoundedResponseReader:
     """What a server answers, line by line: smtplib would gather an endless answer until memory is full."""
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
-        self._left = ANSWERS_BYTES
+        self._left = MAX_RESPONSE_BYTES
         self._until = time.monotonic() + CONNECTION_S
 
     def readline(self, size: int) -> bytes:
@@ -136,14 +136,14 @@ class _Answers:
         self._lines.close()
 
 
-class _Server(smtplib.SMTP):
+class _SmtpConnection(smtplib.SMTP):
     """A connection that remembers the answer to the mail."""
 
     accepted: tuple[int, bytes] = (0, b"")
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
-            self.file = _Answers(self.sock.makefile("rb"))
+            self.file = _BoundedResponseReader(self.sock.makefile("rb"))
         return super().getreply()
 
     def data(self, msg: object) -> tuple[int, bytes]:
@@ -151,26 +151,28 @@ class _Server(smtplib.SMTP):
         return self.accepted
 
 
-class _TlsServer(_Server, smtplib.SMTP_SSL):
+class _SmtpTlsConnection(_SmtpConnection, smtplib.SMTP_SSL):
     """The same, encrypted from the first byte."""
 
 
 class EmailTransport:
     """Sends from one mailbox."""
 
-    bundles = True
+    takes_batches = True
 
-    def __init__(self, config: EmailConfig, content: Content, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, config: EmailConfig, content: MessageContent, context: ssl.SSLContext | None = None
+    ) -> None:
         self.config = config
         self._content = content
-        self._security = security_of(config)
+        self._security = connection_security(config)
         self._context = context or ssl.create_default_context()
         self._answer = ""
 
-    def send(self, message: Message) -> None:
+    def send(self, message: NotificationMessage) -> None:
         """Send `message`; the server's 5xx, and refused credentials, are permanent."""
-        envelope = envelope_of(self.config)
-        mail = compose(envelope, message, self._content)
+        envelope = build_envelope(self.config)
+        mail = build_mail(envelope, message, self._content)
         try:
             with self._connect() as server:
                 self._secure(server)
@@ -182,22 +184,24 @@ class EmailTransport:
             words = "the credentials have characters that SMTP does not carry"
             raise TransportError(words, permanent=True) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise _failure(error) from error
+            raise _error_from_exception(error) from error
         self._answer = f"{code} {_quoted(text)}"
         if refused:
-            self._answer += f"; not sent to {_listed(refused)}"
+            self._answer += f"; not sent to {_format_refused(refused)}"
             log.warning("some recipients were refused", refused=refused)
 
-    def answer(self) -> str:
+    def last_response(self) -> str:
         """Return what the mail server answered last."""
         return self._answer
 
-    def _connect(self) -> _Server:
+    def _connect(self) -> _SmtpConnection:
         # The name is given so that smtplib does not ask the DNS for it, which may take long.
         host, port, name = self.config.smtp, self.config.port, socket.gethostname()
         if self._security == "tls":
-            return _TlsServer(host, port, local_hostname=name, timeout=TIMEOUT_S, context=self._context)
-        return _Server(host, port, local_hostname=name, timeout=TIMEOUT_S)
+            return _SmtpTlsConnection(
+                host, port, local_hostname=name, timeout=TIMEOUT_S, context=self._context
+            )
+        return _SmtpConnection(host, port, local_hostname=name, timeout=TIMEOUT_S)
 
     def _secure(self, server: smtplib.SMTP) -> None:
         if self._security == "offered":
@@ -212,7 +216,7 @@ class EmailTransport:
             server.starttls(context=self._context)
 
 
-def _deliver(server: _Server, envelope: Envelope, mail: EmailMessage) -> dict[str, str]:
+def _deliver(server: _SmtpConnection, envelope: Envelope, mail: EmailMessage) -> dict[str, str]:
     """Send `mail` to all who can get it; return who cannot, and why. TransportError when nobody can."""
     server.ehlo_or_helo_if_needed()
     takes_utf8, refused = server.has_extn("smtputf8"), dict(envelope.refused)
@@ -225,34 +229,34 @@ def _deliver(server: _Server, envelope: Envelope, mail: EmailMessage) -> dict[st
         else:
             refused[address] = _NEEDS_UTF8
     if not recipients:
-        raise TransportError(f"every recipient was refused: {_listed(refused)}", permanent=True)
+        raise TransportError(f"every recipient was refused: {_format_refused(refused)}", permanent=True)
     is_ascii = all(address.isascii() for address in (sender, *recipients))
     options = () if is_ascii else ("SMTPUTF8", "BODY=8BITMIME")
     answers = server.sendmail(sender, recipients, mail.as_bytes(), options)
-    return refused | _answered(answers)
+    return refused | _refused_recipients(answers)
 
 
-def _answered(recipients: Mapping[str, tuple[int, bytes]]) -> dict[str, str]:
+def _refused_recipients(recipients: Mapping[str, tuple[int, bytes]]) -> dict[str, str]:
     return {address: f"{code} {_quoted(text)}".rstrip() for address, (code, text) in recipients.items()}
 
 
-def _listed(refused: Mapping[str, str]) -> str:
+def _format_refused(refused: Mapping[str, str]) -> str:
     return "; ".join(f"{address} ({why})" for address, why in refused.items())
 
 
-def _failure(error: Exception) -> TransportError:
+def _error_from_exception(error: Exception) -> TransportError:
     """Say what happened, and whether trying again may help."""
     match error:
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
             permanent = all(code >= PERMANENT for code in codes)
-            words = f"every recipient was refused: {_listed(_answered(error.recipients))}"
+            words = f"every recipient was refused: {_format_refused(_refused_recipients(error.recipients))}"
             return TransportError(words, permanent=permanent)
         case smtplib.SMTPResponseException() if error.smtp_code < 0 or isinstance(error.smtp_error, str):
             # smtplib's own words: what the server says are bytes.
             return TransportError("the mail server answered something that is not SMTP", permanent=False)
         case smtplib.SMTPResponseException():
-            return _refusal(error)
+            return _error_from_response(error)
         case smtplib.SMTPNotSupportedError():
             return TransportError(f"the mail server cannot do it: {error}", permanent=True)
     # smtplib says of a server that is silent for too long that it hung up.
@@ -262,13 +266,13 @@ def _failure(error: Exception) -> TransportError:
     return TransportError(words, permanent=False, reason="unreachable")
 
 
-def _refusal(error: smtplib.SMTPResponseException) -> TransportError:
+def _error_from_response(error: smtplib.SMTPResponseException) -> TransportError:
     permanent = error.smtp_code >= PERMANENT
     reason: Reason | None = "busy" if error.smtp_code == UNAVAILABLE else None
-    return TransportError(_words(error), permanent=permanent, reason=reason)
+    return TransportError(_quote_response(error), permanent=permanent, reason=reason)
 
 
-def _words(error: smtplib.SMTPResponseException) -> str:
+def _quote_response(error: smtplib.SMTPResponseException) -> str:
     """Quote the server, except about credentials: some servers repeat what they were given."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"the mail server refused the credentials: {error.smtp_code}"
@@ -277,7 +281,7 @@ def _words(error: smtplib.SMTPResponseException) -> str:
 
 def _quoted(text: bytes | str) -> str:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return _one_line(words)[:QUOTED]
+    return _one_line(words)[:MAX_QUOTED]
 
 
 def _one_line(text: str) -> str:

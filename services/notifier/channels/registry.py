@@ -10,32 +10,36 @@ from urllib3.util import parse_url
 
 from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
+from services.notifier.channels.base import MessageContent, Transport
 from services.notifier.channels.email import EmailTransport
-from services.notifier.channels.heartbeat import HEARTBEAT, HeartbeatTransport, ItselfTransport
 from services.notifier.channels.slack import SlackTransport
-from services.notifier.channels.transport import Content, Transport
+from services.notifier.channels.watchdog_ping import (
+    WATCHDOG_URL_CHANNEL,
+    LoopbackTransport,
+    WatchdogUrlTransport,
+)
 from services.notifier.channels.webhook import WebhookTransport
-from services.notifier.secrets import MARK, reveal
-from shared.runtime.notifications import ChannelSection, EmailConfig
+from services.notifier.encrypted_values import ENCRYPTED_PREFIX, decrypt
+from shared.runtime.config.notifications import ChannelSection, EmailConfig
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.watchdog import ITSELF
+from shared.schema.watchdog import LOOPBACK_CHANNEL
 
 SLACK_HOST = "hooks.slack.com"
 
 S = TypeVar("S", ChannelSection, EmailConfig)
 
 
-def transport_of(
-    name: str, channel: ChannelSection, content: Content, environ: Mapping[str, str] = os.environ
+def build_transport(
+    name: str, channel: ChannelSection, content: MessageContent, environ: Mapping[str, str] = os.environ
 ) -> Transport:
     """Return the transport of a channel; InvalidError when it cannot have one as it is configured.
 
     A URL without a `type` is what it looks like: Slack's webhook, what apprise knows (also by the address
     that a service such as Discord gives out), else a webhook.
     """
-    channel = revealed(name, channel, environ)
-    if name in (ITSELF, HEARTBEAT):
-        return HeartbeatTransport(channel.url) if name == HEARTBEAT else ItselfTransport()
+    channel = decrypted(name, channel, environ)
+    if name in (LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL):
+        return WatchdogUrlTransport(channel.url) if name == WATCHDOG_URL_CHANNEL else LoopbackTransport()
     if channel.email:
         return EmailTransport(channel.email, content)
     kind = channel.type
@@ -69,25 +73,25 @@ def _http_host(url: str) -> str | None:
     return address.host if address.scheme in ("http", "https") else None
 
 
-def revealed(name: str, channel: ChannelSection, environ: Mapping[str, str]) -> ChannelSection:
+def decrypted(name: str, channel: ChannelSection, environ: Mapping[str, str]) -> ChannelSection:
     """Return `channel` with its encrypted values in clear; InvalidError when the key does not fit."""
     try:
-        mailbox = channel.email and _clear(channel.email, ("username", "password"), environ)
-        return msgspec.structs.replace(_clear(channel, ("url", "secret"), environ), email=mailbox)
+        mailbox = channel.email and _decrypt_fields(channel.email, ("username", "password"), environ)
+        return msgspec.structs.replace(_decrypt_fields(channel, ("url", "secret"), environ), email=mailbox)
     except InvalidError as error:
         faults = [Fault(f"channels.{name}: {one.path}", one.message) for one in error.faults]
         raise InvalidError(faults) from error
 
 
-def _clear(section: S, fields: tuple[str, ...], environ: Mapping[str, str]) -> S:
-    clear = {field: reveal(getattr(section, field), environ) for field in fields}
+def _decrypt_fields(section: S, fields: tuple[str, ...], environ: Mapping[str, str]) -> S:
+    clear = {field: decrypt(getattr(section, field), environ) for field in fields}
     return msgspec.structs.replace(section, **clear)
 
 
-def place_of(channel: ChannelSection) -> str:
+def destination(channel: ChannelSection) -> str:
     """Say where a channel leads to, without its secrets: a mailbox, a host, or a service of apprise's."""
     if channel.email:
         return f"{', '.join(channel.email.to)} by {channel.email.smtp}:{channel.email.port}"
-    if channel.url.startswith(MARK):
+    if channel.url.startswith(ENCRYPTED_PREFIX):
         return "an encrypted address"
     return _http_host(channel.url) or channel.url.partition(":")[0]

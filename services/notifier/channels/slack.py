@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from services.notifier.channels.transport import Content, Message
-from services.notifier.content.markup import defuse
-from services.notifier.content.views import AlertView
-from services.notifier.posting import Answer, Poster
+from services.notifier.channels.base import MessageContent, NotificationMessage
+from services.notifier.channels.json_poster import JsonPoster, PostResponse
+from services.notifier.content.escaping import neutralize
+from services.notifier.content.message_view import AlertView
 from shared.schema.alerts import Severity, encode_json
 
 # What Slack takes at most, from its reference of blocks.
-HEADER = 150
-SECTION = 3000
-FIELD = 2000
-URL = 3000
+MAX_HEADER = 150
+MAX_SECTION = 3000
+MAX_FIELD = 2000
+MAX_URL = 3000
 
-LINK = 1000
+MAX_LINK = 1000
 """Of an address within a text: two of them leave enough of the section to what is said."""
 COLORS: dict[Severity, str] = {
     "CRITICAL": "#b3001b", "HIGH": "#e8590c", "MEDIUM": "#e0a800", "LOW": "#4c6ef5",
@@ -27,23 +27,23 @@ Block = dict[str, Any]
 class SlackTransport:
     """Posts to one incoming webhook."""
 
-    bundles = True
+    takes_batches = True
 
-    def __init__(self, url: str, content: Content) -> None:
-        self._poster = Poster(url)
+    def __init__(self, url: str, content: MessageContent) -> None:
+        self._poster = JsonPoster(url)
         self._content = content
-        self._answer: Answer | str = ""
+        self._answer: PostResponse | str = ""
 
-    def send(self, message: Message) -> None:
+    def send(self, message: NotificationMessage) -> None:
         """Post `message`; Slack's `no_service`, `invalid_token` and the like are permanent."""
-        self._answer = self._poster.post(encode_json(payload(message, self._content)), {})
+        self._answer = self._poster.post(encode_json(slack_payload(message, self._content)), {})
 
-    def answer(self) -> str:
+    def last_response(self) -> str:
         """Return what Slack answered last."""
         return str(self._answer)
 
 
-def payload(message: Message, content: Content) -> Block:
+def slack_payload(message: NotificationMessage, content: MessageContent) -> Block:
     """Return `message` as Slack wants it; `text` is what shows where blocks do not, as on a locked phone."""
     subject, seen = content.subject(message), content.view(message)
     gravest = seen.alerts[0]
@@ -55,10 +55,10 @@ def payload(message: Message, content: Content) -> Block:
         "a test: nothing is wrong" if seen.is_test else "",
     ]
     if note := " · ".join(filter(None, notes)):
-        blocks.append({"type": "context", "elements": [_text(note, SECTION)]})
+        blocks.append({"type": "context", "elements": [_text(note, MAX_SECTION)]})
     return {
-        "text": _escape(_cut(subject, SECTION)),
-        "blocks": [{"type": "header", "text": _plain(_cut(subject, HEADER))}],
+        "text": _escape(_truncate(subject, MAX_SECTION)),
+        "blocks": [{"type": "header", "text": _plain(_truncate(subject, MAX_HEADER))}],
         "attachments": [{"color": _color(gravest), "blocks": blocks}],
     }
 
@@ -67,13 +67,13 @@ def _blocks_of(alert: AlertView) -> list[Block]:
     blocks: list[Block] = [
         {
             "type": "section",
-            "text": _text(alert.message, SECTION),
-            "fields": [_text(f"*{name}*\n{value}", FIELD) for name, value in _fields(alert) if value],
+            "text": _text(alert.message, MAX_SECTION),
+            "fields": [_text(f"*{name}*\n{value}", MAX_FIELD) for name, value in _fields(alert) if value],
         }
     ]
     links = {"Acknowledge": alert.acknowledge, "Open": alert.page, "What to do": alert.runbook}
     # One link that is too long, and Slack refuses the whole message.
-    buttons = [_button(label, url) for label, url in links.items() if url and len(url) <= URL]
+    buttons = [_button(label, url) for label, url in links.items() if url and len(url) <= MAX_URL]
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     return blocks
@@ -103,7 +103,7 @@ def _line(alert: AlertView) -> Block:
     when = f"until {alert.until}" if alert.until else f"since {alert.since}"
     who = f", acknowledged by {alert.assignee}" if alert.assignee else ""
     links = _link("Open", alert.page) + _link("Acknowledge", alert.acknowledge)
-    return {"type": "section", "text": _text(f"{alert.headline}\n{when}{who}", SECTION, links)}
+    return {"type": "section", "text": _text(f"{alert.headline}\n{when}{who}", MAX_SECTION, links)}
 
 
 def _button(label: str, url: str) -> Block:
@@ -114,25 +114,25 @@ def _link(label: str, url: str) -> str:
     """Return a link that goes on a text; none where there is no address, or one that takes too much room."""
     # A bar would end the address, and begin its label.
     address = url.replace("|", "%7C").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f" · <{address}|{label}>" if 0 < len(address) <= LINK else ""
+    return f" · <{address}|{label}>" if 0 < len(address) <= MAX_LINK else ""
 
 
 def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": defuse(text), "emoji": False}
+    return {"type": "plain_text", "text": neutralize(text), "emoji": False}
 
 
 def _text(text: str, longest: int, links: str = "") -> Block:
     # Verbatim: what a record says must not mention anybody, nor become a link.
-    said = _cut(_escape(text), longest - len(links)) or "-"
+    said = _truncate(_escape(text), longest - len(links)) or "-"
     return {"type": "mrkdwn", "text": said + links, "verbatim": True}
 
 
 def _escape(text: str) -> str:
     # Mattermost takes Slack's messages too, and reads mentions and Markdown's links in them.
-    return defuse(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return neutralize(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _cut(text: str, longest: int) -> str:
+def _truncate(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

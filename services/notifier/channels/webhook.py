@@ -4,8 +4,8 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from services.notifier.channels.transport import Message
-from services.notifier.posting import Answer, Poster
+from services.notifier.channels.base import NotificationMessage
+from services.notifier.channels.json_poster import JsonPoster, PostResponse
 from shared.runtime import clock
 from shared.schema.alerts import encode_json
 
@@ -15,28 +15,28 @@ SIGNATURE = "Botwatch-Signature"
 class WebhookTransport:
     """Posts one notice at a time to one URL."""
 
-    bundles = False
+    takes_batches = False
 
     def __init__(self, url: str, secret: str = "") -> None:
         self._hook = SignedPoster(url, secret)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: NotificationMessage) -> None:
         """Post the notice."""
-        (notice,) = message.notices
+        (notice,) = message.notifications
         self._hook.post(encode_json(notice), message.key)
 
-    def answer(self) -> str:
+    def last_response(self) -> str:
         """Return what the receiver answered last."""
-        return str(self._hook.answer)
+        return str(self._hook.last_response)
 
 
 class SignedPoster:
     """Posts bodies with their key and, given a secret, a signature."""
 
     def __init__(self, url: str, secret: str) -> None:
-        self._poster = Poster(url)
+        self._poster = JsonPoster(url)
         self._secret = secret
-        self.answer: Answer | str = ""
+        self.last_response: PostResponse | str = ""
         """What the receiver answered last."""
 
     def post(self, body: bytes, key: str) -> None:
@@ -45,7 +45,7 @@ class SignedPoster:
         if self._secret:
             # At each attempt anew: receivers refuse old signatures.
             headers[SIGNATURE] = sign(body, self._secret, clock.now())
-        self.answer = self._poster.post(body, headers)
+        self.last_response = self._poster.post(body, headers)
 
 
 def sign(body: bytes, secret: str, now: datetime) -> str:

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.schema.alerts import Notice
-from shared.schema.formatting import compared, unit_of, written
-from shared.schema.measures import Measured
+from shared.schema.formatting import format_comparison, format_value, unit_of_metric
+from shared.schema.measured_values import Measured
 from shared.schema.units import Unit
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _GROUND, _GRID, _INK, _QUIET = "#ffffff", "#e6e9ef", "#161b26", "#5a6375"
 _CURVE, _LIMIT, _MARK = "#2456cf", "#c01f2f", "#8a5a00"
 
 
-class _Frame(NamedTuple):
+class _Axes(NamedTuple):
     """Where moments and values are in the picture."""
 
     since: datetime
@@ -49,7 +49,7 @@ class _Frame(NamedTuple):
         return _BOTTOM - (value - self.low) / (self.high - self.low) * (_BOTTOM - _TOP)
 
 
-class _Label(NamedTuple):
+class _ChartLabel(NamedTuple):
     y: float
     words: str
     colour: str
@@ -75,7 +75,7 @@ class _Pen:
         self._draw.text(place, words, fill=colour, font=self._font, anchor=anchor)
 
 
-def draw(notice: Notice, points: Sequence[Point], measured: Measured, now: datetime) -> bytes | None:
+def draw_chart(notice: Notice, points: Sequence[Point], measured: Measured, now: datetime) -> bytes | None:
     """Return a PNG of `points`, oldest first; None when there are fewer than two.
 
     The limit is in it where it is one for the figure, and when the alert opened if that is within the hour.
@@ -90,32 +90,32 @@ def draw(notice: Notice, points: Sequence[Point], measured: Measured, now: datet
     if measured.is_latest and shown[-1][0] < notice.updated_at <= now:
         # The evaluator may have been faster than the recorder: what opened the alert belongs to it.
         shown.append((notice.updated_at, notice.details.value))
-    limit = notice.details.threshold if measured.is_figure else None
-    frame = _frame(shown, limit, since)
+    limit = notice.details.threshold if measured.is_metric else None
+    frame = _axes(shown, limit, since)
     large = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), _GROUND)
     _draw_lines(_Pen(ImageDraw.Draw(large), _FINE), frame, shown, limit, notice.timestamp)
     image = large.resize((WIDTH * _SHARP, HEIGHT * _SHARP), Image.Resampling.LANCZOS)
     pen = _Pen(ImageDraw.Draw(image), _SHARP, ImageFont.load_default(_TEXT * _SHARP))
-    _write_moments(pen, frame, notice.timestamp)
-    for label in _labels(frame, shown, limit, unit_of(notice.details.metric)):
+    _draw_time_labels(pen, frame, notice.timestamp)
+    for label in _labels(frame, shown, limit, unit_of_metric(notice.details.metric)):
         pen.text(_LABELS, label.y, label.words, label.colour, "lm")
     file = BytesIO()
     image.quantize().save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
-def _frame(points: Sequence[Point], limit: float | None, since: datetime) -> _Frame:
+def _axes(points: Sequence[Point], limit: float | None, since: datetime) -> _Axes:
     values = [value for _, value in points] + ([] if limit is None else [limit])
     low, high = min(values), max(values)
     # A line that does not move runs through the middle.
     room = (high - low) * 0.06 or max(abs(high), 1.0) * 0.1
-    return _Frame(since, low - room, high + room)
+    return _Axes(since, low - room, high + room)
 
 
 def _draw_lines(
-    pen: _Pen, frame: _Frame, points: Sequence[Point], limit: float | None, opened: datetime
+    pen: _Pen, frame: _Axes, points: Sequence[Point], limit: float | None, opened: datetime
 ) -> None:
-    for at in _quarters(frame.since, frame.since + SPAN):
+    for at in _quarter_hours(frame.since, frame.since + SPAN):
         pen.line([(frame.x(at), _TOP), (frame.x(at), _BOTTOM)], _GRID)
     pen.line([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], _GRID)
     if limit is not None:
@@ -127,15 +127,15 @@ def _draw_lines(
     pen.dot(frame.x(points[-1][0]), frame.y(points[-1][1]), _CURVE)
 
 
-def _write_moments(pen: _Pen, frame: _Frame, opened: datetime) -> None:
-    for at in _quarters(frame.since, frame.since + SPAN):
+def _draw_time_labels(pen: _Pen, frame: _Axes, opened: datetime) -> None:
+    for at in _quarter_hours(frame.since, frame.since + SPAN):
         pen.text(frame.x(at), _BOTTOM + 8, f"{at:%H:%M}", _QUIET, "mt")
     pen.text(_LABELS + 20, _BOTTOM + 8, "UTC", _QUIET, "lt")
     if frame.since <= opened <= frame.since + SPAN:
         pen.text(frame.x(opened), 5, f"opened {opened.astimezone(UTC):%H:%M}", _MARK, "lt")
 
 
-def _quarters(since: datetime, until: datetime) -> Iterator[datetime]:
+def _quarter_hours(since: datetime, until: datetime) -> Iterator[datetime]:
     """Yield the quarters of an hour, by the clocks of UTC."""
     begin = since.astimezone(UTC)
     at = begin.replace(minute=begin.minute // 15 * 15, second=0, microsecond=0)
@@ -143,15 +143,15 @@ def _quarters(since: datetime, until: datetime) -> Iterator[datetime]:
         yield at
 
 
-def _labels(frame: _Frame, points: Sequence[Point], limit: float | None, unit: Unit) -> list[_Label]:
+def _labels(frame: _Axes, points: Sequence[Point], limit: float | None, unit: Unit) -> list[_ChartLabel]:
     """Return the least and the greatest value and the limit in words, moved apart where they would touch."""
     low, high = min(value for _, value in points), max(value for _, value in points)
-    texts = compared(low, high, unit)
-    found = [_Label(frame.y(high), texts[1], _INK)]
+    texts = format_comparison(low, high, unit)
+    found = [_ChartLabel(frame.y(high), texts[1], _INK)]
     if low != high:
-        found.append(_Label(frame.y(low), texts[0], _INK))
+        found.append(_ChartLabel(frame.y(low), texts[0], _INK))
     if limit is not None:
-        found.append(_Label(frame.y(limit), f"limit {written(limit, unit)}", _LIMIT))
+        found.append(_ChartLabel(frame.y(limit), f"limit {format_value(limit, unit)}", _LIMIT))
     found.sort()
     for above, below in pairwise(range(len(found))):
         found[below] = found[below]._replace(y=max(found[below].y, found[above].y + _APART))

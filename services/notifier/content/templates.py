@@ -8,19 +8,19 @@ import structlog
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from services.notifier.content.samples import samples
-from services.notifier.content.views import MessageView
-from shared.schema.faults import Fault, InvalidError, nearest
+from services.notifier.content.message_view import MessageView
+from services.notifier.content.sample_messages import sample_views
+from shared.schema.faults import Fault, InvalidError, did_you_mean
 
 log = structlog.get_logger()
 
 SUBJECT, TEXT, HTML = NAMES = ("subject.txt", "text.txt", "mail.html")
-GIVEN = frozenset(("message", "alert"))
+TEMPLATE_VARIABLES = frozenset(("message", "alert"))
 """What a template can name: the message, and the first of its alerts."""
 BUILT_IN = Path(__file__).parent / "templates"
 
 
-class SilentTemplateError(ValueError):
+class EmptyTemplateError(ValueError):
     """A template wrote nothing."""
 
 
@@ -43,7 +43,7 @@ class Templates:
         found = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
         for path in found:
             try:
-                own[path.name] = _checked(path)
+                own[path.name] = _load_template(path)
             except InvalidError as error:
                 faults += error.faults
         if faults:
@@ -62,16 +62,16 @@ class Templates:
         return _render(self._built_in[name], message)
 
 
-def _checked(path: Path) -> Template:
+def _load_template(path: Path) -> Template:
     """Read a template and try it; InvalidError says what is wrong."""
     if path.name not in NAMES:
-        expected = f"unknown template, expected one of {', '.join(NAMES)}{nearest(path.name, NAMES)}"
+        expected = f"unknown template, expected one of {', '.join(NAMES)}{did_you_mean(path.name, NAMES)}"
         raise InvalidError([Fault(str(path), expected)])
     try:
         source = _read(path)
         template = _compile(path.name, source)
         _check_names(template, source)
-        for message in samples():
+        for message in sample_views():
             _render(template, message)
     except OSError as error:
         raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
@@ -86,11 +86,11 @@ def _checked(path: Path) -> Template:
 def _check_names(template: Template, source: str) -> None:
     """Find names that nothing is given for, also where no made-up message leads to them."""
     tree = template.environment.parse(source)
-    unknown = meta.find_undeclared_variables(tree) - GIVEN - template.environment.globals.keys()
+    unknown = meta.find_undeclared_variables(tree) - TEMPLATE_VARIABLES - template.environment.globals.keys()
     for node in tree.find_all(nodes.Name):
         if node.name in unknown:
-            words = f"nothing is named {node.name!r}, expected one of {', '.join(sorted(GIVEN))}"
-            raise TemplateSyntaxError(words + nearest(node.name, GIVEN), node.lineno)
+            words = f"nothing is named {node.name!r}, expected one of {', '.join(sorted(TEMPLATE_VARIABLES))}"
+            raise TemplateSyntaxError(words + did_you_mean(node.name, TEMPLATE_VARIABLES), node.lineno)
 
 
 def _compile(name: str, source: str) -> Template:
@@ -111,7 +111,7 @@ def _read(path: Path) -> str:
 def _render(template: Template, message: MessageView) -> str:
     text = template.render(message=message, alert=message.alerts[0])
     if not text.strip():
-        raise SilentTemplateError("writes nothing")
+        raise EmptyTemplateError("writes nothing")
     return text
 
 

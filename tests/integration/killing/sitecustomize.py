@@ -33,7 +33,7 @@ def kill(step: str, subject: object) -> None:
     victim.wait(5)
 
 
-def before(step: str, owner: Any, name: str) -> None:
+def kill_before(step: str, owner: Any, name: str) -> None:
     """Let `step` be when `owner.name` is called."""
 
     def wrap(inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def before(step: str, owner: Any, name: str) -> None:
     setattr(owner, name, wrap(getattr(owner, name)))
 
 
-def after(step: str, owner: Any, name: str) -> None:
+def kill_after(step: str, owner: Any, name: str) -> None:
     """Let `step` be when `owner.name` has returned."""
 
     def wrap(inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,37 +62,37 @@ def after(step: str, owner: Any, name: str) -> None:
     setattr(owner, name, wrap(getattr(owner, name)))
 
 
-def watch_evaluator() -> None:
+def arm_evaluator_steps() -> None:
     """Name the steps from a record to the wake."""
+    from services.evaluator.alert_writer import AlertWriter  # noqa: PLC0415
     from services.evaluator.evaluator import Evaluator  # noqa: PLC0415 - in that part only
-    from services.evaluator.writing import Writing  # noqa: PLC0415
 
-    after("alert written, not committed", Writing, "write")
-    before("alert committed, nobody woken", Evaluator, "_tell")
-    before("notifier woken, not announced", Evaluator, "_announce")
-    after("announced, log not acknowledged", Evaluator, "_tell")
+    kill_after("alert written, not committed", AlertWriter, "write")
+    kill_before("alert committed, nobody woken", Evaluator, "_wake_and_publish")
+    kill_before("notifier woken, not announced", Evaluator, "_publish_events")
+    kill_after("announced, log not acknowledged", Evaluator, "_wake_and_publish")
 
 
-def watch_notifier() -> None:
+def arm_notifier_steps() -> None:
     """Name the steps from the wake to the mark."""
-    from services.notifier.delivery import Lane  # noqa: PLC0415 - in that part only
-    from services.notifier.office import Office  # noqa: PLC0415
-    from services.notifier.telling import Telling  # noqa: PLC0415
+    from services.notifier.channel_supervisor import ChannelSupervisor  # noqa: PLC0415
+    from services.notifier.delivery.worker import DeliveryWorker  # noqa: PLC0415 - in that part only
+    from services.notifier.planning.planner import NotificationPlanner  # noqa: PLC0415
     from shared.store import deliveries, escalations  # noqa: PLC0415
 
-    before("wake taken, dispatcher not woken", Office, "wake")
-    after("event read, nothing written", escalations, "happenings")
-    after("outbox written, not committed", Telling, "take")
-    before("dispatched, lanes not woken", Office, "_wake")
-    before("claimed, not sent", Lane, "_deliver_one")
-    after("received, not marked", Lane, "_send")
-    after("marked, not committed", deliveries, "mark_sent")
-    after("marked and committed", Lane, "_deliver_one")
+    kill_before("wake taken, dispatcher not woken", ChannelSupervisor, "wake")
+    kill_after("event read, nothing written", escalations, "next_events")
+    kill_after("outbox written, not committed", NotificationPlanner, "plan_event")
+    kill_before("dispatched, lanes not woken", ChannelSupervisor, "_wake_channels")
+    kill_before("claimed, not sent", DeliveryWorker, "_deliver_batch")
+    kill_after("received, not marked", DeliveryWorker, "_send_batch")
+    kill_after("marked, not committed", deliveries, "mark_sent")
+    kill_after("marked and committed", DeliveryWorker, "_deliver_batch")
 
 
 if os.environ.get("KILLING"):
     role = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
     if role == ["services.evaluator"]:
-        watch_evaluator()
+        arm_evaluator_steps()
     elif role == ["services.notifier"]:
-        watch_notifier()
+        arm_notifier_steps()

@@ -8,45 +8,47 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.analytics.account import Account
+from shared.analytics.account import BotAccount
 from shared.analytics.events import (
-    LARGEST,
+    MAX,
     EquityPoint,
-    Event,
     Execution,
-    OrderStep,
+    OrderUpdate,
     Quote,
-    event_of,
-    order_of,
+    TradingEvent,
+    event_from_record,
+    event_order,
 )
 from shared.analytics.execution import WINDOW
-from shared.analytics.settings import Settings
+from shared.analytics.settings import AnalyticsSettings
 from shared.schema.records import Equity, Fill, Metric, decode_frame, encode_frame
 from shared.schema.timestamps import epoch_ms
 from tests.bench.analytics import deep_size, mixed_events
-from tests.unit.analytics.bot import BTC, NOON, Bot
-from tests.unit.analytics.hostile import CURRENCIES, EVENTS
+from tests.unit.analytics.extreme_records import CURRENCIES, EVENTS
+from tests.unit.analytics.fake_bot import BTC, NOON, FakeBot
 
-SETTINGS = st.builds(Settings, start_equity=st.sampled_from([None, 0.0, 1000.0, -1e18]), currency=CURRENCIES)
+SETTINGS = st.builds(
+    AnalyticsSettings, start_equity=st.sampled_from([None, 0.0, 1000.0, -1e18]), currency=CURRENCIES
+)
 T = epoch_ms(NOON)
 TINY = 1e-170
 """Its square is too small for a number."""
 
 
-def folded(settings: Settings, events: list[Event]) -> Account:
-    account = Account(settings)
+def folded(settings: AnalyticsSettings, events: list[TradingEvent]) -> BotAccount:
+    account = BotAccount(settings)
     for event in events:
-        account.take(event)
+        account.apply(event)
     return account
 
 
-def restored(account: Account) -> Account:
-    found = Account.load(account.dump(), account.state.settings)
+def restored(account: BotAccount) -> BotAccount:
+    found = BotAccount.from_json(account.to_json(), account.state.settings)
     assert found is not None
     return found
 
 
-def check_numbers(account: Account) -> None:
+def check_numbers(account: BotAccount) -> None:
     """Fail where a figure is no number, or where the record cannot go over the wire."""
     for name, value in account.values().items():
         assert not isinstance(value, float) or math.isfinite(value), name
@@ -59,33 +61,36 @@ def check_numbers(account: Account) -> None:
 
 
 @given(SETTINGS, EVENTS)
-@example(Settings(), [Execution(T, "1", BTC, "buy", TINY, 1.0), Execution(T, "1", BTC, "sell", TINY, 2.0)])
 @example(
-    Settings(), [OrderStep(T, "1", BTC, "buy", 5e-324, "filled"), Execution(T, "1", BTC, "buy", 1e18, 1.0)]
+    AnalyticsSettings(), [Execution(T, "1", BTC, "buy", TINY, 1.0), Execution(T, "1", BTC, "sell", TINY, 2.0)]
+)
+@example(
+    AnalyticsSettings(),
+    [OrderUpdate(T, "1", BTC, "buy", 5e-324, "filled"), Execution(T, "1", BTC, "buy", 1e18, 1.0)],
 )
 def test_whatever_passes_the_doors_makes_numbers_and_a_state_that_restores(
-    settings: Settings, events: list[Event]
+    settings: AnalyticsSettings, events: list[TradingEvent]
 ) -> None:
-    account = Account(settings)
+    account = BotAccount(settings)
     for event in events:
-        account.take(event)
+        account.apply(event)
         check_numbers(account)
         copy = restored(account)
-        assert copy.dump() == account.dump()
+        assert copy.to_json() == account.to_json()
         assert copy.values() == account.values()
 
 
 @given(SETTINGS, EVENTS, st.data())
 def test_a_state_restored_anywhere_goes_on_to_the_last_bit(
-    settings: Settings, events: list[Event], data: st.DataObject
+    settings: AnalyticsSettings, events: list[TradingEvent], data: st.DataObject
 ) -> None:
     whole = folded(settings, events)
     at = data.draw(st.integers(0, len(events)))
     before = folded(settings, events[:at])
     after = restored(before)
     for event in events[at:]:
-        after.take(event)
-    assert after.dump() == whole.dump()
+        after.apply(event)
+    assert after.to_json() == whole.to_json()
     assert before.trades + after.trades == whole.trades
     assert before.minutes | after.minutes == whole.minutes
     assert before.hours | after.hours == whole.hours
@@ -93,92 +98,101 @@ def test_a_state_restored_anywhere_goes_on_to_the_last_bit(
 
 @given(SETTINGS, EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(
-    settings: Settings, events: list[Event], chance: Random
+    settings: AnalyticsSettings, events: list[TradingEvent], chance: Random
 ) -> None:
-    places = {order_of(event): event for event in events}  # one of each kind at a moment
+    places = {event_order(event): event for event in events}  # one of each kind at a moment
     shuffled = list(places.values())
     chance.shuffle(shuffled)
-    ordered = sorted(shuffled, key=order_of)
-    assert folded(settings, ordered).dump() == folded(settings, [*places.values()]).dump()
+    ordered = sorted(shuffled, key=event_order)
+    assert folded(settings, ordered).to_json() == folded(settings, [*places.values()]).to_json()
 
 
 def test_at_one_moment_quotes_come_before_orders_fills_and_equity() -> None:
-    bot = Bot(start_equity=1000)
+    bot = FakeBot(start_equity=1000)
     at = bot.at
-    events: list[Event] = [
+    events: list[TradingEvent] = [
         EquityPoint(at, 1010),
         Execution(at, "1", BTC, "buy", 1, 101),
-        OrderStep(at, "1", BTC, "buy", 1, "submitted"),
+        OrderUpdate(at, "1", BTC, "buy", 1, "submitted"),
         Quote(at, BTC, 100),
     ]
-    for event in sorted(events, key=order_of):
-        bot.account.take(event)
+    for event in sorted(events, key=event_order):
+        bot.account.apply(event)
     assert bot.number("slippage_bps") == pytest.approx(100)
     assert bot.number("unrealized_pnl") == 10
 
 
 def test_an_event_from_before_the_latest_is_refused() -> None:
-    bot = Bot().equity(100)
-    head = bot.account.head
+    bot = FakeBot().equity(100)
+    head = bot.account.last_event
     with pytest.raises(ValueError, match="comes before"):
-        bot.account.take(EquityPoint(head[0] - 1, 100))
+        bot.account.apply(EquityPoint(head[0] - 1, 100))
     with pytest.raises(ValueError, match="comes before"):
-        bot.account.take(Quote(head[0], BTC, 100))
-    assert bot.account.head == head
+        bot.account.apply(Quote(head[0], BTC, 100))
+    assert bot.account.last_event == head
 
 
 def test_amounts_that_no_account_holds_are_left_out() -> None:
-    too_much = 10 * LARGEST
+    too_much = 10 * MAX
     for equity, flow in ((too_much, 0), (-too_much, 0), (1, too_much)):
-        assert event_of(Equity(bot="b", timestamp=NOON, equity=equity, net_flow=flow)) is None
+        assert event_from_record(Equity(bot="b", timestamp=NOON, equity=equity, net_flow=flow)) is None
     for quantity, price, fee in ((too_much, 1e-9, 0), (1, -too_much, 0), (1e10, 1e10, 0), (1, 1, too_much)):
         fill = Fill(
             bot="b", timestamp=NOON, order_id="1", fill_id="1", symbol=BTC, side="buy",
             quantity=quantity, price=price, fee=fee,
         )  # fmt: skip
-        assert event_of(fill) is None
+        assert event_from_record(fill) is None
     for price in (0.0, -1.0, too_much):
-        assert event_of(Metric(bot="b", timestamp=NOON, name=BTC, value=price, unit="price")) is None
-    assert event_of(Metric(bot="b", timestamp=NOON, name=BTC, value=1, unit="")) is None
+        assert event_from_record(Metric(bot="b", timestamp=NOON, name=BTC, value=price, unit="price")) is None
+    assert event_from_record(Metric(bot="b", timestamp=NOON, name=BTC, value=1, unit="")) is None
 
 
 def test_a_state_stays_small_whatever_comes() -> None:
-    account = Account(Settings(currency="USDT"))
+    account = BotAccount(AnalyticsSettings(currency="USDT"))
     symbols = [f"COIN{number}/USDT" for number in range(3000)]
     for event in islice(mixed_events(symbols=symbols), 30_000):
-        account.take(event)
-    half = len(account.dump()), deep_size(account.state)
+        account.apply(event)
+    half = len(account.to_json()), deep_size(account.state)
     for number in range(2 * WINDOW):
-        at = account.head[0] + 60_000
-        account.take(OrderStep(at, f"open-{number}", symbols[number], "buy", 1, "submitted"))
-        account.take(Execution(at, f"fee-{number}", symbols[number], "buy", 1, 1, 1, f"FEE{number}"))
-        account.take(Execution(at, f"fee-{number}", symbols[number], "sell", 3, 1))
-        account.take(EquityPoint(at, 1000 + number))
-    assert max(len(account.dump()), deep_size(account.state)) < 1024**2
+        at = account.last_event[0] + 60_000
+        account.apply(OrderUpdate(at, f"open-{number}", symbols[number], "buy", 1, "submitted"))
+        account.apply(Execution(at, f"fee-{number}", symbols[number], "buy", 1, 1, 1, f"FEE{number}"))
+        account.apply(Execution(at, f"fee-{number}", symbols[number], "sell", 3, 1))
+        account.apply(EquityPoint(at, 1000 + number))
+    assert max(len(account.to_json()), deep_size(account.state)) < 1024**2
     assert half[0] > 100_000
 
 
 def test_a_state_of_another_version_or_of_other_settings_is_made_anew() -> None:
-    dump = Bot().equity(100.5).account.dump()
-    assert Account.load(dump, Settings(annualisation=252)) is not None
-    for settings in (Settings(start_equity=1), Settings(currency="EUR"), Settings(time_zone="Asia/Tokyo")):
-        assert Account.load(dump, settings) is None
+    dump = FakeBot().equity(100.5).account.to_json()
+    assert BotAccount.from_json(dump, AnalyticsSettings(annualisation=252)) is not None
+    for settings in (
+        AnalyticsSettings(start_equity=1),
+        AnalyticsSettings(currency="EUR"),
+        AnalyticsSettings(time_zone="Asia/Tokyo"),
+    ):
+        assert BotAccount.from_json(dump, settings) is None
     older = dump.replace(b'"version":3', b'"version":2')
-    assert Account.load(older, Settings()) is None
-    upgraded = Account.load(older, Settings(), oldest_version=2)
+    assert BotAccount.from_json(older, AnalyticsSettings()) is None
+    upgraded = BotAccount.from_json(older, AnalyticsSettings(), oldest_version=2)
     assert upgraded is not None
-    assert upgraded.dump() == dump
-    assert Account.load(dump.replace(b'"version":3', b'"version":1'), Settings(), oldest_version=2) is None
+    assert upgraded.to_json() == dump
+    assert (
+        BotAccount.from_json(
+            dump.replace(b'"version":3', b'"version":1'), AnalyticsSettings(), oldest_version=2
+        )
+        is None
+    )
     for broken in (b"", b"{}", b"[]", dump[:-1], dump.replace(b"100.5", b'"x"')):
-        assert Account.load(broken, Settings()) is None
+        assert BotAccount.from_json(broken, AnalyticsSettings()) is None
 
 
 def test_minutes_and_hours_come_out_when_they_end() -> None:
-    bot = Bot()
+    bot = FakeBot()
     for equity in (100, 90, 95):
         bot.equity(equity)
     assert bot.account.minutes == {}
-    bot.wait(minutes=1).equity(120, 20).wait(hours=1).equity(110)
+    bot.advance(minutes=1).equity(120, 20).advance(hours=1).equity(110)
     first, second = bot.account.minutes.values()
     assert (first.open, first.high, first.low, first.close, first.points) == (100, 100, 90, 95, 3)
     assert (first.drawdown, first.last_drawdown) == pytest.approx((0.1, 0.05))

@@ -7,24 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.schema.records import Undefined
-from tests.unit.analytics.bot import Bot
-from tests.unit.analytics.curves import RETURNS, STARTS, grown, returns_of
+from tests.unit.analytics.equity_curves import RETURNS, STARTS, equity_from_returns, returns_of
+from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_empyrical
 
 
 @given(RETURNS, STARTS)
 def test_the_maximum_is_empyricals_on_every_point(returns: list[float], start: float) -> None:
-    worth = grown(start, returns)
-    bot = Bot()
+    worth = equity_from_returns(start, returns)
+    bot = FakeBot()
     for equity in worth:
-        bot.equity(equity).wait(hours=5)
+        bot.equity(equity).advance(hours=5)
     expected = -of_empyrical("max_drawdown", [0.0, *returns_of(worth)])
     assert bot.number("max_drawdown") == pytest.approx(expected, rel=1e-9, abs=1.1e-12)
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=40))
 def test_the_figures_are_those_of_the_definition(worth: list[int]) -> None:
-    bot = Bot(start_equity=1000)
+    bot = FakeBot(start_equity=1000)
     peak, peak_at, deepest, longest, fallen = 1000.0, bot.at, 0.0, 0, False
     for equity in worth:
         longest = max(longest, bot.at - peak_at) if fallen else longest
@@ -33,7 +33,7 @@ def test_the_figures_are_those_of_the_definition(worth: list[int]) -> None:
         fallen = equity < peak
         deepest = max(deepest, (peak - equity) / peak)
         now = bot.at
-        bot.equity(equity).wait(minutes=59)
+        bot.equity(equity).advance(minutes=59)
     longest = max(longest, now - peak_at) if fallen else longest
     assert bot.number("max_drawdown") == pytest.approx(deepest, rel=1e-12)
     assert bot.number("current_drawdown") == pytest.approx((peak - worth[-1]) / peak, rel=1e-12)
@@ -42,20 +42,22 @@ def test_the_figures_are_those_of_the_definition(worth: list[int]) -> None:
 
 
 def test_it_is_anchored_at_the_start_equity() -> None:
-    assert Bot(start_equity=1000).equity(900).number("max_drawdown") == pytest.approx(0.1)
-    assert Bot().equity(900).number("max_drawdown") == 0
+    assert FakeBot(start_equity=1000).equity(900).number("max_drawdown") == pytest.approx(0.1)
+    assert FakeBot().equity(900).number("max_drawdown") == 0
     # the fee was paid before the first equity: it began with 1000
-    assert Bot().buy(1, 100, fee=50).equity(950).number("max_drawdown") == pytest.approx(0.05)
+    assert FakeBot().buy(1, 100, fee=50).equity(950).number("max_drawdown") == pytest.approx(0.05)
 
 
 def test_durations_go_on_until_the_peak_is_reached_again() -> None:
-    bot = Bot().equity(100).wait(seconds=9).equity(90).wait(seconds=19).equity(100).wait(seconds=4)
+    bot = (
+        FakeBot().equity(100).advance(seconds=9).equity(90).advance(seconds=19).equity(100).advance(seconds=4)
+    )
     assert bot.number("longest_drawdown") == 30
     assert bot.number("drawdown_duration") == 0
-    bot.equity(99).wait(seconds=44).equity(98)
+    bot.equity(99).advance(seconds=44).equity(98)
     assert bot.number("drawdown_duration") == 50
     assert bot.number("longest_drawdown") == 50
-    assert bot.wait(seconds=9).quote(1).number("drawdown_duration") == 60
+    assert bot.advance(seconds=9).quote(1).number("drawdown_duration") == 60
 
 
 EARNED = st.integers(-100, 100).map(lambda thousandths: thousandths / 1000)
@@ -68,15 +70,15 @@ RISKS = ("var95", "var99", "cvar95", "parametric_var95", "max_drawdown", "curren
 @given(st.lists(st.tuples(EARNED, EARNED, SHARES), min_size=1, max_size=8))
 def test_deposits_and_withdrawals_change_no_return_and_no_drawdown(days: list[tuple[float, ...]]) -> None:
     """The same trading, once with flows at the ends of days, once without."""
-    plain, flowing = Bot(), Bot()
+    plain, flowing = FakeBot(), FakeBot()
     worth = paid = 1000.0
     for morning, evening, share in islice(cycle(days), 33):
         worth, paid = worth * (1 + morning), paid * (1 + morning)
-        plain.equity(worth).wait(hours=8)
-        flowing.equity(paid).wait(hours=8)
+        plain.equity(worth).advance(hours=8)
+        flowing.equity(paid).advance(hours=8)
         worth, paid = worth * (1 + evening), paid * (1 + evening)
-        plain.equity(worth).wait(hours=16)
-        flowing.equity(paid * (1 + share), paid * share).wait(hours=16)
+        plain.equity(worth).advance(hours=16)
+        flowing.equity(paid * (1 + share), paid * share).advance(hours=16)
         paid *= 1 + share
     for name in RISKS:
         assert flowing.number(name) == pytest.approx(plain.number(name), rel=1e-9, abs=1e-12), name
@@ -90,7 +92,7 @@ def test_deposits_and_withdrawals_change_no_return_and_no_drawdown(days: list[tu
 
 @given(st.lists(st.tuples(EARNED, SHARES), max_size=40))
 def test_a_flow_at_any_point_bends_no_drawdown(steps: list[tuple[float, float]]) -> None:
-    plain, flowing = Bot().equity(1000), Bot().equity(1000)
+    plain, flowing = FakeBot().equity(1000), FakeBot().equity(1000)
     worth = paid = 1000.0
     for earned, share in steps:
         worth *= 1 + earned
@@ -104,7 +106,7 @@ def test_a_flow_at_any_point_bends_no_drawdown(steps: list[tuple[float, float]])
 
 
 def test_a_deposit_at_the_peak_leaves_no_drawdown_of_a_rounding() -> None:
-    bot = Bot().equity(0.1)
+    bot = FakeBot().equity(0.1)
     worth = 0.1
     for _ in range(100):
         worth += 0.7
@@ -113,27 +115,27 @@ def test_a_deposit_at_the_peak_leaves_no_drawdown_of_a_rounding() -> None:
 
 
 def test_after_ruin_a_deposit_begins_anew() -> None:
-    bot = Bot().equity(100).equity(0).equity(500, 500)
+    bot = FakeBot().equity(100).equity(0).equity(500, 500)
     assert bot.number("max_drawdown") == 1
     assert bot.number("current_drawdown") == 0
     assert bot.equity(450).number("current_drawdown") == pytest.approx(0.1)
 
 
 def test_an_account_that_was_emptied_has_nothing_to_fall_from() -> None:
-    bot = Bot().equity(100).equity(80).equity(0, -80)
+    bot = FakeBot().equity(100).equity(80).equity(0, -80)
     assert bot.number("max_drawdown") == pytest.approx(0.2)
-    assert bot.why("current_drawdown") == ("not_positive_equity", 0)
+    assert bot.undefined_reason("current_drawdown") == ("not_positive_equity", 0)
     assert bot.equity(50, 50).number("current_drawdown") == 0
 
 
 def test_an_account_that_was_always_in_debt_has_no_drawdown() -> None:
-    bot = Bot().equity(-100).equity(-300)
+    bot = FakeBot().equity(-100).equity(-300)
     for name in ("max_drawdown", "current_drawdown", "drawdown_duration", "longest_drawdown"):
-        assert bot.why(name) == ("not_positive_equity", 0)
+        assert bot.undefined_reason(name) == ("not_positive_equity", 0)
 
 
 def test_a_peak_stays_a_number_however_often_an_account_is_ruined_and_refilled() -> None:
-    bot = Bot().equity(1e17)
+    bot = FakeBot().equity(1e17)
     for _ in range(40):
         bot.equity(16).equity(1e17, 1e17 - 16)
     assert bot.number("max_drawdown") == pytest.approx(1)

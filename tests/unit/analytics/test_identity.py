@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.analytics.bot import Bot
-from tests.unit.analytics.exchange import Exchange, Feed, Holding
+from tests.unit.analytics.exact_account import ExactAccount, ExactHolding, Feed
+from tests.unit.analytics.fake_bot import FakeBot
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "XRP/USDT")
 START = Fraction(10_000)
 
 
-class Fill(NamedTuple):
+class GeneratedFill(NamedTuple):
     """A fill in eighths of a coin, cents and hundredths of a percent."""
 
     symbol: str
@@ -33,7 +33,7 @@ class Mark(NamedTuple):
 
 PRICES = st.integers(100, 20_000)
 FILLS = st.builds(
-    Fill,
+    GeneratedFill,
     st.sampled_from(SYMBOLS),
     st.integers(-800, 800).filter(bool),
     PRICES,
@@ -44,11 +44,11 @@ MARKS = st.builds(Mark, st.tuples(PRICES, PRICES, PRICES), st.sampled_from([0, 0
 STEPS = st.lists(FILLS | MARKS, max_size=25)
 
 
-def trade(bot: Bot, exchange: Exchange, fill: Fill) -> None:
+def trade(bot: FakeBot, exchange: ExactAccount, fill: GeneratedFill) -> None:
     """Fill at the exchange, and let the bot tell it."""
     quantity, price = Fraction(fill.eighths, 8), Fraction(fill.cents, 100)
     rate, paid_in = Fraction(fill.fee, 10_000), fill.paid_in
-    left = exchange.holdings.get(fill.symbol, Holding()).quantity + quantity
+    left = exchange.holdings.get(fill.symbol, ExactHolding()).quantity + quantity
     if paid_in == "asset" and left < abs(quantity) * rate:  # there must be something to take it from
         paid_in = "money"
     fee = abs(quantity) * rate * (price if paid_in == "money" else 1)
@@ -59,7 +59,7 @@ def trade(bot: Bot, exchange: Exchange, fill: Fill) -> None:
     tell(abs(float(quantity)), float(price), fee=float(fee), of=of, symbol=fill.symbol)
 
 
-def mark(bot: Bot, exchange: Exchange, point: Mark) -> None:
+def mark(bot: FakeBot, exchange: ExactAccount, point: Mark) -> None:
     """Let every price move, and the bot tell the prices and its equity."""
     for symbol, cents in zip(SYMBOLS, point.cents, strict=True):
         exchange.marks[symbol] = Fraction(cents, 100)
@@ -68,7 +68,7 @@ def mark(bot: Bot, exchange: Exchange, point: Mark) -> None:
     bot.equity(float(exchange.equity), point.flow)
 
 
-def check(bot: Bot, exchange: Exchange, start: Fraction) -> None:
+def check(bot: FakeBot, exchange: ExactAccount, start: Fraction) -> None:
     """Fail where the figures are not those of the exchange."""
     total = exchange.equity - start - exchange.paid_in
     size = 1e-9 * max(abs(float(exchange.equity)), 1e6)
@@ -85,11 +85,13 @@ def check(bot: Bot, exchange: Exchange, start: Fraction) -> None:
 
 
 @given(STEPS)
-def test_total_is_realised_and_unrealised_is_equity_less_start_less_flows(steps: list[Fill | Mark]) -> None:
-    exchange = Exchange(cash=START)
-    bot = Bot(start_equity=float(START), currency="USDT")
+def test_total_is_realised_and_unrealised_is_equity_less_start_less_flows(
+    steps: list[GeneratedFill | Mark],
+) -> None:
+    exchange = ExactAccount(cash=START)
+    bot = FakeBot(start_equity=float(START), currency="USDT")
     for step in steps:
-        if isinstance(step, Fill):
+        if isinstance(step, GeneratedFill):
             trade(bot, exchange, step)
             continue
         mark(bot, exchange, step)
@@ -99,10 +101,10 @@ def test_total_is_realised_and_unrealised_is_equity_less_start_less_flows(steps:
 
 @given(st.lists(FILLS, max_size=8), MARKS, STEPS)
 def test_a_start_that_is_not_told_is_the_equity_before_the_first_fills(
-    before: list[Fill], first: Mark, steps: list[Fill | Mark]
+    before: list[GeneratedFill], first: Mark, steps: list[GeneratedFill | Mark]
 ) -> None:
-    exchange = Exchange(cash=START)
-    bot = Bot(currency="USDT")
+    exchange = ExactAccount(cash=START)
+    bot = FakeBot(currency="USDT")
     for fill in before:
         trade(bot, exchange, fill)
     mark(bot, exchange, first)
@@ -110,7 +112,7 @@ def test_a_start_that_is_not_told_is_the_equity_before_the_first_fills(
     start = START + first.flow  # what was paid in until the first equity is part of the start
     assert bot.account.state.start == pytest.approx(float(start), abs=1e-5)
     for step in steps:
-        if isinstance(step, Fill):
+        if isinstance(step, GeneratedFill):
             trade(bot, exchange, step)
         else:
             mark(bot, exchange, step)
@@ -119,8 +121,10 @@ def test_a_start_that_is_not_told_is_the_equity_before_the_first_fills(
 
 
 @given(st.lists(FILLS.map(lambda fill: fill._replace(paid_in="money")), max_size=25))
-def test_closed_trades_and_the_parts_of_open_ones_add_up_to_what_is_realised(fills: list[Fill]) -> None:
-    exchange, bot = Exchange(cash=START), Bot(currency="USDT")
+def test_closed_trades_and_the_parts_of_open_ones_add_up_to_what_is_realised(
+    fills: list[GeneratedFill],
+) -> None:
+    exchange, bot = ExactAccount(cash=START), FakeBot(currency="USDT")
     for fill in fills:
         trade(bot, exchange, fill)
     closed = sum(one.pnl for one in bot.account.trades)
@@ -132,7 +136,7 @@ def test_closed_trades_and_the_parts_of_open_ones_add_up_to_what_is_realised(fil
 
 def test_funding_and_interest_are_realised_once_no_trade_is_open() -> None:
     bot = (
-        Bot(start_equity=1000).quote(100).buy(1, 100).quote(110).equity(1005)
+        FakeBot(start_equity=1000).quote(100).buy(1, 100).quote(110).equity(1005)
     )  # 10 gained, 5 of funding paid
     assert (bot.number("realized_pnl"), bot.number("unrealized_pnl")) == (0, 5)
     bot.sell(1, 110).equity(1005)
@@ -140,14 +144,14 @@ def test_funding_and_interest_are_realised_once_no_trade_is_open() -> None:
 
 
 def test_without_fills_the_bots_own_unrealised_profit_parts_the_total() -> None:
-    bot = Bot(start_equity=1000).equity(1050, 10, unrealized=15)
+    bot = FakeBot(start_equity=1000).equity(1050, 10, unrealized=15)
     found = [bot.number(name) for name in ("total_pnl", "realized_pnl", "unrealized_pnl", "net_flows")]
     assert found == [40, 25, 15, 10]
-    assert Bot().equity(1000).why("realized_pnl") == ("no_fills", 0)
+    assert FakeBot().equity(1000).undefined_reason("realized_pnl") == ("no_fills", 0)
 
 
 def test_without_equity_profit_is_that_of_the_fills_at_the_latest_prices() -> None:
-    bot = Bot().buy(2, 100, fee=1).sell(1, 110, fee=1).quote(120)
+    bot = FakeBot().buy(2, 100, fee=1).sell(1, 110, fee=1).quote(120)
     found = [bot.number(name) for name in ("total_pnl", "realized_pnl", "unrealized_pnl")]
     assert found == [28, 8, 20]  # 10 − 2 and 1 · (120 − 100)
-    assert bot.why("portfolio_value") == bot.why("sharpe_ratio") == ("no_equity", 0)
+    assert bot.undefined_reason("portfolio_value") == bot.undefined_reason("sharpe_ratio") == ("no_equity", 0)

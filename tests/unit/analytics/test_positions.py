@@ -4,46 +4,46 @@ from itertools import pairwise
 
 import pytest
 
-from shared.analytics.positions import MOST_SYMBOLS, Position, Trade
-from tests.unit.analytics.bot import BTC, Bot
+from shared.analytics.positions import MAX_SYMBOLS, Position, Trade
+from tests.unit.analytics.fake_bot import BTC, FakeBot
 
 ETH = "ETH/USDT"
 
 
-def position(bot: Bot, symbol: str = BTC) -> tuple[float, float]:
+def position(bot: FakeBot, symbol: str = BTC) -> tuple[float, float]:
     held = bot.account.state.book.positions.get(symbol, Position())
     return held.quantity, held.cost
 
 
-def realized(bot: Bot) -> float:
+def realized(bot: FakeBot) -> float:
     return bot.account.state.book.realized()
 
 
-def trades(bot: Bot) -> list[Trade]:
+def trades(bot: FakeBot) -> list[Trade]:
     return bot.account.trades
 
 
 def test_partial_fills_add_up_to_an_average_cost() -> None:
-    bot = Bot().buy(1, 100).buy(3, 120)
+    bot = FakeBot().buy(1, 100).buy(3, 120)
     assert position(bot) == (4, 115)  # (1·100 + 3·120) / 4
     assert realized(bot) == 0
     assert trades(bot) == []
 
 
 def test_selling_a_part_earns_on_that_part_and_keeps_the_cost() -> None:
-    bot = Bot().buy(1, 100).buy(3, 120).sell(1, 130)
+    bot = FakeBot().buy(1, 100).buy(3, 120).sell(1, 130)
     assert position(bot) == (3, 115)
     assert realized(bot) == 15  # 1 · (130 − 115)
 
 
 def test_a_trade_goes_from_flat_to_flat_through_adding_and_reducing() -> None:
     bot = (
-        Bot()
+        FakeBot()
         .buy(1, 100, fee=1)
         .buy(3, 120, fee=2)
         .sell(1, 130, fee=1)
         .buy(2, 140, fee=1)
-        .wait(hours=1)
+        .advance(hours=1)
         .sell(5, 150, fee=5)
     )
     [trade] = trades(bot)
@@ -57,14 +57,14 @@ def test_a_trade_goes_from_flat_to_flat_through_adding_and_reducing() -> None:
 
 
 def test_a_short_earns_when_the_price_falls() -> None:
-    bot = Bot().sell(2, 100).buy(1, 90).buy(1, 105)
+    bot = FakeBot().sell(2, 100).buy(1, 90).buy(1, 105)
     [trade] = trades(bot)
     assert (trade.side, trade.pnl) == ("sell", 5)  # 1·(100 − 90) + 1·(100 − 105)
     assert (trade.entry_price, trade.exit_price) == (100, 97.5)
 
 
 def test_a_flip_from_long_to_short_closes_one_trade_and_opens_the_next_and_shares_the_fee() -> None:
-    bot = Bot().buy(1, 100, fee=0.1).sell(3, 110, fee=0.3)
+    bot = FakeBot().buy(1, 100, fee=0.1).sell(3, 110, fee=0.3)
     assert position(bot) == (-2, 110)
     [first] = trades(bot)
     assert first.pnl == pytest.approx(9.8)  # 10 − 0.1 − 0.3·1/3
@@ -75,7 +75,7 @@ def test_a_flip_from_long_to_short_closes_one_trade_and_opens_the_next_and_share
 
 
 def test_a_flip_from_short_to_long_closes_one_trade_and_opens_the_next() -> None:
-    bot = Bot().sell(2, 50).buy(5, 40)
+    bot = FakeBot().sell(2, 50).buy(5, 40)
     assert position(bot) == (3, 40)
     assert [(trade.side, trade.pnl) for trade in trades(bot)] == [("sell", 20)]  # 2·(50 − 40)
     bot.sell(3, 45)
@@ -83,7 +83,7 @@ def test_a_flip_from_short_to_long_closes_one_trade_and_opens_the_next() -> None
 
 
 def test_symbols_have_positions_of_their_own() -> None:
-    bot = Bot().buy(1, 100).sell(10, 5, symbol=ETH).sell(1, 103).quote(4, ETH)
+    bot = FakeBot().buy(1, 100).sell(10, 5, symbol=ETH).sell(1, 103).quote(4, ETH)
     assert [trade.symbol for trade in trades(bot)] == [BTC]
     assert realized(bot) == 3
     assert bot.account.state.book.unrealized() == 10  # −10 · (4 − 5)
@@ -91,7 +91,7 @@ def test_symbols_have_positions_of_their_own() -> None:
 
 @pytest.mark.parametrize(("paid_in", "currency"), [(None, None), ("USDT", None), ("USDT", "USDT")])
 def test_a_fee_in_account_currency_is_money(paid_in: str | None, currency: str | None) -> None:
-    bot = Bot(currency=currency).buy(2, 100, fee=3, of=paid_in)
+    bot = FakeBot(currency=currency).buy(2, 100, fee=3, of=paid_in)
     assert position(bot) == (2, 100)
     assert realized(bot) == -3
 
@@ -102,7 +102,7 @@ def test_a_fee_in_account_currency_is_money(paid_in: str | None, currency: str |
 def test_a_fee_in_the_traded_asset_leaves_the_position_and_costs_its_price(
     symbol: str, currency: str | None
 ) -> None:
-    bot = Bot(currency=currency).buy(2, 100, fee=0.02, of="BTC", symbol=symbol)
+    bot = FakeBot(currency=currency).buy(2, 100, fee=0.02, of="BTC", symbol=symbol)
     assert position(bot, symbol) == pytest.approx((1.98, 100))
     assert realized(bot) == pytest.approx(-2)  # 0.02 · 100
     bot.sell(1.98, 110, symbol=symbol)
@@ -111,7 +111,7 @@ def test_a_fee_in_the_traded_asset_leaves_the_position_and_costs_its_price(
 
 
 def test_a_fee_in_the_traded_asset_that_was_never_in_the_book_opens_no_short() -> None:
-    bot = Bot()
+    bot = FakeBot()
     for _ in range(3):  # the fee of each sale is paid from coins that were there before
         bot.buy(1, 100, fee=0.001, of="BTC").sell(0.999, 100, fee=0.001, of="BTC")
         assert position(bot) == (0, 0)
@@ -120,20 +120,20 @@ def test_a_fee_in_the_traded_asset_that_was_never_in_the_book_opens_no_short() -
 
 
 def test_a_fee_in_the_traded_asset_takes_what_a_sale_left_for_it() -> None:
-    bot = Bot().buy(1, 100, fee=0.002, of="BTC").sell(0.996, 110, fee=0.002, of="BTC")
+    bot = FakeBot().buy(1, 100, fee=0.002, of="BTC").sell(0.996, 110, fee=0.002, of="BTC")
     assert position(bot) == (0, 0)  # 1 − 0.002 − 0.996 − 0.002
     # cash: −1·100 + 0.996·110 = 9.56, and nothing is left
     assert trades(bot)[0].pnl == pytest.approx(9.56)
 
 
 def test_closing_a_short_with_a_fee_in_the_traded_asset_is_one_trade() -> None:
-    bot = Bot().sell(1, 100).buy(1.001, 90, fee=0.001, of="BTC")
+    bot = FakeBot().sell(1, 100).buy(1.001, 90, fee=0.001, of="BTC")
     assert position(bot) == (0, 0)
     assert [trade.pnl for trade in trades(bot)] == pytest.approx([9.91])  # 10 − 0.001 · 90
 
 
 def test_a_fee_in_a_third_currency_is_converted_at_its_latest_price() -> None:
-    bot = Bot(currency="USDT").quote(600, "BNB/USDT").buy(1, 100, fee=0.01, of="BNB")
+    bot = FakeBot(currency="USDT").quote(600, "BNB/USDT").buy(1, 100, fee=0.01, of="BNB")
     assert realized(bot) == pytest.approx(-6)  # 0.01 · 600
     assert bot.quote(500, "BNB/USDT").sell(1, 100, fee=0.01, of="BNB").account.trades[0].pnl == pytest.approx(
         -11
@@ -142,29 +142,29 @@ def test_a_fee_in_a_third_currency_is_converted_at_its_latest_price() -> None:
 
 @pytest.mark.parametrize("pair", ["USDT/EUR", "USDT-EUR", "USDTEUR"])
 def test_a_rate_may_be_quoted_the_other_way_round(pair: str) -> None:
-    bot = Bot(currency="USDT").quote(0.8, pair).buy(1, 100, fee=4, of="EUR")
+    bot = FakeBot(currency="USDT").quote(0.8, pair).buy(1, 100, fee=4, of="EUR")
     assert realized(bot) == pytest.approx(-5)  # 4 / 0.8
 
 
 @pytest.mark.parametrize("symbol", ["ETHUSDT", "ETH/USDT:USDT", "ETH-USDT-SWAP", "ETHUSDT-PERP.BINANCE"])
 def test_a_fee_in_a_third_asset_is_converted_to_the_quote_of_the_symbol(symbol: str) -> None:
-    bot = Bot().quote(600, "BNBUSDT")
+    bot = FakeBot().quote(600, "BNBUSDT")
     bot.buy(1, 2000, fee=0.001, of="BNB", symbol=symbol).sell(1, 2010, fee=0.001, of="BNB", symbol=symbol)
     assert bot.number("realized_pnl") == pytest.approx(8.8)  # 10 − 2 · 0.001 · 600
     assert trades(bot)[0].pnl == pytest.approx(8.8)
 
 
 def test_a_fee_whose_worth_in_an_unknown_account_currency_is_not_known_leaves_figures_undefined() -> None:
-    bot = Bot().quote(600, "BNBUSDT")
+    bot = FakeBot().quote(600, "BNBUSDT")
     bot.buy(1, 100, fee=0.001, of="BNB", symbol="ACME").sell(1, 110, fee=0.001, of="BNB", symbol="ACME")
     for name in ("realized_pnl", "total_pnl", "win_rate", "profit_factor", "expectancy", "expectancy_ratio"):
-        assert bot.why(name)[0] == "unknown_fee_rate"
+        assert bot.undefined_reason(name)[0] == "unknown_fee_rate"
     assert bot.number("total_trades") == 1
 
 
 @pytest.mark.parametrize("symbol", ["BTC-USD-SWAP", "BTC/USD:BTC", "BTCUSD_PERP", "XBTUSD", "PF_XBTUSD"])
 def test_a_fee_in_the_base_of_a_derivative_takes_nothing_from_the_position(symbol: str) -> None:
-    bot = Bot()
+    bot = FakeBot()
     for _ in range(5):
         bot.buy(1, 100, fee=0.0005, of="BTC", symbol=symbol).sell(1, 110, fee=0.0005, of="BTC", symbol=symbol)
     assert [trade.side for trade in trades(bot)] == ["buy"] * 5
@@ -173,7 +173,7 @@ def test_a_fee_in_the_base_of_a_derivative_takes_nothing_from_the_position(symbo
 
 
 def test_a_price_below_a_billionth_is_a_rate() -> None:
-    bot = Bot(currency="BTC").quote(4e-10, "PEPE/BTC").buy(1, 2, fee=1000, of="PEPE", symbol="ETH/BTC")
+    bot = FakeBot(currency="BTC").quote(4e-10, "PEPE/BTC").buy(1, 2, fee=1000, of="PEPE", symbol="ETH/BTC")
     assert realized(bot) == pytest.approx(-4e-7)  # 1000 · 4e-10
 
 
@@ -183,61 +183,61 @@ def test_a_price_below_a_billionth_is_a_rate() -> None:
 def test_break_even_is_not_decided_by_the_last_digits(
     bought: tuple[float, float], sold: float, price: float
 ) -> None:
-    bot = Bot()
+    bot = FakeBot()
     for _ in range(20):
         bot.buy(1, 100).sell(1, 101)
     for quantity in bought:
         bot.buy(quantity, price)
     bot.sell(sold, price)
     assert trades(bot)[-1].pnl == 0
-    assert bot.why("profit_factor") == ("no_losses", 21)
+    assert bot.undefined_reason("profit_factor") == ("no_losses", 21)
     assert bot.number("win_rate") == pytest.approx(20 / 21)
 
 
 def test_a_trade_that_earned_a_millionth_of_its_notional_is_a_win() -> None:
-    assert trades(Bot().buy(1, 100).sell(1, 100.0001))[0].pnl == pytest.approx(0.0001)
+    assert trades(FakeBot().buy(1, 100).sell(1, 100.0001))[0].pnl == pytest.approx(0.0001)
 
 
 def test_a_fee_without_a_rate_is_counted_apart_and_leaves_figures_undefined() -> None:
-    bot = Bot(currency="USDT").buy(1, 100, fee=0.01, of="BNB").sell(1, 110, fee=0.02, of="BNB")
+    bot = FakeBot(currency="USDT").buy(1, 100, fee=0.01, of="BNB").sell(1, 110, fee=0.02, of="BNB")
     assert bot.account.state.book.unconverted == {"BNB": pytest.approx(0.03)}
-    assert bot.why("realized_pnl") == ("unknown_fee_rate", 2)
-    assert bot.why("expectancy") == bot.why("win_rate") == ("unknown_fee_rate", 1)
+    assert bot.undefined_reason("realized_pnl") == ("unknown_fee_rate", 2)
+    assert bot.undefined_reason("expectancy") == bot.undefined_reason("win_rate") == ("unknown_fee_rate", 1)
 
 
 def test_a_fee_without_a_rate_shows_once_the_equity_is_known() -> None:
-    bot = Bot(currency="USDT", start_equity=1000).buy(1, 100, fee=1, of="BNB").sell(1, 110).equity(1007)
+    bot = FakeBot(currency="USDT", start_equity=1000).buy(1, 100, fee=1, of="BNB").sell(1, 110).equity(1007)
     assert bot.number("realized_pnl") == 7  # 10 earned, 3 gone: the fee
 
 
 def test_a_rebate_is_a_negative_fee() -> None:
-    bot = Bot().buy(1, 100, fee=-0.5).sell(1, 100, fee=-0.25)
+    bot = FakeBot().buy(1, 100, fee=-0.5).sell(1, 100, fee=-0.25)
     assert trades(bot)[0].pnl == 0.75
     assert realized(bot) == 0.75
 
 
 def test_a_rebate_in_the_traded_asset_adds_to_the_position() -> None:
-    bot = Bot().buy(1, 100, fee=-0.01, of="BTC")
+    bot = FakeBot().buy(1, 100, fee=-0.01, of="BTC")
     assert position(bot) == pytest.approx((1.01, 100))
     assert realized(bot) == pytest.approx(1)
 
 
 def test_a_rest_of_a_thousandth_closes_the_trade_and_stays_in_the_position() -> None:
-    bot = Bot().buy(1, 100).sell(0.999, 110)
+    bot = FakeBot().buy(1, 100).sell(0.999, 110)
     assert trades(bot)[0].pnl == pytest.approx(9.99)
     assert position(bot) == pytest.approx((0.001, 100))
-    assert Bot().buy(1, 100).sell(0.998, 110).account.trades == []
+    assert FakeBot().buy(1, 100).sell(0.998, 110).account.trades == []
 
 
 def test_what_is_sold_later_of_a_rest_earns_but_is_no_trade() -> None:
-    bot = Bot().buy(1, 100).sell(0.999, 110).sell(0.001, 120)
+    bot = FakeBot().buy(1, 100).sell(0.999, 110).sell(0.001, 120)
     assert len(trades(bot)) == 1
     assert position(bot) == (0, 0)
     assert realized(bot) == pytest.approx(9.99 + 0.02)
 
 
 def test_the_trade_after_a_rest_has_its_own_prices() -> None:
-    bot = Bot().buy(1, 100).sell(0.999, 110).sell(1.001, 90).buy(1, 80)
+    bot = FakeBot().buy(1, 100).sell(0.999, 110).sell(1.001, 90).buy(1, 80)
     assert position(bot) == pytest.approx((0, 0), abs=1e-12)
     second = trades(bot)[1]
     assert second.side == "sell"
@@ -248,8 +248,8 @@ def test_the_trade_after_a_rest_has_its_own_prices() -> None:
 def test_rounding_in_sums_of_partial_fills_leaves_no_position_on_either_side() -> None:
     assert 0.7 + 0.1 < 0.8
     assert 0.1 + 0.2 > 0.3
-    short = Bot().buy(0.7, 100).buy(0.1, 100).sell(0.8, 110)
-    rest = Bot().buy(0.1, 100).buy(0.2, 100).sell(0.3, 110)
+    short = FakeBot().buy(0.7, 100).buy(0.1, 100).sell(0.8, 110)
+    rest = FakeBot().buy(0.1, 100).buy(0.2, 100).sell(0.3, 110)
     for bot in (short, rest):
         assert bot.account.state.book.positions == {}
         assert len(trades(bot)) == 1
@@ -258,7 +258,7 @@ def test_rounding_in_sums_of_partial_fills_leaves_no_position_on_either_side() -
 
 
 def test_funding_shows_as_realised_although_a_rest_is_still_held() -> None:
-    bot = Bot(start_equity=1000).buy(1, 100).sell(0.9995, 110).quote(110)
+    bot = FakeBot(start_equity=1000).buy(1, 100).sell(0.9995, 110).quote(110)
     bot.equity(1010)  # 9.995 earned and the rest's 0.0005 · 10
     assert bot.number("realized_pnl") == pytest.approx(9.995)
     bot.equity(1003)  # 7 of funding paid since
@@ -267,16 +267,16 @@ def test_funding_shows_as_realised_although_a_rest_is_still_held() -> None:
 
 
 def test_of_ever_new_symbols_only_the_latest_are_kept() -> None:
-    bot = Bot()
-    for number in range(MOST_SYMBOLS + 5):
+    bot = FakeBot()
+    for number in range(MAX_SYMBOLS + 5):
         bot.buy(1, 10, symbol=f"S{number}").quote(11, symbol=f"S{number}")
     book = bot.account.state.book
-    assert len(book.positions) == len(book.prices) == len(book.quotes) == MOST_SYMBOLS
+    assert len(book.positions) == len(book.prices) == len(book.quotes) == MAX_SYMBOLS
     assert next(iter(book.positions)) == "S5"
 
 
 def test_trades_are_numbered_through() -> None:
-    bot = Bot()
+    bot = FakeBot()
     for _ in range(3):
         bot.buy(1, 10).sell(2, 11).buy(1, 10)
     numbers = [trade.number for trade in trades(bot)]

@@ -10,8 +10,17 @@ from hypothesis import strategies as st
 
 from shared.analytics.returns import NOISE, end_of_day
 from shared.schema.timestamps import EPOCH, MILLISECOND, epoch_ms
-from tests.unit.analytics.bot import Bot
-from tests.unit.analytics.curves import DAILY, RETURNS, STARTS, YEARS, grown, returns_of, told, tolerance
+from tests.unit.analytics.equity_curves import (
+    DAILY,
+    RETURNS,
+    STARTS,
+    YEARS,
+    bot_with_equity,
+    equity_from_returns,
+    returns_of,
+    tolerance,
+)
+from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_empyrical
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -26,16 +35,20 @@ def spread(returns: list[float]) -> float:
 
 @given(RETURNS, STARTS, YEARS)
 def test_sharpe_and_volatility_are_empyricals(returns: list[float], start: float, a: int) -> None:
-    worth = grown(start, returns)
-    bot, returns, n = told(worth, a), returns_of(worth), len(returns)
+    worth = equity_from_returns(start, returns)
+    bot, returns, n = bot_with_equity(worth, a), returns_of(worth), len(returns)
     assert bot.number("trading_days") == n
     expected = of_empyrical("sharpe_ratio", returns, annualization=a)
     deviation = of_empyrical("annual_volatility", returns, annualization=a)
     if n < 2:
         assert math.isnan(expected)
-        assert bot.why("sharpe_ratio") == bot.why("volatility") == ("too_few_returns", n)
+        assert (
+            bot.undefined_reason("sharpe_ratio")
+            == bot.undefined_reason("volatility")
+            == ("too_few_returns", n)
+        )
     elif not spread(returns):
-        assert bot.why("sharpe_ratio") == ("no_variation", n)
+        assert bot.undefined_reason("sharpe_ratio") == ("no_variation", n)
         assert bot.number("volatility") == 0
         assert deviation < 1e-12
     else:
@@ -46,14 +59,14 @@ def test_sharpe_and_volatility_are_empyricals(returns: list[float], start: float
 
 @given(RETURNS, STARTS, YEARS)
 def test_sortino_is_empyricals(returns: list[float], start: float, a: int) -> None:
-    worth = grown(start, returns)
-    bot, returns, n = told(worth, a), returns_of(worth), len(returns)
+    worth = equity_from_returns(start, returns)
+    bot, returns, n = bot_with_equity(worth, a), returns_of(worth), len(returns)
     expected = of_empyrical("sortino_ratio", returns, annualization=a)
     if n < 2:
         assert math.isnan(expected)
-        assert bot.why("sortino_ratio") == ("too_few_returns", n)
+        assert bot.undefined_reason("sortino_ratio") == ("too_few_returns", n)
     elif math.sqrt(math.fsum(min(one, 0.0) ** 2 for one in returns) / n) <= NOISE:
-        assert bot.why("sortino_ratio") == ("no_losses", n)
+        assert bot.undefined_reason("sortino_ratio") == ("no_losses", n)
         assert abs(expected) > 1e10 or not math.isfinite(expected) or max(returns) < 1e-13
     else:
         assert bot.number("sortino_ratio") == pytest.approx(expected, rel=1e-9, abs=1e-9)
@@ -61,28 +74,28 @@ def test_sortino_is_empyricals(returns: list[float], start: float, a: int) -> No
 
 @given(RETURNS, STARTS, YEARS)
 def test_the_annual_return_is_empyricals_from_30_days_on(returns: list[float], start: float, a: int) -> None:
-    worth = grown(start, returns)
-    bot, returns, n = told(worth, a), returns_of(worth), len(returns)
+    worth = equity_from_returns(start, returns)
+    bot, returns, n = bot_with_equity(worth, a), returns_of(worth), len(returns)
     if n < 2:
-        assert bot.why("annual_return") == ("too_few_returns", n)
+        assert bot.undefined_reason("annual_return") == ("too_few_returns", n)
     elif n < 30:
-        assert bot.why("annual_return") == ("too_short", n)
+        assert bot.undefined_reason("annual_return") == ("too_short", n)
     else:
         expected = of_empyrical("annual_return", returns, annualization=a)
         if math.isinf(expected):
-            assert bot.why("annual_return") == ("too_large", n)
+            assert bot.undefined_reason("annual_return") == ("too_large", n)
         else:
             assert bot.number("annual_return") == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 @given(st.lists(DAILY, min_size=30, max_size=60), YEARS)
 def test_calmar_is_the_annual_return_over_the_drawdown_of_every_point(returns: list[float], a: int) -> None:
-    worth = grown(1000, returns)
-    bot = Bot(annualisation=a)
+    worth = equity_from_returns(1000, returns)
+    bot = FakeBot(annualisation=a)
     points = []
     for equity in worth:  # a point before each day's close that daily closes do not show
         points += [equity * 0.9, equity]
-        bot.equity(equity * 0.9).wait(hours=6).equity(equity).wait(hours=18)
+        bot.equity(equity * 0.9).advance(hours=6).equity(equity).advance(hours=18)
     peak, deepest = points[0], 0.0
     for equity in points:
         peak = max(peak, equity)
@@ -93,12 +106,15 @@ def test_calmar_is_the_annual_return_over_the_drawdown_of_every_point(returns: l
 
 
 def test_without_a_drawdown_there_is_no_calmar() -> None:
-    assert told([100 + day for day in range(40)]).why("calmar_ratio") == ("no_drawdown", 0)
+    assert bot_with_equity([100 + day for day in range(40)]).undefined_reason("calmar_ratio") == (
+        "no_drawdown",
+        0,
+    )
 
 
 def test_thousands_of_days_drift_from_empyrical_by_nothing() -> None:
-    worth = grown(1000, [0.001 * math.sin(day * day) + 1e-4 for day in range(3650)])
-    bot, returns = told(worth), returns_of(worth)
+    worth = equity_from_returns(1000, [0.001 * math.sin(day * day) + 1e-4 for day in range(3650)])
+    bot, returns = bot_with_equity(worth), returns_of(worth)
     for name, figure in (
         ("sharpe_ratio", "sharpe_ratio"),
         ("sortino_ratio", "sortino_ratio"),
@@ -110,25 +126,28 @@ def test_thousands_of_days_drift_from_empyrical_by_nothing() -> None:
 
 
 def test_a_huge_growth_is_too_large_for_a_year() -> None:
-    bot = Bot()
+    bot = FakeBot()
     for step in range(9):
-        bot.equity(1e-8 * 1000.0**step).wait(days=4)
-    assert bot.why("annual_return") == bot.why("calmar_ratio") == ("too_large", 8)
+        bot.equity(1e-8 * 1000.0**step).advance(days=4)
+    assert bot.undefined_reason("annual_return") == bot.undefined_reason("calmar_ratio") == ("too_large", 8)
 
 
 def test_huge_returns_that_are_the_same_have_no_variation() -> None:
-    assert told([0.3 * 1001.0**day for day in range(6)]).why("sharpe_ratio") == ("no_variation", 5)
+    assert bot_with_equity([0.3 * 1001.0**day for day in range(6)]).undefined_reason("sharpe_ratio") == (
+        "no_variation",
+        5,
+    )
 
 
 def test_ruin_is_a_return_of_minus_one_after_which_days_have_none() -> None:
-    bot = told([100.0] * 30 + [0.0, 0.0, 50.0, 50.0])
+    bot = bot_with_equity([100.0] * 30 + [0.0, 0.0, 50.0, 50.0])
     assert bot.number("trading_days") == 31  # 29 of nothing, the ruin, and 50 to 50
     assert bot.number("annual_return") == -1
     assert bot.number("calmar_ratio") == -1  # −100 % / 100 %
 
 
 def test_debt_is_a_return_below_minus_one() -> None:
-    bot = told([100.0] * 30 + [-50.0, -100.0])
+    bot = bot_with_equity([100.0] * 30 + [-50.0, -100.0])
     assert bot.number("trading_days") == 30
     assert bot.number("annual_return") == -1
     assert bot.number("max_drawdown") == 2  # (100 + 100) / 100
@@ -136,7 +155,7 @@ def test_debt_is_a_return_below_minus_one() -> None:
 
 
 def test_the_last_point_of_a_day_is_its_close() -> None:
-    bot = Bot().equity(100).equity(300).wait(days=1).equity(50).equity(330).wait(days=1).equity(10)
+    bot = FakeBot().equity(100).equity(300).advance(days=1).equity(50).equity(330).advance(days=1).equity(10)
     assert bot.number("trading_days") == 2
     bot.equity(297)
     # 330 / 300 − 1 = 0.1 and 297 / 330 − 1 = −0.1: mean 0, std √(0.02)
@@ -145,20 +164,20 @@ def test_the_last_point_of_a_day_is_its_close() -> None:
 
 
 def test_days_without_points_are_dropped() -> None:
-    bot = Bot().equity(100).wait(days=5).equity(110).wait(days=9).equity(121)
+    bot = FakeBot().equity(100).advance(days=5).equity(110).advance(days=9).equity(121)
     assert bot.number("trading_days") == 2
     assert bot.number("volatility") == pytest.approx(0)
 
 
 def test_what_is_paid_in_during_a_day_is_no_return() -> None:
-    bot = Bot().equity(100).wait(days=1).equity(150, 60).equity(140, -20).equity(190, 30)
+    bot = FakeBot().equity(100).advance(days=1).equity(150, 60).equity(140, -20).equity(190, 30)
     assert bot.number("trading_days") == 1
     # (190 − (60 − 20 + 30)) / 100 − 1 = 0.2
     assert bot.account.state.returns.latest() == pytest.approx([0.2])
 
 
 def test_what_is_paid_in_on_the_first_day_is_in_the_equity_that_returns_begin_with() -> None:
-    bot = Bot().equity(100).equity(500, 400).wait(days=1).equity(600)
+    bot = FakeBot().equity(100).equity(500, 400).advance(days=1).equity(600)
     assert bot.account.state.returns.latest() == pytest.approx([0.2])
 
 
@@ -176,8 +195,8 @@ def test_a_trading_day_in_new_york_ends_at_its_midnight_when_clocks_change(
 def test_the_days_of_a_bot_are_those_of_its_time_zone() -> None:
     late = datetime(2026, 3, 8, 23, 30, tzinfo=NEW_YORK)  # 03:30 UTC on the 9th, clocks changed that day
     for zone, days in (("America/New_York", 1), ("UTC", 0)):
-        bot = Bot(late.astimezone(UTC), time_zone=zone).equity(100)
-        assert bot.wait(hours=1).equity(110).number("trading_days") == days
+        bot = FakeBot(late.astimezone(UTC), time_zone=zone).equity(100)
+        assert bot.advance(hours=1).equity(110).number("trading_days") == days
 
 
 @given(

@@ -4,44 +4,48 @@ import math
 
 import pytest
 
-from tests.unit.analytics.bot import Bot
-from tests.unit.analytics.curves import grown, told
+from tests.unit.analytics.equity_curves import bot_with_equity, equity_from_returns
+from tests.unit.analytics.fake_bot import FakeBot
 
-CURVE = grown(1000, [0.01, -0.02, 0.015] * 12)
+CURVE = equity_from_returns(1000, [0.01, -0.02, 0.015] * 12)
 
 
 @pytest.mark.parametrize("name", ["sharpe_ratio", "sortino_ratio", "volatility"])
 def test_ratios_grow_with_the_root_of_the_trading_days_of_a_year(name: str) -> None:
-    of_365, of_252 = told(CURVE, 365).number(name), told(CURVE, 252).number(name)
+    of_365, of_252 = bot_with_equity(CURVE, 365).number(name), bot_with_equity(CURVE, 252).number(name)
     assert of_365 / of_252 == pytest.approx(math.sqrt(365 / 252), rel=1e-12)
 
 
 def test_the_annual_return_compounds_over_the_trading_days_of_a_year() -> None:
     growth = CURVE[-1] / CURVE[0]
-    assert told(CURVE, 365).number("annual_return") == pytest.approx(growth ** (365 / 36) - 1, rel=1e-12)
-    assert told(CURVE, 252).number("annual_return") == pytest.approx(growth ** (252 / 36) - 1, rel=1e-12)
+    assert bot_with_equity(CURVE, 365).number("annual_return") == pytest.approx(
+        growth ** (365 / 36) - 1, rel=1e-12
+    )
+    assert bot_with_equity(CURVE, 252).number("annual_return") == pytest.approx(
+        growth ** (252 / 36) - 1, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["var95", "max_drawdown", "win_rate", "total_pnl"])
 def test_what_is_not_of_a_year_does_not_depend_on_it(name: str) -> None:
-    assert told(CURVE, 365).value(name) == told(CURVE, 252).value(name)
+    assert bot_with_equity(CURVE, 365).value(name) == bot_with_equity(CURVE, 252).value(name)
 
 
 def test_a_start_equity_is_what_profit_and_drawdown_begin_with() -> None:
-    given, found = Bot(start_equity=1000).equity(950), Bot().equity(950)
+    given, found = FakeBot(start_equity=1000).equity(950), FakeBot().equity(950)
     assert (given.number("total_pnl"), given.number("max_drawdown")) == (-50, 0.05)
     assert (found.number("total_pnl"), found.number("max_drawdown")) == (0, 0)
 
 
 def test_what_was_paid_in_before_the_first_equity_counts_only_against_a_start_equity() -> None:
-    assert Bot(start_equity=1000).equity(1500, 400).number("total_pnl") == 100
-    assert Bot().equity(1500, 400).number("total_pnl") == 0
+    assert FakeBot(start_equity=1000).equity(1500, 400).number("total_pnl") == 100
+    assert FakeBot().equity(1500, 400).number("total_pnl") == 0
 
 
 def test_the_currency_says_which_fees_are_money() -> None:
-    euro = Bot(currency="EUR").buy(1, 100, fee=2, of="EUR")
+    euro = FakeBot(currency="EUR").buy(1, 100, fee=2, of="EUR")
     assert euro.account.state.book.fees == 2
-    dollar = Bot(currency="USDT").buy(1, 100, fee=2, of="EUR")
+    dollar = FakeBot(currency="USDT").buy(1, 100, fee=2, of="EUR")
     assert dollar.account.state.book.unconverted == {"EUR": 2}
 
 
@@ -56,6 +60,6 @@ def test_the_currency_says_which_fees_are_money() -> None:
     ],
 )
 def test_without_a_currency_it_is_the_symbols_quote_never_the_fees(symbol: str, money: str | None) -> None:
-    bot = Bot().buy(1, 100, fee=2, of=money or "USD", symbol=symbol)
+    bot = FakeBot().buy(1, 100, fee=2, of=money or "USD", symbol=symbol)
     assert bot.account.state.book.fees == (2 if money else 0)
     assert bot.account.state.book.positions[symbol].quantity == 1

@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.analytics.positions import Trade
-from shared.analytics.trades import Trades
+from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Undefined
-from tests.unit.analytics.bot import Bot
+from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_quantstats
 
 FIGURES = ("win_rate", "profit_factor", "expectancy", "expectancy_ratio", "average_trade_duration")
 
 
-def earning(*pnls: float, bot: Bot | None = None) -> Bot:
+def earning(*pnls: float, bot: FakeBot | None = None) -> FakeBot:
     """Close a trade of one coin for each profit, 10 s after it was opened."""
-    bot = bot or Bot()
+    bot = bot or FakeBot()
     for pnl in pnls:
-        bot.buy(1, 100).wait(seconds=9).sell(1, 100 + pnl)
+        bot.buy(1, 100).advance(seconds=9).sell(1, 100 + pnl)
     return bot
 
 
@@ -31,14 +31,16 @@ def test_a_trade_that_earned_nothing_is_no_win_and_no_loss_but_counts() -> None:
 
 
 def test_fees_turn_a_win_into_a_loss() -> None:
-    bot = Bot().buy(1, 100, fee=0.6).sell(1, 101, fee=0.6)
+    bot = FakeBot().buy(1, 100, fee=0.6).sell(1, 101, fee=0.6)
     assert bot.number("win_rate") == 0
     assert bot.number("expectancy") == pytest.approx(-0.2)
 
 
 def test_without_losses_there_is_no_profit_factor() -> None:
     bot = earning(10, 0, 5)
-    assert bot.why("profit_factor") == bot.why("expectancy_ratio") == ("no_losses", 3)
+    assert (
+        bot.undefined_reason("profit_factor") == bot.undefined_reason("expectancy_ratio") == ("no_losses", 3)
+    )
     assert bot.number("win_rate") == pytest.approx(2 / 3)
 
 
@@ -50,37 +52,37 @@ def test_without_wins_nothing_is_earned() -> None:
 
 
 def test_without_closed_trades_there_is_nothing_to_tell() -> None:
-    assert {Bot().buy(1, 100).why(name) for name in FIGURES} == {("no_trades", 0)}
-    assert {Bot().equity(100).why(name) for name in FIGURES} == {("no_fills", 0)}
+    assert {FakeBot().buy(1, 100).undefined_reason(name) for name in FIGURES} == {("no_trades", 0)}
+    assert {FakeBot().equity(100).undefined_reason(name) for name in FIGURES} == {("no_fills", 0)}
 
 
 def test_the_duration_is_the_mean_from_opening_to_closing() -> None:
-    bot = earning(1).buy(1, 100).wait(seconds=29).sell(0.5, 100).wait(seconds=29).sell(0.5, 100)
+    bot = earning(1).buy(1, 100).advance(seconds=29).sell(0.5, 100).advance(seconds=29).sell(0.5, 100)
     assert bot.number("average_trade_duration") == 35  # (10 + 60) / 2
 
 
 def test_trades_of_the_last_day_are_those_closed_in_the_24_hours_before() -> None:
-    bot = earning(1, 1, 1).wait(hours=12)
+    bot = earning(1, 1, 1).advance(hours=12)
     earning(1, 1, bot=bot)
     assert bot.number("trades24h") == 5
-    assert bot.wait(hours=11, minutes=58).quote(100).number("trades24h") == 5
-    assert bot.wait(minutes=2).quote(100).number("trades24h") == 2
-    assert bot.wait(hours=12).quote(100).number("trades24h") == 0
+    assert bot.advance(hours=11, minutes=58).quote(100).number("trades24h") == 5
+    assert bot.advance(minutes=2).quote(100).number("trades24h") == 2
+    assert bot.advance(hours=12).quote(100).number("trades24h") == 0
     assert bot.number("total_trades") == 5
 
 
 def test_trades_a_day_need_a_day() -> None:
-    bot = earning(1, 1, 1).wait(hours=23)
-    assert bot.quote(100).why("trades_per_day") == ("too_short", 3)
+    bot = earning(1, 1, 1).advance(hours=23)
+    assert bot.quote(100).undefined_reason("trades_per_day") == ("too_short", 3)
     begun = bot.account.state.began
     bot.at = begun + 36 * 3_600_000
     assert bot.quote(100).number("trades_per_day") == 2  # 3 / 1.5
 
 
 def test_the_minutes_that_are_kept_do_not_outgrow_a_day() -> None:
-    bot = Bot()
+    bot = FakeBot()
     for _ in range(3000):
-        earning(1, bot=bot).wait(minutes=1)
+        earning(1, bot=bot).advance(minutes=1)
     assert len(bot.account.state.trades.by_minute) <= 1440
     assert bot.number("trades24h") == sum(count for _, count in bot.account.state.trades.by_minute)
 
@@ -90,9 +92,9 @@ CENTS = st.integers(-10_000, 10_000).map(lambda cents: cents / 100)
 
 @given(st.lists(CENTS, max_size=50))
 def test_quantstats_has_the_same_profit_factor_and_payoff(pnls: list[float]) -> None:
-    trades = Trades()
+    trades = TradeStatistics()
     for number, pnl in enumerate(pnls, 1):
-        trades.take(Trade(number, "BTC/USDT", "buy", 1, number, number, 100, 100 + pnl, 0, pnl))
+        trades.apply(Trade(number, "BTC/USDT", "buy", 1, number, number, 100, 100 + pnl, 0, pnl))
     if not any(pnl < 0 for pnl in pnls):
         why = Undefined(reason="no_losses" if pnls else "no_trades", n=len(pnls))
         assert trades.profit_factor() == trades.expectancy_ratio() == why

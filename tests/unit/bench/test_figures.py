@@ -4,8 +4,8 @@ import json
 import math
 
 from tests.bench.figures import (
+    BenchHistory,
     Cost,
-    History,
     Latencies,
     Round,
     Throughput,
@@ -15,7 +15,7 @@ from tests.bench.figures import (
     throughput_table,
     verdict,
 )
-from tests.bench.receiver import Receiver
+from tests.bench.receiver import BenchReceiver
 
 
 def test_a_quantile_is_the_latency_that_the_share_stayed_within() -> None:
@@ -44,7 +44,7 @@ def test_a_ratio_compares_what_was_measured_side_by_side() -> None:
 
 
 def test_an_answer_is_held_against_reading_all_rows() -> None:
-    found = History(525_600, [Latencies("equity", 2, [10.0, 20.0])], naive_ms=1000, rollup_us=5)
+    found = BenchHistory(525_600, [Latencies("equity", 2, [10.0, 20.0])], naive_ms=1000, rollup_us=5)
     assert history_table(found)[1].split() == ["equity", "10.0", "20.0", "100"]
 
 
@@ -54,7 +54,7 @@ def test_the_cost_of_an_event_is_held_against_that_in_a_short_history() -> None:
 
 
 def test_the_receiver_notes_when_a_bot_was_first_told_of_whoever_tells() -> None:
-    receiver = Receiver()
+    receiver = BenchReceiver()
     receiver.note(json.dumps({"component": "a", "change": "opened"}).encode(), 1)
     receiver.note(json.dumps({"component": "a", "change": "opened"}).encode(), 2)
     receiver.note(json.dumps({"component": "b", "change": "resolved"}).encode(), 3)

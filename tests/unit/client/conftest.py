@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.client.stand_in import StandIn
+from tests.unit.client.fake_server import FakeServer
 
 
 @pytest.fixture
-def stand_in() -> Iterator[StandIn]:
+def stand_in() -> Iterator[FakeServer]:
     """Serve for one test."""
-    server = StandIn()
+    server = FakeServer()
     yield server
     server.close()

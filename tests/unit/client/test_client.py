@@ -11,10 +11,10 @@ from redis import Redis
 from botwatch import BotwatchError, MonitoringController, SystemHealthMonitor, UnavailableError
 from botwatch.records import record
 from shared.schema import records as schema
-from shared.schema import streams
+from shared.schema import redis_keys
 from shared.schema.decoding import decode
-from tests.support import eventually, free_port, valkey
-from tests.unit.client.stand_in import StandIn
+from tests.support import free_port, valkey, wait_until
+from tests.unit.client.fake_server import FakeServer
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ALERT = {
@@ -59,8 +59,8 @@ DASHBOARD = {
 
 def published(client: Redis) -> list[schema.AnyRecord]:
     """Decode the bots' stream as the Redis door does."""
-    entries: Any = client.xrange(streams.BOT_STREAM)
-    found = [decode(fields[streams.FIELD], arrival=NOON) for _, fields in entries]
+    entries: Any = client.xrange(redis_keys.BOT_STREAM)
+    found = [decode(fields[redis_keys.FIELD], arrival=NOON) for _, fields in entries]
     assert [fault for decoded in found for fault in decoded.faults] == []
     return [record for decoded in found for record in decoded.records]
 
@@ -145,7 +145,7 @@ def test_who_published_nothing_only_disconnects(valkey_url: str, redis: Redis) -
     assert published(redis) == []
 
 
-def test_a_good_bye_that_nobody_takes_is_no_error(stand_in: StandIn) -> None:
+def test_a_good_bye_that_nobody_takes_is_no_error(stand_in: FakeServer) -> None:
     monitor = MonitoringController("b", api_url=stand_in.url)
     monitor.log_equity(1)
     stand_in.close()
@@ -156,7 +156,7 @@ def test_records_published_together_are_one_entry(valkey_url: str, redis: Redis)
     with MonitoringController("b", redis_url=valkey_url) as monitor:
         monitor.publish([record("heartbeat", "b"), record("equity", "b", equity=1.0)])
         monitor.publish([])
-        assert redis.xlen(streams.BOT_STREAM) == 1
+        assert redis.xlen(redis_keys.BOT_STREAM) == 1
     assert [found.kind for found in published(redis)][:2] == ["heartbeat", "equity"]
 
 
@@ -166,17 +166,17 @@ def test_nothing_is_sent_of_a_record_with_nan(valkey_url: str, redis: Redis) -> 
             monitor.log_equity(float("nan"))
         with pytest.raises(ValueError, match="given twice"):
             monitor.log_performance_metrics({"portfolioValue": 1}, portfolio_value=2)
-    assert redis.xlen(streams.BOT_STREAM) == 0
+    assert redis.xlen(redis_keys.BOT_STREAM) == 0
 
 
 def test_monitoring_sends_heartbeats_until_it_stops(valkey_url: str, redis: Redis) -> None:
     with MonitoringController("b", redis_url=valkey_url, heartbeat_interval_s=0.02) as monitor:
         monitor.start_monitoring()
         monitor.start_monitoring()
-        eventually(lambda: redis.xlen(streams.BOT_STREAM) >= 3, "three heartbeats")
+        wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) >= 3, "three heartbeats")
         monitor.stop_monitoring()
-        sent = redis.xlen(streams.BOT_STREAM)
-    assert redis.xlen(streams.BOT_STREAM) == sent + 1  # the good-bye
+        sent = redis.xlen(redis_keys.BOT_STREAM)
+    assert redis.xlen(redis_keys.BOT_STREAM) == sent + 1  # the good-bye
     assert {found.kind for found in published(redis)} == {"heartbeat"}
 
 
@@ -187,7 +187,7 @@ def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(
             monitor.start_monitoring()
         with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
             monitor.log_equity(1.0)
-            assert client.xlen(streams.BOT_STREAM) == 1
+            assert client.xlen(redis_keys.BOT_STREAM) == 1
 
 
 def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str, redis: Redis) -> None:
@@ -202,13 +202,13 @@ def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str,
         redis.config_set("maxmemory", 0)
 
 
-def test_a_token_goes_with_every_request_to_the_door(stand_in: StandIn) -> None:
+def test_a_token_goes_with_every_request_to_the_door(stand_in: FakeServer) -> None:
     with MonitoringController("b", api_url=stand_in.url, api_token="hush") as monitor:
         monitor.heartbeat()
     assert {one.token for one in stand_in.asked} == {"Bearer hush"}
 
 
-def test_over_http_records_are_posted_to_the_door(stand_in: StandIn) -> None:
+def test_over_http_records_are_posted_to_the_door(stand_in: FakeServer) -> None:
     with MonitoringController("b", api_url=stand_in.url) as monitor:
         made = monitor.log_equity(12500.0)
     asked, _ = stand_in.asked
@@ -222,7 +222,7 @@ def test_redis_and_http_at_once_is_a_mistake() -> None:
         MonitoringController("b", redis_url="redis://localhost", api_url="http://localhost:9090")
 
 
-def test_the_dashboard_is_read_as_in_the_guides_example(stand_in: StandIn) -> None:
+def test_the_dashboard_is_read_as_in_the_guides_example(stand_in: FakeServer) -> None:
     stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
     with MonitoringController("b", dashboard_url=stand_in.url) as monitor:
         dashboard = monitor.get_current_dashboard()
@@ -232,7 +232,7 @@ def test_the_dashboard_is_read_as_in_the_guides_example(stand_in: StandIn) -> No
     assert stand_in.asked[0].path == "/api/monitoring"
 
 
-def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: StandIn) -> None:
+def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: FakeServer) -> None:
     stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
     with SystemHealthMonitor(stand_in.url) as monitor:
         monitor.start_monitoring()
@@ -245,7 +245,7 @@ def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: StandIn)
     assert (calm.cpu.usage, calm.memory.usage) == (5.0, 20.0)
 
 
-def test_health_has_the_checks_of_its_host_by_name(stand_in: StandIn) -> None:
+def test_health_has_the_checks_of_its_host_by_name(stand_in: FakeServer) -> None:
     stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
     with SystemHealthMonitor(stand_in.url) as monitor:
         busy, calm = map(monitor.get_current_health_status, ("busy", "calm"))
@@ -257,7 +257,7 @@ def test_health_has_the_checks_of_its_host_by_name(stand_in: StandIn) -> None:
     assert calm.checks == {}
 
 
-def test_a_dashboard_that_knows_no_checks_still_tells_how_the_host_is(stand_in: StandIn) -> None:
+def test_a_dashboard_that_knows_no_checks_still_tells_how_the_host_is(stand_in: FakeServer) -> None:
     older = {name: section for name, section in DASHBOARD.items() if name != "checks"}
     stand_in.answers = [stand_in.answers[0]._replace(status=200, body=older)]
     with SystemHealthMonitor(stand_in.url) as monitor:
@@ -266,13 +266,13 @@ def test_a_dashboard_that_knows_no_checks_still_tells_how_the_host_is(stand_in: 
     assert (health.cpu.usage, health.checks) == (97.5, {})
 
 
-def test_without_any_host_there_is_no_health(stand_in: StandIn) -> None:
+def test_without_any_host_there_is_no_health(stand_in: FakeServer) -> None:
     stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD | {"health": {}})]
     with SystemHealthMonitor(stand_in.url) as monitor:
         assert monitor.get_current_health_status() is None
 
 
-def test_an_alert_is_acknowledged_by_a_person(stand_in: StandIn) -> None:
+def test_an_alert_is_acknowledged_by_a_person(stand_in: FakeServer) -> None:
     stand_in.answers = [stand_in.answers[0]._replace(status=200, body=ALERT)]
     with SystemHealthMonitor(stand_in.url) as monitor:
         alert = monitor.acknowledge_alert("a/1", "admin@company.com")
@@ -285,7 +285,7 @@ def test_an_alert_is_acknowledged_by_a_person(stand_in: StandIn) -> None:
     assert second.body == {"by": "admin@company.com", "comment": "on it"}
 
 
-def test_an_unknown_alert_is_an_error_with_the_servers_words(stand_in: StandIn) -> None:
+def test_an_unknown_alert_is_an_error_with_the_servers_words(stand_in: FakeServer) -> None:
     stand_in.answers = [stand_in.answers[0]._replace(status=404, body={"error": "no alert has the id 'x'"})]
     with (
         SystemHealthMonitor(stand_in.url) as monitor,

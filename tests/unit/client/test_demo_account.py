@@ -2,11 +2,11 @@
 
 import pytest
 
-from botwatch.demo.account import Account
+from botwatch.demo.account import DemoAccount
 
 
 def test_a_fill_moves_cash_and_costs_its_fee() -> None:
-    account = Account(start=1000.0, commission=0.01)
+    account = DemoAccount(start=1000.0, commission=0.01)
     assert account.fill(5, 100.0) == pytest.approx(5.0)
     assert account.cash == pytest.approx(1000 - 500 - 5)
     assert account.fill(-15, 110.0) == pytest.approx(16.5)
@@ -16,7 +16,7 @@ def test_a_fill_moves_cash_and_costs_its_fee() -> None:
 
 
 def test_unrealized_is_measured_from_the_average_cost_of_what_is_open() -> None:
-    account = Account(start=1000.0, commission=0.0)
+    account = DemoAccount(start=1000.0, commission=0.0)
     gained = []
     for quantity, price in ((2, 100.0), (2, 110.0), (-1, 120.0), (-5, 108.0), (2, 100.0)):
         account.fill(quantity, price)

@@ -14,13 +14,13 @@ from typing import cast
 import pytest
 from redis import Redis
 
-from botwatch.demo.bookmark import Bookmark
-from botwatch.demo.replay import Place
-from shared.runtime.log import StreamEntry
-from shared.schema import streams
+from botwatch.demo.replay import ReplayPosition
+from botwatch.demo.saved_position import ReplayPositionStore
+from shared.runtime.redis.record_log import StreamEntry
+from shared.schema import redis_keys
 from shared.schema.decoding import decode
 from shared.schema.records import STOPPED, AnyRecord, Heartbeat
-from tests.support import eventually, free_port, valkey
+from tests.support import free_port, valkey, wait_until
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -44,8 +44,8 @@ def run(*arguments: str, redis_url: str) -> str:
 def published(client: Redis) -> list[list[AnyRecord]]:
     """Return the records of each call of `publish`, without the good-byes between them."""
     frames = []
-    for _, fields in cast("list[StreamEntry]", client.xrange(streams.BOT_STREAM)):
-        decoded = decode(fields[streams.FIELD], arrival=datetime.now(UTC))
+    for _, fields in cast("list[StreamEntry]", client.xrange(redis_keys.BOT_STREAM)):
+        decoded = decode(fields[redis_keys.FIELD], arrival=datetime.now(UTC))
         assert decoded.faults == []
         if not any(isinstance(record, Heartbeat) and record.status == STOPPED for record in decoded.records):
             frames.append(decoded.records)
@@ -128,29 +128,29 @@ def test_where_no_place_is_kept_a_new_session_begins(
 ) -> None:
     if kept:
         redis.set("demo:mine:place", kept)
-    with Bookmark(valkey_url, "mine") as bookmark:
+    with ReplayPositionStore(valkey_url, "mine") as bookmark:
         assert bookmark.read() is None
-        place = Place(session="s", history=9, began=NOON, at=NOON, step=3)
+        place = ReplayPosition(session="s", history=9, began=NOON, at=NOON, step=3)
         bookmark.write(place)
         assert bookmark.read() == place
 
 
 def test_what_is_live_keeps_its_pace_and_sigterm_ends_it_at_once(redis: Redis, valkey_url: str) -> None:
     process = start("--bars-per-second", "0.01", redis_url=valkey_url)
-    eventually(lambda: redis.xlen(streams.BOT_STREAM) > 50, "the first live bar")
+    wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) > 50, "the first live bar")
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 0
     assert time.monotonic() - begun < 2
     assert "stopping on SIGTERM" in said
-    assert redis.xlen(streams.BOT_STREAM) == 52  # the last is the good-bye
+    assert redis.xlen(redis_keys.BOT_STREAM) == 52  # the last is the good-bye
 
 
 def test_killed_at_any_time_it_leaves_no_gap(redis: Redis, valkey_url: str) -> None:
     for reached in (10, 60, 90):
         process = start("--bars-per-second", "200", "--bot", "mine", redis_url=valkey_url)
-        eventually(lambda: redis.xlen(streams.BOT_STREAM) >= reached, "some bars", every_s=0.002)  # noqa: B023
+        wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) >= reached, "some bars", every_s=0.002)  # noqa: B023
         process.kill()
         process.communicate(timeout=10)
     ids = [str(r.id).split("-") for frame in published(redis) for r in frame if r.kind == "equity"]
@@ -170,6 +170,6 @@ def test_without_redis_it_waits_and_says_so_once(tmp_path: Path) -> None:
     with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0
-        assert client.xlen(streams.BOT_STREAM) == 4  # the last is the good-bye
+        assert client.xlen(redis_keys.BOT_STREAM) == 4  # the last is the good-bye
     assert "Redis is back" in said
     assert "waits" not in said

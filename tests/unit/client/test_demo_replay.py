@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from botwatch.demo.exchange import Exchange
 from botwatch.demo.prices import load_bars
-from botwatch.demo.replay import Place, Step, gather, replay, seeded
+from botwatch.demo.replay import ReplayPosition, Step, batch_history, replay, seeded_exchange
+from botwatch.demo.simulated_exchange import SimulatedExchange
 from shared.schema.decoding import decode
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -21,12 +21,12 @@ HISTORY = 2500
 FEW = BARS[:400]
 
 
-def perfect(run: int) -> Exchange:
-    return Exchange(Random(run), reject_rate=0.0, partial_rate=0.0, miss_rate=0.0)
+def perfect(run: int) -> SimulatedExchange:
+    return SimulatedExchange(Random(run), reject_rate=0.0, partial_rate=0.0, miss_rate=0.0)
 
 
-def harsh(run: int) -> Exchange:
-    return Exchange(Random(run), reject_rate=0.3, partial_rate=0.3, miss_rate=0.3)
+def harsh(run: int) -> SimulatedExchange:
+    return SimulatedExchange(Random(run), reject_rate=0.3, partial_rate=0.3, miss_rate=0.3)
 
 
 def clock(*, every_s: float = 0.1, begin: datetime = NOON) -> Callable[[], datetime]:
@@ -35,8 +35,8 @@ def clock(*, every_s: float = 0.1, begin: datetime = NOON) -> Callable[[], datet
     return lambda: next(moments)
 
 
-def session(history: int = 0) -> Place:
-    return Place(session="s", history=history, began=NOON, at=NOON)
+def session(history: int = 0) -> ReplayPosition:
+    return ReplayPosition(session="s", history=history, began=NOON, at=NOON)
 
 
 def records_of(steps: list[Step]) -> list[dict[str, Any]]:
@@ -213,7 +213,7 @@ def test_a_new_run_says_so_and_says_what_was_paid_in(whole: list[Step]) -> None:
 def test_a_run_ends_flat_though_every_order_is_rejected() -> None:
     for count_of_bars in range(60, 120):
         bars = BARS[:count_of_bars]
-        run = replay("b", session(), bars, clock(), lambda _: Exchange(Random(1), reject_rate=1.0))
+        run = replay("b", session(), bars, clock(), lambda _: SimulatedExchange(Random(1), reject_rate=1.0))
         steps = list(islice(run, count_of_bars))
         assert positions(steps)[-1] == 0
         last = {order["orderId"]: order["status"] for order in of_kind(steps, "order")}
@@ -228,11 +228,13 @@ def test_ids_are_unique_across_runs(whole: list[Step]) -> None:
         assert len(set(names)) == len(names) > 300
 
 
-@pytest.mark.parametrize("exchange", [seeded, harsh])
+@pytest.mark.parametrize("exchange", [seeded_exchange, harsh])
 @pytest.mark.parametrize("done", [1, 57, 100, 101, 273, 399, 400, 401, 650, 800, 1234])
-def test_a_restart_goes_on_with_the_very_same_records(done: int, exchange: Callable[[int], Exchange]) -> None:
+def test_a_restart_goes_on_with_the_very_same_records(
+    done: int, exchange: Callable[[int], SimulatedExchange]
+) -> None:
     steps = list(islice(replay("b", session(100), FEW, clock(), exchange), 1250))
-    kept = msgspec.json.decode(msgspec.json.encode(steps[done - 1][0]), type=Place)
+    kept = msgspec.json.decode(msgspec.json.encode(steps[done - 1][0]), type=ReplayPosition)
     later = clock(begin=NOON + timedelta(days=1))
     resumed = list(islice(replay("b", kept, FEW, later, exchange), 1250 - done))
     assert [place.step for place, _ in resumed] == [place.step for place, _ in steps[done:]]
@@ -259,9 +261,9 @@ def test_a_restart_does_not_add_to_an_orders_latency() -> None:
 
 def test_the_history_goes_out_many_bars_at_a_time_and_what_is_live_bar_by_bar() -> None:
     steps = list(islice(replay("b", session(HISTORY), BARS, clock(), harsh), HISTORY + 20))
-    gathered = list(gather(steps))
+    gathered = list(batch_history(steps))
     assert records_of(gathered) == records_of(steps)
     assert [place.step for place, _ in gathered[-21:]] == list(range(HISTORY, HISTORY + 21))
     assert len(gathered) == HISTORY / 50 + 20
     assert max(len(made) for _, made in gathered) <= 500
-    assert [place.step for place, _ in gather(steps[:70])] == [50, 70]
+    assert [place.step for place, _ in batch_history(steps[:70])] == [50, 70]

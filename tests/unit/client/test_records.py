@@ -10,19 +10,19 @@ import pytest
 from botwatch import records
 from shared.schema.decoding import decode
 from shared.schema.records import Performance
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_the_figures_are_those_of_the_servers_schema() -> None:
-    assert {figure.wire for figure in figures(Performance)} == records.PERFORMANCE
+    assert {figure.wire for figure in metric_fields(Performance)} == records.PERFORMANCE
 
 
 def test_snake_case_means_the_wires_name_for_every_figure() -> None:
-    for figure in figures(Performance):
-        assert records.camel(figure.attribute) == figure.wire
-        assert records.camel(figure.wire) == figure.wire
+    for figure in metric_fields(Performance):
+        assert records.to_camel_case(figure.attribute) == figure.wire
+        assert records.to_camel_case(figure.wire) == figure.wire
 
 
 def test_a_performance_record_is_valid_on_the_server() -> None:

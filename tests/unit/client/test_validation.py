@@ -7,10 +7,10 @@ from redis import Redis
 
 from botwatch import BotwatchError, InvalidRecordError, MonitoringController
 from botwatch.records import record
-from botwatch.validation import check
-from shared.schema import streams
+from botwatch.validation import validate_records
+from shared.schema import redis_keys
 from shared.schema.records import OrderStatus
-from tests.unit.client.stand_in import StandIn
+from tests.unit.client.fake_server import FakeServer
 
 WRONG: dict[str, Any] = {"order_id": 17, "symbol": "X", "side": "buy", "quantity": "5", "status": "sent"}
 
@@ -24,12 +24,12 @@ def test_a_number_as_an_id_never_reaches_redis(valkey_url: str, redis: Redis) ->
             "$.quantity: expected a number, got '5'",
             f"$.status: expected one of {', '.join(sorted(get_args(OrderStatus)))}, got 'sent'",
         ]
-        assert not redis.exists(streams.BOT_STREAM)
+        assert not redis.exists(redis_keys.BOT_STREAM)
         assert monitor.log_order("17", "X", "buy", 5, "submitted")
-        assert redis.xlen(streams.BOT_STREAM) == 1
+        assert redis.xlen(redis_keys.BOT_STREAM) == 1
 
 
-def test_nor_does_it_reach_the_http_endpoint(stand_in: StandIn) -> None:
+def test_nor_does_it_reach_the_http_endpoint(stand_in: FakeServer) -> None:
     with (
         MonitoringController("b", api_url=stand_in.url) as monitor,
         pytest.raises(ValueError, match="orderId"),
@@ -41,7 +41,7 @@ def test_nor_does_it_reach_the_http_endpoint(stand_in: StandIn) -> None:
 def test_of_several_records_the_path_names_the_one() -> None:
     good = record("equity", "b", equity=1)
     with pytest.raises(BotwatchError, match=r"\$\[1\]\.equity: required, but missing"):
-        check([good, record("equity", "b")])
+        validate_records([good, record("equity", "b")])
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_of_several_records_the_path_names_the_one() -> None:
 )
 def test_a_fault_says_what_was_expected(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRecordError, match=message):
-        check([record("equity", "b", equity=1.0) | change])
+        validate_records([record("equity", "b", equity=1.0) | change])

@@ -9,15 +9,15 @@ from typing import cast
 import msgspec
 import pytest
 
+from services.collector.checks.base import CheckResult
+from services.collector.checks.scheduler import CheckScheduler, ScheduledCheck
 from services.collector.collector import Collector
-from services.collector.host import Host
-from services.collector.probe import Look
-from services.collector.rounds import Rounds, Watched
-from services.collector.sending import AwayError, Sending
-from services.collector.spool import Spool
-from shared.runtime.documents import MonitoringSection, Threshold, Thresholds
+from services.collector.forwarding.forwarder import Forwarder, SinkUnavailableError
+from services.collector.forwarding.spool import Spool
+from services.collector.host.sampler import HostSampler
+from shared.runtime.config.documents import MonitoringSection, Threshold, Thresholds
 from shared.schema.records import AnyRecord, Check, CheckType, Health
-from tests.support import eventually
+from tests.support import wait_until
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECTION = MonitoringSection(interval_seconds=10, thresholds=Thresholds(cpu=Threshold(warning=70)))
@@ -39,34 +39,34 @@ class Connected:
     def __init__(self, connect_ms: float | None) -> None:
         self._connect_ms = connect_ms
 
-    def look(self, _now: datetime) -> Look:
+    def run(self, _now: datetime) -> CheckResult:
         """Return the look."""
         if self._connect_ms is None:
-            return Look("critical", "refused", "refused")
-        return Look("ok", "answered", None, {"connect_ms": self._connect_ms})
+            return CheckResult("critical", "refused", "refused")
+        return CheckResult("ok", "answered", None, {"connect_ms": self._connect_ms})
 
 
-class Receiver:
+class FakeSink:
     """Keeps what it gets, or is away."""
 
     def __init__(self) -> None:
         self.taken: list[AnyRecord] = []
         self.away = False
 
-    def send(self, records: Sequence[AnyRecord]) -> int:
+    def write(self, records: Sequence[AnyRecord]) -> int:
         """Keep `records`."""
         if self.away:
-            raise AwayError("refused")
+            raise SinkUnavailableError("refused")
         self.taken += records
         return 0
 
 
-class Scene:
+class CollectorScenario:
     """A collector with a clock that stands still until a test moves it."""
 
-    def __init__(self, folder: Path, *watched: Watched, interval: float = 10) -> None:
+    def __init__(self, folder: Path, *watched: ScheduledCheck, interval: float = 10) -> None:
         self.seconds = 0.0
-        self.receiver = Receiver()
+        self.receiver = FakeSink()
 
         def now() -> datetime:
             return NOON + timedelta(seconds=self.seconds)
@@ -75,10 +75,10 @@ class Scene:
             return self.seconds
 
         self.collector = Collector(
-            cast("Host", BusyHost()),
+            cast("HostSampler", BusyHost()),
             msgspec.structs.replace(SECTION, interval_seconds=interval),
-            Rounds("h", watched, now=now, monotonic=monotonic, chance=lambda: 0.0),
-            Sending(self.receiver, Spool(folder / "spool", now=now), monotonic=monotonic),
+            CheckScheduler("h", watched, now=now, monotonic=monotonic, chance=lambda: 0.0),
+            Forwarder(self.receiver, Spool(folder / "spool", now=now), monotonic=monotonic),
             now=now,
             monotonic=monotonic,
         )
@@ -101,31 +101,31 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(tmp_path: Path) -> CollectorScenario:
+    return CollectorScenario(tmp_path)
 
 
-def test_the_first_sample_comes_at_once_and_the_next_after_the_interval(scene: Scene) -> None:
+def test_the_first_sample_comes_at_once_and_the_next_after_the_interval(scene: CollectorScenario) -> None:
     for scene.seconds in (0.0, 5.0, 9.9, 10.0, 10.1, 20.0):
         scene.step()
     assert scene.times == [0.0, 10.0, 20.0]
 
 
 def test_a_long_interval_does_not_keep_the_first_rates_waiting(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, interval=60)
+    scene = CollectorScenario(tmp_path, interval=60)
     for scene.seconds in (0.0, 9.9, 10.0, 60.0, 69.9, 70.0):
         scene.step()
     assert scene.times == [0.0, 10.0, 70.0]
 
 
-def test_a_sample_carries_its_judgement_and_an_id(scene: Scene) -> None:
+def test_a_sample_carries_its_judgement_and_an_id(scene: CollectorScenario) -> None:
     scene.step()
     assert scene.samples[0].system_health == "WARNING"
     assert scene.samples[0].reasons == ["CPU at 80.0% (warning ≥ 70%)"]
     assert scene.samples[0].id == "1769860800000"
 
 
-def test_while_nobody_takes_them_samples_wait_and_come_in_order(scene: Scene) -> None:
+def test_while_nobody_takes_them_samples_wait_and_come_in_order(scene: CollectorScenario) -> None:
     scene.receiver.away = True
     for scene.seconds in (0.0, 0.5, 10.0, 20.0, 20.5):
         scene.step()
@@ -135,14 +135,14 @@ def test_while_nobody_takes_them_samples_wait_and_come_in_order(scene: Scene) ->
     assert scene.times == [0.0, 10.0, 20.0, 30.0, 40.0]
 
 
-def test_after_a_long_standstill_missed_samples_are_not_made_up_for(scene: Scene) -> None:
+def test_after_a_long_standstill_missed_samples_are_not_made_up_for(scene: CollectorScenario) -> None:
     scene.step()
     for scene.seconds in (1000.0, 1000.0, 1000.1, 1000.2):
         scene.step()
     assert scene.times == [0.0, 1000.0, 1000.0]
 
 
-def test_health_fails_when_samples_stop_reaching_the_log(scene: Scene) -> None:
+def test_health_fails_when_samples_stop_reaching_the_log(scene: CollectorScenario) -> None:
     assert scene.collector.check() == "no sample yet"
     scene.step()
     scene.seconds = 30.0
@@ -152,7 +152,7 @@ def test_health_fails_when_samples_stop_reaching_the_log(scene: Scene) -> None:
         scene.collector.check()
 
 
-def test_health_fails_too_when_no_sample_ever_reached_the_log(scene: Scene) -> None:
+def test_health_fails_too_when_no_sample_ever_reached_the_log(scene: CollectorScenario) -> None:
     scene.receiver.away = True
     for scene.seconds in (0.0, 10.0, 20.0, 30.1):
         scene.step()
@@ -161,13 +161,13 @@ def test_health_fails_too_when_no_sample_ever_reached_the_log(scene: Scene) -> N
 
 
 def test_checks_are_sent_and_a_failing_one_is_a_reason_of_the_next_sample(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, Watched("binance", Connected(None), every_s=60, timeout_s=5))
+    scene = CollectorScenario(tmp_path, ScheduledCheck("binance", Connected(None), every_s=60, timeout_s=5))
 
     def came() -> bool:
         scene.step()
         return any(isinstance(record, Check) for record in scene.receiver.taken)
 
-    eventually(came, "a record of the check")
+    wait_until(came, "a record of the check")
     scene.seconds = 10.0
     scene.step()
     assert scene.samples[-1].system_health == "CRITICAL"
@@ -176,13 +176,15 @@ def test_checks_are_sent_and_a_failing_one_is_a_reason_of_the_next_sample(tmp_pa
 
 def test_network_latency_is_the_median_of_the_exchanges_that_answer(tmp_path: Path) -> None:
     latencies = {"a": 10.0, "b": 40.0, "c": 20.0, "down": None}
-    scene = Scene(tmp_path, *(Watched(name, Connected(ms), 60, 5) for name, ms in latencies.items()))
+    scene = CollectorScenario(
+        tmp_path, *(ScheduledCheck(name, Connected(ms), 60, 5) for name, ms in latencies.items())
+    )
 
     def came() -> bool:
         scene.step()
         return sum(isinstance(record, Check) for record in scene.receiver.taken) == len(latencies)
 
-    eventually(came, "all records of the checks")
+    wait_until(came, "all records of the checks")
     assert scene.samples[0].network_latency is None
     scene.seconds = 10.0
     scene.step()

@@ -14,13 +14,19 @@ from typing import Any
 
 import pytest
 
-from services.collector import asking
-from services.collector.place import Place
-from services.collector.probe import Look, Probe
-from services.collector.probes.container import probe, unreachable
-from shared.runtime.checks import CheckSection
-from tests.support import eventually
-from tests.unit.collector.servers import Conversation, cut, listening_at, saying, silent
+from services.collector.checks.base import CheckResult, Probe
+from services.collector.checks.container import create_probe, engine_error_result
+from services.collector.host.watched_host import WatchedHost
+from services.collector.net import http_client
+from shared.runtime.config.check_sections import CheckSection
+from tests.support import wait_until
+from tests.unit.collector.fake_servers import (
+    ConnectionHandler,
+    hang_up,
+    listening_at,
+    never_respond,
+    respond_with,
+)
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RUNNING = {
@@ -31,11 +37,11 @@ ENDED = RUNNING | {"Status": "exited", "Running": False, "FinishedAt": "2026-11-
 
 
 def watching(root: Path, name: str = "bot", timeout_s: float = 5.0) -> Probe:
-    return probe(CheckSection(container=name), timeout_s, Place("far", root, root))
+    return create_probe(CheckSection(container=name), timeout_s, WatchedHost("far", root, root))
 
 
 @contextmanager
-def engine(root: Path, converse: Conversation, path: str = "run/docker.sock") -> Iterator[None]:
+def engine(root: Path, converse: ConnectionHandler, path: str = "run/docker.sock") -> Iterator[None]:
     """Listen where the host's engine does; /var/run is a link to /run, as on every host."""
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / "var").mkdir(exist_ok=True)
@@ -46,14 +52,14 @@ def engine(root: Path, converse: Conversation, path: str = "run/docker.sock") ->
     (root / path).unlink()
 
 
-def telling(state: Any, restarts: int = 0, status: str = "200 OK") -> Conversation:
+def telling(state: Any, restarts: int = 0, status: str = "200 OK") -> ConnectionHandler:
     body = json.dumps({"State": state, "RestartCount": restarts}).encode()
-    return saying(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return respond_with(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
-def look(root: Path, state: Any, restarts: int = 0) -> Look:
+def look(root: Path, state: Any, restarts: int = 0) -> CheckResult:
     with engine(root, telling(state, restarts)):
-        return watching(root).look(NOON)
+        return watching(root).run(NOON)
 
 
 def test_a_container_that_runs_is_fine(tmp_path: Path) -> None:
@@ -96,19 +102,19 @@ def test_restarts_are_counted_from_the_first_look(tmp_path: Path) -> None:
     for hour, restarts in ((9, 7), (9, 9), (10, 0)):
         began = f"2026-11-22T{hour:02}:00:00Z"
         with engine(tmp_path, telling(RUNNING | {"StartedAt": began}, restarts)):
-            counts.append(watched.look(NOON).figures["restarts"])
+            counts.append(watched.run(NOON).figures["restarts"])
     assert counts == [0, 2, 2]
 
 
 def test_a_container_that_does_not_exist_is_told(tmp_path: Path) -> None:
     with engine(tmp_path, telling({}, status="404 Not Found")):
-        seen = watching(tmp_path).look(NOON)
+        seen = watching(tmp_path).run(NOON)
     assert (seen.status, seen.reason, seen.text) == ("critical", "not_running", "there is no container bot")
 
 
 def test_podmans_socket_is_asked_where_there_is_no_dockers(tmp_path: Path) -> None:
     with engine(tmp_path, telling(RUNNING), "run/podman/podman.sock"):
-        assert watching(tmp_path).look(NOON).status == "ok"
+        assert watching(tmp_path).run(NOON).status == "ok"
 
 
 def test_a_name_cannot_become_another_question(tmp_path: Path) -> None:
@@ -119,48 +125,48 @@ def test_a_name_cannot_become_another_question(tmp_path: Path) -> None:
         line.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
     with engine(tmp_path, converse):
-        watching(tmp_path, "../images/x?all=1 y").look(NOON)
+        watching(tmp_path, "../images/x?all=1 y").run(NOON)
     assert asked == [b"GET /containers/..%2Fimages%2Fx%3Fall%3D1%20y/json HTTP/1.1"]
 
 
 @pytest.mark.parametrize(
     ("conversation", "status", "reason"),
     [
-        (silent, "critical", "timeout"),
-        (cut, "critical", "protocol"),
-        (saying(b"hello\r\n"), "critical", "protocol"),
-        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"), "unknown", "protocol"),
-        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope"), "unknown", "protocol"),
+        (never_respond, "critical", "timeout"),
+        (hang_up, "critical", "protocol"),
+        (respond_with(b"hello\r\n"), "critical", "protocol"),
+        (respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"), "unknown", "protocol"),
+        (respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope"), "unknown", "protocol"),
         (telling({"Status": "running"}), "unknown", "protocol"),
         (telling(RUNNING | {"Health": [1]}), "unknown", "protocol"),
         (telling(RUNNING, status="500 Internal Server Error"), "unknown", "http"),
     ],
 )
 def test_an_engine_that_misbehaves_is_told_apart(
-    tmp_path: Path, conversation: Conversation, status: str, reason: str
+    tmp_path: Path, conversation: ConnectionHandler, status: str, reason: str
 ) -> None:
     with engine(tmp_path, conversation):
-        seen = watching(tmp_path, timeout_s=0.3 if reason == "timeout" else 5.0).look(NOON)
+        seen = watching(tmp_path, timeout_s=0.3 if reason == "timeout" else 5.0).run(NOON)
     assert (seen.status, seen.reason) == (status, reason)
 
 
 def test_an_answer_that_is_too_long_to_be_read_whole_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "MOST_BYTES", 50)
+    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 50)
     with engine(tmp_path, telling(RUNNING)):
-        seen = watching(tmp_path).look(NOON)
+        seen = watching(tmp_path).run(NOON)
     assert seen.text.startswith("asked for bot, the engine answered more than ")
 
 
 def test_without_an_engine_it_is_unknown_and_with_a_dead_one_critical(tmp_path: Path) -> None:
-    assert watching(tmp_path).look(NOON).status == "unknown"
+    assert watching(tmp_path).run(NOON).status == "unknown"
     (tmp_path / "run" / "podman").mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "run" / "podman" / "podman.sock"))
-    seen = watching(tmp_path).look(NOON)
+    seen = watching(tmp_path).run(NOON)
     assert (seen.status, seen.reason) == ("critical", "refused")
-    assert unreachable(PermissionError(), 1.0).reason == "denied"
+    assert engine_error_result(PermissionError(), 1.0).reason == "denied"
 
 
 @pytest.fixture
@@ -186,15 +192,15 @@ def test_a_real_docker_is_understood(docker: tuple[str, str]) -> None:
     program, name = docker
     watched = watching(Path("/"), name)
     now = datetime.now(UTC) + timedelta(seconds=1)
-    assert watched.look(now).text == f"there is no container {name}"
+    assert watched.run(now).text == f"there is no container {name}"
     command = [program, "run", "-d", "--network=none", "--name", name, name, "/bin/sleep", "600"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    assert watched.look(now).status == "ok"
+    assert watched.run(now).status == "ok"
     subprocess.run([program, "pause", name], check=True, capture_output=True, timeout=60)
-    assert "is paused" in watched.look(now).text
+    assert "is paused" in watched.run(now).text
     subprocess.run([program, "unpause", name], check=True, capture_output=True, timeout=60)
     subprocess.run([program, "kill", name], check=True, capture_output=True, timeout=60)
-    eventually(lambda: watched.look(now).status == "critical", "it ended")
-    assert "with code 137 (SIGKILL), running expected" in watched.look(now).text
+    wait_until(lambda: watched.run(now).status == "critical", "it ended")
+    assert "with code 137 (SIGKILL), running expected" in watched.run(now).text
     subprocess.run([program, "start", name], check=True, capture_output=True, timeout=60)
-    assert watched.look(now).figures["restarts"] == 1
+    assert watched.run(now).figures["restarts"] == 1

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.runtime.log import RecordLog
-from shared.runtime.reader import GroupReader
+from shared.runtime.redis.record_log import RecordLog
+from shared.runtime.redis.stream_reader import LogReader
 from shared.schema.records import Check, Health
-from shared.schema.streams import LATEST
-from tests.support import eventually, free_port, valkey
+from shared.schema.redis_keys import LATEST
+from tests.support import free_port, valkey, wait_until
 
 
 @contextmanager
@@ -48,10 +48,10 @@ def test_a_health_record_is_in_the_log_soon_and_sigterm_ends_it_cleanly(tmp_path
         running(url, tmp_path, HOST_NAME="box", HEALTH_PORT=str(port)) as process,
     ):
         log = RecordLog(redis)
-        first = eventually(lambda: log.latest().get("health|box"), "a health record", timeout_s=10)
+        first = wait_until(lambda: log.latest().get("health|box"), "a health record", timeout_s=10)
         assert isinstance(first, Health)
         assert first.system_health == "WARNING"
-        eventually(lambda: "cpuUsage" in str(redis.hget(LATEST, "health|box")), "a second sample, with rates")
+        wait_until(lambda: "cpuUsage" in str(redis.hget(LATEST, "health|box")), "a second sample, with rates")
         assert ask(port, "/health")["checks"]["samples"]["status"] == "ok"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
@@ -63,12 +63,12 @@ def test_what_it_saw_while_redis_was_away_comes_later_and_in_order(tmp_path: Pat
     folder.mkdir()
     with running(f"redis://127.0.0.1:{port}/0", tmp_path, HOST_NAME="box") as process:
         # It begins without Redis, and loses it again later.
-        eventually(lambda: waiting(spool) >= 2, "two samples wait on disk")
+        wait_until(lambda: waiting(spool) >= 2, "two samples wait on disk")
         with valkey(folder, port, "--appendonly", "yes") as url, Redis.from_url(url, protocol=2) as redis:
-            eventually(lambda: RecordLog(redis).latest() and waiting(spool) == 0, "all samples are in Redis")
-        eventually(lambda: waiting(spool) >= 2, "two samples wait again")
+            wait_until(lambda: RecordLog(redis).latest() and waiting(spool) == 0, "all samples are in Redis")
+        wait_until(lambda: waiting(spool) >= 2, "two samples wait again")
         with valkey(folder, port, "--appendonly", "yes") as url, Redis.from_url(url, protocol=2) as redis:
-            eventually(lambda: waiting(spool) == 0, "all samples are in Redis again", timeout_s=40)
+            wait_until(lambda: waiting(spool) == 0, "all samples are in Redis again", timeout_s=40)
             moments = [health.at for health in logged(redis)]
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
@@ -89,11 +89,11 @@ def test_a_check_that_hangs_keeps_neither_the_samples_nor_the_end_waiting(tmp_pa
             running(url, tmp_path, checks, HOST_NAME="box") as process,
         ):
             log = RecordLog(redis)
-            check = eventually(lambda: log.latest().get("check|box|silent"), "the check's record")
+            check = wait_until(lambda: log.latest().get("check|box|silent"), "the check's record")
             assert isinstance(check, Check)
             assert (check.status, check.reason) == ("critical", "timeout")
             seen = log.latest()["health|box"].at
-            eventually(lambda: log.latest()["health|box"].at > seen, "samples go on")
+            wait_until(lambda: log.latest()["health|box"].at > seen, "samples go on")
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=5) == 0
 
@@ -105,7 +105,7 @@ def waiting(spool: Path) -> int:
 
 def logged(redis: Redis) -> list[Health]:
     """Return the samples in the log, in its order."""
-    reader = GroupReader(RecordLog(redis), "test", batch=1000)
+    reader = LogReader(RecordLog(redis), "test", batch=1000)
     found = [record for entry in reader.read(block_ms=1) for record in entry.records]
     return [record for record in found if isinstance(record, Health)]
 

@@ -9,36 +9,40 @@ from flask.testing import FlaskClient
 from redis import Redis
 from selenium.webdriver import Chrome
 
-from services.dashboard.app import make_app
+from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
-from services.dashboard.sources import Sources
-from shared.runtime.links import Links
-from shared.runtime.parts import EXPECTED, Part
-from shared.runtime.redis import connect
-from shared.schema.streams import PARTS
+from services.dashboard.data_sources import DataSources
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
+from shared.runtime.signed_links import SignedLinks
+from shared.schema.redis_keys import PARTS
 from shared.store.database import Database
 from tests.support import free_port
-from tests.unit.dashboard.browsing import chromium
-from tests.unit.dashboard.cases import NOON
+from tests.unit.dashboard.browser import chromium
+from tests.unit.dashboard.sample_data import NOON
 
 SETTINGS = DashboardSettings(dashboard_url="https://botwatch.example", websocket_port=18080)
-LINKS = Links(b"a secret of the tests", SETTINGS.dashboard_url)
+LINKS = SignedLinks(b"a secret of the tests", SETTINGS.dashboard_url)
 
 
 @pytest.fixture
 def client(redis: Redis, performance: Database, health: Database) -> FlaskClient:
     """Return a client of a dashboard that has everything it needs, and whose fellow parts all run."""
-    for name in EXPECTED:
-        part = Part(part=name, host="box", pid=7, started_at=NOON, seen_at=NOON)
+    for name in EXPECTED_PARTS:
+        part = PartPresence(part=name, host="box", pid=7, started_at=NOON, seen_at=NOON)
         redis.hset(PARTS, name, msgspec.json.encode(part))
-    return make_app(SETTINGS, Sources(redis, performance, health), LINKS, lambda: NOON).test_client()
+    return create_dashboard_app(
+        SETTINGS, DataSources(redis, performance, health), LINKS, lambda: NOON
+    ).test_client()
 
 
 @pytest.fixture
 def client_without_redis(performance: Database, health: Database) -> Iterator[FlaskClient]:
     """Yield a client of a dashboard whose Redis is away."""
-    away = connect(f"redis://127.0.0.1:{free_port()}/0", call_timeout_s=0.2, retries=0)
-    yield make_app(SETTINGS, Sources(away, performance, health), LINKS, lambda: NOON).test_client()
+    away = connect_redis(f"redis://127.0.0.1:{free_port()}/0", call_timeout_s=0.2, retries=0)
+    yield create_dashboard_app(
+        SETTINGS, DataSources(away, performance, health), LINKS, lambda: NOON
+    ).test_client()
     away.close()
 
 

@@ -11,19 +11,19 @@ from selenium.webdriver.common.by import By
 from sqlalchemy import insert
 from werkzeug.serving import make_server
 
-from services.dashboard.app import make_app
+from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
-from services.dashboard.sources import Sources
+from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
-from shared.runtime.links import Links
+from shared.runtime.signed_links import SignedLinks
 from shared.schema.alerts import Alert
 from shared.schema.timestamps import to_store
 from shared.store.alerts import alert_by_id, last_event, timeline
 from shared.store.database import Database
 from shared.store.tables import notifications
-from tests.support import eventually, free_port
-from tests.unit.dashboard.browsing import in_browser, running, text
-from tests.unit.dashboard.cases import an_alert, open_in
+from tests.support import free_port, wait_until
+from tests.unit.dashboard.browser import in_browser, running, text
+from tests.unit.dashboard.sample_data import make_alert, store_open_alert
 
 HOSTILE = '</textarea><img src=x onerror="document.title=1">'
 
@@ -33,19 +33,19 @@ pytestmark = in_browser
 @pytest.fixture
 def alert(health: Database) -> Alert:
     """Store an open alert whose words try to be markup."""
-    alert = an_alert(1, "CRITICAL", HOSTILE)
+    alert = make_alert(1, "CRITICAL", HOSTILE)
     alert.message, alert.details.raised_to = HOSTILE, "CRITICAL"
-    return open_in(health, alert)
+    return store_open_alert(health, alert)
 
 
 @pytest.fixture
-def links(redis: Redis, performance: Database, health: Database) -> Iterator[Links]:
+def links(redis: Redis, performance: Database, health: Database) -> Iterator[SignedLinks]:
     """Run the dashboard, and yield the links to it."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    links = Links(b"a secret of the tests", address)
+    links = SignedLinks(b"a secret of the tests", address)
     settings = DashboardSettings(dashboard_port=port, dashboard_url=address)
-    app = make_app(settings, Sources(redis, performance, health), links)
+    app = create_dashboard_app(settings, DataSources(redis, performance, health), links)
     web = make_server("127.0.0.1", port, app, threaded=True)
     with running(web.serve_forever, web.shutdown):
         yield links
@@ -58,7 +58,7 @@ def violations(browser: Chrome) -> list[str]:
 
 
 def test_a_person_opens_the_link_looks_and_acknowledges_with_one_button(
-    browser: Chrome, health: Database, links: Links, alert: Alert
+    browser: Chrome, health: Database, links: SignedLinks, alert: Alert
 ) -> None:
     browser.get(links.acknowledge_url(alert, "anna", clock.now()))
     assert HOSTILE in text(browser, "h1")
@@ -66,7 +66,7 @@ def test_a_person_opens_the_link_looks_and_acknowledges_with_one_button(
     browser.find_element(By.ID, "comment").send_keys(HOSTILE)
     browser.find_element(By.CSS_SELECTOR, "#timeout option[value='1h']").click()
     ActionChains(browser).double_click(browser.find_element(By.CSS_SELECTOR, "button")).perform()
-    eventually(lambda: text(browser, "#state") == "Acknowledged", "it says so")
+    wait_until(lambda: text(browser, "#state") == "Acknowledged", "it says so")
     assert f"“{HOSTILE}”" in text(browser, ".about")
     with health.read() as connection:
         known = alert_by_id(connection, alert.id)
@@ -94,7 +94,7 @@ def deliver(health: Database, alert: Alert, channel: str, state: str, **further:
 
 
 def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
-    browser: Chrome, health: Database, links: Links, alert: Alert
+    browser: Chrome, health: Database, links: SignedLinks, alert: Alert
 ) -> None:
     soon = to_store(clock.now() + timedelta(hours=1))
     because = "the receiver answered 500"
@@ -107,7 +107,7 @@ def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
     deliver(health, alert, "hook", "FAILED", attempts=1, lastError=HOSTILE)
     page = links.acknowledge_url(alert, "anna", clock.now()).partition("/acknowledge")[0]
     browser.get(f"{page}/#{alert.id}")
-    eventually(lambda: "Who was told" in text(browser, "#details"), "the dialog is open")
+    wait_until(lambda: "Who was told" in text(browser, "#details"), "the dialog is open")
     script = "return [...document.querySelectorAll('#details [data-state]')].map((one) => one.innerText)"
     told = [" | ".join(part for part in one.splitlines() if part) for one in browser.execute_script(script)]
     wanted = [

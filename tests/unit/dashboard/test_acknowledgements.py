@@ -10,21 +10,21 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from services.dashboard.app import make_app
-from services.dashboard.sources import Sources
-from shared.runtime.announce import Announcer
-from shared.runtime.links import Links
+from services.dashboard.app import create_dashboard_app
+from services.dashboard.data_sources import DataSources
+from shared.runtime.redis.alert_stream import AlertStreamPublisher
+from shared.runtime.signed_links import SignedLinks
 from shared.schema.alerts import Alert
 from shared.store.alerts import alert_by_id, timeline, update_alert
 from shared.store.database import Database
-from tests.unit.dashboard.cases import NOON, an_alert, open_in, resolve_in
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
+from tests.unit.dashboard.sample_data import NOON, make_alert, store_open_alert, store_resolved
 
 HOSTILE = """<script>alert(1)</script>" onfocus="alert(2)' </textarea><img src=x onerror=alert(3)>"""
 At = Callable[[timedelta], FlaskClient]
 
 
-class Page(HTMLParser):
+class AcknowledgePage(HTMLParser):
     """What a browser would make of an answer: its elements, its text, and what its form would send."""
 
     def __init__(self, answer: TestResponse) -> None:
@@ -52,7 +52,7 @@ def link(alert: Alert, to: str = "anna") -> str:
     return LINKS.acknowledge_url(alert, to, NOON).removeprefix(SETTINGS.dashboard_url)
 
 
-def press(client: FlaskClient, address: str, seen: Page, /, **changed: str) -> TestResponse:
+def press(client: FlaskClient, address: str, seen: AcknowledgePage, /, **changed: str) -> TestResponse:
     """Fill in the form of a page and press its button."""
     return client.post(address, data=seen.fields | changed)
 
@@ -72,7 +72,7 @@ def happened(health: Database, alert: Alert) -> list[Any]:
 @pytest.fixture
 def alert(health: Database) -> Alert:
     """Store an open alert."""
-    return open_in(health, an_alert(1, minutes=125))
+    return store_open_alert(health, make_alert(1, minutes=125))
 
 
 @pytest.fixture
@@ -80,15 +80,15 @@ def at(redis: Redis, performance: Database, health: Database) -> At:
     """Return a client of the dashboard as it is some time after noon."""
 
     def client(later: timedelta) -> FlaskClient:
-        sources = Sources(redis, performance, health)
-        return make_app(SETTINGS, sources, LINKS, lambda: NOON + later).test_client()
+        sources = DataSources(redis, performance, health)
+        return create_dashboard_app(SETTINGS, sources, LINKS, lambda: NOON + later).test_client()
 
     return client
 
 
 def test_the_page_says_what_is_wrong_and_asks_who_looks_after_it(client: FlaskClient, alert: Alert) -> None:
     answer = client.get(link(alert, "anna@desk.example"))
-    page = Page(answer)
+    page = AcknowledgePage(answer)
     assert answer.status_code == 200
     for words in (
         "HIGH",
@@ -139,34 +139,34 @@ def test_neither_caches_nor_search_engines_nor_other_sites_learn_of_a_link(
 def test_the_button_acknowledges_for_a_time_announces_it_and_says_who_has_it(
     client: FlaskClient, health: Database, redis: Redis, alert: Alert
 ) -> None:
-    announcer = Announcer(redis, health)
-    announcer.announce()
-    page = Page(client.get(link(alert)))
+    announcer = AlertStreamPublisher(redis, health)
+    announcer.publish()
+    page = AcknowledgePage(client.get(link(alert)))
     answer = press(client, link(alert), page, by=" ben ", comment="on it", timeout="4h")
     assert answer.status_code == 200
     said = "Acknowledged Taken by ben on 31 Jan 12:00 UTC until 31 Jan 16:00 UTC: “on it”"
-    assert said in Page(answer).text
-    assert "button" not in [tag for tag, _ in Page(answer).tags]
+    assert said in AcknowledgePage(answer).text
+    assert "button" not in [tag for tag, _ in AcknowledgePage(answer).tags]
     known = stored(health, alert)
     assert (known.status, known.assignee, known.comment) == ("ACKNOWLEDGED", "ben", "on it")
     assert known.acknowledged_until == NOON + timedelta(hours=4)
     assert happened(health, alert) == [("opened", None), ("acknowledged", "ben")]
-    assert announcer.announce() == 0, "the dashboard has announced it"
+    assert announcer.publish() == 0, "the dashboard has announced it"
 
 
 def test_without_redis_the_button_acknowledges_all_the_same(
     client_without_redis: FlaskClient, health: Database, redis: Redis, alert: Alert
 ) -> None:
-    announcer = Announcer(redis, health)
-    announcer.announce()
-    page = Page(client_without_redis.get(link(alert)))
+    announcer = AlertStreamPublisher(redis, health)
+    announcer.publish()
+    page = AcknowledgePage(client_without_redis.get(link(alert)))
     assert press(client_without_redis, link(alert), page).status_code == 200
     assert stored(health, alert).assignee == "anna"
-    assert announcer.announce() == 1
+    assert announcer.publish() == 1
 
 
 def test_a_form_that_is_sent_twice_counts_once(at: At, health: Database, alert: Alert) -> None:
-    page = Page(at(timedelta(0)).get(link(alert)))
+    page = AcknowledgePage(at(timedelta(0)).get(link(alert)))
     for seconds in (1, 2):
         answer = press(at(timedelta(seconds=seconds)), link(alert), page)
         assert (answer.status_code, "Taken by anna" in answer.text) == (200, True)
@@ -176,10 +176,10 @@ def test_a_form_that_is_sent_twice_counts_once(at: At, health: Database, alert: 
 def test_who_comes_second_is_told_who_has_it_and_may_take_it_over(
     at: At, health: Database, alert: Alert
 ) -> None:
-    both = Page(at(timedelta(0)).get(link(alert)))
+    both = AcknowledgePage(at(timedelta(0)).get(link(alert)))
     press(at(timedelta(seconds=1)), link(alert), both, by="anna", comment="mine")
     second = press(at(timedelta(seconds=2)), link(alert), both, by="ben", comment="no, mine")
-    page = Page(second)
+    page = AcknowledgePage(second)
     assert second.status_code == 409
     assert "Somebody was quicker Taken by anna on 31 Jan 12:00 UTC" in page.text
     assert stored(health, alert).assignee == "anna"
@@ -190,9 +190,9 @@ def test_who_comes_second_is_told_who_has_it_and_may_take_it_over(
 
 
 def test_whoever_has_it_may_say_anew_for_how_long(at: At, health: Database, alert: Alert) -> None:
-    first = Page(at(timedelta(0)).get(link(alert)))
+    first = AcknowledgePage(at(timedelta(0)).get(link(alert)))
     press(at(timedelta(seconds=1)), link(alert), first, timeout="1h")
-    again = Page(at(timedelta(minutes=50)).get(link(alert)))
+    again = AcknowledgePage(at(timedelta(minutes=50)).get(link(alert)))
     assert "Acknowledged already Taken by anna on 31 Jan 12:00 UTC" in again.text
     assert "Take it over" in again.text
     press(at(timedelta(minutes=51)), link(alert), again, timeout="4h")
@@ -200,12 +200,12 @@ def test_whoever_has_it_may_say_anew_for_how_long(at: At, health: Database, aler
 
 
 def test_a_resolved_alert_needs_nothing(client: FlaskClient, health: Database, alert: Alert) -> None:
-    page = Page(client.get(link(alert)))
-    resolve_in(health, alert)
+    page = AcknowledgePage(client.get(link(alert)))
+    store_resolved(health, alert)
     for answer in (client.get(link(alert)), press(client, link(alert), page)):
         assert answer.status_code == 200
-        assert "It ended on 31 Jan 12:00 UTC: there is nothing to do." in Page(answer).text
-        assert "form" not in [tag for tag, _ in Page(answer).tags]
+        assert "It ended on 31 Jan 12:00 UTC: there is nothing to do." in AcknowledgePage(answer).text
+        assert "form" not in [tag for tag, _ in AcknowledgePage(answer).tags]
     assert happened(health, alert)[-1] == ("resolved", None)
 
 
@@ -213,7 +213,7 @@ def test_an_old_link_is_not_for_the_alert_as_it_opened_again(
     client: FlaskClient, health: Database, alert: Alert
 ) -> None:
     old = link(alert)
-    page = Page(client.get(old))
+    page = AcknowledgePage(client.get(old))
     alert.details.flaps += 1
     with health.write() as connection:
         update_alert(connection, alert)
@@ -225,8 +225,8 @@ def test_an_old_link_is_not_for_the_alert_as_it_opened_again(
 
 
 def test_a_link_acknowledges_no_other_alert(client: FlaskClient, health: Database, alert: Alert) -> None:
-    other = open_in(health, an_alert(2))
-    press(client, link(alert), Page(client.get(link(other))), alert_id=other.id, alert=other.id)
+    other = store_open_alert(health, make_alert(2))
+    press(client, link(alert), AcknowledgePage(client.get(link(other))), alert_id=other.id, alert=other.id)
     assert (stored(health, alert).status, stored(health, other).status) == ("ACKNOWLEDGED", "ACTIVE")
 
 
@@ -239,7 +239,7 @@ def test_a_link_is_good_for_a_day_and_then_says_so(
     assert stored(health, alert).status == "ACTIVE"
     if method != "HEAD":
         assert "This link is older than a day" in late.text
-        assert ("a", {"href": "/"}) in Page(late).tags
+        assert ("a", {"href": "/"}) in AcknowledgePage(late).tags
         assert alert.message not in late.text
     early = at(timedelta(hours=24, milliseconds=-1)).open(link(alert), method=method, data={"by": "anna"})
     assert early.status_code == 200
@@ -249,19 +249,19 @@ def test_a_link_is_good_for_a_day_and_then_says_so(
 def test_a_forged_link_shows_and_changes_nothing(
     client: FlaskClient, health: Database, alert: Alert, method: str
 ) -> None:
-    forged = Links(b"a secret of somebody else", "").acknowledge_url(alert, "anna", NOON)
+    forged = SignedLinks(b"a secret of somebody else", "").acknowledge_url(alert, "anna", NOON)
     for address in (forged, link(alert)[:-1], "/acknowledge/☂", "/acknowledge/%ff%00"):
         answer = getattr(client, method)(address, data={"by": "anna"})
         assert answer.status_code == 403
         assert "This link is not valid" in answer.text
-        assert ("a", {"href": "/"}) in Page(answer).tags
+        assert ("a", {"href": "/"}) in AcknowledgePage(answer).tags
         assert alert.message not in answer.text
     assert stored(health, alert).status == "ACTIVE"
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_an_alert_that_was_removed_is_404(client: FlaskClient, method: str) -> None:
-    answer = getattr(client, method)(link(an_alert(7)), data={"by": "anna"})
+    answer = getattr(client, method)(link(make_alert(7)), data={"by": "anna"})
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
     assert "This alert is not known" in answer.text
 
@@ -280,8 +280,8 @@ def test_a_wrong_form_is_asked_again_with_what_was_written(
     client: FlaskClient, health: Database, alert: Alert, changed: dict[str, str], fault: str
 ) -> None:
     written = {"by": "anna", "comment": "as I said", "timeout": "4h"} | changed
-    answer = press(client, link(alert), Page(client.get(link(alert))), **written)
-    page = Page(answer)
+    answer = press(client, link(alert), AcknowledgePage(client.get(link(alert))), **written)
+    page = AcknowledgePage(answer)
     assert answer.status_code == 400
     assert fault in page.text
     assert page.fields["by"] == written["by"]
@@ -309,10 +309,10 @@ def test_a_page_of_another_site_cannot_press_the_button(
 
 
 def test_what_bots_and_people_wrote_is_text_and_never_markup(client: FlaskClient, health: Database) -> None:
-    alert = an_alert(1, component=HOSTILE)
+    alert = make_alert(1, component=HOSTILE)
     alert.message, alert.details.metric, alert.details.operator = HOSTILE, HOSTILE, "<"
-    open_in(health, alert)
-    page = Page(client.get(link(alert, HOSTILE)))
+    store_open_alert(health, alert)
+    page = AcknowledgePage(client.get(link(alert, HOSTILE)))
     for answer in (
         client.get(link(alert, HOSTILE)),
         press(client, link(alert), page, by=" ", comment=HOSTILE),
@@ -320,7 +320,7 @@ def test_what_bots_and_people_wrote_is_text_and_never_markup(client: FlaskClient
         client.get(link(alert)),
         press(client, link(alert), page, by="ben", comment=HOSTILE),
     ):
-        seen = Page(answer)
+        seen = AcknowledgePage(answer)
         assert {tag for tag, _ in seen.tags} <= {
             "html", "head", "meta", "title", "link", "body", "main", "p", "svg", "rect", "path", "section",
             "span", "h1", "h2", "dl", "dt", "dd", "form", "label", "input", "textarea", "select", "option",
@@ -332,5 +332,5 @@ def test_what_bots_and_people_wrote_is_text_and_never_markup(client: FlaskClient
 
 def test_a_long_span_is_written_in_days(at: At, alert: Alert) -> None:
     assert alert.timestamp == datetime(2026, 1, 31, 9, 55, tzinfo=NOON.tzinfo)
-    later = Page(at(timedelta(hours=23)).get(link(alert)))
+    later = AcknowledgePage(at(timedelta(hours=23)).get(link(alert)))
     assert "(1 d 1 h)" in later.text

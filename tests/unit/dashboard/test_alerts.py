@@ -8,13 +8,13 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from shared.runtime.announce import Announcer
-from shared.runtime.log import StreamEntry
-from shared.schema import streams
-from shared.schema.faults import LONGEST
+from shared.runtime.redis.alert_stream import AlertStreamPublisher
+from shared.runtime.redis.record_log import StreamEntry
+from shared.schema import redis_keys
+from shared.schema.faults import MAX_MESSAGE
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
-from tests.unit.dashboard.cases import an_alert, body, open_in, read, resolve_in
+from tests.unit.dashboard.sample_data import body, get_json, make_alert, store_open_alert, store_resolved
 
 ALERTS = "/api/monitoring/alerts"
 
@@ -26,9 +26,9 @@ def acknowledge(client: FlaskClient, alert: str, body: object, **headers: str) -
 @pytest.fixture
 def three(health: Database) -> Database:
     """Store a critical and a low open alert, and a resolved one."""
-    open_in(health, an_alert(1, "CRITICAL", "alpha", minutes=3))
-    open_in(health, an_alert(2, "LOW", "beta", minutes=2))
-    resolve_in(health, open_in(health, an_alert(3, "HIGH", "alpha", minutes=1)))
+    store_open_alert(health, make_alert(1, "CRITICAL", "alpha", minutes=3))
+    store_open_alert(health, make_alert(2, "LOW", "beta", minutes=2))
+    store_resolved(health, store_open_alert(health, make_alert(3, "HIGH", "alpha", minutes=1)))
     return health
 
 
@@ -50,7 +50,7 @@ def three(health: Database) -> Database:
 def test_alerts_are_listed_newest_first_and_filtered(
     client: FlaskClient, query: str, expected: list[int]
 ) -> None:
-    assert [alert["id"] for alert in read(client, ALERTS + query)] == [f"alert-{n}" for n in expected]
+    assert [alert["id"] for alert in get_json(client, ALERTS + query)] == [f"alert-{n}" for n in expected]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_alerts_are_listed_newest_first_and_filtered(
         (
             f"limit={'9' * 5000}",
             "limit",
-            f"expected a whole number from 1 to 1000, got '{'9' * LONGEST}"[: LONGEST - 1] + "…",
+            f"expected a whole number from 1 to 1000, got '{'9' * MAX_MESSAGE}"[: MAX_MESSAGE - 1] + "…",
         ),
         ("limit=0000000001000000", "limit", "expected a whole number from 1 to 1000, got '0000000001000000'"),
         (
@@ -90,7 +90,7 @@ def test_every_wrong_filter_is_named(client: FlaskClient) -> None:
 
 def test_one_alert_comes_with_its_timeline_and_notifications(client: FlaskClient, three: Database) -> None:
     assert three
-    alert = read(client, f"{ALERTS}/alert-3")
+    alert = get_json(client, f"{ALERTS}/alert-3")
     assert (alert["severity"], alert["assignee"]) == ("HIGH", None)
     assert [event["change"] for event in alert["timeline"]] == ["opened", "resolved"]
     assert alert["timeline"][0].items() >= {"message": alert["message"], "severity": "HIGH"}.items()
@@ -120,25 +120,25 @@ def test_acknowledging_names_the_assignee_and_is_kept(client: FlaskClient, three
         stored = alert_by_id(connection, "alert-1")
     assert stored
     assert stored.assignee == "admin@company.com"
-    event = read(client, f"{ALERTS}/alert-1")["timeline"][-1]
+    event = get_json(client, f"{ALERTS}/alert-1")["timeline"][-1]
     assert (event["change"], event["by"], event["comment"]) == ("acknowledged", "admin@company.com", "on it")
 
 
 def test_an_acknowledgement_is_announced(client: FlaskClient, three: Database, redis: Redis) -> None:
-    Announcer(redis, three).announce()
+    AlertStreamPublisher(redis, three).publish()
     acknowledge(client, "alert-1", {"by": "anna"})
-    ((_, fields),) = cast("list[StreamEntry]", redis.xrange(streams.ALERTS))
-    message = json.loads(fields[streams.FIELD])
+    ((_, fields),) = cast("list[StreamEntry]", redis.xrange(redis_keys.ALERTS))
+    message = json.loads(fields[redis_keys.FIELD])
     assert (message["change"], message["alert"]["assignee"]) == ("acknowledged", "anna")
 
 
 def test_without_redis_an_acknowledgement_succeeds_and_is_announced_later(
     client_without_redis: FlaskClient, three: Database, redis: Redis
 ) -> None:
-    announcer = Announcer(redis, three)
-    announcer.announce()
+    announcer = AlertStreamPublisher(redis, three)
+    announcer.publish()
     assert acknowledge(client_without_redis, "alert-1", {"by": "anna"}).status_code == 200
-    assert announcer.announce() == 1
+    assert announcer.publish() == 1
 
 
 @pytest.mark.usefixtures("three")
@@ -168,7 +168,7 @@ def test_a_wrong_acknowledgement_is_refused_with_every_fault(
     answer = acknowledge(client, "alert-1", sent)
     assert answer.status_code == 400
     assert {fault["path"]: fault["message"] for fault in body(answer)["faults"]} == faults
-    assert read(client, f"{ALERTS}/alert-1")["status"] == "ACTIVE"
+    assert get_json(client, f"{ALERTS}/alert-1")["status"] == "ACTIVE"
 
 
 @pytest.mark.usefixtures("three")

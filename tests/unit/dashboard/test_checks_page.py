@@ -10,34 +10,34 @@ from selenium.webdriver import Chrome
 from websockets.sync.server import serve
 from werkzeug.serving import make_server
 
-from services.dashboard.app import make_app
+from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
-from services.dashboard.sources import Sources
+from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
-from shared.runtime.log import RecordLog
+from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Check, CheckStatus, Disk, Health
 from shared.store.database import Database
-from tests.support import eventually, free_port
-from tests.unit.dashboard.browsing import Broadcaster, in_browser, running, text
+from tests.support import free_port, wait_until
+from tests.unit.dashboard.browser import FakeBroadcaster, in_browser, running, text
 from tests.unit.dashboard.conftest import LINKS
 from tests.unit.dashboard.test_live_page import HOSTILE
 
 pytestmark = in_browser
-Show = Callable[[], Broadcaster]
+Show = Callable[[], FakeBroadcaster]
 """Opens the page and waits until it is live."""
 
 
 @pytest.fixture
 def show(browser: Chrome, redis: Redis, performance: Database, health: Database) -> Iterator[Show]:
-    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    app = make_app(settings, Sources(redis, performance, health), LINKS)
+    app = create_dashboard_app(settings, DataSources(redis, performance, health), LINKS)
     web = make_server("127.0.0.1", port, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
 
-    def begin() -> Broadcaster:
+    def begin() -> FakeBroadcaster:
         browser.get(f"http://127.0.0.1:{port}/")
-        eventually(lambda: text(browser, "#link") == "Live", "the page is live")
+        wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
         return broadcaster
 
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
@@ -71,7 +71,7 @@ def test_checks_are_listed_by_host_with_what_fails_on_top(browser: Chrome, redis
     )
     show()
     dash = "\N{EN DASH}"
-    eventually(lambda: len(rows(browser)) == 4, "every check is there")
+    wait_until(lambda: len(rows(browser)) == 4, "every check is there")
     assert [row.rpartition(" | ")[0] for row in rows(browser)] == [
         f"kraken | {HOSTILE} | {dash} | {dash}",
         f"names | names is unknown | {dash} | {dash}",
@@ -91,17 +91,17 @@ def test_a_check_that_changes_live_changes_its_row_and_the_status(
 ) -> None:
     RecordLog(redis).append([check("bybit")], "test")
     live = show()
-    eventually(lambda: text(browser, "#status") == "Warning", "no part runs, all else is well")
+    wait_until(lambda: text(browser, "#status") == "Warning", "no part runs, all else is well")
     worse = check("bybit", "critical", text="it refuses connections")
     RecordLog(redis).append([worse], "test")
     live.send_record(worse, "2-0")
-    eventually(lambda: "it refuses connections" in rows(browser)[0], "the row says what is wrong")
-    eventually(lambda: text(browser, "#status") == "Critical", "and so does the status")
+    wait_until(lambda: "it refuses connections" in rows(browser)[0], "the row says what is wrong")
+    wait_until(lambda: text(browser, "#status") == "Critical", "and so does the status")
     late = check("bybit", text="it was well")
     late.timestamp = clock.now() - timedelta(minutes=1)
     live.send_record(late, "2-1")
     live.send_record(check("kraken", host="other"), "2-2")
-    eventually(lambda: len(rows(browser)) == 2, "a check that is new has a row")
+    wait_until(lambda: len(rows(browser)) == 2, "a check that is new has a row")
     assert "it refuses connections" in rows(browser)[0], "a late record does not undo it"
 
 
@@ -114,7 +114,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Chrome, redis: Red
     screen = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     show()
-    eventually(lambda: len(rows(browser)) == 1, "the check is there")
+    wait_until(lambda: len(rows(browser)) == 1, "the check is there")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
@@ -137,7 +137,7 @@ def test_a_host_shows_its_pressure_disks_clock_and_temperature(
     )  # fmt: skip
     RecordLog(redis).append([host], "test")
     live = show()
-    eventually(lambda: "Clock" in facts(browser), "the host is there")
+    wait_until(lambda: "Clock" in facts(browser), "the host is there")
     dash, found = "\N{EN DASH}", facts(browser)
     assert found["Stalled: CPU, memory, I/O"] == f"12.3 \N{MIDDLE DOT} {dash} \N{MIDDLE DOT} 0.5%"
     assert found["Disk full"] == "in 3 d 12 h (/)"
@@ -146,4 +146,4 @@ def test_a_host_shows_its_pressure_disks_clock_and_temperature(
     assert (found["Temperature"], found["OOM kills, last sample"]) == ("61 °C", "2")
     live.send_record(Health(host="box", timestamp=clock.now()), "2-0")
     names = ("Stalled: CPU, memory, I/O", "Disk full", "Read-only disks", "Clock", "Temperature")
-    eventually(lambda: {facts(browser)[name] for name in names} == {dash}, "what is undefined is a dash")
+    wait_until(lambda: {facts(browser)[name] for name in names} == {dash}, "what is undefined is a dash")

@@ -3,13 +3,13 @@
 from redis import Redis
 from selenium.webdriver import Chrome
 
-from services.dashboard.sources import Sources
+from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
-from shared.runtime.log import RecordLog
+from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Check, Equity, Health, Metric, Performance
 from shared.store.database import Database
-from tests.support import eventually
-from tests.unit.dashboard.browsing import in_browser, live_page
+from tests.support import wait_until
+from tests.unit.dashboard.browser import in_browser, live_page
 
 pytestmark = in_browser
 
@@ -32,7 +32,7 @@ def test_a_bot_with_any_name_keeps_its_figures_to_itself(
     now = clock.now()
     RecordLog(redis).append([Equity(bot="plain", timestamp=now, equity=1)], "test")
     RecordLog(redis).append([Performance(bot="constructor", timestamp=now, portfolio_value=5)], "test")
-    with live_page(browser, Sources(redis, performance, health)) as broadcaster:
+    with live_page(browser, DataSources(redis, performance, health)) as broadcaster:
         for number, name in enumerate(NAMES):
             worth = 1000 + number
             record = Performance(bot=name, timestamp=clock.now(), portfolio_value=worth, total_trades=7)
@@ -47,6 +47,6 @@ def test_a_bot_with_any_name_keeps_its_figures_to_itself(
             )
         wanted = {name: f"{1000 + number:,}.00" for number, name in enumerate(NAMES)}
         wanted["plain"] = "\N{EN DASH}"
-        eventually(lambda: cards(browser) == wanted, "each bot has its own figures")
+        wait_until(lambda: cards(browser) == wanted, "each bot has its own figures")
         assert browser.execute_script("return Object.keys(Object.prototype)") == []
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")

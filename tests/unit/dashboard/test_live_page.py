@@ -12,11 +12,11 @@ from selenium.webdriver.common.by import By
 from websockets.sync.server import serve
 from werkzeug.serving import make_server
 
-from services.dashboard.app import make_app
+from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
-from services.dashboard.sources import Sources
+from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
-from shared.runtime.log import RecordLog
+from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import (
     Difference,
     Equity,
@@ -26,10 +26,10 @@ from shared.schema.records import (
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
 from shared.store.silences import current_silences, silence_by_id
-from tests.support import eventually, free_port
-from tests.unit.dashboard.browsing import Broadcaster, in_browser, running, text
-from tests.unit.dashboard.cases import an_alert, hear_in, open_in
+from tests.support import free_port, wait_until
+from tests.unit.dashboard.browser import FakeBroadcaster, in_browser, running, text
 from tests.unit.dashboard.conftest import LINKS
+from tests.unit.dashboard.sample_data import make_alert, store_open_alert, store_watchdog_beat
 
 HOSTILE = '<img src=x onerror="document.title=1">'
 
@@ -57,21 +57,24 @@ class Gate:
 def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
-    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
     web = make_server(
-        "127.0.0.1", port, make_app(settings, Sources(redis, performance, health), LINKS), threaded=True
+        "127.0.0.1",
+        port,
+        create_dashboard_app(settings, DataSources(redis, performance, health), LINKS),
+        threaded=True,
     )
     now = clock.now()
     RecordLog(redis).append([Performance(bot=HOSTILE, timestamp=now, portfolio_value=1000)], "test")
-    open_in(health, an_alert(1, "HIGH", HOSTILE))
-    hear_in(health, now)
+    store_open_alert(health, make_alert(1, "HIGH", HOSTILE))
+    store_watchdog_beat(health, now)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     with running(web.serve_forever, web.shutdown):
         with running(live.serve_forever, live.shutdown):
             browser.get(f"http://127.0.0.1:{port}/")
-            eventually(lambda: text(browser, "#link") == "Live", "the page is live")
-            eventually(lambda: HOSTILE in text(browser, "#bots h3"), "the bot's name is shown as text")
+            wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
+            wait_until(lambda: HOSTILE in text(browser, "#bots h3"), "the bot's name is shown as text")
             assert text(browser, "#bots .value") == "1,000.00"
             assert re.search(r"Watchdog\s+heard \d+ s ago", text(browser, "#facts"))
             assert text(browser, "#bots .figures dd") == "\N{EN DASH}"
@@ -79,13 +82,13 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
                 Performance(bot=HOSTILE, timestamp=clock.now(), portfolio_value=2000.5), "2-0"
             )
             broadcaster.send_record(Equity(bot=HOSTILE, timestamp=clock.now(), equity=2000.5), "2-1")
-            eventually(lambda: text(browser, "#bots .value") == "2,000.50", "the record changed the card")
-            eventually(lambda: "2,000.50" in text(browser, "#bots .axis"), "and the chart")
-            broadcaster.send_alert(open_in(health, an_alert(2, "CRITICAL", "beta")), "3-0")
-            eventually(lambda: "beta" in text(browser, "#alerts"), "the alert is listed")
-            eventually(lambda: text(browser, "#status") == "Critical", "and decides the status")
+            wait_until(lambda: text(browser, "#bots .value") == "2,000.50", "the record changed the card")
+            wait_until(lambda: "2,000.50" in text(browser, "#bots .axis"), "and the chart")
+            broadcaster.send_alert(store_open_alert(health, make_alert(2, "CRITICAL", "beta")), "3-0")
+            wait_until(lambda: "beta" in text(browser, "#alerts"), "the alert is listed")
+            wait_until(lambda: text(browser, "#status") == "Critical", "and decides the status")
             acknowledge(browser, "night@desk.example")
-            eventually(lambda: "night@desk.example" in text(browser, "#handled"), "it is shown apart")
+            wait_until(lambda: "night@desk.example" in text(browser, "#handled"), "it is shown apart")
             assert (browser.switch_to.active_element.get_attribute("aria-label") or "").startswith(
                 "Acknowledge: "
             )
@@ -97,11 +100,11 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
             assert "acknowledged by night@desk.example until" in text(browser, "#handled")
             for connected in broadcaster.connections:
                 connected.close()
-            eventually(lambda: len(broadcaster.asked) > 1, "the page connects again")
+            wait_until(lambda: len(broadcaster.asked) > 1, "the page connects again")
             assert broadcaster.asked[:2] == ["/monitoring?alive=true", "/monitoring?alive=true&since=3-0"]
             broadcaster.connections[-1].close()
-        eventually(lambda: "Not live" in text(browser, "#link"), "the page says that it is not live")
-    eventually(lambda: "cannot be read" in text(browser, "#notice"), "and that the dashboard is gone")
+        wait_until(lambda: "Not live" in text(browser, "#link"), "the page says that it is not live")
+    wait_until(lambda: "cannot be read" in text(browser, "#notice"), "and that the dashboard is gone")
     refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]
     assert browser.title != "1"
@@ -110,32 +113,32 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
 def test_neither_a_slow_answer_nor_a_hidden_tab_nor_a_wrong_clock_keeps_news_back(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
-    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    gate = Gate(make_app(settings, Sources(redis, performance, health), LINKS))
+    gate = Gate(create_dashboard_app(settings, DataSources(redis, performance, health), LINKS))
     web = make_server("127.0.0.1", port, gate, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
         browser.get(f"http://127.0.0.1:{port}/")
-        eventually(lambda: text(browser, "#link") == "Live", "the page is live")
-        eventually(lambda: gate.made == 2, "the snapshot made it ask once more")
+        wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
+        wait_until(lambda: gate.made == 2, "the snapshot made it ask once more")
 
         ahead = Performance(bot="alpha", timestamp=clock.now() + timedelta(hours=1), portfolio_value=1)
         broadcaster.send_record(ahead, "2-0")
         broadcaster.send_record(Performance(bot="alpha", timestamp=clock.now(), portfolio_value=2), "2-1")
-        eventually(lambda: text(browser, "#bots .value") == "2.00", "the right clock's record is shown")
+        wait_until(lambda: text(browser, "#bots .value") == "2.00", "the right clock's record is shown")
 
         # A hidden tab is given no animation frames.
         browser.execute_script("window.requestAnimationFrame = () => 0")
         gate.open.clear()
-        broadcaster.send_alert(open_in(health, an_alert(1, "HIGH", "early")), "3-0")
-        eventually(lambda: gate.made == 3, "an answer is made, and is on its way")
-        broadcaster.send_alert(open_in(health, an_alert(2, "CRITICAL", "late")), "3-1")
-        eventually(lambda: "late" in text(browser, "#alerts"), "the alert is listed")
+        broadcaster.send_alert(store_open_alert(health, make_alert(1, "HIGH", "early")), "3-0")
+        wait_until(lambda: gate.made == 3, "an answer is made, and is on its way")
+        broadcaster.send_alert(store_open_alert(health, make_alert(2, "CRITICAL", "late")), "3-1")
+        wait_until(lambda: "late" in text(browser, "#alerts"), "the alert is listed")
         gate.open.set()
-        eventually(lambda: "(1) Warning" in browser.title, "the answer from before it is there")
+        wait_until(lambda: "(1) Warning" in browser.title, "the answer from before it is there")
         assert "late" in text(browser, "#alerts")
-        eventually(lambda: "(2) Critical" in browser.title, "the page asks again at once", timeout_s=5)
+        wait_until(lambda: "(2) Critical" in browser.title, "the page asks again at once", timeout_s=5)
 
 
 def figure(browser: Chrome, name: str) -> list[str]:
@@ -157,9 +160,9 @@ def computed_at(moment: datetime, **figures: Any) -> Performance:
 def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_otherwise(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
-    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    app = make_app(settings, Sources(redis, performance, health), LINKS)
+    app = create_dashboard_app(settings, DataSources(redis, performance, health), LINKS)
     web = make_server("127.0.0.1", port, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     why = {"profitFactor": Undefined(reason="too_few_returns", n=1)}
@@ -167,9 +170,9 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
     RecordLog(redis).append([known], "test")
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
         browser.get(f"http://127.0.0.1:{port}/")
-        eventually(lambda: text(browser, "#link") == "Live", "the page is live")
+        wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
         everything = "All figures are computed by Botwatch"
-        eventually(lambda: text(browser, "#bots .legend").startswith(everything), "so says the card")
+        wait_until(lambda: text(browser, "#bots .legend").startswith(everything), "so says the card")
         few = "Profit factor: Too few daily returns so far: 1."
         assert figure(browser, "Profit factor") == ["\N{EN DASH}", few]
         assert figure(browser, "Sharpe") == [
@@ -180,19 +183,19 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
         why = {"winRate": Undefined(reason="solar_storm"), "profitFactor": Undefined(reason="no_trades")}
         broadcaster.send_record(computed_at(clock.now(), undefined=why), "2-0")
         storm = ["\N{EN DASH}", "Win rate: Solar storm."]
-        eventually(lambda: figure(browser, "Win rate") == storm, "no old value stays")
+        wait_until(lambda: figure(browser, "Win rate") == storm, "no old value stays")
         assert figure(browser, "Profit factor")[1] == "Profit factor: No trade has been closed yet."
         assert figure(browser, "Sharpe") == ["2.00"]
 
         reported = Performance(bot="raw", timestamp=clock.now(), portfolio_value=1000, max_drawdown=8.5)
         broadcaster.send_record(reported, "2-1")
-        eventually(lambda: figure(browser, "Drawdown max") == ["8.50%"], "what the bot reports wins")
+        wait_until(lambda: figure(browser, "Drawdown max") == ["8.50%"], "what the bot reports wins")
         assert figure(browser, "Sharpe")[0] == "2.00c"
         assert figure(browser, "Sharpe")[1].startswith("Computed by Botwatch")
         both = {"maxDrawdown": Difference(reported=8.5, computed=12.1)}
         broadcaster.send_record(computed_at(clock.now(), differences=both, disagreements=1), "2-2")
         warning = "1 figure differs from what Botwatch computes: Drawdown max 8.50% reported, 12.10%"
-        eventually(lambda: text(browser, "#bots .differs").startswith(warning), "the disagreement is said")
+        wait_until(lambda: text(browser, "#bots .differs").startswith(warning), "the disagreement is said")
         assert "≠ 12.10%" in figure(browser, "Drawdown max")[0]
 
         browser.find_element(By.CSS_SELECTOR, "#bots summary").click()
@@ -205,17 +208,17 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
 def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
-    broadcaster, port, socket_port = Broadcaster(), free_port(), free_port()
+    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
-    app = make_app(settings, Sources(redis, performance, health), LINKS)
+    app = create_dashboard_app(settings, DataSources(redis, performance, health), LINKS)
     web = make_server("127.0.0.1", port, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
-    alert = an_alert(1, "HIGH", HOSTILE)
+    alert = make_alert(1, "HIGH", HOSTILE)
     alert.details.labels, alert.details.flaps = {"venue": "x"}, 2
-    open_in(health, alert)
+    store_open_alert(health, alert)
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
         browser.get(f"http://127.0.0.1:{port}/")
-        eventually(lambda: "opened again 2 times" in text(browser, "#alerts"), "the alert is listed")
+        wait_until(lambda: "opened again 2 times" in text(browser, "#alerts"), "the alert is listed")
         browser.find_element(By.CSS_SELECTOR, "#alerts .do button.plain").click()
         browser.find_element(By.ID, "silence-send").click()
         assert "Please say who you are" in text(browser, "#silence")
@@ -223,7 +226,7 @@ def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
         browser.find_element(By.ID, "silence-comment").send_keys(HOSTILE)
         browser.find_element(By.CSS_SELECTOR, "#silence-hours option[value='4']").click()
         browser.find_element(By.ID, "silence-send").click()
-        eventually(lambda: f"“{HOSTILE}”" in text(browser, "#silences"), "it is listed")
+        wait_until(lambda: f"“{HOSTILE}”" in text(browser, "#silences"), "it is listed")
         with health.read() as connection:
             (silence,) = current_silences(connection, clock.now())
         assert {matcher.name: matcher.value for matcher in silence.matchers} == {
@@ -234,11 +237,11 @@ def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
         alert.details.muted_by, alert.details.silence = "silenced by night until later", silence.id
         alert.updated_at = clock.now()
         broadcaster.send_alert(alert, "2-0")
-        eventually(lambda: "silenced by night until later" in text(browser, "#handled .muted"), "it says why")
+        wait_until(lambda: "silenced by night until later" in text(browser, "#handled .muted"), "it says why")
         assert "Silence" not in text(browser, "#handled .do")
 
         browser.find_element(By.CSS_SELECTOR, "#silences button").click()
-        eventually(lambda: text(browser, "#silences") == "", "it is no longer listed")
+        wait_until(lambda: text(browser, "#silences") == "", "it is no longer listed")
         with health.read() as connection:
             ended = silence_by_id(connection, silence.id)
         assert ended

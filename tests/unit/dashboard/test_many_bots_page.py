@@ -7,14 +7,14 @@ from redis import Redis
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from services.dashboard.sources import Sources
+from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
-from shared.runtime.log import RecordLog
+from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Equity, Performance
 from shared.store.database import Database
-from tests.support import eventually
-from tests.unit.dashboard.browsing import in_browser, live_page, text
-from tests.unit.dashboard.cases import an_alert, open_in
+from tests.support import wait_until
+from tests.unit.dashboard.browser import in_browser, live_page, text
+from tests.unit.dashboard.sample_data import make_alert, store_open_alert
 
 pytestmark = in_browser
 
@@ -39,16 +39,16 @@ def test_bots_are_filtered_by_name(
     browser: Chrome, redis: Redis, performance: Database, health: Database, names: list[str]
 ) -> None:
     """A part of the name, in any case, chooses; an empty filter shows all again."""
-    with live_page(browser, Sources(redis, performance, health)):
-        eventually(lambda: len(cards(browser)) == len(names), "all are there")
+    with live_page(browser, DataSources(redis, performance, health)):
+        wait_until(lambda: len(cards(browser)) == len(names), "all are there")
         field = browser.find_element(By.ID, "bot-filter")
         field.send_keys("SCALP")
         chosen = [name for name in names if name.startswith("scalper")]
-        eventually(lambda: cards(browser) == chosen, "only these are left")
+        wait_until(lambda: cards(browser) == chosen, "only these are left")
         assert text(browser, "#bots-found") == f"{len(chosen)} of {len(names)}"
         field.clear()
         field.send_keys(" ")
-        eventually(lambda: len(cards(browser)) == len(names), "all are back")
+        wait_until(lambda: len(cards(browser)) == len(names), "all are back")
 
 
 def test_a_card_out_of_view_is_up_to_date_when_it_comes_into_view(
@@ -61,27 +61,27 @@ def test_a_card_out_of_view_is_up_to_date_when_it_comes_into_view(
     def shown() -> str:
         return str(browser.execute_script(f"{script}.textContent", last))
 
-    with live_page(browser, Sources(redis, performance, health)) as broadcaster:
-        eventually(lambda: len(cards(browser)) == len(names), "all are there")
+    with live_page(browser, DataSources(redis, performance, health)) as broadcaster:
+        wait_until(lambda: len(cards(browser)) == len(names), "all are there")
         for number, name in enumerate([last, min(names)]):
             record = Performance(bot=name, timestamp=clock.now(), portfolio_value=4321)
             broadcaster.send_record(record, f"{number + 2}-0")
-        eventually(lambda: "4,321.00" in text(browser, "#bots .bot .value"), "the first card is drawn")
+        wait_until(lambda: "4,321.00" in text(browser, "#bots .bot .value"), "the first card is drawn")
         assert "4,321.00" not in shown()
         browser.execute_script(f"{script}.scrollIntoView()", last)
-        eventually(lambda: "4,321.00" in shown(), "and the last one once it is looked at")
+        wait_until(lambda: "4,321.00" in shown(), "and the last one once it is looked at")
 
 
 def test_the_reasons_follow_an_alerts_value(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
     """The sentence at the top and the one in the list say the same."""
-    alert = open_in(health, an_alert(1, "HIGH", "alpha"))
-    with live_page(browser, Sources(redis, performance, health)) as broadcaster:
-        eventually(lambda: "drawdown above 20 %" in text(browser, "#reasons"), "it is a reason")
+    alert = store_open_alert(health, make_alert(1, "HIGH", "alpha"))
+    with live_page(browser, DataSources(redis, performance, health)) as broadcaster:
+        wait_until(lambda: "drawdown above 20 %" in text(browser, "#reasons"), "it is a reason")
         alert.message, alert.updated_at = "drawdown 23 %", alert.updated_at + timedelta(seconds=1)
         broadcaster.send_alert(alert, "2-0", "updated")
-        eventually(lambda: "drawdown 23 %" in text(browser, "#alerts"), "the list has the new value")
+        wait_until(lambda: "drawdown 23 %" in text(browser, "#alerts"), "the list has the new value")
         assert text(browser, "#reasons").startswith("HIGH: alpha: drawdown 23 %")
 
 
@@ -90,11 +90,11 @@ def test_hundreds_of_alerts_do_not_bury_the_bots(
 ) -> None:
     """The first 25 are listed, and a button lists the rest."""
     for number in range(30):
-        open_in(health, an_alert(number, "HIGH", f"bot-{number:02}"))
-    with live_page(browser, Sources(redis, performance, health)):
-        eventually(lambda: text(browser, "#alerts-more") == "Show all 30", "the button says how many")
+        store_open_alert(health, make_alert(number, "HIGH", f"bot-{number:02}"))
+    with live_page(browser, DataSources(redis, performance, health)):
+        wait_until(lambda: text(browser, "#alerts-more") == "Show all 30", "the button says how many")
         listed = "return document.querySelectorAll('#alerts .alert').length"
         assert browser.execute_script(listed) == 25
         browser.find_element(By.ID, "alerts-more").click()
-        eventually(lambda: browser.execute_script(listed) == 30, "all are listed")
+        wait_until(lambda: browser.execute_script(listed) == 30, "all are listed")
         assert not browser.find_element(By.ID, "alerts-more").is_displayed()

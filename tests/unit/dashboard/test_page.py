@@ -9,15 +9,15 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy.pool import QueuePool
 
-from services.dashboard.app import make_app
+from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
-from services.dashboard.sources import Sources
-from shared.runtime.redis import connect
-from shared.schema.definitions import DEFINITIONS
-from shared.schema.reasons import REASONS
+from services.dashboard.data_sources import DataSources
+from shared.runtime.redis.connection import connect_redis
+from shared.schema.metric_definitions import DEFINITIONS
+from shared.schema.undefined_reasons import REASONS
 from shared.store.database import Database
-from tests.unit.dashboard.cases import NOON, an_alert, body, hear_in, open_in
 from tests.unit.dashboard.conftest import LINKS
+from tests.unit.dashboard.sample_data import NOON, body, make_alert, store_open_alert, store_watchdog_beat
 
 SERVED = Path(__file__).parents[3] / "services" / "dashboard"
 
@@ -37,7 +37,9 @@ def test_the_policy_names_the_websocket_that_is_set(
     redis: Redis, performance: Database, health: Database
 ) -> None:
     settings = DashboardSettings(websocket_url="wss://live.example/monitoring")
-    client = make_app(settings, Sources(redis, performance, health), LINKS, lambda: NOON).test_client()
+    client = create_dashboard_app(
+        settings, DataSources(redis, performance, health), LINKS, lambda: NOON
+    ).test_client()
     policy = client.get("/").headers["Content-Security-Policy"]
     assert "connect-src 'self' wss://live.example;" in policy
 
@@ -47,7 +49,9 @@ def test_below_a_trusted_proxys_prefix_every_address_has_it(
     redis: Redis, performance: Database, health: Database, trust: bool, base: str
 ) -> None:
     settings = DashboardSettings(trust_proxy=trust)
-    client = make_app(settings, Sources(redis, performance, health), LINKS, lambda: NOON).test_client()
+    client = create_dashboard_app(
+        settings, DataSources(redis, performance, health), LINKS, lambda: NOON
+    ).test_client()
     page = client.get("/", headers={"X-Forwarded-Prefix": "/botwatch"}).text
     assert f'data-base="{base}"' in page
     addresses = re.findall(r'(?:src|href)="(/[^"]*)"', page)
@@ -91,8 +95,13 @@ def test_a_configured_websocket_address_reaches_the_page_escaped(
     performance: Database, health: Database
 ) -> None:
     settings = DashboardSettings(websocket_url='wss://x.example/"><script>')
-    redis = connect("redis://127.0.0.1:1/0")
-    page = make_app(settings, Sources(redis, performance, health), LINKS).test_client().get("/").text
+    redis = connect_redis("redis://127.0.0.1:1/0")
+    page = (
+        create_dashboard_app(settings, DataSources(redis, performance, health), LINKS)
+        .test_client()
+        .get("/")
+        .text
+    )
     assert 'data-websocket-url="wss://x.example/&#34;&gt;&lt;script&gt;"' in page
 
 
@@ -109,8 +118,8 @@ def test_health_fails_while_redis_is_away(client_without_redis: FlaskClient) -> 
 
 
 def test_metrics_count_open_alerts_and_pending_notifications(client: FlaskClient, health: Database) -> None:
-    open_in(health, an_alert(1, "CRITICAL"))
-    open_in(health, an_alert(2, "CRITICAL"))
+    store_open_alert(health, make_alert(1, "CRITICAL"))
+    store_open_alert(health, make_alert(2, "CRITICAL"))
     lines = client.get("/metrics").text.splitlines()
     assert 'botwatch_alerts_open{severity="CRITICAL"} 2.0' in lines
     assert 'botwatch_alerts_open{severity="LOW"} 0.0' in lines
@@ -119,7 +128,7 @@ def test_metrics_count_open_alerts_and_pending_notifications(client: FlaskClient
 
 def test_metrics_say_when_the_watchdog_was_heard(client: FlaskClient, health: Database) -> None:
     assert "\nbotwatch_watchdog_heard_timestamp_seconds" not in client.get("/metrics").text
-    hear_in(health, NOON)
+    store_watchdog_beat(health, NOON)
     _, _, said = client.get("/metrics").text.partition("\nbotwatch_watchdog_heard_timestamp_seconds ")
     assert float(said.splitlines()[0]) == NOON.timestamp()
 
@@ -130,7 +139,9 @@ def test_making_the_app_opens_no_connection_that_a_fork_would_share(
     databases = (performance, health)
     for database in databases:
         database.close()
-    make_app(DashboardSettings(), Sources(connect("redis://127.0.0.1:1/0"), performance, health), LINKS)
+    create_dashboard_app(
+        DashboardSettings(), DataSources(connect_redis("redis://127.0.0.1:1/0"), performance, health), LINKS
+    )
     pools = [database.engine.pool for database in databases]
     assert [pool.checkedin() for pool in pools if isinstance(pool, QueuePool)] == [0, 0]
 

@@ -7,11 +7,11 @@ from sqlalchemy import event
 
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
 from shared.store.database import Database
-from shared.store.latest import latest_records
+from shared.store.latest_records import latest_records
 from shared.store.records import insert_records
-from shared.store.sampling import sample
+from shared.store.sampling import sample_rows
 from shared.store.tables import equity, health_metrics, performance_metrics
-from tests.unit.dashboard.cases import NOON
+from tests.unit.dashboard.sample_data import NOON
 
 HOUR = (NOON - timedelta(hours=1), NOON)
 
@@ -32,7 +32,7 @@ def test_a_sample_has_the_newest_row_and_never_many_more_than_asked_for(
 ) -> None:
     written(performance, equities(*(n * 3600 / rows for n in range(rows))))
     with performance.read() as connection:
-        found = sample(connection, equity, "alpha", ["equity"], HOUR, most=300)
+        found = sample_rows(connection, equity, "alpha", ["equity"], HOUR, most=300)
     assert min(rows, 140) <= len(found) <= 302
     assert found[-1] == ("2026-01-31 12:00:00.000", 0.0)
     assert found == sorted(found)
@@ -41,7 +41,7 @@ def test_a_sample_has_the_newest_row_and_never_many_more_than_asked_for(
 def test_a_short_history_is_sampled_finely(performance: Database) -> None:
     written(performance, equities(*(n / 2 for n in range(100))))
     with performance.read() as connection:
-        assert len(sample(connection, equity, "alpha", ["equity"], HOUR, most=300)) == 100
+        assert len(sample_rows(connection, equity, "alpha", ["equity"], HOUR, most=300)) == 100
 
 
 def test_a_sample_keeps_to_its_span_its_subject_and_what_is_wanted(
@@ -56,14 +56,19 @@ def test_a_sample_keeps_to_its_span_its_subject_and_what_is_wanted(
     written(performance, figures)
     written(health, [Health(host="box", timestamp=NOON, cpu_usage=5)])
     with performance.read() as connection, health.read() as other:
-        assert [r[1] for r in sample(connection, equity, "alpha", ["equity"], HOUR, most=300)] == [3600, 0]
-        assert sample(connection, equity, "nobody", ["equity"], HOUR, most=300) == []
-        defined = sample(connection, performance_metrics, "alpha", ["portfolioValue"], HOUR, most=300)
-        both = sample(connection, performance_metrics, "alpha", ["portfolioValue", "var95"], HOUR, most=300)
-        computed = sample(
+        assert [r[1] for r in sample_rows(connection, equity, "alpha", ["equity"], HOUR, most=300)] == [
+            3600,
+            0,
+        ]
+        assert sample_rows(connection, equity, "nobody", ["equity"], HOUR, most=300) == []
+        defined = sample_rows(connection, performance_metrics, "alpha", ["portfolioValue"], HOUR, most=300)
+        both = sample_rows(
+            connection, performance_metrics, "alpha", ["portfolioValue", "var95"], HOUR, most=300
+        )
+        computed = sample_rows(
             connection, performance_metrics, "alpha", ["var95"], HOUR, most=300, source="computed"
         )
-        hosts = sample(other, health_metrics, "box", ["cpuUsage"], HOUR, most=300)
+        hosts = sample_rows(other, health_metrics, "box", ["cpuUsage"], HOUR, most=300)
     assert [row[1:] for row in defined] == [(1,)]
     assert [row[1:] for row in both] == [(1, None), (None, 3)]
     assert [row[1:] for row in computed] == [(3,)]
@@ -79,7 +84,7 @@ def test_a_sample_is_looked_up_through_the_index(performance: Database) -> None:
             lambda _c, _u, statement, parameters, *_: statements.append((statement, parameters)),
         )
         written(performance, equities(1, 2))
-        sample(connection, equity, "alpha", ["equity"], HOUR, most=300)
+        sample_rows(connection, equity, "alpha", ["equity"], HOUR, most=300)
         statement, parameters = statements[-1]
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()  # type: ignore[arg-type]
     steps = "\n".join(step[-1] for step in plan)

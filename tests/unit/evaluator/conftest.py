@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from services.evaluator.muting import policy_of
+from services.evaluator.muting import parse_mute_config
 from shared.store.database import Database
-from tests.unit.evaluator.desk import Begin, Desk, documents
+from tests.unit.evaluator.evaluator_harness import EvaluatorHarness, StartEvaluator, documents
 
 
 @pytest.fixture
-def begin(redis: Redis, health: Database) -> Begin:
-    def make(**notifications: Any) -> Desk:
-        return Desk(redis, health, policy_of(documents(**notifications)))
+def begin(redis: Redis, health: Database) -> StartEvaluator:
+    def make(**notifications: Any) -> EvaluatorHarness:
+        return EvaluatorHarness(redis, health, parse_mute_config(documents(**notifications)))
 
     return make

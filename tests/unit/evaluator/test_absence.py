@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from services.evaluator.engine import Engine
-from services.evaluator.rules.documents import condition_rule
+from services.evaluator.rules.loader import rule_from_condition
 from shared.schema.conditions import Condition
 from shared.schema.records import Fill, Health, Performance
 from shared.schema.timestamps import from_wire
@@ -30,8 +30,8 @@ def silent(metric: str = "portfolioValue", **keys: Any) -> Engine:
         | keys,
         Condition,
     )
-    engine = Engine([condition_rule(condition)])
-    engine.restore({}, T0)
+    engine = Engine([rule_from_condition(condition)])
+    engine.load_states({}, T0)
     return engine
 
 
@@ -42,13 +42,13 @@ def report(seconds: float, **fields: Any) -> Performance:
 
 def happened(engine: Engine, seconds: float) -> list[tuple[str, float]]:
     """Return what happens by itself until then, but new values: step, and seconds since the start."""
-    events = engine.tick(round(T0 + seconds * 1000))
+    events = engine.advance_to(round(T0 + seconds * 1000))
     news = [event for event in events if event.outcome.step != "updated"]
     return [(event.outcome.step, (event.at - T0) / 1000) for event in news]
 
 
 def take(engine: Engine, record: Any, seconds: float) -> list[str]:
-    return [event.outcome.step for event in engine.take([record], round(T0 + seconds * 1000))]
+    return [event.outcome.step for event in engine.process([record], round(T0 + seconds * 1000))]
 
 
 def test_silence_opens_past_the_limit_rises_and_ends_with_the_next_record() -> None:
@@ -64,7 +64,7 @@ def test_an_open_absence_says_how_long_it_is_by_now() -> None:
     """Its value is updated at least whenever it is off by an eighth, whatever else happens."""
     engine = silent()
     take(engine, report(0), 0)
-    told = [event.outcome.value or 0.0 for event in engine.tick(T0 + 86_400_000)]
+    told = [event.outcome.value or 0.0 for event in engine.advance_to(T0 + 86_400_000)]
     assert told[:3] == [40.001, 60.0, 120.0]
     assert all(later <= max(earlier * 1.13, earlier + 60) for earlier, later in pairwise(told))
     assert len(told) < 100
@@ -75,7 +75,7 @@ def test_whatever_labels_its_records_have_it_is_one_bot() -> None:
     take(engine, report(0, labels={"venue": "x"}), 0)
     take(engine, report(30, labels={"venue": "y"}), 30)
     assert happened(engine, 69) == []
-    assert len(engine.tracks) == 1
+    assert len(engine.states) == 1
 
 
 def test_what_botwatch_computes_is_no_sign_of_life() -> None:
@@ -87,15 +87,15 @@ def test_what_botwatch_computes_is_no_sign_of_life() -> None:
 
 def test_a_bot_that_is_named_and_never_comes_is_missed_and_one_that_matches_a_pattern_is_not() -> None:
     engine = silent(bots=["a", "scalper-*"])
-    engine.expect(T0)
+    engine.expect_named_subjects(T0)
     assert happened(engine, 60) == [("opened", 40.001)]
-    assert [key.subject.bot for key in engine.tracks] == ["a"]
+    assert [key.subject.bot for key in engine.states] == ["a"]
     assert take(engine, report(61), 61) == ["resolved"]
 
 
 def test_a_host_that_is_named_and_never_comes_is_missed_as_a_host() -> None:
     engine = silent("cpuUsage", bots=["web-1"])
-    engine.expect(T0)
+    engine.expect_named_subjects(T0)
     assert happened(engine, 60) == [("opened", 40.001)]
     health = Health(host="web-1", cpu_usage=1.0, timestamp=from_wire(T0 + 61_000))
     assert take(engine, health, 61) == ["resolved"]
@@ -104,7 +104,7 @@ def test_a_host_that_is_named_and_never_comes_is_missed_as_a_host() -> None:
 def test_who_was_seen_before_is_waited_for_since_then() -> None:
     engine = silent(bots=["a"])
     take(engine, report(0), 0)
-    engine.expect(T0 + 30_000)
+    engine.expect_named_subjects(T0 + 30_000)
     assert happened(engine, 41) == [("opened", 40.001)]
 
 
@@ -120,7 +120,7 @@ def test_a_kind_of_record_can_be_missed() -> None:
 
 
 def take_all(engine: Engine, records: list[Any], seconds: float) -> list[str]:
-    return [event.outcome.step for event in engine.take(records, round(T0 + seconds * 1000))]
+    return [event.outcome.step for event in engine.process(records, round(T0 + seconds * 1000))]
 
 
 def test_history_in_one_batch() -> None:
@@ -150,9 +150,9 @@ def test_history_ends_an_absence_once() -> None:
 def test_a_pause() -> None:
     """After a suspended machine wakes up, silence counts from then on; what was open stays open."""
     engine = silent(bots=["a", "b"])
-    engine.expect(T0)
+    engine.expect_named_subjects(T0)
     assert happened(engine, 41) == [("opened", 40.001), ("opened", 40.001)]
     take(engine, report(45), 45)
-    engine.resume(T0 + 46_000, T0 + 106_000)
+    engine.resume_after_gap(T0 + 46_000, T0 + 106_000)
     assert happened(engine, 145) == []
     assert happened(engine, 150) == [("opened", 146.001)]

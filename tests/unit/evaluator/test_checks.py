@@ -9,21 +9,21 @@ from redis import Redis
 from sqlalchemy import select
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.documents import rules_of
+from services.evaluator.rules.loader import load_rules
 from shared.runtime import clock
-from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger
-from shared.runtime.log import RecordLog
-from shared.runtime.notifications import Notifications
-from shared.schema import streams
+from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
+from shared.runtime.config.notifications import Notifications
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema import redis_keys
 from shared.schema.alerts import Alert
 from shared.schema.records import Check, CheckStatus, encode_frame
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.tables import alert_events, notifications
-from tests.telling import dispatch
+from tests.notification_planning import dispatch_due
 
-RULES = rules_of(Documents(PerformanceLogger(), HealthMonitor(), Notifications()))
+RULES = load_rules(Documents(PerformanceLogger(), HealthMonitor(), Notifications()))
 REFUSED = "the REST interface refuses connections"
 Say = Callable[..., list[Alert]]
 """Lets a check say something so many seconds from now, and returns the alerts that are there then."""
@@ -51,7 +51,7 @@ def say(redis: Redis, health: Database, start: Callable[[], Evaluator]) -> Say:
             host=host, check=check, type="exchange", status=status, text=text,
             timestamp=from_epoch_ms(moment),
         )  # fmt: skip
-        redis.xadd(streams.records(), {streams.FIELD: encode_frame([record])}, id=f"{moment}-*")
+        redis.xadd(redis_keys.record_stream(), {redis_keys.FIELD: encode_frame([record])}, id=f"{moment}-*")
         evaluator.step()
         return every(health)
 
@@ -60,7 +60,7 @@ def say(redis: Redis, health: Database, start: Callable[[], Evaluator]) -> Say:
 
 def told(health: Database) -> list[str]:
     """Return what the channel `webhook` is told."""
-    dispatch(health, clock.now())
+    dispatch_due(health, clock.now())
     with health.read() as connection:
         query = select(notifications.c.change).where(notifications.c.channel == "webhook")
         return list(connection.scalars(query.order_by(notifications.c.id)))
@@ -94,7 +94,7 @@ def test_other_words_change_the_message_and_are_no_new_notice(
     (alert,) = say(10, "critical", "the REST interface did not answer within 5 s")
     assert alert.message == "binance: the REST interface did not answer within 5 s"
     assert (changes(health), told(health)) == (["opened"], ["opened"])
-    announced = str(redis.xrevrange(streams.ALERTS, count=1))
+    announced = str(redis.xrevrange(redis_keys.ALERTS, count=1))
     assert '"change":"updated"' in announced
     assert "did not answer within 5 s" in announced
 
@@ -124,7 +124,9 @@ def test_what_comes_late_has_nothing_new_to_say(say: Say, redis: Redis) -> None:
         timestamp=alert.timestamp - timedelta(seconds=5),
     )  # fmt: skip
     redis.xadd(
-        streams.records(), {streams.FIELD: encode_frame([late])}, id=f"{(redis.time()[0] + 20) * 1000}-*"
+        redis_keys.record_stream(),
+        {redis_keys.FIELD: encode_frame([late])},
+        id=f"{(redis.time()[0] + 20) * 1000}-*",
     )
     (alert,) = say(25, "critical", REFUSED)
     assert (alert.status, alert.message) == ("ACTIVE", f"binance: {REFUSED}")

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from services.evaluator.engine import Engine
-from services.evaluator.rules.combination import Combination, Part
+from services.evaluator.rules.combination import Combination, CombinationPart
 from services.evaluator.rules.latest import LatestValue
 from shared.schema.records import Performance
-from tests.unit.evaluator.played import Value, at, moment, play, rule, told
+from tests.unit.evaluator.rule_playback import Value, at, format_events, moment, play_values, rule
 
-PARTS = (Part(LatestValue("x"), ">", 10), Part(LatestValue("y"), "<", 5))
+PARTS = (CombinationPart(LatestValue("x"), ">", 10), CombinationPart(LatestValue("y"), "<", 5))
 HIGH, LOW = 20.0, 1.0
 X: dict[str, Any] = {"metricName": "x", "operator": ">", "threshold": 10}
 Y: dict[str, Any] = {"metricName": "y", "operator": "<", "threshold": 5}
@@ -29,19 +29,19 @@ def test_all_is_the_first_figure_while_the_others_hold_and_the_undefined_decides
 ) -> None:
     for match, found in (("all", all_of), ("any", any_of), ("none", none_of)):
         combination = Combination(PARTS, match)
-        state = combination.begin()
+        state = combination.initial_state()
         for metric, value in (("x", x), ("y", y)):
             if value is not None:
-                combination.take(state, metric, 1, value)
+                combination.observe(state, metric, 1, value)
         assert combination.value(state, 1) == found, match
 
 
 def test_a_state_goes_to_json_and_back() -> None:
     combination = Combination(PARTS, "all")
-    state = combination.begin()
-    combination.take(state, "x", 1, HIGH)
+    state = combination.initial_state()
+    combination.observe(state, "x", 1, HIGH)
     raw: list[Any] = [[1, HIGH], [0, None]]
-    assert combination.load(raw) == state
+    assert combination.load_state(raw) == state
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,9 @@ def test_a_state_goes_to_json_and_back() -> None:
 def test_a_rule_opens_and_ends_with_its_combination(match: str, found: list[str]) -> None:
     combined = rule(kind="combination", match=match, conditions=[X, Y])
     values = ((LOW, 1), (15, 1), (16, 1), (HIGH, 9), (LOW, 9))
-    assert play(combined, [(second, {"y": y, "x": x}) for second, (x, y) in enumerate(values)]) == found
+    assert (
+        play_values(combined, [(second, {"y": y, "x": x}) for second, (x, y) in enumerate(values)]) == found
+    )
 
 
 def test_half_a_record_does_not_open_an_alert() -> None:
@@ -71,22 +73,22 @@ def test_half_a_record_does_not_open_an_alert() -> None:
         record = Performance(
             bot="a", portfolio_value=1.0, max_drawdown=drawdown, leverage=leverage, timestamp=moment(second)
         )
-        assert told(engine.take([record], at(second))) == []
+        assert format_events(engine.process([record], at(second))) == []
 
 
 def test_two_parts_on_one_figure_bound_it_from_both_sides() -> None:
     between = rule(kind="combination", conditions=[X, {**X, "operator": "<", "threshold": 20}])
-    assert play(between, [(0, 5), (1, 15), (2, 25)]) == ["1 opened MEDIUM 15", "2 resolved MEDIUM -"]
+    assert play_values(between, [(0, 5), (1, 15), (2, 25)]) == ["1 opened MEDIUM 15", "2 resolved MEDIUM -"]
 
 
 def test_a_part_may_be_an_aggregate_that_ends_by_itself() -> None:
     busy = {"metricName": "y", "operator": ">", "threshold": 1, "aggregate": "count", "window": "10s"}
     both = rule(kind="combination", conditions=[X, busy], **{"for": "2s"})
     story: list[tuple[float, Value]] = [(0, {"x": 20}), (1, {"y": 1}), (2, {"y": 1}), (30, None)]
-    assert play(both, story) == ["2 pending MEDIUM 20", "4 opened MEDIUM 20", "11 resolved MEDIUM -"]
+    assert play_values(both, story) == ["2 pending MEDIUM 20", "4 opened MEDIUM 20", "11 resolved MEDIUM -"]
 
 
 def test_windows_that_nobody_looks_at_do_not_stop_the_clock() -> None:
     window = {"metricName": "y", "operator": ">", "threshold": 1, "aggregate": "count", "window": "10s"}
     three = rule(kind="combination", conditions=[X, {**X, "metricName": "z"}, window])
-    assert play(three, [(0, {"x": 20, "y": 1, "z": 1}), (60, None)]) == []
+    assert play_values(three, [(0, {"x": 20, "y": 1, "z": 1}), (60, None)]) == []

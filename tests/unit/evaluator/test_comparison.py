@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.evaluator.rules.comparison import Baseline, OwnPast, relate
-from tests.unit.evaluator.played import Value, play, rule
+from services.evaluator.rules.comparison import Baseline, OwnPast, compare
+from tests.unit.evaluator.rule_playback import Value, play_values, rule
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -19,7 +19,7 @@ DAY = 86_400_000
     ],
 )  # fmt: skip
 def test_two_values_relate(left: float | None, right: float | None, by: str, found: float | None) -> None:
-    assert relate(left, right, by) == (found if found is None else pytest.approx(found))
+    assert compare(left, right, by) == (found if found is None else pytest.approx(found))
 
 
 def test_two_figures_of_one_record_are_compared_as_they_came() -> None:
@@ -27,7 +27,7 @@ def test_two_figures_of_one_record_are_compared_as_they_came() -> None:
     story: list[tuple[float, Value]] = [
         (0, {"x": 100}), (1, {"y": 95}), (2, {"y": 80}), (3, {"x": 85}),
     ]  # fmt: skip
-    assert play(gap, story) == ["2 opened MEDIUM 20", "3 resolved MEDIUM 5"]
+    assert play_values(gap, story) == ["2 opened MEDIUM 20", "3 resolved MEDIUM 5"]
 
 
 def test_an_aggregate_is_compared_with_another_figure() -> None:
@@ -37,14 +37,14 @@ def test_an_aggregate_is_compared_with_another_figure() -> None:
     )  # fmt: skip
     story: list[tuple[float, Value]] = [(0, {"y": 1000}), (1, 0), (2, -49), (3, -51), (4000, None)]
     # The three losses are within a 250th of the window: they leave it together.
-    assert play(loss, story) == ["3 opened MEDIUM -5.1", "3603 resolved MEDIUM -"]
+    assert play_values(loss, story) == ["3 opened MEDIUM -5.1", "3603 resolved MEDIUM -"]
 
 
 def past(now: int, *values: tuple[int, float], by: str = "percent") -> float | None:
     own = OwnPast("x", 12 * MINUTE, DAY, by)
-    state = own.begin()
+    state = own.initial_state()
     for at, value in values:
-        own.take(state, "x", at, value)
+        own.observe(state, "x", at, value)
     return own.value(state, now)
 
 
@@ -73,9 +73,9 @@ def test_a_value_counts_from_the_moment_it_came_wherever_its_part_of_time_begins
 
 def test_between_two_parts_of_time_only_records_change_a_comparison() -> None:
     own = OwnPast("x", 7 * MINUTE, DAY, "difference")  # no whole number of parts in a day
-    state = own.begin()
+    state = own.initial_state()
     for at in range(10 * DAY, 11 * DAY, 17_000):
-        own.take(state, "x", at, at / DAY)
+        own.observe(state, "x", at, at / DAY)
     now = 11 * DAY
     for _ in range(50):
         until = own.next_change(state, now)
@@ -86,9 +86,9 @@ def test_between_two_parts_of_time_only_records_change_a_comparison() -> None:
 
 def unusual(latest: float, before: list[float]) -> float | None:
     baseline = Baseline("x", MINUTE, 20 * MINUTE)
-    state = baseline.begin()
+    state = baseline.initial_state()
     for number, value in enumerate([*before, latest]):
-        baseline.take(state, "x", number * MINUTE, value)
+        baseline.observe(state, "x", number * MINUTE, value)
     return baseline.value(state, len(before) * MINUTE)
 
 
@@ -109,4 +109,7 @@ def test_stretches_older_than_the_baseline_are_forgotten() -> None:
 
 def test_a_rule_on_the_past_opens_and_ends_by_itself() -> None:
     fallen = rule(window="12s", comparedWith={"offset": "60s", "as": "percent"}, operator="<", threshold=-20)
-    assert play(fallen, [(0, 100), (60, 70), (100, None)]) == ["60 opened MEDIUM -30", "72 resolved MEDIUM -"]
+    assert play_values(fallen, [(0, 100), (60, 70), (100, None)]) == [
+        "60 opened MEDIUM -30",
+        "72 resolved MEDIUM -",
+    ]

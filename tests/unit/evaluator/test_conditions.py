@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.runtime.documents import PerformanceLogger, load_document
+from shared.runtime.config.documents import PerformanceLogger, load_document
 from shared.schema.conditions import Condition
 from shared.schema.faults import InvalidError
 

@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 
-from services.evaluator.engine import OLDEST_MS, Engine
+from services.evaluator.engine import MAX_RECORD_AGE_MS, Engine
+from services.evaluator.rules.levels import Firing
 from services.evaluator.rules.rule import Rule
-from services.evaluator.rules.verdict import Firing
 from services.evaluator.subject import Key, Subject
 from shared.schema.records import AnyRecord, Fill, Health, Heartbeat, Performance
-from tests.unit.evaluator.played import Value, at, follow, moment, play, records, rule, told
+from tests.unit.evaluator.rule_playback import (
+    Value,
+    at,
+    continue_playback,
+    format_events,
+    moment,
+    play_values,
+    records,
+    rule,
+)
 
 KEY = Key("r", Subject("a", None, ()))
 AVERAGE: dict[str, Any] = {"aggregate": "avg", "window": "10s"}
@@ -19,7 +28,7 @@ AVERAGE: dict[str, Any] = {"aggregate": "avg", "window": "10s"}
 
 def say(engine: Engine, written: float, dated: float, value: float, **further: Any) -> list[str]:
     """Let bot `a` say `value`, dated otherwise than it is written to the log."""
-    return told(engine.take(records(dated, value, **further), at(written)))
+    return format_events(engine.process(records(dated, value, **further), at(written)))
 
 
 def test_a_late_value_does_not_replace_a_newer_one() -> None:
@@ -35,7 +44,9 @@ def test_a_value_from_the_future_counts_as_of_its_arrival() -> None:
     assert say(engine, 11, 11, 5) == ["11 resolved MEDIUM 5"]
 
 
-@pytest.mark.parametrize(("age_ms", "found"), [(OLDEST_MS, ["7200 opened MEDIUM 50"]), (OLDEST_MS + 1, [])])
+@pytest.mark.parametrize(
+    ("age_ms", "found"), [(MAX_RECORD_AGE_MS, ["7200 opened MEDIUM 50"]), (MAX_RECORD_AGE_MS + 1, [])]
+)
 def test_history_is_not_news(age_ms: int, found: list[str]) -> None:
     assert say(Engine([rule()]), 7200, 7200 - age_ms / 1000, 50) == found
 
@@ -43,9 +54,9 @@ def test_history_is_not_news(age_ms: int, found: list[str]) -> None:
 def test_the_same_entry_twice_changes_nothing() -> None:
     for one in (rule(), rule(**AVERAGE), rule(times=2, of=3)):
         engine = Engine([one])
-        follow(engine, [(0, 20), (1, 30), (2, 20)])
-        assert follow(engine, [(2, 20)]) == []
-        assert engine.tracks[KEY].value in (20, 70 / 3)
+        continue_playback(engine, [(0, 20), (1, 30), (2, 20)])
+        assert continue_playback(engine, [(2, 20)]) == []
+        assert engine.states[KEY].value in (20, 70 / 3)
 
 
 def test_out_of_order_within_the_window_comes_to_the_same_average() -> None:
@@ -65,7 +76,7 @@ def test_a_log_whose_clock_steps_back_goes_on_from_where_it_was() -> None:
 
 def test_a_gap_lets_happen_what_was_due_in_it_at_its_own_moment() -> None:
     engine = Engine([rule(name="r", **AVERAGE, **{"for": "5s"}, keepFiringFor="20s")])
-    assert follow(engine, [(0, 20), (86_400, 1)]) == [
+    assert continue_playback(engine, [(0, 20), (86_400, 1)]) == [
         "0 pending MEDIUM 20", "5 opened MEDIUM 20", "10 kept MEDIUM -", "30 resolved MEDIUM -",
     ]  # fmt: skip
 
@@ -76,27 +87,30 @@ def test_what_is_due_at_once_for_many_bots_has_an_order() -> None:
         engine = Engine([rule(**{"for": "5s"})])
         for bot in order:
             say(engine, 1, 1, 20, bot=bot)
-        found.append([event.key.subject.bot for event in engine.tick(at(60))])
+        found.append([event.key.subject.bot for event in engine.advance_to(at(60))])
     assert found == [["a", "b", "c"]] * 2
 
 
 def test_a_bot_that_dies_in_a_breach_stays_in_it_and_its_absence_is_told() -> None:
     gone = rule(name="gone", kind="absence", metricName="x", period="30s", grace="10s")
     engine = Engine([rule(), gone])
-    assert follow(engine, [(0, 20), (3000, None)]) == ["0 opened MEDIUM 20", "40.001 opened MEDIUM 40.001"]
-    assert follow(engine, [(3001, 5)]) == ["3001 resolved MEDIUM 5", "3001 resolved MEDIUM 0"]
+    assert continue_playback(engine, [(0, 20), (3000, None)]) == [
+        "0 opened MEDIUM 20",
+        "40.001 opened MEDIUM 40.001",
+    ]
+    assert continue_playback(engine, [(3001, 5)]) == ["3001 resolved MEDIUM 5", "3001 resolved MEDIUM 0"]
 
 
 def test_an_absence_rises_with_its_length_and_ends_when_it_comes_again() -> None:
     gone = rule(kind="absence", period=30, levels=[{"threshold": 60, "severity": "CRITICAL"}])
-    assert play(gone, [(0, None), (100, 1), (120, 1), (150, 1), (300, None), (301, 1)]) == [
+    assert play_values(gone, [(0, None), (100, 1), (120, 1), (150, 1), (300, None), (301, 1)]) == [
         "180.001 opened MEDIUM 30.001", "210.001 raised CRITICAL 60.001", "301 resolved CRITICAL 0",
     ]  # fmt: skip
 
 
 def test_a_bot_that_reports_often_costs_no_place_in_the_queue_each_time() -> None:
     engine = Engine([rule(kind="absence", period="1h")])
-    follow(engine, [(second, 1) for second in range(1000)])
+    continue_playback(engine, [(second, 1) for second in range(1000)])
     assert len(engine._queue) == 1  # noqa: SLF001
 
 
@@ -124,7 +138,7 @@ def test_computed_figures_are_apart_from_reported_ones_and_can_be_chosen() -> No
     engine = Engine([rule(**drawdown), rule(**drawdown, name="c", labels={"source": "computed"})])
     reported = Performance(bot="a", portfolio_value=1.0, max_drawdown=20, timestamp=moment(1))
     computed = Performance(bot="a", max_drawdown=30, source="computed", timestamp=moment(1))
-    found = list(engine.take([reported, computed], at(1)))
+    found = list(engine.process([reported, computed], at(1)))
     assert [(event.key.rule, event.outcome.value) for event in found] == [("r", 20), ("r", 30), ("c", 30)]
 
 
@@ -140,7 +154,7 @@ def test_a_kind_of_record_is_a_figure_and_a_host_is_a_subject() -> None:
         Heartbeat(bot="a", timestamp=moment(1)),
         Health(host="h", cpu_usage=50.0, timestamp=moment(1)),
     ]  # fmt: skip
-    found = list(engine.take(said, at(1)))
+    found = list(engine.process(said, at(1)))
     assert [(event.key.rule, event.key.subject.name, event.outcome.value) for event in found] == [
         ("busy", "a", 3.0), ("cpu", "h", 50.0),
     ]  # fmt: skip
@@ -149,10 +163,10 @@ def test_a_kind_of_record_is_a_figure_and_a_host_is_a_subject() -> None:
 def edited(before: Rule, story: list[tuple[float, Value]], after: Rule, *, is_open: bool) -> Engine:
     """Return an engine that goes on with another rule of the same name, as after a reload."""
     first = Engine([before])
-    follow(first, story)
+    continue_playback(first, story)
     engine = Engine([after])
-    engine.restore(first.snapshot(), first.now)
-    engine.agree({KEY: Firing("MEDIUM", 10)} if is_open else {})
+    engine.load_states(first.snapshot(), first.now)
+    engine.reconcile({KEY: Firing("MEDIUM", 10)} if is_open else {})
     return engine
 
 
@@ -182,29 +196,29 @@ def test_a_rule_that_was_edited_judges_at_once_what_is_known(
     before: Any, value: float, after: Any, is_open: bool, found: list[str]
 ) -> None:
     engine = edited(rule(**before), [(0, value)], rule(**after), is_open=is_open)
-    assert told(engine.tick(at(60))) == found
+    assert format_events(engine.advance_to(at(60))) == found
 
 
 def test_another_figure_under_the_old_name_never_sees_the_old_values() -> None:
     engine = edited(rule(), [(0, 20)], rule(metricName="y", operator="<"), is_open=True)
-    assert follow(engine, [(1, {"y": 50})]) == ["1 resolved MEDIUM 50"]
+    assert continue_playback(engine, [(1, {"y": 50})]) == ["1 resolved MEDIUM 50"]
 
 
 @pytest.mark.parametrize("after", [rule(name="other"), rule(bots=["b"]), rule(labels={"venue": "*"})])
 def test_tracks_of_rules_that_no_longer_concern_a_bot_go(after: Rule) -> None:
     engine = edited(rule(), [(0, 20)], after, is_open=True)
-    assert engine.tracks == {}
+    assert engine.states == {}
     stored = engine.changed()
     assert len(stored.gone) == 1
-    engine.saved(stored)
+    engine.mark_saved(stored)
     assert engine.changed().gone == []
 
 
 def test_an_alert_whose_track_was_lost_stays_open_until_a_value_is_fine() -> None:
     engine = Engine([rule()])
-    engine.agree({KEY: Firing("MEDIUM", 10)})
-    assert told(engine.tick(at(60))) == []
-    assert follow(engine, [(61, 20), (62, 5)]) == ["62 resolved MEDIUM 5"]
+    engine.reconcile({KEY: Firing("MEDIUM", 10)})
+    assert format_events(engine.advance_to(at(60))) == []
+    assert continue_playback(engine, [(61, 20), (62, 5)]) == ["62 resolved MEDIUM 5"]
 
 
 @pytest.mark.parametrize(
@@ -226,17 +240,17 @@ def test_a_track_goes_to_the_store_and_back_at_any_moment(further: dict[str, Any
     for _ in range(60):
         second += chance.choice((0.5, 2, 5, 20))
         story.append((second, {chance.choice("xy"): chance.uniform(0, 20)}))
-    expected = play(rule(**further), story)
+    expected = play_values(rule(**further), story)
     assert expected
     engine, found = Engine([rule(**further)]), []
     for step in story:
-        found += follow(engine, [step])
+        found += continue_playback(engine, [step])
         again = Engine([rule(**further)])
-        again.restore(engine.snapshot(), engine.now)
+        again.load_states(engine.snapshot(), engine.now)
         firing = {
-            key: Firing(one.severity, one.threshold) for key, one in engine.tracks.items() if one.severity
+            key: Firing(one.severity, one.threshold) for key, one in engine.states.items() if one.severity
         }
-        again.agree(firing)
+        again.reconcile(firing)
         engine = again
     assert found == expected
 
@@ -245,10 +259,12 @@ def test_what_began_and_ended_in_late_records_of_one_entry_is_no_news() -> None:
     """Late records of one entry are judged together; those that are current each in turn."""
     engine = Engine([rule()])
     late = [*records(90, 50), *records(91, 5)]
-    assert told(engine.take(late, at(100))) == []
-    assert told(engine.take([*records(92, 5), *records(93, 50)], at(101))) == ["101 opened MEDIUM 50"]
+    assert format_events(engine.process(late, at(100))) == []
+    assert format_events(engine.process([*records(92, 5), *records(93, 50)], at(101))) == [
+        "101 opened MEDIUM 50"
+    ]
     current = [*records(102, 5), *records(102, 50), *records(102, 5)]
-    assert told(engine.take(current, at(102))) == [
+    assert format_events(engine.process(current, at(102))) == [
         "102 resolved MEDIUM 5", "102 opened MEDIUM 50", "102 resolved MEDIUM 5",
     ]  # fmt: skip
 
@@ -257,6 +273,6 @@ def test_a_pause_does_not_count_for_how_long_a_limit_must_be_exceeded() -> None:
     """`for` goes on after a pause where it was before it: nobody saw the value meanwhile."""
     engine = Engine([rule(**{"for": "30s"})])
     assert say(engine, 0, 0, 20) == ["0 pending MEDIUM 20"]
-    engine.resume(at(10), at(100))
-    assert told(engine.tick(at(119))) == []
-    assert told(engine.tick(at(121))) == ["120 opened MEDIUM 20"]
+    engine.resume_after_gap(at(10), at(100))
+    assert format_events(engine.advance_to(at(119))) == []
+    assert format_events(engine.advance_to(at(121))) == ["120 opened MEDIUM 20"]

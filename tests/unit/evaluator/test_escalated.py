@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from shared.schema.alerts import Severity
 from shared.store.database import Database
-from tests.telling import dispatch, plan_of
-from tests.unit.evaluator.desk import BOT_A, Begin, Desk
+from tests.notification_planning import dispatch_due, routing_config
+from tests.unit.evaluator.evaluator_harness import BOT_A, EvaluatorHarness, StartEvaluator
 
-PLAN = plan_of(
+PLAN = routing_config(
     channels={"desk": {"url": "http://127.0.0.1:9/"}, "phone": {"url": "http://127.0.0.1:9/"}},
     routes=[{"policy": "night", "repeat": 0}],
     policies={
@@ -19,70 +19,72 @@ PLAN = plan_of(
 )
 
 
-def tell(desk: Desk, health: Database, minutes: float = 0) -> set[str]:
+def tell(desk: EvaluatorHarness, health: Database, minutes: float = 0) -> set[str]:
     """Let minutes pass, and the notifier tell."""
     desk.shift += timedelta(minutes=minutes)
-    dispatch(health, desk.now(), PLAN)
-    return dispatch(health, desk.now(), PLAN)
+    dispatch_due(health, desk.now(), PLAN)
+    return dispatch_due(health, desk.now(), PLAN)
 
 
-def severity(desk: Desk) -> tuple[Severity, Severity | None]:
+def severity(desk: EvaluatorHarness) -> tuple[Severity, Severity | None]:
     return desk.alert().severity, desk.alert().details.raised_to
 
 
 def test_the_severity_that_a_step_raised_outlasts_what_the_rule_says_and_ends_with_the_alert(
-    begin: Begin, health: Database
+    begin: StartEvaluator, health: Database
 ) -> None:
     desk = begin()
-    desk.report(12)
+    desk.send_metric(12)
     tell(desk, health)
     assert severity(desk) == ("MEDIUM", None)
     tell(desk, health, 5)
     assert severity(desk) == ("HIGH", "HIGH")
-    desk.report(13)
+    desk.send_metric(13)
     assert severity(desk) == ("HIGH", "HIGH")
     assert desk.alert().details.value == 13
-    desk.report(25)
+    desk.send_metric(25)
     assert severity(desk) == ("CRITICAL", "HIGH")
-    desk.report(14)
+    desk.send_metric(14)
     assert severity(desk) == ("HIGH", "HIGH")
-    desk.report(1)
+    desk.send_metric(1)
     assert desk.alert().status == "RESOLVED"
-    desk.report(12)
+    desk.send_metric(12)
     assert severity(desk) == ("MEDIUM", None)
 
 
 def test_when_the_policys_time_is_over_the_evaluator_ends_the_acknowledgement_and_steps_begin_anew(
-    begin: Begin, health: Database
+    begin: StartEvaluator, health: Database
 ) -> None:
     desk = begin()
-    desk.report(12)
+    desk.send_metric(12)
     tell(desk, health)
     desk.acknowledge("ann")
     tell(desk, health, 9)
-    desk.look()
+    desk.apply_mutes()
     assert desk.alert().status == "ACKNOWLEDGED"
     assert desk.alert().acknowledged_until is not None
     tell(desk, health, 2)
-    desk.look()
+    desk.apply_mutes()
     assert desk.alert().status == "ACTIVE"
     tell(desk, health)
     tell(desk, health, 5)
     assert desk.timeline() == ["opened", "acknowledged", "unacknowledged", "escalated"]
 
 
-def test_a_silence_pauses_the_steps_and_its_end_lets_them_go_on(begin: Begin, health: Database) -> None:
+def test_a_silence_pauses_the_steps_and_its_end_lets_them_go_on(
+    begin: StartEvaluator, health: Database
+) -> None:
     desk = begin()
-    desk.report(12)
+    desk.send_metric(12)
     tell(desk, health)
     tell(desk, health, 3)
     silence = desk.silence(BOT_A)
-    desk.look()
+    desk.apply_mutes()
     tell(desk, health)
     tell(desk, health, 30)
     assert "escalated" not in desk.timeline()
     desk.end(silence, "ann")
-    desk.look()
+    desk.apply_mutes()
     tell(desk, health)
     tell(desk, health, 1)
     assert "escalated" not in desk.timeline()

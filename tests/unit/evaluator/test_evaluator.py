@@ -9,10 +9,10 @@ from redis import Redis
 from sqlalchemy import delete, select
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.documents import rules_of
+from services.evaluator.rules.loader import load_rules
 from services.evaluator.rules.rule import Rule
 from shared.runtime import clock
-from shared.runtime.documents import (
+from shared.runtime.config.documents import (
     AlertingSection,
     Documents,
     HealthMonitor,
@@ -20,17 +20,17 @@ from shared.runtime.documents import (
     PerformanceLogger,
     Thresholds,
 )
-from shared.runtime.documents import Threshold as Limits
-from shared.runtime.log import RecordLog
-from shared.runtime.notifications import Notifications
-from shared.schema import streams
+from shared.runtime.config.documents import Threshold as Limits
+from shared.runtime.config.notifications import Notifications
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema import redis_keys
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
 from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
 from shared.store import alerts as store
 from shared.store.database import Database
 from shared.store.tables import alerts, notifications
-from tests.telling import dispatch
+from tests.notification_planning import dispatch_due
 
 NOW = clock.now()
 DRAWDOWN = Condition(
@@ -51,7 +51,7 @@ def documents(*conditions: Condition) -> Documents:
     )
 
 
-RULES = rules_of(documents(DRAWDOWN))
+RULES = load_rules(documents(DRAWDOWN))
 Start = Callable[..., Evaluator]
 
 
@@ -87,7 +87,7 @@ def every(health: Database) -> list[Alert]:
 
 def deliveries(health: Database) -> list[tuple[str, str]]:
     """Return what the channel `webhook` is told."""
-    dispatch(health, clock.now())
+    dispatch_due(health, clock.now())
     with health.read() as connection:
         rows = connection.execute(select(notifications.c.channel, notifications.c.change).order_by("id"))
         return [(row.channel, row.change) for row in rows if row.channel == "webhook"]
@@ -103,8 +103,8 @@ def test_a_breach_opens_an_alert_with_its_delivery_and_its_links(
     assert (alert.severity, alert.category, alert.component) == ("HIGH", "PERFORMANCE", "a")
     assert alert.details.links["acknowledge"] == f"http://page/api/monitoring/alerts/{alert.id}/acknowledge"
     assert deliveries(health) == [("webhook", "opened")]
-    assert redis.xlen(streams.ALERTS) == 1
-    assert redis.llen(streams.WAKE) == 1
+    assert redis.xlen(redis_keys.ALERTS) == 1
+    assert redis.llen(redis_keys.WAKE) == 1
 
 
 def test_a_breach_that_lasts_stays_one_alert_and_one_notice(
@@ -126,7 +126,7 @@ def test_the_end_is_told_to_whom_the_beginning_was_told(redis: Redis, health: Da
     (alert,) = every(health)
     assert alert.status == "RESOLVED"
     assert deliveries(health) == [("webhook", "opened"), ("webhook", "resolved")]
-    assert redis.hlen(streams.ALERTS_OPEN) == 0
+    assert redis.hlen(redis_keys.ALERTS_OPEN) == 0
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -156,14 +156,14 @@ def test_an_evaluator_killed_after_its_commit_does_not_judge_the_same_entries_ag
 ) -> None:
     evaluator = start()
     RecordLog(redis).append([drawdown(value) for value in (21, 3)], "http")
-    monkeypatch.setattr(evaluator._reader, "acknowledge", lambda _: None)  # noqa: SLF001 - the kill
+    monkeypatch.setattr(evaluator._reader, "ack", lambda _: None)  # noqa: SLF001 - the kill
     evaluator.step()
     again = start()
     again.step()
     again.save()
     assert len(every(health)) == 1
     assert len(deliveries(health)) == 2
-    assert redis.xpending(streams.records(), streams.EVALUATOR_GROUP)["pending"] == 0
+    assert redis.xpending(redis_keys.record_stream(), redis_keys.EVALUATOR_GROUP)["pending"] == 0
 
 
 def test_an_evaluator_killed_before_it_announced_is_made_up_for_at_the_next_start(
@@ -171,11 +171,11 @@ def test_an_evaluator_killed_before_it_announced_is_made_up_for_at_the_next_star
 ) -> None:
     evaluator = start()
     RecordLog(redis).append([drawdown(21)], "http")
-    monkeypatch.setattr(evaluator, "_tell", lambda _: None)
+    monkeypatch.setattr(evaluator, "_wake_and_publish", lambda _: None)
     evaluator.step()
-    assert redis.xlen(streams.ALERTS) == 0
+    assert redis.xlen(redis_keys.ALERTS) == 0
     start()
-    assert redis.xlen(streams.ALERTS) == 1
+    assert redis.xlen(redis_keys.ALERTS) == 1
 
 
 def test_an_open_alert_is_known_again_after_a_restart(redis: Redis, health: Database, start: Start) -> None:
@@ -196,11 +196,11 @@ def test_what_a_person_did_meanwhile_is_kept(redis: Redis, health: Database, sta
     (alert,) = every(health)
     with health.write() as connection:
         store.acknowledge(connection, alert.id, "ann@example.com", "mine", NOW)
-    redis.xadd(streams.records(), {"data": encode_frame([drawdown(25)])}, id=f"{later(redis, 5)}-0")
+    redis.xadd(redis_keys.record_stream(), {"data": encode_frame([drawdown(25)])}, id=f"{later(redis, 5)}-0")
     evaluator.step()
     (alert,) = every(health)
     assert (alert.status, alert.assignee, alert.details.value) == ("ACKNOWLEDGED", "ann@example.com", 25.0)
-    redis.xadd(streams.records(), {"data": encode_frame([drawdown(1)])}, id=f"{later(redis, 9)}-0")
+    redis.xadd(redis_keys.record_stream(), {"data": encode_frame([drawdown(1)])}, id=f"{later(redis, 9)}-0")
     evaluator.step()
     (alert,) = every(health)
     assert (alert.status, alert.assignee, alert.comment) == ("RESOLVED", "ann@example.com", "mine")
@@ -220,7 +220,7 @@ def test_an_alert_whose_rule_is_gone_is_resolved_and_says_so(
 def test_hosts_are_judged_by_the_thresholds_as_one_ladder(
     redis: Redis, health: Database, start: Start
 ) -> None:
-    found = rules_of(documents(DRAWDOWN))
+    found = load_rules(documents(DRAWDOWN))
     evaluator = start([msgspec.structs.replace(one, for_ms=0) for one in found])
     for usage in (75, 95, 72):
         RecordLog(redis).append([Health(host="web-1", cpu_usage=float(usage), timestamp=NOW)], "collector")
@@ -235,7 +235,7 @@ def test_hosts_are_judged_by_the_thresholds_as_one_ladder(
 
 def test_a_metric_record_is_judged_under_its_own_name(redis: Redis, health: Database, start: Start) -> None:
     condition = Condition(metric_name="fundingRate", threshold=0.01, operator=">=", severity="LOW")
-    evaluator = start(rules_of(documents(condition)))
+    evaluator = start(load_rules(documents(condition)))
     RecordLog(redis).append([Metric(bot="a", name="fundingRate", value=0.01, timestamp=NOW)], "http")
     evaluator.step()
     assert [alert.severity for alert in every(health)] == ["LOW"]
@@ -262,7 +262,7 @@ def test_computed_figures_have_alerts_apart_from_reported_ones(
 
 def test_disabled_conditions_and_a_disabled_section_make_no_rules() -> None:
     off = Condition(metric_name="x", threshold=1, operator=">", severity="LOW", enabled=False)
-    found = [rule.name for rule in rules_of(documents(DRAWDOWN, off)) if "type" not in dict(rule.labels)]
+    found = [rule.name for rule in load_rules(documents(DRAWDOWN, off)) if "type" not in dict(rule.labels)]
     assert found == ["maxDrawdown-above-20", "host-cpu"]
 
 
@@ -280,7 +280,7 @@ def test_an_alert_that_opens_and_ends_in_one_batch_keeps_its_links(
 def test_of_two_conditions_that_differ_only_in_severity_the_graver_counts() -> None:
     mild = msgspec.structs.replace(DRAWDOWN, severity="LOW")
     for conditions in ((mild, DRAWDOWN), (DRAWDOWN, mild)):
-        rule = rules_of(documents(*conditions))[0]
+        rule = load_rules(documents(*conditions))[0]
         assert rule.levels[0].severity == "HIGH"
 
 
@@ -291,7 +291,7 @@ def test_a_log_that_is_lost_and_begins_earlier_is_judged_all_the_same(
     RecordLog(redis).append([drawdown(21)], "http")
     evaluator.step()
     redis.flushall()
-    redis.xadd(streams.records(), {"data": encode_frame([drawdown(21, "b")])}, id="1-0")
+    redis.xadd(redis_keys.record_stream(), {"data": encode_frame([drawdown(21, "b")])}, id="1-0")
     evaluator.step()
     evaluator.step()
     assert {alert.component for alert in every(health)} == {"a", "b"}

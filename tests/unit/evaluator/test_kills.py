@@ -21,9 +21,9 @@ from sqlalchemy import Table, select
 
 from services.evaluator import evaluator as shell
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.documents import condition_rule
-from shared.runtime.log import RecordLog
-from shared.schema import streams
+from services.evaluator.rules.loader import rule_from_condition
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema import redis_keys
 from shared.schema.conditions import Condition
 from shared.schema.records import (
     AnyRecord,
@@ -38,7 +38,7 @@ from shared.schema.timestamps import EPOCH, MILLISECOND, from_epoch_ms
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
 from shared.store.tables import alert_events, alerts, notifications
-from tests.telling import dispatch
+from tests.notification_planning import dispatch_due
 
 BEGIN = 1_767_225_600_000
 SAVE_EVERY = 7
@@ -78,13 +78,13 @@ CONDITIONS: list[dict[str, Any]] = [
      "levels": [{"threshold": 2, "severity": "CRITICAL"}]},
     {"name": "flaps", "metricName": "winRate", "operator": "<", "threshold": 20, "severity": "LOW"},
 ]  # fmt: skip
-RULES = [condition_rule(msgspec.convert(condition, Condition)) for condition in CONDITIONS]
+RULES = [rule_from_condition(msgspec.convert(condition, Condition)) for condition in CONDITIONS]
 FIGURES = (
     "max_drawdown", "slippage_bps", "order_latency_ms", "reject_rate", "exposure", "net_exposure", "leverage",
 )  # fmt: skip
 
 
-class Killed(BaseException):
+class EvaluatorKilled(BaseException):
     """The end of a process, as nothing in it can catch it."""
 
 
@@ -148,7 +148,7 @@ class Sped(Evaluator):
     def _redis_ms(self) -> int:
         return Sped.clock
 
-    def _patience(self, _due: int | None, _now: int) -> int:
+    def _block_ms(self, _due: int | None, _now: int) -> int:
         return 0  # read what is there
 
 
@@ -176,10 +176,12 @@ class Run:
             Sped.clock = moment.at
             while beat + BEAT_MS < moment.at:
                 beat += BEAT_MS
-                self.redis.xadd(streams.records(), {streams.FIELD: encode_frame([])}, id=f"{beat}-0")
+                self.redis.xadd(
+                    redis_keys.record_stream(), {redis_keys.FIELD: encode_frame([])}, id=f"{beat}-0"
+                )
             if moment.records:
                 frame = encode_frame(moment.records)
-                self.redis.xadd(streams.records(), {streams.FIELD: frame}, id=f"{moment.at}-0")
+                self.redis.xadd(redis_keys.record_stream(), {redis_keys.FIELD: frame}, id=f"{moment.at}-0")
             if step < back:
                 continue
             if step == back:
@@ -202,7 +204,7 @@ class Run:
         try:
             dies = bool(kill and kill(self.evaluator))
             self.advance(step)
-        except Killed:
+        except EvaluatorKilled:
             return False
         return not dies
 
@@ -218,7 +220,7 @@ class Run:
 
     def outcome(self) -> list[Any]:
         """Return every row on alerts, ids replaced by the order in which they were given."""
-        dispatch(self.database, from_epoch_ms(STORY[-1].at))
+        dispatch_due(self.database, from_epoch_ms(STORY[-1].at))
         with self.database.read() as connection:
             rows = [
                 [list(row) for row in connection.execute(select(table).order_by(*order(table)))]
@@ -237,7 +239,7 @@ def order(table: Table) -> list[Any]:
 
 
 def die(*_arguments: object) -> None:
-    raise Killed
+    raise EvaluatorKilled
 
 
 Kill = Callable[[Sped], bool]
@@ -249,17 +251,17 @@ def after_the_step(_evaluator: Sped) -> bool:
 
 
 def before_the_commit(evaluator: Sped) -> bool:
-    evaluator._apply = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    evaluator._commit = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
     return False
 
 
 def between_commit_and_telling(evaluator: Sped) -> bool:
-    evaluator._tell = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    evaluator._wake_and_publish = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
     return False
 
 
 def between_saving_and_acknowledging(evaluator: Sped) -> bool:
-    evaluator._reader.acknowledge = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    evaluator._reader.ack = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
     evaluator.saves = True
     return False
 

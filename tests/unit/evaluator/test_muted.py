@@ -6,215 +6,221 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from services.evaluator.lookout import Lookout
-from services.evaluator.muting import Policy, policy_of
-from services.evaluator.rules.documents import rules_of
+from services.evaluator.mute_schedule import MuteSchedule
+from services.evaluator.muting import MuteConfig, parse_mute_config
+from services.evaluator.rules.loader import load_rules
 from shared.runtime import clock
 from shared.schema.silences import Matcher
 from shared.store import deliveries, outbox
 from shared.store.database import Database
 from shared.store.tables import silences
-from tests.unit.evaluator.desk import BOT_A, HOUR, INHIBIT, Begin, documents
+from tests.unit.evaluator.evaluator_harness import BOT_A, HOUR, INHIBIT, StartEvaluator, documents
 
 
-def test_what_opens_while_it_is_silenced_is_kept_back_and_says_why(begin: Begin, health: Database) -> None:
+def test_what_opens_while_it_is_silenced_is_kept_back_and_says_why(
+    begin: StartEvaluator, health: Database
+) -> None:
     desk = begin()
     desk.silence(BOT_A, comment="new strategy")
-    desk.report(15)
+    desk.send_metric(15)
     alert = desk.alert()
     assert (alert.status, alert.details.silence) == ("ACTIVE", "silence-ann")
     assert alert.details.muted_by
     assert alert.details.muted_by.startswith("silenced by ann until ")
-    assert (desk.timeline(), desk.told(), desk.told("email")) == (
+    assert (desk.timeline(), desk.deliveries(), desk.deliveries("email")) == (
         ["opened", "muted"],
         ["(opened)"],
         ["(opened)"],
     )
     assert [desk.events()[1][name] for name in ("by", "comment")] == ["ann", alert.details.muted_by]
     with health.read() as connection:
-        assert outbox.history(connection, alert.id)[0]["lastError"] == alert.details.muted_by
+        assert outbox.delivery_history(connection, alert.id)[0]["lastError"] == alert.details.muted_by
         assert outbox.pending_by_channel(connection) == {}
     with health.write() as connection:
         assert deliveries.claim(connection, "webhook", "me", desk.now()) == []
 
 
-def test_a_silence_ends_while_the_alert_is_open_and_now_it_is_told(begin: Begin) -> None:
+def test_a_silence_ends_while_the_alert_is_open_and_now_it_is_told(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
-    desk.report(15)
+    desk.send_metric(15)
     desk.end(silence, "bob")
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
     assert (desk.events()[-1]["by"], desk.alert().details.muted_by) == ("bob", None)
-    desk.report(1)
-    assert desk.told() == ["(opened)", "unmuted", "resolved"]
+    desk.send_metric(1)
+    assert desk.deliveries() == ["(opened)", "unmuted", "resolved"]
 
 
-def test_a_silence_runs_out_at_its_time_though_no_record_comes(begin: Begin) -> None:
+def test_a_silence_runs_out_at_its_time_though_no_record_comes(begin: StartEvaluator) -> None:
     desk = begin()
     desk.silence(BOT_A)
-    desk.report(15)
+    desk.send_metric(15)
     desk.shift = HOUR
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
     assert desk.events()[-1]["by"] is None
 
 
-def test_of_an_alert_that_nobody_was_told_of_the_end_is_not_told(begin: Begin) -> None:
+def test_of_an_alert_that_nobody_was_told_of_the_end_is_not_told(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
-    desk.report(15)
-    desk.report(1)
+    desk.send_metric(15)
+    desk.send_metric(1)
     desk.end(silence, "ann")
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "resolved"], ["(opened)"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "resolved"], ["(opened)"])
 
 
-def test_who_was_told_of_the_beginning_is_told_of_the_end_though_it_is_silenced(begin: Begin) -> None:
+def test_who_was_told_of_the_beginning_is_told_of_the_end_though_it_is_silenced(
+    begin: StartEvaluator,
+) -> None:
     desk = begin()
-    desk.report(15)
+    desk.send_metric(15)
     desk.silence(BOT_A)
-    desk.look()
+    desk.apply_mutes()
     assert desk.timeline() == ["opened", "muted"]
-    desk.report(1)
-    assert desk.told() == ["opened", "resolved"]
+    desk.send_metric(1)
+    assert desk.deliveries() == ["opened", "resolved"]
 
 
-def test_what_was_told_before_the_silence_is_not_told_again_after_it(begin: Begin) -> None:
+def test_what_was_told_before_the_silence_is_not_told_again_after_it(begin: StartEvaluator) -> None:
     desk = begin()
-    desk.report(15)
+    desk.send_metric(15)
     silence = desk.silence(BOT_A)
-    desk.look()
+    desk.apply_mutes()
     desk.end(silence, "ann")
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "unmuted"], ["opened"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["opened"])
 
 
-def test_that_it_got_graver_while_it_was_silenced_is_told_after_it(begin: Begin) -> None:
+def test_that_it_got_graver_while_it_was_silenced_is_told_after_it(begin: StartEvaluator) -> None:
     desk = begin()
-    desk.report(15)
+    desk.send_metric(15)
     silence = desk.silence(BOT_A)
-    desk.report(25)
-    assert desk.told() == ["opened", "(raised)"]
+    desk.send_metric(25)
+    assert desk.deliveries() == ["opened", "(raised)"]
     desk.end(silence, "ann")
-    desk.look()
-    assert desk.told() == ["opened", "(raised)", "unmuted"]
+    desk.apply_mutes()
+    assert desk.deliveries() == ["opened", "(raised)", "unmuted"]
 
 
-def test_a_silence_of_a_severity_lets_a_graver_one_through_once(begin: Begin) -> None:
+def test_a_silence_of_a_severity_lets_a_graver_one_through_once(begin: StartEvaluator) -> None:
     desk = begin()
     desk.silence(Matcher("severity", "MEDIUM"))
-    desk.report(15)
-    desk.report(25)
-    assert (desk.timeline(), desk.told()) == (
+    desk.send_metric(15)
+    desk.send_metric(25)
+    assert (desk.timeline(), desk.deliveries()) == (
         ["opened", "muted", "raised", "unmuted"],
         ["(opened)", "raised"],
     )
 
 
-def test_what_opens_again_in_a_silence_and_ends_in_it_is_not_told_as_ended_again(begin: Begin) -> None:
+def test_what_opens_again_in_a_silence_and_ends_in_it_is_not_told_as_ended_again(
+    begin: StartEvaluator,
+) -> None:
     desk = begin()
-    desk.report(15)
-    desk.report(1)
+    desk.send_metric(15)
+    desk.send_metric(1)
     desk.silence(BOT_A)
-    desk.report(15)
-    desk.report(1)
+    desk.send_metric(15)
+    desk.send_metric(1)
     assert desk.timeline() == ["opened", "resolved", "reopened", "muted", "resolved"]
-    assert desk.told() == ["opened", "resolved", "(reopened)"]
+    assert desk.deliveries() == ["opened", "resolved", "(reopened)"]
 
 
-def test_what_ended_in_a_silence_and_opens_again_after_it_is_told(begin: Begin) -> None:
+def test_what_ended_in_a_silence_and_opens_again_after_it_is_told(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
-    desk.report(15)
-    desk.report(1)
+    desk.send_metric(15)
+    desk.send_metric(1)
     desk.end(silence, "ann")
-    desk.report(15)
+    desk.send_metric(15)
     assert desk.timeline() == ["opened", "muted", "resolved", "reopened"]
-    assert desk.told() == ["(opened)", "reopened"]
+    assert desk.deliveries() == ["(opened)", "reopened"]
 
 
-def test_a_silence_of_other_alerts_keeps_nothing_back(begin: Begin) -> None:
+def test_a_silence_of_other_alerts_keeps_nothing_back(begin: StartEvaluator) -> None:
     desk = begin()
     desk.silence(Matcher("bot", "b"))
-    desk.report(15)
-    assert (desk.timeline(), desk.told()) == (["opened"], ["opened"])
+    desk.send_metric(15)
+    assert (desk.timeline(), desk.deliveries()) == (["opened"], ["opened"])
 
 
-def test_a_longer_silence_is_said_on_the_timeline(begin: Begin) -> None:
+def test_a_longer_silence_is_said_on_the_timeline(begin: StartEvaluator) -> None:
     desk = begin()
     desk.silence(BOT_A)
-    desk.report(15)
+    desk.send_metric(15)
     desk.silence(BOT_A, id="silence-ann", ends_at=desk.now() + 2 * HOUR)
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "muted"], ["(opened)"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "muted"], ["(opened)"])
 
 
-def test_a_maintenance_window_ends_at_its_time(begin: Begin) -> None:
+def test_a_maintenance_window_ends_at_its_time(begin: StartEvaluator) -> None:
     now = clock.now()
     window = {"name": "move", "match": {"bot": "a"}, "from": now - HOUR, "until": now + HOUR}
     desk = begin(maintenance=[window])
-    desk.report(15)
-    assert desk.told() == ["(opened)"]
+    desk.send_metric(15)
+    assert desk.deliveries() == ["(opened)"]
     desk.shift = HOUR
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
     assert desk.events()[-1]["comment"].startswith("no longer muted by the maintenance window move")
 
 
-def test_an_alert_inhibits_another_that_opens_after_it_and_one_that_was_open(begin: Begin) -> None:
+def test_an_alert_inhibits_another_that_opens_after_it_and_one_that_was_open(begin: StartEvaluator) -> None:
     desk = begin(inhibit=INHIBIT)
-    desk.report(1, "fire")
-    desk.report(15)
-    assert (desk.timeline(), desk.told()) == (["opened", "muted"], ["(opened)"])
+    desk.send_metric(1, "fire")
+    desk.send_metric(15)
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted"], ["(opened)"])
     assert desk.alert().details.muted_by == "inhibited by fire on a"
-    desk.report(0, "fire")
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
-    desk.report(1, "fire")
+    desk.send_metric(0, "fire")
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
+    desk.send_metric(1, "fire")
     assert desk.timeline() == ["opened", "muted", "unmuted", "muted"]
     assert desk.timeline("fire") == ["opened", "resolved", "reopened"]
 
 
-def test_a_killed_evaluator_knows_after_its_start_what_is_muted_and_ends_it(begin: Begin) -> None:
+def test_a_killed_evaluator_knows_after_its_start_what_is_muted_and_ends_it(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
-    desk.report(15)
+    desk.send_metric(15)
     desk.restart()
-    desk.look()
+    desk.apply_mutes()
     assert desk.timeline() == ["opened", "muted"]
     desk.end(silence, "ann")
     desk.restart()
-    desk.look()
-    assert (desk.timeline(), desk.told()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
+    desk.apply_mutes()
+    assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
     desk.restart()
-    desk.look()
+    desk.apply_mutes()
     assert desk.timeline() == ["opened", "muted", "unmuted"]
 
 
-def test_no_alert_is_looked_at_as_of_before_its_last_change(begin: Begin, health: Database) -> None:
+def test_no_alert_is_looked_at_as_of_before_its_last_change(begin: StartEvaluator, health: Database) -> None:
     desk = begin()
     desk.silence(BOT_A)
     desk.shift = HOUR
-    desk.report(15)
+    desk.send_metric(15)
     alert = desk.alert()
     assert alert.details.muted_by is None
-    lookout = Lookout(health, Policy())
-    assert lookout.look([alert], alert.updated_at - HOUR / 2) == []
+    lookout = MuteSchedule(health, MuteConfig())
+    assert lookout.due_transitions([alert], alert.updated_at - HOUR / 2) == []
 
 
-def test_other_windows_hold_after_a_reload(begin: Begin) -> None:
+def test_other_windows_hold_after_a_reload(begin: StartEvaluator) -> None:
     desk = begin()
-    desk.report(15)
+    desk.send_metric(15)
     now = desk.now()
     given = documents(maintenance=[{"name": "move", "from": now - HOUR, "until": now + HOUR}])
-    desk.evaluator.reload(rules_of(given), policy_of(given))
+    desk.evaluator.reload(load_rules(given), parse_mute_config(given))
     desk.evaluator.step()
     assert desk.timeline() == ["opened", "muted"]
 
 
-def test_a_silence_is_noticed_within_a_second_while_no_record_comes(begin: Begin) -> None:
+def test_a_silence_is_noticed_within_a_second_while_no_record_comes(begin: StartEvaluator) -> None:
     desk = begin()
-    desk.report(15)
+    desk.send_metric(15)
     desk.silence(BOT_A)
     until = clock.now() + timedelta(seconds=1)
     while desk.timeline() == ["opened"]:
@@ -223,7 +229,7 @@ def test_a_silence_is_noticed_within_a_second_while_no_record_comes(begin: Begin
 
 
 def test_a_stored_pattern_that_re2_refuses(
-    begin: Begin, health: Database, capsys: pytest.CaptureFixture[str]
+    begin: StartEvaluator, health: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It mutes nothing, stops nothing, and is named in the log once."""
     desk = begin()
@@ -231,8 +237,8 @@ def test_a_stored_pattern_that_re2_refuses(
     with health.write() as connection:
         broken = [{"name": "bot", "value": "(?=a)a", "isRegex": True}]
         connection.execute(update(silences).values(matchers=json.dumps(broken)))
-    desk.report(11)
-    desk.look()
-    desk.look()
+    desk.send_metric(11)
+    desk.apply_mutes()
+    desk.apply_mutes()
     assert desk.timeline() == ["opened"]
     assert capsys.readouterr().out.count("silence matches nothing") == 1

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.evaluator.muting import Muting, Policy, policy_of
-from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger, load_document
-from shared.runtime.notifications import Notifications
+from services.evaluator.muting import MuteConfig, MuteEvaluator, parse_mute_config
+from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger, load_document
+from shared.runtime.config.notifications import Notifications
 from shared.schema.alerts import Alert, Details, Severity
 from shared.schema.faults import InvalidError
 from shared.schema.silences import Matcher, Silence
@@ -39,19 +39,21 @@ def a_silence(*matchers: Matcher, hours: float = 1) -> Silence:
     )  # fmt: skip
 
 
-def policy(**sections: Any) -> Policy:
+def policy(**sections: Any) -> MuteConfig:
     notifications = msgspec.convert(sections, Notifications)
-    return policy_of(Documents(PerformanceLogger(), HealthMonitor(), notifications))
+    return parse_mute_config(Documents(PerformanceLogger(), HealthMonitor(), notifications))
 
 
-def words(muting: Muting, alert: Alert, at: datetime = NOON) -> str | None:
-    mute = muting.of(alert, at)
-    return mute.words if mute else None
+def words(muting: MuteEvaluator, alert: Alert, at: datetime = NOON) -> str | None:
+    mute = muting.reason_for(alert, at)
+    return mute.text if mute else None
 
 
 def test_a_silence_mutes_what_all_its_matchers_match_while_it_holds() -> None:
     alert = an_alert()
-    muting = Muting(Policy(), [a_silence(Matcher("bot", "a"), Matcher("severity", "HIGH"))], [alert])
+    muting = MuteEvaluator(
+        MuteConfig(), [a_silence(Matcher("bot", "a"), Matcher("severity", "HIGH"))], [alert]
+    )
     assert words(muting, alert) == "silenced by ann until 2026-01-31 13:00:00 UTC: new strategy"
     assert words(muting, alert, NOON - timedelta(milliseconds=1)) is None
     assert words(muting, alert, NOON + HOUR) is None
@@ -64,7 +66,7 @@ def test_a_window_that_comes_once_mutes_what_it_matches_and_no_longer_at_its_end
         "name": "move", "match": {"bot": "scalper-*"},
         "from": "2026-01-31T13:00:00+01:00", "until": "2026-01-31T14:00:00+01:00",
     }  # fmt: skip
-    muting = Muting(policy(maintenance=[window]), [], [])
+    muting = MuteEvaluator(policy(maintenance=[window]), [], [])
     alert = an_alert(bot="scalper-1")
     assert words(muting, alert) == "muted by the maintenance window move until 2026-01-31 13:00:00 UTC"
     assert words(muting, alert, NOON + HOUR) is None
@@ -73,7 +75,7 @@ def test_a_window_that_comes_once_mutes_what_it_matches_and_no_longer_at_its_end
 
 def in_window(cron: str, duration: str, *moments: str) -> list[bool]:
     window = {"name": "w", "cron": cron, "duration": duration, "timeZone": "Europe/Berlin"}
-    muting = Muting(policy(maintenance=[window]), [], [])
+    muting = MuteEvaluator(policy(maintenance=[window]), [], [])
     return [words(muting, an_alert(), datetime.fromisoformat(moment)) is not None for moment in moments]
 
 
@@ -125,7 +127,7 @@ def test_an_alert_mutes_those_that_a_rule_names_where_the_labels_are_equal() -> 
     )
     down = an_alert("host-down", bot=None, on="web-1")
     here, elsewhere = an_alert(bot="a", host="web-1"), an_alert(bot="b", host="web-2")
-    muting = Muting(rules, [], [down, here, elsewhere])
+    muting = MuteEvaluator(rules, [], [down, here, elsewhere])
     assert words(muting, here) == "inhibited by host-down on web-1"
     assert words(muting, elsewhere) is None
     assert words(muting, down) is None
@@ -134,9 +136,9 @@ def test_an_alert_mutes_those_that_a_rule_names_where_the_labels_are_equal() -> 
 def test_an_alert_that_ended_mutes_no_longer() -> None:
     rules = policy(inhibit=[{"source": {"alertname": "exchange"}, "target": {"alertname": "drawdown"}}])
     source, target = an_alert("exchange"), an_alert()
-    muting = Muting(rules, [], [source, target])
+    muting = MuteEvaluator(rules, [], [source, target])
     assert words(muting, target)
-    muting.take(msgspec.structs.replace(source, status="RESOLVED"))
+    muting.update(msgspec.structs.replace(source, status="RESOLVED"))
     assert words(muting, target) is None
 
 
@@ -144,29 +146,29 @@ def test_alerts_that_are_sources_and_targets_do_not_mute_each_other_nor_themselv
     rules = policy(inhibit=[{"source": {"severity": "CRITICAL"}, "target": {"alertname": "*"}}])
     one, two = an_alert(bot="a", severity="CRITICAL"), an_alert(bot="b", severity="CRITICAL")
     mild = an_alert(bot="c", severity="LOW")
-    muting = Muting(rules, [], [one, two, mild])
+    muting = MuteEvaluator(rules, [], [one, two, mild])
     assert [words(muting, alert) is not None for alert in (one, two, mild)] == [False, False, True]
 
 
 def test_a_graver_alert_becomes_a_source() -> None:
     rules = policy(inhibit=[{"source": {"severity": "CRITICAL"}, "target": {"severity": "LOW"}}])
     one, mild = an_alert(bot="a"), an_alert(bot="b", severity="LOW")
-    muting = Muting(rules, [], [one, mild])
+    muting = MuteEvaluator(rules, [], [one, mild])
     assert words(muting, mild) is None
-    muting.take(msgspec.structs.replace(one, severity="CRITICAL"))
+    muting.update(msgspec.structs.replace(one, severity="CRITICAL"))
     assert words(muting, mild)
 
 
 def test_the_next_change_is_the_next_beginning_or_end() -> None:
     window = {"name": "w", "cron": "0 13 * * *", "duration": "30m"}
-    muting = Muting(policy(maintenance=[window]), [a_silence(Matcher("bot", "a"), hours=1.25)], [])
+    muting = MuteEvaluator(policy(maintenance=[window]), [a_silence(Matcher("bot", "a"), hours=1.25)], [])
     found = [NOON]
     for _ in range(4):
         moment = muting.next_change(found[-1])
         assert moment
         found.append(moment)
     assert [(moment - NOON) / HOUR for moment in found] == [0, 1, 1.25, 1.5, 25]
-    assert Muting(Policy(), [], []).next_change(NOON) is None
+    assert MuteEvaluator(MuteConfig(), [], []).next_change(NOON) is None
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from services.evaluator.engine import Engine, Event
+from services.evaluator.engine import Engine, RuleEvent
 from services.evaluator.rules.rule import Rule
 from shared.schema.records import Heartbeat
-from tests.unit.evaluator.played import at, moment, records, rule, told
+from tests.unit.evaluator.rule_playback import at, format_events, moment, records, rule
 
 SILENT: dict[str, Any] = {
     "kind": "absence",
@@ -19,41 +19,41 @@ SILENT: dict[str, Any] = {
 def engine_of(*rules: Rule) -> Engine:
     """Return an engine that has heard 20 from bot `a` at second 0."""
     engine = Engine(rules)
-    engine.restore({}, at(0))
-    for _ in engine.take(records(0, 20), at(0)):
+    engine.load_states({}, at(0))
+    for _ in engine.process(records(0, 20), at(0)):
         pass
     return engine
 
 
-def say(engine: Engine, seconds: float, status: str, dated: float | None = None) -> list[Event]:
+def say(engine: Engine, seconds: float, status: str, dated: float | None = None) -> list[RuleEvent]:
     """Let the bot send a heartbeat."""
     beat = Heartbeat(bot="a", status=status, timestamp=moment(seconds if dated is None else dated))
-    return list(engine.take([beat], at(seconds)))
+    return list(engine.process([beat], at(seconds)))
 
 
 def test_a_bot_that_said_good_bye_is_not_missed() -> None:
     """After `stopped` no absence alert opens, until the next record is followed by silence."""
     engine = engine_of(rule(**SILENT))
     assert say(engine, 10, "stopped") == []
-    assert told(engine.tick(at(1000))) == []
-    assert told(engine.take(records(1000, 1), at(1000))) == []
-    assert told(engine.tick(at(2000))) == ["1040 opened HIGH 40.001"]
+    assert format_events(engine.advance_to(at(1000))) == []
+    assert format_events(engine.process(records(1000, 1), at(1000))) == []
+    assert format_events(engine.advance_to(at(2000))) == ["1040 opened HIGH 40.001"]
 
 
 def test_late_record() -> None:
     """A record dated before the good-bye does not make the bot awaited again."""
     engine = engine_of(rule(**SILENT))
     say(engine, 10, "stopped")
-    assert told(engine.take(records(9, 1), at(11))) == []
-    assert told(engine.tick(at(1000))) == []
+    assert format_events(engine.process(records(9, 1), at(11))) == []
+    assert format_events(engine.advance_to(at(1000))) == []
 
 
 def test_good_bye_ends_an_absence_and_nothing_else() -> None:
     """An open absence alert is resolved by `stopped`, a threshold's alert is not."""
     engine = engine_of(rule(**SILENT | {"name": "silent"}), rule())
-    assert told(engine.tick(at(100))) == ["40.001 opened HIGH 40.001"]
+    assert format_events(engine.advance_to(at(100))) == ["40.001 opened HIGH 40.001"]
     assert [event.key.rule for event in say(engine, 101, "stopped")] == ["silent"]
-    assert engine.tracks[next(key for key in engine.tracks if key.rule == "r")].severity == "MEDIUM"
+    assert engine.states[next(key for key in engine.states if key.rule == "r")].severity == "MEDIUM"
 
 
 def test_retired() -> None:
@@ -63,8 +63,8 @@ def test_retired() -> None:
     assert [(event.key.rule, event.outcome.step, event.outcome.comment) for event in ended] == [
         ("r", "resolved", "the bot was retired")
     ]
-    assert told(engine.tick(at(1000))) == []
-    assert told(engine.take(records(1001, 30), at(1001))) == ["1001 opened MEDIUM 30"]
+    assert format_events(engine.advance_to(at(1000))) == []
+    assert format_events(engine.process(records(1001, 30), at(1001))) == ["1001 opened MEDIUM 30"]
 
 
 def test_retired_over_a_restart() -> None:
@@ -73,9 +73,9 @@ def test_retired_over_a_restart() -> None:
     engine = engine_of(named)
     say(engine, 10, "retired")
     again = Engine([named])
-    again.restore(engine.snapshot(), at(20))
-    again.expect(at(20))
-    assert told(again.tick(at(1000))) == []
+    again.load_states(engine.snapshot(), at(20))
+    again.expect_named_subjects(at(20))
+    assert format_events(again.advance_to(at(1000))) == []
 
 
 def test_unretired() -> None:
@@ -83,16 +83,16 @@ def test_unretired() -> None:
     engine = engine_of(rule(**SILENT))
     say(engine, 10, "retired")
     say(engine, 100, "expected")
-    assert told(engine.tick(at(1000))) == ["140.001 opened HIGH 40.001"]
+    assert format_events(engine.advance_to(at(1000))) == ["140.001 opened HIGH 40.001"]
 
 
 def test_forgotten() -> None:
     """Forgetting resolves what is open and drops every track, from the store as well."""
     engine = engine_of(rule())
-    engine.saved(engine.changed())
+    engine.mark_saved(engine.changed())
     ended = list(engine.forget("a"))
     assert [event.outcome.comment for event in ended] == ["the bot was forgotten"]
-    assert engine.tracks == {}
+    assert engine.states == {}
     assert len(engine.changed().gone) == 1
 
 
@@ -100,7 +100,7 @@ def test_forgotten_and_back() -> None:
     """A bot that reports right after it was forgotten keeps its new track."""
     engine = engine_of(rule())
     list(engine.forget("a"))
-    assert told(engine.take(records(5, 30), at(5))) == ["5 opened MEDIUM 30"]
+    assert format_events(engine.process(records(5, 30), at(5))) == ["5 opened MEDIUM 30"]
     changed = engine.changed()
     assert (len(changed.kept), changed.gone) == (1, [])
 
@@ -109,8 +109,8 @@ def test_a_pause_after_a_good_bye() -> None:
     """A suspended machine does not make a stopped bot awaited again."""
     engine = engine_of(rule(**SILENT))
     say(engine, 10, "stopped")
-    engine.resume(at(20), at(100))
-    assert told(engine.tick(at(1000))) == []
+    engine.resume_after_gap(at(20), at(100))
+    assert format_events(engine.advance_to(at(1000))) == []
 
 
 def test_a_stopped_bot_does_not_run() -> None:
@@ -122,4 +122,4 @@ def test_a_stopped_bot_does_not_run() -> None:
     engine = engine_of(rule(kind="combination", conditions=parts))
     assert say(engine, 90, "running") == []
     say(engine, 95, "stopped")
-    assert told(engine.tick(at(1000))) == []
+    assert format_events(engine.advance_to(at(1000))) == []

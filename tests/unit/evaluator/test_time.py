@@ -9,16 +9,16 @@ from redis.exceptions import ResponseError
 
 from services.evaluator.evaluator import Evaluator
 from services.evaluator.rules.rule import Rule
-from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger
-from shared.runtime.log import RecordLog
-from shared.runtime.notifications import Notifications
-from shared.schema import streams
+from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
+from shared.runtime.config.notifications import Notifications
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema import redis_keys
 from shared.schema.alerts import Alert
 from shared.schema.records import encode_frame
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
-from tests.unit.evaluator.played import at, records, rule
+from tests.unit.evaluator.rule_playback import at, records, rule
 
 Start = Callable[..., "Clocked"]
 
@@ -31,7 +31,7 @@ class Clocked(Evaluator):
     def _redis_ms(self) -> int:
         return Clocked.clock
 
-    def _patience(self, _due: int | None, _now: int) -> int:
+    def _block_ms(self, _due: int | None, _now: int) -> int:
         return 0
 
 
@@ -48,7 +48,7 @@ def start(redis: Redis, health: Database) -> Start:
 
 def write(redis: Redis, seconds: float, value: float, entry: str = "") -> None:
     frame = encode_frame(records(seconds, value))
-    redis.xadd(streams.records(), {streams.FIELD: frame}, id=entry or f"{at(seconds)}-0")
+    redis.xadd(redis_keys.record_stream(), {redis_keys.FIELD: frame}, id=entry or f"{at(seconds)}-0")
 
 
 def go_to(evaluator: Clocked, seconds: float, steps: int = 4) -> None:
@@ -79,10 +79,10 @@ def test_what_is_written_after_the_clock_was_set_back_is_judged_all_the_same(
 
 def test_nothing_is_passed_by_when_the_log_is_further_already(redis: Redis) -> None:
     write(redis, 10, 1)
-    RecordLog(redis).pass_by(at(5))
+    RecordLog(redis).skip_past(at(5))
     write(redis, 10, 1, f"{at(10)}-1")
-    RecordLog(redis).pass_by(at(20))
-    assert RecordLog(redis).newest() == f"{at(20) + 1}-0"
+    RecordLog(redis).skip_past(at(20))
+    assert RecordLog(redis).last_id() == f"{at(20) + 1}-0"
 
 
 @pytest.mark.parametrize(("again", "flaps"), [(299, [1]), (302, [0, 0])])
@@ -184,7 +184,7 @@ def test_the_evaluator_alone_was_down(redis: Redis, health: Database, start: Sta
     go_to(first, 1)
     first.save()
     for seconds in range(5, 600, 5):
-        redis.xadd(streams.records(), {streams.FIELD: encode_frame([])}, id=f"{at(seconds)}-0")
+        redis.xadd(redis_keys.record_stream(), {redis_keys.FIELD: encode_frame([])}, id=f"{at(seconds)}-0")
     go_to(start(GONE, now=600), 601)
     (alert,) = every(health)
     assert (alert.status, alert.timestamp) == ("ACTIVE", from_epoch_ms(at(40.001)))

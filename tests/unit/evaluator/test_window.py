@@ -4,16 +4,16 @@ import math
 
 import pytest
 
-from services.evaluator.rules.window import PIECES, Pieces, Window
-from tests.unit.evaluator.played import play, rule
+from services.evaluator.rules.window import MAX_CHUNKS, Window, WindowState
+from tests.unit.evaluator.rule_playback import play_values, rule
 
 STORY = [(0, 4.0), (10_000, 1.0), (20_000, 7.0), (30_000, 8.0)]
 
 
-def taken(window: Window, values: list[tuple[int, float]]) -> Pieces:
-    state: Pieces = window.begin()
+def taken(window: Window, values: list[tuple[int, float]]) -> WindowState:
+    state: WindowState = window.initial_state()
     for at, value in values:
-        window.take(state, "x", 1_000_000 + at, value)
+        window.observe(state, "x", 1_000_000 + at, value)
     return state
 
 
@@ -93,20 +93,20 @@ def test_what_is_counted_may_look_alike() -> None:
 def test_many_values_are_kept_in_few_pieces_and_none_is_lost() -> None:
     window = Window("x", "avg", 60_000)
     state = taken(window, [(at, float(at)) for at in range(0, 60_000, 7)])
-    assert len(state.pieces) <= PIECES + 1
+    assert len(state.pieces) <= MAX_CHUNKS + 1
     assert window.value(state, 1_059_999) == pytest.approx(math.fsum(range(0, 60_000, 7)) / 8572)
 
 
 def test_a_rule_on_an_average_opens_and_ends_with_it() -> None:
     average = rule(aggregate="avg", window="10s")
-    assert play(average, [(0, 4), (4, 30), (20, 4)]) == [
+    assert play_values(average, [(0, 4), (4, 30), (20, 4)]) == [
         "4 opened MEDIUM 17", "14 resolved MEDIUM -",
     ]  # fmt: skip
 
 
 def test_a_count_falls_to_nothing_by_itself_when_nothing_comes() -> None:
     few = rule(aggregate="count", window="10s", operator="<", threshold=2)
-    assert play(few, [(0, 1), (1, 1), (30, None)]) == [
+    assert play_values(few, [(0, 1), (1, 1), (30, None)]) == [
         "0 opened MEDIUM 1", "1 resolved MEDIUM 2", "10 opened MEDIUM 1",
     ]  # fmt: skip
 
@@ -126,5 +126,5 @@ def test_a_value_of_long_ago_is_no_comparison() -> None:
 
 def test_a_difference_over_a_window_shorter_than_the_reports() -> None:
     """`delta` over 5 s judges reports that come every 7 s."""
-    steps = play(rule(aggregate="delta", window="5s"), [(0, 1), (7, 2), (14, 20), (21, 21)])
+    steps = play_values(rule(aggregate="delta", window="5s"), [(0, 1), (7, 2), (14, 20), (21, 21)])
     assert steps == ["14 opened MEDIUM 18", "19 resolved MEDIUM -"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.support import eventually, free_port
-from tests.unit.ingestion.serving import KEY, status
+from tests.support import free_port, wait_until
+from tests.unit.ingestion.http_requests import KEY, status
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "output.txt").open("w") as output:
         server = subprocess.Popen(command, env={**os.environ, **own}, stdout=output, stderr=output)
         try:
-            eventually(lambda: status(port, "GET", "/health") == 200, "the door is open")
+            wait_until(lambda: status(port, "GET", "/health") == 200, "the door is open")
             yield port
         finally:
             server.terminate()

@@ -8,59 +8,62 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from services.ingestion.heartbeat_check import heartbeat_check, last_line, removed_check
 from services.ingestion.heartbeats import (
-    MOST_RUNS,
+    MAX_RUNS,
     Action,
-    Expectation,
+    ExpectedHeartbeat,
+    HeartbeatState,
     Ping,
-    Standing,
-    expectations_of,
-    fold,
-    judge,
+    apply_ping,
+    evaluate_heartbeat,
+    parse_heartbeats,
 )
-from services.ingestion.standing import check_of, farewell, last_line
-from shared.runtime.checks import HeartbeatSection
+from shared.runtime.config.check_sections import HeartbeatSection
 from shared.schema.faults import InvalidError
 from shared.schema.records import Check
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-EVERY_HOUR = Expectation("backup", period=HOUR, grace=5 * MINUTE)
+EVERY_HOUR = ExpectedHeartbeat("backup", period=HOUR, grace=5 * MINUTE)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def nightly(cron: str = "30 2 * * *", zone: ZoneInfo = BERLIN, **further: Any) -> Expectation:
-    return Expectation("nightly", cron=cron, zone=zone, grace=10 * MINUTE, **further)
+def nightly(cron: str = "30 2 * * *", zone: ZoneInfo = BERLIN, **further: Any) -> ExpectedHeartbeat:
+    return ExpectedHeartbeat("nightly", cron=cron, zone=zone, grace=10 * MINUTE, **further)
 
 
 def ping(action: Action, at: datetime, run: str = "", code: int | None = None) -> Ping:
     return Ping("backup", action, at, code, run)
 
 
-def after(*pings: Ping, known_since: datetime = NOON) -> Standing:
-    standing = Standing(known_since=known_since)
+def after(*pings: Ping, known_since: datetime = NOON) -> HeartbeatState:
+    standing = HeartbeatState(known_since=known_since)
     for one in pings:
-        standing = fold(standing, one)
+        standing = apply_ping(standing, one)
     return standing
 
 
 def at(
-    standing: Standing, now: datetime, expected: Expectation = EVERY_HOUR, listening: datetime = NOON
+    standing: HeartbeatState,
+    now: datetime,
+    expected: ExpectedHeartbeat = EVERY_HOUR,
+    listening: datetime = NOON,
 ) -> Check:
     """Return what is reported when it is looked at `now` and never before."""
-    return check_of(expected, judge(standing, expected, listening, now), now, "1")
+    return heartbeat_check(expected, evaluate_heartbeat(standing, expected, listening, now), now, "1")
 
 
 def every_minute(
-    standing: Standing, expected: Expectation, start: datetime, days: int
+    standing: HeartbeatState, expected: ExpectedHeartbeat, start: datetime, days: int
 ) -> Iterator[tuple[datetime, str | None]]:
     """Look every minute; yield each moment at which the reason changes, and the new one."""
     reason: str | None = None
     for minute in range(days * 24 * 60):
         now = start + minute * MINUTE
-        standing = judge(standing, expected, start, now)
-        check = check_of(expected, standing, now, "1")
+        standing = evaluate_heartbeat(standing, expected, start, now)
+        check = heartbeat_check(expected, standing, now, "1")
         if check.reason != reason:
             reason = check.reason
             yield now, reason
@@ -79,11 +82,11 @@ def test_a_ping_is_due_after_period_and_grace_and_late_only_past_them() -> None:
 
 
 def test_what_is_late_stays_late_and_says_how_late_until_it_comes() -> None:
-    standing = judge(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    standing = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
     later = at(standing, NOON + 30 * HOUR)
     assert (later.reason, later.late_seconds) == ("late", 29 * 3600.0)
     assert later.text.startswith("1.2 d late")
-    back = at(fold(standing, ping("success", NOON + 30 * HOUR)), NOON + 30 * HOUR)
+    back = at(apply_ping(standing, ping("success", NOON + 30 * HOUR)), NOON + 30 * HOUR)
     assert (back.status, back.reason, back.late_seconds) == ("ok", None, 0.0)
     assert back.text == "it came last at 2026-11-23 18:00:00 UTC"
 
@@ -106,7 +109,7 @@ def test_what_began_and_never_ended_did_come() -> None:
 
 
 def test_the_severity_is_the_configured_one() -> None:
-    warned = Expectation("backup", period=HOUR, severity="warning")
+    warned = ExpectedHeartbeat("backup", period=HOUR, severity="warning")
     assert at(after(), NOON + 2 * HOUR, warned).status == "warning"
     assert at(after(ping("fail", NOON)), NOON, warned).status == "warning"
 
@@ -114,7 +117,7 @@ def test_the_severity_is_the_configured_one() -> None:
 def test_a_nightly_job_that_ends_in_time_is_never_late_over_days_and_both_changes_of_the_clocks() -> None:
     for start in (datetime(2026, 3, 26, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)):
         expected, ran = nightly(), 0
-        standing = Standing(known_since=start)
+        standing = HeartbeatState(known_since=start)
         for minute in range(6 * 24 * 60):
             now = start + minute * MINUTE
             local = now.astimezone(BERLIN)
@@ -122,8 +125,8 @@ def test_a_nightly_job_that_ends_in_time_is_never_late_over_days_and_both_change
             is_left_out = local.date().isoformat() == "2026-03-29"
             wanted = (3, 0) if is_left_out else (2, 30)
             if (local.hour, local.minute) == wanted and local.fold == 0:
-                standing, ran = fold(standing, ping("success", now + 5 * timedelta(seconds=1))), ran + 1
-            standing = judge(standing, expected, start, now)
+                standing, ran = apply_ping(standing, ping("success", now + 5 * timedelta(seconds=1))), ran + 1
+            standing = evaluate_heartbeat(standing, expected, start, now)
             assert standing.trouble is None, (now, standing)
         assert ran == 6
 
@@ -148,15 +151,15 @@ def test_a_missed_night_is_noticed_at_the_local_time_whatever_the_clocks_do(day:
 def test_a_job_that_ends_in_the_second_pass_of_an_hour_is_expected_the_next_night() -> None:
     """02:30 has been, though the clocks show 02:10 again."""
     ended = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
-    assert nightly().after(ended) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+    assert nightly().next_due(ended) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
 
 
 def test_an_hourly_job_is_expected_in_both_passes_of_an_hour() -> None:
     """The hour that comes twice has two beginnings."""
-    hourly = Expectation("hourly", cron="0 * * * *", zone=BERLIN)
+    hourly = ExpectedHeartbeat("hourly", cron="0 * * * *", zone=BERLIN)
     moments = [datetime(2026, 10, 24, 23, 0, tzinfo=UTC)]
     for _ in range(4):
-        moments.append(hourly.after(moments[-1]))
+        moments.append(hourly.next_due(moments[-1]))
     assert [moment.hour for moment in moments] == [23, 0, 1, 2, 3]
 
 
@@ -177,7 +180,7 @@ def test_a_job_whose_clock_is_some_seconds_ahead_has_come_for_the_moment_that_fo
 
 
 def test_a_failure_is_told_at_once_with_its_exit_code_and_last_words() -> None:
-    standing = fold(after(), ping("fail", NOON, code=3), last_line(b"reading\ndisk full\n\n"))
+    standing = apply_ping(after(), ping("fail", NOON, code=3), last_line(b"reading\ndisk full\n\n"))
     check = at(standing, NOON)
     assert (check.status, check.reason, check.text) == (
         "critical",
@@ -185,7 +188,7 @@ def test_a_failure_is_told_at_once_with_its_exit_code_and_last_words() -> None:
         "failed with exit code 3: disk full",
     )
     assert at(standing, NOON + MINUTE).late_seconds == 0.0
-    assert at(fold(standing, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
+    assert at(apply_ping(standing, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
 
 
 def test_a_failure_that_nothing_follows_becomes_late() -> None:
@@ -197,10 +200,10 @@ def test_a_failure_that_nothing_follows_becomes_late() -> None:
 def test_a_start_and_its_end_say_how_long_it_ran() -> None:
     standing = after(ping("start", NOON))
     assert at(standing, NOON).text.endswith("; a run began at 2026-11-22 12:00:00 UTC")
-    ended = at(fold(standing, ping("success", NOON + 90 * MINUTE)), NOON + 90 * MINUTE)
+    ended = at(apply_ping(standing, ping("success", NOON + 90 * MINUTE)), NOON + 90 * MINUTE)
     assert (ended.run_seconds, ended.status) == (5400.0, "ok")
     assert ended.text.endswith("13:30:00 UTC after it ran for 1.5 h")
-    failed = at(fold(standing, ping("fail", NOON + MINUTE, code=1)), NOON + MINUTE)
+    failed = at(apply_ping(standing, ping("fail", NOON + MINUTE, code=1)), NOON + MINUTE)
     assert (failed.run_seconds, failed.text) == (60.0, "failed after 1 min with exit code 1")
 
 
@@ -215,7 +218,7 @@ def test_runs_with_ids_are_told_apart() -> None:
     )
     assert standing.run_seconds == 180.0
     assert [*standing.runs] == ["b"]
-    standing = fold(standing, ping("success", NOON + 4 * MINUTE, "c"))
+    standing = apply_ping(standing, ping("success", NOON + 4 * MINUTE, "c"))
     assert standing.run_seconds is None
     assert [*standing.runs] == ["b"]
 
@@ -227,29 +230,29 @@ def test_an_end_without_an_id_ends_all_runs() -> None:
 
 def test_runs_that_never_end_do_not_pile_up() -> None:
     standing = after(*(ping("start", NOON, str(number)) for number in range(100)))
-    assert [*standing.runs] == [str(number) for number in range(100 - MOST_RUNS, 100)]
+    assert [*standing.runs] == [str(number) for number in range(100 - MAX_RUNS, 100)]
 
 
 def test_a_run_that_takes_longer_than_allowed_is_told_once_and_its_end_is_fine() -> None:
-    expected = Expectation("backup", period=HOUR, longest=HOUR)
+    expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
     standing = after(ping("success", NOON - MINUTE), ping("start", NOON))
     assert at(standing, NOON + HOUR, expected).status == "ok"
-    standing = judge(standing, expected, NOON, NOON + HOUR + MINUTE)
+    standing = evaluate_heartbeat(standing, expected, NOON, NOON + HOUR + MINUTE)
     check = at(standing, NOON + 5 * HOUR, expected)
     assert (check.reason, check.run_seconds) == ("ran_too_long", 18_000.0)
     assert check.text == (
         "still running after 5 h: it began at 2026-11-22 12:00:00 UTC and was expected to end within 1h"
     )
-    ended = at(fold(standing, ping("success", NOON + 5 * HOUR)), NOON + 5 * HOUR, expected)
+    ended = at(apply_ping(standing, ping("success", NOON + 5 * HOUR)), NOON + 5 * HOUR, expected)
     assert (ended.status, ended.run_seconds) == ("ok", 18_000.0)
 
 
 def test_a_hung_run_beside_others_is_not_told_again_after_a_good_one() -> None:
-    expected = Expectation("backup", period=HOUR, longest=HOUR)
-    hung = judge(after(ping("start", NOON, "a")), expected, NOON, NOON + 2 * HOUR)
+    expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
+    hung = evaluate_heartbeat(after(ping("start", NOON, "a")), expected, NOON, NOON + 2 * HOUR)
     assert hung.trouble
-    good = fold(hung, ping("success", NOON + 2 * HOUR, "b"))
-    assert judge(good, expected, NOON, NOON + 2 * HOUR + MINUTE).trouble is None
+    good = apply_ping(hung, ping("success", NOON + 2 * HOUR, "b"))
+    assert evaluate_heartbeat(good, expected, NOON, NOON + 2 * HOUR + MINUTE).trouble is None
     # Nor does it keep silence from being told.
     assert at(good, NOON + 3 * HOUR + 2 * MINUTE, expected).reason == "late"
 
@@ -263,12 +266,12 @@ def test_a_run_with_a_longest_time_is_not_late_while_it_runs_in_time() -> None:
 
 
 def test_a_job_that_begins_again_and_again_and_never_ends_is_late() -> None:
-    expected = Expectation("backup", period=HOUR, longest=HOUR)
+    expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
     standing = after(ping("success", NOON))
     reasons = []
     for minute in range(180):
         now = NOON + minute * MINUTE
-        standing = judge(fold(standing, ping("start", now)), expected, NOON, now)
+        standing = evaluate_heartbeat(apply_ping(standing, ping("start", now)), expected, NOON, now)
         reasons.append(standing.trouble and standing.trouble.reason)
     assert reasons.index("late") == 122
     text = at(standing, NOON + 180 * MINUTE, expected).text
@@ -277,7 +280,7 @@ def test_a_job_that_begins_again_and_again_and_never_ends_is_late() -> None:
 
 def test_a_log_changes_nothing() -> None:
     for standing in (after(), after(ping("fail", NOON)), after(ping("start", NOON))):
-        assert fold(standing, ping("log", NOON + MINUTE)) == standing
+        assert apply_ping(standing, ping("log", NOON + MINUTE)) == standing
 
 
 def test_after_botwatch_was_down_the_grace_counts_from_its_start() -> None:
@@ -290,35 +293,35 @@ def test_after_botwatch_was_down_the_grace_counts_from_its_start() -> None:
 
 
 def test_a_run_whose_end_may_have_been_missed_has_the_grace_too() -> None:
-    expected = Expectation("backup", period=24 * HOUR, longest=HOUR, grace=5 * MINUTE)
+    expected = ExpectedHeartbeat("backup", period=24 * HOUR, longest=HOUR, grace=5 * MINUTE)
     standing, started = after(ping("start", NOON)), NOON + 3 * HOUR
     assert at(standing, started + 5 * MINUTE, expected, started).reason is None
     assert at(standing, started + 6 * MINUTE, expected, started).reason == "ran_too_long"
 
 
 def test_a_restart_does_not_end_what_was_late_before() -> None:
-    late = judge(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    late = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
     assert at(late, NOON + 3 * HOUR, listening=NOON + 3 * HOUR).reason == "late"
 
 
 def test_a_period_that_is_made_longer_ends_what_was_late_by_the_shorter() -> None:
-    late = judge(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
-    assert at(late, NOON + 3 * HOUR, Expectation("backup", period=24 * HOUR)).status == "ok"
+    late = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    assert at(late, NOON + 3 * HOUR, ExpectedHeartbeat("backup", period=24 * HOUR)).status == "ok"
 
 
 def test_a_standing_survives_its_way_through_redis() -> None:
-    standing = judge(
+    standing = evaluate_heartbeat(
         after(ping("success", NOON), ping("start", NOON, "a")),
-        Expectation("backup", period=HOUR, longest=MINUTE),
+        ExpectedHeartbeat("backup", period=HOUR, longest=MINUTE),
         NOON,
         NOON + HOUR,
     )
     assert standing.trouble
-    assert msgspec.json.decode(msgspec.json.encode(standing), type=Standing) == standing
+    assert msgspec.json.decode(msgspec.json.encode(standing), type=HeartbeatState) == standing
 
 
 def test_every_record_can_be_read_again() -> None:
-    for check in (at(after(), NOON), at(after(), NOON + 9 * HOUR), farewell("backup", NOON, "1")):
+    for check in (at(after(), NOON), at(after(), NOON + 9 * HOUR), removed_check("backup", NOON, "1")):
         assert msgspec.json.decode(msgspec.json.encode(check), type=Check) == check
 
 
@@ -342,8 +345,8 @@ def sections(**found: dict[str, Any]) -> dict[str, HeartbeatSection]:
 
 
 def test_a_heartbeat_without_a_name_is_named_by_the_begin_of_its_key() -> None:
-    found = expectations_of(sections(abcdefghijkl={"period": "5m"}))
-    assert found == {"abcdefghijkl": Expectation("abcdefgh", period=5 * MINUTE)}
+    found = parse_heartbeats(sections(abcdefghijkl={"period": "5m"}))
+    assert found == {"abcdefghijkl": ExpectedHeartbeat("abcdefgh", period=5 * MINUTE)}
 
 
 @pytest.mark.parametrize(
@@ -358,7 +361,7 @@ def test_a_heartbeat_without_a_name_is_named_by_the_begin_of_its_key() -> None:
 )
 def test_what_means_nothing_is_refused_without_the_key(section: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        expectations_of(sections(first_one={"period": "1h", "name": "taken"}, a_secret_key=section))
+        parse_heartbeats(sections(first_one={"period": "1h", "name": "taken"}, a_secret_key=section))
     (fault,) = caught.value.faults
     assert fault.path == "health_monitor.json: $.monitoring.heartbeats[1]"
     assert message in fault.message

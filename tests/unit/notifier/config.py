@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from shared.runtime.documents import AlertsSection, Documents, HealthMonitor, PerformanceLogger
-from shared.runtime.notifications import EmailConfig, Notifications
+from shared.runtime.config.documents import AlertsSection, Documents, HealthMonitor, PerformanceLogger
+from shared.runtime.config.notifications import EmailConfig, Notifications
 from shared.schema.alerts import Alert, Category, Details, Severity
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.store.database import Database
-from tests.unit.notifier.receivers import Receiver
+from tests.unit.notifier.fake_receivers import WebhookReceiver
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def database(health: Database) -> Database:
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[WebhookReceiver]:
     """Start a webhook receiver."""
-    receiver = Receiver()
+    receiver = WebhookReceiver()
     yield receiver
     receiver.close()

@@ -4,27 +4,27 @@ from datetime import timedelta
 
 import msgspec
 
-from services.notifier.channels.alertmanager import AlertmanagerTransport, payload
-from services.notifier.grouping import group_key
-from services.notifier.routing import Route
-from shared.schema.alerts import Notice, links_of
+from services.notifier.channels.alertmanager import AlertmanagerTransport, webhook_payload
+from services.notifier.planning.groups import group_key
+from services.notifier.planning.routes import Route
+from shared.schema.alerts import Notice, alert_links
 from shared.schema.fingerprints import fingerprint_of
-from tests.unit.notifier.receivers import NOON, Receiver, alert_of, message, notice
+from tests.unit.notifier.fake_receivers import NOON, WebhookReceiver, alert_of, make_message, make_notice
 
 
 def on(bot: str, rule: str = "slippage", **further: object) -> Notice:
     """Return a notice about a bot's rule."""
-    known = notice().details
+    known = make_notice().details
     links = {"alert": f"http://watch/base/#{bot}-{rule}", "runbook": "http://watch/runbooks/slippage"}
     details = msgspec.structs.replace(
         known, bot=bot, rule=rule, links=links, labels={"desk": "fx", "empty": ""}
     )
-    return notice(alert=f"{bot}-{rule}", component=bot, details=details, **further)  # type: ignore[arg-type]
+    return make_notice(alert=f"{bot}-{rule}", component=bot, details=details, **further)  # type: ignore[arg-type]
 
 
-def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
+def test_a_receiver_gets_version_four(receiver: WebhookReceiver) -> None:
     transport = AlertmanagerTransport("ops", receiver.url, "whsec")
-    transport.send(message(on("a")))
+    transport.send(make_message(on("a")))
     labels = {
         "alertname": "slippage", "bot": "a", "category": "PERFORMANCE", "component": "a", "desk": "fx",
         "metric": "maxDrawdown", "severity": "HIGH",
@@ -61,13 +61,13 @@ def test_a_receiver_gets_version_four(receiver: Receiver) -> None:
         }
     ]
     assert "botwatch-signature" in receiver.headers[0]
-    assert transport.answer() == "200 OK: ok"
+    assert transport.last_response() == "200 OK: ok"
 
 
 def test_a_group_has_each_alert_once_and_what_they_have_in_common() -> None:
     at = NOON + timedelta(minutes=5)
     ended = on("b", change="resolved", resolved_at=at)
-    body = payload(message(on("a"), on("b"), ended, group="night/{}"), "ops")
+    body = webhook_payload(make_message(on("a"), on("b"), ended, group="night/{}"), "ops")
     assert [alert["status"] for alert in body["alerts"]] == ["firing", "resolved"]
     assert body["alerts"][1]["endsAt"] == "2026-01-31T12:05:00.000Z"
     assert body["status"] == "firing"
@@ -80,7 +80,7 @@ def test_a_group_has_each_alert_once_and_what_they_have_in_common() -> None:
 
 def test_a_group_is_resolved_when_all_of_it_is() -> None:
     ended = [on(bot, change="resolved", resolved_at=NOON) for bot in "ab"]
-    assert payload(message(*ended), "ops")["status"] == "resolved"
+    assert webhook_payload(make_message(*ended), "ops")["status"] == "resolved"
 
 
 def test_group_labels_are_those_that_the_route_groups_by() -> None:
@@ -90,15 +90,15 @@ def test_group_labels_are_those_that_the_route_groups_by() -> None:
     )  # fmt: skip
     notices = [on("a"), on("b")]
     key = group_key(route, notices[0])
-    assert payload(message(*notices, group=key), "ops")["groupLabels"] == {
+    assert webhook_payload(make_message(*notices, group=key), "ops")["groupLabels"] == {
         "alertname": "slippage",
         "desk": "fx",
     }
 
 
 def test_an_alert_without_a_page_is_told_too() -> None:
-    bare = msgspec.structs.replace(notice().details, links={})
-    body = payload(message(notice(details=bare)), "ops")
+    bare = msgspec.structs.replace(make_notice().details, links={})
+    body = webhook_payload(make_message(make_notice(details=bare)), "ops")
     assert body["externalURL"] == body["alerts"][0]["generatorURL"] == ""
     assert "runbook_url" not in body["alerts"][0]["annotations"]
 
@@ -110,15 +110,15 @@ def test_an_alert_that_is_raised_is_the_same_alert() -> None:
         on("a", change="raised", severity="CRITICAL"),
         on("a", change="resolved", severity="LOW"),
     )
-    bodies = [payload(message(told), "ops") for told in story]
+    bodies = [webhook_payload(make_message(told), "ops") for told in story]
     assert len({body["alerts"][0]["fingerprint"] for body in bodies}) == 1
     assert len({body["groupKey"] for body in bodies}) == 1
     assert [body["commonLabels"]["severity"] for body in bodies] == ["HIGH", "CRITICAL", "LOW"]
-    assert payload(message(on("b")), "ops")["groupKey"] != bodies[0]["groupKey"]
+    assert webhook_payload(make_message(on("b")), "ops")["groupKey"] != bodies[0]["groupKey"]
 
 
 def test_the_external_url_is_the_page() -> None:
     """It is what the link to an alert, as notices have it, begins with."""
-    links = links_of(alert_of(notice()), "http://watch/base")
-    told = notice(details=msgspec.structs.replace(notice().details, links=links))
-    assert payload(message(told), "ops")["externalURL"] == "http://watch/base"
+    links = alert_links(alert_of(make_notice()), "http://watch/base")
+    told = make_notice(details=msgspec.structs.replace(make_notice().details, links=links))
+    assert webhook_payload(make_message(told), "ops")["externalURL"] == "http://watch/base"

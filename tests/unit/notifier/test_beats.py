@@ -4,22 +4,22 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from services.evaluator.beat import write_beat
-from services.notifier.channels.heartbeat import HEARTBEAT
-from services.notifier.plan import Plan
+from services.evaluator.watchdog_beat import store_beat
+from services.notifier.channels.watchdog_ping import WATCHDOG_URL_CHANNEL
+from services.notifier.planning.routing_config import RoutingConfig
 from shared.schema.timestamps import from_store
-from shared.schema.watchdog import ITSELF
+from shared.schema.watchdog import LOOPBACK_CHANNEL
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 from shared.store.tables import alert_events, notifications
-from tests.telling import dispatch, plan_of
-from tests.unit.notifier.receivers import NOON
+from tests.notification_planning import dispatch_due, routing_config
+from tests.unit.notifier.fake_receivers import NOON
 
 
-def beat(database: Database, now: datetime, plan: Plan) -> None:
+def beat(database: Database, now: datetime, plan: RoutingConfig) -> None:
     with database.write() as connection:
-        write_beat(connection, now.timestamp(), now)
-    dispatch(database, now, plan)
+        store_beat(connection, now.timestamp(), now)
+    dispatch_due(database, now, plan)
 
 
 def asked(database: Database, channel: str) -> list[int]:
@@ -33,17 +33,17 @@ def asked(database: Database, channel: str) -> list[int]:
 
 
 def beats(database: Database, seconds: list[float], every: str) -> list[int]:
-    plan = plan_of(watchdog={"url": "http://127.0.0.1:9/", "every": every})
+    plan = routing_config(watchdog={"url": "http://127.0.0.1:9/", "every": every})
     for second in seconds:
         beat(database, NOON + timedelta(seconds=second), plan)
-    return asked(database, HEARTBEAT)
+    return asked(database, WATCHDOG_URL_CHANNEL)
 
 
 def test_botwatch_hears_every_beat_and_without_a_url_nobody_else(database: Database) -> None:
     for second in (0, 5, 10):
-        beat(database, NOON + timedelta(seconds=second), plan_of())
-    assert asked(database, ITSELF) == [0, 5, 10]
-    assert asked(database, HEARTBEAT) == []
+        beat(database, NOON + timedelta(seconds=second), routing_config())
+    assert asked(database, LOOPBACK_CHANNEL) == [0, 5, 10]
+    assert asked(database, WATCHDOG_URL_CHANNEL) == []
 
 
 def test_the_url_is_asked_at_its_interval(database: Database) -> None:
@@ -65,14 +65,14 @@ def test_a_clock_that_is_set_back_does_not_silence_the_url(database: Database) -
 
 
 def test_beats_that_wait_are_not_counted_as_notices_to_send(database: Database) -> None:
-    beat(database, NOON, plan_of())
+    beat(database, NOON, routing_config())
     with database.read() as connection:
         assert pending_by_channel(connection) == {}
 
 
 def test_beats_of_long_ago_and_their_deliveries_are_dropped(database: Database) -> None:
     for minute in range(60):
-        beat(database, NOON + timedelta(minutes=minute), plan_of())
+        beat(database, NOON + timedelta(minutes=minute), routing_config())
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(alert_events)).scalar() == 11
         assert connection.execute(select(func.count()).select_from(notifications)).scalar() == 11

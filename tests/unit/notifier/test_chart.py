@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from services.notifier.channels.transport import Message
-from services.notifier.content.chart import HEIGHT, WIDTH, Point, draw
-from services.notifier.content.notices import NoticeContent
+from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.chart import HEIGHT, WIDTH, Point, draw_chart
+from services.notifier.content.rendering import NotificationContent
 from services.notifier.content.templates import Templates
 from shared.schema.alerts import Notice
-from shared.schema.measures import Measured
+from shared.schema.measured_values import Measured
 from shared.schema.units import PERCENT, SECONDS
-from tests.unit.notifier.receivers import NOON, notice
+from tests.unit.notifier.fake_receivers import NOON, make_notice
 
 CURVE, LIMIT, MARK, INK = (36, 86, 207), (192, 31, 47), (138, 90, 0), (22, 27, 38)
 LABELS_X = 720
@@ -37,7 +37,7 @@ def hour(*values: float) -> list[Point]:
 def picture(
     points: Sequence[Point], told: Notice | None = None, measured: Measured = ONLY_PAST
 ) -> Image.Image:
-    png = draw(told or notice(), points, measured, NOON)
+    png = draw_chart(told or make_notice(), points, measured, NOON)
     assert png is not None
     return Image.open(BytesIO(png)).convert("RGB")
 
@@ -54,7 +54,7 @@ def pixels(image: Image.Image, colour: Rgb, columns: tuple[int, int] = (0, LABEL
 
 
 def opened(minutes_ago: float) -> Notice:
-    return notice(timestamp=NOON - timedelta(minutes=minutes_ago))
+    return make_notice(timestamp=NOON - timedelta(minutes=minutes_ago))
 
 
 def test_it_has_twice_the_pixels_of_its_place() -> None:
@@ -63,7 +63,7 @@ def test_it_has_twice_the_pixels_of_its_place() -> None:
 
 @pytest.mark.parametrize("points", [[], hour(1, 2)[:1], [(NOON - timedelta(hours=2), 1.0), (NOON, 1.0)]])
 def test_fewer_than_two_points_of_the_hour_are_no_picture(points: list[tuple[datetime, float]]) -> None:
-    assert draw(notice(), points, ONLY_PAST, NOON) is None
+    assert draw_chart(make_notice(), points, ONLY_PAST, NOON) is None
 
 
 def test_the_line_goes_where_the_values_go() -> None:
@@ -86,7 +86,7 @@ def test_the_limit_is_dashed_at_its_height() -> None:
 
 
 def test_a_limit_on_something_else_than_the_figure_is_left_out() -> None:
-    image = picture(hour(10, 30), measured=Measured("", SECONDS, is_figure=False, is_latest=False))
+    image = picture(hour(10, 30), measured=Measured("", SECONDS, is_metric=False, is_latest=False))
     assert not pixels(image, LIMIT, (0, 2 * WIDTH))
 
 
@@ -107,7 +107,7 @@ def test_what_is_written_beside_the_mark_stays_in_the_picture(minutes_ago: float
 
 
 def test_what_opened_the_alert_is_in_it_though_it_is_not_stored_yet() -> None:
-    told = notice(details=msgspec.structs.replace(notice().details, value=90))
+    told = make_notice(details=msgspec.structs.replace(make_notice().details, value=90))
     points = [(at - timedelta(seconds=5), value) for at, value in hour(11, 10, 12)]
     assert max(pixels(picture(points, told, FIGURE), CURVE))[1] < 80
     assert max(pixels(picture(points, told, ONLY_PAST), CURVE))[1] > 200
@@ -129,8 +129,8 @@ def test_values_of_any_size_make_a_picture(values: tuple[float, ...]) -> None:
     assert pixels(picture(hour(*values)), CURVE)
 
 
-def content(trail: Any) -> NoticeContent:
-    return NoticeContent(Templates(), trail, lambda _notice: None)
+def content(trail: Any) -> NotificationContent:
+    return NotificationContent(Templates(), trail, lambda _notice: None)
 
 
 def test_a_message_on_one_alert_has_a_chart() -> None:
@@ -140,8 +140,8 @@ def test_a_message_on_one_alert_has_a_chart() -> None:
         asked.append((told, now))
         return hour(10, 30)
 
-    raised = notice("raised")
-    png = content(trail).chart(Message((notice(), raised), "key", NOON))
+    raised = make_notice("raised")
+    png = content(trail).chart(NotificationMessage((make_notice(), raised), "key", NOON))
     assert png is not None
     assert png.startswith(b"\x89PNG")
     assert asked == [(raised, NOON)]
@@ -149,16 +149,21 @@ def test_a_message_on_one_alert_has_a_chart() -> None:
 
 def test_several_alerts_and_tests_have_none() -> None:
     known = content(lambda *_: hour(10, 30))
-    assert known.chart(Message((notice(), notice(alert="a2")), "key", NOON)) is None
-    assert known.chart(Message((notice(),), "key", NOON, is_test=True)) is None
+    assert known.chart(NotificationMessage((make_notice(), make_notice(alert="a2")), "key", NOON)) is None
+    assert known.chart(NotificationMessage((make_notice(),), "key", NOON, is_test=True)) is None
 
 
 def test_a_chart_that_cannot_be_drawn_does_not_stop_the_notice() -> None:
     with capture_logs() as logs:
-        assert content(lambda *_: hour(float("nan"), 1)).chart(Message((notice(),), "key", NOON)) is None
+        assert (
+            content(lambda *_: hour(float("nan"), 1)).chart(
+                NotificationMessage((make_notice(),), "key", NOON)
+            )
+            is None
+        )
     assert [(entry["event"], entry["alert"]) for entry in logs] == [("cannot draw a chart", "a1")]
 
 
 def test_pillow_is_loaded_by_those_who_draw_only() -> None:
-    program = "import sys, services.notifier.content.notices; sys.exit('PIL' in sys.modules)"
+    program = "import sys, services.notifier.content.rendering; sys.exit('PIL' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -14,22 +14,22 @@ from redis import Redis
 
 from botwatch import cli
 from services.notifier import commands
-from services.notifier.channel_tests import ChannelTester, request_test
-from services.notifier.secrets import encrypt, new_key, reveal
-from shared.runtime.documents import load_documents
-from shared.runtime.parts import Presence
-from shared.runtime.redis import connect
+from services.notifier.channel_tests import ChannelTester, request_channel_test
+from services.notifier.encrypted_values import decrypt, encrypt, new_key
+from shared.runtime.config.documents import load_documents
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.presence import PresencePublisher
 from shared.runtime.settings import REPOSITORY
-from shared.schema.streams import CHANNEL_TESTS, PARTS
-from tests.support import eventually, free_port
-from tests.unit.notifier.receivers import FakeContent, Receiver
+from shared.schema.redis_keys import CHANNEL_TESTS, PARTS
+from tests.support import free_port, wait_until
+from tests.unit.notifier.fake_receivers import FakeContent, WebhookReceiver
 
 # apprise imports it; it says so on Python 3.11 and 3.12.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")
 
 
 @pytest.fixture
-def environ(tmp_path: Path, receiver: Receiver) -> dict[str, str]:
+def environ(tmp_path: Path, receiver: WebhookReceiver) -> dict[str, str]:
     """Configure a channel of each kind that leads to the receiver."""
     hook = f"http://ann:password@127.0.0.1:{receiver.port}/hush?token=hush"
     lines = [
@@ -60,7 +60,7 @@ def configure(environ: dict[str, str], text: str) -> None:
 
 def test_the_running_notifier_tests_with_its_own_configuration_and_secrets(
     environ: dict[str, str],
-    receiver: Receiver,
+    receiver: WebhookReceiver,
     redis: Redis,
     valkey_url: str,
     capsys: pytest.CaptureFixture[str],
@@ -68,16 +68,18 @@ def test_the_running_notifier_tests_with_its_own_configuration_and_secrets(
 ) -> None:
     """Whoever asks needs neither; the receiver's answer is shown."""
     documents = load_documents(Path(environ["BOTWATCH_CONFIG"]), environ)
-    tester = ChannelTester(connect(valkey_url), "http://page.example", documents, lambda _: FakeContent())
-    presence = Presence(redis, "notifier", None)
+    tester = ChannelTester(
+        connect_redis(valkey_url), "http://page.example", documents, lambda _: FakeContent()
+    )
+    presence = PresencePublisher(redis, "notifier", None)
     asking = {"BOTWATCH_CONFIG": str(tmp_path_factory.mktemp("empty")), "REDIS_URL": valkey_url}
     redis.rpush(CHANNEL_TESTS, b"[", b'{"id":"late","channel":"hook","until":"2026-01-31T12:00:00Z"}')
     tester.start()
     try:
-        eventually(lambda: bool(redis.hexists(PARTS, "notifier")), "the notifier shows that it runs")
-        assert commands.test_channel("ops", asking) == 0
-        assert commands.test_channel("dsek", asking) == 2
-        assert commands.test_channel(None, asking) == 0
+        wait_until(lambda: bool(redis.hexists(PARTS, "notifier")), "the notifier shows that it runs")
+        assert commands.run_channel_test_command("ops", asking) == 0
+        assert commands.run_channel_test_command("dsek", asking) == 2
+        assert commands.run_channel_test_command(None, asking) == 0
     finally:
         tester.close()
         presence.close()
@@ -94,16 +96,16 @@ def test_the_running_notifier_tests_with_its_own_configuration_and_secrets(
 
 def test_a_notifier_that_does_not_answer_in_time_is_said(redis: Redis) -> None:
     """Nothing is sent later: the request has an end."""
-    result = request_test(redis, "hook", 0.2)
+    result = request_channel_test(redis, "hook", 0.2)
     assert (result.error, result.code) == ("the running notifier did not answer within 0.2 s", 1)
 
 
 @pytest.mark.usefixtures("redis")
 def test_without_a_running_notifier_the_test_is_sent_from_here(
-    environ: dict[str, str], receiver: Receiver, valkey_url: str, capsys: pytest.CaptureFixture[str]
+    environ: dict[str, str], receiver: WebhookReceiver, valkey_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A plain sentence says whose configuration it was."""
-    assert commands.test_channel("hook", environ | {"REDIS_URL": valkey_url}) == 0
+    assert commands.run_channel_test_command("hook", environ | {"REDIS_URL": valkey_url}) == 0
     assert len(receiver.bodies) == 1
     assert capsys.readouterr().err == (
         "botwatch notify test: no notifier is running; testing with this environment's configuration\n"
@@ -112,9 +114,9 @@ def test_without_a_running_notifier_the_test_is_sent_from_here(
 
 @pytest.mark.parametrize("name", ["desk", "ops", "hook", "chat"])
 def test_a_test_says_so_wherever_it_arrives_and_shows_the_answer(
-    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str], name: str
+    environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    assert commands.test_channel(name, environ) == 0
+    assert commands.run_channel_test_command(name, environ) == 0
     (body,) = receiver.bodies
     assert f"test of the channel {name}: nothing is wrong" in json.dumps(body)
     written = capsys.readouterr()
@@ -138,7 +140,7 @@ def test_a_mailbox_can_be_tried(environ: dict[str, str], capsys: pytest.CaptureF
     controller = Controller(Box(), hostname="127.0.0.1", port=port)
     controller.start()
     try:
-        assert commands.test_channel("mail", environ) == 0
+        assert commands.run_channel_test_command("mail", environ) == 0
     finally:
         controller.stop()
     assert "TEST" in mails[0]["Subject"]
@@ -148,11 +150,11 @@ def test_a_mailbox_can_be_tried(environ: dict[str, str], capsys: pytest.CaptureF
 
 
 def test_a_failure_is_one_line_and_an_exit_code(
-    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str]
+    environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receiver.answers.append((404, {}))
     receiver.body = b"no_service"
-    assert commands.test_channel("desk", environ) == 1
+    assert commands.run_channel_test_command("desk", environ) == 1
     expected = "botwatch notify test: the receiver answered 404 Not Found: no_service (refused)\n"
     assert capsys.readouterr().err == ALONE + expected
 
@@ -163,40 +165,40 @@ def test_what_a_library_raises_is_named_without_its_words(
     def burst(*_: object) -> None:
         raise RuntimeError("hush")
 
-    monkeypatch.setattr("services.notifier.posting.Poster.post", burst)
-    assert commands.test_channel("desk", environ) == 1
+    monkeypatch.setattr("services.notifier.channels.json_poster.JsonPoster.post", burst)
+    assert commands.run_channel_test_command("desk", environ) == 1
     assert capsys.readouterr().err == f"{ALONE}botwatch notify test: unexpected: RuntimeError\n"
 
 
 def test_an_unknown_channel_is_answered_with_the_nearest_name_and_all(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert commands.test_channel("dsek", environ) == 2
+    assert commands.run_channel_test_command("dsek", environ) == 2
     err = capsys.readouterr().err
     assert "no channel 'dsek'; did you mean `desk`? (channels: desk, ops, hook, chat)" in err
 
 
 def test_a_channel_that_is_off_says_so(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.test_channel("idle", environ) == 1
+    assert commands.run_channel_test_command("idle", environ) == 1
     assert "is switched off" in capsys.readouterr().err
 
 
 def test_without_a_name_the_channels_are_listed_without_their_secrets(
-    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str]
+    environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert commands.test_channel(None, environ) == 0
+    assert commands.run_channel_test_command(None, environ) == 0
     assert capsys.readouterr().out.splitlines() == [
         "desk: 127.0.0.1", "ops: 127.0.0.1", "hook: 127.0.0.1", "chat: json",
     ]  # fmt: skip
     assert receiver.bodies == []
     configure(environ, "channels: { desk: { url: 'encrypted:abc' } }")
-    assert commands.test_channel(None, environ) == 0
+    assert commands.run_channel_test_command(None, environ) == 0
     assert capsys.readouterr().out == "desk: an encrypted address\n"
 
 
 def test_nothing_configured_is_said(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     configure(environ, "")
-    assert commands.test_channel(None, environ) == 0
+    assert commands.run_channel_test_command(None, environ) == 0
     assert capsys.readouterr().out == "no channel is switched on\n"
 
 
@@ -204,19 +206,19 @@ def test_a_wrong_config_and_a_missing_key_are_named(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure(environ, "channels: { desk: { ulr: 'x' } }")
-    assert commands.test_channel("desk", environ) == 1
+    assert commands.run_channel_test_command("desk", environ) == 1
     assert "unknown key; did you mean `url`?" in capsys.readouterr().err
     configure(environ, "channels: { desk: { url: 'encrypted:abc' } }")
-    assert commands.test_channel("desk", environ) == 1
+    assert commands.run_channel_test_command("desk", environ) == 1
     assert "botwatch notify test: channels.desk: BOTWATCH_KEY: not set" in capsys.readouterr().err
 
 
 def test_an_encrypted_address_is_used_and_its_host_shown(
-    environ: dict[str, str], receiver: Receiver, capsys: pytest.CaptureFixture[str]
+    environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environ["BOTWATCH_KEY"] = new_key()
     configure(environ, f"channels: {{ desk: {{ url: '{encrypt(receiver.url, environ)}' }} }}")
-    assert commands.test_channel("desk", environ) == 0
+    assert commands.run_channel_test_command("desk", environ) == 0
     assert "to desk (127.0.0.1)" in capsys.readouterr().out
     assert len(receiver.bodies) == 1
 
@@ -231,7 +233,7 @@ def test_a_value_is_read_from_standard_input_and_can_be_revealed(
     assert cli.main(["encrypt"]) == 0
     hidden = capsys.readouterr().out.strip()
     assert "hush" not in hidden
-    assert reveal(hidden, {"BOTWATCH_KEY": key}) == "tgram://hush/1"
+    assert decrypt(hidden, {"BOTWATCH_KEY": key}) == "tgram://hush/1"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,9 @@ def test_nothing_to_encrypt_and_nothing_to_do_it_with_are_said(
     assert said in capsys.readouterr().err
 
 
-def test_the_command_needs_neither_redis_nor_a_database(environ: dict[str, str], receiver: Receiver) -> None:
+def test_the_command_needs_neither_redis_nor_a_database(
+    environ: dict[str, str], receiver: WebhookReceiver
+) -> None:
     command = [sys.executable, "-W", "error", "-m", "botwatch.cli", "notify", "test", "hook"]
     paths = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'client'}"}
     done = subprocess.run(

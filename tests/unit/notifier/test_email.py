@@ -17,15 +17,15 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from services.notifier.channels import email
-from services.notifier.channels.email import EmailTransport, compose, envelope_of, security_of
-from services.notifier.channels.transport import Message, TransportError
-from services.notifier.mailboxes import mailbox_of
-from shared.runtime.notifications import EmailConfig
+from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.email import EmailTransport, build_envelope, build_mail, connection_security
+from services.notifier.channels.email_addresses import parse_mailbox
+from shared.runtime.config.notifications import EmailConfig
 from tests.support import free_port, unavailable
-from tests.unit.notifier.receivers import NOON, FakeContent, message, notice
+from tests.unit.notifier.fake_receivers import NOON, FakeContent, make_message, make_notice
 
 
-class Mailbox:
+class FakeMailServer:
     """Keeps what arrives; answers as told."""
 
     def __init__(self, answer: str = "250 OK", recipient: str = "250 OK", refused: str = "") -> None:
@@ -61,7 +61,7 @@ def authenticate(
 
 
 @contextmanager
-def serving(mailbox: Mailbox, **options: Any) -> Iterator[int]:
+def serving(mailbox: FakeMailServer, **options: Any) -> Iterator[int]:
     """Serve `mailbox` and yield its port."""
     port = free_port()
     controller = Controller(mailbox, hostname="127.0.0.1", port=port, **options)
@@ -102,11 +102,11 @@ def config(port: int, **further: Any) -> EmailConfig:
 
 def failure(port: int, **further: Any) -> TransportError:
     with pytest.raises(TransportError) as caught:
-        EmailTransport(config(port, **further), FakeContent()).send(message())
+        EmailTransport(config(port, **further), FakeContent()).send(make_message())
     return caught.value
 
 
-def received(mailbox: Mailbox) -> EmailMessage:
+def received(mailbox: FakeMailServer) -> EmailMessage:
     """Return the only mail that came."""
     (envelope,) = mailbox.envelopes
     mail = message_from_bytes(envelope.content, policy=policy.default)  # type: ignore[arg-type]
@@ -123,10 +123,10 @@ def body_of(mail: EmailMessage, kind: str) -> str:
 
 
 def test_a_mail_arrives_as_text_and_as_html() -> None:
-    mailbox = Mailbox(answer="250 2.0.0 queued as 4FpX")
+    mailbox = FakeMailServer(answer="250 2.0.0 queued as 4FpX")
     with serving(mailbox) as port:
         transport = EmailTransport(config(port), FakeContent())
-        transport.send(message())
+        transport.send(make_message())
     mail = received(mailbox)
     assert mail["Subject"] == "[HIGH] demo: Maximum drawdown exceeded 20%"
     assert mail["From"] == "watch@example.org"
@@ -135,14 +135,14 @@ def test_a_mail_arrives_as_text_and_as_html() -> None:
     assert mail.get_content_type() == "multipart/alternative"
     assert body_of(mail, "plain") == "Bot: demo"
     assert body_of(mail, "html") == "<p>1 alerts</p>"
-    assert transport.answer() == "250 2.0.0 queued as 4FpX"
+    assert transport.last_response() == "250 2.0.0 queued as 4FpX"
 
 
 def test_a_chart_stands_in_the_mail_itself() -> None:
-    mailbox = Mailbox()
+    mailbox = FakeMailServer()
     picture = b"\x89PNG picture"
     with serving(mailbox) as port:
-        EmailTransport(config(port), FakeContent(picture)).send(message())
+        EmailTransport(config(port), FakeContent(picture)).send(make_message())
     mail = received(mailbox)
     (image,) = (part for part in mail.walk() if part.get_content_type() == "image/png")
     assert image.get_payload(decode=True) == picture
@@ -151,8 +151,10 @@ def test_a_chart_stands_in_the_mail_itself() -> None:
 
 
 def test_the_mails_of_an_alert_are_one_thread() -> None:
-    opened = compose(envelope_of(config(25)), message(), FakeContent())
-    resolved = compose(envelope_of(config(25)), message(notice("resolved"), key="a1-9"), FakeContent())
+    opened = build_mail(build_envelope(config(25)), make_message(), FakeContent())
+    resolved = build_mail(
+        build_envelope(config(25)), make_message(make_notice("resolved"), key="a1-9"), FakeContent()
+    )
     assert opened["Message-ID"] == "<a1@example.org>"
     assert opened["References"] is None
     assert resolved["Message-ID"] == "<a1-9@example.org>"
@@ -160,32 +162,47 @@ def test_the_mails_of_an_alert_are_one_thread() -> None:
 
 
 def test_trying_again_makes_a_mail_of_the_same_identity() -> None:
-    for one in (message(), message(notice("repeated")), message(notice(), notice(alert="a2"))):
-        first, second = (compose(envelope_of(config(25)), one, FakeContent())["Message-ID"] for _ in range(2))
+    for one in (
+        make_message(),
+        make_message(make_notice("repeated")),
+        make_message(make_notice(), make_notice(alert="a2")),
+    ):
+        first, second = (
+            build_mail(build_envelope(config(25)), one, FakeContent())["Message-ID"] for _ in range(2)
+        )
         assert first == second
 
 
 @pytest.mark.parametrize(
     "apart",
-    [message(notice(), notice(alert="a2"), key="digest-3"), message(key="digest-3", is_test=True)],
+    [
+        make_message(make_notice(), make_notice(alert="a2"), key="digest-3"),
+        make_message(key="digest-3", is_test=True),
+    ],
 )
-def test_a_digest_and_a_test_are_in_no_alerts_thread(apart: Message) -> None:
-    mail = compose(envelope_of(config(25)), apart, FakeContent())
+def test_a_digest_and_a_test_are_in_no_alerts_thread(apart: NotificationMessage) -> None:
+    mail = build_mail(build_envelope(config(25)), apart, FakeContent())
     assert mail["Message-ID"] == "<digest-3@example.org>"
     assert mail["References"] is None
 
 
 def test_several_notices_of_one_alert_are_in_its_thread() -> None:
-    both = compose(envelope_of(config(25)), message(notice(), notice("raised")), FakeContent())
-    later = compose(envelope_of(config(25)), message(notice("raised"), notice("resolved")), FakeContent())
+    both = build_mail(
+        build_envelope(config(25)), make_message(make_notice(), make_notice("raised")), FakeContent()
+    )
+    later = build_mail(
+        build_envelope(config(25)),
+        make_message(make_notice("raised"), make_notice("resolved")),
+        FakeContent(),
+    )
     assert both["Message-ID"] == later["References"] == "<a1@example.org>"
 
 
 def test_no_value_can_smuggle_a_header_in() -> None:
     wicked = config(25, security="none")
     wicked.to = ["ann@example.org\r\nBcc: eve@example.org"]
-    told = notice("raised", message="x\r\nBcc: eve@example.org", component="d\nX: y", alert="a\r\nX: y")
-    mail = compose(envelope_of(wicked), message(told, key="k\r\nX: y"), FakeContent(b"png"))
+    told = make_notice("raised", message="x\r\nBcc: eve@example.org", component="d\nX: y", alert="a\r\nX: y")
+    mail = build_mail(build_envelope(wicked), make_message(told, key="k\r\nX: y"), FakeContent(b"png"))
     assert mail["Bcc"] is None
     assert mail["X"] is None
     for header in ("Subject", "Message-ID", "References", "To"):
@@ -209,17 +226,17 @@ def test_the_port_implies_the_encryption_unless_it_is_configured(
     configured: Any,
     expected: str,
 ) -> None:
-    assert security_of(config(port, security=configured)) == expected
+    assert connection_security(config(port, security=configured)) == expected
 
 
 def test_a_password_is_not_sent_unencrypted_because_of_a_port() -> None:
-    assert security_of(config(25, username="ann", password="secret")) == "offered"
-    assert security_of(config(25, username="ann", password="secret", security="none")) == "none"
+    assert connection_security(config(25, username="ann", password="secret")) == "offered"
+    assert connection_security(config(25, username="ann", password="secret", security="none")) == "none"
 
 
 @pytest.mark.parametrize("security", ["starttls", None])
 def test_starttls_with_credentials(certificate: tuple[Path, Path], security: Any) -> None:
-    mailbox = Mailbox()
+    mailbox = FakeMailServer()
     options = {
         "tls_context": server_context(certificate),
         "require_starttls": True,
@@ -229,44 +246,44 @@ def test_starttls_with_credentials(certificate: tuple[Path, Path], security: Any
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
     with serving(mailbox, **options) as port:
         credentials = {"username": "ann", "password": "right", "security": security}
-        EmailTransport(config(port, **credentials), FakeContent(), trusting).send(message())
+        EmailTransport(config(port, **credentials), FakeContent(), trusting).send(make_message())
         with pytest.raises(TransportError) as caught:
             wrong = config(port, **credentials | {"password": "wrong"})
-            EmailTransport(wrong, FakeContent(), trusting).send(message())
+            EmailTransport(wrong, FakeContent(), trusting).send(make_message())
     assert len(mailbox.envelopes) == 1
     assert caught.value.permanent
     assert "wrong" not in str(caught.value)
 
 
 def test_an_unknown_certificate_is_not_accepted(certificate: tuple[Path, Path]) -> None:
-    mailbox = Mailbox()
+    mailbox = FakeMailServer()
     with serving(mailbox, tls_context=server_context(certificate)) as port:
         assert not failure(port, security="starttls").permanent
     assert mailbox.envelopes == []
 
 
 def test_a_demanded_starttls_that_is_not_offered_is_permanent() -> None:
-    with serving(Mailbox()) as port:
+    with serving(FakeMailServer()) as port:
         assert failure(port, security="starttls").permanent
 
 
 def test_a_password_does_not_travel_unencrypted_unasked() -> None:
-    with serving(Mailbox(), authenticator=authenticate, auth_require_tls=False) as port:
+    with serving(FakeMailServer(), authenticator=authenticate, auth_require_tls=False) as port:
         assert failure(port, username="ann", password="right").permanent
 
 
 def test_tls_from_the_first_byte(certificate: tuple[Path, Path]) -> None:
-    mailbox = Mailbox(answer="250 queued")
+    mailbox = FakeMailServer(answer="250 queued")
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
     with serving(mailbox, ssl_context=server_context(certificate)) as port:
         transport = EmailTransport(config(port, security="tls"), FakeContent(), trusting)
-        transport.send(message())
+        transport.send(make_message())
     assert received(mailbox)["Subject"]
-    assert transport.answer() == "250 queued"
+    assert transport.last_response() == "250 queued"
 
 
 def test_a_password_that_smtp_does_not_carry_is_permanent_and_stays_secret() -> None:
-    with serving(Mailbox(), authenticator=authenticate, auth_require_tls=False) as port:
+    with serving(FakeMailServer(), authenticator=authenticate, auth_require_tls=False) as port:
         error = failure(port, username="ann", password="pässwort", security="none")
     assert error.permanent
     assert "wort" not in str(error)
@@ -279,7 +296,7 @@ def test_a_password_that_smtp_does_not_carry_is_permanent_and_stays_secret() -> 
 def test_the_servers_answer_decides_whether_trying_again_helps(
     answer: str, permanent: bool, reason: str
 ) -> None:
-    with serving(Mailbox(answer=answer)) as port:
+    with serving(FakeMailServer(answer=answer)) as port:
         error = failure(port)
     assert (error.permanent, error.reason) == (permanent, reason)
     assert answer in str(error)
@@ -287,23 +304,23 @@ def test_the_servers_answer_decides_whether_trying_again_helps(
 
 @pytest.mark.parametrize(("answer", "permanent"), [("450 later", False), ("550 nobody", True)])
 def test_refused_recipients(answer: str, permanent: bool) -> None:
-    with serving(Mailbox(recipient=answer)) as port:
+    with serving(FakeMailServer(recipient=answer)) as port:
         assert failure(port).permanent is permanent
 
 
 def test_one_refused_recipient_of_two_is_said_and_not_repeated() -> None:
-    mailbox = Mailbox(refused="bob@example.org")
+    mailbox = FakeMailServer(refused="bob@example.org")
     with serving(mailbox) as port:
         both = config(port)
         both.to = ["ann@example.org", "bob@example.org"]
         transport = EmailTransport(both, FakeContent())
-        transport.send(message())
+        transport.send(make_message())
     assert mailbox.envelopes[0].rcpt_tos == ["ann@example.org"]
-    assert transport.answer() == "250 OK; not sent to bob@example.org (550 nobody)"
+    assert transport.last_response() == "250 OK; not sent to bob@example.org (550 nobody)"
 
 
 def test_a_server_that_is_not_there_may_be_tried_again() -> None:
-    with serving(Mailbox()) as port:
+    with serving(FakeMailServer()) as port:
         pass
     error = failure(port)
     assert (error.permanent, error.reason) == (False, "unreachable")
@@ -352,15 +369,15 @@ def test_a_server_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyP
     assert (error.permanent, error.reason) == (False, "unreachable")
 
 
-def sent(to: list[str], sender: str = "watch@example.org", **server: Any) -> tuple[Mailbox, str]:
+def sent(to: list[str], sender: str = "watch@example.org", **server: Any) -> tuple[FakeMailServer, str]:
     """Send a mail to a server with `server` as its options; return what came, and its answer in words."""
-    mailbox = Mailbox()
+    mailbox = FakeMailServer()
     with serving(mailbox, **server) as port:
         transport = EmailTransport(
             EmailConfig(smtp="127.0.0.1", sender=sender, to=to, port=port, security="none"), FakeContent()
         )
-        transport.send(message())
-    return mailbox, transport.answer()
+        transport.send(make_message())
+    return mailbox, transport.last_response()
 
 
 def test_an_international_domain_travels_in_ascii() -> None:
@@ -417,9 +434,9 @@ def test_a_display_name_with_a_comma_is_one_recipient() -> None:
 def test_ids_of_a_long_domain_are_neither_folded_nor_encoded() -> None:
     """Mail clients find a thread by ids that are the same letter by letter."""
     domain = f"{'monitoring' * 5}.{'trading' * 6}.example.org"
-    later = message(notice("resolved", alert="a" * 36), key="k" * 40)
-    long = envelope_of(config(25))._replace(sender=mailbox_of(f"watch@{domain}"))
-    lines = compose(long, later, FakeContent(b"png")).as_bytes().decode().splitlines()
+    later = make_message(make_notice("resolved", alert="a" * 36), key="k" * 40)
+    long = build_envelope(config(25))._replace(sender=parse_mailbox(f"watch@{domain}"))
+    lines = build_mail(long, later, FakeContent(b"png")).as_bytes().decode().splitlines()
     root = f"<{'a' * 36}@{domain}>"
     assert f"In-Reply-To: {root}" in lines
     assert f"References: {root}" in lines

@@ -7,7 +7,7 @@ import pytest
 from shared.schema.alerts import Severity
 from shared.store import deliveries
 from shared.store.database import Database
-from tests.unit.notifier.story import HOUR, MINUTE, Story, channels
+from tests.unit.notifier.planning_harness import HOUR, MINUTE, PlanningHarness, channels
 
 ISSUE = """
 channels:
@@ -37,10 +37,10 @@ EIGHT_HOURS = 8 * HOUR
 
 
 def test_the_example_of_the_issue_tells_desk_and_phone_in_two_rounds_then_repeats(database: Database) -> None:
-    story = Story(database, ISSUE)
+    story = PlanningHarness(database, ISSUE)
     story.open()
-    story.wait(3 * HOUR)
-    assert story.told() == [
+    story.advance(3 * HOUR)
+    assert story.deliveries() == [
         "0 desk opened",
         "5 phone escalated",
         "10 desk escalated",
@@ -48,27 +48,27 @@ def test_the_example_of_the_issue_tells_desk_and_phone_in_two_rounds_then_repeat
         *(f"{minute} {channel} repeated" for minute in (75, 135) for channel in ("desk", "phone")),
     ]
     story.change("resolved")
-    assert story.told()[-2:] == ["180 desk resolved", "180 phone resolved"]
-    story.wait(EIGHT_HOURS)
-    assert len(story.told()) == 10
-    assert "ops" not in str(story.told())
+    assert story.deliveries()[-2:] == ["180 desk resolved", "180 phone resolved"]
+    story.advance(EIGHT_HOURS)
+    assert len(story.deliveries()) == 10
+    assert "ops" not in str(story.deliveries())
 
 
 def test_what_is_less_urgent_goes_the_other_route_and_is_told_once_a_day(database: Database) -> None:
-    story = Story(database, ISSUE)
+    story = PlanningHarness(database, ISSUE)
     story.open(severity="MEDIUM")
     story.open("a2", severity="LOW")
-    story.wait(25 * HOUR)
-    assert story.told() == ["0 desk opened", "1440 desk repeated"]
-    assert story.told("a2") == ["0 desk opened"]
+    story.advance(25 * HOUR)
+    assert story.deliveries() == ["0 desk opened", "1440 desk repeated"]
+    assert story.deliveries("a2") == ["0 desk opened"]
 
 
 def test_a_step_raises_the_severity_until_the_alert_ends(database: Database) -> None:
-    story = Story(database, ISSUE)
+    story = PlanningHarness(database, ISSUE)
     story.open()
-    story.wait(4 * MINUTE)
+    story.advance(4 * MINUTE)
     assert (story.alert().severity, story.alert().details.raised_to) == ("HIGH", None)
-    story.wait(MINUTE)
+    story.advance(MINUTE)
     assert (story.alert().severity, story.alert().details.raised_to) == ("CRITICAL", "CRITICAL")
     assert story.timeline() == ["opened", "escalated"]
     assert story.announcer.count == 1
@@ -76,9 +76,11 @@ def test_a_step_raises_the_severity_until_the_alert_ends(database: Database) -> 
 
 def test_a_first_step_that_raises_the_severity_is_taken_right_after_the_opening(database: Database) -> None:
     text = channels("desk") + "routes: [{ policy: p }]\n"
-    story = Story(database, text + "policies: { p: { steps: [{ notify: [desk], raiseSeverity: true }] } }")
+    story = PlanningHarness(
+        database, text + "policies: { p: { steps: [{ notify: [desk], raiseSeverity: true }] } }"
+    )
     story.open(severity="MEDIUM")
-    assert story.told() == ["0 desk escalated"]
+    assert story.deliveries() == ["0 desk escalated"]
     assert story.alert().severity == "HIGH"
 
 
@@ -86,56 +88,56 @@ def test_a_first_step_that_raises_the_severity_is_taken_right_after_the_opening(
 def test_acknowledged_at_any_step_of_eight_hours_nothing_comes_after_it(
     database: Database, minute: int
 ) -> None:
-    story = Story(database, LONG)
+    story = PlanningHarness(database, LONG)
     story.open()
-    story.wait(minute * MINUTE)
-    before = story.told()
+    story.advance(minute * MINUTE)
+    before = story.deliveries()
     assert len(before) == minute // 20 + 1
     story.acknowledge()
-    story.wait(EIGHT_HOURS)
-    assert story.told() == before
+    story.advance(EIGHT_HOURS)
+    assert story.deliveries() == before
     assert story.next_due() is None
 
 
 def test_eight_hours_without_anybody_take_every_step_in_time(database: Database) -> None:
-    story = Story(database, LONG)
+    story = PlanningHarness(database, LONG)
     story.open()
-    story.wait(EIGHT_HOURS)
+    story.advance(EIGHT_HOURS)
     expected = [f"{20 * step} {('desk', 'phone', 'boss')[step % 3]} escalated" for step in range(1, 24)]
-    assert story.told() == ["0 desk opened", *expected]
+    assert story.deliveries() == ["0 desk opened", *expected]
 
 
 def test_an_acknowledgement_keeps_back_the_steps_that_wait_and_not_what_is_being_sent(
     database: Database,
 ) -> None:
-    story = Story(database, LONG)
+    story = PlanningHarness(database, LONG)
     story.deliver = lambda: None  # type: ignore[method-assign]
     story.open()
-    story.wait(20 * MINUTE)
+    story.advance(20 * MINUTE)
     with database.write() as connection:
         assert deliveries.claim(connection, "phone", "busy", story.now)
-    story.wait(20 * MINUTE)
+    story.advance(20 * MINUTE)
     story.acknowledge()
-    assert story.told() == ["0 desk opened", "20 phone escalated", "(boss escalated)"]
+    assert story.deliveries() == ["0 desk opened", "20 phone escalated", "(boss escalated)"]
     assert story.rows()[-1]["lastError"] == "acknowledged by ann"
 
 
 def test_the_policy_says_how_long_an_acknowledgement_holds_and_then_all_begins_anew(
     database: Database,
 ) -> None:
-    story = Story(database, LONG.replace("rounds: 8", "acknowledgeTimeout: 4h\n    rounds: 8"))
+    story = PlanningHarness(database, LONG.replace("rounds: 8", "acknowledgeTimeout: 4h\n    rounds: 8"))
     story.open()
-    story.wait(20 * MINUTE)
+    story.advance(20 * MINUTE)
     story.acknowledge()
     assert story.alert().acknowledged_until == story.now + 4 * HOUR
-    story.wait(4 * HOUR)
+    story.advance(4 * HOUR)
     story.change("unacknowledged")
-    story.wait(20 * MINUTE)
-    assert story.told()[2:] == ["260 desk unacknowledged", "280 phone escalated"]
+    story.advance(20 * MINUTE)
+    assert story.deliveries()[2:] == ["260 desk unacknowledged", "280 phone escalated"]
 
 
 def test_who_says_how_long_they_take_care_is_not_overruled(database: Database) -> None:
-    story = Story(database, LONG.replace("rounds: 8", "acknowledgeTimeout: 4h\n    rounds: 8"))
+    story = PlanningHarness(database, LONG.replace("rounds: 8", "acknowledgeTimeout: 4h\n    rounds: 8"))
     story.open()
     until = story.now + HOUR
     story.acknowledge(until=until)
@@ -146,36 +148,36 @@ def test_who_says_how_long_they_take_care_is_not_overruled(database: Database) -
 def test_a_silence_at_any_time_moves_the_steps_by_its_length(
     database: Database, minute: int, taken: int
 ) -> None:
-    story = Story(database, LONG)
+    story = PlanningHarness(database, LONG)
     story.open()
-    story.wait(minute * MINUTE)
+    story.advance(minute * MINUTE)
     story.change("muted")
-    story.wait(100 * MINUTE)
+    story.advance(100 * MINUTE)
     story.change("unmuted")
-    story.wait((60 - minute) * MINUTE)
+    story.advance((60 - minute) * MINUTE)
     steps = [(20, "phone"), (40, "boss"), (60, "desk")]
     expected = [f"{at if at <= minute else at + 100} {name} escalated" for at, name in steps]
     assert len([at for at, _ in steps if at <= minute]) == taken
-    assert story.told() == ["0 desk opened", *expected]
+    assert story.deliveries() == ["0 desk opened", *expected]
 
 
 def test_what_opens_in_a_silence_is_told_after_it_and_its_steps_follow(database: Database) -> None:
-    story = Story(database, LONG)
+    story = PlanningHarness(database, LONG)
     story.open(muted_by="silenced by ann")
-    story.wait(HOUR)
-    assert story.told() == ["(desk opened)"]
+    story.advance(HOUR)
+    assert story.deliveries() == ["(desk opened)"]
     story.change("unmuted")
-    story.wait(20 * MINUTE)
-    assert story.told() == ["(desk opened)", "60 desk unmuted", "80 phone escalated"]
+    story.advance(20 * MINUTE)
+    assert story.deliveries() == ["(desk opened)", "60 desk unmuted", "80 phone escalated"]
 
 
 def test_a_notifier_that_was_down_takes_one_step_and_goes_on_from_there(database: Database) -> None:
-    story = Story(database, LONG)
+    story = PlanningHarness(database, LONG)
     story.open()
-    story.wait(5 * HOUR, downtime=True)
+    story.advance(5 * HOUR, downtime=True)
     story.step()
-    story.wait(40 * MINUTE)
-    assert story.told() == [
+    story.advance(40 * MINUTE)
+    assert story.deliveries() == [
         "0 desk opened",
         "300 phone escalated",
         "320 boss escalated",
@@ -184,11 +186,11 @@ def test_a_notifier_that_was_down_takes_one_step_and_goes_on_from_there(database
 
 
 def test_a_notifier_that_was_down_repeats_once(database: Database) -> None:
-    story = Story(database, channels("desk") + "routes: [{ channels: [desk], repeat: 10m }]")
+    story = PlanningHarness(database, channels("desk") + "routes: [{ channels: [desk], repeat: 10m }]")
     story.open()
-    story.wait(5 * HOUR, downtime=True)
+    story.advance(5 * HOUR, downtime=True)
     story.step()
-    assert story.told() == ["0 desk opened", "300 desk repeated"]
+    assert story.deliveries() == ["0 desk opened", "300 desk repeated"]
 
 
 @pytest.mark.parametrize(
@@ -198,10 +200,10 @@ def test_it_is_told_again_as_often_as_its_severity_says(
     database: Database, severity: Severity, expected: list[int]
 ) -> None:
     route = "routes: [{ channels: [desk], repeat: { CRITICAL: 1h, HIGH: 100m } }]"
-    story = Story(database, channels("desk") + route)
+    story = PlanningHarness(database, channels("desk") + route)
     story.open(severity=severity)
-    story.wait(150 * MINUTE)
-    assert story.told()[1:] == [f"{minute} desk repeated" for minute in expected]
+    story.advance(150 * MINUTE)
+    assert story.deliveries()[1:] == [f"{minute} desk repeated" for minute in expected]
 
 
 @pytest.mark.parametrize(
@@ -210,11 +212,11 @@ def test_it_is_told_again_as_often_as_its_severity_says(
 )
 def test_while_nobody_was_told_nobody_is_told_again(database: Database, route: str) -> None:
     late = "policies: { late: { steps: [{ after: 3h, notify: [desk] }] } }"
-    story = Story(database, f"{channels('desk')}routes: [{route}]\n{late}")
+    story = PlanningHarness(database, f"{channels('desk')}routes: [{route}]\n{late}")
     story.open()
-    story.wait(2 * HOUR)
+    story.advance(2 * HOUR)
     assert story.timeline() == ["opened"]
-    assert story.told() == []
+    assert story.deliveries() == []
 
 
 def test_an_escalation_in_the_night_in_which_clocks_are_set_back_follows_the_rotation(
@@ -232,10 +234,10 @@ policies:
 """
     )
     # On 25 October 02:30 comes twice in Berlin: at 00:30 and at 01:30 UTC.
-    story = Story(database, text, datetime(2026, 10, 24, 23, 45, tzinfo=UTC))
+    story = PlanningHarness(database, text, datetime(2026, 10, 24, 23, 45, tzinfo=UTC))
     story.open()
-    story.wait(2 * HOUR)
-    assert story.told() == [
+    story.advance(2 * HOUR)
+    assert story.deliveries() == [
         "0 ann-phone opened",
         "30 ann-phone escalated",
         "60 bob-phone escalated",
@@ -253,18 +255,18 @@ people: { ann: { contacts: [ann-phone] }, bob: { contacts: [bob-phone] } }
 rotations: { week: { people: [ann, bob], every: daily, begins: 2026-01-31, at: "13:00" } }
 """
     )
-    story = Story(database, text)
+    story = PlanningHarness(database, text)
     story.open()
-    story.wait(12 * HOUR)
-    assert story.told() == ["0 ann-phone opened", "720 ann-phone repeated"]
-    story.wait(24 * HOUR)
-    assert story.told()[-2:] == ["2160 ann-phone repeated", "2160 bob-phone repeated"]
+    story.advance(12 * HOUR)
+    assert story.deliveries() == ["0 ann-phone opened", "720 ann-phone repeated"]
+    story.advance(24 * HOUR)
+    assert story.deliveries()[-2:] == ["2160 ann-phone repeated", "2160 bob-phone repeated"]
 
 
 @pytest.mark.parametrize("news", ["opened", "raised", "repeated"])
 def test_a_person_has_all_ways_each_time_that_they_are_told(database: Database, news: str) -> None:
     text = channels("phone", "mail") + "routes: [{ channels: [ann], repeat: 1h }]\n"
-    story = Story(database, text + "people: { ann: { contacts: [phone, mail] } }")
+    story = PlanningHarness(database, text + "people: { ann: { contacts: [phone, mail] } }")
     story.open()
     story.deliver = lambda: None  # type: ignore[method-assign]
     if news == "opened":
@@ -272,7 +274,7 @@ def test_a_person_has_all_ways_each_time_that_they_are_told(database: Database, 
     elif news == "raised":
         story.change("raised")
     else:
-        story.wait(HOUR)
+        story.advance(HOUR)
     with database.write() as connection:
         (last,) = deliveries.claim(connection, "phone", "test", story.now)
     assert (last.notice.change, last.fallback) == (news, ("mail",))
@@ -283,7 +285,12 @@ def test_two_routes_to_the_same_channel_tell_it_again_once(database: Database) -
     text = (
         channels("desk", "ops") + "routes: [{ channels: [desk], continue: true }, { channels: [desk, ops] }]"
     )
-    story = Story(database, text)
+    story = PlanningHarness(database, text)
     story.open()
-    story.wait(4 * HOUR + timedelta(seconds=1))
-    assert sorted(story.told()) == ["0 desk opened", "0 ops opened", "240 desk repeated", "240 ops repeated"]
+    story.advance(4 * HOUR + timedelta(seconds=1))
+    assert sorted(story.deliveries()) == [
+        "0 desk opened",
+        "0 ops opened",
+        "240 desk repeated",
+        "240 ops repeated",
+    ]

@@ -4,12 +4,20 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.channels.transport import TransportError
+from services.notifier.channels.base import TransportError
 from shared.schema.alerts import Notice
 from shared.store.alerts import list_alerts
 from shared.store.database import Database
-from tests.unit.notifier.lanes import DAWN, SECOND, Desk, Hands, Told, broken, temporary
-from tests.unit.notifier.story import HOUR, MINUTE
+from tests.unit.notifier.delivery_harness import (
+    DAWN,
+    SECOND,
+    DeliveryHarness,
+    FakeClock,
+    FakeTransport,
+    permanent_error,
+    retryable_error,
+)
+from tests.unit.notifier.planning_harness import HOUR, MINUTE
 
 TEXT = """
 channels:
@@ -27,11 +35,18 @@ def busy(_notice: Notice) -> Exception:
 
 
 @pytest.fixture
-def desk(database: Database, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(database, TEXT, Hands(monkeypatch, DAWN), phone=Told(), pager=Told(), desk=Told())
+def desk(database: Database, monkeypatch: pytest.MonkeyPatch) -> DeliveryHarness:
+    return DeliveryHarness(
+        database,
+        TEXT,
+        FakeClock(monkeypatch, DAWN),
+        phone=FakeTransport(),
+        pager=FakeTransport(),
+        desk=FakeTransport(),
+    )
 
 
-def opened_troubles(desk: Desk) -> list[str]:
+def opened_troubles(desk: DeliveryHarness) -> list[str]:
     """Return the channels that alerts were ever about."""
     with desk.database.read() as connection:
         found = list_alerts(connection, status=None, severity=None, component="botwatch", limit=99)
@@ -39,151 +54,161 @@ def opened_troubles(desk: Desk) -> list[str]:
 
 
 def test_after_a_permanent_failure_the_fallback_is_told_once_and_an_alert_around_the_channel(
-    desk: Desk,
+    desk: DeliveryHarness,
 ) -> None:
-    desk.transports["phone"].fails = broken
+    desk.transports["phone"].fails = permanent_error
     desk.open("a1")
-    desk.wait(2 * MINUTE)
+    desk.advance(2 * MINUTE)
     assert desk.sent("pager") == ["a1 opened"]
-    assert desk.troubles("pager") == ["opened"]
-    assert (desk.sent("phone"), desk.sent("desk"), desk.troubles("desk")) == ([], [], [])
+    assert desk.channel_alerts("pager") == ["opened"]
+    assert (desk.sent("phone"), desk.sent("desk"), desk.channel_alerts("desk")) == ([], [], [])
     assert len(desk.transports["phone"].keys) == 1
     assert opened_troubles(desk) == ["phone ACTIVE"]
     desk.open("a2")
-    desk.wait(SECOND)
+    desk.advance(SECOND)
     assert opened_troubles(desk) == ["phone ACTIVE"]
     desk.transports["phone"].fails = lambda _: None
     desk.open("a3")
-    desk.wait(SECOND)
+    desk.advance(SECOND)
     assert desk.sent("phone") == ["a3 opened"]
     assert opened_troubles(desk) == ["phone RESOLVED"]
-    assert desk.troubles("pager") == ["opened", "resolved"]
-    assert desk.troubles("phone") == []
+    assert desk.channel_alerts("pager") == ["opened", "resolved"]
+    assert desk.channel_alerts("phone") == []
 
 
-def test_after_a_minute_of_failures_that_may_pass_the_fallback_is_told_once(desk: Desk) -> None:
-    desk.transports["phone"].fails = temporary
+def test_after_a_minute_of_failures_that_may_pass_the_fallback_is_told_once(desk: DeliveryHarness) -> None:
+    desk.transports["phone"].fails = retryable_error
     desk.open("a1")
-    desk.wait(59 * SECOND)
+    desk.advance(59 * SECOND)
     assert (desk.sent("pager"), opened_troubles(desk)) == ([], [])
-    desk.wait(2 * SECOND)
+    desk.advance(2 * SECOND)
     assert (desk.sent("pager"), opened_troubles(desk)) == (["a1 opened"], ["phone ACTIVE"])
     assert desk.transports["pager"].messages[0].late >= MINUTE
-    desk.wait(10 * MINUTE)
+    desk.advance(10 * MINUTE)
     desk.transports["phone"].fails = lambda _: None
-    desk.wait(5 * MINUTE)
+    desk.advance(5 * MINUTE)
     assert desk.sent("phone") == desk.sent("pager") == ["a1 opened"]
-    assert desk.troubles("pager") == ["opened", "resolved"]
+    assert desk.channel_alerts("pager") == ["opened", "resolved"]
     assert desk.sent("desk") == []
 
 
-def test_a_channel_that_fails_for_less_than_a_minute_is_no_trouble(desk: Desk) -> None:
-    desk.transports["phone"].fails = temporary
+def test_a_channel_that_fails_for_less_than_a_minute_is_no_trouble(desk: DeliveryHarness) -> None:
+    desk.transports["phone"].fails = retryable_error
     desk.open("a1")
-    desk.wait(25 * SECOND)
+    desk.advance(25 * SECOND)
     desk.transports["phone"].fails = lambda _: None
-    desk.wait(MINUTE)
+    desk.advance(MINUTE)
     assert desk.sent("phone") == ["a1 opened"]
     assert (desk.sent("pager"), opened_troubles(desk)) == ([], [])
 
 
-@pytest.mark.parametrize("fails", [broken, temporary, busy])
-def test_of_a_chain_of_three_the_last_is_told_where_two_fail(desk: Desk, fails: object) -> None:
+@pytest.mark.parametrize("fails", [permanent_error, retryable_error, busy])
+def test_of_a_chain_of_three_the_last_is_told_where_two_fail(desk: DeliveryHarness, fails: object) -> None:
     desk.transports["phone"].fails = desk.transports["pager"].fails = fails  # type: ignore[assignment]
     desk.open("a1")
-    desk.wait(3 * MINUTE)
+    desk.advance(3 * MINUTE)
     assert desk.sent("desk") == ["a1 opened"]
     assert opened_troubles(desk) == ["pager ACTIVE", "phone ACTIVE"]
 
 
-def test_who_stands_in_for_a_channel_that_is_to_wait_for_an_hour_is_told_after_a_minute(desk: Desk) -> None:
+def test_who_stands_in_for_a_channel_that_is_to_wait_for_an_hour_is_told_after_a_minute(
+    desk: DeliveryHarness,
+) -> None:
     desk.transports["phone"].fails = busy
     desk.open("a1")
-    desk.wait(30 * SECOND)
+    desk.advance(30 * SECOND)
     desk.open("a2")
-    desk.wait(31 * SECOND)
+    desk.advance(31 * SECOND)
     assert desk.sent("pager") == ["a1 opened"]
-    desk.wait(31 * SECOND)
+    desk.advance(31 * SECOND)
     assert desk.sent("pager") == ["a1 opened", "a2 opened"]
     assert len(desk.transports["phone"].keys) == 1
 
 
-def test_who_stands_in_hears_all_of_it_in_order_and_the_channel_too_when_it_works_again(desk: Desk) -> None:
-    desk.transports["phone"].fails = temporary
+def test_who_stands_in_hears_all_of_it_in_order_and_the_channel_too_when_it_works_again(
+    desk: DeliveryHarness,
+) -> None:
+    desk.transports["phone"].fails = retryable_error
     desk.open("a1")
-    desk.wait(20 * SECOND)
+    desk.advance(20 * SECOND)
     desk.change("raised", "a1")
-    desk.wait(20 * SECOND)
+    desk.advance(20 * SECOND)
     desk.change("resolved", "a1")
-    desk.wait(25 * SECOND)
+    desk.advance(25 * SECOND)
     expected = ["a1 opened", "a1 raised", "a1 resolved"]
     assert desk.sent("pager") == expected
     desk.transports["phone"].fails = lambda _: None
-    desk.wait(6 * MINUTE)
+    desk.advance(6 * MINUTE)
     assert (desk.sent("phone"), desk.sent("pager")) == (expected, expected)
 
 
-def test_who_stands_in_hears_that_it_gets_worse_later_on(desk: Desk) -> None:
-    desk.transports["phone"].fails = temporary
+def test_who_stands_in_hears_that_it_gets_worse_later_on(desk: DeliveryHarness) -> None:
+    desk.transports["phone"].fails = retryable_error
     desk.open("a1", severity="MEDIUM")
-    desk.wait(3 * MINUTE)
+    desk.advance(3 * MINUTE)
     desk.change("raised", "a1")
-    desk.wait(62 * SECOND)
+    desk.advance(62 * SECOND)
     assert desk.sent("pager") == ["a1 opened", "a1 raised"]
 
 
-def test_a_channel_that_could_not_say_that_it_is_open_does_not_say_that_it_ended(desk: Desk) -> None:
-    desk.transports["phone"].fails = lambda one: broken(one) if one.change == "opened" else None
+def test_a_channel_that_could_not_say_that_it_is_open_does_not_say_that_it_ended(
+    desk: DeliveryHarness,
+) -> None:
+    desk.transports["phone"].fails = lambda one: permanent_error(one) if one.change == "opened" else None
     desk.open("a1", dispatch=False)
     desk.change("resolved", "a1")
-    desk.wait(SECOND)
+    desk.advance(SECOND)
     assert desk.sent("phone") == []
     assert desk.sent("pager") == ["a1 opened", "a1 resolved"]
-    assert desk.told("a1")[1] == "(phone resolved)"
+    assert desk.deliveries("a1")[1] == "(phone resolved)"
 
 
-def test_who_stood_in_is_told_that_it_ended(desk: Desk) -> None:
-    desk.transports["phone"].fails = broken
+def test_who_stood_in_is_told_that_it_ended(desk: DeliveryHarness) -> None:
+    desk.transports["phone"].fails = permanent_error
     desk.open("a1")
-    desk.wait(SECOND)
+    desk.advance(SECOND)
     desk.change("resolved", "a1")
-    desk.wait(SECOND)
+    desk.advance(SECOND)
     assert desk.sent("pager") == ["a1 opened", "a1 resolved"]
 
 
-def test_one_failure_after_a_long_downtime_is_no_trouble_yet(desk: Desk) -> None:
+def test_one_failure_after_a_long_downtime_is_no_trouble_yet(desk: DeliveryHarness) -> None:
     failures: list[Exception] = []
     desk.transports["phone"].fails = lambda _: failures.pop() if failures else None
     for alert, downtime in (("a0", timedelta(0)), ("a1", 2 * HOUR)):
         failures.append(TransportError("busy", permanent=False))
         desk.open(alert, dispatch=False)
-        desk.wait(downtime, downtime=True)
-        desk.wait(10 * SECOND)
+        desk.advance(downtime, downtime=True)
+        desk.advance(10 * SECOND)
     assert desk.sent("phone") == ["a0 opened", "a1 opened"]
     assert (desk.sent("pager"), opened_troubles(desk)) == ([], [])
     assert desk.transports["phone"].messages[1].late >= 2 * HOUR
 
 
-def test_a_notice_that_is_never_taken_is_handed_on_though_the_channel_works_for_others(desk: Desk) -> None:
-    desk.transports["phone"].fails = lambda one: temporary(one) if one.id == "a1" else None
+def test_a_notice_that_is_never_taken_is_handed_on_though_the_channel_works_for_others(
+    desk: DeliveryHarness,
+) -> None:
+    desk.transports["phone"].fails = lambda one: retryable_error(one) if one.id == "a1" else None
     desk.open("a1")
     for number in range(2, 12):
         desk.open(f"a{number}")
-        desk.wait(10 * SECOND)
+        desk.advance(10 * SECOND)
     assert len(desk.sent("phone")) == 10
     assert desk.sent("pager") == ["a1 opened"]
 
 
-def test_a_whole_digest_that_fails_is_handed_on_as_one(desk: Desk) -> None:
+def test_a_whole_digest_that_fails_is_handed_on_as_one(desk: DeliveryHarness) -> None:
     late = timedelta(minutes=5)
     desk.dispatcher = desk.dispatching(
         TEXT.replace("[phone], repeat: 0", "[phone], groupBy: [], groupWait: 5m")
     )
-    desk.transports["phone"].bundles = desk.transports["pager"].bundles = True
-    desk.transports["phone"].fails = broken
+    desk.transports["phone"].takes_batches = desk.transports["pager"].takes_batches = True
+    desk.transports["phone"].fails = permanent_error
     for number in range(5):
         desk.open(f"a{number}")
-    desk.wait(late + SECOND)
-    digests = [len(one.notices) for one in desk.transports["pager"].messages if one.notices[0].id == "a0"]
+    desk.advance(late + SECOND)
+    digests = [
+        len(one.notifications) for one in desk.transports["pager"].messages if one.notifications[0].id == "a0"
+    ]
     assert digests == [5]
     assert desk.transports["pager"].messages[0].late < MINUTE

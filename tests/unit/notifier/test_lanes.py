@@ -6,32 +6,45 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier import backoff
-from services.notifier.catching_up import SETTLE
-from services.notifier.channels.transport import Message, TransportError
-from services.notifier.leases import LeaseKeeper
+from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.delivery import backoff
+from services.notifier.delivery.leases import LeaseRenewer
+from services.notifier.planning.catch_up import SETTLE_TIME
 from shared.schema.alerts import Change
 from shared.store.database import Database
-from tests.support import wait_for
-from tests.unit.notifier.lanes import DAWN, SECOND, Bundles, Desk, Hands, Told, channel, drain
-from tests.unit.notifier.receivers import notice, put, states
-from tests.unit.notifier.story import HOUR, MINUTE, channels
+from tests.support import time_until
+from tests.unit.notifier.delivery_harness import (
+    DAWN,
+    SECOND,
+    BatchingFakeTransport,
+    DeliveryHarness,
+    FakeClock,
+    FakeTransport,
+    deliver_due,
+    make_channel,
+)
+from tests.unit.notifier.fake_receivers import make_notice, states, write_deliveries
+from tests.unit.notifier.planning_harness import HOUR, MINUTE, channels
 
 CHANGES: tuple[Change, ...] = ("opened", "raised", "lowered", "raised", "resolved")
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8])
 @pytest.mark.parametrize("batch", [None, "all"])
-@pytest.mark.parametrize("kind", [Told, Bundles])
+@pytest.mark.parametrize("kind", [FakeTransport, BatchingFakeTransport])
 def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_is_lost(
-    database: Database, monkeypatch: pytest.MonkeyPatch, lanes: int, batch: str | None, kind: type[Told]
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    lanes: int,
+    batch: str | None,
+    kind: type[FakeTransport],
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST", timedelta(milliseconds=4))
+    monkeypatch.setattr(backoff, "FIRST_DELAY", timedelta(milliseconds=4))
     chance = random.Random(lanes)
     lock = threading.Lock()
 
     class Shaky(kind):  # type: ignore[misc, valid-type]
-        def send(self, message: Message) -> None:
+        def send(self, message: NotificationMessage) -> None:
             with lock:
                 if chance.random() < 0.15:
                     raise TransportError("busy", permanent=False)
@@ -39,14 +52,16 @@ def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_i
 
     told = Shaky()
     alerts = [f"a{number}" for number in range(12)]
-    put(database, "webhook", *(notice("opened", alert=one) for one in alerts), batch=batch)
-    sending = channel(database, told, lanes=lanes)
-    leases = LeaseKeeper(lambda: sending.leases, database)
+    write_deliveries(database, "webhook", *(make_notice("opened", alert=one) for one in alerts), batch=batch)
+    sending = make_channel(database, told, lanes=lanes)
+    leases = LeaseRenewer(lambda: sending.lease_owners, database)
     sending.start()
     for change in CHANGES[1:]:
-        put(database, "webhook", *(notice(change, alert=one) for one in alerts), batch=batch)
+        write_deliveries(
+            database, "webhook", *(make_notice(change, alert=one) for one in alerts), batch=batch
+        )
         sending.wake()
-    wait_for(lambda: all(states(database, one) == ["SENT"] * len(CHANGES) for one in alerts), 20)
+    time_until(lambda: all(states(database, one) == ["SENT"] * len(CHANGES) for one in alerts), 20)
     sending.stop()
     assert sending.join(5)
     leases.close()
@@ -56,26 +71,30 @@ def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_i
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_batch_is_one_message_however_large_it_is(database: Database, lanes: int) -> None:
-    told = Bundles()
-    put(database, "webhook", *(notice(alert=f"a{number}") for number in range(150)), batch="night/{}")
-    put(database, "webhook", notice(alert="b1"))
-    drain(channel(database, told, lanes=lanes))
-    assert sorted(len(message.notices) for message in told.messages) == [1, 150]
-    assert max(told.messages, key=lambda one: len(one.notices)).group == "night/{}"
+    told = BatchingFakeTransport()
+    write_deliveries(
+        database, "webhook", *(make_notice(alert=f"a{number}") for number in range(150)), batch="night/{}"
+    )
+    write_deliveries(database, "webhook", make_notice(alert="b1"))
+    deliver_due(make_channel(database, told, lanes=lanes))
+    assert sorted(len(message.notifications) for message in told.messages) == [1, 150]
+    assert max(told.messages, key=lambda one: len(one.notifications)).group == "night/{}"
 
 
 def test_for_transports_that_take_one_at_a_time_a_batch_is_as_many_messages(database: Database) -> None:
-    told = Told()
-    put(database, "webhook", *(notice(alert=f"a{number}") for number in range(5)), batch="night/{}")
-    drain(channel(database, told))
-    assert [len(message.notices) for message in told.messages] == [1] * 5
+    told = FakeTransport()
+    write_deliveries(
+        database, "webhook", *(make_notice(alert=f"a{number}") for number in range(5)), batch="night/{}"
+    )
+    deliver_due(make_channel(database, told))
+    assert [len(message.notifications) for message in told.messages] == [1] * 5
 
 
 def test_what_may_pass_stops_the_lane_though_the_receiver_asks_for_no_pause(database: Database) -> None:
     failures = [TransportError("busy", permanent=False, retry_after=0)]
-    told = Told(lambda _: failures.pop() if failures else None)
-    put(database, "webhook", notice("opened"), notice("raised"), batch="b")
-    drain(channel(database, told))
+    told = FakeTransport(lambda _: failures.pop() if failures else None)
+    write_deliveries(database, "webhook", make_notice("opened"), make_notice("raised"), batch="b")
+    deliver_due(make_channel(database, told))
     assert told.sent == []
 
 
@@ -83,21 +102,26 @@ QUIET = channels("desk") + "routes: [{ channels: [desk], quiet: { from: '22:00',
 
 
 @pytest.fixture
-def night(database: Database, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(database, QUIET, Hands(monkeypatch, datetime(2026, 1, 31, 23, tzinfo=UTC)), desk=Bundles())
+def night(database: Database, monkeypatch: pytest.MonkeyPatch) -> DeliveryHarness:
+    return DeliveryHarness(
+        database,
+        QUIET,
+        FakeClock(monkeypatch, datetime(2026, 1, 31, 23, tzinfo=UTC)),
+        desk=BatchingFakeTransport(),
+    )
 
 
-def test_what_was_held_is_not_late_at_the_end_of_quiet_hours(night: Desk) -> None:
+def test_what_was_held_is_not_late_at_the_end_of_quiet_hours(night: DeliveryHarness) -> None:
     for number in range(120):
         night.open(f"a{number}", severity="LOW")
     night.now += 8 * HOUR - 2 * SECOND
-    night.wait(4 * SECOND)
+    night.advance(4 * SECOND)
     (digest,) = night.transports["desk"].messages
-    assert len(digest.notices) == 120
+    assert len(digest.notifications) == 120
     assert digest.late < 2 * SECOND
 
 
-def test_what_was_held_and_comes_with_what_is_worse_is_not_late(night: Desk) -> None:
+def test_what_was_held_and_comes_with_what_is_worse_is_not_late(night: DeliveryHarness) -> None:
     night.open("a1", severity="MEDIUM")
     night.now += 3 * HOUR
     night.change("raised", "a1")
@@ -105,7 +129,7 @@ def test_what_was_held_and_comes_with_what_is_worse_is_not_late(night: Desk) -> 
     assert [message.late for message in night.transports["desk"].messages] == [timedelta(0)] * 2
 
 
-def test_what_was_held_is_late_from_the_end_of_quiet_hours_on(night: Desk) -> None:
+def test_what_was_held_is_late_from_the_end_of_quiet_hours_on(night: DeliveryHarness) -> None:
     night.open("a1", severity="LOW")
     night.now += 9 * HOUR
     night.step()
@@ -115,10 +139,10 @@ def test_what_was_held_is_late_from_the_end_of_quiet_hours_on(night: Desk) -> No
 def test_what_was_not_held_is_late_from_when_it_happened(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(database, QUIET, Hands(monkeypatch, DAWN), desk=Told())
+    desk = DeliveryHarness(database, QUIET, FakeClock(monkeypatch, DAWN), desk=FakeTransport())
     desk.open("a1", dispatch=False)
     desk.now += 7 * MINUTE
     desk.step()
-    desk.now += SETTLE
+    desk.now += SETTLE_TIME
     desk.step()
-    assert desk.transports["desk"].messages[0].late == 7 * MINUTE + SETTLE
+    assert desk.transports["desk"].messages[0].late == 7 * MINUTE + SETTLE_TIME

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from shared.runtime.redis.wake import wake
 from shared.runtime.settings import REPOSITORY
-from shared.runtime.waking import wake
-from shared.schema import streams
+from shared.schema import redis_keys
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
-from tests.support import wait_for
-from tests.unit.notifier.receivers import Receiver, notice, put, states
+from tests.support import time_until
+from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +27,7 @@ Start = Callable[[], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def home(tmp_path: Path, receiver: Receiver) -> Path:
+def home(tmp_path: Path, receiver: WebhookReceiver) -> Path:
     """Make a home whose only channel is the receiver."""
     (tmp_path / "config").mkdir()
     document = {"alerts": {"webhookUrl": receiver.url}}
@@ -55,10 +55,10 @@ def start(home: Path, redis: Redis, valkey_url: str) -> Iterator[Start]:
     begun: list[subprocess.Popen[bytes]] = []
 
     def go() -> subprocess.Popen[bytes]:
-        redis.hdel(streams.PARTS, "notifier")
+        redis.hdel(redis_keys.PARTS, "notifier")
         command = [sys.executable, "-m", "services.notifier"]
         begun.append(subprocess.Popen(command, cwd=REPOSITORY, env=environ))
-        wait_for(lambda: redis.hexists(streams.PARTS, "notifier"), 20)
+        time_until(lambda: redis.hexists(redis_keys.PARTS, "notifier"), 20)
         return begun[-1]
 
     yield go
@@ -71,20 +71,20 @@ def start(home: Path, redis: Redis, valkey_url: str) -> Iterator[Start]:
 def stop(process: subprocess.Popen[bytes]) -> float:
     """Send SIGTERM and return how long the end took."""
     process.send_signal(signal.SIGTERM)
-    seconds = wait_for(lambda: process.poll() is not None)
+    seconds = time_until(lambda: process.poll() is not None)
     assert process.returncode == 0
     return seconds
 
 
 def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
-    start: Start, outbox: Database, redis: Redis, receiver: Receiver
+    start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
     process = start()
-    put(outbox, "webhook", notice())
+    write_deliveries(outbox, "webhook", make_notice())
     wake(redis)
-    assert wait_for(lambda: receiver.bodies) < 0.5
-    wait_for(lambda: states(outbox) == ["SENT"])
-    health = json.loads(redis.hget(streams.PARTS, "notifier") or "{}")["url"]
+    assert time_until(lambda: receiver.bodies) < 0.5
+    time_until(lambda: states(outbox) == ["SENT"])
+    health = json.loads(redis.hget(redis_keys.PARTS, "notifier") or "{}")["url"]
     with urllib.request.urlopen(f"{health}/health", timeout=5) as answer:
         checks = json.load(answer)["checks"]
     assert checks["channels"]["detail"]["webhook"] == "idle"
@@ -93,39 +93,39 @@ def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
         text = answer.read().decode()
     assert 'botwatch_notifications_total{channel="webhook",outcome="sent",reason=""} 1.0' in text
     assert stop(process) < 6
-    assert not redis.hexists(streams.PARTS, "notifier")
+    assert not redis.hexists(redis_keys.PARTS, "notifier")
 
 
 def test_what_a_killed_notifier_had_in_hand_is_sent_by_the_next_within_five_seconds(
-    start: Start, outbox: Database, redis: Redis, receiver: Receiver
+    start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
     receiver.answering.clear()
     first = start()
-    put(outbox, "webhook", notice(alert="a1"), notice(alert="a2"))
+    write_deliveries(outbox, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
     wake(redis)
-    wait_for(lambda: receiver.bodies)
+    time_until(lambda: receiver.bodies)
     first.kill()
     first.wait(timeout=10)
     receiver.answering.set()
     receiver.bodies.clear()
     start()
-    assert wait_for(lambda: len(receiver.bodies) == 2) < 5
-    wait_for(lambda: states(outbox, "a1") == states(outbox, "a2") == ["SENT"])
+    assert time_until(lambda: len(receiver.bodies) == 2) < 5
+    time_until(lambda: states(outbox, "a1") == states(outbox, "a2") == ["SENT"])
 
 
 def test_a_notifier_stops_while_a_receiver_hangs_and_the_next_one_sends_again(
-    start: Start, outbox: Database, redis: Redis, receiver: Receiver
+    start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
     receiver.answering.clear()
     first = start()
-    put(outbox, "webhook", notice())
+    write_deliveries(outbox, "webhook", make_notice())
     wake(redis)
-    wait_for(lambda: receiver.bodies)
+    time_until(lambda: receiver.bodies)
     assert stop(first) < 6
     assert states(outbox) == ["PENDING"]
     receiver.answering.set()
     start()
-    wait_for(lambda: states(outbox) == ["SENT"])
+    time_until(lambda: states(outbox) == ["SENT"])
     assert len({headers["idempotency-key"] for headers in receiver.headers}) == 1
 
 

@@ -6,17 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notifier.channels.slack import SlackTransport, payload
-from services.notifier.channels.transport import Message, TransportError
+from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.slack import SlackTransport, slack_payload
 from shared.schema.alerts import SEVERITIES, Severity
-from tests.unit.notifier.receivers import NOON, FakeContent, Receiver, message, notice
+from tests.unit.notifier.fake_receivers import NOON, FakeContent, WebhookReceiver, make_message, make_notice
 
 ACKNOWLEDGE = "http://localhost:3001/acknowledge/token"
 
 
-def attached(told: Message, acknowledge: str | None = None) -> list[dict[str, Any]]:
+def attached(told: NotificationMessage, acknowledge: str | None = None) -> list[dict[str, Any]]:
     """Return the blocks below the header."""
-    (attachment,) = payload(told, FakeContent(acknowledge=acknowledge))["attachments"]
+    (attachment,) = slack_payload(told, FakeContent(acknowledge=acknowledge))["attachments"]
     blocks: list[dict[str, Any]] = attachment["blocks"]
     return blocks
 
@@ -29,10 +29,10 @@ def texts(value: object) -> list[str]:
     return [text for item in value for text in texts(item)] if isinstance(value, list) else []
 
 
-def test_slack_gets_header_fields_and_buttons(receiver: Receiver) -> None:
-    known = notice().details
+def test_slack_gets_header_fields_and_buttons(receiver: WebhookReceiver) -> None:
+    known = make_notice().details
     links = known.links | {"runbook": "http://localhost:3001/runbooks/drawdown"}
-    told = message(notice(details=msgspec.structs.replace(known, links=links)))
+    told = make_message(make_notice(details=msgspec.structs.replace(known, links=links)))
     transport = SlackTransport(receiver.url, FakeContent(acknowledge=ACKNOWLEDGE))
     transport.send(told)
     (body,) = receiver.bodies
@@ -57,10 +57,10 @@ def test_slack_gets_header_fields_and_buttons(receiver: Receiver) -> None:
         ("What to do", "http://localhost:3001/runbooks/drawdown"),
     ]
     assert context["elements"][0]["text"] == "Alert a1"
-    assert transport.answer() == "200 OK: ok"
+    assert transport.last_response() == "200 OK: ok"
 
 
-def fields(told: Message) -> dict[str, str]:
+def fields(told: NotificationMessage) -> dict[str, str]:
     """Return the fields of a message of one alert by their names."""
     pairs = [field["text"].split("\n", 1) for field in attached(told)[0]["fields"]]
     return {name.strip("*"): value for name, value in pairs}
@@ -68,9 +68,9 @@ def fields(told: Message) -> dict[str, str]:
 
 def test_the_fields_have_everything_that_a_person_asks_first() -> None:
     labels = {"venue": "binance", "source": "computed"}
-    details = msgspec.structs.replace(notice().details, labels=labels, flaps=4, raised_to="CRITICAL")
-    held = notice("flapping", status="ACKNOWLEDGED", assignee="ann", comment="mine", details=details)
-    assert fields(message(held, sent_at=NOON + timedelta(minutes=125))) == {
+    details = msgspec.structs.replace(make_notice().details, labels=labels, flaps=4, raised_to="CRITICAL")
+    held = make_notice("flapping", status="ACKNOWLEDGED", assignee="ann", comment="mine", details=details)
+    assert fields(make_message(held, sent_at=NOON + timedelta(minutes=125))) == {
         "Bot": "demo",
         "Severity": "CRITICAL (performance), raised by the escalation",
         "Drawdown max": "21.3% (limit: &gt; 20%)",
@@ -83,12 +83,12 @@ def test_the_fields_have_everything_that_a_person_asks_first() -> None:
 
 
 def test_what_opened_again_once_did_so_one_time() -> None:
-    details = msgspec.structs.replace(notice().details, flaps=1)
-    assert fields(message(notice("reopened", details=details)))["Opened again"] == "1 time"
+    details = msgspec.structs.replace(make_notice().details, flaps=1)
+    assert fields(make_message(make_notice("reopened", details=details)))["Opened again"] == "1 time"
 
 
 def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
-    ended = message(notice("resolved", resolved_at=NOON + timedelta(minutes=5)))
+    ended = make_message(make_notice("resolved", resolved_at=NOON + timedelta(minutes=5)))
     said = fields(ended)
     assert said["Since"] == "2026-01-31 12:00:00 UTC"
     assert said["Resolved"] == "2026-01-31 12:05:00 UTC, after 5m"
@@ -97,28 +97,34 @@ def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
 
 
 def test_a_figure_that_is_named_like_a_field_takes_the_place_of_none() -> None:
-    details = msgspec.structs.replace(notice().details, metric="Severity", measure="", unit="")
-    texts_of_fields = [field["text"] for field in attached(message(notice(details=details)))[0]["fields"]]
+    details = msgspec.structs.replace(make_notice().details, metric="Severity", measure="", unit="")
+    texts_of_fields = [
+        field["text"] for field in attached(make_message(make_notice(details=details)))[0]["fields"]
+    ]
     assert texts_of_fields[1:3] == ["*Severity*\nHIGH (performance)", "*Severity*\n21.3 (limit: &gt; 20)"]
 
 
 def test_each_severity_has_its_colour_and_what_ended_another() -> None:
-    def colour(told: Message) -> str:
-        return str(payload(told, FakeContent())["attachments"][0]["color"])
+    def colour(told: NotificationMessage) -> str:
+        return str(slack_payload(told, FakeContent())["attachments"][0]["color"])
 
-    ended = notice("resolved", resolved_at=NOON)
-    colours = {colour(message(notice(severity=severity))) for severity in SEVERITIES}
-    assert len(colours | {colour(message(ended))}) == 5
+    ended = make_notice("resolved", resolved_at=NOON)
+    colours = {colour(make_message(make_notice(severity=severity))) for severity in SEVERITIES}
+    assert len(colours | {colour(make_message(ended))}) == 5
     raised: Severity = "CRITICAL"
-    details = msgspec.structs.replace(notice().details, raised_to=raised)
-    assert colour(message(notice(details=details))) == colour(message(notice(severity=raised)))
+    details = msgspec.structs.replace(make_notice().details, raised_to=raised)
+    assert colour(make_message(make_notice(details=details))) == colour(
+        make_message(make_notice(severity=raised))
+    )
 
 
 def test_several_alerts_are_a_list_with_the_gravest_first_and_a_count_of_the_rest() -> None:
-    many = [notice(alert=f"a{number}", severity="LOW", component=f"bot-{number}") for number in range(49)]
-    grave = notice(alert="grave", severity="CRITICAL", component="worst")
-    ended = notice("resolved", alert="ended", severity="CRITICAL", resolved_at=NOON)
-    blocks = attached(message(*many, ended, grave))
+    many = [
+        make_notice(alert=f"a{number}", severity="LOW", component=f"bot-{number}") for number in range(49)
+    ]
+    grave = make_notice(alert="grave", severity="CRITICAL", component="worst")
+    ended = make_notice("resolved", alert="ended", severity="CRITICAL", resolved_at=NOON)
+    blocks = attached(make_message(*many, ended, grave))
     *lines, context = blocks
     assert len(lines) == 20
     assert lines[0]["text"]["text"].startswith("[CRITICAL] worst: ")
@@ -127,9 +133,9 @@ def test_several_alerts_are_a_list_with_the_gravest_first_and_a_count_of_the_res
 
 
 def test_each_of_several_alerts_has_its_headline_and_its_own_links() -> None:
-    ended = notice("resolved", alert="ended", resolved_at=NOON + timedelta(minutes=5))
-    held = notice(alert="held", status="ACKNOWLEDGED", assignee="ann")
-    told = attached(message(ended, held), "http://localhost:3001/acknowledge?a=1&b=|")
+    ended = make_notice("resolved", alert="ended", resolved_at=NOON + timedelta(minutes=5))
+    held = make_notice(alert="held", status="ACKNOWLEDGED", assignee="ann")
+    told = attached(make_message(ended, held), "http://localhost:3001/acknowledge?a=1&b=|")
     first, second = ([line.split(" · ") for line in text.split("\n")] for text in texts(told))
     page = "<http://localhost:3001/alerts/a1|Open>"
     link = "<http://localhost:3001/acknowledge?a=1&amp;b=%7C|Acknowledge>"
@@ -144,20 +150,20 @@ def test_each_of_several_alerts_has_its_headline_and_its_own_links() -> None:
 
 
 def test_it_says_that_it_is_late_and_that_it_is_a_test() -> None:
-    context = attached(message(late=timedelta(minutes=7, seconds=3), is_test=True))[-1]
+    context = attached(make_message(late=timedelta(minutes=7, seconds=3), is_test=True))[-1]
     assert context["elements"][0]["text"] == "Alert a1 · 7 minutes late · a test: nothing is wrong"
 
 
 def test_what_a_record_says_is_escaped_and_mentions_nobody() -> None:
     wicked = "<!channel> & <http://evil|click>"
     details = msgspec.structs.replace(
-        notice().details, bot=wicked, metric=wicked, links={}, labels={"a": wicked}
+        make_notice().details, bot=wicked, metric=wicked, links={}, labels={"a": wicked}
     )
-    told = notice(message=wicked, component=wicked, comment=wicked, assignee=wicked, details=details)
-    blocks = attached(message(told))
+    told = make_notice(message=wicked, component=wicked, comment=wicked, assignee=wicked, details=details)
+    blocks = attached(make_message(told))
     assert texts(blocks)[0] == "&lt;\u200b!channel&gt; &amp; &lt;\u200bhttp://evil|click&gt;"
     assert blocks[0]["text"]["verbatim"] is True
-    for text in texts(blocks) + texts(attached(message(told, notice(alert="b", details=details)))):
+    for text in texts(blocks) + texts(attached(make_message(told, make_notice(alert="b", details=details)))):
         assert "<" not in text
 
 
@@ -166,7 +172,7 @@ def test_what_a_record_says_is_escaped_and_mentions_nobody() -> None:
 def test_whatever_records_hold_slacks_limits_are_kept(count: int, link: str) -> None:
     long = "&" * 10_000
     details = msgspec.structs.replace(
-        notice().details,
+        make_notice().details,
         bot=long,
         metric=long,
         flaps=9,
@@ -175,13 +181,13 @@ def test_whatever_records_hold_slacks_limits_are_kept(count: int, link: str) -> 
         links={"alert": link, "runbook": "file:///x"},
     )
     told = [
-        notice(
+        make_notice(
             "flapping", alert=f"a{number}", details=details, message=long, component=long, comment=long,
             assignee=long, resolved_at=NOON,
         )
         for number in range(count)
     ]  # fmt: skip
-    body = payload(message(*told, key="k"), FakeContent(acknowledge=link))
+    body = slack_payload(make_message(*told, key="k"), FakeContent(acknowledge=link))
     assert len(body["blocks"][0]["text"]["text"]) == 150
     (attachment,) = body["attachments"]
     assert len(attachment["blocks"]) <= 49
@@ -194,52 +200,55 @@ def test_whatever_records_hold_slacks_limits_are_kept(count: int, link: str) -> 
 
 @pytest.mark.parametrize("link", ["http://" + "x" * 3000, "file:///x"])
 def test_a_link_that_slack_would_refuse_is_left_out(link: str) -> None:
-    details = msgspec.structs.replace(notice().details, links={"alert": link, "runbook": link})
-    told = notice(details=details)
-    assert [block["type"] for block in attached(message(told), link)] == ["section", "context"]
+    details = msgspec.structs.replace(make_notice().details, links={"alert": link, "runbook": link})
+    told = make_notice(details=details)
+    assert [block["type"] for block in attached(make_message(told), link)] == ["section", "context"]
     assert all(
-        "<" not in text for text in texts(attached(message(told, notice(alert="b", details=details)), link))
+        "<" not in text
+        for text in texts(attached(make_message(told, make_notice(alert="b", details=details)), link))
     )
 
 
 @pytest.mark.parametrize("length", [1000, 1001])
 def test_two_long_links_in_a_line_leave_room_for_what_is_said(length: int) -> None:
     link = "http://".ljust(length, "x")
-    details = msgspec.structs.replace(notice().details, links={"alert": link})
-    told = [notice(alert=alert, message="&" * 900, details=details) for alert in "ab"]
-    (text, _) = texts(attached(message(*told), link))
+    details = msgspec.structs.replace(make_notice().details, links={"alert": link})
+    told = [make_notice(alert=alert, message="&" * 900, details=details) for alert in "ab"]
+    (text, _) = texts(attached(make_message(*told), link))
     assert text.startswith("[HIGH] demo: &amp;")
     assert text.endswith(f" · <{link}|Open> · <{link}|Acknowledge>") == (length == 1000)
 
 
 def test_an_empty_message_is_still_taken() -> None:
-    assert texts(attached(message(notice(message=""))))[0] == "-"
+    assert texts(attached(make_message(make_notice(message=""))))[0] == "-"
 
 
 @pytest.mark.parametrize(
     ("status", "body"),
     [(403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (400, "invalid_blocks")],
 )
-def test_slacks_refusals_are_permanent_and_said(receiver: Receiver, status: int, body: str) -> None:
+def test_slacks_refusals_are_permanent_and_said(receiver: WebhookReceiver, status: int, body: str) -> None:
     receiver.answers.append((status, {}))
     receiver.body = body.encode()
     with pytest.raises(TransportError, match=body) as caught:
-        SlackTransport(receiver.url, FakeContent()).send(message())
+        SlackTransport(receiver.url, FakeContent()).send(make_message())
     assert caught.value.permanent
     assert "hush" not in str(caught.value)
 
 
-def test_slacks_rate_limit_is_honoured(receiver: Receiver) -> None:
+def test_slacks_rate_limit_is_honoured(receiver: WebhookReceiver) -> None:
     receiver.answers.append((429, {"Retry-After": "30"}))
     with pytest.raises(TransportError) as caught:
-        SlackTransport(receiver.url, FakeContent()).send(message())
+        SlackTransport(receiver.url, FakeContent()).send(make_message())
     assert (caught.value.permanent, caught.value.reason, caught.value.retry_after) == (False, "busy", 30)
 
 
 def test_names_mention_nobody_and_hide_no_address() -> None:
     """Also where Mattermost takes Slack's messages: it reads mentions and Markdown's links."""
-    wicked = notice(component="@channel [click](http://evil.example)", message="<!channel> @here a@b.example")
-    sent = "\n".join(texts(payload(message(wicked), FakeContent())))
+    wicked = make_notice(
+        component="@channel [click](http://evil.example)", message="<!channel> @here a@b.example"
+    )
+    sent = "\n".join(texts(slack_payload(make_message(wicked), FakeContent())))
     assert "@channel" not in sent
     assert "@here" not in sent
     assert "](" not in sent

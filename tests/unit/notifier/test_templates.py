@@ -12,14 +12,14 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from structlog.testing import capture_logs
 
-from services.notifier.channels.transport import Message
-from services.notifier.content.notices import NoticeContent
-from services.notifier.content.samples import samples
+from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.rendering import NotificationContent
+from services.notifier.content.sample_messages import sample_views
 from services.notifier.content.templates import NAMES, Templates
 from shared.schema.alerts import Notice
 from shared.schema.faults import InvalidError
 from tests.support import IN_CI
-from tests.unit.notifier.receivers import NOON, notice
+from tests.unit.notifier.fake_receivers import NOON, make_notice
 
 ACKNOWLEDGE = "https://botwatch.example/acknowledge/abc?a=1&b=2"
 FURTHEST = """
@@ -29,12 +29,12 @@ return Math.max(...ends)
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
-def content(folder: Path) -> NoticeContent:
-    return NoticeContent(Templates.load(folder), lambda *_: [], lambda _notice: ACKNOWLEDGE)
+def content(folder: Path) -> NotificationContent:
+    return NotificationContent(Templates.load(folder), lambda *_: [], lambda _notice: ACKNOWLEDGE)
 
 
-def message(*notices: Notice, **further: Any) -> Message:
-    return Message(notices or (notice(),), "key", NOON, **further)
+def message(*notices: Notice, **further: Any) -> NotificationMessage:
+    return NotificationMessage(notices or (make_notice(),), "key", NOON, **further)
 
 
 def fault_of(folder: Path, name: str, source: str | bytes) -> str:
@@ -51,7 +51,7 @@ def fault_of(folder: Path, name: str, source: str | bytes) -> str:
 
 def test_the_built_in_templates_take_every_message_with_or_without_a_folder(tmp_path: Path) -> None:
     for templates in (Templates.load(tmp_path), Templates.load(tmp_path / "none")):
-        assert all(templates.render(name, message).strip() for message in samples() for name in NAMES)
+        assert all(templates.render(name, message).strip() for message in sample_views() for name in NAMES)
 
 
 def test_a_template_of_the_folder_takes_the_place_of_the_built_in_one(tmp_path: Path) -> None:
@@ -159,32 +159,32 @@ def read(*notices: Notice, chart: str | None = None, **further: Any) -> Reader:
 
 
 def test_the_html_leads_to_acknowledging_the_page_and_the_runbook() -> None:
-    links = notice().details.links | {"runbook": "https://botwatch.example/runbooks/drawdown"}
-    mail = read(notice(details=msgspec.structs.replace(notice().details, links=links)))
+    links = make_notice().details.links | {"runbook": "https://botwatch.example/runbooks/drawdown"}
+    mail = read(make_notice(details=msgspec.structs.replace(make_notice().details, links=links)))
     assert mail.links == [ACKNOWLEDGE, links["runbook"], links["alert"]]
     assert {"Acknowledge", "Maximum drawdown exceeded 20%", "21.3%", "Drawdown max"} <= set(mail.texts)
 
 
 def test_the_html_of_the_end_has_no_button_to_acknowledge() -> None:
-    mail = read(notice("resolved", resolved_at=NOON + timedelta(minutes=5)))
+    mail = read(make_notice("resolved", resolved_at=NOON + timedelta(minutes=5)))
     assert "RESOLVED" in mail.texts
     assert ACKNOWLEDGE not in mail.links
 
 
 def test_the_html_shows_the_chart_where_there_is_one() -> None:
-    assert read(notice(), chart="cid:chart").sources == ["cid:chart"]
-    assert "img" not in read(notice()).tags
+    assert read(make_notice(), chart="cid:chart").sources == ["cid:chart"]
+    assert "img" not in read(make_notice()).tags
 
 
 def test_the_html_of_a_test_says_so_first() -> None:
     words = "This is a test. It shows that this channel works; nothing is wrong."
-    visible = read(notice(), is_test=True).texts
+    visible = read(make_notice(), is_test=True).texts
     assert words in visible[:3]
-    assert words not in read(notice()).texts
+    assert words not in read(make_notice()).texts
 
 
 def test_the_html_of_several_alerts_lists_each_with_its_links() -> None:
-    told = [notice(alert=f"a{n}", component=f"bot-{n}") for n in range(51)]
+    told = [make_notice(alert=f"a{n}", component=f"bot-{n}") for n in range(51)]
     mail = read(*told)
     assert sum(link == ACKNOWLEDGE for link in mail.links) == 20
     assert "and 31 further" in mail.texts
@@ -202,14 +202,14 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_in_a_record_becomes_html(text: str) -> None:
     details = msgspec.structs.replace(
-        notice().details, bot=text, metric=text, rule=text, labels={"venue": text}, flaps=1
+        make_notice().details, bot=text, metric=text, rule=text, labels={"venue": text}, flaps=1
     )
-    plain = notice(
+    plain = make_notice(
         assignee="x",
         comment="x",
-        details=msgspec.structs.replace(notice().details, labels={"x": "x"}, flaps=1),
+        details=msgspec.structs.replace(make_notice().details, labels={"x": "x"}, flaps=1),
     )
-    told = notice(message=text, component=text, comment=text, assignee=text, details=details)
+    told = make_notice(message=text, component=text, comment=text, assignee=text, details=details)
     for hostile, harmless in (
         (read(told), read(plain)),
         (
@@ -253,8 +253,8 @@ def test_a_mail_fits_a_phone_and_takes_on_dark_colours_whatever_the_records_say(
     browser: Chrome, tmp_path: Path
 ) -> None:
     long = "W" * 3000
-    details = msgspec.structs.replace(notice().details, bot=long, metric=long, labels={"venue": long})
-    told = notice(message=HOSTILE[1] + long, details=details, comment="تنبيه 🚨")
+    details = msgspec.structs.replace(make_notice().details, bot=long, metric=long, labels={"venue": long})
+    told = make_notice(message=HOSTILE[1] + long, details=details, comment="تنبيه 🚨")
     page = tmp_path / "mail.html"
     page.write_text(content(tmp_path / "none").html(message(told), None), encoding="utf-8")
     for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(21, 27, 37)")):

@@ -4,9 +4,9 @@ import ast
 
 from redis import Redis
 
+from shared.runtime.redis.wake import wait_for_wake, wake
 from shared.runtime.settings import REPOSITORY
-from shared.runtime.waking import wait_for_wake, wake
-from shared.schema import streams
+from shared.schema import redis_keys
 
 
 def test_a_wake_is_taken_once(redis: Redis) -> None:
@@ -20,7 +20,7 @@ def test_wakes_that_wait_are_one(redis: Redis) -> None:
     """However often the evaluator wakes an absent notifier, one wake waits."""
     for _ in range(3):
         wake(redis)
-    assert redis.llen(streams.WAKE) == 1
+    assert redis.llen(redis_keys.WAKE) == 1
 
 
 def test_no_wake_comes_back_soon(redis: Redis) -> None:

@@ -11,18 +11,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier import posting
-from services.notifier.channels.transport import TransportError
+from services.notifier.channels import json_poster
+from services.notifier.channels.base import TransportError
+from services.notifier.channels.json_poster import PostResponse, error_from_response
 from services.notifier.channels.webhook import WebhookTransport, sign
-from services.notifier.posting import Answer, refusal
 from shared.runtime import clock
-from tests.unit.notifier.receivers import NOON, Receiver, message, notice
+from tests.unit.notifier.fake_receivers import NOON, WebhookReceiver, make_message, make_notice
 
 
 def failure(url: str) -> TransportError:
     """Send to `url`, which must fail without giving its secrets away."""
     with pytest.raises(TransportError) as caught:
-        WebhookTransport(url).send(message())
+        WebhookTransport(url).send(make_message())
     assert "secret" not in str(caught.value)
     assert "hush" not in str(caught.value)
     return caught.value
@@ -46,8 +46,8 @@ def answering(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         assert not thread.is_alive()
 
 
-def test_the_body_is_the_alert_in_full_and_the_key_makes_a_repeat_harmless(receiver: Receiver) -> None:
-    WebhookTransport(receiver.url).send(message())
+def test_the_body_is_the_alert_in_full_and_the_key_makes_a_repeat_harmless(receiver: WebhookReceiver) -> None:
+    WebhookTransport(receiver.url).send(make_message())
     (body,) = receiver.bodies
     assert body["change"] == "opened"
     assert body["details"]["threshold"] == 20
@@ -57,38 +57,38 @@ def test_the_body_is_the_alert_in_full_and_the_key_makes_a_repeat_harmless(recei
     assert "botwatch-signature" not in receiver.headers[0]
 
 
-def test_one_connection_carries_every_notice(receiver: Receiver) -> None:
+def test_one_connection_carries_every_notice(receiver: WebhookReceiver) -> None:
     transport = WebhookTransport(receiver.url)
     for number in range(5):
-        transport.send(message(key=str(number)))
+        transport.send(make_message(key=str(number)))
     assert len(receiver.bodies) == 5
     assert len(receiver.connections) == 1
 
 
-def test_credentials_in_the_url_become_basic_auth(receiver: Receiver) -> None:
-    WebhookTransport(f"http://ann:p%40ss@127.0.0.1:{receiver.port}/").send(message())
+def test_credentials_in_the_url_become_basic_auth(receiver: WebhookReceiver) -> None:
+    WebhookTransport(f"http://ann:p%40ss@127.0.0.1:{receiver.port}/").send(make_message())
     assert receiver.headers[0]["authorization"] == "Basic YW5uOnBAc3M="
 
 
 def test_a_receiver_can_check_the_signature_as_documented(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOON)
-    WebhookTransport(receiver.url, "whsec").send(message())
+    WebhookTransport(receiver.url, "whsec").send(make_message())
     given = dict(part.split("=", 1) for part in receiver.headers[0]["botwatch-signature"].split(","))
     signed = f"{given['t']}.".encode() + receiver.raw[0]
     assert given["t"] == str(int(NOON.timestamp()))
     assert hmac.compare_digest(given["v1"], hmac.new(b"whsec", signed, hashlib.sha256).hexdigest())
 
 
-def test_each_attempt_is_signed_anew(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_attempt_is_signed_anew(receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     transport = WebhookTransport(receiver.url, "whsec")
     receiver.answers.append((500, {}))
     monkeypatch.setattr(clock, "now", lambda: NOON)
     with pytest.raises(TransportError):
-        transport.send(message())
+        transport.send(make_message())
     monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(minutes=5))
-    transport.send(message())
+    transport.send(make_message())
     stamps = [headers["botwatch-signature"].split(",")[0] for headers in receiver.headers]
     assert stamps == [f"t={int(NOON.timestamp())}", f"t={int(NOON.timestamp()) + 300}"]
 
@@ -99,23 +99,23 @@ def test_a_signature_is_that_of_a_known_answer() -> None:
     assert sign(b"{}", "key", at) == f"t=1000000000,v1={known}"
 
 
-def test_it_says_what_the_receiver_answered(receiver: Receiver) -> None:
+def test_it_says_what_the_receiver_answered(receiver: WebhookReceiver) -> None:
     transport = WebhookTransport(receiver.url)
-    assert transport.answer() == ""
-    transport.send(message())
-    assert transport.answer() == "200 OK: ok"
+    assert transport.last_response() == ""
+    transport.send(make_message())
+    assert transport.last_response() == "200 OK: ok"
 
 
-def test_an_answer_that_repeats_the_request_gives_no_secret_away(receiver: Receiver) -> None:
+def test_an_answer_that_repeats_the_request_gives_no_secret_away(receiver: WebhookReceiver) -> None:
     url = f"http://ann:p%40ssword@127.0.0.1:{receiver.port}/secret-path/x?token=hush"
     receiver.body = (
         b'{"url": "/secret-path/x?token=hush",\r\n "auth": "Basic YW5uOnBAc3N3b3Jk", "p": "p@ssword"}\x1b[2J'
     )
     transport = WebhookTransport(url)
-    transport.send(message())
+    transport.send(make_message())
     for secret in ("secret-path", "hush", "YW5uOnBAc3N3b3Jk", "p@ssword", "\x1b", "\n"):
-        assert secret not in transport.answer()
-    assert transport.answer().startswith("200 OK: {")
+        assert secret not in transport.last_response()
+    assert transport.last_response().startswith("200 OK: {")
     receiver.answers.append((400, {}))
     assert "hush" not in str(failure(url))
 
@@ -125,7 +125,7 @@ def test_an_answer_that_repeats_the_request_gives_no_secret_away(receiver: Recei
     [(408, "timeout"), (425, "busy"), (429, "busy"), (500, "busy"), (503, "busy")],
 )
 def test_a_busy_receiver_may_be_tried_again_when_it_says(
-    receiver: Receiver, status: int, reason: str
+    receiver: WebhookReceiver, status: int, reason: str
 ) -> None:
     receiver.answers.append((status, {"Retry-After": "7"}))
     error = failure(receiver.url)
@@ -135,14 +135,16 @@ def test_a_busy_receiver_may_be_tried_again_when_it_says(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 599])
-def test_a_receiver_with_an_error_of_its_own_may_be_tried_again(receiver: Receiver, status: int) -> None:
+def test_a_receiver_with_an_error_of_its_own_may_be_tried_again(
+    receiver: WebhookReceiver, status: int
+) -> None:
     receiver.answers.append((status, {}))
     error = failure(receiver.url)
     assert (error.permanent, error.reason, error.retry_after) == (False, "failing", None)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 405, 410, 413, 415, 422])
-def test_a_refusal_is_permanent(receiver: Receiver, status: int) -> None:
+def test_a_refusal_is_permanent(receiver: WebhookReceiver, status: int) -> None:
     receiver.answers.append((status, {"Retry-After": "7", "Location": "/elsewhere"}))
     error = failure(receiver.url)
     assert error.permanent
@@ -161,25 +163,25 @@ def test_a_receiver_that_is_not_there_may_be_tried_again() -> None:
 
 
 def test_a_receiver_that_hangs_is_left_after_a_while(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(posting, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(json_poster, "READ_TIMEOUT_S", 0.1)
     receiver.answering.clear()
     error = failure(receiver.url)
     assert str(error) == "the receiver did not answer in time"
     assert error.reason == "timeout"
 
 
-def test_a_receiver_that_vanished_and_came_back_gets_the_next_notice(receiver: Receiver) -> None:
+def test_a_receiver_that_vanished_and_came_back_gets_the_next_notice(receiver: WebhookReceiver) -> None:
     transport = WebhookTransport(receiver.url)
-    transport.send(message())
+    transport.send(make_message())
     receiver.close()
     with pytest.raises(TransportError) as caught:
-        transport.send(message())
+        transport.send(make_message())
     assert caught.value.reason == "unreachable"
-    again = Receiver(receiver.port)
+    again = WebhookReceiver(receiver.port)
     try:
-        transport.send(message(key="again"))
+        transport.send(make_message(key="again"))
         assert again.headers[0]["idempotency-key"] == "again"
     finally:
         again.close()
@@ -200,7 +202,7 @@ def test_an_answer_that_is_not_http_may_pass() -> None:
 def test_headers_without_sense_put_no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     garbage = b"HTTP/1.1 200 OK\r\nno header at all\r\nContent-Length: 2\r\n\r\nok"
     with caplog.at_level(logging.WARNING), answering(lambda connection: connection.sendall(garbage)) as url:
-        WebhookTransport(url).send(message())
+        WebhookTransport(url).send(make_message())
     assert "hush" not in caplog.text
 
 
@@ -213,14 +215,14 @@ def test_an_endless_answer_is_cut_and_the_notice_has_arrived(length: bytes) -> N
 
     with answering(pour) as url:
         transport = WebhookTransport(url)
-        transport.send(message())
-    assert transport.answer() == "200 OK: " + "x" * 200
+        transport.send(make_message())
+    assert transport.last_response() == "200 OK: " + "x" * 200
 
 
 def test_an_answer_that_stops_half_way_means_that_the_notice_has_arrived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(posting, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(json_poster, "READ_TIMEOUT_S", 0.1)
     left = threading.Event()
 
     def stop(connection: socket.socket) -> None:
@@ -229,13 +231,13 @@ def test_an_answer_that_stops_half_way_means_that_the_notice_has_arrived(
 
     with answering(stop) as url:
         transport = WebhookTransport(url)
-        transport.send(message())
+        transport.send(make_message())
         left.set()
-    assert transport.answer() == "200 OK: part"
+    assert transport.last_response() == "200 OK: part"
 
 
 def test_an_answer_that_drips_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(json_poster, "READ_TIMEOUT_S", 0.2)
     left = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -249,17 +251,17 @@ def test_an_answer_that_drips_is_left_after_a_while(monkeypatch: pytest.MonkeyPa
             left.set()
 
     with answering(drip) as url:
-        WebhookTransport(url).send(message())
+        WebhookTransport(url).send(make_message())
         assert left.wait(10)
 
 
 def test_a_permanent_answer_carries_no_wait() -> None:
-    assert refusal(Answer(404, ""), "5", NOON).retry_after is None
+    assert error_from_response(PostResponse(404, ""), "5", NOON).retry_after is None
 
 
-def test_a_webhook_takes_one_notice_at_a_time(receiver: Receiver) -> None:
+def test_a_webhook_takes_one_notice_at_a_time(receiver: WebhookReceiver) -> None:
     transport = WebhookTransport(receiver.url)
-    assert not transport.bundles
+    assert not transport.takes_batches
     with pytest.raises(ValueError, match="too many values"):
-        transport.send(message(notice(), notice("resolved")))
+        transport.send(make_message(make_notice(), make_notice("resolved")))
     assert receiver.bodies == []

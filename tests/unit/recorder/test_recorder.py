@@ -14,20 +14,20 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from services.recorder import recorder as module
-from services.recorder.analyst import Analyst
-from services.recorder.batch import split
+from services.recorder.batch import split_by_database
+from services.recorder.housekeeping import Housekeeping
+from services.recorder.metrics_calculator import MetricsCalculator
 from services.recorder.recorder import Recorder
-from services.recorder.upkeep import Upkeep
 from shared.runtime import clock
-from shared.runtime.documents import Documents, HealthMonitor, PerformanceLogger
-from shared.runtime.log import RecordLog
-from shared.runtime.notifications import Notifications
-from shared.runtime.reader import Entry
-from shared.schema import streams
+from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
+from shared.runtime.config.notifications import Notifications
+from shared.runtime.redis.record_log import RecordLog
+from shared.runtime.redis.stream_reader import LogEntry
+from shared.schema import redis_keys
 from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, encode_frame
-from shared.store import patience
+from shared.store import retrying_writer
 from shared.store.database import Database, SchemaMissingError, sqlite_url
-from shared.store.positions import EVALUATOR_TRACKS, write_position
+from shared.store.log_offsets import RULE_STATE_READER, write_offset
 from shared.store.tables import health_position
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -45,9 +45,9 @@ def make(
     documents: Documents | None = None,
 ) -> Recorder:
     chosen = documents or Documents(PerformanceLogger(), HealthMonitor(), Notifications())
-    analyst = Analyst(performance, chosen.performance, now)
+    analyst = MetricsCalculator(performance, chosen.performance, now)
     analyst.start()
-    upkeep = Upkeep(performance, health, chosen, now, analyst.keep_from)
+    upkeep = Housekeeping(performance, health, chosen, now, analyst.retention_floor)
     return Recorder(RecordLog(redis), performance, health, analyst, upkeep, threading.Event(), now)
 
 
@@ -63,7 +63,7 @@ def test_records_reach_the_database_they_belong_to(
     RecordLog(redis).append([*points(1, 2), Health(host="h", timestamp=NOON)], "http")
     recorder.step()
     assert (count(performance, "equity"), count(health, "health_metrics")) == (2, 1)
-    assert redis.xpending(streams.records(), streams.RECORDER_GROUP)["pending"] == 0
+    assert redis.xpending(redis_keys.record_stream(), redis_keys.RECORDER_GROUP)["pending"] == 0
 
 
 def test_a_recorder_killed_after_its_commit_does_not_write_twice(
@@ -72,11 +72,11 @@ def test_a_recorder_killed_after_its_commit_does_not_write_twice(
     recorder = make(redis, performance, health)
     RecordLog(redis).append(points(1, 2), "http")
     with monkeypatch.context() as patch:
-        patch.setattr(recorder._reader, "acknowledge", lambda _: None)  # noqa: SLF001 - the kill
+        patch.setattr(recorder._reader, "ack", lambda _: None)  # noqa: SLF001 - the kill
         recorder.step()
     make(redis, performance, health).step()
     assert count(performance, "equity") == 2
-    assert redis.xpending(streams.records(), streams.RECORDER_GROUP)["pending"] == 0
+    assert redis.xpending(redis_keys.record_stream(), redis_keys.RECORDER_GROUP)["pending"] == 0
 
 
 def test_a_recorder_killed_between_the_two_databases_completes_the_second(
@@ -85,8 +85,8 @@ def test_a_recorder_killed_between_the_two_databases_completes_the_second(
     log = RecordLog(redis)
     log.append([*points(1), Health(host="h", timestamp=NOON)], "http")
     first = make(redis, performance, health)
-    (entries,) = [first._gather()]  # noqa: SLF001 - steps of a batch, one by one
-    batch, _ = split(entries, "0-0", "0-0")
+    (entries,) = [first._read_batch()]  # noqa: SLF001 - steps of a batch, one by one
+    batch, _ = split_by_database(entries, "0-0", "0-0")
     first._performance.write(batch)  # noqa: SLF001
     make(redis, performance, health).step()
     assert (count(performance, "equity"), count(health, "health_metrics")) == (1, 1)
@@ -145,7 +145,7 @@ def test_a_log_that_is_lost_while_the_recorder_runs_and_begins_earlier_is_not_sk
 def test_a_write_that_fails_is_tried_again_until_it_succeeds(
     redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    monkeypatch.setattr(retrying_writer, "RETRY_S", 0.01)
     recorder = make(redis, performance, health)
     RecordLog(redis).append(points(1), "http")
     failures = iter([True, True])
@@ -188,15 +188,15 @@ def test_the_log_is_trimmed_only_behind_both_readers(
 ) -> None:
     monkeypatch.setattr(module, "TRIM_INTERVAL_S", 0)
     log = RecordLog(redis)
-    redis.xgroup_create(log.stream, streams.EVALUATOR_GROUP, id="0", mkstream=True)
+    redis.xgroup_create(log.stream, redis_keys.EVALUATOR_GROUP, id="0", mkstream=True)
     recorder = make(redis, performance, health, lambda: clock.now() + timedelta(hours=1))
     for _ in range(300):
         log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     recorder.step()
     assert redis.xlen(log.stream) == 300
-    redis.xgroup_setid(log.stream, streams.EVALUATOR_GROUP, "$")
+    redis.xgroup_setid(log.stream, redis_keys.EVALUATOR_GROUP, "$")
     with health.write() as connection:
-        write_position(connection, health_position, EVALUATOR_TRACKS, 0, log.newest())
+        write_offset(connection, health_position, RULE_STATE_READER, 0, log.last_id())
     log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     recorder.step()
     assert redis.xlen(log.stream) < 200
@@ -232,7 +232,7 @@ def test_nothing_is_trimmed_that_is_not_on_the_disk(
     for _ in range(300):
         log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     with health.write() as connection:
-        write_position(connection, health_position, EVALUATOR_TRACKS, 0, log.newest())
+        write_offset(connection, health_position, RULE_STATE_READER, 0, log.last_id())
 
     def fail() -> None:
         raise OSError(5, "Input/output error")
@@ -260,8 +260,8 @@ def test_a_position_that_redis_lost_is_believed(
 
 
 def test_split_leaves_out_what_is_already_in() -> None:
-    entries = [Entry(f"{i}-0", points(i)) for i in range(1, 4)]
-    performance, health = split(entries, performance="2-0", health="0-0")
+    entries = [LogEntry(f"{i}-0", points(i)) for i in range(1, 4)]
+    performance, health = split_by_database(entries, performance="2-0", health="0-0")
     assert [record.equity for record in performance.records if isinstance(record, Equity)] == [3.0]
     assert (performance.position, health.position, health.records) == ("3-0", "3-0", [])
 
@@ -285,7 +285,7 @@ def test_damaged_database(
     redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A damaged file does not end the recorder: its health names the file, and records stay in the log."""
-    monkeypatch.setattr(patience, "RETRY_S", 0.01)
+    monkeypatch.setattr(retrying_writer, "RETRY_S", 0.01)
     recorder = make(redis, performance, health)
     performance.close()
     path = Path(performance.url.removeprefix("sqlite:///"))
@@ -294,10 +294,10 @@ def test_damaged_database(
     path.write_bytes(b"\xff" * 100_000)
     RecordLog(redis).append(points(1), "http")
     recorder.writer.beat = recorder._stopping.set  # noqa: SLF001 - it is to stop after the first try
-    recorder.writer.endure(recorder.step)
+    recorder.writer.run_step(recorder.step)
     with pytest.raises(RuntimeError, match=r"performance\.db is damaged: file is not a database"):
         recorder.check()
-    assert redis.xpending(streams.records(), streams.RECORDER_GROUP)["pending"] == 1
+    assert redis.xpending(redis_keys.record_stream(), redis_keys.RECORDER_GROUP)["pending"] == 1
     with pytest.raises(SchemaMissingError, match=r"is damaged: .*restore a backup"):
         performance.require_schema("equity")
-    recorder.writer.endure(recorder._analyst.start)  # noqa: SLF001 - which reads without the writer
+    recorder.writer.run_step(recorder._analyst.start)  # noqa: SLF001 - which reads without the writer

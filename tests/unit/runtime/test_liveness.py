@@ -10,14 +10,14 @@ import pytest
 
 from shared.runtime.liveness import LIMIT_S, TICK_S
 from shared.runtime.settings import REPOSITORY
-from tests.support import eventually
+from tests.support import wait_until
 
 LOOP = """
 import re, sys, time
 from shared.runtime.health import Pulse
-from shared.runtime.liveness import Liveness
+from shared.runtime.liveness import StallGuard
 pulse = Pulse()
-Liveness(pulse, limit_s=0.6, startup_limit_s={startup})
+StallGuard(pulse, limit_s=0.6, startup_limit_s={startup})
 def step():
     {step}
 print("up", flush=True)
@@ -27,7 +27,7 @@ while True:
 """
 
 
-def begin(step: str, *, beat: str = "pulse.beat()", startup: float = 60.0) -> subprocess.Popen[str]:
+def begin(step: str, *, beat: str = "pulse.touch()", startup: float = 60.0) -> subprocess.Popen[str]:
     code = LOOP.format(step=step, beat=beat, startup=startup)
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -83,6 +83,6 @@ def test_a_stopped_or_busy_process_lives_on(step: str) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1.5)
     process.kill()
-    eventually(lambda: process.poll() is not None, "it is gone")
+    wait_until(lambda: process.poll() is not None, "it is gone")
     process.stdout.close()
     process.stderr.close()

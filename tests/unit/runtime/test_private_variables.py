@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.access import environment_of
 from shared.runtime.private_variables import private_variables
+from shared.runtime.redis.acl import filter_environment
 
 CHECKS = {
     "db": {"database": "postgresql://watch:${DB_PASSWORD}@127.0.0.1:5432/bots"},
@@ -36,14 +36,16 @@ def test_a_variable_reaches_only_the_parts_whose_sections_refer_to_it(folder: Pa
         "API_URL": "http://127.0.0.1/", "DB_NAME": "health", "UNRELATED": "u",
     }  # fmt: skip
     private = private_variables(folder, environ)
-    sees = {part: environment_of(part, environ, private).keys() for part in ("notifier", "collector", "demo")}
+    sees = {
+        part: filter_environment(part, environ, private).keys() for part in ("notifier", "collector", "demo")
+    }
     everywhere = {"API_URL", "DB_NAME", "UNRELATED"}  # without API_URL no other part could read the documents
     assert sees == {
         "notifier": everywhere | {"TELEGRAM_TOKEN_FILE", "HOOK_SECRET"},
         "collector": everywhere | {"DB_PASSWORD"},
         "demo": everywhere,
     }
-    assert environment_of("watchdog", environ, private).keys() == sees["notifier"]
+    assert filter_environment("watchdog", environ, private).keys() == sees["notifier"]
 
 
 def test_what_parts_read_by_name_is_not_withheld(folder: Path) -> None:
@@ -51,4 +53,4 @@ def test_what_parts_read_by_name_is_not_withheld(folder: Path) -> None:
     checks = {"db": {"database": "postgresql://${INGEST_TOKEN}:${HOME}@127.0.0.1/bots"}}
     (folder / "health_monitor.json").write_text(json.dumps({"monitoring": {"checks": checks}}))
     environ = {"INGEST_TOKEN": "t", "HOME": "/"}
-    assert environment_of("ingestion", environ, private_variables(folder, environ)) == environ
+    assert filter_environment("ingestion", environ, private_variables(folder, environ)) == environ

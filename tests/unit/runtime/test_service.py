@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from shared.runtime.settings import Settings, load_settings
+from shared.runtime.settings import PartSettings, load_settings
 from shared.schema.faults import InvalidError
-from tests.support import eventually, free_port, valkey
+from tests.support import free_port, valkey, wait_until
 
 PART = """
-from shared.runtime.service import run, service, start
-from shared.runtime.settings import Settings
-with service("probe", start("probe", Settings)) as frame:
-    run(frame, lambda: frame.redis.xread({"nothing": "$"}, block=200))
+from shared.runtime.service import configure_part, run_loop, running_part
+from shared.runtime.settings import PartSettings
+with running_part("probe", configure_part("probe", PartSettings)) as part:
+    run_loop(part, lambda: part.redis.xread({"nothing": "$"}, block=200))
 """
 
 
@@ -69,8 +69,8 @@ def test_a_part_ends_within_ten_seconds_though_redis_hangs(tmp_path: Path) -> No
 
 
 CHATTY = PART.replace(
-    'frame.redis.xread({"nothing": "$"}, block=200)', 'structlog.WriteLogger(sys.stderr).msg("x" * 99)'
-).replace("with service", "import structlog, sys\nwith service")
+    'part.redis.xread({"nothing": "$"}, block=200)', 'structlog.WriteLogger(sys.stderr).msg("x" * 99)'
+).replace("with running_part", "import structlog, sys\nwith running_part")
 
 
 def test_a_part_that_is_in_the_middle_of_logging_ends_too(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_part_that_is_in_the_middle_of_logging_ends_too(tmp_path: Path) -> Non
         environ = {**os.environ, "REDIS_URL": url, "HEALTH_PORT": str(port)}
         for _ in range(5):
             process = subprocess.Popen([sys.executable, "-c", CHATTY], env=environ, stderr=subprocess.DEVNULL)
-            eventually(lambda: answers(port), "it runs")
+            wait_until(lambda: answers(port), "it runs")
             process.terminate()
             assert process.wait(timeout=3) == 0
 
@@ -109,7 +109,7 @@ def test_a_wrong_setting_ends_the_part_with_a_line_that_names_it() -> None:
     _, said = process.communicate(timeout=20)
     assert process.returncode == 78
     assert "HEALTH_PORT" in said
-    eventually(lambda: process.poll() is not None, "it has ended")
+    wait_until(lambda: process.poll() is not None, "it has ended")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_wrong_setting_ends_the_part_with_a_line_that_names_it() -> None:
 def test_a_url_that_is_no_redis_is_refused_in_one_sentence(url: str) -> None:
     """The sentence shows no password."""
     with pytest.raises(InvalidError) as raised:
-        load_settings(Settings, {"REDIS_URL": url})
+        load_settings(PartSettings, {"REDIS_URL": url})
     (fault,) = raised.value.faults
     assert str(fault).startswith(
         "REDIS_URL: expected a URL like redis://127.0.0.1:6379/0, rediss://… or unix://…"
@@ -142,7 +142,7 @@ def test_a_url_that_is_no_redis_is_refused_in_one_sentence(url: str) -> None:
 )
 def test_a_url_of_a_redis_is_taken(url: str) -> None:
     """Passwords, databases, TLS and sockets work."""
-    assert load_settings(Settings, {"REDIS_URL": url}).redis_url == url
+    assert load_settings(PartSettings, {"REDIS_URL": url}).redis_url == url
 
 
 def test_a_part_ends_with_78_on_a_url_that_is_no_redis() -> None:

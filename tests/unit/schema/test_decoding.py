@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.schema.decoding import decode
-from shared.schema.faults import LONGEST, MOST
+from shared.schema.faults import MAX_FAULTS, MAX_MESSAGE
 from shared.schema.records import KINDS, AnyRecord, Equity, Performance, decode_frame, encode_frame
 from shared.schema.timestamps import LATEST
 
@@ -163,7 +163,7 @@ def test_a_long_value_that_looks_like_a_place_costs_no_more_than_another() -> No
     found = faults({"kind": "order", "bot": "a", "orderId": "1", "symbol": "X", "side": side, "quantity": 1,
                     "status": "filled"})  # fmt: skip
     assert [path for path, _ in found] == ["$.side"]
-    assert len(found[0][1]) <= LONGEST
+    assert len(found[0][1]) <= MAX_MESSAGE
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_a_long_value_that_looks_like_a_place_costs_no_more_than_another() -> No
 )
 def test_of_many_faults_some_are_listed_and_all_are_counted(body: bytes | str, refused: int) -> None:
     decoded = decode(body.encode() if isinstance(body, str) else body, arrival=NOON)
-    assert (len(decoded.faults), decoded.refused) == (MOST, refused)
+    assert (len(decoded.faults), decoded.refused) == (MAX_FAULTS, refused)
 
 
 def test_of_many_bad_lines_some_are_listed_and_the_good_ones_are_kept() -> None:
     body = b"nonsense\n" * 5000 + b'{"kind":"equity","bot":"a","equity":1}'
     decoded = decode(body, arrival=NOON, lines=True)
-    assert (len(decoded.faults), decoded.refused, len(decoded.records)) == (MOST, 5000, 1)
+    assert (len(decoded.faults), decoded.refused, len(decoded.records)) == (MAX_FAULTS, 5000, 1)

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.schema.alerts import Details
-from shared.schema.formatting import compared, label_of, numbers, written
+from shared.schema.formatting import format_comparison, format_comparison_numbers, format_value, metric_label
 from shared.schema.units import (
     BASIS_POINTS,
     BYTES,
@@ -51,7 +51,7 @@ from shared.schema.units import (
 )
 def test_a_value_has_three_significant_digits_and_its_unit(value: float, unit: Unit, expected: str) -> None:
     """Money has two decimals, counts all digits, long times minutes."""
-    assert written(value, unit) == expected
+    assert format_value(value, unit) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_value_beyond_its_limit_does_not_look_like_it(
     value: float, limit: float, unit: Unit, expected: tuple[str, str]
 ) -> None:
     """There are more digits where it takes them; not of times, where milliseconds say nothing."""
-    assert compared(value, limit, unit) == expected
+    assert format_comparison(value, limit, unit) == expected
 
 
 def test_numbers_leave_the_unit_to_the_sentence() -> None:
     """A description such as `{value} % below` gets the number alone."""
-    assert numbers(10.4287, 10, PERCENT) == ("10.4", "10")
-    assert numbers(900.001, 900, SECONDS) == ("900", "900")
-    assert numbers(2.5e9, 1e9, BYTES) == ("2,500,000,000", "1,000,000,000")
+    assert format_comparison_numbers(10.4287, 10, PERCENT) == ("10.4", "10")
+    assert format_comparison_numbers(900.001, 900, SECONDS) == ("900", "900")
+    assert format_comparison_numbers(2.5e9, 1e9, BYTES) == ("2,500,000,000", "1,000,000,000")
 
 
 def test_an_alert_from_before_there_were_measures_is_that_of_its_figure() -> None:
@@ -87,5 +87,5 @@ def test_an_alert_from_before_there_were_measures_is_that_of_its_figure() -> Non
     assert (old.measure, old.unit, old.value_text, old.limit_text) == (
         "Drawdown max", "percent", "21.3%", "20%",
     )  # fmt: skip
-    assert label_of("queueLength") == "queueLength"
-    assert label_of("networkReceivedBytesPerSecond") == "Network received"
+    assert metric_label("queueLength") == "queueLength"
+    assert metric_label("networkReceivedBytesPerSecond") == "Network received"

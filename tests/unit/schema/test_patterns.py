@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.schema.patterns import LONGEST_PATTERN, Regex, check_regex, fits, glob_matches, patterns_of
+from shared.schema.patterns import MAX_PATTERN, Regex, glob_matches, match_labels, parse_match, validate_regex
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_line_breaks() -> None:
     assert Regex("binance.*").fullmatch("binance\nspot")
     assert Regex("b.n").search("a\nb\nn")
     assert glob_matches("binance*", "binance\nspot")
-    assert fits(patterns_of({"venue": "b*t"}), {"venue": "binance\nspot"})
+    assert match_labels(parse_match({"venue": "b*t"}), {"venue": "binance\nspot"})
 
 
 def test_anchors() -> None:
@@ -50,13 +50,13 @@ def test_anchors() -> None:
         ("a{1001}", "invalid repetition size"),
         ("(?:a?){0,500}" * 60, "too large"),
         ("\ud800", "half a character"),
-        ("a" * (LONGEST_PATTERN + 1), f"at most {LONGEST_PATTERN} characters"),
+        ("a" * (MAX_PATTERN + 1), f"at most {MAX_PATTERN} characters"),
     ],
 )
 def test_refused(pattern: str, message: str) -> None:
     """What RE2 cannot match in linear time, or what is too large, is refused with the reason."""
     with pytest.raises(ValueError, match=message):
-        check_regex("body", pattern)
+        validate_regex("body", pattern)
 
 
 def test_half_characters() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.schema.alerts import Alert, Details
 from shared.schema.faults import InvalidError
-from shared.schema.silences import Matcher, SilenceRequest, begun, labels_of
+from shared.schema.silences import Matcher, SilenceRequest, alert_labels, build_silence
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LABELS = {"alertname": "drawdown", "bot": "scalper-1"}
@@ -48,14 +48,14 @@ def test_refused_pattern(pattern: str) -> None:
     """A new silence whose pattern RE2 refuses is refused, with the matcher's place."""
     matchers = [Matcher("severity", "LOW"), Matcher("bot", pattern, is_regex=True)]
     with pytest.raises(InvalidError, match="RE2") as refused:
-        begun(asked(matchers=matchers), "new", NOON)
+        build_silence(asked(matchers=matchers), "new", NOON)
     assert [fault.path for fault in refused.value.faults] == ["$.matchers[1].value"]
 
 
 @pytest.mark.parametrize("is_equal", [True, False])
 def test_stored_pattern(is_equal: bool) -> None:
     """A stored silence whose pattern RE2 refuses matches nothing, also when it is negated, and says why."""
-    silence = begun(asked(), "new", NOON)
+    silence = build_silence(asked(), "new", NOON)
     silence.matchers.append(Matcher("venue", "(?=a)b", is_regex=True, is_equal=is_equal))
     assert not silence.matches({"bot": "a", "venue": "b"})
     assert silence.error is not None
@@ -69,19 +69,19 @@ def test_a_hostile_pattern_is_matched_at_once() -> None:
 
 def test_a_silence_begins_now_at_the_earliest() -> None:
     given = asked(starts_at=NOON - timedelta(hours=2), comment=" why ")
-    silence = begun(given, "new", NOON)
+    silence = build_silence(given, "new", NOON)
     assert (silence.starts_at, silence.created_by, silence.comment) == (NOON, "ann", "why")
     assert silence.state(NOON) == "active"
 
 
 def test_a_silence_is_pending_until_it_begins_and_over_from_its_end_on() -> None:
-    silence = begun(asked(starts_at=NOON + timedelta(minutes=30)), "new", NOON)
+    silence = build_silence(asked(starts_at=NOON + timedelta(minutes=30)), "new", NOON)
     states = [silence.state(NOON + timedelta(minutes=minutes)) for minutes in (0, 30, 59, 60)]
     assert states == ["pending", "active", "active", "expired"]
 
 
 def test_a_silence_that_somebody_ended_is_over_though_a_clock_is_behind() -> None:
-    silence = begun(asked(), "new", NOON)
+    silence = build_silence(asked(), "new", NOON)
     silence.ends_at = silence.updated_at = NOON + timedelta(minutes=5)
     assert silence.state(NOON + timedelta(minutes=4)) == "expired"
 
@@ -99,7 +99,7 @@ def test_a_silence_that_somebody_ended_is_over_though_a_clock_is_behind() -> Non
 )
 def test_a_silence_that_cannot_be_meant_is_refused(further: dict[str, Any], path: str) -> None:
     with pytest.raises(InvalidError) as refused:
-        begun(asked(**further), "new", NOON)
+        build_silence(asked(**further), "new", NOON)
     assert [fault.path for fault in refused.value.faults] == [path]
 
 
@@ -112,7 +112,7 @@ def test_what_botwatch_says_of_an_alert_goes_before_its_own_labels() -> None:
         id="1", timestamp=NOON, severity="HIGH", category="PERFORMANCE", component="a", message="m",
         status="ACTIVE", details=details, fingerprint="f", updated_at=NOON,
     )  # fmt: skip
-    assert labels_of(alert) == {
+    assert alert_labels(alert) == {
         "alertname": "drawdown", "severity": "HIGH", "category": "PERFORMANCE", "component": "a",
         "metric": "maxDrawdown", "bot": "a", "venue": "x",
     }  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.schema.records import Health, Performance
-from shared.schema.units import figures
+from shared.schema.units import metric_fields
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from shared.schema.units import figures
 def test_a_figure_is_exported_in_base_units_under_a_name_that_says_so(
     wire: str, prometheus: str, on_wire: float, in_base_units: float
 ) -> None:
-    (figure,) = [one for one in figures(Performance) if one.wire == wire]
+    (figure,) = [one for one in metric_fields(Performance) if one.wire == wire]
     assert figure.prometheus == prometheus
     assert on_wire * figure.unit.factor == pytest.approx(in_base_units)
 
 
 def test_every_number_of_a_performance_record_and_a_host_snapshot_is_exported() -> None:
-    assert len(figures(Performance)) == 57
-    assert len(figures(Health)) == 35
+    assert len(metric_fields(Performance)) == 57
+    assert len(metric_fields(Health)) == 35

@@ -10,7 +10,7 @@ from shared.schema.records import Equity, Performance
 from shared.schema.timestamps import to_store
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
-from shared.store.latest import latest_records
+from shared.store.latest_records import latest_records
 from shared.store.outbox import pending_by_channel
 from shared.store.tables import performance_metrics
 

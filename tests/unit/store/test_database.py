@@ -17,8 +17,8 @@ from sqlalchemy import text
 from shared.schema.records import Fill, Performance, Undefined
 from shared.schema.timestamps import to_store
 from shared.store.database import Database, SchemaMissingError, sqlite_url
-from shared.store.latest import latest_of
-from shared.store.migrate import LINES, _config, migrate, newest
+from shared.store.latest_records import latest_record_of
+from shared.store.migrate import MIGRATION_LINES, _config, migrate, newest_revision
 from shared.store.records import insert_records
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -43,17 +43,17 @@ SEED_TABLES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", MIGRATION_LINES)
 def test_migrations_make_exactly_the_tables_of_the_code(line: str, tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path / "new.db"))
-    assert migrate(database, line) == newest(line)
+    assert migrate(database, line) == newest_revision(line)
     with database.read() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), LINES[line])
+        difference = compare_metadata(MigrationContext.configure(connection), MIGRATION_LINES[line])
     database.close()
     assert difference == []
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", MIGRATION_LINES)
 def test_migrating_again_changes_nothing(line: str, tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path / "new.db"))
     assert migrate(database, line) == migrate(database, line)
@@ -84,7 +84,7 @@ def test_what_the_release_before_stored_is_upgraded_and_read_as_it_was(tmp_path:
     other = msgspec.structs.replace(one, order_id="o2")
     with database.write() as connection:
         assert insert_records(connection, [one, other]).new == [other]
-        (record,) = latest_of(connection, Performance, "a")
+        (record,) = latest_record_of(connection, Performance, "a")
         assert isinstance(record, Performance)
         assert record.undefined == {"var95": Undefined(reason="no_equity")}
         command.downgrade(_config("performance", connection), "0002")
@@ -92,7 +92,7 @@ def test_what_the_release_before_stored_is_upgraded_and_read_as_it_was(tmp_path:
     database.close()
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", MIGRATION_LINES)
 def test_the_seeds_tables_have_the_seeds_columns(line: str, tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path / "new.db"))
     migrate(database, line)

@@ -12,12 +12,12 @@ from shared.schema.records import AnyRecord, Equity, Performance
 from shared.schema.timestamps import EPOCH, from_store, to_store
 from shared.store.candles import Candle
 from shared.store.database import Database
-from shared.store.history import drawdown_candles, equity_candles, is_known, performance_rows
+from shared.store.history import drawdown_candles, equity_candles, has_history, performance_rows
 from shared.store.records import insert_records
 from shared.store.retention import remove_performance
 from shared.store.rollups import roll_up
-from shared.store.steps import HOUR, MINUTE, SECOND, Steps
 from shared.store.tables import equity_hours, equity_minutes
+from shared.store.time_buckets import HOUR, MINUTE, SECOND, TimeBuckets
 from tests.unit.store.test_cost import steps
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -36,7 +36,7 @@ def write(database: Database, records: Iterable[AnyRecord], *, rolled_up: bool =
             roll_up(connection, 1_000_000)
 
 
-def history(database: Database, steps: Steps, source: str = "reported") -> list[tuple[datetime, float]]:
+def history(database: Database, steps: TimeBuckets, source: str = "reported") -> list[tuple[datetime, float]]:
     with database.read() as connection:
         rows = performance_rows(connection, "a", source, ["portfolioValue"], steps)
     return [(from_store(at), worth) for at, worth in rows]
@@ -68,25 +68,25 @@ def test_every_step_has_its_last_row_whatever_is_rolled_up_or_gone(
     middle = [row for row in rows if minutes_from <= row[0] < raw_from]
     new = [row for row in rows if row[0] >= raw_from]
     left = last_of_each(old, HOUR) + last_of_each(middle, MINUTE) + new
-    steps = Steps.over(NOON - 11 * HOUR, NOON, width)
+    steps = TimeBuckets.covering(NOON - 11 * HOUR, NOON, width)
     found = history(performance, steps)
     expected = last_of_each(left, width)
     assert [row for row in found if row[0] >= raw_from] == [row for row in expected if row[0] >= raw_from]
     assert found == expected
-    assert len({steps.holding(at) for at, _ in found}) == len(found)
+    assert len({steps.bucket_start(at) for at, _ in found}) == len(found)
 
 
 def test_a_step_has_the_last_row_that_came_at_its_last_moment(performance: Database) -> None:
     write(performance, [reported(NOON, 1), reported(NOON, 2)])
     write(performance, [reported(NOON, 3)], rolled_up=False)
     for width in (SECOND, MINUTE, HOUR):
-        assert history(performance, Steps.over(NOON, NOON, width)) == [(NOON, 3)]
+        assert history(performance, TimeBuckets.covering(NOON, NOON, width)) == [(NOON, 3)]
 
 
 def test_sources_are_kept_apart_at_every_resolution(performance: Database) -> None:
     write(performance, [reported(NOON, 1), reported(NOON + SECOND, 2, "computed")])
     for width in (MINUTE, HOUR, DAY):
-        steps = Steps.over(NOON, NOON, width)
+        steps = TimeBuckets.covering(NOON, NOON, width)
         assert history(performance, steps) == [(NOON, 1)]
         assert history(performance, steps, "computed") == [(NOON + SECOND, 2)]
 
@@ -96,7 +96,7 @@ def test_a_row_written_by_hand_without_a_source_counts_as_reported(performance: 
         insert = "INSERT INTO performance_metrics (bot, timestamp, portfolioValue) VALUES ('a', ?, 7)"
         connection.exec_driver_sql(insert, (to_store(NOON),))
     for width in (SECOND, MINUTE, HOUR):
-        assert history(performance, Steps.over(NOON, NOON, width)) == [(NOON, 7)]
+        assert history(performance, TimeBuckets.covering(NOON, NOON, width)) == [(NOON, 7)]
 
 
 def curve(rows: Iterable[tuple[datetime, float, float]], width: timedelta) -> dict[datetime, list[Any]]:
@@ -142,7 +142,7 @@ def test_every_step_has_its_candle_made_of_every_point_once(
     rows = equity_rows(seed)
     fold(performance, rows)
     with performance.read() as connection:
-        found = equity_candles(connection, "a", Steps.over(NOON - 11 * HOUR, NOON, width))
+        found = equity_candles(connection, "a", TimeBuckets.covering(NOON - 11 * HOUR, NOON, width))
     assert found == {begin: candle(points) for begin, points in curve(rows, width).items()}
     assert list(found) == sorted(found)
 
@@ -158,7 +158,7 @@ def test_where_rows_are_gone_rollups_stand_for_them_and_nothing_counts_twice(
     with performance.write() as connection:
         connection.exec_driver_sql("DELETE FROM equity WHERE timestamp < ?", (to_store(raw_from),))
     with performance.read() as connection:
-        found = equity_candles(connection, "a", Steps.over(NOON - 11 * HOUR, NOON, width))
+        found = equity_candles(connection, "a", TimeBuckets.covering(NOON - 11 * HOUR, NOON, width))
     expected: dict[datetime, Candle] = {}
     for since, until, own in (
         (NOON - DAY, minutes_from, HOUR),
@@ -168,7 +168,7 @@ def test_where_rows_are_gone_rollups_stand_for_them_and_nothing_counts_twice(
         part = [row for row in rows if since <= row[0] < until]
         for begin, points in curve(part, own).items():
             step = EPOCH + (begin - EPOCH) // width * width
-            expected[step] = expected[step].then(candle(points)) if step in expected else candle(points)
+            expected[step] = expected[step].merge(candle(points)) if step in expected else candle(points)
     assert found == expected
     assert sum(one.flow for one in found.values()) == sum(flow for _, _, flow in rows)
 
@@ -181,7 +181,7 @@ def test_raw_rows_that_outlive_the_minutes_do_not_count_twice(
     fold(performance, rows)
     list(remove_performance(performance, NOON - 6 * HOUR, lambda _bot: None))
     with performance.read() as connection:
-        found = equity_candles(connection, "a", Steps.over(NOON - 11 * HOUR, NOON, width))
+        found = equity_candles(connection, "a", TimeBuckets.covering(NOON - 11 * HOUR, NOON, width))
     assert sum(one.flow for one in found.values()) == sum(flow for _, _, flow in rows)
 
 
@@ -190,7 +190,7 @@ def test_the_newest_rollup_stands_where_its_rows_are_gone(performance: Database,
     fold(performance, [(NOON, 90, 0), (NOON + MINUTE, 80, 5)])
     with performance.write() as connection:
         connection.exec_driver_sql("DELETE FROM equity")
-        found = equity_candles(connection, "a", Steps.over(NOON, NOON + MINUTE, width))
+        found = equity_candles(connection, "a", TimeBuckets.covering(NOON, NOON + MINUTE, width))
     assert list(found.values())[-1].close == 80
     assert sum(one.flow for one in found.values()) == 5
 
@@ -198,7 +198,7 @@ def test_the_newest_rollup_stands_where_its_rows_are_gone(performance: Database,
 def test_a_bot_without_equity_has_its_reported_portfolio_values(performance: Database) -> None:
     write(performance, [reported(NOON, 3), reported(NOON + SECOND, 1), reported(NOON, 9, "computed")])
     with performance.read() as connection:
-        found = equity_candles(connection, "a", Steps.over(NOON, NOON, SECOND * 10))
+        found = equity_candles(connection, "a", TimeBuckets.covering(NOON, NOON, SECOND * 10))
     assert found == {NOON: Candle(3, 3, 1, 1, 0)}
 
 
@@ -215,7 +215,7 @@ def test_drawdown_is_percent_and_the_minute_under_way_has_the_computed_one(
         for s, d in ((1, 99.0), (61, 40.0), (62, 7.0), (63, None))
     ])  # fmt: skip
     with performance.read() as connection:
-        found = drawdown_candles(connection, "a", Steps.over(NOON, NOON + MINUTE, width))
+        found = drawdown_candles(connection, "a", TimeBuckets.covering(NOON, NOON + MINUTE, width))
     shown = {begin: (round(one.high, 9), round(one.close, 9)) for begin, one in found.items()}
     if width is MINUTE:
         assert shown == {NOON: (30, 5), NOON + MINUTE: (40, 7)}
@@ -225,12 +225,12 @@ def test_drawdown_is_percent_and_the_minute_under_way_has_the_computed_one(
 
 def test_a_bot_is_known_by_any_trace(performance: Database) -> None:
     with performance.read() as connection:
-        assert not is_known(connection, "a")
+        assert not has_history(connection, "a")
     write(performance, [reported(NOON, 1)])
     list(remove_performance(performance, NOON + HOUR, lambda _bot: NOON + HOUR))
     with performance.read() as connection:
-        assert is_known(connection, "a")
-        assert not is_known(connection, "b")
+        assert has_history(connection, "a")
+        assert not has_history(connection, "b")
 
 
 def plans(connection: Connection) -> list[str]:
@@ -248,7 +248,7 @@ def plans(connection: Connection) -> list[str]:
 
 def test_a_source_that_a_bot_does_not_have_costs_no_walk_through_the_other(performance: Database) -> None:
     write(performance, (reported(NOON - n * SECOND / 5, n) for n in range(15_000)))
-    span = Steps.over(NOON - HOUR, NOON, SECOND * 10)
+    span = TimeBuckets.covering(NOON - HOUR, NOON, SECOND * 10)
     with performance.read() as connection:
         spent = steps(connection, lambda: performance_rows(connection, "a", "computed", ["var95"], span))
     assert spent < 10
@@ -260,7 +260,7 @@ def test_no_table_is_walked_through(performance: Database, width: timedelta) -> 
     write(performance, [reported(NOON - n * HOUR, n) for n in range(9)])
     with performance.read() as connection:
         gone_about = plans(connection)
-        span = Steps.over(NOON - 10 * HOUR, NOON, width)
+        span = TimeBuckets.covering(NOON - 10 * HOUR, NOON, width)
         performance_rows(connection, "a", "reported", ["var95"], span)
         equity_candles(connection, "a", span)
         drawdown_candles(connection, "a", span)

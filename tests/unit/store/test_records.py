@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import func, select, text
 
 from shared.runtime.settings import REPOSITORY
-from shared.schema.positions import after, believable
 from shared.schema.records import AnyRecord, Equity, Fill, HostRecord, Performance, Undefined
+from shared.schema.stream_ids import clamp_to_newest, is_after
 from shared.store.database import Database
-from shared.store.latest import latest_of
-from shared.store.positions import read_position, write_position
+from shared.store.latest_records import latest_record_of
+from shared.store.log_offsets import read_offset, write_offset
 from shared.store.records import insert_records, subjects
 from shared.store.tables import (
     REMARKS,
@@ -77,7 +77,7 @@ def test_why_figures_are_undefined_is_stored_once_and_read_back_with_each_row(pe
         assert texts == 4
         assert [row.undefined for row in rows] == [None] * 4
         assert rows[0].undefinedId == rows[1].undefinedId == rows[3].undefinedId != rows[2].undefinedId
-        assert latest_of(connection, Performance, "a") == [records[-1]]
+        assert latest_record_of(connection, Performance, "a") == [records[-1]]
 
 
 def test_a_row_of_the_release_before_is_read_as_it_was(performance: Database) -> None:
@@ -92,7 +92,7 @@ def test_a_row_of_the_release_before_is_read_as_it_was(performance: Database) ->
                 lowConfidence='{"var95":0}',
             )
         )
-        assert latest_of(connection, Performance, "a") == [record]
+        assert latest_record_of(connection, Performance, "a") == [record]
 
 
 def test_the_same_id_of_the_same_bot_is_written_once(performance: Database) -> None:
@@ -135,7 +135,7 @@ def test_a_fill_id_that_is_used_again_loses_no_fill(more: dict[str, Any], perfor
 def test_fills_that_use_their_ids_again_are_counted(performance: Database) -> None:
     one, restarted, other_order = fill(), fill(price=120.0), fill(order_id="o2")
     with performance.write() as connection:
-        assert insert_records(connection, [one]).contradictory == []
+        assert insert_records(connection, [one]).conflicting == []
         assert insert_records(connection, [restarted, one, other_order]) == (
             [restarted, other_order],
             [restarted],
@@ -178,20 +178,20 @@ def test_the_bots_of_a_table_are_listed_once_each(performance: Database) -> None
 def test_a_position_is_kept_per_reader_and_partition(performance: Database) -> None:
     with performance.write() as connection:
         for entry in ("5-0", "7-1"):
-            write_position(connection, performance_position, "recorder", 0, entry)
-        assert read_position(connection, performance_position, "recorder", 0) == "7-1"
-        assert read_position(connection, performance_position, "recorder", 1) == "0-0"
+            write_offset(connection, performance_position, "recorder", 0, entry)
+        assert read_offset(connection, performance_position, "recorder", 0) == "7-1"
+        assert read_offset(connection, performance_position, "recorder", 1) == "0-0"
 
 
 def test_positions_compare_by_number_and_not_by_text() -> None:
-    assert after("10-0", "9-5")
-    assert after("9-10", "9-9")
-    assert not after("9-9", "9-9")
+    assert is_after("10-0", "9-5")
+    assert is_after("9-10", "9-9")
+    assert not is_after("9-9", "9-9")
 
 
 def test_a_position_after_the_logs_end_is_from_another_log() -> None:
-    assert believable("9-0", newest="10-0") == "9-0"
-    assert believable("11-0", newest="10-0") == "0-0"
+    assert clamp_to_newest("9-0", newest="10-0") == "9-0"
+    assert clamp_to_newest("11-0", newest="10-0") == "0-0"
 
 
 def test_bytes_that_are_not_text_never_reach_a_column(performance: Database) -> None:

@@ -23,9 +23,8 @@ from shared.store import retention
 from shared.store.database import Database
 from shared.store.history import performance_rows
 from shared.store.records import insert_records
-from shared.store.retention import Removed, limit, remove_health, remove_performance
+from shared.store.retention import RemovedRows, remove_health, remove_performance, retention_limit
 from shared.store.rollups import roll_up
-from shared.store.steps import HOUR, MINUTE, Steps
 from shared.store.tables import (
     TABLES,
     alert_events,
@@ -44,6 +43,7 @@ from shared.store.tables import (
     performance_remarks,
     trades,
 )
+from shared.store.time_buckets import HOUR, MINUTE, TimeBuckets
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 OLD, NEW = NOON - timedelta(minutes=1), NOON
@@ -120,7 +120,7 @@ def test_an_hour_leaves_as_a_whole(performance: Database) -> None:
     written(performance, records(OLD))
     list(remove_performance(performance, NOON, lambda _bot: OLD + timedelta(seconds=30)))
     assert counts(performance, equity) == {"equity": 1}
-    assert limit(NOON + timedelta(minutes=59), 1) == NOON - timedelta(days=1)
+    assert retention_limit(NOON + timedelta(minutes=59), 1) == NOON - timedelta(days=1)
 
 
 def test_what_is_asked_for_each_bot_holds_for_that_bot(performance: Database) -> None:
@@ -146,14 +146,14 @@ def test_a_performance_record_stays_until_it_is_rolled_up(performance: Database)
 
 
 def test_rows_leave_in_pieces_oldest_first(performance: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "PIECE", 2)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 2)
     moments = [OLD - timedelta(seconds=n) for n in range(5)]
     written(performance, [Equity(bot="a", timestamp=moment, equity=1) for moment in moments])
     pieces = remove_performance(performance, NOON, everything)
-    assert next(pieces) == Removed("equity", 2)
+    assert next(pieces) == RemovedRows("equity", 2)
     with performance.read() as connection:
         assert connection.execute(select(func.min(equity.c.timestamp))).scalar() == "2026-01-31 11:58:58.000"
-    assert list(pieces) == [Removed("equity", 2), Removed("equity", 1)]
+    assert list(pieces) == [RemovedRows("equity", 2), RemovedRows("equity", 1)]
 
 
 def an_alert(name: str, status: str, at: str, resolved_at: str | None = None) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def test_resolved_alerts_leave_with_their_events_and_notifications(health: Datab
         connection.execute(alert_events.insert(), event)
         connection.execute(notifications.insert(), notice)
     removed = list(remove_health(health, NOON))
-    assert removed == [Removed("health_metrics", 1), Removed("alerts", 2)]
+    assert removed == [RemovedRows("health_metrics", 1), RemovedRows("alerts", 2)]
     with health.read() as connection:
         left = connection.execute(select(alerts.c.id).order_by(alerts.c.id)).scalars().all()
     assert left == ["open", "resolved just now"]
@@ -198,7 +198,7 @@ def test_resolved_alerts_leave_with_their_events_and_notifications(health: Datab
 
 
 def test_a_retention_without_end_keeps_all() -> None:
-    assert limit(NOON, 10**9) == datetime(2000, 1, 1, 12, tzinfo=UTC)
+    assert retention_limit(NOON, 10**9) == datetime(2000, 1, 1, 12, tzinfo=UTC)
 
 
 def test_what_stays_costs_nothing(performance: Database) -> None:
@@ -229,7 +229,7 @@ def test_computed_records_leave_sooner_and_their_minutes_still_tell_of_them(perf
     list(remove_performance(performance, OLD - timedelta(days=300), everything, computed_before=NOON))
     with performance.read() as connection:
         left = connection.execute(select(performance_metrics.c.source)).scalars().all()
-        steps = Steps.over(OLD - HOUR, OLD + HOUR, MINUTE)
+        steps = TimeBuckets.covering(OLD - HOUR, OLD + HOUR, MINUTE)
         rows = performance_rows(connection, "a", "computed", ["portfolioValue"], steps)
     assert (left, [worth for _, worth in rows]) == (["reported"] * 3, [3.0])
 

@@ -9,7 +9,7 @@ from sqlalchemy import Table, select, text
 from shared.schema.records import AnyRecord, Performance
 from shared.store.database import Database
 from shared.store.records import insert_records
-from shared.store.rollups import position_of, roll_up, tail
+from shared.store.rollups import roll_up, rollup_offset, rows_not_rolled_up
 from shared.store.tables import performance_hours, performance_metrics, performance_minutes
 from tests.unit.store.test_cost import steps
 
@@ -89,7 +89,7 @@ def test_a_piece_that_fails_leaves_the_position_where_it_was(performance: Databa
         roll_up(connection, ALL)
         raise ZeroDivisionError
     with performance.read() as connection:
-        assert position_of(connection) == 0
+        assert rollup_offset(connection) == 0
     assert roll(performance) == 1
 
 
@@ -110,7 +110,7 @@ def test_the_tail_is_what_is_not_rolled_up_yet_in_the_rollups_form(performance: 
     roll(performance)
     write(performance, at(61, 2), at(62, 3), Performance(bot="b", timestamp=NOON, portfolio_value=9))
     with performance.read() as connection:
-        found = tail(connection, "a")
+        found = rows_not_rolled_up(connection, "a")
     assert [(row.bot, row.timestamp, row.portfolioValue, row.at) for row in found] == [
         ("a", "2026-01-31 12:01:00.000", 3, "2026-01-31 12:01:02.000")
     ]
@@ -123,5 +123,5 @@ def test_the_tail_and_the_next_piece_cost_nothing_of_what_is_rolled_up(performan
         connection.exec_driver_sql(insert, moments)
         roll_up(connection, 40_000)
         connection.execute(performance_metrics.insert(), {"bot": "a", "timestamp": "2026-01-31 12:00:00"})
-        assert steps(connection, lambda: tail(connection, "a")) < 5
+        assert steps(connection, lambda: rows_not_rolled_up(connection, "a")) < 5
         assert steps(connection, lambda: roll_up(connection, ALL)) < 5

@@ -1,0 +1,110 @@
+"""`botwatch bots`: list, retire and forget bots through a running dashboard."""
+
+import argparse
+import getpass
+import os
+import sys
+from urllib.parse import quote
+
+import msgspec
+
+from botwatch.errors import BotwatchError
+from botwatch.http_client import Document, HttpClient
+
+URL = "http://localhost:3001"
+PATH = "/api/monitoring/bots"
+_RESULT_TEXTS = {
+    "retire": "is retired: its absence opens no alert",
+    "unretire": "is expected again",
+    "forget": "is forgotten with all its data",
+}
+
+
+class _BotSummary(msgspec.Struct, rename="camel"):
+    bot: str
+    retired: bool = False
+    active_alerts: int = 0
+    age_seconds: float | None = None
+
+
+def add_bots_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its actions."""
+    bots = commands.add_parser("bots", help="list, retire and forget bots")
+    actions = bots.add_subparsers(dest="action", required=True, metavar="ACTION")
+    common = argparse.ArgumentParser(add_help=False)
+    url = os.environ.get("BOTWATCH_URL") or URL
+    common.add_argument("--url", default=url, help=f"the dashboard (default: BOTWATCH_URL or {URL})")
+    actions.add_parser("list", parents=[common], help="list the bots that are known")
+    for name, text in (
+        ("retire", "open no alert for its absence, and resolve its alerts"),
+        ("unretire", "expect a retired bot again"),
+        ("forget", "remove a bot with all its data, for good"),
+    ):
+        action = actions.add_parser(name, parents=[common], help=text)
+        action.add_argument("name", metavar="NAME")
+        if name == "forget":
+            action.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run_bots(options: argparse.Namespace) -> int:
+    """Do what is asked for; return 0, 1 when the dashboard refuses or does not answer, 2 for a misuse."""
+    try:
+        server = HttpClient(options.url)
+    except ValueError as error:
+        sys.stderr.write(f"botwatch bots: --url: {error}\n")
+        return 2
+    try:
+        return _run_action(server, options)
+    except BotwatchError as error:
+        sys.stderr.write(f"botwatch bots: {error}\n")
+        return 1
+    finally:
+        server.close()
+
+
+def _run_action(server: HttpClient, options: argparse.Namespace) -> int:
+    if options.action == "list":
+        for one in server.get(PATH, list[_BotSummary]):
+            print(_line(one))
+        return 0
+    path = f"{PATH}/{quote(options.name, safe='')}"
+    by = f"?by={quote(_user(), safe='')}"
+    if options.action == "forget":
+        if not options.yes and not _confirm(options.name):
+            return 1
+        server.delete(path + by, Document)
+    else:
+        server.post(f"{path}/{options.action}{by}", None, Document)
+    print(f"{_escape_name(options.name)} {_RESULT_TEXTS[options.action]}")
+    return 0
+
+
+def _user() -> str:
+    """Return who runs the command, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return f"uid {os.getuid()}"
+
+
+def _line(bot: _BotSummary) -> str:
+    seen = "unknown" if bot.age_seconds is None else f"{bot.age_seconds:.0f} s ago"
+    retired = ", retired" if bot.retired else ""
+    return f"{_escape_name(bot.bot)}: last record {seen}, open alerts {bot.active_alerts}{retired}"
+
+
+def _escape_name(name: str) -> str:
+    """Return a name without what a terminal would act on."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
+
+
+def _confirm(name: str) -> bool:
+    """Ask on the terminal; where there is none the answer is no."""
+    sys.stderr.write(
+        f"Forget {_escape_name(name)} with all its records, trades and figures? There is no way back. [y/N] "
+    )
+    sys.stderr.flush()
+    is_sure = sys.stdin.readline().strip().lower() in ("y", "yes")
+    if not is_sure:
+        sys.stderr.write("\nbotwatch bots: nothing was forgotten; --yes does not ask\n")
+    return is_sure

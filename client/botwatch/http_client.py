@@ -1,0 +1,146 @@
+"""HTTP to Botwatch: kept-alive connections, timeouts, retries, and errors with their faults."""
+
+import http.client
+import os
+import threading
+from functools import partial
+from http import HTTPStatus
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from botwatch.errors import BotwatchError, Fault, UnavailableError
+
+TIMEOUT_S = 5.0
+RETRIES = 3
+FIRST_RETRY_S = 0.1
+MAX_WAIT_S = 2.0
+RETRYABLE_STATUSES = frozenset((HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE))
+"""Answers that mean "try again"."""
+
+
+class _HttpAnswer(NamedTuple):
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
+class _ErrorBody(msgspec.Struct):
+    error: str = ""
+    faults: list[Fault] = []
+
+
+S = TypeVar("S")
+
+
+class HttpClient:
+    """One server of Botwatch, by the URL that its paths start at.
+
+    Safe to use from several threads, and after a fork.
+    """
+
+    def __init__(self, url: str, *, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"expected a URL like http://localhost:9090, got {url!r}")
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._name = f"{parts.scheme}://{parts.hostname}:{parts.port or kind.default_port}"
+        self._base = parts.path.rstrip("/")
+        self._headers = {"Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._connect = partial(kind, parts.hostname, parts.port, timeout=timeout_s)
+        self._closed = threading.Event()
+        self._open_connection()
+
+    def _open_connection(self) -> None:
+        """Take a connection and a lock of this process's own."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._connection = self._connect()
+
+    def get(self, path: str, kind: type[S]) -> S:
+        """Return the answer to a GET as a `kind`."""
+        return self._decoded(self._request("GET", path, None), kind)
+
+    def post(self, path: str, body: object, kind: type[S]) -> S:
+        """Return the answer to a POST of `body` as JSON. It may be sent twice: the request must bear that."""
+        return self._decoded(self._request("POST", path, msgspec.json.encode(body)), kind)
+
+    def delete(self, path: str, kind: type[S]) -> S:
+        """Return the answer to a DELETE. It may be sent twice, as a POST may."""
+        return self._decoded(self._request("DELETE", path, None), kind)
+
+    def close(self) -> None:
+        """Close the connection and end every wait for a retry."""
+        self._closed.set()
+        if self._process != os.getpid():
+            return  # it is the parent's
+        with self._lock:
+            self._connection.close()
+
+    def _request(self, method: str, path: str, body: bytes | None) -> bytes:
+        if self._process != os.getpid():
+            # A fork: the parent's answers are not for this process, and its lock may be held for ever.
+            self._open_connection()
+        wait = FIRST_RETRY_S
+        for attempt in range(RETRIES + 1):
+            last = attempt == RETRIES or self._closed.is_set()
+            # A server may close a connection that was idle; that is no reason to wait.
+            reused = self._connection.sock is not None
+            try:
+                answer = self._send_once(method, self._base + path, body)
+            except (OSError, http.client.HTTPException) as error:
+                if last:
+                    raise UnavailableError(f"{self._name} does not answer: {error}") from error
+                if attempt == 0 and isinstance(error, ConnectionError) and reused:
+                    continue
+            else:
+                if answer.status < HTTPStatus.BAD_REQUEST:
+                    return answer.body
+                if last or answer.status not in RETRYABLE_STATUSES:
+                    raise _error(self._name + path, answer)
+                wait = max(wait, _seconds(answer.retry_after))
+            self._closed.wait(min(wait, MAX_WAIT_S))
+            wait *= 2
+        raise AssertionError("the last attempt returns or raises")
+
+    def _send_once(self, method: str, path: str, body: bytes | None) -> _HttpAnswer:
+        headers = self._headers
+        if body is not None:
+            headers = headers | {"Content-Type": "application/json"}
+        with self._lock:
+            try:
+                self._connection.request(method, path, body, headers)
+                response = self._connection.getresponse()
+                return _HttpAnswer(response.status, response.headers.get("Retry-After"), response.read())
+            except BaseException:
+                # Whatever came in between: half an answer must not be read as the next one's.
+                self._connection.close()
+                raise
+
+    def _decoded(self, body: bytes, kind: type[S]) -> S:
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BotwatchError(f"{self._name} answered something unexpected: {error}") from error
+
+
+def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
+    try:
+        refusal = msgspec.json.decode(answer.body, type=_ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        refusal = _ErrorBody()
+    kind = UnavailableError if answer.status in RETRYABLE_STATUSES else BotwatchError
+    reason = refusal.error or http.client.responses.get(answer.status, "refused")
+    return kind(f"{url} answered {answer.status}: {reason}", status=answer.status, faults=refusal.faults)
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Read Retry-After; its other form, a date, counts as none: waits here are short anyway."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
+
+
+Document = dict[str, Any]
+"""An answer whose keys the client passes on as they are."""

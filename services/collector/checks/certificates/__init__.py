@@ -1,0 +1,1 @@
+"""Certificate checks: of TLS servers and of PEM files."""

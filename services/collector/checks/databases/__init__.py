@@ -1,0 +1,1 @@
+"""Database checks: SQLite, PostgreSQL, Redis and Valkey."""

@@ -1,0 +1,34 @@
+"""A database that must answer and be well: SQLite, PostgreSQL, Redis."""
+
+from urllib.parse import unquote
+
+from services.collector.checks.base import Probe
+from services.collector.checks.databases.postgresql import PostgresqlProbe
+from services.collector.checks.databases.redis import RedisProbe
+from services.collector.checks.databases.sqlite import SqliteProbe
+from services.collector.host.watched_host import WatchedHost
+from services.collector.net.urls import split_url
+from shared.runtime.config.check_sections import CheckSection
+
+SCHEMES = ("sqlite", "postgresql", "postgres", "redis", "rediss")
+
+
+def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section.database`; ValueError, without secrets, when its URL makes no sense."""
+    if section.database is None:
+        raise TypeError("not a check of a database")
+    scheme, _, path = section.database.partition("://")
+    if scheme not in SCHEMES:
+        raise ValueError("a database is a URL that begins with sqlite:, postgresql: or redis:")
+    if scheme == "sqlite":
+        if not path.startswith("/"):
+            raise ValueError("expected sqlite:/// and the path of a file")
+        return SqliteProbe("/" + unquote(path).lstrip("/"), timeout_s, place)
+    url = split_url(section.database)
+    # Behind the host an @ is the end of a password with a slash in it: part of it would pass for the host.
+    if not url.hostname or "@" in url.path + url.query + url.fragment:
+        raise ValueError(
+            "the URL of a database has no host, or its password has special characters: "
+            "they are written as % and two digits"
+        )
+    return RedisProbe(url, timeout_s) if scheme.startswith("redis") else PostgresqlProbe(url, timeout_s)

@@ -1,0 +1,1 @@
+"""Exchange checks: REST, WebSocket, server time and status pages."""

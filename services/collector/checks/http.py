@@ -1,0 +1,177 @@
+"""A request over HTTP: whether the answer is as it must be, and where the time went."""
+
+import base64
+import re
+import string
+import time
+from contextlib import suppress
+from datetime import datetime
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urljoin
+
+from services.collector.checks.base import CheckResult, Probe
+from services.collector.host.watched_host import WatchedHost
+from services.collector.net.dial import ConnectError, TimedConnection, client_context, dial
+from services.collector.net.http_client import HttpResponse, send_request
+from services.collector.net.urls import split_url
+from shared.runtime.config.check_sections import CheckSection, HttpSection
+from shared.runtime.host_names import ascii_host
+from shared.schema.patterns import Regex
+from shared.schema.records import CheckType
+
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PORTS = {"http": 80, "https": 443}
+_PHRASES = {known.value: known.phrase for known in HTTPStatus}
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class FinalResponse(NamedTuple):
+    """The last answer, from whom, and the connection it came on."""
+
+    whom: str
+    answer: HttpResponse
+    connected: TimedConnection
+
+
+def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section.http`; ValueError when it could never be asked."""
+    del place  # It is asked over the network.
+    if section.http is None:
+        raise TypeError("not a check over HTTP")
+    return HttpProbe(section.http, timeout_s)
+
+
+class HttpProbe:
+    """Asks on a new connection each time, as a client that comes for the first time."""
+
+    type: CheckType = "http"
+
+    def __init__(self, section: HttpSection, timeout_s: float) -> None:
+        self._section = section
+        self._url = split_url(section.url)
+        self._body = Regex(section.body) if section.body is not None else None
+        self._timeout_s = timeout_s
+        self._headers = dict(section.headers)
+        parse_server_address(self._url)
+        if self._url.username is not None:
+            pair = f"{unquote(self._url.username)}:{unquote(self._url.password or '')}"
+            self._headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        for name, value in self._headers.items():
+            if _UNSAFE.search(name + value):
+                raise ValueError(f"the header {name!r} has a line break or another control character")
+
+    def run(self, now: datetime) -> CheckResult:
+        """Look once."""
+        del now
+        began = time.monotonic()
+        try:
+            answered = self._request(began + self._timeout_s)
+        except ConnectError as error:
+            return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
+        took_ms = 1000 * (time.monotonic() - began)
+        figures = {
+            "check_latency_ms": took_ms,
+            "status_code": answered.answer.status,
+            **answered.connected.metrics,
+        }
+        return evaluate_response(self._section.status, self._body, answered, took_ms)._replace(
+            figures=figures
+        )
+
+    def _request(self, deadline: float) -> FinalResponse:
+        """Follow redirects, unless a redirect is what must come."""
+        url, headers = self._url, self._headers
+        for _ in range(MAX_REDIRECTS + 1):
+            answered = self._request_once(url, headers, deadline)
+            status, location = answered.answer.status, answered.answer.headers.get("Location")
+            if status not in REDIRECTS or location is None or status in (self._section.status or ()):
+                return answered
+            target = _redirect_target(url, location, answered.whom)
+            # Keys are for the one they were given for.
+            headers = headers if parse_server_address(target) == parse_server_address(url) else {}
+            url = target
+        raise ConnectError(
+            "http", f"{parse_server_address(self._url)} redirects more than {MAX_REDIRECTS} times"
+        )
+
+    def _request_once(self, url: SplitResult, headers: dict[str, str], deadline: float) -> FinalResponse:
+        host, port, tls = parse_server_address(url)
+        context = client_context(verify=self._section.verify) if tls else None
+        connected = dial(host, port, deadline, context)
+        target = quote(f"{url.path or '/'}{'?' if url.query else ''}{url.query}", safe=string.punctuation)
+        authority = host_header(url)
+        with connected.socket as line:
+            answer = send_request(
+                line, authority, target, deadline, method=self._section.method, headers=headers
+            )
+        return FinalResponse(authority, answer, connected)
+
+
+class ServerAddress(NamedTuple):
+    """Whom a URL asks."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        """Name it without the path: keys may be in it."""
+        return f"{self.host}:{self.port}"
+
+
+def parse_server_address(url: SplitResult) -> ServerAddress:
+    """Read whom a URL asks; ValueError when it names nobody who speaks HTTP."""
+    if url.scheme not in _PORTS or not url.hostname:
+        raise ValueError("expected a URL such as https://host/path")
+    return ServerAddress(ascii_host(url.hostname), url.port or _PORTS[url.scheme], url.scheme == "https")
+
+
+def host_header(url: SplitResult) -> str:
+    """Return the host, and the port if there is one, as a request names them: without user, in ASCII."""
+    authority = url.netloc.rpartition("@")[2]
+    if authority.isascii():
+        return authority
+    port = f":{url.port}" if url.port else ""
+    return f"{ascii_host(url.hostname or '')}{port}"
+
+
+def _redirect_target(url: SplitResult, location: str, whom: str) -> SplitResult:
+    # http.client reads headers as Latin-1; many servers send UTF-8.
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode()
+    try:
+        target = split_url(urljoin(url.geturl(), location))
+        parse_server_address(target)
+    except ValueError as error:
+        raise ConnectError("protocol", f"{whom} redirects to something that is no web address") from error
+    return target
+
+
+def evaluate_response(
+    expected: list[int] | None, body: Regex | None, answered: FinalResponse, took_ms: float
+) -> CheckResult:
+    """Compare an answer with what it must be like. Pure."""
+    whom, answer, connected = answered
+    said = f"{whom} answered {answer.status} {_PHRASES.get(answer.status, '')}".rstrip()
+    fits = answer.status in expected if expected else 200 <= answer.status < 400  # noqa: PLR2004
+    if not fits and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = answer.headers.get("Retry-After", "")
+        text = f"{said}: it is asked too often" + (f", again in {wait} s" if wait.isdecimal() else "")
+        return CheckResult("critical", text, "rate_limited")
+    if not fits:
+        wanted = " or ".join(map(str, expected)) if expected else "200 to 399"
+        return CheckResult("critical", f"{said}, expected {wanted}", "http")
+    if body is not None and answer.encoding:
+        text = (
+            f"{said}, but its body is packed with {answer.encoding}, though the check asked for it unpacked"
+        )
+        return CheckResult("critical", f"{text}: it cannot be searched for {body.pattern}", "http")
+    if body is not None and not body.search(answer.text):
+        where = "its body" if answer.is_complete else "the first MiB of its body"
+        return CheckResult("critical", f"{said}, but {where} has nothing like {body.pattern}", "http")
+    parts = {"DNS": connected.dns_ms, "connection": connected.connect_ms, "TLS": connected.tls_ms}
+    phases = [f"{name} {ms:.0f}" for name, ms in parts.items() if ms is not None]
+    phases.append(f"first byte {answer.first_byte_ms:.0f}")
+    return CheckResult("ok", f"{said} in {took_ms:.0f} ms ({', '.join(phases)})")

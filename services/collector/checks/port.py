@@ -1,0 +1,53 @@
+"""A TCP port of the watched host on which something must listen."""
+
+from datetime import datetime
+
+from services.collector.checks.base import CheckResult, Probe
+from services.collector.host import process_table
+from services.collector.host.sockets import tcp_listeners
+from services.collector.host.watched_host import WatchedHost
+from shared.runtime.config.check_sections import CheckSection
+from shared.schema.records import CheckType
+
+
+def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section.port`."""
+    del timeout_s  # /proc answers at once.
+    if section.port is None:
+        raise TypeError("not a check of a port")
+    return PortProbe(section.port, place)
+
+
+class PortProbe:
+    """Looks into the host's table of sockets: no connection is made, nothing in a server's log."""
+
+    type: CheckType = "port"
+
+    def __init__(self, port: int, place: WatchedHost) -> None:
+        self._port = port
+        self._proc = place.proc
+        self._net = place.net
+        self._owner: tuple[int, str] = (0, "")
+
+    def run(self, now: datetime) -> CheckResult:
+        """Look once; `unknown` when the table cannot be read."""
+        del now
+        try:
+            found = [one for one in tcp_listeners(self._net) if one.port == self._port]
+        except PermissionError as error:
+            return CheckResult("unknown", f"{error.filename} may not be read by this collector", "denied")
+        except OSError as error:
+            return CheckResult("unknown", f"the table of sockets cannot be read: {error}", "other")
+        if not found:
+            return CheckResult(
+                "critical", f"nothing listens on port {self._port} of this host", "not_running"
+            )
+        where = " and ".join(str(one) for one in found)
+        return CheckResult("ok", f"{self._process_name(found[0].inode)} listens on {where}")
+
+    def _process_name(self, inode: int) -> str:
+        """Name the process; to look for it means to look through all open files: only when it changed."""
+        if self._owner[0] != inode:
+            process = process_table.socket_owner(self._proc, inode)
+            self._owner = (inode, str(process) if process else "a process that may not be read")
+        return self._owner[1]

@@ -1,0 +1,187 @@
+"""Rounds: every check is looked at when it is due, each look in a thread of its own.
+
+The owner calls `step` again and again, which never waits for a probe: it takes what was seen, gives up what
+takes too long, and begins what is due. A thread that was given up cannot be ended; it no longer counts, and
+its check waits for it, so that there are never two looks of one check at once.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from random import random
+from typing import Literal, NamedTuple
+
+import structlog
+
+from services.collector.checks.base import CheckResult, Probe
+from services.collector.checks.check_record import check_record
+from services.collector.checks.check_statistics import CheckStatistics
+from services.collector.checks.soft_state import SoftState
+from shared.runtime import clock
+from shared.runtime.clock import Clock
+from shared.schema.durations import format_duration_ms
+from shared.schema.records import Check
+
+log = structlog.get_logger()
+
+MAX_CONCURRENT = 16
+"""Looks at once, without those that were given up."""
+JITTER = 0.1
+"""Share of the interval by which a look comes earlier or later, so that checks do not fall into step."""
+MAX_INITIAL_DELAY_S = 30.0
+"""The first looks are spread over their intervals, but nobody waits longer for one."""
+POLL_INTERVAL_S = 0.05
+"""How long the owner waits at most while looks are at work."""
+
+
+class ScheduledCheck(NamedTuple):
+    """A check: what looks, how often, and when it counts."""
+
+    name: str
+    probe: Probe
+    every_s: float
+    timeout_s: float
+    failures: int = 1
+    severity: Literal["critical", "warning"] = "critical"
+    slow_ms: int | None = None
+
+
+class _CheckRun:
+    """How it goes with one check."""
+
+    def __init__(self, number: int, watched: ScheduledCheck, due: float) -> None:
+        self.number = number
+        self.watched = watched
+        self.due = due
+        self.begun: float | None = None
+        """When the look began that has not ended yet."""
+        self.given_up = False
+        self.statistics = CheckStatistics(watched.probe.type)
+        self.soft_state = SoftState(watched.failures, watched.severity, watched.slow_ms)
+        self.faults: set[str] = set()
+        """Errors that probes should not raise and that were logged."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a look has not ended and is still waited for."""
+        return self.begun is not None and not self.given_up
+
+
+class CheckScheduler:
+    """The checks of one host."""
+
+    def __init__(
+        self,
+        host: str,
+        watched: Sequence[ScheduledCheck],
+        *,
+        now: Clock = clock.now,
+        monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random,
+    ) -> None:
+        self.latest: dict[str, Check] = {}
+        """The last record of each check, by its name."""
+        self._host = host
+        self._now = now
+        self._monotonic = monotonic
+        self._chance = chance
+        self._seen: SimpleQueue[tuple[_CheckRun, CheckResult | Exception, datetime]] = SimpleQueue()
+        start = monotonic()
+        self._courses = [
+            _CheckRun(number, one, start + chance() * min(one.every_s, MAX_INITIAL_DELAY_S))
+            for number, one in enumerate(watched)
+        ]
+
+    def step(self) -> list[Check]:
+        """Return the records of looks that ended or were given up since the last step; begin what is due."""
+        now = self._monotonic()
+        checks = [*self._finished(), *self._timed_out(now)]
+        self.latest |= {check.check: check for check in checks}
+        self._start_due(now)
+        return checks
+
+    def seconds_until_due(self) -> float:
+        """Return after how many seconds the next step is worth its while."""
+        if any(course.is_running for course in self._courses):
+            return POLL_INTERVAL_S
+        due = min((course.due for course in self._courses), default=float("inf"))
+        return max(0.0, due - self._monotonic())
+
+    def _finished(self) -> Iterator[Check]:
+        while True:
+            try:
+                course, seen, at = self._seen.get_nowait()
+            except Empty:
+                return
+            late, course.begun, course.given_up = course.given_up, None, False
+            if not late:
+                yield self._to_record(course, seen, at)
+
+    def _timed_out(self, now: float) -> Iterator[Check]:
+        for course in self._courses:
+            if course.begun is None or now < (course.due if course.given_up else self._deadline(course)):
+                continue
+            if course.given_up:
+                self._schedule_next(course, now)
+            course.given_up = True
+            limit = format_duration_ms(round(course.watched.timeout_s * 1000))
+            text = f"no answer for {now - course.begun:.0f} s, expected one within {limit}"
+            yield self._to_record(course, CheckResult("critical", text, "timeout"), self._now())
+
+    @staticmethod
+    def _deadline(course: _CheckRun) -> float:
+        return (course.begun or 0.0) + course.watched.timeout_s
+
+    def _start_due(self, now: float) -> None:
+        free = MAX_CONCURRENT - sum(course.is_running for course in self._courses)
+        due = [course for course in self._courses if course.begun is None and course.due <= now]
+        for course in sorted(due, key=lambda one: one.due)[:free]:
+            self._schedule_next(course, now)
+            course.begun = now
+            thread = threading.Thread(
+                target=self._run_check, args=(course,), name=f"check {course.watched.name}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread left
+                self._seen.put((course, error, self._now()))
+
+    def _schedule_next(self, course: _CheckRun, now: float) -> None:
+        """Set when the next look is due: from now on, so that none is made up for after a standstill."""
+        course.due = now + course.watched.every_s * (1 + JITTER * (2 * self._chance() - 1))
+
+    def _run_check(self, course: _CheckRun) -> None:
+        try:
+            seen: CheckResult | Exception = course.watched.probe.run(self._now())
+        except Exception as error:  # noqa: BLE001 - a probe's own fault ends neither the thread nor the round
+            seen = error
+        self._seen.put((course, seen, self._now()))
+
+    def _to_record(self, course: _CheckRun, seen: CheckResult | Exception, at: datetime) -> Check:
+        look = self._internal_error(course, seen) if isinstance(seen, Exception) else seen
+        course.statistics.add(look)
+        settled = course.soft_state.apply(look)
+        settled = settled._replace(figures={**look.figures, **course.statistics.metrics()})
+        try:
+            return self._build_record(course, settled, at)
+        except (TypeError, ValueError) as error:
+            return self._build_record(course, self._internal_error(course, error, said=str(error)), at)
+
+    def _build_record(self, course: _CheckRun, look: CheckResult, at: datetime) -> Check:
+        watched = course.watched
+        return check_record(self._host, watched.name, watched.probe.type, look, at, course.number)
+
+    @staticmethod
+    def _internal_error(course: _CheckRun, error: Exception, said: str = "") -> CheckResult:
+        kind = type(error).__name__
+        if kind not in course.faults:
+            course.faults.add(kind)
+            # Not what a probe's error says: it may quote an address with its password.
+            trace = said or "".join(traceback.format_tb(error.__traceback__))
+            log.error("a check cannot be made", check=course.watched.name, error=kind, trace=trace)
+        return CheckResult(
+            "unknown", f"the check itself failed ({kind}); the collector's log says where", "other"
+        )

@@ -1,0 +1,1 @@
+"""Security checks: failed logins, sudo, listening ports, file integrity, secret files."""

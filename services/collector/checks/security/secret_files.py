@@ -1,0 +1,77 @@
+"""Secrets: files that only their owner may read."""
+
+import stat
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.collector.checks.base import CheckResult, Probe
+from services.collector.checks.security.file_patterns import (
+    MatchedFile,
+    format_mode,
+    join_limited,
+    match_files,
+)
+from services.collector.host.watched_host import WatchedHost
+from shared.runtime.config.check_sections import SecuritySection
+from shared.schema.records import CheckType
+
+MAX_LISTED = 5
+
+
+def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section.secrets`."""
+    del timeout_s  # Only modes are read.
+    return SecretProbe(section.secrets, place)
+
+
+class SecretProbe:
+    """Looks at the modes, never into the files."""
+
+    type: CheckType = "secret"
+
+    def __init__(self, patterns: Sequence[str], place: WatchedHost) -> None:
+        self._patterns = patterns
+        self._root = place.root
+
+    def run(self, now: datetime) -> CheckResult:
+        """Look once; `unknown` when some may not be seen and the others are well."""
+        del now
+        found: dict[str, MatchedFile] = {}
+        missing, hidden = [], []
+        for pattern in self._patterns:
+            matches = match_files(self._root, pattern)
+            found |= {one.name: one for one in matches.found}
+            if not matches.complete:
+                hidden.append(pattern)
+            elif not matches.found:
+                missing.append(pattern)
+        return evaluate_modes(list(found.values()), missing, hidden)
+
+
+def evaluate_modes(
+    found: Sequence[MatchedFile], missing: Sequence[str], hidden: Sequence[str]
+) -> CheckResult:
+    """Say which files others than their owner may read; critical when everybody may."""
+    everybody = [one for one in found if one.status.st_mode & stat.S_IRWXO]
+    group = [one for one in found if one.status.st_mode & stat.S_IRWXG and one not in everybody]
+    figures = {"occurrences": len(everybody) + len(group)}
+    if everybody or group:
+        told = [
+            f"{one.name} ({format_mode(one.status)}) {_describe_access(one)}" for one in (*everybody, *group)
+        ]
+        text = join_limited(told, MAX_LISTED) + "; expected that only the owner may (chmod go= FILE)"
+        return CheckResult("critical" if everybody else "warning", text, "other", figures)
+    if hidden:
+        return CheckResult(
+            "unknown", f"not all of {', '.join(hidden)} may be seen by this collector", "denied", figures
+        )
+    files = f"{len(found)} secrets" if len(found) != 1 else "one secret"
+    absent = f"; nothing fits {', '.join(missing)}" if missing else ""
+    return CheckResult("ok", f"only their owners may read {files}{absent}", None, figures)
+
+
+def _describe_access(one: MatchedFile) -> str:
+    bits = one.status.st_mode
+    if bits & stat.S_IRWXO:
+        return "may be written by everybody" if bits & stat.S_IWOTH else "may be read by everybody"
+    return f"may be {'written' if bits & stat.S_IWGRP else 'read'} by its group"

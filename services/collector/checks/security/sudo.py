@@ -1,0 +1,59 @@
+"""Uses of sudo, and attempts that it refused."""
+
+from datetime import datetime
+
+from services.collector.checks.base import CheckResult, Probe
+from services.collector.checks.saved_state import SavedState
+from services.collector.checks.security.auth_source import AuthSource, ReadPosition, read_or_result
+from services.collector.checks.security.sudo_log import SudoUse, parse_uses
+from services.collector.host.watched_host import WatchedHost
+from shared.runtime.config.check_sections import FailedLoginsSection, SecuritySection, SudoSection
+from shared.schema.records import CheckType
+
+MAX_LISTED = 5
+
+
+def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section.sudo`; it reads the log that `section.failed_logins` names."""
+    if section.sudo is None:
+        raise TypeError("not a check of sudo")
+    logins = section.failed_logins or FailedLoginsSection()
+    source = AuthSource(logins, place, timeout_s, SavedState(ReadPosition, "sudo", place.state), btmp=False)
+    return SudoProbe(section.sudo, source)
+
+
+class SudoProbe:
+    """Tells each use once: the look that sees it is a warning, the next is well again."""
+
+    type: CheckType = "sudo"
+
+    def __init__(self, section: SudoSection, source: AuthSource) -> None:
+        self._allow = frozenset(section.allow)
+        self._source = source
+
+    def run(self, now: datetime) -> CheckResult:
+        """Look once; `unknown` when nothing tells of sudo, or it may not be read."""
+        news = read_or_result(self._source, now, "sudo")
+        if isinstance(news, CheckResult):
+            return news
+        if not news.where:
+            return CheckResult(
+                "unknown", "nothing tells of sudo: neither a log of syslog nor a journal is here", "other"
+            )
+        found = [use for use in parse_uses(news.messages) if use.refusal or use.user not in self._allow]
+        return evaluate_sudo_uses(found, skipped=news.skipped, where=news.where)
+
+
+def evaluate_sudo_uses(found: list[SudoUse], *, skipped: bool, where: str) -> CheckResult:
+    """Say who used sudo, the refused first."""
+    total = sum(use.times for use in found)
+    figures = {"occurrences": total}
+    if not found:
+        return CheckResult("ok", f"nobody used sudo since the last look, by {where}", None, figures)
+    ranked = sorted(found, key=lambda use: not use.refusal)
+    text = "; ".join(str(use) for use in ranked[:MAX_LISTED])
+    if more := total - sum(use.times for use in ranked[:MAX_LISTED]):
+        text += f"; and {more} more"
+    if skipped:
+        text += "; there was more in the log than is read at once"
+    return CheckResult("warning", text, "failed" if ranked[0].refusal else "other", figures)

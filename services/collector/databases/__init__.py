@@ -1,1 +1,0 @@
-"""Databases: a module for each kind that can be looked at."""

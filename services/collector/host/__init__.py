@@ -1,0 +1,1 @@
+"""Host: what the kernel says of CPU, memory, disks, network, clock and processes."""

@@ -1,0 +1,1 @@
+"""Outgoing connections with phases that are timed apart, deadlines and bounded answers."""

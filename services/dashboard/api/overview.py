@@ -1,0 +1,175 @@
+"""The dashboard as data: what `GET /api/monitoring` answers, section by section."""
+
+import importlib.metadata
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.engine import make_url
+
+from services.dashboard import snapshot
+from services.dashboard.api.queries import ALL_BOTS, BotPage
+from services.dashboard.data_sources import CurrentState, DataSources
+from services.dashboard.overall_status import StatusInputs, evaluate_status, needs_attention
+from services.dashboard.snapshot import Fields
+from services.dashboard.time_budget import TimeBudget
+from shared.runtime.redis.presence import EXPECTED_PARTS
+from shared.schema.alerts import Alert
+from shared.schema.records import AnyRecord, Check, Health
+from shared.schema.timestamps import from_store
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
+from shared.store.alerts import count_by_severity, list_alerts, open_alerts
+from shared.store.database import Database
+from shared.store.deliveries import last_sent
+from shared.store.outbox import pending_by_channel
+from shared.store.sampling import sample_rows
+from shared.store.tables import equity, performance_metrics
+
+WINDOW = timedelta(hours=1)
+"""How far back trends go."""
+MAX_POINTS = 300
+MAX_RECENT = 20
+"""How many alerts of any status are listed."""
+MAX_BOTS_WITH_TRENDS = 20
+"""Where more bots are answered, each bot's trends are to be asked for."""
+
+_TRENDS: tuple[tuple[str, Table], ...] = (
+    ("equity", equity),
+    ("portfolioValue", performance_metrics),
+    ("currentDrawdown", performance_metrics),
+)
+
+
+def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) -> Fields:
+    """Return the whole dashboard at `now`, with a page of the bots."""
+    deadline = TimeBudget(time.monotonic)
+    known = sources.read_current(now)
+    deadline.record_step("the latest values")
+    records = snapshot.group_by_bot(known.records)
+    names = wanted.names(list(records))
+    bots = {bot: snapshot.bot_snapshot(bot, records[bot], now) for bot in names}
+    has_trends = len(bots) <= MAX_BOTS_WITH_TRENDS if wanted.trends is None else wanted.trends
+    hosts = snapshot.host_snapshots(known.records, now)
+    deadline.record_step("the figures")
+    with sources.health.read() as connection:
+        active = open_alerts(connection)
+        recent = list_alerts(connection, status=None, severity=None, component=None, limit=MAX_RECENT)
+        pending = pending_by_channel(connection)
+        heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
+    deadline.record_step("the alerts")
+    return {
+        "timestamp": now,
+        "summary": _summary(known, records, hosts, active),
+        "performance": bots,
+        "health": hosts,
+        "checks": snapshot.check_snapshots(known.records, now),
+        "alerts": {"active": active, "counts": count_by_severity(active), "recent": recent},
+        "trends": trends(sources.performance, bots, now, deadline) if has_trends else {},
+        "system": {**_system(sources, known), "notifications": pending, "watchdog": {"heardAt": heard}},
+        "page": {
+            "limit": wanted.limit,
+            "next": wanted.next_after(names, list(records)),
+            "trends": has_trends,
+        },
+    }
+
+
+def _summary(
+    known: CurrentState, bots: Mapping[str, list[AnyRecord]], hosts: Mapping[str, Fields], active: list[Alert]
+) -> Fields:
+    overall = evaluate_status(
+        StatusInputs(
+            alerts=active,
+            hosts={record.host: record for record in known.records if isinstance(record, Health)},
+            checks=[record for record in known.records if isinstance(record, Check)],
+            lost_parts={name: part.seen_at for name, (part, alive) in known.parts.items() if not alive},
+            stopped_parts=() if known.redis_down else EXPECTED_PARTS - known.parts.keys(),
+            redis_away=known.redis_down,
+            any_record=bool(known.records),
+        )
+    )
+    return {
+        "status": overall.status,
+        "reasons": overall.reasons,
+        "handled": overall.handled,
+        "bots": len(bots),
+        "hosts": len(hosts),
+        "portfolioValue": snapshot.sum_defined(map(snapshot.portfolio_value, bots.values())),
+        "activeAlerts": len(active),
+        "triggeredAlerts": sum(needs_attention(alert) for alert in active),
+        "alertsBySeverity": count_by_severity(active),
+    }
+
+
+def trends(
+    database: Database, bots: Mapping[str, Fields], now: datetime, deadline: TimeBudget | None = None
+) -> Fields:
+    """Return each bot's last hour: figure → points [moment, value], undefined ones left out."""
+    span = (now - WINDOW, now)
+    found: Fields = {}
+    with database.read() as connection:
+        for bot, known in bots.items():
+            found[bot] = {
+                name: _points(
+                    sample_rows(
+                        connection,
+                        table,
+                        bot,
+                        [name],
+                        span,
+                        most=MAX_POINTS,
+                        **_preferred_source(known, name, table),
+                    )
+                )
+                for name, table in _TRENDS
+            }
+            if deadline:
+                deadline.record_step("the trends")
+    return found
+
+
+def _preferred_source(known: Fields, name: str, table: Table) -> dict[str, str]:
+    """Keep reported and computed figures apart: a line must not jump between the two."""
+    computed = known["computed"]
+    if table is not performance_metrics or not isinstance(computed, list):
+        return {}
+    return {"source": "computed" if name in computed else "reported"}
+
+
+def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
+    return [(from_store(row[0]), row[1]) for row in rows]
+
+
+def _system(sources: DataSources, known: CurrentState) -> Fields:
+    return {
+        "version": importlib.metadata.version("botwatch"),
+        "parts": {
+            name: {
+                "status": "up" if alive else "gone",
+                "host": part.host,
+                "pid": part.pid,
+                "startedAt": part.started_at,
+                "seenAt": part.seen_at,
+            }
+            for name, (part, alive) in known.parts.items()
+        },
+        "log": known.log._asdict() if known.log else None,
+        "redis": {"status": "away" if known.redis_down else "up", "latencyMs": known.redis_latency_ms},
+        "databases": {
+            "performance": _database_file(sources.performance),
+            "health": _database_file(sources.health),
+        },
+    }
+
+
+def _database_file(database: Database) -> Fields:
+    """Name a database and its size with what is still in its write-ahead log; no size on a server."""
+    url = make_url(database.url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return {"path": url.database, "bytes": None}
+    path = Path(url.database)
+    files = [path, path.with_name(path.name + "-wal")]
+    return {"path": path.name, "bytes": sum(file.stat().st_size for file in files if file.exists())}

@@ -1,0 +1,149 @@
+"""The parameters of a query string, read one by one. Every fault is named."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from shared.schema.faults import Fault, InvalidError, did_you_mean
+from shared.schema.timestamps import EARLIEST, from_wire
+from shared.store.time_buckets import HOUR, MINUTE, TimeBuckets
+
+MAX_STEPS = 5000
+DEFAULT_MAX_STEPS = 500
+"""As many as a chart can show, where no width is asked for."""
+DEFAULT_SPAN = timedelta(hours=1)
+MAX_NUMBER = 20
+"""Digits."""
+
+_UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+_WIDTH = re.compile(r"([0-9]{1,9})([smhd]?)")
+_WIDTHS = tuple(
+    timedelta(seconds=number * _UNITS[unit])
+    for unit, numbers in (
+        ("s", (1, 2, 5, 10, 15, 30)),
+        ("m", (1, 2, 5, 10, 15, 30)),
+        ("h", (1, 2, 3, 6, 12)),
+        ("d", (1, 2, 5, 10, 20, 50, 100)),
+    )
+    for number in numbers
+)
+"""From which a width is taken where none is asked for."""
+
+
+class QueryParameters:
+    """A query string that is being read; `faults` has what is wrong with it so far."""
+
+    def __init__(self, given: Mapping[str, str], known: Collection[str]) -> None:
+        self._given = given
+        self.faults: list[Fault] = []
+        for name in given:
+            if name not in known:
+                self.add_error(name, f"unknown parameter{did_you_mean(name, known)}")
+
+    def add_error(self, name: str, message: str) -> None:
+        """Add a fault."""
+        self.faults.append(Fault(name, message))
+
+    def check(self) -> None:
+        """Raise InvalidError when there are faults."""
+        if self.faults:
+            raise InvalidError(self.faults)
+
+    def text(self, name: str) -> str | None:
+        """Return a parameter; one that is empty is none."""
+        return self._given.get(name) or None
+
+    def required(self, name: str) -> str:
+        """Return a parameter that must be there."""
+        value = self.text(name)
+        if value is None:
+            self.add_error(name, "required, but missing")
+        return value or ""
+
+    def number(self, name: str, most: int) -> int | None:
+        """Return a whole number from 1 on."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if _is_number(text) and 1 <= int(text) <= most:
+            return int(text)
+        self.add_error(name, f"expected a whole number from 1 to {most}, got {text!r}")
+        return None
+
+    def choice(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
+        """Return the words of a comma list, each once; all that are known where it is not given."""
+        given = self.text(name)
+        words = known if given is None else [word.strip() for word in given.split(",")]
+        for word in words:
+            if word not in known:
+                self.add_error(name, f"unknown name {word!r}{did_you_mean(word, known)}")
+        return tuple(dict.fromkeys(words))
+
+    def timestamp(self, name: str) -> datetime | None:
+        """Return a moment: ISO-8601 with a zone, or epoch milliseconds."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return from_wire(_parse_time(text))
+        except ValueError:
+            expected = "expected ISO-8601 with a zone or epoch milliseconds, of the years 2000 to 2099"
+            self.add_error(name, f"{expected}; got {text!r}")
+            return None
+
+    def time_buckets(self, now: datetime, least: timedelta) -> TimeBuckets:
+        """Return the steps that `from`, `to` and `step` mean; `least` is the narrowest that can be had."""
+        until = self.timestamp("to") or now
+        since = self.timestamp("from") or max(until - DEFAULT_SPAN, EARLIEST)
+        if since > until:
+            self.add_error("from", "expected a moment before `to`")
+            since = until
+        possible = [TimeBuckets.covering(since, until, width) for width in _WIDTHS if width >= least]
+        width = self._width(least)
+        if width is None:
+            return next(steps for steps in possible if steps.bucket_count <= DEFAULT_MAX_STEPS)
+        steps = TimeBuckets.covering(since, until, width)
+        if steps.bucket_count > MAX_STEPS:
+            enough = next(steps.width for steps in possible if steps.bucket_count <= MAX_STEPS)
+            expected = f"expected at most {MAX_STEPS} steps, got {steps.bucket_count}"
+            self.add_error("step", f"{expected}; {_format_width(enough)} would do")
+        return steps
+
+    def _width(self, least: timedelta) -> timedelta | None:
+        text = self.text("step")
+        if text is None:
+            return None
+        found = _WIDTH.fullmatch(text)
+        width = timedelta(seconds=int(found[1]) * _UNITS[found[2] or "s"]) if found else None
+        if width is None or not least <= width <= _WIDTHS[-1]:
+            ends = f"{_format_width(least)} to {_format_width(_WIDTHS[-1])}"
+            self.add_error(
+                "step", f"expected seconds, or a width like 30s, 5m, 1h, 1d, from {ends}; got {text!r}"
+            )
+            return None
+        if (width > MINUTE and width % MINUTE) or (width > HOUR and width % HOUR):
+            expected = "expected whole minutes from 1m on and whole hours from 1h on"
+            self.add_error("step", f"{expected}; got {text!r}")
+            return None
+        return width
+
+
+def _is_number(text: str) -> bool:
+    """Say whether a text is a whole number short enough to be read: Python takes long for very long ones."""
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_NUMBER
+
+
+def _parse_time(text: str) -> datetime | int:
+    if _is_number(text):
+        return int(text)
+    # In an address a `+` means a blank, unless it is written %2B.
+    moment = datetime.fromisoformat(text[:-6] + text[-6:].replace(" ", "+"))
+    if moment.tzinfo is None:
+        raise ValueError("expected a zone")
+    return moment
+
+
+def _format_width(width: timedelta) -> str:
+    seconds = int(width.total_seconds())
+    unit, size = next((unit, size) for unit, size in _UNITS.items() if seconds % size == 0)
+    return f"{seconds // size}{unit}"

@@ -1,0 +1,263 @@
+"""What requests ask for: filters, histories, acknowledgements, silences. Every fault is named."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar, cast, get_args
+
+import msgspec
+
+from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.snapshot import PERFORMANCE_METRICS
+from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
+from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
+from shared.schema.durations import format_duration_ms, milliseconds
+from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.records import CheckStatus, CheckType
+from shared.schema.silences import SilenceRequest, SilenceState
+from shared.schema.units import MAX_INTEGER
+from shared.store.rollups import SOURCES
+from shared.store.time_buckets import SECOND, TimeBuckets
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+MAX_NAME = 256
+MAX_COMMENT = 4096
+MAX_TIMEOUT_MS = 365 * 86_400_000
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class BotPage(NamedTuple):
+    """Which bots are wanted, in the order of their names."""
+
+    limit: int
+    after: str | None = None
+    """The last name of the page before."""
+    trends: bool | None = None
+    """Whether their trends are wanted; None: where they are few."""
+
+    def names(self, known: Sequence[str]) -> list[str]:
+        """Return the names of the page, of those that are `known` (sorted)."""
+        begin = 0 if self.after is None else bisect_right(known, self.after)
+        return list(known[begin : begin + self.limit])
+
+    def next_after(self, names: Sequence[str], known: Sequence[str]) -> str | None:
+        """Return `after` of the next page, None after the last one."""
+        return names[-1] if names and names[-1] != known[-1] else None
+
+
+DEFAULT_BOTS = 500
+ALL_BOTS = BotPage(DEFAULT_BOTS)
+
+
+class AlertFilter(NamedTuple):
+    """Which alerts are wanted; None lets any pass."""
+
+    status: str | None = None
+    severity: str | None = None
+    component: str | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+class SilenceFilter(NamedTuple):
+    """Which silences are wanted; None lets any pass."""
+
+    state: SilenceState | None = None
+    limit: int = DEFAULT_LIMIT
+
+
+class HistoryQuery(NamedTuple):
+    """Which performance records are wanted."""
+
+    bot: str
+    steps: TimeBuckets
+    fields: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+class CurveQuery(NamedTuple):
+    """Which part of a bot's equity or drawdown is wanted."""
+
+    bot: str
+    steps: TimeBuckets
+
+
+class CheckFilter(NamedTuple):
+    """Which checks are wanted; None lets any pass."""
+
+    host: str | None = None
+    type: str | None = None
+    status: str | None = None
+
+
+class CheckHistoryQuery(NamedTuple):
+    """Which part of a check's past is wanted."""
+
+    host: str
+    check: str
+    steps: TimeBuckets
+
+
+class TradesQuery(NamedTuple):
+    """Which closed trades are wanted; None lets any pass."""
+
+    bot: str | None
+    since: datetime | None
+    until: datetime
+    before: int | None
+    limit: int
+
+
+def history_query(arguments: Mapping[str, str], now: datetime) -> HistoryQuery:
+    """Read which performance records are wanted; InvalidError names every fault."""
+    read = QueryParameters(arguments, ("bot", "from", "to", "step", "fields", "source"))
+    query = HistoryQuery(
+        read.required("bot"),
+        read.time_buckets(now, SECOND),
+        read.choice("fields", PERFORMANCE_METRICS),
+        read.choice("source", SOURCES),
+    )
+    read.check()
+    return query
+
+
+def curve_query(arguments: Mapping[str, str], now: datetime, least: timedelta) -> CurveQuery:
+    """Read which steps of a curve are wanted; `least` is the narrowest that can be had."""
+    read = QueryParameters(arguments, ("bot", "from", "to", "step"))
+    query = CurveQuery(read.required("bot"), read.time_buckets(now, least))
+    read.check()
+    return query
+
+
+def check_filter(arguments: Mapping[str, str]) -> CheckFilter:
+    """Read which checks are wanted."""
+    read = QueryParameters(arguments, CheckFilter._fields)
+    for name, allowed in (("type", get_args(CheckType)), ("status", get_args(CheckStatus))):
+        value = read.text(name)
+        if value and value not in allowed:
+            read.add_error(name, f"expected one of {', '.join(allowed)}, got {value!r}")
+    read.check()
+    return CheckFilter(*map(read.text, CheckFilter._fields))
+
+
+def check_history_query(arguments: Mapping[str, str], now: datetime) -> CheckHistoryQuery:
+    """Read which steps of a check's past are wanted."""
+    read = QueryParameters(arguments, ("host", "check", "from", "to", "step"))
+    query = CheckHistoryQuery(read.required("host"), read.required("check"), read.time_buckets(now, SECOND))
+    read.check()
+    return query
+
+
+def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
+    """Read which closed trades are wanted."""
+    read = QueryParameters(arguments, ("bot", "from", "to", "limit", "before"))
+    bot, before = read.text("bot"), read.number("before", MAX_INTEGER)
+    if before is not None and bot is None:
+        read.add_error("before", "the number of a bot's trade: expected `bot` as well")
+    query = TradesQuery(
+        bot,
+        read.timestamp("from"),
+        read.timestamp("to") or now,
+        before,
+        read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT,
+    )
+    read.check()
+    return query
+
+
+def bot_page(arguments: Mapping[str, str]) -> BotPage:
+    """Read which bots are wanted."""
+    read = QueryParameters(arguments, BotPage._fields)
+    trends = read.text("trends")
+    if trends not in (None, "true", "false"):
+        read.add_error("trends", f"expected true or false, got {trends!r}")
+    limit = read.number("limit", MAX_LIMIT) or DEFAULT_BOTS
+    read.check()
+    return BotPage(limit, read.text("after"), None if trends is None else trends == "true")
+
+
+def bot_name(arguments: Mapping[str, str]) -> str:
+    """Read whose trends are wanted."""
+    read = QueryParameters(arguments, ("bot",))
+    bot = read.required("bot")
+    read.check()
+    return bot
+
+
+def alert_filter(arguments: Mapping[str, str]) -> AlertFilter:
+    """Read the filter from a query string; InvalidError names every wrong parameter and what is allowed."""
+    read = QueryParameters(arguments, AlertFilter._fields)
+    chosen: dict[str, str | None] = {}
+    for name, allowed in (("status", get_args(AlertStatus)), ("severity", get_args(Severity))):
+        value = read.text(name)
+        chosen[name] = value and value.upper()
+        if value and value.upper() not in allowed:
+            read.add_error(name, f"expected one of {', '.join(allowed)}, got {value!r}")
+    limit = read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
+    read.check()
+    return AlertFilter(**chosen, component=read.text("component"), limit=limit)
+
+
+def silence_filter(arguments: Mapping[str, str]) -> SilenceFilter:
+    """Read which silences are wanted."""
+    read = QueryParameters(arguments, SilenceFilter._fields)
+    state = read.text("state")
+    if state and state not in get_args(SilenceState):
+        read.add_error("state", f"expected one of {', '.join(get_args(SilenceState))}, got {state!r}")
+    limit = read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
+    read.check()
+    return SilenceFilter(cast("SilenceState | None", state), limit)
+
+
+def parse_silence(body: bytes) -> SilenceRequest:
+    """Read a silence that is asked for; InvalidError lists its faults."""
+    return _decode_body(body, SilenceRequest, '{"matchers": […], "endsAt": "…", "createdBy": "name"}')
+
+
+def ended_by(arguments: Mapping[str, str]) -> str | None:
+    """Read who ends a silence, if it is said."""
+    read = QueryParameters(arguments, ("by",))
+    by = (read.text("by") or "").strip()
+    if len(by) > MAX_NAME:
+        read.add_error("by", f"expected at most {MAX_NAME} characters, got {len(by)}")
+    read.check()
+    return by or None
+
+
+def parse_acknowledgement(body: bytes) -> Acknowledgement:
+    """Read an acknowledgement; InvalidError lists its faults. Blanks around the texts are dropped."""
+    found = _decode_body(body, Acknowledgement, '{"by": "name"}')
+    faults = []
+    by, comment = found.by.strip(), (found.comment or "").strip()
+    if not by:
+        faults.append(Fault("$.by", "expected who acknowledges, got a blank"))
+    for name, text, most in (("by", by, MAX_NAME), ("comment", comment, MAX_COMMENT)):
+        if len(text) > most:
+            faults.append(Fault(f"$.{name}", f"expected at most {most} characters, got {len(text)}"))
+    if found.timeout is not None and not _is_valid_timeout(found.timeout):
+        longest = format_duration_ms(MAX_TIMEOUT_MS)
+        faults.append(Fault("$.timeout", f"expected more than 0 and at most {longest}, got {found.timeout}"))
+    if faults:
+        raise InvalidError(faults)
+    return Acknowledgement(by=by, comment=comment or None, timeout=found.timeout)
+
+
+def _is_valid_timeout(timeout: str | float) -> bool:
+    try:
+        return 0 < milliseconds(timeout) <= MAX_TIMEOUT_MS
+    except OverflowError:
+        return False
+
+
+def _decode_body(body: bytes, kind: type[S], example: str) -> S:
+    try:
+        value = msgspec.json.decode(body.removeprefix(BOM))
+    except UNREADABLE as error:
+        raise InvalidError(
+            [Fault("$", f"expected JSON like {example}: {describe_json_error(body, error)}")]
+        ) from error
+    faults = struct_faults(value, kind)
+    if faults:
+        raise InvalidError(faults)
+    return msgspec.convert(value, kind)

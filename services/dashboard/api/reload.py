@@ -1,0 +1,48 @@
+"""Reading the config documents again, from outside."""
+
+from http import HTTPStatus
+
+import structlog
+from flask import Blueprint, Response
+
+from services.dashboard.config import DashboardSettings
+from services.dashboard.data_sources import DataSources
+from shared.runtime.config.documents import load_documents
+from shared.runtime.redis.reload_requests import RELOADING_PARTS, request_reload, wait_for_results
+from shared.runtime.web.app import json_error, json_response
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+REPLY_TIMEOUT_S = 5.0
+"""How long the parts may take to answer."""
+
+
+def create_reload_route(sources: DataSources, settings: DashboardSettings) -> Blueprint:
+    """Return the route that asks for a reload and tells what came of it."""
+    routes = Blueprint("configuration", __name__, url_prefix="/api/monitoring/config")
+
+    @routes.post("/reload")
+    def reload() -> Response:
+        try:
+            load_documents(settings.botwatch_config)
+        except InvalidError as wrong:
+            return _invalid_config(wrong.faults)
+        request = request_reload(sources.redis)
+        log.info("reload asked for", request=request)
+        answers = wait_for_results(sources.redis, request, REPLY_TIMEOUT_S)
+        if faults := [fault for answer in answers.values() for fault in answer.faults]:
+            return _invalid_config(faults)
+        if missing := [part for part in RELOADING_PARTS if part not in answers]:
+            silent = " and the ".join(missing)
+            words = f"no answer from the {silent}: there they are read at the next start"
+            return json_error(HTTPStatus.SERVICE_UNAVAILABLE, words)
+        holds = {name: count for answer in answers.values() for name, count in answer.holds.items()}
+        warnings = [warning for answer in answers.values() for warning in answer.warnings]
+        return json_response({**holds, "warnings": warnings} if warnings else holds)
+
+    return routes
+
+
+def _invalid_config(faults: object) -> Response:
+    return json_error(HTTPStatus.BAD_REQUEST, "the documents are not valid; the old ones stay", faults=faults)

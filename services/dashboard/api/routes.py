@@ -1,0 +1,107 @@
+"""The API below /api/monitoring."""
+
+from collections import Counter
+from http import HTTPStatus
+
+from flask import Blueprint, Response, request
+
+from services.dashboard import snapshot
+from services.dashboard.acknowledge_page import AcknowledgementService
+from services.dashboard.api.bots import add_bots
+from services.dashboard.api.checks import add_checks
+from services.dashboard.api.history import add_history
+from services.dashboard.api.overview import overview, trends
+from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
+from services.dashboard.api.silences import add_silences
+from services.dashboard.data_sources import DataSources
+from shared.runtime.clock import Clock
+from shared.runtime.web.app import json_error, json_response
+from shared.store import alerts, outbox
+
+PREFIX = "/api/monitoring"
+
+
+def create_api(sources: DataSources, desk: AcknowledgementService, clock: Clock) -> Blueprint:
+    """Return the routes that read, and those that acknowledge and silence."""
+    api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
+    _add_read_routes(api, sources, clock)
+    add_checks(api, sources, clock)
+    add_history(api, sources, clock)
+    add_bots(api, sources, clock)
+    _add_alerts(api, sources)
+    _add_acknowledge(api, desk, clock)
+    add_silences(api, sources, clock)
+    return api
+
+
+def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None:
+    @api.get("")
+    def whole() -> Response:
+        return json_response(overview(sources, clock(), bot_page(request.args)))
+
+    @api.get("/trends")
+    def trends_of_bot() -> Response:
+        bot, now = bot_name(request.args), clock()
+        records = [record for record in sources.read_current(now).records if record.subject == bot]
+        return json_response(
+            trends(sources.performance, {bot: snapshot.bot_snapshot(bot, records, now)}, now)[bot]
+        )
+
+    @api.get("/health")
+    def health() -> Response:
+        now = clock()
+        return json_response(snapshot.host_snapshots(sources.read_current(now).records, now))
+
+    @api.get("/rules")
+    def rules() -> Response:
+        found = sources.rules()
+        if found is None:
+            reason = "the state of the rules is not known: Redis does not answer, or the evaluator never ran"
+            return json_error(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        return json_response([snapshot.wire_fields(one) for one in found])
+
+    @api.get("/bots")
+    def bots() -> Response:
+        now = clock()
+        records = snapshot.group_by_bot(sources.read_current(now).records)
+        with sources.health.read() as connection:
+            active = Counter(alert.component for alert in alerts.open_alerts(connection))
+        return json_response(
+            [
+                snapshot.bot_summary(bot, own, now) | {"activeAlerts": active[bot]}
+                for bot, own in records.items()
+            ]
+        )
+
+
+def _add_alerts(api: Blueprint, sources: DataSources) -> None:
+    @api.get("/alerts")
+    def many() -> Response:
+        wanted = alert_filter(request.args)
+        with sources.health.read() as connection:
+            return json_response(alerts.list_alerts(connection, **wanted._asdict()))
+
+    @api.get("/alerts/<alert_id>")
+    def one(alert_id: str) -> Response:
+        with sources.health.read() as connection:
+            alert = alerts.alert_by_id(connection, alert_id)
+            if alert is None:
+                return _alert_not_found(alert_id)
+            told = outbox.delivery_history(connection, alert_id)
+            happened = alerts.timeline(connection, alert_id)
+        return json_response({**snapshot.wire_fields(alert), "timeline": happened, "notifications": told})
+
+
+def _add_acknowledge(api: Blueprint, desk: AcknowledgementService, clock: Clock) -> None:
+    @api.post("/alerts/<alert_id>/acknowledge")
+    def acknowledge(alert_id: str) -> Response:
+        alert = desk.acknowledge(alert_id, parse_acknowledgement(request.get_data()), clock())
+        if alert is None:
+            return _alert_not_found(alert_id)
+        if alert.status == "RESOLVED":
+            return json_error(HTTPStatus.CONFLICT, "the alert is resolved already", alert=alert)
+        return json_response(alert)
+
+
+def _alert_not_found(alert_id: str) -> Response:
+    return json_error(HTTPStatus.NOT_FOUND, f"no alert has the id {alert_id!r}")

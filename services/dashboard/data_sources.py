@@ -1,0 +1,122 @@
+"""Where the dashboard reads: Redis for what is now, SQLite for what was and for all while Redis is away."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from shared.runtime.redis import presence
+from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
+from shared.runtime.redis.presence import PartPresence
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema import redis_keys
+from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
+from shared.schema.rule_status import RuleStatus
+from shared.store.check_history import latest_checks
+from shared.store.database import Database
+from shared.store.latest_records import latest_record_of, latest_records
+
+log = structlog.get_logger()
+
+_STORED = (Performance, Equity, Order, Fill, Heartbeat)
+"""The kinds of a bot that are looked up in SQLite when Redis does not have them."""
+
+
+class LogStatus(NamedTuple):
+    """The record log: how many entries, and how far each group is behind."""
+
+    entries: int
+    groups: dict[str, dict[str, int | None]]
+
+
+class CurrentState(NamedTuple):
+    """What is known at one moment."""
+
+    records: list[AnyRecord]
+    parts: Mapping[str, tuple[PartPresence, bool]]
+    """Name → the part, and whether it gave a sign of life lately."""
+    log: LogStatus | None
+    redis_latency_ms: float | None
+    """None when Redis is away."""
+
+    @property
+    def redis_down(self) -> bool:
+        """Whether Redis did not answer."""
+        return self.redis_latency_ms is None
+
+
+class DataSources:
+    """The connections of the dashboard."""
+
+    def __init__(self, redis: Redis, performance: Database, health: Database) -> None:
+        self.redis = redis
+        self.performance = performance
+        self.health = health
+        self._log = RecordLog(redis)
+        self._away = False
+
+    def read_current(self, now: datetime) -> CurrentState:
+        """Read what is known at `now`; it never fails because Redis does."""
+        try:
+            begun = time.perf_counter()
+            self.redis.ping()
+            latency = round((time.perf_counter() - begun) * 1000, 3)
+            records = list(self._log.latest().values())
+            found = CurrentState(records, presence.read_presence(self.redis, now), self._log_state(), latency)
+        except RedisError as error:
+            if not self._away:
+                log.warning("redis is away: answering from the store", error=str(error))
+            self._away = True
+            found = CurrentState([], {}, None, None)
+        else:
+            if self._away:
+                log.info("redis is back")
+            self._away = False
+        return found if found.records else found._replace(records=self._read_stored(now))
+
+    def rules(self) -> list[RuleStatus] | None:
+        """Return how each rule stands, as the evaluator published it; None while nobody can say."""
+        try:
+            data = self.redis.get(redis_keys.RULES)
+        except RedisError:
+            return None
+        return decode_or_none(
+            redis_keys.RULES, lambda: msgspec.json.decode(data or b"", type=list[RuleStatus])
+        )
+
+    def last_stored(self, bot: str) -> list[AnyRecord]:
+        """Return the newest stored records of a bot, however long ago they came."""
+        with self.performance.read() as connection:
+            return [record for kind in _STORED for record in latest_record_of(connection, kind, bot)]
+
+    def _read_stored(self, now: datetime) -> list[AnyRecord]:
+        with self.performance.read() as connection:
+            records = [record for kind in _STORED for record in latest_records(connection, kind)]
+        with self.health.read() as connection:
+            records += latest_records(connection, Health)
+            records += latest_checks(connection)
+        # As in Redis: a bot that was given up long ago must not come back, nor its money into the sum.
+        return [record for record in records if now - record.at <= FORGOTTEN_AFTER]
+
+    def _log_state(self) -> LogStatus:
+        stream = self._log.stream
+        try:
+            groups = self.redis.xinfo_groups(stream)
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return LogStatus(0, {})
+        entries = self.redis.xlen(stream)
+        return LogStatus(
+            entries,
+            {
+                group["name"].decode(errors="replace"): {"lag": group["lag"], "pending": group["pending"]}
+                for group in groups
+            },
+        )

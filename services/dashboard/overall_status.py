@@ -1,0 +1,168 @@
+"""The overall status, decided: how it stands, and why, in words a person reads at 3 a.m. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.schema.alerts import SEVERITIES, Alert
+from shared.schema.formatting import metric_label
+from shared.schema.records import CHECK_STATE, Check, CheckStatus, Health, Status
+
+MAX_LISTED = 5
+"""How many alerts, and how many checks, are named one by one."""
+_FAILING: tuple[CheckStatus, ...] = ("critical", "warning")
+"""Gravest first."""
+
+_PHRASES = {
+    "readOnlyDisks": " can only be read",
+    "diskFullDays": " will be full in ",
+    "oomKills": "the kernel ended ",
+    "memoryPressure": "all work stood still ",
+    "clockSynchronised": "the clock is not synchronised",
+}
+"""What a host's reason about a figure holds, where it does not begin with the figure's name."""
+
+
+class OverallStatus(NamedTuple):
+    """The status and its reasons, gravest first."""
+
+    status: Status
+    reasons: list[str]
+    handled: list[str]
+    """Open alerts that need nobody's attention: acknowledged ones, and those whose notices are muted."""
+
+
+class StatusInputs(NamedTuple):
+    """All that the status depends on."""
+
+    alerts: Sequence[Alert]
+    """The open ones, acknowledged or not."""
+    hosts: Mapping[str, Health]
+    checks: Sequence[Check]
+    lost_parts: Mapping[str, datetime]
+    """Parts without a sign of life: name → when they were last seen."""
+    stopped_parts: Collection[str]
+    """Parts that never said that they run, or said that they stop."""
+    redis_away: bool
+    any_record: bool
+    """Whether a record ever came."""
+
+
+def evaluate_status(situation: StatusInputs) -> OverallStatus:
+    """Decide the overall status.
+
+    CRITICAL: a critical alert needs attention, or a host or a check that no alert is about is critical.
+    WARNING: any other alert needs attention or is acknowledged, such a host or check is at warning, a part is
+    gone or not running, or Redis is away. UNKNOWN: no record ever came. Else HEALTHY, whatever is muted.
+    """
+    failing = [check for check in situation.checks if check.status in _FAILING]
+    told = {(alert.details.host, alert.details.labels.get("check")) for alert in situation.alerts}
+    untold = [check for check in failing if (check.host, check.check) not in told]
+    triggered = [alert for alert in situation.alerts if needs_attention(alert)]
+    handled = [alert for alert in situation.alerts if not needs_attention(alert)]
+    hosts = _unreported_hosts(situation, failing)
+    reasons = [
+        *_alert_reasons(triggered),
+        *_acknowledged_reasons(handled),
+        *_host_reasons(hosts),
+        *_check_reasons(untold),
+        *(
+            f"The {part} does not respond: last seen at {at:%Y-%m-%d %H:%M:%S} UTC."
+            for part, at in situation.lost_parts.items()
+        ),
+        *(f"The {part} is not running." for part in sorted(situation.stopped_parts)),
+    ]
+    if situation.redis_away:
+        reasons.append("Redis does not answer: the figures are the last ones stored.")
+    known = [_describe_handled(alert) for alert in _most_severe_first(handled)[:MAX_LISTED]]
+    if (
+        any(alert.severity == "CRITICAL" for alert in triggered)
+        or any(status == "CRITICAL" for status, _ in hosts.values())
+        or any(check.status == "critical" for check in untold)
+    ):
+        return OverallStatus("CRITICAL", reasons, known)
+    if reasons:
+        return OverallStatus("WARNING", reasons, known)
+    if not situation.any_record:
+        return OverallStatus("UNKNOWN", ["No record has arrived yet."], known)
+    if handled:
+        return OverallStatus("HEALTHY", ["Every open alert is muted, and every part is running."], known)
+    return OverallStatus(
+        "HEALTHY", ["No alert is open, every host is well and every part is running."], known
+    )
+
+
+def needs_attention(alert: Alert) -> bool:
+    """Say whether an open alert is neither acknowledged nor muted."""
+    return alert.status == "ACTIVE" and not alert.details.muted_by
+
+
+def _describe_handled(alert: Alert) -> str:
+    by = alert.details.muted_by or f"acknowledged by {alert.assignee}"
+    return f"{alert.severity}: {alert.component}: {alert.message} ({by})"
+
+
+def _acknowledged_reasons(handled: Sequence[Alert]) -> list[str]:
+    """Say how many alerts somebody works on; those that are only muted are wanted so."""
+    count = sum(alert.status == "ACKNOWLEDGED" and not alert.details.muted_by for alert in handled)
+    return [f"{count} acknowledged {'alerts are' if count > 1 else 'alert is'} still open."] if count else []
+
+
+def _alert_reasons(alerts: Sequence[Alert]) -> list[str]:
+    gravest = _most_severe_first(alerts)
+    named = [f"{a.severity}: {a.component}: {a.message}" for a in gravest[:MAX_LISTED]]
+    further = len(gravest) - MAX_LISTED
+    if further > 0:
+        named.append(f"{further} further {'alerts are' if further > 1 else 'alert is'} open.")
+    return named
+
+
+def _most_severe_first(alerts: Sequence[Alert]) -> list[Alert]:
+    return sorted(alerts, key=lambda alert: (-SEVERITIES.index(alert.severity), alert.timestamp))
+
+
+def _unreported_hosts(
+    situation: StatusInputs, failing: Sequence[Check]
+) -> dict[str, tuple[Status, list[str]]]:
+    """Return the hosts that are not well, gravest first, each with its reasons that nothing else speaks of.
+
+    What an open alert or a failing check says of its host is told as theirs. Reasons are gravest first: where
+    the gravest one is told, the host is CRITICAL because of it, and what is left is a warning.
+    """
+    found: dict[str, tuple[Status, list[str]]] = {}
+    for status in ("CRITICAL", "WARNING"):
+        for name, host in situation.hosts.items():
+            if host.system_health != status:
+                continue
+            figures = {
+                alert.details.metric
+                for alert in situation.alerts
+                if alert.details.host == name and alert.details.metric != CHECK_STATE
+            }
+            begins = {f"{check.check}: ".lower() for check in failing if check.host == name}
+            begins |= {f"{metric_label(figure).lower()} " for figure in figures}
+            phrases = [_PHRASES[figure] for figure in figures & _PHRASES.keys()]
+            own = [
+                reason
+                for reason in host.reasons
+                if not reason.lower().startswith(tuple(begins)) and not any(map(reason.__contains__, phrases))
+            ]
+            if own or not host.reasons:
+                found[name] = (status if own[:1] == host.reasons[:1] else "WARNING"), own
+    return dict(sorted(found.items(), key=lambda item: item[1][0] != "CRITICAL"))
+
+
+def _host_reasons(hosts: Mapping[str, tuple[Status, list[str]]]) -> list[str]:
+    return [
+        f"Host {name} is {status}" + (f": {'; '.join(own)}" if own else ".")
+        for name, (status, own) in hosts.items()
+    ]
+
+
+def _check_reasons(failing: Sequence[Check]) -> list[str]:
+    gravest = sorted(failing, key=lambda check: (_FAILING.index(check.status), check.host, check.check))
+    named = [f"{c.status.upper()}: {c.host}: {c.check}: {c.text}" for c in gravest[:MAX_LISTED]]
+    further = len(gravest) - MAX_LISTED
+    if further > 0:
+        named.append(f"{further} further {'checks fail' if further > 1 else 'check fails'}.")
+    return named

@@ -1,0 +1,48 @@
+"""Figures of the dashboard's own for Prometheus, read from the store when it asks."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
+from shared.store.alerts import count_by_severity, open_alerts
+from shared.store.database import Database
+from shared.store.deliveries import last_sent
+from shared.store.outbox import pending_by_channel
+
+
+class AlertMetricsCollector(Collector):
+    """Open alerts by severity, pending notifications by channel, the watchdog's last beat."""
+
+    def __init__(self, health: Database) -> None:
+        self._health = health
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Return the families without samples: registering must not open the database before the fork."""
+        yield from _families()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read the samples."""
+        with self._health.read() as connection:
+            severities = count_by_severity(open_alerts(connection))
+            pending = pending_by_channel(connection)
+            heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
+        alerts_open, notifications_pending, watchdog_heard = _families()
+        for severity, amount in severities.items():
+            alerts_open.add_metric([severity], amount)
+        for channel, amount in sorted(pending.items()):
+            notifications_pending.add_metric([channel], amount)
+        if heard:
+            watchdog_heard.add_metric([], heard.timestamp())
+        yield from (alerts_open, notifications_pending, watchdog_heard)
+
+
+def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+    return (
+        GaugeMetricFamily("botwatch_alerts_open", "Alerts that are not resolved.", labels=["severity"]),
+        GaugeMetricFamily("botwatch_notifications_pending", "Notices not yet delivered.", labels=["channel"]),
+        GaugeMetricFamily(
+            "botwatch_watchdog_heard_timestamp_seconds", "When the watchdog's beat last came through."
+        ),
+    )

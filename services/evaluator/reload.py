@@ -1,0 +1,42 @@
+"""Reading the rules again while the evaluator runs; wrong documents are refused, and the old rules stay."""
+
+from pathlib import Path
+
+import structlog
+
+from services.evaluator.evaluator import Evaluator
+from services.evaluator.muting import parse_mute_config
+from services.evaluator.rules.loader import load_rules
+from shared.runtime.config.documents import load_documents
+from shared.runtime.redis.reload_requests import ReloadRequests
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+
+class EvaluatorReloader:
+    """Gives an evaluator the rules anew when somebody asks for it."""
+
+    def __init__(self, evaluator: Evaluator, requests: ReloadRequests, folder: Path) -> None:
+        self._evaluator = evaluator
+        self._requests = requests
+        self._folder = folder
+
+    def step(self) -> None:
+        """Reload if it was asked for, then let the evaluator go on."""
+        if self._requests.is_pending():
+            self._reload()
+        self._evaluator.step()
+
+    def _reload(self) -> None:
+        try:
+            documents = load_documents(self._folder)
+            rules, policy = load_rules(documents), parse_mute_config(documents)
+        except InvalidError as error:
+            for fault in error.faults:
+                log.error("the old rules stay", fault=str(fault))
+            self._requests.reply({"rules": len(self._evaluator.rules)}, error.faults)
+            return
+        self._evaluator.reload(rules, policy)
+        log.info("rules read again", rules=len(rules))
+        self._requests.reply({"rules": len(rules)}, warnings=self._evaluator.log_inactive_rules())

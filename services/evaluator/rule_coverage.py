@@ -1,0 +1,82 @@
+"""Coverage: which figures of the rules never came. A misspelt name makes a rule that can never fire. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.evaluator.rule_state import RuleState
+from services.evaluator.rules.combination import Combination
+from services.evaluator.rules.comparison import OtherFigure
+from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.window import Window
+from services.evaluator.subject import Key
+from shared.schema.conditions import METRICS_BY_LOWERCASE
+from shared.schema.faults import did_you_mean
+from shared.schema.formatting import format_span
+from shared.schema.rule_status import RuleStatus
+
+
+def rule_statuses(rules: Iterable[Rule], tracks: Mapping[Key, RuleState]) -> list[RuleStatus]:
+    """Return how each rule stands, given what rules remember of bots and hosts."""
+    by_rule: dict[str, list[RuleState]] = {}
+    names: dict[str, set[str]] = {}
+    for key, track in tracks.items():
+        by_rule.setdefault(key.rule, []).append(track)
+        names.setdefault(key.rule, set()).add(key.subject.name)
+    return [_status(rule, by_rule.get(rule.name, []), len(names.get(rule.name, ()))) for rule in rules]
+
+
+def _status(rule: Rule, tracks: list[RuleState], subjects: int) -> RuleStatus:
+    figures = list(dict.fromkeys(rule.measure.metrics))
+    seen: set[str] = set()
+    for track in tracks:
+        seen |= _seen_metrics(rule.measure, track.state)
+        if len(seen) == len(figures):
+            break
+    missing = [name for name in figures if name not in seen]
+    unknown = [name for name in missing if name not in METRICS_BY_LOWERCASE.values()]
+    return RuleStatus(
+        name=rule.name,
+        figures=figures,
+        subjects=subjects,
+        never_seen=missing,
+        warning="; ".join([*map(_warning, unknown), *_too_short(rule.measure, tracks)]) or None,
+    )
+
+
+def _seen_metrics(measure: Measure, state: Any) -> set[str]:  # noqa: ANN401 - each measure has a state of its own
+    if isinstance(measure, Combination):
+        parts = zip(measure.parts, state, strict=True)
+        return {name for part, own in parts for name in _seen_metrics(part.measure, own)}
+    if isinstance(measure, OtherFigure):
+        right = {measure.other} if state.right.value is not None else set()
+        return _seen_metrics(measure.left, state.left) | right
+    return set(measure.metrics) if state != measure.initial_state() else set()
+
+
+def _too_short(measure: Measure, tracks: list[RuleState]) -> list[str]:
+    """Warn about differences over windows that are too short for how often values come."""
+    if isinstance(measure, Combination):
+        windows = [
+            (part.measure, [track.state[i] for track in tracks]) for i, part in enumerate(measure.parts)
+        ]
+    elif isinstance(measure, OtherFigure):
+        windows = [(measure.left, [track.state.left for track in tracks])]
+    else:
+        windows = [(measure, [track.state for track in tracks])]
+    found = []
+    for one, states in windows:
+        if isinstance(one, Window):
+            gaps = [state.gap for state in states if one.is_too_short(state)]
+            if gaps:
+                every = format_span(max(gaps) / 1000)
+                found.append(
+                    f"{one}: values come every {every}, less often than every two windows, and are not "
+                    f"compared; use a `window` of at least {every}"
+                )
+    return found
+
+
+def _warning(name: str) -> str:
+    hint = did_you_mean(name, METRICS_BY_LOWERCASE.values())
+    return f"no kind of record has the figure `{name}`, and no bot has sent a metric of that name{hint}"

@@ -1,0 +1,1 @@
+"""Rule tests: series of values played through the rules, and the alerts that they must open."""

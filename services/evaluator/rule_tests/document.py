@@ -1,0 +1,174 @@
+"""What a rule test says: its document, section by section. docs/rules.md shows it.
+
+The format is promtool's in spirit.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from services.evaluator.rule_state import StepResult
+from services.evaluator.rule_tests.series import MAX_VALUES, parse_series
+from services.evaluator.subject import Key
+from shared.schema.alerts import Severity
+from shared.schema.conditions import Condition, Document, MetricName
+from shared.schema.durations import Duration, milliseconds
+from shared.schema.faults import did_you_mean
+from shared.schema.records import KINDS, Check, CheckType, Labels, Name
+from shared.schema.units import metric_fields
+
+
+class SubjectSection(Document, kw_only=True):
+    """A bot or a host."""
+
+    bot: Name | None = None
+    host: Name | None = None
+
+    def __post_init__(self) -> None:
+        if (self.bot is None) == (self.host is None):
+            raise ValueError("expected exactly one of `bot` and `host`")
+
+
+class SeriesSection(SubjectSection, kw_only=True):
+    """The values of one figure of one bot or host; those of one kind of record at one moment share it."""
+
+    metric: MetricName
+    """A figure, the name of a metric record, or a kind of record."""
+    kind: (
+        Literal["performance", "equity", "health", "metric", "order", "fill", "heartbeat", "event"] | None
+    ) = None
+    source: Literal["reported", "computed"] = "reported"
+    labels: Labels = msgspec.field(default_factory=dict)
+    values: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind and (self.kind == "health") != (self.host is not None):
+            raise ValueError("`kind`: records about hosts, and no others, are of the kind `health`")
+        known = _metric_names(self.record_kind)
+        if known and self.metric not in known:
+            close = did_you_mean(self.metric, known)
+            raise ValueError(f"`metric`: a {self.record_kind} record has no {self.metric!r}{close}")
+        try:
+            parse_series(self.values)
+        except ValueError as error:
+            raise ValueError(f"`values`: {error}") from error
+
+    @property
+    def record_kind(self) -> str:
+        """The kind of record that has the figure."""
+        if self.kind or self.host:
+            return self.kind or "health"
+        kinds = [kind for kind in ("equity", "performance", *KINDS) if self.metric == kind]
+        kinds += [kind for kind in ("performance", "equity") if self.metric in _metric_names(kind)]
+        return kinds[0] if kinds else "metric"
+
+
+CheckValue = Annotated[
+    str,
+    Meta(
+        pattern=r"^(_|(ok|warning|critical|unknown)( .*)?)\Z",
+        max_length=4096,
+        description="a status (ok, warning, critical, unknown) with its text after it, or _ for none",
+    ),
+]
+
+
+class ChecksSection(Document, kw_only=True):
+    """What one check of one host says, look by look."""
+
+    host: Name
+    check: Name
+    type: CheckType
+    labels: Labels = msgspec.field(default_factory=dict)
+    looks: Annotated[list[CheckValue], Meta(max_length=MAX_VALUES)]
+    figures: dict[MetricName, str] = msgspec.field(default_factory=dict)
+    """Further figures of the same records, each a series."""
+
+    def __post_init__(self) -> None:
+        known = {figure.wire for figure in metric_fields(Check)}
+        for name, series in self.figures.items():
+            if name not in known:
+                raise ValueError(f"`figures`: a check record has no {name!r}{did_you_mean(name, known)}")
+            try:
+                parse_series(series)
+            except ValueError as error:
+                raise ValueError(f"`figures.{name}`: {error}") from error
+
+
+class OpenAlert(NamedTuple):
+    """An open alert: what its rule saw last, and its message."""
+
+    outcome: StepResult
+    message: str
+
+
+class ExpectedSection(SubjectSection, kw_only=True):
+    """An alert that is open; what is left out may be anything."""
+
+    rule: str
+    severity: Severity
+    value: float | None = None
+    labels: Labels | None = None
+    message: str | None = None
+
+    def matches(self, key: Key, alert: OpenAlert) -> bool:
+        """Say whether an alert is the expected one."""
+        subject = key.subject
+        return (
+            (key.rule, subject.bot, subject.host) == (self.rule, self.bot, self.host)
+            and alert.outcome.firing.severity == self.severity
+            and self.labels in (None, dict(subject.labels))
+            and (self.value is None or _is_close(self.value, alert.outcome.value))
+            and self.message in (None, alert.message)
+        )
+
+    def __str__(self) -> str:
+        line = format_alert(self.rule, self.bot or self.host, self.severity, self.value, self.labels or {})
+        return line if self.message is None else f"{line}: {self.message}"
+
+
+class AlertsAtSection(Document, kw_only=True):
+    """All alerts that are open at one moment."""
+
+    at: Duration
+    expect: list[ExpectedSection]
+
+
+class RuleTest(Document, kw_only=True):
+    """A rule test."""
+
+    rules: Annotated[str, Meta(min_length=1)] | None = None
+    """A `performance_logger.json`, or a folder of config documents, relative to this file."""
+    conditions: list[Condition] = msgspec.field(default_factory=list)
+    interval: Duration = "1m"
+    """Between two values of a series."""
+    series: list[SeriesSection] = msgspec.field(default_factory=list)
+    checks: list[ChecksSection] = msgspec.field(default_factory=list)
+    alerts: Annotated[list[AlertsAtSection], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if (self.rules is None) != bool(self.conditions):
+            raise ValueError("expected exactly one of `rules` and `conditions`")
+        if not milliseconds(self.interval):
+            raise ValueError("`interval`: expected more than 0")
+
+
+def format_alert(
+    rule: str, name: str | None, severity: str, value: float | None, labels: Mapping[str, str]
+) -> str:
+    """Write an alert as differences do."""
+    pairs = "".join(f" {label}={text}" for label, text in labels.items())
+    return f"{rule} {name}{pairs} {severity}" + ("" if value is None else f" {value:.6g}")
+
+
+def _is_close(expected: float, got: float | None) -> bool:
+    return got is not None and math.isclose(expected, got, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def _metric_names(kind: str) -> set[str]:
+    """Return the figures that a kind of record has, and the kind; nothing for one with any name."""
+    return set() if kind == "metric" else {kind, *(figure.wire for figure in metric_fields(KINDS[kind]))}

@@ -1,0 +1,176 @@
+"""Rehearsals: rule tests played through the engine, and which alerts are open when. Pure.
+
+`botwatch rules test` plays them, and `make test` those of the shipped rules.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.evaluator.alert_lifecycle import RuleResult, render_message
+from services.evaluator.engine import Engine, RuleEvent
+from services.evaluator.rule_tests.document import (
+    ExpectedSection,
+    OpenAlert,
+    RuleTest,
+    SeriesSection,
+    format_alert,
+)
+from services.evaluator.rule_tests.series import parse_series
+from services.evaluator.rules.absence import Absence
+from services.evaluator.rules.rule import Rule
+from services.evaluator.subject import Key
+from shared.schema.durations import format_duration_ms, milliseconds
+from shared.schema.faults import Fault, InvalidError, did_you_mean
+from shared.schema.records import KINDS, AnyRecord
+from shared.schema.units import metric_fields
+
+START_MS = 1_767_225_600_000
+"""When every rehearsal begins: 2026-01-01."""
+
+REQUIRED_FIELDS: dict[str, dict[str, Any]] = {
+    "performance": {"source": "computed"},  # a reported one would need a portfolio value
+    "order": {"orderId": "o", "symbol": "s", "side": "buy", "quantity": 1, "status": "submitted"},
+    "fill": {"orderId": "o", "fillId": "f", "symbol": "s", "side": "buy", "quantity": 1, "price": 1},
+    "event": {"title": "t"},
+}
+"""What a record must have besides the figures of a series."""
+
+
+class ExpectationFailure(NamedTuple):
+    """What is not as expected at one moment: which alerts are missing, and which are open besides."""
+
+    at: int
+    missing: list[str]
+    unexpected: list[str]
+
+    def __str__(self) -> str:
+        def listed(lines: Sequence[str]) -> str:
+            return "\n            ".join(lines or ["nothing else"])
+
+        return (
+            f"at {format_duration_ms(self.at)}\n  expected  {listed(self.missing)}\n  got       "
+            f"{listed(self.unexpected)}"
+        )
+
+
+def run_test(rehearsal: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFailure]:
+    """Play the series and return where the alerts are not as expected; InvalidError for an unknown rule."""
+    _check_rule_names(rehearsal, {rule.name for rule in rules})
+    entries = defaultdict[int, list[AnyRecord]](list)
+    for at, record in (*_series_records(rehearsal), *_check_records(rehearsal)):
+        entries[at].append(record)
+    expected: dict[int, list[ExpectedSection]] = {}
+    for moment in rehearsal.alerts:
+        expected.setdefault(START_MS + milliseconds(moment.at), []).extend(moment.expect)
+    engine, found, firing = Engine(rules), [], dict[Key, OpenAlert]()
+    for at in sorted(entries.keys() | expected.keys()):
+        _apply_events(firing, engine.process(entries.get(at, []), at))
+        if at in expected and (difference := _compare(expected[at], firing, at - START_MS)):
+            found.append(difference)
+    return found
+
+
+def _check_rule_names(rehearsal: RuleTest, known: set[str]) -> None:
+    faults = [
+        Fault(
+            f"$.alerts[{i}].expect[{j}].rule", f"no rule is named {one.rule!r}{did_you_mean(one.rule, known)}"
+        )
+        for i, moment in enumerate(rehearsal.alerts)
+        for j, one in enumerate(moment.expect)
+        if one.rule not in known
+    ]
+    if faults:
+        raise InvalidError(faults)
+
+
+def _series_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
+    """Yield the records of the series with their moments."""
+    interval = milliseconds(rehearsal.interval)
+    made: dict[int, dict[object, dict[str, Any]]] = {}
+    for series in rehearsal.series:
+        common = _common(series)
+        group = tuple((name, str(text)) for name, text in common.items())
+        for step, value in enumerate(parse_series(series.values)):
+            if value is not None:
+                at = START_MS + step * interval
+                fields = made.setdefault(at, {}).setdefault(group, {**common, "timestamp": at})
+                fields |= _metric_fields(series, value)
+    yield from ((at, _record(fields)) for at, groups in made.items() for fields in groups.values())
+
+
+def _check_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
+    """Yield the records of the checks with their moments."""
+    interval = milliseconds(rehearsal.interval)
+    for section in rehearsal.checks:
+        common = {"kind": "check", "host": section.host, "check": section.check, "type": section.type}
+        series = {name: parse_series(text) for name, text in section.figures.items()}
+        for step, look in enumerate(section.looks):
+            if look != "_":
+                at = START_MS + step * interval
+                status, _, text = look.partition(" ")
+                known = {name: value for name, values in series.items() for value in values[step : step + 1]}
+                fields = {"labels": section.labels, "status": status, "text": text, "timestamp": at}
+                yield at, _record({**common, **fields, **known})
+
+
+def _common(series: SeriesSection) -> dict[str, Any]:
+    who = {"host": series.host} if series.host else {"bot": series.bot}
+    kind = series.record_kind
+    name = {"name": series.metric} if kind == "metric" else {}
+    return {
+        **REQUIRED_FIELDS.get(kind, {}), **who, **name,
+        "kind": kind, "labels": series.labels, "_source": series.source,
+    }  # fmt: skip
+
+
+def _metric_fields(series: SeriesSection, value: float) -> Mapping[str, Any]:
+    if series.record_kind == "metric":
+        return {"value": value}
+    is_figure = any(figure.wire == series.metric for figure in metric_fields(KINDS[series.record_kind]))
+    return {series.metric: value} if is_figure else {}
+
+
+def _record(fields: dict[str, Any]) -> AnyRecord:
+    source = fields.pop("_source", "")
+    try:
+        record: AnyRecord = msgspec.convert(fields, AnyRecord, strict=False)
+    except msgspec.ValidationError as error:
+        at = format_duration_ms(fields["timestamp"] - START_MS)
+        raise InvalidError([Fault("$.series", f"the {fields['kind']} record at {at}: {error}")]) from error
+    if fields["kind"] == "performance":
+        record.source = source  # type: ignore[union-attr]
+    return record
+
+
+def _apply_events(firing: dict[Key, OpenAlert], events: Iterable[RuleEvent]) -> None:
+    for key, rule, outcome, _ in events:
+        if outcome.step in ("opened", "raised", "lowered", "updated"):
+            if outcome.step == "updated" and isinstance(rule.measure, Absence):
+                continue  # what is expected is the silence at which it opened or rose
+            firing[key] = OpenAlert(outcome, render_message(RuleResult(key, rule, outcome)))
+        elif outcome.step == "resolved":
+            del firing[key]
+
+
+def _compare(
+    expected: Iterable[ExpectedSection], firing: Mapping[Key, OpenAlert], at: int
+) -> ExpectationFailure | None:
+    besides = dict(firing)
+    missing = []
+    for one in expected:
+        met = next((key for key, alert in besides.items() if one.matches(key, alert)), None)
+        if met is None:
+            missing.append(str(one))
+        else:
+            del besides[met]
+    return ExpectationFailure(at, missing, list(_lines(besides))) if missing or besides else None
+
+
+def _lines(firing: Mapping[Key, OpenAlert]) -> Iterator[str]:
+    for key, (seen, message) in firing.items():
+        labels = dict(key.subject.labels)
+        line = format_alert(key.rule, key.subject.name, seen.firing.severity, seen.value, labels)
+        yield f"{line}: {message}"

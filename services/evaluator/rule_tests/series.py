@@ -1,0 +1,34 @@
+"""Series as people write them in rule tests, in promtool's notation. Pure.
+
+`5` is one value and `_` a missing one; `5x3` is 5 and three more of it, `5+2x3` is 5 7 9 11, `5-2x3` is
+5 3 1 -1, and `_x3` is three missing ones.
+"""
+
+import re
+
+MAX_VALUES = 100_000
+"""Values of one series: a slip of the finger must not take the memory."""
+
+_NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
+_WORD = re.compile(rf"(?P<first>_|[+-]?{_NUMBER})(?P<more>(?P<step>[+-]{_NUMBER})?x(?P<times>[0-9]{{1,9}}))?")
+
+
+def parse_series(series: str) -> list[float | None]:
+    """Return the values of a series, None where one is missing; ValueError names the word that is wrong."""
+    values: list[float | None] = []
+    for word in series.split():
+        values += _expand_word(word, MAX_VALUES - len(values))
+    return values
+
+
+def _expand_word(word: str, room: int) -> list[float | None]:
+    found = _WORD.fullmatch(word)
+    if not found or (found["first"] == "_" and found["step"]):
+        raise ValueError(f"expected values such as 1, 1x4, 1+2x4, _ or _x3, got {word!r}")
+    times = int(found["times"] or 0)
+    if times >= room:
+        raise ValueError(f"expected at most {MAX_VALUES} values, got more with {word!r}")
+    if found["first"] == "_":
+        return [None] * (times if found["more"] else 1)
+    first, step = float(found["first"]), float(found["step"] or 0)
+    return [first + step * i for i in range(times + 1)]

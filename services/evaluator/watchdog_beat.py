@@ -1,0 +1,25 @@
+"""The watchdog's beat on its way: what the log brings of it goes into the store."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from shared.runtime.redis.stream_reader import LogEntry
+from shared.schema.watchdog import WATCHDOG, watchdog_alert
+from shared.store.alerts import add_event, alert_by_id, insert_alert, update_alert
+
+
+def latest_beat(entries: Iterable[LogEntry]) -> float | None:
+    """Return the newest beat among `entries`, None when there is none."""
+    return max((one.beat for one in entries if one.beat is not None), default=None)
+
+
+def store_beat(connection: Connection, beat: float, now: datetime) -> None:
+    """Let the alert that always fires say so."""
+    alert = watchdog_alert(beat, now)
+    if alert_by_id(connection, WATCHDOG):
+        update_alert(connection, alert)
+    else:
+        insert_alert(connection, alert)
+    add_event(connection, alert, "repeated", now)

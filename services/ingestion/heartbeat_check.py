@@ -1,0 +1,105 @@
+"""A heartbeat's standing as a check: its status, and a sentence for people. Pure."""
+
+from datetime import datetime
+
+from services.ingestion.heartbeats import (
+    MISSED_REASONS,
+    ExpectedHeartbeat,
+    HeartbeatProblem,
+    HeartbeatState,
+    format_local_time,
+)
+from shared.schema.durations import format_duration_ms, format_rough
+from shared.schema.records import Check, CheckStatus
+from shared.schema.timestamps import MILLISECOND
+
+HOST = "heartbeats"
+"""The host of these checks: they are about no machine, and doors come and go under made-up names."""
+MAX_LINE = 200
+"""Characters of the last line that a job said."""
+
+
+def heartbeat_check(
+    expected: ExpectedHeartbeat, standing: HeartbeatState, at: datetime, identity: str
+) -> Check:
+    """Return the record of how it stands `at`; unknown until it has come or is missed."""
+    trouble = standing.trouble
+    status: CheckStatus = "ok" if standing.came else "unknown"
+    text = (
+        _describe_last_ping(expected, standing) if standing.came else _describe_first_due(expected, standing)
+    )
+    late, ran = 0.0, standing.run_seconds
+    if trouble:
+        status = expected.severity
+        text = _describe_problem(expected, standing, trouble, at)
+        passed = max(round((at - trouble.since).total_seconds(), 3), 0.0)
+        late = passed if trouble.reason in MISSED_REASONS else late
+        ran = passed if trouble.reason == "ran_too_long" else ran
+    return Check(
+        timestamp=at,
+        id=identity,
+        host=HOST,
+        check=expected.name,
+        type="heartbeat",
+        status=status,
+        reason=trouble.reason if trouble else None,
+        text=text,
+        late_seconds=late,
+        run_seconds=ran,
+    )
+
+
+def removed_check(name: str, at: datetime, identity: str) -> Check:
+    """Return what ends the alert on a heartbeat that is not configured any more."""
+    text = "no longer expected: it is not in health_monitor.json any more"
+    return Check(timestamp=at, id=identity, host=HOST, check=name, type="heartbeat", status="ok", text=text)
+
+
+def last_line(body: bytes) -> str:
+    """Return the last line of what a job said that is not empty, as far as it can be printed."""
+    lines = body.decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return "".join(one if one.isprintable() else " " for one in last)[:MAX_LINE]
+
+
+def _describe_problem(
+    expected: ExpectedHeartbeat, standing: HeartbeatState, trouble: HeartbeatProblem, at: datetime
+) -> str:
+    since = format_local_time(trouble.since, expected)
+    passed = format_rough((at - trouble.since).total_seconds())
+    match trouble.reason:
+        case "failed":
+            ran = "" if standing.run_seconds is None else f" after {format_rough(standing.run_seconds)}"
+            return f"failed{ran}{trouble.words}"
+        case "ran_too_long":
+            longest = format_duration_ms((expected.longest or (at - trouble.since)) // MILLISECOND)
+            return (
+                f"still running after {passed}: it began at {since} and was expected to end within {longest}"
+            )
+        case "never_came":
+            return (
+                f"has never come: expected {passed} ago, at {since} ({expected.schedule_text}){trouble.words}"
+            )
+        case _:
+            last = _describe_last_ping(expected, standing)
+            return f"{passed} late: expected at {since} ({expected.schedule_text}); {last}{trouble.words}"
+
+
+def _describe_last_ping(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
+    came = (
+        "it never ended"
+        if standing.came is None
+        else f"it came last at {format_local_time(standing.came, expected)}"
+    )
+    ran = "" if standing.run_seconds is None else f" after it ran for {format_rough(standing.run_seconds)}"
+    return f"{came}{ran}{_describe_running(expected, standing)}"
+
+
+def _describe_first_due(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
+    moment = format_local_time(expected.next_due(standing.known_since), expected)
+    return f"has not come yet: expected at {moment}{_describe_running(expected, standing)}"
+
+
+def _describe_running(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
+    began = max((run.began for run in standing.runs.values()), default=None)
+    return f"; a run began at {format_local_time(began, expected)}" if began else ""

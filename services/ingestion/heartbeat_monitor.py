@@ -1,0 +1,194 @@
+"""Expecting: the one place that takes pings up, keeps how each heartbeat stands, and notices what is late."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import cast
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from services.ingestion.heartbeat_check import heartbeat_check, last_line, removed_check
+from services.ingestion.heartbeats import (
+    PINGS,
+    ExpectedHeartbeat,
+    HeartbeatState,
+    Ping,
+    apply_ping,
+    evaluate_heartbeat,
+)
+from shared.runtime import clock
+from shared.runtime.clock import Clock
+from shared.runtime.redis.connection import BLOCK_MS
+from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.redis.record_log import LogFullError, RecordLog, StreamReply
+from shared.schema import redis_keys
+from shared.schema.records import AnyRecord
+from shared.schema.timestamps import epoch_ms
+
+log = structlog.get_logger()
+
+STATES_KEY = f"{redis_keys.PREFIX}:heartbeats"
+"""Hash: a heartbeat's name → its `Standing` as JSON."""
+BODIES_KEY = f"{redis_keys.PREFIX}:heartbeats:bodies"
+"""Hash: a heartbeat's name → the end of what it posted last."""
+SOURCE = "ping"
+BATCH = 500
+"""Pings that are taken up in one step."""
+REPUBLISH_INTERVAL = timedelta(minutes=1)
+"""So often every heartbeat is reported, whether something came or not: as checks that are looked at are."""
+MAX_READ_GAP = timedelta(seconds=10)
+"""After a pause that long pings may have been missed: the machine slept, or Redis was away."""
+RETRY_S = 0.5
+
+
+class HeartbeatMonitor:
+    """Turns pings and silence into checks; runs in a thread of its own, in one process only.
+
+    Records are logged before the standings are kept: killed in between, it takes the same pings up again and
+    logs the same records, which have the same ids.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        expected: Iterable[ExpectedHeartbeat],
+        stopping: threading.Event,
+        now: Clock = clock.now,
+    ) -> None:
+        self._redis = redis
+        self._log = RecordLog(redis)
+        self._expected = {one.name: one for one in expected}
+        self._stopping = stopping
+        self._now = now
+        self._standings: dict[str, HeartbeatState] | None = None
+        self._looked = self._listening = now()
+        self._repeated: datetime | None = None
+        self.thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
+
+    def check(self) -> str:
+        """Raise RuntimeError when the thread has ended."""
+        if not self.thread.is_alive():
+            raise RuntimeError("the heartbeats' thread has ended")
+        return f"{len(self._expected)} heartbeats are expected"
+
+    def step(self, block_ms: int | None = BLOCK_MS) -> None:
+        """Take up the next pings, waiting so long for one (None: not at all), and look what is late."""
+        try:
+            self._step(block_ms)
+        except Exception:
+            self._standings = None  # what is in Redis counts
+            raise
+
+    def _step(self, block_ms: int | None) -> None:
+        # Before the pings are read: whatever was sent by then is among them.
+        now = self._now()
+        entries = self._read(block_ms)
+        if now - self._looked > MAX_READ_GAP:
+            self._listening = now
+        self._looked = now
+        standings = self._load_states(now) if self._standings is None else dict(self._standings)
+        bodies: dict[str, bytes] = {}
+        records: list[AnyRecord] = []
+        for entry, ping in entries.items():
+            expected = self._expected.get(ping.name) if ping else None
+            if ping and expected:
+                standings[ping.name] = apply_ping(standings[ping.name], ping, last_line(ping.body))
+                records.append(heartbeat_check(expected, standings[ping.name], ping.at, f"ping-{entry}"))
+                if ping.body:
+                    bodies[ping.name] = ping.body
+        if len(entries) < BATCH:
+            records += self._evaluate_all(standings, now)
+        if records:
+            self._log.append(records, SOURCE)
+        self._save(standings, bodies, entries)
+
+    def _evaluate_all(self, standings: dict[str, HeartbeatState], now: datetime) -> list[AnyRecord]:
+        """Bring the standings up to `now`; return the records of those that change, at times of all."""
+        is_time = self._repeated is None or abs(now - self._repeated) >= REPUBLISH_INTERVAL
+        if is_time:
+            self._repeated = now
+        records: list[AnyRecord] = []
+        for number, (name, expected) in enumerate(self._expected.items()):
+            before = standings[name]
+            standings[name] = evaluate_heartbeat(before, expected, self._listening, now)
+            if is_time or standings[name] != before:
+                records.append(heartbeat_check(expected, standings[name], now, f"{epoch_ms(now)}-{number}"))
+        return records
+
+    def _read(self, block_ms: int | None) -> dict[str, Ping | None]:
+        """Return the pings that wait, by their entries; None for one that cannot be read."""
+        read = self._redis.xread({PINGS: "0"}, count=BATCH, block=block_ms)
+        reply = cast("StreamReply", read)
+        found: dict[str, Ping | None] = {}
+        for entry, fields in reply[0][1] if reply else []:
+            found[entry.decode()] = decode_or_none(PINGS, partial(_decode_ping, fields))
+        return found
+
+    def _load_states(self, now: datetime) -> dict[str, HeartbeatState]:
+        """Return every expected heartbeat's standing, new ones known from `now` on; forget the others."""
+        stored = cast("dict[bytes, bytes]", self._redis.hgetall(STATES_KEY))
+        standings: dict[str, HeartbeatState] = {}
+        for name, data in stored.items():
+            if standing := decode_or_none(
+                STATES_KEY, partial(msgspec.json.decode, data, type=HeartbeatState)
+            ):
+                standings[name.decode(errors="replace")] = standing
+        self._remove_unconfigured(standings.keys() - self._expected.keys(), standings, now)
+        return {name: standings.get(name, HeartbeatState(known_since=now)) for name in self._expected}
+
+    def _remove_unconfigured(
+        self, names: Iterable[str], standings: Mapping[str, HeartbeatState], now: datetime
+    ) -> None:
+        records: list[AnyRecord] = []
+        for number, name in enumerate(sorted(names)):
+            log.info("a heartbeat is no longer expected", heartbeat=name)
+            if standings[name].trouble:
+                records.append(removed_check(name, now, f"gone-{epoch_ms(now)}-{number}"))
+        if records:
+            self._log.append(records, SOURCE)
+        for name in names:
+            self._redis.hdel(STATES_KEY, name)
+            self._redis.hdel(BODIES_KEY, name)
+
+    def _save(
+        self, standings: dict[str, HeartbeatState], bodies: Mapping[str, bytes], entries: Iterable[str]
+    ) -> None:
+        """Store what has changed, and let go of the pings it came of, in one step."""
+        known = self._standings or {}
+        changed = {
+            name: msgspec.json.encode(one) for name, one in standings.items() if one != known.get(name)
+        }
+        with self._redis.pipeline(transaction=True) as pipe:
+            if changed:
+                pipe.hset(STATES_KEY, mapping=changed)  # type: ignore[arg-type]  # bytes keys or text
+            if bodies:
+                pipe.hset(BODIES_KEY, mapping=bodies)  # type: ignore[arg-type]
+            if entries:
+                pipe.xdel(PINGS, *entries)
+            if pipe.command_stack:
+                pipe.execute()
+        self._standings = standings
+
+    def _run(self) -> None:
+        away = False
+        while not self._stopping.is_set():
+            try:
+                self.step()
+                away = False
+            except (RedisError, LogFullError) as error:
+                if not away:
+                    log.warning("heartbeats wait", error=str(error))
+                away = True
+                self._stopping.wait(RETRY_S)
+            except Exception:
+                # Nobody would start the thread again: whatever it was, go on.
+                log.exception("heartbeats were not looked at just now")
+                self._stopping.wait(RETRY_S)
+
+
+def _decode_ping(fields: dict[bytes, bytes]) -> Ping:
+    return msgspec.msgpack.decode(fields[redis_keys.FIELD], type=Ping)

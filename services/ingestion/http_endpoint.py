@@ -1,0 +1,190 @@
+"""The HTTP door: records by POST, pings, the bots' latest figures for Prometheus, the state of the door."""
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+
+import structlog
+from flask import Flask, Response, g, request
+from prometheus_client.registry import Collector
+
+from services.ingestion.config import IngestionSettings
+from services.ingestion.future_timestamps import FutureEvents, future_warnings
+from services.ingestion.ingest_tokens import IngestTokens
+from services.ingestion.percent_conversion import ToPercent, keep_percent
+from services.ingestion.ping_endpoint import create_ping_routes
+from services.ingestion.prometheus_exporter import (
+    LatestMetricsCollector,
+    LogMetricsCollector,
+    RedisDependentCollector,
+)
+from services.ingestion.request_body import BodyError, decompress, is_lines
+from shared.runtime import clock
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.record_log import MAX_ENTRIES, LogFullError, RecordLog, TooManyBotsError
+from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error, json_response
+from shared.schema.decoding import DecodedBody, decode
+from shared.schema.records import KINDS, AnyRecord
+
+log = structlog.get_logger()
+
+SOURCE = "http"
+REDIS_TIMEOUT_S = 1.0
+"""For /metrics and /health: who asks shall hear that Redis hangs before they take this door for hanging."""
+
+
+def create_ingestion_app(
+    settings: IngestionSettings,
+    port: int,
+    metrics_path: str | None,
+    to_percent: ToPercent = keep_percent,
+    heartbeats: Mapping[str, str] = MappingProxyType({}),
+) -> Flask:
+    """Return the door as a Flask app.
+
+    Figures are shown at `metrics_path`, nowhere when it is None; `heartbeats` has names by the keys to ping.
+    """
+    redis = connect_redis(settings.redis_url)
+    record_log = RecordLog(redis, max_bots=settings.max_bots)
+    asked = connect_redis(settings.redis_url, call_timeout_s=REDIS_TIMEOUT_S, retries=0)
+    asked_log = RecordLog(asked)
+    collectors: list[Collector] = [RedisDependentCollector(LogMetricsCollector(asked))]
+    if metrics_path:
+        collectors.append(
+            RedisDependentCollector(LatestMetricsCollector(asked, settings.metrics_stale_seconds))
+        )
+    app = create_web_app(
+        "ingestion",
+        WebWorkerPart("ingestion", settings, redis, port),
+        checks={"redis": asked.ping, "log": lambda: _check_log_writable(asked_log)},
+        collectors=collectors,
+        metrics_path=metrics_path or "/metrics",
+    )
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.register_error_handler(BodyError, _body_error_response)
+    app.register_error_handler(LogFullError, _log_full_response)
+
+    future_events = FutureEvents()
+    app.register_blueprint(create_ping_routes(redis, heartbeats))
+    app.before_request(_require_token(IngestTokens(settings)))
+
+    @app.post("/api/v1/records")
+    def post_records() -> Response:
+        return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind=None)
+
+    @app.post("/api/v1/<any({}):kind>".format(", ".join(KINDS)))
+    def post_kind(kind: str) -> Response:
+        return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind)
+
+    return app
+
+
+def _require_token(senders: IngestTokens) -> Callable[[], Response | None]:
+    """Return what looks up who sends a request, and refuses strangers; state and figures stay open."""
+
+    def refuse_strangers() -> Response | None:
+        if not request.path.startswith("/api/"):
+            return None
+        g.sender = senders.scope_of(request.headers.get("Authorization"))
+        if g.sender is not None:
+            return None
+        message = (
+            "expected the header `Authorization: Bearer …` with a token of this Botwatch: INGEST_TOKEN, "
+            "one of INGEST_TOKENS, or a collector's COLLECTOR_TOKEN"
+        )
+        response = json_error(HTTPStatus.UNAUTHORIZED, message)
+        response.headers["WWW-Authenticate"] = 'Bearer realm="Botwatch"'
+        return response
+
+    return refuse_strangers
+
+
+def _ingest(
+    record_log: RecordLog, to_percent: ToPercent, future_events: FutureEvents, limit: int, kind: str | None
+) -> Response:
+    partial = _is_partial()
+    lines = is_lines(request.content_type or "")
+    body = decompress(request.get_data(), request.content_encoding or "", limit)
+    arrival = clock.now()
+    decoded = decode(body, arrival=arrival, kind=kind, lines=lines)
+    valid = len(decoded.records)
+    decoded = decoded.without(g.sender.denial)
+    is_forbidden = len(decoded.records) < valid
+    to_percent(decoded.records)
+    entry = None
+    if decoded.records and (partial or not decoded.faults):
+        events = future_events.due_events(decoded.clamped, arrival)
+        decoded, entry = _append_decoded(record_log, decoded, events, partial=partial)
+    if decoded.faults:
+        record_log.count_rejected(decoded.refused, SOURCE)
+        if entry is None:
+            return _rejected_response(
+                decoded, HTTPStatus.FORBIDDEN if is_forbidden else HTTPStatus.BAD_REQUEST
+            )
+    answer: dict[str, object] = {"accepted": len(decoded.records)}
+    if entry:
+        answer["entry"] = entry
+    if decoded.clamped:
+        record_log.count_clamped(len(decoded.clamped), SOURCE)
+        answer["warnings"] = future_warnings(decoded.clamped)
+    if decoded.faults:
+        answer |= {"refused": decoded.refused, "faults": decoded.faults}
+    return json_response(answer, HTTPStatus.ACCEPTED)
+
+
+def _append_decoded(
+    record_log: RecordLog, decoded: DecodedBody, events: Sequence[AnyRecord], *, partial: bool
+) -> tuple[DecodedBody, str | None]:
+    """Log what was decoded, and `events` about it; return the entry, and what is left with the faults.
+
+    Where there are too many bots nothing is logged, or only what is of others, where `partial` asks for that.
+    """
+    try:
+        return decoded, record_log.append([*decoded.records, *events], SOURCE)
+    except TooManyBotsError as error:
+        log.warning("refusing records: too many bots", reason=str(error))
+        left = decoded.without(error.fault)
+        record_log.count_refused_bots(left.refused - decoded.refused)
+        if not left.records or not partial:
+            return left, None
+        return _append_decoded(
+            record_log, left, [event for event in events if not error.refuses(event)], partial=partial
+        )
+
+
+def _is_partial() -> bool:
+    value = request.args.get("partial", "false").lower()
+    if value not in ("true", "false", "1", "0"):
+        raise BodyError(HTTPStatus.BAD_REQUEST, f"partial: expected true or false, got {value}")
+    return value in ("true", "1")
+
+
+def _rejected_response(decoded: DecodedBody, status: HTTPStatus) -> Response:
+    count = decoded.refused
+    wrong = "not valid" if status is HTTPStatus.BAD_REQUEST else "not allowed or not valid"
+    message = f"{count} record{'s are' if count != 1 else ' is'} {wrong}; nothing was accepted"
+    return json_error(status, message, accepted=0, refused=decoded.refused, faults=decoded.faults)
+
+
+def _body_error_response(raised: BodyError) -> Response:
+    return json_error(raised.status, str(raised))
+
+
+def _log_full_response(raised: LogFullError) -> Response:
+    log.error("refusing records", reason=str(raised))
+    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{raised}; try again later")
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _check_log_writable(record_log: RecordLog) -> str:
+    """Raise when the log is full, when Redis takes no writes, and when it may throw the log away."""
+    entries = record_log.redis.xlen(record_log.stream)
+    if entries >= MAX_ENTRIES:
+        raise LogFullError(f"the log holds {entries} entries, its cap")
+    memory = record_log.redis.info("memory")
+    if memory["maxmemory"] and memory["used_memory"] >= memory["maxmemory"]:
+        raise LogFullError("Redis is out of memory")
+    if memory["maxmemory"] and memory["maxmemory_policy"].startswith("allkeys"):
+        raise RuntimeError("Redis may throw the log away: it needs `maxmemory-policy noeviction`")
+    return f"{entries} entries"

@@ -1,0 +1,214 @@
+"""Views: what templates are given of a message and its alerts, everything in words already. Pure.
+
+All texts are single lines without control characters, so that nothing in a record can add a line to a notice.
+An empty text means that there is nothing to say.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.notifier.channels.base import NotificationMessage
+from services.notifier.content import phrasing
+from shared.schema.alerts import SEVERITIES, Notice, Severity, most_severe
+from shared.schema.formatting import metric_label
+
+MAX_ALERTS = 20
+MAX_LABELS = 20
+MAX_NAMES = 5
+MAX_LABEL = 300
+MAX_HEADLINE = 200
+MAX_NAME = 60
+"""Characters; of messages in headlines, of names there."""
+
+_CHANGE_WORDS = {
+    "reopened": "again", "flapping": "comes and goes", "raised": "raised", "lowered": "lowered",
+    "unacknowledged": "no longer acknowledged", "unmuted": "no longer muted", "escalated": "escalated",
+}  # fmt: skip
+
+AcknowledgeUrl = Callable[[Notice], str | None]
+"""Where one click acknowledges the alert of a notice, if that can be."""
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert, as its newest notice has it."""
+
+    headline: str
+    """All in one line: `[HIGH] demo: Maximum drawdown exceeded 20% (21.3% > 20%)`."""
+    message: str
+    id: str
+    rule: str
+    severity: Severity
+    raised: bool
+    """Whether an escalation made it as severe as that."""
+    category: str
+    """In small letters."""
+    status: str
+    """`ACTIVE`, `ACKNOWLEDGED` or `RESOLVED`."""
+    change: str
+    """Why this is told: `opened`, `repeated`, `resolved`, … as in docs/alerts.md."""
+    subject: str
+    """`Bot` or `Host`: what `name` is the name of."""
+    name: str
+    figure: str
+    """What the rule is on: `Drawdown max`."""
+    quantity: str
+    """What value and limit are: `Slippage avg, average over 5m`."""
+    value: str
+    """Empty where there is no limit, as of the status of a check."""
+    operator: str
+    limit: str
+    since: str
+    """When it opened, as `until`: `2026-01-31 12:00:00 UTC`."""
+    until: str
+    """When it ended."""
+    lasted: str
+    """From then to the end, or so far: `12m`."""
+    assignee: str
+    """Who acknowledged it."""
+    comment: str
+    labels: tuple[tuple[str, str], ...]
+    flaps: int
+    """How often it opened again."""
+    page: str
+    runbook: str
+    acknowledge: str
+    """Addresses: the alert's place on the page, what to do, where one click acknowledges it."""
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is sent at once."""
+
+    headline: str
+    """The alert's, or how many there are of which severity."""
+    alerts: tuple[AlertView, ...]
+    """Gravest first, those that ended last; at most 20."""
+    total: int
+    further: int
+    """How many are not in `alerts`."""
+    late: str
+    """By how much it comes too late: `7 minutes`; empty below one."""
+    is_test: bool
+    chart: str = ""
+    """The image's address; only for mail.html."""
+
+
+def message_view(message: NotificationMessage, acknowledge_url: AcknowledgeUrl) -> MessageView:
+    """Put a message into words."""
+    notices = sorted(message.latest_per_alert, key=_rank)
+
+    def link(notice: Notice) -> str:
+        can_be = notice.status != "RESOLVED" and not message.is_test
+        return (can_be and acknowledge_url(notice)) or ""
+
+    shown = notices[:MAX_ALERTS]
+    alerts = tuple(_alert_view(notice, message.sent_at, link(notice)) for notice in shown)
+    return MessageView(
+        headline=alerts[0].headline if len(notices) == 1 else _group_headline(notices),
+        alerts=alerts,
+        total=len(notices),
+        further=len(notices) - len(alerts),
+        late=phrasing.format_lateness(message.late),
+        is_test=message.is_test,
+    )
+
+
+def _rank(notice: Notice) -> tuple[bool, int]:
+    return notice.status == "RESOLVED", -SEVERITIES.index(_severity(notice))
+
+
+def _severity(notice: Notice) -> Severity:
+    return most_severe(notice.severity, notice.details.raised_to)
+
+
+def open_for(notice: Notice, now: datetime) -> timedelta:
+    """Return how long an alert has been open, or was."""
+    return (notice.resolved_at or now) - notice.timestamp
+
+
+def _alert_view(notice: Notice, now: datetime, acknowledge: str) -> AlertView:
+    details, severity = notice.details, _severity(notice)
+    value, limit = details.value_text, details.limit_text
+    if not limit:
+        value = ""  # the message says it
+    return AlertView(
+        headline=_headline(notice, value, limit, now),
+        message=phrasing.single_line(notice.message),
+        id=notice.id,
+        rule=phrasing.single_line(details.rule),
+        severity=severity,
+        raised=severity == details.raised_to,
+        category=notice.category.lower(),
+        status=notice.status,
+        change=notice.change,
+        subject="Bot" if details.bot else "Host",
+        name=phrasing.single_line(details.bot or details.host or notice.component),
+        figure=phrasing.single_line(metric_label(details.metric)),
+        quantity=phrasing.single_line(details.measure),
+        value=value,
+        operator=details.operator,
+        limit=limit,
+        since=phrasing.format_time(notice.timestamp),
+        until=phrasing.format_time(notice.resolved_at) if notice.resolved_at else "",
+        lasted=phrasing.format_duration(open_for(notice, now)),
+        assignee=phrasing.single_line(notice.assignee or ""),
+        comment=phrasing.single_line(notice.comment or ""),
+        labels=_labels(details.labels),
+        flaps=details.flaps,
+        page=_safe_url(details.links.get("alert", "")),
+        runbook=_safe_url(details.links.get("runbook", "")),
+        acknowledge=_safe_url(acknowledge),
+    )
+
+
+def _labels(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    shown = list(labels.items())[:MAX_LABELS]
+    return tuple(
+        (phrasing.single_line(name), phrasing.single_line(value, MAX_LABEL)) for name, value in shown
+    )
+
+
+def _safe_url(url: str) -> str:
+    """Return a link that may be clicked; no other scheme has a place in a notice."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
+    text = phrasing.single_line(notice.message, MAX_HEADLINE)
+    about = f"{phrasing.single_line(notice.component, MAX_NAME)}: {text}"
+    severity = _severity(notice)
+    length = phrasing.format_duration(open_for(notice, now))
+    if notice.status == "RESOLVED":
+        return f"RESOLVED after {length} [{severity}] {about}"
+    news = _CHANGE_WORDS.get(notice.change)
+    line = f"[{severity}, {news}] {about}" if news else f"[{severity}] {about}"
+    # Many rules name both in their description, some with `21.3 %`.
+    said = text.replace(" ", "")
+    if value and not (value.replace(" ", "") in said and limit.replace(" ", "") in said):
+        line += f" ({value} {notice.details.operator} {limit})"
+    return f"Still open for {length}: {line}" if notice.change == "repeated" else line
+
+
+def _group_headline(notices: Sequence[Notice]) -> str:
+    """Say how many, on what and about whom: `3 alerts on slippage: 2 HIGH, 1 MEDIUM (bots a, b)`."""
+    rules = {notice.details.rule for notice in notices}
+    topic = f" on {phrasing.single_line(min(rules), MAX_NAME)}" if len(rules) == 1 else ""
+    total = f"{len(notices)} alerts{topic}"
+    names = [phrasing.single_line(notice.component, MAX_NAME) for notice in notices]
+    whom = f"({_common_topic(notices, len(set(names)))}{phrasing.join_names(names, MAX_NAMES)})"
+    counted = Counter(_severity(notice) for notice in notices if notice.status != "RESOLVED")
+    if not counted:
+        return f"RESOLVED: {total} {whom}"
+    # The notices are sorted: the gravest comes first here too.
+    parts = [f"{count} {severity}" for severity, count in counted.items()]
+    if ended := len(notices) - counted.total():
+        parts.append(f"{ended} resolved")
+    return f"{total}: {', '.join(parts)} {whom}"
+
+
+def _common_topic(notices: Sequence[Notice], count: int) -> str:
+    """Name what the alerts are about, where it is the same of all."""
+    kinds = {"bot" if notice.details.bot else "host" for notice in notices}
+    return (f"{kinds.pop()}s " if count > 1 else f"{kinds.pop()} ") if len(kinds) == 1 else ""

@@ -1,0 +1,61 @@
+"""Samples: made-up messages of every kind, on which templates are tried before a notice needs them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.message_view import MAX_ALERTS, MessageView, message_view
+from shared.schema.alerts import Details, Notice
+
+_AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+_PAGE = "https://botwatch.example"
+_NOTICE = Notice(
+    id="sample",
+    timestamp=_AT - timedelta(minutes=7),
+    severity="HIGH",
+    category="PERFORMANCE",
+    component="scalper-1",
+    message="Maximum drawdown is 21.3 %, limit 20 %",
+    status="ACTIVE",
+    details=Details(
+        rule="drawdown",
+        bot="scalper-1",
+        metric="maxDrawdown",
+        value=21.3,
+        operator=">",
+        threshold=20.0,
+        labels={"source": "computed", "venue": "binance"},
+        links={"alert": f"{_PAGE}/alerts/sample", "runbook": f"{_PAGE}/runbooks/drawdown"},
+    ),
+    fingerprint="sample",
+    updated_at=_AT,
+    change="opened",
+)
+_MINIMAL_DETAILS = Details(
+    rule="cpu", host="box", metric="cpuUsage", value=99.0, operator=">=", threshold=95.0
+)
+_FULL_DETAILS = msgspec.structs.replace(_NOTICE.details, flaps=5, raised_to="CRITICAL")
+
+
+def sample_views() -> Iterator[MessageView]:
+    """Yield messages in which everything that can be there is there once, and is not there once."""
+    replace = msgspec.structs.replace
+    taken = replace(_NOTICE, status="ACKNOWLEDGED", assignee="ann", comment="looking", change="raised")
+    busy = replace(taken, change="flapping", details=_FULL_DETAILS)
+    ended = replace(taken, id="ended", change="resolved", status="RESOLVED", resolved_at=_AT)
+    bare = replace(_NOTICE, id="bare", component="box", details=_MINIMAL_DETAILS, change="repeated")
+    many = tuple(replace(bare, id=f"sample-{n}") for n in range(MAX_ALERTS + 1))
+    for notices, late in (
+        ((_NOTICE,), 0), ((busy,), 7), ((ended,), 0), ((bare,), 0),
+        ((ended, busy, *many), 90), ((ended, taken), 0),
+    ):  # fmt: skip
+        seen = _view(NotificationMessage(notices, "sample", _AT, timedelta(minutes=late)))
+        yield seen
+        yield replace(seen, chart="cid:chart")
+    yield _view(NotificationMessage((_NOTICE,), "sample", _AT, is_test=True))
+
+
+def _view(message: NotificationMessage) -> MessageView:
+    return message_view(message, lambda _notice: f"{_PAGE}/acknowledge/sample")

@@ -1,0 +1,1 @@
+"""Planning: who is notified of an alert, when, along which route, and by which escalation policy."""

@@ -1,0 +1,65 @@
+"""The directory: which channels reach whom. Pure; time is an argument."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from services.notifier.planning.on_call import Rotation, on_call
+from shared.runtime.config.documents import Documents
+
+
+class Recipient(NamedTuple):
+    """A channel that is told, and those that are told in turn what it cannot deliver."""
+
+    channel: str
+    fallback: tuple[str, ...] = ()
+    person: str | None = None
+    """Who is meant, where it is a person."""
+
+
+class Recipients(NamedTuple):
+    """Channels, people and rotations."""
+
+    enabled_channels: frozenset[str]
+    fallbacks: Mapping[str, str]
+    """By channel, whether it is switched on or not; they never lead round in a circle."""
+    contacts: Mapping[str, tuple[str, ...]]
+    """By person."""
+    rotations: Mapping[str, Rotation]
+
+    @classmethod
+    def from_documents(cls, documents: Documents) -> "Recipients":
+        """Read the documents."""
+        sections = documents.notifications
+        return cls(
+            frozenset(documents.channels),
+            {name: one.fallback for name, one in sections.channels.items() if one.fallback is not None},
+            {name: tuple(person.contacts) for name, person in sections.people.items()},
+            {name: Rotation.from_section(section) for name, section in sections.rotations.items()},
+        )
+
+    def resolve(self, names: Iterable[str], now: datetime) -> list[Recipient]:
+        """Return whom `names` (channels, people, rotations) stand for at `now`, each channel once.
+
+        A channel that is switched off is left out, and what stands in for it takes its place.
+        """
+        found: dict[str, Recipient] = {}
+        for name in names:
+            person = on_call(self.rotations[name], now) if name in self.rotations else name
+            contacts = self.contacts.get(person)
+            usable = [
+                one for one in self._with_fallbacks(contacts or (name,)) if one in self.enabled_channels
+            ]
+            if usable:
+                recipient = Recipient(usable[0], tuple(usable[1:]), person if contacts else None)
+                found.setdefault(recipient.channel, recipient)
+        return list(found.values())
+
+    def _with_fallbacks(self, contacts: tuple[str, ...]) -> Iterator[str]:
+        """Yield the contacts, then the fallbacks of the last one; each once."""
+        yield from dict.fromkeys(contacts)
+        channel = contacts[-1]
+        while (fallback := self.fallbacks.get(channel)) is not None:
+            if fallback not in contacts:
+                yield fallback
+            channel = fallback

@@ -1,0 +1,56 @@
+"""Reading channels, routes and policies again while the notifier runs; wrong documents are refused."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+from redis.exceptions import RedisError
+
+from shared.runtime.redis.reload_requests import ReloadRequests
+from shared.schema.faults import Fault, InvalidError
+
+log = structlog.get_logger()
+
+POLL_INTERVAL_S = 0.5
+
+
+class NotifierReloader:
+    """Looks for requests from a thread of its own; `reload` returns how many channels are served now."""
+
+    def __init__(self, requests: ReloadRequests, reload: Callable[[], int], channels: int) -> None:
+        self._requests = requests
+        self._reload = reload
+        self._channels = channels
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reloading", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.wait(POLL_INTERVAL_S):
+            try:
+                if self._requests.is_pending():
+                    self._apply()
+            except RedisError as error:
+                log.debug("redis is away: nobody can ask for a reload", error=str(error))
+
+    def _apply(self) -> None:
+        faults: Sequence[Fault] = ()
+        try:
+            self._channels = self._reload()
+        except InvalidError as error:
+            faults = error.faults
+            for fault in faults:
+                log.error("the old channels and routes stay", fault=str(fault))
+        except Exception as error:
+            # Nobody would start the thread again, so whatever it was, the next request is heard. What was
+            # in the way (a file, the store) may hold a secret: the answer names its kind.
+            log.exception("cannot read channels and routes again")
+            faults = [Fault("notifier", f"cannot read the documents again ({type(error).__name__})")]
+        else:
+            log.info("channels and routes read again", channels=self._channels)
+        self._requests.reply({"channels": self._channels}, faults)
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._closed.set()
+        self._thread.join(timeout=1)

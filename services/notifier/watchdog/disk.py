@@ -1,0 +1,32 @@
+"""Whether a disk that Botwatch writes to is full, and what to say of it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from redis.exceptions import RedisError
+from sqlalchemy.engine import make_url
+
+from shared.runtime.redis.connection import CannotPersistError
+
+MIN_FREE_BYTES = 8 * 2**20
+"""Bytes; with less SQLite cannot be sure to write a transaction."""
+MIB = 2**20
+_DO = "Free space (old logs and backups first): everything goes on by itself"
+
+
+def describe_full_disk(database_url: str, refusal: RedisError | None) -> str | None:
+    """Say which disk is full, that of an SQLite database or that of a Redis that refuses; None if neither."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        folder = Path(url.database).parent
+        try:
+            usage = shutil.disk_usage(folder)
+        except OSError:
+            return None  # the store is watched by itself
+        if usage.free < MIN_FREE_BYTES:
+            left = f"{usage.free / MIB:.1f} of {usage.total / MIB:.0f} MiB are free"
+            return f"Disk full on {os.uname().nodename}: {folder}: {left}. {_DO}"
+    if isinstance(refusal, CannotPersistError):
+        return f"Disk full on the machine of Redis: {str(refusal).partition(' script: ')[0]}. {_DO}"
+    return None

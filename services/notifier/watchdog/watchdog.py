@@ -1,0 +1,208 @@
+"""The watchdog: beats through every part, looks whether all of them live, and tells by a way of its own.
+
+It is a process of its own that needs neither Redis nor the store to tell. What it finds it writes as
+an alert like any other; where nobody has been told of that within seconds, it tells by itself.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple, cast
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from services.notifier.self_alerts import apply_silences, build_alert
+from services.notifier.watchdog.diagnosis import (
+    BEAT_INTERVAL,
+    RECORDS_REFUSED,
+    VALUES_EVICTED,
+    Diagnosis,
+    SystemSnapshot,
+)
+from services.notifier.watchdog.disk import describe_full_disk
+from services.notifier.watchdog.out_of_band import OutOfBandSender
+from services.notifier.watchdog.self_alert_notifier import SelfAlertNotifier
+from shared.runtime.redis import presence
+from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS, describe_redis_error
+from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.redis.presence import EXPECTED_PARTS
+from shared.schema import redis_keys
+from shared.schema.records import encode_frame
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
+from shared.store.alerts import open_alerts
+from shared.store.database import Database, is_corruption
+from shared.store.deliveries import last_sent
+from shared.store.out_of_band import dispatch_cursor_if_behind, oldest_unattempted
+
+log = structlog.get_logger()
+
+WATCHDOG_PART = "watchdog"
+
+
+class WatchedDatabases(NamedTuple):
+    """The two that are watched; each is opened afresh at each look."""
+
+    health: Database
+    performance: Database
+
+
+class Watchdog:
+    """Looks once a step."""
+
+    def __init__(
+        self, redis: Redis, databases: WatchedDatabases, line: OutOfBandSender, url: str, begun: datetime
+    ) -> None:
+        self._redis = redis
+        self._database = databases.health
+        self._performance = databases.performance
+        self._line = line
+        self._url = url
+        self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, begun)
+        self._beat = 0
+        self._refusal: RedisError | None = None
+        """Why Redis did not take the last beat, where it answered."""
+        self._raised: dict[str, SelfAlertNotifier] = {}
+        self._is_adopted = False
+
+    def step(self, now: datetime) -> None:
+        """Beat, look, and tell of what is wrong, and of what is fine again."""
+        self._publish_beat(now)
+        self._restore_alerts()
+        self._apply_silences(now)
+        found = {one.fingerprint: one for one in self._watch.evaluate(self._snapshot(now), now)}
+        for fingerprint, trouble in found.items():
+            if fingerprint not in self._raised:
+                alert = build_alert(trouble, WATCHDOG_PART, self._url, now)
+                self._raised[fingerprint] = SelfAlertNotifier(alert, self._database, self._line)
+                log.error("trouble", rule=trouble.rule, message=trouble.message)
+            self._raised[fingerprint].ensure_notified(now)
+        for fingerprint in self._raised.keys() - found.keys():
+            if self._raised[fingerprint].resolve(now):
+                log.info("no longer trouble", fingerprint=fingerprint)
+                del self._raised[fingerprint]
+
+    def check(self) -> str:
+        """Say what is wrong."""
+        return ", ".join(sorted(self._raised)) or "all is well"
+
+    def _publish_beat(self, now: datetime) -> None:
+        """Put a beat into the log, at moments that are multiples of its interval."""
+        beat = int(now.timestamp() // BEAT_INTERVAL.total_seconds() * BEAT_INTERVAL.total_seconds())
+        if beat == self._beat:
+            return
+        try:
+            # Not by the log's door: the beat has no records.
+            self._redis.xadd(
+                redis_keys.record_stream(), {redis_keys.FIELD: encode_frame([]), redis_keys.BEAT: str(beat)}
+            )
+        except RedisError as error:
+            log.debug("cannot beat", error=str(error))
+            self._refusal = error if isinstance(error, WRITE_REFUSED_ERRORS) else None
+        else:
+            self._beat, self._refusal = beat, None
+
+    def _restore_alerts(self) -> None:
+        """Take over, once, what a watchdog before this one found."""
+        if self._is_adopted:
+            return
+        try:
+            with self._database.read() as connection:
+                found = [one for one in open_alerts(connection) if one.details.origin == WATCHDOG_PART]
+        except SQLAlchemyError as error:
+            log.debug("cannot read the store yet", error=str(error))
+            return
+        for alert in found:
+            self._watch.restore(alert)
+            self._raised[alert.fingerprint] = SelfAlertNotifier(
+                alert, self._database, self._line, is_stored=True
+            )
+        self._is_adopted = True
+
+    def _apply_silences(self, now: datetime) -> None:
+        """Let silences that were made or ended hold for all alerts about Botwatch itself."""
+        try:
+            with self._database.write() as connection:
+                for alert in apply_silences(connection, now):
+                    if raised := self._raised.get(alert.fingerprint):
+                        raised.alert = alert
+        except SQLAlchemyError as error:
+            log.debug("cannot see the silences", error=str(error))
+
+    def _snapshot(self, now: datetime) -> SystemSnapshot:
+        """Look at everything once."""
+        seen = self._read_state(now)
+        refusal = describe_redis_error(self._refusal) if self._refusal else None
+        return seen._replace(
+            disk=describe_full_disk(self._database.url, self._refusal), redis_refusal=refusal
+        )
+
+    def _read_state(self, now: datetime) -> SystemSnapshot:
+        signs: Mapping[str, datetime] | None = None
+        counts: Mapping[str, int] | None = None
+        damaged: dict[str, str] = {}
+        try:
+            running = presence.read_presence(self._redis, now)
+            signs = {name: part.seen_at for name, (part, _) in running.items()}
+            for part, is_alive in running.values():
+                damaged |= part.damaged if is_alive else {}
+            counts = self._read_counters()
+        except RedisError as error:
+            log.debug("cannot see the parts", error=str(error))
+        seen = SystemSnapshot(
+            signs,
+            is_usable=False,
+            counts=counts,
+            health_database_error=_describe_damage(self._database, damaged),
+            performance_database_error=_describe_damage(self._performance, damaged)
+            or _read_error(self._performance),
+        )
+        try:
+            # To write, though nothing is written: who cannot write cannot tell either.
+            with self._database.write() as connection:
+                return seen._replace(
+                    is_usable=True,
+                    last_beat_at=last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL),
+                    undispatched=dispatch_cursor_if_behind(connection),
+                    undelivered=oldest_unattempted(connection, now),
+                )
+        except SQLAlchemyError as error:
+            log.debug("cannot use the store", error=str(error))
+            return seen._replace(
+                health_database_error=seen.health_database_error
+                or _describe_database_error(self._database, error)
+            )
+
+    def _read_counters(self) -> Mapping[str, int]:
+        """Return how often records of new bots were refused and latest values evicted."""
+        fields = (redis_keys.REFUSED_BOTS, *redis_keys.EVICTED)
+        values = cast("list[bytes | None]", self._redis.hmget(redis_keys.COUNTERS, fields))
+        refused, *evicted = (
+            decode_or_none(redis_keys.COUNTERS, partial(int, value or 0)) or 0 for value in values
+        )
+        return {RECORDS_REFUSED: refused, VALUES_EVICTED: sum(evicted)}
+
+
+def _describe_damage(database: Database, damaged: Mapping[str, str]) -> str | None:
+    """Say that a part found a database to be damaged."""
+    found = damaged.get(database.name)
+    return f"{database.name} is damaged ({found})" if found else None
+
+
+def _read_error(database: Database) -> str | None:
+    """Say why a database cannot be read, None where it can."""
+    try:
+        with database.read() as connection:
+            connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
+    except SQLAlchemyError as error:
+        return _describe_database_error(database, error)
+    return None
+
+
+def _describe_database_error(database: Database, error: SQLAlchemyError) -> str:
+    """Say why a database cannot be used."""
+    damaged = isinstance(error, DatabaseError) and is_corruption(error)
+    why = getattr(error, "orig", None) or error
+    return f"{database.name} {'is damaged' if damaged else 'cannot be used'} ({why})"

@@ -1,0 +1,55 @@
+"""Contradictions: records sent under the identity of another one, as events that people see. Pure."""
+
+from datetime import datetime
+
+import structlog
+
+from shared.schema.records import AnyRecord, BotRecord, Event, Fill
+
+log = structlog.get_logger()
+
+INTERVAL_S = 3600.0
+"""At most one event a bot in that time."""
+CONFLICT_TITLE = "Ids are used again"
+
+
+class ConflictReporter:
+    """Counts contradictory records by bot, and makes an event of them from time to time."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._examples: dict[str, AnyRecord] = {}
+        self._last_event: dict[str, float] = {}
+
+    def add(self, record: AnyRecord) -> None:
+        """Count a record; those of hosts are only logged."""
+        if not isinstance(record, BotRecord):
+            log.warning("id used again with other content", host=record.subject, id=record.id)
+            return
+        self._counts[record.bot] = self._counts.get(record.bot, 0) + 1
+        self._examples[record.bot] = record
+
+    def due_events(self, now_s: float, now: datetime) -> list[Event]:
+        """Take out the events that are to be published at `now` (`now_s` on a clock that never jumps)."""
+        bots = [bot for bot in self._counts if now_s - self._last_event.get(bot, -INTERVAL_S) >= INTERVAL_S]
+        events = []
+        for bot in bots:
+            self._last_event[bot] = now_s
+            count, example = self._counts.pop(bot), self._examples.pop(bot)
+            text = (
+                f"Records with the id of another record but with other content: {count}, the latest is the "
+                f"{_describe_record(example)}. They are kept as further records, except fills that "
+                "differ in their fee "
+                "alone. Send ids that are unique for each record and fill."
+            )
+            log.warning(
+                "ids used again with other content", bot=bot, count=count, latest=_describe_record(example)
+            )
+            events.append(Event(bot=bot, timestamp=now, level="warning", title=CONFLICT_TITLE, text=text))
+        return events
+
+
+def _describe_record(record: AnyRecord) -> str:
+    if isinstance(record, Fill):
+        return f"fill {record.fill_id} of order {record.order_id} ({record.symbol})"
+    return f"{record.kind} record with the id {record.id}"

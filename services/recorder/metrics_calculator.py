@@ -1,0 +1,245 @@
+"""The analyst: follows every bot's raw events, and says what its figures are.
+
+What SQLite holds is the truth: a bot's state is the fold of its rows in the order of time. As long as
+events come in that order they are folded as they come. When one comes late, and after a start, the state
+goes back to a checkpoint before it and catches up with the rows, a piece at a time. Both ways lead to the
+same state.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+from prometheus_client import Counter, Gauge
+from sqlalchemy import Connection
+
+from services.recorder.bot_metrics import BotMetrics
+from shared.analytics.account import BotAccount
+from shared.analytics.events import TradingEvent, event_from_record, event_order
+from shared.analytics.state import OLDEST_VERSION
+from shared.runtime.config.documents import PerformanceLogger
+from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
+from shared.schema.records import AnyRecord, HostRecord, Performance
+from shared.schema.timestamps import epoch_ms, from_epoch_ms
+from shared.store import analytics_data as store
+from shared.store.analytics_data import StoredCheckpoint
+from shared.store.database import Database
+
+log = structlog.get_logger()
+
+CATCH_UP_EVENTS = 2_000
+"""Rows of each kind that are folded at once while a bot catches up."""
+
+EVENTS = Counter("botwatch_recorder_events", "Raw events folded into figures as they came.")
+REWINDS = Counter("botwatch_recorder_went_back", "How often a late event sent a bot's figures back.")
+TOO_LATE = Counter("botwatch_recorder_too_late", "Raw events left out of figures: older than what is kept.")
+BOTS_BEHIND = Gauge("botwatch_recorder_bots_behind", "Bots whose figures still catch up with what is stored.")
+
+
+class PendingMetrics(NamedTuple):
+    """What a transaction does to the figures; it counts once the transaction is committed."""
+
+    events: Mapping[str, list[TradingEvent]]
+    """New ones by bot, in the order of folding."""
+    checkpoints: Mapping[str, int]
+    """Where the newest checkpoint of a bot is now."""
+    saved: list[str]
+    written: list[str]
+
+
+class MetricsCalculator:
+    """Follows the bots of one performance database."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: PerformanceLogger,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._analytics = settings.analytics
+        self._kept = timedelta(days=settings.database.retention_days)
+        self._now = now
+        self._monotonic = monotonic
+        self._following: dict[str, BotMetrics] = {}
+        self._behind: dict[str, None] = {}
+        self._checkpoints: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Take up every bot that was there lately: what was folded before a crash may not have been told."""
+        oldest = epoch_ms(self._now() - FORGOTTEN_AFTER)
+        with self._database.read() as connection:
+            self._checkpoints = store.newest_checkpoints(connection)
+            for bot in store.bots_with_events(connection):
+                if store.last_event_ms(connection, bot) >= oldest:
+                    self._bot(bot)
+
+    def write_due(self, connection: Connection, new: Iterable[AnyRecord] = ()) -> PendingMetrics:
+        """Write what is due, in the transaction that wrote `new`, and return what follows from it.
+
+        Checkpoints that the new rows make wrong go in the same transaction.
+        """
+        now_s = self._monotonic()
+        events = self._events_by_bot(connection, new)
+        checkpoints: dict[str, int] = {}
+        for bot, found in events.items():
+            if found[0].at <= self._checkpoints.get(bot, 0):
+                store.delete_checkpoints_from(connection, bot, found[0].at)
+                left = store.checkpoint_before(connection, bot)
+                checkpoints[bot] = left.until if left else 0
+        saved, written = [], []
+        for bot, following in self._following.items():
+            may_save = bot not in events or events[bot][0].at > following.folded_until
+            is_save_due = may_save and following.is_save_due(now_s)
+            if is_save_due or following.is_write_due(now_s):
+                self._write(connection, bot, following)
+                written.append(bot)
+            if is_save_due and following.account:
+                state = following.account.to_json().decode()
+                store.save_checkpoint(connection, bot, StoredCheckpoint(following.folded_until, state))
+                checkpoints[bot] = following.folded_until
+                saved.append(bot)
+        return PendingMetrics(events, checkpoints, saved, written)
+
+    def apply_committed(self, change: PendingMetrics) -> None:
+        """Take up what a committed transaction brought."""
+        now_s = self._monotonic()
+        self._checkpoints |= change.checkpoints
+        for bot in change.written:
+            self._following[bot].mark_written(now_s)
+        for bot in change.saved:
+            self._following[bot].mark_saved(now_s)
+        for bot, events in change.events.items():
+            following = self._following.get(bot) or self._bot(bot)
+            was_behind = following.behind
+            following.add_new(events)
+            if not following.behind:
+                EVENTS.inc(len(events))
+            elif not was_behind:
+                REWINDS.inc()
+                self._behind[bot] = None
+        BOTS_BEHIND.set(len(self._behind))
+
+    def is_write_due(self) -> bool:
+        """Say whether something is to be written though no record came."""
+        now_s = self._monotonic()
+        return any(one.is_save_due(now_s) or one.is_write_due(now_s) for one in self._following.values())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether some bot still catches up."""
+        return bool(self._behind)
+
+    def wait_ms(self, most: int) -> int:
+        """Return how long to wait for further records, milliseconds: until the next thing to do here."""
+        if self._behind:
+            return 1
+        due = [one.told_at for one in self._following.values() if one.changed]
+        left_s = min(due, default=float("inf")) + self._analytics.interval_seconds - self._monotonic()
+        return max(1, int(min(left_s * 1000 + 1, most)))
+
+    def catch_up(self) -> None:
+        """Fold the next piece of the bot that has been behind for longest."""
+        bot = next(iter(self._behind))
+        following = self._following[bot]
+        with self._database.read() as connection:
+            if following.account is None:
+                self._restore_checkpoint(connection, bot, following)
+            piece = store.trading_events_after(connection, bot, following.cursor, CATCH_UP_EVENTS)
+        following.replay(piece.events, whole=piece.is_last)
+        del self._behind[bot]
+        if following.behind:
+            self._behind[bot] = None  # to the end: others wait as well
+        BOTS_BEHIND.set(len(self._behind))
+
+    def due_records(self) -> dict[str, Performance]:
+        """Return the computed records that are to be told now, by bot."""
+        now_s = self._monotonic()
+        found = {}
+        for bot, following in self._following.items():
+            if not following.changed or following.behind or following.account is None:
+                continue
+            if now_s - following.told_at < self._analytics.interval_seconds:
+                continue
+            record = following.account.performance(bot)
+            if record:
+                found[bot] = record
+        return found
+
+    def mark_published(self, bots: Iterable[str]) -> None:
+        """Take note that the records of `bots` are in the log."""
+        for bot in bots:
+            if following := self._following.get(bot):
+                following.changed = False
+                following.told_at = self._monotonic()
+
+    @property
+    def bots(self) -> list[str]:
+        """The bots that are followed."""
+        return list(self._following)
+
+    def forget(self, bot: str) -> None:
+        """Drop what is known of a bot whose rows are gone."""
+        self._following.pop(bot, None)
+        self._behind.pop(bot, None)
+        self._checkpoints.pop(bot, None)
+
+    def retention_floor(self, bot: str) -> datetime | None:
+        """Return up to which moment the bot's rows may go by retention: a checkpoint stands for them."""
+        with self._database.read() as connection:
+            base = self._replay_start(connection, bot)
+        return from_epoch_ms(base) if base else None
+
+    def _replay_start(self, connection: Connection, bot: str) -> int:
+        """Return the end of the newest checkpoint that is older than what is kept, 0 when there is none."""
+        found = store.checkpoint_before(connection, bot, epoch_ms(self._now() - self._kept))
+        return found.until if found else 0
+
+    def _bot(self, bot: str) -> BotMetrics:
+        self._following[bot] = following = BotMetrics(self._monotonic())
+        self._behind[bot] = None
+        return following
+
+    def _events_by_bot(
+        self, connection: Connection, new: Iterable[AnyRecord]
+    ) -> dict[str, list[TradingEvent]]:
+        """Return the raw events of `new` by bot, in the order of folding."""
+        found: dict[str, list[TradingEvent]] = {}
+        for record in new:
+            event = event_from_record(record)
+            if event is not None and not isinstance(record, HostRecord):
+                found.setdefault(record.bot, []).append(event)
+        oldest = epoch_ms(self._now() - self._kept)
+        for bot, events in list(found.items()):
+            events.sort(key=event_order)
+            if events[0].at < oldest and (base := self._replay_start(connection, bot)):
+                kept = [event for event in events if event.at > base]
+                TOO_LATE.inc(len(events) - len(kept))
+                found[bot] = kept
+        return {bot: events for bot, events in found.items() if events}
+
+    def _restore_checkpoint(self, connection: Connection, bot: str, following: BotMetrics) -> None:
+        """Give the bot the state of a checkpoint before its first late event, or a new one."""
+        settings = self._analytics.settings_for(bot)
+        checkpoint = store.checkpoint_before(connection, bot, following.late)
+        account = BotAccount.from_json(checkpoint.state, settings) if checkpoint else None
+        if checkpoint and account is None:
+            log.info("figures are computed again: their version or settings have changed", bot=bot)
+            # Of what is no longer stored as events, an older version's state is all that is left.
+            kept_since = epoch_ms(self._now() - self._kept)
+            until = min(kept_since, checkpoint.until + 1)
+            checkpoint = store.checkpoint_before(connection, bot, until)
+            if checkpoint:
+                account = BotAccount.from_json(checkpoint.state, settings, oldest_version=OLDEST_VERSION)
+        until = checkpoint.until if checkpoint and account else 0
+        following.restore(account or BotAccount(settings), until)
+
+    def _write(self, connection: Connection, bot: str, following: BotMetrics) -> None:
+        trades, minutes, hours = following.rows_to_write()
+        if following.forget_trades is not None:
+            store.delete_trades_after(connection, bot, following.forget_trades)
+        store.write_trades(connection, bot, trades)
+        store.write_curve(connection, bot, minutes, hours)

@@ -1,0 +1,204 @@
+"""All figures of an account, made from its state: shares as fractions, then a record in the wire's units."""
+
+from collections.abc import Mapping
+
+from shared.analytics.drawdown import Drawdown
+from shared.analytics.exposure import exposure_metrics
+from shared.analytics.returns import (
+    CONFIDENT_RETURNS,
+    annual_return,
+    calmar_ratio,
+    sharpe_ratio,
+    sortino_ratio,
+    volatility,
+)
+from shared.analytics.state import AccountState
+from shared.analytics.trades import DAY_MS
+from shared.analytics.value import MetricValue, finite_or_undefined, undefined
+from shared.analytics.value_at_risk import (
+    CONFIDENT_99,
+    TAIL_95,
+    TAIL_99,
+    expected_shortfall,
+    parametric_var,
+    value_at_risk,
+)
+from shared.schema.records import Performance, Undefined
+from shared.schema.timestamps import from_epoch_ms
+from shared.schema.units import PERCENT, metric_fields
+
+_METRIC_FIELDS = {figure.attribute: figure for figure in metric_fields(Performance)}
+_RATIOS = (
+    *("sharpe_ratio", "sortino_ratio", "calmar_ratio", "annual_return", "volatility"),
+    *("var95", "var95_amount", "cvar95", "cvar95_amount", "parametric_var95"),
+)
+_TAILS_99 = ("var99", "var99_amount", "parametric_var99")
+_NET_OF_FEES = ("win_rate", "profit_factor", "expectancy", "expectancy_ratio")
+_DRAWDOWNS = ("max_drawdown", "current_drawdown", "drawdown_duration", "longest_drawdown")
+_EXPOSURES = ("exposure", "net_exposure", "leverage")
+_TRADES = (
+    *("win_rate", "profit_factor", "expectancy", "expectancy_ratio"),
+    *("total_trades", "trades24h", "trades_per_day", "average_trade_duration"),
+)
+
+
+def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
+    """Return every figure by attribute of `Performance`, those of execution apart; shares are fractions."""
+    now = state.head[0]
+    found = {**_pnl(state), **_risk(state, now), **_trading(state, now)}
+    if state.book.fills:
+        found |= exposure_metrics(state.book.positions, _prices(state), state.equity)
+    else:
+        found |= dict.fromkeys(_EXPOSURES, undefined("no_fills"))
+    if state.differences is not None:
+        found["disagreements"] = sum(name in state.differences for name in state.differed)
+    return found
+
+
+def performance_record(bot: str, state: AccountState, found: Mapping[str, MetricValue]) -> Performance:
+    """Return the figures `found` as a computed record of `bot`, in the wire's units, of the latest event."""
+    given: dict[str, float] = {}
+    missing: dict[str, Undefined] = {}
+    for name, value in found.items():
+        checked = finite_or_undefined(value)
+        if isinstance(checked, Undefined):
+            missing[_METRIC_FIELDS[name].wire] = checked
+        else:
+            given[name] = checked * 100 if _METRIC_FIELDS[name].unit is PERCENT else checked
+    return Performance(
+        bot=bot,
+        timestamp=from_epoch_ms(state.head[0]),
+        source="computed",
+        undefined=missing,
+        low_confidence={_METRIC_FIELDS[name].wire: n for name, n in _low_confidence(state) if name in given},
+        differences=state.differences or {},
+        **given,  # type: ignore[arg-type]
+    )
+
+
+def _pnl(state: AccountState) -> dict[str, MetricValue]:
+    """Return worth and profit: total = realised + unrealised = equity - start - net flows."""
+    book = state.book
+    if state.equity is None:
+        return _pnl_from_fills(state)
+    total = state.total(state.equity)
+    realized: MetricValue = undefined("no_fills")
+    unrealized: MetricValue = undefined("no_fills")
+    if book.positions:
+        realized = book.realized() + state.other
+        unrealized = total - realized
+    elif book.fills:
+        realized, unrealized = total, 0.0
+    elif state.unrealized is not None:
+        realized, unrealized = total - state.unrealized, state.unrealized
+    return {
+        "portfolio_value": state.equity,
+        "net_flows": state.flows,
+        "total_pnl": total,
+        "realized_pnl": realized,
+        "unrealized_pnl": unrealized,
+    }
+
+
+def _pnl_from_fills(state: AccountState) -> dict[str, MetricValue]:
+    """Return profit at the latest prices where no equity is known."""
+    book = state.book
+    why = undefined("no_equity")
+    found: dict[str, MetricValue] = {"portfolio_value": why, "net_flows": why}
+    if not book.fills:
+        return found | dict.fromkeys(("total_pnl", "realized_pnl", "unrealized_pnl"), why)
+    unrealized = book.unrealized()
+    realized: MetricValue = undefined("unknown_fee_rate", book.fills) if book.unconverted else book.realized()
+    total = realized + unrealized if isinstance(realized, float) else realized
+    return found | {"total_pnl": total, "realized_pnl": realized, "unrealized_pnl": unrealized}
+
+
+def _risk(state: AccountState, now: int) -> dict[str, MetricValue]:
+    if state.equity is None:
+        why: MetricValue = undefined("no_equity")
+        return dict.fromkeys(("trading_days", *_RATIOS, *_TAILS_99, *_DRAWDOWNS), why)
+    moments, a = state.returns.moments(), state.settings.annualisation
+    annual = annual_return(moments, a, (state.equity_at - state.equity_began) / DAY_MS)
+    return {
+        "trading_days": moments.n,
+        "sharpe_ratio": sharpe_ratio(moments, a),
+        "sortino_ratio": sortino_ratio(moments, a),
+        "volatility": volatility(moments, a),
+        "annual_return": annual,
+        "calmar_ratio": calmar_ratio(annual, state.drawdown.maximum()),
+        **_drawdown(state.drawdown, now),
+        **_values_at_risk(state.returns.latest(), state.equity),
+    }
+
+
+def _drawdown(drawdown: Drawdown, now: int) -> dict[str, MetricValue]:
+    return {
+        "max_drawdown": drawdown.maximum(),
+        "current_drawdown": drawdown.current(),
+        "drawdown_duration": drawdown.duration(now),
+        "longest_drawdown": drawdown.longest(now),
+    }
+
+
+def _values_at_risk(returns: list[float], equity: float) -> dict[str, MetricValue]:
+    ordered = sorted(returns)
+    found = {
+        "var95": value_at_risk(ordered, TAIL_95),
+        "var99": value_at_risk(ordered, TAIL_99),
+        "cvar95": expected_shortfall(ordered, TAIL_95),
+    }
+    amounts = {
+        f"{name}_amount": share * equity if isinstance(share, float) else share
+        for name, share in found.items()
+    }
+    return {
+        **found,
+        **amounts,
+        "parametric_var95": parametric_var(returns, TAIL_95),
+        "parametric_var99": parametric_var(returns, TAIL_99),
+    }
+
+
+def _trading(state: AccountState, now: int) -> dict[str, MetricValue]:
+    trades = state.trades
+    if not state.book.fills:
+        return dict.fromkeys(_TRADES, undefined("no_fills"))
+    found = {
+        "win_rate": trades.win_rate(),
+        "profit_factor": trades.profit_factor(),
+        "expectancy": trades.expectancy(),
+        "expectancy_ratio": trades.expectancy_ratio(),
+    }
+    if trades.n and state.book.unconverted:
+        found = dict.fromkeys(_NET_OF_FEES, undefined("unknown_fee_rate", trades.n))
+    return found | {
+        "total_trades": trades.n,
+        "trades24h": trades.in_last_day(now),
+        "trades_per_day": trades.per_day(state.began, now),
+        "average_trade_duration": trades.average_duration(),
+    }
+
+
+def _prices(state: AccountState) -> Mapping[str, float]:
+    """Return the prices of open positions; that of a single one follows from what the equity gained.
+
+    Unless fills came since: the equity does not know them yet.
+    """
+    book = state.book
+    if state.equity is None or len(book.positions) != 1 or state.equity_at < book.traded_at:
+        return book.prices
+    symbol, held = next(iter(book.positions.items()))
+    if symbol in book.quotes:
+        return book.prices
+    gained = state.total(state.equity) - book.realized() - state.other
+    return {symbol: held.cost + gained / held.quantity}
+
+
+def _low_confidence(state: AccountState) -> list[tuple[str, int]]:
+    """Return the figures made of little, and of how much; also what lacks fees without a rate."""
+    n = state.returns.moments().n
+    found = [(name, n) for name in _RATIOS if n < CONFIDENT_RETURNS]
+    found += [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]
+    if state.book.unconverted:
+        found.append(("realized_pnl", state.trades.n))
+    return found

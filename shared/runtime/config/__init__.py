@@ -1,0 +1,1 @@
+"""Config documents: reading, validation, JSON Schemas and reloading."""

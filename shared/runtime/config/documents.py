@@ -1,0 +1,286 @@
+"""The config documents: `performance_logger.json`, `health_monitor.json`, `notifications.yml`.
+
+The seed's two documents are valid as they are; every further key is optional. Strict: an unknown key or a
+wrong value is refused with the file, the path, what was expected and the nearest known key.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta
+
+from shared.analytics.settings import AnalyticsSettings
+from shared.runtime.config.check_sections import (
+    CheckSection,
+    ExchangeSection,
+    HeartbeatSection,
+    Key,
+    SecuritySection,
+)
+from shared.runtime.config.notifications import (
+    SEED_CHANNELS,
+    ChannelSection,
+    EmailConfig,
+    Name,
+    Notifications,
+    Port,
+    check_time_zone,
+)
+from shared.runtime.config.yaml_limits import validate_yaml_size
+from shared.runtime.settings import read_variable
+from shared.schema.conditions import Condition, Document
+from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.patterns import glob_matches
+
+
+class DatabaseSection(Document, kw_only=True):
+    """Where a database is (relative to `$BOTWATCH_HOME/enterprise/monitoring/`) and how long rows stay."""
+
+    path: str = "../../data/monitoring/performance_metrics.db"
+    retention_days: Annotated[int, Meta(ge=1)] = 365
+
+
+class PrometheusSection(Document, kw_only=True):
+    """The metrics endpoint. A port in the environment wins."""
+
+    enabled: bool = True
+    port: Port = 9090
+    endpoint: Annotated[str, Meta(pattern=r"^/[\w/-]*\Z")] = "/metrics"
+
+
+class AlertingSection(Document, kw_only=True):
+    """The rules on bots."""
+
+    enabled: bool = True
+    conditions: list[Condition] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        named = Counter(condition.name for condition in self.conditions if condition.enabled)
+        for name, times in named.items():
+            if name and times > 1:
+                raise ValueError(f"`conditions`: expected names that differ, got {name!r} {times} times")
+
+
+class BotSection(Document, kw_only=True):
+    """What Botwatch must know of a bot; what is left out keeps the value of an earlier pattern."""
+
+    annualisation: Literal[365, 252] | None = None
+    start_equity: Annotated[float, Meta(gt=0)] | None = None
+    currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    time_zone: str | None = None
+    unit: Literal["percent", "fraction"] | None = None
+    """Of the shares in its performance records: 8.5 or 0.085 for 8.5 %. Never guessed; percent by default."""
+    compare: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_zone is not None:
+            check_time_zone(self.time_zone)
+
+
+class AnalyticsSection(Document, kw_only=True):
+    """How figures are computed from raw events."""
+
+    interval_seconds: Annotated[float, Meta(ge=0.1)] = 1.0
+    """At most so often a bot's computed figures enter the log."""
+    bots: dict[str, BotSection] = msgspec.field(default_factory=dict)
+    """By name or pattern (`scalper-*`), in the order of the document: what comes later wins."""
+
+    def settings_for(self, bot: str) -> AnalyticsSettings:
+        """Return what holds for `bot`."""
+        chosen = self._matching(bot)
+        chosen.pop("unit", None)
+        return AnalyticsSettings(**chosen)
+
+    def reports_fractions(self, bot: str) -> bool:
+        """Say whether `bot` reports shares as fractions, not in percent."""
+        return self._matching(bot).get("unit") == "fraction"
+
+    def _matching(self, bot: str) -> dict[str, Any]:
+        chosen: dict[str, Any] = {}
+        for pattern, section in self.bots.items():
+            if glob_matches(pattern, bot):
+                given = msgspec.structs.asdict(section)
+                chosen |= {name: value for name, value in given.items() if value is not None}
+        return chosen
+
+
+class PerformanceLogger(Document, kw_only=True):
+    """`performance_logger.json`."""
+
+    schema: str = msgspec.field(default="", name="$schema")
+    """Where an editor finds what is allowed; nothing to Botwatch."""
+    database: DatabaseSection = msgspec.field(default_factory=DatabaseSection)
+    prometheus: PrometheusSection = msgspec.field(default_factory=PrometheusSection)
+    alerting: AlertingSection = msgspec.field(default_factory=AlertingSection)
+    analytics: AnalyticsSection = msgspec.field(default_factory=AnalyticsSection)
+
+
+Limit = Annotated[float, Meta(ge=0, le=100)]
+
+
+class Threshold(Document, kw_only=True):
+    """Percent of a resource from which on it is a warning, or critical."""
+
+    warning: Limit | None = None
+    critical: Limit | None = None
+
+    def __post_init__(self) -> None:
+        if self.warning is not None and self.critical is not None and self.warning > self.critical:
+            raise ValueError(
+                f"`warning`: expected at most `critical` ({self.critical:g}), got {self.warning:g}"
+            )
+
+
+class Thresholds(Document, kw_only=True):
+    """The rules on hosts."""
+
+    cpu: Threshold | None = None
+    memory: Threshold | None = None
+    disk: Threshold | None = None
+
+
+Resource = Literal["cpu", "memory", "disk", "network", "processes"]
+"""What of the host is looked at; checks of processes need `processes`, those over the network `network`."""
+
+
+class MonitoringSection(Document, kw_only=True):
+    """What the collector looks at, and how often."""
+
+    interval_seconds: Annotated[float, Meta(ge=1)] = 60
+    enabled_checks: list[Resource] = msgspec.field(default_factory=lambda: list(get_args(Resource)))
+    thresholds: Thresholds = msgspec.field(default_factory=Thresholds)
+    checks: dict[Name, CheckSection] = msgspec.field(default_factory=dict)
+    exchanges: dict[Name, ExchangeSection] = msgspec.field(default_factory=dict)
+    security: SecuritySection | None = None
+    heartbeats: dict[Key, HeartbeatSection] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if both := min(self.checks.keys() & self.exchanges.keys(), default=None):
+            raise ValueError(f"expected checks and exchanges of different names, got {both!r}")
+
+
+class AlertsSection(Document, kw_only=True):
+    """Whom to tell."""
+
+    enabled: bool = True
+    webhook_url: str = ""
+    email_config: EmailConfig | None = None
+
+
+class HealthMonitor(Document, kw_only=True):
+    """`health_monitor.json`."""
+
+    schema: str = msgspec.field(default="", name="$schema")
+    """Where an editor finds what is allowed; nothing to Botwatch."""
+    monitoring: MonitoringSection = msgspec.field(default_factory=MonitoringSection)
+    alerts: AlertsSection = msgspec.field(default_factory=AlertsSection)
+    database: DatabaseSection = msgspec.field(
+        default_factory=lambda: DatabaseSection(path="../../data/monitoring/system_health.db")
+    )
+
+
+class Documents(msgspec.Struct, frozen=True):
+    """All documents of a config folder."""
+
+    performance: PerformanceLogger
+    health: HealthMonitor
+    notifications: Notifications
+
+    @property
+    def channels(self) -> dict[str, ChannelSection]:
+        """Every channel that is switched on, by name; none where alerts are switched off.
+
+        The seed's `webhookUrl` is the channel `webhook`, its `emailConfig` the channel `email`.
+        """
+        alerts = self.health.alerts
+        if not alerts.enabled:
+            return {}
+        webhook, email = SEED_CHANNELS
+        found = {
+            webhook: ChannelSection(url=alerts.webhook_url),
+            email: ChannelSection(email=alerts.email_config),
+            **self.notifications.channels,
+        }
+        return {name: channel for name, channel in found.items() if channel.is_enabled}
+
+
+def load_documents(folder: Path, environ: Mapping[str, str] = os.environ) -> Documents:
+    """Read the documents of `folder`; a missing one means defaults. InvalidError lists every fault."""
+    faults: list[Fault] = []
+
+    def load(name: str, kind: type[D]) -> D | None:
+        try:
+            return load_document(folder / name, kind, environ)
+        except InvalidError as error:
+            faults.extend(error.faults)
+            return None
+
+    if not folder.is_dir():
+        raise InvalidError([Fault(str(folder), "expected a folder of config documents (BOTWATCH_CONFIG)")])
+    performance = load("performance_logger.json", PerformanceLogger)
+    health = load("health_monitor.json", HealthMonitor)
+    notifications = load("notifications.yml", Notifications)
+    if performance is None or health is None or notifications is None:
+        raise InvalidError(faults)
+    return Documents(performance, health, notifications)
+
+
+D = TypeVar("D", bound=Document)
+
+
+def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
+    """Read one document (JSON, or YAML by its suffix), with `${NAME}` replaced from the environment.
+
+    `NAME_FILE` may name a file instead; `${NAME:-text}` has a default; an unset name becomes empty.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return kind()
+    except OSError as error:
+        raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
+    try:
+        value = _decode_yaml(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidError([Fault(str(path), str(error))]) from error
+    try:
+        value = _expand_variables({} if value is None else value, environ)
+    except OSError as error:
+        what = f"a file that its variables name cannot be read: {error.filename}: {error.strerror}"
+        raise InvalidError([Fault(str(path), what)]) from error
+    if faults := struct_faults(value, kind, f"{path}: $"):
+        raise InvalidError([_mask_key(fault) for fault in faults])
+    return msgspec.convert(value, kind)
+
+
+def _decode_yaml(data: bytes) -> object:
+    validate_yaml_size(data)
+    return msgspec.yaml.decode(data)
+
+
+_KEY = re.compile(r"(?<=\.heartbeats\.)([\w-]{4})[\w-]*")
+
+
+def _mask_key(fault: Fault) -> Fault:
+    """Cut the key of a heartbeat short: whoever knows it can ping."""
+    return Fault(_KEY.sub(r"\1…", fault.path), fault.message)
+
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+
+
+def _expand_variables(value: object, environ: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {key: _expand_variables(item, environ) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand_variables(item, environ) for item in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(
+            lambda match: read_variable(match["name"], environ) or match["default"] or "", value
+        )
+    return value

@@ -1,0 +1,386 @@
+"""The sections of `notifications.yml`: whom alerts go to, in which order, and what keeps them back.
+
+Every name that is used must be one that is given; a wrong one is refused with the nearest known name.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from itertools import combinations
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+import msgspec
+from msgspec import Meta
+
+from shared.runtime.config.notification_validation import (
+    validate_durations,
+    validate_fallbacks,
+    validate_match,
+    validate_repeat_intervals,
+)
+from shared.schema.alerts import Severity
+from shared.schema.conditions import Document
+from shared.schema.durations import PATTERN, Duration, milliseconds
+from shared.schema.faults import did_you_mean
+from shared.schema.timestamps import EARLIEST, LATEST
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Timestamp = Annotated[datetime, Meta(tz=True)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+TimeOfDay = Annotated[
+    str,
+    Meta(
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z",
+        # Without quotes YAML takes 22:30 for 1350.
+        description='a time of day such as "09:00" or "22:30", in quotes',
+    ),
+]
+ShiftLength = (
+    Annotated[
+        str,
+        Meta(
+            pattern=rf"^daily\Z|^weekly\Z|{PATTERN}", description="daily, weekly, or a duration such as 12h"
+        ),
+    ]
+    | Annotated[float, Meta(ge=0)]
+)
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Pattern = Annotated[str, Meta(max_length=256)]
+Match = dict[str, Pattern | Annotated[list[Pattern], Meta(min_length=1)]]
+"""Labels of alerts and what their values must be like, one of several; `*` stands for anything."""
+
+HOUR_MS = 3_600_000
+MAX_PORT = 65_535
+MIN_ROUND_MS = 1_000
+MIN_BEAT_INTERVAL_MS = 10_000
+DEFAULT_ROUTE = "default"
+"""The name of the route of what no other route is for."""
+SEED_CHANNELS = ("webhook", "email")
+"""The channels that `webhookUrl` and `emailConfig` of `health_monitor.json` make."""
+
+
+def check_time_zone(name: str) -> None:
+    """Raise ValueError unless `name` is a time zone's."""
+    if name not in available_timezones():
+        close = did_you_mean(name, available_timezones())
+        raise ValueError(f"`timeZone`: expected an IANA name such as Europe/London, got {name!r}{close}")
+
+
+class EmailConfig(Document, kw_only=True):
+    """A mailbox to send from, off when `smtp` is empty. `security`: by default what the port implies."""
+
+    smtp: str
+    """A host, or a host and a port: `mail.example.org:465`; that port wins over `port`."""
+    sender: str = msgspec.field(name="from")
+    to: Annotated[list[str], Meta(min_length=1)]
+    port: Port = 587
+    security: Literal["starttls", "tls", "none", ""] | None = None
+    username: str = ""
+    password: str = ""
+
+    def __post_init__(self) -> None:
+        host, colon, port = self.smtp.rpartition(":")
+        if not colon or (":" in host and not host.endswith("]")):
+            self.smtp = self.smtp.strip("[]")
+            return
+        if not host or not port.isdecimal() or not 1 <= int(port) <= MAX_PORT:
+            raise ValueError(
+                f"`smtp`: expected a host or host:port such as mail.example.org:465, got {self.smtp!r}"
+            )
+        self.smtp, self.port = host.strip("[]"), int(port)
+
+
+class ChannelSection(Document, kw_only=True):
+    """A way to somebody: a URL, or a mailbox. Secrets are `${NAME}`, or what `botwatch encrypt` printed."""
+
+    url: str = ""
+    """Any that apprise understands, or a webhook's. Empty: the channel is switched off."""
+    type: Literal["apprise", "webhook", "slack"] | None = None
+    """By default `slack` for Slack's webhooks, `apprise` for what it knows, else `webhook`."""
+    email: EmailConfig | None = None
+    format: Literal["botwatch", "alertmanager"] = "botwatch"
+    """Of a webhook's body: the alert in full, or Alertmanager's version 4."""
+    secret: str = ""
+    """Of a webhook: signs its bodies (HMAC-SHA256)."""
+    fallback: Name | None = None
+    """The channel that is told what this one cannot deliver."""
+    concurrency: Annotated[int, Meta(ge=1, le=16)] = 1
+    """How many deliveries may be under way at once."""
+    per_minute: Annotated[int, Meta(ge=1)] | None = None
+    """After so many messages within a minute the rest of it comes as one digest; webhooks have no limit."""
+
+    def __post_init__(self) -> None:
+        if self.url and self.email:
+            raise ValueError("expected either `url` or `email`")
+        if self.type != "webhook" and self.type is not None and (self.secret or self.format != "botwatch"):
+            raise ValueError("`format` and `secret` have a meaning for webhooks only")
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether it has an address."""
+        return bool(self.url or (self.email and self.email.smtp))
+
+
+class TimesSection(Document, kw_only=True):
+    """A part of the day, `until` no longer; past midnight where `until` is not after `from`."""
+
+    from_: TimeOfDay = msgspec.field(name="from")
+    until: TimeOfDay
+    days: Annotated[list[Day], Meta(min_length=1)] | None = None
+    """The days on which it begins; by default all."""
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        check_time_zone(self.time_zone)
+
+
+class QuietSection(TimesSection, kw_only=True):
+    """Quiet hours: what is less urgent is kept for one digest at their end."""
+
+    severity: Annotated[list[Severity], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["LOW", "MEDIUM"]
+    )
+
+
+class RepeatSection(msgspec.Struct, kw_only=True, rename="upper", forbid_unknown_fields=True):
+    """How often an alert is told again by its severity; one that is left out is told once."""
+
+    critical: Duration | None = None
+    high: Duration | None = None
+    medium: Duration | None = None
+    low: Duration | None = None
+
+    def __post_init__(self) -> None:
+        validate_repeat_intervals(CRITICAL=self.critical, HIGH=self.high, MEDIUM=self.medium, LOW=self.low)
+
+
+class RouteSection(Document, kw_only=True):
+    """Whom an alert goes to. What a route leaves out it has from the one it stands in."""
+
+    name: Name | None = None
+    match: Match = msgspec.field(default_factory=dict)
+    """Which alerts, by their labels (and `rule`, the rule's name); by default all."""
+    during: TimesSection | None = None
+    """When it holds; by default always."""
+    continue_: bool = msgspec.field(default=False, name="continue")
+    """Whether the routes after it are asked too."""
+    channels: list[Name] | None = None
+    policy: Name | None = None
+    group_by: list[Name] | None = None
+    """Alerts whose values of these labels are the same come in one message."""
+    group_wait: Duration | None = None
+    """How long a message waits for others to join it."""
+    group_interval: Duration | None = None
+    """The least time between two messages of a group."""
+    repeat: Duration | RepeatSection | None = None
+    """How often it is told again while nobody has acknowledged it; 0: never."""
+    quiet: QuietSection | None = None
+    routes: list["RouteSection"] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.channels is not None and self.policy is not None:
+            raise ValueError("expected either `channels` or `policy`")
+        validate_match(match=self.match)
+        validate_durations(groupWait=self.group_wait, groupInterval=self.group_interval)
+        if not isinstance(self.repeat, RepeatSection):
+            validate_repeat_intervals(repeat=self.repeat)
+
+
+class StepSection(Document, kw_only=True):
+    """One step of an escalation."""
+
+    after: Duration = 0.0
+    """Since the round began."""
+    notify: Annotated[list[Name], Meta(min_length=1)]
+    """Channels, people, rotations."""
+    raise_severity: bool = False
+
+    def __post_init__(self) -> None:
+        validate_durations(after=self.after)
+
+
+class PolicySection(Document, kw_only=True):
+    """Who is told next while nobody has acknowledged."""
+
+    steps: Annotated[list[StepSection], Meta(min_length=1)]
+    rounds: Annotated[int, Meta(ge=1, le=100)] = 1
+    pause: Duration | None = None
+    """From a round's last step to the next round; by default as before that step, at least a minute.
+
+    Where there is one step only, five minutes.
+    """
+    acknowledge_timeout: Duration | None = None
+    """How long an acknowledgement holds for which nobody said how long."""
+
+    def __post_init__(self) -> None:
+        moments = [milliseconds(step.after) for step in self.steps]
+        if moments != sorted(moments):
+            raise ValueError("`steps`: expected them in the order of `after` (since the round began)")
+        validate_durations(pause=self.pause, acknowledgeTimeout=self.acknowledge_timeout)
+        if self.rounds > 1 and self.pause is not None:
+            between = moments[0] + milliseconds(self.pause)
+            if between < MIN_ROUND_MS:
+                raise ValueError(f"`pause`: expected at least 1s between rounds, got {self.pause!r}")
+        if self.acknowledge_timeout is not None and not milliseconds(self.acknowledge_timeout):
+            raise ValueError("`acknowledgeTimeout`: expected more than 0")
+
+
+class PersonSection(Document, kw_only=True):
+    """A person and the channels that reach them, the best first: the next is tried where one fails."""
+
+    contacts: Annotated[list[Name], Meta(min_length=1)]
+
+
+class OverrideSection(Document, kw_only=True):
+    """Somebody stands in."""
+
+    person: Name
+    from_: Timestamp = msgspec.field(name="from")
+    until: Timestamp
+
+    def __post_init__(self) -> None:
+        if self.until <= self.from_:
+            raise ValueError("`until`: expected a moment after `from`")
+
+
+class RotationSection(Document, kw_only=True):
+    """Who is on call: people take turns, by the clocks of a time zone."""
+
+    people: Annotated[list[Name], Meta(min_length=1)]
+    every: ShiftLength = "weekly"
+    """How long a turn is; at least an hour."""
+    begins: date
+    """The day of the first person's first turn."""
+    at: TimeOfDay = "09:00"
+    """When turns begin on that day."""
+    time_zone: str = "UTC"
+    overrides: list[OverrideSection] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        check_time_zone(self.time_zone)
+        if not EARLIEST.date() <= self.begins < LATEST.date():
+            raise ValueError(f"`begins`: expected a day of the years 2000 to 2099, got {self.begins}")
+        if self.every not in ("daily", "weekly"):
+            validate_durations(every=self.every)
+            if milliseconds(self.every) < HOUR_MS:
+                raise ValueError(f"`every`: expected daily, weekly or at least 1h, got {self.every!r}")
+
+
+class WatchdogSection(Document, kw_only=True):
+    """An alert that always fires, through every part: where it is no longer heard, something is wrong."""
+
+    url: str = ""
+    """Is asked (GET) at every beat, such as a check of healthchecks.io."""
+    every: Duration = "1m"
+
+    def __post_init__(self) -> None:
+        validate_durations(every=self.every)
+        if milliseconds(self.every) < MIN_BEAT_INTERVAL_MS:
+            raise ValueError(f"`every`: expected at least 10s, got {self.every!r}")
+
+
+class MaintenanceSection(Document, kw_only=True):
+    """A time in which nobody is told: once (`from`, `until`), or again and again (`cron`, `duration`)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    match: Match = msgspec.field(default_factory=dict)
+    """Which alerts; by default all."""
+    from_: Timestamp | None = msgspec.field(default=None, name="from")
+    until: Timestamp | None = None
+    cron: Annotated[str, Meta(max_length=128)] | None = None
+    """When it begins: minute, hour, day of the month, month, day of the week."""
+    duration: Duration | None = None
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        once, again = (self.from_, self.until), (self.cron, self.duration)
+        if not (None not in once and again == (None, None)) and not (
+            None not in again and once == (None, None)
+        ):
+            raise ValueError("expected either `from` and `until`, or `cron` and `duration`")
+        if self.from_ and self.until and self.until <= self.from_:
+            raise ValueError("`until`: expected a moment after `from`")
+        validate_match(match=self.match)
+        validate_durations(duration=self.duration)
+        if self.duration is not None and not milliseconds(self.duration):
+            raise ValueError("`duration`: expected more than 0")
+        check_time_zone(self.time_zone)
+
+
+class InhibitSection(Document, kw_only=True):
+    """An open alert like `source` keeps back the notices of those like `target`."""
+
+    source: Annotated[Match, Meta(min_length=1)]
+    target: Annotated[Match, Meta(min_length=1)]
+    equal: list[Name] = msgspec.field(default_factory=list)
+    """Labels whose values must be the same on both."""
+
+    def __post_init__(self) -> None:
+        validate_match(source=self.source, target=self.target)
+
+
+class Notifications(Document, kw_only=True):
+    """`notifications.yml`."""
+
+    channels: dict[Name, ChannelSection] = msgspec.field(default_factory=dict)
+    routes: list[RouteSection] = msgspec.field(default_factory=list)
+    policies: dict[Name, PolicySection] = msgspec.field(default_factory=dict)
+    people: dict[Name, PersonSection] = msgspec.field(default_factory=dict)
+    rotations: dict[Name, RotationSection] = msgspec.field(default_factory=dict)
+    watchdog: WatchdogSection = msgspec.field(default_factory=WatchdogSection)
+    maintenance: list[MaintenanceSection] = msgspec.field(default_factory=list)
+    inhibit: list[InhibitSection] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        channels = {*self.channels, *SEED_CHANNELS}
+        known = {
+            "a channel": channels,
+            "a policy": {*self.policies},
+            "one of `people`": {*self.people},
+            "a channel, a person or a rotation": {*channels, *self.people, *self.rotations},
+        }
+        for place, name, what in _name_references(self):
+            if name not in known[what]:
+                raise ValueError(f"`{place}`: expected {what}, got {name!r}{did_you_mean(name, known[what])}")
+        for one, other in combinations((channels, {*self.people}, {*self.rotations}), 2):
+            for name in sorted(one & other):
+                raise ValueError(f"expected channels, people and rotations of different names, got {name!r}")
+        validate_fallbacks({name: channel.fallback for name, channel in self.channels.items()})
+        taken = {DEFAULT_ROUTE}
+        for place, route in _all_routes(self.routes):
+            name = route.name or place
+            if name in taken:
+                raise ValueError(f"`{place}.name`: expected names that differ, got {name!r} again")
+            taken.add(name)
+
+
+def _name_references(document: Notifications) -> Iterator[tuple[str, str, str]]:
+    """Yield every name that is used: where, the name, and what it is the name of."""
+    notified = "a channel, a person or a rotation"
+    for name, channel in document.channels.items():
+        if channel.fallback is not None:
+            yield f"channels.{name}.fallback", channel.fallback, "a channel"
+    for place, route in _all_routes(document.routes):
+        yield from (
+            (f"{place}.policy", wanted, "a policy") for wanted in [route.policy] if wanted is not None
+        )
+        yield from ((f"{place}.channels", wanted, notified) for wanted in route.channels or ())
+    for name, policy in document.policies.items():
+        for index, step in enumerate(policy.steps):
+            place = f"policies.{name}.steps[{index}].notify"
+            yield from ((place, wanted, notified) for wanted in step.notify)
+    for name, person in document.people.items():
+        yield from ((f"people.{name}.contacts", wanted, "a channel") for wanted in person.contacts)
+    for name, rotation in document.rotations.items():
+        for wanted in rotation.people:
+            yield f"rotations.{name}.people", wanted, "one of `people`"
+        for index, override in enumerate(rotation.overrides):
+            yield f"rotations.{name}.overrides[{index}].person", override.person, "one of `people`"
+
+
+def _all_routes(routes: Iterable[RouteSection], place: str = "routes") -> Iterator[tuple[str, RouteSection]]:
+    """Yield every route, and where it stands."""
+    for index, route in enumerate(routes):
+        here = f"{place}[{index}]"
+        yield here, route
+        yield from _all_routes(route.routes, f"{here}.routes")

@@ -1,0 +1,42 @@
+"""Modes of files: nobody but the user, and the group where parts share it, reads what Botwatch keeps."""
+
+import os
+from pathlib import Path
+
+UMASK = 0o027
+"""Natively: the user writes, the group reads."""
+SHARED_UMASK = 0o007
+"""Where parts of several users share a folder by their group, which then writes too."""
+
+
+def restrict_modes(folder: Path, umask: int, *, secret: bool = False) -> None:
+    """Take from every file and folder below `folder` what `umask` forbids; `secret`: the group's rights too.
+
+    Under SHARED_UMASK the group gets what the owner has, and new files the folder's group. Links are not
+    followed, and what belongs to another user is left alone.
+    """
+    for path in (folder, *folder.rglob("*")):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        is_folder = path.is_dir()
+        if path.is_symlink() or found.st_uid != os.geteuid() or not (is_folder or path.is_file()):
+            continue
+        mode = found.st_mode & 0o7777 & ~(0o077 if secret else umask)
+        if umask == SHARED_UMASK and not secret:
+            mode |= (mode & 0o700) >> 3 | (0o2000 if is_folder else 0)
+        if mode != found.st_mode & 0o7777:
+            path.chmod(mode)
+
+
+def write_private(path: Path, text: str, mode: int = 0o600) -> None:
+    """Put `text` at `path`, whole, so that it is never readable by more than `mode` says."""
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        os.fchmod(handle, mode)
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    written.replace(path)

@@ -1,0 +1,108 @@
+"""Who is running: each part says so in Redis every two seconds, and the dashboard shows it."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, cast
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from shared.runtime import clock
+from shared.runtime.redis.decoding import decode_or_none
+from shared.schema import redis_keys
+
+log = structlog.get_logger()
+
+Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
+INTERVAL_S = 2.0
+PRESENCE_TTL = timedelta(seconds=10)
+EXPECTED_PARTS = frozenset(
+    (
+        *("broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis"),
+        *("notifier", "recorder", "watchdog"),
+    )
+)
+"""The parts that always run, wherever; one that was stopped, or never started, left no sign of life."""
+
+_DELETE_OWN = """
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+"""
+
+
+class PartPresence(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """A running part's sign of life."""
+
+    part: str
+    host: str
+    pid: int
+    started_at: Timestamp
+    seen_at: Timestamp
+    url: str | None = None
+    """Where it serves /metrics and /health."""
+    damaged: dict[str, str] = {}
+    """The databases that it found to be damaged: name → what is said of it."""
+
+
+def server_url(host: str, port: int) -> str:
+    """Return the URL of a server here; one that listens everywhere is reached by this host's name."""
+    return f"http://{socket.gethostname() if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
+
+
+class PresencePublisher:
+    """Says that this process is running until it is closed."""
+
+    def __init__(
+        self, redis: Redis, part: str, url: str | None, damaged: Callable[[], dict[str, str]] = dict
+    ) -> None:
+        self._redis = redis
+        self._damaged = damaged
+        now = clock.now()
+        self._part = PartPresence(
+            part=part, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now, url=url
+        )
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        failing = False
+        while True:
+            self._part.seen_at = clock.now()
+            self._part.damaged = self._damaged()
+            try:
+                self._redis.hset(redis_keys.PARTS, self._part.part, msgspec.json.encode(self._part))
+                failing = False
+            except RedisError as error:
+                if not failing:
+                    log.warning("cannot say that this part is running", error=str(error))
+                failing = True
+            if self._closed.wait(INTERVAL_S):
+                return
+
+    def close(self) -> None:
+        """Stop saying so, and take the sign down."""
+        self._closed.set()
+        self._thread.join(timeout=1)
+        try:
+            # Another process of this part may have said since that it runs.
+            take_down = self._redis.register_script(_DELETE_OWN)
+            take_down(keys=[redis_keys.PARTS], args=[self._part.part, msgspec.json.encode(self._part)])
+        except RedisError as error:
+            log.info("could not take the sign of life down", error=str(error))
+
+
+def read_presence(redis: Redis, now: datetime) -> dict[str, tuple[PartPresence, bool]]:
+    """Return every known part, and whether it gave a sign of life lately."""
+    found = {}
+    known = cast("dict[bytes, bytes]", redis.hgetall(redis_keys.PARTS))
+    for name, data in known.items():
+        if part := decode_or_none(redis_keys.PARTS, partial(msgspec.json.decode, data, type=PartPresence)):
+            found[name.decode(errors="replace")] = (part, now - part.seen_at <= PRESENCE_TTL)
+    return dict(sorted(found.items()))

@@ -1,0 +1,363 @@
+"""The log: one Redis stream that every record goes through and every part reads at its own pace."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple, cast
+
+import structlog
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from shared.runtime import clock
+from shared.runtime.redis import latest_values
+from shared.runtime.redis.lease import LeaderLease
+from shared.schema import redis_keys
+from shared.schema.faults import Fault
+from shared.schema.records import AnyRecord, encode_frame
+from shared.schema.timestamps import epoch_ms
+
+log = structlog.get_logger()
+
+MAX_ENTRIES = 1_000_000
+"""The hard cap on entries; past it, or when Redis is out of memory, the doors refuse."""
+MAX_LATEST = 100_000
+"""How many latest values are kept; past it the bot or host that is silent for longest loses its own."""
+MAX_LATEST_PER_SUBJECT = 500
+"""How many of one bot or host; past it a new one takes the place of the one that is oldest."""
+REJECTED_BYTES = 8192
+"""How much is kept of what did not validate, and of the reason."""
+
+_APPEND = """
+-- KEYS: log, latest, counters, source stream, bots, hosts.
+-- ARGV: 1 cap of entries, 2 frame, 3 now (epoch ms), 4 most bots and most hosts ('' for any), 5 cap of latest
+-- values, 6 the same of each bot or host, 7 source group, 8 number of source entries, 9 of bots and hosts,
+-- 10 of latest values; then the source entries, (bot or host, name)…,
+-- (bot or host, name, field, stamped value)…, (counter, amount)…
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
+local known = {bot = KEYS[5], host = KEYS[6]}
+local first = 11 + tonumber(ARGV[8])
+local last = first + 2 * tonumber(ARGV[9]) - 1
+
+local refused, new = {}, {bot = 0, host = 0}
+if ARGV[4] ~= '' then
+  for i = first, last, 2 do
+    local kind, name = ARGV[i], ARGV[i + 1]
+    if not redis.call('ZSCORE', known[kind], name) then
+      new[kind] = new[kind] + 1
+      if redis.call('ZCARD', known[kind]) + new[kind] > tonumber(ARGV[4]) then
+        refused[#refused + 1] = kind
+        refused[#refused + 1] = name
+      end
+    end
+  end
+end
+if #refused > 0 then return refused end
+
+local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
+for i = 11, first - 1 do redis.call('XACK', KEYS[4], ARGV[7], ARGV[i]) end
+for i = first, last, 2 do redis.call('ZADD', known[ARGV[i]], ARGV[3], ARGV[i + 1]) end
+
+local function evict(index, fields, why)
+  for _, field in ipairs(fields) do
+    redis.call('HDEL', KEYS[2], field)
+    redis.call('ZREM', index, field)
+  end
+  redis.pcall('HINCRBY', KEYS[3], 'evicted|' .. why, #fields)
+  return #fields
+end
+
+local function evict_silent()
+  local bot = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
+  local host = redis.call('ZRANGE', KEYS[6], 0, 0, 'WITHSCORES')
+  local kind, name = 'bot', bot[1]
+  if not name or (host[1] and tonumber(host[2]) < tonumber(bot[2])) then kind, name = 'host', host[1] end
+  if not name then return 0 end
+  redis.call('ZREM', known[kind], name)
+  local index = KEYS[2] .. ':' .. kind .. '|' .. name
+  return evict(index, redis.call('ZRANGE', index, 0, -1), 'total')
+end
+
+local i = last + 1
+for _ = 1, tonumber(ARGV[10]) do
+  local index, field, value = KEYS[2] .. ':' .. ARGV[i] .. '|' .. ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local before = redis.call('HGET', KEYS[2], field)
+  if not before or string.sub(before, 1, 13) <= string.sub(value, 1, 13) then
+    if not before then
+      if redis.call('ZCARD', index) >= tonumber(ARGV[6]) then
+        evict(index, redis.call('ZRANGE', index, 0, 0), 'each')
+      end
+      local tries = 100
+      while tries > 0 and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) do
+        tries = evict_silent() > 0 and 0 or tries - 1
+      end
+    end
+    if before or redis.call('HLEN', KEYS[2]) < tonumber(ARGV[5]) then
+      redis.call('HSET', KEYS[2], field, value)
+      redis.call('ZADD', index, string.sub(value, 1, 13), field)
+    end
+  end
+  i = i + 4
+end
+while i < #ARGV do
+  -- What is no number there begins again: it must not keep records out.
+  if type(redis.pcall('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])) ~= 'number' then
+    redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
+  end
+  i = i + 2
+end
+return entry
+"""
+
+_COUNT = """
+if type(redis.pcall('HINCRBY', KEYS[1], ARGV[1], ARGV[2])) ~= 'number' then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+end
+return 1
+"""
+
+_FORGET = """
+-- KEYS: log, latest, bots. ARGV: bot, an empty frame.
+local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2], 'forget', ARGV[1])
+local index = KEYS[2] .. ':bot|' .. ARGV[1]
+for _, field in ipairs(redis.call('ZRANGE', index, 0, -1)) do redis.call('HDEL', KEYS[2], field) end
+redis.call('DEL', index)
+redis.call('ZREM', KEYS[3], ARGV[1])
+return entry
+"""
+
+
+StreamEntry = tuple[bytes, dict[bytes, bytes]]
+StreamReply = list[tuple[bytes, list[StreamEntry]]]
+"""What redis-py returns of a stream read over RESP2: entries by stream."""
+
+
+class LogFullError(RuntimeError):
+    """The log is at its hard cap: a reader has been away for long. Try again later."""
+
+
+SubjectKey = tuple[str, str]
+"""Whom a record is about: `bot` or `host`, and the name."""
+
+
+class TooManyBotsError(RuntimeError):
+    """Records name bots or hosts that are new, and there are as many as may be; `refused` has them."""
+
+    def __init__(self, refused: frozenset[SubjectKey], limit: int) -> None:
+        self.refused = refused
+        self.limit = limit
+        kind, name = min(refused)
+        others = f" and {len(refused) - 1} others are" if len(refused) > 1 else " is"
+        super().__init__(f"{kind} {name!r}{others} new, {self._limit_text(kind)}")
+
+    def _limit_text(self, kind: str) -> str:
+        remedy = "forget a bot that is gone or raise MAX_BOTS" if kind == "bot" else "raise MAX_BOTS"
+        return f"and the limit of {self.limit} {kind}s (MAX_BOTS) is reached: {remedy}"
+
+    def refuses(self, record: AnyRecord) -> bool:
+        """Say whether a record is about one of them."""
+        return latest_values.subject_key(record) in self.refused
+
+    def reason(self, record: AnyRecord) -> str:
+        """Say why a record is refused."""
+        kind, name = latest_values.subject_key(record)
+        return f"{kind} {name!r} is new, {self._limit_text(kind)}"
+
+    def fault(self, record: AnyRecord) -> Fault | None:
+        """Return the fault of a record that is refused, its path relative to the record's."""
+        return (
+            Fault(latest_values.subject_key(record)[0], self.reason(record)) if self.refuses(record) else None
+        )
+
+
+class AckedSource(NamedTuple):
+    """Entries of another stream that a group is done with once their records are in the log."""
+
+    stream: str
+    group: str
+    entries: Sequence[str]
+
+
+class RecordLog:
+    """One partition of the log.
+
+    `lease` is that of the part that reads it, where it must be one process. `max_bots` is how many bots, and
+    how many hosts, may report, None for any.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        partition: int = 0,
+        lease: LeaderLease | None = None,
+        *,
+        max_bots: int | None = None,
+    ) -> None:
+        self.redis = redis
+        self.lease = lease
+        self.partition = partition
+        self.stream = redis_keys.record_stream(partition)
+        self._max_bots = max_bots
+        self._append = redis.register_script(_APPEND)
+        self._count = redis.register_script(_COUNT)
+        self._forget = redis.register_script(_FORGET)
+
+    def append(self, records: Sequence[AnyRecord], door: str, source: AckedSource | None = None) -> str:
+        """Add `records` as one entry and return its id; the latest values and counters change with it.
+
+        Atomic: either all of it is in the log or none. `source` is acknowledged in the same step, so that
+        what came by a stream is in the log exactly once. Raises LogFullError past the hard cap, and
+        TooManyBotsError where a record's bot or host is new and there is no room for it.
+        """
+        stream, group, entries = source or AckedSource(self.stream, "", [])
+        now = clock.now()
+        values = latest_values.newest_by_field(records, now)
+        subjects = {latest_values.subject_key(record) for _, record in values.values()}
+        counted = Counter(f"accepted|{record.kind}|{door}" for record in records)
+        arguments = [
+            *(MAX_ENTRIES, encode_frame(list(records)), epoch_ms(now)),
+            *("" if self._max_bots is None else self._max_bots, MAX_LATEST, MAX_LATEST_PER_SUBJECT),
+            *(group, len(entries), len(subjects), len(values)),
+            *entries,
+            *(part for subject in subjects for part in subject),
+            *(
+                part
+                for field, (moment, record) in values.items()
+                for part in (
+                    *latest_values.subject_key(record),
+                    field,
+                    latest_values.encode_stamped(moment, record),
+                )
+            ),
+            *(part for pair in counted.items() for part in pair),
+        ]
+        keys = [
+            self.stream,
+            redis_keys.LATEST,
+            redis_keys.COUNTERS,
+            stream,
+            redis_keys.BOTS,
+            redis_keys.HOSTS,
+        ]
+        try:
+            entry = self._append(keys=keys, args=arguments)
+        except OutOfMemoryError as error:
+            raise LogFullError("Redis is out of memory") from error
+        if entry is None:
+            raise LogFullError(f"the log holds {MAX_ENTRIES} entries that a part has not read yet")
+        if isinstance(entry, list):
+            names = [part.decode() for part in entry]
+            refused = frozenset(zip(names[::2], names[1::2], strict=True))
+            raise TooManyBotsError(refused, self._max_bots or 0)
+        return str(entry.decode())
+
+    def forget(self, bot: str) -> str:
+        """Add an entry that has every reader drop what it knows of a bot, and return its id.
+
+        The bot's latest values go with it, and its place under the limit is free.
+        """
+        try:
+            keys = [self.stream, redis_keys.LATEST, redis_keys.BOTS]
+            return str(self._forget(keys=keys, args=[bot, encode_frame([])]).decode())
+        except OutOfMemoryError as error:
+            raise LogFullError("Redis is out of memory") from error
+
+    def last_id(self) -> str:
+        """Return the id of the newest entry that ever was, `0-0` when there was none."""
+        try:
+            return str(self.redis.xinfo_stream(self.stream)["last-generated-id"].decode())
+        except ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return "0-0"
+
+    def current_id(self) -> str:
+        """Return the position of this moment by the clock of Redis."""
+        seconds, microseconds = self.redis.time()
+        return f"{seconds * 1000 + microseconds // 1000}-0"
+
+    def skip_past(self, moment: int) -> None:
+        """See to it that all later entries are written after `moment` (epoch milliseconds).
+
+        Else a clock that is set back could write entries before what a reader already let happen.
+        """
+        try:
+            self.redis.execute_command("XSETID", self.stream, f"{moment + 1}-0")  # type: ignore[no-untyped-call]
+        except ResponseError as error:
+            if "smaller" not in str(error):  # the log is further already
+                raise
+
+    def count_rejected(self, amount: int, door: str) -> None:
+        """Count records that a door refused to its client's face."""
+        self._count(keys=[redis_keys.COUNTERS], args=[f"rejected|{door}", amount])
+
+    def count_clamped(self, amount: int, door: str) -> None:
+        """Count records that came with a moment in the future."""
+        self._count(keys=[redis_keys.COUNTERS], args=[f"clamped|{door}", amount])
+
+    def count_refused_bots(self, amount: int) -> None:
+        """Count records that were refused because of the limit of bots."""
+        self._count(keys=[redis_keys.COUNTERS], args=[redis_keys.REFUSED_BOTS, amount])
+
+    def reject(self, data: bytes, reason: str, door: str) -> None:
+        """Keep what did not validate, with the reason, and count it."""
+        self.reject_all([(data, reason)], door)
+
+    def reject_all(self, rejected: Sequence[tuple[bytes, str]], door: str) -> None:
+        """Keep what was refused, each with the reason, and count it."""
+        with self.redis.pipeline(transaction=True) as pipe:
+            for data, reason in rejected:
+                pipe.xadd(
+                    redis_keys.REJECTED,
+                    {"data": data[:REJECTED_BYTES], "reason": reason[:REJECTED_BYTES], "door": door},
+                    maxlen=10_000,
+                    approximate=True,
+                )
+            pipe.execute()
+        self.count_rejected(len(rejected), door)
+
+    def evict_latest(self, before: datetime) -> int:
+        """Remove latest values that are older than `before`, or of no time that was; return how many.
+
+        Bots and hosts that have not reported since then no longer count against the limit.
+        """
+        limit, now = latest_values.stamp(before), latest_values.stamp(clock.now())
+        found = self.redis.hscan_iter(redis_keys.LATEST, count=1000)
+        old = {
+            field: value for field, value in found if not limit <= value[: latest_values.STAMP_LENGTH] <= now
+        }
+        for key in (redis_keys.BOTS, redis_keys.HOSTS):
+            self.redis.zremrangebyscore(key, "-inf", f"({epoch_ms(before)}")
+        if not old:
+            return 0
+        with self.redis.pipeline(transaction=True) as pipe:
+            for name, record in latest_values.decode_latest(old).items():
+                pipe.zrem(_index_key(latest_values.subject_key(record)), name)
+            pipe.hdel(redis_keys.LATEST, *old)
+            pipe.execute()
+        return len(old)
+
+    def reindex_latest(self, known: Iterable[tuple[SubjectKey, datetime]] = ()) -> None:
+        """Index the latest values by bot and host, and take note of those that are `known` already.
+
+        Versions that had no index, and a Redis that lost its data, leave them to be found again.
+        """
+        with self.redis.pipeline(transaction=False) as pipe:
+            for field, record in self.latest().items():
+                subject, at = latest_values.subject_key(record), epoch_ms(record.at)
+                pipe.zadd(_index_key(subject), {field: at})
+                pipe.zadd(_SUBJECT_SETS[subject[0]], {subject[1]: at}, gt=True)
+            for (kind, name), moment in known:
+                pipe.zadd(_SUBJECT_SETS[kind], {name: epoch_ms(moment)}, gt=True)
+            pipe.execute()
+
+    def latest(self) -> dict[str, AnyRecord]:
+        """Return the latest record of each field (`latest.field_of`)."""
+        return latest_values.decode_latest(cast("dict[bytes, bytes]", self.redis.hgetall(redis_keys.LATEST)))
+
+
+_SUBJECT_SETS = {"bot": redis_keys.BOTS, "host": redis_keys.HOSTS}
+
+
+def _index_key(subject: SubjectKey) -> str:
+    return f"{redis_keys.LATEST}:{'|'.join(subject)}"

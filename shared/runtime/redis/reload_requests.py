@@ -1,0 +1,103 @@
+"""Reloading: the dashboard asks for it, the parts that follow the documents answer what came of it.
+
+A request is a number that grows; a part looks for it once a second, or at once on SIGHUP, and leaves its
+answer.
+"""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import msgspec
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from shared.runtime.redis.decoding import decode_or_none
+from shared.schema import redis_keys
+from shared.schema.faults import Fault
+
+POLL_INTERVAL_S = 1.0
+RESULT_POLL_S = 0.05
+
+
+RELOADING_PARTS = ("evaluator", "notifier")
+"""The parts that answer."""
+
+
+class ReloadResult(msgspec.Struct, kw_only=True):
+    """What came of a request: how many of what hold now, or why the old ones stay."""
+
+    request: int
+    holds: dict[str, int]
+    """Such as `{"rules": 24}`."""
+    faults: list[Fault] = []
+    warnings: list[str] = []
+    """What is probably a mistake, though it is valid."""
+
+
+def request_reload(redis: Redis) -> int:
+    """Ask for a reload and return the request's number."""
+    try:
+        return int(redis.incr(redis_keys.RELOAD))
+    except ResponseError as error:
+        if "not an integer" not in str(error):
+            raise
+        redis.delete(redis_keys.RELOAD)
+        return int(redis.incr(redis_keys.RELOAD))
+
+
+def wait_for_results(redis: Redis, request: int, timeout_s: float) -> dict[str, ReloadResult]:
+    """Return the answers to `request` by part: those of all `READERS`, or those that came in time."""
+    until = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while True:
+        said = cast("dict[bytes, bytes]", redis.hgetall(redis_keys.RELOADED))
+        found = {}
+        for part, data in said.items():
+            answer = decode_or_none(
+                redis_keys.RELOADED, partial(msgspec.json.decode, data, type=ReloadResult)
+            )
+            if answer and answer.request >= request:
+                found[part.decode(errors="replace")] = answer
+        if found.keys() >= set(RELOADING_PARTS) or time.monotonic() > until:
+            return found
+        pause.wait(RESULT_POLL_S)
+
+
+class ReloadRequests:
+    """A part's view of requests; those from before its start are answered by its start."""
+
+    def __init__(self, redis: Redis, hangup: threading.Event, part: str) -> None:
+        self._redis = redis
+        self._part = part
+        self._hangup = hangup
+        self._done = self._latest_request()
+        self._looked = time.monotonic()
+
+    def is_pending(self) -> bool:
+        """Say, at most once a second, whether a reload was asked for since the last answer."""
+        if self._hangup.is_set():
+            self._hangup.clear()
+            self._done = self._latest_request()
+            return True
+        if time.monotonic() - self._looked < POLL_INTERVAL_S:
+            return False
+        self._looked = time.monotonic()
+        latest = self._latest_request()
+        is_new, self._done = latest != self._done, latest
+        return is_new
+
+    def reply(
+        self, holds: Mapping[str, int], faults: Sequence[Fault] = (), warnings: Sequence[str] = ()
+    ) -> None:
+        """Tell what came of it."""
+        answer = ReloadResult(
+            request=self._done, holds=dict(holds), faults=list(faults), warnings=list(warnings)
+        )
+        self._redis.hset(redis_keys.RELOADED, self._part, msgspec.json.encode(answer))
+
+    def _latest_request(self) -> int:
+        number = self._redis.get(redis_keys.RELOAD) or 0
+        return decode_or_none(redis_keys.RELOAD, lambda: int(number)) or 0

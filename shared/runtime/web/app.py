@@ -1,0 +1,174 @@
+"""The frame of a web part: Flask under gunicorn, with JSON errors, /health and /metrics."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import NoReturn
+
+import msgspec
+import structlog
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis import Redis
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from shared.runtime.health import Check, HealthChecks
+from shared.runtime.redis.connection import describe_redis_error
+from shared.runtime.redis.presence import PresencePublisher, server_url
+from shared.runtime.settings import REPOSITORY, WebSettings
+from shared.runtime.web.allowed_hosts import AllowedHosts
+from shared.schema.faults import InvalidError
+
+log = structlog.get_logger()
+
+REQUESTS = Counter("botwatch_http_requests", "Requests by path and status.", ["part", "path", "status"])
+DURATION = Histogram("botwatch_http_request_duration_seconds", "Time to answer.", ["part", "path"])
+
+
+class WebWorkerPart:
+    """What belongs to a web part in one worker: its sign of life begins and ends with the worker.
+
+    gunicorn's hooks in deploy/gunicorn.conf.py find it as `app.extensions["botwatch"]`.
+    """
+
+    def __init__(self, part: str, settings: WebSettings, redis: Redis, port: int) -> None:
+        self.part = part
+        self.hosts = AllowedHosts(settings)
+        self.trusts_proxy = settings.trust_proxy
+        self._redis = redis
+        self._url = server_url(settings.bind_host, port)
+        self._presence: PresencePublisher | None = None
+
+    def start(self) -> None:
+        """Begin the sign of life; called in each worker after the fork."""
+        self._presence = PresencePublisher(self._redis, self.part, self._url)
+
+    def close(self) -> None:
+        """End it."""
+        if self._presence:
+            self._presence.close()
+
+
+def json_response(body: object, status: int = HTTPStatus.OK) -> Response:
+    """Answer with JSON."""
+    return Response(msgspec.json.encode(body), status, content_type="application/json")
+
+
+def json_error(status: int, message: str, **further: object) -> Response:
+    """Answer with an error: `{"error": message, …}`."""
+    return json_response({"error": message, **further}, status)
+
+
+def create_web_app(
+    name: str,
+    web_part: WebWorkerPart,
+    checks: dict[str, Check],
+    collectors: Iterable[Collector] = (),
+    metrics_path: str = "/metrics",
+    null_origins: str | None = None,
+) -> Flask:
+    """Return a Flask app that answers /health, /metrics and every error in JSON, to allowed hosts alone.
+
+    `null_origins` names a blueprint that takes requests of pages without an origin.
+    """
+    app = Flask(name)
+    app.extensions["botwatch"] = web_part
+    if web_part.trusts_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)  # type: ignore[method-assign]
+    health = HealthChecks(web_part.part, checks)
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)
+    for collector in collectors:
+        registry.register(collector)
+
+    @app.get("/health")
+    def answer_health() -> Response:
+        report = health.report()
+        return json_response(
+            report, HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+        )
+
+    @app.get(metrics_path)
+    def answer_metrics() -> Response:
+        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
+    app.register_error_handler(InvalidError, _invalid)
+    app.register_error_handler(RedisError, _redis_error)
+    app.register_error_handler(Exception, _unexpected)
+    app.before_request(_start_timer)
+    app.before_request(lambda: _reject_cross_site(web_part.hosts, null_origins))
+    app.after_request(_request_counter(web_part.part))
+    return app
+
+
+def _http_error(raised: HTTPException) -> Response:
+    return json_error(raised.code or HTTPStatus.INTERNAL_SERVER_ERROR, raised.description or raised.name)
+
+
+def _too_large(_: RequestEntityTooLarge) -> Response:
+    size, limit = request.content_length, current_app.config["MAX_CONTENT_LENGTH"]
+    message = f"The body has {size} bytes (limit {limit}): nothing was taken; send less at once"
+    return json_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+
+
+def _invalid(raised: InvalidError) -> Response:
+    return json_error(HTTPStatus.BAD_REQUEST, "the request is not valid", faults=raised.faults)
+
+
+def _redis_error(raised: RedisError) -> Response:
+    why = describe_redis_error(raised)
+    log.warning("redis is away", reason=why, error=str(raised))
+    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; try again")
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def _unexpected(raised: Exception) -> Response:
+    # Not the path itself: it may end in the token of a link.
+    log.error("request failed", route=str(request.url_rule), exc_info=raised)
+    return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the log has the details")
+
+
+def _start_timer() -> None:
+    g.begun = time.perf_counter()
+
+
+def _reject_cross_site(hosts: AllowedHosts, null_origins: str | None) -> Response | None:
+    """Refuse what DNS rebinding or a page of another site makes a browser send."""
+    host, origin = request.headers.get("Host"), request.headers.get("Origin")
+    refusal = hosts.host_refusal(host)
+    if not refusal and (origin != "null" or request.blueprint != null_origins):
+        sent_from = request.headers.get("Sec-Fetch-Site")
+        refusal = hosts.change_refusal(request.method, host, origin, sent_from)
+    return json_error(refusal.status, refusal.message) if refusal else None
+
+
+def _request_counter(part: str) -> Callable[[Response], Response]:
+    def count(response: Response) -> Response:
+        path = request.url_rule.rule if request.url_rule else "(none)"
+        REQUESTS.labels(part, path, response.status_code).inc()
+        DURATION.labels(part, path).observe(time.perf_counter() - g.begun)
+        return response
+
+    return count
+
+
+def exec_gunicorn(app: str, settings: WebSettings, port: int) -> NoReturn:
+    """Become gunicorn, serving `app` (`module:factory()`) on `port`."""
+    arguments = [
+        *(sys.executable, "-m", "gunicorn"),
+        *("--config", str(REPOSITORY / "deploy" / "gunicorn.conf.py")),
+        *("--bind", f"{settings.bind_host}:{port}"),
+        *("--workers", str(settings.web_workers), "--threads", str(settings.web_threads)),
+        app,
+    ]
+    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is the point

@@ -1,0 +1,123 @@
+"""Front: an ASGI application that reads whole requests for a WSGI app, and runs it in threads.
+
+A body past the app's MAX_CONTENT_LENGTH is never cut: the app is shown a Content-Length past its limit and no
+body, so that it answers 413 in its own words, and a route that needs no body may still do its work.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from a2wsgi.asgi_typing import HTTPScope, Receive, Scope, Send
+from a2wsgi.wsgi import build_environ
+from flask import Flask
+from werkzeug.test import run_wsgi_app
+
+MAX_BUFFERED_BYTES = 64 * 2**20
+"""Bytes of bodies in memory at once, of all requests."""
+
+
+class _BodyMemoryError(Exception):
+    """The bodies of other requests take all the memory that there is for bodies."""
+
+
+class _WsgiResponse(NamedTuple):
+    status: int
+    headers: Iterable[tuple[bytes, bytes]]
+    body: bytes
+
+
+class WsgiBridge:
+    """The ASGI application in front of `app`."""
+
+    def __init__(self, app: Flask, threads: int, body_s: float) -> None:
+        self._app = app
+        self._limit: int = app.config["MAX_CONTENT_LENGTH"]
+        self._body_s = body_s
+        self._held = 0
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        if scope["type"] != "http":
+            return
+        answer = await self._respond(scope, receive)
+        if answer is None:
+            return  # the client has gone
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+    async def _respond(self, scope: HTTPScope, receive: Receive) -> _WsgiResponse | None:
+        body = bytearray()
+        try:
+            try:
+                async with asyncio.timeout(self._body_s):
+                    length = await self._read(scope, receive, body)
+            except TimeoutError:
+                return _refuse(HTTPStatus.REQUEST_TIMEOUT, f"the body did not end within {self._body_s:g} s")
+            except _BodyMemoryError:
+                return _refuse(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    f"{self._held} bytes of other requests are waiting; try again",
+                )
+            if length is None:
+                return None
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._call_app, scope, bytes(body), length)
+        finally:
+            self._held -= len(body)
+
+    async def _read(self, scope: HTTPScope, receive: Receive, body: bytearray) -> int | None:
+        """Read the body into `body` and return its length, None when the client went.
+
+        Past the limit the rest is read and forgotten, so that a client that sends all before it reads finds
+        the answer; one that asks first (Expect: 100-continue) is answered at once.
+        """
+        headers = dict(scope["headers"])
+        length = int(headers.get(b"content-length", b"0"))
+        if length > self._limit and b"expect" in headers:
+            return length
+        read = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            read += len(chunk)
+            if max(read, length) > self._limit:
+                self._held -= len(body)
+                body.clear()
+                continue
+            if self._held + len(chunk) > MAX_BUFFERED_BYTES:
+                raise _BodyMemoryError
+            self._held += len(chunk)
+            body += chunk
+        return read
+
+    def _call_app(self, scope: HTTPScope, body: bytes, length: int) -> _WsgiResponse:
+        """Run the app, in one of the threads."""
+        environ = cast("dict[str, Any]", build_environ(scope, cast("Any", BytesIO(body))))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"] = str(length)
+        chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return _WsgiResponse(int(status.partition(" ")[0]), encoded, b"".join(chunks))
+
+
+def _refuse(status: HTTPStatus, message: str) -> _WsgiResponse:
+    body = msgspec.json.encode({"error": message})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        *([(b"retry-after", b"1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
+    ]
+    return _WsgiResponse(status, headers, body)

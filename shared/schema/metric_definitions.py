@@ -1,0 +1,295 @@
+"""What each figure of a performance record means: shown on the page, in Grafana and in docs/metrics.md.
+
+`shared.analytics` computes by these definitions; a bot that reports a figure itself may have its own.
+"""
+
+from typing import NamedTuple
+
+DEFAULT, SIGNED, COUNT = "", "signed", "count"
+
+
+class MetricDefinition(NamedTuple):
+    """A figure: its name on the wire and in words, what it is made of, and when it is undefined."""
+
+    wire: str
+    label: str
+    source: str
+    text: str
+    undefined: str
+    style: str = DEFAULT
+    """How it is written where the unit alone does not say: with a sign, or as a whole number."""
+
+
+class MetricFamilyDefinition(NamedTuple):
+    """Figures that belong together."""
+
+    title: str
+    figures: tuple[MetricDefinition, ...]
+    doubt: str = ""
+    """What a low confidence in these figures rests on; `{n}` is the count that comes with it."""
+
+
+_NO_EQUITY = "no equity yet"
+_NEVER_WORTH = "no equity above zero yet"
+_TWO_RETURNS = "fewer than two daily returns"
+_NO_FILLS = "no fill yet"
+_NO_TRADES = "no closed trade, or fees without a rate"
+_NO_LOSSES = "no closed trade has lost, or fees without a rate"
+_NO_ENDED = "no order has ended"
+_NO_EXPOSURE = "no fill yet, or no equity above zero"
+_NO_SLIPPAGE = "no filled order with a decision price or a quote"
+_NO_LATENCY = "no order with both moments"
+_FEW_RETURNS = "Made of few daily returns, and not to be leaned on: {n}."
+_FEES_LEFT_OUT = "Without fees in a currency that has no rate; closed trades so far: {n}."
+
+
+def _latency(stem: str, label: str, text: str) -> tuple[MetricDefinition, ...]:
+    return tuple(
+        MetricDefinition(
+            f"{stem}P{share}Ms",
+            f"{label} p{share}",
+            "orders, fills",
+            f"{text}, of the latest 1,000 orders: {share} % take at most so long.",
+            _NO_LATENCY,
+        )
+        for share in (50, 95, 99)
+    )
+
+
+def _slippage(share: int) -> MetricDefinition:
+    text = f"{share} % of the latest 1,000 orders cost at most so much against the price decided on."
+    return MetricDefinition(f"slippageP{share}Bps", f"Slippage p{share}", "orders, fills", text, _NO_SLIPPAGE)
+
+
+PROFIT = MetricFamilyDefinition(
+    "P&L",
+    (
+        MetricDefinition(
+            "portfolioValue", "Portfolio value", "equity", "The account's latest equity.", _NO_EQUITY
+        ),
+        MetricDefinition(
+            "totalPnL", "Total P&L", "equity, fills",
+            "Realised plus unrealised P&L: the equity minus start equity minus net flows.",
+            "neither equity nor a fill yet", SIGNED,
+        ),
+        MetricDefinition(
+            "realizedPnL", "Realised P&L", "fills",
+            "Of what was closed, at average cost per symbol, net of fees and funding.", _NO_FILLS, SIGNED,
+        ),
+        MetricDefinition(
+            "unrealizedPnL", "Unrealised P&L", "equity, fills",
+            "Of what is open, marked to market.", _NO_FILLS, SIGNED,
+        ),
+        MetricDefinition(
+            "netFlows", "Net flows", "equity",
+            "Deposits minus withdrawals since the start.", _NO_EQUITY, SIGNED,
+        ),
+    ),
+    _FEES_LEFT_OUT,
+)  # fmt: skip
+
+RISK = MetricFamilyDefinition(
+    "Returns and risk",
+    (
+        MetricDefinition(
+            "sharpeRatio", "Sharpe", "equity",
+            "Mean over standard deviation (n - 1) of daily returns, times the root of the trading days a "
+            "year; risk-free rate 0.", "fewer than two daily returns, or none that differ",
+        ),
+        MetricDefinition(
+            "sortinoRatio", "Sortino", "equity",
+            "Mean daily return over the root mean square of the losing ones (all days counted), times the "
+            "root of the trading days a year.", "fewer than two daily returns, or no losing one",
+        ),
+        MetricDefinition(
+            "calmarRatio", "Calmar", "equity",
+            "Annual return over the maximum drawdown.", "under 30 days, or no drawdown yet",
+        ),
+        MetricDefinition(
+            "annualReturn", "Annual return", "equity",
+            "Compound growth of the daily returns, extrapolated to a year.", "under 30 days", SIGNED,
+        ),
+        MetricDefinition(
+            "volatility", "Volatility", "equity",
+            "Standard deviation (n - 1) of daily returns, times the root of the trading days a year.",
+            _TWO_RETURNS,
+        ),
+        MetricDefinition(
+            "tradingDays", "Daily returns", "equity",
+            "How many there are: last equity of a day over that of the day before, without deposits and "
+            "withdrawals; the day that has not ended counts so far.", _NO_EQUITY, COUNT,
+        ),
+    ),
+    _FEW_RETURNS,
+)  # fmt: skip
+
+DRAWDOWN = MetricFamilyDefinition(
+    "Drawdown",
+    (
+        MetricDefinition(
+            "currentDrawdown", "Drawdown now", "equity",
+            "How far the equity is below its peak, as a share of the peak; deposits and withdrawals do not "
+            "bend it.", _NEVER_WORTH,
+        ),
+        MetricDefinition(
+            "maxDrawdown", "Drawdown max", "equity",
+            "The deepest drawdown so far, at every equity point and from the start equity on.", _NEVER_WORTH,
+        ),
+        MetricDefinition(
+            "drawdownDuration", "Below the peak for", "equity",
+            "Time since the last peak; 0 at a peak.", _NEVER_WORTH,
+        ),
+        MetricDefinition(
+            "longestDrawdown", "Longest drawdown", "equity",
+            "The longest time from a peak until it was reached again; the open one counts.", _NEVER_WORTH,
+        ),
+    ),
+)  # fmt: skip
+
+VALUE_AT_RISK = MetricFamilyDefinition(
+    "Value at risk",
+    (
+        MetricDefinition(
+            "var95",
+            "VaR 95 %",
+            "equity",
+            "One day's loss that 95 % of the last 365 daily returns stay under (historical).",
+            _TWO_RETURNS,
+        ),
+        MetricDefinition(
+            "var99",
+            "VaR 99 %",
+            "equity",
+            "One day's loss that 99 % of the last 365 daily returns stay under (historical).",
+            _TWO_RETURNS,
+        ),
+        MetricDefinition(
+            "cvar95",
+            "CVaR 95 %",
+            "equity",
+            "The mean of the worst 5 % of the last 365 daily returns, as a loss.",
+            _TWO_RETURNS,
+        ),
+        MetricDefinition(
+            "parametricVar95",
+            "Parametric VaR 95 %",
+            "equity",
+            "One day's loss at 95 %, were daily returns normally distributed.",
+            _TWO_RETURNS,
+        ),
+        MetricDefinition(
+            "parametricVar99",
+            "Parametric VaR 99 %",
+            "equity",
+            "One day's loss at 99 %, were daily returns normally distributed.",
+            _TWO_RETURNS,
+        ),
+        MetricDefinition(
+            "var95Amount", "VaR 95 % in money", "equity", "VaR 95 % of the equity.", _TWO_RETURNS
+        ),
+        MetricDefinition(
+            "var99Amount", "VaR 99 % in money", "equity", "VaR 99 % of the equity.", _TWO_RETURNS
+        ),
+        MetricDefinition(
+            "cvar95Amount", "CVaR 95 % in money", "equity", "CVaR 95 % of the equity.", _TWO_RETURNS
+        ),
+    ),
+    _FEW_RETURNS,
+)
+
+TRADES = MetricFamilyDefinition(
+    "Trades",
+    (
+        MetricDefinition(
+            "totalTrades", "Trades", "fills",
+            "Closed round trips: from flat to flat, or to the other side.", _NO_FILLS, COUNT,
+        ),
+        MetricDefinition(
+            "winRate", "Win rate", "fills",
+            "Closed trades with a profit, of all closed trades; break-even ones are no wins.", _NO_TRADES,
+        ),
+        MetricDefinition(
+            "profitFactor", "Profit factor", "fills",
+            "Money won by winning trades over money lost by losing ones.", _NO_LOSSES,
+        ),
+        MetricDefinition(
+            "expectancy", "Expectancy", "fills", "Mean P&L of a closed trade.", _NO_TRADES, SIGNED
+        ),
+        MetricDefinition(
+            "expectancyRatio", "Expectancy ratio", "fills",
+            "(1 + mean win / mean loss) · win rate - 1: what a trade wins per unit at risk.",
+            _NO_LOSSES, SIGNED,
+        ),
+        MetricDefinition(
+            "trades24h", "Trades in 24 h", "fills", "Closed in the last 24 hours.", _NO_FILLS, COUNT,
+        ),
+        MetricDefinition(
+            "tradesPerDay", "Trades a day", "fills",
+            "Closed trades over the days since the bot's first event.", "within the first day",
+        ),
+        MetricDefinition(
+            "averageTradeDuration", "Average trade", "fills",
+            "Mean time from opening a trade to closing it.", "no closed trade",
+        ),
+    ),
+    _FEES_LEFT_OUT,
+)  # fmt: skip
+
+EXECUTION = MetricFamilyDefinition(
+    "Execution",
+    (
+        MetricDefinition("totalOrders", "Orders", "orders", "All orders so far.", "never", COUNT),
+        MetricDefinition(
+            "fillRate", "Fill rate", "orders", "Filled ones, of the latest 1,000 that ended.", _NO_ENDED
+        ),
+        MetricDefinition(
+            "quantityFillRate", "Quantity filled", "orders, fills",
+            "Quantity filled, of the quantity ordered, over the latest 1,000 orders that ended.", _NO_ENDED,
+        ),
+        MetricDefinition(
+            "rejectRate", "Reject rate", "orders", "Rejected ones, of the latest 1,000.", "no order yet"
+        ),
+        MetricDefinition(
+            "slippageBps", "Slippage", "orders, fills",
+            "Mean, over the latest 1,000 orders, of the average price paid against the price decided on, "
+            "else quoted; positive is cost.", _NO_SLIPPAGE,
+        ),
+        _slippage(50),
+        _slippage(95),
+        _slippage(99),
+        MetricDefinition(
+            "orderLatencyMs", "Order latency", "orders",
+            "Mean time from submitted to acknowledged, of the latest 1,000 orders.", _NO_LATENCY,
+        ),
+        *_latency("orderLatency", "Order latency", "From submitted to acknowledged"),
+        *_latency("firstFillLatency", "First fill", "From acknowledged to the first fill"),
+        *_latency("lastFillLatency", "Last fill", "From submitted to the last fill"),
+        *_latency("cancelLatency", "Cancel latency", "From submitted to cancelled"),
+        MetricDefinition(
+            "droppedLatencies", "Latencies dropped", "orders, fills",
+            "Negative ones, left out: more than one clock was at work.", "never", COUNT,
+        ),
+    ),
+)  # fmt: skip
+
+EXPOSURE = MetricFamilyDefinition(
+    "Exposure",
+    (
+        MetricDefinition(
+            "exposure", "Exposure", "equity, fills",
+            "Gross notional of what is open, at the latest prices, over the equity.", _NO_EXPOSURE,
+        ),
+        MetricDefinition(
+            "netExposure", "Net exposure", "equity, fills",
+            "Long minus short notional over the equity.", _NO_EXPOSURE, SIGNED,
+        ),
+        MetricDefinition(
+            "leverage", "Leverage", "equity, fills",
+            "Gross notional over the equity, as a multiple.", _NO_EXPOSURE,
+        ),
+    ),
+)  # fmt: skip
+
+FAMILIES = (PROFIT, RISK, DRAWDOWN, VALUE_AT_RISK, TRADES, EXECUTION, EXPOSURE)
+DEFINITIONS = {figure.wire: figure for family in FAMILIES for figure in family.figures}
+"""Every figure by its name on the wire; `disagreements` is a count of these, and no figure itself."""

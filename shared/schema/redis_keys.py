@@ -1,0 +1,64 @@
+"""Names of everything in Redis: streams, channels, groups and keys."""
+
+PREFIX = "botwatch"
+
+BOT_CHANNEL = "bot:metrics"
+"""Pub/sub: a bot publishes JSON records here; lost while nobody listens."""
+BOT_STREAM = "bot:metrics:stream"
+"""Durable: a bot XADDs entries with the field `data`; acknowledged after they are in the log."""
+BOT_GROUP = f"{PREFIX}:ingestion"
+REJECTED = f"{PREFIX}:rejected"
+"""Stream of what did not validate: fields `data`, `reason`, `door`."""
+
+ALERTS = f"{PREFIX}:alerts"
+"""Stream of alert messages, field `data`."""
+ALERTS_OPEN = f"{PREFIX}:alerts:open"
+"""Hash of open alerts: id → JSON."""
+ALERTS_CURSOR = f"{PREFIX}:alerts:cursor"
+"""The last alert event that was announced on `ALERTS`."""
+
+LATEST = f"{PREFIX}:latest"
+"""Hash of latest records: `kind|subject|…` → 13 digits of epoch ms, then JSON.
+
+Beside it `botwatch:latest:bot|NAME` and `…:host|NAME`: sorted sets of its fields by their moments."""
+BOTS = f"{PREFIX}:bots"
+HOSTS = f"{PREFIX}:hosts"
+"""Sorted sets of the bots and hosts that count against the limit: name → when it reported last, epoch ms."""
+COUNTERS = f"{PREFIX}:counters"
+"""Hash of counts: `accepted|kind|door`, `rejected|door`, `clamped|door`, `evicted|why`, `refused-bots`."""
+REFUSED_BOTS = "refused-bots"
+EVICTED = ("evicted|each", "evicted|total")
+RELOAD = f"{PREFIX}:reload"
+"""Counter: each request to read the config documents again adds one."""
+RULES = f"{PREFIX}:rules"
+"""How each rule stands, as JSON (`RuleStatus`): at the evaluator's start, at a reload, every minute."""
+RELOADED = f"{PREFIX}:reload:answers"
+"""JSON: the last request that was answered, and what came of it."""
+WAKE = f"{PREFIX}:wakes"
+"""List: holds at most one wake for the notifier."""
+CHANNEL_TESTS = f"{PREFIX}:notifier:tests"
+"""List of channel tests that the notifier is asked for; the answers are lists `…:<id>` of one entry."""
+PARTS = f"{PREFIX}:parts"
+"""Hash of running parts: name → JSON status."""
+
+FIELD = b"data"
+"""The one field of an entry."""
+BEAT = b"beat"
+"""The further field of an entry of the log that is the watchdog's beat, and has no records: whole seconds
+since the epoch."""
+
+FORGET = b"forget"
+"""The further field of an entry of the log that has every reader forget a bot: its name."""
+
+RECORDER_GROUP = "recorder"
+EVALUATOR_GROUP = "evaluator"
+
+
+def lease_key(part: str, partition: int = 0) -> str:
+    """Return the key that says which process of a part works on a partition: the others stand by."""
+    return f"{PREFIX}:lease:{part}:{partition}"
+
+
+def record_stream(partition: int = 0) -> str:
+    """Return the name of a partition's record stream: the log."""
+    return f"{PREFIX}:records:{partition}"

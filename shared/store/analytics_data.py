@@ -1,0 +1,285 @@
+"""What figures are made of and leave behind: raw events, checkpoints, closed trades, equity curves.
+
+Events come back in the one order in which they are folded: whoever reads them anew arrives at the same state.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from heapq import merge
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    desc,
+    func,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert
+
+from shared.analytics.curve import EquityBar
+from shared.analytics.events import (
+    EquityPoint,
+    Execution,
+    OrderUpdate,
+    Quote,
+    ReportedMetrics,
+    TradingEvent,
+    event_order,
+    is_plausible,
+)
+from shared.analytics.positions import Trade
+from shared.schema.records import Performance
+from shared.schema.timestamps import epoch_ms, from_epoch_ms, from_store, to_store
+from shared.schema.units import metric_fields
+from shared.store.records import subjects
+from shared.store.tables import (
+    checkpoints,
+    equity,
+    equity_hours,
+    equity_minutes,
+    fills,
+    orders,
+    performance_metrics,
+    samples,
+    trades,
+)
+
+LATEST_CHECKPOINTS = 2
+DAILY_CHECKPOINTS = 30
+"""Of each of the latest days with a checkpoint the last one is kept, of each month the last one for good."""
+
+
+class EventBatch(NamedTuple):
+    """A piece of a bot's history."""
+
+    events: list[TradingEvent]
+    is_last: bool
+    """Whether it reaches the end of what is stored."""
+
+
+class StoredCheckpoint(NamedTuple):
+    """A state with all rows of its bot up to and including `until` (epoch milliseconds) folded in."""
+
+    until: int
+    state: str
+
+
+def bots_with_events(connection: Connection) -> list[str]:
+    """List the bots that have rows of which figures are made."""
+    tables = (equity, fills, orders, performance_metrics)
+    return sorted({bot for table in tables for bot in subjects(connection, table)})
+
+
+def last_event_ms(connection: Connection, bot: str) -> int:
+    """Return when the bot's newest event was, epoch milliseconds; 0 when it has none."""
+    found = (
+        connection.execute(select(func.max(table.c.timestamp)).where(table.c.bot == bot)).scalar()
+        for table in (equity, fills, orders, performance_metrics)
+    )
+    return max((_ms(text) for text in found if text), default=0)
+
+
+def trading_events_after(connection: Connection, bot: str, after: int, most: int) -> EventBatch:
+    """Return the bot's events after `after` (epoch milliseconds) in the order of folding.
+
+    At most `most` rows of each kind; a piece ends between two moments: what happened in one millisecond is
+    never parted.
+    """
+    wanted = {"bot": bot, "after": _text(after), "most": most}
+    found: list[list[TradingEvent]] = []
+    bound: int | None = None
+    for query, make in _KINDS:
+        rows = connection.execute(query, wanted).all()
+        found.append([event for row in rows if is_plausible(event := make(_ms(row.timestamp), row))])
+        if len(rows) == most:
+            last = _ms(rows[-1].timestamp)
+            if last == _ms(rows[0].timestamp):
+                return trading_events_after(connection, bot, after, 4 * most)
+            bound = last if bound is None else min(bound, last)
+    events = list(merge(*found, key=event_order))
+    if bound is None:
+        return EventBatch(events, is_last=True)
+    return EventBatch([event for event in events if event.at < bound], is_last=False)
+
+
+def _text(milliseconds: int) -> str:
+    return to_store(from_epoch_ms(milliseconds))
+
+
+def _ms(text: str) -> int:
+    return epoch_ms(from_store(text))
+
+
+def _query(
+    table: Table, *columns: ColumnElement[Any], where: ColumnElement[bool] | None = None
+) -> Select[Any]:
+    query = (
+        select(table.c.timestamp, *columns)
+        .where(table.c.bot == bindparam("bot"), table.c.timestamp > bindparam("after"))
+        .order_by(table.c.timestamp, table.c.id)
+        .limit(bindparam("most"))
+    )
+    return query if where is None else query.where(where)
+
+
+def _quote(at: int, row: Row[Any]) -> TradingEvent:
+    return Quote(at, row.name, row.value)
+
+
+def _order_step(at: int, row: Row[Any]) -> TradingEvent:
+    return OrderUpdate(at, row.orderId, row.symbol, row.side, row.quantity, row.status, row.decisionPrice)
+
+
+def _execution(at: int, row: Row[Any]) -> TradingEvent:
+    fee = row.fee or 0.0
+    return Execution(at, row.orderId, row.symbol, row.side, row.quantity, row.price, fee, row.feeCurrency)
+
+
+def _equity_point(at: int, row: Row[Any]) -> TradingEvent:
+    return EquityPoint(at, row.equity, row.netFlow or 0.0, row.unrealizedPnL)
+
+
+def _report(at: int, row: Row[Any]) -> TradingEvent:
+    return ReportedMetrics(at, row.portfolio_value, row)
+
+
+_KINDS: tuple[tuple[Select[Any], Callable[[int, Row[Any]], TradingEvent]], ...] = (
+    (_query(samples, samples.c.name, samples.c.value, where=samples.c.unit == "price"), _quote),
+    (
+        _query(
+            orders, orders.c.orderId, orders.c.symbol, orders.c.side, orders.c.quantity,
+            orders.c.status, orders.c.decisionPrice,
+        ),
+        _order_step,
+    ),
+    (
+        _query(
+            fills, fills.c.orderId, fills.c.symbol, fills.c.side, fills.c.quantity, fills.c.price,
+            fills.c.fee, fills.c.feeCurrency,
+        ),
+        _execution,
+    ),
+    (_query(equity, equity.c.equity, equity.c.netFlow, equity.c.unrealizedPnL), _equity_point),
+    (
+        _query(
+            performance_metrics,
+            *(performance_metrics.c[f.wire].label(f.attribute) for f in metric_fields(Performance)),
+            where=performance_metrics.c.source == "reported",
+        ),
+        _report,
+    ),
+)  # fmt: skip
+
+
+def newest_checkpoints(connection: Connection) -> dict[str, int]:
+    """Return until when each bot's newest checkpoint reaches, epoch milliseconds."""
+    query = select(checkpoints.c.bot, func.max(checkpoints.c.until)).group_by(checkpoints.c.bot)
+    return {bot: _ms(until) for bot, until in connection.execute(query)}
+
+
+def checkpoint_before(connection: Connection, bot: str, moment: int | None = None) -> StoredCheckpoint | None:
+    """Return the bot's newest checkpoint, or its newest that ends before `moment` (epoch milliseconds)."""
+    query = select(checkpoints.c.until, checkpoints.c.state).where(checkpoints.c.bot == bot)
+    if moment is not None:
+        query = query.where(checkpoints.c.until < _text(moment))
+    row = connection.execute(query.order_by(desc(checkpoints.c.until)).limit(1)).first()
+    return StoredCheckpoint(_ms(row.until), row.state) if row else None
+
+
+def delete_checkpoints_from(connection: Connection, bot: str, since: int) -> None:
+    """Remove the bot's checkpoints that reach to `since` (epoch milliseconds) or beyond."""
+    connection.execute(
+        delete(checkpoints).where(checkpoints.c.bot == bot, checkpoints.c.until >= _text(since))
+    )
+
+
+def save_checkpoint(connection: Connection, bot: str, checkpoint: StoredCheckpoint) -> None:
+    """Add a checkpoint, and thin out the older ones: late events are seldom very late."""
+    statement = insert(checkpoints).values(bot=bot, until=_text(checkpoint.until), state=checkpoint.state)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["bot", "until"], set_={"state": statement.excluded.state}
+        )
+    )
+    query = select(checkpoints.c.until).where(checkpoints.c.bot == bot)
+    known = list(connection.execute(query.order_by(desc(checkpoints.c.until))).scalars())
+    gone = set(known) - _checkpoints_to_keep(known)
+    if gone:
+        connection.execute(delete(checkpoints).where(checkpoints.c.bot == bot, checkpoints.c.until.in_(gone)))
+
+
+def _checkpoints_to_keep(untils: list[str]) -> set[str]:
+    """Choose among the ends of checkpoints, newest first."""
+    days: dict[date, str] = {}
+    months: dict[tuple[int, int], str] = {}
+    for text in untils:
+        day = from_store(text).date()
+        days.setdefault(day, text)
+        months.setdefault((day.year, day.month), text)
+    return {*untils[:LATEST_CHECKPOINTS], *list(days.values())[:DAILY_CHECKPOINTS], *months.values()}
+
+
+def delete_trades_after(connection: Connection, bot: str, after: int) -> None:
+    """Remove the bot's trades with numbers above `after`: they are made anew."""
+    connection.execute(delete(trades).where(trades.c.bot == bot, trades.c.number > after))
+
+
+def write_trades(connection: Connection, bot: str, closed: Iterable[Trade]) -> None:
+    """Write closed trades, in place of what stood under their numbers."""
+    rows = [
+        {
+            "bot": bot,
+            "number": trade.number,
+            "symbol": trade.symbol,
+            "side": trade.side,
+            "quantity": trade.quantity,
+            "openedAt": _text(trade.opened_at),
+            "closedAt": _text(trade.closed_at),
+            "entryPrice": trade.entry_price,
+            "exitPrice": trade.exit_price,
+            "fees": trade.fees,
+            "pnl": trade.pnl,
+        }
+        for trade in closed
+    ]
+    _upsert(connection, trades, ("bot", "number"), rows)
+
+
+def write_curve(
+    connection: Connection, bot: str, minutes: Iterable[EquityBar], hours: Iterable[EquityBar]
+) -> None:
+    """Write minutes and hours of the equity curve, in place of what stood for them."""
+    for table, stretches in ((equity_minutes, minutes), (equity_hours, hours)):
+        rows = [
+            {
+                "bot": bot,
+                "timestamp": _text(stretch.begin),
+                "open": stretch.open,
+                "high": stretch.high,
+                "low": stretch.low,
+                "close": stretch.close,
+                "netFlow": stretch.net_flow,
+                "drawdown": stretch.drawdown,
+                "lastDrawdown": stretch.last_drawdown,
+                "peak": stretch.peak,
+                "points": stretch.points,
+            }
+            for stretch in stretches
+        ]
+        _upsert(connection, table, ("bot", "timestamp"), rows)
+
+
+def _upsert(
+    connection: Connection, table: Table, key: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    if not rows:
+        return
+    statement = insert(table)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)

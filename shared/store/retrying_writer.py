@@ -1,0 +1,66 @@
+"""Writing until it succeeds: a full disk or a long lock must not lose what was acknowledged."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from shared.store.database import is_corruption
+
+log = structlog.get_logger()
+
+RETRY_S = 0.5
+
+
+class RetryingWriter:
+    """Tries a write again until it succeeds or the part is to stop; remembers what is in the way.
+
+    `beat` is called before every wait: a part that waits for its disk is not stuck.
+    """
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+        self.beat: Callable[[], object] = lambda: None
+        self._trouble: DatabaseError | None = None
+
+    def write_until_done(self, write: Callable[[], None]) -> bool:
+        """Call `write` until it succeeds; False when the part is to stop before that."""
+        while True:
+            try:
+                write()
+            except DatabaseError as error:
+                self._record_error(error)
+                self.beat()
+                if self._stopping.wait(RETRY_S):
+                    return False
+            else:
+                if self._trouble:
+                    log.info("writing again")
+                self._trouble = None
+                return True
+
+    def run_step(self, step: Callable[[], None]) -> None:
+        """Call `step` once. A damaged database does not end the part: it is noted, then waited for."""
+        try:
+            step()
+        except DatabaseError as error:
+            if not is_corruption(error):
+                raise
+            self._record_error(error)
+            self._stopping.wait(RETRY_S)
+
+    def _record_error(self, error: DatabaseError) -> None:
+        """Remember what is in the way, and say it once. Raises it where trying again cannot help."""
+        damaged = is_corruption(error)
+        if not damaged and not isinstance(error, OperationalError):
+            raise error
+        if self._trouble is None:
+            text = "A database is damaged and has to be restored" if damaged else "cannot write; trying again"
+            log.error(text, error=str(error.orig))
+        self._trouble = error
+
+    def check(self) -> None:
+        """Raise what keeps the part from writing."""
+        if self._trouble:
+            raise self._trouble

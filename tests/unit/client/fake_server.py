@@ -1,0 +1,76 @@
+"""A server of the tests' own, which answers as it is told."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class ReceivedRequest(NamedTuple):
+    """A request as it came."""
+
+    method: str
+    path: str
+    body: Any
+    connection: int
+    """The client's port: the same as long as the connection is."""
+    token: str
+    """What it said to be allowed."""
+
+
+class CannedResponse(NamedTuple):
+    """What to answer; status 0 hangs up instead."""
+
+    status: int
+    body: object = {}
+    headers: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+class FakeServer:
+    """Answers with `answers` in turn, the last one for ever, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers = [CannedResponse(202, {"accepted": 1})]
+        self.asked: list[ReceivedRequest] = []
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _reply(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                body = msgspec.json.decode(self.rfile.read(length)) if length else None
+                token = self.headers.get("Authorization", "")
+                stand_in.asked.append(
+                    ReceivedRequest(self.command, self.path, body, self.client_address[1], token)
+                )
+                answers = stand_in.answers
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if not answer.status:
+                    self.close_connection = True
+                    return
+                data = msgspec.json.encode(answer.body)
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_DELETE = _reply  # noqa: N815 - the base class's names
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Stay quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,144 @@
+"""Checks in the API: how each stands, and how one stood over time."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema.records import Check, CheckStatus
+from shared.store.database import Database
+from shared.store.records import insert_records
+from tests.unit.dashboard.sample_data import NOON, body, get_json
+
+API = "/api/monitoring"
+
+
+def look(
+    status: CheckStatus = "ok",
+    seconds_ago: float = 0,
+    host: str = "box",
+    check: str = "binance",
+    **further: Any,
+) -> Check:
+    at = NOON - timedelta(seconds=seconds_ago)
+    known = {"type": "exchange", "text": f"it is {status}", **further}
+    return Check(host=host, check=check, status=status, timestamp=at, **known)
+
+
+SEEN = [
+    look("ok", 90),
+    look("critical", 30, reason="refused", text="it refuses connections", check_latency_ms=12.5),
+    look("warning", 5, check="site", type="http"),
+    look("ok", 5, host="other"),
+]
+
+
+def store(health: Database, *looks: Check) -> None:
+    with health.write() as connection:
+        insert_records(connection, looks)
+
+
+def names(found: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    return {host: list(checks) for host, checks in found.items()}
+
+
+def test_each_check_of_each_host_appears_as_it_was_seen_last(client: FlaskClient, redis: Redis) -> None:
+    RecordLog(redis).append(SEEN, "test")
+    found = get_json(client, API)["checks"]
+    assert names(found) == {"box": ["binance", "site"], "other": ["binance"]}
+    refused = found["box"]["binance"]
+    assert (refused["status"], refused["text"]) == ("critical", "it refuses connections")
+    assert (refused["checkLatencyMs"], refused["ageSeconds"], refused["dnsMs"]) == (12.5, 30, None)
+    assert get_json(client, f"{API}/checks") == found
+
+
+def test_a_failing_check_is_a_reason_of_the_status(client: FlaskClient, redis: Redis) -> None:
+    RecordLog(redis).append(SEEN, "test")
+    summary = get_json(client, API)["summary"]
+    assert summary["status"] == "CRITICAL"
+    assert summary["reasons"][0] == "CRITICAL: box: binance: it refuses connections"
+
+
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [
+        ("host=box", {"box": ["binance", "site"]}),
+        ("type=exchange", {"box": ["binance"], "other": ["binance"]}),
+        ("status=critical", {"box": ["binance"]}),
+        ("host=other&status=critical", {}),
+        ("host=nowhere", {}),
+    ],
+)
+def test_host_type_and_status_choose(
+    client: FlaskClient, redis: Redis, query: str, chosen: dict[str, list[str]]
+) -> None:
+    RecordLog(redis).append(SEEN, "test")
+    assert names(get_json(client, f"{API}/checks?{query}")) == chosen
+
+
+def test_while_redis_is_away_each_check_is_as_it_was_stored_last(
+    client_without_redis: FlaskClient, health: Database
+) -> None:
+    store(health, *SEEN, look("ok", 8 * 86_400, check="given-up"))
+    found = get_json(client_without_redis, f"{API}/checks")
+    assert names(found) == {"box": ["binance", "site"], "other": ["binance"]}
+    assert found["box"]["binance"]["text"] == "it refuses connections"
+
+
+def test_the_past_of_a_check_has_the_worst_status_of_each_step_and_its_words(
+    client: FlaskClient, health: Database
+) -> None:
+    store(
+        health,
+        look("ok", 170, check_latency_ms=10, availability=100),
+        look("critical", 160, text="it refuses connections"),
+        look("warning", 150, check_latency_ms=30, availability=98),
+        look("unknown", 100),
+        look("ok", 95, check_latency_ms=20),
+        look("critical", 95, check="site"),
+        look("critical", 95, host="other"),
+        look("ok", 0),
+    )
+    found = get_json(client, f"{API}/checks/history?host=box&check=binance&from=2026-01-31T11:57:00Z&step=1m")
+    points = found.pop("points")
+    assert found == {
+        "host": "box",
+        "check": "binance",
+        "from": "2026-01-31T11:57:00Z",
+        "to": "2026-01-31T12:01:00Z",
+        "step": 60,
+        "resolution": "raw",
+    }
+    assert [list(point.values()) for point in points] == [
+        ["2026-01-31T11:57:00Z", "critical", "it refuses connections", 20, 99],
+        ["2026-01-31T11:58:00Z", "unknown", "it is unknown", 20, None],
+        ["2026-01-31T12:00:00Z", "ok", "it is ok", None, None],
+    ]
+
+
+def test_a_check_that_never_was_is_404_and_the_known_ones_are_named(
+    client: FlaskClient, health: Database
+) -> None:
+    store(health, *SEEN)
+    answer = client.get(f"{API}/checks/history?host=box&check=binanec")
+    assert (answer.status_code, body(answer)["checks"]) == (404, ["binance", "site"])
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("checks?type=exchanges", {"type"}),
+        ("checks?status=OK&hots=box", {"status", "hots"}),
+        ("checks/history", {"host", "check"}),
+        ("checks/history?host=box&check=binance&step=1q&from=then", {"step", "from"}),
+    ],
+)
+def test_wrong_questions_are_refused_with_every_fault(
+    client: FlaskClient, path: str, wrong: set[str]
+) -> None:
+    answer = client.get(f"{API}/{path}")
+    assert answer.status_code == 400
+    assert {fault["path"] for fault in body(answer)["faults"]} == wrong

@@ -1,0 +1,118 @@
+"""A real Chromium, and the servers that it looks at."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from websockets.sync.server import ServerConnection, serve
+from werkzeug.serving import make_server
+
+from services.dashboard.app import create_dashboard_app
+from services.dashboard.config import DashboardSettings
+from services.dashboard.data_sources import DataSources
+from shared.runtime.signed_links import SignedLinks
+from shared.schema.alerts import Alert, Change, encode_json
+from shared.schema.records import AnyRecord, encode_record
+from tests.support import IN_CI, free_port, wait_until
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,1600"
+)
+
+in_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (IN_CI or (CHROMIUM and DRIVER)), reason="chromium and chromedriver are not installed"
+    ),
+]
+"""The marks of tests that need it."""
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[Chrome]:
+    """Run a headless Chromium with its state in `profile`."""
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for flag in [*FLAGS.split(), f"--user-data-dir={profile}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options, service=ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@contextmanager
+def running(serve_forever: Callable[[], None], shutdown: Callable[[], None]) -> Iterator[None]:
+    """Run a server in a thread of its own."""
+    thread = threading.Thread(target=serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        shutdown()
+        thread.join(timeout=10)
+
+
+def text(browser: Chrome, selector: str) -> str:
+    """Return what a person reads in an element, nothing when there is none."""
+    return str(
+        browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+    )
+
+
+class FakeBroadcaster:
+    """A stand-in for the broadcaster: remembers what clients asked for, sends what the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.connections: list[ServerConnection] = []
+        self.hangs = threading.Event()
+        """Set: it says nothing more by itself."""
+
+    def handle(self, connection: ServerConnection) -> None:
+        """Serve one client."""
+        self.asked.append(connection.request.path if connection.request else "")
+        connection.send(json.dumps({"type": "snapshot", "id": "1-0", "records": [], "alerts": []}))
+        self.connections.append(connection)
+        while not self.hangs.wait(0.5):
+            connection.send(json.dumps([{"type": "alive"}]))
+        for _ in connection:
+            pass
+
+    def send_record(self, record: AnyRecord, entry: str) -> None:
+        """Send a record to the newest client."""
+        self._send({"type": "record", "id": entry, "record": json.loads(encode_record(record))})
+
+    def send_alert(self, alert: Alert, entry: str, change: Change = "opened") -> None:
+        """Send an alert to the newest client."""
+        self._send({"type": "alert", "id": entry, "change": change, "alert": json.loads(encode_json(alert))})
+
+    def _send(self, message: dict[str, object]) -> None:
+        self.connections[-1].send(json.dumps([message]))
+
+
+@contextmanager
+def live_page(browser: Chrome, sources: DataSources) -> Iterator[FakeBroadcaster]:
+    """Serve the page with a broadcaster's stand-in, and show it; it must not fail in the browser."""
+    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
+    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    app = create_dashboard_app(
+        settings, sources, SignedLinks(b"a secret of the tests", settings.dashboard_url)
+    )
+    web = make_server("127.0.0.1", port, app, threaded=True)
+    live = serve(broadcaster.handle, "127.0.0.1", socket_port)
+    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+        browser.get(f"http://127.0.0.1:{port}/")
+        wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
+        yield broadcaster
+    refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+    assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]

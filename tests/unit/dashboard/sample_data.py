@@ -1,0 +1,83 @@
+"""Alerts and records that several tests of the dashboard use."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from shared.schema.alerts import Alert, Details, Severity, build_notice
+from shared.schema.watchdog import LOOPBACK_CHANNEL, watchdog_alert
+from shared.store.alerts import add_event, insert_alert, update_alert
+from shared.store.database import Database
+from shared.store.deliveries import claim, mark_sent
+from shared.store.outbox import PlannedDelivery, add_deliveries
+
+NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+"""The moment at which every request is answered."""
+
+
+def body(answer: TestResponse) -> Any:
+    """Return the JSON of an answer."""
+    return answer.get_json()
+
+
+def get_json(client: FlaskClient, path: str) -> Any:
+    """Return the JSON of what must be a good answer."""
+    answer = client.get(path)
+    assert answer.status_code == HTTPStatus.OK
+    return body(answer)
+
+
+def make_alert(number: int, severity: Severity = "HIGH", component: str = "alpha", minutes: int = 5) -> Alert:
+    """Return an open alert that began `minutes` before noon."""
+    moment = NOON - timedelta(minutes=minutes)
+    return Alert(
+        id=f"alert-{number}",
+        timestamp=moment,
+        severity=severity,
+        category="PERFORMANCE",
+        component=component,
+        message="drawdown above 20 %",
+        status="ACTIVE",
+        details=Details(
+            rule="drawdown", bot=component, metric="maxDrawdown", value=21, operator=">", threshold=20
+        ),
+        fingerprint=f"fingerprint-{number}",
+        updated_at=moment,
+    )
+
+
+def store_open_alert(database: Database, alert: Alert) -> Alert:
+    """Store an alert as the evaluator does: with its event, and a notice for the channel `webhook`."""
+    with database.write() as connection:
+        insert_alert(connection, alert)
+        event = add_event(connection, alert, "opened", alert.timestamp)
+        planned = PlannedDelivery("webhook", "default")
+        add_deliveries(connection, event, build_notice(alert, "opened"), [planned])
+    return alert
+
+
+def store_watchdog_beat(database: Database, moment: datetime) -> None:
+    """Store that the watchdog's beat came through at that moment."""
+    alert = watchdog_alert(moment.timestamp(), moment)
+    with database.write() as connection:
+        insert_alert(connection, alert)
+        event = add_event(connection, alert, "repeated", moment)
+        add_deliveries(
+            connection,
+            event,
+            build_notice(alert, "repeated"),
+            [PlannedDelivery(LOOPBACK_CHANNEL, "the beat")],
+        )
+        (beat,) = claim(connection, LOOPBACK_CHANNEL, "test", moment)
+        mark_sent(connection, beat, moment)
+
+
+def store_resolved(database: Database, alert: Alert) -> None:
+    """Store that an alert is resolved."""
+    alert.status, alert.resolved_at, alert.updated_at = "RESOLVED", NOON, NOON
+    with database.write() as connection:
+        update_alert(connection, alert)
+        add_event(connection, alert, "resolved", NOON)

@@ -1,0 +1,109 @@
+"""Rules whose figures never came, among them those with a misspelt name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from services.evaluator.commands import run_check_command
+from services.evaluator.engine import Engine
+from services.evaluator.rule_coverage import rule_statuses
+from shared.schema import redis_keys
+from shared.schema.records import Performance
+from shared.store.database import Database
+from tests.unit.evaluator.rule_playback import at, moment, records, rule
+from tests.unit.evaluator.test_time import Clocked, start, write
+
+__all__ = ["start"]
+PART = {"operator": ">", "threshold": 1}
+BOTH: dict[str, Any] = {
+    "name": "both",
+    "kind": "combination",
+    "conditions": [{"metricName": "maxDrawdown", **PART}, {"metricName": "wnRate", **PART}],
+}
+
+
+def test_a_misspelt_figure() -> None:
+    """A name that no record kind has and that never came is warned about, with the nearest one."""
+    engine = Engine([rule(metricName="maxDrawdwn"), rule(name="own"), rule(**BOTH)])
+    list(engine.process(records(1, 5), at(1)))
+    list(
+        engine.process(
+            [Performance(bot="a", portfolio_value=1.0, max_drawdown=5.0, timestamp=moment(1))], at(1)
+        )
+    )
+    wrong, own, both = rule_statuses(engine._rules.values(), engine.states)  # noqa: SLF001
+    assert (wrong.subjects, wrong.never_seen) == (0, ["maxDrawdwn"])
+    assert wrong.warning is not None
+    assert wrong.warning.endswith("did you mean `maxDrawdown`?")
+    assert (own.subjects, own.never_seen, own.warning) == (1, [], None)
+    assert both.never_seen == ["wnRate"]
+    assert both.warning is not None
+    assert "`winRate`" in both.warning
+
+
+def test_a_bot_counts_once() -> None:
+    """What a bot reports and what is computed of it is judged apart, and is one subject."""
+    engine = Engine([rule(metricName="maxDrawdown")])
+    reported = Performance(bot="a", portfolio_value=1.0, max_drawdown=5.0, timestamp=moment(1))
+    computed = Performance(bot="a", max_drawdown=5.0, timestamp=moment(1), source="computed")
+    list(engine.process([reported, computed], at(1)))
+    (own,) = rule_statuses(engine._rules.values(), engine.states)  # noqa: SLF001
+    assert own.subjects == 1
+
+
+def test_a_figure_that_did_not_come_yet() -> None:
+    """A figure that records have, but that did not come yet, is listed without a warning."""
+    compared = rule(metricName="equity", comparedWith={"metricName": "portfolioValue"})
+    (status,) = rule_statuses([compared], {})
+    assert (status.never_seen, status.warning) == (["equity", "portfolioValue"], None)
+
+
+def test_a_window_too_short_for_a_difference() -> None:
+    """A difference over 5 seconds of what comes every 12 is warned about, with a window that would do."""
+    short = rule(aggregate="delta", window="5s")
+    engine = Engine([short])
+    for second in (0, 12, 24):
+        list(engine.process(records(second, second), at(second)))
+    list(engine.advance_to(at(30)))
+    (status,) = rule_statuses([short], engine.states)
+    assert status.warning is not None
+    assert status.warning.endswith("use a `window` of at least 12s")
+
+
+def config(folder: Path, *names: str) -> Path:
+    conditions = [{"metricName": name, "operator": ">", "threshold": 1, "severity": "LOW"} for name in names]
+    document = {"alerting": {"conditions": conditions}}
+    (folder / "performance_logger.json").write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rules check` warns about a misspelt figure, ends well, and leaves no database behind."""
+    folder = config(tmp_path, "maxDrawdwn", "maxDrawdown")
+    assert run_check_command(folder, {"BOTWATCH_HOME": str(tmp_path / "home")}) == 0
+    output = capsys.readouterr()
+    assert output.err.count("warning: rule maxDrawdwn-above-1: no kind of record has the figure") == 1
+    assert "maxDrawdown-above-1:" not in output.err
+    assert "never saw" not in output.out
+    assert not (tmp_path / "home").exists()
+
+
+def test_published(
+    redis: Redis, health: Database, start: Callable[..., Clocked], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The evaluator says at its start and at a reload which rules never saw a value, and publishes it."""
+    evaluator = start(rule(), rule(name="wrong", metricName="maxDrawdwn"))
+    assert capsys.readouterr().out.count("rule never saw a value") == 2
+    write(redis, 1, 5)
+    evaluator.step()
+    assert [warning.split(":")[0] for warning in evaluator.log_inactive_rules()] == ["rule wrong"]
+    published = json.loads(redis.get(redis_keys.RULES) or "")
+    assert [(one["name"], one["subjects"], one["neverSeen"]) for one in published] == [
+        ("r", 1, []),
+        ("wrong", 0, ["maxDrawdwn"]),
+    ]
+    assert health

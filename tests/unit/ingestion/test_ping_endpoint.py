@@ -1,0 +1,178 @@
+"""Pings over HTTP: what is answered, what is taken, and that nothing is waited for."""
+
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from services.ingestion import ping_endpoint as module
+from services.ingestion.config import IngestionSettings
+from services.ingestion.heartbeats import PINGS, Ping
+from services.ingestion.http_endpoint import create_ingestion_app
+from services.ingestion.ping_endpoint import MAX_BODY_BYTES, RATE_LIMIT, parse_action
+from shared.runtime.redis.record_log import StreamEntry
+from tests.support import free_port
+from tests.unit.ingestion.http_requests import KEY, status
+
+NAMES = {KEY: "backup", "another-key": "mail"}
+TOKEN = "3f5a9c0d7e1b2468"
+
+
+def door_of(url: str) -> FlaskClient:
+    settings = IngestionSettings(redis_url=url, ingest_token=TOKEN, max_body_bytes=200_000)
+    return create_ingestion_app(settings, 9090, "/metrics", heartbeats=NAMES).test_client()
+
+
+@pytest.fixture
+def door(redis: Redis, valkey_url: str) -> FlaskClient:
+    """Return a door that demands a token of records."""
+    assert redis.ping()
+    return door_of(valkey_url)
+
+
+def taken(redis: Redis) -> list[Ping]:
+    entries = cast("list[StreamEntry]", redis.xrange(PINGS))
+    return [msgspec.msgpack.decode(fields[b"data"], type=Ping) for _, fields in entries]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "POST"])
+@pytest.mark.parametrize(
+    ("path", "action", "code"),
+    [
+        ("", "success", None),
+        ("/start", "start", None),
+        ("/fail", "fail", None),
+        ("/log", "log", None),
+        ("/0", "success", 0),
+        ("/1", "fail", 1),
+        ("/255", "fail", 255),
+        ("/", "success", None),
+        ("/fail/", "fail", None),
+    ],
+)
+def test_a_ping_is_taken_by_every_method_and_needs_no_token(
+    door: FlaskClient, redis: Redis, method: str, path: str, action: str, code: int | None
+) -> None:
+    answer = door.open(f"/ping/{KEY}{path}", method=method)
+    assert (answer.status_code, answer.text) == (HTTPStatus.OK, "" if method == "HEAD" else "OK")
+    assert answer.headers["Cache-Control"] == "no-store"
+    (ping,) = taken(redis)
+    assert (ping.name, ping.action, ping.code) == ("backup", action, code)
+
+
+def test_every_exit_code_means_something_and_only_0_is_success() -> None:
+    assert [parse_action(str(code)) for code in range(256)] == [
+        ("success" if code == 0 else "fail", code) for code in range(256)
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/ping/unknown-key", "/ping/another", f"/ping/{KEY}/256", f"/ping/{KEY}/-1", f"/ping/{KEY}/1.0",
+        f"/ping/{KEY}/success", f"/ping/{KEY}/START", f"/ping/{KEY}/1/2", f"/ping/{KEY}/%D9%A3", "/ping/",
+    ],
+)  # fmt: skip
+def test_an_unknown_key_or_ending_is_404_and_nothing_is_taken(
+    door: FlaskClient, redis: Redis, path: str
+) -> None:
+    answer = door.post(path, data=b"x")
+    assert answer.status_code == HTTPStatus.NOT_FOUND
+    assert KEY not in answer.text
+    assert taken(redis) == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_another_method_is_405(door: FlaskClient, redis: Redis, method: str) -> None:
+    assert door.open(f"/ping/{KEY}", method=method).status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert taken(redis) == []
+
+
+def test_a_run_has_the_id_it_was_given_and_a_strange_one_is_refused(door: FlaskClient, redis: Redis) -> None:
+    assert door.get(f"/ping/{KEY}/start?rid=run-7").status_code == HTTPStatus.OK
+    assert [ping.run for ping in taken(redis)] == ["run-7"]
+    for strange in ("x" * 65, "a b", "é", "a\n"):
+        answer = door.get(f"/ping/{KEY}/start", query_string={"rid": strange})
+        assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert len(taken(redis)) == 1
+
+
+def test_the_end_of_a_long_body_is_kept(door: FlaskClient, redis: Redis) -> None:
+    assert door.post(f"/ping/{KEY}/3", data=b"x" * 99_990 + b"\ndisk full").status_code == HTTPStatus.OK
+    (ping,) = taken(redis)
+    assert len(ping.body) == MAX_BODY_BYTES
+    assert ping.body.endswith(b"x\ndisk full")
+
+
+def test_a_body_that_is_too_long_to_be_read_does_not_make_the_job_late(
+    door: FlaskClient, redis: Redis
+) -> None:
+    assert door.post(f"/ping/{KEY}/fail", data=b"x" * 200_001).status_code == HTTPStatus.OK
+    (ping,) = taken(redis)
+    assert (ping.action, ping.body) == ("fail", b"(it posted more than is read)")
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_a_body_of_any_type_is_kept_as_it_is(door: FlaskClient, redis: Redis, content_type: str) -> None:
+    door.post(f"/ping/{KEY}", data=b"a=1&b=\xff", content_type=content_type)
+    assert [ping.body for ping in taken(redis)] == [b"a=1&b=\xff"]
+
+
+def test_too_many_pings_of_one_heartbeat_are_refused_and_others_are_not(
+    door: FlaskClient, redis: Redis
+) -> None:
+    statuses = [door.get(f"/ping/{KEY}").status_code for _ in range(RATE_LIMIT + 2)]
+    assert statuses == [HTTPStatus.OK] * RATE_LIMIT + [HTTPStatus.TOO_MANY_REQUESTS] * 2
+    refused = door.get(f"/ping/{KEY}/fail")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert door.get("/ping/another-key").status_code == HTTPStatus.OK
+    assert len(taken(redis)) == RATE_LIMIT + 1
+    redis.delete(f"{PINGS}:rate:backup")  # what its time to live does
+    assert door.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
+
+
+def test_the_limit_holds_for_some_seconds_only(door: FlaskClient, redis: Redis) -> None:
+    door.get(f"/ping/{KEY}")
+    assert 0 < redis.ttl(f"{PINGS}:rate:backup") <= 10
+
+
+def test_pings_that_nobody_takes_up_are_refused_before_they_fill_redis(
+    door: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 2)
+    assert [door.get(f"/ping/{KEY}").status_code for _ in range(3)] == [200, 200, 503]
+    assert len(taken(redis)) == 2
+
+
+def test_without_redis_a_ping_is_503_so_that_curl_tries_again() -> None:
+    answer = door_of(f"redis://127.0.0.1:{free_port()}/0").get(f"/ping/{KEY}")
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "Retry-After" in answer.headers
+
+
+def test_the_key_is_nowhere_in_redis_nor_in_the_metrics(door: FlaskClient, redis: Redis) -> None:
+    door.post(f"/ping/{KEY}/start", data=b"hello")
+    assert KEY not in door.get("/metrics").text
+    found = [*redis.scan_iter()]
+    assert found
+    for key in found:
+        assert KEY.encode() not in key
+        assert KEY.encode() not in (redis.dump(key) or b"")
+
+
+def test_pings_at_once_at_several_workers_are_each_taken_once(served: int, redis: Redis) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        paths = [f"/ping/{KEY}/{code}" for code in range(40)]
+        assert [*pool.map(lambda path: status(served, "POST", path, b"x"), paths)] == [200] * 40
+    assert sorted(ping.code or 0 for ping in taken(redis)) == [*range(40)]
+
+
+def test_a_door_as_users_run_it_takes_chunked_and_much_too_long_logs(served: int, redis: Redis) -> None:
+    assert status(served, "POST", f"/ping/{KEY}/1", iter([b"one\n", b"two\n"])) == 200
+    assert status(served, "POST", f"/ping/{KEY}/1", b"x" * 3_000_000) == 200
+    assert status(served, "HEAD", f"/ping/{KEY}") == 200
+    assert [ping.body for ping in taken(redis)] == [b"one\ntwo\n", b"(it posted more than is read)", b""]

@@ -1,0 +1,227 @@
+"""A channel's deliveries out of a real outbox, to a transport that does as it is told."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from services.notifier.channels.base import TransportError
+from services.notifier.channels.webhook import WebhookTransport
+from services.notifier.delivery.leases import LeaseRenewer
+from services.notifier.delivery.worker import ChannelWorkers
+from shared.runtime import clock
+from shared.schema.alerts import Change
+from shared.store import deliveries
+from shared.store.database import Database
+from shared.store.tables import notifications
+from tests.support import time_until
+from tests.unit.notifier.delivery_harness import FakeTransport, deliver_due, make_channel, retryable_error
+from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
+
+
+@contextmanager
+def running(channel: ChannelWorkers) -> Iterator[ChannelWorkers]:
+    """Let the channel's thread run."""
+    channel.start()
+    yield channel
+    channel.stop()
+    assert channel.join(5)
+
+
+def test_what_is_due_is_sent_and_marked(database: Database) -> None:
+    told = FakeTransport()
+    write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
+    deliver_due(make_channel(database, told))
+    assert told.sent == [("a1", "opened"), ("a2", "opened")]
+    assert len(set(told.keys)) == 2
+    assert states(database, "a1") == states(database, "a2") == ["SENT"]
+
+
+def test_notices_of_one_alert_arrive_in_order(database: Database) -> None:
+    told = FakeTransport()
+    changes: tuple[Change, ...] = ("opened", "raised", "resolved")
+    write_deliveries(
+        database, "webhook", *(make_notice(change, alert=name) for change in changes for name in ("a1", "a2"))
+    )
+    deliver_due(make_channel(database, told))
+    for alert in ("a1", "a2"):
+        assert [change for name, change in told.sent if name == alert] == list(changes)
+
+
+def test_another_channels_notices_are_left_alone(database: Database) -> None:
+    told = FakeTransport()
+    write_deliveries(database, "email", make_notice())
+    deliver_due(make_channel(database, told))
+    assert told.sent == []
+
+
+def test_a_permanent_failure_is_not_tried_again_and_holds_up_nobody(database: Database) -> None:
+    told = FakeTransport(lambda n: TransportError("gone", permanent=True) if n.id == "a1" else None)
+    write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
+    deliver_due(make_channel(database, told))
+    assert states(database, "a1") == ["FAILED"]
+    assert states(database, "a2") == ["SENT"]
+
+
+def test_after_a_temporary_failure_the_channel_rests_and_gives_the_others_back(database: Database) -> None:
+    told = FakeTransport(retryable_error)
+    write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
+    resting = make_channel(database, told)
+    assert timedelta(0) < deliver_due(resting) <= timedelta(seconds=0.5)
+    assert len(told.keys) == 1
+    with database.write() as connection:
+        free = deliveries.claim(connection, "webhook", "other", clock.now())
+    assert [delivery.notice.id for delivery in free] == ["a2"]
+
+
+def test_a_notice_that_is_never_taken_holds_up_no_other(database: Database) -> None:
+    told = FakeTransport(lambda n: retryable_error(n) if n.id == "a1" else None)
+    write_deliveries(
+        database, "webhook", make_notice(alert="a1"), *(make_notice(alert=f"b{i}") for i in range(5))
+    )
+    with running(make_channel(database, told)):
+        time_until(lambda: len(told.sent) == 5, 3)
+    assert states(database, "a1") == ["PENDING"]
+
+
+def test_the_same_key_is_used_each_time(database: Database) -> None:
+    failures = [TransportError("busy", permanent=False, retry_after=0.05)]
+    told = FakeTransport(lambda _: failures.pop() if failures else None)
+    write_deliveries(database, "webhook", make_notice())
+    with running(make_channel(database, told)):
+        time_until(lambda: told.sent)
+    assert len(told.keys) == 2
+    assert len(set(told.keys)) == 1
+
+
+def test_a_delivery_is_given_up_after_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_deliveries(database, "webhook", make_notice())
+    tomorrow = clock.now() + timedelta(hours=25)
+    monkeypatch.setattr(clock, "now", lambda: tomorrow)
+    deliver_due(make_channel(database, FakeTransport(retryable_error)))
+    assert states(database) == ["FAILED"]
+
+
+@pytest.mark.filterwarnings("default")
+def test_whatever_a_library_raises_the_channel_lives_on(database: Database) -> None:
+    failures: list[Exception] = [ZeroDivisionError("surprise")]
+    told = FakeTransport(lambda _: failures.pop() if failures else None)
+    write_deliveries(database, "webhook", make_notice())
+    with running(make_channel(database, told)) as alive:
+        time_until(lambda: told.sent)
+        assert alive.check()
+
+
+def test_a_channel_whose_thread_has_ended_is_not_healthy(database: Database) -> None:
+    with running(make_channel(database, FakeTransport())) as ended:
+        assert ended.check() == "idle"
+    with pytest.raises(RuntimeError):
+        ended.check()
+
+
+def test_a_wake_is_answered_within_milliseconds_and_a_lost_one_within_the_sweep(database: Database) -> None:
+    told = FakeTransport()
+    with running(make_channel(database, told)) as woken:
+        time_until(lambda: woken.check() == "idle")
+        write_deliveries(database, "webhook", make_notice(alert="a1"))
+        woken.wake()
+        assert time_until(lambda: told.sent) < 0.5
+        write_deliveries(database, "webhook", make_notice(alert="a2"))
+        assert time_until(lambda: len(told.sent) == 2) < 1.5
+
+
+def test_what_hangs_is_kept_and_does_not_delay_another_channel(
+    database: Database, receiver: WebhookReceiver
+) -> None:
+    receiver.answering.clear()
+    told = FakeTransport()
+    hanging = make_channel(database, WebhookTransport(receiver.url))
+    other = make_channel(database, told, "email")
+    write_deliveries(database, "webhook", make_notice(alert="a1"))
+    with running(other):
+        hanging.start()
+        leases = LeaseRenewer(lambda: hanging.lease_owners + other.lease_owners, database)
+        time_until(lambda: receiver.bodies)
+        write_deliveries(database, "email", make_notice(alert="a2"))
+        other.wake()
+        assert time_until(lambda: told.sent) < 0.5
+        threading.Event().wait(deliveries.LEASE_LENGTH.total_seconds() + 0.5)
+        with database.write() as connection:
+            assert deliveries.claim(connection, "webhook", "thief", clock.now()) == []
+        receiver.answering.set()
+        time_until(lambda: states(database, "a1") == ["SENT"])
+        leases.check()
+        leases.close()
+        hanging.stop()
+        assert hanging.join(5)
+
+
+def test_a_receiver_that_vanishes_and_comes_back_gets_everything_once(database: Database) -> None:
+    first = WebhookReceiver()
+    write_deliveries(database, "webhook", make_notice(alert="a1"))
+    with running(make_channel(database, WebhookTransport(first.url))) as sending:
+        time_until(lambda: states(database, "a1") == ["SENT"])
+        first.close()
+        write_deliveries(database, "webhook", make_notice(alert="a2"), make_notice(alert="a3"))
+        sending.wake()
+        time_until(lambda: "rests" in sending.check())
+        second = WebhookReceiver(first.port)
+        time_until(lambda: len(second.bodies) == 2)
+        time_until(lambda: states(database, "a3") == ["SENT"])
+        second.close()
+    assert sorted(body["id"] for body in second.bodies) == ["a2", "a3"]
+
+
+def test_a_clock_that_was_set_back_delays_no_notice(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = FakeTransport()
+    write_deliveries(database, "webhook", make_notice(alert="new"), make_notice(alert="leased"))
+    with database.write() as connection:
+        deliveries.claim(connection, "webhook", "killed", clock.now())
+        deliveries.release(connection, [1])
+    earlier = clock.now() - timedelta(minutes=20)
+    monkeypatch.setattr(clock, "now", lambda: earlier)
+    deliver_due(make_channel(database, told))
+    assert {alert for alert, _ in told.sent} == {"new", "leased"}
+
+
+def test_a_notice_that_cannot_be_read_fails_and_holds_up_nobody(database: Database) -> None:
+    told = FakeTransport()
+    write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
+    with database.write() as connection:
+        connection.execute(update(notifications).where(notifications.c.id == 1).values(body="{}"))
+    deliver_due(make_channel(database, told))
+    assert told.sent == [("a2", "opened")]
+    assert states(database, "a1") == ["FAILED"]
+
+
+def test_a_channel_outlives_whatever_goes_wrong_and_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = FakeTransport()
+    sending = make_channel(database, told)
+    next_due = deliveries.next_attempt_due
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("unheard of")
+
+    monkeypatch.setattr(deliveries, "next_attempt_due", broken)
+    with running(sending):
+        time_until(lambda: fails(sending))
+        monkeypatch.setattr(deliveries, "next_attempt_due", next_due)
+        write_deliveries(database, "webhook", make_notice())
+        sending.wake()
+        time_until(lambda: told.sent)
+        time_until(lambda: not fails(sending))
+
+
+def fails(sending: ChannelWorkers) -> bool:
+    try:
+        sending.check()
+    except RuntimeError:
+        return True
+    return False

@@ -1,0 +1,123 @@
+"""Channels whose transport does as it is told, and a notifier of such channels whose clock the test moves."""
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.webhook import WebhookTransport
+from services.notifier.delivery import channel_state, worker
+from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
+from services.notifier.delivery.worker import ChannelWorkers
+from shared.runtime import clock
+from shared.schema.alerts import Notice
+from shared.store.database import Database
+from tests.unit.notifier.planning_harness import PlanningHarness
+
+SECOND = timedelta(seconds=1)
+
+
+class FakeTransport:
+    """A transport that fails as `fails` says and remembers what it was given."""
+
+    takes_batches = False
+
+    def __init__(self, fails: Callable[[Notice], Exception | None] = lambda _: None) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.keys: list[str] = []
+        self.messages: list[NotificationMessage] = []
+        self.fails = fails
+
+    def send(self, message: NotificationMessage) -> None:
+        """Take a message."""
+        self.keys.append(message.key)
+        if error := self.fails(message.notifications[0]):
+            raise error
+        self.messages.append(message)
+        self.sent += [(notice.id, notice.change) for notice in message.notifications]
+
+    def last_response(self) -> str:
+        """Return what no test asks for."""
+        return ""
+
+
+class BatchingFakeTransport(FakeTransport):
+    """One that takes several notices in one message."""
+
+    takes_batches = True
+
+
+def make_channel(
+    database: Database,
+    transport: FakeTransport | WebhookTransport,
+    name: str = "webhook",
+    tell: Callable[[Collection[str]], None] = lambda _: None,
+    per_minute: int | None = None,
+    lanes: int = 1,
+) -> ChannelWorkers:
+    post = DeliveryContext(database, "here", lambda: 0.0, "http://page", tell)
+    return ChannelWorkers(ChannelState(name, per_minute, post), [transport] * lanes, post)
+
+
+def deliver_due(channel: ChannelWorkers) -> timedelta:
+    return channel.lanes[0].deliver_due()
+
+
+def retryable_error(_notice: Notice) -> Exception:
+    return TransportError("busy", permanent=False)
+
+
+class FakeClock:
+    """The hands of every clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+        self.now = self.begin = now
+        monkeypatch.setattr(clock, "now", lambda: self.now)
+        for module in (worker, channel_state):
+            monkeypatch.setattr(module, "time", self)
+
+    def monotonic(self) -> float:
+        """Return the seconds since the beginning."""
+        return (self.now - self.begin).total_seconds()
+
+
+class DeliveryHarness(PlanningHarness):
+    """A notifier without threads: its channels take turns, second by second."""
+
+    def __init__(self, database: Database, text: str, hands: FakeClock, **transports: FakeTransport) -> None:
+        self.hands = hands
+        self.transports = transports
+        self.channels = {name: make_channel(database, one, name) for name, one in transports.items()}
+        super().__init__(database, text, hands.now)
+
+    def deliver(self) -> None:
+        """Let every channel send what is due."""
+        self.hands.now = self.now
+        for one in self.channels.values():
+            for lane in one.lanes:
+                lane.deliver_due()
+
+    def advance(self, span: timedelta, *, downtime: bool = False) -> None:
+        """Let time pass; what fails in it wakes the dispatcher, too."""
+        end = self.now + span
+        while self.now < end:
+            self.now = self.hands.now = min(end, self.now + SECOND)
+            if not downtime:
+                self.step()
+                self.step()
+
+    def sent(self, name: str) -> list[str]:
+        """Return what a channel got of alerts other than those about channels."""
+        return [f"{alert} {change}" for alert, change in self.transports[name].sent if len(alert) < 32]
+
+    def channel_alerts(self, name: str) -> list[str]:
+        """Return what a channel got of alerts about channels."""
+        return [change for alert, change in self.transports[name].sent if len(alert) == 32]
+
+
+DAWN = datetime(2026, 1, 31, 6, tzinfo=UTC)
+
+
+def permanent_error(_notice: Notice) -> Exception:
+    return TransportError("gone", permanent=True)

@@ -1,0 +1,312 @@
+"""The dispatcher: each event is told of once, in order, whatever comes between."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import Connection, delete, event, text, update
+
+from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert
+from shared.runtime import clock
+from shared.schema.watchdog import WATCHDOG
+from shared.store import escalations
+from shared.store.database import Database, sqlite_url
+from shared.store.migrate import migrate
+from shared.store.tables import alert_events, alerts
+from shared.store.tables import escalations as rows
+from tests.notification_planning import Silent
+from tests.support import time_until
+from tests.unit.notifier.planning_harness import HOUR, MINUTE, PlanningHarness, channels
+
+SECOND = timedelta(seconds=1)
+NIGHT = (
+    channels("desk", "phone")
+    + """
+routes:
+  - { policy: night, groupBy: [rule], continue: true, repeat: 1h }
+  - { channels: [desk], quiet: { from: "12:00", until: "13:00" } }
+policies:
+  night:
+    acknowledgeTimeout: 1h
+    steps: [{ notify: [desk] }, { after: 5m, notify: [phone], raiseSeverity: true }]
+"""
+)
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def state(story: PlanningHarness) -> list[Any]:
+    """Return all that telling is about, without what differs from run to run."""
+    with story.database.read() as connection:
+        return [
+            [tuple(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))]  # noqa: S608 - our own tables
+            for table in ("notifications", "alert_events", "alerts", "escalations", "message_groups")
+        ] + [escalations.dispatch_cursor(connection)]
+
+
+def opened(story: PlanningHarness) -> None:
+    story.open(dispatch=False)
+
+
+def escalated(story: PlanningHarness) -> None:
+    story.open()
+    story.now += 5 * MINUTE
+
+
+def repeated(story: PlanningHarness) -> None:
+    story.open()
+    story.advance(5 * MINUTE)
+    story.now += HOUR
+
+
+def acknowledged(story: PlanningHarness) -> None:
+    story.open()
+    story.acknowledge(dispatch=False)
+
+
+def resolved(story: PlanningHarness) -> None:
+    story.open()
+    story.change("muted")
+    story.change("unmuted", dispatch=False)
+    story.change("raised", dispatch=False)
+    story.change("resolved", dispatch=False)
+
+
+@pytest.mark.parametrize("prepare", [opened, escalated, repeated, acknowledged, resolved])
+def test_killed_at_any_statement_nothing_is_half_told_and_the_next_one_tells_the_same(
+    tmp_path: Any, prepare: Callable[[PlanningHarness], None]
+) -> None:
+    whole = _prepared(tmp_path, prepare)
+    before, statements = state(whole), _count(whole)
+    expected = state(whole)
+    assert statements > 3
+    assert before != expected
+    for number in range(1, statements + 3):
+        killed = _again(tmp_path, whole, f"killed-{number}")
+        with _killing(killed.database, number), suppress(Killed):
+            killed.dispatcher.dispatch_due(killed.now)
+            assert number > statements, number
+        killed.dispatcher.dispatch_due(killed.now)
+        assert state(killed) == expected, number
+        killed.database.close()
+
+
+def _prepared(folder: Any, prepare: Callable[[PlanningHarness], None]) -> PlanningHarness:
+    """Return a story at the moment at which there is something to tell; a copy of it is kept."""
+    database = Database(sqlite_url(folder / "whole.db"))
+    migrate(database, "health")
+    story = PlanningHarness(database, NIGHT)
+    story.deliver = lambda: None  # type: ignore[method-assign]
+    prepare(story)
+    database.close()
+    shutil.copy(folder / "whole.db", folder / "prepared.db")
+    return story
+
+
+def _again(folder: Any, like: PlanningHarness, name: str) -> PlanningHarness:
+    """Return the story that was prepared, once more."""
+    shutil.copy(folder / "prepared.db", folder / f"{name}.db")
+    story = PlanningHarness(Database(sqlite_url(folder / f"{name}.db")), NIGHT)
+    story.now = like.now
+    return story
+
+
+def _count(story: PlanningHarness) -> int:
+    """Return how many statements the transaction has that tells."""
+    seen: list[str] = []
+
+    def note(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if connection.get_execution_options().get("immediate"):
+            seen.append(statement)
+
+    event.listen(story.database.engine, "before_cursor_execute", note)
+    story.dispatcher.dispatch_due(story.now)
+    event.remove(story.database.engine, "before_cursor_execute", note)
+    return len(seen)
+
+
+class _killing:  # noqa: N801 - reads as what it does
+    """Kill whoever is about to execute statement number `number` of write transactions, or to commit."""
+
+    def __init__(self, database: Database, number: int) -> None:
+        self._engine = database.engine
+        self._left = number
+
+    def _strike(self, connection: Connection, *_: object) -> None:
+        self._left -= bool(connection.get_execution_options().get("immediate"))
+        if self._left == 0:
+            raise Killed
+
+    def __enter__(self) -> None:
+        for step in ("before_cursor_execute", "commit"):
+            event.listen(self._engine, step, self._strike)
+
+    def __exit__(self, *_: object) -> None:
+        for step in ("before_cursor_execute", "commit"):
+            event.remove(self._engine, step, self._strike)
+
+
+def test_two_dispatchers_on_one_database_tell_once(database: Database) -> None:
+    story = PlanningHarness(database, channels("desk") + "routes: [{ channels: [desk], repeat: 1h }]")
+    for number in range(40):
+        story.open(f"a{number}", dispatch=False)
+    for moment in (story.now, story.now + HOUR):
+        others = [story.dispatching(channels("desk") + "routes: [{ channels: [desk], repeat: 1h }]")] * 2
+        threads = [threading.Thread(target=one.dispatch_due, args=(moment,)) for one in others]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+    told = [(row["alertId"], row["change"]) for row in story.rows()]
+    assert sorted(told) == sorted((f"a{n}", c) for n in range(40) for c in ("opened", "repeated"))
+
+
+def test_an_event_whose_notice_cannot_be_read_is_passed_over_and_the_rest_is_told(
+    database: Database,
+) -> None:
+    story = PlanningHarness(database, NIGHT)
+    story.open("a1", dispatch=False)
+    story.open("a2", dispatch=False)
+    with database.write() as connection:
+        connection.execute(update(alert_events).where(alert_events.c.alertId == "a1").values(notice="{}"))
+    story.step()
+    assert story.deliveries("a1") == []
+    assert story.deliveries("a2") == ["0 desk opened"]
+
+
+def test_an_escalation_that_cannot_be_read_begins_anew_and_holds_up_no_other(database: Database) -> None:
+    story = PlanningHarness(database, NIGHT)
+    story.open("a1")
+    story.open("a2")
+    with database.write() as connection:
+        connection.execute(update(rows).where(rows.c.alertId == "a1").values(state="[]"))
+    story.advance(5 * MINUTE)
+    assert story.deliveries("a2")[-1] == "5 phone escalated"
+    assert story.deliveries("a1")[-1] == "5 desk escalated"
+
+
+@pytest.mark.parametrize("is_dispatched", [False, True])
+def test_an_alert_that_retention_removed_is_forgotten(database: Database, is_dispatched: bool) -> None:
+    story = PlanningHarness(database, NIGHT)
+    story.open("a1", dispatch=is_dispatched)
+    story.change("resolved", "a1", dispatch=False)
+    story.open("a2", dispatch=False)
+    with database.write() as connection:
+        connection.execute(delete(alerts).where(alerts.c.id == "a1"))
+    story.step()
+    assert story.deliveries("a2") == ["0 desk opened"]
+    story.advance(5 * MINUTE)
+    assert story.deliveries("a2")[-1] == "5 phone escalated"
+
+
+def test_in_an_older_database_that_was_put_back_it_goes_on_where_that_was(
+    database: Database, tmp_path: Any
+) -> None:
+    story = PlanningHarness(database, NIGHT)
+    story.open("a1")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql(f"VACUUM INTO '{tmp_path / 'older.db'}'")
+        connection.exec_driver_sql("BEGIN")
+    story.open("a2")
+    story.change("resolved")
+    story.database = Database(sqlite_url(tmp_path / "older.db"))
+    story.dispatcher = story.dispatching(NIGHT)
+    story.open("a3")
+    assert story.deliveries("a1") == ["0 desk opened"]
+    assert story.deliveries("a3") == ["0 desk opened"]
+    story.database.close()
+
+
+def test_events_are_told_of_in_their_order_however_many_wait(database: Database) -> None:
+    story = PlanningHarness(database, channels("desk") + "routes: [{ channels: [desk] }]")
+    for number in range(450):
+        story.open(f"a{number}", dispatch=False)
+    story.dispatcher.dispatch_due(story.now)
+    assert [row["alertId"] for row in story.rows()] == [f"a{number}" for number in range(450)]
+
+
+def test_it_waits_until_something_is_due_and_no_longer_than_a_second(database: Database) -> None:
+    story = PlanningHarness(database, NIGHT)
+    assert story.dispatcher.dispatch_due(story.now) == SECOND
+    story.open()
+    assert story.dispatcher.dispatch_due(story.now) == SECOND
+    assert story.dispatcher.dispatch_due(story.now + 5 * MINUTE - SECOND / 4) == SECOND / 4
+
+
+def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_announced(
+    database: Database,
+) -> None:
+    story = PlanningHarness(database, NIGHT)
+    story.open()
+    assert (set(story.woken), story.announcer.count) == ({"desk"}, 0)
+    story.advance(5 * MINUTE)
+    assert (set(story.woken), story.announcer.count) == ({"desk", "phone"}, 1)
+
+
+def test_trouble_with_botwatch_itself_is_announced_as_nobody_else_would(database: Database) -> None:
+    story = PlanningHarness(database, NIGHT)
+    trouble = SelfAlert("notification-channel", (("channel", "phone"),), "It fails", "undelivered", 1, 0)
+    with database.write() as connection:
+        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", story.now))
+    story.step()
+    assert story.announcer.count == 1
+
+
+def test_while_redis_is_away_people_are_told_all_the_same(database: Database) -> None:
+    class Away(Silent):
+        def publish(self) -> int:
+            raise RedisConnectionError
+
+    story = PlanningHarness(database, NIGHT)
+    story.announcer = Away()
+    story.dispatcher = story.dispatching(NIGHT)
+    story.open()
+    story.advance(5 * MINUTE)
+    assert story.deliveries()[-1] == "5 phone escalated"
+
+
+def test_beats_are_heard_by_botwatch_itself_and_leave_nothing_behind(database: Database) -> None:
+    story = PlanningHarness(database, NIGHT)
+    story.open(WATCHDOG)
+    story.now += 11 * MINUTE
+    story.change("repeated", WATCHDOG)
+    assert story.deliveries(WATCHDOG) == ["11 watchdog:itself repeated"]
+
+
+def test_its_thread_goes_on_after_whatever_goes_wrong_and_says_so(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = PlanningHarness(database, NIGHT)
+    is_behind = escalations.is_behind
+
+    def broken(_: Connection) -> bool:
+        raise RuntimeError("unheard of")
+
+    monkeypatch.setattr(escalations, "is_behind", broken)
+    story.dispatcher.start()
+    time_until(lambda: _fails(story))
+    monkeypatch.setattr(escalations, "is_behind", is_behind)
+    story.now = clock.now()
+    story.open(dispatch=False)
+    story.dispatcher.wake()
+    time_until(story.rows)
+    time_until(lambda: not _fails(story))
+    story.dispatcher.stop()
+    assert story.dispatcher.join(5)
+    assert _fails(story)
+
+
+def _fails(story: PlanningHarness) -> bool:
+    try:
+        story.dispatcher.check()
+    except RuntimeError:
+        return True
+    return False

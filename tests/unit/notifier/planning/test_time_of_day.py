@@ -1,0 +1,140 @@
+"""Times of day as moments, in the nights in which clocks are changed too."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.notifier.planning.time_of_day import TimeInterval, to_utc
+from shared.runtime.config.notifications import TimesSection
+from tests.unit.notifier.config import utc
+
+MINUTE = timedelta(minutes=1)
+CHANGES = [
+    ("Europe/Berlin", "2026-03-29T01:00"),
+    ("Europe/Berlin", "2026-10-25T01:00"),
+    ("America/New_York", "2026-03-08T07:00"),
+    ("America/New_York", "2026-11-01T06:00"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30"),
+    # Over midnight: set back from 00:01 to 23:01; a day that was left out.
+    ("America/St_Johns", "2010-11-07T02:31"),
+    ("Pacific/Apia", "2011-12-30T10:00"),
+]
+"""Zones, and when their clocks are changed."""
+
+
+def wall_at(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def times(start: str, until: str, zone: str, days: list[str] | None = None) -> TimeInterval:
+    return TimeInterval.from_section(TimesSection(from_=start, until=until, time_zone=zone, days=days))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("zone", "wall", "expected"),
+    [
+        ("Europe/Berlin", "2026-01-31T09:00", "2026-01-31T08:00"),
+        ("Europe/Berlin", "2026-07-31T09:00", "2026-07-31T07:00"),
+        ("Europe/Berlin", "2026-03-29T01:59", "2026-03-29T00:59"),
+        ("Europe/Berlin", "2026-03-29T02:00", "2026-03-29T01:00"),
+        ("Europe/Berlin", "2026-03-29T02:30", "2026-03-29T01:00"),
+        ("Europe/Berlin", "2026-03-29T03:00", "2026-03-29T01:00"),
+        ("Europe/Berlin", "2026-10-25T02:30", "2026-10-25T00:30"),
+        ("Europe/Berlin", "2026-10-25T03:00", "2026-10-25T02:00"),
+        ("America/New_York", "2026-03-08T02:30", "2026-03-08T07:00"),
+        ("America/New_York", "2026-11-01T01:30", "2026-11-01T05:30"),
+        ("Australia/Lord_Howe", "2026-10-04T02:15", "2026-10-03T15:30"),
+        ("Australia/Lord_Howe", "2026-10-04T02:30", "2026-10-03T15:30"),
+        ("Australia/Lord_Howe", "2026-04-05T01:45", "2026-04-04T14:45"),
+        ("Pacific/Apia", "2011-12-30T12:00", "2011-12-30T10:00"),
+    ],
+)
+def test_a_time_is_the_first_of_two_and_the_end_of_the_gap_that_it_is_in(
+    zone: str, wall: str, expected: str
+) -> None:
+    moment = to_utc(datetime.fromisoformat(wall), ZoneInfo(zone))
+    assert moment == utc(expected)
+    assert moment.tzinfo is UTC
+
+
+@settings(deadline=None)
+@given(change=st.sampled_from(CHANGES), minutes=st.integers(-26 * 60, 26 * 60))
+def test_a_moment_is_the_first_at_which_clocks_show_the_time_or_a_later_one(
+    change: tuple[str, str], minutes: int
+) -> None:
+    zone = ZoneInfo(change[0])
+    wall = wall_at(utc(change[1]), zone) + minutes * MINUTE
+    start = utc(change[1]) - timedelta(hours=52)
+    earlier = takewhile(
+        lambda moment: wall_at(moment, zone) < wall, (start + n * MINUTE for n in range(6000))
+    )
+    assert to_utc(wall, zone) == start + sum(1 for _ in earlier) * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "until", "at", "end"),
+    [
+        # A night of eight hours, and one of ten.
+        ("Europe/Berlin", "22:00", "07:00", "2026-03-28T21:00", "2026-03-29T05:00"),
+        ("Europe/Berlin", "22:00", "07:00", "2026-10-24T20:00", "2026-10-25T06:00"),
+        # Days of 23 and 25 hours.
+        ("America/New_York", "00:00", "00:00", "2026-03-08T05:00", "2026-03-09T04:00"),
+        ("America/New_York", "00:00", "00:00", "2026-11-01T04:00", "2026-11-02T05:00"),
+        # It ends, or begins, at a time that there is not.
+        ("Europe/Berlin", "22:00", "02:30", "2026-03-29T00:59", "2026-03-29T01:00"),
+        ("Europe/Berlin", "22:00", "02:30", "2026-03-29T01:00", None),
+        ("Europe/Berlin", "02:30", "07:00", "2026-03-29T00:59", None),
+        ("Europe/Berlin", "02:30", "07:00", "2026-03-29T01:00", "2026-03-29T05:00"),
+        # It ends, or begins, at a time that there is twice: the first counts.
+        ("Europe/Berlin", "22:00", "02:30", "2026-10-25T00:29", "2026-10-25T00:30"),
+        ("Europe/Berlin", "22:00", "02:30", "2026-10-25T01:10", None),
+        ("Europe/Berlin", "02:30", "07:00", "2026-10-25T01:10", "2026-10-25T06:00"),
+        ("Australia/Lord_Howe", "01:45", "03:00", "2026-04-04T14:45", "2026-04-04T16:30"),
+        ("America/St_Johns", "00:00", "06:00", "2010-11-07T02:40", "2010-11-07T09:30"),
+        # Its end is no longer part of it; it is within one day, too.
+        ("UTC", "09:00", "17:00", "2026-01-31T08:59", None),
+        ("UTC", "09:00", "17:00", "2026-01-31T09:00", "2026-01-31T17:00"),
+        ("UTC", "09:00", "17:00", "2026-01-31T17:00", None),
+    ],
+)
+def test_a_part_of_the_day_is_by_the_clocks_of_its_zone(
+    zone: str, start: str, until: str, at: str, end: str | None
+) -> None:
+    assert times(start, until, zone).end_of(utc(at)) == (end and utc(end))
+
+
+@pytest.mark.parametrize(
+    ("at", "end"),
+    [
+        ("2026-01-30T23:00", "2026-01-31T07:00"),
+        ("2026-01-31T06:59", "2026-01-31T07:00"),
+        ("2026-01-31T23:00", None),
+        ("2026-02-01T06:00", None),
+    ],
+)
+def test_a_night_belongs_to_the_day_on_which_it_begins(at: str, end: str | None) -> None:
+    assert times("22:00", "07:00", "UTC", ["fri"]).end_of(utc(at)) == (end and utc(end))
+
+
+@settings(deadline=None)
+@given(
+    change=st.sampled_from(CHANGES),
+    minutes=st.integers(-40 * 60, 40 * 60),
+    start=st.times(),
+    until=st.times(),
+)
+def test_what_is_held_is_let_go_at_one_moment_which_comes(
+    change: tuple[str, str], minutes: int, start: datetime, until: datetime
+) -> None:
+    part = times(f"{start:%H:%M}", f"{until:%H:%M}", change[0])
+    at = utc(change[1]) + minutes * MINUTE
+    end = part.end_of(at)
+    if end is not None:
+        assert at < end <= at + timedelta(hours=49)
+        assert part.end_of(end - timedelta(microseconds=1)) == end
+        assert part.end_of(end) != end

@@ -1,0 +1,67 @@
+"""Reading the documents again while the notifier runs, whatever comes in between."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import msgspec
+import pytest
+from redis import Redis
+from sqlalchemy.exc import OperationalError
+
+from services.notifier.reload import NotifierReloader
+from shared.runtime.redis.reload_requests import (
+    ReloadRequests,
+    ReloadResult,
+    request_reload,
+    wait_for_results,
+)
+from shared.schema import redis_keys
+from shared.schema.faults import Fault, InvalidError
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def outcomes() -> list[Exception]:
+    """List what goes wrong the next times."""
+    return []
+
+
+@pytest.fixture
+def reload(redis: Redis, outcomes: list[Exception]) -> Iterator[Callable[[], ReloadResult]]:
+    """Yield what asks for a reload and returns the answer; seven channels are served where it works."""
+
+    def load() -> int:
+        if outcomes:
+            raise outcomes.pop(0)
+        return 7
+
+    redis.hset(redis_keys.RELOADED, "evaluator", msgspec.json.encode(ReloadResult(request=99, holds={})))
+    requests = ReloadRequests(redis, threading.Event(), "notifier")
+    with closing(NotifierReloader(requests, load, 3)):
+        yield lambda: wait_for_results(redis, request_reload(redis), 4)["notifier"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InvalidError([Fault("channels.desk", "expected a URL")]), "channels.desk: expected a URL"),
+        (
+            PermissionError(13, "Permission denied"),
+            "notifier: cannot read the documents again (PermissionError)",
+        ),
+        (
+            OperationalError("UPDATE", {}, Exception("database is locked")),
+            "notifier: cannot read the documents again (OperationalError)",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_answered_and_the_next_request_is_heard(
+    reload: Callable[[], ReloadResult], outcomes: list[Exception], error: Exception, said: str
+) -> None:
+    outcomes.append(error)
+    refused = reload()
+    assert refused.holds == {"channels": 3}
+    assert [str(fault) for fault in refused.faults] == [said]
+    assert reload().holds == {"channels": 7}

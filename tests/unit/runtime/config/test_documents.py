@@ -1,0 +1,185 @@
+"""Config documents: the seed's load unchanged; faults name file, path, expectation and nearest key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.runtime.config.documents import load_documents
+from shared.runtime.config.notifications import EmailConfig
+from shared.runtime.databases import database_url
+from shared.runtime.settings import REPOSITORY, PartSettings, load_settings
+from shared.schema.faults import InvalidError
+
+SEED_PERFORMANCE = {
+    "database": {"path": "../../data/monitoring/performance_metrics.db", "retentionDays": 365},
+    "prometheus": {"enabled": True, "port": 9090, "endpoint": "/metrics"},
+    "alerting": {
+        "enabled": True,
+        "conditions": [
+            {
+                "metricName": "maxDrawdown",
+                "threshold": 20,
+                "operator": ">",
+                "severity": "HIGH",
+                "description": "Maximum drawdown exceeded 20%",
+                "enabled": True,
+            }
+        ],
+    },
+}
+SEED_HEALTH = {
+    "monitoring": {
+        "intervalSeconds": 60,
+        "enabledChecks": ["cpu", "memory", "disk", "network", "processes"],
+        "thresholds": {
+            "cpu": {"warning": 70, "critical": 90},
+            "memory": {"warning": 80, "critical": 95},
+            "disk": {"warning": 85, "critical": 95},
+        },
+    },
+    "alerts": {
+        "enabled": True,
+        "webhookUrl": "https://hooks.slack.com/...",
+        "emailConfig": {
+            "smtp": "smtp.gmail.com",
+            "from": "monitoring@turbobotdeva.com",
+            "to": ["admin@turbobotdeva.com"],
+        },
+    },
+}
+
+
+def folder(
+    path: Path, performance: Any = SEED_PERFORMANCE, health: Any = SEED_HEALTH, yaml: str = ""
+) -> Path:
+    (path / "performance_logger.json").write_text(json.dumps(performance))
+    (path / "health_monitor.json").write_text(json.dumps(health))
+    (path / "notifications.yml").write_text(yaml)
+    return path
+
+
+def test_the_seeds_documents_load_unchanged(tmp_path: Path) -> None:
+    documents = load_documents(folder(tmp_path), {})
+    assert documents.performance.alerting.conditions[0].metric_name == "maxDrawdown"
+    assert documents.health.monitoring.thresholds.disk is not None
+    assert list(documents.channels) == ["webhook", "email"]
+
+
+def test_the_shipped_documents_load_and_tell_nobody_until_an_address_is_set() -> None:
+    shipped = REPOSITORY / "deploy" / "config"
+    assert load_documents(shipped, {}).channels == {}
+    address = {"ALERT_WEBHOOK_URL": "http://localhost/hook", "ALERT_SMTP": "mail.example"}
+    assert list(load_documents(shipped, address).channels) == ["webhook", "email"]
+
+
+def test_mail_by_environment_takes_server_user_password_and_encryption(tmp_path: Path) -> None:
+    """The shipped document needs no editing; the password may stand in a file."""
+    secret = tmp_path / "password"
+    secret.write_text("hush\n")
+    environ = {
+        "ALERT_SMTP": "mail.example:2525",
+        "ALERT_SMTP_USER": "watch",
+        "ALERT_SMTP_PASSWORD_FILE": str(secret),
+        "ALERT_SMTP_SECURITY": "tls",
+    }
+    mailbox = load_documents(REPOSITORY / "deploy" / "config", environ).channels["email"].email
+    assert mailbox is not None
+    assert (mailbox.smtp, mailbox.port, mailbox.security) == ("mail.example", 2525, "tls")
+    assert (mailbox.username, mailbox.password) == ("watch", "hush")
+    with pytest.raises(InvalidError, match="cannot be read: /nowhere"):
+        load_documents(REPOSITORY / "deploy" / "config", environ | {"ALERT_SMTP_PASSWORD_FILE": "/nowhere"})
+
+
+def test_the_seeds_relative_paths_lie_below_the_home(tmp_path: Path) -> None:
+    settings = PartSettings(botwatch_home=tmp_path)
+    url = database_url(settings, load_documents(folder(tmp_path), {}).performance.database)
+    assert url == f"sqlite:///{tmp_path}/data/monitoring/performance_metrics.db"
+
+
+def test_a_further_channel_comes_from_the_yaml_and_its_secret_from_the_environment(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("tgram://token/chat\n")
+    config = folder(
+        tmp_path, yaml="channels:\n  desk: { url: '${DESK_URL}' }\n  unset: { url: '${UNSET}' }\n"
+    )
+    channels = load_documents(config, {"DESK_URL_FILE": str(secret)}).channels
+    desk = channels["desk"]
+    assert not isinstance(desk, EmailConfig)
+    assert desk.url == "tgram://token/chat"
+    assert "unset" not in channels
+
+
+@pytest.mark.parametrize(
+    ("performance", "health", "words"),
+    [
+        ({"databse": {}}, {}, ["performance_logger.json", "$.databse", "did you mean `database`?"]),
+        (
+            {"alerting": {"conditions": [{"metricName": "x", "threshold": "20", "operator": "=>"}]}},
+            {},
+            [
+                "$.alerting.conditions[0].threshold",
+                "conditions[0].operator",
+                "conditions[0].severity",
+                "missing",
+            ],
+        ),
+        (
+            {},
+            {"monitoring": {"thresholds": {"cpu": {"warning": 95, "critical": 90}}}},
+            ["cpu.warning", "at most"],
+        ),
+        ({}, {"monitoring": {"intervalSeconds": 0}}, ["health_monitor.json", "$.monitoring.intervalSeconds"]),
+        ({}, {"monitoring": {"enabledChecks": ["cpu", "gpu"]}}, ["enabledChecks[1]"]),
+    ],
+)
+def test_a_fault_names_file_path_and_expectation(
+    performance: Any,
+    health: Any,
+    words: list[str],
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InvalidError) as raised:
+        load_documents(folder(tmp_path, performance, health), {})
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_a_key_on_the_wrong_level_is_named_with_its_right_path(tmp_path: Path) -> None:
+    """`checks` and `heartbeats` stand under `monitoring`: at the top, the fault says so."""
+    with pytest.raises(InvalidError) as raised:
+        load_documents(folder(tmp_path, {"conditions": []}, {"checks": {}}))
+    faults = [str(fault) for fault in raised.value.faults]
+    assert any("$.conditions: unknown key; did you mean `$.alerting.conditions`?" in one for one in faults)
+    assert any("$.checks: unknown key; did you mean `$.monitoring.checks`?" in one for one in faults)
+
+
+def test_the_faults_of_every_file_are_listed_together(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError) as raised:
+        load_documents(folder(tmp_path, {"a": 1}, {"b": 1}, "c: 1"), {})
+    assert len(raised.value.faults) == 3
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match="BOTWATCH_CONFIG"):
+        load_documents(tmp_path / "none", {})
+
+
+def test_settings_name_every_wrong_variable_and_read_secrets_from_files(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("redis://:secret@127.0.0.1/0\n")
+    settings = load_settings(PartSettings, {"REDIS_URL_FILE": str(secret), "LOG_FORMAT": ""})
+    assert settings.redis_url == "redis://:secret@127.0.0.1/0"
+    with pytest.raises(InvalidError) as raised:
+        load_settings(PartSettings, {"HEALTH_PORT": "many", "LOG_FORMAT": "xml", "REDIS_URL_FILE": "/none"})
+    assert {fault.path for fault in raised.value.faults} == {"HEALTH_PORT", "LOG_FORMAT", "REDIS_URL_FILE"}
+
+
+def test_the_key_of_a_heartbeat_stands_in_no_fault(tmp_path: Path) -> None:
+    health = {"monitoring": {"heartbeats": {"abcd-secret-key": {"period": "1e9d", "graze": 1}}}}
+    with pytest.raises(InvalidError) as caught:
+        load_documents(folder(tmp_path, health=health), {})
+    faults = [str(fault) for fault in caught.value.faults]
+    assert any("$.monitoring.heartbeats.abcd….graze: unknown key" in fault for fault in faults)
+    assert not any("secret" in fault for fault in faults)

@@ -1,0 +1,36 @@
+"""What Redis answers while it takes no writes: a reason to wait, told by its name."""
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, describe_redis_error
+
+ANSWERS = {
+    "MISCONF Errors writing to the AOF file: No space left on device": "Redis cannot write to its disk",
+    "OOM command not allowed when used memory > 'maxmemory'.": "Redis is out of memory",
+    "READONLY You can't write against a read only replica.": "Redis is a replica that takes no writes",
+    "MASTERDOWN Link with MASTER is down": "Redis is a replica whose primary is down",
+    "LOADING Valkey is loading the dataset in memory": "Redis is loading its data after a start",
+    "NOAUTH Authentication required.": "Redis refuses the user or password of REDIS_URL",
+    "WRONGPASS invalid username-password pair": "Redis refuses the user or password of REDIS_URL",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_refusal_is_a_reason_to_wait(redis: Redis, answer: str) -> None:
+    """No part ends because Redis takes no writes, and each one says why."""
+    script = redis.register_script("return redis.error_reply(ARGV[1])")
+    with pytest.raises(UNAVAILABLE_ERRORS) as raised:
+        script(args=[answer])
+    assert isinstance(raised.value, RedisError)
+    assert describe_redis_error(raised.value) == ANSWERS[answer]
+
+
+def test_another_error_is_not(redis: Redis) -> None:
+    """A mistake of ours is not waited out."""
+    redis.set("text", "x")
+    with pytest.raises(RedisError) as raised:
+        redis.hget("text", "x")
+    assert not isinstance(raised.value, UNAVAILABLE_ERRORS)
+    assert describe_redis_error(raised.value) == "Redis refused a command"
