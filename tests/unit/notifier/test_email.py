@@ -349,7 +349,7 @@ def test_a_server_that_hangs_up_or_speaks_otherwise_may_be_tried_again(greeting:
     assert not error.permanent
 
 
-@pytest.mark.parametrize("name", ["ANSWERS_BYTES", "CONNECTION_S"])
+@pytest.mark.parametrize("name", ["MAX_RESPONSE_BYTES", "CONNECTION_S"])
 def test_a_server_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(email, name, 0)
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
