@@ -80,6 +80,14 @@ class DataSources:
             self._away = False
         return found if found.records else found._replace(records=self._read_stored(now))
 
+    def read_bot(self, bot: str, now: datetime) -> list[AnyRecord]:
+        """Return the latest records of one bot; from the store where Redis does not have them."""
+        try:
+            records = self._log.latest_of_bot(bot)
+        except RedisError:
+            records = []
+        return records or [record for record in self.read_current(now).records if record.subject == bot]
+
     def rules(self) -> list[RuleStatus] | None:
         """Return how each rule stands, as the evaluator published it; None while nobody can say."""
         try:

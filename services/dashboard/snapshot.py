@@ -6,6 +6,7 @@ An undefined figure is there, as None.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 
 import msgspec
 
@@ -160,7 +161,10 @@ def _performance(records: Iterable[Performance]) -> Fields:
 
 
 def _metric_values(record: Performance | None) -> Fields:
-    return {wire: getattr(record, name, None) for wire, name in _METRIC_NAMES}
+    if record is None:
+        return dict.fromkeys(_METRIC_NAMES)
+    # One call for all of them: of thousands of bots this is what takes the time.
+    return dict(zip(_METRIC_NAMES, _metric_attributes(record), strict=True))
 
 
 def _metric_notes(computed: Performance | None, shown: Fields, filled: list[str]) -> Fields:
@@ -179,7 +183,10 @@ def _metric_notes(computed: Performance | None, shown: Fields, filled: list[str]
     }
 
 
-_METRIC_NAMES = [(wire, name) for wire, name in _names(Performance) if wire in PERFORMANCE_METRICS]
+_METRIC_NAMES, _ATTRIBUTES = zip(
+    *((wire, name) for wire, name in _names(Performance) if wire in PERFORMANCE_METRICS), strict=True
+)
+_metric_attributes = attrgetter(*_ATTRIBUTES)
 
 
 def host_snapshots(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:

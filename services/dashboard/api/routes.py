@@ -42,10 +42,8 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
     @api.get("/trends")
     def trends_of_bot() -> Response:
         bot, now = bot_name(request.args), clock()
-        records = [record for record in sources.read_current(now).records if record.subject == bot]
-        return json_response(
-            trends(sources.performance, {bot: snapshot.bot_snapshot(bot, records, now)}, now)[bot]
-        )
+        bots = {bot: snapshot.bot_snapshot(bot, sources.read_bot(bot, now), now)}
+        return json_response(trends(sources.performance, bots, now)[bot])
 
     @api.get("/health")
     def health() -> Response:

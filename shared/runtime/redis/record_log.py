@@ -355,6 +355,13 @@ class RecordLog:
         """Return the latest record of each field (`latest.field_of`)."""
         return latest_values.decode_latest(cast("dict[bytes, bytes]", self.redis.hgetall(redis_keys.LATEST)))
 
+    def latest_of_bot(self, bot: str) -> list[AnyRecord]:
+        """Return the latest records of one bot, at a cost that does not grow with the number of bots."""
+        fields = cast("list[bytes]", self.redis.zrange(_index_key(("bot", bot)), 0, -1))
+        values = cast("list[bytes | None]", self.redis.hmget(redis_keys.LATEST, fields)) if fields else []
+        found = {field: value for field, value in zip(fields, values, strict=True) if value is not None}
+        return list(latest_values.decode_latest(found).values())
+
 
 _SUBJECT_SETS = {"bot": redis_keys.BOTS, "host": redis_keys.HOSTS}
 

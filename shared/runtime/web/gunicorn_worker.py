@@ -5,6 +5,7 @@ send, or to read its answer, costs memory and no thread. Its connections and its
 """
 
 import asyncio
+import gc
 from typing import Any
 
 import structlog
@@ -88,6 +89,9 @@ class LimitedWorker(gasgi.ASGIWorker):  # type: ignore[misc]
         self.connections = ConnectionLimiter()
         self.wsgi = self.app.wsgi()
         self.asgi = WsgiBridge(self.wsgi, self.cfg.threads, self.body_s)
+        # What is loaded stays: a collection during a large answer need not walk through all of it.
+        gc.collect()
+        gc.freeze()
 
     async def _shutdown(self) -> None:
         for server in self.servers:

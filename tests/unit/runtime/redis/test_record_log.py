@@ -13,7 +13,7 @@ from shared.runtime.redis.log_trim import oldest_needed, trim_log
 from shared.runtime.redis.record_log import AckedSource, LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis.stream_reader import LogReader, ensure_group
 from shared.schema import redis_keys
-from shared.schema.records import Equity, Health, Metric, Performance
+from shared.schema.records import Equity, Health, Heartbeat, Metric, Performance
 from tests.support import valkey
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -208,6 +208,17 @@ def test_of_what_was_rejected_only_the_beginning_is_kept(redis: Redis) -> None:
     RecordLog(redis).reject(b"x" * 2**21, "y" * 2**21, "redis-stream")
     ((_, fields),) = redis.xrange(redis_keys.REJECTED)  # type: ignore[misc]
     assert len(fields[b"data"]) + len(fields[b"reason"]) < 20_000  # type: ignore[index]
+
+
+def test_the_latest_records_of_one_bot(redis: Redis) -> None:
+    """The same as among those of all bots, and nothing of a bot whose name begins alike."""
+    log = RecordLog(redis)
+    for bot in ("a", "ab", "a|b"):
+        log.append([Equity(bot=bot, equity=1, timestamp=NOON), Heartbeat(bot=bot, timestamp=NOON)], "test")
+    for bot in ("a", "a|b"):
+        assert log.latest_of_bot(bot) == [one for one in log.latest().values() if one.subject == bot]
+        assert len(log.latest_of_bot(bot)) == 2
+    assert log.latest_of_bot("none") == []
 
 
 def test_latest_values_are_kept_apart_by_source_and_metric_name(redis: Redis) -> None:
