@@ -156,7 +156,7 @@ class NativeStack:
         self._supervisor_log = self._home / "logs" / "supervisord.log"
 
     def prepare(self) -> None:
-        """Check what can be checked, make the folders, migrate; RefusedError says what is in the way."""
+        """Check what can be checked, make the folders, migrate; StartError says what is in the way."""
         self._validate_paths()
         self._ensure_single()
         needed = {**self._ports, "REDIS_PORT": self._settings.redis_port} if self._embedded else self._ports
@@ -172,18 +172,26 @@ class NativeStack:
             if not os.access(path, os.W_OK | os.X_OK):
                 raise StartError(_home_error(path, "Permission denied"))
         self._prepare_credentials()
-        command = [sys.executable, "-m", "shared.runtime.migrate"]
-        done = subprocess.run(
-            command,
+        self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring the databases up to date, however long that takes: large ones take minutes."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "shared.runtime.migrate"],
             env=filter_environment("migrate", self._environ, self._private),
             cwd=REPOSITORY,
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=60,
-        )
-        if done.returncode:
-            raise StartError(f"the databases could not be brought up to date:\n{done.stderr.strip()}")
+        ) as migration:
+            while True:
+                try:
+                    _, errors = migration.communicate(timeout=PROGRESS_INTERVAL_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    print("Bringing the databases up to date …", flush=True)
+        if migration.returncode:
+            raise StartError(f"the databases could not be brought up to date:\n{errors.strip()}")
 
     def _prepare_credentials(self) -> None:
         """Keep others out of what is there, and make the credentials of Redis."""
