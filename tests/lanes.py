@@ -10,7 +10,17 @@ from xdist.scheduler import LoadFileScheduling
 
 LANES = {
     "shared stack": ("analytics", "kills", "muting", "path", "reload", "rules", "takeover"),
-    "own stacks": ("notice_kills", "watchdog", "restored", "spool", "checks", "heartbeats", "notices", "up"),
+    "own stacks": (
+        "notice_kills",
+        "full_disk",
+        "watchdog",
+        "restored",
+        "spool",
+        "checks",
+        "heartbeats",
+        "notices",
+        "up",
+    ),
 }
 """The integration modules, `test_*.py`, that run one after the other."""
 LANE_OF = {f"tests/integration/test_{name}.py": lane for lane, names in LANES.items() for name in names}

@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ class MailHandler:
         return "250 taken"
 
 
-@pytest.fixture(scope="session")
-def receivers() -> Iterator[WebhookAndMailReceivers]:
-    """Yield a webhook and a mail server that keep what they get."""
+@contextmanager
+def run_receivers() -> Iterator[WebhookAndMailReceivers]:
+    """Run a webhook and a mail server that keep what they get, until the block ends."""
     bodies: list[dict[str, Any]] = []
     handler = type("Hook", (WebhookHandler,), {"bodies": bodies})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -62,6 +63,13 @@ def receivers() -> Iterator[WebhookAndMailReceivers]:
     server.shutdown()
     server.server_close()
     thread.join(timeout=5)
+
+
+@pytest.fixture(scope="session")
+def receivers() -> Iterator[WebhookAndMailReceivers]:
+    """Yield the webhook and the mail server of the stack that modules share."""
+    with run_receivers() as running:
+        yield running
 
 
 def _write_config(folder: Path, receivers: WebhookAndMailReceivers) -> None:
