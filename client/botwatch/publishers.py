@@ -8,9 +8,11 @@ import msgspec
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     ConnectionError,  # noqa: A004 - redis's own
     OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     TimeoutError,  # noqa: A004
 )
@@ -29,11 +31,15 @@ def translate_redis_errors() -> Iterator[None]:
     """Turn Redis's errors into this library's."""
     try:
         yield
+    except AuthenticationError as error:  # which is a ConnectionError too
+        raise BotwatchError(f"Redis refuses the user or password of the URL: {error}") from error
     except UNAVAILABLE_ERRORS as error:
         raise UnavailableError(f"Redis does not answer: {error}") from error
-    except OutOfMemoryError as error:
+    except (OutOfMemoryError, ReadOnlyError) as error:
         raise UnavailableError(f"Redis takes nothing more: {error}") from error
     except RedisError as error:
+        if str(error).startswith("MISCONF"):  # it cannot write to its disk; redis-py has no class for that
+            raise UnavailableError(f"Redis takes nothing more: {error}") from error
         raise BotwatchError(f"Redis refused: {error}") from error
 
 

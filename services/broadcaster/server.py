@@ -24,7 +24,7 @@ from services.broadcaster.query import Query, parse_query
 from services.broadcaster.stream_merge import StreamEntryAt, StreamPositions, format_position
 from services.broadcaster.stream_source import RECORDS, STREAMS, StreamSource
 from shared.runtime.health import HealthChecks, Pulse
-from shared.runtime.redis.connection import UNAVAILABLE_ERRORS
+from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.web.allowed_hosts import AllowedHosts
 from shared.runtime.web.connection_limits import ConnectionLimiter
@@ -66,6 +66,8 @@ class WebSocketServer:
         self._hub = Hub()
         self._positions: StreamPositions | None = None
         self._reading = asyncio.Event()
+        self._fault = "Redis does not answer"
+        """Why the streams could not be read last."""
         self._alive_at = 0.0
         self._connections: dict[HubClient, ServerConnection] = {}
         self._ready: dict[HubClient, asyncio.Event] = {}
@@ -95,8 +97,9 @@ class WebSocketServer:
             try:
                 await self._step()
             except UNAVAILABLE_ERRORS as error:
+                self._fault = describe_redis_error(error)
                 if not away:
-                    log.warning("redis is away", error=str(error))
+                    log.warning("redis is away", reason=self._fault, error=str(error))
                 away = True
                 self._pulse.touch()
                 await asyncio.sleep(0.2)
@@ -155,7 +158,7 @@ class WebSocketServer:
             async with asyncio.timeout(REDIS_GRACE_S):
                 await self._reading.wait()
         except TimeoutError:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Redis does not answer; try again\n")
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{self._fault}; try again\n")
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -191,7 +194,7 @@ class WebSocketServer:
             return  # the reading side of this client takes it down
         except RedisError as error:
             log.warning("client cannot be served", error=str(error))
-            await close(connection, CloseCode.TRY_AGAIN_LATER, "redis is away")
+            await close(connection, CloseCode.TRY_AGAIN_LATER, describe_redis_error(error))
         except Exception:
             # A client that silently gets nothing more would be the worst way to fail.
             log.exception("client cannot be served")

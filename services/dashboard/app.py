@@ -34,6 +34,7 @@ def create_dashboard_app(
 ) -> Flask:
     """Return the app; it opens no connection, so that workers may be forked from it."""
     web_part = WebWorkerPart("dashboard", settings, sources.redis, settings.dashboard_port)
+    sources.refusal = web_part.refusal
     checks: dict[str, Check] = {
         "redis": sources.redis.ping,
         "performance": _database_check(sources.performance),

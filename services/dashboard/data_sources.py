@@ -1,7 +1,7 @@
 """Where the dashboard reads: Redis for what is now, SQLite for what was and for all while Redis is away."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from shared.runtime.redis import presence
+from shared.runtime.redis.connection import CannotPersistError, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.runtime.redis.presence import PartPresence
@@ -44,6 +45,8 @@ class CurrentState(NamedTuple):
     log: LogStatus | None
     redis_latency_ms: float | None
     """None when Redis is away."""
+    redis_fault: str | None = None
+    """Why Redis did not answer, or takes no writes: then signs of life say nothing. None: it does both."""
 
     @property
     def redis_down(self) -> bool:
@@ -60,20 +63,22 @@ class DataSources:
         self.health = health
         self._log = RecordLog(redis)
         self._away = False
+        self.refusal: Callable[[], RedisError | None] = lambda: None
+        """Says why Redis takes no writes although it answers, where this process knows it."""
 
     def read_current(self, now: datetime) -> CurrentState:
         """Read what is known at `now`; it never fails because Redis does."""
         try:
-            begun = time.perf_counter()
-            self.redis.ping()
-            latency = round((time.perf_counter() - begun) * 1000, 3)
+            refusal, latency = self._ping()
             records = list(self._log.latest().values())
-            found = CurrentState(records, presence.read_presence(self.redis, now), self._log_state(), latency)
+            parts = presence.read_presence(self.redis, now)
+            fault = describe_redis_error(refusal) if refusal else None
+            found = CurrentState(records, parts, self._log_state(), latency, fault)
         except RedisError as error:
             if not self._away:
                 log.warning("redis is away: answering from the store", error=str(error))
             self._away = True
-            found = CurrentState([], {}, None, None)
+            found = CurrentState([], {}, None, None, describe_redis_error(error))
         else:
             if self._away:
                 log.info("redis is back")
@@ -88,12 +93,19 @@ class DataSources:
             records = []
         return records or [record for record in self.read_current(now).records if record.subject == bot]
 
-    def rules(self) -> list[RuleStatus] | None:
-        """Return how each rule stands, as the evaluator published it; None while nobody can say."""
+    def _ping(self) -> tuple[RedisError | None, float]:
+        """Return why Redis takes no writes, None where it does, and how long it took to answer, ms."""
+        begun = time.perf_counter()
+        refusal = self.refusal()
         try:
-            data = self.redis.get(redis_keys.RULES)
-        except RedisError:
-            return None
+            self.redis.ping()
+        except CannotPersistError as error:  # it answers this even to a PING, and can still be read
+            refusal = error
+        return refusal, round((time.perf_counter() - begun) * 1000, 3)
+
+    def rules(self) -> list[RuleStatus] | None:
+        """Return how each rule stands; None while the evaluator never published it. Raises RedisError."""
+        data = self.redis.get(redis_keys.RULES)
         return decode_or_none(
             redis_keys.RULES, lambda: msgspec.json.decode(data or b"", type=list[RuleStatus])
         )

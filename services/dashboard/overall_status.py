@@ -43,7 +43,8 @@ class StatusInputs(NamedTuple):
     """Parts without a sign of life: name → when they were last seen."""
     stopped_parts: Collection[str]
     """Parts that never said that they run, or said that they stop."""
-    redis_away: bool
+    redis_fault: str | None
+    """Why Redis does not answer, or takes no writes."""
     any_record: bool
     """Whether a record ever came."""
 
@@ -53,7 +54,8 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
 
     CRITICAL: a critical alert needs attention, or a host or a check that no alert is about is critical.
     WARNING: any other alert needs attention or is acknowledged, such a host or check is at warning, a part is
-    gone or not running, or Redis is away. UNKNOWN: no record ever came. Else HEALTHY, whatever is muted.
+    gone or not running, or Redis is away or takes no writes. UNKNOWN: no record ever came. Else HEALTHY,
+    whatever is muted.
     """
     failing = [check for check in situation.checks if check.status in _FAILING]
     told = {(alert.details.host, alert.details.labels.get("check")) for alert in situation.alerts}
@@ -72,8 +74,8 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
         ),
         *(f"The {part} is not running." for part in sorted(situation.stopped_parts)),
     ]
-    if situation.redis_away:
-        reasons.append("Redis does not answer: the figures are the last ones stored.")
+    if situation.redis_fault:
+        reasons.append(f"{situation.redis_fault}: the figures are the last ones stored.")
     known = [_describe_handled(alert) for alert in _most_severe_first(handled)[:MAX_LISTED]]
     if (
         any(alert.severity == "CRITICAL" for alert in triggered)

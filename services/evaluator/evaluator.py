@@ -225,6 +225,7 @@ class Evaluator:
         tracks = self._engine.states.values()
         TRACKED.set(len(tracks))
         PENDING.set(sum(track.pending_since is not None for track in tracks))
+        self._publish_events()  # also what a Redis that lost its data, or part of it, no longer knows
         if self._saved_at - self._status_at >= STATUS_INTERVAL_S:
             self._publish_status()
 

@@ -13,7 +13,6 @@ from redis.exceptions import RedisError
 
 from services.ingestion.heartbeat_check import heartbeat_check, last_line, removed_check
 from services.ingestion.heartbeats import (
-    PINGS,
     ExpectedHeartbeat,
     HeartbeatState,
     Ping,
@@ -27,14 +26,11 @@ from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.redis.record_log import LogFullError, RecordLog, StreamReply
 from shared.schema import redis_keys
 from shared.schema.records import AnyRecord
+from shared.schema.redis_keys import HEARTBEAT_BODIES, HEARTBEAT_STATES, PINGS
 from shared.schema.timestamps import epoch_ms
 
 log = structlog.get_logger()
 
-STATES_KEY = f"{redis_keys.PREFIX}:heartbeats"
-"""Hash: a heartbeat's name → its `Standing` as JSON."""
-BODIES_KEY = f"{redis_keys.PREFIX}:heartbeats:bodies"
-"""Hash: a heartbeat's name → the end of what it posted last."""
 SOURCE = "ping"
 BATCH = 500
 """Pings that are taken up in one step."""
@@ -130,11 +126,11 @@ class HeartbeatMonitor:
 
     def _load_states(self, now: datetime) -> dict[str, HeartbeatState]:
         """Return every expected heartbeat's standing, new ones known from `now` on; forget the others."""
-        stored = cast("dict[bytes, bytes]", self._redis.hgetall(STATES_KEY))
+        stored = cast("dict[bytes, bytes]", self._redis.hgetall(HEARTBEAT_STATES))
         standings: dict[str, HeartbeatState] = {}
         for name, data in stored.items():
             if standing := decode_or_none(
-                STATES_KEY, partial(msgspec.json.decode, data, type=HeartbeatState)
+                HEARTBEAT_STATES, partial(msgspec.json.decode, data, type=HeartbeatState)
             ):
                 standings[name.decode(errors="replace")] = standing
         self._remove_unconfigured(standings.keys() - self._expected.keys(), standings, now)
@@ -151,8 +147,8 @@ class HeartbeatMonitor:
         if records:
             self._log.append(records, SOURCE)
         for name in names:
-            self._redis.hdel(STATES_KEY, name)
-            self._redis.hdel(BODIES_KEY, name)
+            self._redis.hdel(HEARTBEAT_STATES, name)
+            self._redis.hdel(HEARTBEAT_BODIES, name)
 
     def _save(
         self, standings: dict[str, HeartbeatState], bodies: Mapping[str, bytes], entries: Iterable[str]
@@ -164,9 +160,9 @@ class HeartbeatMonitor:
         }
         with self._redis.pipeline(transaction=True) as pipe:
             if changed:
-                pipe.hset(STATES_KEY, mapping=changed)  # type: ignore[arg-type]  # bytes keys or text
+                pipe.hset(HEARTBEAT_STATES, mapping=changed)  # type: ignore[arg-type]  # bytes keys or text
             if bodies:
-                pipe.hset(BODIES_KEY, mapping=bodies)  # type: ignore[arg-type]
+                pipe.hset(HEARTBEAT_BODIES, mapping=bodies)  # type: ignore[arg-type]
             if entries:
                 pipe.xdel(PINGS, *entries)
             if pipe.command_stack:

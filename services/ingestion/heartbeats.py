@@ -16,12 +16,9 @@ from shared.runtime.config.check_sections import HeartbeatSection
 from shared.schema.cron import next_moment, validate_cron
 from shared.schema.durations import Duration, format_duration_ms, to_timedelta
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.redis_keys import PREFIX
 from shared.schema.timestamps import MILLISECOND
 
 DOCUMENT = "health_monitor.json: $.monitoring.heartbeats"
-PINGS = f"{PREFIX}:pings"
-"""Redis stream of pings that were taken and not yet judged: field `data`, a `Ping` as MessagePack."""
 EARLY_TOLERANCE = timedelta(seconds=10)
 """A ping that comes so little before a schedule's moment is that moment's: the job's clock may be ahead."""
 MAX_RUNS = 16

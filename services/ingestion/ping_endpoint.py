@@ -14,9 +14,10 @@ from flask import Blueprint, Response, request
 from redis import Redis
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from services.ingestion.heartbeats import PINGS, Action, Ping
+from services.ingestion.heartbeats import Action, Ping
 from shared.runtime import clock
 from shared.runtime.web.app import json_error
+from shared.schema.redis_keys import PINGS
 
 log = structlog.get_logger()
 
@@ -31,7 +32,11 @@ MAX_EXIT_CODE = 255
 _ACCEPT_PING = """
 -- KEYS: stream, counter of this heartbeat's pings.
 -- ARGV: how many of them, in how many seconds; how many of all may wait; the ping.
-local taken = redis.call('INCR', KEYS[2])
+local taken = redis.pcall('INCR', KEYS[2])
+if type(taken) ~= 'number' then  -- what is no number there begins again: it must not keep pings out
+  redis.call('DEL', KEYS[2])
+  taken = redis.call('INCR', KEYS[2])
+end
 if taken == 1 then redis.call('EXPIRE', KEYS[2], ARGV[2]) end
 if taken > tonumber(ARGV[1]) then return 'often' end
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end

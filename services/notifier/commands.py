@@ -22,7 +22,7 @@ from services.notifier.content.templates import Templates
 from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime import clock
 from shared.runtime.config.documents import load_documents
-from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.connection import connect_redis, describe_redis_error
 from shared.runtime.redis.presence import read_presence
 from shared.runtime.settings import PartSettings, load_settings
 from shared.schema.faults import InvalidError
@@ -65,7 +65,7 @@ def _test_through_notifier(url: str, name: str | None) -> tuple[TestResult | Non
                 return None, "no notifier is running"
             return request_channel_test(redis, name, REPLY_TIMEOUT_S), ""
         except RedisError as error:
-            return None, f"no notifier can be asked, Redis does not answer ({type(error).__name__})"
+            return None, f"no notifier can be asked: {describe_redis_error(error)} ({type(error).__name__})"
 
 
 def _redis_url(settings: PartSettings, environ: Mapping[str, str]) -> str:

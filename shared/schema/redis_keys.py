@@ -1,5 +1,7 @@
 """Names of everything in Redis: streams, channels, groups and keys."""
 
+from types import MappingProxyType
+
 PREFIX = "botwatch"
 
 BOT_CHANNEL = "bot:metrics"
@@ -41,6 +43,15 @@ CHANNEL_TESTS = f"{PREFIX}:notifier:tests"
 PARTS = f"{PREFIX}:parts"
 """Hash of running parts: name → JSON status."""
 
+PINGS = f"{PREFIX}:pings"
+"""Stream of pings that were taken and not yet judged: field `data`, a `Ping` as MessagePack."""
+HEARTBEAT_STATES = f"{PREFIX}:heartbeats"
+"""Hash: a heartbeat's name → its `HeartbeatState` as JSON."""
+HEARTBEAT_BODIES = f"{PREFIX}:heartbeats:bodies"
+"""Hash: a heartbeat's name → the end of what it posted last."""
+MISPLACED = f"{PREFIX}:wrong-type:"
+"""What stood in the place of another key, of a type that it cannot have: this, then the key's name."""
+
 FIELD = b"data"
 """The one field of an entry."""
 BEAT = b"beat"
@@ -62,3 +73,17 @@ def lease_key(part: str, partition: int = 0) -> str:
 def record_stream(partition: int = 0) -> str:
     """Return the name of a partition's record stream: the log."""
     return f"{PREFIX}:records:{partition}"
+
+
+TYPES = MappingProxyType(
+    {
+        **dict.fromkeys((BOT_STREAM, REJECTED, ALERTS, PINGS, record_stream()), "stream"),
+        **dict.fromkeys(
+            (ALERTS_OPEN, LATEST, COUNTERS, RELOADED, PARTS, HEARTBEAT_STATES, HEARTBEAT_BODIES), "hash"
+        ),
+        **dict.fromkeys((BOTS, HOSTS), "zset"),
+        **dict.fromkeys((WAKE, CHANNEL_TESTS), "list"),
+        **dict.fromkeys((ALERTS_CURSOR, RELOAD, RULES), "string"),
+    }
+)
+"""What `TYPE` answers for each key whose name is fixed. Leases and indices are repaired where used."""

@@ -23,11 +23,13 @@ from redis.exceptions import RedisError
 from shared.runtime import clock
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import connect_redis
+from shared.schema import redis_keys
 from shared.schema.timestamps import to_store
+from tests.integration.conftest import run_receivers
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
 from tests.support import wait_until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 LIMIT_S = 30.0
 ON_THE_WAY = ("evaluator", "notifier")
@@ -61,6 +63,13 @@ def heartbeats() -> Iterator[tuple[int, list[float]]]:
     server.shutdown()
     server.server_close()
     thread.join(timeout=5)
+
+
+@pytest.fixture(scope="module")
+def receivers() -> Iterator[WebhookAndMailReceivers]:
+    """Yield receivers of this module's own: the watchdog of the shared stack tells of the kills there."""
+    with run_receivers() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +171,7 @@ def restart(stack: BotwatchProcess, part: str) -> None:
     """Kill a part, and wait until its supervisor has started it again."""
     old = processes(stack)[part]
     old.kill()
-    wait_until(lambda: is_back(stack, part, old.pid), f"{part} is back", timeout_s=30, every_s=0.2)
+    wait_until(lambda: is_back(stack, part, old.pid), f"{part} is back", timeout_s=90, every_s=0.2)
 
 
 def is_back(stack: BotwatchProcess, part: str, old: int) -> bool:
@@ -257,6 +266,35 @@ def test_the_restart_of_a_part_is_not_told(yard: BotwatchProcess, receivers: Web
     for part in ("evaluator", "notifier", "recorder", "redis"):
         restart(yard, part)
     assert_quiet(yard, receivers, before, 20)
+
+
+def test_keys_of_the_wrong_type_are_moved_and_everything_goes_on(
+    yard: BotwatchProcess, receivers: WebhookAndMailReceivers
+) -> None:
+    """Records are taken, judged and stored again within seconds, and nobody is told."""
+    before = len(troubles(receivers))
+    with connect_redis(yard.redis_url()) as bus:
+        with bus.pipeline() as pipe:
+            for key, kind in redis_keys.TYPES.items():
+                pipe.delete(key)
+                pipe.rpush(key, "x") if kind == "string" else pipe.set(key, "x")
+            pipe.execute()
+        moved = [redis_keys.MISPLACED + key for key in redis_keys.TYPES]
+        wait_until(lambda: bus.exists(*moved) == len(moved), "they are moved")
+        wait_until(lambda: "accepted" in yard.ingestion("/api/v1/equity", EQUITY), "records are taken")
+        stored = "SELECT 1 FROM equity WHERE bot = 'spoiled'"
+        wait_until(lambda: yard.rows("performance_metrics.db", stored), "they are stored", timeout_s=30)
+        bus.xadd(
+            redis_keys.BOT_STREAM, {"data": json.dumps({"kind": "equity", "bot": "spoiled", "equity": 2})}
+        )
+        stored = "SELECT 1 FROM equity WHERE bot = 'spoiled' AND equity = 2"
+        wait_until(lambda: yard.rows("performance_metrics.db", stored), "by Redis too", timeout_s=30)
+        wait_until(lambda: set(processes(yard)) >= PARTS, "every part says that it runs")
+        wait_until(lambda: bus.exists(redis_keys.ALERTS_CURSOR), "alerts are announced")
+    assert_quiet(yard, receivers, before, 0)
+
+
+EQUITY = {"bot": "spoiled", "equity": 1.0}
 
 
 def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(

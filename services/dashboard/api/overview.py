@@ -85,9 +85,11 @@ def _summary(
             alerts=active,
             hosts={record.host: record for record in known.records if isinstance(record, Health)},
             checks=[record for record in known.records if isinstance(record, Check)],
-            lost_parts={name: part.seen_at for name, (part, alive) in known.parts.items() if not alive},
-            stopped_parts=() if known.redis_down else EXPECTED_PARTS - known.parts.keys(),
-            redis_away=known.redis_down,
+            lost_parts={}
+            if known.redis_fault
+            else {name: part.seen_at for name, (part, alive) in known.parts.items() if not alive},
+            stopped_parts=() if known.redis_fault else EXPECTED_PARTS - known.parts.keys(),
+            redis_fault=known.redis_fault,
             any_record=bool(known.records),
         )
     )
@@ -157,7 +159,11 @@ def _system(sources: DataSources, known: CurrentState) -> Fields:
             for name, (part, alive) in known.parts.items()
         },
         "log": known.log._asdict() if known.log else None,
-        "redis": {"status": "away" if known.redis_down else "up", "latencyMs": known.redis_latency_ms},
+        "redis": {
+            "status": "away" if known.redis_down else "up",
+            "latencyMs": known.redis_latency_ms,
+            "fault": known.redis_fault,
+        },
         "databases": {
             "performance": _database_file(sources.performance),
             "health": _database_file(sources.health),

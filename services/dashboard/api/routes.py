@@ -54,7 +54,7 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
     def rules() -> Response:
         found = sources.rules()
         if found is None:
-            reason = "the state of the rules is not known: Redis does not answer, or the evaluator never ran"
+            reason = "the state of the rules is not known: the evaluator has not published it"
             return json_error(HTTPStatus.SERVICE_UNAVAILABLE, reason)
         return json_response([snapshot.wire_fields(one) for one in found])
 

@@ -1286,7 +1286,7 @@ function systemFacts({ redis, log, databases, notifications, watchdog }, at) {
   const groups = Object.entries(log?.groups ?? {});
   const pending = Object.values(notifications).reduce((sum, count) => sum + count, 0);
   return [
-    ["Redis", redis.status === "up" ? `up, ${ratio(redis.latencyMs)} ms` : "away"],
+    ["Redis", redis.fault ?? (redis.status === "up" ? `up, ${ratio(redis.latencyMs)} ms` : "away")],
     ["Log entries", log ? whole(log.entries) : null],
     ...groups.map(([name, { lag, pending: held }]) => [
       `Reader ${name}`, `${isDefined(lag) ? `${whole(lag)} behind` : "lag unknown"}${held ? `, ${whole(held)} in work` : ""}`]),

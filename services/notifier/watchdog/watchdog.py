@@ -28,6 +28,7 @@ from services.notifier.watchdog.self_alert_notifier import SelfAlertNotifier
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.redis.key_types import KeyTypes
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema import redis_keys
 from shared.schema.records import encode_frame
@@ -61,6 +62,7 @@ class Watchdog:
         self._line = line
         self._url = url
         self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, begun)
+        self._key_types = KeyTypes(redis)
         self._beat = 0
         self._refusal: RedisError | None = None
         """Why Redis did not take the last beat, where it answered."""
@@ -69,6 +71,7 @@ class Watchdog:
 
     def step(self, now: datetime) -> None:
         """Beat, look, and tell of what is wrong, and of what is fine again."""
+        self._repair_keys()
         self._publish_beat(now)
         self._restore_alerts()
         self._apply_silences(now)
@@ -87,6 +90,13 @@ class Watchdog:
     def check(self) -> str:
         """Say what is wrong."""
         return ", ".join(sorted(self._raised)) or "all is well"
+
+    def _repair_keys(self) -> None:
+        """Move keys of the wrong type out of the way: parts that need them wait for that."""
+        try:
+            self._key_types.repair()
+        except RedisError as error:
+            log.debug("cannot look at the types of keys", error=str(error))
 
     def _publish_beat(self, now: datetime) -> None:
         """Put a beat into the log, at moments that are multiples of its interval."""

@@ -48,7 +48,7 @@ _KEYS = {
     ),
     "notifier": _ALERTS,
     "recorder": _LOG,
-    "watchdog": f"{_LOG} {_ALERTS}",
+    "watchdog": f"~{PREFIX}:* ~{BOT_STREAM} +rename",
 }
 """What a part writes besides its sign of life and the keys that begin with its name."""
 

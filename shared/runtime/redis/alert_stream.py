@@ -26,6 +26,9 @@ _PUBLISH_SCRIPT = """
 -- KEYS: cursor, stream, open alerts. ARGV: cursor as read, kept,
 -- then (event, alert id, is open, alert, message)…; an empty message is not announced
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+-- A key of the wrong type ends the script here, before anything is announced.
+redis.call('XLEN', KEYS[2])
+redis.call('HLEN', KEYS[3])
 local i = 3
 while i < #ARGV do
   if ARGV[i + 4] ~= '' then

@@ -11,6 +11,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004 - redis's own
     MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -31,18 +32,42 @@ class CannotPersistError(ResponseError):
     """Redis refuses writes because it cannot write to its disk: it answers MISCONF, even to a PING."""
 
 
-# redis-py has no class for this answer, and no other way to give it one.
-BaseParser.EXCEPTION_CLASSES["MISCONF"] = CannotPersistError
+class TooFewReplicasError(ResponseError):
+    """Redis refuses writes because fewer replicas than it demands are connected."""
 
-WRITE_REFUSED_ERRORS = (CannotPersistError, OutOfMemoryError, ReadOnlyError, MasterDownError)
-"""What a call raises while the server runs but takes no writes."""
-UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError, *WRITE_REFUSED_ERRORS)
-"""What a call raises while the server is away, still reads its file, or takes no writes: wait, try again."""
+
+class WrongTypeError(ResponseError):
+    """A key holds a value of a type that it cannot have; the watchdog moves it out of the way."""
+
+
+# redis-py has no classes for these answers, and no other way to give them one.
+BaseParser.EXCEPTION_CLASSES |= {
+    "MISCONF": CannotPersistError,
+    "NOREPLICAS": TooFewReplicasError,
+    "WRONGTYPE": WrongTypeError,
+}
+
+WRITE_REFUSED_ERRORS = (
+    CannotPersistError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    MasterDownError,
+    TooFewReplicasError,
+    NoPermissionError,
+    AuthenticationError,
+)
+"""What a call raises while the server runs but does not do what it is asked."""
+UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError, WrongTypeError, *WRITE_REFUSED_ERRORS)
+"""What a call raises while the server is away, still reads its file, refuses, or a key has to be moved: wait,
+try again."""
 _REASONS: tuple[tuple[type[RedisError], str], ...] = (
     (CannotPersistError, "Redis cannot write to its disk"),
     (OutOfMemoryError, "Redis is out of memory"),
     (ReadOnlyError, "Redis is a replica that takes no writes"),
     (MasterDownError, "Redis is a replica whose primary is down"),
+    (TooFewReplicasError, "Redis has too few replicas to take writes"),
+    (NoPermissionError, "Redis does not let the user of REDIS_URL do this"),
+    (WrongTypeError, "A key in Redis has the wrong type"),
     (BusyLoadingError, "Redis is loading its data after a start"),
     (AuthenticationError, "Redis refuses the user or password of REDIS_URL"),
     (ConnectionError, "Redis does not answer"),

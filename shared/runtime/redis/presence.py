@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.runtime import clock
+from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS
 from shared.runtime.redis.decoding import decode_or_none
 from shared.schema import redis_keys
 
@@ -67,6 +68,8 @@ class PresencePublisher:
         self._part = PartPresence(
             part=part, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now, url=url
         )
+        self.refusal: RedisError | None = None
+        """Why Redis did not take the last sign of life, where it answered."""
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
         self._thread.start()
@@ -78,11 +81,11 @@ class PresencePublisher:
             self._part.damaged = self._damaged()
             try:
                 self._redis.hset(redis_keys.PARTS, self._part.part, msgspec.json.encode(self._part))
-                failing = False
+                failing, self.refusal = False, None
             except RedisError as error:
                 if not failing:
                     log.warning("cannot say that this part is running", error=str(error))
-                failing = True
+                failing, self.refusal = True, error if isinstance(error, WRITE_REFUSED_ERRORS) else None
             if self._closed.wait(INTERVAL_S):
                 return
 

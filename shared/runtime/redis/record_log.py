@@ -11,6 +11,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from shared.runtime import clock
 from shared.runtime.redis import latest_values
+from shared.runtime.redis.connection import WrongTypeError
 from shared.runtime.redis.lease import LeaderLease
 from shared.schema import redis_keys
 from shared.schema.faults import Fault
@@ -28,18 +29,32 @@ MAX_LATEST_PER_SUBJECT = 500
 REJECTED_BYTES = 8192
 """How much is kept of what did not validate, and of the reason."""
 
-_APPEND = """
+_USABLE_INDEX = """
+-- An index is made of the latest values: what is none is removed.
+local function usable_index(key)
+  if redis.call('TYPE', key).ok ~= 'zset' then redis.call('DEL', key) end
+  return key
+end
+"""
+
+_APPEND = f"""{_USABLE_INDEX}
 -- KEYS: log, latest, counters, source stream, bots, hosts.
 -- ARGV: 1 cap of entries, 2 frame, 3 now (epoch ms), 4 most bots and most hosts ('' for any), 5 cap of latest
 -- values, 6 the same of each bot or host, 7 source group, 8 number of source entries, 9 of bots and hosts,
 -- 10 of latest values; then the source entries, (bot or host, name)…,
 -- (bot or host, name, field, stamped value)…, (counter, amount)…
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
-local known = {bot = KEYS[5], host = KEYS[6]}
+-- A key of the wrong type ends the script here, before anything is written.
+redis.call('HLEN', KEYS[2])
+redis.call('HLEN', KEYS[3])
+redis.call('XLEN', KEYS[4])
+redis.call('ZCARD', KEYS[5])
+redis.call('ZCARD', KEYS[6])
+local known = {{bot = KEYS[5], host = KEYS[6]}}
 local first = 11 + tonumber(ARGV[8])
 local last = first + 2 * tonumber(ARGV[9]) - 1
 
-local refused, new = {}, {bot = 0, host = 0}
+local refused, new = {{}}, {{bot = 0, host = 0}}
 if ARGV[4] ~= '' then
   for i = first, last, 2 do
     local kind, name = ARGV[i], ARGV[i + 1]
@@ -58,6 +73,10 @@ local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
 for i = 11, first - 1 do redis.call('XACK', KEYS[4], ARGV[7], ARGV[i]) end
 for i = first, last, 2 do redis.call('ZADD', known[ARGV[i]], ARGV[3], ARGV[i + 1]) end
 
+local function index_of(kind, name)
+  return usable_index(KEYS[2] .. ':' .. kind .. '|' .. name)
+end
+
 local function evict(index, fields, why)
   for _, field in ipairs(fields) do
     redis.call('HDEL', KEYS[2], field)
@@ -74,13 +93,13 @@ local function evict_silent()
   if not name or (host[1] and tonumber(host[2]) < tonumber(bot[2])) then kind, name = 'host', host[1] end
   if not name then return 0 end
   redis.call('ZREM', known[kind], name)
-  local index = KEYS[2] .. ':' .. kind .. '|' .. name
+  local index = index_of(kind, name)
   return evict(index, redis.call('ZRANGE', index, 0, -1), 'total')
 end
 
 local i = last + 1
 for _ = 1, tonumber(ARGV[10]) do
-  local index, field, value = KEYS[2] .. ':' .. ARGV[i] .. '|' .. ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local index, field, value = index_of(ARGV[i], ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
   local before = redis.call('HGET', KEYS[2], field)
   if not before or string.sub(before, 1, 13) <= string.sub(value, 1, 13) then
     if not before then
@@ -116,10 +135,12 @@ end
 return 1
 """
 
-_FORGET = """
+_FORGET = f"""{_USABLE_INDEX}
 -- KEYS: log, latest, bots. ARGV: bot, an empty frame.
+redis.call('HLEN', KEYS[2])
+redis.call('ZCARD', KEYS[3])
 local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2], 'forget', ARGV[1])
-local index = KEYS[2] .. ':bot|' .. ARGV[1]
+local index = usable_index(KEYS[2] .. ':bot|' .. ARGV[1])
 for _, field in ipairs(redis.call('ZRANGE', index, 0, -1)) do redis.call('HDEL', KEYS[2], field) end
 redis.call('DEL', index)
 redis.call('ZREM', KEYS[3], ARGV[1])
@@ -349,7 +370,11 @@ class RecordLog:
                 pipe.zadd(_SUBJECT_SETS[subject[0]], {subject[1]: at}, gt=True)
             for (kind, name), moment in known:
                 pipe.zadd(_SUBJECT_SETS[kind], {name: epoch_ms(moment)}, gt=True)
-            pipe.execute()
+            found = pipe.execute(raise_on_error=False)
+        # What is of the wrong type is repaired by the next record of that bot, or by the watchdog.
+        for error in found:
+            if isinstance(error, Exception) and not isinstance(error, WrongTypeError):
+                raise error
 
     def latest(self) -> dict[str, AnyRecord]:
         """Return the latest record of each field (`latest.field_of`)."""

@@ -49,6 +49,10 @@ class WebWorkerPart:
         """Begin the sign of life; called in each worker after the fork."""
         self._presence = PresencePublisher(self._redis, self.part, self._url)
 
+    def refusal(self) -> RedisError | None:
+        """Return why Redis did not take this worker's last sign of life, None where it did or is away."""
+        return self._presence.refusal if self._presence else None
+
     def close(self) -> None:
         """End it."""
         if self._presence:

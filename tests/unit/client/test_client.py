@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 from redis import Redis
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from botwatch import BotwatchError, MonitoringController, SystemHealthMonitor, UnavailableError
+from botwatch.publishers import translate_redis_errors
 from botwatch.records import record
 from shared.schema import records as schema
 from shared.schema import redis_keys
@@ -188,6 +190,22 @@ def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(
         with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
             monitor.log_equity(1.0)
             assert client.xlen(redis_keys.BOT_STREAM) == 1
+
+
+def test_a_wrong_password_is_named_and_not_tried_again(tmp_path: Path) -> None:
+    with (
+        valkey(tmp_path, None, "--requirepass", "secret") as url,
+        MonitoringController("b", redis_url=url) as monitor,
+        pytest.raises(BotwatchError, match="Redis refuses the user or password of the URL") as raised,
+    ):
+        monitor.start_monitoring()
+    assert not isinstance(raised.value, UnavailableError)
+
+
+@pytest.mark.parametrize("refusal", [ResponseError("MISCONF the disk is full"), ReadOnlyError("a replica")])
+def test_a_redis_that_takes_no_writes_may_be_tried_again_later(refusal: ResponseError) -> None:
+    with pytest.raises(UnavailableError, match="takes nothing more"), translate_redis_errors():
+        raise refusal
 
 
 def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str, redis: Redis) -> None:

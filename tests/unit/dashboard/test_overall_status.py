@@ -12,7 +12,7 @@ from shared.schema.records import Check, CheckStatus, Disk, Health, Status
 from tests.unit.dashboard.sample_data import NOON, make_alert
 
 WELL = StatusInputs(
-    alerts=[], hosts={}, checks=[], lost_parts={}, stopped_parts=(), redis_away=False, any_record=True
+    alerts=[], hosts={}, checks=[], lost_parts={}, stopped_parts=(), redis_fault=None, any_record=True
 )
 
 
@@ -52,7 +52,7 @@ def an_alert_on(name: str) -> Alert:
         (WELL._replace(hosts=host("WARNING")), "WARNING"),
         (WELL._replace(lost_parts={"recorder": NOON}), "WARNING"),
         (WELL._replace(stopped_parts={"evaluator"}), "WARNING"),
-        (WELL._replace(redis_away=True), "WARNING"),
+        (WELL._replace(redis_fault="Redis is out of memory"), "WARNING"),
         (WELL._replace(any_record=False, lost_parts={"recorder": NOON}), "WARNING"),
         (WELL._replace(alerts=[make_alert(1, "LOW"), make_alert(2, "CRITICAL")]), "CRITICAL"),
         (WELL._replace(hosts=host("CRITICAL"), lost_parts={"recorder": NOON}), "CRITICAL"),
@@ -125,7 +125,7 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
         hosts=host("WARNING", "CPU at 75 %", "disk at 90 %"),
         lost_parts={"notifier": NOON - timedelta(seconds=30)},
         stopped_parts={"recorder", "evaluator"},
-        redis_away=True,
+        redis_fault="Redis is out of memory",
     )
     assert evaluate_status(situation).reasons == [
         "HIGH: alpha: drawdown above 20 %",
@@ -134,7 +134,7 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
         "The notifier does not respond: last seen at 2026-01-31 11:59:30 UTC.",
         "The evaluator is not running.",
         "The recorder is not running.",
-        "Redis does not answer: the figures are the last ones stored.",
+        "Redis is out of memory: the figures are the last ones stored.",
     ]
 
 

@@ -12,13 +12,14 @@ from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.ingestion import heartbeat_monitor as module
-from services.ingestion.heartbeat_monitor import BODIES_KEY, STATES_KEY, HeartbeatMonitor
-from services.ingestion.heartbeats import PINGS, Action, ExpectedHeartbeat, Ping
+from services.ingestion.heartbeat_monitor import HeartbeatMonitor
+from services.ingestion.heartbeats import Action, ExpectedHeartbeat, Ping
 from shared.runtime.redis import record_log as log_module
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.record_log import LogFullError, RecordLog
 from shared.runtime.redis.stream_reader import LogReader
 from shared.schema.records import Check
+from shared.schema.redis_keys import HEARTBEAT_BODIES, HEARTBEAT_STATES, PINGS
 from tests.support import valkey, wait_until
 
 BACKUP = ExpectedHeartbeat("backup", period=timedelta(minutes=1), grace=timedelta(seconds=10))
@@ -127,7 +128,7 @@ def test_what_happens_between_two_steps_is_told_in_order(
     found = said(redis)
     assert [check.status for check in found] == ["unknown", "critical", "critical", "ok"]
     assert found[1].text == "failed after 1 s: fail"
-    assert redis.hget(BODIES_KEY, "backup") == b"success"
+    assert redis.hget(HEARTBEAT_BODIES, "backup") == b"success"
 
 
 def test_a_restart_goes_on_where_it_stopped_with_the_pings_that_came_meanwhile(
@@ -260,8 +261,8 @@ def test_a_heartbeat_that_is_no_longer_configured_ends_its_alert_and_begins_anew
     assert (gone.check, gone.status) == ("backup", "ok")
     assert gone.text == "no longer expected: it is not in health_monitor.json any more"
     assert (mail.check, mail.status) == ("mail", "unknown")
-    assert redis.hkeys(STATES_KEY) == [b"mail"]
-    assert redis.hkeys(BODIES_KEY) == []
+    assert redis.hkeys(HEARTBEAT_STATES) == [b"mail"]
+    assert redis.hkeys(HEARTBEAT_BODIES) == []
     step(begin(redis, clock, BACKUP, MAIL), clock)
     assert told(redis) == ["unknown -", "unknown -"]
 
@@ -269,7 +270,7 @@ def test_a_heartbeat_that_is_no_longer_configured_ends_its_alert_and_begins_anew
 def test_what_cannot_be_read_is_left_out_and_stops_nothing(
     redis: Redis, clock: Days, loop: HeartbeatMonitor
 ) -> None:
-    redis.hset(STATES_KEY, "backup", b"nonsense")
+    redis.hset(HEARTBEAT_STATES, "backup", b"nonsense")
     redis.xadd(PINGS, {"data": b"nonsense"})
     redis.xadd(PINGS, {"other": b""})
     send(redis, clock, "success", name="unknown")
@@ -288,13 +289,17 @@ def test_the_thread_outlives_redis_and_finds_its_state_in_the_file(tmp_path: Pat
         loop = HeartbeatMonitor(redis, [BACKUP], stopping, clock)
         loop.thread.start()
         send(redis, clock, "fail")
-        wait_until(lambda: redis.xlen(PINGS) == 0 and redis.hget(STATES_KEY, "backup"), "it is taken up")
+        wait_until(
+            lambda: redis.xlen(PINGS) == 0 and redis.hget(HEARTBEAT_STATES, "backup"), "it is taken up"
+        )
     wait_until(loop.check, "it goes on without Redis")
     with valkey(tmp_path, port, "--appendonly", "yes") as url:
         redis = connect_redis(url)
-        assert b'"failed"' in (redis.hget(STATES_KEY, "backup") or b"")
+        assert b'"failed"' in (redis.hget(HEARTBEAT_STATES, "backup") or b"")
         send(redis, clock, "success")
-        wait_until(lambda: b"failed" not in (redis.hget(STATES_KEY, "backup") or b"failed"), "it goes on")
+        wait_until(
+            lambda: b"failed" not in (redis.hget(HEARTBEAT_STATES, "backup") or b"failed"), "it goes on"
+        )
         stopping.set()
         loop.thread.join(timeout=5)
     with pytest.raises(RuntimeError):

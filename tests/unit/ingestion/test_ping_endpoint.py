@@ -11,10 +11,11 @@ from redis import Redis
 
 from services.ingestion import ping_endpoint as module
 from services.ingestion.config import IngestionSettings
-from services.ingestion.heartbeats import PINGS, Ping
+from services.ingestion.heartbeats import Ping
 from services.ingestion.http_endpoint import create_ingestion_app
 from services.ingestion.ping_endpoint import MAX_BODY_BYTES, RATE_LIMIT, parse_action
 from shared.runtime.redis.record_log import StreamEntry
+from shared.schema.redis_keys import PINGS
 from tests.support import free_port
 from tests.unit.ingestion.http_requests import KEY, status
 
@@ -138,6 +139,15 @@ def test_too_many_pings_of_one_heartbeat_are_refused_and_others_are_not(
 def test_the_limit_holds_for_some_seconds_only(door: FlaskClient, redis: Redis) -> None:
     door.get(f"/ping/{KEY}")
     assert 0 < redis.ttl(f"{PINGS}:rate:backup") <= 10
+
+
+def test_a_counter_that_is_none_keeps_no_ping_out(door: FlaskClient, redis: Redis) -> None:
+    for value in ("x", "9223372036854775807"):
+        redis.set(f"{PINGS}:rate:backup", value)
+        assert door.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
+    redis.delete(f"{PINGS}:rate:backup")
+    redis.rpush(f"{PINGS}:rate:backup", "x")
+    assert door.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
 
 
 def test_pings_that_nobody_takes_up_are_refused_before_they_fill_redis(

@@ -49,7 +49,7 @@ def environ(tmp_path: Path, receiver: WebhookReceiver) -> dict[str, str]:
 
 
 ALONE = (
-    "botwatch notify test: no notifier can be asked, Redis does not answer (ConnectionError); "
+    "botwatch notify test: no notifier can be asked: Redis does not answer (ConnectionError); "
     "testing with this environment's configuration\n"
 )
 

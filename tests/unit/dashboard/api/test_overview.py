@@ -3,11 +3,16 @@
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from shared.runtime.redis.presence import PresencePublisher
+from services.dashboard.app import create_dashboard_app
+from services.dashboard.data_sources import DataSources
+from shared.runtime.redis import presence
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence, PresencePublisher
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.stream_reader import ensure_group
 from shared.schema import redis_keys
@@ -15,7 +20,8 @@ from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, Ho
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 from shared.store.records import insert_records
-from tests.support import wait_until
+from tests.support import valkey, wait_until
+from tests.unit.dashboard.conftest import LINKS, SETTINGS
 from tests.unit.dashboard.sample_data import (
     NOON,
     body,
@@ -212,7 +218,11 @@ def test_without_redis_the_figures_are_the_stored_ones(
         box,
     )
     board = get_json(client_without_redis, "/api/monitoring")
-    assert board["system"]["redis"] == {"status": "away", "latencyMs": None}
+    assert board["system"]["redis"] == {
+        "status": "away",
+        "latencyMs": None,
+        "fault": "Redis does not answer",
+    }
     assert board["system"]["log"] is None
     assert board["summary"]["status"] == "WARNING"
     assert (board["performance"]["alpha"]["portfolioValue"], board["performance"]["alpha"]["var95"]) == (2, 3)
@@ -220,6 +230,47 @@ def test_without_redis_the_figures_are_the_stored_ones(
     assert board["trends"]["beta"]["equity"] == [["2026-01-31T12:00:00Z", 7]]
     assert board["health"]["box"]["disks"][0]["mount"] == "/"
     assert (board["health"]["box"]["labels"], board["health"]["box"]["reasons"]) == ({"zone": "a"}, ["why"])
+
+
+def test_a_redis_that_takes_no_writes_is_named_and_no_part_is_blamed(
+    client: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signs of life say nothing then: the one reason is why Redis refuses."""
+    monkeypatch.setattr(presence, "INTERVAL_S", 0.02)
+    for name in sorted(EXPECTED_PARTS)[::2]:
+        long_ago = NOON - timedelta(minutes=1)
+        part = PartPresence(part=name, host="box", pid=7, started_at=long_ago, seen_at=long_ago)
+        redis.hset(redis_keys.PARTS, name, msgspec.json.encode(part))
+    web_part = client.application.extensions["botwatch"]
+    web_part.start()
+    redis.config_set("maxmemory", 1)
+    try:
+        expected = ["Redis is out of memory: the figures are the last ones stored."]
+        wait_until(lambda: reasons(client) == expected, "the one reason")
+        assert get_json(client, "/api/monitoring")["system"]["redis"]["fault"] == "Redis is out of memory"
+    finally:
+        redis.config_set("maxmemory", 0)
+        web_part.close()
+
+
+def reasons(client: FlaskClient) -> list[str]:
+    found: list[str] = get_json(client, "/api/monitoring")["summary"]["reasons"]
+    return found
+
+
+def test_a_redis_that_wants_a_password_is_not_said_to_be_silent(
+    tmp_path: Path, performance: Database, health: Database
+) -> None:
+    with valkey(tmp_path, None, "--requirepass", "secret") as url, connect_redis(url) as redis:
+        client = create_dashboard_app(
+            SETTINGS, DataSources(redis, performance, health), LINKS, lambda: NOON
+        ).test_client()
+        (reason,) = reasons(client)
+        assert (
+            reason == "Redis refuses the user or password of REDIS_URL: the figures are the last ones stored."
+        )
+        answer = client.get("/api/monitoring/rules")
+        assert (answer.status_code, body(answer)["error"]) == (503, f"{reason.partition(':')[0]}; try again")
 
 
 def test_without_redis_a_bot_that_was_given_up_long_ago_does_not_come_back(

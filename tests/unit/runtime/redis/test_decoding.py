@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from services.broadcaster.encoding import alert_json, record_json
 from services.broadcaster.server import decode_entries
 from services.broadcaster.stream_merge import StreamEntryAt
-from services.ingestion.heartbeat_monitor import STATES_KEY, HeartbeatMonitor
-from services.ingestion.heartbeats import PINGS, ExpectedHeartbeat
+from services.ingestion.heartbeat_monitor import HeartbeatMonitor
+from services.ingestion.heartbeats import ExpectedHeartbeat
 from services.ingestion.prometheus_exporter import LatestMetricsCollector, LogMetricsCollector
 from services.ingestion.redis_listener import StreamListener
 from shared.runtime import clock
@@ -27,6 +27,7 @@ from shared.runtime.redis.reload_requests import ReloadRequests, request_reload,
 from shared.runtime.redis.stream_reader import LogReader
 from shared.schema import redis_keys
 from shared.schema.records import Equity
+from shared.schema.redis_keys import HEARTBEAT_STATES, PINGS
 from shared.store.database import Database
 
 DEEP = b"[" * 100_000
@@ -145,8 +146,8 @@ def test_requests_for_a_reload_survive_garbage(redis: Redis, bad: bytes) -> None
 def test_heartbeats_survive_garbage(redis: Redis, bad: bytes) -> None:
     """A bad ping or a bad state of one heartbeat does not stop the others."""
     naive: dict[str, Any] = {"name": "b", "action": "success", "at": "2026-01-31T12:00:00"}
-    redis.hset(STATES_KEY, mapping={b"a": bad, b"\xff": bad})
-    redis.hset(STATES_KEY, "b", b'{"known_since":"2026-01-31T12:00:00"}')
+    redis.hset(HEARTBEAT_STATES, mapping={b"a": bad, b"\xff": bad})
+    redis.hset(HEARTBEAT_STATES, "b", b'{"known_since":"2026-01-31T12:00:00"}')
     redis.xadd(PINGS, {"data": bad})
     redis.xadd(PINGS, {"data": msgspec.msgpack.encode(naive)})
     HeartbeatMonitor(
