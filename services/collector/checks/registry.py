@@ -1,8 +1,11 @@
-"""Registry: from the sections of `health_monitor.json` to what is watched.
+"""Registry: builds the checks that `health_monitor.json` configures.
 
-A kind's probe is made by the module of its name in `probes`: `probe(section, timeout_s, place)`, where the
-section is the whole `CheckSection`, the completed `ExchangeSection`, or the `SecuritySection`. The module is
-imported only where it is used: a host without exchanges needs no WebSockets in memory.
+`PROBES` maps each kind to the function that creates its probe from the kind's section (the whole
+`CheckSection`, the completed `ExchangeSection`, or the `SecuritySection`), the timeout in seconds and the
+watched host. Adding a kind takes one module and one line in that table.
+
+Kinds that need a large library are imported when the first check of that kind is created: `cryptography` and
+`websockets` would add 10 MB to every collector, used or not.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,9 +14,8 @@ from typing import Any
 
 from services.collector.checks import container, dns, http, port, process, systemd, tcp
 from services.collector.checks.base import Probe
-from services.collector.checks.certificates import certificate_check
 from services.collector.checks.databases import database_check
-from services.collector.checks.exchange import exchange_check, status_page
+from services.collector.checks.exchange import status_page
 from services.collector.checks.exchange.presets import apply_preset
 from services.collector.checks.scheduler import ScheduledCheck
 from services.collector.checks.security import (
@@ -31,12 +33,12 @@ from shared.schema.faults import Fault, InvalidError
 
 DOCUMENT = "health_monitor.json: $.monitoring"
 MAX_TIMEOUT_S = 10.0
-"""Of a check that does not set its own."""
+"""Timeout of a check without its own, unless its interval is shorter."""
 RESOURCE_BY_TYPE: dict[str, Resource] = {
     **dict.fromkeys(("process", "systemd", "container"), "processes"),
     **dict.fromkeys(("http", "tcp", "dns", "port", "exchange", "status_page"), "network"),
 }
-"""What `enabledChecks` must have for a kind."""
+"""The resource in `enabledChecks` that switches a kind on."""
 SECURITY = {
     "logins": ("failed-logins", "failed_logins"),
     "listening": ("listening-ports", "listening"),
@@ -44,16 +46,32 @@ SECURITY = {
     "file": ("files", "files"),
     "secret": ("secrets", "secrets"),
 }
-"""The name of each check of the section `security`, and the key that switches it on."""
+"""Per security check: its name, and the field of `security` that switches it on."""
 
 ProbeFactory = Callable[[Any, float, WatchedHost], Probe]
-"""Of the section that the check stands in, its timeout in seconds, and the host."""
+"""Creates a probe from the check's section, its timeout in seconds and the watched host."""
+
+
+def _create_certificate_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
+    # Imports cryptography, which a host without certificate checks should not keep in memory.
+    from services.collector.checks.certificates import certificate_check  # noqa: PLC0415 - see above
+
+    return certificate_check.create_probe(section, timeout_s, place)
+
+
+def _create_exchange_probe(section: ExchangeSection, timeout_s: float, place: WatchedHost) -> Probe:
+    # Imports websockets, which a host without exchanges should not keep in memory.
+    from services.collector.checks.exchange import exchange_check  # noqa: PLC0415 - see above
+
+    return exchange_check.create_probe(section, timeout_s, place)
+
+
 PROBES: Mapping[str, ProbeFactory] = {
-    "certificate": certificate_check.create_probe,
+    "certificate": _create_certificate_probe,
     "container": container.create_probe,
     "database": database_check.create_probe,
     "dns": dns.create_probe,
-    "exchange": exchange_check.create_probe,
+    "exchange": _create_exchange_probe,
     "file": file_integrity.create_probe,
     "http": http.create_probe,
     "listening": listening_ports.create_probe,
@@ -66,16 +84,16 @@ PROBES: Mapping[str, ProbeFactory] = {
     "systemd": systemd.create_probe,
     "tcp": tcp.create_probe,
 }
-"""What makes the probes of each kind of check."""
+"""Creates the probe of each kind of check."""
 
 
 def probe_factory(kind: str) -> ProbeFactory:
-    """Return what makes probes of a kind."""
+    """Return the function that creates probes of `kind`."""
     return PROBES[kind]
 
 
 def load_checks(section: MonitoringSection, place: WatchedHost) -> list[ScheduledCheck]:
-    """Return every check that is switched on; InvalidError names all that cannot be made."""
+    """Return every enabled check; raise InvalidError with all faults if any check is invalid."""
     faults: list[Fault] = []
     watched: dict[str, ScheduledCheck] = {}
     for path, name, make in _check_plans(section, place):
@@ -92,7 +110,7 @@ def load_checks(section: MonitoringSection, place: WatchedHost) -> list[Schedule
 
 
 CheckPlan = tuple[str, str, Callable[[str], ScheduledCheck]]
-"""A check's place in the document, its name, and what makes it under that name."""
+"""A check's path in the document, its name, and the function that creates it under that name."""
 
 
 def _check_plans(section: MonitoringSection, place: WatchedHost) -> Iterator[CheckPlan]:
@@ -109,7 +127,7 @@ def _check_plans(section: MonitoringSection, place: WatchedHost) -> Iterator[Che
 
 
 def required_resource(check: CheckSection) -> Resource | None:
-    """Return what `enabledChecks` must have for a check; a certificate in a file needs no network."""
+    """Return the resource that must be enabled for a check; None for a certificate in a file."""
     if check.certificate is not None:
         return None if check.certificate.address is None else "network"
     return RESOURCE_BY_TYPE.get(check.kind)
@@ -121,7 +139,7 @@ def _exchange(name: str, section: ExchangeSection, place: WatchedHost) -> Iterat
     try:
         page = apply_preset(name, section).status_page
     except ValueError:
-        return  # the exchange itself is refused for it
+        return  # reported with the exchange itself
     if page:
         check = CheckSection(
             status_page=page,
@@ -154,7 +172,7 @@ def _scheduled(
 def _security_check(kind: str, section: SecuritySection, place: WatchedHost, name: str) -> ScheduledCheck:
     every_s = _seconds(section.every)
     timeout_s = min(every_s, MAX_TIMEOUT_S)
-    # What happened counts at once: the next look does not see it again.
+    # Events count at once (one failure is enough): the next run no longer sees them.
     return ScheduledCheck(name, probe_factory(kind)(section, timeout_s, place), every_s, timeout_s)
 
 

@@ -3,7 +3,6 @@
 from urllib.parse import unquote
 
 from services.collector.checks.base import Probe
-from services.collector.checks.databases.postgresql import PostgresqlProbe
 from services.collector.checks.databases.redis import RedisProbe
 from services.collector.checks.databases.sqlite import SqliteProbe
 from services.collector.host.watched_host import WatchedHost
@@ -31,4 +30,9 @@ def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) ->
             "the URL of a database has no host, or its password has special characters: "
             "they are written as % and two digits"
         )
-    return RedisProbe(url, timeout_s) if scheme.startswith("redis") else PostgresqlProbe(url, timeout_s)
+    if scheme.startswith("redis"):
+        return RedisProbe(url, timeout_s)
+    # Imports pg8000, which a host without PostgreSQL should not keep in memory.
+    from services.collector.checks.databases.postgresql import PostgresqlProbe  # noqa: PLC0415 - see above
+
+    return PostgresqlProbe(url, timeout_s)
