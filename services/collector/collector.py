@@ -66,7 +66,7 @@ class Collector:
         taken_at = self._forwarder.taken_at
         age = self._monotonic() - (self._begun_at if taken_at is None else taken_at)
         if age > 3 * self._section.interval_seconds:
-            raise TimeoutError(f"nobody has taken a sample for {age:.0f} s")
+            raise TimeoutError(f"no sample for {age:.0f} s (limit {3 * self._section.interval_seconds:g} s)")
         return "no sample yet" if taken_at is None else f"sampled {age:.1f} s ago"
 
     def _take_sample(self) -> Health:

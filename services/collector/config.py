@@ -46,5 +46,5 @@ def host_name(settings: CollectorSettings) -> str:
             if name := (settings.host_root / "etc" / "hostname").read_text(encoding="utf-8").strip():
                 return name
         except OSError as error:
-            log.warning("the host's name cannot be read; HOST_NAME would set it", error=str(error))
+            log.warning("cannot read the host name; set HOST_NAME", error=str(error))
     return socket.gethostname()

@@ -50,11 +50,11 @@ class ContainerProbe:
             paths = (resolve_within(self._place.root, one) for one in SOCKETS)
             path = next((one for one in paths if one.is_socket()), None)
             if path is None:
-                text = f"there is neither Docker's nor Podman's socket ({' or '.join(SOCKETS)})"
+                text = f"No Docker or Podman socket found ({' or '.join(SOCKETS)})"
                 return CheckResult("unknown", text, "other")
             answer = self._ask(path, time.monotonic() + self._timeout_s)
         except ConnectError as error:
-            return CheckResult("critical", f"asked for {self._name}, {error.text}", error.reason)
+            return CheckResult("critical", f"Container {self._name}: {error.text}", error.reason)
         except OSError as error:
             return engine_error_result(error, self._timeout_s)
         return self._read(answer, now)
@@ -71,9 +71,9 @@ class ContainerProbe:
 
     def _read(self, answer: HttpResponse, now: datetime) -> CheckResult:
         if answer.status == HTTPStatus.NOT_FOUND:
-            return CheckResult("critical", f"there is no container {self._name}", "not_running")
+            return CheckResult("critical", f"Container {self._name} does not exist", "not_running")
         if answer.status != HTTPStatus.OK:
-            text = f"the container engine answered {answer.status} when asked for {self._name}"
+            text = f"Container engine answered {answer.status} for {self._name}"
             return CheckResult("unknown", text, "http")
         try:
             document = json.loads(answer.body)
@@ -82,7 +82,7 @@ class ContainerProbe:
             figures: dict[str, float | int] = {"restarts": self._restarts.update(state["StartedAt"], counted)}
             began = parse_time(state["StartedAt"])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            text = f"the container engine's answer on {self._name} makes no sense"
+            text = f"Unexpected response of the container engine for {self._name}"
             return CheckResult("unknown", text, "protocol")
         if state.get("Running") and began:
             figures["process_uptime_seconds"] = max((now - began).total_seconds(), 0.0)
@@ -92,16 +92,14 @@ class ContainerProbe:
 def engine_error_result(error: OSError, timeout_s: float) -> CheckResult:
     """Say why the engine cannot be asked; an engine that is down has its containers down. Pure."""
     if isinstance(error, PermissionError):
-        return CheckResult("unknown", "this collector may not use the container engine's socket", "denied")
+        return CheckResult("unknown", "Permission denied on the container engine socket", "denied")
     if isinstance(error, ConnectionRefusedError):
         return CheckResult(
-            "critical", "the container engine does not run: nobody listens on its socket", "refused"
+            "critical", "Container engine is not running (nothing listens on its socket)", "refused"
         )
     if isinstance(error, TimeoutError):
-        return CheckResult(
-            "critical", f"the container engine did not answer within {timeout_s:g} s", "timeout"
-        )
-    return CheckResult("unknown", f"the container engine cannot be asked: {error.strerror or error}", "other")
+        return CheckResult("critical", f"Container engine timed out after {timeout_s:g} s", "timeout")
+    return CheckResult("unknown", f"Container engine is unavailable: {error.strerror or error}", "other")
 
 
 def parse_time(text: str) -> datetime | None:
@@ -116,21 +114,17 @@ def evaluate_container(name: str, state: Mapping[str, Any], restarts: int, now: 
     if status == "running":
         return _running_result(name, state, now)
     if status == "paused":
-        return CheckResult(
-            "critical", f"{name} is paused and does nothing; `docker unpause` lets it go on", "not_running"
-        )
+        return CheckResult("critical", f"{name} is paused; run `docker unpause {name}`", "not_running")
     if status in ("created", "initialized", "configured"):
-        return CheckResult("critical", f"{name} was created and never started", "not_running")
+        return CheckResult("critical", f"{name} was created but never started", "not_running")
     how = _describe_exit(state)
     if status == "restarting":
-        text = f"{name} ended with {how} and is to be restarted, {restarts} times so far"
+        text = f"{name} exited with {how}; restarting ({restarts} restarts)"
         return CheckResult("critical", text, "failed")
     ended = parse_time(state["FinishedAt"])
     since = f" {format_rough((now - ended).total_seconds())} ago" if ended else ""
     reason: Any = "failed" if state.get("ExitCode") or state.get("OOMKilled") else "not_running"
-    return CheckResult(
-        "critical", f"{name} is {status}: it ended{since} with {how}, running expected", reason
-    )
+    return CheckResult("critical", f"{name} is {status}, expected running: exited{since} with {how}", reason)
 
 
 def _running_result(name: str, state: Mapping[str, Any], now: datetime) -> CheckResult:
@@ -138,21 +132,21 @@ def _running_result(name: str, state: Mapping[str, Any], now: datetime) -> Check
     since = f" for {format_rough((now - began).total_seconds())}" if began else ""
     health = state.get("Health") or {}
     if health.get("Status") == "unhealthy":
-        text = f"{name} runs, but its health check failed {health.get('FailingStreak', 0)} times in a row"
+        text = (
+            f"{name} is running, but its health check failed {health.get('FailingStreak', 0)} times in a row"
+        )
         return CheckResult("critical", text, "failed")
     if state.get("OOMKilled"):
-        text = f"{name} runs{since}, but the kernel has killed a process in it for want of memory"
+        text = f"{name} is running{since}; a process in it was OOM-killed"
         return CheckResult("warning", text, "failed")
-    told = {"healthy": ", healthy", "starting": ", its health is not known yet"}.get(
-        health.get("Status", ""), ""
-    )
-    return CheckResult("ok", f"{name} runs{since}{told}")
+    told = {"healthy": ", healthy", "starting": ", health check starting"}.get(health.get("Status", ""), "")
+    return CheckResult("ok", f"{name} is running{since}{told}")
 
 
 def _describe_exit(state: Mapping[str, Any]) -> str:
     code = int(state["ExitCode"])
     if state.get("OOMKilled"):
-        return f"code {code}, killed for want of memory"
+        return f"code {code} (OOM-killed)"
     try:
         return f"code {code} ({signal.Signals(code - _SIGNALLED).name})"
     except ValueError:

@@ -60,7 +60,7 @@ class HttpProbe:
             self._headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         for name, value in self._headers.items():
             if _UNSAFE.search(name + value):
-                raise ValueError(f"the header {name!r} has a line break or another control character")
+                raise ValueError(f"header {name!r} contains a line break or control character")
 
     def run(self, now: datetime) -> CheckResult:
         """Look once."""
@@ -145,7 +145,7 @@ def _redirect_target(url: SplitResult, location: str, whom: str) -> SplitResult:
         target = split_url(urljoin(url.geturl(), location))
         parse_server_address(target)
     except ValueError as error:
-        raise ConnectError("protocol", f"{whom} redirects to something that is no web address") from error
+        raise ConnectError("protocol", f"{whom} redirects to an invalid URL") from error
     return target
 
 
@@ -158,19 +158,20 @@ def evaluate_response(
     fits = answer.status in expected if expected else 200 <= answer.status < 400  # noqa: PLR2004
     if not fits and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = answer.headers.get("Retry-After", "")
-        text = f"{said}: it is asked too often" + (f", again in {wait} s" if wait.isdecimal() else "")
+        text = said + (f"; retry after {wait} s" if wait.isdecimal() else "")
         return CheckResult("critical", text, "rate_limited")
     if not fits:
         wanted = " or ".join(map(str, expected)) if expected else "200 to 399"
         return CheckResult("critical", f"{said}, expected {wanted}", "http")
     if body is not None and answer.encoding:
         text = (
-            f"{said}, but its body is packed with {answer.encoding}, though the check asked for it unpacked"
+            f"{said} with Content-Encoding {answer.encoding}, which was not requested; "
+            f"the body cannot be searched for {body.pattern}"
         )
-        return CheckResult("critical", f"{text}: it cannot be searched for {body.pattern}", "http")
+        return CheckResult("critical", text, "http")
     if body is not None and not body.search(answer.text):
-        where = "its body" if answer.is_complete else "the first MiB of its body"
-        return CheckResult("critical", f"{said}, but {where} has nothing like {body.pattern}", "http")
+        where = "the body" if answer.is_complete else "the first MiB of the body"
+        return CheckResult("critical", f"{said}, but {where} does not match {body.pattern}", "http")
     parts = {"DNS": connected.dns_ms, "connection": connected.connect_ms, "TLS": connected.tls_ms}
     phases = [f"{name} {ms:.0f}" for name, ms in parts.items() if ms is not None]
     phases.append(f"first byte {answer.first_byte_ms:.0f}")

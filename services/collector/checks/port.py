@@ -35,13 +35,11 @@ class PortProbe:
         try:
             found = [one for one in tcp_listeners(self._net) if one.port == self._port]
         except PermissionError as error:
-            return CheckResult("unknown", f"{error.filename} may not be read by this collector", "denied")
+            return CheckResult("unknown", f"Permission denied on {error.filename}", "denied")
         except OSError as error:
-            return CheckResult("unknown", f"the table of sockets cannot be read: {error}", "other")
+            return CheckResult("unknown", f"Cannot read the socket table: {error}", "other")
         if not found:
-            return CheckResult(
-                "critical", f"nothing listens on port {self._port} of this host", "not_running"
-            )
+            return CheckResult("critical", f"Nothing is listening on port {self._port}", "not_running")
         where = " and ".join(str(one) for one in found)
         return CheckResult("ok", f"{self._process_name(found[0].inode)} listens on {where}")
 
@@ -49,5 +47,5 @@ class PortProbe:
         """Name the process; to look for it means to look through all open files: only when it changed."""
         if self._owner[0] != inode:
             process = process_table.socket_owner(self._proc, inode)
-            self._owner = (inode, str(process) if process else "a process that may not be read")
+            self._owner = (inode, str(process) if process else "an unreadable process")
         return self._owner[1]

@@ -65,9 +65,9 @@ class ProcessProbe:
                 fitting, complaint = self._by_pid_file(self._section.pid_file, uid)
             uptime = process_table.uptime(self._place.proc)
         except PermissionError as error:
-            return CheckResult("unknown", f"{error.filename} may not be read by this collector", "denied")
+            return CheckResult("unknown", f"Permission denied on {error.filename}", "denied")
         except (OSError, LookupError) as error:
-            return CheckResult("unknown", f"the processes cannot be looked through: {error}", "other")
+            return CheckResult("unknown", f"Cannot read the process table: {error}", "other")
         living = [one for one in fitting if one.state not in EXITED_STATES]
         look = evaluate_processes(self._section, fitting, complaint, uptime)
         return look._replace(figures=self._measure(living, uptime))
@@ -79,7 +79,7 @@ class ProcessProbe:
         passwd = resolve_within(self._place.root, "/etc/passwd").read_text(encoding="utf-8", errors="replace")
         number = process_table.uid_of(passwd, user)
         if number is None:
-            raise LookupError(f"/etc/passwd knows no user {user}; a number would do")
+            raise LookupError(f"user {user} not found in /etc/passwd; use a numeric user ID")
         return number
 
     def _find(self, uid: int | None) -> Iterator[Process]:
@@ -112,24 +112,24 @@ class ProcessProbe:
         try:
             text, written = file.read_text(errors="replace"), file.stat().st_mtime
         except FileNotFoundError:
-            return [], f"the pid file {path} does not exist"
+            return [], f"PID file {path} does not exist"
         first = (text.split() or [""])[0]
         # Beyond ten digits nothing is a pid.
         if not re.fullmatch(r"[0-9]{1,10}", first):
-            return [], f"the pid file {path} holds no process number"
+            return [], f"PID file {path} contains no process ID"
         process = process_table.read_process(self._place.proc, int(first))
         if process is None:
-            return [], f"the pid file {path} names {first}, and no such process runs"
+            return [], f"PID file {path} names {first}, which is not running"
         if not self._matches(process, uid):
-            return [], f"the pid file {path} names {first}, which is another process now: {process.name}"
+            return [], f"PID file {path} names {first}, now used by another process ({process.name})"
         if (
             self._section.name is None
             and self._command is None
             and self._start_time(process) > written + START_TIME_TOLERANCE_S
         ):
             return [], (
-                f"the pid file {path} names {first}, and that process, {process.name}, began after the file "
-                "was written: the number went to another"
+                f"PID file {path} names {first}, now used by another process ({process.name}, started after "
+                "the file was written)"
             )
         return [process], ""
 
@@ -193,19 +193,19 @@ def evaluate_processes(
     if len(running) < section.at_least:
         return _too_few_result(section, fitting, len(running), complaint)
     if section.at_most is not None and len(running) > section.at_most:
-        count = f"{len(running)} processes run" if len(running) > 1 else "a process runs"
+        count = f"{len(running)} processes running" if len(running) > 1 else "1 process running"
         text = (
-            f"{count}, at most {section.at_most} expected: {_format_processes(running)} "
+            f"{count}, expected at most {section.at_most}: {_format_processes(running)} "
             f"({describe_criteria(section)})"
         )
         return CheckResult("critical", text, "too_many")
     if not running:
-        return CheckResult("ok", f"no process runs, and none has to ({describe_criteria(section)})")
+        return CheckResult("ok", f"No process running, as expected ({describe_criteria(section)})")
     since = format_rough(uptime - max(one.start for one in running))
     if len(running) == 1:
-        return CheckResult("ok", f"{running[0]} runs for {since}")
+        return CheckResult("ok", f"{running[0]} running for {since}")
     return CheckResult(
-        "ok", f"{len(running)} processes run, the youngest for {since}: {_format_processes(running)}"
+        "ok", f"{len(running)} processes running, the youngest for {since}: {_format_processes(running)}"
     )
 
 
@@ -214,39 +214,39 @@ def _too_few_result(
 ) -> CheckResult:
     stopped = [one for one in fitting if one.state in STOPPED_STATES]
     if stopped:
-        which = "is stopped by a signal and does nothing" if len(stopped) == 1 else "are stopped by a signal"
-        text = f"{_format_processes(stopped)} {which}; `kill -CONT {stopped[0].pid}` lets it go on"
+        verb = "is" if len(stopped) == 1 else "are"
+        text = f"{_format_processes(stopped)} {verb} stopped by a signal; run `kill -CONT {stopped[0].pid}`"
         return CheckResult("critical", text, "not_running")
     ended = [one for one in fitting if one.state in EXITED_STATES]
     if ended:
         text = (
-            f"{_format_processes(ended)} has ended and is a zombie: its parent, process {ended[0].parent}, "
-            f"has not noticed; {_format_expected(section)}"
+            f"{_format_processes(ended)} is a zombie: its parent {ended[0].parent} has not reaped it; "
+            f"{_format_expected(section)}"
         )
         return CheckResult("critical", text, "zombie")
     if complaint:
         return CheckResult("critical", f"{complaint}; {_format_expected(section)}", "not_running")
     if running:
-        text = f"only {running} run, {_format_expected(section)} ({describe_criteria(section)})"
+        text = f"Only {running} running, {_format_expected(section)} ({describe_criteria(section)})"
         return CheckResult("critical", text, "not_running")
     return CheckResult(
         "critical",
-        f"no process runs that has {describe_criteria(section)}; {_format_expected(section)}",
+        f"No process matches {describe_criteria(section)} ({_format_expected(section)})",
         "not_running",
     )
 
 
 def _format_expected(section: ProcessSection) -> str:
-    return f"at least {section.at_least} expected"
+    return f"expected at least {section.at_least}"
 
 
 def describe_criteria(section: ProcessSection) -> str:
     """Say what a process must have to fit."""
     parts = {
-        "the name": section.name,
-        "a command line with": section.command,
-        "the pid file": section.pid_file,
-        "the user": section.user,
+        "name": section.name,
+        "command line": section.command,
+        "PID file": section.pid_file,
+        "user": section.user,
     }
     return " and ".join(f"{what} {value}" for what, value in parts.items() if value is not None)
 

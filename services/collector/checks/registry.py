@@ -98,7 +98,7 @@ def load_checks(section: MonitoringSection, place: WatchedHost) -> list[Schedule
     watched: dict[str, ScheduledCheck] = {}
     for path, name, make in _check_plans(section, place):
         if name in watched:
-            faults.append(Fault(path, f"expected checks of different names, got {name!r} twice"))
+            faults.append(Fault(path, f"expected unique check names, got {name!r} twice"))
             continue
         try:
             watched[name] = make(name)

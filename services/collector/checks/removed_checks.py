@@ -10,7 +10,7 @@ from services.collector.checks.saved_state import SavedState
 from services.collector.checks.scheduler import ScheduledCheck
 from shared.schema.records import CheckType
 
-REMOVED = CheckResult("ok", "it is no longer checked")
+REMOVED = CheckResult("ok", "Check removed from the configuration")
 
 
 class KnownChecks(msgspec.Struct):

@@ -30,9 +30,7 @@ class SavedState(Generic[S]):
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning(
-                "what a check knew cannot be read: it begins anew", file=str(self._path), error=str(error)
-            )
+            log.warning("check state is unreadable; starting fresh", file=str(self._path), error=str(error))
             return None
 
     def save(self, state: S) -> None:
@@ -44,7 +42,7 @@ class SavedState(Generic[S]):
             self._replace(data)
         except OSError as error:
             if not self._failing:
-                log.error("what a check knows cannot be saved", file=str(self._path), error=str(error))
+                log.error("cannot save check state", file=str(self._path), error=str(error))
             self._failing = True
         else:
             self._written, self._failing = data, False

@@ -128,7 +128,7 @@ class CheckScheduler:
                 self._schedule_next(course, now)
             course.given_up = True
             limit = format_duration_ms(round(course.watched.timeout_s * 1000))
-            text = f"no answer for {now - course.begun:.0f} s, expected one within {limit}"
+            text = f"No result after {now - course.begun:.0f} s (timeout {limit})"
             yield self._to_record(course, CheckResult("critical", text, "timeout"), self._now())
 
     @staticmethod
@@ -181,7 +181,9 @@ class CheckScheduler:
             course.faults.add(kind)
             # Not what a probe's error says: it may quote an address with its password.
             trace = said or "".join(traceback.format_tb(error.__traceback__))
-            log.error("a check cannot be made", check=course.watched.name, error=kind, trace=trace)
+            log.error(
+                "check failed with an internal error", check=course.watched.name, error=kind, trace=trace
+            )
         return CheckResult(
-            "unknown", f"the check itself failed ({kind}); the collector's log says where", "other"
+            "unknown", f"Check failed with an internal error ({kind}); see the collector log", "other"
         )

@@ -51,9 +51,7 @@ class SoftState:
         if look.status == "critical":
             return look._replace(status=self._severity)
         if look.status == "ok" and self._slow_ms is not None and latency and latency > self._slow_ms:
-            text = (
-                f"it took {latency:.0f} ms, expected at most {format_duration_ms(self._slow_ms)}: {look.text}"
-            )
+            text = f"Slow: {latency:,.0f} ms (limit {format_duration_ms(self._slow_ms)}): {look.text}"
             return look._replace(status="warning", reason="slow", text=text)
         return look
 

@@ -52,12 +52,12 @@ class SystemdProbe:
                 text=True, errors="replace",
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return CheckResult("critical", f"systemd did not answer within {self._timeout_s:g} s", "timeout")
+            return CheckResult("critical", f"systemd timed out after {self._timeout_s:g} s", "timeout")
         except OSError as error:
             return CheckResult("unknown", f"systemctl cannot be run: {error.strerror}", "other")
         if done.returncode:
             told = " ".join(done.stderr.split())[:MAX_QUOTED]
-            return CheckResult("unknown", f"systemd does not tell about {self._unit}: {told}", "other")
+            return CheckResult("unknown", f"systemctl show {self._unit} failed: {told}", "other")
         return self._evaluate(parse_properties(done.stdout), time.monotonic())
 
     def _unavailable_reason(self, systemctl: str | None) -> str:
@@ -65,7 +65,7 @@ class SystemdProbe:
         try:
             # As sd_booted(3) has it.
             if not resolve_within(self._place.root, "/run/systemd/system").is_dir():
-                return "no systemd runs on this host"
+                return "systemd is not running on this host"
         except OSError as error:
             return f"/run cannot be read: {error}"
         return "" if systemctl else "systemctl is not installed where the collector runs"
@@ -91,19 +91,19 @@ def evaluate_unit(unit: str, found: Mapping[str, str], monotonic: float) -> Chec
     """Judge a unit by its properties, at a moment of the monotonic clock in seconds. Pure."""
     active, sub = found.get("ActiveState", ""), found.get("SubState", "")
     if found.get("LoadState") == "not-found":
-        return CheckResult("critical", f"there is no unit {unit}", "not_running")
+        return CheckResult("critical", f"Unit {unit} does not exist", "not_running")
     changed = int(found.get("StateChangeTimestampMonotonic", 0)) / 1e6
     since = f" for {format_rough(monotonic - changed)}" if changed else ""
     if active in ("active", "reloading", "refreshing"):
         return CheckResult("ok", f"{unit} is {active} ({sub}){since}")
     ended = f"{found.get('Result')}, status {found.get('ExecMainStatus', '0')}"
     if sub == "auto-restart":
-        text = f"{unit} ended ({ended}) and is to be restarted, {found.get('NRestarts', '0')} times so far"
-        return CheckResult("critical", f"{text}; active expected", "failed")
+        text = f"{unit} exited ({ended}); restarting ({found.get('NRestarts', '0')} restarts)"
+        return CheckResult("critical", text, "failed")
     if active == "activating":
         return CheckResult("warning", f"{unit} is still starting ({sub}){since}", "not_running")
     if active == "failed":
-        return CheckResult("critical", f"{unit} is failed{since} ({ended}), active expected", "failed")
+        return CheckResult("critical", f"{unit} is failed{since} ({ended}), expected active", "failed")
     masked = "masked and " if found.get("LoadState") == "masked" else ""
-    text = f"{unit} is {masked}{active or 'in no state'} ({sub}){since}, active expected"
+    text = f"{unit} is {masked}{active or 'in no state'} ({sub}){since}, expected active"
     return CheckResult("critical", text, "not_running")

@@ -37,7 +37,7 @@ class TcpProbe:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         found.socket.close()
         figures = {"check_latency_ms": found.dns_ms + found.connect_ms, **found.metrics}
-        return CheckResult("ok", f"{self._address} takes connections", figures=figures)
+        return CheckResult("ok", f"{self._address} accepts connections", figures=figures)
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -82,7 +82,7 @@ class Forwarder:
             self._spool.remove_oldest()
             self._again_at = self._monotonic() + BACKLOG_INTERVAL_S
             if not self._spool:
-                log.info("all records that waited are sent")
+                log.info("spool drained")
 
     def seconds_until_due(self) -> float:
         """Return after how many seconds there is something to send that waits now."""
@@ -98,11 +98,11 @@ class Forwarder:
             self._wait_s = min(max(2 * self._wait_s, FIRST_RETRY_S), MAX_RETRY_S)
             self._again_at = self._monotonic() + max(self._wait_s, min(error.wait_s, MAX_RETRY_AFTER_S))
             if str(error) != self._reason:
-                log.warning("records are not taken; they wait on disk", reason=str(error))
+                log.warning("sink unavailable; spooling records to disk", reason=str(error))
             self._reason = str(error)
             return False
         if self._reason:
-            log.info("records are taken again")
+            log.info("sink available again")
         self._reason, self._wait_s = "", 0.0
         self.taken_at = self._monotonic()
         DROPPED.inc(refused)

@@ -71,7 +71,9 @@ class HttpSink:
                 self._describe_error(status, answer), parse_retry_after_s(retry_after, clock.now()) or 0.0
             )
         if refused:
-            log.error("the door refused records", records=refused, answer=_quote_body(answer))
+            log.error(
+                "records rejected by the ingestion endpoint", records=refused, answer=_quote_body(answer)
+            )
         return refused or 0
 
     def _post(self, body: bytes) -> tuple[int, str | None, bytes]:
@@ -84,14 +86,14 @@ class HttpSink:
                 "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
             )
         except (HTTPError, OSError) as error:
-            raise SinkUnavailableError(f"{self._where} does not answer: {type(error).__name__}") from error
+            raise SinkUnavailableError(f"{self._where} is not responding: {type(error).__name__}") from error
         return response.status, response.headers.get("Retry-After"), read_response(response, READ_TIMEOUT_S)
 
     def _describe_error(self, status: int, answer: bytes) -> str:
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return (
-                f"{self._where} answered {status}: COLLECTOR_TOKEN (or INGEST_TOKEN, where that Botwatch has "
-                "no COLLECTOR_TOKEN) must be the same here and there"
+                f"{self._where} answered {status}: set COLLECTOR_TOKEN to that of the receiving Botwatch "
+                "(INGEST_TOKEN where it has no COLLECTOR_TOKEN)"
             )
         return f"{self._where} answered {status}: {_quote_body(answer)}"
 

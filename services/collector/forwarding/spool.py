@@ -92,7 +92,7 @@ class Spool:
                 self._write(self._memory[0])
             except OSError as error:
                 if not self._failing:
-                    log.error("The spool cannot be written: records wait in memory", error=str(error))
+                    log.error("cannot write the spool; keeping records in memory", error=str(error))
                 self._failing = True
                 break
             self._memory.popleft()
@@ -103,7 +103,7 @@ class Spool:
             dropped += 1
         if dropped:
             DROPPED.inc(dropped)
-            log.error("Records were dropped: the spool cannot be written", records=dropped)
+            log.error("records dropped: the spool cannot be written", records=dropped)
 
     def oldest(self) -> list[AnyRecord]:
         """Return the records of the oldest segment, none when there is no segment."""
@@ -112,7 +112,7 @@ class Spool:
             lines = self._read(self._segments[0])
             records = [record for line in lines if (record := _decode(line))]
             if torn := len(lines) - len(records):
-                log.warning("lines of the spool cannot be read", lines=torn)
+                log.warning("skipping unreadable spool lines", lines=torn)
             if records:
                 return records
             self.remove_oldest()
@@ -132,7 +132,7 @@ class Spool:
         try:
             segment.path.unlink(missing_ok=True)
         except OSError as error:
-            log.error("a segment of the spool cannot be removed", error=str(error))
+            log.error("cannot remove a spool segment", error=str(error))
         SPOOLED.set(self.size)
 
     def _write(self, line: bytes) -> None:
@@ -160,7 +160,7 @@ class Spool:
         ):
             dropped = len(self._read(self._segments[0]))
             DROPPED.inc(dropped)
-            log.warning("the spool is full or too old: its oldest records are dropped", records=dropped)
+            log.warning("spool full or too old; dropping the oldest records", records=dropped)
             self.remove_oldest()
         SPOOLED.set(self.size)
 
@@ -168,7 +168,7 @@ class Spool:
         try:
             return segment.path.read_bytes().splitlines()
         except OSError as error:
-            log.error("a segment of the spool cannot be read", error=str(error))
+            log.error("cannot read a spool segment", error=str(error))
             return []
 
 
@@ -178,7 +178,7 @@ def _existing_segments(folder: Path) -> list[_SpoolSegment]:
         paths = sorted(path for path in folder.glob("*.ndjson") if path.stem.isdecimal())
         stats = [(path, path.stat()) for path in paths]
     except OSError as error:
-        log.error("the spool cannot be read", error=str(error))
+        log.error("cannot read the spool", error=str(error))
         return []
     return [
         _SpoolSegment(path, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)) for path, stat in stats

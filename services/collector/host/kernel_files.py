@@ -37,7 +37,7 @@ class KernelFiles:
         """Log that `what` cannot be read, unless that was said before."""
         if what not in self._told:
             self._told.add(what)
-            log.warning("what the host tells cannot be read", what=what, error=repr(error))
+            log.warning("cannot read host data", what=what, error=repr(error))
 
 
 class CounterDelta(NamedTuple, Generic[T]):

@@ -46,5 +46,5 @@ def parse_oom_kills(text: str) -> int:
     """Find how many processes the kernel ended, in /proc/vmstat (since 4.13) or a group's own events."""
     _, found, rest = f"\n{text}".partition("\noom_kill ")
     if not found:
-        raise LookupError("this kernel does not count the processes that it ends for want of memory")
+        raise LookupError("this kernel does not count OOM kills")
     return int(rest.split(maxsplit=1)[0])

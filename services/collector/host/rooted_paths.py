@@ -26,7 +26,7 @@ def resolve_within(root: Path, path: str) -> Path:
                 continue
             links += 1
             if links > MAX_SYMLINKS:
-                raise OSError(f"the links of {path} go round in a circle")
+                raise OSError(f"too many levels of symbolic links: {path}")
             target = str(here.readlink())
             if target.startswith("/"):
                 found.clear()

@@ -43,7 +43,7 @@ def evaluate_host(health: Health, thresholds: Thresholds, checks: Sequence[Check
         *_check_findings(checks),
     ]
     if not findings:
-        return HostStatus("UNKNOWN", ["no figure was measured that has a threshold"])
+        return HostStatus("UNKNOWN", ["No thresholds configured for the measured resources"])
     findings.sort(key=lambda finding: _WORST_FIRST.index(finding.status))
     return HostStatus(findings[0].status, [finding.reason for finding in findings if finding.reason])
 
@@ -62,40 +62,41 @@ def _usage_findings(health: Health, thresholds: Thresholds) -> Iterator[HostFind
 
 def _usages(health: Health, thresholds: Thresholds) -> Iterator[tuple[str, float | None, Threshold | None]]:
     yield "CPU", health.cpu_usage, thresholds.cpu
-    yield "memory", health.memory_usage, thresholds.memory
+    yield "Memory", health.memory_usage, thresholds.memory
     for disk in health.disks:
-        yield f"disk {disk.mount}", disk.usage, thresholds.disk
+        yield f"Disk {disk.mount}", disk.usage, thresholds.disk
     for disk in health.disks:
-        yield f"inode use of disk {disk.mount}", disk.inode_usage, thresholds.disk
+        yield f"Inodes of disk {disk.mount}", disk.inode_usage, thresholds.disk
 
 
 def _disk_findings(health: Health) -> Iterator[HostFinding]:
     for disk in health.disks:
         if disk.read_only:
-            yield HostFinding("CRITICAL", f"disk {disk.mount} can only be read: it should be writable")
+            yield HostFinding("CRITICAL", f"Disk {disk.mount} is read-only")
         if disk.full_days is not None and disk.full_days < DISK_WARNING_DAYS:
             status: Status = "CRITICAL" if disk.full_days < DISK_CRITICAL_DAYS else "WARNING"
             yield HostFinding(
-                status, f"disk {disk.mount} will be full in {_format_days(disk.full_days)} if it goes on so"
+                status, f"Disk {disk.mount} full in {_format_days(disk.full_days)} at the current rate"
             )
 
 
 def _memory_findings(health: Health) -> Iterator[HostFinding]:
     if health.oom_kills:
         processes = "a process" if health.oom_kills == 1 else f"{health.oom_kills} processes"
-        yield HostFinding("CRITICAL", f"the kernel ended {processes} for want of memory")
+        yield HostFinding("CRITICAL", f"OOM kill: the kernel killed {processes}")
     if health.memory_pressure is not None and health.memory_pressure > MAX_MEMORY_PRESSURE:
-        stalled = f"all work stood still for want of memory in {health.memory_pressure:.0f} % of the time"
-        yield HostFinding("WARNING", f"{stalled}, a warning above {MAX_MEMORY_PRESSURE:g} %")
+        # Not "Memory pressure …": the page would take it for the reason of an alert on memory usage.
+        stalled = f"Tasks stalled on memory {health.memory_pressure:.1f}% of the time"
+        yield HostFinding("WARNING", f"{stalled} (limit {MAX_MEMORY_PRESSURE:g}%)")
 
 
 def _clock_findings(health: Health) -> Iterator[HostFinding]:
     if health.clock_synchronised == 0:
-        yield HostFinding("WARNING", "the clock is not synchronised: no NTP service keeps it")
+        yield HostFinding("WARNING", "Clock not synchronised: no NTP service is running")
     offset = health.clock_offset_ms
     if offset is not None and abs(offset) > MAX_CLOCK_OFFSET_MS:
         side = "fast" if offset > 0 else "slow"
-        yield HostFinding("CRITICAL", f"the clock is {abs(offset) / 1000:.1f} s {side}, critical above 1 s")
+        yield HostFinding("CRITICAL", f"Clock {abs(offset) / 1000:.1f} s {side} (limit 1 s)")
 
 
 def _check_findings(checks: Iterable[Check]) -> Iterator[HostFinding]:
@@ -108,4 +109,4 @@ def _check_findings(checks: Iterable[Check]) -> Iterator[HostFinding]:
 
 def _format_days(days: float) -> str:
     hours = days * 24
-    return f"{hours * 60:.0f} minutes" if days < DISK_CRITICAL_DAYS else f"{hours:.0f} hours"
+    return f"{hours * 60:.0f} min" if days < DISK_CRITICAL_DAYS else f"{hours:.0f} h"

@@ -123,7 +123,7 @@ def resolve_host(host: str, port: int, deadline: float) -> list[Address]:
     thread.join(seconds_left(deadline))
     if not answers:
         waited = time.monotonic() - began
-        raise ConnectError("dns", f"no name server said within {waited:.1f} s what the address of {host} is")
+        raise ConnectError("dns", f"DNS lookup of {host} timed out after {waited:.1f} s")
     (answer,) = answers
     if isinstance(answer, Exception):
         raise ConnectError("dns", _describe_dns_error(host, answer)) from answer
@@ -139,7 +139,7 @@ def wrap_tls(
         secure = tls.wrap_socket(plain, server_hostname=server_name)
     except TimeoutError as error:
         plain.close()
-        raise ConnectError("timeout", f"{whom} did not finish the TLS handshake in time") from error
+        raise ConnectError("timeout", f"TLS handshake with {whom} timed out") from error
     except (OSError, ValueError) as error:
         plain.close()
         raise ConnectError("tls", _describe_tls_error(whom, error)) from error
@@ -168,16 +168,16 @@ def _dial_first(whom: str, addresses: list[Address], deadline: float) -> socket.
         one.settimeout(seconds_left(deadline))
         return one
     reason = min((reason for reason, _ in failures), key=_MOST_SPECIFIC_FIRST.index)
-    raise ConnectError(reason, f"no connection to {whom}: " + "; ".join(text for _, text in failures))
+    raise ConnectError(reason, f"Cannot connect to {whom}: " + "; ".join(text for _, text in failures))
 
 
 def _connect_failure(address: Address, error: OSError) -> tuple[CheckReason, str]:
     if isinstance(error, ConnectionRefusedError):
-        return "refused", f"{address[0]} refused it, nothing listens there"
+        return "refused", f"connection refused by {address[0]}"
     if isinstance(error, TimeoutError):
-        return "timeout", f"{address[0]} did not answer in time"
+        return "timeout", f"connection to {address[0]} timed out"
     if error.errno in UNREACHABLE_ERRNOS:
-        return "unreachable", f"{address[0]} cannot be reached ({error.strerror})"
+        return "unreachable", f"{address[0]} is unreachable ({error.strerror})"
     return "other", f"{address[0]}: {error.strerror or error}"
 
 
@@ -185,25 +185,25 @@ def _ascii(host: str) -> str:
     try:
         return ascii_host(host)
     except UnicodeError as error:
-        raise ConnectError("dns", f"{host} is no host name: {error}") from error
+        raise ConnectError("dns", f"{host} is not a valid host name: {error}") from error
 
 
 def _describe_dns_error(host: str, error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         if error.errno == socket.EAI_AGAIN:
-            return f"no name server could say what the address of {host} is"
+            return f"DNS lookup of {host} failed: no name server answered"
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)):
-            return f"the name {host} does not exist or has no address"
-    return f"the address of {host} cannot be found: {error}"
+            return f"{host} does not resolve (no such name, or no address)"
+    return f"DNS lookup of {host} failed: {error}"
 
 
 def _describe_tls_error(whom: str, error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         wrong = error.verify_message.rstrip(".")
-        return f"the certificate of {whom} is not accepted: {wrong}"
+        return f"Certificate of {whom} rejected: {wrong}"
     if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
         return f"{whom} closed the connection during the TLS handshake"
     if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return f"{whom} does not speak TLS"
     reason = error.reason if isinstance(error, ssl.SSLError) else error
-    return f"no TLS with {whom}: {str(reason).replace('_', ' ').lower()}"
+    return f"TLS handshake with {whom} failed: {str(reason).replace('_', ' ').lower()}"

@@ -31,7 +31,7 @@ class HttpResponse(NamedTuple):
     def require_whole(self, host: str) -> None:
         """Raise ConnectError `protocol` when there was more: a part of a document says nothing."""
         if not self.is_complete:
-            text = f"{host} answered more than {MAX_BODY_BYTES // 2**20} MiB, which is not read to its end"
+            text = f"{host} sent a response larger than {MAX_BODY_BYTES // 2**20} MiB"
             raise ConnectError("protocol", text)
 
     @property
@@ -68,22 +68,22 @@ def send_request(
         first_byte_ms = 1000 * (time.monotonic() - began)
         raw = _read(response)
     except TimeoutError as error:
-        waited = f"within {time.monotonic() - began:.1f} s"
-        text = f"answered {status}, but not to the end {waited}" if status else f"did not answer {waited}"
+        waited = f"after {time.monotonic() - began:.1f} s"
+        text = f"answered {status}, but the body was incomplete {waited}" if status else f"timed out {waited}"
         raise ConnectError("timeout", f"{host} {text}") from error
     except http.client.IncompleteRead as error:
-        raise ConnectError("protocol", f"{host} broke off in the middle of its answer") from error
+        raise ConnectError("protocol", f"{host} closed the connection mid-response") from error
     except ConnectionError as error:
-        raise ConnectError("protocol", f"{host} hung up without an answer") from error
+        raise ConnectError("protocol", f"{host} closed the connection without a response") from error
     except (http.client.HTTPException, ValueError, OSError) as error:
-        raise ConnectError("protocol", f"{host} answered something that is not HTTP") from error
+        raise ConnectError("protocol", f"{host} sent an invalid HTTP response") from error
     finally:
         response.close()
     packing = "" if method == "HEAD" else response.headers.get("Content-Encoding", "")
     try:
         body, encoding = decompress_body(raw, packing, MAX_BODY_BYTES + 1, whole=len(raw) <= MAX_BODY_BYTES)
     except ValueError as error:
-        text = f"{host} answered {status}, but its body cannot be unpacked: {error}"
+        text = f"{host} answered {status}, but the body cannot be decompressed: {error}"
         raise ConnectError("protocol", text) from error
     whole = len(raw) <= MAX_BODY_BYTES and len(body) <= MAX_BODY_BYTES
     return HttpResponse(

@@ -11,5 +11,5 @@ def split_url(url: str) -> SplitResult:
     except ValueError:
         readable = False
     if not readable:
-        raise ValueError("the URL cannot be read: special characters in it are written as % and two digits")
+        raise ValueError("invalid URL: percent-encode special characters (such as %40 for @)")
     return parts

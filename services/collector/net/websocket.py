@@ -27,7 +27,7 @@ def parse_websocket_url(url: str) -> WebSocketURI:
     try:
         return parse_uri(url)
     except InvalidURI as error:
-        raise ValueError(f"expected a URL of a WebSocket, got {url!r}: {error.msg}") from error
+        raise ValueError(f"expected a WebSocket URL, got {url!r}: {error.msg}") from error
 
 
 class HandshakeRefusedError(Exception):
@@ -58,7 +58,7 @@ class WebSocketProbeConnection:
         if response.status_code != _ACCEPTED:
             raise HandshakeRefusedError(response)
         if self._protocol.handshake_exc is not None:
-            raise ConnectError("protocol", f"{self._host} agreed to something that is no WebSocket")
+            raise ConnectError("protocol", f"{self._host} sent an invalid WebSocket handshake")
 
     def ping(self, message: str | None) -> float:
         """Send a ping and return how many milliseconds its pong took.
@@ -88,9 +88,9 @@ class WebSocketProbeConnection:
                 self._flush()
                 self._read()
         except TimeoutError as error:
-            raise ConnectError("timeout", f"{self._host} did not answer on its WebSocket in time") from error
+            raise ConnectError("timeout", f"WebSocket of {self._host} timed out") from error
         except OSError as error:
-            raise ConnectError("protocol", f"{self._host} hung up on its WebSocket") from error
+            raise ConnectError("protocol", f"{self._host} closed the WebSocket connection") from error
 
     def _is_closed(self) -> bool:
         is_alive = self._protocol.state in (State.CONNECTING, State.OPEN)
@@ -114,10 +114,10 @@ class WebSocketProbeConnection:
     def _close_reason(self) -> str:
         if self._protocol.close_rcvd is not None:
             code = self._protocol.close_rcvd.code
-            return f"{self._host} closed the WebSocket with code {code} before it answered a ping"
+            return f"{self._host} closed the WebSocket with code {code} before the pong"
         if self._protocol.handshake_exc is not None and not self._hung_up:
-            return f"{self._host} answered the WebSocket handshake with something else"
-        return f"{self._host} hung up on its WebSocket"
+            return f"{self._host} sent an invalid WebSocket handshake"
+        return f"{self._host} closed the WebSocket connection"
 
 
 def _is_pong(frame: Frame, message: str | None) -> bool:

@@ -35,18 +35,16 @@ MAX_BYTES = 4_194_304
 """Of a PEM file: all authorities of a system have a tenth of it."""
 
 _WRONG_HOST = (62, 64)
-_UNKNOWN = (
-    "clients do not trust the certificate {name}: the one of its issuer {issuer} is neither sent nor known"
-)
-_WEAK = "the certificate {name} or one above it is too weak: clients refuse it"
+_UNKNOWN = "Certificate {name} is not trusted: issuer {issuer} missing from the chain"
+_WEAK = "Certificate {name} or one of its issuers is too weak: clients reject it"
 _VERIFY_ERRORS: dict[int, tuple[CheckReason, str]] = {
     2: ("untrusted", _UNKNOWN),
-    9: ("other", "a certificate above {name} is not yet valid: clients refuse both"),
-    10: ("expired", "a certificate above {name} has expired: clients refuse both"),
-    18: ("untrusted", "the certificate {name} is signed by itself: clients do not trust it"),
+    9: ("other", "An issuer of certificate {name} is not yet valid: clients reject both"),
+    10: ("expired", "An issuer of certificate {name} has expired: clients reject both"),
+    18: ("untrusted", "Certificate {name} is self-signed"),
     19: (
         "untrusted",
-        "the certificate {name} comes from an authority that is not trusted here, see {issuer}",
+        "Certificate {name} is not trusted: unknown authority, see issuer {issuer}",
     ),
     20: ("untrusted", _UNKNOWN),
     21: ("untrusted", _UNKNOWN),
@@ -86,7 +84,7 @@ class ServerCertificateProbe:
         try:
             tls = self._verifying()
         except OSError:
-            return CheckResult("unknown", f"the authorities in {self._trust} cannot be read", "denied")
+            return CheckResult("unknown", f"Cannot read the authorities in {self._trust}", "denied")
         try:
             return self._evaluate(self._connect(deadline, tls), None, now)
         except ConnectError as error:
@@ -124,7 +122,7 @@ class ServerCertificateProbe:
             chain = [x509.load_der_x509_certificate(der) for der in path or sent]
             unused = [x509.load_der_x509_certificate(der) for der in sent if path and der not in path]
         except ValueError:
-            return CheckResult("critical", "the server shows a certificate that cannot be read", "corrupt")
+            return CheckResult("critical", "The server sent an unreadable certificate", "corrupt")
         problems = chain_problems(chain, self._marks, now)
         if refusal is not None and (problem := self._verification_problem(refusal, chain[0], problems)):
             problems.insert(0, problem)
@@ -139,7 +137,7 @@ class ServerCertificateProbe:
         code = refusal.verify_code
         if code in _WRONG_HOST and (problem := host_mismatch(shown, self._server_name)):
             return problem
-        unknown: tuple[CheckReason, str] = ("untrusted", "clients refuse the certificate {name}: {words}")
+        unknown: tuple[CheckReason, str] = ("untrusted", "Certificate {name} is rejected by clients: {words}")
         reason, sentence = _VERIFY_ERRORS.get(code, unknown)
         if reason in ("expired", "other") and any(problem.reason == reason for problem in known):
             return None
@@ -166,19 +164,16 @@ class CertificateFileProbe:
                 data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
                 text = (
-                    f"{self._file} is larger than {format_bytes(MAX_BYTES)}, too large for a "
-                    "file of certificates"
+                    f"{self._file} is larger than {format_bytes(MAX_BYTES)}, too large for a certificate file"
                 )
                 return CheckResult("unknown", text, "other")
             chain = x509.load_pem_x509_certificates(data)
         except FileNotFoundError:
-            return CheckResult(
-                "critical", f"{self._file} does not exist, expected a certificate in it", "failed"
-            )
+            return CheckResult("critical", f"Certificate file {self._file} does not exist", "failed")
         except OSError as error:
             return CheckResult("unknown", f"{self._file} cannot be read: {error.strerror or error}", "denied")
         except ValueError:
-            return CheckResult("critical", f"{self._file} holds no certificate that can be read", "corrupt")
+            return CheckResult("critical", f"{self._file} contains no readable certificate", "corrupt")
         problems = chain_problems(chain, self._marks, now, f" in {self._file}")
         if self._server_name and (problem := host_mismatch(chain[0], self._server_name, f" in {self._file}")):
             problems.append(problem)
@@ -210,7 +205,7 @@ def _unreachable_result(error: ConnectError) -> CheckResult:
     """No TLS is this check's business; that nobody answers is told by checks of the service itself."""
     if error.reason == "tls":
         return CheckResult("critical", error.text, "tls")
-    return CheckResult("unknown", f"the certificate cannot be seen: {error.text}", error.reason)
+    return CheckResult("unknown", f"Certificate not checked: {error.text}", error.reason)
 
 
 @functools.cache

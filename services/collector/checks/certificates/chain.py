@@ -50,7 +50,7 @@ def chain_problems(
     """List what is wrong with the dates and keys of a chain; `where` follows each name."""
     found = []
     for certificate in chain:
-        name = f"the certificate {subject_name(certificate.subject)}{where}"
+        name = f"Certificate {subject_name(certificate.subject)}{where}"
         found += [_validity_problem(certificate, name, marks, now), _strength_problem(certificate, name)]
     return [problem for problem in found if problem]
 
@@ -63,17 +63,14 @@ def host_mismatch(certificate: x509.Certificate, host: str, where: str = "") -> 
     known = ", ".join(repr(name[:_MAX_NAME]) for name in names[:_MAX_LISTED]) + (
         " and others" if len(names) > _MAX_LISTED else ""
     )
-    return CertificateProblem(
-        "wrong_host", f"the certificate{where} is for {known or 'no host'}, not for {host}"
-    )
+    return CertificateProblem("wrong_host", f"Certificate{where} is for {known or 'no host'}, not for {host}")
 
 
 def unused_expired(certificates: Sequence[x509.Certificate], now: datetime) -> list[str]:
     """Name the expired ones among certificates that a server sends and clients do not use."""
     return [
-        f"the server also sends {subject_name(one.subject)}, expired on "
-        f"{_format_time(one.not_valid_after_utc)}: "
-        "clients do not use it, it can be removed"
+        f"unused certificate {subject_name(one.subject)} sent by the server expired on "
+        f"{_format_time(one.not_valid_after_utc)}; remove it"
         for one in certificates
         if now > one.not_valid_after_utc
     ]
@@ -86,7 +83,7 @@ def evaluate_chain(
     left = min(_days_left(certificate, now) for certificate in chain)
     figures = {"certificate_days": round(left, 3)}
     if not problems:
-        return CheckResult("ok", f"valid for {left:.0f} days more", None, figures)
+        return CheckResult("ok", f"Valid for {left:.0f} more days", None, figures)
     ranked = sorted(problems, key=lambda problem: problem.status != "critical")
     return CheckResult(
         ranked[0].status, "; ".join(problem.text for problem in ranked), ranked[0].reason, figures
@@ -116,18 +113,16 @@ def _validity_problem(
     """Judge the dates; between two marks the sentence stays the same: each mark is one piece of news."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begin:
-        return CertificateProblem("other", f"{name} is not yet valid: it will be on {_format_time(begin)}")
+        return CertificateProblem("other", f"{name} is not valid before {_format_time(begin)}")
     if now > end:
-        return CertificateProblem(
-            "expired", f"{name} expired on {_format_time(end)}: no client accepts it any more"
-        )
+        return CertificateProblem("expired", f"{name} expired on {_format_time(end)}")
     passed = marks.reached(_days_left(certificate, now))
     if passed is None:
         return None
     mark, status = passed
-    left = f"{mark} days" if mark > 1 else "one day"
+    left = f"{mark} days" if mark > 1 else "1 day"
     return CertificateProblem(
-        "expiring", f"{name} expires on {_format_time(end)}, in less than {left}: renew it", status
+        "expiring", f"{name} expires on {_format_time(end)} (less than {left} left)", status
     )
 
 
@@ -135,7 +130,7 @@ def _strength_problem(certificate: x509.Certificate, name: str) -> CertificatePr
     """Judge the key and the signature; nobody checks the signature of a root, which is its own."""
     kind, bits = _key(certificate)
     if bits < MIN_KEY_BITS.get(kind, 0):
-        text = f"{name} has a weak key: {kind} with {bits} bits, expected {MIN_KEY_BITS[kind]} at least"
+        text = f"{name} has a weak key: {kind} {bits} bits (minimum {MIN_KEY_BITS[kind]})"
         return CertificateProblem("weak", text, "warning")
     is_root = certificate.issuer == certificate.subject
     if isinstance(certificate.signature_hash_algorithm, (SHA1, MD5)) and not is_root:

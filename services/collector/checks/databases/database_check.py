@@ -18,17 +18,17 @@ def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) ->
         raise TypeError("not a check of a database")
     scheme, _, path = section.database.partition("://")
     if scheme not in SCHEMES:
-        raise ValueError("a database is a URL that begins with sqlite:, postgresql: or redis:")
+        raise ValueError("expected a database URL that begins with sqlite:, postgresql: or redis:")
     if scheme == "sqlite":
         if not path.startswith("/"):
-            raise ValueError("expected sqlite:/// and the path of a file")
+            raise ValueError("expected sqlite:/// and a file path")
         return SqliteProbe("/" + unquote(path).lstrip("/"), timeout_s, place)
     url = split_url(section.database)
     # Behind the host an @ is the end of a password with a slash in it: part of it would pass for the host.
     if not url.hostname or "@" in url.path + url.query + url.fragment:
         raise ValueError(
-            "the URL of a database has no host, or its password has special characters: "
-            "they are written as % and two digits"
+            "the database URL has no host, or its password has special characters that are not "
+            "percent-encoded"
         )
     if scheme.startswith("redis"):
         return RedisProbe(url, timeout_s)

@@ -86,12 +86,8 @@ class PostgresqlProbe:
             return self._refused_result(whom, error)
         except (native.InterfaceError, OSError, ValueError, LookupError, struct.error) as error:
             if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
-                return CheckResult(
-                    "critical", f"{whom} did not answer within {self._timeout_s:g} s", "timeout"
-                )
-            return CheckResult(
-                "critical", f"{whom} hung up or does not speak PostgreSQL's protocol", "protocol"
-            )
+                return CheckResult("critical", f"{whom} timed out after {self._timeout_s:g} s", "timeout")
+            return CheckResult("critical", f"{whom} closed the connection or is not PostgreSQL", "protocol")
         figures = {
             "check_latency_ms": 1000 * (time.monotonic() - began), "size_bytes": state.size, **found.metrics,
         }  # fmt: skip
@@ -108,9 +104,9 @@ class PostgresqlProbe:
         if answer == b"S":
             return wrap_tls(connection, deadline, self._tls, self._host, whom)
         if answer != b"N":
-            raise ConnectError("protocol", f"{whom} does not speak PostgreSQL's protocol")
+            raise ConnectError("protocol", f"{whom} is not PostgreSQL")
         if self._must:
-            raise ConnectError("tls", f"PostgreSQL at {whom} has no TLS, which sslmode demands")
+            raise ConnectError("tls", f"PostgreSQL at {whom} does not support TLS, which sslmode requires")
         return connection
 
     def _query_state(self, connection: socket.socket, deadline: float) -> ServerState:
@@ -146,21 +142,20 @@ def parse_sslmode(mode: str) -> tuple[ssl.SSLContext | None, bool]:
         return client_context(verify=False), mode == "require"
     if mode in ("verify-ca", "verify-full"):
         return client_context(), True
-    raise ValueError("expected a `sslmode` that PostgreSQL knows, such as require or verify-full")
+    raise ValueError("expected a valid `sslmode`, such as require or verify-full")
 
 
 def evaluate_server_state(whom: str, state: ServerState) -> CheckResult:
     """Judge what the server tells, the worst first. Pure."""
     used = f"{state.connections} of {state.most_connections} connections used"
     if state.receivers == 0:
-        return CheckResult("critical", f"{whom} is a replica and has no connection to its primary", "failed")
+        return CheckResult("critical", f"{whom} is a replica without a connection to its primary", "failed")
     if state.lag_s is not None and state.lag_s > MAX_LAG_S:
-        text = (
-            f"{whom} is a replica and {format_rough(state.lag_s)} behind, at most "
-            f"{format_rough(MAX_LAG_S)} expected"
-        )
+        text = f"{whom} is {format_rough(state.lag_s)} behind its primary (limit {format_rough(MAX_LAG_S)})"
         return CheckResult("warning", text, "late")
     if 100 * state.connections >= FULL_PERCENT * state.most_connections:
-        return CheckResult("warning", f"{whom} is almost full: {used}", "too_many")
+        return CheckResult(
+            "warning", f"{whom} is running out of connections: {used} (limit {FULL_PERCENT:g}%)", "too_many"
+        )
     role = "replica" if state.replica else "primary"
-    return CheckResult("ok", f"{whom} answers as {role}, {used}, {format_bytes(state.size)}")
+    return CheckResult("ok", f"{whom} is up ({role}): {used}, {format_bytes(state.size)}")

@@ -55,9 +55,9 @@ class RedisProbe:
             reason: CheckReason = "denied" if str(error).startswith(DENIED) else "failed"
             return CheckResult("critical", f"{whom} answered: {error}", reason)
         except TimeoutError:
-            return CheckResult("critical", f"{whom} did not answer within {self._timeout_s:g} s", "timeout")
+            return CheckResult("critical", f"{whom} timed out after {self._timeout_s:g} s", "timeout")
         except (ValueError, OSError):
-            return CheckResult("critical", f"{whom} hung up or does not speak Redis's protocol", "protocol")
+            return CheckResult("critical", f"{whom} closed the connection or is not Redis", "protocol")
         look = evaluate_info(whom, information)
         took_ms = 1000 * (time.monotonic() - began)
         return look._replace(figures={"check_latency_ms": took_ms, **found.metrics, **look.figures})
@@ -124,15 +124,15 @@ def parse_info(text: str) -> dict[str, str]:
 def evaluate_info(whom: str, information: Mapping[str, str]) -> CheckResult:
     """Judge what INFO tells. Pure."""
     if not information:
-        return CheckResult("ok", f"{whom} answers; it does not let this user see more")
+        return CheckResult("ok", f"{whom} is up; this user may not run INFO")
     number = {name: int(value) for name, value in information.items() if value.isdecimal()}
     used, most = number.get("used_memory", 0), number.get("maxmemory", 0)
     of_most = f"{format_bytes(used)} of {format_bytes(most)}" if most else format_bytes(used)
     role = "replica" if information.get("role") == "slave" else "primary"
-    fine = CheckResult("ok", f"{whom} answers as {role}, {of_most} used")
+    fine = CheckResult("ok", f"{whom} is up ({role}), {of_most} used")
     # With another policy a full cache is as it should be.
     if most and information.get("maxmemory_policy") == "noeviction" and 100 * used >= FULL_PERCENT * most:
-        text = f"{whom} uses {of_most} of memory: when it is full it refuses to write"
+        text = f"{whom} uses {of_most} of maxmemory (limit {FULL_PERCENT:g}%); writes fail when it is full"
         fine = CheckResult("warning", text, "too_many")
     return next(_problems(whom, information, number), fine)._replace(figures={"size_bytes": used})
 
@@ -143,17 +143,17 @@ def _problems(whom: str, information: Mapping[str, str], number: Mapping[str, in
         yield CheckResult("critical", f"{whom} cannot write its append-only file", "failed")
     if information.get("rdb_last_bgsave_status") == "err":
         yield CheckResult(
-            "critical", f"{whom} could not save its data to disk, last {_format_last_save(number)}", "failed"
+            "critical", f"{whom} failed to save to disk (last saved: {_format_last_save(number)})", "failed"
         )
     if information.get("role") == "slave" and information.get("master_link_status") != "up":
         down = number.get("master_link_down_since_seconds")
         primary = f"{information.get('master_host')}:{information.get('master_port')}"
         since = f" for {format_rough(down)}" if down is not None else ""
         yield CheckResult(
-            "critical", f"{whom} is a replica and without its primary {primary}{since}", "failed"
+            "critical", f"{whom} is a replica and has lost its primary {primary}{since}", "failed"
         )
     if information.get("aof_last_bgrewrite_status") == "err":
-        yield CheckResult("warning", f"{whom} could not rewrite its append-only file", "failed")
+        yield CheckResult("warning", f"{whom} failed to rewrite its append-only file", "failed")
 
 
 def _format_last_save(number: Mapping[str, int]) -> str:

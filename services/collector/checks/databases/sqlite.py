@@ -69,9 +69,9 @@ class SqliteProbe:
             file = resolve_within(self._place.root, self._path)
             files = read_files(file)
         except FileNotFoundError:
-            return CheckResult("critical", f"the database {self._path} does not exist", "failed")
+            return CheckResult("critical", f"Database {self._path} does not exist", "failed")
         except PermissionError:
-            return CheckResult("unknown", f"{self._path} may not be read by this collector", "denied")
+            return CheckResult("unknown", f"Permission denied on {self._path}", "denied")
         except OSError as error:
             return CheckResult("unknown", f"{self._path} cannot be read: {error.strerror or error}", "other")
         if files is None:
@@ -87,15 +87,15 @@ class SqliteProbe:
             self._size = files.size
             return None
         if self._size:
-            text = f"{self._path} was emptied: 0 bytes, {format_bytes(self._size)} before"
+            text = f"{self._path} is empty (0 bytes, previously {format_bytes(self._size)})"
             return CheckResult("critical", text, "corrupt")
-        text = f"{self._path} is empty (0 bytes): nothing was ever written to it, or its content is lost"
+        text = f"{self._path} is empty (0 bytes): never written to, or its content is lost"
         return CheckResult("warning", text, "corrupt")
 
     def _read(self, file: Path, files: DatabaseFiles, now: datetime) -> CheckResult | None:
         """Read the database; return what is wrong, None when nothing is."""
         if files.wal_size and not files.shared:
-            self._found = "not checked: one program has it for itself, or it is a copy with a log"
+            self._found = "not checked: opened exclusively by one program, or a copy with a WAL"
             return None
         try:
             with open_read_only(file, files, self._wait_s) as connection:
@@ -109,7 +109,7 @@ class SqliteProbe:
             return read_error_result(self._path, error, self._wait_s)
         if wrong and not self._was_changed(file, files):
             self._next_check = None
-            return CheckResult("critical", f"the database is damaged: {wrong[:MAX_QUOTED]}", "corrupt")
+            return CheckResult("critical", f"Database is corrupt: {wrong[:MAX_QUOTED]}", "corrupt")
         return None
 
     def _quick_check(self, connection: sqlite3.Connection, now: datetime) -> str:
@@ -119,11 +119,11 @@ class SqliteProbe:
         alarm.start()
         try:
             (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            self._found = "whole"
+            self._found = "intact"
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
-            answer, self._found = "ok", f"not checked to its end, which takes longer than {self._limit_s:g} s"
+            answer, self._found = "ok", f"not fully checked within {self._limit_s:g} s"
         finally:
             alarm.cancel()
             alarm.join()
@@ -134,7 +134,7 @@ class SqliteProbe:
         """Tell whether a program began to write while nobody was thought to have the database open."""
         if not files.wal_mode or files.wal_size or read_files(file) == files:
             return False
-        self._found = "not checked: it changed meanwhile"
+        self._found = "not checked: it changed during the check"
         return True
 
 
@@ -175,13 +175,13 @@ def read_error_result(path: str, error: sqlite3.Error, wait_s: float) -> CheckRe
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        text = f"{path} is locked: for {wait_s:g} s another program has not let anybody read it"
+        text = f"{path} has been locked for {wait_s:g} s"
         return CheckResult("critical", text, "timeout")
     if code == sqlite3.SQLITE_READONLY_ROLLBACK:
-        text = f"a program broke off while it wrote to {path}; the next one that writes puts it right"
+        text = f"{path} has an unfinished transaction; the next writer rolls it back"
         return CheckResult("warning", text, "failed")
     if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return CheckResult("critical", f"the database is damaged: {error}", "corrupt")
+        return CheckResult("critical", f"Database is corrupt: {error}", "corrupt")
     return CheckResult("critical", f"{path} cannot be read: {error}", "failed")
 
 
@@ -191,10 +191,9 @@ def evaluate_wal(files: DatabaseFiles, found: str) -> CheckResult:
     wal = files.wal_size or 0
     if wal > MAX_WAL_BYTES and behind_s > MAX_WAL_AGE_S:
         text = (
-            f"the write-ahead log has grown to {format_bytes(wal)}, and nothing of it has been "
-            "written back for "
-            f"{format_rough(behind_s)}: some program reads without an end"
+            f"WAL is {format_bytes(wal)} and has not been checkpointed for {format_rough(behind_s)}: "
+            "a long-running reader blocks it"
         )
         return CheckResult("warning", text, "late")
-    log = f", its write-ahead log {format_bytes(wal)}" if files.wal_size is not None else ""
-    return CheckResult("ok", f"the database is {found} ({format_bytes(files.size)}{log})")
+    log = f", WAL {format_bytes(wal)}" if files.wal_size is not None else ""
+    return CheckResult("ok", f"Database is {found} ({format_bytes(files.size)}{log})")

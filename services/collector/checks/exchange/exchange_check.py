@@ -70,7 +70,7 @@ class ExchangeProbe:
         self._half_s = timeout_s / 2 if self._rest and self._web_socket else timeout_s
         self._wall_clock = wall_clock
         self._rate_limited_until: datetime | None = None
-        self._last = CheckResult("unknown", "not looked at yet")
+        self._last = CheckResult("unknown", "not checked yet")
 
     def run(self, now: datetime) -> CheckResult:
         """Look once; while the exchange wants not to be asked, only say so."""
@@ -114,7 +114,7 @@ class ExchangeProbe:
         try:
             server = parse_server_time(json.loads(fetched.answer.body), self._time_path)
         except (ValueError, RecursionError) as error:
-            text = f"{url.hostname}{url.path} answered without the time that was expected"
+            text = f"{url.hostname}{url.path} returned no server time"
             raise ConnectError("protocol", text) from error
         moments = (wall_ms + 1000 * (at - begun) for at in (fetched.asked_at, fetched.answered_at))
         skew = clock_skew(server, *moments)
@@ -143,12 +143,14 @@ class ExchangeProbe:
         if error.code not in (_LIMITED, _BANNED):
             return EndpointFailure("http", f"{words} for {error.path or '/'}")
         until = now + parse_retry_after(error.retry_after, now)
-        asking = f"it is not asked again before {until:%H:%M:%S} UTC"
+        paused = f"paused until {until:%H:%M:%S} UTC"
         self._rate_limited_until = until
         if error.code == _BANNED:
-            text = f"{error.host} answered {_BANNED}, which bans this host's address; {asking}"
+            text = f"This host's IP is banned by {error.host} ({_BANNED}); {paused}"
             return EndpointFailure("rate_limited", text)
-        return EndpointFailure("rate_limited", f"{words} to this host's address; {asking}", "warning")
+        return EndpointFailure(
+            "rate_limited", f"Rate-limited by {error.host} ({format_status(error.code)}); {paused}", "warning"
+        )
 
 
 def create_probe(section: ExchangeSection, timeout_s: float, place: WatchedHost) -> ExchangeProbe:
@@ -172,9 +174,9 @@ def evaluate_exchange(
         return CheckResult("warning", _describe_skew(skew, most_skew_ms), "skewed", figures)
     took = []
     if rest:
-        took.append(f"REST answered after {figures['check_latency_ms']:.0f} ms")
+        took.append(f"REST {figures['check_latency_ms']:.0f} ms")
     if web_socket:
-        took.append(f"the WebSocket answered a ping after {figures['web_socket_ms']:.0f} ms")
+        took.append(f"WebSocket ping {figures['web_socket_ms']:.0f} ms")
     return CheckResult("ok", ", ".join(took), None, figures)
 
 
@@ -201,7 +203,7 @@ def _raise_unless_api(url: SplitResult, answer: HttpResponse) -> None:
     if answer.status not in _FINE:
         raise _StatusError(url.hostname or "", url.path, answer.status, answer.headers["Retry-After"])
     if answer.headers.get_content_type() == "text/html":
-        raise ConnectError("protocol", f"{url.hostname} answered with a web page, not as an API")
+        raise ConnectError("protocol", f"{url.hostname} returned an HTML page instead of an API response")
 
 
 def _describe_failures(rest: EndpointResult | None, web_socket: EndpointResult | None) -> str:
@@ -209,16 +211,16 @@ def _describe_failures(rest: EndpointResult | None, web_socket: EndpointResult |
     bad_rest, bad_web_socket = rest and rest.fault, web_socket and web_socket.fault
     if bad_rest and bad_web_socket:
         texts = dict.fromkeys((bad_rest.text, bad_web_socket.text))
-        return f"neither REST nor the WebSocket works: {'; '.join(texts)}"
+        return f"REST and WebSocket failed: {'; '.join(texts)}"
     if bad_rest:
-        return f"REST does not work{', the WebSocket does' if web_socket else ''}: {bad_rest.text}"
+        return f"REST failed{' (WebSocket OK)' if web_socket else ''}: {bad_rest.text}"
     text = bad_web_socket.text if bad_web_socket else ""
-    return f"the WebSocket does not work{', REST does' if rest else ''}: {text}"
+    return f"WebSocket failed{' (REST OK)' if rest else ''}: {text}"
 
 
 def _describe_skew(skew: Skew, most_ms: float) -> str:
     way = "ahead of" if skew.ms > 0 else "behind"
     return (
-        f"the exchange's clock is {abs(skew.ms) / 1000:.1f} s {way} this host's (give or take "
-        f"{skew.uncertainty_ms / 1000:.1f} s), expected within {most_ms / 1000:g} s: orders may be refused"
+        f"Exchange clock {abs(skew.ms) / 1000:.1f} s {way} this host (±{skew.uncertainty_ms / 1000:.1f} s, "
+        f"limit {most_ms / 1000:g} s); orders may be rejected"
     )

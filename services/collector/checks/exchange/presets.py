@@ -53,7 +53,9 @@ def apply_preset(name: str, section: ExchangeSection) -> ExchangeSection:
     elif section.preset or not (section.rest or section.time or section.web_socket):
         raise ValueError(_unknown_exchange(section.preset or name))
     if section.time and section.time_path is None:
-        raise ValueError("`timePath`: expected where in the answer of `time` the time is, such as data.time")
+        raise ValueError(
+            "`timePath`: expected the path of the time in the response of `time`, such as data.time"
+        )
     return section
 
 
@@ -80,4 +82,4 @@ def _normalize(name: str) -> str:
 def _unknown_exchange(name: str) -> str:
     nearest = get_close_matches(_normalize(name), _names(), n=1)
     hint = f"; did you mean {_names()[nearest[0]]!r}?" if nearest else ""
-    return f"`preset`: no exchange {name!r} is known, so `rest`, `time` or `webSocket` is expected{hint}"
+    return f"`preset`: unknown exchange {name!r}; expected `rest`, `time` or `webSocket`{hint}"

@@ -96,7 +96,7 @@ class StatusPageProbe:
         except ConnectError as error:
             return _unknown_result(error.text, error.reason, figures)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            text = f"{self._url.hostname} answered something else than a summary.json"
+            text = f"{self._url.hostname} did not return a Statuspage summary.json"
             return _unknown_result(text, "protocol", figures)
         return evaluate_summary(summary)._replace(figures=figures)
 
@@ -130,14 +130,14 @@ def evaluate_summary(summary: StatusPageSummary) -> CheckResult:
     if len(told) > MAX_NAMED:
         text += f"; and {len(told) - MAX_NAMED} more"
     if status == "ok":
-        return CheckResult("ok", f"the exchange reports: {text}")
-    return CheckResult(status, f"the exchange reports trouble: {text}", "failed")
+        return CheckResult("ok", f"Exchange reports: {text}")
+    return CheckResult(status, f"Exchange reports an incident: {text}", "failed")
 
 
 def _unknown_result(
     text: str, reason: CheckReason, figures: Mapping[str, float | int] = MappingProxyType({})
 ) -> CheckResult:
-    return CheckResult("unknown", f"the status page says nothing: {text}", reason, figures)
+    return CheckResult("unknown", f"Status page unreadable: {text}", reason, figures)
 
 
 def _short_line(words: str) -> str:

@@ -52,11 +52,9 @@ def read_or_result(source: "AuthSource", now: datetime, about: str) -> AuthEvent
     try:
         return source.read(now)
     except PermissionError as error:
-        return CheckResult("unknown", f"{error.filename} may not be read by this collector", "denied")
+        return CheckResult("unknown", f"Permission denied on {error.filename}", "denied")
     except OSError as error:
-        return CheckResult(
-            "unknown", f"the log of {about} cannot be read: {error.strerror or error}", "other"
-        )
+        return CheckResult("unknown", f"Cannot read the {about} log: {error.strerror or error}", "other")
     except journal.JournalError as error:
         return CheckResult("unknown", f"{error}", "other")
 

@@ -59,7 +59,7 @@ class LoginsProbe:
         if isinstance(news, CheckResult):
             return news
         if not news.where:
-            return CheckResult("unknown", f"nothing tells of logins: {self._missing_sources()}", "other")
+            return CheckResult("unknown", f"No login log found: {self._missing_sources()}", "other")
         failures = [*self._logins.count_new(news.messages), *news.failures]
         self._spans.append(LoginWindow(news.since or now, failures, news.skipped))
         while len(self._spans) > 1 and self._spans[0].begin < now - WINDOW:
@@ -69,7 +69,7 @@ class LoginsProbe:
 
     def _missing_sources(self) -> str:
         names = [*self._section.files, *([self._section.btmp] if self._section.btmp else [])]
-        return f"there is neither {', '.join(names)} nor a journal that journalctl could read here"
+        return f"neither {', '.join(names)} nor a readable journal"
 
 
 def evaluate_logins(
@@ -88,11 +88,11 @@ def evaluate_logins(
         else f"in the last {format_rough(length.total_seconds())}"
     )
     if any(one.skipped for one in spans):
-        during += ", and more in what was too much to read"
-    text = describe_failures(failures, during) if total else f"no failed logins {during}, by {where}"
+        during += " (log read only in part)"
+    text = describe_failures(failures, during) if total else f"No failed logins {during} (source: {where})"
     for status, limit in (("critical", section.critical), ("warning", section.warning)):
         if rate >= limit:
-            expected = f"; expected fewer than {limit:g} a minute"
+            expected = f" (limit {limit:g}/min)"
             return CheckResult(status, text + expected, "too_many", figures)  # type: ignore[arg-type]  # the literals above
     return CheckResult("ok", text, None, figures)
 

@@ -93,7 +93,7 @@ class FileIntegrityProbe:
         try:
             survey = self._scan(known, time.monotonic() + 0.8 * self._timeout_s)
         except TimeoutError:
-            text = f"the files cannot be read within {self._timeout_s:g} s: the next look goes on with them"
+            text = f"File scan not finished within {self._timeout_s:g} s; continuing with the next run"
             return CheckResult("unknown", text, "timeout")
         files = survey.files
         changes = [
@@ -147,9 +147,9 @@ def describe_changes(
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
         if new is None:
-            yield f"{name} is gone"
+            yield f"{name} was deleted"
         elif old is None:
-            yield f"{name} is new (owner {new.owner}, mode {new.mode})"
+            yield f"{name} was created (owner {new.owner}, mode {new.mode})"
         elif differences := list(_differences(old, new)):
             yield f"{name}: {', '.join(differences)}"
 
@@ -158,34 +158,32 @@ def evaluate_changes(changes: Sequence[str], survey: FileScan, latest: str) -> C
     """Say what changed since the last look; well again with the next."""
     figures = {"occurrences": len(changes)}
     if changes:
-        return CheckResult(
-            "warning", f"{join_limited(changes, MAX_LISTED)}; expected no change", "changed", figures
-        )
+        return CheckResult("warning", join_limited(changes, MAX_LISTED), "changed", figures)
     if survey.hidden:
         names = ", ".join(survey.hidden)
-        text = f"not all of {names} may be seen by this collector, or there are more than {MAX_FILES} files"
+        text = f"Permission denied on some of {names}, or more than {MAX_FILES} files match"
         return CheckResult("unknown", text, "denied", figures)
     watched = {name: one for found in survey.files.values() for name, one in found.items()}
-    count = "one file" if len(watched) == 1 else f"{len(watched)} files"
-    text = f"no change of {count} since the last look"
+    count = "1 file" if len(watched) == 1 else f"{len(watched)} files"
+    text = f"{count} unchanged since the last run"
     if unread := sum(one.content is None and one.link is None for one in watched.values()):
-        text += f"; of {unread} only owner and mode are seen"
+        text += f"; {unread} unreadable (only owner and mode are watched)"
     if long := sum(_length(one.content) > MAX_BYTES for one in watched.values()):
-        text += f"; of {long} only the length and the first {format_bytes(MAX_BYTES)} are compared"
+        text += f"; {long} compared by length and the first {format_bytes(MAX_BYTES)} only"
     if survey.missing:
-        text += f"; nothing fits {', '.join(survey.missing)}"
-    return CheckResult("ok", text + (f"; the last change: {latest}" if latest else ""), None, figures)
+        text += f"; no file matches {', '.join(survey.missing)}"
+    return CheckResult("ok", text + (f"; last change: {latest}" if latest else ""), None, figures)
 
 
 def _differences(old: FileFingerprint, new: FileFingerprint) -> Iterator[str]:
     if None not in (old.content, new.content) and old.content != new.content:
-        yield f"the content changed (written {new.written_at:%Y-%m-%d %H:%M:%S} UTC)"
+        yield f"content changed (written {new.written_at:%Y-%m-%d %H:%M:%S} UTC)"
     if old.owner != new.owner:
-        yield f"the owner was {old.owner} and is {new.owner}"
+        yield f"owner changed from {old.owner} to {new.owner}"
     if old.mode != new.mode:
-        yield f"the mode was {old.mode} and is {new.mode}"
+        yield f"mode changed from {old.mode} to {new.mode}"
     if old.link != new.link:
-        yield f"it pointed to {old.link or 'nothing'} and points to {new.link or 'nothing'}"
+        yield f"link changed from {old.link or 'nothing'} to {new.link or 'nothing'}"
 
 
 def _merge_known(

@@ -75,7 +75,7 @@ def parse_entries(output: bytes) -> list[_Entry]:
     try:
         return [msgspec.json.decode(line, type=_Entry) for line in lines]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalError("journalctl answered something that is not its JSON") from error
+        raise JournalError("journalctl printed invalid JSON") from error
 
 
 def _newest(folder: Path, timeout_s: float) -> str:
@@ -109,7 +109,7 @@ def _run_journalctl(folder: Path, timeout_s: float, *options: str) -> tuple[byte
             process.kill()
     timer.cancel()
     if late.is_set():
-        raise JournalError(f"journalctl did not end within {timeout_s:g} s")
+        raise JournalError(f"journalctl timed out after {timeout_s:g} s")
     if whole and process.returncode:
         raise JournalError(f"journalctl failed with exit code {process.returncode}")
     return output, whole

@@ -74,9 +74,9 @@ class ListeningProbe:
         try:
             doors = list(listening_sockets(self._net, first_ephemeral(self._proc)))
         except PermissionError as error:
-            return CheckResult("unknown", f"{error.filename} may not be read by this collector", "denied")
+            return CheckResult("unknown", f"Permission denied on {error.filename}", "denied")
         except OSError as error:
-            return CheckResult("unknown", f"the tables of sockets cannot be read: {error}", "other")
+            return CheckResult("unknown", f"Cannot read the socket tables: {error}", "other")
         known = self._load_baseline(doors)
         # All are remembered, so that a change of the settings finds what stood there from the beginning.
         counted = [door for door in doors if self._section.loopback or not door.loopback]
@@ -84,14 +84,9 @@ class ListeningProbe:
         self._names = {door.listener.inode: self._process_name(door.listener.inode) for door in new}
         figures = {"occurrences": len({door.key for door in new})}
         if not new:
-            return CheckResult("ok", f"nothing new among {len(counted)} listening sockets", None, figures)
-        told = [
-            f"{self._names[door.listener.inode]} listens on {door.listener} ({door.protocol})" for door in new
-        ]
-        text = (
-            f"{join_limited(told, MAX_LISTED)}; expected no port that was not open at the first "
-            "look or is allowed"
-        )
+            return CheckResult("ok", f"No new port among {len(counted)} listening sockets", None, figures)
+        told = [f"{self._names[door.listener.inode]} on {door.listener} ({door.protocol})" for door in new]
+        text = f"New listening port: {join_limited(told, MAX_LISTED)}; not in the baseline or `allow`"
         return CheckResult("warning", text, "changed", figures)
 
     def _load_baseline(self, doors: Sequence[ListeningSocket]) -> frozenset[str]:
@@ -108,7 +103,7 @@ class ListeningProbe:
         if inode in self._names:
             return self._names[inode]
         process = process_table.socket_owner(self._proc, inode)
-        return str(process) if process else "a process that may not be read"
+        return str(process) if process else "an unreadable process"
 
 
 def listening_sockets(net: Path, ephemeral: int) -> Iterator[ListeningSocket]:

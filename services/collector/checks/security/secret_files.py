@@ -59,19 +59,17 @@ def evaluate_modes(
         told = [
             f"{one.name} ({format_mode(one.status)}) {_describe_access(one)}" for one in (*everybody, *group)
         ]
-        text = join_limited(told, MAX_LISTED) + "; expected that only the owner may (chmod go= FILE)"
+        text = f"{join_limited(told, MAX_LISTED)}; run `chmod go= FILE`"
         return CheckResult("critical" if everybody else "warning", text, "other", figures)
     if hidden:
-        return CheckResult(
-            "unknown", f"not all of {', '.join(hidden)} may be seen by this collector", "denied", figures
-        )
-    files = f"{len(found)} secrets" if len(found) != 1 else "one secret"
-    absent = f"; nothing fits {', '.join(missing)}" if missing else ""
-    return CheckResult("ok", f"only their owners may read {files}{absent}", None, figures)
+        return CheckResult("unknown", f"Permission denied on some of {', '.join(hidden)}", "denied", figures)
+    files = f"{len(found)} secret files" if len(found) != 1 else "1 secret file"
+    absent = f"; no file matches {', '.join(missing)}" if missing else ""
+    return CheckResult("ok", f"{files} readable by the owner only{absent}", None, figures)
 
 
 def _describe_access(one: MatchedFile) -> str:
     bits = one.status.st_mode
     if bits & stat.S_IRWXO:
-        return "may be written by everybody" if bits & stat.S_IWOTH else "may be read by everybody"
-    return f"may be {'written' if bits & stat.S_IWGRP else 'read'} by its group"
+        return "is writable by everyone" if bits & stat.S_IWOTH else "is readable by everyone"
+    return f"is {'writable' if bits & stat.S_IWGRP else 'readable'} by its group"

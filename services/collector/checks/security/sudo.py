@@ -37,9 +37,7 @@ class SudoProbe:
         if isinstance(news, CheckResult):
             return news
         if not news.where:
-            return CheckResult(
-                "unknown", "nothing tells of sudo: neither a log of syslog nor a journal is here", "other"
-            )
+            return CheckResult("unknown", "No sudo log found: neither syslog nor journal", "other")
         found = [use for use in parse_uses(news.messages) if use.refusal or use.user not in self._allow]
         return evaluate_sudo_uses(found, skipped=news.skipped, where=news.where)
 
@@ -49,11 +47,11 @@ def evaluate_sudo_uses(found: list[SudoUse], *, skipped: bool, where: str) -> Ch
     total = sum(use.times for use in found)
     figures = {"occurrences": total}
     if not found:
-        return CheckResult("ok", f"nobody used sudo since the last look, by {where}", None, figures)
+        return CheckResult("ok", f"No sudo use since the last run (source: {where})", None, figures)
     ranked = sorted(found, key=lambda use: not use.refusal)
     text = "; ".join(str(use) for use in ranked[:MAX_LISTED])
     if more := total - sum(use.times for use in ranked[:MAX_LISTED]):
         text += f"; and {more} more"
     if skipped:
-        text += "; there was more in the log than is read at once"
+        text += "; log read only in part"
     return CheckResult("warning", text, "failed" if ranked[0].refusal else "other", figures)

@@ -37,7 +37,7 @@ class SudoUse(NamedTuple):
         """Say who did what."""
         does = f"{self.user} ran {self.command} as {self.target}"
         if self.refusal:
-            does = f"{self.user} may not run {self.command} as {self.target}: {self.refusal}"
+            does = f"{self.user} was denied {self.command} as {self.target}: {self.refusal}"
         return f"{does} ({self.times} times)" if self.times > 1 else does
 
 
@@ -61,7 +61,7 @@ def _use(one: AuthMessage) -> SudoUse | None:
     # To look for passwords in all of a very long line would take long.
     shown = truncate(mask(command[:_MAX_SEARCH]))
     if _COMMAND in command or sum(field.startswith("USER=") for field in fields) > 1:
-        shown += " (more than one command stands in this line of the log: read it there)"
+        shown += " (ambiguous log line: more than one command; see the log)"
     return SudoUse(user[:64], target[:64], shown, refusal[:MAX_COMMAND], one.times)
 
 
