@@ -14,11 +14,11 @@ _FAILING: tuple[CheckStatus, ...] = ("critical", "warning")
 """Gravest first."""
 
 _PHRASES = {
-    "readOnlyDisks": " can only be read",
-    "diskFullDays": " will be full in ",
-    "oomKills": "the kernel ended ",
-    "memoryPressure": "all work stood still ",
-    "clockSynchronised": "the clock is not synchronised",
+    "readOnlyDisks": " is read-only",
+    "diskFullDays": " at the current rate",
+    "oomKills": "OOM kill: ",
+    "memoryPressure": "Tasks stalled on memory ",
+    "clockSynchronised": "Clock not synchronised",
 }
 """What a host's reason about a figure holds, where it does not begin with the figure's name."""
 

@@ -133,14 +133,14 @@ def bot() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_that_ends(scene: ChecksScenario) -> None:
-    scene.fails("bot", "no process runs")
+    scene.fails("bot", "No process matches")
     with bot():
         scene.ends("bot")
-    scene.fails("bot", "at least 1 expected")
+    scene.fails("bot", "expected at least 1")
 
 
 def test_a_port_that_nobody_listens_on(scene: ChecksScenario) -> None:
-    scene.fails("door", "nothing listens on port")
+    scene.fails("door", "Nothing is listening on port")
     port = json.loads((scene.folder / "config" / "health_monitor.json").read_text())["monitoring"]["checks"]
     with socket.create_server(("127.0.0.1", port["door"]["port"])):
         scene.ends("door")
@@ -148,7 +148,7 @@ def test_a_port_that_nobody_listens_on(scene: ChecksScenario) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body", "words"),
-    [(503, b"all is well", "answered 503"), (200, b"maintenance", "its body has nothing like well")],
+    [(503, b"all is well", "answered 503"), (200, b"maintenance", "the body does not match well")],
 )
 def test_a_web_server_that_answers_otherwise(
     scene: ChecksScenario, status: int, body: bytes, words: str
@@ -170,9 +170,9 @@ def test_a_database_that_is_overwritten(scene: ChecksScenario) -> None:
 
 def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene: ChecksScenario) -> None:
     faults: list[tuple[Callable[[], None], str]] = [
-        (lambda: setattr(scene.exchange, "rest", 503), "REST does not work, the WebSocket does"),
-        (lambda: setattr(scene.exchange, "web_socket", "drop"), "the WebSocket does not work, REST does"),
-        (lambda: setattr(scene.exchange, "ahead_s", 60.0), "clock is 60"),
+        (lambda: setattr(scene.exchange, "rest", 503), "REST failed (WebSocket OK)"),
+        (lambda: setattr(scene.exchange, "web_socket", "drop"), "WebSocket failed (REST OK)"),
+        (lambda: setattr(scene.exchange, "ahead_s", 60.0), "Exchange clock 60"),
     ]
     for cause, words in faults:
         cause()

@@ -11,5 +11,5 @@ def split_url(url: str) -> SplitResult:
     except ValueError:
         readable = False
     if not readable:
-        raise ValueError("invalid URL: percent-encode special characters (such as %40 for @)")
+        raise ValueError("invalid URL: bad host or port (percent-encode special characters in passwords)")
     return parts

@@ -64,7 +64,7 @@ def look(root: Path, state: Any, restarts: int = 0) -> CheckResult:
 
 def test_a_container_that_runs_is_fine(tmp_path: Path) -> None:
     seen = look(tmp_path, RUNNING | {"Health": {"Status": "healthy"}})
-    assert (seen.status, seen.text) == ("ok", "bot runs for 3 h, healthy")
+    assert (seen.status, seen.text) == ("ok", "bot is running for 3 h, healthy")
     assert seen.figures == {"restarts": 0, "process_uptime_seconds": pytest.approx(10_800, abs=1)}
 
 
@@ -72,21 +72,21 @@ def test_a_container_that_runs_is_fine(tmp_path: Path) -> None:
     ("state", "status", "reason", "expected"),
     [
         (RUNNING | {"Health": {"Status": "unhealthy", "FailingStreak": 5}}, "critical", "failed",
-         "bot runs, but its health check failed 5 times in a row"),
+         "bot is running, but its health check failed 5 times in a row"),
         (RUNNING | {"Health": {"Status": "starting"}}, "ok", None,
-         "bot runs for 3 h, its health is not known yet"),
+         "bot is running for 3 h, health check starting"),
         (RUNNING | {"OOMKilled": True}, "warning", "failed",
-         "bot runs for 3 h, but the kernel has killed a process in it for want of memory"),
+         "bot is running for 3 h; a process in it was OOM-killed"),
         (RUNNING | {"Status": "paused"}, "critical", "not_running",
-         "bot is paused and does nothing; `docker unpause` lets it go on"),
+         "bot is paused; run `docker unpause bot`"),
         (RUNNING | {"Status": "restarting", "ExitCode": 1}, "critical", "failed",
-         "bot ended with code 1 and is to be restarted, 12 times so far"),
+         "bot exited with code 1; restarting (12 restarts)"),
         (ENDED | {"ExitCode": 137, "OOMKilled": True}, "critical", "failed",
-         "bot is exited: it ended 5 min ago with code 137, killed for want of memory, running expected"),
+         "bot is exited, expected running: exited 5 min ago with code 137 (OOM-killed)"),
         (ENDED | {"ExitCode": 143}, "critical", "failed",
-         "bot is exited: it ended 5 min ago with code 143 (SIGTERM), running expected"),
-        (ENDED, "critical", "not_running", "bot is exited: it ended 5 min ago with code 0, running expected"),
-        (ENDED | {"Status": "created"}, "critical", "not_running", "bot was created and never started"),
+         "bot is exited, expected running: exited 5 min ago with code 143 (SIGTERM)"),
+        (ENDED, "critical", "not_running", "bot is exited, expected running: exited 5 min ago with code 0"),
+        (ENDED | {"Status": "created"}, "critical", "not_running", "bot was created but never started"),
     ],
 )  # fmt: skip
 def test_each_state_has_its_sentence(
@@ -109,7 +109,11 @@ def test_restarts_are_counted_from_the_first_look(tmp_path: Path) -> None:
 def test_a_container_that_does_not_exist_is_told(tmp_path: Path) -> None:
     with engine(tmp_path, telling({}, status="404 Not Found")):
         seen = watching(tmp_path).run(NOON)
-    assert (seen.status, seen.reason, seen.text) == ("critical", "not_running", "there is no container bot")
+    assert (seen.status, seen.reason, seen.text) == (
+        "critical",
+        "not_running",
+        "Container bot does not exist",
+    )
 
 
 def test_podmans_socket_is_asked_where_there_is_no_dockers(tmp_path: Path) -> None:
@@ -156,7 +160,7 @@ def test_an_answer_that_is_too_long_to_be_read_whole_is_said(
     monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 50)
     with engine(tmp_path, telling(RUNNING)):
         seen = watching(tmp_path).run(NOON)
-    assert seen.text.startswith("asked for bot, the engine answered more than ")
+    assert seen.text.startswith("Container bot: the engine sent a response larger than ")
 
 
 def test_without_an_engine_it_is_unknown_and_with_a_dead_one_critical(tmp_path: Path) -> None:
@@ -192,7 +196,7 @@ def test_a_real_docker_is_understood(docker: tuple[str, str]) -> None:
     program, name = docker
     watched = watching(Path("/"), name)
     now = datetime.now(UTC) + timedelta(seconds=1)
-    assert watched.run(now).text == f"there is no container {name}"
+    assert watched.run(now).text == f"Container {name} does not exist"
     command = [program, "run", "-d", "--network=none", "--name", name, name, "/bin/sleep", "600"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     assert watched.run(now).status == "ok"
@@ -201,6 +205,6 @@ def test_a_real_docker_is_understood(docker: tuple[str, str]) -> None:
     subprocess.run([program, "unpause", name], check=True, capture_output=True, timeout=60)
     subprocess.run([program, "kill", name], check=True, capture_output=True, timeout=60)
     wait_until(lambda: watched.run(now).status == "critical", "it ended")
-    assert "with code 137 (SIGKILL), running expected" in watched.run(now).text
+    assert "with code 137 (SIGKILL)" in watched.run(now).text
     subprocess.run([program, "start", name], check=True, capture_output=True, timeout=60)
     assert watched.run(now).figures["restarts"] == 1

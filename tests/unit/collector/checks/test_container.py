@@ -148,7 +148,7 @@ def test_a_container_that_runs_into_its_memory_limit_tells_of_the_kill(tmp_path:
     assert health.memory_usage is not None
     assert 0 < health.memory_usage < 90
     assert health.oom_kills == 1
-    assert "the kernel ended a process for want of memory" in evaluate_host(health, Thresholds()).reasons
+    assert "OOM kill: the kernel killed a process" in evaluate_host(health, Thresholds()).reasons
 
 
 def test_a_container_that_uses_up_its_processor_time_is_throttled(tmp_path: Path, limits: str) -> None:

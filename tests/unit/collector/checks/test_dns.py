@@ -40,7 +40,7 @@ def test_a_name_that_does_not_resolve_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(socket, "getaddrinfo", answer)
     seen = look("api.example")
     assert (seen.status, seen.reason) == ("critical", "dns")
-    assert seen.text == "no name server could say what the address of api.example is"
+    assert seen.text == "DNS lookup of api.example failed: no name server answered"
 
 
 def test_addresses_are_compared_however_they_are_written() -> None:

@@ -103,7 +103,7 @@ def test_tls_is_a_phase_and_its_certificate_must_be_valid(
         monkeypatch.setattr(http, "client_context", lambda **_: identity.client)
         trusted = look(f"https://{address}/")
     assert (strange.status, strange.reason) == ("critical", "tls")
-    assert strange.text == f"the certificate of {address} is not accepted: self-signed certificate"
+    assert strange.text == f"Certificate of {address} rejected: self-signed certificate"
     assert (lenient.status, trusted.status) == ("ok", "ok")
     assert trusted.figures["tls_ms"] > 0
     assert ", TLS " in trusted.text
@@ -133,14 +133,14 @@ def test_a_rate_limit_is_told_apart_with_the_wait() -> None:
     with serving(replying(429, Retry_After="30")) as address:
         seen = look(f"http://{address}/")
     assert (seen.reason, seen.status) == ("rate_limited", "critical")
-    assert seen.text == f"{address} answered 429 Too Many Requests: it is asked too often, again in 30 s"
+    assert seen.text == f"{address} answered 429 Too Many Requests; retry after 30 s"
 
 
 def test_a_body_without_the_pattern_is_told() -> None:
     with serving(replying(200, b"maintenance")) as address:
         seen = look(f"http://{address}/", body="alive")
     assert seen.reason == "http"
-    assert seen.text == f"{address} answered 200 OK, but its body has nothing like alive"
+    assert seen.text == f"{address} answered 200 OK, but the body does not match alive"
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS"])
@@ -190,7 +190,7 @@ def test_a_redirect_out_of_the_web_is_not_followed(location: str) -> None:
     with serving(replying(302, Location=location)) as address:
         seen = look(f"http://{address}/")
     assert seen.reason == "protocol"
-    assert seen.text == f"{address} redirects to something that is no web address"
+    assert seen.text == f"{address} redirects to an invalid URL"
 
 
 def test_a_redirect_cannot_put_lines_into_a_request() -> None:
@@ -210,16 +210,20 @@ def test_a_redirect_cannot_put_lines_into_a_request() -> None:
 @pytest.mark.parametrize(
     ("conversation", "reason", "expected"),
     [
-        (never_respond, "timeout", "did not answer within 0.3 s"),
+        (never_respond, "timeout", "timed out after 0.3 s"),
         (
             respond_with(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
             "protocol",
-            "broke off in the middle",
+            "closed the connection mid-response",
         ),
-        (respond_with(b"SSH-2.0-OpenSSH_9.2\r\n"), "protocol", "answered something that is not HTTP"),
-        (respond_with(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"), "protocol", "is not HTTP"),
-        (respond_with(b""), "protocol", "hung up without an answer"),
-        (hang_up, "protocol", "hung up without an answer"),
+        (respond_with(b"SSH-2.0-OpenSSH_9.2\r\n"), "protocol", "sent an invalid HTTP response"),
+        (
+            respond_with(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
+            "protocol",
+            "invalid HTTP response",
+        ),
+        (respond_with(b""), "protocol", "closed the connection without a response"),
+        (hang_up, "protocol", "closed the connection without a response"),
     ],
 )
 def test_a_server_that_misbehaves_is_told_apart(
@@ -258,7 +262,7 @@ def test_of_a_big_body_a_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(replying(200, b"x" * 5000 + b"late")) as address:
         assert look(f"http://{address}/").status == "ok"
         seen = look(f"http://{address}/", body="late")
-    assert "but the first MiB of its body has nothing like late" in seen.text
+    assert "but the first MiB of the body does not match late" in seen.text
 
 
 def test_nobody_listens_is_refused() -> None:
@@ -344,14 +348,14 @@ def test_a_packing_that_cannot_be_read_is_named_as_the_cause() -> None:
         assert look(f"http://{server}/").status == "ok"
         seen = look(f"http://{server}/", body="well")
     assert (seen.status, seen.reason) == ("critical", "http")
-    assert "its body is packed with br" in seen.text
+    assert "with Content-Encoding br" in seen.text
 
 
 def test_a_bomb_is_not_unpacked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of what is read holds for what comes out, too."""
     monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 1000)
     with serving(replying(200, gzip.compress(bytes(100_000)), Content_Encoding="gzip")) as server:
-        assert "the first MiB of its body" in look(f"http://{server}/", body="x").text
+        assert "the first MiB of the body" in look(f"http://{server}/", body="x").text
 
 
 def test_a_packed_body_of_several_members_is_read_whole_and_one_that_is_cut_off_is_told() -> None:
@@ -363,7 +367,7 @@ def test_a_packed_body_of_several_members_is_read_whole_and_one_that_is_cut_off_
         seen = look(f"http://{server}/", body="all is")
     assert (seen.reason, seen.text.partition(" ")[2]) == (
         "protocol",
-        "answered 200, but its body cannot be unpacked: the gzip body is cut off",
+        "answered 200, but the body cannot be decompressed: the gzip body is cut off",
     )
 
 

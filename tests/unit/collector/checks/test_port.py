@@ -40,7 +40,7 @@ def test_a_port_that_was_closed_is_told() -> None:
         assert watched.run(NOON).status == "ok"
     seen = watched.run(NOON)
     assert (seen.status, seen.reason) == ("critical", "not_running")
-    assert seen.text == f"nothing listens on port {port} of this host"
+    assert seen.text == f"Nothing is listening on port {port}"
 
 
 def test_a_connection_from_a_port_is_no_listener() -> None:
@@ -66,7 +66,7 @@ def test_a_container_reads_the_table_of_the_hosts_first_process(tmp_path: Path) 
     net.mkdir(parents=True)
     (net / "tcp").write_text(HEAD + f"   0: 00000000:1F90 00000000:0000 0A {REST} 77 1 0 100 0 0 10 0\n")
     seen = watching(8080, WatchedHost("far", tmp_path, tmp_path)).run(NOON)
-    assert (seen.status, seen.text) == ("ok", "a process that may not be read listens on 0.0.0.0:8080")
+    assert (seen.status, seen.text) == ("ok", "an unreadable process listens on 0.0.0.0:8080")
 
 
 def test_a_table_that_cannot_be_read_is_no_failure_of_the_port(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_process_that_runs_is_named_and_measured(bot: Path) -> None:
     with running(bot) as process:
         seen = look(name=NAME)
     assert (seen.status, seen.reason) == ("ok", None)
-    assert seen.text.startswith(f"{NAME} ({process.pid}) runs for ")
+    assert seen.text.startswith(f"{NAME} ({process.pid}) running for ")
     assert (seen.figures["instances"], seen.figures["process_threads"], seen.figures["restarts"]) == (1, 1, 0)
     assert seen.figures["process_memory_bytes"] > 100_000
     assert seen.figures["process_open_files"] >= 3
@@ -79,7 +79,7 @@ def test_a_killed_process_is_told_with_what_was_expected(bot: Path) -> None:
         assert watched.run(NOON).status == "ok"
     seen = watched.run(NOON)
     assert (seen.status, seen.reason) == ("critical", "not_running")
-    assert seen.text == f"no process runs that has the name {NAME}; at least 1 expected"
+    assert seen.text == f"No process matches name {NAME} (expected at least 1)"
     assert seen.figures == {"instances": 0, "restarts": 0}
 
 
@@ -152,7 +152,7 @@ def test_the_whole_name_is_found_in_the_command_line_or_the_file(
 def test_an_unknown_user_is_no_failure_of_the_process() -> None:
     seen = look(name=NAME, user="nobody-of-that-name")
     assert seen.status == "unknown"
-    assert "/etc/passwd knows no user nobody-of-that-name" in seen.text
+    assert "user nobody-of-that-name not found in /etc/passwd" in seen.text
 
 
 def test_the_collector_does_not_fit_though_the_pattern_fits_it() -> None:
@@ -203,7 +203,7 @@ def test_a_second_instance_is_one_too_many(bot: Path) -> None:
     with running(bot) as one, running(bot) as two:
         seen = look(name=NAME, at_most=1)
     assert (seen.status, seen.reason) == ("critical", "too_many")
-    assert seen.text.startswith("2 processes run, at most 1 expected: ")
+    assert seen.text.startswith("2 processes running, expected at most 1: ")
     assert f"{NAME} ({one.pid})" in seen.text
     assert f"{NAME} ({two.pid})" in seen.text
 
@@ -211,7 +211,7 @@ def test_a_second_instance_is_one_too_many(bot: Path) -> None:
 def test_fewer_than_expected_are_counted(bot: Path) -> None:
     with running(bot):
         seen = look(name=NAME, at_least=3)
-    assert seen.text == f"only 1 run, at least 3 expected (the name {NAME})"
+    assert seen.text == f"Only 1 running, expected at least 3 (name {NAME})"
 
 
 def test_a_process_that_must_not_run_is_fine_while_it_does_not(bot: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_zombie_does_not_run_though_it_is_listed(bot: Path) -> None:
         wait_until(lambda: state_of(process.pid) == "Z", "it is a zombie")
         for seen in (look(name=NAME), by_command.run(NOON)):
             assert (seen.status, seen.reason, seen.figures["instances"]) == ("critical", "zombie", 0)
-            assert f"its parent, process {os.getpid()}, has not noticed" in seen.text
+            assert f"its parent {os.getpid()} has not reaped it" in seen.text
 
 
 def test_a_stopped_process_does_nothing(bot: Path) -> None:
@@ -251,10 +251,10 @@ def test_the_process_of_a_pid_file_is_found(bot: Path, tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (None, "does not exist"),
-        ("", "holds no process number"),
-        ("-1", "holds no process number"),
-        ("9" * 400, "holds no process number"),
-        ("4194305", "names 4194305, and no such process runs"),
+        ("", "contains no process ID"),
+        ("-1", "contains no process ID"),
+        ("9" * 400, "contains no process ID"),
+        ("4194305", "names 4194305, which is not running"),
     ],
 )
 def test_a_pid_file_that_names_nobody_is_told(tmp_path: Path, content: str | None, expected: str) -> None:
@@ -263,7 +263,7 @@ def test_a_pid_file_that_names_nobody_is_told(tmp_path: Path, content: str | Non
         file.write_text(content)
     seen = look(pid_file=str(file))
     assert (seen.status, seen.reason) == ("critical", "not_running")
-    assert seen.text == f"the pid file {file} {expected}; at least 1 expected"
+    assert seen.text == f"PID file {file} {expected}; expected at least 1"
 
 
 def test_a_pid_that_went_to_another_process_is_told(bot: Path, tmp_path: Path) -> None:
@@ -275,8 +275,8 @@ def test_a_pid_that_went_to_another_process_is_told(bot: Path, tmp_path: Path) -
         by_name = look(pid_file=str(file), name="postgres")
         sure = look(pid_file=str(file), name=NAME)
     assert (by_age.status, by_age.reason) == ("critical", "not_running")
-    assert f"that process, {NAME}, began after the file was written" in by_age.text
-    assert f"which is another process now: {NAME}" in by_name.text
+    assert f"({NAME}, started after the file was written)" in by_age.text
+    assert f"now used by another process ({NAME})" in by_name.text
     assert sure.status == "ok"
 
 
@@ -356,7 +356,7 @@ def test_a_container_finds_the_hosts_processes_and_pid_files(tmp_path: Path) -> 
     (proc / "77" / "stat").write_text(f"77 (python3) {columns}\n")
     place = WatchedHost("far", proc, root)
     seen = look(place, pid_file="/var/run/bot.pid", command="-m bot", user="bot")
-    assert seen.text == "python3 (77) runs for 10 min"
+    assert seen.text == "python3 (77) running for 10 min"
     assert seen.figures["process_threads"] == 3
 
 

@@ -101,7 +101,7 @@ def test_all_that_cannot_be_made_is_named_with_its_place() -> None:
 
 def test_two_checks_of_one_name_are_refused() -> None:
     checks = {"kraken-status": {"tcp": "127.0.0.1:1"}}
-    with pytest.raises(InvalidError, match="different names"):
+    with pytest.raises(InvalidError, match="unique check names"):
         watched(checks=checks, exchanges={"kraken": {}})
 
 

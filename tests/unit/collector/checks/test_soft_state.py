@@ -67,7 +67,7 @@ def test_an_answer_is_slow_only_past_the_limit(latency: float, status: CheckStat
 
 def test_a_slow_answer_says_how_long_it_took_and_what_was_expected() -> None:
     look = SoftState(1, slow_ms=2000).apply(OK._replace(figures={"check_latency_ms": 2345.6}))
-    assert look.text == "it took 2346 ms, expected at most 2s: answered"
+    assert look.text == "Slow: 2,346 ms (limit 2s): answered"
     assert look.reason == "slow"
 
 

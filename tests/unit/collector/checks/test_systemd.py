@@ -103,7 +103,7 @@ def test_a_unit_that_was_stopped_is_told(manager: Manager, monkeypatch: pytest.M
     manager.run("stop", "bot.service")
     seen = watching(manager, "bot.service", monkeypatch).run(NOON)
     assert (seen.status, seen.reason) == ("critical", "not_running")
-    assert seen.text == "bot.service is inactive (dead), active expected"
+    assert seen.text == "bot.service is inactive (dead), expected active"
 
 
 def test_a_unit_that_failed_is_told_with_its_code(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_unit_that_failed_is_told_with_its_code(manager: Manager, monkeypatch:
     seen = watching(manager, "bad.service", monkeypatch).run(NOON)
     assert (seen.status, seen.reason) == ("critical", "failed")
     assert seen.text.startswith("bad.service is failed for ")
-    assert seen.text.endswith(" (exit-code, status 7), active expected")
+    assert seen.text.endswith(" (exit-code, status 7), expected active")
 
 
 def test_a_unit_that_fails_again_and_again_is_told(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,9 +120,7 @@ def test_a_unit_that_fails_again_and_again_is_told(manager: Manager, monkeypatch
     wait_until(lambda: manager.show("loop.service", "SubState") == "auto-restart", "it failed")
     seen = watching(manager, "loop.service", monkeypatch).run(NOON)
     assert (seen.status, seen.reason) == ("critical", "failed")
-    assert seen.text == (
-        "loop.service ended (exit-code, status 7) and is to be restarted, 0 times so far; active expected"
-    )
+    assert seen.text == ("loop.service exited (exit-code, status 7); restarting (0 restarts)")
 
 
 def test_a_unit_that_is_still_starting_is_a_warning(
@@ -137,19 +135,19 @@ def test_a_unit_that_is_still_starting_is_a_warning(
 def test_a_unit_that_does_not_exist_is_told(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watching(manager, "nothing.service", monkeypatch).run(NOON)
     assert (seen.status, seen.reason) == ("critical", "not_running")
-    assert seen.text == "there is no unit nothing.service"
+    assert seen.text == "Unit nothing.service does not exist"
 
 
 def test_a_units_name_is_never_an_option(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watching(manager, "--version", monkeypatch).run(NOON)
-    assert seen.text == "there is no unit --version"
+    assert seen.text == "Unit --version does not exist"
 
 
 def test_a_host_without_systemd_is_unknown(tmp_path: Path) -> None:
     seen = create_probe(CheckSection(systemd="x.service"), 1.0, WatchedHost("far", tmp_path, tmp_path)).run(
         NOON
     )
-    assert (seen.status, seen.text) == ("unknown", "no systemd runs on this host")
+    assert (seen.status, seen.text) == ("unknown", "systemd is not running on this host")
 
 
 def answering(
@@ -169,7 +167,7 @@ def answering(
 def test_a_systemd_that_hangs_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = answering(tmp_path, "exec sleep 60", monkeypatch, 0.3)
     assert (seen.status, seen.reason) == ("critical", "timeout")
-    assert seen.text == "systemd did not answer within 0.3 s"
+    assert seen.text == "systemd timed out after 0.3 s"
 
 
 def test_a_systemd_that_refuses_is_unknown_in_its_own_words(

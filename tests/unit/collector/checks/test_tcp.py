@@ -23,7 +23,7 @@ def look(address: str) -> CheckResult:
 def test_a_port_that_takes_connections_is_fine_and_timed() -> None:
     with listening(never_respond) as port:
         seen = look(f"127.0.0.1:{port}")
-    assert (seen.status, seen.text) == ("ok", f"127.0.0.1:{port} takes connections")
+    assert (seen.status, seen.text) == ("ok", f"127.0.0.1:{port} accepts connections")
     assert set(seen.figures) == {"check_latency_ms", "dns_ms", "connect_ms"}
 
 
@@ -31,7 +31,7 @@ def test_a_closed_port_is_refused() -> None:
     port = free_port()
     seen = look(f"127.0.0.1:{port}")
     assert (seen.status, seen.reason) == ("critical", "refused")
-    assert seen.text == f"no connection to 127.0.0.1:{port}: 127.0.0.1 refused it, nothing listens there"
+    assert seen.text == f"Cannot connect to 127.0.0.1:{port}: connection refused by 127.0.0.1"
 
 
 @pytest.mark.parametrize(

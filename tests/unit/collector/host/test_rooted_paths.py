@@ -29,5 +29,5 @@ def test_no_path_leads_out_of_the_root(tmp_path: Path) -> None:
 def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("/b")
     (tmp_path / "b").symlink_to("/a")
-    with pytest.raises(OSError, match="circle"):
+    with pytest.raises(OSError, match="too many levels of symbolic links"):
         resolve_within(tmp_path, "/a/x")

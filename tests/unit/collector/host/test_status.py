@@ -40,7 +40,7 @@ def test_the_worst_figure_decides_and_every_reason_is_named_worst_first() -> Non
     health = Health(host="h", cpu_usage=75, memory_usage=10, disks=[disk("/", 20), disk("/data", 96)])
     assert evaluate_host(health, THRESHOLDS) == HostStatus(
         "CRITICAL",
-        ["disk /data at 96.0% (critical ≥ 95%)", "CPU at 75.0% (warning ≥ 70%)"],
+        ["Disk /data at 96.0% (critical ≥ 95%)", "CPU at 75.0% (warning ≥ 70%)"],
     )
 
 
@@ -65,22 +65,22 @@ def test_a_threshold_may_have_only_one_limit() -> None:
     ("figures", "status", "reason"),
     [
         ({"disks": [disk("/data", read_only=True)]}, "CRITICAL",
-         "disk /data can only be read: it should be writable"),
+         "Disk /data is read-only"),
         ({"disks": [disk("/data", full_days=0.99)]}, "WARNING",
-         "disk /data will be full in 24 hours if it goes on so"),
+         "Disk /data full in 24 h at the current rate"),
         ({"disks": [disk("/data", full_days=0.05)]}, "CRITICAL",
-         "disk /data will be full in 72 minutes if it goes on so"),
+         "Disk /data full in 72 min at the current rate"),
         ({"disks": [disk("/data", inode_usage=96.0)]}, "CRITICAL",
-         "inode use of disk /data at 96.0% (critical ≥ 95%)"),
-        ({"oom_kills": 1}, "CRITICAL", "the kernel ended a process for want of memory"),
-        ({"oom_kills": 3}, "CRITICAL", "the kernel ended 3 processes for want of memory"),
+         "Inodes of disk /data at 96.0% (critical ≥ 95%)"),
+        ({"oom_kills": 1}, "CRITICAL", "OOM kill: the kernel killed a process"),
+        ({"oom_kills": 3}, "CRITICAL", "OOM kill: the kernel killed 3 processes"),
         ({"memory_pressure": 20.1}, "WARNING",
-         "all work stood still for want of memory in 20 % of the time, a warning above 20 %"),
-        ({"clock_synchronised": 0}, "WARNING", "the clock is not synchronised: no NTP service keeps it"),
+         "Tasks stalled on memory 20.1% of the time (limit 20%)"),
+        ({"clock_synchronised": 0}, "WARNING", "Clock not synchronised: no NTP service is running"),
         ({"clock_synchronised": 1, "clock_offset_ms": 1500.0}, "CRITICAL",
-         "the clock is 1.5 s fast, critical above 1 s"),
+         "Clock 1.5 s fast (limit 1 s)"),
         ({"clock_synchronised": 1, "clock_offset_ms": -1500.0}, "CRITICAL",
-         "the clock is 1.5 s slow, critical above 1 s"),
+         "Clock 1.5 s slow (limit 1 s)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_without_a_threshold_has_its_own_sentence(

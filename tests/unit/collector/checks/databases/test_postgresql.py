@@ -52,7 +52,7 @@ def server() -> Iterator[PostgresqlServer]:
 def test_a_server_that_answers_is_told_with_its_connections_and_size(server: PostgresqlServer) -> None:
     seen = look(server.url())
     assert (seen.status, seen.reason) == ("ok", None)
-    assert seen.text.startswith(f"PostgreSQL at 127.0.0.1:{server.port} answers as primary, 1 of 10 conn")
+    assert seen.text.startswith(f"PostgreSQL at 127.0.0.1:{server.port} is up (primary): 1 of 10 conn")
     assert seen.figures["size_bytes"] > 1_000_000
     assert seen.figures["check_latency_ms"] > seen.figures["connect_ms"] > 0
     assert look(server.url(user="bot")).status == "ok"
@@ -84,7 +84,7 @@ def test_a_server_that_fills_up_is_told_and_then_that_it_is_full(server: Postgre
         hold("bot")
         full = look(server.url(user="bot"))
     assert (almost.status, almost.reason) == ("warning", "too_many")
-    assert almost.text.endswith("is almost full: 10 of 10 connections used")
+    assert almost.text.endswith("is running out of connections: 10 of 10 connections used (limit 90%)")
     assert (full.status, full.reason) == ("critical", "too_many")
     assert "remaining connection slots are reserved" in full.text
 
@@ -94,7 +94,7 @@ def test_a_server_that_hangs_is_a_timeout(server: PostgresqlServer) -> None:
     seen = look(server.url(), 0.3)
     server.process.send_signal(signal.SIGCONT)
     assert (seen.status, seen.reason) == ("critical", "timeout")
-    assert seen.text == f"PostgreSQL at 127.0.0.1:{server.port} did not answer within 0.3 s"
+    assert seen.text == f"PostgreSQL at 127.0.0.1:{server.port} timed out after 0.3 s"
     started(server)
 
 
@@ -102,7 +102,7 @@ def test_tls_that_is_demanded_must_be_there(server: PostgresqlServer) -> None:
     assert look(server.url(rest="?sslmode=disable")).status == "ok"
     seen = look(server.url(rest="?sslmode=require"))
     assert (seen.status, seen.reason) == ("critical", "tls")
-    assert seen.text == f"PostgreSQL at 127.0.0.1:{server.port} has no TLS, which sslmode demands"
+    assert seen.text == f"PostgreSQL at 127.0.0.1:{server.port} does not support TLS, which sslmode requires"
 
 
 def test_tls_is_used_and_its_certificate_must_be_valid_where_that_is_asked(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_tls_is_used_and_its_certificate_must_be_valid_where_that_is_asked(tmp_p
             assert look(server.url(rest="?sslmode=require")).status == "ok"
             strict = look(server.url(rest="?sslmode=verify-full"))
     assert (strict.status, strict.reason) == ("critical", "tls")
-    assert "is not accepted: self-signed certificate" in strict.text
+    assert "rejected: self-signed certificate" in strict.text
 
 
 def test_a_replica_that_falls_behind_or_loses_its_primary_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_a_replica_that_falls_behind_or_loses_its_primary_is_told(monkeypatch: p
         primary = both.enter_context(postgresql_server.server())
         started(primary)
         replica = both.enter_context(postgresql_server.replica(primary))
-        wait_until(lambda: " answers as replica, " in look(replica.url()).text, "it follows")
+        wait_until(lambda: " is up (replica): " in look(replica.url()).text, "it follows")
         replica.run("SELECT pg_wal_replay_pause()")
         primary.run("CREATE TABLE trades AS SELECT 1")
         monkeypatch.setattr(module, "MAX_LAG_S", 0.0)
@@ -138,8 +138,8 @@ def test_a_replica_that_falls_behind_or_loses_its_primary_is_told(monkeypatch: p
         lost = look(replica.url())
         killed = look(primary.url())
     assert (late.status, late.reason) == ("warning", "late")
-    assert "is a replica and " in late.text
-    assert (lost.reason, lost.text.endswith("is a replica and has no connection to its primary")) == (
+    assert "behind its primary" in late.text
+    assert (lost.reason, lost.text.endswith("is a replica without a connection to its primary")) == (
         "failed",
         True,
     )
@@ -186,14 +186,18 @@ def test_bytes_that_trickle_in_do_not_stretch_the_timeout() -> None:
 @pytest.mark.parametrize(
     ("state", "status", "expected"),
     [
-        (FINE, "ok", "x answers as primary, 1 of 100 connections used, 1000 B"),
-        (FINE._replace(replica=True, receivers=1, lag_s=59.0), "ok", "x answers as replica, 1 of 100"),
+        (FINE, "ok", "x is up (primary): 1 of 100 connections used, 1000 B"),
+        (FINE._replace(replica=True, receivers=1, lag_s=59.0), "ok", "x is up (replica): 1 of 100"),
         (
             FINE._replace(replica=True, receivers=1, lag_s=90.0),
             "warning",
-            "x is a replica and 1.5 min behind, at most 1 min expected",
+            "x is 1.5 min behind its primary (limit 1 min)",
         ),
-        (FINE._replace(connections=90), "warning", "x is almost full: 90 of 100 connections used"),
+        (
+            FINE._replace(connections=90),
+            "warning",
+            "x is running out of connections: 90 of 100 connections used",
+        ),
     ],
 )
 def test_what_the_server_tells_is_judged(state: ServerState, status: str, expected: str) -> None:

@@ -55,7 +55,7 @@ def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
 def test_a_database_in_use_is_whole_and_its_sizes_are_told(file: Path) -> None:
     seen = watching(file).run(NOON)
     assert (seen.status, seen.reason) == ("ok", None)
-    assert seen.text.startswith("the database is whole (")
+    assert seen.text.startswith("Database is intact (")
     assert seen.figures["size_bytes"] == file.stat().st_size
     assert seen.figures["wal_bytes"] == file.with_name(f"{file.name}-wal").stat().st_size > 0
     assert seen.figures["check_latency_ms"] > 0
@@ -85,7 +85,7 @@ def test_a_damaged_page_is_told(file: Path) -> None:
         stream.write(b"\xff" * 4096)
     seen = watching(file).run(NOON)
     assert (seen.status, seen.reason) == ("critical", "corrupt")
-    assert seen.text.startswith("the database is damaged: ")
+    assert seen.text.startswith("Database is corrupt: ")
 
 
 def test_a_damaged_schema_is_told(file: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_file_that_is_missing_is_told(file: Path) -> None:
     assert (seen.status, seen.reason, seen.text) == (
         "critical",
         "failed",
-        f"the database {file} does not exist",
+        f"Database {file} does not exist",
     )
     assert not file.exists()
 
@@ -124,7 +124,7 @@ def test_a_lock_that_lasts_is_told(file: Path) -> None:
         connection.execute("ROLLBACK")
         assert watching(file).run(NOON).status == "ok"
     assert (seen.status, seen.reason) == ("critical", "timeout")
-    assert seen.text == f"{file} is locked: for 0.1 s another program has not let anybody read it"
+    assert seen.text == f"{file} has been locked for 0.1 s"
 
 
 def test_a_transaction_of_a_killed_program_is_told(file: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_transaction_of_a_killed_program_is_told(file: Path) -> None:
     before = everything(file.parent)
     seen = watching(file).run(NOON)
     assert (seen.status, seen.reason) == ("warning", "failed")
-    assert seen.text.startswith(f"a program broke off while it wrote to {file}")
+    assert seen.text.startswith(f"{file} has an unfinished transaction")
     assert everything(file.parent) == before
 
 
@@ -152,7 +152,7 @@ def test_a_log_that_is_not_shared_is_left_alone(file: Path) -> None:
         connection.execute("CREATE TABLE trades (at INTEGER)")
         seen = watching(file).run(NOON)
     assert seen.status == "ok"
-    assert "not checked: one program has it for itself" in seen.text
+    assert "not checked: opened exclusively by one program" in seen.text
 
 
 @pytest.mark.usefixtures("used")
@@ -168,7 +168,7 @@ def test_a_check_that_takes_too_long_is_cut_off_and_says_so(
     monkeypatch.setattr(sqlite, "MAX_CHECK_S", 0.01)
     seen = watching(file).run(NOON)
     assert seen.status == "ok"
-    assert "not checked to its end, which takes longer than 0.01 s" in seen.text
+    assert "not fully checked within 0.01 s" in seen.text
 
 
 def test_a_check_takes_at_most_a_hundredth_of_the_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,7 @@ def test_a_program_that_begins_to_write_meanwhile_damages_nothing(
     seen = watching(file).run(NOON)
     begun[0].close()
     assert seen.status == "ok"
-    assert "not checked: it changed meanwhile" in seen.text
+    assert "not checked: it changed during the check" in seen.text
 
 
 def test_a_log_that_grows_and_is_never_written_back_is_told() -> None:
@@ -210,8 +210,7 @@ def test_a_log_that_grows_and_is_never_written_back_is_told() -> None:
     seen = evaluate_wal(stuck, "whole")
     assert (seen.status, seen.reason) == ("warning", "late")
     assert seen.text == (
-        "the write-ahead log has grown to 80 MiB, and nothing of it has been written back for 15 min: "
-        "some program reads without an end"
+        "WAL is 80 MiB and has not been checkpointed for 15 min: a long-running reader blocks it"
     )
     assert evaluate_wal(stuck._replace(written=800), "whole").status == "ok"
     assert evaluate_wal(stuck._replace(wal_size=2**20), "whole").status == "ok"
@@ -251,4 +250,4 @@ def test_an_empty_file_is_not_whole(file: Path) -> None:
     os.truncate(file, 0)
     seen = watched.run(NOON + timedelta(minutes=2))
     assert (seen.status, seen.reason) == ("critical", "corrupt")
-    assert "was emptied: 0 bytes, " in seen.text
+    assert "is empty (0 bytes, previously " in seen.text

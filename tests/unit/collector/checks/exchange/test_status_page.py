@@ -61,7 +61,7 @@ def incident(name: str, status: str = "investigating", impact: str = "minor") ->
 def test_a_page_without_trouble_is_fine(page: Page) -> None:
     seen = page.look(status=FINE, components=[component("API", "operational")])
     assert (seen.status, seen.reason) == ("ok", None)
-    assert seen.text == "the exchange reports: All Systems Operational"
+    assert seen.text == "Exchange reports: All Systems Operational"
     assert seen.figures["status_code"] == 200
     assert "check_latency_ms" in seen.figures
 
@@ -74,7 +74,7 @@ def test_a_page_without_trouble_is_fine(page: Page) -> None:
 def test_the_indicator_is_the_grade(page: Page, indicator: str, status: str) -> None:
     seen = page.look(status={"indicator": indicator, "description": "Partial System Outage"})
     assert (seen.status, seen.reason) == (status, "failed")
-    assert seen.text == "the exchange reports trouble: Partial System Outage"
+    assert seen.text == "Exchange reports an incident: Partial System Outage"
 
 
 def test_an_incident_is_told_by_name_with_the_parts_it_concerns(page: Page) -> None:
@@ -90,7 +90,7 @@ def test_an_incident_is_told_by_name_with_the_parts_it_concerns(page: Page) -> N
     )
     assert seen.status == "critical"
     assert seen.text == (
-        "the exchange reports trouble: Partial System Outage; Orders are rejected (investigating); "
+        "Exchange reports an incident: Partial System Outage; Orders are rejected (investigating); "
         "Spot API: major outage; Website: degraded performance"
     )
 
@@ -104,7 +104,7 @@ def test_an_incident_that_is_graver_than_the_indicator_counts(page: Page) -> Non
 
 def test_an_incident_that_is_over_counts_no_more(page: Page) -> None:
     over = [incident("Matching stopped", status, "critical") for status in ("resolved", "postmortem")]
-    assert page.look(status=FINE, incidents=over).text == "the exchange reports: All Systems Operational"
+    assert page.look(status=FINE, incidents=over).text == "Exchange reports: All Systems Operational"
 
 
 def test_one_coin_in_maintenance_is_named_and_no_alert(page: Page) -> None:
@@ -121,7 +121,7 @@ def test_maintenance_is_told_when_it_is_under_way(page: Page) -> None:
     seen = page.look(
         status={"indicator": "maintenance", "description": "Busy"}, scheduled_maintenances=planned
     )
-    assert seen.text == "the exchange reports trouble: Busy; Engine upgrade (planned maintenance)"
+    assert seen.text == "Exchange reports an incident: Busy; Engine upgrade (planned maintenance)"
 
 
 def test_many_parts_are_counted_not_listed(page: Page) -> None:
@@ -141,7 +141,7 @@ def test_a_page_that_fails_is_unknown(page: Page, status: int) -> None:
     page.status = status
     seen = page.look(status=FINE)
     assert (seen.status, seen.reason) == ("unknown", "http")
-    assert seen.text.startswith(f"the status page says nothing: 127.0.0.1 answered {status} ")
+    assert seen.text.startswith(f"Status page unreadable: 127.0.0.1 answered {status} ")
 
 
 @pytest.mark.parametrize(
@@ -151,18 +151,18 @@ def test_a_page_in_other_words_is_unknown(page: Page, body: bytes) -> None:
     page.body = body
     seen = page.look()
     assert (seen.status, seen.reason) == ("unknown", "protocol")
-    assert seen.text.endswith("something else than a summary.json")
+    assert seen.text.endswith("did not return a Statuspage summary.json")
 
 
 def test_a_page_that_is_too_long_to_be_read_whole_is_said(page: Page) -> None:
     parts = [component(f"Coin {number} " + "x" * 900, "operational") for number in range(1200)]
     seen = page.look(status=FINE, components=parts)
     assert (seen.status, seen.reason) == ("unknown", "protocol")
-    assert seen.text.endswith("127.0.0.1 answered more than 1 MiB, which is not read to its end")
+    assert seen.text.endswith("127.0.0.1 sent a response larger than 1 MiB")
 
 
 def test_a_page_that_is_away_is_unknown_and_not_the_exchange(page: Page) -> None:
     page.port = free_port()
     seen = page.look(status=FINE)
     assert (seen.status, seen.reason) == ("unknown", "refused")
-    assert seen.text.startswith("the status page says nothing: no connection to 127.0.0.1:")
+    assert seen.text.startswith("Status page unreadable: Cannot connect to 127.0.0.1:")

@@ -33,20 +33,20 @@ def look(root: Path, *patterns: str) -> CheckResult:
         (0o600, "ok", None),
         (0o400, "ok", None),
         (0o700, "ok", None),
-        (0o640, "warning", "/bot/.env (0640) may be read by its group"),
-        (0o660, "warning", "/bot/.env (0660) may be written by its group"),
-        (0o604, "critical", "/bot/.env (0604) may be read by everybody"),
-        (0o644, "critical", "/bot/.env (0644) may be read by everybody"),
-        (0o666, "critical", "/bot/.env (0666) may be written by everybody"),
-        (0o602, "critical", "/bot/.env (0602) may be written by everybody"),
+        (0o640, "warning", "/bot/.env (0640) is readable by its group"),
+        (0o660, "warning", "/bot/.env (0660) is writable by its group"),
+        (0o604, "critical", "/bot/.env (0604) is readable by everyone"),
+        (0o644, "critical", "/bot/.env (0644) is readable by everyone"),
+        (0o666, "critical", "/bot/.env (0666) is writable by everyone"),
+        (0o602, "critical", "/bot/.env (0602) is writable by everyone"),
     ],
 )
 def test_only_the_owner_may(tmp_path: Path, mode: int, status: str, says: str | None) -> None:
     secret(tmp_path, "/bot/.env", mode)
     seen = look(tmp_path, "/bot/.env")
     assert seen.status == status
-    expected = f"{says}; expected that only the owner may (chmod go= FILE)"
-    assert seen.text == (expected if says else "only their owners may read one secret")
+    expected = f"{says}; run `chmod go= FILE`"
+    assert seen.text == (expected if says else "1 secret file readable by the owner only")
     assert seen.figures == {"occurrences": int(bool(says))}
 
 
@@ -64,8 +64,8 @@ def test_the_worst_are_listed_first_and_the_rest_is_counted(tmp_path: Path) -> N
     for number in range(9):
         secret(tmp_path, f"/keys/{number}.pem", 0o644 if number == 8 else 0o640)
     seen = look(tmp_path, "/keys/*")
-    assert seen.text.startswith("/keys/8.pem (0644) may be read by everybody; /keys/0.pem (0640) may be")
-    assert "; and 4 more; expected" in seen.text
+    assert seen.text.startswith("/keys/8.pem (0644) is readable by everyone; /keys/0.pem (0640) is")
+    assert "; and 4 more; run" in seen.text
     assert seen.figures == {"occurrences": 9}
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_two_patterns_fit_counts_once(tmp_path: Path) -> None:
 def test_a_link_is_judged_by_what_it_leads_to_on_the_watched_host(tmp_path: Path) -> None:
     secret(tmp_path, "/run/secrets/key", 0o644)
     (tmp_path / "key").symlink_to("/run/secrets/key")
-    assert look(tmp_path, "/key").text.startswith("/key (0644) may be read by everybody")
+    assert look(tmp_path, "/key").text.startswith("/key (0644) is readable by everyone")
 
 
 def test_links_in_a_circle_or_to_nowhere_do_no_harm(tmp_path: Path) -> None:
@@ -99,7 +99,10 @@ def test_links_in_a_circle_or_to_nowhere_do_no_harm(tmp_path: Path) -> None:
 def test_a_pattern_that_nothing_fits_is_said(tmp_path: Path) -> None:
     secret(tmp_path, "/bot/.env", 0o600)
     seen = look(tmp_path, "/bot/.env", "/bot/env", "/nowhere/*")
-    assert seen[:2] == ("ok", "only their owners may read one secret; nothing fits /bot/env, /nowhere/*")
+    assert seen[:2] == (
+        "ok",
+        "1 secret file readable by the owner only; no file matches /bot/env, /nowhere/*",
+    )
 
 
 def test_a_folder_that_may_not_be_read_is_unknown_unless_another_secret_is_open(
@@ -110,7 +113,7 @@ def test_a_folder_that_may_not_be_read_is_unknown_unless_another_secret_is_open(
     # These tests may run as root, who may read all.
     monkeypatch.setattr(os, "access", lambda path, _mode: "closed" not in str(path))
     seen = look(tmp_path, "/closed/*")
-    assert seen[:2] == ("unknown", "not all of /closed/* may be seen by this collector")
+    assert seen[:2] == ("unknown", "Permission denied on some of /closed/*")
     assert look(tmp_path, "/closed/*", "/open/*").status == "critical"
 
 

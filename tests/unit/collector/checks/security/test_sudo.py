@@ -51,7 +51,7 @@ def test_a_use_is_told_once(host: Host) -> None:
     host.write(f"bob : {REST}")
     seen = host.look()
     assert seen == ("warning", "bob ran /usr/bin/apt update as root", "other", {"occurrences": 1})
-    assert host.look()[:2] == ("ok", "nobody used sudo since the last look, by /var/log/auth.log")
+    assert host.look()[:2] == ("ok", "No sudo use since the last run (source: /var/log/auth.log)")
 
 
 def test_a_use_while_the_collector_was_away_is_told(host: Host) -> None:
@@ -68,7 +68,7 @@ def test_people_who_are_allowed_are_no_news_unless_they_are_refused(host: Host) 
     host.write(f"deploy : 3 incorrect password attempts ; {REST}")
     seen = host.look()
     assert (seen.status, seen.reason) == ("warning", "failed")
-    assert seen.text == "deploy may not run /usr/bin/apt update as root: 3 incorrect password attempts"
+    assert seen.text == "deploy was denied /usr/bin/apt update as root: 3 incorrect password attempts"
 
 
 def test_a_name_that_only_begins_like_one_that_is_allowed_is_news(host: Host) -> None:
@@ -79,7 +79,7 @@ def test_a_name_that_only_begins_like_one_that_is_allowed_is_news(host: Host) ->
 def test_of_many_the_refused_come_first_and_the_rest_is_counted(host: Host) -> None:
     host.write(*[f"bob : {REST}"] * 8, f"eve : user NOT in sudoers ; {REST}")
     seen = host.look()
-    assert seen.text.startswith("eve may not run /usr/bin/apt update as root: user NOT in sudoers; bob ran")
+    assert seen.text.startswith("eve was denied /usr/bin/apt update as root: user NOT in sudoers; bob ran")
     assert seen.text.endswith("; and 4 more")
     assert seen.figures == {"occurrences": 9}
 
@@ -94,14 +94,14 @@ def test_a_password_in_an_argument_is_not_told(host: Host) -> None:
 def test_without_a_log_it_is_unknown(tmp_path: Path) -> None:
     section = SecuritySection(sudo=SudoSection(), failed_logins=FailedLoginsSection(files=["/var/log/other"]))
     seen = create_probe(section, 10, WatchedHost("box", tmp_path, tmp_path, tmp_path)).run(NOW)
-    assert seen[:2] == ("unknown", "nothing tells of sudo: neither a log of syslog nor a journal is here")
+    assert seen[:2] == ("unknown", "No sudo log found: neither syslog nor journal")
 
 
 def test_the_log_is_that_of_failed_logins(tmp_path: Path) -> None:
     (tmp_path / "other.log").touch()
     section = SecuritySection(sudo=SudoSection(), failed_logins=FailedLoginsSection(files=["/other.log"]))
     seen = create_probe(section, 10, WatchedHost("box", tmp_path, tmp_path, tmp_path / "state")).run(NOW)
-    assert seen.text == "nobody used sudo since the last look, by /other.log"
+    assert seen.text == "No sudo use since the last run (source: /other.log)"
 
 
 def test_logins_and_sudo_have_each_read_the_log_for_itself(host: Host, tmp_path: Path) -> None:

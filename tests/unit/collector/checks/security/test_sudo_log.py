@@ -74,9 +74,7 @@ def test_what_tells_of_no_use_is_left_out(text: str) -> None:
     ],
 )
 def test_a_folder_or_argument_that_looks_like_a_command_is_said(text: str) -> None:
-    assert used(text)[0].command.endswith(
-        "(more than one command stands in this line of the log: read it there)"
-    )
+    assert used(text)[0].command.endswith("(ambiguous log line: more than one command; see the log)")
 
 
 @pytest.mark.parametrize(
@@ -114,5 +112,5 @@ def test_a_use_is_said_in_a_sentence() -> None:
     assert str(SudoUse("bob", "root", "/bin/ls")) == "bob ran /bin/ls as root"
     assert (
         str(SudoUse("bob", "root", "/bin/ls", "user NOT in sudoers", 2))
-        == "bob may not run /bin/ls as root: user NOT in sudoers (2 times)"
+        == "bob was denied /bin/ls as root: user NOT in sudoers (2 times)"
     )
