@@ -201,7 +201,7 @@ def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: Che
     (scene.folder / "watched").write_text("changed")
     (scene.folder / "secret").chmod(0o644)
     scene.fails("failed-logins", "from 203.0.113.7 (root)")
-    scene.fails("files", "watched: the content changed")
+    scene.fails("files", "watched: content changed")
     scene.fails("secrets", "is readable by everyone")
     (scene.folder / "secret").chmod(0o600)
     for check in ("secrets", "files"):
