@@ -89,8 +89,8 @@ def test_old_rows_leave_both_databases_each_by_its_own_days(
     write(health, *hosts)
     before = REGISTRY.get_sample_value("botwatch_recorder_removed_total", {"table": "equity"}) or 0
     upkeep = make(performance, health)
-    upkeep.step()
-    upkeep.step()
+    for _ in range(6):  # a step that a busy machine makes long ends early
+        upkeep.step()
     assert (count(performance, equity), count(health, health_metrics)) == (1, 1)
     after = REGISTRY.get_sample_value("botwatch_recorder_removed_total", {"table": "equity"})
     assert after == before + 1
