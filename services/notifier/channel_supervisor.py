@@ -58,7 +58,7 @@ class ChannelSupervisor:
             channel.start()
         self.dispatcher.start()
         if len(self._channels) == 1:
-            log.warning("no channel is configured: nobody will be told")
+            log.warning("no channels configured: notifications are disabled")
 
     def reload(self, documents: Documents, contents: ContentFactory) -> None:
         """Go on by other documents: channels that are as they were go on undisturbed.
@@ -153,4 +153,4 @@ def _stop_all(channels: Iterable[ChannelWorkers]) -> None:
     deadline = time.monotonic() + STOP_TIMEOUT_S
     hanging = [one.name for one in stopping if not one.join(max(0.0, deadline - time.monotonic()))]
     if hanging:
-        log.warning("stopping in mid-delivery: it will be sent again", channels=hanging)
+        log.warning("stopped with deliveries in flight; they will be retried", channels=hanging)

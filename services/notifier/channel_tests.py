@@ -68,7 +68,7 @@ def request_channel_test(redis: Redis, channel: str | None, timeout_s: float) ->
         answer = cast("tuple[bytes, bytes] | None", redis.blpop([_reply_key(request.id)], timeout=BLOCK_S))
         if answer is not None:
             return msgspec.json.decode(answer[1], type=TestResult)
-    return TestResult(error=f"the running notifier did not answer within {timeout_s:g} s", code=FAILED)
+    return TestResult(error=f"the running notifier did not respond within {timeout_s:g} s", code=FAILED)
 
 
 class ChannelTester:
@@ -105,14 +105,14 @@ class ChannelTester:
                 if entry is not None:
                     self._handle_request(entry[1])
             except RedisError as error:
-                log.debug("redis is away: nobody can ask for a channel test", error=str(error))
+                log.debug("redis is down: channel test requests cannot be received", error=str(error))
                 self._closed.wait(BLOCK_S)
 
     def _handle_request(self, data: bytes) -> None:
         try:
             request = msgspec.json.decode(data, type=TestRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            log.warning("request for a channel test is malformed, skipped", error=str(error))
+            log.warning("malformed channel test request; skipped", error=str(error))
             return
         if clock.now() > request.until:
             return
@@ -151,22 +151,22 @@ def run_channel_test(
     except TransportError as error:
         return TestResult(output, f"{escape_controls(str(error))} ({error.reason})", FAILED)
     except Exception as error:  # noqa: BLE001 - whatever a library raises, its words may hold the address
-        return TestResult(output, f"unexpected: {type(error).__name__}", FAILED)
-    return TestResult(f"{output}answer: {escape_controls(transport.last_response())}\n")
+        return TestResult(output, f"unexpected error: {type(error).__name__}", FAILED)
+    return TestResult(f"{output}response: {escape_controls(transport.last_response())}\n")
 
 
 def _list_channels(documents: Documents) -> TestResult:
     lines = [f"{name}: {destination(channel)}\n" for name, channel in documents.channels.items()]
-    return TestResult("".join(lines) or "no channel is switched on\n")
+    return TestResult("".join(lines) or "no channels enabled\n")
 
 
 def _unknown_channel(name: str, documents: Documents) -> TestResult:
     if name in documents.notifications.channels:
-        why = "is switched off: it has no address, or alerts are not enabled"
-        return TestResult(error=f"the channel {name!r} {why}", code=FAILED)
+        why = "is disabled: no address, or alerts are disabled"
+        return TestResult(error=f"channel {name!r} {why}", code=FAILED)
     known = ", ".join(documents.channels) or "none"
     close = did_you_mean(name, documents.channels)
-    return TestResult(error=f"there is no channel {name!r}{close} (channels: {known})", code=USAGE_ERROR)
+    return TestResult(error=f"unknown channel {name!r}{close} (channels: {known})", code=USAGE_ERROR)
 
 
 def _test_message(name: str, page: str) -> NotificationMessage:
@@ -188,7 +188,7 @@ def _test_message(name: str, page: str) -> NotificationMessage:
         severity="LOW",
         category="CONNECTIVITY",
         component="botwatch",
-        message=f"A test of the channel {name}: nothing is wrong",
+        message=f"Test notification for channel {name}. No action needed.",
         status="ACTIVE",
         details=details,
         fingerprint=key,

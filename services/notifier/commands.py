@@ -65,7 +65,7 @@ def _test_through_notifier(url: str, name: str | None) -> tuple[TestResult | Non
                 return None, "no notifier is running"
             return request_channel_test(redis, name, REPLY_TIMEOUT_S), ""
         except RedisError as error:
-            return None, f"no notifier can be asked: {describe_redis_error(error)} ({type(error).__name__})"
+            return None, f"cannot reach the notifier: {describe_redis_error(error)} ({type(error).__name__})"
 
 
 def _redis_url(settings: PartSettings, environ: Mapping[str, str]) -> str:

@@ -40,7 +40,7 @@ def decrypt(text: str, environ: Mapping[str, str]) -> str:
     try:
         return cipher.decrypt(text.removeprefix(ENCRYPTED_PREFIX).encode()).decode()
     except InvalidToken as error:
-        what = "not the key of a value, or the value is damaged: `botwatch encrypt` it again"
+        what = "does not match an encrypted value, or the value is damaged: run `botwatch encrypt` again"
         raise InvalidError([Fault(KEY_VARIABLE, what)]) from error
 
 
@@ -53,12 +53,12 @@ def _cipher(environ: Mapping[str, str]) -> "Fernet":
         raise InvalidError([Fault(f"{KEY_VARIABLE}_FILE", f"cannot be read: {error.strerror}")]) from error
     if not key:
         what = (
-            f"not set, and encrypted values need it (or {KEY_VARIABLE}_FILE); `botwatch encrypt "
-            "--new-key` makes one"
+            f"not set, but needed for encrypted values (or {KEY_VARIABLE}_FILE); `botwatch encrypt "
+            "--new-key` creates a key"
         )
         raise InvalidError([Fault(KEY_VARIABLE, what)])
     try:
         return Fernet(key.encode())
     except ValueError as error:
-        what = "not a key: expected what `botwatch encrypt --new-key` prints"
+        what = "invalid key: expected the output of `botwatch encrypt --new-key`"
         raise InvalidError([Fault(KEY_VARIABLE, what)]) from error

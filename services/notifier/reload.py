@@ -31,7 +31,7 @@ class NotifierReloader:
                 if self._requests.is_pending():
                     self._apply()
             except RedisError as error:
-                log.debug("redis is away: nobody can ask for a reload", error=str(error))
+                log.debug("redis is down: reload requests cannot be received", error=str(error))
 
     def _apply(self) -> None:
         faults: Sequence[Fault] = ()
@@ -40,14 +40,14 @@ class NotifierReloader:
         except InvalidError as error:
             faults = error.faults
             for fault in faults:
-                log.error("the old channels and routes stay", fault=str(fault))
+                log.error("config invalid; keeping the previous channels and routes", fault=str(fault))
         except Exception as error:
             # Nobody would start the thread again, so whatever it was, the next request is heard. What was
             # in the way (a file, the store) may hold a secret: the answer names its kind.
-            log.exception("cannot read channels and routes again")
-            faults = [Fault("notifier", f"cannot read the documents again ({type(error).__name__})")]
+            log.exception("cannot reload channels and routes")
+            faults = [Fault("notifier", f"cannot reload the documents ({type(error).__name__})")]
         else:
-            log.info("channels and routes read again", channels=self._channels)
+            log.info("channels and routes reloaded", channels=self._channels)
         self._requests.reply({"channels": self._channels}, faults)
 
     def close(self) -> None:

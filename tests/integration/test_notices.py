@@ -125,8 +125,8 @@ def test_a_refusal_goes_to_the_fallback_and_raises_an_alert_until_the_channel_wo
     wait_until(lambda: desks.received("spare", "gone-1") == ["opened"], "the fallback is told")
     told = wait_until(lambda: desks.alert("gone-1"), "the alert is there")["notifications"]
     assert [(one["channel"], one["state"]) for one in told] == [("phone", "FAILED"), ("spare", "SENT")]
-    assert told[0]["lastError"] == "the receiver answered 404 Not Found: no such room"
-    assert told[1]["reason"] == "phone failed: the receiver answered 404 Not Found: no such room"
+    assert told[0]["lastError"] == "receiver returned 404 Not Found: no such room"
+    assert told[1]["reason"] == "phone failed: receiver returned 404 Not Found: no such room"
 
     trouble = desks.alert("botwatch")
     assert (trouble["details"]["rule"], trouble["status"]) == ("notification-channel", "ACTIVE")
@@ -208,9 +208,9 @@ def test_a_channel_can_be_tried_while_all_runs(desks: ChannelReceivers, channel:
     command = [sys.executable, "-m", "botwatch.cli", "notify", "test", channel]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "answer: 2" in done.stdout
+    assert "response: 2" in done.stdout
     got: list[object] = [*desks.mails_to("mail")] if channel == "mail" else [*desks.hooks[channel].taken]
-    assert f"A test of the channel {channel}: nothing is wrong" in str(got[-1])
+    assert f"Test notification for channel {channel}. No action needed." in str(got[-1])
 
 
 def test_a_reload_adds_a_channel_and_a_route_and_a_wrong_document_changes_nothing(
@@ -263,7 +263,7 @@ def test_a_notice_of_each_kind_arrives_whole(desks: ChannelReceivers) -> None:
         if block["type"] == "actions"
         for one in block["elements"]
     ]
-    assert buttons == ["Acknowledge", "Open", "What to do"]
+    assert buttons == ["Acknowledge", "View alert", "Runbook"]
     desks.report("look-1", 3.0)
     wait_until(lambda: desks.received("mail", "look-1") == ["opened", "resolved"], "the end is told")
     wait_until(lambda: len(desks.bodies("desk", "look-1")) == 2, "at the desk too")

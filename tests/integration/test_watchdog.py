@@ -223,17 +223,17 @@ def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbe
     before, asked = len(troubles(receivers)), heartbeats[1]
     with stopped(yard, processes(yard)[part]):
         count = settled(asked)
-        expect(receivers, before, f"The {part} does not run")
+        expect(receivers, before, f"{part.capitalize()} is down")
         assert len(asked) == count
     wait_until(lambda: len(asked) > count, "it is asked again", timeout_s=20)
-    ended(yard, receivers, before, f"The {part} does not run")
+    ended(yard, receivers, before, f"{part.capitalize()} is down")
 
 
 def test_several_parts_that_do_nothing_are_each_told_once(
     yard: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     before, found = len(troubles(receivers)), processes(yard)
-    words = [f"The {part} does not run" for part in OTHERS]
+    words = [f"{part.capitalize()} is down" for part in OTHERS]
     with stopped(yard, *(found[part] for part in OTHERS)):
         for one in words:
             expect(receivers, before, one)
@@ -245,8 +245,8 @@ def test_redis_that_does_nothing_is_told_and_its_end_too(
 ) -> None:
     before = len(troubles(receivers))
     with stopped(yard, processes(yard)["redis"]):
-        expect(receivers, before, "Redis does not answer")
-    ended(yard, receivers, before, "Redis does not answer")
+        expect(receivers, before, "Redis is down")
+    ended(yard, receivers, before, "Redis is down")
 
 
 def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
@@ -256,9 +256,9 @@ def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
     path = yard.home / "data" / "monitoring" / "system_health.db"
     with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as other:
         other.execute("BEGIN IMMEDIATE")
-        expect(receivers, before, "system_health.db cannot be used")
+        expect(receivers, before, "system_health.db is unavailable")
         other.execute("ROLLBACK")
-    ended(yard, receivers, before, "system_health.db cannot be used")
+    ended(yard, receivers, before, "system_health.db is unavailable")
 
 
 def test_the_restart_of_a_part_is_not_told(yard: BotwatchProcess, receivers: WebhookAndMailReceivers) -> None:
@@ -302,7 +302,7 @@ def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
 ) -> None:
     before, begun = len(troubles(receivers)), to_store(clock.now())
     with stopped(yard, processes(yard)["notifier"]):
-        expect(receivers, before, "The notifier does not run")
+        expect(receivers, before, "Notifier is down")
         told = (
             "SELECT 1 FROM notifications WHERE state = 'SENT' AND reason LIKE '%by itself' AND createdAt > ?"
         )
@@ -310,7 +310,7 @@ def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
         restart(yard, "watchdog")
         assert_quiet(yard, receivers, before + 1, 20)
         assert len(open_troubles(yard)) == 1
-    ended(yard, receivers, before, "The notifier does not run")
+    ended(yard, receivers, before, "Notifier is down")
 
 
 def test_the_heartbeat_url_is_not_asked_while_the_watchdog_is_dead(

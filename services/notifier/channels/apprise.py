@@ -21,7 +21,7 @@ from shared.schema.alerts import Severity, most_severe
 
 log = structlog.get_logger()
 
-INVALID_URL = "apprise does not understand the URL of this channel"
+INVALID_URL = "URL not supported by apprise"
 FAILURE_SEVERITIES: frozenset[Severity] = frozenset(("CRITICAL", "HIGH"))
 MARKDOWN = frozenset(
     (
@@ -60,12 +60,12 @@ class _LogCapture(logging.Handler):
             return error_from_response(PostResponse(status, ""), None, clock.now())
         match getattr(self._heard, "socket", None):
             case "timeout":
-                words = "the service did not answer in time"
+                words = "request to the service timed out"
                 return TransportError(words, permanent=False, reason="timeout")
             case "unreachable":
-                words = "the connection to the service failed"
+                words = "connection to the service failed"
                 return TransportError(words, permanent=False, reason="unreachable")
-        return TransportError("the service did not take it", permanent=False)
+        return TransportError("service rejected the message", permanent=False)
 
 
 _overheard = _LogCapture()
@@ -136,7 +136,7 @@ class AppriseTransport:
             attach=self._pictures(message),
         ):
             raise _overheard.error()
-        self._answer = f"{self._service.service_name} took it"
+        self._answer = f"accepted by {self._service.service_name}"
 
     def last_response(self) -> str:
         """Return which service took it: apprise tells no more."""

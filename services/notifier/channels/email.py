@@ -27,7 +27,7 @@ PERMANENT = 500
 """SMTP answers from here on will be the same next time."""
 UNAVAILABLE = 421
 """The answer of a server that is too busy for a connection."""
-_NEEDS_UTF8 = "needs SMTPUTF8 (non-ASCII characters before the @), which the mail server does not offer"
+_NEEDS_UTF8 = "needs SMTPUTF8 (non-ASCII characters before the @), which the mail server does not support"
 MAX_QUOTED = 200
 """Characters of an answer that are quoted."""
 
@@ -62,12 +62,12 @@ def build_envelope(config: EmailConfig) -> Envelope:
         try:
             recipients.append(parse_mailbox(text))
         except UnicodeError as error:
-            refused[text] = f"not a valid domain: {error}"
+            refused[text] = f"invalid domain: {error}"
     sender = next(split_addresses([config.sender]), "")
     try:
         return Envelope(parse_mailbox(sender), tuple(recipients), refused)
     except UnicodeError as error:
-        words = f"the sender {sender} has no valid domain: {error}"
+        words = f"sender {sender} has an invalid domain: {error}"
         raise TransportError(words, permanent=True) from error
 
 
@@ -129,7 +129,7 @@ class _BoundedResponseReader:
         line = self._lines.readline(size)
         self._left -= len(line)
         if self._left < 0 or time.monotonic() > self._until:
-            raise OSError("it does not come to an end")
+            raise OSError("mail server response too long")
         return line
 
     def close(self) -> None:
@@ -181,17 +181,17 @@ class EmailTransport:
                 refused = _deliver(server, envelope, mail)
                 code, text = server.accepted
         except UnicodeEncodeError as error:
-            words = "the credentials have characters that SMTP does not carry"
+            words = "credentials contain characters that SMTP cannot transmit"
             raise TransportError(words, permanent=True) from error
         except (smtplib.SMTPException, OSError) as error:
             raise _error_from_exception(error) from error
         self._answer = f"{code} {_quoted(text)}"
         if refused:
             self._answer += f"; not sent to {_format_refused(refused)}"
-            log.warning("some recipients were refused", refused=refused)
+            log.warning("some recipients rejected", refused=refused)
 
     def last_response(self) -> str:
-        """Return what the mail server answered last."""
+        """Return what mail server returned last."""
         return self._answer
 
     def _connect(self) -> _SmtpConnection:
@@ -210,7 +210,7 @@ class EmailTransport:
                 server.starttls(context=self._context)
             elif self.config.username:
                 raise smtplib.SMTPNotSupportedError(
-                    "it offers no encryption for the password; `security`: `none` allows that"
+                    "no encryption offered, so the password was not sent; set `security: none` to allow it"
                 )
         elif self._security == "starttls":
             server.starttls(context=self._context)
@@ -222,14 +222,14 @@ def _deliver(server: _SmtpConnection, envelope: Envelope, mail: EmailMessage) ->
     takes_utf8, refused = server.has_extn("smtputf8"), dict(envelope.refused)
     sender, recipients = envelope.sender.address, []
     if not sender.isascii() and not takes_utf8:
-        raise TransportError(f"the sender {sender} {_NEEDS_UTF8}", permanent=True)
+        raise TransportError(f"sender {sender} {_NEEDS_UTF8}", permanent=True)
     for address in (one.address for one in envelope.recipients):
         if address.isascii() or takes_utf8:
             recipients.append(address)
         else:
             refused[address] = _NEEDS_UTF8
     if not recipients:
-        raise TransportError(f"every recipient was refused: {_format_refused(refused)}", permanent=True)
+        raise TransportError(f"all recipients rejected: {_format_refused(refused)}", permanent=True)
     is_ascii = all(address.isascii() for address in (sender, *recipients))
     options = () if is_ascii else ("SMTPUTF8", "BODY=8BITMIME")
     answers = server.sendmail(sender, recipients, mail.as_bytes(), options)
@@ -250,19 +250,19 @@ def _error_from_exception(error: Exception) -> TransportError:
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
             permanent = all(code >= PERMANENT for code in codes)
-            words = f"every recipient was refused: {_format_refused(_refused_recipients(error.recipients))}"
+            words = f"all recipients rejected: {_format_refused(_refused_recipients(error.recipients))}"
             return TransportError(words, permanent=permanent)
         case smtplib.SMTPResponseException() if error.smtp_code < 0 or isinstance(error.smtp_error, str):
             # smtplib's own words: what the server says are bytes.
-            return TransportError("the mail server answered something that is not SMTP", permanent=False)
+            return TransportError("mail server sent an invalid SMTP response", permanent=False)
         case smtplib.SMTPResponseException():
             return _error_from_response(error)
         case smtplib.SMTPNotSupportedError():
-            return TransportError(f"the mail server cannot do it: {error}", permanent=True)
+            return TransportError(f"mail server cannot be used: {error}", permanent=True)
     # smtplib says of a server that is silent for too long that it hung up.
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return TransportError("the mail server did not answer in time", permanent=False, reason="timeout")
-    words = f"no mail server: {type(error).__name__}: {error}"
+        return TransportError("mail server timed out", permanent=False, reason="timeout")
+    words = f"cannot connect to the mail server: {type(error).__name__}: {error}"
     return TransportError(words, permanent=False, reason="unreachable")
 
 
@@ -275,8 +275,8 @@ def _error_from_response(error: smtplib.SMTPResponseException) -> TransportError
 def _quote_response(error: smtplib.SMTPResponseException) -> str:
     """Quote the server, except about credentials: some servers repeat what they were given."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return f"the mail server refused the credentials: {error.smtp_code}"
-    return f"the mail server answered {error.smtp_code} {_quoted(error.smtp_error)}"
+        return f"mail server rejected the credentials: {error.smtp_code}"
+    return f"mail server returned {error.smtp_code} {_quoted(error.smtp_error)}"
 
 
 def _quoted(text: bytes | str) -> str:

@@ -119,9 +119,7 @@ def error_from_response(answer: PostResponse, retry_after: str | None, now: date
         reason = "timeout"
     elif answer.status in RETRYABLE_STATUSES or wait is not None:
         reason = "busy"
-    return TransportError(
-        f"the receiver answered {answer}", permanent=not again, reason=reason, retry_after=wait
-    )
+    return TransportError(f"receiver returned {answer}", permanent=not again, reason=reason, retry_after=wait)
 
 
 def error_from_exception(error: Exception) -> TransportError:
@@ -131,9 +129,9 @@ def error_from_exception(error: Exception) -> TransportError:
     if isinstance(error, NewConnectionError | ConnectTimeoutError):
         words = "cannot connect to the receiver"
     elif isinstance(error, TimeoutError):
-        words, reason = "the receiver did not answer in time", "timeout"
+        words, reason = "request to the receiver timed out", "timeout"
     elif isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
-        words, reason = "the receiver answered something that is not HTTP", "failing"
+        words, reason = "receiver sent an invalid HTTP response", "failing"
     else:
-        words = f"the connection to the receiver failed: {type(error).__name__}"
+        words = f"connection to the receiver failed: {type(error).__name__}"
     return TransportError(words, permanent=False, reason=reason)

@@ -93,5 +93,5 @@ def destination(channel: ChannelSection) -> str:
     if channel.email:
         return f"{', '.join(channel.email.to)} by {channel.email.smtp}:{channel.email.port}"
     if channel.url.startswith(ENCRYPTED_PREFIX):
-        return "an encrypted address"
+        return "encrypted address"
     return _http_host(channel.url) or channel.url.partition(":")[0]

@@ -50,9 +50,9 @@ def slack_payload(message: NotificationMessage, content: MessageContent) -> Bloc
     blocks = _blocks_of(gravest) if seen.total == 1 else [_line(alert) for alert in seen.alerts]
     notes = [
         f"Alert {gravest.id}" if seen.total == 1 else "",
-        f"and {seen.further} further" if seen.further else "",
+        f"and {seen.further} more" if seen.further else "",
         f"{seen.late} late" if seen.late else "",
-        "a test: nothing is wrong" if seen.is_test else "",
+        "test: no action needed" if seen.is_test else "",
     ]
     if note := " · ".join(filter(None, notes)):
         blocks.append({"type": "context", "elements": [_text(note, MAX_SECTION)]})
@@ -71,7 +71,7 @@ def _blocks_of(alert: AlertView) -> list[Block]:
             "fields": [_text(f"*{name}*\n{value}", MAX_FIELD) for name, value in _fields(alert) if value],
         }
     ]
-    links = {"Acknowledge": alert.acknowledge, "Open": alert.page, "What to do": alert.runbook}
+    links = {"Acknowledge": alert.acknowledge, "View alert": alert.page, "Runbook": alert.runbook}
     # One link that is too long, and Slack refuses the whole message.
     buttons = [_button(label, url) for label, url in links.items() if url and len(url) <= MAX_URL]
     if buttons:
@@ -81,10 +81,14 @@ def _blocks_of(alert: AlertView) -> list[Block]:
 
 def _fields(alert: AlertView) -> list[tuple[str, str]]:
     """Return what is said of an alert beside its message, by name; Slack takes ten."""
-    raised = ", raised by the escalation" if alert.raised else ""
+    raised = ", escalated: not acknowledged in time" if alert.raised else ""
     so_far = f", for {alert.lasted}" if not alert.until and alert.lasted != "0s" else ""
     times = f"{alert.flaps} time{'s' if alert.flaps > 1 else ''}"
-    quiet = "; no further notice until it has been fine for a while" if alert.change == "flapping" else ""
+    quiet = (
+        "; flapping: further notifications are paused until it is stable"
+        if alert.change == "flapping"
+        else ""
+    )
     return [
         (alert.subject, alert.name),
         ("Severity", f"{alert.severity} ({alert.category}){raised}"),
@@ -94,7 +98,7 @@ def _fields(alert: AlertView) -> list[tuple[str, str]]:
         ("Acknowledged by", alert.assignee),
         ("Comment", alert.comment),
         ("Labels", ", ".join(f"{name}={value}" for name, value in alert.labels)),
-        ("Opened again", f"{times}{quiet}" if alert.flaps else ""),
+        ("Reopened", f"{times}{quiet}" if alert.flaps else ""),
     ]
 
 
@@ -102,7 +106,7 @@ def _line(alert: AlertView) -> Block:
     """Return one alert of several: its headline, and below it since when, who has it, and links."""
     when = f"until {alert.until}" if alert.until else f"since {alert.since}"
     who = f", acknowledged by {alert.assignee}" if alert.assignee else ""
-    links = _link("Open", alert.page) + _link("Acknowledge", alert.acknowledge)
+    links = _link("View alert", alert.page) + _link("Acknowledge", alert.acknowledge)
     return {"type": "section", "text": _text(f"{alert.headline}\n{when}{who}", MAX_SECTION, links)}
 
 

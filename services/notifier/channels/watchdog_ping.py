@@ -36,4 +36,4 @@ class LoopbackTransport:
 
     def last_response(self) -> str:
         """Return that it was taken."""
-        return "heard"
+        return "received"

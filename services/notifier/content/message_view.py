@@ -24,8 +24,8 @@ MAX_NAME = 60
 """Characters; of messages in headlines, of names there."""
 
 _CHANGE_WORDS = {
-    "reopened": "again", "flapping": "comes and goes", "raised": "raised", "lowered": "lowered",
-    "unacknowledged": "no longer acknowledged", "unmuted": "no longer muted", "escalated": "escalated",
+    "reopened": "reopened", "flapping": "flapping", "raised": "raised", "lowered": "lowered",
+    "unacknowledged": "acknowledgement expired", "unmuted": "unmuted", "escalated": "escalated",
 }  # fmt: skip
 
 AcknowledgeUrl = Callable[[Notice], str | None]
@@ -181,14 +181,14 @@ def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
     severity = _severity(notice)
     length = phrasing.format_duration(open_for(notice, now))
     if notice.status == "RESOLVED":
-        return f"RESOLVED after {length} [{severity}] {about}"
+        return f"[RESOLVED, {severity}] {about} (open for {length})"
     news = _CHANGE_WORDS.get(notice.change)
     line = f"[{severity}, {news}] {about}" if news else f"[{severity}] {about}"
     # Many rules name both in their description, some with `21.3 %`.
     said = text.replace(" ", "")
     if value and not (value.replace(" ", "") in said and limit.replace(" ", "") in said):
         line += f" ({value} {notice.details.operator} {limit})"
-    return f"Still open for {length}: {line}" if notice.change == "repeated" else line
+    return f"Still open ({length}): {line}" if notice.change == "repeated" else line
 
 
 def _group_headline(notices: Sequence[Notice]) -> str:

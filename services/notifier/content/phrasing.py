@@ -18,10 +18,10 @@ def single_line(text: str, most: int = 1000) -> str:
 
 
 def join_names(names: Iterable[str], most: int) -> str:
-    """Enumerate names, at most `most` of them: `a, b and 3 further`."""
+    """Enumerate names, at most `most` of them: `a, b and 3 more`."""
     known = list(dict.fromkeys(names))
     text = ", ".join(known[:most])
-    return f"{text} and {len(known) - most} further" if len(known) > most else text
+    return f"{text} and {len(known) - most} more" if len(known) > most else text
 
 
 def format_time(at: datetime) -> str:

@@ -58,7 +58,7 @@ class Templates:
             except Exception as error:  # noqa: BLE001 - a template raises whatever Python does
                 # Not in the error's words: they may quote the notice, and the links in it.
                 what, line = type(error).__name__, _line_of(error)
-                log.error("a template failed, the built-in one is used", template=name, line=line, error=what)
+                log.error("template failed; using the built-in one", template=name, line=line, error=what)
         return _render(self._built_in[name], message)
 
 
@@ -76,7 +76,7 @@ def _load_template(path: Path) -> Template:
     except OSError as error:
         raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise InvalidError([Fault(str(path), "expected text in UTF-8")]) from error
+        raise InvalidError([Fault(str(path), "expected UTF-8 text")]) from error
     except Exception as error:
         line, words = _line_of(error), error.message if isinstance(error, TemplateError) else str(error)
         raise InvalidError([Fault(str(path), f"line {line}: {words}" if line else f"{words}")]) from error
@@ -89,7 +89,7 @@ def _check_names(template: Template, source: str) -> None:
     unknown = meta.find_undeclared_variables(tree) - TEMPLATE_VARIABLES - template.environment.globals.keys()
     for node in tree.find_all(nodes.Name):
         if node.name in unknown:
-            words = f"nothing is named {node.name!r}, expected one of {', '.join(sorted(TEMPLATE_VARIABLES))}"
+            words = f"unknown variable {node.name!r}, expected one of {', '.join(sorted(TEMPLATE_VARIABLES))}"
             raise TemplateSyntaxError(words + did_you_mean(node.name, TEMPLATE_VARIABLES), node.lineno)
 
 
@@ -111,7 +111,7 @@ def _read(path: Path) -> str:
 def _render(template: Template, message: MessageView) -> str:
     text = template.render(message=message, alert=message.alerts[0])
     if not text.strip():
-        raise EmptyTemplateError("writes nothing")
+        raise EmptyTemplateError("template produces no output")
     return text
 
 

@@ -46,7 +46,7 @@ def after_failure(
     `retry_after` are the seconds that the receiver asked for.
     """
     if now - created_at >= GIVE_UP_AFTER:
-        return GiveUp(f"given up after {GIVE_UP_AFTER // timedelta(hours=1)} hours")
+        return GiveUp(f"gave up after {GIVE_UP_AFTER // timedelta(hours=1)} hours")
     if retry_after is not None:
         seconds = min(max(retry_after, FIRST_DELAY.total_seconds()), MAX_RETRY_AFTER.total_seconds())
         asked = now + timedelta(seconds=seconds)

@@ -114,7 +114,7 @@ def channel_alert(channel: str, words: str = "") -> SelfAlert:
     return SelfAlert(
         rule=CHANNEL_RULE,
         labels=((CHANNEL_LABEL, channel),),
-        message=f"The channel {channel} does not deliver: {words}",
+        message=f"Channel {channel} is failing: {words}",
         metric="undelivered",
         value=1,
         threshold=0,

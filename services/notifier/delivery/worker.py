@@ -66,7 +66,7 @@ class DeliveryWorker:
                 # Nobody would start the thread again, so whatever it was, it goes on. What was claimed and
                 # sent but not marked is sent again when its lease has run out.
                 if not self.trouble:
-                    log.exception("cannot deliver; trying again", channel=self._channel.name)
+                    log.exception("delivery worker failed; retrying", channel=self._channel.name)
                 self.trouble, wait = error, SWEEP_INTERVAL
             else:
                 self.trouble = None
@@ -153,8 +153,8 @@ class DeliveryWorker:
             return error
         except Exception as error:
             # Whatever a library raises must not silence the channel for good.
-            log.exception("a transport failed unexpectedly", channel=self._channel.name)
-            words = f"unexpected: {type(error).__name__}"
+            log.exception("unexpected transport error", channel=self._channel.name)
+            words = f"unexpected error: {type(error).__name__}"
             return TransportError(words, permanent=False, reason="unexpected")
         return None
 
@@ -170,7 +170,7 @@ class DeliveryWorker:
             self._channel.open_channel_alert(connection, words, clock.now())
         self._channel.count_unsent("failed", reason, len(parcel))
         for one in parcel:
-            log.error("not delivered", channel=one.channel, alert=one.notice.id, error=words)
+            log.error("delivery failed", channel=one.channel, alert=one.notice.id, error=words)
         self._post.on_deliveries_written(fallbacks)
 
     def _schedule_retry(self, parcel: Sequence[Delivery], reason: Reason, words: str, again: Retry) -> None:
@@ -180,7 +180,7 @@ class DeliveryWorker:
         self._channel.record_failure(words, again.channel_resumes_at - clock.now())
         self._channel.count_unsent("retry", reason, len(parcel))
         log.warning(
-            "delivery failed, will be tried again",
+            "delivery failed; retrying",
             channel=self._channel.name,
             alerts=[one.notice.id for one in parcel][:10],
             attempt=max(one.attempts for one in parcel) + 1,
@@ -192,13 +192,13 @@ class DeliveryWorker:
         """Tell whoever stands in for the channel what it has not taken for a minute, and that it does not."""
         name, now = self._channel.name, clock.now()
         untried = self._channel.failing_for() >= FALLBACK_AFTER
-        words = self._channel.error or "what was tried failed"
+        words = self._channel.error or "earlier attempts failed"
         fallbacks: set[str] = set()
         with self._post.database.write() as connection:
             self._channel.is_in_doubt = store.has_failed_attempts(connection, name)
             overdue = store.overdue(connection, name, now - FALLBACK_AFTER, untried=untried)
             for one in overdue:
-                fallbacks |= add_fallback(connection, one, f"{name} fails: {words}")
+                fallbacks |= add_fallback(connection, one, f"{name} is failing: {words}")
             if overdue and not self._channel.is_broken:
                 self._channel.open_channel_alert(connection, words, now)
                 fallbacks.add(name)
@@ -254,6 +254,6 @@ class ChannelWorkers:
             if lane.trouble:
                 raise lane.trouble
         if rest := self._standing.pause_left():
-            why = "too many messages" if self._standing.flood.is_limited else "the last attempt failed"
-            return f"rests for {rest.total_seconds():.0f} s: {why}"
+            why = "rate limit reached" if self._standing.flood.is_limited else "last attempt failed"
+            return f"paused for {rest.total_seconds():.0f} s: {why}"
         return "sending" if self.lease_owners else "idle"

@@ -15,7 +15,7 @@ from shared.store.outbox import take_suppressed_alerts
 CATCH_UP_AGE: Final = timedelta(seconds=60)
 """A notice of an event longer ago than that waits for `SETTLE`: the next event may end the alert."""
 SETTLE_TIME: Final = timedelta(seconds=5)
-RESOLVED_BEFORE_NOTIFIED: Final = "over before anybody could be notified"
+RESOLVED_BEFORE_NOTIFIED: Final = "resolved before it could be sent"
 CATCH_UP_RULE: Final = "botwatch-caught-up"
 MAX_LISTED: Final = 20
 
@@ -31,7 +31,7 @@ def write_catch_up_summary(connection: Connection, dashboard_url: str, now: date
         return False
     names = join_names((f"{alert.details.rule} on {alert.component}" for alert in alerts), MAX_LISTED)
     count = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
-    message = f"{count} opened and ended while Botwatch was catching up: {names}"
+    message = f"{count} opened and resolved while Botwatch was catching up: {names}"
     trouble = SelfAlert(CATCH_UP_RULE, (), message, "alerts", len(alerts), 0, "LOW")
     alert = build_alert(trouble, "notifier", dashboard_url, now)
     # Nothing of it is open: one notice, and no end to wait for.

@@ -96,7 +96,7 @@ class Dispatcher:
             except Exception as error:
                 # Nobody would start the thread again, so whatever it was, it goes on: nothing was committed.
                 if not self._last_error:
-                    log.exception("cannot dispatch; trying again")
+                    log.exception("dispatcher failed; retrying")
                 self._last_error, wait = error, SWEEP_INTERVAL
             else:
                 self._last_error = None
@@ -148,4 +148,4 @@ class Dispatcher:
         try:
             self._announcer.publish()
         except RedisError as error:
-            log.warning("could not announce; the next announcement will", error=str(error))
+            log.warning("cannot publish alert events; retrying with the next event", error=str(error))

@@ -157,20 +157,20 @@ class NotificationPlanner:
         self._save_escalation(alert.id, route.name, pursuit)
 
     def _plan_resolved(self, event: int, notice: Notice) -> None:
-        """Tell whoever was told that it is open."""
+        """Tell whoever notified when the alert opened."""
         escalations.delete_escalations(self._connection, notice.id)
         if suppress_batch(self._connection, notice.id, CATCH_UP, RESOLVED_BEFORE_NOTIFIED):
             self.has_withdrawn = True
         told, _ = notified_channels(self._connection, notice.id)
         # What stands in by now for a channel that was switched off since was told nothing.
         recipients = [one for one in self._plan.recipients.resolve(told, self._now) if one.channel in told]
-        self._plan_channels(event, notice, recipients, "was told that it is open")
+        self._plan_channels(event, notice, recipients, "notified when the alert opened")
 
     def _plan_unmuted(self, event: int, notice: Notice) -> None:
         """Tell whoever would have been told, and let escalations go on."""
         _, kept_from = notified_channels(self._connection, notice.id)
         recipients = self._plan.recipients.resolve(kept_from, self._now)
-        self._plan_channels(event, notice, recipients, "something was kept back")
+        self._plan_channels(event, notice, recipients, "notifications were suppressed while muted")
         for route, pursuit in self._escalation_states(notice.id).items():
             self._save_escalation(notice.id, route, resume(pursuit, self._now))
 
@@ -209,7 +209,7 @@ class NotificationPlanner:
     def _repeat(self, alert: Alert, route: Route, pursuit: EscalationState) -> None:
         alert.updated_at = self._now
         names = (*pursuit.told, *route.notify)
-        self._plan_escalation_step(alert, "repeated", route, pursuit, names, f"still open: {route.name}")
+        self._plan_escalation_step(alert, "repeated", route, pursuit, names, f"repeat: {route.name}")
 
     def _plan_escalation_step(
         self,
@@ -227,7 +227,7 @@ class NotificationPlanner:
         if recipients and not fresh and change == "repeated":
             return
         self._notified_this_run |= {(alert.id, one.channel) for one in fresh}
-        told = ", ".join(one.channel for one in recipients) or "nobody can be told"
+        told = ", ".join(one.channel for one in recipients) or "no enabled channel"
         event = store.add_event(self._connection, alert, change, self._now, comment=f"{words}: {told}")
         self.has_timeline_events = True
         self._write_deliveries(event, notice, self._deliveries_for(route, notice, fresh, words))
@@ -285,7 +285,7 @@ class NotificationPlanner:
             if self._plan.is_watchdog_url_due(last, happening.notice.updated_at):
                 hearing.append(WATCHDOG_URL_CHANNEL)
             # Of beats that waited one is enough: they are a batch.
-            planned = [PlannedDelivery(channel, "the watchdog's beat", batch=WATCHDOG) for channel in hearing]
+            planned = [PlannedDelivery(channel, "watchdog beat", batch=WATCHDOG) for channel in hearing]
             self._write_deliveries(happening.id, happening.notice, planned)
         kept = BEAT_RETENTION + (self._plan.watchdog_interval or timedelta(0))
         store.delete_events(self._connection, WATCHDOG, self._now - kept)
@@ -318,7 +318,7 @@ def _decode_escalation_state(state: str) -> EscalationState:
     try:
         return msgspec.json.decode(state, type=EscalationState)
     except msgspec.DecodeError as error:
-        log.error("an escalation cannot be read: it begins anew", error=str(error))
+        log.error("escalation state is unreadable; restarting the escalation", error=str(error))
         return EscalationState()
 
 

@@ -42,29 +42,27 @@ _RULES = {
 }
 _MESSAGES = {
     DISK: "Disk full",
-    REDIS: "Redis does not answer: no record comes in and nothing is judged",
-    STORE: "system_health.db cannot be used: no alert opens or ends, and no notice is sent",
-    PERFORMANCE: "performance_metrics.db cannot be used: records wait in the log and the page lacks them",
-    BEATS: "The watchdog's beat does not come through: other alerts may not either",
-    DISPATCH: "Notices wait and nobody sends them",
-    DELIVERY: "Notices wait and nobody sends them",
-    RECORDS_REFUSED: (
-        "Records of new bots or hosts are refused, and they are not watched: MAX_BOTS is reached"
-    ),
-    VALUES_EVICTED: "Latest values are evicted: there are too many, and the page and /metrics lack some",
+    REDIS: "Redis is down: no records are accepted and no rules are evaluated",
+    STORE: "system_health.db is unavailable: alerts cannot open or resolve, and no notifications are sent",
+    PERFORMANCE: "performance_metrics.db is unavailable: records stay in the log and are missing on the page",
+    BEATS: "Watchdog beat missing: alerts may not be delivered",
+    DISPATCH: "Notification delivery has stalled",
+    DELIVERY: "Notification delivery has stalled",
+    RECORDS_REFUSED: "New bots or hosts are rejected and not monitored: MAX_BOTS reached",
+    VALUES_EVICTED: "Latest values are being evicted: the page and /metrics are incomplete",
 }
 PART_RULE = "botwatch-part-down"
 RULES = frozenset((PART_RULE, *_RULES.values()))
 """The names of all that the watch may find, and of their runbooks."""
 _PART_IMPACT: dict[str, tuple[Severity, str]] = {
-    "broadcaster": ("HIGH", "pages and programs get nothing live"),
-    "collector": ("HIGH", "nobody watches this host"),
-    "dashboard": ("HIGH", "the page cannot be opened"),
-    "evaluator": ("CRITICAL", "nothing is judged and no alert opens"),
-    "ingestion": ("CRITICAL", "records by HTTP are not taken, bots have to keep them"),
-    "ingestion-redis": ("CRITICAL", "records by Redis wait, and nothing of them is judged"),
-    "notifier": ("CRITICAL", "nobody is told of any other alert"),
-    "recorder": ("HIGH", "records wait in the log and the page does not show them"),
+    "broadcaster": ("HIGH", "no live updates on the page and in programs"),
+    "collector": ("HIGH", "this host is not monitored"),
+    "dashboard": ("HIGH", "the page is unavailable"),
+    "evaluator": ("CRITICAL", "no rules are evaluated and no alerts open"),
+    "ingestion": ("CRITICAL", "records over HTTP are rejected; bots must retry"),
+    "ingestion-redis": ("CRITICAL", "records over Redis are queued and not evaluated"),
+    "notifier": ("CRITICAL", "no other alerts are delivered"),
+    "recorder": ("HIGH", "records stay in the log and are missing on the page"),
 }
 """How bad it is without a part, and why: for every part of `EXPECTED` but the watchdog."""
 
@@ -140,7 +138,9 @@ class Diagnosis:
         self._looked = now
         self._words |= {DISK: seen.disk or self._words[DISK]}
         self._words |= {
-            REDIS: f"{seen.redis_refusal}: no record comes in" if seen.redis_refusal else _MESSAGES[REDIS]
+            REDIS: f"{seen.redis_refusal}: no records are accepted"
+            if seen.redis_refusal
+            else _MESSAGES[REDIS]
         }
         self._update(DISK, seen.disk is None, now)
         if seen.disk:  # everything waits for space: what else is wrong cannot be seen
@@ -237,7 +237,7 @@ class Diagnosis:
                 severity, metric, value = "HIGH", what, self._risen[what]
             if rule == PART_RULE:
                 severity, why = _PART_IMPACT[what]
-                words = f"The {what} does not run: {why}"
+                words = f"{what.capitalize()} is down: {why}"
             yield SelfAlert(
                 rule=rule,
                 labels=self._labels(what),

@@ -12,7 +12,7 @@ from shared.runtime.redis.connection import CannotPersistError
 MIN_FREE_BYTES = 8 * 2**20
 """Bytes; with less SQLite cannot be sure to write a transaction."""
 MIB = 2**20
-_DO = "Free space (old logs and backups first): everything goes on by itself"
+_DO = "Free space; Botwatch recovers by itself"
 
 
 def describe_full_disk(database_url: str, refusal: RedisError | None) -> str | None:
@@ -25,8 +25,8 @@ def describe_full_disk(database_url: str, refusal: RedisError | None) -> str | N
         except OSError:
             return None  # the store is watched by itself
         if usage.free < MIN_FREE_BYTES:
-            left = f"{usage.free / MIB:.1f} of {usage.total / MIB:.0f} MiB are free"
+            left = f"{usage.free / MIB:.1f} of {usage.total / MIB:,.0f} MiB free"
             return f"Disk full on {os.uname().nodename}: {folder}: {left}. {_DO}"
     if isinstance(refusal, CannotPersistError):
-        return f"Disk full on the machine of Redis: {str(refusal).partition(' script: ')[0]}. {_DO}"
+        return f"Disk full on the Redis host: {str(refusal).partition(' script: ')[0]}. {_DO}"
     return None

@@ -69,7 +69,7 @@ class OutOfBandSender:
         try:
             self._latest = self._documented()
         except (InvalidError, OSError) as error:
-            log.error("the documents cannot be read; those from before hold", error=str(error))
+            log.error("config reload failed; keeping the previous configuration", error=str(error))
         return self._latest
 
 
@@ -96,11 +96,11 @@ class _SendTask(NamedTuple):
             transport.send(self.message)
         except (TransportError, InvalidError) as error:
             words = redact_credentials(str(error))
-            log.error("not delivered", channel=channel, error=words)
+            log.error("delivery failed", channel=channel, error=words)
             return words
         except Exception as error:
             # Whatever a library raises, the next channel is tried.
-            log.exception("a transport failed unexpectedly", channel=channel)
-            return f"unexpected: {type(error).__name__}"
-        log.info("told directly", channel=channel, alert=notice.id, change=notice.change)
+            log.exception("unexpected transport error", channel=channel)
+            return f"unexpected error: {type(error).__name__}"
+        log.info("sent out of band", channel=channel, alert=notice.id, change=notice.change)
         return None

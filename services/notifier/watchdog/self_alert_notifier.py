@@ -43,7 +43,7 @@ class SelfAlertNotifier:
         try:
             self._store_and_check_dispatched(now)
         except SQLAlchemyError as error:
-            log.debug("cannot store trouble", error=str(error))
+            log.debug("cannot store the alert; retrying", error=str(error))
         is_quiet = self._is_told or self._under_way or self.alert.details.muted_by
         if not is_quiet and now >= self._direct_at:
             self._direct_at = now + RETRY_INTERVAL
@@ -59,7 +59,7 @@ class SelfAlertNotifier:
                     held = [(one.channel, one.fallback) for one in recipients]
                     lease_deliveries(connection, event, notice, held, now)
         except SQLAlchemyError as error:
-            log.debug("cannot hold deliveries", error=str(error))
+            log.debug("cannot lease deliveries", error=str(error))
         self._under_way = len(recipients)
         self._outcomes = self._line.send(notice, recipients, now)
 
@@ -76,7 +76,7 @@ class SelfAlertNotifier:
                 self._store(connection, now)
                 resolve_self_alert(connection, self.alert.fingerprint, now)
         except SQLAlchemyError as error:
-            log.debug("cannot store the end of trouble", error=str(error))
+            log.debug("cannot resolve the alert; retrying", error=str(error))
             return False
         return True
 

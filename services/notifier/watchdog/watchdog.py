@@ -80,16 +80,16 @@ class Watchdog:
             if fingerprint not in self._raised:
                 alert = build_alert(trouble, WATCHDOG_PART, self._url, now)
                 self._raised[fingerprint] = SelfAlertNotifier(alert, self._database, self._line)
-                log.error("trouble", rule=trouble.rule, message=trouble.message)
+                log.error("problem detected", rule=trouble.rule, message=trouble.message)
             self._raised[fingerprint].ensure_notified(now)
         for fingerprint in self._raised.keys() - found.keys():
             if self._raised[fingerprint].resolve(now):
-                log.info("no longer trouble", fingerprint=fingerprint)
+                log.info("problem resolved", fingerprint=fingerprint)
                 del self._raised[fingerprint]
 
     def check(self) -> str:
         """Say what is wrong."""
-        return ", ".join(sorted(self._raised)) or "all is well"
+        return ", ".join(sorted(self._raised)) or "no problems"
 
     def _repair_keys(self) -> None:
         """Move keys of the wrong type out of the way: parts that need them wait for that."""
@@ -109,7 +109,7 @@ class Watchdog:
                 redis_keys.record_stream(), {redis_keys.FIELD: encode_frame([]), redis_keys.BEAT: str(beat)}
             )
         except RedisError as error:
-            log.debug("cannot beat", error=str(error))
+            log.debug("cannot publish the watchdog beat", error=str(error))
             self._refusal = error if isinstance(error, WRITE_REFUSED_ERRORS) else None
         else:
             self._beat, self._refusal = beat, None
@@ -122,7 +122,7 @@ class Watchdog:
             with self._database.read() as connection:
                 found = [one for one in open_alerts(connection) if one.details.origin == WATCHDOG_PART]
         except SQLAlchemyError as error:
-            log.debug("cannot read the store yet", error=str(error))
+            log.debug("cannot read open alerts yet", error=str(error))
             return
         for alert in found:
             self._watch.restore(alert)
@@ -139,7 +139,7 @@ class Watchdog:
                     if raised := self._raised.get(alert.fingerprint):
                         raised.alert = alert
         except SQLAlchemyError as error:
-            log.debug("cannot see the silences", error=str(error))
+            log.debug("cannot apply silences", error=str(error))
 
     def _snapshot(self, now: datetime) -> SystemSnapshot:
         """Look at everything once."""
@@ -160,7 +160,7 @@ class Watchdog:
                 damaged |= part.damaged if is_alive else {}
             counts = self._read_counters()
         except RedisError as error:
-            log.debug("cannot see the parts", error=str(error))
+            log.debug("cannot read the state of the parts", error=str(error))
         seen = SystemSnapshot(
             signs,
             is_usable=False,
@@ -179,7 +179,7 @@ class Watchdog:
                     undelivered=oldest_unattempted(connection, now),
                 )
         except SQLAlchemyError as error:
-            log.debug("cannot use the store", error=str(error))
+            log.debug("health database is unavailable", error=str(error))
             return seen._replace(
                 health_database_error=seen.health_database_error
                 or _describe_database_error(self._database, error)
@@ -215,4 +215,4 @@ def _describe_database_error(database: Database, error: SQLAlchemyError) -> str:
     """Say why a database cannot be used."""
     damaged = isinstance(error, DatabaseError) and is_corruption(error)
     why = getattr(error, "orig", None) or error
-    return f"{database.name} {'is damaged' if damaged else 'cannot be used'} ({why})"
+    return f"{database.name} {'is damaged' if damaged else 'is unavailable'} ({why})"

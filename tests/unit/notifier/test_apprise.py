@@ -38,7 +38,7 @@ def test_a_service_gets_the_message_in_words(receiver: WebhookReceiver) -> None:
     assert body["title"] == "[HIGH] demo: Maximum drawdown exceeded 20%"
     assert body["message"] == "Bot: demo"
     assert body["attachments"] == []
-    assert chat.last_response() == "JSON took it"
+    assert chat.last_response() == "accepted by JSON"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_service_that_hangs_is_left_after_a_while(
     monkeypatch.setattr(apprise, "READ_TIMEOUT_S", 0.1)
     receiver.answering.clear()
     error = failure(f"json://127.0.0.1:{receiver.port}/hush")
-    assert (str(error), error.reason) == ("the service did not answer in time", "timeout")
+    assert (str(error), error.reason) == ("request to the service timed out", "timeout")
 
 
 def test_a_service_has_the_timeouts_of_its_url(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_another_address_holds_at_once(
     office = begin(hooks(one=receiver.url))
     happen(database, "a1")
     office.wake()
-    time_until(lambda: "rests" in office.check()["one"])
+    time_until(lambda: "paused" in office.check()["one"])
     office.reload(hooks(one=other.url), contents)
     happen(database, "a2")
     office.wake()

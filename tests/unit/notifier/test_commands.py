@@ -49,7 +49,7 @@ def environ(tmp_path: Path, receiver: WebhookReceiver) -> dict[str, str]:
 
 
 ALONE = (
-    "botwatch notify test: no notifier can be asked: Redis does not answer (ConnectionError); "
+    "botwatch notify test: cannot reach the notifier: Redis does not answer (ConnectionError); "
     "testing with this environment's configuration\n"
 )
 
@@ -86,10 +86,10 @@ def test_the_running_notifier_tests_with_its_own_configuration_and_secrets(
     assert [headers.get("botwatch-signature") is not None for headers in receiver.headers] == [True]
     written = capsys.readouterr()
     assert "to ops (127.0.0.1): [LOW]" in written.out
-    assert "answer: 200 OK: ok\n" in written.out
+    assert "response: 200 OK: ok\n" in written.out
     assert "chat: json\n" in written.out
     assert written.err == (
-        "botwatch notify test: there is no channel 'dsek'; did you mean `desk`? "
+        "botwatch notify test: unknown channel 'dsek'; did you mean `desk`? "
         "(channels: desk, ops, hook, chat)\n"
     )
 
@@ -97,7 +97,7 @@ def test_the_running_notifier_tests_with_its_own_configuration_and_secrets(
 def test_a_notifier_that_does_not_answer_in_time_is_said(redis: Redis) -> None:
     """Nothing is sent later: the request has an end."""
     result = request_channel_test(redis, "hook", 0.2)
-    assert (result.error, result.code) == ("the running notifier did not answer within 0.2 s", 1)
+    assert (result.error, result.code) == ("the running notifier did not respond within 0.2 s", 1)
 
 
 @pytest.mark.usefixtures("redis")
@@ -118,11 +118,11 @@ def test_a_test_says_so_wherever_it_arrives_and_shows_the_answer(
 ) -> None:
     assert commands.run_channel_test_command(name, environ) == 0
     (body,) = receiver.bodies
-    assert f"test of the channel {name}: nothing is wrong" in json.dumps(body)
+    assert f"Test notification for channel {name}. No action needed." in json.dumps(body)
     written = capsys.readouterr()
     assert f"to {name} (" in written.out
     assert "TEST" in written.out
-    assert written.out.splitlines()[-1] in ("answer: 200 OK: ok", "answer: JSON took it")
+    assert written.out.splitlines()[-1] in ("response: 200 OK: ok", "response: accepted by JSON")
     for secret in ("hush", "password", "whsec"):
         assert secret not in written.out + written.err
 
@@ -146,7 +146,7 @@ def test_a_mailbox_can_be_tried(environ: dict[str, str], capsys: pytest.CaptureF
     assert "TEST" in mails[0]["Subject"]
     out = capsys.readouterr().out
     assert f"to mail (ann@example.org by 127.0.0.1:{port})" in out
-    assert "answer: 250" in out
+    assert "response: 250" in out
 
 
 def test_a_failure_is_one_line_and_an_exit_code(
@@ -155,7 +155,7 @@ def test_a_failure_is_one_line_and_an_exit_code(
     receiver.answers.append((404, {}))
     receiver.body = b"no_service"
     assert commands.run_channel_test_command("desk", environ) == 1
-    expected = "botwatch notify test: the receiver answered 404 Not Found: no_service (refused)\n"
+    expected = "botwatch notify test: receiver returned 404 Not Found: no_service (refused)\n"
     assert capsys.readouterr().err == ALONE + expected
 
 
@@ -167,7 +167,7 @@ def test_what_a_library_raises_is_named_without_its_words(
 
     monkeypatch.setattr("services.notifier.channels.json_poster.JsonPoster.post", burst)
     assert commands.run_channel_test_command("desk", environ) == 1
-    assert capsys.readouterr().err == f"{ALONE}botwatch notify test: unexpected: RuntimeError\n"
+    assert capsys.readouterr().err == f"{ALONE}botwatch notify test: unexpected error: RuntimeError\n"
 
 
 def test_an_unknown_channel_is_answered_with_the_nearest_name_and_all(
@@ -175,12 +175,12 @@ def test_an_unknown_channel_is_answered_with_the_nearest_name_and_all(
 ) -> None:
     assert commands.run_channel_test_command("dsek", environ) == 2
     err = capsys.readouterr().err
-    assert "no channel 'dsek'; did you mean `desk`? (channels: desk, ops, hook, chat)" in err
+    assert "unknown channel 'dsek'; did you mean `desk`? (channels: desk, ops, hook, chat)" in err
 
 
 def test_a_channel_that_is_off_says_so(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.run_channel_test_command("idle", environ) == 1
-    assert "is switched off" in capsys.readouterr().err
+    assert "is disabled" in capsys.readouterr().err
 
 
 def test_without_a_name_the_channels_are_listed_without_their_secrets(
@@ -193,13 +193,13 @@ def test_without_a_name_the_channels_are_listed_without_their_secrets(
     assert receiver.bodies == []
     configure(environ, "channels: { desk: { url: 'encrypted:abc' } }")
     assert commands.run_channel_test_command(None, environ) == 0
-    assert capsys.readouterr().out == "desk: an encrypted address\n"
+    assert capsys.readouterr().out == "desk: encrypted address\n"
 
 
 def test_nothing_configured_is_said(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     configure(environ, "")
     assert commands.run_channel_test_command(None, environ) == 0
-    assert capsys.readouterr().out == "no channel is switched on\n"
+    assert capsys.readouterr().out == "no channels enabled\n"
 
 
 def test_a_wrong_config_and_a_missing_key_are_named(
@@ -261,7 +261,7 @@ def test_the_command_needs_neither_redis_nor_a_database(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(b"answer: 200 OK: ok\n")
+    assert done.stdout.endswith(b"response: 200 OK: ok\n")
     assert done.stderr.decode() == ALONE
     assert receiver.bodies[0]["details"]["labels"] == {"test": "true"}
     assert {path.name for path in Path(environ["BOTWATCH_CONFIG"]).iterdir()} == {"notifications.yml"}

@@ -365,7 +365,7 @@ def test_a_server_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyP
         error = failure(server.getsockname()[1])
         thread.join(5)
     assert not thread.is_alive()
-    assert "does not come to an end" in str(error)
+    assert "response too long" in str(error)
     assert (error.permanent, error.reason) == (False, "unreachable")
 
 
@@ -408,8 +408,8 @@ def test_an_impossible_domain_is_refused_alone() -> None:
     bad = "ann@" + "ü" * 70 + ".example"
     mailbox, answer = sent([bad, "bob@example.org"])
     assert mailbox.envelopes[0].rcpt_tos == ["bob@example.org"]
-    assert f"not sent to {bad} (not a valid domain" in answer
-    with pytest.raises(TransportError, match="every recipient was refused") as caught:
+    assert f"not sent to {bad} (invalid domain" in answer
+    with pytest.raises(TransportError, match="all recipients rejected") as caught:
         sent([bad])
     assert caught.value.permanent
 

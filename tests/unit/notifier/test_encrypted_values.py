@@ -38,9 +38,9 @@ def test_keys_differ() -> None:
     ("environ", "expected"),
     [
         ({}, "BOTWATCH_KEY: not set"),
-        ({"BOTWATCH_KEY": "hush"}, "BOTWATCH_KEY: not a key"),
-        ({"BOTWATCH_KEY": "hüsh"}, "BOTWATCH_KEY: not a key"),
-        ({"BOTWATCH_KEY": new_key()}, "BOTWATCH_KEY: not the key of a value"),
+        ({"BOTWATCH_KEY": "hush"}, "BOTWATCH_KEY: invalid key"),
+        ({"BOTWATCH_KEY": "hüsh"}, "BOTWATCH_KEY: invalid key"),
+        ({"BOTWATCH_KEY": new_key()}, "BOTWATCH_KEY: does not match an encrypted value"),
         ({"BOTWATCH_KEY_FILE": "/nowhere"}, "BOTWATCH_KEY_FILE: cannot be read"),
     ],
 )

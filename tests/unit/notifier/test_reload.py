@@ -49,11 +49,11 @@ def reload(redis: Redis, outcomes: list[Exception]) -> Iterator[Callable[[], Rel
         (InvalidError([Fault("channels.desk", "expected a URL")]), "channels.desk: expected a URL"),
         (
             PermissionError(13, "Permission denied"),
-            "notifier: cannot read the documents again (PermissionError)",
+            "notifier: cannot reload the documents (PermissionError)",
         ),
         (
             OperationalError("UPDATE", {}, Exception("database is locked")),
-            "notifier: cannot read the documents again (OperationalError)",
+            "notifier: cannot reload the documents (OperationalError)",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from tests.unit.notifier.planning_harness import HOUR, PlanningHarness
 TROUBLE = SelfAlert(
     rule="notification-channel",
     labels=(("channel", "phone"),),
-    message="The channel phone does not deliver",
+    message="Channel phone is failing",
     metric="undelivered",
     value=1,
     threshold=0,

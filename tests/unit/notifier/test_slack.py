@@ -53,8 +53,8 @@ def test_slack_gets_header_fields_and_buttons(receiver: WebhookReceiver) -> None
     ]
     assert [(button["text"]["text"], button["url"]) for button in actions["elements"]] == [
         ("Acknowledge", ACKNOWLEDGE),
-        ("Open", "http://localhost:3001/alerts/a1"),
-        ("What to do", "http://localhost:3001/runbooks/drawdown"),
+        ("View alert", "http://localhost:3001/alerts/a1"),
+        ("Runbook", "http://localhost:3001/runbooks/drawdown"),
     ]
     assert context["elements"][0]["text"] == "Alert a1"
     assert transport.last_response() == "200 OK: ok"
@@ -72,19 +72,19 @@ def test_the_fields_have_everything_that_a_person_asks_first() -> None:
     held = make_notice("flapping", status="ACKNOWLEDGED", assignee="ann", comment="mine", details=details)
     assert fields(make_message(held, sent_at=NOON + timedelta(minutes=125))) == {
         "Bot": "demo",
-        "Severity": "CRITICAL (performance), raised by the escalation",
+        "Severity": "CRITICAL (performance), escalated: not acknowledged in time",
         "Drawdown max": "21.3% (limit: &gt; 20%)",
         "Since": "2026-01-31 12:00:00 UTC, for 2h 5m",
         "Acknowledged by": "ann",
         "Comment": "mine",
         "Labels": "venue=binance, source=computed",
-        "Opened again": "4 times; no further notice until it has been fine for a while",
+        "Reopened": "4 times; flapping: further notifications are paused until it is stable",
     }
 
 
 def test_what_opened_again_once_did_so_one_time() -> None:
     details = msgspec.structs.replace(make_notice().details, flaps=1)
-    assert fields(make_message(make_notice("reopened", details=details)))["Opened again"] == "1 time"
+    assert fields(make_message(make_notice("reopened", details=details)))["Reopened"] == "1 time"
 
 
 def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
@@ -93,7 +93,7 @@ def test_the_end_says_when_and_after_how_long_and_asks_nothing() -> None:
     assert said["Since"] == "2026-01-31 12:00:00 UTC"
     assert said["Resolved"] == "2026-01-31 12:05:00 UTC, after 5m"
     (_, actions, _) = attached(ended, ACKNOWLEDGE)
-    assert [button["text"]["text"] for button in actions["elements"]] == ["Open"]
+    assert [button["text"]["text"] for button in actions["elements"]] == ["View alert"]
 
 
 def test_a_figure_that_is_named_like_a_field_takes_the_place_of_none() -> None:
@@ -128,7 +128,7 @@ def test_several_alerts_are_a_list_with_the_gravest_first_and_a_count_of_the_res
     *lines, context = blocks
     assert len(lines) == 20
     assert lines[0]["text"]["text"].startswith("[CRITICAL] worst: ")
-    assert context["elements"][0]["text"] == "and 31 further"
+    assert context["elements"][0]["text"] == "and 31 more"
     assert "RESOLVED" not in "".join(texts(lines))
 
 
@@ -137,21 +137,21 @@ def test_each_of_several_alerts_has_its_headline_and_its_own_links() -> None:
     held = make_notice(alert="held", status="ACKNOWLEDGED", assignee="ann")
     told = attached(make_message(ended, held), "http://localhost:3001/acknowledge?a=1&b=|")
     first, second = ([line.split(" · ") for line in text.split("\n")] for text in texts(told))
-    page = "<http://localhost:3001/alerts/a1|Open>"
+    page = "<http://localhost:3001/alerts/a1|View alert>"
     link = "<http://localhost:3001/acknowledge?a=1&amp;b=%7C|Acknowledge>"
     assert first == [
         ["[HIGH] demo: Maximum drawdown exceeded 20% (21.3% &gt; 20%)"],
         ["since 2026-01-31 12:00:00 UTC, acknowledged by ann", page, link],
     ]
     assert second == [
-        ["RESOLVED after 5m [HIGH] demo: Maximum drawdown exceeded 20%"],
+        ["[RESOLVED, HIGH] demo: Maximum drawdown exceeded 20% (open for 5m)"],
         ["until 2026-01-31 12:05:00 UTC", page],
     ]
 
 
 def test_it_says_that_it_is_late_and_that_it_is_a_test() -> None:
     context = attached(make_message(late=timedelta(minutes=7, seconds=3), is_test=True))[-1]
-    assert context["elements"][0]["text"] == "Alert a1 · 7 minutes late · a test: nothing is wrong"
+    assert context["elements"][0]["text"] == "Alert a1 · 7 minutes late · test: no action needed"
 
 
 def test_what_a_record_says_is_escaped_and_mentions_nobody() -> None:
@@ -216,7 +216,7 @@ def test_two_long_links_in_a_line_leave_room_for_what_is_said(length: int) -> No
     told = [make_notice(alert=alert, message="&" * 900, details=details) for alert in "ab"]
     (text, _) = texts(attached(make_message(*told), link))
     assert text.startswith("[HIGH] demo: &amp;")
-    assert text.endswith(f" · <{link}|Open> · <{link}|Acknowledge>") == (length == 1000)
+    assert text.endswith(f" · <{link}|View alert> · <{link}|Acknowledge>") == (length == 1000)
 
 
 def test_an_empty_message_is_still_taken() -> None:

@@ -67,15 +67,15 @@ def test_a_template_of_the_folder_takes_the_place_of_the_built_in_one(tmp_path: 
         ("a\n\n{{ alert.severety }}", "line 3: "),
         (
             "{% if message.total > 1000 %}\n{{ mesage.late }}\n{% endif %}x",
-            "line 2: nothing is named 'mesage'",
+            "line 2: unknown variable 'mesage'",
         ),
         ("{{ alert.name | shout }}", "line 1: No filter named 'shout'"),
         ("x\n{{ alert.flaps / 0 }}", "line 2: division by zero"),
         ("{{ alert.__class__.__mro__ }}", "line 1: access to attribute '__class__'"),
         ("{{ ''.join(['x'] * 9).__init__.__globals__ }}", "line 1: access to attribute '__init__'"),
         ("{% include 'text.txt' %}", "line 1: no loader"),
-        ("{% if message.late %}late{% endif %}\n", "writes nothing"),
-        (b"\xff\xfe", "expected text in UTF-8"),
+        ("{% if message.late %}late{% endif %}\n", "template produces no output"),
+        (b"\xff\xfe", "expected UTF-8 text"),
     ],
 )
 def test_a_mistake_is_found_at_the_start_with_its_line(
@@ -116,7 +116,7 @@ def test_a_template_that_fails_on_a_real_notice_gives_way_to_the_built_in_one(tm
     assert text == content(tmp_path / "none").text(message())
     assert logs == [
         {
-            "event": "a template failed, the built-in one is used",
+            "event": "template failed; using the built-in one",
             "log_level": "error",
             "template": "text.txt",
             "line": 2,
@@ -177,7 +177,7 @@ def test_the_html_shows_the_chart_where_there_is_one() -> None:
 
 
 def test_the_html_of_a_test_says_so_first() -> None:
-    words = "This is a test. It shows that this channel works; nothing is wrong."
+    words = "This is a test message. No action needed."
     visible = read(make_notice(), is_test=True).texts
     assert words in visible[:3]
     assert words not in read(make_notice()).texts
@@ -187,7 +187,7 @@ def test_the_html_of_several_alerts_lists_each_with_its_links() -> None:
     told = [make_notice(alert=f"a{n}", component=f"bot-{n}") for n in range(51)]
     mail = read(*told)
     assert sum(link == ACKNOWLEDGE for link in mail.links) == 20
-    assert "and 31 further" in mail.texts
+    assert "and 31 more" in mail.texts
 
 
 HOSTILE = [

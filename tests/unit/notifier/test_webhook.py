@@ -168,7 +168,7 @@ def test_a_receiver_that_hangs_is_left_after_a_while(
     monkeypatch.setattr(json_poster, "READ_TIMEOUT_S", 0.1)
     receiver.answering.clear()
     error = failure(receiver.url)
-    assert str(error) == "the receiver did not answer in time"
+    assert str(error) == "request to the receiver timed out"
     assert error.reason == "timeout"
 
 

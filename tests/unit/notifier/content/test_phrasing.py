@@ -44,13 +44,13 @@ def about(bot: str, rule: str = "slippage", **changes: Any) -> Notice:
     ("change", "expected"),
     [
         ("opened", "[HIGH] {}"),
-        ("reopened", "[HIGH, again] {}"),
-        ("flapping", "[HIGH, comes and goes] {}"),
+        ("reopened", "[HIGH, reopened] {}"),
+        ("flapping", "[HIGH, flapping] {}"),
         ("raised", "[HIGH, raised] {}"),
-        ("unacknowledged", "[HIGH, no longer acknowledged] {}"),
-        ("unmuted", "[HIGH, no longer muted] {}"),
+        ("unacknowledged", "[HIGH, acknowledgement expired] {}"),
+        ("unmuted", "[HIGH, unmuted] {}"),
         ("escalated", "[HIGH, escalated] {}"),
-        ("repeated", "Still open for 2h: [HIGH] {}"),
+        ("repeated", "Still open (2h): [HIGH] {}"),
     ],
 )
 def test_the_subject_says_what_about_whom_how_bad_and_why_now(change: Change, expected: str) -> None:
@@ -60,7 +60,7 @@ def test_the_subject_says_what_about_whom_how_bad_and_why_now(change: Change, ex
 
 def test_the_subject_of_the_end_says_how_long_it_took() -> None:
     ended = make_notice("resolved", resolved_at=NOON + timedelta(minutes=12))
-    assert subject(ended, after=90) == "RESOLVED after 12m [HIGH] demo: Maximum drawdown exceeded 20%"
+    assert subject(ended, after=90) == "[RESOLVED, HIGH] demo: Maximum drawdown exceeded 20% (open for 12m)"
 
 
 def test_the_subject_does_not_say_numbers_twice() -> None:
@@ -72,19 +72,19 @@ def test_the_subject_does_not_say_numbers_twice() -> None:
 def test_the_subject_has_the_severity_that_an_escalation_raised_it_to() -> None:
     raised = make_notice("escalated", details=with_details(raised_to="CRITICAL"))
     assert subject(raised).startswith("[CRITICAL, escalated] demo: ")
-    assert "Raised to CRITICAL by the escalation: nobody had acknowledged it." in lines(raised)
+    assert "Escalated to CRITICAL: not acknowledged in time." in lines(raised)
 
 
 def test_the_rule_s_own_severity_is_not_the_escalation_s() -> None:
     worse = make_notice("escalated", severity="CRITICAL", details=with_details(raised_to="HIGH"))
     assert subject(worse).startswith("[CRITICAL, escalated] demo: ")
-    assert not any(line.startswith("Raised to") for line in lines(worse))
+    assert not any(line.startswith("Escalated to") for line in lines(worse))
 
 
 def test_a_test_is_called_one_and_leads_nowhere() -> None:
     assert subject(make_notice(), is_test=True).startswith("TEST: [HIGH] demo: ")
     text = lines(make_notice(), is_test=True)
-    assert text[0] == "This is a test. It shows that this channel works; nothing is wrong."
+    assert text[0] == "This is a test message. No action needed."
     assert CONTENT.view(message(make_notice(), is_test=True)).alerts[0].acknowledge == ""
     assert not any(line.startswith("Acknowledge") for line in text)
 
@@ -114,7 +114,7 @@ def test_bots_and_hosts_are_not_called_the_same() -> None:
 
 def test_many_names_are_cut_short() -> None:
     told = [about(f"bot-{n}") for n in range(8)]
-    assert subject(*told).endswith("(bots bot-0, bot-1, bot-2, bot-3, bot-4 and 3 further)")
+    assert subject(*told).endswith("(bots bot-0, bot-1, bot-2, bot-3, bot-4 and 3 more)")
 
 
 def test_several_notices_of_one_alert_are_one_alert_as_it_is_now() -> None:
@@ -130,7 +130,7 @@ def test_at_most_twenty_alerts_are_listed_each_with_its_link() -> None:
     assert len(entries) == text.count("  http://localhost:3001/alerts/a1") == 20
     assert entries[0].startswith("- [CRITICAL] bot-50: ")
     assert entries[1].startswith("- [LOW] bot-0: ")
-    assert text[-1] == "and 31 further"
+    assert text[-1] == "and 31 more"
 
 
 def test_the_text_has_everything_that_a_person_asks_first() -> None:
@@ -150,12 +150,12 @@ def test_the_text_has_everything_that_a_person_asks_first() -> None:
         "Status: ACKNOWLEDGED, acknowledged by ann",
         "Comment: mine",
         "Labels: venue=binance, source=computed",
-        "Opened again: 4 times",
-        "It comes and goes; there is no further notice until it has been fine for a while.",
+        "Reopened: 4 times",
+        "Flapping: further notifications are paused until it is stable.",
         "",
         f"Acknowledge: {ACKNOWLEDGE}",
-        "What to do: http://localhost:3001/runbooks/drawdown",
-        "Look at it: http://localhost:3001/alerts/a1",
+        "Runbook: http://localhost:3001/runbooks/drawdown",
+        "View alert: http://localhost:3001/alerts/a1",
         "",
         "Alert a1",
     ]
@@ -185,7 +185,7 @@ def test_a_host_is_named_where_there_is_no_bot() -> None:
 )
 def test_a_late_notice_says_by_how_much(minutes: float, said: str | None) -> None:
     text = lines(make_notice(), late=timedelta(minutes=minutes))
-    assert (text[0] == f"This notice comes {said} late.") == (said is not None)
+    assert (text[0] == f"Delivered {said} late.") == (said is not None)
 
 
 def test_a_link_of_another_kind_is_none() -> None:

@@ -167,7 +167,7 @@ def test_a_receiver_that_vanishes_and_comes_back_gets_everything_once(database: 
         first.close()
         write_deliveries(database, "webhook", make_notice(alert="a2"), make_notice(alert="a3"))
         sending.wake()
-        time_until(lambda: "rests" in sending.check())
+        time_until(lambda: "paused" in sending.check())
         second = WebhookReceiver(first.port)
         time_until(lambda: len(second.bodies) == 2)
         time_until(lambda: states(database, "a3") == ["SENT"])

@@ -53,7 +53,7 @@ def test_over_when_the_notifier_comes_back(story: PlanningHarness, between: int)
         story.now += SECOND
     assert sent(story) == [("summary", "opened")]
     (message,) = summaries(story)
-    assert message.startswith("2 alerts opened and ended while Botwatch was catching up: ")
+    assert message.startswith("2 alerts opened and resolved while Botwatch was catching up: ")
     with story.database.read() as connection:
         (row, *_) = outbox.delivery_history(connection, "a1")
     assert (row["state"], row["lastError"]) == ("SUPPRESSED", RESOLVED_BEFORE_NOTIFIED)

@@ -262,7 +262,7 @@ def test_a_redis_that_takes_no_writes_is_one_alert_with_its_reason() -> None:
     watch = Diagnosis(PARTS, at(0))
     assert watched(see, 130, watch) == {113: ["botwatch/botwatch-redis-away"]}
     (found,) = watch.evaluate(see(131), at(131))
-    assert found.message == "Redis is out of memory: no record comes in"
+    assert found.message == "Redis is out of memory: no records are accepted"
 
 
 @pytest.mark.parametrize(

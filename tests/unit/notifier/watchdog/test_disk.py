@@ -27,7 +27,7 @@ def test_the_folder_of_a_database_without_space_is_named(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(50 * 2**20, 49 * 2**20, 2**20))
     said = describe_full_disk(sqlite_url(tmp_path / "health.db"), None) or ""
     assert said.startswith("Disk full on ")
-    assert f"{tmp_path}: 1.0 of 50 MiB are free. Free space" in said
+    assert f"{tmp_path}: 1.0 of 50 MiB free. Free space" in said
 
 
 def test_the_disk_of_redis_is_told_by_its_answer(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_disk_of_redis_is_told_by_its_answer(tmp_path: Path) -> None:
     )
     said = describe_full_disk(sqlite_url(tmp_path / "health.db"), error) or ""
     assert said.startswith(
-        "Disk full on the machine of Redis: Errors writing to the AOF file: No space left on device. Free"
+        "Disk full on the Redis host: Errors writing to the AOF file: No space left on device. Free"
     )
 
 

@@ -149,5 +149,5 @@ def test_a_content_that_fails_does_not_keep_the_next_channel_from_being_told(
 
     one = OutOfBandSender(lambda: (documents, failing))
     (outcome,) = outcomes(one, make_notice(component="botwatch"))
-    assert outcome == SendResult("phone", {"desk": "unexpected: KeyError"})
+    assert outcome == SendResult("phone", {"desk": "unexpected error: KeyError"})
     time_until(lambda: len(phone.bodies) == 1)

@@ -133,8 +133,8 @@ def yard(redis: Redis, database: Database, receiver: WebhookReceiver) -> Iterato
     yard.store.close()
 
 
-EVALUATOR = "The evaluator does not run: nothing is judged and no alert opens"
-NOTIFIER = "The notifier does not run: nobody is told of any other alert"
+EVALUATOR = "Evaluator is down: no rules are evaluated and no alerts open"
+NOTIFIER = "Notifier is down: no other alerts are delivered"
 
 
 def test_a_part_that_stopped_is_told_by_the_usual_way_where_that_works_and_only_so(yard: Yard) -> None:
@@ -202,7 +202,7 @@ def test_redis_away_is_one_alert_that_ends_when_it_is_back(yard: Yard) -> None:
     yard.seconds(30)
     yard.watchdog._redis = yard.redis  # noqa: SLF001
     yard.seconds(60)
-    words = "Redis does not answer: no record comes in and nothing is judged"
+    words = "Redis is down: no records are accepted and no rules are evaluated"
     assert yard.told() == [(words, "opened"), (words, "resolved")]
 
 
@@ -215,7 +215,10 @@ def test_a_store_that_others_keep_locked_is_told_directly_and_stands_in_the_hist
         other.execute("BEGIN IMMEDIATE")
         assert yard.until(yard.direct, 30) < 25
         other.execute("ROLLBACK")
-    words = "health.db cannot be used (database is locked): no alert opens or ends, and no notice is sent"
+    words = (
+        "health.db is unavailable (database is locked): "
+        "alerts cannot open or resolve, and no notifications are sent"
+    )
     assert (words, "opened") in yard.direct()
     yard.living = set(EXPECTED_PARTS)
     yard.seconds(60)
@@ -323,7 +326,7 @@ def test_a_dispatcher_that_hangs_is_told_directly(yard: Yard, monkeypatch: pytes
     with yard.database.write() as connection:
         store.add_event(connection, watchdog_alert(1, yard.now), "repeated", yard.now)
     assert yard.until(yard.direct) < 30
-    assert yard.direct()[0] == ("Notices wait and nobody sends them", "opened")
+    assert yard.direct()[0] == ("Notification delivery has stalled", "opened")
 
 
 def put_pending(database: Database, count: int, **columns: object) -> None:
@@ -397,7 +400,7 @@ def test_damaged_performance_database(yard: Yard) -> None:
     yard.until(yard.told, 20)
     path.write_bytes(whole)
     yard.seconds(8)
-    words = "p.db is damaged (file is not a database): records wait in the log and the page lacks them"
+    words = "p.db is damaged (file is not a database): records stay in the log and are missing on the page"
     assert yard.told() == [(words, "opened"), (words, "resolved")]
     (alert,) = yard.found()
     assert (alert.details.rule, alert.details.labels) == ("botwatch-store-away", {"database": "performance"})
@@ -410,4 +413,4 @@ def test_damage_that_a_part_found(yard: Yard) -> None:
     yard.damaged = {}
     yard.seconds(8)
     assert [change for _, change in yard.told()] == ["opened", "resolved"]
-    assert yard.told()[0][0].startswith("p.db is damaged (database disk image is malformed): records wait")
+    assert yard.told()[0][0].startswith("p.db is damaged (database disk image is malformed): records stay")
