@@ -1,1 +1,1 @@
-"""Notifier: delivers what stands in the outbox, channel by channel, until it is taken or a day has passed."""
+"""Notifier: plans and delivers notifications, per channel, with retries for a day."""

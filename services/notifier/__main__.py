@@ -1,4 +1,4 @@
-"""Notifier: `python -m services.notifier deliver`, and `… watchdog`, which watches over every part."""
+"""Notifier: `python -m services.notifier deliver`, and `… watchdog`, which monitors all parts."""
 
 import os
 import random
@@ -28,11 +28,11 @@ from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
 POLL_INTERVAL_S = 1.0
-"""How often the watchdog looks."""
+"""How often the watchdog checks all parts."""
 
 
 def main() -> None:
-    """Run one of the two."""
+    """Run the notifier or the watchdog."""
     role = sys.argv[1] if len(sys.argv) > 1 else "deliver"
     if role == "deliver":
         run_delivery()
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def run_delivery() -> None:
-    """Deliver until the part is to stop, then let what is in hand end."""
+    """Deliver notifications until stopped; deliveries in flight may finish."""
     settings = service.configure_part("notifier", PartSettings)
     with service.exit_on_invalid_config("notifier"):
         documents = load_documents(settings.botwatch_config)
@@ -51,39 +51,39 @@ def run_delivery() -> None:
         health.require_schema("escalations")
         contents = load_contents(settings, documents, performance, health)
         announcer = AlertStreamPublisher(connect_redis(settings.redis_url), health)
-        office = ChannelSupervisor(documents, contents, _delivery_context(settings, health), announcer)
+        supervisor = ChannelSupervisor(documents, contents, _delivery_context(settings, health), announcer)
 
     tester = ChannelTester(connect_redis(settings.redis_url), settings.dashboard_url, documents, contents)
 
     def reload() -> int:
         documents = load_documents(settings.botwatch_config)
         contents = load_contents(settings, documents, performance, health)
-        office.reload(documents, contents)
+        supervisor.reload(documents, contents)
         tester.reload(documents, contents)
         return len(documents.channels)
 
     with service.running_part("notifier", settings) as frame:
         frame.health.add("database", lambda: _pending(health))
-        frame.health.add("dispatcher", office.dispatcher.check)
-        frame.health.add("channels", office.check)
-        leases = LeaseRenewer(lambda: office.lease_owners, health)
+        frame.health.add("dispatcher", supervisor.dispatcher.check)
+        frame.health.add("channels", supervisor.check)
+        leases = LeaseRenewer(lambda: supervisor.lease_owners, health)
         frame.health.add("leases", leases.check)
-        office.start()
+        supervisor.start()
         tester.start()
         requests = ReloadRequests(frame.redis, frame.hangup, "notifier")
         reloading = NotifierReloader(requests, reload, len(documents.channels))
-        service.run_loop(frame, lambda: _wait_for_wake(frame.redis, office))
+        service.run_loop(frame, lambda: _wait_for_wake(frame.redis, supervisor))
         reloading.close()
         tester.close()
-        office.close()
+        supervisor.close()
         leases.close()
     performance.close()
     health.close()
 
 
-def _wait_for_wake(redis: Redis, office: ChannelSupervisor) -> None:
+def _wait_for_wake(redis: Redis, supervisor: ChannelSupervisor) -> None:
     if wait_for_wake(redis):
-        office.wake()
+        supervisor.wake()
 
 
 def _delivery_context(settings: PartSettings, health: Database) -> DeliveryContext:
@@ -97,23 +97,23 @@ def _pending(health: Database) -> dict[str, int]:
 
 
 def run_watchdog() -> None:
-    """Watch over every part until told to stop."""
+    """Monitor all parts until stopped."""
     settings = service.configure_part("watchdog", PartSettings)
     with service.exit_on_invalid_config("watchdog"):
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
 
-        def documented() -> tuple[Documents, ContentFactory]:
+        def read_config() -> tuple[Documents, ContentFactory]:
             documents = load_documents(settings.botwatch_config)
             return documents, load_contents(settings, documents, performance, health)
 
-        line = OutOfBandSender(documented)
+        sender = OutOfBandSender(read_config)
     redis = connect_redis(settings.redis_url, call_timeout_s=1.0, retries=0)
     watched = WatchedDatabases(
         Database(health.url, afresh=True, sync_commits=settings.durability == "always"),
         Database(performance.url, afresh=True),
     )
-    watchdog = Watchdog(redis, watched, line, settings.dashboard_url.rstrip("/"), clock.now())
+    watchdog = Watchdog(redis, watched, sender, settings.dashboard_url.rstrip("/"), clock.now())
     with service.running_part("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
         while not frame.stopping.is_set():

@@ -1,4 +1,4 @@
-"""The office: the channels that are served and their dispatcher, and how they change when documents do."""
+"""Channel supervisor: starts, reloads and stops the dispatcher and the workers of all enabled channels."""
 
 import threading
 import time
@@ -22,37 +22,37 @@ from shared.schema.watchdog import LOOPBACK_CHANNEL
 log = structlog.get_logger()
 
 DEFAULT_MESSAGES_PER_MINUTE = 30
-"""After how many messages within a minute people get a digest, where the document does not say."""
+"""Default `perMinute` of channels that batch: further messages are sent as a digest."""
 STOP_TIMEOUT_S = 1.0
-"""How long a delivery in hand may take to end when its channel stops."""
+"""How long to wait for deliveries in flight when a channel stops."""
 
 
 class ChannelSupervisor:
-    """Serves every channel that is switched on, until it is closed."""
+    """Serves every enabled channel until it is closed."""
 
     def __init__(
         self,
         documents: Documents,
         contents: ContentFactory,
-        post: DeliveryContext,
+        context: DeliveryContext,
         announcer: AlertStreamPublisher,
     ) -> None:
-        self._post = post._replace(on_deliveries_written=self._on_deliveries_written)
+        self._post = context._replace(on_deliveries_written=self._on_deliveries_written)
         self._lock = threading.Lock()
         self._sections: Mapping[str, object] = {}
-        """What each channel was made of."""
+        """The section that each channel was built from."""
         self._channels: dict[str, ChannelWorkers] = {}
         self.dispatcher = Dispatcher(
-            post.database,
+            context.database,
             announcer,
             RoutingConfig.from_documents(documents),
             self._wake_channels,
-            post.dashboard_url,
+            context.dashboard_url,
         )
         self._apply_channels(documents, contents)
 
     def start(self) -> None:
-        """Begin to dispatch and to deliver."""
+        """Start the dispatcher and all channels."""
         self.dispatcher.suppress_unserved(self._channels)
         for channel in self._channels.values():
             channel.start()
@@ -61,43 +61,44 @@ class ChannelSupervisor:
             log.warning("no channels configured: notifications are disabled")
 
     def reload(self, documents: Documents, contents: ContentFactory) -> None:
-        """Go on by other documents: channels that are as they were go on undisturbed.
+        """Apply new documents; unchanged channels keep running, with their templates.
 
-        InvalidError, with everything as it was, when a channel cannot be made. What is written otherwise now
-        (templates) is so in the channels that are other than before.
+        Raises InvalidError if a channel cannot be built; then nothing changes.
         """
         plan = RoutingConfig.from_documents(documents)
-        added, gone = self._apply_channels(documents, contents)
-        # They count as served from here on, also if the store is locked right now.
+        added, removed = self._apply_channels(documents, contents)
+        # They count as served from here on, even if the database is locked now.
         for channel in added:
             channel.start()
         try:
             self.dispatcher.reload(plan, self._channels)
         finally:
-            _stop_all(gone)
+            _stop_all(removed)
 
     def _apply_channels(
         self, documents: Documents, contents: ContentFactory
     ) -> tuple[list[ChannelWorkers], list[ChannelWorkers]]:
-        """Make the channels that are new or other than before; return these, and those that are no more."""
+        """Build new and changed channels; return these, and those that were removed or replaced."""
         wanted = _configured_channels(documents)
-        others = [name for name, section in wanted.items() if self._sections.get(name) != section]
-        made = {name: self._build_channel(name, wanted[name], contents(name)) for name in others}
+        changed = [name for name, section in wanted.items() if self._sections.get(name) != section]
+        built = {name: self._build_channel(name, wanted[name], contents(name)) for name in changed}
         with self._lock:
-            gone = [channel for name, channel in self._channels.items() if name in made or name not in wanted]
-            kept = {name: channel for name, channel in self._channels.items() if channel not in gone}
-            self._channels, self._sections = kept | made, wanted
-        return list(made.values()), gone
+            removed = [
+                channel for name, channel in self._channels.items() if name in built or name not in wanted
+            ]
+            kept = {name: channel for name, channel in self._channels.items() if channel not in removed}
+            self._channels, self._sections = kept | built, wanted
+        return list(built.values()), removed
 
     def _build_channel(self, name: str, section: ChannelSection, content: MessageContent) -> ChannelWorkers:
         transports = [build_transport(name, section, content) for _ in range(section.concurrency)]
         default = DEFAULT_MESSAGES_PER_MINUTE if transports[0].takes_batches else None
         is_own = name in (LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL)
-        standing = ChannelState(name, None if is_own else section.per_minute or default, self._post)
-        return ChannelWorkers(standing, transports, self._post)
+        state = ChannelState(name, None if is_own else section.per_minute or default, self._post)
+        return ChannelWorkers(state, transports, self._post)
 
     def wake(self) -> None:
-        """Look for all that has happened and is due."""
+        """Dispatch new events now."""
         self.dispatcher.wake()
 
     def _wake_channels(self, names: Iterable[str]) -> None:
@@ -108,37 +109,37 @@ class ChannelSupervisor:
 
     def _on_deliveries_written(self, names: Collection[str]) -> None:
         if not self._channels.keys() >= {*names}:
-            # What stood in for a channel when the notice was written is gone by now.
+            # A fallback that was planned has been removed from the config since.
             self.dispatcher.suppress_unserved(self._channels)
         self._wake_channels(names)
         self.dispatcher.wake()
 
     @property
     def lease_owners(self) -> list[str]:
-        """Under which names deliveries are in flight."""
+        """Owners of the leases of deliveries in flight."""
         return [lease for channel in self._channels.values() for lease in channel.lease_owners]
 
     def check(self) -> dict[str, str]:
-        """Return how each channel stands; RuntimeError names those that nothing delivers to."""
-        stand, failing = {}, []
+        """Return the status of each channel; raise RuntimeError with the names and errors of broken ones."""
+        statuses, failing = {}, []
         for name, channel in self._channels.items():
             try:
-                stand[name] = channel.check()
-            except Exception as error:  # noqa: BLE001 - whatever keeps a channel from delivering is shown
+                statuses[name] = channel.check()
+            except Exception as error:  # noqa: BLE001 - any error of a channel is shown in /health
                 failing.append(f"{name}: {type(error).__name__}: {error}")
         if failing:
             raise RuntimeError("; ".join(failing))
-        return stand
+        return statuses
 
     def close(self) -> None:
-        """Stop, letting what is in hand end."""
+        """Stop; deliveries in flight may finish."""
         self.dispatcher.stop()
         self.dispatcher.join(STOP_TIMEOUT_S)
         _stop_all(list(self._channels.values()))
 
 
 def _configured_channels(documents: Documents) -> dict[str, ChannelSection]:
-    """Return the channels that are to be served, with those of the watchdog."""
+    """Return the channels to serve, including those of the watchdog."""
     beat = documents.notifications.watchdog.url
     own = {LOOPBACK_CHANNEL: ChannelSection()} | (
         {WATCHDOG_URL_CHANNEL: ChannelSection(url=beat)} if beat else {}
@@ -151,6 +152,8 @@ def _stop_all(channels: Iterable[ChannelWorkers]) -> None:
     for channel in stopping:
         channel.stop()
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    hanging = [one.name for one in stopping if not one.join(max(0.0, deadline - time.monotonic()))]
+    hanging = [
+        channel.name for channel in stopping if not channel.join(max(0.0, deadline - time.monotonic()))
+    ]
     if hanging:
         log.warning("stopped with deliveries in flight; they will be retried", channels=hanging)

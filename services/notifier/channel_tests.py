@@ -1,7 +1,7 @@
-"""Channel tests: a made-up message through one channel, sent by the running notifier or without one.
+"""Channel tests: a test message through one channel, sent by the running notifier or without one.
 
-Whoever asks puts a request on a list in Redis and waits for the answer on a list of its own. The notifier
-sends with its own configuration and secrets, so that what arrives here arrives in earnest too.
+The command pushes a request to a list in Redis and waits for the reply on a list of its own. The notifier
+sends with its own configuration and secrets, as it does for real alerts.
 """
 
 import os
@@ -32,13 +32,13 @@ log = structlog.get_logger()
 OK, FAILED, USAGE_ERROR = 0, 1, 2
 """Exit codes of the command."""
 REPLY_TIMEOUT_S = 45.0
-"""A receiver may take 10 s for each of a few steps."""
+"""A receiver may take 10 s for each of several steps."""
 BLOCK_S = 1
 REPLY_TTL_S = 60
 
 
 class TestRequest(msgspec.Struct):
-    """What is asked of the notifier. From: `botwatch notify test`."""
+    """Request to the notifier. From: `botwatch notify test`."""
 
     __test__ = False
 
@@ -46,11 +46,11 @@ class TestRequest(msgspec.Struct):
     channel: str | None
     """None: list the channels."""
     until: datetime
-    """Nobody waits for the answer any longer: no test is sent."""
+    """Deadline; after it no test is sent, because the command no longer waits."""
 
 
 class TestResult(msgspec.Struct):
-    """What came of a test, as the command prints it."""
+    """Result of a test, as the command prints it."""
 
     __test__ = False
 
@@ -60,7 +60,7 @@ class TestResult(msgspec.Struct):
 
 
 def request_channel_test(redis: Redis, channel: str | None, timeout_s: float) -> TestResult:
-    """Ask the running notifier for a test and wait for its answer. Raises RedisError."""
+    """Request a test from the running notifier and wait for the result. Raises RedisError."""
     until = clock.now() + timedelta(seconds=timeout_s)
     request = TestRequest(uuid4().hex, channel, until)
     redis.rpush(CHANNEL_TESTS, msgspec.json.encode(request))
@@ -72,7 +72,7 @@ def request_channel_test(redis: Redis, channel: str | None, timeout_s: float) ->
 
 
 class ChannelTester:
-    """Answers requests from a thread of its own; `redis` must be its alone."""
+    """Handles test requests in its own thread; `redis` must not be shared."""
 
     def __init__(
         self, redis: Redis, dashboard_url: str, documents: Documents, contents: ContentFactory
@@ -84,15 +84,15 @@ class ChannelTester:
         self._thread = threading.Thread(target=self._run, name="channel-tests", daemon=True)
 
     def reload(self, documents: Documents, contents: ContentFactory) -> None:
-        """Test with these from now on."""
+        """Use these documents from now on."""
         self._current = documents, contents
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop; a test that is under way is left behind."""
+        """Stop, without waiting for a test in progress."""
         self._closed.set()
         self._thread.join(timeout=BLOCK_S + 1)
 
@@ -136,7 +136,7 @@ def run_channel_test(
     name: str | None, documents: Documents, contents: ContentFactory, page: str,
     environ: Mapping[str, str] = os.environ,
 ) -> TestResult:  # fmt: skip
-    """Send a test through the channel `name`, or list all for None; InvalidError where it cannot be read."""
+    """Send a test through the channel `name` (None: list all). Raises InvalidError for a bad config."""
     if name is None:
         return _list_channels(documents)
     if name not in documents.channels:
@@ -150,7 +150,7 @@ def run_channel_test(
         transport.send(message)
     except TransportError as error:
         return TestResult(output, f"{escape_controls(str(error))} ({error.reason})", FAILED)
-    except Exception as error:  # noqa: BLE001 - whatever a library raises, its words may hold the address
+    except Exception as error:  # noqa: BLE001 - a library may raise anything; its text may contain the URL
         return TestResult(output, f"unexpected error: {type(error).__name__}", FAILED)
     return TestResult(f"{output}response: {escape_controls(transport.last_response())}\n")
 
@@ -170,7 +170,7 @@ def _unknown_channel(name: str, documents: Documents) -> TestResult:
 
 
 def _test_message(name: str, page: str) -> NotificationMessage:
-    """Make up a message that everybody sees to be a test, also where only its JSON arrives."""
+    """Return a message that is recognisable as a test, in its JSON form too."""
     now, key = clock.now(), f"test-{uuid4().hex}"
     details = Details(
         rule="test",

@@ -1,4 +1,4 @@
-"""What `botwatch notify` and `botwatch encrypt` do: try a channel, and hide a value of the config."""
+"""The commands `botwatch notify` (test a channel) and `botwatch encrypt` (encrypt a config value)."""
 
 import getpass
 import sys
@@ -29,14 +29,14 @@ from shared.schema.faults import InvalidError
 from shared.schema.terminal_escaping import escape_controls
 
 CREDENTIALS = Path("secrets", "botwatch", "redis-url")
-"""Below BOTWATCH_HOME: the URL of the operator's Redis user, which `botwatch up` makes."""
+"""Path below BOTWATCH_HOME: URL of the operator's Redis user, written by `botwatch up`."""
 
 
 def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> int:
-    """Send a test to one channel and print what became of it, or list the channels; return the exit code.
+    """Send a test message through a channel and print the result, or list the channels; return the exit code.
 
-    The running notifier does it, with its own configuration and secrets. Where none runs it is done here,
-    with the configuration and secrets of this environment.
+    The running notifier sends it, with its own configuration and secrets. If none is running, this process
+    does, with the configuration and secrets of its environment.
     """
     try:
         settings = load_settings(PartSettings, environ)
@@ -57,7 +57,7 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> in
 
 
 def _test_through_notifier(url: str, name: str | None) -> tuple[TestResult | None, str]:
-    """Return what the running notifier answered, or None and why it was not asked."""
+    """Return the result from the running notifier, or None and why there is none."""
     with closing(connect_redis(url, call_timeout_s=5.0, retries=0)) as redis:
         try:
             _, is_running = read_presence(redis, clock.now()).get("notifier", (None, False))
@@ -69,7 +69,7 @@ def _test_through_notifier(url: str, name: str | None) -> tuple[TestResult | Non
 
 
 def _redis_url(settings: PartSettings, environ: Mapping[str, str]) -> str:
-    """Return the URL that is set, else the one of the stack that `botwatch up` runs here."""
+    """Return the configured URL, else that of the local `botwatch up`."""
     if environ.get("REDIS_URL") or environ.get("REDIS_URL_FILE"):
         return settings.redis_url
     try:
@@ -84,9 +84,9 @@ def _contents(settings: PartSettings) -> ContentFactory:
 
 
 def encrypt_value(environ: Mapping[str, str]) -> int:
-    """Read a value from standard input and print what may stand for it in the config.
+    """Read a value from standard input and print it encrypted, for use in the config.
 
-    Not from the command line: everybody on the machine can see that.
+    Not from the command line: arguments are visible to all users of the machine.
     """
     text = getpass.getpass("Value: ") if sys.stdin.isatty() else sys.stdin.read().rstrip("\r\n")
     if not text:

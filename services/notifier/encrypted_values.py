@@ -1,4 +1,4 @@
-"""Secrets in the config: values that only those who have the key can read (Fernet: AES-128, HMAC-SHA256)."""
+"""Encrypted config values (Fernet: AES-128-CBC with HMAC-SHA256)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "BOTWATCH_KEY"
 ENCRYPTED_PREFIX = "encrypted:"
-"""What an encrypted value begins with."""
+"""Prefix of an encrypted value."""
 
 
 def new_key() -> str:
     """Return a new random key."""
-    # Imported in functions: only those who encrypt need it in memory.
+    # Imported in functions to save memory where nothing is encrypted.
     from cryptography.fernet import Fernet  # noqa: PLC0415
 
     return Fernet.generate_key().decode()
 
 
 def encrypt(text: str, environ: Mapping[str, str]) -> str:
-    """Return `text` as it may stand in the config; InvalidError without a key."""
+    """Return `text` encrypted, for use in the config. Raises InvalidError without a key."""
     return ENCRYPTED_PREFIX + _cipher(environ).encrypt(text.encode()).decode()
 
 
 def decrypt(text: str, environ: Mapping[str, str]) -> str:
-    """Return what a value of the config stands for: itself, unless it is encrypted.
+    """Return a config value in clear; one without the prefix is returned unchanged.
 
-    InvalidError says what to do where the key is missing, or another than it was encrypted with.
+    Raises InvalidError if the key is missing or does not match.
     """
     if not text.startswith(ENCRYPTED_PREFIX):
         return text

@@ -1,4 +1,4 @@
-"""Reading channels, routes and policies again while the notifier runs; wrong documents are refused."""
+"""Reload of channels, routes and policies while the notifier runs; invalid documents are rejected."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ POLL_INTERVAL_S = 0.5
 
 
 class NotifierReloader:
-    """Looks for requests from a thread of its own; `reload` returns how many channels are served now."""
+    """Polls for reload requests in its own thread; `reload` returns the number of channels served."""
 
     def __init__(self, requests: ReloadRequests, reload: Callable[[], int], channels: int) -> None:
         self._requests = requests
@@ -42,8 +42,8 @@ class NotifierReloader:
             for fault in faults:
                 log.error("config invalid; keeping the previous channels and routes", fault=str(fault))
         except Exception as error:
-            # Nobody would start the thread again, so whatever it was, the next request is heard. What was
-            # in the way (a file, the store) may hold a secret: the answer names its kind.
+            # Nothing restarts this thread, so it survives any error. The error's text may contain a secret,
+            # so the reply has only its type.
             log.exception("cannot reload channels and routes")
             faults = [Fault("notifier", f"cannot reload the documents ({type(error).__name__})")]
         else:
@@ -51,6 +51,6 @@ class NotifierReloader:
         self._requests.reply({"channels": self._channels}, faults)
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop polling."""
         self._closed.set()
         self._thread.join(timeout=1)

@@ -1,4 +1,4 @@
-"""Trouble with Botwatch itself, as alerts: opened and resolved by the part that notices it."""
+"""Self-alerts: alerts about Botwatch itself, opened and resolved by the part that finds the problem."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,12 +17,12 @@ COMPONENT = "botwatch"
 
 
 class SelfAlert(NamedTuple):
-    """What is wrong with a piece of Botwatch."""
+    """A problem of Botwatch itself."""
 
     rule: str
-    """What kind it is: the alert's rule."""
+    """Name of the alert's rule."""
     labels: tuple[tuple[str, str], ...]
-    """What it is about."""
+    """Names and values that identify what the problem is about."""
     message: str
     metric: str
     value: float
@@ -33,31 +33,31 @@ class SelfAlert(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """Identify what it is about: one open alert each."""
+        """Identify the problem: one open alert per fingerprint."""
         return "/".join((COMPONENT, self.rule, *(f"{name}={value}" for name, value in self.labels)))
 
 
-def build_alert(trouble: SelfAlert, origin: str, dashboard_url: str, now: datetime) -> Alert:
-    """Return the alert about `trouble` that `origin`, a part, opens at `now`."""
+def build_alert(problem: SelfAlert, origin: str, dashboard_url: str, now: datetime) -> Alert:
+    """Return the alert about `problem` that the part `origin` opens at `now`."""
     alert = Alert(
         id=uuid4().hex,
         timestamp=now,
-        severity=trouble.severity,
-        category=trouble.category,
+        severity=problem.severity,
+        category=problem.category,
         component=COMPONENT,
-        message=trouble.message,
+        message=problem.message,
         status="ACTIVE",
         details=Details(
-            rule=trouble.rule,
-            metric=trouble.metric,
-            value=trouble.value,
+            rule=problem.rule,
+            metric=problem.metric,
+            value=problem.value,
             operator=">",
-            threshold=trouble.threshold,
-            labels=dict(trouble.labels),
-            runbook=trouble.runbook,
+            threshold=problem.threshold,
+            labels=dict(problem.labels),
+            runbook=problem.runbook,
             origin=origin,
         ),
-        fingerprint=trouble.fingerprint,
+        fingerprint=problem.fingerprint,
         updated_at=now,
     )
     alert.details.links = alert_links(alert, dashboard_url)
@@ -65,7 +65,7 @@ def build_alert(trouble: SelfAlert, origin: str, dashboard_url: str, now: dateti
 
 
 def open_self_alert(connection: Connection, alert: Alert) -> Alert | None:
-    """Open an alert of our own unless there is one; return it, or None where it was open already."""
+    """Open a self-alert; return it, or None if it is open already."""
     if store.open_by_fingerprint(connection, alert.fingerprint):
         return None
     _apply_silence(connection, alert, alert.updated_at)
@@ -75,9 +75,9 @@ def open_self_alert(connection: Connection, alert: Alert) -> Alert | None:
 
 
 def apply_silences(connection: Connection, now: datetime) -> Iterator[Alert]:
-    """Let the silences of `now` hold for the open alerts of our own; yield those that it changes.
+    """Apply the silences of `now` to open self-alerts; yield those that change.
 
-    The evaluator does so for the alerts of rules.
+    The evaluator does the same for the alerts of rules.
     """
     for alert in store.open_alerts(connection):
         before = alert.details.silence
@@ -91,17 +91,17 @@ def apply_silences(connection: Connection, now: datetime) -> Iterator[Alert]:
 
 
 def _apply_silence(connection: Connection, alert: Alert, now: datetime) -> str | None:
-    """Note in an alert which silence holds for it; return its id, None where none does."""
+    """Set the silence of an alert; return its ID, None if no silence matches."""
     labels, details = alert_labels(alert), alert.details
-    holding = (one for one in current_silences(connection, now) if one.state(now) == "active")
-    silence = next((one for one in holding if one.matches(labels)), None)
+    active = (silence for silence in current_silences(connection, now) if silence.state(now) == "active")
+    silence = next((silence for silence in active if silence.matches(labels)), None)
     details.silence = silence.id if silence else None
     details.muted_by = f"silenced by {silence.created_by}" if silence else None
     return details.silence
 
 
 def resolve_self_alert(connection: Connection, fingerprint: str, now: datetime) -> Alert | None:
-    """Resolve an alert of our own; return it, None where none is open."""
+    """Resolve a self-alert; return it, None if it is not open."""
     alert = store.open_by_fingerprint(connection, fingerprint)
     if alert is None:
         return None

@@ -1,5 +1,5 @@
-"""Channels: one module per transport, and the registry that picks one for what is configured.
+"""Channels: one module per transport, and the registry that chooses one by the configuration.
 
 Exception
-└── TransportError    a notice did not arrive; `permanent` says that trying again would not help
+└── TransportError    a message was not delivered; `permanent`: retrying would not help
 """

@@ -1,4 +1,4 @@
-"""Alertmanager: webhook bodies of its version 4, for the many receivers that read those."""
+"""Alertmanager: webhook bodies of its version 4, for the many receivers that support them."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from shared.schema.silences import alert_labels
 from shared.schema.timestamps import to_wire
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
-"""The end of an alert that has none yet: Go's zero time."""
+"""`endsAt` of an open alert: Go's zero time."""
 
 CHANGING_LABELS = frozenset(("severity", "category", "metric"))
-"""Labels that may become others while an alert is open: they are no part of what it is known by.
+"""Labels that may change while an alert is open; they are not part of its fingerprint.
 
-A receiver would take an alert that is raised for another one, and never hear that the first has ended.
+Otherwise a receiver would see an escalated alert as a new one, and the first would never be resolved.
 """
 
 
@@ -35,7 +35,7 @@ class AlertmanagerTransport:
         self._hook.post(encode_json(webhook_payload(message, self._name)), message.key)
 
     def last_response(self) -> str:
-        """Return what the receiver answered last."""
+        """Return the receiver's last response."""
         return str(self._hook.last_response)
 
 
@@ -85,7 +85,7 @@ def _alert(notice: Notice) -> dict[str, Any]:
 
 
 def _is_grouped_by(name: str, value: str, group: str | None) -> bool:
-    """Say whether alerts were grouped by a label: `group` has it as JSON; without one, by the rule."""
+    """Return whether alerts were grouped by a label: `group` has it as JSON; without a group, by the rule."""
     if group is None:
         return name == "alertname"
     quoted = msgspec.json.encode(value).decode()
@@ -94,13 +94,13 @@ def _is_grouped_by(name: str, value: str, group: str | None) -> bool:
 
 
 def _common_labels(sets: list[dict[str, str]]) -> dict[str, str]:
-    """Return what all of `sets` have."""
+    """Return the labels that all of `sets` have in common."""
     first, *others = sets
     return {name: value for name, value in first.items() if all(one.get(name) == value for one in others)}
 
 
 def _external_url(notice: Notice) -> str:
-    """Return the address of Botwatch's page, which the link to an alert begins with."""
+    """Return the URL of Botwatch's page: the beginning of the link to an alert."""
     link = notice.details.links.get("alert", "")
-    # Notices from before an upgrade have the second form.
+    # Notifications written by an earlier version have the second form.
     return link.removesuffix(f"/#{notice.id}").removesuffix(f"/alerts/{notice.id}")

@@ -1,4 +1,4 @@
-"""Apprise: Telegram, Discord, ntfy and the other services that the library of that name speaks to."""
+"""Apprise: Telegram, Discord, ntfy and other services that the apprise library supports."""
 
 import logging
 import re
@@ -29,14 +29,14 @@ MARKDOWN = frozenset(
         *("NotifyNextcloudTalk", "NotifyNotifiarr", "NotifyRevolt", "NotifyRyver", "NotifyServerChan"),
     )
 )
-"""Services that read plain text as Markdown without apprise knowing it."""
+"""Services that render plain text as Markdown, unknown to apprise."""
 _STATUS = re.compile(r"\berror=(?P<status>[1-5]\d\d)\b")
 
 
 class _LogCapture(logging.Handler):
-    """Listens to what apprise logs in this thread: nothing else tells why a service took no message.
+    """Captures apprise's logs of this thread: the only source of why a service rejected a message.
 
-    Its logs hold addresses, which are secret; only a status and the kind of failure are kept of them.
+    The logs contain secret URLs; only the status and the kind of failure are kept.
     """
 
     def __init__(self) -> None:
@@ -51,20 +51,20 @@ class _LogCapture(logging.Handler):
             self._heard.socket = "timeout" if "timed out" in text.lower() else "unreachable"
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Forget the last result."""
         self._heard.__dict__.clear()
 
     def error(self) -> TransportError:
-        """Return why the service did not take the message, as far as it was said."""
+        """Return why the service did not accept the message, as far as it was logged."""
         if status := getattr(self._heard, "status", None):
             return error_from_response(PostResponse(status, ""), None, clock.now())
         match getattr(self._heard, "socket", None):
             case "timeout":
-                words = "request to the service timed out"
-                return TransportError(words, permanent=False, reason="timeout")
+                text = "request to the service timed out"
+                return TransportError(text, permanent=False, reason="timeout")
             case "unreachable":
-                words = "connection to the service failed"
-                return TransportError(words, permanent=False, reason="unreachable")
+                text = "connection to the service failed"
+                return TransportError(text, permanent=False, reason="unreachable")
         return TransportError("service rejected the message", permanent=False)
 
 
@@ -72,11 +72,11 @@ _overheard = _LogCapture()
 
 
 def service_of(url: str) -> Any:  # noqa: ANN401 - apprise has no types
-    """Return apprise's service for `url`, None where apprise does not know it."""
-    # Imported for the channels that need it only: it brings 100 services and tens of megabytes.
+    """Return apprise's service for `url`, None if apprise does not support it."""
+    # Imported only if needed: it loads 100 services and takes tens of megabytes.
     import apprise  # noqa: PLC0415
 
-    # What the URL holds is secret, and apprise logs it: its logs go nowhere.
+    # The URL is secret, and apprise logs it: its logs are discarded.
     logger = logging.getLogger("apprise")
     logger.handlers, logger.propagate = [_overheard], False
     logger.setLevel(logging.DEBUG)
@@ -95,7 +95,7 @@ def service_of(url: str) -> Any:  # noqa: ANN401 - apprise has no types
 
 
 def _restrict_mentions(service: Any) -> None:  # noqa: ANN401 - apprise has no types
-    """Let Discord mention whom the channel's own URL names (`?ping=`), and nobody that a message names."""
+    """Let Discord allow only the mentions in the channel's own URL (`?ping=`), none from a message."""
     send = service._send  # noqa: SLF001 - apprise has no setting for it
     named = service.ping_payload(" ".join(service.ping)).get("allow_mentions", {}) if service.ping else {}
     everyone = ["everyone"] if {"everyone", "here"} & set(named.get("parse", ())) else []
@@ -120,7 +120,7 @@ class AppriseTransport:
             log.error(INVALID_URL)
 
     def send(self, message: NotificationMessage) -> None:
-        """Send `message` in words, with its chart where the service takes pictures."""
+        """Send `message` as text, with its chart if the service supports attachments."""
         if self._service is None:
             raise TransportError(INVALID_URL, permanent=True)
         _overheard.reset()
@@ -139,11 +139,11 @@ class AppriseTransport:
         self._answer = f"accepted by {self._service.service_name}"
 
     def last_response(self) -> str:
-        """Return which service took it: apprise tells no more."""
+        """Return which service accepted it; apprise reports no more."""
         return self._answer
 
     def _plain(self, text: str, *, is_markdown: bool) -> str:
-        """Return `text` so that the service shows it as it is, whatever names in it look like."""
+        """Return `text` escaped so that the service shows it literally."""
         text = neutralize(text)
         is_read_as_text = self._service.resolve_format("text").value == "text"
         is_markdown |= is_read_as_text and type(self._service).__name__ in MARKDOWN

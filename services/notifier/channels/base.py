@@ -1,26 +1,26 @@
-"""What every transport is: something that takes a message, or says why not."""
+"""Base of all channels: the message, its content, the transport protocol and its error."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from shared.schema.alerts import Notice
 
-if TYPE_CHECKING:  # views are made of messages: imported in earnest, each would wait for the other
+if TYPE_CHECKING:  # views are built from messages: an import at run time would be circular
     from services.notifier.content.message_view import MessageView
 
 Reason = Literal["refused", "unreachable", "timeout", "busy", "failing", "unexpected", "expired"]
-"""Why something did not arrive.
+"""Why a message was not delivered.
 
-`refused`: the receiver does not want it (permanent); `unreachable`: no connection; `timeout`: no answer in
-time; `busy`: it asked to wait (429, Retry-After); `failing`: its own error (5xx); `unexpected`: a library
-raised what it should not; `expired`: it was tried for a day.
+`refused`: rejected by the receiver (permanent); `unreachable`: no connection; `timeout`: no response in time;
+`busy`: the receiver asked to wait (429, Retry-After); `failing`: server error (5xx); `unexpected`: unexpected
+exception of a library; `expired`: retried for 24 hours.
 """
 
 
 class TransportError(Exception):
-    """A message did not arrive. The words never hold a secret: they are logged and kept in the store.
+    """A message was not delivered. The text never contains a secret: it is logged and stored.
 
-    `permanent`: trying again would not help. `retry_after`: seconds that the receiver asked for.
+    `permanent`: retrying would not help. `retry_after`: seconds to wait that the receiver asked for.
     """
 
     def __init__(
@@ -38,54 +38,54 @@ class TransportError(Exception):
 
 
 class NotificationMessage(NamedTuple):
-    """What is sent at once: one notice, or several that belong together."""
+    """One message to a receiver, with one or more notifications."""
 
     notifications: tuple[Notice, ...]
-    """At least one, oldest first; of one alert there may be several."""
+    """At least one, oldest first; possibly several for one alert."""
     key: str
-    """The same each time that it is tried; only letters, digits and `-`."""
+    """Idempotency key: the same for all attempts; letters, digits and `-`."""
     sent_at: datetime
     late: timedelta = timedelta(0)
-    """How much later than meant the first of them is sent."""
+    """Delay of the oldest notification."""
     group: str | None = None
-    """The group of alerts that it is about, None when it is about one alert."""
+    """Key of the group of alerts, None for a single alert."""
     is_test: bool = False
-    """Whether it only shows that the channel works; the notice is made up."""
+    """Whether it is a test message."""
 
     @property
     def latest_per_alert(self) -> tuple[Notice, ...]:
-        """The newest notice of each alert, in the order in which the alerts came."""
+        """The newest notification of each alert, in the order of the alerts."""
         newest = {notice.id: notice for notice in self.notifications}
         return tuple(newest.values())
 
 
 class MessageContent(Protocol):
-    """A message in words and pictures; what transports that people read are given."""
+    """Renders messages for transports that people read."""
 
     def subject(self, message: NotificationMessage) -> str:
-        """Return one line that a person understands at three in the morning."""
+        """Return the subject: one line that can be understood on its own."""
 
     def text(self, message: NotificationMessage) -> str:
-        """Return all of it as plain text."""
+        """Return the message as plain text."""
 
     def html(self, message: NotificationMessage, chart: str | None) -> str:
-        """Return all of it as HTML for mail clients; `chart` is the image's address, such as `cid:chart`."""
+        """Return the message as HTML for mail clients; `chart` is the image's URL, such as `cid:chart`."""
 
     def chart(self, message: NotificationMessage) -> bytes | None:
-        """Return a PNG of how the value developed, None where nothing is known of it or there are several."""
+        """Return a PNG of the metric over time, None without data or with several alerts."""
 
     def view(self, message: NotificationMessage) -> "MessageView":
-        """Return each part of it in words, for transports that lay it out themselves."""
+        """Return the formatted parts, for transports with a layout of their own."""
 
 
 class Transport(Protocol):
-    """A way to one receiver; each thread that delivers has its own."""
+    """Sends to one receiver; each delivery worker has its own."""
 
     takes_batches: bool
-    """Whether several notices make one message; else each is sent by itself."""
+    """Whether one message may have several notifications; else each is sent alone."""
 
     def send(self, message: NotificationMessage) -> None:
-        """Deliver `message` or raise TransportError."""
+        """Send `message`. Raises TransportError."""
 
     def last_response(self) -> str:
-        """Return what the receiver answered last, for people who test a channel; it holds no secret."""
+        """Return the receiver's last response, shown by channel tests; contains no secret."""

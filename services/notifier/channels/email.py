@@ -1,4 +1,4 @@
-"""E-mail: a message in words over SMTP, a connection per message; the mails of an alert are one thread."""
+"""E-mail over SMTP, one connection per message; the mails of an alert form one thread."""
 
 import smtplib
 import socket
@@ -22,14 +22,14 @@ log = structlog.get_logger()
 TIMEOUT_S = 10.0
 MAX_RESPONSE_BYTES = 1_048_576
 CONNECTION_S = 120.0
-"""How much a server may say on one connection, and for how long."""
+"""Limits of one connection: bytes of responses, and seconds."""
 PERMANENT = 500
-"""SMTP answers from here on will be the same next time."""
+"""SMTP codes from here on are permanent failures."""
 UNAVAILABLE = 421
-"""The answer of a server that is too busy for a connection."""
+"""SMTP code of a server that is too busy."""
 _NEEDS_UTF8 = "needs SMTPUTF8 (non-ASCII characters before the @), which the mail server does not support"
 MAX_QUOTED = 200
-"""Characters of an answer that are quoted."""
+"""Maximum number of characters of a response that are quoted."""
 
 Security = Literal["starttls", "tls", "none", "offered"]
 _SECURITY_BY_PORT: dict[int, Security] = {25: "none", 465: "tls", 587: "starttls"}
@@ -38,7 +38,7 @@ _SECURITY_BY_PORT: dict[int, Security] = {25: "none", 465: "tls", 587: "starttls
 def connection_security(config: EmailConfig) -> Security:
     """Return how the connection is encrypted: as configured, else as the port implies.
 
-    `offered`: STARTTLS where the server offers it. A password never goes unencrypted unasked.
+    `offered`: STARTTLS if the server offers it. A password is sent unencrypted only if configured.
     """
     implied = _SECURITY_BY_PORT.get(config.port, "offered")
     if implied == "none" and config.username:
@@ -47,16 +47,16 @@ def connection_security(config: EmailConfig) -> Security:
 
 
 class Envelope(NamedTuple):
-    """Between whom a mail goes."""
+    """Sender and recipients of a mail."""
 
     sender: Mailbox
     recipients: tuple[Mailbox, ...]
     refused: dict[str, str]
-    """Configured recipients that get none, and why."""
+    """Configured recipients that were left out, and why."""
 
 
 def build_envelope(config: EmailConfig) -> Envelope:
-    """Read the addresses; one that no mail can be sent to is no reason not to send it to the others."""
+    """Parse the addresses; an invalid recipient is left out. Raises TransportError for an invalid sender."""
     recipients, refused = [], {}
     for text in split_addresses(config.to):
         try:
@@ -67,17 +67,17 @@ def build_envelope(config: EmailConfig) -> Envelope:
     try:
         return Envelope(parse_mailbox(sender), tuple(recipients), refused)
     except UnicodeError as error:
-        words = f"sender {sender} has an invalid domain: {error}"
-        raise TransportError(words, permanent=True) from error
+        error_text = f"sender {sender} has an invalid domain: {error}"
+        raise TransportError(error_text, permanent=True) from error
 
 
 def build_mail(envelope: Envelope, message: NotificationMessage, content: MessageContent) -> EmailMessage:
-    """Write the mail; trying again makes one of the same Message-ID, so that mailboxes can tell."""
+    """Build the mail; all attempts have the same Message-ID, so that mailboxes can remove duplicates."""
     domain = envelope.sender.domain or "botwatch"
     mail = EmailMessage(_policy(envelope.sender))
     mail["Subject"] = _one_line(content.subject(message))
     mail["From"] = envelope.sender.header
-    # A header with other characters would keep the mail from recipients whose servers lack SMTPUTF8.
+    # Non-ASCII headers would block delivery to recipients whose servers lack SMTPUTF8.
     shown = [one.header for one in envelope.recipients if one.address.isascii()]
     mail["To"] = shown or "undisclosed-recipients:;"
     mail["Date"] = format_datetime(message.notifications[-1].updated_at)
@@ -95,16 +95,16 @@ def build_mail(envelope: Envelope, message: NotificationMessage, content: Messag
 
 
 def _policy(sender: Mailbox) -> "EmailPolicy[EmailMessage]":
-    """Return how headers are written: ids are never folded or encoded, however long they are."""
+    """Return the header policy: IDs are never folded or encoded, regardless of length."""
     headers = HeaderRegistry()
     for name in ("in-reply-to", "references", "content-id"):
-        # typeshed asks for what the registry mixes in.
+        # typeshed requires a base class that the registry mixes in.
         headers.map_to_type(name, MessageIDHeader)  # type: ignore[arg-type]
     return EmailPolicy(linesep="\r\n", utf8=not sender.address.isascii(), header_factory=headers)
 
 
 def _thread(mail: EmailMessage, message: NotificationMessage, domain: str) -> None:
-    """Begin the thread of an alert with the mail that says that it opened, and put further ones below it."""
+    """Start a thread with the mail of an opened alert, and add later ones of the alert to it."""
     own = f"<{_one_line(message.key)}@{domain}>"
     root = f"<{_one_line(message.notifications[0].id)}@{domain}>"
     if len(message.latest_per_alert) > 1 or message.is_test:
@@ -118,7 +118,7 @@ def _thread(mail: EmailMessage, message: NotificationMessage, domain: str) -> No
 
 
 class _BoundedResponseReader:
-    """What a server answers, line by line: smtplib would gather an endless answer until memory is full."""
+    """Reads responses line by line with limits: smtplib would buffer an endless response."""
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
@@ -137,7 +137,7 @@ class _BoundedResponseReader:
 
 
 class _SmtpConnection(smtplib.SMTP):
-    """A connection that remembers the answer to the mail."""
+    """A connection that keeps the response to the mail."""
 
     accepted: tuple[int, bytes] = (0, b"")
 
@@ -170,7 +170,7 @@ class EmailTransport:
         self._answer = ""
 
     def send(self, message: NotificationMessage) -> None:
-        """Send `message`; the server's 5xx, and refused credentials, are permanent."""
+        """Send `message`. Raises TransportError; SMTP 5xx and rejected credentials are permanent."""
         envelope = build_envelope(self.config)
         mail = build_mail(envelope, message, self._content)
         try:
@@ -181,8 +181,8 @@ class EmailTransport:
                 refused = _deliver(server, envelope, mail)
                 code, text = server.accepted
         except UnicodeEncodeError as error:
-            words = "credentials contain characters that SMTP cannot transmit"
-            raise TransportError(words, permanent=True) from error
+            error_text = "credentials contain characters that SMTP cannot transmit"
+            raise TransportError(error_text, permanent=True) from error
         except (smtplib.SMTPException, OSError) as error:
             raise _error_from_exception(error) from error
         self._answer = f"{code} {_quoted(text)}"
@@ -195,7 +195,7 @@ class EmailTransport:
         return self._answer
 
     def _connect(self) -> _SmtpConnection:
-        # The name is given so that smtplib does not ask the DNS for it, which may take long.
+        # Passed so that smtplib does not look it up in the DNS, which may take long.
         host, port, name = self.config.smtp, self.config.port, socket.gethostname()
         if self._security == "tls":
             return _SmtpTlsConnection(
@@ -217,7 +217,7 @@ class EmailTransport:
 
 
 def _deliver(server: _SmtpConnection, envelope: Envelope, mail: EmailMessage) -> dict[str, str]:
-    """Send `mail` to all who can get it; return who cannot, and why. TransportError when nobody can."""
+    """Send `mail`; return the rejected recipients and why. Raises TransportError if all are rejected."""
     server.ehlo_or_helo_if_needed()
     takes_utf8, refused = server.has_extn("smtputf8"), dict(envelope.refused)
     sender, recipients = envelope.sender.address, []
@@ -245,25 +245,25 @@ def _format_refused(refused: Mapping[str, str]) -> str:
 
 
 def _error_from_exception(error: Exception) -> TransportError:
-    """Say what happened, and whether trying again may help."""
+    """Return the TransportError for an exception of smtplib or of the connection."""
     match error:
         case smtplib.SMTPRecipientsRefused():
             codes = [code for code, _ in error.recipients.values()]
             permanent = all(code >= PERMANENT for code in codes)
-            words = f"all recipients rejected: {_format_refused(_refused_recipients(error.recipients))}"
-            return TransportError(words, permanent=permanent)
+            error_text = f"all recipients rejected: {_format_refused(_refused_recipients(error.recipients))}"
+            return TransportError(error_text, permanent=permanent)
         case smtplib.SMTPResponseException() if error.smtp_code < 0 or isinstance(error.smtp_error, str):
-            # smtplib's own words: what the server says are bytes.
+            # smtplib's own text; responses of the server are bytes.
             return TransportError("mail server sent an invalid SMTP response", permanent=False)
         case smtplib.SMTPResponseException():
             return _error_from_response(error)
         case smtplib.SMTPNotSupportedError():
             return TransportError(f"mail server cannot be used: {error}", permanent=True)
-    # smtplib says of a server that is silent for too long that it hung up.
+    # smtplib reports a timeout as a disconnect.
     if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return TransportError("mail server timed out", permanent=False, reason="timeout")
-    words = f"cannot connect to the mail server: {type(error).__name__}: {error}"
-    return TransportError(words, permanent=False, reason="unreachable")
+    error_text = f"cannot connect to the mail server: {type(error).__name__}: {error}"
+    return TransportError(error_text, permanent=False, reason="unreachable")
 
 
 def _error_from_response(error: smtplib.SMTPResponseException) -> TransportError:
@@ -273,15 +273,15 @@ def _error_from_response(error: smtplib.SMTPResponseException) -> TransportError
 
 
 def _quote_response(error: smtplib.SMTPResponseException) -> str:
-    """Quote the server, except about credentials: some servers repeat what they were given."""
+    """Quote the server, except about credentials: some servers echo them."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"mail server rejected the credentials: {error.smtp_code}"
     return f"mail server returned {error.smtp_code} {_quoted(error.smtp_error)}"
 
 
 def _quoted(text: bytes | str) -> str:
-    words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return _one_line(words)[:MAX_QUOTED]
+    decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return _one_line(decoded)[:MAX_QUOTED]
 
 
 def _one_line(text: str) -> str:

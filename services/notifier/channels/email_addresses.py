@@ -1,4 +1,4 @@
-"""Mailboxes: the addresses of a mail, as people configure them and as SMTP carries them. Pure."""
+"""E-mail addresses: parsed from the configuration, and encoded for SMTP. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,24 +8,24 @@ from typing import NamedTuple
 from shared.runtime.host_names import ascii_host
 
 _PARTS = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^,])+')
-"""What stands between commas that are not in quotes."""
+"""Text between commas that are not in quotes."""
 
 
 class Mailbox(NamedTuple):
-    """Somebody's name, which may be empty, and address."""
+    """An address with a display name, which may be empty."""
 
     name: str
     address: str
-    """With its domain in ASCII; the part before the @ may have other characters (RFC 6531)."""
+    """Domain in ASCII; the local part may be non-ASCII (RFC 6531)."""
 
     @property
     def domain(self) -> str:
-        """What stands behind the @, empty without one."""
+        """The part after the @, empty without one."""
         return self.address.rpartition("@")[2] if "@" in self.address else ""
 
     @property
     def header(self) -> Address:
-        """Return it as the headers of a mail have it."""
+        """The address for a mail header."""
         user, at, domain = self.address.rpartition("@")
         return Address(self.name, user if at else domain, domain if at else "")
 
@@ -46,7 +46,7 @@ def split_addresses(texts: Iterable[str]) -> Iterator[str]:
 
 
 def parse_mailbox(text: str) -> Mailbox:
-    """Read one address; UnicodeError where its domain cannot be written in ASCII."""
+    """Parse one address. Raises UnicodeError if its domain has no ASCII form."""
     name, bracket, address = text.rpartition("<")
     address = address.removesuffix(">").strip() if bracket else text.strip()
     user, at, domain = address.rpartition("@")

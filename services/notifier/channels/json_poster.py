@@ -1,4 +1,4 @@
-"""Posting: JSON to one URL over a kept-alive connection, and what its answer means."""
+"""JSON poster: posts to one URL over a kept-alive connection, and classifies the response."""
 
 import logging
 from collections.abc import Mapping
@@ -24,25 +24,25 @@ from shared.runtime.http_responses import parse_retry_after_s, read_response
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
 MAX_QUOTED = 200
-"""Characters of an answer that are quoted."""
+"""Maximum number of characters of a response that are quoted."""
 MIN_SECRET_LENGTH = 4
-"""Shorter parts of a URL are no secrets, and would blot out words of an answer."""
+"""Shorter parts of a URL are not secrets, and masking them would garble the response."""
 RETRYABLE_STATUSES = frozenset(
     (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 )
-"""Answers of 4xx after which trying again makes sense, as after every 5xx."""
+"""4xx statuses that are retried, as every 5xx is."""
 
 
-# Of an answer whose headers make no sense, urllib3 warns with the whole URL.
+# For malformed headers urllib3 logs a warning with the whole URL.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class PostResponse(NamedTuple):
-    """What a receiver answered."""
+    """Response of a receiver."""
 
     status: int
     body: str
-    """Its first line of text, without what is secret in the URL."""
+    """Beginning of the body as one line, with secrets of the URL masked."""
 
     def __str__(self) -> str:
         try:
@@ -53,7 +53,7 @@ class PostResponse(NamedTuple):
 
 
 class JsonPoster:
-    """Posts to one URL. Errors name neither its path nor its query: they are the secret of a webhook."""
+    """Posts to one URL. Errors contain neither its path nor its query: these are the secret of a webhook."""
 
     def __init__(self, url: str, method: str = "POST") -> None:
         address = parse_url(url)
@@ -70,7 +70,7 @@ class JsonPoster:
         )
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> PostResponse:
-        """Post `body`; any 2xx means that it has arrived, anything else raises TransportError."""
+        """Post `body`; any 2xx is success, anything else raises TransportError."""
         try:
             response = self._pool.request(
                 self._method,
@@ -95,7 +95,7 @@ class JsonPoster:
 
 
 def _secrets_in_request(url: str, headers: Mapping[str, str]) -> list[str]:
-    """List what of a request must not be quoted, should the receiver repeat it; the longest first."""
+    """Return the secrets of a request to mask if the receiver echoes them, longest first."""
     address = urlsplit(url)
     parts = [
         address.path,
@@ -109,29 +109,31 @@ def _secrets_in_request(url: str, headers: Mapping[str, str]) -> list[str]:
 
 
 def error_from_response(answer: PostResponse, retry_after: str | None, now: datetime) -> TransportError:
-    """Return what an answer other than 2xx means."""
-    again = answer.status in RETRYABLE_STATUSES or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    wait = parse_retry_after_s(retry_after, now) if again else None
+    """Return the error for a response other than 2xx."""
+    is_retryable = answer.status in RETRYABLE_STATUSES or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    wait = parse_retry_after_s(retry_after, now) if is_retryable else None
     reason: Reason = "failing"
-    if not again:
+    if not is_retryable:
         reason = "refused"
     elif answer.status == HTTPStatus.REQUEST_TIMEOUT:
         reason = "timeout"
     elif answer.status in RETRYABLE_STATUSES or wait is not None:
         reason = "busy"
-    return TransportError(f"receiver returned {answer}", permanent=not again, reason=reason, retry_after=wait)
+    return TransportError(
+        f"receiver returned {answer}", permanent=not is_retryable, reason=reason, retry_after=wait
+    )
 
 
 def error_from_exception(error: Exception) -> TransportError:
-    """Return what an error of the connection means, and whether to try again."""
+    """Return the error for a failed connection; all are temporary."""
     cause = error.args[-1] if error.args else None
     reason: Reason = "unreachable"
     if isinstance(error, NewConnectionError | ConnectTimeoutError):
-        words = "cannot connect to the receiver"
+        text = "cannot connect to the receiver"
     elif isinstance(error, TimeoutError):
-        words, reason = "request to the receiver timed out", "timeout"
+        text, reason = "request to the receiver timed out", "timeout"
     elif isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
-        words, reason = "receiver sent an invalid HTTP response", "failing"
+        text, reason = "receiver sent an invalid HTTP response", "failing"
     else:
-        words = f"connection to the receiver failed: {type(error).__name__}"
-    return TransportError(words, permanent=False, reason=reason)
+        text = f"connection to the receiver failed: {type(error).__name__}"
+    return TransportError(text, permanent=False, reason=reason)

@@ -1,4 +1,4 @@
-"""Which transport serves which channel of the config."""
+"""Channel registry: builds the transport for a configured channel."""
 
 import os
 from collections.abc import Mapping
@@ -32,10 +32,10 @@ S = TypeVar("S", ChannelSection, EmailConfig)
 def build_transport(
     name: str, channel: ChannelSection, content: MessageContent, environ: Mapping[str, str] = os.environ
 ) -> Transport:
-    """Return the transport of a channel; InvalidError when it cannot have one as it is configured.
+    """Return the transport of a channel. Raises InvalidError if its configuration is invalid.
 
-    A URL without a `type` is what it looks like: Slack's webhook, what apprise knows (also by the address
-    that a service such as Discord gives out), else a webhook.
+    Without a `type` the URL decides: Slack's webhook, a service known to apprise (also by the `https://` URL
+    that a service such as Discord issues), else a webhook.
     """
     channel = decrypted(name, channel, environ)
     if name in (LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL):
@@ -65,7 +65,7 @@ def _webhook(name: str, channel: ChannelSection) -> Transport:
 
 
 def _http_host(url: str) -> str | None:
-    """Return the host of an http(s) URL, None when it is none."""
+    """Return the host of an http(s) URL, None for any other URL."""
     try:
         address = parse_url(url)
     except LocationParseError:
@@ -74,7 +74,7 @@ def _http_host(url: str) -> str | None:
 
 
 def decrypted(name: str, channel: ChannelSection, environ: Mapping[str, str]) -> ChannelSection:
-    """Return `channel` with its encrypted values in clear; InvalidError when the key does not fit."""
+    """Return `channel` with its values decrypted. Raises InvalidError if the key does not match."""
     try:
         mailbox = channel.email and _decrypt_fields(channel.email, ("username", "password"), environ)
         return msgspec.structs.replace(_decrypt_fields(channel, ("url", "secret"), environ), email=mailbox)
@@ -89,7 +89,7 @@ def _decrypt_fields(section: S, fields: tuple[str, ...], environ: Mapping[str, s
 
 
 def destination(channel: ChannelSection) -> str:
-    """Say where a channel leads to, without its secrets: a mailbox, a host, or a service of apprise's."""
+    """Describe where a channel sends to, without secrets: a mailbox, a host, or a service of apprise."""
     if channel.email:
         return f"{', '.join(channel.email.to)} by {channel.email.smtp}:{channel.email.port}"
     if channel.url.startswith(ENCRYPTED_PREFIX):

@@ -8,14 +8,14 @@ from services.notifier.content.escaping import neutralize
 from services.notifier.content.message_view import AlertView
 from shared.schema.alerts import Severity, encode_json
 
-# What Slack takes at most, from its reference of blocks.
+# Slack's limits, from its Block Kit reference.
 MAX_HEADER = 150
 MAX_SECTION = 3000
 MAX_FIELD = 2000
 MAX_URL = 3000
 
 MAX_LINK = 1000
-"""Of an address within a text: two of them leave enough of the section to what is said."""
+"""Maximum length of a URL within a text: two of them leave enough room for the text."""
 COLORS: dict[Severity, str] = {
     "CRITICAL": "#b3001b", "HIGH": "#e8590c", "MEDIUM": "#e0a800", "LOW": "#4c6ef5",
 }  # fmt: skip
@@ -35,21 +35,21 @@ class SlackTransport:
         self._answer: PostResponse | str = ""
 
     def send(self, message: NotificationMessage) -> None:
-        """Post `message`; Slack's `no_service`, `invalid_token` and the like are permanent."""
+        """Post `message`. Raises TransportError; `no_service`, `invalid_token` and the like are permanent."""
         self._answer = self._poster.post(encode_json(slack_payload(message, self._content)), {})
 
     def last_response(self) -> str:
-        """Return what Slack answered last."""
+        """Return Slack's last response."""
         return str(self._answer)
 
 
 def slack_payload(message: NotificationMessage, content: MessageContent) -> Block:
-    """Return `message` as Slack wants it; `text` is what shows where blocks do not, as on a locked phone."""
+    """Return the payload for Slack; `text` is shown where blocks are not, as on a locked phone."""
     subject, seen = content.subject(message), content.view(message)
-    gravest = seen.alerts[0]
-    blocks = _blocks_of(gravest) if seen.total == 1 else [_line(alert) for alert in seen.alerts]
+    most_severe = seen.alerts[0]
+    blocks = _blocks_of(most_severe) if seen.total == 1 else [_line(alert) for alert in seen.alerts]
     notes = [
-        f"Alert {gravest.id}" if seen.total == 1 else "",
+        f"Alert {most_severe.id}" if seen.total == 1 else "",
         f"and {seen.further} more" if seen.further else "",
         f"{seen.late} late" if seen.late else "",
         "test: no action needed" if seen.is_test else "",
@@ -59,7 +59,7 @@ def slack_payload(message: NotificationMessage, content: MessageContent) -> Bloc
     return {
         "text": _escape(_truncate(subject, MAX_SECTION)),
         "blocks": [{"type": "header", "text": _plain(_truncate(subject, MAX_HEADER))}],
-        "attachments": [{"color": _color(gravest), "blocks": blocks}],
+        "attachments": [{"color": _color(most_severe), "blocks": blocks}],
     }
 
 
@@ -72,7 +72,7 @@ def _blocks_of(alert: AlertView) -> list[Block]:
         }
     ]
     links = {"Acknowledge": alert.acknowledge, "View alert": alert.page, "Runbook": alert.runbook}
-    # One link that is too long, and Slack refuses the whole message.
+    # Slack rejects the whole message if one link is too long.
     buttons = [_button(label, url) for label, url in links.items() if url and len(url) <= MAX_URL]
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
@@ -80,7 +80,7 @@ def _blocks_of(alert: AlertView) -> list[Block]:
 
 
 def _fields(alert: AlertView) -> list[tuple[str, str]]:
-    """Return what is said of an alert beside its message, by name; Slack takes ten."""
+    """Return the fields of an alert beside its message: name and value, at most ten."""
     raised = ", escalated: not acknowledged in time" if alert.raised else ""
     so_far = f", for {alert.lasted}" if not alert.until and alert.lasted != "0s" else ""
     times = f"{alert.flaps} time{'s' if alert.flaps > 1 else ''}"
@@ -103,7 +103,7 @@ def _fields(alert: AlertView) -> list[tuple[str, str]]:
 
 
 def _line(alert: AlertView) -> Block:
-    """Return one alert of several: its headline, and below it since when, who has it, and links."""
+    """Return one alert of several: headline, time, assignee and links."""
     when = f"until {alert.until}" if alert.until else f"since {alert.since}"
     who = f", acknowledged by {alert.assignee}" if alert.assignee else ""
     links = _link("View alert", alert.page) + _link("Acknowledge", alert.acknowledge)
@@ -115,8 +115,8 @@ def _button(label: str, url: str) -> Block:
 
 
 def _link(label: str, url: str) -> str:
-    """Return a link that goes on a text; none where there is no address, or one that takes too much room."""
-    # A bar would end the address, and begin its label.
+    """Return a link to append to a text; empty without a URL, or if it is too long."""
+    # A bar would end the URL and start the label.
     address = url.replace("|", "%7C").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return f" · <{address}|{label}>" if 0 < len(address) <= MAX_LINK else ""
 
@@ -126,13 +126,13 @@ def _plain(text: str) -> Block:
 
 
 def _text(text: str, longest: int, links: str = "") -> Block:
-    # Verbatim: what a record says must not mention anybody, nor become a link.
+    # Verbatim: text from records must not become a mention or a link.
     said = _truncate(_escape(text), longest - len(links)) or "-"
     return {"type": "mrkdwn", "text": said + links, "verbatim": True}
 
 
 def _escape(text: str) -> str:
-    # Mattermost takes Slack's messages too, and reads mentions and Markdown's links in them.
+    # Mattermost accepts Slack's format too, and interprets mentions and Markdown links.
     return neutralize(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

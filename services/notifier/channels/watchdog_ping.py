@@ -1,15 +1,15 @@
-"""Heartbeat: where the watchdog's beat goes, a URL of the user's choice and Botwatch itself."""
+"""Receivers of the watchdog beat: a URL of the user's choice, and Botwatch itself."""
 
 from services.notifier.channels.base import NotificationMessage
 from services.notifier.channels.json_poster import JsonPoster
 from shared.schema.watchdog import WATCHDOG
 
 WATCHDOG_URL_CHANNEL = f"{WATCHDOG}:url"
-"""The channel that asks the URL of the user's choice."""
+"""The channel that requests the user's URL."""
 
 
 class WatchdogUrlTransport:
-    """Asks a URL at each beat, such as a check of healthchecks.io: whoever is behind it notices silence."""
+    """Requests a URL at each beat, such as a check of healthchecks.io, which alerts if beats are missing."""
 
     takes_batches = True
 
@@ -17,23 +17,23 @@ class WatchdogUrlTransport:
         self._poster = JsonPoster(url, method="GET")
         self._answer = ""
 
-    def send(self, message: NotificationMessage) -> None:  # noqa: ARG002 - that it comes is all that it says
-        """Ask the URL; several beats that waited are one."""
+    def send(self, message: NotificationMessage) -> None:  # noqa: ARG002 - a beat has no content
+        """Request the URL once, for one or several beats."""
         self._answer = str(self._poster.post(b"", {}))
 
     def last_response(self) -> str:
-        """Return what the receiver answered last."""
+        """Return the receiver's last response."""
         return self._answer
 
 
 class LoopbackTransport:
-    """Takes every beat: that it was delivered stands in the outbox, where the watchdog looks for it."""
+    """Accepts every beat: the outbox then has it as sent, and the watchdog reads that."""
 
     takes_batches = True
 
     def send(self, message: NotificationMessage) -> None:
-        """Take the beat."""
+        """Accept the beat."""
 
     def last_response(self) -> str:
-        """Return that it was taken."""
+        """Return a fixed text."""
         return "received"

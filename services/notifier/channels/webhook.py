@@ -1,4 +1,4 @@
-"""Webhook: the notice in full as JSON, signed where the receiver shares a secret."""
+"""Webhook: the full notification as JSON, signed if a secret is configured."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ SIGNATURE = "Botwatch-Signature"
 
 
 class WebhookTransport:
-    """Posts one notice at a time to one URL."""
+    """Posts one notification per request to one URL."""
 
     takes_batches = False
 
@@ -21,29 +21,29 @@ class WebhookTransport:
         self._hook = SignedPoster(url, secret)
 
     def send(self, message: NotificationMessage) -> None:
-        """Post the notice."""
+        """Post the notification. Raises TransportError."""
         (notice,) = message.notifications
         self._hook.post(encode_json(notice), message.key)
 
     def last_response(self) -> str:
-        """Return what the receiver answered last."""
+        """Return the receiver's last response."""
         return str(self._hook.last_response)
 
 
 class SignedPoster:
-    """Posts bodies with their key and, given a secret, a signature."""
+    """Posts bodies with an idempotency key and, given a secret, a signature."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._poster = JsonPoster(url)
         self._secret = secret
         self.last_response: PostResponse | str = ""
-        """What the receiver answered last."""
+        """The receiver's last response."""
 
     def post(self, body: bytes, key: str) -> None:
-        """Post `body`; `key` tells a receiver that it comes again."""
+        """Post `body`; `key` lets the receiver recognise repeated attempts."""
         headers = {"Idempotency-Key": key}
         if self._secret:
-            # At each attempt anew: receivers refuse old signatures.
+            # Computed for each attempt: receivers reject old signatures.
             headers[SIGNATURE] = sign(body, self._secret, clock.now())
         self.last_response = self._poster.post(body, headers)
 
@@ -51,7 +51,7 @@ class SignedPoster:
 def sign(body: bytes, secret: str, now: datetime) -> str:
     """Return the signature of `body` at `now`: HMAC-SHA256 in hex over `<unix seconds>.<body>`.
 
-    The header has the form of Stripe's: `t=<unix seconds>,v1=<hex>`.
+    The header has Stripe's format: `t=<unix seconds>,v1=<hex>`.
     """
     seconds = int(now.timestamp())
     digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256)

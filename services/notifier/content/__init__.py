@@ -1,5 +1,5 @@
-"""Content: what a notice says to people, in a line, as text, as HTML and as a picture.
+"""Content: renders notifications for people, as a subject, text, HTML and a chart.
 
-`notices` is the face of it. `words`, `measures` and `views` turn notices into what templates are given,
-`templates` finds and checks these, `chart` draws.
+`rendering` is the entry point. `message_view`, `phrasing` and `chart_limits` turn notifications into template
+values, `templates` loads and checks the templates, `chart` draws.
 """

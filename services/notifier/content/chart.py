@@ -1,4 +1,4 @@
-"""Chart: the last hour of an alert's figure as a small picture; no text in it comes from a record."""
+"""Chart: an alert's metric over the last hour as a small PNG; contains no text from records."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 Point = tuple[datetime, float]
 
 WIDTH, HEIGHT = 480, 160
-"""As it is shown; the picture has twice as many pixels, for screens that show them."""
+"""Displayed size; the image has twice as many pixels, for high-resolution screens."""
 SPAN = timedelta(hours=1)
 _QUARTER = timedelta(minutes=15)
 _FINE = 4
-"""It is drawn so many times as large, and reduced: Pillow's lines have steps."""
+"""Drawn at this scale and reduced, because Pillow does not antialias lines."""
 _SHARP = 2
 _TEXT = 13
 _LEFT, _TOP, _RIGHT, _BOTTOM = 14, 26, 352, 130
 _LABELS, _APART = 360, 17
-"""Where values are written, and how far apart at least."""
+"""Position of the value labels, and their minimum distance."""
 
 _GROUND, _GRID, _INK, _QUIET = "#ffffff", "#e6e9ef", "#161b26", "#5a6375"
 _CURVE, _LIMIT, _MARK = "#2456cf", "#c01f2f", "#8a5a00"
 
 
 class _Axes(NamedTuple):
-    """Where moments and values are in the picture."""
+    """Maps times and values to coordinates."""
 
     since: datetime
     low: float
@@ -56,7 +56,7 @@ class _ChartLabel(NamedTuple):
 
 
 class _Pen:
-    """Draws in the units of the picture as it is shown."""
+    """Draws in coordinates of the displayed size."""
 
     def __init__(self, draw: ImageDraw, scale: int, font: FreeTypeFont | ImageFont | None = None) -> None:
         self._draw = draw
@@ -80,7 +80,7 @@ def draw_chart(notice: Notice, points: Sequence[Point], measured: Measured, now:
 
     The limit is in it where it is one for the figure, and when the alert opened if that is within the hour.
     """
-    # Imported for those who look at charts: it takes megabytes that few channels need.
+    # Imported only if needed: it takes megabytes, and few channels show charts.
     from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415
 
     since = now - SPAN
@@ -144,7 +144,7 @@ def _quarter_hours(since: datetime, until: datetime) -> Iterator[datetime]:
 
 
 def _labels(frame: _Axes, points: Sequence[Point], limit: float | None, unit: Unit) -> list[_ChartLabel]:
-    """Return the least and the greatest value and the limit in words, moved apart where they would touch."""
+    """Return labels for the minimum, the maximum and the limit, moved apart where they would overlap."""
     low, high = min(value for _, value in points), max(value for _, value in points)
     texts = format_comparison(low, high, unit)
     found = [_ChartLabel(frame.y(high), texts[1], _INK)]

@@ -1,4 +1,4 @@
-"""Measures: whether a rule's limit and value belong on a chart of its figure, by the rules. Pure."""
+"""Chart limits: whether a rule's limit and value apply to the chart of its metric. Pure."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from shared.schema.units import PLAIN
 
 
 class ChartLimits:
-    """What the rules of the config documents look at; of one that is not there, the figure itself."""
+    """What each configured rule measures; an unknown rule is taken to measure its metric."""
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
         self._named: dict[str, set[Measured]] = {}
@@ -21,7 +21,7 @@ class ChartLimits:
             known.setdefault(name, set()).add(measured_by(condition))
 
     def measured_by(self, details: Details) -> Measured:
-        """Return what the alert's rule looks at; where several could be meant that differ, without a unit."""
+        """Return what the alert's rule measures; if that is ambiguous, a value without a unit."""
         own = {measured_metric(details.metric)}
         found = self._named.get(details.rule) or self._unnamed.get(details.metric) or own
         return next(iter(found)) if len(found) == 1 else Measured("", PLAIN, is_metric=False, is_latest=False)

@@ -1,4 +1,4 @@
-"""Contents: what each channel's messages are written with, as the config documents say."""
+"""Content factory: the renderer for each channel, from the config documents."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ from shared.store.database import Database
 from shared.store.recent_values import recent_values
 
 ContentFactory = Callable[[str], MessageContent]
-"""Returns what a channel's messages are written with."""
+"""Returns the renderer for a channel."""
 
 
 def load_contents(
     settings: PartSettings, documents: Documents, performance: Database, health: Database
 ) -> ContentFactory:
-    """Read templates and the secret of links; InvalidError and OSError say what is wrong with them."""
+    """Load the templates and the secret for links. Raises InvalidError and OSError."""
     templates = Templates.load(settings.botwatch_config / "templates")
     links = SignedLinks(load_secret(settings.botwatch_home, os.environ), settings.dashboard_url)
     conditions = documents.performance.alerting.conditions
@@ -43,6 +43,6 @@ def load_contents(
 
 
 def contact_owner(people: Mapping[str, PersonSection], channel: str) -> str:
-    """Return whose contact a channel is; "" where it is nobody's, or several people's."""
+    """Return the person whose contact a channel is; "" if there is none or more than one."""
     owners = [name for name, person in people.items() if channel in person.contacts]
     return owners[0] if len(owners) == 1 else ""

@@ -1,7 +1,7 @@
-"""Views: what templates are given of a message and its alerts, everything in words already. Pure.
+"""Message view: the values of a message and its alerts for templates, formatted as text. Pure.
 
-All texts are single lines without control characters, so that nothing in a record can add a line to a notice.
-An empty text means that there is nothing to say.
+All texts are single lines without control characters, so that a record cannot add lines to a notification.
+Missing values are empty.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ MAX_NAMES = 5
 MAX_LABEL = 300
 MAX_HEADLINE = 200
 MAX_NAME = 60
-"""Characters; of messages in headlines, of names there."""
+"""Characters: of messages and of names in headlines."""
 
 _CHANGE_WORDS = {
     "reopened": "reopened", "flapping": "flapping", "raised": "raised", "lowered": "lowered",
@@ -29,74 +29,74 @@ _CHANGE_WORDS = {
 }  # fmt: skip
 
 AcknowledgeUrl = Callable[[Notice], str | None]
-"""Where one click acknowledges the alert of a notice, if that can be."""
+"""Returns the URL of the page that acknowledges an alert, None if there is none."""
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert, as its newest notice has it."""
+    """One alert, as of its newest notification."""
 
     headline: str
-    """All in one line: `[HIGH] demo: Maximum drawdown exceeded 20% (21.3% > 20%)`."""
+    """One line: `[HIGH] demo: Maximum drawdown exceeded 20% (21.3% > 20%)`."""
     message: str
     id: str
     rule: str
     severity: Severity
     raised: bool
-    """Whether an escalation made it as severe as that."""
+    """Whether the escalation raised the severity."""
     category: str
-    """In small letters."""
+    """In lower case."""
     status: str
     """`ACTIVE`, `ACKNOWLEDGED` or `RESOLVED`."""
     change: str
-    """Why this is told: `opened`, `repeated`, `resolved`, … as in docs/alerts.md."""
+    """Reason of the notification: `opened`, `repeated`, `resolved`, … as in docs/alerts.md."""
     subject: str
-    """`Bot` or `Host`: what `name` is the name of."""
+    """`Bot` or `Host`: the kind of `name`."""
     name: str
     figure: str
-    """What the rule is on: `Drawdown max`."""
+    """The rule's metric: `Drawdown max`."""
     quantity: str
-    """What value and limit are: `Slippage avg, average over 5m`."""
+    """What value and limit measure: `Slippage avg, average over 5m`."""
     value: str
-    """Empty where there is no limit, as of the status of a check."""
+    """Empty if there is no limit, as for the status of a check."""
     operator: str
     limit: str
     since: str
-    """When it opened, as `until`: `2026-01-31 12:00:00 UTC`."""
+    """When it opened: `2026-01-31 12:00:00 UTC`."""
     until: str
-    """When it ended."""
+    """When it was resolved, in the same form."""
     lasted: str
-    """From then to the end, or so far: `12m`."""
+    """How long it was or has been open: `12m`."""
     assignee: str
     """Who acknowledged it."""
     comment: str
     labels: tuple[tuple[str, str], ...]
     flaps: int
-    """How often it opened again."""
+    """How often it reopened."""
     page: str
     runbook: str
     acknowledge: str
-    """Addresses: the alert's place on the page, what to do, where one click acknowledges it."""
+    """URLs of the alert on the page, the runbook, and the acknowledgement page."""
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is sent at once."""
+    """Everything in one message."""
 
     headline: str
-    """The alert's, or how many there are of which severity."""
+    """Headline of the alert, or the number of alerts by severity."""
     alerts: tuple[AlertView, ...]
-    """Gravest first, those that ended last; at most 20."""
+    """Most severe first, resolved ones last; at most 20."""
     total: int
     further: int
-    """How many are not in `alerts`."""
+    """Number of alerts that are not in `alerts`."""
     late: str
-    """By how much it comes too late: `7 minutes`; empty below one."""
+    """Delay: `7 minutes`; empty if under one minute."""
     is_test: bool
     chart: str = ""
-    """The image's address; only for mail.html."""
+    """URL of the image; only for mail.html."""
 
 
 def message_view(message: NotificationMessage, acknowledge_url: AcknowledgeUrl) -> MessageView:
-    """Put a message into words."""
+    """Return the view of a message."""
     notices = sorted(message.latest_per_alert, key=_rank)
 
     def link(notice: Notice) -> str:
@@ -132,7 +132,7 @@ def _alert_view(notice: Notice, now: datetime, acknowledge: str) -> AlertView:
     details, severity = notice.details, _severity(notice)
     value, limit = details.value_text, details.limit_text
     if not limit:
-        value = ""  # the message says it
+        value = ""  # the message has it
     return AlertView(
         headline=_headline(notice, value, limit, now),
         message=phrasing.single_line(notice.message),
@@ -171,7 +171,7 @@ def _labels(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _safe_url(url: str) -> str:
-    """Return a link that may be clicked; no other scheme has a place in a notice."""
+    """Return `url` if it is http(s), else ""."""
     return url if url.startswith(("https://", "http://")) else ""
 
 
@@ -184,7 +184,7 @@ def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
         return f"[RESOLVED, {severity}] {about} (open for {length})"
     news = _CHANGE_WORDS.get(notice.change)
     line = f"[{severity}, {news}] {about}" if news else f"[{severity}] {about}"
-    # Many rules name both in their description, some with `21.3 %`.
+    # Many descriptions have both already, some as `21.3 %`.
     said = text.replace(" ", "")
     if value and not (value.replace(" ", "") in said and limit.replace(" ", "") in said):
         line += f" ({value} {notice.details.operator} {limit})"
@@ -192,7 +192,7 @@ def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
 
 
 def _group_headline(notices: Sequence[Notice]) -> str:
-    """Say how many, on what and about whom: `3 alerts on slippage: 2 HIGH, 1 MEDIUM (bots a, b)`."""
+    """Summarize several alerts: `3 alerts on slippage: 2 HIGH, 1 MEDIUM (bots a, b)`."""
     rules = {notice.details.rule for notice in notices}
     topic = f" on {phrasing.single_line(min(rules), MAX_NAME)}" if len(rules) == 1 else ""
     total = f"{len(notices)} alerts{topic}"
@@ -201,7 +201,7 @@ def _group_headline(notices: Sequence[Notice]) -> str:
     counted = Counter(_severity(notice) for notice in notices if notice.status != "RESOLVED")
     if not counted:
         return f"RESOLVED: {total} {whom}"
-    # The notices are sorted: the gravest comes first here too.
+    # The notifications are sorted: the most severe comes first here too.
     parts = [f"{count} {severity}" for severity, count in counted.items()]
     if ended := len(notices) - counted.total():
         parts.append(f"{ended} resolved")
@@ -209,6 +209,6 @@ def _group_headline(notices: Sequence[Notice]) -> str:
 
 
 def _common_topic(notices: Sequence[Notice], count: int) -> str:
-    """Name what the alerts are about, where it is the same of all."""
+    """Return `bots ` or `hosts ` (or singular) if it applies to all alerts, else ""."""
     kinds = {"bot" if notice.details.bot else "host" for notice in notices}
     return (f"{kinds.pop()}s " if count > 1 else f"{kinds.pop()} ") if len(kinds) == 1 else ""

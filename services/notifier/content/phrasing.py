@@ -1,4 +1,4 @@
-"""Words: lines, moments and durations as people read them. Pure."""
+"""Phrasing: lines, names, times and durations for people. Pure."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -7,30 +7,30 @@ from datetime import UTC, datetime, timedelta
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _CONTROLS = ("Cc", "Cs")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of what comes after them: a label could rewrite the line it is in."""
+"""Characters that change the text direction: a label could make its line read differently."""
 
 
 def single_line(text: str, most: int = 1000) -> str:
-    """Return `text` as one line of at most `most` characters, without what steers terminals and displays."""
+    """Return `text` as one line of at most `most` characters, without control characters."""
     words = " ".join(text.split())
     plain = "".join(c for c in words if c not in _BIDI_CONTROLS and unicodedata.category(c) not in _CONTROLS)
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def join_names(names: Iterable[str], most: int) -> str:
-    """Enumerate names, at most `most` of them: `a, b and 3 more`."""
+    """Join names, at most `most` of them: `a, b and 3 more`."""
     known = list(dict.fromkeys(names))
     text = ", ".join(known[:most])
     return f"{text} and {len(known) - most} more" if len(known) > most else text
 
 
 def format_time(at: datetime) -> str:
-    """Write a moment to the second: `2026-01-31 12:00:00 UTC`."""
+    """Format a time to the second: `2026-01-31 12:00:00 UTC`."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def format_duration(length: timedelta) -> str:
-    """Write how long something took, as exactly as anybody asks: `45s`, `12m`, `2h 5m`, `3d`."""
+    """Format a duration with at most two units: `45s`, `12m`, `2h 5m`, `3d`."""
     length = max(length, timedelta(0))
     if length < _MINUTE:
         return f"{length.seconds}s"
@@ -42,7 +42,7 @@ def format_duration(length: timedelta) -> str:
 
 
 def format_lateness(late: timedelta) -> str:
-    """Write out by how much something is late: `7 minutes`, `1 hour`; empty below a minute."""
+    """Format a delay: `7 minutes`, `1 hour`; empty if under a minute."""
     for unit, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
         if late >= unit:
             return f"{late // unit} {name}" + ("s" if late >= 2 * unit else "")

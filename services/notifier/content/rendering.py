@@ -1,4 +1,4 @@
-"""Notices: a message in words and pictures, for transports that people read."""
+"""Rendering: messages as text, HTML and charts, for transports that people read."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,13 +20,13 @@ log = structlog.get_logger()
 MAX_SUBJECT = 400
 
 RecentValuesReader = Callable[[Notice, datetime], Sequence[tuple[datetime, float]]]
-"""How the figure of a notice developed in the hour before a moment, oldest first."""
+"""Returns the metric of a notification in the hour before a time, oldest first."""
 
 
 class NotificationContent:
-    """Implements `Content`: templates lay out, `charts` knows the past, `links` acknowledge.
+    """Implements `MessageContent`. `charts` reads recent values, `links` makes acknowledgement URLs.
 
-    `conditions` are the rules of the config documents: charts show the limits of those on figures.
+    `conditions` are the configured rules: charts show the limits of those on plain metrics.
     """
 
     def __init__(
@@ -42,20 +42,20 @@ class NotificationContent:
         self._measures = ChartLimits(conditions)
 
     def subject(self, message: NotificationMessage) -> str:
-        """Return one line: how bad, about whom, what."""
+        """Return the subject: severity, component and message in one line."""
         return phrasing.single_line(self._templates.render(SUBJECT, self.view(message)), MAX_SUBJECT)
 
     def text(self, message: NotificationMessage) -> str:
-        """Return all of it as plain text."""
+        """Return the message as plain text."""
         return self._templates.render(TEXT, self.view(message))
 
     def html(self, message: NotificationMessage, chart: str | None) -> str:
-        """Return all of it as HTML for mail clients; `chart` is the image's address, such as `cid:chart`."""
+        """Return the message as HTML for mail clients; `chart` is the image's URL, such as `cid:chart`."""
         seen = msgspec.structs.replace(self.view(message), chart=chart or "")
         return self._templates.render(HTML, seen)
 
     def chart(self, message: NotificationMessage) -> bytes | None:
-        """Return a PNG of the last hour; None for several alerts and tests, and where too little is known."""
+        """Return a PNG of the last hour; None for several alerts, for tests and without enough data."""
         notice, *others = message.latest_per_alert
         if others or message.is_test:
             return None
@@ -63,10 +63,10 @@ class NotificationContent:
             points = self._trails(notice, message.sent_at)
             return draw_chart(notice, points, self._measures.measured_by(notice.details), message.sent_at)
         except Exception:
-            # No picture is worth a notice, whatever the libraries below have against it.
+            # A failing chart must not stop a notification.
             log.exception("cannot draw a chart", alert=notice.id)
             return None
 
     def view(self, message: NotificationMessage) -> MessageView:
-        """Return each part of it in words, for transports that lay it out themselves."""
+        """Return the formatted parts, for transports with a layout of their own."""
         return message_view(message, self._links)

@@ -1,4 +1,4 @@
-"""Samples: made-up messages of every kind, on which templates are tried before a notice needs them."""
+"""Sample messages of every kind, to check templates at start."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ _FULL_DETAILS = msgspec.structs.replace(_NOTICE.details, flaps=5, raised_to="CRI
 
 
 def sample_views() -> Iterator[MessageView]:
-    """Yield messages in which everything that can be there is there once, and is not there once."""
+    """Yield messages in which every optional value is present at least once and missing at least once."""
     replace = msgspec.structs.replace
     taken = replace(_NOTICE, status="ACKNOWLEDGED", assignee="ann", comment="looking", change="raised")
     busy = replace(taken, change="flapping", details=_FULL_DETAILS)

@@ -1,4 +1,4 @@
-"""Templates: the built-in ones, and those of a folder that take their place; both are sound at the start."""
+"""Templates: built-in ones, and overrides from a folder; both are checked at start."""
 
 import traceback
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ log = structlog.get_logger()
 
 SUBJECT, TEXT, HTML = NAMES = ("subject.txt", "text.txt", "mail.html")
 TEMPLATE_VARIABLES = frozenset(("message", "alert"))
-"""What a template can name: the message, and the first of its alerts."""
+"""Variables of a template: the message, and the first of its alerts."""
 BUILT_IN = Path(__file__).parent / "templates"
 
 
 class EmptyTemplateError(ValueError):
-    """A template wrote nothing."""
+    """A template produced no output."""
 
 
 class Templates:
-    """A template for each of `NAMES`; one of the user's that fails on a notice gives way to the built-in."""
+    """A template for each of `NAMES`; if the user's fails, the built-in one is used."""
 
     def __init__(self, own: Mapping[str, Template] | None = None) -> None:
         self._own = own or {}
@@ -33,13 +33,13 @@ class Templates:
 
     @classmethod
     def load(cls, folder: Path) -> "Templates":
-        """Read the templates of `folder` (it need not be there) and try them on made-up messages.
+        """Load the templates of `folder`, which may be missing, and check them with sample messages.
 
-        InvalidError lists every file that is none, and what is wrong in which line of the others.
+        Raises InvalidError with every unknown file, and the line of each error.
         """
         own: dict[str, Template] = {}
         faults: list[Fault] = []
-        # Names that begin with a dot are an editor's, or Kubernetes' own.
+        # Names that begin with a dot belong to editors or Kubernetes.
         found = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
         for path in found:
             try:
@@ -51,19 +51,19 @@ class Templates:
         return cls(own)
 
     def render(self, name: str, message: MessageView) -> str:
-        """Return what the template `name` makes of `message`."""
+        """Return `message` rendered with the template `name`."""
         if own := self._own.get(name):
             try:
                 return _render(own, message)
             except Exception as error:  # noqa: BLE001 - a template raises whatever Python does
-                # Not in the error's words: they may quote the notice, and the links in it.
+                # Without the text of the error: it may quote the notification, and the links in it.
                 what, line = type(error).__name__, _line_of(error)
                 log.error("template failed; using the built-in one", template=name, line=line, error=what)
         return _render(self._built_in[name], message)
 
 
 def _load_template(path: Path) -> Template:
-    """Read a template and try it; InvalidError says what is wrong."""
+    """Load a template and check it. Raises InvalidError."""
     if path.name not in NAMES:
         expected = f"unknown template, expected one of {', '.join(NAMES)}{did_you_mean(path.name, NAMES)}"
         raise InvalidError([Fault(str(path), expected)])
@@ -84,7 +84,7 @@ def _load_template(path: Path) -> Template:
 
 
 def _check_names(template: Template, source: str) -> None:
-    """Find names that nothing is given for, also where no made-up message leads to them."""
+    """Reject unknown variables, including those in branches that no sample reaches."""
     tree = template.environment.parse(source)
     unknown = meta.find_undeclared_variables(tree) - TEMPLATE_VARIABLES - template.environment.globals.keys()
     for node in tree.find_all(nodes.Name):
@@ -116,7 +116,7 @@ def _render(template: Template, message: MessageView) -> str:
 
 
 def _line_of(error: Exception) -> int | None:
-    """Return the line of the template in which something failed."""
+    """Return the line of the template in which the error occurred."""
     if isinstance(error, TemplateSyntaxError):
         return error.lineno
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Back-off: when a delivery that failed is tried again, and when it is given up."""
+"""Backoff: when a failed delivery is retried, and when it is given up. Pure; time is an argument."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,33 +7,33 @@ from typing import NamedTuple
 FIRST_DELAY = timedelta(seconds=1)
 MAX_DELAY = timedelta(minutes=5)
 MAX_RETRY_AFTER = timedelta(hours=1)
-"""The longest that a receiver's Retry-After is followed; the shortest is `FIRST`."""
+"""Maximum `Retry-After` that is honoured; the minimum is `FIRST_DELAY`."""
 CHANNEL_PAUSE = timedelta(seconds=10)
-"""The longest that a channel rests after a failure: a new alert is tried for the first time by then."""
+"""Maximum pause of a channel after a failure, so that a new alert is attempted within that time."""
 GIVE_UP_AFTER = timedelta(hours=24)
-"""How long after its creation a delivery is still tried."""
+"""Age at which a delivery is no longer retried."""
 
 _DOUBLINGS = 9
 
 Random = Callable[[], float]
-"""Returns a number from 0 up to 1."""
+"""Returns a number in [0, 1)."""
 
 
 class GiveUp(NamedTuple):
-    """The delivery is not tried again."""
+    """The delivery is not retried."""
 
     reason: str
 
 
 class Retry(NamedTuple):
-    """The delivery is tried again at `at`; the whole channel rests until `resume`."""
+    """The delivery is retried at `at`; the whole channel is paused until `channel_resumes_at`."""
 
     at: datetime
     channel_resumes_at: datetime
 
 
 def retry_delay(attempts: int, random: Random) -> timedelta:
-    """Return the wait after attempt number `attempts` + 1: it doubles; jitter takes up to half away."""
+    """Return the delay after attempt number `attempts` + 1: exponential, with up to 50% jitter."""
     whole = min(MAX_DELAY, FIRST_DELAY * (1 << min(attempts, _DOUBLINGS)))
     return whole * (0.5 + random() / 2)
 
@@ -41,9 +41,9 @@ def retry_delay(attempts: int, random: Random) -> timedelta:
 def after_failure(
     attempts: int, created_at: datetime, retry_after: float | None, now: datetime, random: Random
 ) -> Retry | GiveUp:
-    """Decide about a delivery whose receiver is down or busy; `attempts` counts those before this one.
+    """Decide about a delivery whose receiver is down or busy; `attempts` counts the earlier attempts.
 
-    `retry_after` are the seconds that the receiver asked for.
+    `retry_after`: the seconds to wait that the receiver asked for.
     """
     if now - created_at >= GIVE_UP_AFTER:
         return GiveUp(f"gave up after {GIVE_UP_AFTER // timedelta(hours=1)} hours")

@@ -1,4 +1,4 @@
-"""Bundling: which deliveries go in one message. Pure; time is an argument."""
+"""Batching: which deliveries are sent in one message. Pure; time is an argument."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,10 +10,10 @@ from shared.store.deliveries import Delivery
 def split_into_messages(
     claimed: Sequence[Delivery], *, bundles: bool, is_digest: bool
 ) -> list[list[Delivery]]:
-    """Divide claimed deliveries into messages, oldest first, each batch in one, a digest all in one.
+    """Group claimed deliveries into messages, oldest first: one per batch, or one digest of all.
 
-    What has failed before comes last, so that a notice that the receiver never takes holds up no other;
-    what is newer of the same alert comes after it still.
+    Deliveries that failed before come last, so that one that always fails does not block the others; newer
+    ones of the same alert still follow it.
     """
     if bundles and is_digest:
         return [list(claimed)]
@@ -24,20 +24,18 @@ def split_into_messages(
     tried: dict[str, int] = {}
     for one in claimed:
         tried[one.notice.id] = max(one.attempts, tried.get(one.notice.id, 0))
-    return sorted(
-        found.values(), key=lambda parcel: (max(tried[one.notice.id] for one in parcel), parcel[0].id)
-    )
+    return sorted(found.values(), key=lambda batch: (max(tried[one.notice.id] for one in batch), batch[0].id))
 
 
-def build_message(parcel: Sequence[Delivery], now: datetime) -> NotificationMessage:
-    """Return the message that is sent for `parcel` at `now`; its key is the same each time."""
-    first, last = parcel[0], parcel[-1]
-    alerts = {one.notice.id for one in parcel}
-    several = f"{first.id}-to-{last.id}-{len(parcel)}"
+def build_message(batch: Sequence[Delivery], now: datetime) -> NotificationMessage:
+    """Return the message for `batch` at `now`; its key is the same for all attempts."""
+    first, last = batch[0], batch[-1]
+    alerts = {one.notice.id for one in batch}
+    several = f"{first.id}-to-{last.id}-{len(batch)}"
     return NotificationMessage(
-        notifications=tuple(one.notice for one in parcel),
-        key=f"{first.notice.id}-{first.id}" if len(parcel) == 1 else several,
+        notifications=tuple(one.notice for one in batch),
+        key=f"{first.notice.id}-{first.id}" if len(batch) == 1 else several,
         sent_at=now,
-        late=max(timedelta(0), now - min(one.scheduled_at for one in parcel)),
+        late=max(timedelta(0), now - min(one.scheduled_at for one in batch)),
         group=(first.batch or "digest") if len(alerts) > 1 else None,
     )

@@ -1,4 +1,4 @@
-"""How a channel stands: whether it rests, is flooded, or does not work; what its lanes share."""
+"""Channel state: whether a channel is paused, rate-limited or failing; shared by its delivery workers."""
 
 import time
 from collections.abc import Callable, Collection
@@ -37,40 +37,40 @@ class DeliveryContext(NamedTuple):
 
     database: Database
     owner: str
-    """Names this process."""
+    """Identifies this process in leases."""
     random: Random
     dashboard_url: str
     on_deliveries_written: Callable[[Collection[str]], None]
-    """Wakes channels, and the dispatcher: something else is to be told now."""
+    """Wakes these channels and the dispatcher: there are new deliveries or alerts."""
 
 
 class ChannelState:
-    """How one channel stands; used by several threads."""
+    """State of one channel; used by several threads."""
 
-    def __init__(self, name: str, per_minute: int | None, post: DeliveryContext) -> None:
+    def __init__(self, name: str, per_minute: int | None, context: DeliveryContext) -> None:
         self.name = name
         self.flood = RateLimiter(per_minute)
-        self._post = post
+        self._post = context
         self._resting_until: float | None = None
         self._failing_since: float | None = None
         self._is_known_to_work = False
         self.is_broken = False
-        """Whether an alert says that it does not work."""
+        """Whether an alert about the channel is open."""
         self.error = ""
-        """What its latest failure said."""
+        """Text of the latest failure."""
         self.is_in_doubt = True
-        """Whether something that failed may still wait."""
+        """Whether there may be failed deliveries waiting for a retry."""
         for outcome in ("sent", "retry", "failed", "suppressed"):
             OUTCOMES.labels(name, outcome, "")
 
     def pause_left(self) -> timedelta:
-        """Return how long nothing is sent; not by the clock of the day, which may be set back."""
+        """Return how long the channel is still paused (monotonic: the wall clock may be set back)."""
         now = time.monotonic()
         failed = 0.0 if self._resting_until is None else self._resting_until - now
         return timedelta(seconds=max(0.0, failed, self.flood.seconds_until_free(now)))
 
     def record_failure(self, error: str, rest: timedelta) -> None:
-        """Take note of a failure that may pass, and send nothing for a while."""
+        """Record a temporary failure, and pause the channel for `rest`."""
         now = time.monotonic()
         self.error, self.is_in_doubt = error, True
         self._resting_until = now + rest.total_seconds()
@@ -78,43 +78,43 @@ class ChannelState:
             self._failing_since = now
 
     def failing_for(self) -> timedelta:
-        """Return how long nothing has arrived that was tried."""
+        """Return for how long all attempts have failed."""
         since = self._failing_since
         return timedelta(0) if since is None else timedelta(seconds=time.monotonic() - since)
 
     def clear_backoff(self) -> None:
-        """Rest no longer because of what failed."""
+        """End the pause after a failure."""
         self._resting_until = None
 
     def resolve_channel_alert(self, connection: Connection, now: datetime) -> None:
-        """End the alert that says that the channel does not work, if there is one."""
+        """Resolve the alert about the channel, if one is open."""
         self._failing_since = None
         if not self._is_known_to_work:
             resolve_self_alert(connection, channel_alert(self.name).fingerprint, now)
             self._is_known_to_work, self.is_broken = True, False
 
-    def open_channel_alert(self, connection: Connection, words: str, now: datetime) -> None:
-        """Raise an alert about the channel, unless there is one."""
+    def open_channel_alert(self, connection: Connection, error: str, now: datetime) -> None:
+        """Open an alert about the channel, unless one is open."""
         self._is_known_to_work, self.is_broken = False, True
-        trouble = channel_alert(self.name, words)
-        open_self_alert(connection, build_alert(trouble, NOTIFIER, self._post.dashboard_url, now))
+        problem = channel_alert(self.name, error)
+        open_self_alert(connection, build_alert(problem, NOTIFIER, self._post.dashboard_url, now))
 
     def count_unsent(self, outcome: str, reason: Reason, notices: int) -> None:
-        """Count notices that were not sent."""
+        """Count notifications that were not sent."""
         OUTCOMES.labels(self.name, outcome, reason).inc(notices)
 
     def count_sent(self, latency: timedelta) -> None:
-        """Count a notice that arrived."""
+        """Count a notification that was delivered, and its latency."""
         OUTCOMES.labels(self.name, "sent", "").inc()
         LATENCY.labels(self.name).observe(max(0.0, latency.total_seconds()))
 
 
-def channel_alert(channel: str, words: str = "") -> SelfAlert:
-    """Return that a channel does not deliver, and why."""
+def channel_alert(channel: str, error: str = "") -> SelfAlert:
+    """Return the self-alert about a channel that fails, with the reason."""
     return SelfAlert(
         rule=CHANNEL_RULE,
         labels=((CHANNEL_LABEL, channel),),
-        message=f"Channel {channel} is failing: {words}",
+        message=f"Channel {channel} is failing: {error}",
         metric="undelivered",
         value=1,
         threshold=0,
@@ -126,7 +126,7 @@ def channel_alert(channel: str, words: str = "") -> SelfAlert:
 def resolve_alerts_of_removed_channels(
     connection: Connection, served: Collection[str], now: datetime
 ) -> None:
-    """End the alerts about channels that are not among those served: they cannot work again."""
+    """Resolve the alerts about channels that are no longer served."""
     for alert in open_alerts(connection):
         channel = alert.details.labels.get(CHANNEL_LABEL)
         if alert.details.rule == CHANNEL_RULE and alert.details.origin == NOTIFIER and channel not in served:

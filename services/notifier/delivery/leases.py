@@ -1,4 +1,4 @@
-"""Leases: what is in flight stays ours for as long as this process lives."""
+"""Leases: deliveries in flight stay claimed while this process is alive."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from shared.store.database import Database
 log = structlog.get_logger()
 
 RENEW_INTERVAL_S = 1.0
-"""Well below the lease, so that one late renewal does no harm."""
+"""Well below the length of a lease, so that one late renewal does no harm."""
 
 
 class LeaseRenewer:
@@ -39,9 +39,9 @@ class LeaseRenewer:
                 log.warning("cannot renew leases", error=str(error))
 
     def check(self) -> None:
-        """Raise RuntimeError when leases are not renewed any more."""
+        """Raise RuntimeError if leases are no longer renewed."""
         if not self._thread.is_alive():
-            raise RuntimeError("its thread has ended")
+            raise RuntimeError("lease renewal thread has exited")
 
     def close(self) -> None:
         """Stop renewing."""

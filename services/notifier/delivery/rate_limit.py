@@ -1,4 +1,4 @@
-"""Floods: past so many messages within a minute the rest comes as one digest. Pure; time is an argument."""
+"""Rate limit: messages over the limit per minute are sent as one digest. Pure; time is an argument."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ MINUTE_S = 60.0
 
 
 class RateLimiter:
-    """What a channel has sent lately, and what may still go; `now` is in seconds and never goes back."""
+    """Rate limit of one channel; `now` is in seconds of a monotonic clock."""
 
     def __init__(self, per_minute: int | None) -> None:
         self._per_minute = per_minute
@@ -15,17 +15,17 @@ class RateLimiter:
 
     @property
     def is_limited(self) -> bool:
-        """Whether all that waits is to go as one digest."""
+        """Whether all pending deliveries are to be sent as one digest."""
         return self._since is not None
 
     def seconds_until_free(self, now: float) -> float:
-        """Return for how many seconds nothing may go."""
+        """Return for how many seconds nothing may be sent."""
         if self._since is None:
             return 0.0
         return max(0.0, self._since + MINUTE_S - now)
 
     def record_sent(self, now: float, *, is_digest: bool) -> None:
-        """Take note of a message; a digest ends the flood, what was under way when it began does not."""
+        """Record a sent message. A digest ends the limitation; messages in flight when it began do not."""
         if self._per_minute is None or (self._since is not None and not is_digest):
             return
         self._since = None

@@ -1,4 +1,4 @@
-"""Delivery: each channel has threads of its own that send what is due, so that none delays another."""
+"""Delivery workers: each channel has its own threads for due deliveries, so that none blocks another."""
 
 import threading
 import time
@@ -20,40 +20,45 @@ from shared.store.outbox import add_fallback, suppress_resolved
 log = structlog.get_logger()
 
 SWEEP_INTERVAL = timedelta(seconds=1)
-"""How often a lane looks without being woken: finds what a dead worker or a lost wake left."""
+"""How often a worker polls without being woken: for expired leases and lost wakes."""
 CLAIM_SIZE = 100
 SHARED_CLAIM_SIZE = 10
-"""How many deliveries one of several lanes takes at a time, so that the others get some."""
+"""How many deliveries a worker claims if the channel has several, so that the others get some."""
 FALLBACK_AFTER = timedelta(minutes=1)
-"""How long a receiver may fail until the fallback is told too, and an alert says so."""
+"""How long a channel may fail until its fallback is notified and an alert about it opens."""
 
 
 class DeliveryWorker:
-    """One of a channel's threads: claims what is due under a lease, sends it, settles each at once."""
+    """One thread of a channel: claims due deliveries under a lease, sends them, records each result."""
 
     def __init__(
-        self, number: int, transport: Transport, channel: ChannelState, post: DeliveryContext, most: int
+        self,
+        number: int,
+        transport: Transport,
+        channel: ChannelState,
+        context: DeliveryContext,
+        max_claim: int,
     ) -> None:
         self.name = f"{channel.name}-{number}"
         self._transport = transport
         self._channel = channel
-        self._post = post
-        self._most = most
+        self._post = context
+        self._most = max_claim
         self._claims = 0
         self.lease: str | None = None
-        """Under which name deliveries are in flight, None when none are."""
+        """Owner of the lease of the deliveries in flight; None: none in flight."""
         self.trouble: Exception | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
-        # A daemon: a receiver that hangs must not hold up the end of the process. Its lease runs out.
+        # A daemon: a receiver that hangs must not block the exit of the process. The lease expires.
         self.thread = threading.Thread(target=self._run, name=f"channel-{self.name}", daemon=True)
 
     def wake(self) -> None:
-        """Look for due deliveries at once."""
+        """Check for due deliveries now."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Take nothing further; what is being sent may end."""
+        """Claim nothing further; what is in flight may finish."""
         self._stopping.set()
         self._woken.set()
 
@@ -63,8 +68,8 @@ class DeliveryWorker:
             try:
                 wait = self.deliver_due()
             except Exception as error:
-                # Nobody would start the thread again, so whatever it was, it goes on. What was claimed and
-                # sent but not marked is sent again when its lease has run out.
+                # Nothing restarts this thread, so it survives any error. Deliveries that were sent but not
+                # marked are sent again when their lease expires.
                 if not self.trouble:
                     log.exception("delivery worker failed; retrying", channel=self._channel.name)
                 self.trouble, wait = error, SWEEP_INTERVAL
@@ -75,7 +80,7 @@ class DeliveryWorker:
             self._woken.wait(wait.total_seconds())
 
     def deliver_due(self) -> timedelta:
-        """Send until nothing is due, or the channel rests; return how long to wait before looking again."""
+        """Send until nothing is due or the channel is paused; return the wait before the next poll."""
         if self._channel.is_in_doubt:
             self._use_fallback()
         while not self._stopping.is_set():
@@ -95,20 +100,20 @@ class DeliveryWorker:
         return SWEEP_INTERVAL
 
     def _claim_due(self, is_digest: bool) -> list[Delivery]:
-        # A name per claim: a claim that was dropped half-way is not renewed along with the next.
+        # One owner per claim, so that an abandoned claim is not renewed along with the next.
         self._claims += 1
         owner = f"{self._post.owner}-{self.name}-{self._claims}"
-        most = MAX_DIGEST if is_digest else self._most
+        max_claim = MAX_DIGEST if is_digest else self._most
         with self._post.database.write() as connection:
             claimed = store.claim(
-                connection, self._channel.name, owner, clock.now(), limit=most, digest=is_digest
+                connection, self._channel.name, owner, clock.now(), limit=max_claim, digest=is_digest
             )
         if claimed:
             self.lease = owner
         return claimed
 
     def _deliver_batches(self, claimed: Sequence[Delivery], *, is_digest: bool) -> None:
-        """Send in turn; after a failure that may pass, or on the way out, give the rest back."""
+        """Send the messages in order; after a temporary failure, or when stopping, release the rest."""
         waiting = split_into_messages(claimed, bundles=self._transport.takes_batches, is_digest=is_digest)
         self._channel.clear_backoff()
         while waiting and not self._stopping.is_set() and not self._channel.pause_left():
@@ -117,142 +122,145 @@ class DeliveryWorker:
             self._channel.flood.record_sent(time.monotonic(), is_digest=is_digest)
         if waiting:
             with self._post.database.write() as connection:
-                store.release(connection, [one.id for parcel in waiting for one in parcel])
+                store.release(connection, [delivery.id for batch in waiting for delivery in batch])
 
-    def _deliver_batch(self, parcel: Sequence[Delivery]) -> bool:
-        """Send one message; return whether that is settled, and not to be tried again."""
-        error = self._send_batch(parcel)
+    def _deliver_batch(self, batch: Sequence[Delivery]) -> bool:
+        """Send one message; return False if it is to be retried."""
+        error = self._send_batch(batch)
         now = clock.now()
         if error is None:
             with self._post.database.write() as connection:
-                for one in parcel:
-                    store.mark_sent(connection, one, now)
+                for delivery in batch:
+                    store.mark_sent(connection, delivery, now)
                 self._channel.resolve_channel_alert(connection, now)
-            for one in parcel:
-                self._channel.count_sent(now - one.scheduled_at)
+            for delivery in batch:
+                self._channel.count_sent(now - delivery.scheduled_at)
             return True
-        words = redact_credentials(str(error))
+        error_text = redact_credentials(str(error))
         if error.permanent:
-            self._give_up(parcel, error.reason, words)
+            self._give_up(batch, error.reason, error_text)
             return True
-        tried = max(one.attempts for one in parcel)
-        oldest = min(one.scheduled_at for one in parcel)
+        tried = max(delivery.attempts for delivery in batch)
+        oldest = min(delivery.scheduled_at for delivery in batch)
         verdict = after_failure(tried, oldest, error.retry_after, now, self._post.random)
         match verdict:
             case GiveUp(reason):
-                self._give_up(parcel, "expired", f"{words}; {reason}")
+                self._give_up(batch, "expired", f"{error_text}; {reason}")
                 return True
             case Retry():
-                self._schedule_retry(parcel, error.reason, words, verdict)
+                self._schedule_retry(batch, error.reason, error_text, verdict)
                 return False
 
-    def _send_batch(self, parcel: Sequence[Delivery]) -> TransportError | None:
+    def _send_batch(self, batch: Sequence[Delivery]) -> TransportError | None:
         try:
-            self._transport.send(build_message(parcel, clock.now()))
+            self._transport.send(build_message(batch, clock.now()))
         except TransportError as error:
             return error
         except Exception as error:
-            # Whatever a library raises must not silence the channel for good.
+            # An unexpected error of a library must not stop the channel for good.
             log.exception("unexpected transport error", channel=self._channel.name)
-            words = f"unexpected error: {type(error).__name__}"
-            return TransportError(words, permanent=False, reason="unexpected")
+            error_text = f"unexpected error: {type(error).__name__}"
+            return TransportError(error_text, permanent=False, reason="unexpected")
         return None
 
-    def _give_up(self, parcel: Sequence[Delivery], reason: Reason, words: str) -> None:
-        """Give up: whoever stands in for the channel is told, and everybody that it does not work."""
+    def _give_up(self, batch: Sequence[Delivery], reason: Reason, error_text: str) -> None:
+        """Give up on a batch: use the fallback channel, and open an alert about the channel."""
         with self._post.database.write() as connection:
-            for one in parcel:
-                store.mark_failed(connection, one, words)
+            for delivery in batch:
+                store.mark_failed(connection, delivery, error_text)
             fallbacks: set[str] = set()
-            for one in parcel:
-                fallbacks |= add_fallback(connection, one, f"{one.channel} failed: {words}")
-                suppress_resolved(connection, one.notice.id, one.channel)
-            self._channel.open_channel_alert(connection, words, clock.now())
-        self._channel.count_unsent("failed", reason, len(parcel))
-        for one in parcel:
-            log.error("delivery failed", channel=one.channel, alert=one.notice.id, error=words)
+            for delivery in batch:
+                fallbacks |= add_fallback(connection, delivery, f"{delivery.channel} failed: {error_text}")
+                suppress_resolved(connection, delivery.notice.id, delivery.channel)
+            self._channel.open_channel_alert(connection, error_text, clock.now())
+        self._channel.count_unsent("failed", reason, len(batch))
+        for delivery in batch:
+            log.error("delivery failed", channel=delivery.channel, alert=delivery.notice.id, error=error_text)
         self._post.on_deliveries_written(fallbacks)
 
-    def _schedule_retry(self, parcel: Sequence[Delivery], reason: Reason, words: str, again: Retry) -> None:
+    def _schedule_retry(
+        self, batch: Sequence[Delivery], reason: Reason, error_text: str, again: Retry
+    ) -> None:
         with self._post.database.write() as connection:
-            for one in parcel:
-                store.mark_retry(connection, one, words, again.at)
-        self._channel.record_failure(words, again.channel_resumes_at - clock.now())
-        self._channel.count_unsent("retry", reason, len(parcel))
+            for delivery in batch:
+                store.mark_retry(connection, delivery, error_text, again.at)
+        self._channel.record_failure(error_text, again.channel_resumes_at - clock.now())
+        self._channel.count_unsent("retry", reason, len(batch))
         log.warning(
             "delivery failed; retrying",
             channel=self._channel.name,
-            alerts=[one.notice.id for one in parcel][:10],
-            attempt=max(one.attempts for one in parcel) + 1,
+            alerts=[delivery.notice.id for delivery in batch][:10],
+            attempt=max(delivery.attempts for delivery in batch) + 1,
             again_at=again.at.isoformat(),
-            error=words,
+            error=error_text,
         )
 
     def _use_fallback(self) -> None:
-        """Tell whoever stands in for the channel what it has not taken for a minute, and that it does not."""
+        """Use the fallback for deliveries that failed for a minute, and open an alert about the channel."""
         name, now = self._channel.name, clock.now()
         untried = self._channel.failing_for() >= FALLBACK_AFTER
-        words = self._channel.error or "earlier attempts failed"
+        error_text = self._channel.error or "earlier attempts failed"
         fallbacks: set[str] = set()
         with self._post.database.write() as connection:
             self._channel.is_in_doubt = store.has_failed_attempts(connection, name)
             overdue = store.overdue(connection, name, now - FALLBACK_AFTER, untried=untried)
-            for one in overdue:
-                fallbacks |= add_fallback(connection, one, f"{name} is failing: {words}")
+            for delivery in overdue:
+                fallbacks |= add_fallback(connection, delivery, f"{name} is failing: {error_text}")
             if overdue and not self._channel.is_broken:
-                self._channel.open_channel_alert(connection, words, now)
+                self._channel.open_channel_alert(connection, error_text, now)
                 fallbacks.add(name)
         if fallbacks:
             self._post.on_deliveries_written(fallbacks)
 
 
 class ChannelWorkers:
-    """One channel: what its lanes share, and their threads."""
+    """One channel: its state and its delivery workers."""
 
     def __init__(
-        self, standing: ChannelState, transports: Sequence[Transport], post: DeliveryContext
+        self, state: ChannelState, transports: Sequence[Transport], context: DeliveryContext
     ) -> None:
-        self.name = standing.name
-        self._standing = standing
-        most = CLAIM_SIZE if len(transports) == 1 else SHARED_CLAIM_SIZE
+        self.name = state.name
+        self._standing = state
+        max_claim = CLAIM_SIZE if len(transports) == 1 else SHARED_CLAIM_SIZE
         self.lanes = [
-            DeliveryWorker(number, one, standing, post, most) for number, one in enumerate(transports)
+            DeliveryWorker(number, transport, state, context, max_claim)
+            for number, transport in enumerate(transports)
         ]
 
     @property
     def lease_owners(self) -> list[str]:
-        """Under which names deliveries are in flight."""
-        return [lane.lease for lane in self.lanes if lane.lease]
+        """Owners of the leases of deliveries in flight."""
+        return [worker.lease for worker in self.lanes if worker.lease]
 
     def start(self) -> None:
-        """Begin to deliver."""
-        for lane in self.lanes:
-            lane.thread.start()
+        """Start the workers."""
+        for worker in self.lanes:
+            worker.thread.start()
 
     def wake(self) -> None:
-        """Look for due deliveries at once."""
-        for lane in self.lanes:
-            lane.wake()
+        """Check for due deliveries now."""
+        for worker in self.lanes:
+            worker.wake()
 
     def stop(self) -> None:
-        """Take nothing further; what is being sent may end."""
-        for lane in self.lanes:
-            lane.stop()
+        """Claim nothing further; what is in flight may finish."""
+        for worker in self.lanes:
+            worker.stop()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for what is being sent; False when a receiver still hangs."""
+        """Wait for deliveries in flight; return False if a receiver still hangs."""
         deadline = time.monotonic() + timeout_s
-        for lane in self.lanes:
-            lane.thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(lane.thread.is_alive() for lane in self.lanes)
+        for worker in self.lanes:
+            worker.thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(worker.thread.is_alive() for worker in self.lanes)
 
     def check(self) -> str:
-        """Raise RuntimeError when nothing delivers to this channel any more, or what keeps it from that."""
-        if not all(lane.thread.is_alive() for lane in self.lanes):
-            raise RuntimeError("its thread has ended")
-        for lane in self.lanes:
-            if lane.trouble:
-                raise lane.trouble
+        """Return the status; raise RuntimeError if a thread has exited, or the last error of a worker."""
+        if not all(worker.thread.is_alive() for worker in self.lanes):
+            raise RuntimeError("delivery thread has exited")
+        for worker in self.lanes:
+            if worker.trouble:
+                raise worker.trouble
         if rest := self._standing.pause_left():
             why = "rate limit reached" if self._standing.flood.is_limited else "last attempt failed"
             return f"paused for {rest.total_seconds():.0f} s: {why}"

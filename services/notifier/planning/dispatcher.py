@@ -1,4 +1,4 @@
-"""The dispatcher: follows the timelines of alerts, and the clock, and writes whom to tell into the outbox."""
+"""Dispatcher: reads new alert events and due escalations, and writes deliveries to the outbox."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -20,15 +20,15 @@ from shared.store.outbox import suppress_unserved
 log = structlog.get_logger()
 
 SWEEP_INTERVAL = timedelta(seconds=1)
-"""How often it looks without being woken: finds what a lost wake left."""
+"""How often it polls without being woken, in case a wake was lost."""
 BATCH_SIZE = 200
-"""How many events, and how many escalations, one transaction takes."""
+"""Maximum number of events, and of escalations, per transaction."""
 GROUP_RETENTION = timedelta(days=8)
-"""Longer than any sensible interval between two messages of a group."""
+"""How long group state is kept: longer than any sensible `groupInterval`."""
 
 
 class Dispatcher:
-    """Dispatches from a thread of its own until it is stopped."""
+    """Dispatches in its own thread until it is stopped."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Dispatcher:
     ) -> None:
         self._dashboard_url = dashboard_url
         self._summary_at: datetime | None = datetime.min.replace(tzinfo=UTC)
-        """When to look for withdrawn notices; at the start, for those that a killed notifier left."""
+        """When to write the next catch-up summary; at start, for what a killed notifier left."""
         self._plan = plan
         self._database = database
         self._announcer = announcer
@@ -51,39 +51,39 @@ class Dispatcher:
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
     def start(self) -> None:
-        """Begin to dispatch."""
+        """Start the thread."""
         self._thread.start()
 
     def reload(self, plan: RoutingConfig, channels: Collection[str]) -> None:
-        """Go on by `plan`; what waits for channels that are not among those served is kept back."""
+        """Use a new routing config, and suppress deliveries for channels that are no longer served."""
         self._plan = plan
         self.suppress_unserved(channels)
         self.wake()
 
     def suppress_unserved(self, channels: Collection[str]) -> None:
-        """Keep back what waits for channels that are not among those served, and end their trouble."""
+        """Suppress deliveries for channels that are not served, and resolve the alerts about them."""
         with self._database.write() as connection:
             suppress_unserved(connection, channels)
             resolve_alerts_of_removed_channels(connection, channels, clock.now())
 
     def wake(self) -> None:
-        """Look at once."""
+        """Dispatch now."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Finish the transaction in hand, then end."""
+        """Finish the current transaction, then stop."""
         self._stopping.set()
         self._woken.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end; False when it does not come."""
+        """Wait for the thread to stop; return False on timeout."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def check(self) -> str:
-        """Raise RuntimeError when nobody dispatches any more, or what keeps it from that."""
+        """Return the status; raise RuntimeError if the thread has exited, or the last error."""
         if not self._thread.is_alive():
-            raise RuntimeError("its thread has ended")
+            raise RuntimeError("dispatcher thread has exited")
         if self._last_error:
             raise self._last_error
         return "dispatching"
@@ -94,7 +94,7 @@ class Dispatcher:
             try:
                 wait = self.dispatch_due(clock.now())
             except Exception as error:
-                # Nobody would start the thread again, so whatever it was, it goes on: nothing was committed.
+                # Nothing restarts this thread, so it survives any error. Nothing was committed.
                 if not self._last_error:
                     log.exception("dispatcher failed; retrying")
                 self._last_error, wait = error, SWEEP_INTERVAL
@@ -103,7 +103,7 @@ class Dispatcher:
             self._woken.wait(wait.total_seconds())
 
     def dispatch_due(self, now: datetime) -> timedelta:
-        """Tell of all that has happened and is due; return how long to wait before looking again."""
+        """Dispatch all new events and due escalations; return how long to wait before the next poll."""
         while not self._stopping.is_set():
             with self._database.read() as connection:
                 is_behind = escalations.is_behind(connection)
@@ -117,24 +117,24 @@ class Dispatcher:
         return SWEEP_INTERVAL
 
     def _dispatch_batch(self, now: datetime) -> None:
-        """Tell of the next things, in one transaction, then wake whoever delivers."""
+        """Dispatch one batch of events or escalations in one transaction, then wake the channels."""
         with self._database.write() as connection:
-            telling = NotificationPlanner(connection, self._plan, now)
-            found = escalations.next_events(connection, BATCH_SIZE)
-            for happening in found:
-                telling.plan_event(happening)
-            if found:
-                escalations.set_dispatch_cursor(connection, found[-1].id)
+            planner = NotificationPlanner(connection, self._plan, now)
+            events = escalations.next_events(connection, BATCH_SIZE)
+            for event in events:
+                planner.plan_event(event)
+            if events:
+                escalations.set_dispatch_cursor(connection, events[-1].id)
             else:
                 for escalation, alert in escalations.due_escalations(connection, now, BATCH_SIZE):
-                    telling.plan_due_escalation(escalation, alert)
+                    planner.plan_due_escalation(escalation, alert)
                 escalations.delete_groups(connection, now - GROUP_RETENTION)
-        if telling.has_withdrawn:
+        if planner.has_withdrawn:
             self._summary_at = now + SETTLE_TIME
-        for one in telling.suppressed:
-            OUTCOMES.labels(one.channel, "suppressed", one.reason).inc()
-        self._wake_channels(telling.channels)
-        if telling.has_timeline_events:
+        for delivery in planner.suppressed:
+            OUTCOMES.labels(delivery.channel, "suppressed", delivery.reason).inc()
+        self._wake_channels(planner.channels)
+        if planner.has_timeline_events:
             self._publish_alert_events()
 
     def _summarize(self, now: datetime) -> None:

@@ -1,6 +1,6 @@
-"""Escalation: who is told next while nobody has acknowledged, and when again. Pure; time is an argument.
+"""Escalation: whom to notify next while nobody acknowledges, and when to repeat. Pure; time is an argument.
 
-An acknowledgement, and the alert's end, end a pursuit: it is dropped. Maintenance pauses it.
+An escalation state is deleted when its alert is acknowledged or resolved. Maintenance pauses it.
 """
 
 from collections.abc import Iterable
@@ -21,43 +21,43 @@ class EscalationStep(NamedTuple):
     """One step of a policy."""
 
     after: timedelta
-    """Since the round began."""
+    """Since the start of the round."""
     notify: tuple[str, ...]
     """Channels, people, rotations."""
     raise_severity: bool
 
 
 class EscalationPolicy(NamedTuple):
-    """The steps that are taken in turn, round after round."""
+    """Steps that are taken in order, for a number of rounds."""
 
     name: str
     steps: tuple[EscalationStep, ...]
-    """At least one, in the order of `after`."""
+    """At least one, ordered by `after`."""
     rounds: int
     pause: timedelta
-    """From a round's last step to the next round."""
+    """From the last step of a round to the next round."""
     acknowledge_timeout: timedelta | None
-    """How long an acknowledgement holds for which nobody said how long; None: for good."""
+    """How long an acknowledgement without a duration holds; None: until the alert is resolved."""
 
 
 class EscalationState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """How far the telling of people has come: of one alert, along one route. Kept in the store as JSON."""
+    """How far the escalation of one alert along one route has come. Stored as JSON."""
 
     policy: str | None = None
     round: int = 1
     step: int = 0
-    """How many steps of this round are taken."""
+    """Number of steps taken in this round."""
     step_at: datetime | None = None
-    """When the next step is due; None: there is none."""
+    """When the next step is due; None: no further step."""
     repeat_at: datetime | None = None
     paused_at: datetime | None = None
-    """While it is paused nothing is due; what was to come comes later by as much."""
+    """While paused nothing is due; what was due later is delayed by the length of the pause."""
     told: tuple[str, ...] = ()
-    """The channels and people, in the order in which they were told."""
+    """Channels and people notified so far, in order."""
 
 
 def parse_policies(notifications: Notifications) -> dict[str, EscalationPolicy]:
-    """Read the policies of the document, by name."""
+    """Parse the policies of the document, by name."""
     return {name: _policy(name, section) for name, section in notifications.policies.items()}
 
 
@@ -77,30 +77,30 @@ def _policy(name: str, section: PolicySection) -> EscalationPolicy:
 
 
 def _default_pause(steps: tuple[EscalationStep, ...]) -> timedelta:
-    """Wait for the last step to help as long as for the one before it."""
+    """Return the time between the last two steps."""
     gaps = [later.after - earlier.after for earlier, later in pairwise(steps)]
     return max(MIN_PAUSE, gaps[-1]) if gaps else SINGLE_STEP_PAUSE
 
 
 def start_escalation(policy: EscalationPolicy | None, now: datetime) -> EscalationState:
-    """Return a pursuit that begins at `now`; without a policy nothing is due."""
+    """Return the state of an escalation that starts at `now`; without a policy no step is due."""
     if policy is None:
         return EscalationState()
     return EscalationState(policy=policy.name, step_at=now + policy.steps[0].after)
 
 
-def with_policy(pursuit: EscalationState, policy: EscalationPolicy | None, now: datetime) -> EscalationState:
-    """Return the pursuit along the policy that its route has by now; a reload may have changed it.
+def with_policy(state: EscalationState, policy: EscalationPolicy | None, now: datetime) -> EscalationState:
+    """Return the state under the policy that the route has now; a reload may have changed it.
 
-    Another policy begins from its first step; whoever was told stays told, and is told again. A policy of the
-    same name goes on where it was, as `take_step` says.
+    A different policy starts at its first step; those already notified still get repeats. A policy of the
+    same name continues where it was, see `take_step`.
     """
-    if pursuit.policy == (policy.name if policy else None):
-        return pursuit
-    # A pause goes on: the new steps count from now, though only once it is over.
-    paused_at = None if pursuit.paused_at is None else now
+    if state.policy == (policy.name if policy else None):
+        return state
+    # A pause stays in effect: the new steps count from its end.
+    paused_at = None if state.paused_at is None else now
     return msgspec.structs.replace(
-        resume(pursuit, now),
+        resume(state, now),
         policy=policy.name if policy else None,
         round=1,
         step=0,
@@ -110,57 +110,57 @@ def with_policy(pursuit: EscalationState, policy: EscalationPolicy | None, now: 
 
 
 def take_step(
-    pursuit: EscalationState, policy: EscalationPolicy, now: datetime
+    state: EscalationState, policy: EscalationPolicy, now: datetime
 ) -> tuple[EscalationStep, int, EscalationState]:
-    """Return the step that is due, its index, and the pursuit after it.
+    """Return the step that is due, its index, and the state after it.
 
-    The next step is due as long after `now` as the policy has between the two: after a notifier that was down
-    steps do not come all at once. A policy that has become shorter than the steps that are taken takes its
-    last one once more, rather than nobody being told, and goes on to its next round if it has one.
+    The next step is due at `now` plus the interval between the two, so that steps missed while the notifier
+    was down are not taken all at once. If the policy now has fewer steps than were taken, its last step is
+    repeated, and its next round follows, if any.
     """
-    index = min(pursuit.step, len(policy.steps) - 1)
+    index = min(state.step, len(policy.steps) - 1)
     step = policy.steps[index]
-    after = msgspec.structs.replace(pursuit, step=index + 1, step_at=None)
+    after = msgspec.structs.replace(state, step=index + 1, step_at=None)
     if index + 1 < len(policy.steps):
         after = msgspec.structs.replace(after, step_at=now + policy.steps[index + 1].after - step.after)
-    elif pursuit.round < policy.rounds:
+    elif state.round < policy.rounds:
         next_at = now + policy.pause + policy.steps[0].after
-        after = msgspec.structs.replace(after, round=pursuit.round + 1, step=0, step_at=next_at)
+        after = msgspec.structs.replace(after, round=state.round + 1, step=0, step_at=next_at)
     return step, index, after
 
 
 def record_notified(
-    pursuit: EscalationState, names: Iterable[str], repeat: timedelta | None, now: datetime
+    state: EscalationState, names: Iterable[str], repeat: timedelta | None, now: datetime
 ) -> EscalationState:
-    """Return the pursuit after `names` were told at `now`; they are told again after `repeat`, if ever.
+    """Return the state after `names` were notified at `now`; the next repeat is due after `repeat`, if any.
 
-    Where nobody has been told yet there is nobody to tell again.
+    Without anybody notified so far there is no repeat.
     """
-    told = tuple(dict.fromkeys((*pursuit.told, *names)))
-    repeat_at = now + repeat if told and repeat is not None else None
-    return msgspec.structs.replace(pursuit, told=told, repeat_at=repeat_at)
+    notified = tuple(dict.fromkeys((*state.told, *names)))
+    repeat_at = now + repeat if notified and repeat is not None else None
+    return msgspec.structs.replace(state, told=notified, repeat_at=repeat_at)
 
 
-def pause(pursuit: EscalationState, now: datetime) -> EscalationState:
-    """Return the pursuit that waits from `now` on; one that waits already stays as it is."""
-    return pursuit if pursuit.paused_at else msgspec.structs.replace(pursuit, paused_at=now)
+def pause(state: EscalationState, now: datetime) -> EscalationState:
+    """Return the state paused at `now`; a paused one is returned unchanged."""
+    return state if state.paused_at else msgspec.structs.replace(state, paused_at=now)
 
 
-def resume(pursuit: EscalationState, now: datetime) -> EscalationState:
-    """Return the pursuit that goes on: all that is to come is later by as long as it waited."""
-    if pursuit.paused_at is None:
-        return pursuit
-    waited = max(timedelta(0), now - pursuit.paused_at)
+def resume(state: EscalationState, now: datetime) -> EscalationState:
+    """Return the state with the pause ended, and everything due delayed by its length."""
+    if state.paused_at is None:
+        return state
+    waited = max(timedelta(0), now - state.paused_at)
     return msgspec.structs.replace(
-        pursuit,
+        state,
         paused_at=None,
-        step_at=pursuit.step_at and pursuit.step_at + waited,
-        repeat_at=pursuit.repeat_at and pursuit.repeat_at + waited,
+        step_at=state.step_at and state.step_at + waited,
+        repeat_at=state.repeat_at and state.repeat_at + waited,
     )
 
 
-def next_due(pursuit: EscalationState) -> datetime | None:
-    """Return when something is to be done next: a step, or telling again; None: nothing, or it is paused."""
-    if pursuit.paused_at is not None:
+def next_due(state: EscalationState) -> datetime | None:
+    """Return when the next step or repeat is due; None: neither, or paused."""
+    if state.paused_at is not None:
         return None
-    return min((at for at in (pursuit.step_at, pursuit.repeat_at) if at is not None), default=None)
+    return min((at for at in (state.step_at, state.repeat_at) if at is not None), default=None)

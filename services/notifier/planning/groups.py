@@ -1,4 +1,4 @@
-"""Groups: which alerts come in one message, and when it is sent. Pure; time is an argument."""
+"""Groups: which alerts are sent in one message, and when. Pure; time is an argument."""
 
 from datetime import datetime
 
@@ -9,9 +9,9 @@ from shared.schema.alerts import Alert
 
 
 def group_key(route: Route, alert: Alert) -> str | None:
-    """Return the group that `alert` belongs to, such as `night/{rule="slippage"}`; None: it has none.
+    """Return the group of `alert`, such as `night/{rule="slippage"}`; None: the route does not group.
 
-    A label that is absent has the value "". Without labels to group by, the whole route is one group.
+    A missing label has the value "". With an empty `groupBy` the whole route is one group.
     """
     if route.group_by is None:
         return None
@@ -29,9 +29,9 @@ def _quoted(text: str) -> str:
 
 
 def next_message_at(previous: datetime | None, route: Route, now: datetime) -> datetime:
-    """Return when the message is due that tells of something new at `now`.
+    """Return when the message with an alert that is new at `now` is due.
 
-    `previous` is when the group's latest message is, or was, due: one that is still to come takes it along.
+    `previous` is the due time of the group's latest message; a pending message includes the new alert.
     """
     if previous is None:
         return now + route.group_wait

@@ -1,4 +1,4 @@
-"""Rotations: who is on call. Pure; time is an argument."""
+"""On-call rotations. Pure; time is an argument."""
 
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
@@ -12,7 +12,7 @@ SHIFT_LENGTHS = {"daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
 
 
 class OnCallOverride(NamedTuple):
-    """Somebody stands in from `start`; `end` is no longer part of it."""
+    """A person who takes over from `start` (inclusive) to `end` (exclusive)."""
 
     person: str
     start: datetime
@@ -20,33 +20,36 @@ class OnCallOverride(NamedTuple):
 
 
 class Rotation(NamedTuple):
-    """People who take turns, by the clocks of a time zone."""
+    """People who take shifts in shift, in local time of `zone`."""
 
     people: tuple[str, ...]
     every: timedelta
-    """How much later, on the clock, each turn begins than the one before."""
+    """Length of a shift in local time."""
     begins: datetime
-    """When the first turn begins, on the clock: it has no zone of its own."""
+    """Start of the first shift in local time; without a time zone."""
     zone: ZoneInfo
     overrides: tuple[OnCallOverride, ...] = ()
 
     @classmethod
     def from_section(cls, section: RotationSection) -> "Rotation":
-        """Read a section of the document."""
+        """Build it from a section of the document."""
         every = SHIFT_LENGTHS.get(str(section.every)) or to_timedelta(section.every)
         return cls(
             tuple(section.people),
             every,
             datetime.combine(section.begins, time.fromisoformat(section.at)),
             ZoneInfo(section.time_zone),
-            tuple(OnCallOverride(one.person, one.from_, one.until) for one in section.overrides),
+            tuple(
+                OnCallOverride(override.person, override.from_, override.until)
+                for override in section.overrides
+            ),
         )
 
 
 def on_call(rotation: Rotation, now: datetime) -> str:
     """Return the person who is on call at `now`.
 
-    Of overrides that hold, the last listed wins. Before the first turn it is the first person already.
+    If overrides overlap, the last one listed wins. Before the first shift it is its person.
     """
     for override in reversed(rotation.overrides):
         if override.start <= now < override.end:
@@ -55,10 +58,10 @@ def on_call(rotation: Rotation, now: datetime) -> str:
 
 
 def _shift_number(rotation: Rotation, now: datetime) -> int:
-    """Return which turn it is, from 0."""
+    """Return the number of the current shift, from 0."""
     wall = now.astimezone(rotation.zone).replace(tzinfo=None, fold=0)
-    turn = (wall - rotation.begins) // rotation.every
-    # Where clocks were set back, they have shown a later time than this before, and its turn has begun.
-    while to_utc(rotation.begins + (turn + 1) * rotation.every, rotation.zone) <= now:
-        turn += 1
-    return turn
+    shift = (wall - rotation.begins) // rotation.every
+    # After clocks are set back, the local time repeats, and the shift that began before must not begin again.
+    while to_utc(rotation.begins + (shift + 1) * rotation.every, rotation.zone) <= now:
+        shift += 1
+    return shift

@@ -1,4 +1,4 @@
-"""Telling: what happened to an alert, or is due on it, becomes deliveries; within one transaction."""
+"""Notification planner: turns alert events and due escalations into deliveries, within one transaction."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -42,58 +42,58 @@ from shared.store.outbox import (
 log = structlog.get_logger()
 
 RESTARTS_ESCALATION: frozenset[Change] = frozenset(("opened", "reopened", "flapping", "unacknowledged"))
-"""The changes with which telling people begins anew."""
+"""Changes that restart the escalation."""
 ESCALATION_CHANGES: tuple[Change, ...] = ("escalated", "repeated")
 BEAT_RETENTION = timedelta(minutes=10)
 
 
 class SuppressedDelivery(NamedTuple):
-    """A delivery that was kept back."""
+    """A delivery that was not sent on purpose."""
 
     channel: str
     reason: str
 
 
 class NotificationPlanner:
-    """Tells of happenings and of what is due, at `now`."""
+    """Plans the deliveries for events and due escalations at `now`."""
 
     def __init__(self, connection: Connection, plan: RoutingConfig, now: datetime) -> None:
         self._connection = connection
         self._plan = plan
         self._now = now
         self.channels: set[str] = set()
-        """The channels for which a delivery was written."""
+        """Channels with new deliveries."""
         self.suppressed: list[SuppressedDelivery] = []
         self.has_timeline_events = False
-        """Whether something was put on a timeline."""
+        """Whether a timeline got a new event."""
         self.has_withdrawn = False
-        """Whether an alert ended before anybody was notified of it."""
+        """Whether an alert was resolved before anybody was notified."""
         self._notified_this_run: set[tuple[str, str]] = set()
-        """The alerts and channels that were told of by a step or a repeat: along several routes, once."""
+        """Alerts and channels of steps and repeats: with several routes, a channel is notified once."""
 
-    def plan_event(self, happening: AlertEvent) -> None:
-        """Tell of something that happened."""
-        notice = happening.notice
-        if notice and notice.details.origin and happening.alert_id != WATCHDOG:
-            self.has_timeline_events = True  # nobody else announces what Botwatch finds wrong with itself
-        if happening.alert_id == WATCHDOG:
-            self._forward_watchdog_beat(happening)
-        elif happening.change == "acknowledged":
-            self._stop_escalations(happening)
-        elif happening.change == "muted":
-            for route, pursuit in self._escalation_states(happening.alert_id).items():
-                self._save_escalation(happening.alert_id, route, pause(pursuit, self._now))
-        elif notice is None or happening.change in ESCALATION_CHANGES:
+    def plan_event(self, event: AlertEvent) -> None:
+        """Plan the deliveries for an alert event."""
+        notice = event.notice
+        if notice and notice.details.origin and event.alert_id != WATCHDOG:
+            self.has_timeline_events = True  # no other part publishes events of self-alerts
+        if event.alert_id == WATCHDOG:
+            self._forward_watchdog_beat(event)
+        elif event.change == "acknowledged":
+            self._stop_escalations(event)
+        elif event.change == "muted":
+            for route, state in self._escalation_states(event.alert_id).items():
+                self._save_escalation(event.alert_id, route, pause(state, self._now))
+        elif notice is None or event.change in ESCALATION_CHANGES:
             pass
-        elif happening.change == "resolved":
-            self._plan_resolved(happening.id, notice)
-        elif happening.change == "unmuted":
-            self._plan_unmuted(happening.id, notice)
+        elif event.change == "resolved":
+            self._plan_resolved(event.id, notice)
+        elif event.change == "unmuted":
+            self._plan_unmuted(event.id, notice)
         else:
-            self._plan_routes(happening.id, notice)
+            self._plan_routes(event.id, notice)
 
     def plan_due_escalation(self, escalation: StoredEscalation, alert: Alert) -> None:
-        """Take the next step of an escalation, or tell again."""
+        """Take the next step of an escalation, or send a repeat."""
         route = self._plan.routing.by_name(escalation.route)
         if alert.status != "ACTIVE" or route is None:
             escalations.delete_escalations(self._connection, alert.id, escalation.route)
@@ -101,27 +101,27 @@ class NotificationPlanner:
                 self._start_missing_routes(alert)
             return
         policy = self._plan.policy_of(route)
-        pursuit = with_policy(_decode_escalation_state(escalation.state), policy, self._now)
+        state = with_policy(_decode_escalation_state(escalation.state), policy, self._now)
         if alert.details.muted_by:
-            self._save_escalation(alert.id, route.name, pause(pursuit, self._now))
-        elif policy and pursuit.step_at and pursuit.step_at <= self._now:
-            self._escalate(alert, route, policy, pursuit)
-        elif pursuit.repeat_at and pursuit.repeat_at <= self._now:
-            self._repeat(alert, route, pursuit)
+            self._save_escalation(alert.id, route.name, pause(state, self._now))
+        elif policy and state.step_at and state.step_at <= self._now:
+            self._escalate(alert, route, policy, state)
+        elif state.repeat_at and state.repeat_at <= self._now:
+            self._repeat(alert, route, state)
         else:
-            self._save_escalation(alert.id, route.name, pursuit)
+            self._save_escalation(alert.id, route.name, state)
 
     def _plan_routes(self, event: int, notice: Notice) -> None:
-        """Tell along every route; what is known of a route that no longer fits is forgotten."""
+        """Plan deliveries along all matching routes; delete escalations along routes that no longer match."""
         if notice.change in RESTARTS_ESCALATION:
             escalations.delete_escalations(self._connection, notice.id)
         known = self._escalation_states(notice.id)
         planned: list[PlannedDelivery] = []
         for route in self._plan.routing.match(notice, self._now):
-            pursuit, names, reason = self._continue_on_route(route, known.pop(route.name, None))
+            state, names, reason = self._continue_on_route(route, known.pop(route.name, None))
             recipients = self._recipients(notice, names)
             planned += self._deliveries_for(route, notice, recipients, reason)
-            self._save_notified(notice, route, pursuit, recipients)
+            self._save_notified(notice, route, state, recipients)
         for route_name in known:
             escalations.delete_escalations(self._connection, notice.id, route_name)
         self._write_deliveries(event, notice, planned)
@@ -129,50 +129,51 @@ class NotificationPlanner:
     def _continue_on_route(
         self, route: Route, known: EscalationState | None
     ) -> tuple[EscalationState, Sequence[str], str]:
-        """Return how it goes on along a route, whom to tell now, and why."""
+        """Return the escalation state along a route, whom to notify now, and the reason."""
         policy = self._plan.policy_of(route)
         if known:
-            # Without a policy also whoever is on call by now, or stands in the document by now.
+            # Without a policy also the people who are on call now, or were added to the document.
             return with_policy(known, policy, self._now), (*known.told, *route.notify), route.name
-        pursuit = start_escalation(policy, self._now)
+        state = start_escalation(policy, self._now)
         if policy is None:
-            return pursuit, route.notify, route.name
-        # A step that raises the severity is no part of what happened: it is taken right after it.
-        if pursuit.step_at is None or pursuit.step_at > self._now or policy.steps[0].raise_severity:
-            return pursuit, (), route.name
-        reason = _format_step(policy, pursuit)
-        step, _, pursuit = take_step(pursuit, policy, self._now)
-        return pursuit, step.notify, reason
+            return state, route.notify, route.name
+        # A step that raises the severity is an event of its own, right after this one.
+        if state.step_at is None or state.step_at > self._now or policy.steps[0].raise_severity:
+            return state, (), route.name
+        reason = _format_step(policy, state)
+        step, _, state = take_step(state, policy, self._now)
+        return state, step.notify, reason
 
     def _save_notified(
-        self, alert: Alert, route: Route, pursuit: EscalationState, recipients: Iterable[Recipient]
+        self, alert: Alert, route: Route, state: EscalationState, recipients: Iterable[Recipient]
     ) -> None:
-        """Remember who was told along a route, unless somebody takes care already."""
+        """Record who was notified along a route, unless the alert is acknowledged or resolved."""
         if alert.status != "ACTIVE":
             return
-        names = [one.person or one.channel for one in recipients]
-        pursuit = record_notified(pursuit, names, route.repeat.get(alert.severity), self._now)
+        names = [recipient.person or recipient.channel for recipient in recipients]
+        state = record_notified(state, names, route.repeat.get(alert.severity), self._now)
         if alert.details.muted_by:
-            pursuit = pause(pursuit, self._now)
-        self._save_escalation(alert.id, route.name, pursuit)
+            state = pause(state, self._now)
+        self._save_escalation(alert.id, route.name, state)
 
     def _plan_resolved(self, event: int, notice: Notice) -> None:
-        """Tell whoever notified when the alert opened."""
+        """Notify the recipients of the opening notification."""
         escalations.delete_escalations(self._connection, notice.id)
         if suppress_batch(self._connection, notice.id, CATCH_UP, RESOLVED_BEFORE_NOTIFIED):
             self.has_withdrawn = True
-        told, _ = notified_channels(self._connection, notice.id)
-        # What stands in by now for a channel that was switched off since was told nothing.
-        recipients = [one for one in self._plan.recipients.resolve(told, self._now) if one.channel in told]
+        notified, _ = notified_channels(self._connection, notice.id)
+        # The fallback of a channel that was disabled since did not get the opening notification.
+        resolved = self._plan.recipients.resolve(notified, self._now)
+        recipients = [recipient for recipient in resolved if recipient.channel in notified]
         self._plan_channels(event, notice, recipients, "notified when the alert opened")
 
     def _plan_unmuted(self, event: int, notice: Notice) -> None:
-        """Tell whoever would have been told, and let escalations go on."""
-        _, kept_from = notified_channels(self._connection, notice.id)
-        recipients = self._plan.recipients.resolve(kept_from, self._now)
+        """Notify the recipients of suppressed notifications, and resume escalations."""
+        _, suppressed = notified_channels(self._connection, notice.id)
+        recipients = self._plan.recipients.resolve(suppressed, self._now)
         self._plan_channels(event, notice, recipients, "notifications were suppressed while muted")
-        for route, pursuit in self._escalation_states(notice.id).items():
-            self._save_escalation(notice.id, route, resume(pursuit, self._now))
+        for route, state in self._escalation_states(notice.id).items():
+            self._save_escalation(notice.id, route, resume(state, self._now))
 
     def _plan_channels(
         self, event: int, notice: Notice, recipients: Sequence[Recipient], reason: str
@@ -180,75 +181,73 @@ class NotificationPlanner:
         route = self._plan.routing.match(notice, self._now)[0]
         self._write_deliveries(event, notice, self._deliveries_for(route, notice, recipients, reason))
 
-    def _stop_escalations(self, happening: AlertEvent) -> None:
-        """Leave whoever acknowledged it alone, for as long as the policy allows if nobody said how long."""
-        alert = store.alert_by_id(self._connection, happening.alert_id)
-        escalations.delete_escalations(self._connection, happening.alert_id)
-        suppress_pending(
-            self._connection, happening.alert_id, ESCALATION_CHANGES, f"acknowledged by {happening.by}"
-        )
+    def _stop_escalations(self, event: AlertEvent) -> None:
+        """Stop escalations, and apply the policy's timeout to an acknowledgement without a duration."""
+        alert = store.alert_by_id(self._connection, event.alert_id)
+        escalations.delete_escalations(self._connection, event.alert_id)
+        suppress_pending(self._connection, event.alert_id, ESCALATION_CHANGES, f"acknowledged by {event.by}")
         if alert is None or alert.status != "ACKNOWLEDGED" or alert.acknowledged_until:
             return
         policies = (self._plan.policy_of(route) for route in self._plan.routing.match(alert, self._now))
-        timeouts = [one.acknowledge_timeout for one in policies if one and one.acknowledge_timeout]
+        timeouts = [
+            policy.acknowledge_timeout for policy in policies if policy and policy.acknowledge_timeout
+        ]
         if timeouts:
             alert.acknowledged_until = (alert.acknowledged_at or self._now) + min(timeouts)
             store.update_alert(self._connection, alert)
 
-    def _escalate(
-        self, alert: Alert, route: Route, policy: EscalationPolicy, pursuit: EscalationState
-    ) -> None:
-        words = _format_step(policy, pursuit)
-        step, _, pursuit = take_step(pursuit, policy, self._now)
+    def _escalate(self, alert: Alert, route: Route, policy: EscalationPolicy, state: EscalationState) -> None:
+        reason = _format_step(policy, state)
+        step, _, state = take_step(state, policy, self._now)
         alert.updated_at = self._now
         if step.raise_severity:
             alert.severity = alert.details.raised_to = next_severity(alert.severity)
         store.update_alert(self._connection, alert)
-        self._plan_escalation_step(alert, "escalated", route, pursuit, step.notify, words)
+        self._plan_escalation_step(alert, "escalated", route, state, step.notify, reason)
 
-    def _repeat(self, alert: Alert, route: Route, pursuit: EscalationState) -> None:
+    def _repeat(self, alert: Alert, route: Route, state: EscalationState) -> None:
         alert.updated_at = self._now
-        names = (*pursuit.told, *route.notify)
-        self._plan_escalation_step(alert, "repeated", route, pursuit, names, f"repeat: {route.name}")
+        names = (*state.told, *route.notify)
+        self._plan_escalation_step(alert, "repeated", route, state, names, f"repeat: {route.name}")
 
     def _plan_escalation_step(
         self,
         alert: Alert,
         change: Change,
         route: Route,
-        pursuit: EscalationState,
+        state: EscalationState,
         names: Sequence[str],
-        words: str,
+        reason: str,
     ) -> None:
         notice = build_notice(alert, change)
         recipients = self._recipients(notice, names)
-        self._save_notified(alert, route, pursuit, recipients)
+        self._save_notified(alert, route, state, recipients)
         fresh = [one for one in recipients if (alert.id, one.channel) not in self._notified_this_run]
         if recipients and not fresh and change == "repeated":
             return
         self._notified_this_run |= {(alert.id, one.channel) for one in fresh}
-        told = ", ".join(one.channel for one in recipients) or "no enabled channel"
-        event = store.add_event(self._connection, alert, change, self._now, comment=f"{words}: {told}")
+        notified = ", ".join(one.channel for one in recipients) or "no enabled channel"
+        event = store.add_event(self._connection, alert, change, self._now, comment=f"{reason}: {notified}")
         self.has_timeline_events = True
-        self._write_deliveries(event, notice, self._deliveries_for(route, notice, fresh, words))
+        self._write_deliveries(event, notice, self._deliveries_for(route, notice, fresh, reason))
 
     def _start_missing_routes(self, alert: Alert) -> None:
-        """Follow the routes there are now and that are not followed yet: one that was is gone."""
+        """Start escalations along current routes that have none, because an earlier route was removed."""
         known = escalations.escalations_of(self._connection, alert.id)
-        told, _ = notified_channels(self._connection, alert.id)
+        notified, _ = notified_channels(self._connection, alert.id)
         for route in self._plan.routing.match(alert, self._now):
             if route.name in known:
                 continue
-            pursuit = start_escalation(self._plan.policy_of(route), self._now)
+            state = start_escalation(self._plan.policy_of(route), self._now)
             self._save_escalation(
                 alert.id,
                 route.name,
-                record_notified(pursuit, told, route.repeat.get(alert.severity), self._now),
+                record_notified(state, notified, route.repeat.get(alert.severity), self._now),
             )
 
     def _recipients(self, notice: Notice, names: Sequence[str]) -> list[Recipient]:
         recipients = self._plan.recipients.resolve(names, self._now)
-        return [reachable for one in recipients if (reachable := _without_failing_channel(one, notice))]
+        return [usable for found in recipients if (usable := _without_failing_channel(found, notice))]
 
     def _deliveries_for(
         self, route: Route, notice: Notice, recipients: Sequence[Recipient], reason: str
@@ -264,34 +263,34 @@ class NotificationPlanner:
         ]
 
     def _hold_and_batch(self, route: Route, notice: Notice) -> tuple[datetime | None, str | None]:
-        """Return until when a notice is held, if it is, and with what it goes in one message."""
-        morning = route.quiet.held_until(notice.severity, self._now) if route.quiet else None
-        if morning:
-            return morning, f"quiet hours of {route.name} until {morning:%Y-%m-%d %H:%M} UTC"
+        """Return until when a notification is held (None: not held), and its batch."""
+        quiet_end = route.quiet.held_until(notice.severity, self._now) if route.quiet else None
+        if quiet_end:
+            return quiet_end, f"quiet hours of {route.name} until {quiet_end:%Y-%m-%d %H:%M} UTC"
         if self._now - notice.updated_at > CATCH_UP_AGE:
             return self._now + SETTLE_TIME, CATCH_UP
         group = group_key(route, notice)
         if group is None:
             return None, None
-        moment = next_message_at(escalations.group_message_at(self._connection, group), route, self._now)
-        escalations.set_group_message_at(self._connection, group, moment)
-        return (moment if moment > self._now else None), group
+        due = next_message_at(escalations.group_message_at(self._connection, group), route, self._now)
+        escalations.set_group_message_at(self._connection, group, due)
+        return (due if due > self._now else None), group
 
-    def _forward_watchdog_beat(self, happening: AlertEvent) -> None:
-        """Pass the watchdog's beat on, and forget the beats of long ago."""
-        if happening.notice:
-            hearing = [LOOPBACK_CHANNEL]
+    def _forward_watchdog_beat(self, event: AlertEvent) -> None:
+        """Forward the watchdog beat, and delete old beats."""
+        if event.notice:
+            channels = [LOOPBACK_CHANNEL]
             last = newest_delivery_at(self._connection, WATCHDOG, WATCHDOG_URL_CHANNEL)
-            if self._plan.is_watchdog_url_due(last, happening.notice.updated_at):
-                hearing.append(WATCHDOG_URL_CHANNEL)
-            # Of beats that waited one is enough: they are a batch.
-            planned = [PlannedDelivery(channel, "watchdog beat", batch=WATCHDOG) for channel in hearing]
-            self._write_deliveries(happening.id, happening.notice, planned)
+            if self._plan.is_watchdog_url_due(last, event.notice.updated_at):
+                channels.append(WATCHDOG_URL_CHANNEL)
+            # Beats that had to wait are one batch: one is enough.
+            planned = [PlannedDelivery(channel, "watchdog beat", batch=WATCHDOG) for channel in channels]
+            self._write_deliveries(event.id, event.notice, planned)
         kept = BEAT_RETENTION + (self._plan.watchdog_interval or timedelta(0))
         store.delete_events(self._connection, WATCHDOG, self._now - kept)
 
     def _write_deliveries(self, event: int, notice: Notice, planned: Sequence[PlannedDelivery]) -> None:
-        # Of two routes to the same channel the first one counts.
+        # If two routes lead to the same channel, the first one counts.
         once: dict[str, PlannedDelivery] = {}
         for one in planned:
             once.setdefault(one.channel, one)
@@ -304,38 +303,38 @@ class NotificationPlanner:
 
     def _escalation_states(self, alert_id: str) -> dict[str, EscalationState]:
         states = escalations.escalations_of(self._connection, alert_id)
-        return {route: _decode_escalation_state(state) for route, state in states.items()}
+        return {route: _decode_escalation_state(encoded) for route, encoded in states.items()}
 
-    def _save_escalation(self, alert_id: str, route: str, pursuit: EscalationState) -> None:
-        state = msgspec.json.encode(pursuit).decode()
+    def _save_escalation(self, alert_id: str, route: str, state: EscalationState) -> None:
+        encoded = msgspec.json.encode(state).decode()
         escalations.put_escalation(
-            self._connection, StoredEscalation(alert_id, route, state), next_due(pursuit)
+            self._connection, StoredEscalation(alert_id, route, encoded), next_due(state)
         )
 
 
-def _decode_escalation_state(state: str) -> EscalationState:
-    """Read how far a pursuit is; one that cannot be read begins anew, and must not hold up the rest."""
+def _decode_escalation_state(encoded: str) -> EscalationState:
+    """Decode an escalation state; an unreadable one restarts, so that it does not block the others."""
     try:
-        return msgspec.json.decode(state, type=EscalationState)
+        return msgspec.json.decode(encoded, type=EscalationState)
     except msgspec.DecodeError as error:
         log.error("escalation state is unreadable; restarting the escalation", error=str(error))
         return EscalationState()
 
 
 def _mute_reason(notice: Notice) -> str | None:
-    """Return what keeps a notice back; its end is told to whoever was told, muted or not."""
+    """Return why a notification is muted; `resolved` and `unmuted` are sent even if the alert is muted."""
     return None if notice.change in ("resolved", "unmuted") else notice.details.muted_by
 
 
-def _format_step(policy: EscalationPolicy, pursuit: EscalationState) -> str:
-    """Name the step that comes next: `night: step 2 of 3`, with the round where there are several."""
-    number = min(pursuit.step + 1, len(policy.steps))  # a reload may have made it shorter
-    words = f"{policy.name}: step {number} of {len(policy.steps)}"
-    return f"{words}, round {pursuit.round} of {policy.rounds}" if policy.rounds > 1 else words
+def _format_step(policy: EscalationPolicy, state: EscalationState) -> str:
+    """Describe the next step: `night: step 2 of 3`, with the round if there are several."""
+    number = min(state.step + 1, len(policy.steps))  # a reload may have shortened the policy
+    reason = f"{policy.name}: step {number} of {len(policy.steps)}"
+    return f"{reason}, round {state.round} of {policy.rounds}" if policy.rounds > 1 else reason
 
 
 def _without_failing_channel(recipient: Recipient, notice: Notice) -> Recipient | None:
-    """Return who is told of an alert about a channel: not that channel, but what stands in for it."""
+    """Return the recipient; for an alert about its own channel, the fallback, or None if there is none."""
     broken = notice.details.labels.get("channel") if notice.details.origin else None
     if recipient.channel != broken:
         return recipient

@@ -1,4 +1,4 @@
-"""The directory: which channels reach whom. Pure; time is an argument."""
+"""Recipients: which channels reach which people. Pure; time is an argument."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -9,12 +9,12 @@ from shared.runtime.config.documents import Documents
 
 
 class Recipient(NamedTuple):
-    """A channel that is told, and those that are told in turn what it cannot deliver."""
+    """A channel to notify, with its fallbacks in order."""
 
     channel: str
     fallback: tuple[str, ...] = ()
     person: str | None = None
-    """Who is meant, where it is a person."""
+    """The person, if the recipient is one."""
 
 
 class Recipients(NamedTuple):
@@ -22,33 +22,39 @@ class Recipients(NamedTuple):
 
     enabled_channels: frozenset[str]
     fallbacks: Mapping[str, str]
-    """By channel, whether it is switched on or not; they never lead round in a circle."""
+    """By channel, enabled or not; free of cycles."""
     contacts: Mapping[str, tuple[str, ...]]
     """By person."""
     rotations: Mapping[str, Rotation]
 
     @classmethod
     def from_documents(cls, documents: Documents) -> "Recipients":
-        """Read the documents."""
+        """Build them from the config documents."""
         sections = documents.notifications
         return cls(
             frozenset(documents.channels),
-            {name: one.fallback for name, one in sections.channels.items() if one.fallback is not None},
+            {
+                name: channel.fallback
+                for name, channel in sections.channels.items()
+                if channel.fallback is not None
+            },
             {name: tuple(person.contacts) for name, person in sections.people.items()},
             {name: Rotation.from_section(section) for name, section in sections.rotations.items()},
         )
 
     def resolve(self, names: Iterable[str], now: datetime) -> list[Recipient]:
-        """Return whom `names` (channels, people, rotations) stand for at `now`, each channel once.
+        """Return the recipients for `names` (channels, people, rotations) at `now`, each channel once.
 
-        A channel that is switched off is left out, and what stands in for it takes its place.
+        A disabled channel is replaced by its fallback.
         """
         found: dict[str, Recipient] = {}
         for name in names:
             person = on_call(self.rotations[name], now) if name in self.rotations else name
             contacts = self.contacts.get(person)
             usable = [
-                one for one in self._with_fallbacks(contacts or (name,)) if one in self.enabled_channels
+                channel
+                for channel in self._with_fallbacks(contacts or (name,))
+                if channel in self.enabled_channels
             ]
             if usable:
                 recipient = Recipient(usable[0], tuple(usable[1:]), person if contacts else None)
@@ -56,7 +62,7 @@ class Recipients(NamedTuple):
         return list(found.values())
 
     def _with_fallbacks(self, contacts: tuple[str, ...]) -> Iterator[str]:
-        """Yield the contacts, then the fallbacks of the last one; each once."""
+        """Yield the contacts, then the fallbacks of the last contact; each once."""
         yield from dict.fromkeys(contacts)
         channel = contacts[-1]
         while (fallback := self.fallbacks.get(channel)) is not None:

@@ -1,4 +1,4 @@
-"""Routing: whom an alert goes to, how it is grouped and repeated. Pure; time is an argument."""
+"""Routes: where an alert goes, how it is grouped and repeated. Pure; time is an argument."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -25,60 +25,59 @@ DEFAULT_REPEAT_INTERVALS: dict[Severity, timedelta] = {
     "HIGH": timedelta(hours=4),
     "MEDIUM": timedelta(hours=24),
 }
-"""What holds where the document says nothing."""
+"""Repeat intervals by severity if the document sets none."""
 
 
 class QuietHours(NamedTuple):
-    """Quiet hours, and which severities they hold."""
+    """Quiet hours, and the severities that they hold."""
 
     times: TimeInterval
     severities: frozenset[Severity]
 
     def held_until(self, severity: Severity, at: datetime) -> datetime | None:
-        """Return when the quiet hours end in which `at` lies; None when it lies in none, or it is urgent."""
+        """Return the end of the quiet hours at `at`; None outside of them, or if the severity is not held."""
         return self.times.end_of(at) if severity in self.severities else None
 
 
 class Route(NamedTuple):
-    """Where an alert goes; what the document leaves out is filled in."""
+    """Where an alert goes, with inherited and default options filled in."""
 
     name: str
-    """Its own, or where it stands: `routes[0].routes[1]`."""
+    """Configured, else the path: `routes[0].routes[1]`."""
     notify: tuple[str, ...] = ()
-    """Channels, people, rotations; none with a policy."""
+    """Channels, people, rotations; empty with a policy."""
     policy: str | None = None
     group_by: tuple[str, ...] | None = None
-    """The labels that make a group; None: no groups."""
+    """Labels to group by; None: no grouping."""
     group_wait: timedelta = DEFAULT_GROUP_WAIT
     group_interval: timedelta = DEFAULT_GROUP_INTERVAL
     repeat: Mapping[Severity, timedelta] = DEFAULT_REPEAT_INTERVALS
-    """Missing: never."""
+    """Severities that are missing never repeat."""
     quiet: QuietHours | None = None
 
 
 class RoutingTree(NamedTuple):
-    """The tree of routes, and the route of what none of them is for."""
+    """The tree of routes, and the default route."""
 
     nodes: tuple["_RouteNode", ...]
     default: Route
 
     @classmethod
     def from_documents(cls, documents: Documents) -> "RoutingTree":
-        """Read the documents."""
-        switched_on = documents.channels
-        seed = tuple(name for name in SEED_CHANNELS if name in switched_on)
-        default = Route(DEFAULT_ROUTE, notify=seed or tuple(switched_on))
-        return cls(_parse_nodes(documents.notifications.routes, "routes", Route(""), told=False), default)
+        """Build it from the config documents."""
+        enabled = documents.channels
+        seed = tuple(name for name in SEED_CHANNELS if name in enabled)
+        default = Route(DEFAULT_ROUTE, notify=seed or tuple(enabled))
+        return cls(
+            _parse_nodes(documents.notifications.routes, "routes", Route(""), has_target=False), default
+        )
 
     def match(self, alert: Alert, at: datetime) -> list[Route]:
-        """Return the routes of `alert` at `at`: one at least, and each once.
-
-        Fails open: what the document has no route for goes the default route.
-        """
+        """Return the routes of `alert` at `at`, at least one: the default route if none matches."""
         return _match_nodes(self.nodes, matchable_labels(alert), at) or [self.default]
 
     def by_name(self, name: str) -> Route | None:
-        """Return the route of that name, whatever it is for; None when there is none any more."""
+        """Return the route with that name; None if there is none (any more)."""
         if name == self.default.name:
             return self.default
         return next((route for route in _all_routes(self.nodes) if route.name == name), None)
@@ -92,7 +91,7 @@ def _all_routes(nodes: Iterable["_RouteNode"]) -> Iterator[Route]:
 
 
 def matchable_labels(alert: Alert) -> dict[str, str]:
-    """Return the labels that routes and groups look at: those of silences, and `rule`, the rule's name."""
+    """Return the labels for routes and groups: those of silences, and `rule`, the name of the rule."""
     return alert_labels(alert) | {"rule": alert.details.rule}
 
 
@@ -100,9 +99,9 @@ class _RouteNode(NamedTuple):
     match: Patterns
     during: TimeInterval | None
     continues: bool
-    """Whether the routes after it are asked too."""
+    """Whether to try the following routes as well."""
     route: Route | None
-    """None: it tells nobody by itself, it only has routes in it."""
+    """None: it only contains other routes."""
     nodes: tuple["_RouteNode", ...]
 
     def matches(self, labels: Mapping[str, str], at: datetime) -> bool:
@@ -124,28 +123,28 @@ def _match_nodes(nodes: Iterable[_RouteNode], labels: Mapping[str, str], at: dat
 
 
 def _parse_nodes(
-    sections: Iterable[RouteSection], place: str, outer: Route, *, told: bool
+    sections: Iterable[RouteSection], path: str, outer: Route, *, has_target: bool
 ) -> tuple[_RouteNode, ...]:
-    """Read routes that stand in `outer`, which says whom to tell if `told`."""
+    """Parse the routes nested in `outer`; `has_target`: they inherit channels or a policy from it."""
     nodes = []
     for index, section in enumerate(sections):
-        here = f"{place}[{index}]"
-        route = _inherit_options(section, outer)._replace(name=section.name or here)
-        tells = told or section.channels is not None or section.policy is not None
+        own_path = f"{path}[{index}]"
+        route = _inherit_options(section, outer)._replace(name=section.name or own_path)
+        targeted = has_target or section.channels is not None or section.policy is not None
         nodes.append(
             _RouteNode(
                 parse_match(section.match),
                 TimeInterval.from_section(section.during) if section.during else None,
                 section.continue_,
-                route if tells else None,
-                _parse_nodes(section.routes, f"{here}.routes", route, told=tells),
+                route if targeted else None,
+                _parse_nodes(section.routes, f"{own_path}.routes", route, has_target=targeted),
             )
         )
     return tuple(nodes)
 
 
 def _inherit_options(section: RouteSection, outer: Route) -> Route:
-    """Return `outer` with what the section says otherwise."""
+    """Return `outer` with the options of the section."""
     route = outer
     if section.channels is not None or section.policy is not None:
         route = route._replace(notify=tuple(section.channels or ()), policy=section.policy)
@@ -162,14 +161,16 @@ def _inherit_options(section: RouteSection, outer: Route) -> Route:
     return route
 
 
-def _repeat_intervals(said: Duration | RepeatSection) -> dict[Severity, timedelta]:
+def _repeat_intervals(section: Duration | RepeatSection) -> dict[Severity, timedelta]:
     severities: tuple[Severity, ...] = get_args(Severity)
-    if isinstance(said, RepeatSection):
-        spans = {name: getattr(said, name.lower()) for name in severities}
+    if isinstance(section, RepeatSection):
+        intervals = {name: getattr(section, name.lower()) for name in severities}
     else:
-        spans = dict.fromkeys(severities, said)
+        intervals = dict.fromkeys(severities, section)
     return {
-        name: to_timedelta(span) for name, span in spans.items() if span is not None and milliseconds(span)
+        name: to_timedelta(interval)
+        for name, interval in intervals.items()
+        if interval is not None and milliseconds(interval)
     }
 
 

@@ -1,4 +1,4 @@
-"""The plan: whom to tell, in which order, as the config documents say."""
+"""Routing config: routes, policies and recipients from the config documents."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,17 +13,17 @@ from shared.schema.durations import to_timedelta
 
 
 class RoutingConfig(NamedTuple):
-    """Routes, policies, and who is behind a name."""
+    """Routes, escalation policies, and recipients."""
 
     routing: RoutingTree
     policies: Mapping[str, EscalationPolicy]
     recipients: Recipients
     watchdog_interval: timedelta | None
-    """How often the URL of the user's choice hears the watchdog's beat; None: there is none."""
+    """How often the user's URL gets the watchdog beat; None: no URL is configured."""
 
     @classmethod
     def from_documents(cls, documents: Documents) -> Self:
-        """Read the plan."""
+        """Build it from the config documents."""
         watchdog = documents.notifications.watchdog
         every = to_timedelta(watchdog.every)
         return cls(
@@ -34,12 +34,12 @@ class RoutingConfig(NamedTuple):
         )
 
     def is_watchdog_url_due(self, last: datetime | None, now: datetime) -> bool:
-        """Say whether the URL hears the beat of `now`, when the one before was that of `last`."""
+        """Return whether the beat at `now` is due at the URL, if the previous one was at `last`."""
         if self.watchdog_interval is None:
             return False
-        # Beats are not on the dot; and a clock that was set back must not mean silence.
+        # Beats have some jitter; and a clock that was set back must not stop the beat.
         return last is None or not timedelta(0) <= now - last < self.watchdog_interval - BEAT_INTERVAL / 2
 
     def policy_of(self, route: Route) -> EscalationPolicy | None:
-        """Return the policy of a route, if it has one."""
+        """Return the escalation policy of a route, None if it has none."""
         return self.policies[route.policy] if route.policy else None

@@ -1,4 +1,4 @@
-"""The clocks on people's walls: times of day as moments, parts of the day. Pure; time is an argument."""
+"""Local times and time intervals, with daylight saving. Pure; time is an argument."""
 
 from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,15 +12,15 @@ DAY = timedelta(days=1)
 
 
 def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first moment (UTC) at which the clocks of `zone` show `wall` (without a zone), or later.
+    """Return the first time (UTC) at which the local time in `zone` is `wall` (without a zone) or later.
 
-    Where clocks are set back that is the first of two; where they are set forward over it, right after that.
+    For a local time that occurs twice that is the first; for a skipped one, the end of the gap.
     """
     before = wall.replace(tzinfo=zone, fold=0)
     moment = before.astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
         return moment
-    # In a gap: by the offset before it the moment is too late, by the one after it too early.
+    # In a gap the offset before it gives a time that is too late, the offset after it one that is too early.
     early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     offset = before.utcoffset()
 
@@ -31,18 +31,18 @@ def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:
 
 
 class TimeInterval(NamedTuple):
-    """A part of the day, on the days on which it begins."""
+    """A part of the day, on given weekdays."""
 
     start: time
     end: time
-    """No longer part of it; on the next day where it is not after `start`."""
+    """Exclusive; on the next day unless it is after `start`."""
     days: frozenset[int]
-    """0 is Monday."""
+    """Weekdays on which it begins; 0 is Monday."""
     zone: ZoneInfo
 
     @classmethod
     def from_section(cls, section: TimesSection) -> "TimeInterval":
-        """Read a section of the document."""
+        """Build it from a section of the document."""
         names = get_args(Day)
         return cls(
             time.fromisoformat(section.from_),
@@ -52,9 +52,9 @@ class TimeInterval(NamedTuple):
         )
 
     def end_of(self, at: datetime) -> datetime | None:
-        """Return the end (UTC) of the part of the day that `at` lies in, None when it lies in none."""
+        """Return the end (UTC) of the interval that contains `at`, None if there is none."""
         today = at.astimezone(self.zone).date()
-        # Tomorrow's may have begun already, where clocks are set back over midnight.
+        # Tomorrow's may have begun already if clocks are set back over midnight.
         for day in (today - DAY, today, today + DAY):
             if day.weekday() in self.days:
                 start, end = self._bounds_on(day)

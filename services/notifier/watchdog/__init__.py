@@ -1,1 +1,1 @@
-"""Watchdog: checks that every part works, and notifies out of band where the notifier cannot."""
+"""Watchdog: checks that every part works, and notifies out of band if the notifier cannot."""

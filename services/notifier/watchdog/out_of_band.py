@@ -1,4 +1,4 @@
-"""The direct line: tells people without Redis, outbox and dispatcher, when these do not work."""
+"""Out-of-band sender: sends notifications without Redis, outbox and dispatcher, when these fail."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -21,51 +21,53 @@ from shared.schema.faults import InvalidError
 log = structlog.get_logger()
 
 ConfigReader = Callable[[], tuple[Documents, ContentFactory]]
-"""Reads the config documents as they are now."""
+"""Reads the current config documents."""
 
 
 class SendResult(NamedTuple):
-    """What came of telling somebody."""
+    """Result of notifying one recipient."""
 
     channel: str | None
-    """The channel that took it, None when none did."""
+    """The channel that accepted the message, None if all failed."""
     errors: dict[str, str]
-    """The channels that did not, and why."""
+    """Errors by channel."""
 
 
 SendResults = SimpleQueue[SendResult]
 
 
 class OutOfBandSender:
-    """Sends by channels as the documents say now, each message from a thread of its own: nobody waits."""
+    """Sends through the currently configured channels, each message in its own thread, without blocking."""
 
-    def __init__(self, documented: ConfigReader) -> None:
-        self._documented = documented
-        self._latest = documented()
+    def __init__(self, read_config: ConfigReader) -> None:
+        self._documented = read_config
+        self._latest = read_config()
 
     def recipients(self, alert: Alert, now: datetime) -> list[Recipient]:
-        """Return whom the routes tell, where there is a policy those of its first step; each channel once."""
+        """Return the recipients of the routes (with a policy, of its first step), each channel once."""
         plan = RoutingConfig.from_documents(self._current_config()[0])
         found: dict[str, Recipient] = {}
         for route in plan.routing.match(alert, now):
             policy = plan.policy_of(route)
-            for one in plan.recipients.resolve(policy.steps[0].notify if policy else route.notify, now):
-                found.setdefault(one.channel, one)
+            for recipient in plan.recipients.resolve(policy.steps[0].notify if policy else route.notify, now):
+                found.setdefault(recipient.channel, recipient)
         return list(found.values())
 
     def send(self, notice: Notice, recipients: Iterable[Recipient], now: datetime) -> SendResults:
-        """Begin to tell; return where what comes of each will be."""
+        """Start sending; return the queue that gets the result of each recipient."""
         documents, contents = self._current_config()
-        outcomes: SendResults = SimpleQueue()
+        results: SendResults = SimpleQueue()
         sending = _SendTask(
             documents, contents, NotificationMessage((notice,), f"{notice.id}-{notice.change}", now)
         )
-        for one in recipients:
-            threading.Thread(target=sending.run, args=(one, outcomes), name="direct", daemon=True).start()
-        return outcomes
+        for recipient in recipients:
+            threading.Thread(
+                target=sending.run, args=(recipient, results), name="direct", daemon=True
+            ).start()
+        return results
 
     def _current_config(self) -> tuple[Documents, ContentFactory]:
-        """Return the documents as they are now, or as they were when they were valid last."""
+        """Return the current documents, or the last valid ones."""
         try:
             self._latest = self._documented()
         except (InvalidError, OSError) as error:
@@ -78,16 +80,16 @@ class _SendTask(NamedTuple):
     contents: ContentFactory
     message: NotificationMessage
 
-    def run(self, recipient: Recipient, outcomes: SendResults) -> None:
+    def run(self, recipient: Recipient, results: SendResults) -> None:
         """Try a recipient's channels in turn."""
         errors: dict[str, str] = {}
         for channel in (recipient.channel, *recipient.fallback):
             error = self._send(channel)
             if error is None:
-                outcomes.put(SendResult(channel, errors))
+                results.put(SendResult(channel, errors))
                 return
             errors[channel] = error
-        outcomes.put(SendResult(None, errors))
+        results.put(SendResult(None, errors))
 
     def _send(self, channel: str) -> str | None:
         notice = self.message.notifications[0]
@@ -95,11 +97,11 @@ class _SendTask(NamedTuple):
             transport = build_transport(channel, self.documents.channels[channel], self.contents(channel))
             transport.send(self.message)
         except (TransportError, InvalidError) as error:
-            words = redact_credentials(str(error))
-            log.error("delivery failed", channel=channel, error=words)
-            return words
+            error_text = redact_credentials(str(error))
+            log.error("delivery failed", channel=channel, error=error_text)
+            return error_text
         except Exception as error:
-            # Whatever a library raises, the next channel is tried.
+            # After any error of a library the next channel is tried.
             log.exception("unexpected transport error", channel=channel)
             return f"unexpected error: {type(error).__name__}"
         log.info("sent out of band", channel=channel, alert=notice.id, change=notice.change)

@@ -1,4 +1,4 @@
-"""Raised: an alert of the watchdog's, from opening to its end, and that somebody was told of it."""
+"""Self-alert notifier: stores one alert of the watchdog and makes sure that somebody is notified."""
 
 from datetime import datetime, timedelta
 
@@ -15,30 +15,30 @@ from shared.store.out_of_band import is_dispatched, lease_deliveries, newest_eve
 log = structlog.get_logger()
 
 OUT_OF_BAND_AFTER = timedelta(seconds=5)
-"""How long the usual way may take to tell of trouble before the watchdog tells by itself."""
+"""How long the notifier may take to pick up an alert before the watchdog sends it out of band."""
 RETRY_INTERVAL = timedelta(seconds=30)
-"""After how long it tries again where nobody could be told."""
+"""After how long it retries if no channel accepted the notification."""
 
 
 class SelfAlertNotifier:
-    """Has an alert stored and told, by the usual way if that works; what was told directly is told once."""
+    """Stores an alert, and sends it out of band, once, if the notifier does not."""
 
     def __init__(
-        self, alert: Alert, database: Database, line: OutOfBandSender, *, is_stored: bool = False
+        self, alert: Alert, database: Database, sender: OutOfBandSender, *, is_stored: bool = False
     ) -> None:
         self.alert = alert
         self._database = database
-        self._line = line
+        self._line = sender
         self._is_stored = is_stored
         self._direct_at = alert.timestamp + OUT_OF_BAND_AFTER
         self._is_told = False
-        """Whether somebody was told, or will be by the usual way."""
+        """Whether somebody was notified out of band, or the notifier has picked the alert up."""
         self._under_way = 0
         self._outcomes: SendResults | None = None
         self._unwritten: list[SendResult] = []
 
     def ensure_notified(self, now: datetime) -> None:
-        """See to it that it is stored, and that somebody is told."""
+        """Make sure that the alert is stored and somebody is notified."""
         self._collect_results()
         try:
             self._store_and_check_dispatched(now)
@@ -50,7 +50,7 @@ class SelfAlertNotifier:
             self._send_out_of_band(now)
 
     def _send_out_of_band(self, now: datetime) -> None:
-        """Tell it directly, and keep the notifier, should it come back right now, from telling it too."""
+        """Send the alert out of band; lease its deliveries, so that the notifier does not send it too."""
         notice = build_notice(self.alert, "opened")
         recipients = self._line.recipients(notice, now)
         try:
@@ -64,9 +64,9 @@ class SelfAlertNotifier:
         self._outcomes = self._line.send(notice, recipients, now)
 
     def resolve(self, now: datetime) -> bool:
-        """Resolve it; False while that cannot be: somebody is just being told, or the store is away.
+        """Resolve the alert; return False while sending is in progress or the database is unavailable.
 
-        The end is told by the usual way, to whoever was told, also of what could not be stored until now.
+        The notifier sends the resolved notification, also for an alert that could not be stored until now.
         """
         self._collect_results()
         if self._under_way:
@@ -82,11 +82,11 @@ class SelfAlertNotifier:
 
     def _collect_results(self) -> None:
         while self._outcomes and not self._outcomes.empty():
-            outcome = self._outcomes.get()
+            result = self._outcomes.get()
             self._under_way -= 1
-            if outcome.channel:
+            if result.channel:
                 self._is_told = True
-                self._unwritten.append(outcome)
+                self._unwritten.append(result)
 
     def _store_and_check_dispatched(self, now: datetime) -> None:
         if not self._is_stored or self._unwritten:
@@ -99,7 +99,7 @@ class SelfAlertNotifier:
                 self._is_told = event is not None and is_dispatched(connection, event, now)
 
     def _store(self, connection: Connection, now: datetime) -> None:
-        """Store it, and who was told directly. Whom nobody could tell the usual way tells later."""
+        """Store the alert and its out-of-band deliveries; the notifier retries the recipients that failed."""
         if not self._is_stored:
             open_self_alert(connection, self.alert)
         event = newest_event_id(connection, self.alert.id, "opened")

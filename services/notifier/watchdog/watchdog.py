@@ -1,7 +1,7 @@
-"""The watchdog: beats through every part, looks whether all of them live, and tells by a way of its own.
+"""Watchdog: sends a beat through all parts, checks that they are up, and notifies out of band if necessary.
 
-It is a process of its own that needs neither Redis nor the store to tell. What it finds it writes as
-an alert like any other; where nobody has been told of that within seconds, it tells by itself.
+A separate process that can send without Redis and the databases. Each problem becomes an alert like any
+other; if nobody is notified within seconds, the watchdog sends it itself.
 """
 
 from collections.abc import Mapping
@@ -44,43 +44,48 @@ WATCHDOG_PART = "watchdog"
 
 
 class WatchedDatabases(NamedTuple):
-    """The two that are watched; each is opened afresh at each look."""
+    """The two databases; each is reopened for every check."""
 
     health: Database
     performance: Database
 
 
 class Watchdog:
-    """Looks once a step."""
+    """Checks all parts once per step."""
 
     def __init__(
-        self, redis: Redis, databases: WatchedDatabases, line: OutOfBandSender, url: str, begun: datetime
+        self,
+        redis: Redis,
+        databases: WatchedDatabases,
+        sender: OutOfBandSender,
+        url: str,
+        started_at: datetime,
     ) -> None:
         self._redis = redis
         self._database = databases.health
         self._performance = databases.performance
-        self._line = line
+        self._line = sender
         self._url = url
-        self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, begun)
+        self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, started_at)
         self._key_types = KeyTypes(redis)
         self._beat = 0
         self._refusal: RedisError | None = None
-        """Why Redis did not take the last beat, where it answered."""
+        """Why Redis rejected the last beat; None: accepted, or Redis is down."""
         self._raised: dict[str, SelfAlertNotifier] = {}
         self._is_adopted = False
 
     def step(self, now: datetime) -> None:
-        """Beat, look, and tell of what is wrong, and of what is fine again."""
+        """Send the beat, check all parts, and open and resolve alerts."""
         self._repair_keys()
         self._publish_beat(now)
         self._restore_alerts()
         self._apply_silences(now)
         found = {one.fingerprint: one for one in self._watch.evaluate(self._snapshot(now), now)}
-        for fingerprint, trouble in found.items():
+        for fingerprint, problem in found.items():
             if fingerprint not in self._raised:
-                alert = build_alert(trouble, WATCHDOG_PART, self._url, now)
+                alert = build_alert(problem, WATCHDOG_PART, self._url, now)
                 self._raised[fingerprint] = SelfAlertNotifier(alert, self._database, self._line)
-                log.error("problem detected", rule=trouble.rule, message=trouble.message)
+                log.error("problem detected", rule=problem.rule, message=problem.message)
             self._raised[fingerprint].ensure_notified(now)
         for fingerprint in self._raised.keys() - found.keys():
             if self._raised[fingerprint].resolve(now):
@@ -88,23 +93,23 @@ class Watchdog:
                 del self._raised[fingerprint]
 
     def check(self) -> str:
-        """Say what is wrong."""
+        """Return the open problems."""
         return ", ".join(sorted(self._raised)) or "no problems"
 
     def _repair_keys(self) -> None:
-        """Move keys of the wrong type out of the way: parts that need them wait for that."""
+        """Move Redis keys of the wrong type aside; parts that need these keys wait for it."""
         try:
             self._key_types.repair()
         except RedisError as error:
-            log.debug("cannot look at the types of keys", error=str(error))
+            log.debug("cannot check the types of Redis keys", error=str(error))
 
     def _publish_beat(self, now: datetime) -> None:
-        """Put a beat into the log, at moments that are multiples of its interval."""
+        """Append a beat to the log, at times that are multiples of its interval."""
         beat = int(now.timestamp() // BEAT_INTERVAL.total_seconds() * BEAT_INTERVAL.total_seconds())
         if beat == self._beat:
             return
         try:
-            # Not by the log's door: the beat has no records.
+            # Not through RecordLog: the beat has no records.
             self._redis.xadd(
                 redis_keys.record_stream(), {redis_keys.FIELD: encode_frame([]), redis_keys.BEAT: str(beat)}
             )
@@ -115,7 +120,7 @@ class Watchdog:
             self._beat, self._refusal = beat, None
 
     def _restore_alerts(self) -> None:
-        """Take over, once, what a watchdog before this one found."""
+        """Restore, once, the open alerts of an earlier watchdog process."""
         if self._is_adopted:
             return
         try:
@@ -132,7 +137,7 @@ class Watchdog:
         self._is_adopted = True
 
     def _apply_silences(self, now: datetime) -> None:
-        """Let silences that were made or ended hold for all alerts about Botwatch itself."""
+        """Apply new and expired silences to all self-alerts."""
         try:
             with self._database.write() as connection:
                 for alert in apply_silences(connection, now):
@@ -142,27 +147,27 @@ class Watchdog:
             log.debug("cannot apply silences", error=str(error))
 
     def _snapshot(self, now: datetime) -> SystemSnapshot:
-        """Look at everything once."""
-        seen = self._read_state(now)
+        """Take a snapshot of all parts."""
+        snapshot = self._read_state(now)
         refusal = describe_redis_error(self._refusal) if self._refusal else None
-        return seen._replace(
+        return snapshot._replace(
             disk=describe_full_disk(self._database.url, self._refusal), redis_refusal=refusal
         )
 
     def _read_state(self, now: datetime) -> SystemSnapshot:
-        signs: Mapping[str, datetime] | None = None
+        heartbeats: Mapping[str, datetime] | None = None
         counts: Mapping[str, int] | None = None
         damaged: dict[str, str] = {}
         try:
             running = presence.read_presence(self._redis, now)
-            signs = {name: part.seen_at for name, (part, _) in running.items()}
+            heartbeats = {name: part.seen_at for name, (part, _) in running.items()}
             for part, is_alive in running.values():
                 damaged |= part.damaged if is_alive else {}
             counts = self._read_counters()
         except RedisError as error:
             log.debug("cannot read the state of the parts", error=str(error))
-        seen = SystemSnapshot(
-            signs,
+        snapshot = SystemSnapshot(
+            heartbeats,
             is_usable=False,
             counts=counts,
             health_database_error=_describe_damage(self._database, damaged),
@@ -170,9 +175,9 @@ class Watchdog:
             or _read_error(self._performance),
         )
         try:
-            # To write, though nothing is written: who cannot write cannot tell either.
+            # A write transaction although nothing is written: without one no notification can be sent.
             with self._database.write() as connection:
-                return seen._replace(
+                return snapshot._replace(
                     is_usable=True,
                     last_beat_at=last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL),
                     undispatched=dispatch_cursor_if_behind(connection),
@@ -180,13 +185,13 @@ class Watchdog:
                 )
         except SQLAlchemyError as error:
             log.debug("health database is unavailable", error=str(error))
-            return seen._replace(
-                health_database_error=seen.health_database_error
+            return snapshot._replace(
+                health_database_error=snapshot.health_database_error
                 or _describe_database_error(self._database, error)
             )
 
     def _read_counters(self) -> Mapping[str, int]:
-        """Return how often records of new bots were refused and latest values evicted."""
+        """Return how many records of new bots were rejected and how many latest values evicted."""
         fields = (redis_keys.REFUSED_BOTS, *redis_keys.EVICTED)
         values = cast("list[bytes | None]", self._redis.hmget(redis_keys.COUNTERS, fields))
         refused, *evicted = (
@@ -196,13 +201,13 @@ class Watchdog:
 
 
 def _describe_damage(database: Database, damaged: Mapping[str, str]) -> str | None:
-    """Say that a part found a database to be damaged."""
+    """Return that a part found a database damaged, None if not."""
     found = damaged.get(database.name)
     return f"{database.name} is damaged ({found})" if found else None
 
 
 def _read_error(database: Database) -> str | None:
-    """Say why a database cannot be read, None where it can."""
+    """Return why a database cannot be read, None if it can."""
     try:
         with database.read() as connection:
             connection.exec_driver_sql("SELECT 1 FROM log_position LIMIT 1")
@@ -212,7 +217,7 @@ def _read_error(database: Database) -> str | None:
 
 
 def _describe_database_error(database: Database, error: SQLAlchemyError) -> str:
-    """Say why a database cannot be used."""
+    """Return why a database is unavailable."""
     damaged = isinstance(error, DatabaseError) and is_corruption(error)
     why = getattr(error, "orig", None) or error
     return f"{database.name} {'is damaged' if damaged else 'is unavailable'} ({why})"

@@ -219,7 +219,7 @@ def test_a_channel_that_nothing_delivers_to_any_more_is_named(begin: Open, recei
     office = begin(hooks(one=receiver.url))
     office._channels["one"].stop()  # noqa: SLF001 - as if its thread had ended
     assert office._channels["one"].join(5)  # noqa: SLF001
-    with pytest.raises(RuntimeError, match="one: RuntimeError: its thread has ended"):
+    with pytest.raises(RuntimeError, match="one: RuntimeError: delivery thread has exited"):
         office.check()
 
 
