@@ -175,7 +175,7 @@ def test_a_systemd_that_refuses_is_unknown_in_its_own_words(
 ) -> None:
     seen = answering(tmp_path, "echo 'Failed to connect to bus: Host is down' >&2; exit 1", monkeypatch)
     assert seen.status == "unknown"
-    assert seen.text.endswith("x.service: Failed to connect to bus: Host is down")
+    assert seen.text == "systemctl show x.service failed: Failed to connect to bus: Host is down"
 
 
 def test_without_systemctl_it_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
