@@ -104,7 +104,9 @@ def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_orde
     before = whole.count(b"\n") - 1
     stack = request.getfixturevalue("stack")
     with remote.running(token="wrong-" + TOKEN):
-        wait_until(lambda: "set COLLECTOR_TOKEN to that of the receiving Botwatch" in remote.said(), "it says why")
+        wait_until(
+            lambda: "set COLLECTOR_TOKEN to that of the receiving Botwatch" in remote.said(), "it says why"
+        )
         wait_until(lambda: remote.waiting() > before, "samples wait behind the others")
         assert rows(stack, "remote") == []
     with remote.running() as process:
