@@ -152,7 +152,9 @@ def stopped(stack: BotwatchProcess, *halted: psutil.Process) -> Iterator[None]:
 
 def send(family: list[psutil.Process], number: signal.Signals) -> None:
     for process in family:
-        process.send_signal(number)
+        # A child may have ended since; those after it must hear all the same.
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 def is_free(stack: BotwatchProcess, name: str) -> bool:
