@@ -26,7 +26,11 @@ def test_of_a_notifier_that_is_stopped_people_hear_without_it(
     before = len(webhook.of("botwatch"))
 
     def told() -> list[str]:
-        return [body["change"] for body in webhook.of("botwatch")[before:] if "notifier" in body["message"]]
+        return [
+            body["change"]
+            for body in webhook.of("botwatch")[before:]
+            if "Notifier is down" in body["message"]
+        ]
 
     # Of a part that has not been seen to live since the start, nobody knows whether it is just coming up.
     for _ in range(2):
