@@ -1,4 +1,4 @@
-"""How the hosts do: their resources, and what is checked from them."""
+"""The Hosts dashboard: resources of the hosts, and the checks that run on them."""
 
 from grafana.panels import GrafanaDashboard, Panel, PanelQuery, Row, Steps, Variable
 
@@ -7,17 +7,17 @@ RESOURCES = (("cpu", "CPU"), ("memory", "memory"), ("io", "I/O"))
 
 
 def usage(title: str, name: str, steps: Steps, about: str = "") -> Panel:
-    """Show how much of a resource is in use, against the thresholds of health_monitor.json."""
+    """Return a panel of a resource's usage, with the thresholds of health_monitor.json."""
     return Panel(title, [host(f"{name}_usage_ratio")], "percentunit", about, steps=steps)
 
 
 def host(name: str, called: str = "") -> PanelQuery:
-    """Ask for a figure of the chosen hosts."""
+    """Return a query for a metric of the selected hosts."""
     return PanelQuery(f'botwatch_host_{name}{{host=~"$host"}}', f"{{{{host}}}} {called}".rstrip())
 
 
 def check_panel(name: str, called: str = "") -> PanelQuery:
-    """Ask for a figure of the checks of the chosen hosts."""
+    """Return a query for a metric of the checks of the selected hosts."""
     return PanelQuery(
         f'botwatch_check_{name}{{host=~"$host"}}', f"{{{{host}}}} {{{{check}}}} {called}".rstrip()
     )
@@ -30,7 +30,7 @@ CHECKS = Row(
             "Status",
             [check_panel("state")],
             kind="state-timeline",
-            about="What each check says; a gap where it does not know.",
+            about="Status of each check; gaps are unknown.",
             steps=((None, "green"), (1, "yellow"), (2, "red")),
             names={"0": "ok", "1": "warning", "2": "critical"},
         ),
@@ -38,27 +38,29 @@ CHECKS = Row(
             "Latency",
             [check_panel("latency_p50_seconds", "p50"), check_panel("latency_p95_seconds", "p95")],
             "s",
-            "Of the last 100 looks.",
+            "Of the last 100 runs.",
             dashed=".*p95",
         ),
-        Panel("Availability", [check_panel("availability_ratio")], "percentunit", "Of the last 100 looks."),
+        Panel("Availability", [check_panel("availability_ratio")], "percentunit", "Of the last 100 runs."),
         Panel(
-            "Certificates",
+            "Certificate validity",
             [check_panel("certificate_seconds")],
             "s",
-            "Until they expire.",
+            "Time until expiry.",
             steps=((None, "red"), (7 * DAY_S, "yellow"), (21 * DAY_S, "green")),
         ),
-        Panel("Clocks of exchanges", [check_panel("clock_skew_seconds")], "s", "How far they are ahead."),
-        Panel("Failed logins a minute", [check_panel("per_minute")]),
+        Panel(
+            "Exchange clock skew", [check_panel("clock_skew_seconds")], "s", "Positive: ahead of this host."
+        ),
+        Panel("Failed logins per minute", [check_panel("per_minute")]),
     ),
     across=3,
 )
 
 USAGE = Row(
-    "Use",
+    "Usage",
     (
-        usage("CPU", "cpu", ((None, "green"), (0.7, "yellow"), (0.9, "red")), "Of all cores together."),
+        usage("CPU", "cpu", ((None, "green"), (0.7, "yellow"), (0.9, "red")), "All cores."),
         usage("Memory", "memory", ((None, "green"), (0.8, "yellow"), (0.95, "red"))),
         usage("Disk", "disk", ((None, "green"), (0.85, "yellow"), (0.95, "red")), "The fullest file system."),
     ),
@@ -71,7 +73,7 @@ LOAD = Row(
             "Load",
             [host(f"load_{minutes}", f"{minutes} min") for minutes in (1, 5, 15)]
             + [host("cpu_cores", "cores")],
-            about="Processes that run or wait; above the number of cores some wait.",
+            about="Running and waiting processes; above the number of cores, some are waiting.",
         ),
         Panel("Processes", [host("processes")]),
         Panel("Uptime", [host("uptime_seconds")], "s"),
@@ -103,13 +105,13 @@ STALLS = Row(
     "Pressure",
     (
         Panel(
-            "Stalled",
+            "Stall (PSI)",
             [host(f"{name}_pressure_ratio", called) for name, called in RESOURCES],
             "percentunit",
-            "The share of the time in which work waited for the resource.",
+            "Share of time in which tasks waited for the resource.",
         ),
         Panel(
-            "Processor of others, and waiting",
+            "CPU steal, I/O wait and throttling",
             [
                 host("cpu_steal_ratio", "steal"),
                 host("cpu_iowait_ratio", "iowait"),
@@ -118,7 +120,7 @@ STALLS = Row(
             "percentunit",
         ),
         Panel("OOM kills", [host("oom_kills")], about="Since the previous sample."),
-        Panel("Temperature", [host("temperature_celsius")], "celsius", "Of the hottest sensor."),
+        Panel("Temperature", [host("temperature_celsius")], "celsius", "The hottest sensor."),
     ),
 )
 
@@ -129,7 +131,7 @@ DISKS = Row(
             "Disk full in",
             [host("disk_full_seconds")],
             "s",
-            "If it goes on as of late; none where none fills.",
+            "At the current rate; empty if no disk is filling.",
             steps=((None, "red"), (DAY_S, "yellow"), (7 * DAY_S, "green")),
         ),
         Panel("Inodes", [host("inode_usage_ratio")], "percentunit"),
@@ -144,15 +146,15 @@ DISKS = Row(
             "Network errors and drops",
             [host("network_errors_per_second", "errors"), host("network_drops_per_second", "drops")],
         ),
-        Panel("Clock", [host("clock_offset_seconds")], "s", "How far it is ahead of what NTP knows."),
+        Panel("Clock offset", [host("clock_offset_seconds")], "s", "Positive: ahead of NTP."),
         Panel(
             "NTP",
             [host("clock_synchronised")],
             kind="state-timeline",
             steps=((None, "red"), (1, "green")),
-            names={"0": "not kept", "1": "kept"},
+            names={"0": "not synchronised", "1": "synchronised"},
         ),
-        Panel("Open files", [host("open_files_usage_ratio")], "percentunit", "Of the system's limit."),
+        Panel("Open files", [host("open_files_usage_ratio")], "percentunit", "Share of the system limit."),
         Panel("Zombies", [host("zombies")]),
     ),
     across=4,

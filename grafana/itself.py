@@ -1,4 +1,4 @@
-"""How Botwatch itself does: its parts, the doors, the log, the notices."""
+"""The Botwatch dashboard: its parts, ingestion, the log, notifications."""
 
 from grafana.panels import GrafanaDashboard, Panel, PanelQuery, Row
 
@@ -6,7 +6,7 @@ LATENCY = "botwatch_notification_latency_seconds_bucket"
 
 
 def latency(quantile: float) -> PanelQuery:
-    """Ask for a quantile of the time from an alert's change to its receiver."""
+    """Return a query for a quantile of the time from an alert's change to its receiver."""
     return PanelQuery(
         f"histogram_quantile({quantile}, sum by (channel, le) (rate({LATENCY}[5m])))",
         f"{{{{channel}}}} p{quantile * 100:.0f}",
@@ -20,23 +20,23 @@ PARTS = Row(
             "Up",
             [PanelQuery("up", "{{job}}")],
             kind="stat",
-            about="What Prometheus reaches.",
+            about="Whether Prometheus can scrape the part.",
             steps=((None, "red"), (1, "green")),
-            names={"0": "away", "1": "up"},
+            names={"0": "down", "1": "up"},
         ),
         Panel(
-            "Alerts on Botwatch itself",
+            "Alerts about Botwatch",
             [PanelQuery('sum by (alertname) (ALERTS{alertstate="firing"}) or vector(0)', "{{alertname}}")],
             kind="stat",
-            about="Prometheus's own rules, prometheus/rules/alerts.yml.",
+            about="From the Prometheus rules in prometheus/rules/alerts.yml.",
             steps=((None, "green"), (1, "red")),
         ),
     ),
     height=6,
 )
 
-DOORS = Row(
-    "Doors",
+INGESTION = Row(
+    "Ingestion",
     (
         Panel(
             "Records accepted",
@@ -48,10 +48,10 @@ DOORS = Row(
             "Records rejected",
             [PanelQuery("door:botwatch_records_rejected:rate1m", "{{door}}")],
             "cps",
-            about="The stream botwatch:rejected has what was refused, and why.",
+            about="The stream botwatch:rejected has the records and the reasons.",
         ),
         Panel(
-            "HTTP answers",
+            "HTTP responses",
             [
                 PanelQuery(
                     "sum by (part, status) (rate(botwatch_http_requests_total[1m]))", "{{part}} {{status}}"
@@ -63,41 +63,41 @@ DOORS = Row(
 )
 
 LOG = Row(
-    "The log",
+    "Log",
     (
         Panel(
             "Lag",
             [PanelQuery("max by (group) (botwatch_log_group_lag)", "{{group}}")],
-            about="Entries that a reader has not been given yet.",
+            about="Entries not yet read by the group.",
         ),
         Panel(
             "Pending",
             [PanelQuery("max by (group) (botwatch_log_group_pending)", "{{group}}")],
-            about="Entries that a reader was given and has not acknowledged.",
+            about="Entries read and not yet acknowledged.",
         ),
         Panel(
             "Entries",
             [PanelQuery("max(botwatch_log_entries)", "entries")],
-            about="Trimmed behind the slowest reader; the doors refuse at a million.",
+            about="Trimmed behind the slowest group; ingestion returns 503 at 1,000,000.",
         ),
     ),
 )
 
-WORK = Row(
-    "Work",
+PROCESSING = Row(
+    "Processing",
     (
         Panel("Rows written", [PanelQuery("rate(botwatch_recorder_rows_total[1m])", "recorder")], "cps"),
         Panel(
-            "Records judged", [PanelQuery("rate(botwatch_evaluator_records_total[1m])", "evaluator")], "cps"
+            "Records evaluated",
+            [PanelQuery("rate(botwatch_evaluator_records_total[1m])", "evaluator")],
+            "cps",
         ),
         Panel(
-            "Changes of alerts",
+            "Alert changes",
             [PanelQuery("sum by (change) (increase(botwatch_evaluator_changes_total[5m]))", "{{change}}")],
-            about="In five minutes.",
+            about="Over 5 minutes.",
         ),
-        Panel(
-            "Samples of hosts", [PanelQuery("rate(botwatch_collector_samples_total[1m])", "{{job}}")], "cps"
-        ),
+        Panel("Host samples", [PanelQuery("rate(botwatch_collector_samples_total[1m])", "{{job}}")], "cps"),
     ),
 )
 
@@ -105,15 +105,15 @@ DELIVERY = Row(
     "Delivery",
     (
         Panel(
-            "Notices",
+            "Notifications",
             [PanelQuery("channel_outcome:botwatch_notifications:rate5m * 300", "{{channel}} {{outcome}}")],
-            about="In five minutes.",
+            about="Over 5 minutes.",
         ),
         Panel(
-            "Time to the receiver",
+            "Delivery latency",
             [latency(0.5), latency(0.99)],
             "s",
-            about="From the change of the alert until the receiver took the notice.",
+            about="From the change of the alert until the receiver accepted the notification.",
         ),
         Panel("WebSocket clients", [PanelQuery("botwatch_websocket_clients", "clients")]),
         Panel(
@@ -127,4 +127,4 @@ DELIVERY = Row(
     ),
 )
 
-DASHBOARD = GrafanaDashboard("botwatch", "Botwatch", (PARTS, DOORS, LOG, WORK, DELIVERY))
+DASHBOARD = GrafanaDashboard("botwatch", "Botwatch", (PARTS, INGESTION, LOG, PROCESSING, DELIVERY))

@@ -1,6 +1,6 @@
-"""What a dashboard is made of: rows of panels, each a title, queries and a unit.
+"""Building blocks of a dashboard: rows of panels, each with a title, queries and a unit.
 
-What Grafana wants besides, identifiers and places on its grid of 24 columns, follows from the order.
+Panel identifiers and positions on Grafana's grid of 24 columns follow from the order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ COLUMNS = 24
 
 Json = dict[str, object]
 OVER_TIME = ("timeseries", "state-timeline")
-"""Kinds of panel that show a span; the others show what is now."""
+"""Panel types that show a time range; the others show the latest value."""
 Steps = Sequence[tuple[float | None, str]]
-"""Colours from a value on; the first step has no value."""
+"""Threshold colours, each from a value upwards; the first step has no value."""
 
 
 @dataclass(frozen=True)
 class PanelQuery:
-    """A PromQL expression and how its series are called; `{{label}}` is filled in by Grafana."""
+    """A PromQL expression and its legend; Grafana fills in `{{label}}`."""
 
     expr: str
     legend: str = "{{bot}}"
@@ -27,7 +27,7 @@ class PanelQuery:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `unit` is Grafana's name of it; `about` says what the figure means."""
+    """One panel. `unit` is a Grafana unit ID; `about` is the panel's description."""
 
     title: str
     queries: Sequence[PanelQuery]
@@ -37,9 +37,9 @@ class Panel:
     steps: Steps = ((None, "green"),)
     stacked: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
-    """What values are called, for states."""
+    """Texts shown for values (value mappings)."""
     dashed: str = ""
-    """A pattern: lines whose names match are drawn dashed."""
+    """A regular expression: series whose name matches are drawn dashed."""
 
     def render(self, number: int, place: Json) -> Json:
         """Return Grafana's JSON of the panel."""
@@ -119,7 +119,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels side by side, of equal width, below a heading; `across` of them to a line, or all."""
+    """Panels of equal width below a heading; `across` panels per line, or all."""
 
     title: str
     panels: Sequence[Panel]
@@ -129,14 +129,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice at the top of a dashboard: the values of a label."""
+    """A template variable at the top of a dashboard: the values of a label."""
 
     name: str
     label: str
     query: str
 
     def render(self) -> Json:
-        """Return Grafana's JSON of the variable; all values are chosen at first."""
+        """Return Grafana's JSON of the variable; all values are selected by default."""
         return {
             "name": self.name,
             "label": self.label,
@@ -155,7 +155,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class GrafanaDashboard:
-    """A dashboard; `uid` is its lasting address and the name of its file."""
+    """A dashboard; `uid` is its permanent address and its file name."""
 
     uid: str
     title: str

@@ -1,6 +1,6 @@
-"""How the bots do, family by family, as they report it and as it is computed.
+"""The Trading dashboard: all metrics of the bots, reported and computed, by family.
 
-What a panel says of its figures is their definition; ratios are fractions, which Grafana shows as percent.
+A panel's description is the definition of its metrics. Ratios are fractions; Grafana shows them as percent.
 """
 
 from dataclasses import replace
@@ -16,36 +16,36 @@ PLAIN: Steps = ((None, "green"),)
 
 
 def series(wire: str, source: str = "$source") -> str:
-    """Ask for a figure of the chosen bots."""
+    """Return a query for a metric of the selected bots."""
     return f'botwatch_bot_{FIGURES[wire].prometheus}{{bot=~"$bot", source=~"{source}"}}'
 
 
 def panel(title: str, *wires: str, steps: Steps = PLAIN) -> Panel:
-    """Show figures of one unit, reported ones drawn through and computed ones dashed."""
+    """Return a panel of metrics of one unit: reported as solid lines, computed as dashed ones."""
     several = len(wires) > 1
     named = [(wire, DEFINITIONS[wire]) for wire in wires]
     return Panel(
         title,
-        [PanelQuery(series(wire), "{{bot}} {{source}}" + f" {one.label}" * several) for wire, one in named],
+        [PanelQuery(series(wire), "{{bot}} {{source}}" + f" {what.label}" * several) for wire, what in named],
         UNITS.get(FIGURES[wires[0]].unit, "short"),
-        about="\n".join(f"- {one.label}: {one.text}" if several else one.text for _, one in named),
+        about="\n".join(f"- {what.label}: {what.text}" if several else what.text for _, what in named),
         steps=steps,
         dashed="/computed/",
     )
 
 
 def percentiles(title: str, stem: str, suffix: str) -> Panel:
-    """Show the 50th, 95th and 99th percentile of a figure."""
+    """Return a panel of the 50th, 95th and 99th percentile of a metric."""
     return panel(title, *(f"{stem}P{share}{suffix}" for share in (50, 95, 99)))
 
 
 def stat(title: str, wire: str, steps: Steps = PLAIN) -> Panel:
-    """Show the latest value of a figure."""
+    """Return a panel of the latest value of a metric."""
     return replace(panel(title, wire, steps=steps), kind="stat")
 
 
 def gap(wire: str) -> Panel:
-    """Show by how much a figure is reported above what is computed."""
+    """Return a panel of the difference between the reported and the computed value of a metric."""
     expr = f"{series(wire, 'reported')} - ignoring (source) {series(wire, 'computed')}"
     what = DEFINITIONS[wire]
     title = f"{what.label}: reported minus computed"
@@ -53,7 +53,7 @@ def gap(wire: str) -> Panel:
 
 
 SILENCE = Panel(
-    "Silence",
+    "Last record",
     [
         PanelQuery(
             "time() - max by (bot) "
@@ -62,7 +62,7 @@ SILENCE = Panel(
     ],
     "s",
     kind="stat",
-    about="Time since the bot's latest record of any kind.",
+    about="Time since the bot's last record of any kind.",
     steps=((None, "green"), (60, "yellow"), (300, "red")),
 )
 
@@ -70,7 +70,7 @@ DISAGREEMENTS = Panel(
     "Disagreements",
     [PanelQuery('max by (bot) (botwatch_bot_disagreements{bot=~"$bot"})')],
     kind="stat",
-    about="How many figures the bot reports otherwise than they are computed; the page names them.",
+    about="Number of metrics whose reported and computed values disagree; the page lists them.",
     steps=((None, "green"), (1, "yellow")),
 )
 
@@ -78,18 +78,18 @@ SEVERITIES = Panel(
     "Open alerts",
     [PanelQuery("max by (severity) (botwatch_alerts_open)", "{{severity}}")],
     kind="stat",
-    about="Of all bots and hosts, by severity.",
+    about="All bots and hosts, by severity.",
     steps=((None, "green"), (1, "red")),
 )
 
 DRAWDOWN_STEPS: Steps = ((None, "green"), (0.04, "yellow"), (0.1, "red"))
 
 SUMMARY = Row(
-    "At a glance",
+    "Overview",
     (
         stat("Portfolio value", "portfolioValue"),
         stat("Total P&L", "totalPnL", ((None, "red"), (0, "green"))),
-        stat("Drawdown now", "currentDrawdown", DRAWDOWN_STEPS),
+        stat("Current drawdown", "currentDrawdown", DRAWDOWN_STEPS),
         SILENCE,
         DISAGREEMENTS,
         SEVERITIES,
@@ -104,7 +104,7 @@ PROFIT = Row(
         Panel(
             "Equity",
             [PanelQuery('botwatch_bot_equity{bot=~"$bot"}')],
-            about="Account currency, point by point.",
+            about="In account currency, every point.",
         ),
         panel("Profit and loss", "totalPnL", "realizedPnL", "unrealizedPnL"),
         panel("Net flows", "netFlows"),
@@ -134,7 +134,7 @@ VALUE_AT_RISK = Row(
     (
         panel("Historical VaR and CVaR", "var95", "var99", "cvar95"),
         panel("Parametric VaR", "parametricVar95", "parametricVar99"),
-        panel("In money", "var95Amount", "var99Amount", "cvar95Amount"),
+        panel("In account currency", "var95Amount", "var99Amount", "cvar95Amount"),
     ),
 )
 
@@ -146,7 +146,7 @@ TRADES = Row(
         panel("Expectancy", "expectancy"),
         panel("Trades", "totalTrades"),
         panel("Trade frequency", "trades24h", "tradesPerDay"),
-        panel("Average trade", "averageTradeDuration"),
+        panel("Average trade duration", "averageTradeDuration"),
     ),
     across=3,
 )
@@ -173,21 +173,21 @@ EXPOSURE = Row(
 )
 
 AGREEMENT = Row(
-    "Reported against computed",
+    "Reported and computed",
     (
-        replace(DISAGREEMENTS, title="Figures that differ", kind="timeseries", steps=PLAIN),
+        replace(DISAGREEMENTS, title="Disagreements", kind="timeseries", steps=PLAIN),
         gap("totalPnL"),
         gap("maxDrawdown"),
     ),
 )
 
 FURTHER = Row(
-    "What else the bots report",
+    "Custom metrics",
     (
         Panel(
             "Metrics",
             [PanelQuery('botwatch_bot_metric{bot=~"$bot"}', "{{bot}} {{name}} {{unit}}")],
-            about="Records of kind metric, each with a unit of its own.",
+            about="Records of kind `metric`, each with its own unit.",
         ),
     ),
 )

@@ -38,9 +38,9 @@ _NO_LOSSES = "no closed trade has lost, or fees without a rate"
 _NO_ENDED = "no order has ended"
 _NO_EXPOSURE = "no fill yet, or no equity above zero"
 _NO_SLIPPAGE = "no filled order with a decision price or a quote"
-_NO_LATENCY = "no order with both moments"
-_FEW_RETURNS = "Made of few daily returns, and not to be leaned on: {n}."
-_FEES_LEFT_OUT = "Without fees in a currency that has no rate; closed trades so far: {n}."
+_NO_LATENCY = "no order with both timestamps"
+_FEW_RETURNS = "Low confidence: only {n} daily returns."
+_FEES_LEFT_OUT = "Fees in a currency without a rate are not included; closed trades so far: {n}."
 
 
 def _latency(stem: str, label: str, text: str) -> tuple[MetricDefinition, ...]:
@@ -49,7 +49,7 @@ def _latency(stem: str, label: str, text: str) -> tuple[MetricDefinition, ...]:
             f"{stem}P{share}Ms",
             f"{label} p{share}",
             "orders, fills",
-            f"{text}, of the latest 1,000 orders: {share} % take at most so long.",
+            f"{text}, of the latest 1,000 orders: {share}% take at most this long.",
             _NO_LATENCY,
         )
         for share in (50, 95, 99)
@@ -57,7 +57,7 @@ def _latency(stem: str, label: str, text: str) -> tuple[MetricDefinition, ...]:
 
 
 def _slippage(share: int) -> MetricDefinition:
-    text = f"{share} % of the latest 1,000 orders cost at most so much against the price decided on."
+    text = f"{share}% of the latest 1,000 orders have at most this slippage from the decision price."
     return MetricDefinition(f"slippageP{share}Bps", f"Slippage p{share}", "orders, fills", text, _NO_SLIPPAGE)
 
 
@@ -74,11 +74,12 @@ PROFIT = MetricFamilyDefinition(
         ),
         MetricDefinition(
             "realizedPnL", "Realised P&L", "fills",
-            "Of what was closed, at average cost per symbol, net of fees and funding.", _NO_FILLS, SIGNED,
+            "P&L of closed positions, at average cost per symbol, net of fees and funding.",
+            _NO_FILLS, SIGNED,
         ),
         MetricDefinition(
             "unrealizedPnL", "Unrealised P&L", "equity, fills",
-            "Of what is open, marked to market.", _NO_FILLS, SIGNED,
+            "P&L of open positions, marked to market.", _NO_FILLS, SIGNED,
         ),
         MetricDefinition(
             "netFlows", "Net flows", "equity",
@@ -116,8 +117,8 @@ RISK = MetricFamilyDefinition(
         ),
         MetricDefinition(
             "tradingDays", "Daily returns", "equity",
-            "How many there are: last equity of a day over that of the day before, without deposits and "
-            "withdrawals; the day that has not ended counts so far.", _NO_EQUITY, COUNT,
+            "Number of daily returns: last equity of a day over that of the day before, without deposits and "
+            "withdrawals; the current day counts so far.", _NO_EQUITY, COUNT,
         ),
     ),
     _FEW_RETURNS,
@@ -128,8 +129,8 @@ DRAWDOWN = MetricFamilyDefinition(
     (
         MetricDefinition(
             "currentDrawdown", "Drawdown now", "equity",
-            "How far the equity is below its peak, as a share of the peak; deposits and withdrawals do not "
-            "bend it.", _NEVER_WORTH,
+            "How far the equity is below its peak, as a share of the peak; deposits and withdrawals are "
+            "excluded.", _NEVER_WORTH,
         ),
         MetricDefinition(
             "maxDrawdown", "Drawdown max", "equity",
@@ -151,47 +152,43 @@ VALUE_AT_RISK = MetricFamilyDefinition(
     (
         MetricDefinition(
             "var95",
-            "VaR 95 %",
+            "VaR 95%",
             "equity",
-            "One day's loss that 95 % of the last 365 daily returns stay under (historical).",
+            "One day's loss that 95% of the last 365 daily returns stay under (historical).",
             _TWO_RETURNS,
         ),
         MetricDefinition(
             "var99",
-            "VaR 99 %",
+            "VaR 99%",
             "equity",
-            "One day's loss that 99 % of the last 365 daily returns stay under (historical).",
+            "One day's loss that 99% of the last 365 daily returns stay under (historical).",
             _TWO_RETURNS,
         ),
         MetricDefinition(
             "cvar95",
-            "CVaR 95 %",
+            "CVaR 95%",
             "equity",
-            "The mean of the worst 5 % of the last 365 daily returns, as a loss.",
+            "The mean of the worst 5% of the last 365 daily returns, as a loss.",
             _TWO_RETURNS,
         ),
         MetricDefinition(
             "parametricVar95",
-            "Parametric VaR 95 %",
+            "Parametric VaR 95%",
             "equity",
-            "One day's loss at 95 %, were daily returns normally distributed.",
+            "One day's loss at 95%, were daily returns normally distributed.",
             _TWO_RETURNS,
         ),
         MetricDefinition(
             "parametricVar99",
-            "Parametric VaR 99 %",
+            "Parametric VaR 99%",
             "equity",
-            "One day's loss at 99 %, were daily returns normally distributed.",
+            "One day's loss at 99%, were daily returns normally distributed.",
             _TWO_RETURNS,
         ),
+        MetricDefinition("var95Amount", "VaR 95% in money", "equity", "VaR 95% of the equity.", _TWO_RETURNS),
+        MetricDefinition("var99Amount", "VaR 99% in money", "equity", "VaR 99% of the equity.", _TWO_RETURNS),
         MetricDefinition(
-            "var95Amount", "VaR 95 % in money", "equity", "VaR 95 % of the equity.", _TWO_RETURNS
-        ),
-        MetricDefinition(
-            "var99Amount", "VaR 99 % in money", "equity", "VaR 99 % of the equity.", _TWO_RETURNS
-        ),
-        MetricDefinition(
-            "cvar95Amount", "CVaR 95 % in money", "equity", "CVaR 95 % of the equity.", _TWO_RETURNS
+            "cvar95Amount", "CVaR 95% in money", "equity", "CVaR 95% of the equity.", _TWO_RETURNS
         ),
     ),
     _FEW_RETURNS,
@@ -206,7 +203,7 @@ TRADES = MetricFamilyDefinition(
         ),
         MetricDefinition(
             "winRate", "Win rate", "fills",
-            "Closed trades with a profit, of all closed trades; break-even ones are no wins.", _NO_TRADES,
+            "Share of closed trades with a profit; break-even trades are not wins.", _NO_TRADES,
         ),
         MetricDefinition(
             "profitFactor", "Profit factor", "fills",
@@ -240,14 +237,16 @@ EXECUTION = MetricFamilyDefinition(
     (
         MetricDefinition("totalOrders", "Orders", "orders", "All orders so far.", "never", COUNT),
         MetricDefinition(
-            "fillRate", "Fill rate", "orders", "Filled ones, of the latest 1,000 that ended.", _NO_ENDED
+            "fillRate", "Fill rate", "orders",
+            "Share of filled orders in the latest 1,000 closed orders.", _NO_ENDED,
         ),
         MetricDefinition(
             "quantityFillRate", "Quantity filled", "orders, fills",
             "Quantity filled, of the quantity ordered, over the latest 1,000 orders that ended.", _NO_ENDED,
         ),
         MetricDefinition(
-            "rejectRate", "Reject rate", "orders", "Rejected ones, of the latest 1,000.", "no order yet"
+            "rejectRate", "Reject rate", "orders",
+            "Share of rejected orders in the latest 1,000.", "no order yet",
         ),
         MetricDefinition(
             "slippageBps", "Slippage", "orders, fills",
@@ -267,7 +266,7 @@ EXECUTION = MetricFamilyDefinition(
         *_latency("cancelLatency", "Cancel latency", "From submitted to cancelled"),
         MetricDefinition(
             "droppedLatencies", "Latencies dropped", "orders, fills",
-            "Negative ones, left out: more than one clock was at work.", "never", COUNT,
+            "Negative latencies, left out: their timestamps come from different clocks.", "never", COUNT,
         ),
     ),
 )  # fmt: skip
@@ -277,7 +276,7 @@ EXPOSURE = MetricFamilyDefinition(
     (
         MetricDefinition(
             "exposure", "Exposure", "equity, fills",
-            "Gross notional of what is open, at the latest prices, over the equity.", _NO_EXPOSURE,
+            "Gross notional of open positions, at the latest prices, over the equity.", _NO_EXPOSURE,
         ),
         MetricDefinition(
             "netExposure", "Net exposure", "equity, fills",

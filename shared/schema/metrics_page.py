@@ -1,4 +1,4 @@
-"""The page that explains every figure: `python -m shared.schema.metrics_page docs/metrics.md` writes it."""
+"""Generate docs/metrics.md, which defines every metric: `python -m shared.schema.metrics_page PATH`."""
 
 import sys
 from collections.abc import Iterator
@@ -10,26 +10,27 @@ from shared.schema.undefined_reasons import REASONS
 from shared.schema.units import metric_fields
 
 _INTRODUCTION = """\
-# What each figure means
+# Metrics
 
-Botwatch computes every figure below for each bot from its raw records (`equity`, `order`, `fill`, and
-`metric` records with the unit `price`) and puts them into the log as a `performance` record with `source:
-computed`, at most once a second. A bot may report any of them itself, by its own terms: reported and
-computed figures are kept apart everywhere. The page and the API show the reported figure, fill in what the
-bot leaves out, and say where the two differ (`differences`: both values; `disagreements`: how many figures
-differed at two comparisons in a row, which are ten seconds apart at least).
+Botwatch computes every metric below for each bot from its raw records (`equity`, `order`, `fill`, and
+`metric` records with the unit `price`) and appends them to the log as a `performance` record with `source:
+computed`, at most once per second. A bot may also report any of them, as it defines them: reported and
+computed metrics are kept apart everywhere. The page and the API show the reported value, fill in the metrics
+that the bot does not report, and list where the two disagree (`differences`: both values; `disagreements`:
+the number of metrics that disagreed in two consecutive comparisons, at least ten seconds apart).
 
-Percentages are percent on the wire, in SQLite and in the API (8.5 is 8.5 %); drawdown, value at risk and
-slippage are positive where they cost. Prometheus has the same figures as `botwatch_bot_…` with the label
-`source`, in base units: fractions and seconds. Daily returns are made of the last equity of each day in the
-bot's time zone (`analytics.bots` in `performance_logger.json`), less deposits and withdrawals; days without
-a point are left out. A year has 365 trading days, or the bot's `annualisation`.
+Percentages are percent on the wire, in SQLite and in the API (8.5 is 8.5%); drawdown, value at risk and
+slippage are positive where they cost money. Prometheus has the same metrics as `botwatch_bot_…` with the
+label `source`, in base units: ratios and seconds. A daily return compares the last equity of a day with
+that of the day before, in the bot's time zone (`analytics.bots` in `performance_logger.json`), without
+deposits and withdrawals; days without an equity point are skipped. A year has 365 trading days, or the
+bot's `annualisation`.
 
-A figure that is undefined is null, never 0; `undefined` says why (in SQLite `undefinedId` and
-`lowConfidenceId` name the row of `performance_remarks` that has it). Figures that rest on little are marked ≈
-on the page and listed in `lowConfidence`: ratios of under 30 daily returns, VaR 99 % of under 100, and a
-realised P&L that lacks fees in a currency without a rate. A trade whose result is within 1e-9 of its notional
-broke even.
+An undefined metric is null, never 0; `undefined` has the reason (in SQLite, `undefinedId` and
+`lowConfidenceId` refer to rows of `performance_remarks`). Metrics based on few samples are marked ≈ on the
+page and listed in `lowConfidence`: ratios from fewer than 30 daily returns, VaR 99% from fewer than 100, and
+a realised P&L without the fees in a currency that has no rate. A trade whose result is within 1e-9 of its
+notional counts as break-even.
 """
 _COLUMNS = ("on the wire", "name", "unit", "definition", "made from", "undefined when")
 _UNITS = {figure.wire: figure.unit.name for figure in metric_fields(Performance)}
@@ -51,7 +52,7 @@ def _section(family: MetricFamilyDefinition) -> str:
 def metrics_page() -> str:
     """Return the page as Markdown."""
     reasons = ((f"`{code}`", text.replace("{n}", "*n*")) for code, text in REASONS.items())
-    why = f"## Why a figure is undefined\n\n{_table(('reason', 'in words'), reasons)}"
+    why = f"## Why a metric is undefined\n\n{_table(('reason', 'meaning'), reasons)}"
     return "\n".join([_INTRODUCTION, *map(_section, FAMILIES), why])
 
 

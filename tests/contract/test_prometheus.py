@@ -97,4 +97,4 @@ def test_every_alert_says_how_grave_it_is_and_what_it_means() -> None:
 def test_the_alert_on_a_full_log_knows_the_cap() -> None:
     [rule] = [rule for rule in rules() if rule.get("alert") == "BotwatchLogNearlyFull"]
     assert rule["expr"].endswith(f"> {MAX_ENTRIES * 8 // 10}")
-    assert f"of {MAX_ENTRIES} entries" in rule["annotations"]["description"]
+    assert f"of {MAX_ENTRIES:,} entries" in rule["annotations"]["description"]

@@ -177,7 +177,7 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
         assert figure(browser, "Profit factor") == ["\N{EN DASH}", few]
         assert figure(browser, "Sharpe") == [
             "2.00≈",
-            "Made of few daily returns, and not to be leaned on: 12.",
+            "Low confidence: only 12 daily returns.",
         ]
 
         why = {"winRate": Undefined(reason="solar_storm"), "profitFactor": Undefined(reason="no_trades")}
