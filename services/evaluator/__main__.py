@@ -47,7 +47,7 @@ def main() -> None:
         try:
             evaluator.save()
         except UNAVAILABLE_ERRORS as error:
-            log.warning("redis is away: what was read last will be read again", error=str(error))
+            log.warning("redis is down; the last entries will be read again after the restart", error=str(error))
     database.close()
 
 

@@ -78,7 +78,7 @@ class AlertWriter:
             return self._record_event("muted", alert, silence.created_by if silence else None, words)
         silence = self._silence(was.silence)
         return self._record_event(
-            "unmuted", alert, silence.ended_by if silence else None, f"no longer {was.muted_by}"
+            "unmuted", alert, silence.ended_by if silence else None, f"no longer muted: {was.muted_by}"
         )
 
     def _silence(self, silence_id: str | None) -> Silence | None:
@@ -121,7 +121,7 @@ def _merge_operator_changes(stored: Alert, change: Transition) -> Alert:
 
 def _merge_comment(stored: Alert | None, change: Change) -> str | None:
     if stored and change == "unacknowledged":
-        return f"the acknowledgement by {stored.assignee} was for a time"
+        return f"acknowledgement by {stored.assignee} expired"
     return None
 
 

@@ -45,7 +45,7 @@ def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
     for rule, status in zip(rules, rule_statuses(rules, tracks or {}), strict=True):
         sys.stdout.writelines(f"{line}\n" for line in describe_rule(rule))
         if tracks is not None and status.never_seen:
-            sys.stdout.write(f"  never saw a value of {', '.join(status.never_seen)}\n")
+            sys.stdout.write(f"  no value received yet: {', '.join(status.never_seen)}\n")
         if status.warning:
             sys.stderr.write(f"botwatch rules check: warning: rule {rule.name}: {status.warning}\n")
     sys.stdout.write(f"{len(rules)} rules\n")
@@ -80,7 +80,7 @@ def run_rule_test_command(paths: Sequence[Path], environ: Mapping[str, str]) -> 
             sys.stderr.writelines(f"botwatch rules test: {fault}\n" for fault in error.faults)
             code = 1
             continue
-        sys.stdout.writelines(f"{path}: {difference}\n" for difference in differences or ["as expected"])
+        sys.stdout.writelines(f"{path}: {difference}\n" for difference in differences or ["passed"])
         code = 1 if differences else code
     return code
 
@@ -117,7 +117,7 @@ def describe_rule(rule: Rule) -> Iterator[str]:
     else:
         steps = []
         for level in rule.levels:
-            clear = "" if level.clear is None else f" (until no longer {rule.operator} {level.clear:g})"
+            clear = "" if level.clear is None else f" (clear threshold {level.clear:g})"
             steps.append(f"{level.severity} if {rule.operator} {level.threshold:g}{clear}")
         yield f"  {rule.measure}: {', '.join(steps)}"
     labels = [f"{name}={pattern}" for name, pattern in rule.labels]

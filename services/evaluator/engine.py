@@ -122,7 +122,7 @@ class Engine:
         for watch in self._of_bot.pop(bot, []):
             if watch.state and (outcome := reset_for_retired_bot(watch.state, watch.rule, self.now)):
                 yield RuleEvent(
-                    watch.key, watch.rule, outcome._replace(comment="the bot was forgotten"), self.now
+                    watch.key, watch.rule, outcome._replace(comment="bot deleted"), self.now
                 )
             watch.state = watch.due = None
             del self._watches[watch.key]
@@ -141,7 +141,7 @@ class Engine:
                 outcome = reset_for_retired_bot(track, watch.rule, at)
                 self._schedule(watch, track)
                 if outcome:
-                    comment = "the bot was retired"
+                    comment = "bot retired"
                     yield RuleEvent(watch.key, watch.rule, outcome._replace(comment=comment), self.now)
             elif isinstance(watch.rule.measure, Absence | Combination):
                 watch.rule.measure.observe_stop(track.state, at)

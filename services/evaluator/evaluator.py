@@ -64,11 +64,11 @@ NEVER = 2**63
 
 RECORDS = Counter("botwatch_evaluator_records", "Records read.")
 HISTORY = Counter(
-    "botwatch_evaluator_history", "Records not judged: dated more than an hour before they entered the log."
+    "botwatch_evaluator_history", "Records not evaluated: more than an hour old when they entered the log."
 )
-CHANGES = Counter("botwatch_evaluator_changes", "Changes of alerts.", ["change"])
-TRACKED = Gauge("botwatch_evaluator_tracks", "Rules on bots and hosts that are remembered.")
-PENDING = Gauge("botwatch_evaluator_pending", "Rules on bots and hosts whose `for` runs.")
+CHANGES = Counter("botwatch_evaluator_changes", "Alert changes.", ["change"])
+TRACKED = Gauge("botwatch_evaluator_tracks", "Rule instances with stored state.")
+PENDING = Gauge("botwatch_evaluator_pending", "Rule instances that are pending.")
 
 
 class Evaluator:
@@ -233,7 +233,7 @@ class Evaluator:
         """Log and return which rules can probably never fire: nothing has ever sent their figures."""
         warnings = {one.name: one.warning for one in self._publish_status() if one.warning}
         for name, warning in warnings.items():
-            log.warning("rule never saw a value", rule=name, warning=warning)
+            log.warning("rule may never fire", rule=name, warning=warning)
         return [f"rule {name}: {warning}" for name, warning in warnings.items()]
 
     def _publish_status(self) -> list[RuleStatus]:
@@ -243,7 +243,7 @@ class Evaluator:
         try:
             self._log.redis.set(redis_keys.RULES, msgspec.json.encode(found))
         except RedisError as error:
-            log.warning("rule status not published; the next one will be", error=str(error))
+            log.warning("could not publish rule status; retrying in a minute", error=str(error))
         return found
 
     def _redis_ms(self) -> int:
@@ -300,7 +300,7 @@ class Evaluator:
         try:
             wake(self._log.redis)
         except RedisError as error:
-            log.warning("could not wake the notifier; it looks by itself", error=str(error))
+            log.warning("could not wake the notifier; it polls every second", error=str(error))
 
     def _advance(self, now: int) -> None:
         events = list(self._engine.advance_to(now))
@@ -383,14 +383,14 @@ class Evaluator:
         try:
             self._announcer.refresh([one.alert for one in written if one.change == "updated"])
         except RedisError as error:
-            log.warning("could not show new values; the next ones will", error=str(error))
+            log.warning("could not publish updated values; retrying with the next update", error=str(error))
         self._publish_events()
 
     def _publish_events(self) -> None:
         try:
             self._announcer.publish()
         except RedisError as error:
-            log.warning("could not announce; the next announcement will", error=str(error))
+            log.warning("could not publish alert events; retrying with the next change", error=str(error))
 
 
 def _entry_ms(entry: str) -> int:

@@ -34,9 +34,9 @@ class EvaluatorReloader:
             rules, policy = load_rules(documents), parse_mute_config(documents)
         except InvalidError as error:
             for fault in error.faults:
-                log.error("the old rules stay", fault=str(fault))
+                log.error("config invalid; keeping the previous rules", fault=str(fault))
             self._requests.reply({"rules": len(self._evaluator.rules)}, error.faults)
             return
         self._evaluator.reload(rules, policy)
-        log.info("rules read again", rules=len(rules))
+        log.info("rules reloaded", rules=len(rules))
         self._requests.reply({"rules": len(rules)}, warnings=self._evaluator.log_inactive_rules())

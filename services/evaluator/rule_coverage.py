@@ -71,12 +71,12 @@ def _too_short(measure: Measure, tracks: list[RuleState]) -> list[str]:
             if gaps:
                 every = format_span(max(gaps) / 1000)
                 found.append(
-                    f"{one}: values come every {every}, less often than every two windows, and are not "
-                    f"compared; use a `window` of at least {every}"
+                    f"{measure}: values arrive every {every}, too rarely to be compared; "
+                    f"use a `window` of at least {every}"
                 )
     return found
 
 
 def _warning(name: str) -> str:
     hint = did_you_mean(name, METRICS_BY_LOWERCASE.values())
-    return f"no kind of record has the figure `{name}`, and no bot has sent a metric of that name{hint}"
+    return f"metric `{name}` is unknown: no record kind has it and no bot has sent it{hint}"

@@ -69,7 +69,7 @@ class BotMetrics:
     def fold(self, events: Sequence[TradingEvent]) -> None:
         """Fold events that follow on what is folded."""
         if self.account is None:
-            raise RuntimeError("there is no account to fold into")
+            raise RuntimeError("cannot apply events: no account has been restored")
         for event in events:
             self.account.apply(event)
         self.folded += len(events)

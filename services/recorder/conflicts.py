@@ -10,7 +10,7 @@ log = structlog.get_logger()
 
 INTERVAL_S = 3600.0
 """At most one event a bot in that time."""
-CONFLICT_TITLE = "Ids are used again"
+CONFLICT_TITLE = "Duplicate record IDs"
 
 
 class ConflictReporter:
@@ -24,7 +24,7 @@ class ConflictReporter:
     def add(self, record: AnyRecord) -> None:
         """Count a record; those of hosts are only logged."""
         if not isinstance(record, BotRecord):
-            log.warning("id used again with other content", host=record.subject, id=record.id)
+            log.warning("record ID reused with different content", host=record.subject, id=record.id)
             return
         self._counts[record.bot] = self._counts.get(record.bot, 0) + 1
         self._examples[record.bot] = record
@@ -37,13 +37,12 @@ class ConflictReporter:
             self._last_event[bot] = now_s
             count, example = self._counts.pop(bot), self._examples.pop(bot)
             text = (
-                f"Records with the id of another record but with other content: {count}, the latest is the "
-                f"{_describe_record(example)}. They are kept as further records, except fills that "
-                "differ in their fee "
-                "alone. Send ids that are unique for each record and fill."
+                f"{count} {'record reuses' if count == 1 else 'records reuse'} an ID with different content; "
+                f"latest: {_describe_record(example)}. They are stored as new records, except fills that "
+                "differ only in their fee. Send a unique ID with each record and fill."
             )
             log.warning(
-                "ids used again with other content", bot=bot, count=count, latest=_describe_record(example)
+                "record IDs reused with different content", bot=bot, count=count, latest=_describe_record(example)
             )
             events.append(Event(bot=bot, timestamp=now, level="warning", title=CONFLICT_TITLE, text=text))
         return events
@@ -52,4 +51,4 @@ class ConflictReporter:
 def _describe_record(record: AnyRecord) -> str:
     if isinstance(record, Fill):
         return f"fill {record.fill_id} of order {record.order_id} ({record.symbol})"
-    return f"{record.kind} record with the id {record.id}"
+    return f"{record.kind} record with ID {record.id}"

@@ -68,7 +68,7 @@ class Housekeeping:
             elif self._pieces or moment >= self._retention_at:
                 self._remove(moment)
         except OperationalError as error:
-            log.warning("upkeep has to wait", error=str(error.orig))
+            log.warning("housekeeping postponed; retrying", error=str(error.orig))
 
     def _roll_up(self, moment: float) -> None:
         self._roll_up_at = moment + ROLL_UP_INTERVAL_S
@@ -88,7 +88,7 @@ class Housekeeping:
                 self._pieces = pieces
                 return
         if removed := +self._removed:
-            log.info("removed what is older than retentionDays", **removed)
+            log.info("removed rows older than retentionDays", **removed)
         self._removed.clear()
 
     def _start_retention(self) -> Iterator[RemovedRows]:

@@ -32,10 +32,10 @@ log = structlog.get_logger()
 CATCH_UP_EVENTS = 2_000
 """Rows of each kind that are folded at once while a bot catches up."""
 
-EVENTS = Counter("botwatch_recorder_events", "Raw events folded into figures as they came.")
-REWINDS = Counter("botwatch_recorder_went_back", "How often a late event sent a bot's figures back.")
-TOO_LATE = Counter("botwatch_recorder_too_late", "Raw events left out of figures: older than what is kept.")
-BOTS_BEHIND = Gauge("botwatch_recorder_bots_behind", "Bots whose figures still catch up with what is stored.")
+EVENTS = Counter("botwatch_recorder_events", "Raw events applied to metrics in order of arrival.")
+REWINDS = Counter("botwatch_recorder_went_back", "Times a late event set a bot's metrics back to a checkpoint.")
+TOO_LATE = Counter("botwatch_recorder_too_late", "Raw events left out of metrics: older than the retained rows.")
+BOTS_BEHIND = Gauge("botwatch_recorder_bots_behind", "Bots whose metrics are catching up with stored rows.")
 
 
 class PendingMetrics(NamedTuple):
@@ -227,7 +227,7 @@ class MetricsCalculator:
         checkpoint = store.checkpoint_before(connection, bot, following.late)
         account = BotAccount.from_json(checkpoint.state, settings) if checkpoint else None
         if checkpoint and account is None:
-            log.info("figures are computed again: their version or settings have changed", bot=bot)
+            log.info("recomputing metrics: the checkpoint's version or settings differ", bot=bot)
             # Of what is no longer stored as events, an older version's state is all that is left.
             kept_since = epoch_ms(self._now() - self._kept)
             until = min(kept_since, checkpoint.until + 1)

@@ -46,11 +46,11 @@ FORGET_INTERVAL_S = 3600.0
 
 ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
 REPEATED = Counter(
-    "botwatch_recorder_repeated", "Records left out: their id was already there.", ["database"]
+    "botwatch_recorder_repeated", "Records left out: already stored under the same ID.", ["database"]
 )
 CONTRADICTORY = Counter(
     "botwatch_recorder_contradictory",
-    "Records sent with the id of another record, but with other content.",
+    "Records that reuse the ID of another record with different content.",
     ["kind"],
 )
 COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.", ["database"])
@@ -79,7 +79,7 @@ class TargetDatabase:
         known = self.stored_offset(redis_keys.RECORDER_GROUP)
         self._stored = self.position = clamp_to_newest(known, newest)
         if self.position != known:
-            log.warning("the log began anew: its entries are older than the database's", database=self._name)
+            log.warning("log was reset: its entries are older than the stored offset", database=self._name)
 
     def stored_offset(self, reader: str) -> str:
         """Return how far a reader's work is in this database."""
@@ -132,7 +132,7 @@ class TargetDatabase:
         self._stored = self.position = entry
         if self._analyst:
             self._analyst.forget(bot)
-        log.info("a bot was forgotten", bot=bot)
+        log.info("bot deleted", bot=bot)
 
     def write_metrics(self) -> None:
         """Write what the analyst has, though no rows came."""
@@ -206,9 +206,7 @@ class Recorder:
         try:
             recorded = min(self._performance.make_durable(), self._health.make_durable(), key=split_id)
         except (OperationalError, OSError) as error:
-            log.warning(
-                "the log is not trimmed: a database cannot be brought onto the disk", error=str(error)
-            )
+            log.warning("log not trimmed: database checkpoint failed", error=str(error))
             return
         trim_log(self._log, self._now(), min(recorded, judged, key=split_id))
 
@@ -217,7 +215,7 @@ class Recorder:
         for database in self._databases:
             database.raise_if_damaged()
         self.writer.check()
-        return f"at {self._performance.position}"
+        return f"stored up to entry {self._performance.position}"
 
     def _read_batch(self) -> list[LogEntry]:
         """Read until the batch is full or its time is up; what is there after that waits for the next."""
@@ -243,7 +241,7 @@ class Recorder:
             try:
                 self._log.append([*warnings, *computed.values()], SOURCE)
             except LogFullError as error:
-                log.error("cannot tell computed figures; trying again", reason=str(error))
+                log.error("cannot publish computed metrics; retrying", reason=str(error))
             except TooManyBotsError as error:
                 # They were forgotten a moment ago: the next entries say so.
                 self._analyst.mark_published(bot for _, bot in error.refused)

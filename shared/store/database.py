@@ -143,7 +143,7 @@ def _connect_args(url: str, patience_s: float) -> dict[str, Any]:
 
 def _require_file(_dialect: object, _record: object, arguments: Sequence[str], _options: object) -> None:
     if not Path(arguments[0]).exists():
-        raise sqlite3.OperationalError(f"{arguments[0]} is gone")
+        raise sqlite3.OperationalError(f"{arguments[0]} does not exist")
 
 
 def _pragmas(synchronous: str) -> Callable[[Any, object], None]:

@@ -96,7 +96,7 @@ def _notice(event: int, text: str | None) -> Notice | None:
     try:
         return msgspec.json.decode(text, type=Notice)
     except msgspec.DecodeError as error:
-        log.error("a notice cannot be read: nobody is told", event_id=event, error=str(error))
+        log.error("stored notification is unreadable; skipped", event_id=event, error=str(error))
         return None
 
 

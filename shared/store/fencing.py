@@ -32,7 +32,7 @@ class Fence:
         """Raise FencedError when a newer process of this part has raised the token."""
         if (stored := self._stored(connection)) > self._token:
             raise FencedError(
-                f"another {self._part} has taken over: its token is {stored}, this one's is {self._token}"
+                f"fenced: a newer {self._part} holds token {stored} (this process has {self._token})"
             )
 
     @property

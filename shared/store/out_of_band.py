@@ -18,7 +18,7 @@ from shared.store.tables import alert_events, notifications
 
 MAX_CHANNEL_PAUSE = timedelta(seconds=60)
 """A channel that sent so much that it makes a pause sends again after that."""
-OUT_OF_BAND_REASON = "the watchdog told it by itself"
+OUT_OF_BAND_REASON = "sent out of band by the watchdog"
 OWNER = "watchdog"
 HOLD_LENGTH = timedelta(seconds=20)
 """How long the notifier leaves to the watchdog what it is just telling."""

@@ -131,7 +131,7 @@ def suppress_resolved(connection: Connection, alert_id: str, channel: str) -> No
     is_told = False
     for row in connection.execute(_ALL_OF, {"alert": alert_id, "of": channel}).all():
         if row.change == "resolved" and row.state == "PENDING" and not is_told:
-            values = {"state": "SUPPRESSED", "lastError": "was not told that it is open"}
+            values = {"state": "SUPPRESSED", "lastError": "channel never received the opening notification"}
             connection.execute(update(notifications).where(_ROW.id == row.id).values(values))
         is_told = row.change != "resolved"
 
@@ -170,7 +170,7 @@ def take_suppressed_alerts(connection: Connection, batch: str) -> list[str]:
 def suppress_unserved(connection: Connection, served: Iterable[str]) -> None:
     """Keep back what is pending for channels that nobody serves any more."""
     left = and_(_ROW.state == "PENDING", _ROW.channel.not_in(list(served)))
-    reason = "the channel is not configured any more"
+    reason = "channel removed from the configuration"
     connection.execute(update(notifications).where(left).values(state="SUPPRESSED", lastError=reason))
 
 

@@ -50,7 +50,7 @@ def recent_values(performance: Database, health: Database, notice: Notice, now: 
                 if rows:
                     return [(from_store(at), value) for at, value in rows]
     except SQLAlchemyError as error:
-        log.warning("a notice goes without a chart", alert=notice.id, error=type(error).__name__)
+        log.warning("chart skipped: recent values unavailable", alert=notice.id, error=type(error).__name__)
     return []
 
 

@@ -36,7 +36,7 @@ class RetryingWriter:
                     return False
             else:
                 if self._trouble:
-                    log.info("writing again")
+                    log.info("database writes work again")
                 self._trouble = None
                 return True
 
@@ -56,7 +56,7 @@ class RetryingWriter:
         if not damaged and not isinstance(error, OperationalError):
             raise error
         if self._trouble is None:
-            text = "A database is damaged and has to be restored" if damaged else "cannot write; trying again"
+            text = "database is damaged; restore a backup" if damaged else "database write failed; retrying"
             log.error(text, error=str(error.orig))
         self._trouble = error
 

@@ -58,9 +58,9 @@ def test_a_new_rule_holds_after_a_hangup_and_an_alert_without_a_rule_ends(
     without = document.read_text()
     add_rule(document, name="f2", metricName="fundingRate", operator=">", threshold=0.3, severity="LOW")
     log = stack.home / "logs" / "evaluator.log"
-    times = log.read_text().count("rules read again")
+    times = log.read_text().count("rules reloaded")
     os.kill(pid_of(stack, "evaluator"), signal.SIGHUP)
-    wait_until(lambda: log.read_text().count("rules read again") > times, "the evaluator has read them")
+    wait_until(lambda: log.read_text().count("rules reloaded") > times, "the evaluator has read them")
     publish(bus, "hangup", 0.5)
     wait_until(lambda: stack.alerts("hangup"), "the new rule fires")
     document.write_text(without)

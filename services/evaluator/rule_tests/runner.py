@@ -48,7 +48,7 @@ class ExpectationFailure(NamedTuple):
 
     def __str__(self) -> str:
         def listed(lines: Sequence[str]) -> str:
-            return "\n            ".join(lines or ["nothing else"])
+            return "\n            ".join(lines or ["no other alerts"])
 
         return (
             f"at {format_duration_ms(self.at)}\n  expected  {listed(self.missing)}\n  got       "
@@ -76,7 +76,7 @@ def run_test(rehearsal: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFail
 def _check_rule_names(rehearsal: RuleTest, known: set[str]) -> None:
     faults = [
         Fault(
-            f"$.alerts[{i}].expect[{j}].rule", f"no rule is named {one.rule!r}{did_you_mean(one.rule, known)}"
+            f"$.alerts[{i}].expect[{j}].rule", f"unknown rule {one.rule!r}{did_you_mean(one.rule, known)}"
         )
         for i, moment in enumerate(rehearsal.alerts)
         for j, one in enumerate(moment.expect)

@@ -22,7 +22,7 @@ def test_an_acknowledgement_for_a_time_ends_and_is_told(begin: StartEvaluator) -
         ["opened", "acknowledged", "unacknowledged"],
         ["opened", "unacknowledged"],
     )
-    assert desk.events()[-1]["comment"] == "the acknowledgement by ann was for a time"
+    assert desk.events()[-1]["comment"] == "acknowledgement by ann expired"
     desk.apply_mutes()
     assert len(desk.timeline()) == 3
 

@@ -165,7 +165,7 @@ def test_a_maintenance_window_ends_at_its_time(begin: StartEvaluator) -> None:
     desk.shift = HOUR
     desk.apply_mutes()
     assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["(opened)", "unmuted"])
-    assert desk.events()[-1]["comment"].startswith("no longer muted by the maintenance window move")
+    assert desk.events()[-1]["comment"].startswith("no longer muted: muted by the maintenance window move")
 
 
 def test_an_alert_inhibits_another_that_opens_after_it_and_one_that_was_open(begin: StartEvaluator) -> None:

@@ -86,9 +86,9 @@ def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     folder = config(tmp_path, "maxDrawdwn", "maxDrawdown")
     assert run_check_command(folder, {"BOTWATCH_HOME": str(tmp_path / "home")}) == 0
     output = capsys.readouterr()
-    assert output.err.count("warning: rule maxDrawdwn-above-1: no kind of record has the figure") == 1
+    assert output.err.count("warning: rule maxDrawdwn-above-1: metric `maxDrawdwn` is unknown") == 1
     assert "maxDrawdown-above-1:" not in output.err
-    assert "never saw" not in output.out
+    assert "no value received" not in output.out
     assert not (tmp_path / "home").exists()
 
 
@@ -97,7 +97,7 @@ def test_published(
 ) -> None:
     """The evaluator says at its start and at a reload which rules never saw a value, and publishes it."""
     evaluator = start(rule(), rule(name="wrong", metricName="maxDrawdwn"))
-    assert capsys.readouterr().out.count("rule never saw a value") == 2
+    assert capsys.readouterr().out.count("rule may never fire") == 2
     write(redis, 1, 5)
     evaluator.step()
     assert [warning.split(":")[0] for warning in evaluator.log_inactive_rules()] == ["rule wrong"]

@@ -61,7 +61,7 @@ def test_retired() -> None:
     engine = engine_of(rule(**SILENT | {"name": "silent"}), rule())
     ended = say(engine, 10, "retired")
     assert [(event.key.rule, event.outcome.step, event.outcome.comment) for event in ended] == [
-        ("r", "resolved", "the bot was retired")
+        ("r", "resolved", "bot retired")
     ]
     assert format_events(engine.advance_to(at(1000))) == []
     assert format_events(engine.process(records(1001, 30), at(1001))) == ["1001 opened MEDIUM 30"]
@@ -91,7 +91,7 @@ def test_forgotten() -> None:
     engine = engine_of(rule())
     engine.mark_saved(engine.changed())
     ended = list(engine.forget("a"))
-    assert [event.outcome.comment for event in ended] == ["the bot was forgotten"]
+    assert [event.outcome.comment for event in ended] == ["bot deleted"]
     assert engine.states == {}
     assert len(engine.changed().gone) == 1
 

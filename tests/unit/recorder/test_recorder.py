@@ -113,8 +113,8 @@ def test_a_bot_that_uses_ids_again_loses_nothing_and_is_told_so(
     assert count(performance, "equity") == 3
     with performance.read() as connection:
         (event,) = connection.execute(text("SELECT bot, level, title, text FROM events")).all()
-    assert event[:3] == ("a", "warning", "Ids are used again")
-    assert "other content: 2, the latest is the equity record with the id x" in event.text
+    assert event[:3] == ("a", "warning", "Duplicate record IDs")
+    assert "2 records reuse an ID with different content; latest: equity record with ID x." in event.text
 
 
 def test_a_log_that_began_anew_with_an_older_clock_is_not_skipped(

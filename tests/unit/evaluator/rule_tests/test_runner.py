@@ -69,7 +69,7 @@ def test_alerts_as_expected_are_no_difference(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("expect", "got"),
     [
-        ([], "expected  nothing else\n  got       high a HIGH 21"),
+        ([], "expected  no other alerts\n  got       high a HIGH 21"),
         (
             [{"rule": "high", "bot": "b", "severity": "HIGH"}],
             "expected  high b HIGH\n  got       high a HIGH",
@@ -82,7 +82,7 @@ def test_alerts_as_expected_are_no_difference(tmp_path: Path) -> None:
         ),
         (
             [{"rule": "high", "bot": "a", "severity": "HIGH"}] * 2,
-            "expected  high a HIGH\n  got       nothing",
+            "expected  high a HIGH\n  got       no other alerts",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_difference_says_when_and_what(tmp_path: Path, expect: list[Any], got:
     ("further", "fault"),
     [
         ({"alerts": [{"at": "1m", "expect": [{"rule": "hihg", "bot": "a", "severity": "HIGH"}]}]},
-         "$.alerts[0].expect[0].rule: no rule is named 'hihg'; did you mean `high`?"),
+         "$.alerts[0].expect[0].rule: unknown rule 'hihg'; did you mean `high`?"),
         ({"series": [{"metric": "maxDrawdown", "bot": "a", "values": "1 2y3"}]},
          "$.series[0].values: expected values such as 1, 1x4, 1+2x4, _ or _x3, got '2y3'"),
         ({"series": [{"metric": "maxDrawdown", "values": "1"}]},
@@ -205,7 +205,7 @@ def test_the_command_says_how_it_went_and_ends_accordingly(
 ) -> None:
     path = rehearsal(tmp_path)
     assert main(["rules", "test", str(path)]) == 0
-    assert capsys.readouterr().out == f"{path}: as expected\n"
+    assert capsys.readouterr().out == f"{path}: passed\n"
     rehearsal(tmp_path, alerts=[{"at": "2m", "expect": []}])
     assert main(["rules", "test", str(path)]) == 1
     assert f"{path}: at 2m\n" in capsys.readouterr().out
@@ -223,7 +223,7 @@ def test_the_command_reads_every_rule_aloud_and_names_what_is_wrong(
     out = capsys.readouterr().out
     assert out.startswith(
         "high\n"
-        "  maxDrawdown: HIGH if > 20 (until no longer > 18)\n"
+        "  maxDrawdown: HIGH if > 20 (clear threshold 18)\n"
         "  PERFORMANCE, for 2m, bots x-*\n"
         "  Drawdown max > {limitText}\n"
         "process-down\n"

@@ -356,6 +356,6 @@ def test_what_waits_for_a_channel_that_is_removed_is_kept_back_and_says_why(data
     story.open()
     story.reload(channels("desk") + "routes: [{ channels: [desk] }]")
     assert story.deliveries() == ["0 desk opened", "(ops opened)"]
-    assert story.rows()[1]["lastError"] == "the channel is not configured any more"
+    assert story.rows()[1]["lastError"] == "channel removed from the configuration"
     story.change("resolved")
     assert story.deliveries()[2:] == ["0 desk resolved"]

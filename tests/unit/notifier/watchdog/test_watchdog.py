@@ -165,7 +165,7 @@ def test_without_a_notifier_the_watchdog_tells_within_thirty_seconds_and_the_end
         rows = [
             (row["change"], row["channel"], row["state"]) for row in delivery_history(connection, alert.id)
         ]
-        assert delivery_history(connection, alert.id)[0]["reason"] == "the watchdog told it by itself"
+        assert delivery_history(connection, alert.id)[0]["reason"] == "sent out of band by the watchdog"
     assert rows == [("opened", "desk", "SENT"), ("resolved", "desk", "SENT")]
 
 
@@ -232,7 +232,7 @@ def test_a_store_that_was_moved_aside_is_told_and_is_not_made_anew(yard: Yard) -
     yard.living -= {"notifier"}
     aside = path.with_name("aside.db")
     path.rename(aside)
-    yard.until(lambda: any("health.db is gone" in message for message, _ in yard.direct()), 30)
+    yard.until(lambda: any("health.db does not exist" in message for message, _ in yard.direct()), 30)
     assert not path.exists()
     aside.rename(path)
 
