@@ -1,4 +1,4 @@
-"""Evaluator: judges every record against the rules and opens or resolves alerts."""
+"""Evaluator: evaluates rules on every record, and opens and resolves alerts."""
 
 import structlog
 
@@ -26,7 +26,7 @@ def main() -> None:
         documents = load_documents(settings.botwatch_config)
         database = databases.health_database(settings, documents)
         database.require_schema("alerts")
-        rules, policy = load_rules(documents), parse_mute_config(documents)
+        rules, mute_config = load_rules(documents), parse_mute_config(documents)
     with running_part("evaluator", settings, single=True) as frame:
         frame.databases = (database,)
         fence(frame, "evaluator", database, health_position)
@@ -36,7 +36,7 @@ def main() -> None:
             rules,
             settings.dashboard_url.rstrip("/"),
             frame.stopping,
-            policy,
+            mute_config,
         )
         evaluator.writer.beat = frame.pulse.touch
         frame.health.add("database", evaluator.check)
@@ -47,7 +47,9 @@ def main() -> None:
         try:
             evaluator.save()
         except UNAVAILABLE_ERRORS as error:
-            log.warning("redis is down; the last entries will be read again after the restart", error=str(error))
+            log.warning(
+                "redis is down; the last entries will be read again after the restart", error=str(error)
+            )
     database.close()
 
 

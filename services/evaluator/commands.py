@@ -41,10 +41,10 @@ def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch rules check: {fault}\n" for fault in error.faults)
         return 1
-    tracks = _stored_rule_states(rules, settings, documents)
-    for rule, status in zip(rules, rule_statuses(rules, tracks or {}), strict=True):
+    rule_states = _stored_rule_states(rules, settings, documents)
+    for rule, status in zip(rules, rule_statuses(rules, rule_states or {}), strict=True):
         sys.stdout.writelines(f"{line}\n" for line in describe_rule(rule))
-        if tracks is not None and status.never_seen:
+        if rule_states is not None and status.never_seen:
             sys.stdout.write(f"  no value received yet: {', '.join(status.never_seen)}\n")
         if status.warning:
             sys.stderr.write(f"botwatch rules check: warning: rule {rule.name}: {status.warning}\n")

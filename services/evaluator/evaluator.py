@@ -1,12 +1,12 @@
-"""The evaluator's shell: entries of the log through the rules, changes into the store, then the word out.
+"""Evaluator: reads the log, evaluates rules, writes alert changes and wakes the notifier.
 
-One transaction holds an alert's change, its place on the timeline, its deliveries and the position in the
-log. Announcing and waking the notifier come after it; both are safe to repeat.
+One transaction holds an alert's change, its timeline event and the log offset. Publishing events and waking
+the notifier come after the commit; both are safe to repeat.
 
-Twice a second, while an alert is open, the shell looks what is muted now and which acknowledgements are over.
+While an alert is open, mutes and expiring acknowledgements are checked twice a second.
 
-What rules remember is a fold over the log. It is stored every few seconds, and only then the entries are
-acknowledged; so after a crash they come again, are folded again, and change nothing that was changed already.
+Rule states are a fold over the log. They are saved every few seconds, and only then are the entries acked;
+after a crash the entries are read and folded again, and change nothing that was already changed.
 """
 
 import threading
@@ -54,13 +54,13 @@ log = structlog.get_logger()
 
 BATCH_SIZE = 500
 GAP_MS = 15_000
-"""Without an entry or a look for so long, nothing was observed: the watchdog alone writes one every 5 s."""
+"""A pause this long between entries or reads is a gap: the watchdog alone writes an entry every 5 s."""
 SAVE_INTERVAL_S = 5.0
 STATUS_INTERVAL_S = 60.0
-"""How often it is published how the rules stand."""
+"""How often the status of the rules is published."""
 NO_MUTES = MuteConfig()
 NEVER = 2**63
-"""Beyond every sequence number within a millisecond of the log."""
+"""Larger than any sequence number within one millisecond of the log."""
 
 RECORDS = Counter("botwatch_evaluator_records", "Records read.")
 HISTORY = Counter(
@@ -72,7 +72,7 @@ PENDING = Gauge("botwatch_evaluator_pending", "Rule instances that are pending."
 
 
 class Evaluator:
-    """Reads the log as the group `evaluator`."""
+    """Reads the log as consumer group `evaluator`."""
 
     def __init__(
         self,
@@ -81,38 +81,38 @@ class Evaluator:
         rules: Sequence[Rule],
         dashboard_url: str,
         stopping: threading.Event,
-        policy: MuteConfig = NO_MUTES,
+        mute_config: MuteConfig = NO_MUTES,
     ) -> None:
         self._log = record_log
         self._reader = LogReader(record_log, redis_keys.EVALUATOR_GROUP, batch=BATCH_SIZE)
         self._database = database
-        self._announcer = AlertStreamPublisher(record_log.redis, database)
+        self._publisher = AlertStreamPublisher(record_log.redis, database)
         self.rules = rules
         self._engine = Engine(rules)
         self._dashboard_url = dashboard_url
-        self._lookout = MuteSchedule(database, policy)
+        self._mute_schedule = MuteSchedule(database, mute_config)
         self.writer = RetryingWriter(stopping)
         self._open: dict[Key, Alert] = {}
         self._applied = self._folded = ""
         self._is_caught_up = False
-        """Whether what was applied before the start is remembered again."""
-        self._is_torn = False
-        """Whether rules remember what the store could not be told: then nothing more is stored."""
+        """Whether rule states have reached the last change applied before the start."""
+        self._is_write_missing = False
+        """Whether rule states are ahead of a write that was given up; then nothing more is saved."""
         self._observed = 0
-        """Until when the log is known, epoch milliseconds: its last entry, or a look that found none."""
+        """The log is known up to here, epoch milliseconds: the last entry, or a read that found none."""
         self._unsaved: list[LogEntry] = []
         self._saved_at = time.monotonic()
         self._status_at = 0.0
 
     def start(self) -> None:
-        """Take up the store's state, resolve what no rule speaks of any more, say what was left unsaid."""
+        """Load state and resolve alerts whose rule is gone."""
         with self._database.read() as connection:
             found = store.open_alerts(connection)
             self._open = {alert_key(alert): alert for alert in found if alert.details.origin is None}
-            tracks = load_rule_states(connection, self._log.partition)
+            rule_states = load_rule_states(connection, self._log.partition)
         self._load_offsets()
         self._observed = _entry_ms(self._folded) or self._redis_ms()
-        self._engine.load_states(tracks, _entry_ms(self._folded))
+        self._engine.load_states(rule_states, _entry_ms(self._folded))
         self._engine.expect_named_subjects(max(self._redis_ms(), _entry_ms(self._folded)))
         self._resolve_orphans()
         if not is_after(self._applied, self._folded):
@@ -120,34 +120,34 @@ class Evaluator:
         self._publish_events()
         self.log_inactive_rules()
 
-    def reload(self, rules: Sequence[Rule], policy: MuteConfig) -> None:
-        """Go on with other rules: what is remembered stays where a rule still measures the same."""
+    def reload(self, rules: Sequence[Rule], mute_config: MuteConfig) -> None:
+        """Replace the rules; rule states are kept where a rule still measures the same."""
         self.save()
-        tracks, now = self._engine.snapshot(), self._engine.now
+        rule_states, now = self._engine.snapshot(), self._engine.now
         self.rules = rules
-        self._lookout = MuteSchedule(self._database, policy)
+        self._mute_schedule = MuteSchedule(self._database, mute_config)
         self._engine = Engine(rules)
-        self._engine.load_states(tracks, now)
+        self._engine.load_states(rule_states, now)
         self._engine.expect_named_subjects(now)
         self._resolve_orphans()
         if self._is_caught_up:
             self._reconcile()
 
     def _replay_applied(self) -> None:
-        """Pass over what happened by itself until the last change that was applied; then agree with it."""
+        """Replay what was due until the last applied change without changing alerts, then reconcile."""
         for _ in self._engine.advance_to(_entry_ms(self._applied)):
             pass
         self._is_caught_up = True
         self._reconcile()
 
     def _reconcile(self) -> None:
-        """Let tracks and open alerts say the same: what is open fires, nothing else does."""
+        """Make rule states match the open alerts: those fire, nothing else does."""
         self._engine.reconcile(
             {key: Firing(alert.severity, alert.details.threshold) for key, alert in self._open.items()}
         )
 
     def _resolve_orphans(self) -> None:
-        """Resolve alerts that no rule speaks of any more."""
+        """Resolve alerts whose rule is gone, or measures another metric now."""
         changes, now = [], from_epoch_ms(self._redis_ms())
         for key, alert in self._open.items():
             rule = self._engine.rule_for(key)
@@ -167,7 +167,7 @@ class Evaluator:
         self._reader.rewind(self._folded)
 
     def step(self) -> None:
-        """Judge the next entries, waiting a moment for them, and let happen what is due."""
+        """Read and evaluate the next entries, and whatever is due; waits at most `BLOCK_MS` for entries."""
         before = self._redis_ms() - 1
         due = self._engine.next_due()
         is_due = due is not None and due <= before
@@ -184,7 +184,7 @@ class Evaluator:
         elif not entries:
             self._detect_gap(before)
             if is_due:
-                # Nothing was written until that moment that has not been read, and nothing will be.
+                # All entries up to `before` have been read, and none will be added.
                 self._advance(before)
         if self._is_caught_up:
             self._apply_mutes(self._engine.now if entries else max(before, self._engine.now))
@@ -193,19 +193,19 @@ class Evaluator:
             self.save()
 
     def _block_ms(self, due: int | None, now: int) -> int:
-        """Return how long to wait for entries, milliseconds: until something is due, and not for ever."""
-        longest = min(BLOCK_MS, self._lookout.ms_until_due(now)) if self._open else BLOCK_MS
+        """Return how long to wait for entries, milliseconds: until something is due, at most `BLOCK_MS`."""
+        longest = min(BLOCK_MS, self._mute_schedule.ms_until_due(now)) if self._open else BLOCK_MS
         return max(1, longest if due is None else min(longest, due - now + 1))
 
     def _apply_mutes(self, at: int) -> None:
-        """Let happen what silences, windows and people who acknowledged for a time bring."""
-        changes = self._lookout.due_transitions(self._open.values(), from_epoch_ms(at))
+        """Apply silences, maintenance windows and expired acknowledgements."""
+        changes = self._mute_schedule.due_transitions(self._open.values(), from_epoch_ms(at))
         if changes:
             self._commit(changes, self._applied)
 
     def save(self) -> None:
-        """Store what rules remember, and acknowledge the entries that it is made of."""
-        if self._is_torn:
+        """Save the rule states and ack the entries folded into them."""
+        if self._is_write_missing:
             return
         changed = self._engine.changed()
 
@@ -222,22 +222,22 @@ class Evaluator:
         self._reader.ack(self._unsaved)
         self._unsaved = []
         self._saved_at = time.monotonic()
-        tracks = self._engine.states.values()
-        TRACKED.set(len(tracks))
-        PENDING.set(sum(track.pending_since is not None for track in tracks))
-        self._publish_events()  # also what a Redis that lost its data, or part of it, no longer knows
+        rule_states = self._engine.states.values()
+        TRACKED.set(len(rule_states))
+        PENDING.set(sum(rule_state.pending_since is not None for rule_state in rule_states))
+        self._publish_events()  # Redis may have lost what was published before
         if self._saved_at - self._status_at >= STATUS_INTERVAL_S:
             self._publish_status()
 
     def log_inactive_rules(self) -> list[str]:
-        """Log and return which rules can probably never fire: nothing has ever sent their figures."""
+        """Log and return warnings about rules that may never fire."""
         warnings = {one.name: one.warning for one in self._publish_status() if one.warning}
         for name, warning in warnings.items():
             log.warning("rule may never fire", rule=name, warning=warning)
         return [f"rule {name}: {warning}" for name, warning in warnings.items()]
 
     def _publish_status(self) -> list[RuleStatus]:
-        """Publish how the rules stand."""
+        """Publish the status of the rules to Redis, and return it."""
         self._status_at = time.monotonic()
         found = rule_statuses(self.rules, self._engine.states)
         try:
@@ -247,18 +247,18 @@ class Evaluator:
         return found
 
     def _redis_ms(self) -> int:
-        """Return the time of the log's clock, epoch milliseconds."""
+        """Return Redis's clock, epoch milliseconds."""
         seconds, microseconds = self._log.redis.time()
         return seconds * 1000 + microseconds // 1000
 
     def check(self) -> str:
-        """Raise what keeps the evaluator from writing."""
+        """Report health; raise the error that prevents writing."""
         self._database.raise_if_damaged()
         self.writer.check()
         return f"{len(self._open)} alerts open"
 
     def _process(self, entries: Sequence[LogEntry]) -> None:
-        """Fold entries; those that were applied before a crash change no alert again."""
+        """Fold entries; those already applied before a crash do not change alerts again."""
         events = []
         for entry in entries:
             if not self._is_caught_up and is_after(entry.id, self._applied):
@@ -271,22 +271,22 @@ class Evaluator:
                 events += found
         self._folded = entries[-1].id
         RECORDS.inc(sum(len(entry.records) for entry in entries))
-        HISTORY.inc(self._engine.passed_over)
-        self._engine.passed_over = 0
+        HISTORY.inc(self._engine.skipped)
+        self._engine.skipped = 0
         self._apply_events(events, max(self._applied, self._folded, key=split_id))
         beat = latest_beat(entries)
         if beat is not None:
             self._store_beat(beat)
 
     def _detect_gap(self, now: int) -> None:
-        """Note that the log is known until `now`; a pause before that does not count as absence."""
+        """Record that the log is known until `now`; a gap before it counts as no absence."""
         if now - self._observed > GAP_MS:
             log.info("resuming after a pause; absences count from now", pause_ms=now - self._observed)
             self._engine.resume_after_gap(self._observed, now)
         self._observed = max(self._observed, now)
 
     def _store_beat(self, beat: float) -> None:
-        """Write the watchdog's beat; one that comes again after a crash does no harm."""
+        """Write the watchdog beat; repeating it after a crash is harmless."""
         now = from_epoch_ms(self._redis_ms())
 
         def write() -> None:
@@ -313,7 +313,7 @@ class Evaluator:
             self._commit(changes, position)
 
     def _transitions(self, events: Iterable[RuleEvent]) -> list[Transition]:
-        """Return the changes that `events` bring, in order, leaving the known alerts as they are."""
+        """Return the transitions that `events` cause, in order; `self._open` stays unchanged."""
         state: dict[Key, Alert] = {}
         changes = []
         for key, rule, outcome, at in events:
@@ -330,7 +330,7 @@ class Evaluator:
         return changes
 
     def _recently_resolved(self, key: Key, at: int, latest: Alert | None) -> Alert | None:
-        """Return the alert (`latest`, or a stored one) that ended so lately that it opens again."""
+        """Return the alert (`latest`, or a stored one) that was resolved recently enough to reopen."""
         since = from_epoch_ms(at) - timedelta(milliseconds=REOPEN_WINDOW_MS)
         if latest:
             return latest if latest.resolved_at and latest.resolved_at > since else None
@@ -338,7 +338,8 @@ class Evaluator:
             return store.last_resolved_since(connection, fingerprint(key), since)
 
     def _commit(self, changes: Sequence[Transition], position: str) -> None:
-        """Write `changes` until it succeeds, or the part is to stop, then tell."""
+        """Write `changes` and the log offset, retrying until done or the part stops; then wake and
+        publish."""
         written: list[WrittenChange] = []
 
         def write() -> None:
@@ -350,14 +351,16 @@ class Evaluator:
                 )
 
         if not self.writer.write_until_done(write):
-            self._is_torn = True
+            self._is_write_missing = True
             return
         self._applied = position
         self._update_open_alerts(written)
         self._wake_and_publish(written)
 
     def _writer(self, connection: Connection, since: datetime) -> AlertWriter:
-        muting = MuteEvaluator(self._lookout.policy, current_silences(connection, since), self._open.values())
+        muting = MuteEvaluator(
+            self._mute_schedule.config, current_silences(connection, since), self._open.values()
+        )
         return AlertWriter(connection, muting, self._dashboard_url)
 
     def _update_open_alerts(self, written: Iterable[WrittenChange]) -> None:
@@ -370,29 +373,29 @@ class Evaluator:
                 self._open[alert_key(alert)] = alert
             CHANGES.labels(change).inc()
             if change == "muted" or (
-                self._lookout.policy.inhibitions and change not in ("updated", "unmuted")
+                self._mute_schedule.config.inhibitions and change not in ("updated", "unmuted")
             ):
-                self._lookout.invalidate()
+                self._mute_schedule.invalidate()
             if change != "updated":
                 log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
 
     def _wake_and_publish(self, written: Sequence[WrittenChange]) -> None:
-        """Wake the notifier and announce; its sweep and the next announcement mend a failure."""
+        """Wake the notifier and publish events; its polling and the next publication repair a failure."""
         if any(one.change != "updated" for one in written):
             self._wake()
         try:
-            self._announcer.refresh([one.alert for one in written if one.change == "updated"])
+            self._publisher.refresh([one.alert for one in written if one.change == "updated"])
         except RedisError as error:
             log.warning("could not publish updated values; retrying with the next update", error=str(error))
         self._publish_events()
 
     def _publish_events(self) -> None:
         try:
-            self._announcer.publish()
+            self._publisher.publish()
         except RedisError as error:
             log.warning("could not publish alert events; retrying with the next change", error=str(error))
 
 
 def _entry_ms(entry: str) -> int:
-    """Return the moment of a position in the log, epoch milliseconds."""
+    """Return the time of an entry ID, epoch milliseconds."""
     return split_id(entry)[0]

@@ -1,6 +1,7 @@
-"""What keeps notices back: silences, maintenance windows, other alerts. Pure; time is an argument.
+"""Muting: silences, maintenance windows and inhibitions. Pure; time is an argument.
 
-An alert that is muted opens, changes and ends as ever, on the page too; only nobody is told.
+A muted alert opens, changes and resolves as usual, and is shown on the page; only its notifications are
+suppressed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,25 +28,25 @@ class MuteReason(NamedTuple):
 
     text: str
     silence: str | None = None
-    """The silence's id."""
+    """ID of the silence, when it is one."""
 
 
 class WindowSpan(NamedTuple):
-    """From when to when a window holds; its end is no longer part of it."""
+    """A time span [start, end) in which a window is active."""
 
     start: datetime
     end: datetime
 
 
 class RecurringSchedule(NamedTuple):
-    """Begins at a cron expression's moments, by the clocks of a time zone (see `shared.schema.cron`)."""
+    """A cron schedule in a time zone (see `shared.schema.cron`), each occurrence lasting `duration`."""
 
     cron: str
     duration: timedelta
     zone: ZoneInfo
 
     def spans_around(self, at: datetime) -> Iterator[WindowSpan]:
-        """Yield the span that began last at `at`, and the next."""
+        """Yield the latest span that began by `at`, and the next one."""
         begun = last_moment(self.cron, self.zone, at)
         for start in (begun, next_moment(self.cron, self.zone, at)):
             if start:
@@ -53,12 +54,12 @@ class RecurringSchedule(NamedTuple):
 
 
 class OneOffSchedule(NamedTuple):
-    """A window that comes once."""
+    """A single span."""
 
     span: WindowSpan
 
-    def spans_around(self, at: datetime) -> Iterator[WindowSpan]:  # noqa: ARG002 - as a schedule's
-        """Yield the span, whenever it is."""
+    def spans_around(self, at: datetime) -> Iterator[WindowSpan]:  # noqa: ARG002 - same signature as RecurringSchedule
+        """Yield the span."""
         yield self.span
 
 
@@ -71,26 +72,26 @@ class MaintenanceWindow(NamedTuple):
 
 
 class Inhibition(NamedTuple):
-    """An open alert like `source` mutes those like `target` whose labels `equal` have the same values."""
+    """While an alert matching `source` is open, those matching `target` with equal labels are muted."""
 
     source: Patterns
     target: Patterns
     equal: tuple[str, ...]
 
     def equal_values(self, labels: Mapping[str, str]) -> tuple[str, ...]:
-        """Return what must be the same of both."""
+        """Return the values of the `equal` labels."""
         return tuple(labels.get(name, "") for name in self.equal)
 
 
 class MuteConfig(NamedTuple):
-    """What `notifications.yml` says of muting."""
+    """Maintenance windows and inhibitions of `notifications.yml`."""
 
     windows: tuple[MaintenanceWindow, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
 
 
 def parse_mute_config(documents: Documents) -> MuteConfig:
-    """Return the windows and inhibitions; InvalidError names every cron expression that means nothing."""
+    """Return the maintenance windows and inhibitions; InvalidError lists every invalid cron expression."""
     faults: list[Fault] = []
     windows = []
     for index, section in enumerate(documents.notifications.maintenance):
@@ -117,36 +118,36 @@ def _inhibition(section: InhibitSection) -> Inhibition:
 
 
 class MuteEvaluator:
-    """Which alerts are muted, given the policy, the silences, and the alerts that are open."""
+    """Decides which alerts are muted, given the config, the silences and the open alerts."""
 
-    def __init__(self, policy: MuteConfig, silences: Sequence[Silence], alerts: Iterable[Alert]) -> None:
-        self._policy = policy
+    def __init__(self, config: MuteConfig, silences: Sequence[Silence], alerts: Iterable[Alert]) -> None:
+        self._config = config
         self._silences = silences
-        self._sources: list[dict[tuple[str, ...], dict[str, Alert]]] = [{} for _ in policy.inhibitions]
-        """For each inhibition: what must be the same → the alerts that inhibit, by id."""
+        self._sources: list[dict[tuple[str, ...], dict[str, Alert]]] = [{} for _ in config.inhibitions]
+        """For each inhibition: values of the `equal` labels → source alerts by id."""
         for alert in alerts:
             self.update(alert)
 
     def update(self, alert: Alert) -> None:
-        """Take note of an alert as it is now."""
+        """Update the inhibition sources with an alert's current state."""
         if not self._sources:
             return
         labels = alert_labels(alert)
-        for rule, sources in zip(self._policy.inhibitions, self._sources, strict=True):
+        for rule, sources in zip(self._config.inhibitions, self._sources, strict=True):
             known = sources.setdefault(rule.equal_values(labels), {})
             known.pop(alert.id, None)
             if alert.status != "RESOLVED" and match_labels(rule.source, labels):
                 known[alert.id] = alert
 
     def reason_for(self, alert: Alert, at: datetime) -> MuteReason | None:
-        """Return why `alert` is muted at `at`, None when it is not."""
+        """Return why `alert` is muted at `at`; None when it is not."""
         labels = alert_labels(alert)
         return (
             self._silenced(labels, at) or self._in_maintenance(labels, at) or self._inhibited(alert, labels)
         )
 
     def transitions(self, alerts: Iterable[Alert], now: datetime) -> Iterator[Transition]:
-        """Yield the alerts that are muted now and were not, or by something else; or are not any more."""
+        """Yield a transition for each alert that became muted or unmuted, or whose reason changed."""
         for alert in alerts:
             mute = self.reason_for(alert, now)
             if (mute.text if mute else None) != alert.details.muted_by:
@@ -154,21 +155,21 @@ class MuteEvaluator:
                 yield Transition("muted" if mute else "unmuted", looked_at)
 
     def next_change(self, at: datetime) -> datetime | None:
-        """Return when a silence or a window next begins or ends after `at`."""
+        """Return when a silence or maintenance window next begins or ends after `at`."""
         spans = [WindowSpan(silence.starts_at, silence.ends_at) for silence in self._silences]
-        spans += [span for window in self._policy.windows for span in window.when.spans_around(at)]
+        spans += [span for window in self._config.windows for span in window.when.spans_around(at)]
         return min((moment for span in spans for moment in span if moment > at), default=None)
 
     def _silenced(self, labels: Mapping[str, str], at: datetime) -> MuteReason | None:
         for silence in self._silences:
             if silence.state(at) == "active" and silence.matches(labels):
-                words = f"silenced by {silence.created_by} until {_format_time(silence.ends_at)}"
+                text = f"silenced by {silence.created_by} until {_format_time(silence.ends_at)}"
                 comment = f": {silence.comment}" if silence.comment else ""
-                return MuteReason(words + comment, silence.id)
+                return MuteReason(text + comment, silence.id)
         return None
 
     def _in_maintenance(self, labels: Mapping[str, str], at: datetime) -> MuteReason | None:
-        for window in self._policy.windows:
+        for window in self._config.windows:
             if not match_labels(window.match, labels):
                 continue
             for start, end in window.when.spans_around(at):
@@ -179,11 +180,11 @@ class MuteEvaluator:
         return None
 
     def _inhibited(self, alert: Alert, labels: Mapping[str, str]) -> MuteReason | None:
-        for rule, sources in zip(self._policy.inhibitions, self._sources, strict=True):
+        for rule, sources in zip(self._config.inhibitions, self._sources, strict=True):
             if not match_labels(rule.target, labels):
                 continue
             inhibiting = sources.get(rule.equal_values(labels))
-            # What is itself a source is not inhibited: two such alerts would mute each other.
+            # A source alert is not inhibited: two of them would mute each other.
             if inhibiting and alert.id not in inhibiting:
                 source = next(iter(inhibiting.values()))
                 return MuteReason(f"inhibited by {source.details.rule} on {source.component}")

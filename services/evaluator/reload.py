@@ -31,12 +31,12 @@ class EvaluatorReloader:
     def _reload(self) -> None:
         try:
             documents = load_documents(self._folder)
-            rules, policy = load_rules(documents), parse_mute_config(documents)
+            rules, mute_config = load_rules(documents), parse_mute_config(documents)
         except InvalidError as error:
             for fault in error.faults:
                 log.error("config invalid; keeping the previous rules", fault=str(fault))
             self._requests.reply({"rules": len(self._evaluator.rules)}, error.faults)
             return
-        self._evaluator.reload(rules, policy)
+        self._evaluator.reload(rules, mute_config)
         log.info("rules reloaded", rules=len(rules))
         self._requests.reply({"rules": len(rules)}, warnings=self._evaluator.log_inactive_rules())

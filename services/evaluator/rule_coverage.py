@@ -16,21 +16,21 @@ from shared.schema.formatting import format_span
 from shared.schema.rule_status import RuleStatus
 
 
-def rule_statuses(rules: Iterable[Rule], tracks: Mapping[Key, RuleState]) -> list[RuleStatus]:
+def rule_statuses(rules: Iterable[Rule], rule_states: Mapping[Key, RuleState]) -> list[RuleStatus]:
     """Return how each rule stands, given what rules remember of bots and hosts."""
     by_rule: dict[str, list[RuleState]] = {}
     names: dict[str, set[str]] = {}
-    for key, track in tracks.items():
-        by_rule.setdefault(key.rule, []).append(track)
+    for key, rule_state in rule_states.items():
+        by_rule.setdefault(key.rule, []).append(rule_state)
         names.setdefault(key.rule, set()).add(key.subject.name)
     return [_status(rule, by_rule.get(rule.name, []), len(names.get(rule.name, ()))) for rule in rules]
 
 
-def _status(rule: Rule, tracks: list[RuleState], subjects: int) -> RuleStatus:
+def _status(rule: Rule, rule_states: list[RuleState], subjects: int) -> RuleStatus:
     figures = list(dict.fromkeys(rule.measure.metrics))
     seen: set[str] = set()
-    for track in tracks:
-        seen |= _seen_metrics(rule.measure, track.state)
+    for rule_state in rule_states:
+        seen |= _seen_metrics(rule.measure, rule_state.state)
         if len(seen) == len(figures):
             break
     missing = [name for name in figures if name not in seen]
@@ -40,7 +40,7 @@ def _status(rule: Rule, tracks: list[RuleState], subjects: int) -> RuleStatus:
         figures=figures,
         subjects=subjects,
         never_seen=missing,
-        warning="; ".join([*map(_warning, unknown), *_too_short(rule.measure, tracks)]) or None,
+        warning="; ".join([*map(_warning, unknown), *_too_short(rule.measure, rule_states)]) or None,
     )
 
 
@@ -54,24 +54,25 @@ def _seen_metrics(measure: Measure, state: Any) -> set[str]:  # noqa: ANN401 - e
     return set(measure.metrics) if state != measure.initial_state() else set()
 
 
-def _too_short(measure: Measure, tracks: list[RuleState]) -> list[str]:
+def _too_short(measure: Measure, rule_states: list[RuleState]) -> list[str]:
     """Warn about differences over windows that are too short for how often values come."""
     if isinstance(measure, Combination):
         windows = [
-            (part.measure, [track.state[i] for track in tracks]) for i, part in enumerate(measure.parts)
+            (part.measure, [rule_state.state[i] for rule_state in rule_states])
+            for i, part in enumerate(measure.parts)
         ]
     elif isinstance(measure, OtherFigure):
-        windows = [(measure.left, [track.state.left for track in tracks])]
+        windows = [(measure.left, [rule_state.state.left for rule_state in rule_states])]
     else:
-        windows = [(measure, [track.state for track in tracks])]
+        windows = [(measure, [rule_state.state for rule_state in rule_states])]
     found = []
-    for one, states in windows:
-        if isinstance(one, Window):
-            gaps = [state.gap for state in states if one.is_too_short(state)]
+    for window, states in windows:
+        if isinstance(window, Window):
+            gaps = [state.gap for state in states if window.is_too_short(state)]
             if gaps:
                 every = format_span(max(gaps) / 1000)
                 found.append(
-                    f"{measure}: values arrive every {every}, too rarely to be compared; "
+                    f"{window}: values arrive every {every}, too rarely to be compared; "
                     f"use a `window` of at least {every}"
                 )
     return found

@@ -29,13 +29,17 @@ def main() -> None:
         frame.health.add("databases", writer.check)
         fence(frame, "recorder", performance, performance_position)
         fence(frame, "recorder", health, health_position)
-        analyst = MetricsCalculator(performance, documents.performance, clock.now)
-        writer.write_until_done(analyst.start)  # which reads far more of the file than the checks before it
-        upkeep = Housekeeping(performance, health, documents, clock.now, analyst.retention_floor)
+        calculator = MetricsCalculator(performance, documents.performance, clock.now)
+        writer.write_until_done(
+            calculator.start
+        )  # which reads far more of the file than the checks before it
+        housekeeping = Housekeeping(performance, health, documents, clock.now, calculator.retention_floor)
         record_log = RecordLog(
             frame.redis, lease=frame.lease, max_bots=0
         )  # no bot is new because of what is computed
-        recorder = Recorder(record_log, performance, health, analyst, upkeep, frame.stopping, clock.now)
+        recorder = Recorder(
+            record_log, performance, health, calculator, housekeeping, frame.stopping, clock.now
+        )
         recorder.register_known_bots()
         recorder.writer = writer
         frame.health.add("databases", recorder.check)

@@ -29,7 +29,7 @@ class BotMetrics:
         """Trades with higher numbers are to be removed before others are written."""
         self.changed = False
         """Whether figures may have changed since they were told."""
-        self.told_at = 0.0
+        self.published_at = 0.0
         self.folded = 0
         """Events since the last checkpoint."""
         self.saved_at = self.written_at = now_s

@@ -42,7 +42,10 @@ class ConflictReporter:
                 "differ only in their fee. Send a unique ID with each record and fill."
             )
             log.warning(
-                "record IDs reused with different content", bot=bot, count=count, latest=_describe_record(example)
+                "record IDs reused with different content",
+                bot=bot,
+                count=count,
+                latest=_describe_record(example),
             )
             events.append(Event(bot=bot, timestamp=now, level="warning", title=CONFLICT_TITLE, text=text))
         return events

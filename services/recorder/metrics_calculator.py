@@ -33,8 +33,12 @@ CATCH_UP_EVENTS = 2_000
 """Rows of each kind that are folded at once while a bot catches up."""
 
 EVENTS = Counter("botwatch_recorder_events", "Raw events applied to metrics in order of arrival.")
-REWINDS = Counter("botwatch_recorder_went_back", "Times a late event set a bot's metrics back to a checkpoint.")
-TOO_LATE = Counter("botwatch_recorder_too_late", "Raw events left out of metrics: older than the retained rows.")
+REWINDS = Counter(
+    "botwatch_recorder_went_back", "Times a late event set a bot's metrics back to a checkpoint."
+)
+TOO_LATE = Counter(
+    "botwatch_recorder_too_late", "Raw events left out of metrics: older than the retained rows."
+)
 BOTS_BEHIND = Gauge("botwatch_recorder_bots_behind", "Bots whose metrics are catching up with stored rows.")
 
 
@@ -64,7 +68,7 @@ class MetricsCalculator:
         self._kept = timedelta(days=settings.database.retention_days)
         self._now = now
         self._monotonic = monotonic
-        self._following: dict[str, BotMetrics] = {}
+        self._bots: dict[str, BotMetrics] = {}
         self._behind: dict[str, None] = {}
         self._checkpoints: dict[str, int] = {}
 
@@ -91,16 +95,16 @@ class MetricsCalculator:
                 left = store.checkpoint_before(connection, bot)
                 checkpoints[bot] = left.until if left else 0
         saved, written = [], []
-        for bot, following in self._following.items():
-            may_save = bot not in events or events[bot][0].at > following.folded_until
-            is_save_due = may_save and following.is_save_due(now_s)
-            if is_save_due or following.is_write_due(now_s):
-                self._write(connection, bot, following)
+        for bot, bot_metrics in self._bots.items():
+            may_save = bot not in events or events[bot][0].at > bot_metrics.folded_until
+            is_save_due = may_save and bot_metrics.is_save_due(now_s)
+            if is_save_due or bot_metrics.is_write_due(now_s):
+                self._write(connection, bot, bot_metrics)
                 written.append(bot)
-            if is_save_due and following.account:
-                state = following.account.to_json().decode()
-                store.save_checkpoint(connection, bot, StoredCheckpoint(following.folded_until, state))
-                checkpoints[bot] = following.folded_until
+            if is_save_due and bot_metrics.account:
+                state = bot_metrics.account.to_json().decode()
+                store.save_checkpoint(connection, bot, StoredCheckpoint(bot_metrics.folded_until, state))
+                checkpoints[bot] = bot_metrics.folded_until
                 saved.append(bot)
         return PendingMetrics(events, checkpoints, saved, written)
 
@@ -109,14 +113,14 @@ class MetricsCalculator:
         now_s = self._monotonic()
         self._checkpoints |= change.checkpoints
         for bot in change.written:
-            self._following[bot].mark_written(now_s)
+            self._bots[bot].mark_written(now_s)
         for bot in change.saved:
-            self._following[bot].mark_saved(now_s)
+            self._bots[bot].mark_saved(now_s)
         for bot, events in change.events.items():
-            following = self._following.get(bot) or self._bot(bot)
-            was_behind = following.behind
-            following.add_new(events)
-            if not following.behind:
+            bot_metrics = self._bots.get(bot) or self._bot(bot)
+            was_behind = bot_metrics.behind
+            bot_metrics.add_new(events)
+            if not bot_metrics.behind:
                 EVENTS.inc(len(events))
             elif not was_behind:
                 REWINDS.inc()
@@ -126,7 +130,7 @@ class MetricsCalculator:
     def is_write_due(self) -> bool:
         """Say whether something is to be written though no record came."""
         now_s = self._monotonic()
-        return any(one.is_save_due(now_s) or one.is_write_due(now_s) for one in self._following.values())
+        return any(one.is_save_due(now_s) or one.is_write_due(now_s) for one in self._bots.values())
 
     @property
     def is_behind(self) -> bool:
@@ -137,21 +141,21 @@ class MetricsCalculator:
         """Return how long to wait for further records, milliseconds: until the next thing to do here."""
         if self._behind:
             return 1
-        due = [one.told_at for one in self._following.values() if one.changed]
+        due = [one.published_at for one in self._bots.values() if one.changed]
         left_s = min(due, default=float("inf")) + self._analytics.interval_seconds - self._monotonic()
         return max(1, int(min(left_s * 1000 + 1, most)))
 
     def catch_up(self) -> None:
         """Fold the next piece of the bot that has been behind for longest."""
         bot = next(iter(self._behind))
-        following = self._following[bot]
+        bot_metrics = self._bots[bot]
         with self._database.read() as connection:
-            if following.account is None:
-                self._restore_checkpoint(connection, bot, following)
-            piece = store.trading_events_after(connection, bot, following.cursor, CATCH_UP_EVENTS)
-        following.replay(piece.events, whole=piece.is_last)
+            if bot_metrics.account is None:
+                self._restore_checkpoint(connection, bot, bot_metrics)
+            piece = store.trading_events_after(connection, bot, bot_metrics.cursor, CATCH_UP_EVENTS)
+        bot_metrics.replay(piece.events, whole=piece.is_last)
         del self._behind[bot]
-        if following.behind:
+        if bot_metrics.behind:
             self._behind[bot] = None  # to the end: others wait as well
         BOTS_BEHIND.set(len(self._behind))
 
@@ -159,12 +163,12 @@ class MetricsCalculator:
         """Return the computed records that are to be told now, by bot."""
         now_s = self._monotonic()
         found = {}
-        for bot, following in self._following.items():
-            if not following.changed or following.behind or following.account is None:
+        for bot, bot_metrics in self._bots.items():
+            if not bot_metrics.changed or bot_metrics.behind or bot_metrics.account is None:
                 continue
-            if now_s - following.told_at < self._analytics.interval_seconds:
+            if now_s - bot_metrics.published_at < self._analytics.interval_seconds:
                 continue
-            record = following.account.performance(bot)
+            record = bot_metrics.account.performance(bot)
             if record:
                 found[bot] = record
         return found
@@ -172,18 +176,18 @@ class MetricsCalculator:
     def mark_published(self, bots: Iterable[str]) -> None:
         """Take note that the records of `bots` are in the log."""
         for bot in bots:
-            if following := self._following.get(bot):
-                following.changed = False
-                following.told_at = self._monotonic()
+            if bot_metrics := self._bots.get(bot):
+                bot_metrics.changed = False
+                bot_metrics.published_at = self._monotonic()
 
     @property
     def bots(self) -> list[str]:
         """The bots that are followed."""
-        return list(self._following)
+        return list(self._bots)
 
     def forget(self, bot: str) -> None:
         """Drop what is known of a bot whose rows are gone."""
-        self._following.pop(bot, None)
+        self._bots.pop(bot, None)
         self._behind.pop(bot, None)
         self._checkpoints.pop(bot, None)
 
@@ -199,9 +203,9 @@ class MetricsCalculator:
         return found.until if found else 0
 
     def _bot(self, bot: str) -> BotMetrics:
-        self._following[bot] = following = BotMetrics(self._monotonic())
+        self._bots[bot] = bot_metrics = BotMetrics(self._monotonic())
         self._behind[bot] = None
-        return following
+        return bot_metrics
 
     def _events_by_bot(
         self, connection: Connection, new: Iterable[AnyRecord]
@@ -221,10 +225,10 @@ class MetricsCalculator:
                 found[bot] = kept
         return {bot: events for bot, events in found.items() if events}
 
-    def _restore_checkpoint(self, connection: Connection, bot: str, following: BotMetrics) -> None:
+    def _restore_checkpoint(self, connection: Connection, bot: str, bot_metrics: BotMetrics) -> None:
         """Give the bot the state of a checkpoint before its first late event, or a new one."""
         settings = self._analytics.settings_for(bot)
-        checkpoint = store.checkpoint_before(connection, bot, following.late)
+        checkpoint = store.checkpoint_before(connection, bot, bot_metrics.late)
         account = BotAccount.from_json(checkpoint.state, settings) if checkpoint else None
         if checkpoint and account is None:
             log.info("recomputing metrics: the checkpoint's version or settings differ", bot=bot)
@@ -235,11 +239,11 @@ class MetricsCalculator:
             if checkpoint:
                 account = BotAccount.from_json(checkpoint.state, settings, oldest_version=OLDEST_VERSION)
         until = checkpoint.until if checkpoint and account else 0
-        following.restore(account or BotAccount(settings), until)
+        bot_metrics.restore(account or BotAccount(settings), until)
 
-    def _write(self, connection: Connection, bot: str, following: BotMetrics) -> None:
-        trades, minutes, hours = following.rows_to_write()
-        if following.forget_trades is not None:
-            store.delete_trades_after(connection, bot, following.forget_trades)
+    def _write(self, connection: Connection, bot: str, bot_metrics: BotMetrics) -> None:
+        trades, minutes, hours = bot_metrics.rows_to_write()
+        if bot_metrics.forget_trades is not None:
+            store.delete_trades_after(connection, bot, bot_metrics.forget_trades)
         store.write_trades(connection, bot, trades)
         store.write_curve(connection, bot, minutes, hours)

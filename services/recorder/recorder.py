@@ -48,7 +48,7 @@ ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
 REPEATED = Counter(
     "botwatch_recorder_repeated", "Records left out: already stored under the same ID.", ["database"]
 )
-CONTRADICTORY = Counter(
+CONFLICTING = Counter(
     "botwatch_recorder_contradictory",
     "Records that reuse the ID of another record with different content.",
     ["kind"],
@@ -57,7 +57,7 @@ COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.",
 
 
 class TargetDatabase:
-    """One database and how far it is; with an analyst it also keeps what the analyst makes of the rows."""
+    """One database and how far it is; with an calculator it also keeps what the calculator makes of the rows."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class TargetDatabase:
         database: Database,
         table: Table,
         record_log: RecordLog,
-        analyst: MetricsCalculator | None = None,
+        calculator: MetricsCalculator | None = None,
     ) -> None:
-        self._analyst = analyst
+        self._calculator = calculator
         self._name = name
         self._database = database
         self._table = table
@@ -104,19 +104,19 @@ class TargetDatabase:
 
         Return the records that contradict others of the same identity.
         """
-        contradictory: list[AnyRecord] = []
+        conflicting: list[AnyRecord] = []
         if batch.records:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
-                new, contradictory = insert_records(connection, batch.records)
-                change = self._analyst.write_due(connection, new) if self._analyst else None
+                new, conflicting = insert_records(connection, batch.records)
+                change = self._calculator.write_due(connection, new) if self._calculator else None
                 self._write_offset(connection, batch.position)
             self._stored = batch.position
-            if self._analyst and change:
-                self._analyst.apply_committed(change)
+            if self._calculator and change:
+                self._calculator.apply_committed(change)
             ROWS.labels(self._name).inc(len(new))
             REPEATED.labels(self._name).inc(len(batch.records) - len(new))
         self.position = batch.position
-        return contradictory
+        return conflicting
 
     def forget(self, bot: str, entry: str, beat: Callable[[], object]) -> None:
         """Remove all of a bot, as log entry `entry` asks; `beat` is called after each piece of it.
@@ -130,16 +130,16 @@ class TargetDatabase:
         with self._database.write() as connection:
             self._write_offset(connection, entry)
         self._stored = self.position = entry
-        if self._analyst:
-            self._analyst.forget(bot)
+        if self._calculator:
+            self._calculator.forget(bot)
         log.info("bot deleted", bot=bot)
 
     def write_metrics(self) -> None:
-        """Write what the analyst has, though no rows came."""
-        if self._analyst:
+        """Write what the calculator has, though no rows came."""
+        if self._calculator:
             with self._database.write() as connection:
-                change = self._analyst.write_due(connection)
-            self._analyst.apply_committed(change)
+                change = self._calculator.write_due(connection)
+            self._calculator.apply_committed(change)
 
 
 class Recorder:
@@ -150,17 +150,17 @@ class Recorder:
         record_log: RecordLog,
         performance: Database,
         health: Database,
-        analyst: MetricsCalculator,
-        upkeep: Housekeeping,
+        calculator: MetricsCalculator,
+        housekeeping: Housekeeping,
         stopping: threading.Event,
         now: Callable[[], datetime],
     ) -> None:
         self._log = record_log
         self._reader = LogReader(record_log, redis_keys.RECORDER_GROUP, batch=READ_COUNT)
-        self._analyst = analyst
-        self._upkeep = upkeep
+        self._calculator = calculator
+        self._housekeeping = housekeeping
         self._performance = TargetDatabase(
-            "performance", performance, performance_position, record_log, analyst
+            "performance", performance, performance_position, record_log, calculator
         )
         self._health = TargetDatabase("health", health, health_position, record_log)
         self._reader.rewind(min(self._performance.position, self._health.position, key=split_id))
@@ -169,7 +169,7 @@ class Recorder:
         self._now = now
         self._trimmed = self._forgot = time.monotonic()
         self.writer = RetryingWriter(stopping)
-        self._contradictions = ConflictReporter()
+        self._conflicts = ConflictReporter()
 
     def step(self) -> None:
         """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
@@ -184,7 +184,7 @@ class Recorder:
                 return
             self._reader.ack(entries)
         self._update_metrics()
-        self._upkeep.step()
+        self._housekeeping.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             self._trim()
             self._trimmed = time.monotonic()
@@ -195,7 +195,7 @@ class Recorder:
     def register_known_bots(self) -> None:
         """Let the bots that reported lately count against the limit, though Redis lost them."""
         now = self._now()
-        self._log.reindex_latest([(("bot", bot), now) for bot in self._analyst.bots])
+        self._log.reindex_latest([(("bot", bot), now) for bot in self._calculator.bots])
 
     def _trim(self) -> None:
         """Let go of what no power cut can take back: both databases have it on the disk.
@@ -219,7 +219,7 @@ class Recorder:
 
     def _read_batch(self) -> list[LogEntry]:
         """Read until the batch is full or its time is up; what is there after that waits for the next."""
-        entries = self._reader.read(self._analyst.wait_ms(BLOCK_MS))
+        entries = self._reader.read(self._calculator.wait_ms(BLOCK_MS))
         deadline = time.monotonic() + BATCH_MS / 1000
         while entries and sum(len(entry.records) for entry in entries) < BATCH_RECORDS:
             left_ms = int((deadline - time.monotonic()) * 1000)
@@ -231,12 +231,12 @@ class Recorder:
     def _update_metrics(self) -> None:
         """Catch up, write what is due, and put computed figures into the log as records like any other."""
         until = time.monotonic() + CATCH_UP_BUDGET_S
-        while self._analyst.is_behind and time.monotonic() < until:
-            self._analyst.catch_up()
-        if self._analyst.is_write_due():
+        while self._calculator.is_behind and time.monotonic() < until:
+            self._calculator.catch_up()
+        if self._calculator.is_write_due():
             self.writer.write_until_done(self._performance.write_metrics)
-        computed = self._analyst.due_records()
-        warnings = self._contradictions.due_events(time.monotonic(), self._now())
+        computed = self._calculator.due_records()
+        warnings = self._conflicts.due_events(time.monotonic(), self._now())
         if computed or warnings:
             try:
                 self._log.append([*warnings, *computed.values()], SOURCE)
@@ -244,9 +244,9 @@ class Recorder:
                 log.error("cannot publish computed metrics; retrying", reason=str(error))
             except TooManyBotsError as error:
                 # They were forgotten a moment ago: the next entries say so.
-                self._analyst.mark_published(bot for _, bot in error.refused)
+                self._calculator.mark_published(bot for _, bot in error.refused)
             else:
-                self._analyst.mark_published(computed)
+                self._calculator.mark_published(computed)
 
     def _write(self, entries: list[LogEntry]) -> None:
         """Write entries in their order: what came before a bot was forgotten goes, what came later stays."""
@@ -261,5 +261,5 @@ class Recorder:
     def _insert(self, entries: list[LogEntry]) -> None:
         performance, health = split_by_database(entries, self._performance.position, self._health.position)
         for record in (*self._performance.write(performance), *self._health.write(health)):
-            CONTRADICTORY.labels(record.kind).inc()
-            self._contradictions.add(record)
+            CONFLICTING.labels(record.kind).inc()
+            self._conflicts.add(record)

@@ -156,8 +156,17 @@ def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
     try:
         notice = msgspec.json.decode(row.body, type=Notice)
     except msgspec.DecodeError as error:
-        log.error("stored notification is unreadable; marked as failed", channel=row.channel, delivery=row.id, error=str(error))
-        failed = {"state": "FAILED", "lastError": f"stored notification is unreadable: {error}", "leaseOwner": None}
+        log.error(
+            "stored notification is unreadable; marked as failed",
+            channel=row.channel,
+            delivery=row.id,
+            error=str(error),
+        )
+        failed = {
+            "state": "FAILED",
+            "lastError": f"stored notification is unreadable: {error}",
+            "leaseOwner": None,
+        }
         connection.execute(update(notifications).where(notifications.c.id == row.id).values(failed))
         return None
     return Delivery(

@@ -75,9 +75,7 @@ def run_test(rehearsal: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFail
 
 def _check_rule_names(rehearsal: RuleTest, known: set[str]) -> None:
     faults = [
-        Fault(
-            f"$.alerts[{i}].expect[{j}].rule", f"unknown rule {one.rule!r}{did_you_mean(one.rule, known)}"
-        )
+        Fault(f"$.alerts[{i}].expect[{j}].rule", f"unknown rule {one.rule!r}{did_you_mean(one.rule, known)}")
         for i, moment in enumerate(rehearsal.alerts)
         for j, one in enumerate(moment.expect)
         if one.rule not in known

@@ -173,13 +173,13 @@ def default_name(condition: Condition) -> str:
     """
     metric = condition.metric_name or "-".join(part.metric_name for part in condition.conditions)
     if condition.kind == "absence":
-        words_of = [metric, "absent", format_duration_ms(milliseconds(condition.period or 0.0))]
+        name_parts = [metric, "absent", format_duration_ms(milliseconds(condition.period or 0.0))]
     elif condition.kind == "combination":
-        words_of = [f"{condition.match}-of-{metric}"]
+        name_parts = [f"{condition.match}-of-{metric}"]
     else:
         limit = repr(condition.threshold).removesuffix(".0")
-        words_of = [metric, *_name_parts(condition), _OPERATOR_NAMES[condition.operator or ">"], limit]
-    return "-".join([*words_of, *condition.bots, *condition.labels.values()])
+        name_parts = [metric, *_name_parts(condition), _OPERATOR_NAMES[condition.operator or ">"], limit]
+    return "-".join([*name_parts, *condition.bots, *condition.labels.values()])
 
 
 def _name_parts(condition: Condition) -> list[str]:

@@ -113,7 +113,7 @@ def test_an_alert_that_no_rule_speaks_of_any_more_is_resolved_and_says_why(
         write(redis, reloads * 1000, 20)
         go_to(evaluator, reloads * 1000 + 1)
         if reloads:
-            evaluator.reload(after, evaluator._lookout.policy)  # noqa: SLF001
+            evaluator.reload(after, evaluator._mute_schedule.config)  # noqa: SLF001
         else:
             start(*after, now=2)
         alert = every(health)[-1]
@@ -136,7 +136,7 @@ def test_a_reload_keeps_what_was_not_stored_yet(redis: Redis, health: Database, 
     evaluator = start(rule(**{"for": "60s"}))
     write(redis, 0, 20)
     go_to(evaluator, 1)
-    evaluator.reload([rule(**{"for": "60s"})], evaluator._lookout.policy)  # noqa: SLF001
+    evaluator.reload([rule(**{"for": "60s"})], evaluator._mute_schedule.config)  # noqa: SLF001
     evaluator.save()
     evaluator = start(rule(**{"for": "60s"}), now=2)
     for seconds in range(11, 62, 10):

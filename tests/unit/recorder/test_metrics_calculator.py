@@ -62,7 +62,7 @@ class Desk:
     def state(self, bot: str = "a") -> bytes:
         """Return the bot's state as it is now."""
         self.settle()
-        account = self.analyst._following[bot].account  # noqa: SLF001 - the state is what counts
+        account = self.analyst._bots[bot].account  # noqa: SLF001 - the state is what counts
         assert account is not None
         return account.to_json()
 

@@ -300,4 +300,4 @@ def test_damaged_database(
     assert redis.xpending(redis_keys.record_stream(), redis_keys.RECORDER_GROUP)["pending"] == 1
     with pytest.raises(SchemaMissingError, match=r"is damaged: .*restore a backup"):
         performance.require_schema("equity")
-    recorder.writer.run_step(recorder._analyst.start)  # noqa: SLF001 - which reads without the writer
+    recorder.writer.run_step(recorder._calculator.start)  # noqa: SLF001 - which reads without the writer
