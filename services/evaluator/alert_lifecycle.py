@@ -1,4 +1,4 @@
-"""The life of an alert: what an outcome changes about it, by name. Pure; time and ids are arguments."""
+"""Alert lifecycle: the transitions that a rule's result causes. Pure; time and IDs are arguments."""
 
 import re
 from datetime import datetime, timedelta
@@ -16,18 +16,18 @@ from shared.schema.formatting import format_comparison, format_comparison_number
 
 _PLACEHOLDERS = re.compile(r"\{([^{}]*)\}")
 REFRESH_INTERVAL = timedelta(seconds=1)
-"""How often the value of an open alert is written anew, at most."""
+"""Minimum interval between updates of an open alert's value."""
 
 
 class Transition(NamedTuple):
-    """A change and the alert as it is after it."""
+    """A change, and the alert after it."""
 
     change: Change
     alert: Alert
 
 
 class RuleResult(NamedTuple):
-    """What came out of a rule on a subject."""
+    """The result of one rule on one subject."""
 
     key: Key
     rule: Rule
@@ -37,9 +37,9 @@ class RuleResult(NamedTuple):
 def next_transition(
     known: Alert | None, ended: Alert | None, seen: RuleResult, new_id: str, now: datetime
 ) -> Transition | None:
-    """Return what `seen` changes about the open alert `known` (None: there is none), if anything.
+    """Return the transition that `seen` causes on the open alert `known` (None: no open alert), if any.
 
-    `ended` is the subject's alert that ended a moment ago: it opens again, in place of a new one with
+    `ended` is the subject's recently resolved alert; it is reopened instead of opening a new one with
     `new_id`.
     """
     outcome = seen.outcome
@@ -70,9 +70,9 @@ def _update(known: Alert, seen: RuleResult, now: datetime) -> Transition | None:
 
 
 def _resolve(known: Alert, seen: RuleResult, now: datetime) -> Transition:
-    """Resolve an alert; its message has the value that resolved it.
+    """Resolve an alert; its message shows the value that resolved it.
 
-    Of an absence the message says how long it was, of a check what was wrong: neither follows the value.
+    An absence keeps its last message (how long it lasted), a check too (what was wrong).
     """
     rule, outcome = seen.rule, seen.outcome
     is_kept = outcome.value is None or isinstance(rule.measure, Absence) or "{text}" in rule.description
@@ -85,7 +85,7 @@ def _resolve(known: Alert, seen: RuleResult, now: datetime) -> Transition:
 def resolve_alert(
     known: Alert, now: datetime, value: float | None = None, comment: str | None = None
 ) -> Transition:
-    """Return the alert's end; `comment` says why when it is not that the value is fine again."""
+    """Return the resolution of an alert; `comment` says why, unless the value is back to normal."""
     details = known.details
     if value is not None:
         details = msgspec.structs.replace(details, value=value)
@@ -101,14 +101,14 @@ def resolve_alert(
 
 
 def expire_acknowledgement(known: Alert, now: datetime) -> Transition:
-    """Return the alert as it is when its acknowledgement was for a time, and that is over."""
+    """Return the alert after its acknowledgement expired."""
     active = msgspec.structs.replace(known, status="ACTIVE", updated_at=now)
     active.assignee = active.acknowledged_at = active.acknowledged_until = active.comment = None
     return Transition("unacknowledged", active)
 
 
 def render_message(seen: RuleResult) -> str:
-    """Fill in the rule's description: `{value} {threshold} {window} {metric} {bot}` and the labels."""
+    """Fill in the rule's description: `{value} {threshold} {window} {metric} {bot}` and labels."""
     rule, subject = seen.rule, seen.key.subject
     limit = seen.outcome.firing.threshold
     value = limit if seen.outcome.value is None else seen.outcome.value
@@ -128,12 +128,12 @@ def render_message(seen: RuleResult) -> str:
         "host": subject.name,
         "text": seen.outcome.text,
     }
-    # In one go: what a label says is no template.
+    # In one pass: a label's value is not a template.
     return _PLACEHOLDERS.sub(lambda place: known.get(place[1], place[0]), rule.description) + _held(seen)
 
 
 def _held(seen: RuleResult) -> str:
-    """Say why an alert is open whose value is back within its limit: its clear threshold holds it."""
+    """Return a note for an alert that stays open within its limit: the clear threshold holds it."""
     rule, firing, value = seen.rule, seen.outcome.firing, seen.outcome.value
     clear = next((level.clear for level in rule.levels if level.severity == firing.severity), None)
     if seen.outcome.step == "resolved" or value is None or clear is None:
@@ -172,7 +172,7 @@ def _opened(seen: RuleResult, new_id: str, now: datetime) -> Alert:
 
 
 def _reopened(ended: Alert, seen: RuleResult, now: datetime) -> Alert:
-    """Return the ended alert as it opens again: nobody has acknowledged it now."""
+    """Return the resolved alert as reopened: active and not acknowledged."""
     again = _updated(ended, seen, now, message=render_message(seen))
     again.status = "ACTIVE"
     again.resolved_at = again.assignee = again.acknowledged_at = again.acknowledged_until = None

@@ -1,4 +1,4 @@
-"""Writing a change of an alert with what follows: its timeline, what people are told, whether it is muted."""
+"""Alert writer: writes an alert's change with its timeline event, notification and mute state."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from shared.store import alerts as store
 from shared.store.silences import silence_by_id
 
 MUTE_CHECKED_CHANGES: frozenset[Change] = frozenset(("muted", "unmuted"))
-"""Changes that ask to look: they are written where the store says otherwise."""
+"""Changes written only if the mute reason differs from the stored one."""
 
 
 class WrittenChange(NamedTuple):
-    """A change as it stands in the store."""
+    """A change as stored."""
 
     change: Change
     alert: Alert
 
 
 class AlertWriter:
-    """Writes the changes of one transaction."""
+    """Writes alert changes in one transaction."""
 
     def __init__(self, connection: Connection, muting: MuteEvaluator, dashboard_url: str) -> None:
         self._connection = connection
@@ -33,7 +33,7 @@ class AlertWriter:
         self._dashboard_url = dashboard_url
 
     def write(self, change: Transition) -> list[WrittenChange]:
-        """Write one change, and that it muted the alert or unmuted it; nothing where a person was quicker."""
+        """Write one change, and whether it muted or unmuted the alert; nothing if an operator was faster."""
         name, alert = change
         stored = None if name == "opened" else store.alert_by_id(self._connection, alert.id)
         if stored and name == "unacknowledged" and not _has_acknowledgement_expired(stored, alert.updated_at):
@@ -57,14 +57,14 @@ class AlertWriter:
         return written
 
     def _with_mute(self, alert: Alert) -> Alert:
-        """Return the alert with what mutes it now."""
+        """Return the alert with its current mute reason."""
         mute = self._muting.reason_for(alert, alert.updated_at)
         words, silence = (mute.text, mute.silence) if mute else (None, None)
         details = msgspec.structs.replace(alert.details, muted_by=words, silence=silence)
         return msgspec.structs.replace(alert, details=details)
 
     def _store(self, alert: Alert, *, is_new: bool) -> None:
-        if is_new:  # or its row was deleted by hand
+        if is_new:  # or its row was deleted manually
             alert.details.links = alert_links(alert, self._dashboard_url)
             store.insert_alert(self._connection, alert)
         else:
@@ -72,7 +72,7 @@ class AlertWriter:
         self._muting.update(alert)
 
     def _record_mute_change(self, alert: Alert, was: Details) -> WrittenChange:
-        """Say on the timeline what mutes the alert, or what no longer does, and who did that."""
+        """Record on the timeline what mutes the alert, or no longer does, and who caused that."""
         if words := alert.details.muted_by:
             silence = self._silence(alert.details.silence)
             return self._record_event("muted", alert, silence.created_by if silence else None, words)
@@ -92,9 +92,9 @@ class AlertWriter:
 
 
 def _merge_operator_changes(stored: Alert, change: Transition) -> Alert:
-    """Return the alert as judged, with what people did to the stored one meanwhile, and what mutes it."""
+    """Return the evaluated alert with what operators changed on the stored one, and its mute state."""
     judged, known = change.alert, stored.details
-    if stored.status == "RESOLVED":  # it opens again, and nobody has done anything yet
+    if stored.status == "RESOLVED":  # reopened: no operator has acted yet
         details = msgspec.structs.replace(judged.details, links=known.links, muted_by=None, silence=None)
         return msgspec.structs.replace(judged, details=details)
     details = msgspec.structs.replace(
@@ -126,6 +126,6 @@ def _merge_comment(stored: Alert | None, change: Change) -> str | None:
 
 
 def _has_acknowledgement_expired(stored: Alert, now: datetime) -> bool:
-    """Say whether the alert is acknowledged still, for a time that is over."""
+    """Return whether the alert is acknowledged and the acknowledgement has expired."""
     until = stored.acknowledged_until
     return stored.status == "ACKNOWLEDGED" and until is not None and until <= now

@@ -1,4 +1,4 @@
-"""What `botwatch rules` does: say how the rules are understood, and play rule tests."""
+"""Commands of `botwatch rules`: explain and validate the rules, run rule tests."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ from shared.store.rule_state import load_rule_states
 
 
 def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
-    """Print every rule of a config folder as it is understood, or its faults; return the exit code."""
+    """Print every rule of a config folder, or its faults; return the exit code."""
     try:
         settings = load_settings(PartSettings, environ)
         documents = load_documents(folder or settings.botwatch_config, environ)
@@ -55,10 +55,10 @@ def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
 def _stored_rule_states(
     rules: Sequence[Rule], settings: PartSettings, documents: Documents
 ) -> dict[Key, RuleState] | None:
-    """Return what the evaluator remembers of bots and hosts; None where it never ran."""
+    """Return the evaluator's saved rule states; None where it has never run."""
     database = databases.health_database(settings, documents)
     if not Path(make_url(database.url).database or "").is_file():
-        return None  # to connect would make an empty file
+        return None  # connecting would create an empty file
     try:
         database.require_schema("rule_tracks")
         with database.read() as connection:
@@ -71,7 +71,7 @@ def _stored_rule_states(
 
 
 def run_rule_test_command(paths: Sequence[Path], environ: Mapping[str, str]) -> int:
-    """Play rule tests and print how they went; return 1 when one did not go as expected."""
+    """Run rule tests and print their results; return 1 if one fails."""
     code = 0
     for path in paths:
         try:
@@ -86,7 +86,7 @@ def run_rule_test_command(paths: Sequence[Path], environ: Mapping[str, str]) -> 
 
 
 def run_rule_test(path: Path, environ: Mapping[str, str]) -> list[str]:
-    """Play one rule test and return what went otherwise; InvalidError when it, or its rules, are wrong."""
+    """Run one rule test and return its failures; InvalidError if the test or its rules are invalid."""
     if not path.is_file():
         raise InvalidError([Fault(str(path), "no such file")])
     rehearsal = load_document(path, RuleTest, environ)
@@ -110,7 +110,7 @@ def _load_documents(path: Path, rehearsal: RuleTest, environ: Mapping[str, str])
 
 
 def describe_rule(rule: Rule) -> Iterator[str]:
-    """Yield the lines that say what a rule does."""
+    """Yield the lines that describe a rule."""
     yield rule.name
     if isinstance(rule.measure, Combination):
         yield f"  {rule.levels[0].severity} if {rule.measure}"

@@ -338,8 +338,7 @@ class Evaluator:
             return store.last_resolved_since(connection, fingerprint(key), since)
 
     def _commit(self, changes: Sequence[Transition], position: str) -> None:
-        """Write `changes` and the log offset, retrying until done or the part stops; then wake and
-        publish."""
+        """Write `changes` and the log offset until done or the part stops; then wake and publish."""
         written: list[WrittenChange] = []
 
         def write() -> None:

@@ -44,8 +44,7 @@ class MuteSchedule:
         return POLL_MS if self._boundary is None else min(POLL_MS, epoch_ms(self._boundary) - now + 1)
 
     def due_transitions(self, alerts: Collection[Alert], now: datetime) -> list[Transition]:
-        """Return the transitions that time and operators caused on the open `alerts`; none before it is
-        due."""
+        """Return the transitions that time and operators caused on the open `alerts`, if a check is due."""
         is_over = self._boundary is not None and self._boundary <= now
         waited_ms = (time.monotonic() - self._looked_at) * 1000
         if not alerts or not (is_over or self._silences is None or waited_ms >= POLL_MS):

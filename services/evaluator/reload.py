@@ -1,4 +1,4 @@
-"""Reading the rules again while the evaluator runs; wrong documents are refused, and the old rules stay."""
+"""Reload: read the rules again while the evaluator runs; an invalid config keeps the previous rules."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class EvaluatorReloader:
-    """Gives an evaluator the rules anew when somebody asks for it."""
+    """Reloads an evaluator's rules on request."""
 
     def __init__(self, evaluator: Evaluator, requests: ReloadRequests, folder: Path) -> None:
         self._evaluator = evaluator
@@ -23,7 +23,7 @@ class EvaluatorReloader:
         self._folder = folder
 
     def step(self) -> None:
-        """Reload if it was asked for, then let the evaluator go on."""
+        """Reload if requested, then run the evaluator's next step."""
         if self._requests.is_pending():
             self._reload()
         self._evaluator.step()

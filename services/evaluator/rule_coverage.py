@@ -1,4 +1,4 @@
-"""Coverage: which figures of the rules never came. A misspelt name makes a rule that can never fire. Pure."""
+"""Rule coverage: metrics of rules that were never received, often misspelt. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from shared.schema.rule_status import RuleStatus
 
 
 def rule_statuses(rules: Iterable[Rule], rule_states: Mapping[Key, RuleState]) -> list[RuleStatus]:
-    """Return how each rule stands, given what rules remember of bots and hosts."""
+    """Return the status of each rule, given the rule states of bots and hosts."""
     by_rule: dict[str, list[RuleState]] = {}
     names: dict[str, set[str]] = {}
     for key, rule_state in rule_states.items():
@@ -55,7 +55,7 @@ def _seen_metrics(measure: Measure, state: Any) -> set[str]:  # noqa: ANN401 - e
 
 
 def _too_short(measure: Measure, rule_states: list[RuleState]) -> list[str]:
-    """Warn about differences over windows that are too short for how often values come."""
+    """Return warnings about windows too short for how often values arrive."""
     if isinstance(measure, Combination):
         windows = [
             (part.measure, [rule_state.state[i] for rule_state in rule_states])

@@ -1,4 +1,4 @@
-"""Which rules listen to which records, and to what in them."""
+"""Rule index: which rules use which values of which records."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ from shared.schema.records import (
 from shared.schema.units import metric_fields
 
 EVALUATED_KINDS: tuple[type[Record], ...] = (Performance, Equity, Health, Check)
-"""Kinds whose figures are judged by name; metric records bring their own name."""
+"""Kinds whose metrics rules use by name; metric records carry their own name."""
 HOST_METRICS = frozenset(
     (
         "health",
@@ -26,16 +26,16 @@ HOST_METRICS = frozenset(
         *(figure.wire for kind in (Health, Check) for figure in metric_fields(kind)),
     )
 )
-"""What is about a host and not about a bot."""
+"""Metrics and kinds of records about hosts."""
 ARRIVED = 1.0
-"""The value of a kind of record (`fill`, `heartbeat`, …) as a figure: it came."""
+"""Value of a kind of record (`fill`, `heartbeat`, …) as a metric: it arrived."""
 
 Input = tuple[str | None, str]
-"""Where a value stands in a record (None: the record itself, it came), and its name in rules."""
+"""Attribute of a record (None: the record itself), and the metric's name in rules."""
 
 
 class RuleIndex:
-    """The rules by what they listen to."""
+    """Finds rules by the metrics that they use."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules: dict[str, list[Rule]] = {}
@@ -45,7 +45,7 @@ class RuleIndex:
         self._names = {figure.wire for kind in EVALUATED_KINDS for figure in metric_fields(kind)}
 
     def rules_for(self, record: AnyRecord) -> dict[Rule, list[Input]]:
-        """Return what rules listen to in records of this kind (and, of metric records, this name)."""
+        """Return the rules for records of this kind (of metric records: this name), with their inputs."""
         found: dict[Rule, list[Input]] = {}
         for entry in self._inputs(record):
             for rule in self._rules.get(entry[1], ()):

@@ -1,4 +1,4 @@
-"""Subjects: what a value is about, and what identifies an alert."""
+"""Subjects: the bot or host that a value is about, and alert fingerprints."""
 
 import hashlib
 from typing import NamedTuple
@@ -9,32 +9,32 @@ from shared.schema.alerts import Alert
 from shared.schema.records import AnyRecord, BotRecord, Check, Performance
 
 COMPUTED_LABEL = ("source", "computed")
-"""The label that sets alerts on computed figures apart from those on reported ones."""
+"""Label that separates alerts on computed metrics from those on reported ones."""
 
 
 class Subject(NamedTuple):
-    """What a value is about; hashable, so that it can be looked up."""
+    """The bot or host, and labels, that a value is about; hashable."""
 
     bot: str | None
     host: str | None
     labels: tuple[tuple[str, str], ...]
-    """Sorted pairs."""
+    """Sorted (name, value) pairs."""
 
     @property
     def name(self) -> str:
-        """The bot's or the host's name."""
+        """Name of the bot or host."""
         return self.bot or self.host or ""
 
 
 class Key(NamedTuple):
-    """Identifies a track, and an open alert in memory; cheaper than its fingerprint."""
+    """Identifies a rule instance, and its open alert in memory; cheaper than the fingerprint."""
 
     rule: str
     subject: Subject
 
 
 def subject_of(record: AnyRecord) -> Subject:
-    """Return what `record` is about; computed figures are alerted on apart from reported ones."""
+    """Return the subject of `record`; computed metrics get the label `source: computed`."""
     pairs = record.labels
     if isinstance(record, Performance) and record.source == "computed":
         pairs = pairs | dict([COMPUTED_LABEL])
@@ -54,8 +54,8 @@ def alert_key(alert: Alert) -> Key:
 
 
 def fingerprint(key: Key) -> str:
-    """Identify what an alert is about: 16 hex digits over rule, bot or host, and labels."""
+    """Return the fingerprint of an alert: 16 hex digits over rule, bot or host, and labels."""
     rule, subject = key
     kind = "bot" if subject.bot is not None else "host"
-    # As JSON: whatever a name or a label holds, two subjects never read the same.
+    # JSON, so that two different subjects never have the same text.
     return hashlib.sha256(msgspec.json.encode((rule, kind, subject.name, subject.labels))).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The watchdog's beat on its way: what the log brings of it goes into the store."""
+"""Watchdog beat: copies the beat from the log to the database."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +16,7 @@ def latest_beat(entries: Iterable[LogEntry]) -> float | None:
 
 
 def store_beat(connection: Connection, beat: float, now: datetime) -> None:
-    """Let the alert that always fires say so."""
+    """Update the always-firing alert with the beat, and add it to the timeline."""
     alert = watchdog_alert(beat, now)
     if alert_by_id(connection, WATCHDOG):
         update_alert(connection, alert)

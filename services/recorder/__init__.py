@@ -1,1 +1,1 @@
-"""Recorder: writes every record of the log to SQLite, and computes the bots' figures from them."""
+"""Recorder: writes every record of the log to SQLite, and computes the bots' metrics from them."""

@@ -1,4 +1,4 @@
-"""Recorder: writes every record of the log to SQLite, and computes the bots' figures from them."""
+"""Recorder: writes every record of the log to SQLite, and computes the bots' metrics from them."""
 
 from services.recorder.housekeeping import Housekeeping
 from services.recorder.metrics_calculator import MetricsCalculator

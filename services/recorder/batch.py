@@ -1,4 +1,4 @@
-"""What belongs into which database, and from which entry on. Pure."""
+"""Batches: splits log entries between the two databases. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from shared.schema.stream_ids import is_after
 
 
 class DatabaseBatch(NamedTuple):
-    """Rows for one database, and the position that it will have with them."""
+    """Records for one database, and its log offset once they are written."""
 
     records: list[AnyRecord]
     position: str
@@ -18,9 +18,9 @@ class DatabaseBatch(NamedTuple):
 def split_by_database(
     entries: Sequence[LogEntry], performance: str, health: str
 ) -> tuple[DatabaseBatch, DatabaseBatch]:
-    """Part `entries` into the performance database's rows and the health database's.
+    """Split `entries` into the records of the performance database and those of the health database.
 
-    `performance` and `health` are the positions of the databases: entries up to there are already in.
+    `performance` and `health` are the databases' log offsets: entries up to them are already stored.
     """
     return (
         _select(entries, performance, host=False),

@@ -1,4 +1,4 @@
-"""One bot that the analyst follows: its account, how far that is, and what is still to be written. Pure."""
+"""Bot metrics: one bot's account, how far its events are folded, and what is still to be written. Pure."""
 
 from collections.abc import Sequence
 
@@ -9,33 +9,33 @@ from shared.analytics.positions import Trade
 
 CHECKPOINT_INTERVAL_S = 60.0
 CHECKPOINT_EVENTS = 5_000
-"""A checkpoint is due after that long or that many events: so much is folded again after a crash."""
+"""A checkpoint is due after this time or this many events; as many are folded again after a crash."""
 WRITE_INTERVAL_S = 1.0
-"""Trades and the equity curve are written at most so often."""
+"""Minimum interval between writes of trades and the equity curve, seconds."""
 
 
 class BotMetrics:
-    """What is known of a bot; it begins behind, with no account yet."""
+    """The state of one bot's metrics; it starts behind, without an account."""
 
     def __init__(self, now_s: float) -> None:
         self.account: BotAccount | None = None
         self.behind = True
-        """Whether there are rows that are not folded."""
+        """Whether some stored rows have not been folded."""
         self.cursor = 0
-        """While behind: every row up to this moment (epoch milliseconds) is folded."""
+        """While behind: every row up to this time is folded, epoch milliseconds."""
         self.late: int | None = None
-        """The moment of the first event that came late: the account must go back before it."""
+        """Time of the earliest late event: the account must be restored from a checkpoint before it."""
         self.forget_trades: int | None = None
-        """Trades with higher numbers are to be removed before others are written."""
+        """Trades with higher numbers must be deleted before others are written."""
         self.changed = False
-        """Whether figures may have changed since they were told."""
+        """Whether metrics may have changed since they were published."""
         self.published_at = 0.0
         self.folded = 0
-        """Events since the last checkpoint."""
+        """Events folded since the last checkpoint."""
         self.saved_at = self.written_at = now_s
 
     def add_new(self, events: Sequence[TradingEvent]) -> None:
-        """Fold events that are stored already; late ones send the account back."""
+        """Fold events that are already stored; a late one rewinds the account."""
         if self.behind:
             if events[0].at <= self.cursor or self.late is not None:
                 self.rewind(events[0].at)
@@ -45,14 +45,14 @@ class BotMetrics:
             self.fold(events)
 
     def rewind(self, moment: int) -> None:
-        """Drop the account: it takes up from a checkpoint before `moment`."""
+        """Drop the account; it is restored from a checkpoint before `moment`, epoch milliseconds."""
         self.late = moment if self.late is None else min(self.late, moment)
         self.account = None
         self.behind = True
         self.cursor = 0
 
     def restore(self, account: BotAccount, until: int) -> None:
-        """Go on with `account`, in which every row up to `until` is folded."""
+        """Continue with `account`, in which every row up to `until` (epoch milliseconds) is folded."""
         self.account = account
         self.cursor = until
         self.late = None
@@ -60,14 +60,14 @@ class BotMetrics:
         self.forget_trades = account.state.book.trades
 
     def replay(self, events: Sequence[TradingEvent], *, whole: bool) -> None:
-        """Fold the next piece of what is stored; `whole` says that it was the last."""
+        """Fold the next batch of stored events; `whole` means that it was the last one."""
         self.fold(events)
         if events:
             self.cursor = events[-1].at
         self.behind = not whole
 
     def fold(self, events: Sequence[TradingEvent]) -> None:
-        """Fold events that follow on what is folded."""
+        """Fold events that come after those already folded."""
         if self.account is None:
             raise RuntimeError("cannot apply events: no account has been restored")
         for event in events:
@@ -76,12 +76,12 @@ class BotMetrics:
         self.changed = self.changed or bool(events)
 
     def is_save_due(self, now_s: float) -> bool:
-        """Say whether a checkpoint is due."""
+        """Return whether a checkpoint is due."""
         waited = now_s - self.saved_at >= CHECKPOINT_INTERVAL_S
         return self.account is not None and (self.folded >= CHECKPOINT_EVENTS or (waited and self.folded > 0))
 
     def is_write_due(self, now_s: float) -> bool:
-        """Say whether trades or the curve are to be written."""
+        """Return whether trades or the equity curve are due to be written."""
         account = self.account
         if account is None or now_s - self.written_at < WRITE_INTERVAL_S:
             return False
@@ -89,13 +89,13 @@ class BotMetrics:
 
     @property
     def folded_until(self) -> int:
-        """The moment up to which every row is folded, epoch milliseconds."""
+        """Every row up to this time is folded, epoch milliseconds."""
         if self.behind or self.account is None:
             return self.cursor
         return self.account.last_event[0]
 
     def rows_to_write(self) -> tuple[list[Trade], list[EquityBar], list[EquityBar]]:
-        """Return the trades, minutes and hours to be written, those under way as far as they are."""
+        """Return the trades, minutes and hours to write, including the current minute and hour."""
         account = self.account
         if account is None:
             return [], [], []
@@ -105,7 +105,7 @@ class BotMetrics:
         return account.trades, minutes, hours
 
     def mark_written(self, now_s: float) -> None:
-        """Take note that the outcome is stored."""
+        """Record that trades and curve are stored."""
         self.written_at = now_s
         self.forget_trades = None
         if self.account:
@@ -114,6 +114,6 @@ class BotMetrics:
             self.account.hours = {}
 
     def mark_saved(self, now_s: float) -> None:
-        """Take note that a checkpoint is stored."""
+        """Record that a checkpoint is stored."""
         self.saved_at = now_s
         self.folded = 0

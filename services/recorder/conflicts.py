@@ -1,4 +1,4 @@
-"""Contradictions: records sent under the identity of another one, as events that people see. Pure."""
+"""Conflicts: reports records that reuse the ID of another record with different content. Pure."""
 
 from datetime import datetime
 
@@ -9,12 +9,12 @@ from shared.schema.records import AnyRecord, BotRecord, Event, Fill
 log = structlog.get_logger()
 
 INTERVAL_S = 3600.0
-"""At most one event a bot in that time."""
+"""Minimum interval between events of one bot, seconds."""
 CONFLICT_TITLE = "Duplicate record IDs"
 
 
 class ConflictReporter:
-    """Counts contradictory records by bot, and makes an event of them from time to time."""
+    """Counts conflicting records by bot, and turns them into events now and then."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -30,7 +30,7 @@ class ConflictReporter:
         self._examples[record.bot] = record
 
     def due_events(self, now_s: float, now: datetime) -> list[Event]:
-        """Take out the events that are to be published at `now` (`now_s` on a clock that never jumps)."""
+        """Return and remove the events due at `now` (`now_s` on a monotonic clock)."""
         bots = [bot for bot in self._counts if now_s - self._last_event.get(bot, -INTERVAL_S) >= INTERVAL_S]
         events = []
         for bot in bots:

@@ -1,4 +1,4 @@
-"""Upkeep: rollups of what came, and retention, a small piece between two batches."""
+"""Housekeeping: rollups and retention, in small batches between writes."""
 
 import time
 from collections import Counter as Tally
@@ -26,12 +26,12 @@ log = structlog.get_logger()
 
 ROLL_UP_INTERVAL_S = 10.0
 ROLL_UP_BATCH = 10_000
-"""Rows: some 5 µs each, for which nobody else may write."""
+"""Rows per batch: about 5 µs each, during which the database is locked for writing."""
 RETENTION_INTERVAL_S = 3600.0
 FIRST_RETENTION_AFTER_S = 30.0
-"""After the start, at which there is more urgent work."""
+"""Delay after the start, when other work is more urgent."""
 RETENTION_PAUSE_S = 0.02
-"""No further piece is begun after that long."""
+"""No further batch is started after this time, seconds."""
 
 REMOVED = Counter(
     "botwatch_recorder_removed", "Rows removed because they are older than retentionDays.", ["table"]
@@ -39,7 +39,7 @@ REMOVED = Counter(
 
 
 class Housekeeping:
-    """What the databases need beside new rows; `keep_from` says which raw rows of a bot must stay."""
+    """Runs rollups and retention; `keep_from` returns the time from which a bot's raw rows must stay."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Housekeeping:
         self._removed: Tally[str] = Tally()
 
     def step(self) -> None:
-        """Do a small piece of what is due, if anything is; what cannot be written now is due again later."""
+        """Run one small batch if it is due; a batch that cannot be written is retried later."""
         moment = time.monotonic()
         try:
             if moment >= self._roll_up_at:
@@ -79,7 +79,7 @@ class Housekeeping:
 
     def _remove(self, moment: float) -> None:
         pieces = self._pieces or self._start_retention()
-        # Where a piece fails, the rest is left to the next time.
+        # If a batch fails, the rest waits for the next run.
         self._pieces, self._retention_at = None, moment + RETENTION_INTERVAL_S
         for piece in pieces:
             REMOVED.labels(piece.table).inc(piece.rows)

@@ -1,9 +1,8 @@
-"""The analyst: follows every bot's raw events, and says what its figures are.
+"""Metrics calculator: computes every bot's metrics from its raw events.
 
-What SQLite holds is the truth: a bot's state is the fold of its rows in the order of time. As long as
-events come in that order they are folded as they come. When one comes late, and after a start, the state
-goes back to a checkpoint before it and catches up with the rows, a piece at a time. Both ways lead to the
-same state.
+SQLite holds the truth: a bot's state is the fold of its rows in the order of time. Events that arrive in that
+order are folded at once. After a late event, and after a start, the state is restored from an earlier
+checkpoint and catches up with the rows in batches. Both ways lead to the same state.
 """
 
 import time
@@ -30,7 +29,7 @@ from shared.store.database import Database
 log = structlog.get_logger()
 
 CATCH_UP_EVENTS = 2_000
-"""Rows of each kind that are folded at once while a bot catches up."""
+"""Rows of each kind per batch while a bot catches up."""
 
 EVENTS = Counter("botwatch_recorder_events", "Raw events applied to metrics in order of arrival.")
 REWINDS = Counter(
@@ -43,18 +42,18 @@ BOTS_BEHIND = Gauge("botwatch_recorder_bots_behind", "Bots whose metrics are cat
 
 
 class PendingMetrics(NamedTuple):
-    """What a transaction does to the figures; it counts once the transaction is committed."""
+    """Effects of a transaction on the metrics; they apply once it is committed."""
 
     events: Mapping[str, list[TradingEvent]]
-    """New ones by bot, in the order of folding."""
+    """New events by bot, in the order of folding."""
     checkpoints: Mapping[str, int]
-    """Where the newest checkpoint of a bot is now."""
+    """End of each bot's newest checkpoint, epoch milliseconds."""
     saved: list[str]
     written: list[str]
 
 
 class MetricsCalculator:
-    """Follows the bots of one performance database."""
+    """Computes the metrics of the bots in one performance database."""
 
     def __init__(
         self,
@@ -73,7 +72,7 @@ class MetricsCalculator:
         self._checkpoints: dict[str, int] = {}
 
     def start(self) -> None:
-        """Take up every bot that was there lately: what was folded before a crash may not have been told."""
+        """Load every recently active bot: what was folded before a crash may not have been published."""
         oldest = epoch_ms(self._now() - FORGOTTEN_AFTER)
         with self._database.read() as connection:
             self._checkpoints = store.newest_checkpoints(connection)
@@ -82,9 +81,9 @@ class MetricsCalculator:
                     self._bot(bot)
 
     def write_due(self, connection: Connection, new: Iterable[AnyRecord] = ()) -> PendingMetrics:
-        """Write what is due, in the transaction that wrote `new`, and return what follows from it.
+        """Write what is due, in the transaction that wrote `new`, and return the effects.
 
-        Checkpoints that the new rows make wrong go in the same transaction.
+        Checkpoints that the new rows invalidate are deleted in the same transaction.
         """
         now_s = self._monotonic()
         events = self._events_by_bot(connection, new)
@@ -109,7 +108,7 @@ class MetricsCalculator:
         return PendingMetrics(events, checkpoints, saved, written)
 
     def apply_committed(self, change: PendingMetrics) -> None:
-        """Take up what a committed transaction brought."""
+        """Apply the effects of a committed transaction."""
         now_s = self._monotonic()
         self._checkpoints |= change.checkpoints
         for bot in change.written:
@@ -128,17 +127,17 @@ class MetricsCalculator:
         BOTS_BEHIND.set(len(self._behind))
 
     def is_write_due(self) -> bool:
-        """Say whether something is to be written though no record came."""
+        """Return whether something is due to be written without new records."""
         now_s = self._monotonic()
         return any(one.is_save_due(now_s) or one.is_write_due(now_s) for one in self._bots.values())
 
     @property
     def is_behind(self) -> bool:
-        """Whether some bot still catches up."""
+        """Whether a bot is catching up."""
         return bool(self._behind)
 
     def wait_ms(self, most: int) -> int:
-        """Return how long to wait for further records, milliseconds: until the next thing to do here."""
+        """Return how long to wait for records before something is due here, milliseconds, at most `most`."""
         if self._behind:
             return 1
         due = [one.published_at for one in self._bots.values() if one.changed]
@@ -146,7 +145,7 @@ class MetricsCalculator:
         return max(1, int(min(left_s * 1000 + 1, most)))
 
     def catch_up(self) -> None:
-        """Fold the next piece of the bot that has been behind for longest."""
+        """Fold the next batch of the bot that has waited longest."""
         bot = next(iter(self._behind))
         bot_metrics = self._bots[bot]
         with self._database.read() as connection:
@@ -156,11 +155,11 @@ class MetricsCalculator:
         bot_metrics.replay(piece.events, whole=piece.is_last)
         del self._behind[bot]
         if bot_metrics.behind:
-            self._behind[bot] = None  # to the end: others wait as well
+            self._behind[bot] = None  # at the end of the queue: other bots wait too
         BOTS_BEHIND.set(len(self._behind))
 
     def due_records(self) -> dict[str, Performance]:
-        """Return the computed records that are to be told now, by bot."""
+        """Return the computed records due to be published, by bot."""
         now_s = self._monotonic()
         found = {}
         for bot, bot_metrics in self._bots.items():
@@ -174,7 +173,7 @@ class MetricsCalculator:
         return found
 
     def mark_published(self, bots: Iterable[str]) -> None:
-        """Take note that the records of `bots` are in the log."""
+        """Record that the records of `bots` are in the log."""
         for bot in bots:
             if bot_metrics := self._bots.get(bot):
                 bot_metrics.changed = False
@@ -182,23 +181,23 @@ class MetricsCalculator:
 
     @property
     def bots(self) -> list[str]:
-        """The bots that are followed."""
+        """Bots with loaded metrics."""
         return list(self._bots)
 
     def forget(self, bot: str) -> None:
-        """Drop what is known of a bot whose rows are gone."""
+        """Drop the metrics of a bot whose rows are deleted."""
         self._bots.pop(bot, None)
         self._behind.pop(bot, None)
         self._checkpoints.pop(bot, None)
 
     def retention_floor(self, bot: str) -> datetime | None:
-        """Return up to which moment the bot's rows may go by retention: a checkpoint stands for them."""
+        """Return the time before which retention may delete the bot's rows: a checkpoint covers them."""
         with self._database.read() as connection:
             base = self._replay_start(connection, bot)
         return from_epoch_ms(base) if base else None
 
     def _replay_start(self, connection: Connection, bot: str) -> int:
-        """Return the end of the newest checkpoint that is older than what is kept, 0 when there is none."""
+        """Return the end of the newest checkpoint before the retention limit, epoch ms; 0 without one."""
         found = store.checkpoint_before(connection, bot, epoch_ms(self._now() - self._kept))
         return found.until if found else 0
 
@@ -226,13 +225,13 @@ class MetricsCalculator:
         return {bot: events for bot, events in found.items() if events}
 
     def _restore_checkpoint(self, connection: Connection, bot: str, bot_metrics: BotMetrics) -> None:
-        """Give the bot the state of a checkpoint before its first late event, or a new one."""
+        """Restore a bot from the newest checkpoint before its first late event, or from nothing."""
         settings = self._analytics.settings_for(bot)
         checkpoint = store.checkpoint_before(connection, bot, bot_metrics.late)
         account = BotAccount.from_json(checkpoint.state, settings) if checkpoint else None
         if checkpoint and account is None:
             log.info("recomputing metrics: the checkpoint's version or settings differ", bot=bot)
-            # Of what is no longer stored as events, an older version's state is all that is left.
+            # For events that retention has deleted, an older version's state is all there is.
             kept_since = epoch_ms(self._now() - self._kept)
             until = min(kept_since, checkpoint.until + 1)
             checkpoint = store.checkpoint_before(connection, bot, until)

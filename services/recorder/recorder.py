@@ -1,6 +1,6 @@
-"""Batches of the log into SQLite: one transaction per database and batch, acknowledged after the commit.
+"""Recorder: writes the log to SQLite in batches, one transaction per database, acked after the commit.
 
-The figures that follow from a batch go back into the log as records like any other.
+Metrics computed from a batch are appended to the log as records.
 """
 
 import threading
@@ -34,12 +34,12 @@ from shared.store.tables import health_position, performance_position
 log = structlog.get_logger()
 
 READ_COUNT = 500
-"""Entries asked for at once."""
+"""Entries per read."""
 BATCH_RECORDS = 5_000
 BATCH_MS = 100
-"""A batch is written when it has that many records, or after that long."""
+"""A batch is written when it has this many records, or after this time."""
 CATCH_UP_BUDGET_S = 0.05
-"""New records wait no longer than that, and the piece under way, for old ones."""
+"""Time spent catching up before new records are read again, seconds."""
 SOURCE = "recorder"
 TRIM_INTERVAL_S = 5.0
 FORGET_INTERVAL_S = 3600.0
@@ -57,7 +57,7 @@ COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.",
 
 
 class TargetDatabase:
-    """One database and how far it is; with an calculator it also keeps what the calculator makes of the rows."""
+    """One database with its log offset; with a calculator, also what is computed from its rows."""
 
     def __init__(
         self,
@@ -75,19 +75,19 @@ class TargetDatabase:
         self.load_offset(max(record_log.last_id(), record_log.current_id(), key=split_id))
 
     def load_offset(self, newest: str) -> None:
-        """Take the position from the database, unless it is of another life of the log: after `newest`."""
+        """Load the offset from the database, and reset it if it is after `newest`: that log was lost."""
         known = self.stored_offset(redis_keys.RECORDER_GROUP)
         self._stored = self.position = clamp_to_newest(known, newest)
         if self.position != known:
             log.warning("log was reset: its entries are older than the stored offset", database=self._name)
 
     def stored_offset(self, reader: str) -> str:
-        """Return how far a reader's work is in this database."""
+        """Return a reader's offset in this database."""
         with self._database.read() as connection:
             return read_offset(connection, self._table, reader, self._partition)
 
     def make_durable(self) -> str:
-        """Bring all that is committed onto the disk, and the position though no rows came; return that."""
+        """Write all commits and the offset to disk, and return the offset."""
         position = self.position
         if position != self._stored:
             with self._database.write() as connection:
@@ -100,9 +100,9 @@ class TargetDatabase:
         write_offset(connection, self._table, redis_keys.RECORDER_GROUP, self._partition, position)
 
     def write(self, batch: DatabaseBatch) -> list[AnyRecord]:
-        """Write the rows, what follows from them, and the position in one transaction.
+        """Write the rows, what follows from them, and the offset in one transaction.
 
-        Return the records that contradict others of the same identity.
+        Return the conflicting records: those that reuse the ID of another record.
         """
         conflicting: list[AnyRecord] = []
         if batch.records:
@@ -119,9 +119,9 @@ class TargetDatabase:
         return conflicting
 
     def forget(self, bot: str, entry: str, beat: Callable[[], object]) -> None:
-        """Remove all of a bot, as log entry `entry` asks; `beat` is called after each piece of it.
+        """Delete all rows of a bot, as log entry `entry` requests; `beat` is called after each batch.
 
-        The position is written last: killed before, it begins again, and no later row of the bot is there.
+        The offset is written last: after a kill it starts again, and no later row of the bot exists yet.
         """
         if not is_after(entry, self.position):
             return
@@ -135,7 +135,7 @@ class TargetDatabase:
         log.info("bot deleted", bot=bot)
 
     def write_metrics(self) -> None:
-        """Write what the calculator has, though no rows came."""
+        """Write what the calculator has due, without new rows."""
         if self._calculator:
             with self._database.write() as connection:
                 change = self._calculator.write_due(connection)
@@ -143,7 +143,7 @@ class TargetDatabase:
 
 
 class Recorder:
-    """Reads the log as the group `recorder`."""
+    """Reads the log as consumer group `recorder`."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class Recorder:
         self._conflicts = ConflictReporter()
 
     def step(self) -> None:
-        """Write the next batch, waiting a moment for it, tell its figures, and do what else is due."""
+        """Write the next batch, publish computed metrics, and do what else is due."""
         entries = self._read_batch()
         if self._reader.take_lost_flag():
             newest = self._log.last_id()
@@ -193,14 +193,14 @@ class Recorder:
             self._forgot = time.monotonic()
 
     def register_known_bots(self) -> None:
-        """Let the bots that reported lately count against the limit, though Redis lost them."""
+        """Count recently active bots towards MAX_BOTS, even if Redis lost them."""
         now = self._now()
         self._log.reindex_latest([(("bot", bot), now) for bot in self._calculator.bots])
 
     def _trim(self) -> None:
-        """Let go of what no power cut can take back: both databases have it on the disk.
+        """Trim entries that both databases have on disk, safe from power failures.
 
-        The checkpoints also keep small what a plain copy of a database's file lacks.
+        The checkpoints also keep the WAL small, so that a plain copy of a database file lacks little.
         """
         judged = self._health.stored_offset(RULE_STATE_READER)
         try:
@@ -211,14 +211,14 @@ class Recorder:
         trim_log(self._log, self._now(), min(recorded, judged, key=split_id))
 
     def check(self) -> str:
-        """Raise what keeps the recorder from writing."""
+        """Report health; raise the error that prevents writing."""
         for database in self._databases:
             database.raise_if_damaged()
         self.writer.check()
         return f"stored up to entry {self._performance.position}"
 
     def _read_batch(self) -> list[LogEntry]:
-        """Read until the batch is full or its time is up; what is there after that waits for the next."""
+        """Read until the batch is full or its time is up; what arrives later waits for the next batch."""
         entries = self._reader.read(self._calculator.wait_ms(BLOCK_MS))
         deadline = time.monotonic() + BATCH_MS / 1000
         while entries and sum(len(entry.records) for entry in entries) < BATCH_RECORDS:
@@ -229,7 +229,7 @@ class Recorder:
         return entries
 
     def _update_metrics(self) -> None:
-        """Catch up, write what is due, and put computed figures into the log as records like any other."""
+        """Catch up, write what is due, and append computed metrics to the log."""
         until = time.monotonic() + CATCH_UP_BUDGET_S
         while self._calculator.is_behind and time.monotonic() < until:
             self._calculator.catch_up()
@@ -243,13 +243,13 @@ class Recorder:
             except LogFullError as error:
                 log.error("cannot publish computed metrics; retrying", reason=str(error))
             except TooManyBotsError as error:
-                # They were forgotten a moment ago: the next entries say so.
+                # These bots were just deleted: the next entries say so.
                 self._calculator.mark_published(bot for _, bot in error.refused)
             else:
                 self._calculator.mark_published(computed)
 
     def _write(self, entries: list[LogEntry]) -> None:
-        """Write entries in their order: what came before a bot was forgotten goes, what came later stays."""
+        """Write entries in order: what precedes a bot's deletion is deleted, what follows stays."""
         begin = 0
         for place, entry in enumerate(entries):
             if entry.forget is not None:

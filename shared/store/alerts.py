@@ -1,4 +1,4 @@
-"""Alerts, their timeline and what is still to be announced of it."""
+"""Alerts and their timelines, with the events still to be published."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -28,11 +28,11 @@ from shared.store.tables import alert_events, alerts
 _FIELDS = msgspec.structs.fields(Alert)
 _MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt", "acknowledgedUntil")
 
-# Statements on the way of an alert are built once: building one takes longer than running it.
+# Statements on an alert's path are built once: building one takes longer than running it.
 _INSERT = insert(alerts)
 _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
-# As text, and not sorted: else SQLite walks all alerts that ever were, in the order of their time.
+# As text and unsorted: otherwise SQLite scans all alerts in order of time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"), alerts.c.id != WATCHDOG)
 _OPEN_LIKE = _OPEN.where(alerts.c.fingerprint == bindparam("of"))
 _EXPIRED_ACKNOWLEDGEMENTS = _OPEN.where(alerts.c.acknowledgedUntil <= bindparam("now"))
@@ -53,12 +53,12 @@ _EVENTS_AFTER = (
 
 
 def insert_alert(connection: Connection, alert: Alert) -> None:
-    """Write a new alert."""
+    """Insert a new alert."""
     connection.execute(_INSERT, _to_row(alert))
 
 
 def update_alert(connection: Connection, alert: Alert) -> None:
-    """Write every column of an alert that is already there."""
+    """Update every column of an existing alert."""
     connection.execute(_UPDATE, {**_to_row(alert), "alert": alert.id})
 
 
@@ -69,13 +69,13 @@ def open_alerts(connection: Connection) -> list[Alert]:
 
 
 def open_by_fingerprint(connection: Connection, fingerprint: str) -> Alert | None:
-    """Return the open alert with that fingerprint, if there is one."""
+    """Return the open alert with that fingerprint, or None."""
     row = connection.execute(_OPEN_LIKE, {"of": fingerprint}).first()
     return _to_alert(row) if row else None
 
 
 def last_resolved_since(connection: Connection, fingerprint: str, since: datetime) -> Alert | None:
-    """Return the alert with that fingerprint that was resolved last, if that was after `since`."""
+    """Return the latest alert with that fingerprint that was resolved after `since`, or None."""
     row = connection.execute(_LAST_RESOLVED, {"of": fingerprint, "since": to_store(since)}).first()
     return _to_alert(row) if row else None
 
@@ -110,9 +110,9 @@ def add_event(
     by: str | None = None,
     comment: str | None = None,
 ) -> int:
-    """Put a change on an alert's timeline, with what people are told of it; return the event's id.
+    """Add a change to an alert's timeline, with its notification, if any; return the event's ID.
 
-    It is to be announced after the commit, and to be dispatched by the notifier.
+    After the commit it is published, and the notifier dispatches it.
     """
     told = encode_json(build_notice(alert, change)).decode() if change in NOTIFIED else None
     values = {
@@ -124,9 +124,9 @@ def add_event(
 
 
 def timeline(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
-    """Return what happened to an alert, oldest first.
+    """Return an alert's timeline, oldest first.
 
-    Changes that people were notified of have the severity, the message and the value as they were then.
+    Notified changes have the severity, message and value of that time.
     """
     columns = (
         alert_events.c.timestamp, alert_events.c.change, alert_events.c.by, alert_events.c.comment,
@@ -142,7 +142,7 @@ def timeline(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
 
 
 def _as_it_was(notice: str | None) -> dict[str, Any]:
-    """Return what an event's notice says of the alert; nothing where there is none, or it is unreadable."""
+    """Return the alert's fields as of an event's notification; empty if there is none or it is unreadable."""
     if notice is None:
         return {}
     try:
@@ -160,18 +160,18 @@ def _as_it_was(notice: str | None) -> dict[str, Any]:
 
 
 def delete_events(connection: Connection, alert_id: str, before: datetime) -> None:
-    """Drop what happened to an alert before that moment, with its deliveries."""
+    """Delete an alert's events before that time, with their deliveries."""
     old = and_(alert_events.c.alertId == alert_id, alert_events.c.timestamp < to_store(before))
     connection.execute(delete(alert_events).where(old))
 
 
 def last_event(connection: Connection) -> int:
-    """Return the newest event's id, 0 when there is none."""
+    """Return the newest event's ID; 0 without events."""
     return connection.execute(select(func.max(alert_events.c.id))).scalar() or 0
 
 
 def events_after(connection: Connection, event_id: int, limit: int) -> list[tuple[int, Change, Alert]]:
-    """Return the next events with their alerts as they are now, in order."""
+    """Return the next events with the current state of their alerts, in order."""
     rows = connection.execute(_EVENTS_AFTER, {"after": event_id, "most": limit})
     return [(row.event, row.change, _to_alert(row)) for row in rows]
 
@@ -184,7 +184,7 @@ def acknowledge(
     now: datetime,
     until: datetime | None = None,
 ) -> Alert | None:
-    """Mark an open alert as acknowledged, for good or `until` a moment; None when there is no such alert.
+    """Acknowledge an open alert, permanently or `until` a time; None if there is no such alert.
 
     A resolved alert is returned unchanged. Acknowledging again replaces the assignee.
     """
@@ -200,12 +200,12 @@ def acknowledge(
 
 
 def expired_acknowledgements(connection: Connection, now: datetime) -> list[Alert]:
-    """Return the open alerts whose acknowledgement was for a time, and that is over."""
+    """Return the open alerts whose acknowledgement has expired."""
     return [_to_alert(row) for row in connection.execute(_EXPIRED_ACKNOWLEDGEMENTS, {"now": to_store(now)})]
 
 
 def count_by_severity(alerts_open: Iterable[Alert]) -> dict[str, int]:
-    """Count alerts by severity; every severity is there."""
+    """Count alerts by severity; every severity is a key."""
     found = {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 0}
     for alert in alerts_open:
         found[alert.severity] += 1

@@ -1,6 +1,6 @@
-"""What figures are made of and leave behind: raw events, checkpoints, closed trades, equity curves.
+"""Analytics data: raw events, checkpoints, closed trades and equity curves.
 
-Events come back in the one order in which they are folded: whoever reads them anew arrives at the same state.
+Events are returned in the one order in which they are folded: reading them again leads to the same state.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,15 +52,15 @@ from shared.store.tables import (
 
 LATEST_CHECKPOINTS = 2
 DAILY_CHECKPOINTS = 30
-"""Of each of the latest days with a checkpoint the last one is kept, of each month the last one for good."""
+"""Checkpoints kept besides the latest: the last one of each of this many days, and of each month forever."""
 
 
 class EventBatch(NamedTuple):
-    """A piece of a bot's history."""
+    """A batch of a bot's history."""
 
     events: list[TradingEvent]
     is_last: bool
-    """Whether it reaches the end of what is stored."""
+    """Whether it reaches the end of the stored rows."""
 
 
 class StoredCheckpoint(NamedTuple):
@@ -71,13 +71,13 @@ class StoredCheckpoint(NamedTuple):
 
 
 def bots_with_events(connection: Connection) -> list[str]:
-    """List the bots that have rows of which figures are made."""
+    """Return the bots that have rows from which metrics are computed."""
     tables = (equity, fills, orders, performance_metrics)
     return sorted({bot for table in tables for bot in subjects(connection, table)})
 
 
 def last_event_ms(connection: Connection, bot: str) -> int:
-    """Return when the bot's newest event was, epoch milliseconds; 0 when it has none."""
+    """Return the time of the bot's newest event, epoch milliseconds; 0 without events."""
     found = (
         connection.execute(select(func.max(table.c.timestamp)).where(table.c.bot == bot)).scalar()
         for table in (equity, fills, orders, performance_metrics)
@@ -88,8 +88,7 @@ def last_event_ms(connection: Connection, bot: str) -> int:
 def trading_events_after(connection: Connection, bot: str, after: int, most: int) -> EventBatch:
     """Return the bot's events after `after` (epoch milliseconds) in the order of folding.
 
-    At most `most` rows of each kind; a piece ends between two moments: what happened in one millisecond is
-    never parted.
+    At most `most` rows of each kind; events of the same millisecond are never split across batches.
     """
     wanted = {"bot": bot, "after": _text(after), "most": most}
     found: list[list[TradingEvent]] = []
@@ -178,7 +177,7 @@ _KINDS: tuple[tuple[Select[Any], Callable[[int, Row[Any]], TradingEvent]], ...] 
 
 
 def newest_checkpoints(connection: Connection) -> dict[str, int]:
-    """Return until when each bot's newest checkpoint reaches, epoch milliseconds."""
+    """Return the end of each bot's newest checkpoint, epoch milliseconds."""
     query = select(checkpoints.c.bot, func.max(checkpoints.c.until)).group_by(checkpoints.c.bot)
     return {bot: _ms(until) for bot, until in connection.execute(query)}
 
@@ -193,14 +192,14 @@ def checkpoint_before(connection: Connection, bot: str, moment: int | None = Non
 
 
 def delete_checkpoints_from(connection: Connection, bot: str, since: int) -> None:
-    """Remove the bot's checkpoints that reach to `since` (epoch milliseconds) or beyond."""
+    """Delete the bot's checkpoints that end at `since` (epoch milliseconds) or later."""
     connection.execute(
         delete(checkpoints).where(checkpoints.c.bot == bot, checkpoints.c.until >= _text(since))
     )
 
 
 def save_checkpoint(connection: Connection, bot: str, checkpoint: StoredCheckpoint) -> None:
-    """Add a checkpoint, and thin out the older ones: late events are seldom very late."""
+    """Add a checkpoint and thin out older ones: late events are seldom very late."""
     statement = insert(checkpoints).values(bot=bot, until=_text(checkpoint.until), state=checkpoint.state)
     connection.execute(
         statement.on_conflict_do_update(
@@ -215,7 +214,7 @@ def save_checkpoint(connection: Connection, bot: str, checkpoint: StoredCheckpoi
 
 
 def _checkpoints_to_keep(untils: list[str]) -> set[str]:
-    """Choose among the ends of checkpoints, newest first."""
+    """Return the ends to keep; `untils` are the ends of checkpoints, newest first."""
     days: dict[date, str] = {}
     months: dict[tuple[int, int], str] = {}
     for text in untils:
@@ -226,12 +225,12 @@ def _checkpoints_to_keep(untils: list[str]) -> set[str]:
 
 
 def delete_trades_after(connection: Connection, bot: str, after: int) -> None:
-    """Remove the bot's trades with numbers above `after`: they are made anew."""
+    """Delete the bot's trades with numbers above `after`: they are computed again."""
     connection.execute(delete(trades).where(trades.c.bot == bot, trades.c.number > after))
 
 
 def write_trades(connection: Connection, bot: str, closed: Iterable[Trade]) -> None:
-    """Write closed trades, in place of what stood under their numbers."""
+    """Insert or replace closed trades by number."""
     rows = [
         {
             "bot": bot,
@@ -254,7 +253,7 @@ def write_trades(connection: Connection, bot: str, closed: Iterable[Trade]) -> N
 def write_curve(
     connection: Connection, bot: str, minutes: Iterable[EquityBar], hours: Iterable[EquityBar]
 ) -> None:
-    """Write minutes and hours of the equity curve, in place of what stood for them."""
+    """Insert or replace minutes and hours of the equity curve."""
     for table, stretches in ((equity_minutes, minutes), (equity_hours, hours)):
         rows = [
             {

@@ -1,4 +1,4 @@
-"""Candles: what a value did in each interval, made by the database from rows or from rollups of rows."""
+"""Candles: open, high, low and close of a value per interval, computed by the database."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,23 +11,23 @@ from shared.store.sampling import Interval, intervals
 
 
 class Candle(NamedTuple):
-    """What a value did from one moment to another."""
+    """Open, high, low and close of a value in an interval."""
 
     open: float
     high: float
     low: float
     close: float
     flow: float
-    """What was paid in, less what was taken out."""
+    """Deposits minus withdrawals."""
 
     def merge(self, later: "Candle") -> "Candle":
-        """Return this and what came after it as one."""
+        """Return this candle merged with a later one."""
         high, low = max(self.high, later.high), min(self.low, later.low)
         return Candle(self.open, high, low, later.close, self.flow + later.flow)
 
 
 class CandleSource(NamedTuple):
-    """Where candles come from: the columns of a table, and which rows beside those of the bot."""
+    """Source of candles: a table's columns, and a filter besides the bot."""
 
     table: Table
     open: str
@@ -37,20 +37,20 @@ class CandleSource(NamedTuple):
     flow: str | None = None
     source: str | None = None
     factor: float = 1.0
-    """Makes the wire's unit of the column's."""
+    """Converts the column's unit to the wire's."""
 
     @classmethod
     def of_column(
         cls, table: Table, column: str, flow: str | None = None, source: str | None = None
     ) -> "CandleSource":
-        """Return a single column as such."""
+        """Return the source of a single column."""
         return cls(table, column, column, column, column, flow, source)
 
 
 def candles(
     connection: Connection, values: CandleSource, bot: str, edges: Iterable[Interval]
 ) -> list[tuple[datetime, Candle]]:
-    """Return the candle of each interval that has rows, by the interval's begin, oldest first."""
+    """Return the candle of each interval that has rows, by the interval's start, oldest first."""
     each = intervals([(since, since, until) for since, until in edges])
     rows, other = values.table, values.table.alias()
     place = [other.c.timestamp, *([other.c.id] if "id" in other.c else [])]

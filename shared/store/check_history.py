@@ -1,4 +1,4 @@
-"""Checks as they are stored: the latest of each, and what became of one over time."""
+"""Check history: the latest result of each check, and results over time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,15 +18,15 @@ BEST_FIRST: Sequence[CheckStatus] = ("ok", "unknown", "warning", "critical")
 
 
 class CheckBucket(NamedTuple):
-    """What one check saw in one step."""
+    """The results of one check in one time bucket."""
 
     begin: datetime
     status: CheckStatus
-    """The worst."""
+    """The worst status."""
     text: str
-    """What it said then."""
+    """Text of the worst result."""
     latency_ms: float | None
-    """The mean; so the availability, percent."""
+    """Mean latency, milliseconds; `availability` is the mean, percent."""
     availability: float | None
 
 
@@ -43,7 +43,7 @@ def latest_checks(connection: Connection) -> list[AnyRecord]:
 
 
 def check_names(connection: Connection, host: str) -> list[str]:
-    """Return the names of a host's checks, each looked up in the index after the one before."""
+    """Return the names of a host's checks, each found through the index after the previous one."""
     column = checks.c
     first = (
         select(func.min(column.check).label("name")).where(column.host == host).cte("names", recursive=True)
@@ -58,12 +58,12 @@ def check_names(connection: Connection, host: str) -> list[str]:
 
 
 def check_buckets(connection: Connection, host: str, check: str, steps: TimeBuckets) -> list[CheckBucket]:
-    """Return what a check saw in each step in which it looked, oldest first."""
+    """Return a check's results in each time bucket that has any, oldest first."""
     column = checks.c
     each = intervals([(since, since, until) for since, until in steps.between(steps.start, steps.end)])
     rank = case({name: place for place, name in enumerate(BEST_FIRST)}, value=column.status)
     inside = and_(column.timestamp >= each.c.since, column.timestamp < each.c.until)
-    # Beside a single max(), SQLite takes other columns from the row that has it.
+    # With a single max(), SQLite takes the other columns from the row that has it.
     rows = (
         select(
             each.c.since,

@@ -1,4 +1,4 @@
-"""Connections: SQLite in WAL mode with short, immediate write transactions; PostgreSQL by URL."""
+"""Database connections: SQLite in WAL mode with short, immediate write transactions; others by URL."""
 
 import os
 import sqlite3
@@ -18,26 +18,27 @@ RESTORE_HINT = "stop Botwatch, move the file aside, restore a backup (docs/runbo
 
 
 class SchemaMissingError(InvalidError):
-    """The database has no tables: it was not migrated."""
+    """The database has no tables: it has not been migrated."""
 
 
 class Database:
-    """One database. Reads see a stable snapshot; writes take SQLite's one write lock at once.
+    """One database. Reads see a stable snapshot; writes take SQLite's write lock at once.
 
-    A deferred transaction that turns into a write can fail with "database is locked" however long the busy
-    timeout is; an immediate one waits for its turn.
+    A deferred transaction that becomes a write can fail with "database is locked" whatever the busy timeout;
+    an immediate one waits for its turn.
     """
 
     def __init__(self, url: str, *, afresh: bool = False, sync_commits: bool = False) -> None:
-        """Connect when it is used.
+        """Connect on first use.
 
-        `afresh`: open it anew each time, wait for others a second, never make it; connections that stay open
-        do not notice that the file is gone. `sync_commits`: each commit is on the disk when it returns
-        (`synchronous = FULL`); else what was committed since the last checkpoint is lost when power fails.
+        `afresh`: open a new connection each time, wait a second for locks, and never create the file; a
+        connection that stays open does not notice a deleted file. `sync_commits`: a commit is on disk when it
+        returns (`synchronous = FULL`); otherwise a power failure loses what was committed since the last
+        checkpoint.
         """
         self.url = url
         self.damage: str | None = None
-        """What SQLite said when it found that the file is damaged; None as long as it did not."""
+        """SQLite's error when it found the file damaged; None before."""
         self._guard: Callable[[Connection], None] = lambda _: None
         patience_s, pool = (1.0, NullPool) if afresh else (BUSY_TIMEOUT_S, None)
         self.engine: Engine = create_engine(url, connect_args=_connect_args(url, patience_s), poolclass=pool)
@@ -49,11 +50,11 @@ class Database:
 
     @property
     def name(self) -> str:
-        """What people know it by: the name of its file, or of the database on a server."""
+        """The name of its file, or of the database on a server."""
         return Path(make_url(self.url).database or self.url).name
 
     def raise_if_damaged(self) -> None:
-        """Raise RuntimeError once SQLite has found that the file is damaged."""
+        """Raise RuntimeError if SQLite has found the file damaged."""
         if self.damage:
             raise RuntimeError(f"{self.name} is damaged: {self.damage}")
 
@@ -65,7 +66,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield a connection inside a write transaction; commits at the end, rolls back on an exception."""
+        """Yield a connection inside a write transaction: commit at the end, roll back on an exception."""
         with (
             self._detect_damage(),
             self.engine.connect().execution_options(immediate=True) as connection,
@@ -84,23 +85,24 @@ class Database:
             raise
 
     def add_write_guard(self, check: Callable[[Connection], None]) -> None:
-        """Call `check` at the begin of every write transaction from now on: what it raises ends that."""
+        """Call `check` at the start of every write transaction; an exception aborts it."""
         self._guard = check
 
     def checkpoint(self) -> None:
-        """Bring all that is committed onto the disk, most of it into the database's own file.
+        """Write all commits to disk, most of them into the database file.
 
-        Afterwards no power cut takes it back. Raises OperationalError or OSError when it cannot be written.
+        Afterwards a power failure loses none of them. Raise OperationalError or OSError if it cannot be
+        written.
         """
         if self.engine.dialect.name != "sqlite":
             return  # a server's commits are durable
         with self.engine.connect() as connection:
-            # By the driver: inside a transaction, which SQLAlchemy would begin, nothing can be moved.
+            # Through the driver: SQLAlchemy would begin a transaction, in which the WAL cannot be moved.
             try:
                 connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except sqlite3.OperationalError as error:
                 raise OperationalError("PRAGMA wal_checkpoint", {}, error) from error
-        # A reader may have kept some of it from being moved: that is durable once the log is.
+        # A reader may have blocked a part: that part is durable once the WAL is.
         wal = Path(f"{make_url(self.url).database}-wal")
         if wal.exists():
             file = os.open(wal, os.O_RDONLY)
@@ -127,7 +129,7 @@ class Database:
 
 
 def is_corruption(error: DatabaseError) -> bool:
-    """Say whether SQLite found that a file is corrupt, or is no database at all."""
+    """Return whether SQLite found that a file is corrupt or not a database."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 

@@ -1,4 +1,4 @@
-"""Deliveries in flight: what is due of the outbox is claimed under a lease, tried, and settled."""
+"""Deliveries: claims due rows of the outbox under a lease, and records the outcome of attempts."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -33,19 +33,19 @@ from shared.store.tables import notifications
 log = structlog.get_logger()
 
 LEASE_LENGTH = timedelta(seconds=3)
-"""How long a claim lasts unless its owner renews it: a killed worker's notices are free after that."""
+"""How long a claim lasts unless renewed: after a kill, its deliveries are free again."""
 STALE_LEASE = 10 * LEASE_LENGTH
-"""A lease that would last longer than that was given before the clock was set back."""
+"""A lease that ends later than this was given before the clock was set back."""
 CATCH_UP = "catch-up"
-"""The batch of notices of what happened a while ago: those of alerts still open go in one message."""
+"""Batch of notifications about earlier events: those of open alerts go in one message."""
 MAX_RETRY_WAIT = timedelta(hours=1)
-"""A delivery that would wait longer than that failed before the clock was set back."""
+"""A retry that is due later than this was scheduled before the clock was set back."""
 MAX_HOLD = timedelta(days=2)
-"""A delivery that would be held longer than that was written before the clock was set back."""
+"""A delivery held longer than this was written before the clock was set back."""
 MAX_DIGEST = 1000
-"""How many notices go in one message at most."""
+"""Maximum number of notifications in one message."""
 
-# Statements on the way of a notice are built once: building one takes longer than running it.
+# Statements on a notification's path are built once: building one takes longer than running it.
 _ROW = notifications.c
 _EARLIER = notifications.alias("earlier")
 _SAME_ALERT = and_(
@@ -57,7 +57,7 @@ _SAME_ALERT = and_(
 
 
 def _due_of(table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - the columns of the table or of its alias
-    """Say what holds of a delivery that may be tried; a clock that was set back delays none."""
+    """Return the condition for a due delivery; a clock that was set back delays none."""
     now: BindParameter[str] = bindparam("now")
     too_far: BindParameter[str] = bindparam("too_far")
     stale: BindParameter[str] = bindparam("stale")
@@ -72,7 +72,7 @@ _PENDING = and_(_ROW.channel == bindparam("of"), _ROW.state == "PENDING")
 _DUE = _due_of(_ROW)
 _SAME_BATCH = func.coalesce(_EARLIER.c.batch == _ROW.batch, false())
 _WAITS = exists().where(_SAME_ALERT, ~and_(_due_of(_EARLIER.c), _SAME_BATCH))
-"""What keeps order per alert: an earlier one is pending, and cannot go in the same message."""
+"""Keeps order per alert: an earlier delivery is pending and cannot go in the same message."""
 _WAITS_IN_DIGEST = exists().where(_SAME_ALERT, ~_due_of(_EARLIER.c))
 
 
@@ -127,7 +127,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
     @property
     def scheduled_at(self) -> datetime:
-        """When it was to be sent; what waits only because it is late already, when it happened."""
+        """When it was due; for catch-up deliveries, when the event happened."""
         if self.held_until is None or self.batch == CATCH_UP:
             return self.created_at
         return max(self.created_at, self.held_until)
@@ -138,8 +138,8 @@ def claim(
 ) -> list[Delivery]:
     """Lease up to `limit` due deliveries of `channel`, oldest first.
 
-    A delivery waits while an earlier one of the same alert and channel is pending, unless both go in one
-    message, as those of a batch do, and all in a `digest`: order is kept per alert. A batch is not divided.
+    To keep order per alert, a delivery waits while an earlier one of the same alert and channel is pending,
+    unless both go in one message: those of a batch, and all in a `digest`. A batch is never split.
     """
     until = to_store(now + LEASE_LENGTH)
     given = {"of": channel, "owner": owner, "until": until, "most": limit, **_moments(now)}
@@ -152,7 +152,7 @@ def claim(
 
 
 def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
-    """Read a claimed row; one that another version wrote must not hold up the rest, and fails."""
+    """Decode a claimed row; one that another version wrote is marked as failed and blocks no other."""
     try:
         notice = msgspec.json.decode(row.body, type=Notice)
     except msgspec.DecodeError as error:
@@ -183,22 +183,22 @@ def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
 
 
 def overdue(connection: Connection, channel: str, before: datetime, *, untried: bool) -> list[Delivery]:
-    """Return what was to be sent by then and failed more than once, and what waits behind that.
+    """Return deliveries due before `before` that failed more than once, and those waiting behind them.
 
-    With `untried` all that was to be sent by then.
+    With `untried`, return all that were due.
     """
     rows = connection.execute(_OVERDUE, {"of": channel, "before": to_store(before), "all": untried}).all()
     return [one for row in rows if (one := _delivery(connection, row))]
 
 
 def has_failed_attempts(connection: Connection, channel: str) -> bool:
-    """Say whether something is pending that was tried."""
+    """Return whether a pending delivery has been attempted."""
     tried = select(_ROW.id).where(_PENDING, _ROW.attempts > 0).limit(1)
     return connection.execute(tried, {"of": channel}).first() is not None
 
 
 def pending_after(connection: Connection, delivery: Delivery) -> list[Delivery]:
-    """Return what is pending of the same alert and channel after a delivery, in order."""
+    """Return the pending deliveries of the same alert and channel after `delivery`, in order."""
     after = and_(_ROW.channel == delivery.channel, _ROW.alertId == delivery.notice.id, _ROW.id > delivery.id)
     rows = connection.execute(select(notifications).where(after, _ROW.state == "PENDING").order_by(_ROW.id))
     return [one for row in rows.all() if (one := _delivery(connection, row))]
@@ -211,14 +211,14 @@ def renew(connection: Connection, owner: str, now: datetime) -> None:
 
 
 def release(connection: Connection, ids: Sequence[int]) -> None:
-    """Give claimed deliveries back untried."""
+    """Release claimed deliveries without an attempt."""
     connection.execute(
         update(notifications).where(notifications.c.id.in_(ids)).values(leaseOwner=None, leaseUntil=None)
     )
 
 
 def _finish_statement(*columns: str) -> Update:
-    """Build, once, the statement that ends an attempt; building it anew would cost more than running it."""
+    """Build the statement that ends an attempt; building it each time would cost more than running it."""
     values: dict[str, object] = {name: bindparam(f"new_{name}") for name in ("attempts", *columns)}
     return (
         update(notifications)
@@ -233,17 +233,17 @@ _RETRY = _finish_statement("nextAttemptAt", "lastError")
 
 
 def mark_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
-    """Record that the receiver took a delivery."""
+    """Record that the receiver accepted a delivery."""
     _finish_attempt(connection, _SENT, delivery, state="SENT", sentAt=to_store(now), lastError=None)
 
 
 def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:
-    """Record that a delivery will not be tried again."""
+    """Record that a delivery failed permanently."""
     _finish_attempt(connection, _FAILED, delivery, state="FAILED", lastError=error)
 
 
 def mark_retry(connection: Connection, delivery: Delivery, error: str, again_at: datetime) -> None:
-    """Record a failed attempt and when the next is due."""
+    """Record a failed attempt and when to retry."""
     _finish_attempt(connection, _RETRY, delivery, nextAttemptAt=to_store(again_at), lastError=error)
 
 
@@ -253,20 +253,20 @@ def _finish_attempt(connection: Connection, statement: Update, delivery: Deliver
 
 
 def next_attempt_due(connection: Connection, channel: str, now: datetime) -> datetime | None:
-    """Return when the earliest pending delivery of `channel` may be tried, None when nothing is pending."""
+    """Return when the earliest pending delivery of `channel` is due; None if nothing is pending."""
     moment = connection.execute(_NEXT_DUE, {"of": channel, **_moments(now)}).scalar()
     return from_store(moment) if moment else None
 
 
 def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime | None:
-    """Return when a channel last took a notice of an alert."""
+    """Return when a channel last accepted a notification of an alert."""
     sent = and_(_ROW.alertId == alert_id, _ROW.channel == channel, _ROW.state == "SENT")
     moment = connection.execute(select(func.max(_ROW.sentAt)).where(sent)).scalar()
     return from_store(moment) if moment else None
 
 
 def newest_delivery_at(connection: Connection, alert_id: str, channel: str) -> datetime | None:
-    """Return of when the newest delivery of an alert to a channel is, whatever came of it."""
+    """Return the creation time of an alert's newest delivery to a channel, whatever its state."""
     to_channel = select(_ROW.createdAt).where(_ROW.alertId == alert_id, _ROW.channel == channel)
     moment = connection.execute(to_channel.order_by(_ROW.id.desc()).limit(1)).scalar()
     return from_store(moment) if moment else None

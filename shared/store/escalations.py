@@ -1,4 +1,4 @@
-"""How far telling people has got: the events not yet dispatched, escalations of open alerts, groups."""
+"""Escalations: events not yet dispatched, escalation states of open alerts, and message groups."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,9 +19,9 @@ from shared.store.tables import alert_events, escalations, health_position, mess
 log = structlog.get_logger()
 
 DISPATCHER = "dispatcher"
-"""The reader whose position is the id of the last event that people were told of."""
+"""Reader whose offset is the ID of the last dispatched event."""
 
-# Statements on the way of a notice are built once: building one takes longer than running it.
+# Statements on a notification's path are built once: building one takes longer than running it.
 _NEWEST = select(func.max(alert_events.c.id))
 _EVENT = alert_events.c
 _EVENTS = (
@@ -54,18 +54,18 @@ _PUT_GROUP = _PUT_GROUP.on_conflict_do_update(
 
 
 class AlertEvent(NamedTuple):
-    """An event on an alert's timeline that is to be dispatched."""
+    """An event of an alert's timeline to be dispatched."""
 
     id: int
     alert_id: str
     change: Change
     by: str | None
     notice: Notice | None
-    """What people are told, where they are."""
+    """The notification, if the event has one."""
 
 
 class StoredEscalation(NamedTuple):
-    """How far telling people of an alert has got along a route; `state` is JSON of the notifier's."""
+    """Escalation state of an alert along a route; `state` is the notifier's JSON."""
 
     alert_id: str
     route: str
@@ -73,13 +73,13 @@ class StoredEscalation(NamedTuple):
 
 
 def dispatch_cursor(connection: Connection) -> int:
-    """Return the id of the last event that was dispatched."""
+    """Return the ID of the last dispatched event."""
     position = read_offset(connection, health_position, DISPATCHER, 0)
     return 0 if position == START else int(position)
 
 
 def is_behind(connection: Connection) -> bool:
-    """Say whether an event is still to be dispatched."""
+    """Return whether an event is still to be dispatched."""
     return (connection.execute(_NEWEST).scalar() or 0) > dispatch_cursor(connection)
 
 
@@ -90,7 +90,7 @@ def next_events(connection: Connection, limit: int) -> list[AlertEvent]:
 
 
 def _notice(event: int, text: str | None) -> Notice | None:
-    """Read a notice; one that another version wrote must not hold up the rest."""
+    """Decode a notification; one that another version wrote must not block the rest."""
     if text is None:
         return None
     try:
@@ -101,32 +101,32 @@ def _notice(event: int, text: str | None) -> Notice | None:
 
 
 def set_dispatch_cursor(connection: Connection, event_id: int) -> None:
-    """Say up to which event people were told; call it in the transaction that does so."""
+    """Set the ID of the last dispatched event; call it in the transaction that dispatches."""
     write_offset(connection, health_position, DISPATCHER, 0, str(event_id))
 
 
 def escalations_of(connection: Connection, alert_id: str) -> dict[str, str]:
-    """Return the states of an alert's escalations by route."""
+    """Return an alert's escalation states by route."""
     return {row.route: row.state for row in connection.execute(_OF_ALERT, {"alert": alert_id})}
 
 
 def due_escalations(
     connection: Connection, now: datetime, limit: int
 ) -> Iterator[tuple[StoredEscalation, Alert]]:
-    """Yield the escalations on which something is due, with their alerts, the longest due first."""
+    """Yield due escalations with their alerts, longest due first."""
     for row in connection.execute(_DUE, {"now": to_store(now), "most": limit}).all():
         if alert := alert_by_id(connection, row.alertId):
             yield StoredEscalation(row.alertId, row.route, row.state), alert
 
 
 def next_escalation_due(connection: Connection) -> datetime | None:
-    """Return when the next thing is due on an escalation."""
+    """Return when the next escalation is due."""
     moment = connection.execute(_NEXT).scalar()
     return from_store(moment) if moment else None
 
 
 def put_escalation(connection: Connection, escalation: StoredEscalation, due_at: datetime | None) -> None:
-    """Write how far an escalation has got."""
+    """Insert or replace an escalation state."""
     row = {
         "alertId": escalation.alert_id,
         "route": escalation.route,
@@ -137,7 +137,7 @@ def put_escalation(connection: Connection, escalation: StoredEscalation, due_at:
 
 
 def delete_escalations(connection: Connection, alert_id: str, route: str | None = None) -> None:
-    """End the escalations of an alert, or the one along a route."""
+    """Delete the escalations of an alert, or the one along a route."""
     if route is None:
         connection.execute(_DROP, {"alert": alert_id})
     else:
@@ -145,16 +145,16 @@ def delete_escalations(connection: Connection, alert_id: str, route: str | None 
 
 
 def group_message_at(connection: Connection, group: str) -> datetime | None:
-    """Return when the latest message of a group was due, or will be."""
+    """Return when the latest message of a group was or will be due."""
     moment = connection.execute(_GROUP, {"of": group}).scalar()
     return from_store(moment) if moment else None
 
 
 def set_group_message_at(connection: Connection, group: str, moment: datetime) -> None:
-    """Say when the latest message of a group is due."""
+    """Set when the latest message of a group is due."""
     connection.execute(_PUT_GROUP, {"key": group, "messageAt": to_store(moment)})
 
 
 def delete_groups(connection: Connection, before: datetime) -> None:
-    """Drop the groups of whose latest message it is long ago."""
+    """Delete groups whose latest message was due before `before`."""
     connection.execute(delete(message_groups).where(message_groups.c.messageAt < to_store(before)))

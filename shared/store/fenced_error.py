@@ -1,4 +1,4 @@
-"""The error of a process whose part another one has taken over; parts without a database raise it too."""
+"""FencedError: raised when another process has taken over a part; also used without a database."""
 
 
 class FencedError(RuntimeError):

@@ -1,9 +1,8 @@
-"""Fencing: a process that lost its lease cannot write any more, even if it does not know that yet.
+"""Fencing: a process that lost its lease can no longer write, even if it has not noticed.
 
-Each process that takes over from another one raises the token of its part in the database. Every write
-transaction compares: after a pause (a suspended machine, a stopped process) the older one finds a higher
-token.
-Source: Kleppmann, "How to do distributed locking", 2016.
+Each process that takes over raises the token of its part in the database. Every write transaction compares
+tokens: after a pause (suspended machine, stopped process) the older process finds a higher one. Source:
+Kleppmann, "How to do distributed locking", 2016.
 """
 
 from sqlalchemy import Connection, Table
@@ -15,7 +14,7 @@ from shared.store.log_offsets import read_offset, write_offset
 
 
 class Fence:
-    """The token of one part and partition in one database, beside the part's position there."""
+    """The token of one part and partition in one database, stored beside its log offset."""
 
     def __init__(self, table: Table, part: str, partition: int = 0) -> None:
         self._table = table
@@ -24,12 +23,12 @@ class Fence:
         self._token = 0
 
     def raise_token(self, connection: Connection) -> None:
-        """Shut every older process of this part out; call it in a write transaction."""
+        """Raise the token, which fences older processes of this part; call it in a write transaction."""
         self._token = self._stored(connection) + 1
         write_offset(connection, self._table, self._reader, self._partition, str(self._token))
 
     def check(self, connection: Connection) -> None:
-        """Raise FencedError when a newer process of this part has raised the token."""
+        """Raise FencedError if a newer process of this part has raised the token."""
         if (stored := self._stored(connection)) > self._token:
             raise FencedError(
                 f"fenced: a newer {self._part} holds token {stored} (this process has {self._token})"
@@ -45,7 +44,7 @@ class Fence:
 
 
 def take_over(database: Database, table: Table, part: str, partition: int = 0) -> None:
-    """Let this process alone write to `database` as `part`: older ones get FencedError from now on."""
+    """Make this process the only writer of `database` as `part`: older ones get FencedError."""
     fence = Fence(table, part, partition)
     with database.write() as connection:
         fence.raise_token(connection)

@@ -1,4 +1,4 @@
-"""Forgetting a bot: all of its rows leave the performance database, a bounded piece at a time."""
+"""Forget: deletes all rows of a bot from the performance database, in bounded batches."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from shared.store.tables import performance_metadata
 
 
 def forget_bot(database: Database, bot: str) -> Iterator[RemovedRows]:
-    """Remove every row of a bot, as many transactions as it takes; yields after each."""
+    """Delete every row of a bot in as many transactions as needed; yield after each."""
     for table in performance_metadata.sorted_tables:
         if "bot" not in table.c:
             continue

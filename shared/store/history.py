@@ -1,8 +1,8 @@
-"""History of a bot: a point for each step of a span, from raw rows and rollups.
+"""History of a bot: one point per time bucket of a span, from raw rows and rollups.
 
-Every history is made of three kinds of rows, one after the other in time: hours, minutes, raw. Where one ends
-and the next begins depends on the steps, on what retention has left, and on what is rolled up already. Rows
-leave by whole hours (`retention`), so that no step has both a rollup and a row that is in it.
+Every history consists of three kinds of rows, one after the other in time: hours, minutes, raw. The bounds
+depend on the buckets, on what retention has left, and on what is rolled up. Rows are deleted by whole hours
+(`retention`), so no bucket has both a rollup and a raw row of the same time.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ _EQUITY_ROLLUPS = (equity_hours, equity_minutes)
 
 
 class _ResolutionBounds(NamedTuple):
-    """Where in time hours end and minutes begin, and where minutes end and raw rows begin."""
+    """Where hours end and minutes begin, and where minutes end and raw rows begin."""
 
     minutes: datetime
     raw: datetime
@@ -53,7 +53,7 @@ class _ResolutionBounds(NamedTuple):
 def performance_rows(
     connection: Connection, bot: str, source: str, fields: Sequence[str], steps: TimeBuckets
 ) -> list[tuple[Any, ...]]:
-    """Return the last performance record (moment, *fields) of each step that has one, oldest first."""
+    """Return the last performance record (time, *fields) of each bucket that has one, oldest first."""
     new = [row for row in rows_not_rolled_up(connection, bot) if row.source == source]
     active = bool(new) or _any_hour(connection, bot, source, steps)
     parts = _performance_bounds(connection, bot, source, steps.resolution)
@@ -76,7 +76,7 @@ def performance_rows(
 
 
 def _any_hour(connection: Connection, bot: str, source: str, steps: TimeBuckets) -> bool:
-    """Say whether a source has rows at all: to find none among the raw rows costs a walk through them."""
+    """Return whether a source has rows at all; finding none among the raw rows would mean scanning them."""
     hours = performance_hours.c
     since = to_store(_whole_hour(steps.start))
     mine = (hours.bot == bot, hours.source == source)
@@ -99,9 +99,9 @@ def _performance_bounds(
 
 
 def equity_candles(connection: Connection, bot: str, steps: TimeBuckets) -> dict[datetime, Candle]:
-    """Return what the equity did in each step that has points, account currency, by the step's begin.
+    """Return the equity candle of each bucket that has points, account currency, by the bucket's start.
 
-    A bot without equity records has its reported portfolio values instead.
+    For a bot without equity records, reported portfolio values are used.
     """
     has_own = connection.execute(select(exists().where(equity.c.bot == bot))).scalar()
     raw = (
@@ -115,9 +115,9 @@ def equity_candles(connection: Connection, bot: str, steps: TimeBuckets) -> dict
 
 
 def drawdown_candles(connection: Connection, bot: str, steps: TimeBuckets) -> dict[datetime, Candle]:
-    """Return what the drawdown did in each step of whole minutes, percent, by the step's begin.
+    """Return the drawdown candle of each bucket of whole minutes, percent, by the bucket's start.
 
-    The rest of the minute under way has the drawdown of the computed records.
+    The rest of the current minute comes from computed records.
     """
     raw = CandleSource.of_column(performance_metrics, "currentDrawdown", source="computed")
     parts = _equity_bounds(connection, bot, steps.resolution, raw.table)
@@ -134,7 +134,7 @@ def _candles(
     parts: _ResolutionBounds,
     overlap: timedelta = _NO_WIDTH,
 ) -> dict[datetime, Candle]:
-    """Make candles of hours, minutes and raw rows; minutes go on for `overlap` where raw rows have begun."""
+    """Build candles from hours, minutes and raw rows; minutes continue for `overlap` into the raw rows."""
     found: dict[datetime, Candle] = {}
     spans = ((EARLIEST, parts.minutes), (parts.minutes, parts.raw + overlap), (parts.raw, LATEST))
     for one, (since, until) in zip(values, spans, strict=True):
@@ -148,7 +148,7 @@ def _candles(
 def _equity_bounds(
     connection: Connection, bot: str, resolution: Resolution, table: Table
 ) -> _ResolutionBounds:
-    """Part the time for candles; `table` has the raw rows."""
+    """Return the bounds for candles; `table` has the raw rows."""
     rolled = equity_minutes
     first = _first_row_time(connection, func.min, rolled, rolled.c.bot == bot)
     minutes = _whole_hour(first or LATEST)
@@ -157,7 +157,7 @@ def _equity_bounds(
     newest = _first_row_time(connection, func.max, rolled, rolled.c.bot == bot)
     if newest is None:
         return _ResolutionBounds(LATEST, LATEST)
-    # The newest minute and hour may be under way: finer rows have all of them, where these still are there.
+    # The newest minute and hour may be incomplete: use finer rows for them where these still exist.
     raw = newest if _bounds_with_raw(connection, table, bot, minutes).raw <= newest else LATEST
     if resolution == "minute":
         return _ResolutionBounds(minutes, raw)
@@ -168,7 +168,7 @@ def _equity_bounds(
 def _bounds_with_raw(
     connection: Connection, table: Table, bot: str, minutes: datetime, *wanted: TextClause
 ) -> _ResolutionBounds:
-    """Part the time for raw rows: from the hour on in which the first of them is."""
+    """Return the bounds with raw rows, from the hour of the first one on."""
     raw = _whole_hour(_first_row_time(connection, func.min, table, table.c.bot == bot, *wanted) or LATEST)
     return _ResolutionBounds(min(minutes, raw), raw)
 
@@ -188,7 +188,7 @@ def _whole_hour(moment: datetime) -> datetime:
 
 
 def has_history(connection: Connection, bot: str) -> bool:
-    """Say whether a bot has any history."""
+    """Return whether a bot has any history."""
     tables = (performance_metrics, performance_hours, equity, equity_hours, trades)
     return any(connection.execute(select(exists().where(table.c.bot == bot))).scalar() for table in tables)
 
@@ -196,9 +196,9 @@ def has_history(connection: Connection, bot: str) -> bool:
 def closed_trades(
     connection: Connection, bot: str | None, span: tuple[datetime, datetime], before: int | None, limit: int
 ) -> Sequence[RowMapping]:
-    """Return round trips that were closed in `span` (its end included), newest first.
+    """Return round trips closed in `span` (end included), newest first.
 
-    `before` is a trade's number: of the bot, only those that came before it.
+    `before` is a trade's number: return only earlier trades of the bot.
     """
     wanted = [*_closed(bot, span), *([trades.c.number < before] if before is not None else [])]
     order = (desc(trades.c.closedAt), trades.c.bot, desc(trades.c.number))
@@ -209,7 +209,7 @@ def closed_trades(
 def trade_totals(
     connection: Connection, bot: str | None, span: tuple[datetime, datetime]
 ) -> tuple[int, float]:
-    """Return how many round trips were closed in `span`, and their profit, account currency."""
+    """Return the number of round trips closed in `span`, and their profit, account currency."""
     total = func.coalesce(func.sum(trades.c.pnl), 0.0)
     count, pnl = connection.execute(select(func.count(), total).where(*_closed(bot, span))).one()
     return count, pnl

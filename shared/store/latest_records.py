@@ -1,4 +1,4 @@
-"""The latest stored record of each bot or host: what is known when Redis is not there to say it."""
+"""Latest records: the newest stored record of each bot or host, used when Redis is down."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from shared.store.records import subjects
 from shared.store.tables import REMARKS, TABLES, performance_metrics, performance_remarks, subject_column
 
 MAX_ROWS_SEARCHED = 1000
-"""Among how many rows a source is looked for: a bot without it must not cost a walk through all it has."""
+"""Number of rows searched for a source: a bot without it must not cost a scan of all its rows."""
 _STRUCTURED = (msgspec.inspect.ListType, msgspec.inspect.DictType)
 
 
@@ -44,7 +44,7 @@ def _newest(connection: Connection, table: Table, subject: str, source: str | No
 
 
 def _columns(table: Table) -> list[ColumnElement[Any]]:
-    """Return the columns of a record table; remarks come with their text."""
+    """Return the columns of a record table, with the texts of remarks."""
     if table is not performance_metrics:
         return list(table.c)
     return [_remark_text(column) if column.name in REMARKS else column for column in table.c]
@@ -57,7 +57,7 @@ def _remark_text(column: Column[Any]) -> ColumnElement[Any]:
 
 
 def to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:
-    """Undo `insert_records`: structured fields are JSON text, `recordId` is the record's own id."""
+    """Convert a row back to a record: structured fields are JSON text, `recordId` is the record's ID."""
     stored: dict[str, Any] = {**row._mapping, "id": row.recordId}  # noqa: SLF001 - SQLAlchemy's public face
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):

@@ -1,7 +1,7 @@
-"""How far a reader's work is in a database: the last log entry whose effects are in it.
+"""Log offsets: the last log entry whose effects are stored, per reader and database.
 
-A reader that was killed between its commit and its acknowledgement is given the same entries again; by its
-position, written in the commit, it knows them.
+A reader killed between its commit and its ack receives the same entries again; the offset, written in the
+commit, identifies them.
 """
 
 from functools import cache
@@ -13,11 +13,11 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from shared.schema.stream_ids import START
 
 RULE_STATE_READER = "evaluator-tracks"
-"""The reader whose position is that of what the evaluator's rules remember: it has read all before that."""
+"""Reader of the evaluator's rule states: its offset is the last entry folded into them."""
 
 
 def read_offset(connection: Connection, table: Table, reader: str, partition: int) -> str:
-    """Return the last entry done, `0-0` when there is none."""
+    """Return the last entry done; `0-0` without one."""
     return connection.execute(_reading(table), {"of": reader, "at": partition}).scalar() or START
 
 
@@ -28,14 +28,14 @@ def write_offset(connection: Connection, table: Table, reader: str, partition: i
 
 @cache
 def _reading(table: Table) -> Select[Any]:
-    """Return the statement; building it takes longer than running it, and it is on the way of an alert."""
+    """Return the statement, cached: building it takes longer than running it."""
     here = (table.c.reader == bindparam("of")) & (table.c.partition == bindparam("at"))
     return select(table.c.entry).where(here)
 
 
 @cache
 def _writing(table: Table) -> Insert:
-    """Return the statement, built once as the other."""
+    """Return the statement, cached."""
     statement = insert(table)
     return statement.on_conflict_do_update(
         index_elements=["reader", "partition"], set_={"entry": statement.excluded.entry}

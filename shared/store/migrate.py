@@ -16,7 +16,7 @@ MIGRATION_LINES: dict[str, MetaData] = {"performance": performance_metadata, "he
 
 
 def migrate(database: Database, line: str) -> str:
-    """Bring `database` to the newest revision of `line` (`performance` or `health`) and return its name."""
+    """Migrate `database` to the newest revision of `line` (`performance` or `health`); return its name."""
     with database.write() as connection:
         command.upgrade(_config(line, connection), "head")
     with database.read() as connection:
@@ -24,7 +24,7 @@ def migrate(database: Database, line: str) -> str:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision that a database is at."""
+    """Return the revision of a database."""
     return MigrationContext.configure(connection).get_current_revision()
 
 

@@ -1,6 +1,6 @@
-"""What the watchdog tells by itself: whether the usual way tells it, and that somebody was told.
+"""Out-of-band deliveries: what the watchdog sends itself, and whether the dispatcher has done so.
 
-It stands in the outbox like any other delivery: the notifier, when it is back, does not tell it again.
+They are rows of the outbox like any other: the notifier does not send them again when it is back.
 """
 
 from collections.abc import Iterable
@@ -17,18 +17,18 @@ from shared.store.escalations import dispatch_cursor, is_behind
 from shared.store.tables import alert_events, notifications
 
 MAX_CHANNEL_PAUSE = timedelta(seconds=60)
-"""A channel that sent so much that it makes a pause sends again after that."""
+"""After this, a channel that is rate-limited sends again."""
 OUT_OF_BAND_REASON = "sent out of band by the watchdog"
 OWNER = "watchdog"
 HOLD_LENGTH = timedelta(seconds=20)
-"""How long the notifier leaves to the watchdog what it is just telling."""
+"""How long the notifier leaves deliveries to the watchdog that is sending them."""
 
 _ROW = notifications.c
 _SIBLING = notifications.alias("other")
 
 
 def newest_event_id(connection: Connection, alert_id: str, change: Change) -> int | None:
-    """Return the newest event of an alert that is such a change."""
+    """Return the ID of the alert's newest event with that change, or None."""
     event = alert_events.c
     of_alert = and_(event.alertId == alert_id, event.change == change)
     found: int | None = connection.execute(select(func.max(event.id)).where(of_alert)).scalar()
@@ -36,7 +36,7 @@ def newest_event_id(connection: Connection, alert_id: str, change: Change) -> in
 
 
 def is_dispatched(connection: Connection, event: int, now: datetime) -> bool:
-    """Say whether the usual way tells of an event: it was dispatched, and nothing of it lies untouched."""
+    """Return whether the notifier handles an event: it was dispatched, and no delivery of it is untouched."""
     of_event = _ROW.eventId == event
     is_held = and_(_ROW.leaseOwner == OWNER, _ROW.state == "PENDING")
     open_rows = select(_ROW.id).where(of_event, or_(_unattempted(now), is_held))
@@ -47,15 +47,14 @@ def is_dispatched(connection: Connection, event: int, now: datetime) -> bool:
 
 
 def dispatch_cursor_if_behind(connection: Connection) -> int | None:
-    """Return the last event that was dispatched, None when all were."""
+    """Return the ID of the last dispatched event; None if all were dispatched."""
     return dispatch_cursor(connection) if is_behind(connection) else None
 
 
 def oldest_unattempted(connection: Connection, now: datetime) -> int | None:
-    """Return the oldest delivery that is due and that nobody touched; None when there is none.
+    """Return the oldest delivery that is due and untouched; None without one.
 
-    Those of a channel that rests (something of it is to be tried again, or it has just sent) are as they
-    should be.
+    Deliveries of a paused channel (one is to be retried, or it has just sent) are not counted.
     """
     found: int | None = connection.execute(select(func.min(_ROW.id)).where(_unattempted(now))).scalar()
     return found
@@ -82,7 +81,7 @@ def lease_deliveries(
     channels: Iterable[tuple[str, tuple[str, ...]]],
     now: datetime,
 ) -> None:
-    """Lease the deliveries of an event to channels (each with its fallbacks) while they are told directly."""
+    """Lease an event's deliveries to channels (each with its fallbacks) while they are sent out of band."""
     lease = {"leaseOwner": OWNER, "leaseUntil": to_store(now + HOLD_LENGTH)}
     for channel, fallback in channels:
         fallbacks = msgspec.json.encode(fallback).decode() if fallback else None
@@ -103,7 +102,7 @@ def lease_deliveries(
 def record_out_of_band(
     connection: Connection, event: int, notice: Notice, channel: str, error: str | None, now: datetime
 ) -> None:
-    """Write that a channel was told of an event directly, or why it could not be."""
+    """Record an out-of-band delivery to a channel, or why it failed."""
     moment = to_store(now)
     outcome = {
         "state": "FAILED" if error else "SENT",

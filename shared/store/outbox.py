@@ -1,4 +1,4 @@
-"""The outbox: deliveries written with the change they tell of, and kept as history."""
+"""Outbox: deliveries written in the transaction of the change that they are about, and kept as history."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ from shared.store.tables import alerts, notifications
 
 log = structlog.get_logger()
 
-# Statements on the way of a notice are built once: building one takes longer than running it.
+# Statements on a notification's path are built once: building one takes longer than running it.
 _ROW = notifications.c
 _INSERT = insert(notifications).on_conflict_do_nothing(index_elements=["eventId", "channel"])
 _SUPPRESS_PENDING = (
@@ -56,16 +56,16 @@ _ALL_OF = (
 
 
 class PlannedDelivery(NamedTuple):
-    """A delivery that is to be written."""
+    """A delivery to be written."""
 
     channel: str
     reason: str
-    """Why this channel is told."""
+    """Why this channel is notified."""
     held_until: datetime | None = None
     batch: str | None = None
-    """With those of the same batch it goes in one message."""
+    """Deliveries of the same batch go in one message."""
     fallback: tuple[str, ...] = ()
-    """The channels that are told, in turn, where this one cannot be."""
+    """Channels to try in turn if this one fails."""
 
 
 def add_deliveries(
@@ -75,10 +75,10 @@ def add_deliveries(
     planned: Sequence[PlannedDelivery],
     muted_by: str | None = None,
 ) -> None:
-    """Write a delivery of `notice` to each channel that was not yet told of the event.
+    """Write a delivery of `notice` to each channel that has none for the event.
 
-    While something mutes the alert they are written with that reason, and never made. What was held back of
-    the same alert goes with what is more urgent: order is kept per alert and channel.
+    While the alert is muted they are written as suppressed with that reason. Held deliveries of the same
+    alert are released with a more urgent one, to keep order per alert and channel.
     """
     if not planned:
         return
@@ -104,16 +104,16 @@ def add_deliveries(
         return
     newest = connection.execute(select(func.max(_ROW.id))).scalar()
     for values in rows:
-        # It was held on purpose until now: it is not late.
+        # It was held on purpose until now, so it is not late.
         until = values["heldUntil"] or moment
         given = {"alert": notice.id, "of": values["channel"], "than": newest, "until": until, "held": until}
         connection.execute(_SUPPRESS_PENDING, {**given, "into": values["batch"]})
 
 
 def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> set[str]:
-    """Hand a delivery on to the next channel of its fallbacks, once, and what waits behind it of the alert.
+    """Hand a delivery, and those waiting behind it, to the next fallback channel, once.
 
-    Return the channels that have something new. Who hears of it so hears how it goes on, too.
+    Return the channels that have new deliveries. A fallback that receives one also receives what follows.
     """
     channels = set()
     for one in (delivery, *pending_after(connection, delivery)):
@@ -127,7 +127,7 @@ def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> set
 
 
 def suppress_resolved(connection: Connection, alert_id: str, channel: str) -> None:
-    """Keep back the end of an alert from a channel that could not be told that it is open."""
+    """Suppress the resolved notification to a channel that never received the opening one."""
     is_told = False
     for row in connection.execute(_ALL_OF, {"alert": alert_id, "of": channel}).all():
         if row.change == "resolved" and row.state == "PENDING" and not is_told:
@@ -137,7 +137,7 @@ def suppress_resolved(connection: Connection, alert_id: str, channel: str) -> No
 
 
 def suppress_pending(connection: Connection, alert_id: str, changes: Iterable[Change], reason: str) -> None:
-    """Keep back what is pending of an alert, except what is being sent."""
+    """Suppress an alert's pending deliveries, except those being sent."""
     pending = and_(
         _ROW.alertId == alert_id,
         _ROW.state == "PENDING",
@@ -148,7 +148,7 @@ def suppress_pending(connection: Connection, alert_id: str, changes: Iterable[Ch
 
 
 def suppress_batch(connection: Connection, alert_id: str, batch: str, reason: str) -> bool:
-    """Keep back what is pending of an alert in `batch`, unless it is being sent; say whether it was any."""
+    """Suppress an alert's pending deliveries in `batch` unless being sent; return whether any was."""
     pending = and_(
         _ROW.alertId == alert_id,
         _ROW.state == "PENDING",
@@ -160,7 +160,7 @@ def suppress_batch(connection: Connection, alert_id: str, batch: str, reason: st
 
 
 def take_suppressed_alerts(connection: Connection, batch: str) -> list[str]:
-    """Return, once, the alerts of which something was kept back in `batch`, oldest first."""
+    """Return, once, the alerts with suppressed deliveries in `batch`, oldest first."""
     kept = and_(_ROW.state == "SUPPRESSED", _ROW.batch == batch)
     found = connection.execute(select(_ROW.alertId).where(kept).order_by(_ROW.id)).scalars().all()
     connection.execute(update(notifications).where(kept).values(batch=None))
@@ -168,14 +168,14 @@ def take_suppressed_alerts(connection: Connection, batch: str) -> list[str]:
 
 
 def suppress_unserved(connection: Connection, served: Iterable[str]) -> None:
-    """Keep back what is pending for channels that nobody serves any more."""
+    """Suppress pending deliveries to channels that are no longer configured."""
     left = and_(_ROW.state == "PENDING", _ROW.channel.not_in(list(served)))
     reason = "channel removed from the configuration"
     connection.execute(update(notifications).where(left).values(state="SUPPRESSED", lastError=reason))
 
 
 def notified_channels(connection: Connection, alert_id: str) -> tuple[list[str], list[str]]:
-    """Return which channels know of an alert that it is open, and from which its latest news was kept."""
+    """Return the channels notified of the open alert, and those whose latest notification was suppressed."""
     told: dict[str, None] = {}
     kept_from: dict[str, None] = {}
     for channel, change, state in connection.execute(_WRITTEN, {"alert": alert_id}):
@@ -213,7 +213,7 @@ def delivery_history(connection: Connection, alert_id: str) -> list[dict[str, An
 
 
 def pending_by_channel(connection: Connection) -> dict[str, int]:
-    """Count pending deliveries whose alert still exists, by channel; beats do not count."""
+    """Count pending deliveries of existing alerts by channel, without watchdog beats."""
     statement = (
         select(notifications.c.channel, func.count())
         .join(alerts, alerts.c.id == notifications.c.alertId)

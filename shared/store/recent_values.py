@@ -1,4 +1,4 @@
-"""Trail: how the figure of an alert developed in the last hour."""
+"""Recent values: the metric of an alert over the last hour, for charts."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ ValueSeries = list[tuple[datetime, float]]
 
 
 class _ValueColumn(NamedTuple):
-    """Where values of a figure are: a column of a table, in the rows that have the `wanted` values."""
+    """Where a metric is stored: a table's column, in the rows that have the `wanted` values."""
 
     table: Table
     column: str
@@ -33,9 +33,9 @@ class _ValueColumn(NamedTuple):
 
 
 def recent_values(performance: Database, health: Database, notice: Notice, now: datetime) -> ValueSeries:
-    """Return what is stored of the alert's figure, oldest first: moment and value, in the wire's unit.
+    """Return the stored values of the alert's metric, oldest first: time and value, in the wire's unit.
 
-    Empty for what is no number in a table, and when a database cannot be read: the notice is worth more.
+    Empty if the metric is in no table, or the database cannot be read: the notification matters more.
     """
     details = notice.details
     database = performance if details.bot else health
@@ -55,13 +55,13 @@ def recent_values(performance: Database, health: Database, notice: Notice, now: 
 
 
 def _candidate_columns(details: Details) -> Iterator[_ValueColumn]:
-    """Yield where the figure may be, the likeliest place first."""
+    """Yield where the metric may be stored, most likely first."""
     if not details.bot:
         if _has_field(Health, details.metric):
             yield _ValueColumn(health_metrics, details.metric, {})
         return
     if _has_field(Performance, details.metric):
-        # A line must not jump between what a bot reports and what is computed.
+        # A line must not jump between reported and computed values.
         source = "computed" if details.labels.get("source") == "computed" else "reported"
         yield _ValueColumn(performance_metrics, details.metric, {"source": source})
     if _has_field(Equity, details.metric):

@@ -1,4 +1,4 @@
-"""Rows of records: written in batches by the recorder, read by the dashboard."""
+"""Record rows: written in batches by the recorder, read by the dashboard."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,23 +27,23 @@ from shared.store.tables import (
 
 
 class InsertResult(NamedTuple):
-    """What became of records: repeated ones are in neither list, as sending a record again is harmless."""
+    """Result of an insert. Repeated records are in neither list: sending a record again is harmless."""
 
     new: list[AnyRecord]
-    """Written, kind by kind."""
+    """Inserted records, grouped by kind."""
     conflicting: list[AnyRecord]
-    """Sent under the identity of another record, but with other content.
+    """Records that reuse the ID of another record with different content.
 
-    They are written and among `new`, unless it is a fill that differs from a stored one only in its fee.
+    They are inserted and in `new`, except fills that differ from a stored one only in their fee.
     """
 
 
 def insert_records(connection: Connection, records: Iterable[AnyRecord]) -> InsertResult:
-    """Write `records`, one statement per kind, and leave out those that are already there.
+    """Insert `records`, one statement per kind, except those that are already stored.
 
-    A record is there when one of its (subject, id) is and has the same content, its moment apart: a retry
-    without a timestamp is of another moment. A fill is also there when one of its `FILL_IDENTITY` is. All
-    records must belong to the database of `connection`.
+    A record is already stored if its (subject, id) is, with the same content apart from its timestamp: a
+    retry without a timestamp has another one. A fill is also stored if its `FILL_IDENTITY` is. All records
+    must belong to the database of `connection`.
     """
     by_kind: dict[type[Record], list[AnyRecord]] = {}
     for record in records:
@@ -71,7 +71,7 @@ _IDS_AGAIN = """
 
 
 def _conflicting_fills(connection: Connection, inserted: InsertResult) -> list[AnyRecord]:
-    """Return which fills of `inserted`, just written, have the order and fill id of another execution."""
+    """Return the fills of `inserted`, just written, that share order and fill ID with another execution."""
     fills = [record for record in inserted.new if isinstance(record, Fill)]
     again = connection.exec_driver_sql(_IDS_AGAIN, (len(fills),)).scalars().all()
     known = set(map(id, inserted.conflicting))
@@ -83,7 +83,7 @@ def _conflicting_fills(connection: Connection, inserted: InsertResult) -> list[A
 
 
 def _insert_rows(connection: Connection, kind: type[Record], rows: Iterable[dict[str, Any]]) -> int:
-    """Write rows that are not there, and return how many those were."""
+    """Insert rows that are not stored, and return their number."""
     if kind is Performance:
         rows = _with_remarks(connection, rows)
     count = 0
@@ -94,7 +94,7 @@ def _insert_rows(connection: Connection, kind: type[Record], rows: Iterable[dict
 
 
 def _with_remarks(connection: Connection, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Replace the remarks of computed rows by the ids of their texts; new texts are written."""
+    """Replace the remarks of computed rows by the IDs of their texts; new texts are inserted."""
     known: dict[tuple[str, str], int] = {}
     for row in rows:
         if row["source"] == "computed":
@@ -108,9 +108,9 @@ def _with_remarks(connection: Connection, rows: Iterable[dict[str, Any]]) -> Ite
 
 
 def _remark_id(connection: Connection, text: str, day: str) -> int:
-    """Return the id of a remark, which is written if it is new; `day` is one on which it is used."""
+    """Return the ID of a remark, inserting it if new; `day` is a day on which it is used."""
     table = performance_remarks
-    found = connection.exec_driver_sql(_FIND_REMARK, (text,)).first()  # compiled: once a record and second
+    found = connection.exec_driver_sql(_FIND_REMARK, (text,)).first()  # as text: runs once per record
     if found is None:
         row = connection.execute(table.insert().values(text=text, lastUsed=day)).inserted_primary_key
         return int(row[0])  # type: ignore[index]
@@ -130,9 +130,9 @@ def _not_inserted(group: Sequence[AnyRecord], new: Sequence[AnyRecord]) -> list[
 def _insert_conflicting(
     connection: Connection, kind: type[Record], repeated: Sequence[AnyRecord], inserted: InsertResult
 ) -> None:
-    """Write those of `repeated` that differ from what is stored, under an id of their own.
+    """Insert the records of `repeated` that differ from what is stored, under an ID of their own.
 
-    That id follows from the content, so that these, too, may be sent again.
+    The ID is derived from the content, so that these records may also be sent again.
     """
     row_of = _row_of(kind)
     for record in repeated:
@@ -152,7 +152,7 @@ def _insert_conflicting(
 
 
 def _stored(connection: Connection, kind: type[Record], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of the stored row with the identity of `row`: its columns but moment and ids."""
+    """Return the stored row with the identity of `row`, without its timestamp and IDs."""
     table = TABLES[kind]
     subject = subject_column(table).name
     found = None
@@ -168,7 +168,7 @@ def _stored(connection: Connection, kind: type[Record], row: Mapping[str, Any]) 
 
 @cache
 def _select_same(kind: type[Record], identity: tuple[str, ...]) -> str:
-    """Return the SELECT of the content of rows that have an identity."""
+    """Return the SELECT of the content of rows with an identity."""
     table = TABLES[kind]
     content = ", ".join(
         f'"{name}"'
@@ -182,9 +182,9 @@ def _select_same(kind: type[Record], identity: tuple[str, ...]) -> str:
 def _written(
     connection: Connection, kind: type[Record], group: Sequence[AnyRecord], count: int
 ) -> list[AnyRecord]:
-    """Return which of `group` became the table's last `count` rows, in the transaction that wrote them.
+    """Return which records of `group` became the table's last `count` rows, in the same transaction.
 
-    The rows are in the order of the group, which only lacks what was left out.
+    The rows are in the order of the group, without those that were left out.
     """
     table = TABLES[kind]
     naming = ("host", *FILL_IDENTITY)
@@ -204,8 +204,8 @@ def _written(
 def _insert(kind: type[Record], columns: tuple[str, ...]) -> str:
     """Return the INSERT of rows of a kind that have these columns.
 
-    As text, compiled once: on this path SQLAlchemy's own parameter handling would take longer than SQLite.
-    And only of the columns that a row has: binding one NULL after the other costs as much as what is there.
+    As text, compiled once: SQLAlchemy's parameter handling would take longer than SQLite. Only the row's
+    columns are listed: binding NULLs costs as much as binding values.
     """
     table = TABLES[kind]
     names = ", ".join(f'"{name}"' for name in columns)
@@ -224,7 +224,7 @@ def _insert(kind: type[Record], columns: tuple[str, ...]) -> str:
 
 @cache
 def _row_of(kind: type[Record]) -> Callable[[AnyRecord], dict[str, Any]]:
-    """Return what makes a row of a record: the values that it has, by column."""
+    """Return the function that converts a record of a kind to a row: its values by column."""
     fields = msgspec.structs.fields(kind)
     known = TABLES[kind].c.keys()
     given = {field.encode_name: field.default for field in fields}
@@ -250,7 +250,7 @@ def _row_of(kind: type[Record]) -> Callable[[AnyRecord], dict[str, Any]]:
 
 
 def _is_plain(kind: object) -> bool:
-    """Say whether values of a field go into a column as they are; lists and structs go in as JSON."""
+    """Return whether a field's values are stored as they are; lists and structs are stored as JSON."""
     info = msgspec.inspect.type_info(kind)
     return not isinstance(
         info, msgspec.inspect.ListType | msgspec.inspect.DictType | msgspec.inspect.StructType
@@ -258,9 +258,9 @@ def _is_plain(kind: object) -> bool:
 
 
 def subjects(connection: Connection, table: Table) -> list[str]:
-    """List the bots (or hosts) that have rows in `table`, looking up one after the other.
+    """Return the bots (or hosts) with rows in `table`, each found through the index.
 
-    DISTINCT would walk the whole index: seconds for a year of rows.
+    DISTINCT would scan the whole index, which takes seconds for a year of rows.
     """
     column = subject_column(table)
     first = select(func.min(column).label("name")).cte("names", recursive=True)

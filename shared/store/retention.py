@@ -1,7 +1,7 @@
-"""Retention: rows that are older than `retentionDays` leave, a bounded piece at a time, oldest first.
+"""Retention: deletes rows older than `retentionDays` in bounded batches, oldest first.
 
-They leave by whole hours, so that what is left of an hour is all of it. Closed trades, rollups of hours and
-the checkpoints of figures stay: they are small.
+Rows are deleted by whole hours, so that every remaining hour is complete. Closed trades, hourly rollups and
+metric checkpoints are kept: they are small.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,29 +31,29 @@ from shared.store.tables import (
 )
 
 BATCH_ROWS = 5_000
-"""Rows that one transaction removes at most."""
+"""Maximum number of rows deleted in one transaction."""
 BATCH_ALERTS = 500
-"""Alerts, each with its events and notifications."""
+"""Maximum number of alerts deleted in one transaction, each with its events and notifications."""
 HOUR = timedelta(hours=1)
 COMPUTED_RETENTION = timedelta(days=7)
-"""How long computed records stay one by one; after that each minute's last one does: one a second is much."""
+"""How long all computed records are kept, one a second; later only the last of each minute."""
 
 KeepFrom = Callable[[str], datetime | None]
-"""Says from which moment on a bot's raw rows are still needed; None: all of them are."""
+"""Returns the time from which a bot's raw rows are still needed; None: all are."""
 
 _EVENT_TABLES = (performance_metrics, equity, orders, fills, samples)
-"""What the figures of a bot are made of."""
+"""Tables from which a bot's metrics are computed."""
 
 
 class RemovedRows(NamedTuple):
-    """What one piece removed."""
+    """Rows deleted by one batch."""
 
     table: str
     rows: int
 
 
 def retention_limit(now: datetime, retention_days: int) -> datetime:
-    """Return the whole hour before which rows leave."""
+    """Return the whole hour before which rows are deleted."""
     days = min(retention_days, (now - EARLIEST).days)
     return _whole_hour(now - timedelta(days=days))
 
@@ -61,10 +61,10 @@ def retention_limit(now: datetime, retention_days: int) -> datetime:
 def remove_performance(
     database: Database, before: datetime, keep_from: KeepFrom, computed_before: datetime | None = None
 ) -> Iterator[RemovedRows]:
-    """Remove what the performance database has from `before` a moment, piece by piece.
+    """Delete rows before `before` from the performance database, batch by batch.
 
-    Of what the figures are made of, only what is before `keep_from(bot)` goes; of performance records, only
-    what is rolled up, and computed ones already up to `computed_before`.
+    Of the tables behind metrics, only rows before `keep_from(bot)` are deleted; of performance records, only
+    those already rolled up, and computed ones up to `computed_before`.
     """
     for bot in _subjects(database, performance_metrics):
         until = _whole_hour(max(before, computed_before or before))
@@ -78,7 +78,7 @@ def remove_performance(
 
 
 def remove_health(database: Database, before: datetime) -> Iterator[RemovedRows]:
-    """Remove health records, and alerts that were resolved, from before a moment, piece by piece."""
+    """Delete health records, check results and resolved alerts before `before`, batch by batch."""
     for table in (health_metrics, checks):
         for host in _subjects(database, table):
             yield from _remove(database, table, table.c.host == host, table.c.timestamp < to_store(before))
@@ -94,7 +94,7 @@ def remove_health(database: Database, before: datetime) -> Iterator[RemovedRows]
 
 
 def _remove_remarks(database: Database, before: datetime) -> Iterator[RemovedRows]:
-    """Remove the remarks that no computed row from `before` a moment, or later, can have."""
+    """Delete remarks that no computed row from `before` on can use."""
     remarks = performance_remarks
     unused = remarks.c.lastUsed < to_store(before - timedelta(days=1))[: len("2026-01-31")]
     with database.write() as connection:
@@ -130,7 +130,7 @@ def _of_bot(
 def _remove(
     database: Database, table: Table, *old: ColumnElement[bool] | TextClause, most: int | None = None
 ) -> Iterator[RemovedRows]:
-    """Remove the rows that are `old`, as many transactions as it takes; yields after each."""
+    """Delete the rows matching `old` in as many transactions as needed; yield after each."""
     most = most or BATCH_ROWS
     key = tuple_(*table.primary_key)
     oldest = select(*table.primary_key).where(*old).order_by(table.c.timestamp).limit(most)

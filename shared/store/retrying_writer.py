@@ -1,4 +1,4 @@
-"""Writing until it succeeds: a full disk or a long lock must not lose what was acknowledged."""
+"""Retrying writer: a full disk or a long lock must not lose what was accepted."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ RETRY_S = 0.5
 
 
 class RetryingWriter:
-    """Tries a write again until it succeeds or the part is to stop; remembers what is in the way.
+    """Retries a write until it succeeds or the part stops, and remembers the error.
 
     `beat` is called before every wait: a part that waits for its disk is not stuck.
     """
@@ -25,7 +25,7 @@ class RetryingWriter:
         self._trouble: DatabaseError | None = None
 
     def write_until_done(self, write: Callable[[], None]) -> bool:
-        """Call `write` until it succeeds; False when the part is to stop before that."""
+        """Call `write` until it succeeds; return False if the part stops first."""
         while True:
             try:
                 write()
@@ -41,7 +41,7 @@ class RetryingWriter:
                 return True
 
     def run_step(self, step: Callable[[], None]) -> None:
-        """Call `step` once. A damaged database does not end the part: it is noted, then waited for."""
+        """Call `step` once; a damaged database is recorded and waited for instead of ending the part."""
         try:
             step()
         except DatabaseError as error:
@@ -51,7 +51,7 @@ class RetryingWriter:
             self._stopping.wait(RETRY_S)
 
     def _record_error(self, error: DatabaseError) -> None:
-        """Remember what is in the way, and say it once. Raises it where trying again cannot help."""
+        """Remember the error and log it once; raise it if retrying cannot help."""
         damaged = is_corruption(error)
         if not damaged and not isinstance(error, OperationalError):
             raise error
@@ -61,6 +61,6 @@ class RetryingWriter:
         self._trouble = error
 
     def check(self) -> None:
-        """Raise what keeps the part from writing."""
+        """Raise the error that prevents writing, if any."""
         if self._trouble:
             raise self._trouble

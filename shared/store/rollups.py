@@ -1,7 +1,7 @@
-"""Rollups of performance records: the last figures of each minute and hour, per bot and source.
+"""Rollups of performance records: the last metrics of each minute and hour, per bot and source.
 
-They are made a bounded piece at a time, in the order in which the rows came; `rollup_position` says up to
-which row. What is not rolled up yet can be read in the same form: `tail`.
+They are made in bounded batches, in the order in which rows were inserted; `rollup_position` holds the last
+row. Rows not rolled up yet are available in the same form: `rows_not_rolled_up`.
 """
 
 from datetime import timedelta
@@ -26,17 +26,17 @@ from shared.schema.units import metric_fields
 from shared.store.tables import performance_hours, performance_metrics, performance_minutes, rollup_position
 
 NAME = "performance"
-"""Of the position."""
+"""Key of the position."""
 SOURCES = ("reported", "computed")
 METRIC_COLUMNS = tuple(figure.wire for figure in metric_fields(Performance))
 
 _ROW = performance_metrics.c
 SOURCE = func.coalesce(_ROW.source, "reported")
-"""Rows that were written by hand may lack it."""
+"""Source of a row; rows inserted manually may lack it."""
 
 
 class RollupWidth(NamedTuple):
-    """How long a rollup's stretches are, and how the text of a moment becomes that of its stretch's begin."""
+    """Length of a rollup's buckets, and how a timestamp's text becomes that of its bucket's start."""
 
     length: timedelta
     kept: int
@@ -48,9 +48,9 @@ HOUR = RollupWidth(timedelta(hours=1), len("2026-01-31 12"), ":00:00.000")
 
 
 def roll_up(connection: Connection, most: int) -> int:
-    """Take the next rows, at most `most`, into the rollups, and return how many there were.
+    """Roll up the next rows, at most `most`, and return their number.
 
-    The last row of a minute or hour wins, by its moment; of equal moments the one that came last.
+    The last row of a minute or hour wins, by timestamp; of equal timestamps, the one inserted last.
     """
     position = rollup_offset(connection)
     piece = select(_ROW.id).where(_ROW.id > position).order_by(_ROW.id).limit(most).subquery()
@@ -63,18 +63,18 @@ def roll_up(connection: Connection, most: int) -> int:
 
 
 def rollup_offset(connection: Connection) -> int:
-    """Return the row of `performance_metrics` up to which the rollups are made."""
+    """Return the last row of `performance_metrics` that is rolled up."""
     here = select(rollup_position.c.row).where(rollup_position.c.name == NAME)
     return connection.execute(here).scalar() or 0
 
 
 def rows_not_rolled_up(connection: Connection, bot: str) -> list[Row[Any]]:
-    """Return what is not rolled up yet of `bot`, as the rollup of minutes will have it."""
+    """Return the rows of `bot` that are not rolled up yet, as the minute rollup will have them."""
     return list(connection.execute(_NOT_ROLLED_UP, {"after": rollup_offset(connection), "bot": bot}))
 
 
 def _last_rows(width: RollupWidth, *wanted: ColumnElement[bool]) -> Select[Any]:
-    """Select the last of the `wanted` rows of each bot, source and stretch, in the rollups' columns."""
+    """Select the last of the `wanted` rows of each bot, source and bucket, in the rollups' columns."""
     begin = func.substr(_ROW.timestamp, 1, width.kept).concat(width.completed)
     place = func.row_number().over(
         partition_by=(_ROW.bot, SOURCE, begin), order_by=(desc(_ROW.timestamp), desc(_ROW.id))
@@ -102,7 +102,7 @@ _STATEMENTS = (_upsert(performance_minutes, MINUTE), _upsert(performance_hours, 
 _NOT_ROLLED_UP = _last_rows(
     MINUTE,
     _ROW.id > bindparam("after"),
-    # Joined to nothing, so that SQLite does not walk all rows of the bot by the index of its name.
+    # The concatenation keeps SQLite from scanning all rows of the bot through its index.
     _ROW.bot.concat(literal("")) == bindparam("bot"),
 )
 _NEW = insert(rollup_position)

@@ -1,4 +1,4 @@
-"""What rules remember of bots and hosts, with the position in the log up to which that is so."""
+"""Rule states: JSON by key, as of the log offset of the reader `evaluator-tracks`."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ _REMOVE = delete(rule_tracks).where(
 
 
 def load_rule_states(connection: Connection, partition: int) -> dict[str, str]:
-    """Return every track as JSON, by its key."""
+    """Return all rule states as JSON, by key."""
     query = select(rule_tracks.c.key, rule_tracks.c.track).where(rule_tracks.c.partition == partition)
     return {row.key: row.track for row in connection.execute(query)}
 
@@ -21,7 +21,7 @@ def load_rule_states(connection: Connection, partition: int) -> dict[str, str]:
 def save_rule_states(
     connection: Connection, partition: int, tracks: Mapping[str, str], gone: Iterable[str]
 ) -> None:
-    """Write tracks in place of what stood under their keys, and remove those that are gone."""
+    """Insert or replace rule states by key, and delete those whose keys are in `gone`."""
     rows = [{"partition": partition, "key": key, "track": track} for key, track in tracks.items()]
     if rows:
         statement = insert(rule_tracks)

@@ -1,8 +1,8 @@
-"""Sampling: the last row of each interval of a span, at a cost that does not grow with the rows in it.
+"""Sampling: the last row of each interval of a span, at a cost independent of the number of rows.
 
-Instead of reading the span and thinning it out, each interval's last row is looked up through the index of
-subject and timestamp. The intervals are one JSON parameter: many parameters would make SQLAlchemy compile
-the statement anew each time, which takes longer than the query.
+Instead of reading and thinning out the whole span, each interval's last row is found through the index of
+subject and timestamp. The intervals are one JSON parameter: with many parameters SQLAlchemy would compile the
+statement each time, which takes longer than the query.
 """
 
 import json
@@ -17,10 +17,10 @@ from shared.schema.timestamps import EPOCH, MILLISECOND, from_store, to_store
 from shared.store.tables import subject_column
 
 WIDTHS = tuple(timedelta(seconds=s) for s in (0.1, 0.2, 0.5, 1, 2, 3, 6, 12, 30, 60, 120, 300, 600, 1800))
-"""Widths of intervals; they begin at whole multiples since 1970, so that a selection repeats itself."""
+"""Interval widths; intervals begin at whole multiples since 1970, so that repeated queries agree."""
 
 Interval = tuple[datetime, datetime]
-"""An interval: from the first moment on, before the second."""
+"""An interval [start, end)."""
 
 
 def sample_rows(
@@ -35,8 +35,8 @@ def sample_rows(
 ) -> list[tuple[Any, ...]]:
     """Return about `most` rows (timestamp, *fields) of a bot or host from `span`, oldest first.
 
-    Where only one field is asked for, rows in which it is undefined are left out. `wanted` are further
-    columns with the value they must have.
+    If only one field is requested, rows in which it is undefined are left out. `wanted` are further columns
+    with the value they must have.
     """
     about = subject_column(table)
     conditions = [about == subject, *(table.c[name] == value for name, value in wanted.items())]
@@ -63,10 +63,10 @@ def last_row_per_interval(
     edges: Iterable[Interval],
     width: timedelta = timedelta(0),
 ) -> Sequence[Row[Any]]:
-    """Return the last row (moment, *fields) of `table` in each interval that has one, oldest first.
+    """Return the last row (time, *fields) of `table` in each interval that has one, oldest first.
 
-    Where the table is a rollup, `width` is that of its stretches: a stretch that began before an interval
-    may have its last row in it.
+    For a rollup, `width` is the length of its buckets: a bucket that began before an interval may have its
+    last row in the interval.
     """
     each = intervals([(since - width, since, until) for since, until in edges])
     moment = table.c.at if "at" in table.c else table.c.timestamp
@@ -81,24 +81,24 @@ def last_row_per_interval(
         .scalar_subquery()
     )
     chosen = select(newest.label("key")).select_from(each).subquery()
-    # Asked for the bot as well, SQLite would look for an id in the index of bots.
+    # With the bot as a condition, SQLite would look for the id in the index of bots.
     same = chosen.c.key == key if has_id else and_(chosen.c.key == key, belongs)
     rows = select(moment, *(table.c[name] for name in fields)).join(chosen, same)
     return connection.execute(rows.order_by(moment)).all()
 
 
 def intervals(found: Iterable[tuple[datetime, datetime, datetime]]) -> CTE:
-    """Return intervals as rows `earliest`, `since`, `until`, in the store's text."""
+    """Return intervals as rows `earliest`, `since`, `until`, in the database's text form."""
     texts = [tuple(map(to_store, interval)) for interval in found]
     each = func.json_each(json.dumps(texts)).table_valued("value")
     names = ("earliest", "since", "until")
     columns = [func.json_extract(each.c.value, f"$[{place}]").label(name) for place, name in enumerate(names)]
-    # Made once: else SQLite would read the JSON again wherever a column of it is mentioned.
+    # Materialized: otherwise SQLite would parse the JSON wherever one of its columns is used.
     return select(*columns).cte("intervals").prefix_with("MATERIALIZED")
 
 
 def _edges(first: datetime, until: datetime, most: int) -> list[Interval]:
-    """Cut the time from `first` to `until` into intervals [start, end)."""
+    """Split the time from `first` to `until` into intervals [start, end)."""
     span = until - first
     width = next((width for width in WIDTHS if span / width <= most), WIDTHS[-1])
     start = EPOCH + (first - EPOCH) // width * width

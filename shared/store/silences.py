@@ -1,4 +1,4 @@
-"""Silences: none is ever deleted; what ends one stands in it."""
+"""Silences: never deleted; an ended one has its end and who ended it."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ _MOMENTS = ("startsAt", "endsAt", "createdAt", "updatedAt")
 
 
 def current_silences(connection: Connection, now: datetime) -> list[Silence]:
-    """Return the silences that hold at `now` or are to come."""
+    """Return the silences that are active at `now` or start later."""
     return [_to_silence(row) for row in connection.execute(_CURRENT, {"now": to_store(now)})]
 
 
@@ -31,7 +31,7 @@ def silence_by_id(connection: Connection, silence_id: str) -> Silence | None:
 def list_silences(
     connection: Connection, state: SilenceState | None, now: datetime, limit: int
 ) -> list[Silence]:
-    """Return silences in `state` (None: in any) at `now`; what ends last comes first."""
+    """Return silences in `state` at `now` (None: any state), latest end first."""
     moment = to_store(now)
     conditions = {
         "active": (_ROW.startsAt <= moment, _ROW.endsAt > moment),
@@ -44,10 +44,10 @@ def list_silences(
 
 
 def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now: datetime) -> Silence | None:
-    """Write the silence that is asked for and return it; None when it names one that is not there.
+    """Create or change a silence and return it; None if the given ID does not exist.
 
-    In place of one that is there it is a new silence, and the other ends; only where nothing but the end
-    differs it stays the same one. InvalidError lists what is wrong.
+    Changing an active or pending silence ends it and creates a new one, unless only the end differs.
+    InvalidError lists what is wrong.
     """
     known = silence_by_id(connection, given.id) if given.id else None
     if given.id and known is None:
@@ -64,7 +64,7 @@ def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now:
 
 
 def end_silence(connection: Connection, silence_id: str, now: datetime, by: str | None) -> Silence | None:
-    """End a silence and return it; None when there is no such silence. One that is over stays as it is."""
+    """End a silence and return it; None if it does not exist. An expired one stays unchanged."""
     found = silence_by_id(connection, silence_id)
     if found and found.state(now) != "expired":
         found.starts_at, found.ends_at = min(found.starts_at, now), now

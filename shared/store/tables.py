@@ -1,7 +1,7 @@
-"""Tables of the two databases. Columns of records carry the wire's names and come from its structs.
+"""Tables of the two databases. Columns of records have the wire's names and are derived from its structs.
 
 `performance_metrics.db` holds what bots report; `system_health.db` holds hosts, alerts and deliveries.
-Timestamps are UTC text `YYYY-MM-DD HH:MM:SS.SSS`, so that SQLite's `datetime()` compares rightly with them.
+Timestamps are UTC text `YYYY-MM-DD HH:MM:SS.SSS`, comparable with SQLite's `datetime()`.
 """
 
 import msgspec
@@ -26,7 +26,7 @@ performance_metadata = MetaData()
 health_metadata = MetaData()
 
 _NAMED_BEFORE = {"timestamp", "id", "labels"}
-"""Record fields that every table has under its own terms: `id` is the row's, the record's is `recordId`."""
+"""Record fields with a column of another meaning or name: `id` is the row's, the record's is `recordId`."""
 
 
 def _column(name: str, kind: object, *, required: bool) -> Column[object]:
@@ -42,10 +42,10 @@ def _column(name: str, kind: object, *, required: bool) -> Column[object]:
 
 
 def _record_table(name: str, record: type[records.Record], metadata: MetaData, subject: str) -> Table:
-    """Make the table of a record kind: wide rows, one index, identity only where the producer gave one.
+    """Return the table of a record kind: wide rows, one index, and identity only if the sender gave one.
 
-    A second full index would halve the write rate (measured); a partial one costs nothing for rows without
-    a `recordId`.
+    A second full index would halve the write rate (measured); a partial one costs nothing for rows without a
+    `recordId`.
     """
     columns = [
         _column(field.encode_name, field.type, required=field.required)
@@ -74,12 +74,12 @@ def _record_table(name: str, record: type[records.Record], metadata: MetaData, s
 
 
 def subject_column(table: Table) -> Column[object]:
-    """Return the column that says whom a row of a record table is about."""
+    """Return the column with the bot or host of a row."""
     return table.c.host if "host" in table.c else table.c.bot
 
 
 def _log_position(metadata: MetaData) -> Table:
-    """Make the table of how far a reader's work is in this database, written in the rows' own transaction."""
+    """Return the table of log offsets, written in the transaction of the rows."""
     return Table(
         "log_position",
         metadata,
@@ -99,9 +99,9 @@ Index(
     sqlite_where=text("source = 'computed'"),
     postgresql_where=text("source = 'computed'"),
 )
-"""Computed records leave sooner than reported ones; they are at most one a second and bot."""
+"""Computed records are deleted sooner than reported ones; there is at most one per second and bot."""
 REMARKS = {"undefined": "undefinedId", "lowConfidence": "lowConfidenceId"}
-"""Fields of computed records that stay the same for hours, and the column with the id of their text."""
+"""Fields of computed records that rarely change, and the column with the ID of their text."""
 for _name in REMARKS.values():
     performance_metrics.append_column(Column(_name, Integer, nullable=True))
 performance_remarks = Table(
@@ -114,8 +114,8 @@ performance_remarks = Table(
 )
 """Texts (JSON) of `REMARKS`, each once; `lastUsed` is the latest day with a row that has it.
 
-In each row they would be ten times the figures: 2 KB a second and bot. Rows from before this table, and
-reported records, have theirs in `undefined` and `lowConfidence`.
+Stored in each row they would take ten times the space of the metrics: 2 KB per second and bot. Older rows,
+and reported records, have theirs in `undefined` and `lowConfidence`.
 """
 equity = _record_table("equity", records.Equity, performance_metadata, subject="bot")
 orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
@@ -123,9 +123,9 @@ fills = _record_table("fills", records.Fill, performance_metadata, subject="bot"
 heartbeats = _record_table("heartbeats", records.Heartbeat, performance_metadata, subject="bot")
 FILL_IDENTITY = ("bot", "symbol", "fillId", "orderId", "side", "quantity", "price")
 Index("fills_bot_fillId", *(fills.c[name] for name in FILL_IDENTITY), unique=True)
-"""An exchange's execution is one row, however often the bot reports it.
+"""An execution is one row, however often the bot reports it.
 
-`fillId` alone does not identify it: some exchanges count per order, and paper bots begin again at 1.
+`fillId` alone does not identify it: some exchanges count per order, and paper bots restart at 1.
 """
 samples = _record_table("samples", records.Metric, performance_metadata, subject="bot")
 events = _record_table("events", records.Event, performance_metadata, subject="bot")
@@ -138,7 +138,7 @@ checkpoints = Table(
     Column("until", String, primary_key=True),
     Column("state", Text, nullable=False),
 )
-"""The state of a bot's figures with all of its rows up to and including `until` folded in."""
+"""The state of a bot's metrics with all rows up to and including `until` folded in."""
 
 trades = Table(
     "trades",
@@ -173,10 +173,10 @@ def _equity_rollup(name: str) -> Table:
 
 equity_minutes = _equity_rollup("equity_minutes")
 equity_hours = _equity_rollup("equity_hours")
-"""Equity by the time at which the minute or hour began.
+"""Equity by the start of the minute or hour.
 
 `drawdown` is the deepest in it, `lastDrawdown` the one at its end (fractions of the peak); `peak` is the peak
-at its end, deposits and withdrawals taken into account.
+at its end, adjusted for deposits and withdrawals.
 """
 
 
@@ -194,7 +194,7 @@ def _performance_rollup(name: str) -> Table:
 
 performance_minutes = _performance_rollup("performance_minutes")
 performance_hours = _performance_rollup("performance_hours")
-"""The last figures of each minute or hour, by the time at which it began; `at` is their own moment."""
+"""The last metrics of each minute or hour, by its start; `at` is their own time."""
 
 rollup_position = Table(
     "rollup_position",
@@ -202,7 +202,7 @@ rollup_position = Table(
     Column("name", String, primary_key=True),
     Column("row", Integer, nullable=False),
 )
-"""Up to which row of `performance_metrics` the rollups are made."""
+"""The last row of `performance_metrics` that is rolled up."""
 
 health_metrics = _record_table("health_metrics", records.Health, health_metadata, subject="host")
 health_metrics.append_column(Column("activeAlerts", Integer, nullable=False, server_default="0"))
@@ -221,7 +221,7 @@ TABLES: dict[type[records.Record], Table] = {
     records.Health: health_metrics,
     records.Check: checks,
 }
-"""Where the recorder puts each kind."""
+"""Table of each record kind."""
 
 alerts = Table(
     "alerts",
@@ -265,7 +265,7 @@ alert_events = Table(
     Index("alert_events_alert", "alertId"),
     sqlite_autoincrement=True,
 )
-"""An alert's timeline, in the order of announcement; `notice` is what people are told, where they are."""
+"""Timelines of alerts, in order of publication; `notice` is the notification, if there is one."""
 
 notifications = Table(
     "notifications",
@@ -299,10 +299,10 @@ notifications = Table(
     Index("notifications_alert", "alertId"),
     sqlite_autoincrement=True,
 )
-"""Outbox and history of deliveries: states PENDING, SENT, FAILED, SUPPRESSED (kept back; never delivered).
+"""Outbox and history of deliveries: states PENDING, SENT, FAILED, SUPPRESSED (never sent).
 
-`reason` says why this channel is told; a delivery waits until `heldUntil`, then goes in one message with
-those of the same `batch`; `fallback` is a JSON list of the channels that are told where this one cannot be.
+`reason` says why this channel is notified; a delivery waits until `heldUntil`, then goes in one message with
+those of the same `batch`; `fallback` is a JSON list of the channels to try if this one fails.
 """
 
 message_groups = Table(
@@ -311,7 +311,7 @@ message_groups = Table(
     Column("key", String, primary_key=True),
     Column("messageAt", Text, nullable=False),
 )
-"""When the latest message of a group of alerts was due, or will be."""
+"""When the latest message of a group of alerts was or will be due."""
 
 escalations = Table(
     "escalations",
@@ -322,7 +322,7 @@ escalations = Table(
     Column("dueAt", Text),
     Index("escalations_dueAt", "dueAt"),
 )
-"""How far telling people of an open alert has got along a route, as JSON; NULL where nothing is due."""
+"""Escalation state of an open alert along a route, as JSON; `dueAt` is NULL where nothing is due."""
 
 rule_tracks = Table(
     "rule_tracks",
@@ -331,7 +331,7 @@ rule_tracks = Table(
     Column("key", String, primary_key=True),
     Column("track", Text, nullable=False),
 )
-"""What rules remember of bots and hosts, as JSON, as of the position of the reader `evaluator-tracks`."""
+"""Rule states as JSON, as of the log offset of the reader `evaluator-tracks`."""
 
 audit_log = Table(
     "audit_log",
@@ -343,7 +343,7 @@ audit_log = Table(
     Column("by", Text),
     sqlite_autoincrement=True,
 )
-"""What operators did that leaves no other trace: `action` is `bot.forget`, `bot.retire` or `bot.unretire`."""
+"""Actions of operators that leave no other trace: `bot.forget`, `bot.retire` or `bot.unretire`."""
 
 silences = Table(
     "silences",
@@ -359,4 +359,4 @@ silences = Table(
     Column("endedBy", Text),
     Index("silences_endsAt", "endsAt"),
 )
-"""Silences, ended ones too: history is kept. `matchers` is a JSON list of {name, value, isRegex, isEqual}."""
+"""Silences, including ended ones. `matchers` is a JSON list of {name, value, isRegex, isEqual}."""

@@ -1,1 +1,1 @@
-"""Rule tests: series of values played through the rules, and the alerts that they must open."""
+"""Rule tests: series of values in, expected alerts out."""

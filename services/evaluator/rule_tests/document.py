@@ -1,6 +1,6 @@
-"""What a rule test says: its document, section by section. docs/rules.md shows it.
+"""Rule test files: their format, section by section; see docs/rules.md.
 
-The format is promtool's in spirit.
+The format follows promtool's.
 """
 
 import math
@@ -33,10 +33,10 @@ class SubjectSection(Document, kw_only=True):
 
 
 class SeriesSection(SubjectSection, kw_only=True):
-    """The values of one figure of one bot or host; those of one kind of record at one moment share it."""
+    """Values of one metric of one bot or host; series of one kind share records at equal times."""
 
     metric: MetricName
-    """A figure, the name of a metric record, or a kind of record."""
+    """A metric of a record, the name of a metric record, or a kind of record."""
     kind: (
         Literal["performance", "equity", "health", "metric", "order", "fill", "heartbeat", "event"] | None
     ) = None
@@ -59,7 +59,7 @@ class SeriesSection(SubjectSection, kw_only=True):
 
     @property
     def record_kind(self) -> str:
-        """The kind of record that has the figure."""
+        """The kind of record that has the metric."""
         if self.kind or self.host:
             return self.kind or "health"
         kinds = [kind for kind in ("equity", "performance", *KINDS) if self.metric == kind]
@@ -78,7 +78,7 @@ CheckValue = Annotated[
 
 
 class ChecksSection(Document, kw_only=True):
-    """What one check of one host says, look by look."""
+    """Results of one check on one host, run by run."""
 
     host: Name
     check: Name
@@ -86,7 +86,7 @@ class ChecksSection(Document, kw_only=True):
     labels: Labels = msgspec.field(default_factory=dict)
     looks: Annotated[list[CheckValue], Meta(max_length=MAX_VALUES)]
     figures: dict[MetricName, str] = msgspec.field(default_factory=dict)
-    """Further figures of the same records, each a series."""
+    """Further metrics of the same records, each a series."""
 
     def __post_init__(self) -> None:
         known = {figure.wire for figure in metric_fields(Check)}
@@ -100,14 +100,14 @@ class ChecksSection(Document, kw_only=True):
 
 
 class OpenAlert(NamedTuple):
-    """An open alert: what its rule saw last, and its message."""
+    """An open alert: its latest result and message."""
 
     outcome: StepResult
     message: str
 
 
 class ExpectedSection(SubjectSection, kw_only=True):
-    """An alert that is open; what is left out may be anything."""
+    """An expected open alert; omitted fields match anything."""
 
     rule: str
     severity: Severity
@@ -116,7 +116,7 @@ class ExpectedSection(SubjectSection, kw_only=True):
     message: str | None = None
 
     def matches(self, key: Key, alert: OpenAlert) -> bool:
-        """Say whether an alert is the expected one."""
+        """Return whether an alert is the expected one."""
         subject = key.subject
         return (
             (key.rule, subject.bot, subject.host) == (self.rule, self.bot, self.host)
@@ -132,7 +132,7 @@ class ExpectedSection(SubjectSection, kw_only=True):
 
 
 class AlertsAtSection(Document, kw_only=True):
-    """All alerts that are open at one moment."""
+    """All alerts open at one time."""
 
     at: Duration
     expect: list[ExpectedSection]
@@ -145,7 +145,7 @@ class RuleTest(Document, kw_only=True):
     """A `performance_logger.json`, or a folder of config documents, relative to this file."""
     conditions: list[Condition] = msgspec.field(default_factory=list)
     interval: Duration = "1m"
-    """Between two values of a series."""
+    """Time between two values of a series."""
     series: list[SeriesSection] = msgspec.field(default_factory=list)
     checks: list[ChecksSection] = msgspec.field(default_factory=list)
     alerts: Annotated[list[AlertsAtSection], Meta(min_length=1)]
@@ -160,7 +160,7 @@ class RuleTest(Document, kw_only=True):
 def format_alert(
     rule: str, name: str | None, severity: str, value: float | None, labels: Mapping[str, str]
 ) -> str:
-    """Write an alert as differences do."""
+    """Format an alert for a failure report."""
     pairs = "".join(f" {label}={text}" for label, text in labels.items())
     return f"{rule} {name}{pairs} {severity}" + ("" if value is None else f" {value:.6g}")
 
@@ -170,5 +170,5 @@ def _is_close(expected: float, got: float | None) -> bool:
 
 
 def _metric_names(kind: str) -> set[str]:
-    """Return the figures that a kind of record has, and the kind; nothing for one with any name."""
+    """Return the metrics of a kind of record, and the kind; empty for `metric`, which has any name."""
     return set() if kind == "metric" else {kind, *(figure.wire for figure in metric_fields(KINDS[kind]))}

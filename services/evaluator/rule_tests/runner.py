@@ -1,6 +1,6 @@
-"""Rehearsals: rule tests played through the engine, and which alerts are open when. Pure.
+"""Rule test runner: feeds series through the engine and compares open alerts. Pure.
 
-`botwatch rules test` plays them, and `make test` those of the shipped rules.
+`botwatch rules test` runs it on the user's tests, `make test` on those of the shipped rules.
 """
 
 from collections import defaultdict
@@ -28,19 +28,19 @@ from shared.schema.records import KINDS, AnyRecord
 from shared.schema.units import metric_fields
 
 START_MS = 1_767_225_600_000
-"""When every rehearsal begins: 2026-01-01."""
+"""Start of every rule test: 2026-01-01 UTC, epoch milliseconds."""
 
 REQUIRED_FIELDS: dict[str, dict[str, Any]] = {
-    "performance": {"source": "computed"},  # a reported one would need a portfolio value
+    "performance": {"source": "computed"},  # a reported record would need a portfolio value
     "order": {"orderId": "o", "symbol": "s", "side": "buy", "quantity": 1, "status": "submitted"},
     "fill": {"orderId": "o", "fillId": "f", "symbol": "s", "side": "buy", "quantity": 1, "price": 1},
     "event": {"title": "t"},
 }
-"""What a record must have besides the figures of a series."""
+"""Required fields of each kind besides the metrics of a series."""
 
 
 class ExpectationFailure(NamedTuple):
-    """What is not as expected at one moment: which alerts are missing, and which are open besides."""
+    """Missing and unexpected alerts at one time."""
 
     at: int
     missing: list[str]
@@ -57,7 +57,7 @@ class ExpectationFailure(NamedTuple):
 
 
 def run_test(rehearsal: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFailure]:
-    """Play the series and return where the alerts are not as expected; InvalidError for an unknown rule."""
+    """Run a rule test and return where alerts differ; InvalidError for an unknown rule."""
     _check_rule_names(rehearsal, {rule.name for rule in rules})
     entries = defaultdict[int, list[AnyRecord]](list)
     for at, record in (*_series_records(rehearsal), *_check_records(rehearsal)):
@@ -85,7 +85,7 @@ def _check_rule_names(rehearsal: RuleTest, known: set[str]) -> None:
 
 
 def _series_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
-    """Yield the records of the series with their moments."""
+    """Yield the records of the series with their times, epoch milliseconds."""
     interval = milliseconds(rehearsal.interval)
     made: dict[int, dict[object, dict[str, Any]]] = {}
     for series in rehearsal.series:
@@ -100,7 +100,7 @@ def _series_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
 
 
 def _check_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
-    """Yield the records of the checks with their moments."""
+    """Yield the records of the checks with their times, epoch milliseconds."""
     interval = milliseconds(rehearsal.interval)
     for section in rehearsal.checks:
         common = {"kind": "check", "host": section.host, "check": section.check, "type": section.type}
@@ -147,7 +147,7 @@ def _apply_events(firing: dict[Key, OpenAlert], events: Iterable[RuleEvent]) -> 
     for key, rule, outcome, _ in events:
         if outcome.step in ("opened", "raised", "lowered", "updated"):
             if outcome.step == "updated" and isinstance(rule.measure, Absence):
-                continue  # what is expected is the silence at which it opened or rose
+                continue  # expected values are those at which it opened or was raised
             firing[key] = OpenAlert(outcome, render_message(RuleResult(key, rule, outcome)))
         elif outcome.step == "resolved":
             del firing[key]

@@ -1,20 +1,20 @@
-"""Series as people write them in rule tests, in promtool's notation. Pure.
+"""Series notation of rule tests, as in promtool. Pure.
 
-`5` is one value and `_` a missing one; `5x3` is 5 and three more of it, `5+2x3` is 5 7 9 11, `5-2x3` is
-5 3 1 -1, and `_x3` is three missing ones.
+`5` is one value and `_` a missing one; `5x3` is 5 and three more of it, `5+2x3` is 5 7 9 11, `5-2x3` is 5 3 1
+-1, and `_x3` is three missing ones.
 """
 
 import re
 
 MAX_VALUES = 100_000
-"""Values of one series: a slip of the finger must not take the memory."""
+"""Maximum number of values in one series; a typo must not exhaust memory."""
 
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
 _WORD = re.compile(rf"(?P<first>_|[+-]?{_NUMBER})(?P<more>(?P<step>[+-]{_NUMBER})?x(?P<times>[0-9]{{1,9}}))?")
 
 
 def parse_series(series: str) -> list[float | None]:
-    """Return the values of a series, None where one is missing; ValueError names the word that is wrong."""
+    """Return the values of a series, None for missing ones; ValueError names the invalid part."""
     values: list[float | None] = []
     for word in series.split():
         values += _expand_word(word, MAX_VALUES - len(values))

@@ -1,1 +1,1 @@
-"""Rules, one module per kind. Pure: values in, verdicts out, time as an argument."""
+"""Rules, one module per kind of measure. Pure: values in, verdicts out, time as an argument."""

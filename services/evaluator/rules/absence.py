@@ -1,30 +1,30 @@
-"""Absence: how long a figure, or a kind of record, has not come from a bot or host, whatever its labels."""
+"""Absence: how long a metric or a kind of record has not arrived from a bot or host, whatever its labels."""
 
 import msgspec
 
 from services.evaluator.rules.measure import SingleMetricMeasure
 
 MIN_REFRESH_MS = 60_000
-"""How often an open alert's value is updated at first; the longer the silence, the less often."""
+"""Minimum interval between updates of an open alert's value; grows with the silence."""
 
 
 class LastArrival(msgspec.Struct, array_like=True):
-    """When the latest came, and since when it is waited for; epoch milliseconds."""
+    """Latest arrival, and since when the next is awaited; epoch milliseconds."""
 
     at: int = 0
     stopped_at: int = 0
-    """When the bot stopped on purpose; records dated before that do not end it."""
+    """When the bot stopped on purpose; records with earlier timestamps do not end that."""
     awaited_since: int = 0
-    """Silence before that does not count: nobody waited, or nothing was observed."""
+    """Silence before this does not count: nothing was expected, or nothing was observed."""
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a further one is due: one came, and the bot did not stop after it."""
+        """Whether another is expected: one arrived, and the bot did not stop after it."""
         return self.at > self.stopped_at
 
 
 class Absence(SingleMetricMeasure, frozen=True):
-    """Seconds since a figure last came; `limits_ms` are where levels begin, to be looked at then."""
+    """Seconds since a metric last arrived; `limits_ms` are the thresholds at which to evaluate."""
 
     state = LastArrival
     limits_ms: tuple[int, ...]
@@ -33,7 +33,7 @@ class Absence(SingleMetricMeasure, frozen=True):
         return f"seconds without {self.metric}"
 
     def observe(self, state: LastArrival, _metric: str, at: int, _value: float) -> None:
-        """Take note that it came."""
+        """Record an arrival."""
         state.at = max(state.at, at)
 
     def start_waiting(self, state: LastArrival, since: int) -> None:
@@ -41,15 +41,15 @@ class Absence(SingleMetricMeasure, frozen=True):
         state.awaited_since = max(state.awaited_since, since)
 
     def observe_stop(self, state: LastArrival, at: int) -> None:
-        """Wait no longer, until a record comes that is dated later."""
+        """Expect nothing until a record with a later timestamp arrives."""
         state.stopped_at = max(state.stopped_at, at)
 
     def value(self, state: LastArrival, now: int) -> float | None:
-        """Return the silence in seconds; None before it ever came, and after the bot stopped."""
+        """Return the silence, seconds; None before the first arrival and after the bot stopped."""
         return max(0, now - self._since(state)) / 1000 if state.is_awaited else None
 
     def next_change(self, state: LastArrival, now: int) -> int | None:
-        """Return when the silence exceeds the next limit, or what an open alert says by an eighth."""
+        """Return when the silence exceeds the next threshold, or grows by an eighth for an open alert."""
         if not state.is_awaited:
             return None
         since = self._since(state)

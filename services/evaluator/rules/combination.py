@@ -1,4 +1,4 @@
-"""Combinations: several conditions on one bot or host, of which all, any or none must hold."""
+"""Combinations: several conditions on one bot or host; all, any or none must hold."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ class CombinationPart(msgspec.Struct, frozen=True):
 
 
 class Combination(msgspec.Struct, frozen=True):
-    """What `match` of the parts say together.
+    """The combined value of the parts.
 
-    `all`: the first part's value while every other part holds, and undefined while one does not, so that an
-    alert shows what is wrong. `any` and `none`: 1 while it is so, else 0; None until it can be said.
+    `all`: the first part's value while every other part holds, else undefined, so that an alert shows what is
+    wrong. `any` and `none`: 1 while it holds, else 0; None until it is known.
     """
 
     parts: tuple[CombinationPart, ...]
@@ -36,11 +36,11 @@ class Combination(msgspec.Struct, frozen=True):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The figures of all parts, in their order."""
+        """The metrics of all parts, in order."""
         return tuple(metric for part in self.parts for metric in part.measure.metrics)
 
     def initial_state(self) -> list[Any]:
-        """Return the state before any value: one for each part."""
+        """Return the initial state: one for each part."""
         return [part.measure.initial_state() for part in self.parts]
 
     def load_state(self, raw: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
@@ -48,18 +48,18 @@ class Combination(msgspec.Struct, frozen=True):
         return [part.measure.load_state(one) for part, one in zip(self.parts, raw, strict=True)]
 
     def observe(self, state: list[Any], metric: str, at: int, value: float) -> None:
-        """Add a value to the parts that listen to it."""
+        """Add a value to the parts that use the metric."""
         for part, own in zip(self.parts, state, strict=True):
             if metric in part.measure.metrics:
                 part.measure.observe(own, metric, at, value)
 
     def observe_stop(self, state: list[Any], at: int) -> None:
-        """Pass it on to every part."""
+        """Pass the stop on to every part."""
         for part, own in zip(self.parts, state, strict=True):
             part.measure.observe_stop(own, at)
 
     def value(self, state: list[Any], now: int) -> float | None:
-        """Return what the rule compares; parts that are undefined neither hold nor fail."""
+        """Return the value to compare; undefined parts neither hold nor fail."""
         if self.match == "all":
             others = zip(self.parts[1:], state[1:], strict=True)
             hold = all(self._is_true(part, own, now) for part, own in others)
@@ -70,7 +70,7 @@ class Combination(msgspec.Struct, frozen=True):
         return TRUE if (True in held) == (self.match == "any") else FALSE
 
     def next_change(self, state: list[Any], now: int) -> int | None:
-        """Return when the first of its parts changes by itself."""
+        """Return when the first part changes without a record."""
         moments = [part.measure.next_change(own, now) for part, own in zip(self.parts, state, strict=True)]
         return min((moment for moment in moments if moment is not None), default=None)
 

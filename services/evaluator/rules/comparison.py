@@ -1,4 +1,4 @@
-"""Comparisons: a figure against another one, against its own past, or against what is usual for it."""
+"""Comparisons: a metric against another metric, its own past, or its baseline."""
 
 import math
 from typing import Any
@@ -10,22 +10,22 @@ from shared.schema.conditions import MIN_BASELINE_PERIODS
 from shared.schema.durations import format_duration_ms
 
 BUCKETS = 12
-"""Into how many parts the compared stretch of time is cut; what was in a part counts as its mean."""
+"""Number of buckets per compared window; a bucket counts as the mean of its values."""
 NOISE = 1e-9
-"""A deviation below that share of the mean is rounding."""
+"""Deviations below this share of the mean are rounding noise."""
 
 
 class ComparisonState(msgspec.Struct, array_like=True):
-    """What is known of the one figure, and the latest value of the other."""
+    """State of the left measure, and the latest value of the other metric."""
 
     left: Any
     right: Latest = msgspec.field(default_factory=Latest)
 
 
 class OtherFigure(msgspec.Struct, frozen=True):
-    """How a figure, or an aggregate of it, stands to another figure of its subject.
+    """A metric, or an aggregate of it, compared with another metric of its subject.
 
-    `by` is `difference`, `percent` (of which it is off), `ratio`, or `share` (in percent).
+    `by` is `difference`, `percent` (by which it differs), `ratio`, or `share` (in percent).
     """
 
     left: Measure
@@ -37,7 +37,7 @@ class OtherFigure(msgspec.Struct, frozen=True):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Both figures."""
+        """Both metrics."""
         return (*self.left.metrics, self.other)
 
     def initial_state(self) -> ComparisonState:
@@ -51,27 +51,27 @@ class OtherFigure(msgspec.Struct, frozen=True):
         return sides
 
     def observe(self, state: ComparisonState, metric: str, at: int, value: float) -> None:
-        """Add a value of one of the figures."""
+        """Add a value of either metric."""
         if metric in self.left.metrics:
             self.left.observe(state.left, metric, at, value)
         if metric == self.other:
             state.right.update(at, value)
 
     def observe_stop(self, state: ComparisonState, at: int) -> None:
-        """Pass it on."""
+        """Pass the stop on to the left measure."""
         self.left.observe_stop(state.left, at)
 
     def value(self, state: ComparisonState, now: int) -> float | None:
-        """Return how the figures stand to each other; None until both are known."""
+        """Return the comparison; None until both values are known."""
         return compare(self.left.value(state.left, now), state.right.value, self.by)
 
     def next_change(self, state: ComparisonState, now: int) -> int | None:
-        """Return when the first figure's aggregate changes by itself."""
+        """Return when the left aggregate changes without a record."""
         return self.left.next_change(state.left, now)
 
 
 class HistoryBucket(msgspec.Struct, array_like=True):
-    """The values of one part of time."""
+    """Sum and count of the values of one time bucket; `initial_state` is its start, epoch milliseconds."""
 
     initial_state: int
     n: int = 0
@@ -79,9 +79,9 @@ class HistoryBucket(msgspec.Struct, array_like=True):
 
 
 class BucketHistory(msgspec.Struct, array_like=True):
-    """Parts of time (`width` milliseconds each) with values, oldest first.
+    """Time buckets (`width` milliseconds each) that have values, oldest first.
 
-    `last` is the value that came last, against repetitions.
+    `last` is the value added last, to ignore a repetition.
     """
 
     width: int
@@ -90,7 +90,7 @@ class BucketHistory(msgspec.Struct, array_like=True):
 
 
 class OwnPast(SingleMetricMeasure, frozen=True):
-    """A figure's mean over `window_ms` against the same stretch `offset_ms` ago.
+    """A metric's mean over `window_ms` compared with the same window `offset_ms` earlier.
 
     `by` is `difference`, `percent`, `ratio` or `share`.
     """
@@ -117,9 +117,10 @@ class OwnPast(SingleMetricMeasure, frozen=True):
         add_value(state, at, value)
 
     def value(self, state: BucketHistory, now: int) -> float | None:
-        """Return how the stretch that ends now stands to the one in the past; None while one is empty.
+        """Return the comparison of the latest window with the earlier one; None while one is empty.
 
-        Both are whole parts of time, the one under way among them: in between, only records change it.
+        Both consist of whole buckets, the current one included: within a bucket, only records change the
+        value.
         """
         end = _next_begin(now, state.width)
         then = end - round(self.offset_ms / state.width) * state.width
@@ -128,7 +129,7 @@ class OwnPast(SingleMetricMeasure, frozen=True):
         return compare(recent, mean_between(state, then - BUCKETS * state.width, then), self.by)
 
     def next_change(self, state: BucketHistory, now: int) -> int | None:
-        """Return when another part of time has passed."""
+        """Return when the current bucket ends."""
         return _next_begin(now, state.width) if state.buckets else None
 
     @property
@@ -137,9 +138,9 @@ class OwnPast(SingleMetricMeasure, frozen=True):
 
 
 class Baseline(SingleMetricMeasure, frozen=True):
-    """By how many standard deviations a figure's mean over `window_ms` is off that of the stretches before.
+    """Deviation of a metric's mean over `window_ms` from its earlier windows, in standard deviations.
 
-    The stretches of the last `baseline_ms` count, at least ten of them.
+    The windows of the last `baseline_ms` count; at least ten are needed.
     """
 
     state = BucketHistory
@@ -163,7 +164,7 @@ class Baseline(SingleMetricMeasure, frozen=True):
         add_value(state, at, value)
 
     def value(self, state: BucketHistory, now: int) -> float | None:
-        """Return how far off the stretch under way is; None below ten earlier ones, and if all were equal."""
+        """Return the current window's deviation; None below ten earlier windows, and if all are equal."""
         begin = now - now % self.window_ms
         drop_before(state, begin - self.baseline_ms)
         before = [bucket.total / bucket.n for bucket in state.buckets if bucket.initial_state < begin]
@@ -175,12 +176,12 @@ class Baseline(SingleMetricMeasure, frozen=True):
         return (recent - usual) / deviation if deviation > NOISE * abs(usual) else None
 
     def next_change(self, state: BucketHistory, now: int) -> int | None:
-        """Return when the next stretch begins."""
+        """Return when the next window begins."""
         return _next_begin(now, self.window_ms) if state.buckets else None
 
 
 def compare(left: float | None, right: float | None, by: str) -> float | None:
-    """Relate two values; None where that is undefined.
+    """Compare two values; None where the result is undefined.
 
     `difference` is left - right, `percent` that in percent of right, `ratio` left / right, `share` left in
     percent of right.
@@ -197,7 +198,7 @@ def compare(left: float | None, right: float | None, by: str) -> float | None:
 
 
 def restore_history(raw: object, width: int) -> BucketHistory:
-    """Restore a history; one in parts of another width begins anew."""
+    """Restore a history; one with another bucket width is dropped."""
     state = msgspec.convert(raw, BucketHistory)
     return state if state.width == width else BucketHistory(width)
 
@@ -207,7 +208,7 @@ def _next_begin(now: int, width: int) -> int:
 
 
 def add_value(state: BucketHistory, at: int, value: float) -> None:
-    """Add a value to its part of time; the one that was added last counts once."""
+    """Add a value to its bucket; repeating the last one has no effect."""
     if state.last == (at, value):
         return
     state.last = (at, value)
@@ -224,7 +225,7 @@ def add_value(state: BucketHistory, at: int, value: float) -> None:
 
 
 def drop_before(state: BucketHistory, before: int) -> None:
-    """Drop parts of time that began before `before`."""
+    """Drop buckets that began before `before`, epoch milliseconds."""
     gone = 0
     while gone < len(state.buckets) and state.buckets[gone].initial_state < before:
         gone += 1
@@ -232,7 +233,7 @@ def drop_before(state: BucketHistory, before: int) -> None:
 
 
 def mean_between(state: BucketHistory, since: int, until: int) -> float | None:
-    """Return the mean of the values in parts of time that began in [since, until); None without any."""
+    """Return the mean of the values in buckets that began in [since, until); None without values."""
     found = [bucket for bucket in state.buckets if since <= bucket.initial_state < until]
     n = sum(bucket.n for bucket in found)
     return sum(bucket.total for bucket in found) / n if n else None

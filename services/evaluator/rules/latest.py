@@ -1,10 +1,10 @@
-"""The latest value of a figure: what a plain threshold compares."""
+"""Latest value: the measure of a plain threshold."""
 
 from services.evaluator.rules.measure import Latest, SingleMetricMeasure
 
 
 class LatestValue(SingleMetricMeasure, frozen=True):
-    """A figure as it was last reported; a late value does not replace a newer one."""
+    """A metric's latest value; a late value does not replace a newer one."""
 
     state = Latest
 
@@ -20,4 +20,4 @@ class LatestValue(SingleMetricMeasure, frozen=True):
         return state.value
 
     def next_change(self, _state: Latest, _now: int) -> None:
-        """Only records change it."""
+        """Return None: only records change the value."""

@@ -1,4 +1,4 @@
-"""What a rule says of a value: nothing, or which step of its ladder is met."""
+"""Levels: the thresholds of a rule with their severities."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -17,23 +17,23 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 class SeverityLevel(NamedTuple):
-    """One step of the ladder."""
+    """One threshold with its severity."""
 
     threshold: float
     severity: Severity
     clear: float | None = None
-    """Once met, the level holds until the value is no longer beyond this one."""
+    """Clear threshold: once met, the level holds until the value is back within it."""
 
 
 class Firing(NamedTuple):
-    """The value is beyond a limit."""
+    """A level that is met: severity and threshold."""
 
     severity: Severity
     threshold: float
 
 
 NOT_FIRING = None
-"""The value is within every limit, or undefined."""
+"""The value is within every threshold, or undefined."""
 
 Verdict = Firing | None
 
@@ -41,9 +41,9 @@ Verdict = Firing | None
 def evaluate_levels(
     levels: Sequence[SeverityLevel], comparison: str, value: float | None, standing: Severity | None = None
 ) -> Verdict:
-    """Judge a value; `levels` go from the gravest down, and the first that is met counts.
+    """Return the first level that the value meets; `levels` go from most to least severe.
 
-    `standing` is the severity that holds already: for its level and those below it the clear limits count.
+    `standing` is the severity of the open alert: for its level and those below, clear thresholds apply.
     """
     if value is None:
         return NOT_FIRING

@@ -1,4 +1,4 @@
-"""From the config documents to rules: conditions on bots, thresholds on hosts."""
+"""Rule loader: turns the config documents into rules on bots, hosts and checks."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -41,26 +41,26 @@ CHECK_RULES: dict[CheckType, tuple[str, Category]] = {
     "secret": ("secret-readable", "SECURITY"),
     "heartbeat": ("heartbeat-late", "CONNECTIVITY"),
 }
-"""The rule on checks of each type, and its category."""
+"""Rule name and category for each type of check."""
 CERTIFICATE_LEVELS = (
     SeverityLevel(1, "CRITICAL"),
     SeverityLevel(7, "HIGH"),
     SeverityLevel(14, "MEDIUM"),
     SeverityLevel(21, "LOW"),
 )
-"""Days that a certificate is still valid: each step down is told once."""
+"""Days of validity left; each step down notifies once."""
 HOST_FOR_MS = 5 * 60_000
-"""So long a host must be over a limit before an alert opens: builds and installations are shorter."""
+"""How long a host must exceed a threshold before an alert opens; builds and installations are shorter."""
 HYSTERESIS = 5.0
-"""An alert on a host ends so many points below its limit: at the limit it would come and go."""
+"""A host's alert resolves this many points below its threshold, so that it does not flap at the threshold."""
 
 _OPERATOR_NAMES = {">": "above", ">=": "from", "<": "below", "<=": "up-to", "==": "equal", "!=": "not"}
 
 
 def load_rules(documents: Documents) -> list[Rule]:
-    """Return every enabled rule; of two conditions with one name, the graver.
+    """Return every enabled rule; of two conditions with one name, the more severe.
 
-    A condition that has the name of a rule on hosts (`host-cpu`) or checks (`process-down`) takes its place.
+    A condition with the name of a rule on hosts (`host-cpu`) or checks (`process-down`) replaces that rule.
     """
     found: dict[str, Rule] = {}
     alerting = documents.performance.alerting
@@ -136,7 +136,7 @@ KINDS: dict[str, Callable[[Condition], ConditionParts]] = {
     "absence": _absence,
     "combination": _combination,
 }
-"""How a condition of each kind becomes what is measured, how it is compared, and with what."""
+"""By kind of condition: builds the measure, the operator and the levels."""
 
 
 def _measure(condition: Condition) -> Measure:
@@ -167,9 +167,9 @@ def _most_severe_first(levels: Iterable[SeverityLevel]) -> tuple[SeverityLevel, 
 
 
 def default_name(condition: Condition) -> str:
-    """Name a rule that has no name of its own: `maxDrawdown-above-20`, `fill-absent-30m`.
+    """Return the default name of a condition: `maxDrawdown-above-20`, `fill-absent-30m`.
 
-    What sets rules on one figure apart is in it, or one of them would take the other's place.
+    It includes everything that tells rules on one metric apart; equal names would replace each other.
     """
     metric = condition.metric_name or "-".join(part.metric_name for part in condition.conditions)
     if condition.kind == "absence":
@@ -207,7 +207,7 @@ def _default_description(condition: Condition) -> str:
 
 
 def _check_rules() -> Iterator[Rule]:
-    """Yield the rules on checks: what a check finds wrong is an alert, in the check's own words."""
+    """Yield the rules on checks: a failing check opens an alert with the check's text."""
     for kind, (name, category) in CHECK_RULES.items():
         yield Rule(
             name=name,

@@ -1,4 +1,4 @@
-"""A rule: what it measures, from where on that is bad, for how long, and for whom."""
+"""Rule: a measure, its levels, how long they must be met, and the bots or hosts that it applies to."""
 
 import msgspec
 
@@ -17,35 +17,35 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     name: str
     measure: Measure
     metric: str
-    """The figure that the rule is on."""
+    """The metric that the rule is on."""
     measured: Measured | None = None
-    """What its value is; None: the figure itself."""
+    """What the value means; None: the metric itself."""
     operator: str
     levels: tuple[SeverityLevel, ...]
-    """From the gravest down."""
+    """From most to least severe."""
     for_ms: int = 0
-    """So long a level must be met before the alert opens."""
+    """How long a level must be met before the alert opens."""
     keep_ms: int = 0
-    """So long an alert stays open after its levels are no longer met."""
+    """How long an alert stays open after no level is met."""
     category: Category
     bots: tuple[str, ...] = ()
-    """Names or patterns of bots or hosts; empty for all."""
+    """Names or glob patterns of bots or hosts; empty for all."""
     labels: tuple[tuple[str, str], ...] = ()
-    """Labels that a record must have; values may be patterns."""
+    """Labels that a record must have; values may be glob patterns."""
     description: str
-    """A template, with the places that `Condition.description` knows."""
+    """Message template; placeholders as in `Condition.description`."""
     window: str = ""
     runbook: str | None = None
 
     @property
     def displayed(self) -> Measured:
-        """What an alert's value and limit are called, and their unit."""
+        """Label and unit of an alert's value and limit."""
         return self.measured or measured_metric(self.metric)
 
     def subject_for(self, subject: Subject) -> Subject | None:
-        """Return as what the rule hears of `subject`, if at all.
+        """Return the subject under which the rule evaluates records of `subject`; None: not at all.
 
-        An absence is the bot's, whatever labels its records have; what Botwatch computes is no sign of life.
+        An absence is about the bot, whatever the labels of its records; computed records are no sign of life.
         """
         if not isinstance(self.measure, Absence):
             return subject
@@ -55,13 +55,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return subject._replace(labels=tuple(pair for pair in subject.labels if pair[0] in wanted))
 
     def expected_subjects(self) -> tuple[str, ...]:
-        """Name the bots or hosts that the rule waits for though they never came: those it names in full."""
+        """Return the bots or hosts expected although they never sent a record: those named in full."""
         if not isinstance(self.measure, Absence) or self.labels:
             return ()
         return tuple(name for name in self.bots if not set(name) & set("*?["))
 
     def applies_to(self, name: str, labels: dict[str, str]) -> bool:
-        """Say whether the rule is on records of the bot or host `name` with `labels`."""
+        """Return whether the rule applies to records of the bot or host `name` with `labels`."""
         if self.bots and not any(glob_matches(pattern, name) for pattern in self.bots):
             return False
         return all(label in labels and glob_matches(pattern, labels[label]) for label, pattern in self.labels)

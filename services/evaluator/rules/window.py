@@ -1,4 +1,4 @@
-"""Aggregates over a window that ends now: average, extremes, sum, count, change, rate, quantile."""
+"""Windows: aggregates over a window that ends now, such as average, sum, rate and quantile."""
 
 from bisect import bisect_right, insort
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from services.evaluator.rules.measure import SingleMetricMeasure
 from shared.schema.durations import format_duration_ms
 
 MAX_CHUNKS = 250
-"""Values closer together than that share of the window are kept as one piece."""
+"""Values closer together than this fraction of the window are merged into one chunk."""
 
 
 class Chunk(msgspec.Struct, array_like=True):
-    """Values that were close together."""
+    """Values that were close together in time."""
 
     at: int
-    """The first one's moment."""
+    """Time of the first value, epoch milliseconds."""
     until: int
     n: int
     total: float
@@ -29,12 +29,12 @@ class Chunk(msgspec.Struct, array_like=True):
 
 
 class WindowState(msgspec.Struct, array_like=True):
-    """What is known of the window, oldest first."""
+    """The window's chunks, oldest first."""
 
     pieces: list[Chunk] = []
     latest: int = 0
     before: tuple[int, float] | None = None
-    """The newest value that left the window, and its moment."""
+    """Time and value of the newest value that left the window."""
     gap: int = 0
     """Milliseconds between the two latest values."""
 
@@ -72,16 +72,17 @@ AGGREGATES: dict[str, Callable[[list[Chunk]], float | None]] = {
     "change": _change,
     "rate": _rate,
 }
-"""By name: `delta` is last - first, `change` that in percent of the first, `rate` that per second."""
+"""Aggregates by name: `delta` is last - first, `change` that in percent of the first, `rate` that per
+second."""
 CHANGE_AGGREGATES = frozenset(("delta", "change", "rate"))
-"""Where the window holds one, the other is the last one before it, unless that is older than
-two windows: reports may come a little less often than a window is long."""
+"""Aggregates of two values: with one in the window, the other is the last before it, unless that is older
+than two windows; reports may arrive a little less often than a window is long."""
 EMPTY: dict[str, float] = {"sum": 0.0, "count": 0.0}
-"""What an empty window has; other aggregates are undefined then."""
+"""Aggregates of an empty window; all others are undefined."""
 
 
 class Window(SingleMetricMeasure, frozen=True):
-    """An aggregate of a figure over the last `window_ms`; with `quantile`, that quantile (0 to 1)."""
+    """An aggregate of a metric over the last `window_ms`; with `quantile`, that quantile (0 to 1)."""
 
     state = WindowState
     aggregate: str
@@ -93,10 +94,9 @@ class Window(SingleMetricMeasure, frozen=True):
         return f"{name} of {self.metric} over {format_duration_ms(self.window_ms)}"
 
     def observe(self, state: WindowState, _metric: str, at: int, value: float) -> None:
-        """Add a value, where it belongs in time.
+        """Add a value at its place in time.
 
-        A value that is there already counts once, but not where things are counted: fills of one millisecond
-        look alike.
+        A repeated value counts once, except for `count`: fills of the same millisecond look alike.
         """
         if 0 < state.latest < at:
             state.gap = at - state.latest
@@ -117,16 +117,16 @@ class Window(SingleMetricMeasure, frozen=True):
         self._drop_old(state, state.latest)
 
     def observe_stop(self, state: WindowState, at: int) -> None:
-        """Forget the heartbeats before `at`: a bot that stopped does not run."""
+        """Drop the heartbeats before `at`: a stopped bot is not running."""
         if self.metric == "heartbeat" and state.latest <= at:
             state.pieces.clear()
 
     def is_too_short(self, state: WindowState) -> bool:
-        """Say whether a difference cannot be told: values come less often than every two windows."""
+        """Return whether values arrive too rarely for a difference: less often than every two windows."""
         return self.aggregate in CHANGE_AGGREGATES and state.gap >= 2 * self.window_ms
 
     def value(self, state: WindowState, now: int) -> float | None:
-        """Return the aggregate of what lies in the window that ends at `now`."""
+        """Return the aggregate over the window that ends at `now`."""
         self._drop_old(state, now)
         if not state.pieces:
             return EMPTY.get(self.aggregate) if state.latest else None
@@ -136,7 +136,7 @@ class Window(SingleMetricMeasure, frozen=True):
 
     def next_change(self, state: WindowState, now: int) -> int | None:
         """Return when the oldest values leave the window."""
-        self._drop_old(state, now)  # nobody need have asked for the value
+        self._drop_old(state, now)  # the value may not have been read
         return state.pieces[0].until + self.window_ms if state.pieces else None
 
     def _chunks_in_window(self, state: WindowState, now: int) -> list[Chunk]:
@@ -173,7 +173,7 @@ def _merge(piece: Chunk, at: int, value: float) -> None:
 
 
 def _quantile(pieces: list[Chunk], fraction: float) -> float:
-    """Interpolate linearly between values; those that share a piece stand with their mean."""
+    """Interpolate linearly between values; values merged into one chunk count as their mean."""
     ordered = sorted([(piece.total / piece.n, piece.n) for piece in pieces])
     ends = list(accumulate([n for _, n in ordered]))
     place = (ends[-1] - 1) * fraction
