@@ -93,29 +93,29 @@ class AlertWriter:
 
 def _merge_operator_changes(stored: Alert, change: Transition) -> Alert:
     """Return the evaluated alert with what operators changed on the stored one, and its mute state."""
-    judged, known = change.alert, stored.details
+    evaluated, known = change.alert, stored.details
     if stored.status == "RESOLVED":  # reopened: no operator has acted yet
-        details = msgspec.structs.replace(judged.details, links=known.links, muted_by=None, silence=None)
-        return msgspec.structs.replace(judged, details=details)
+        details = msgspec.structs.replace(evaluated.details, links=known.links, muted_by=None, silence=None)
+        return msgspec.structs.replace(evaluated, details=details)
     details = msgspec.structs.replace(
-        judged.details,
+        evaluated.details,
         links=known.links,
         muted_by=known.muted_by,
         silence=known.silence,
         raised_to=known.raised_to,
     )
     merged = msgspec.structs.replace(
-        judged,
-        severity=most_severe(judged.severity, known.raised_to),
-        status="RESOLVED" if judged.status == "RESOLVED" else stored.status,
+        evaluated,
+        severity=most_severe(evaluated.severity, known.raised_to),
+        status="RESOLVED" if evaluated.status == "RESOLVED" else stored.status,
         assignee=stored.assignee,
         acknowledged_at=stored.acknowledged_at,
         acknowledged_until=stored.acknowledged_until,
-        comment=stored.comment or judged.comment,
+        comment=stored.comment or evaluated.comment,
         details=details,
     )
     if change.change == "unacknowledged":
-        return expire_acknowledgement(merged, judged.updated_at).alert
+        return expire_acknowledgement(merged, evaluated.updated_at).alert
     return merged
 
 

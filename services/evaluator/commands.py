@@ -89,18 +89,20 @@ def run_rule_test(path: Path, environ: Mapping[str, str]) -> list[str]:
     """Run one rule test and return its failures; InvalidError if the test or its rules are invalid."""
     if not path.is_file():
         raise InvalidError([Fault(str(path), "no such file")])
-    rehearsal = load_document(path, RuleTest, environ)
-    rules = load_rules(_load_documents(path, rehearsal, environ))
+    test = load_document(path, RuleTest, environ)
+    rules = load_rules(_load_documents(path, test, environ))
     try:
-        return list(map(str, run_test(rehearsal, rules)))
+        return list(map(str, run_test(test, rules)))
     except InvalidError as error:
-        raise InvalidError([Fault(f"{path}: {one.path}", one.message) for one in error.faults]) from error
+        raise InvalidError(
+            [Fault(f"{path}: {fault.path}", fault.message) for fault in error.faults]
+        ) from error
 
 
-def _load_documents(path: Path, rehearsal: RuleTest, environ: Mapping[str, str]) -> Documents:
-    performance = PerformanceLogger(alerting=AlertingSection(conditions=rehearsal.conditions))
-    if rehearsal.rules is not None:
-        named = path.parent / rehearsal.rules
+def _load_documents(path: Path, test: RuleTest, environ: Mapping[str, str]) -> Documents:
+    performance = PerformanceLogger(alerting=AlertingSection(conditions=test.conditions))
+    if test.rules is not None:
+        named = path.parent / test.rules
         if named.is_dir():
             return load_documents(named, environ)
         if not named.is_file():

@@ -152,7 +152,7 @@ class Evaluator:
         for key, alert in self._open.items():
             rule = self._engine.rule_for(key)
             if rule is None or rule.metric != alert.details.metric:
-                what = "changed" if key.rule in {one.name for one in self.rules} else "removed"
+                what = "changed" if key.rule in {rule.name for rule in self.rules} else "removed"
                 changes.append(resolve_alert(alert, now, comment=f"its rule was {what}"))
         if changes:
             self._commit(changes, self._applied)
@@ -231,7 +231,7 @@ class Evaluator:
 
     def log_inactive_rules(self) -> list[str]:
         """Log and return warnings about rules that may never fire."""
-        warnings = {one.name: one.warning for one in self._publish_status() if one.warning}
+        warnings = {status.name: status.warning for status in self._publish_status() if status.warning}
         for name, warning in warnings.items():
             log.warning("rule may never fire", rule=name, warning=warning)
         return [f"rule {name}: {warning}" for name, warning in warnings.items()]
@@ -344,7 +344,7 @@ class Evaluator:
         def write() -> None:
             with self._database.write() as connection:
                 writing = self._writer(connection, min(change.alert.updated_at for change in changes))
-                written[:] = [one for change in changes for one in writing.write(change)]
+                written[:] = [each for change in changes for each in writing.write(change)]
                 write_offset(
                     connection, health_position, redis_keys.EVALUATOR_GROUP, self._log.partition, position
                 )
@@ -380,10 +380,10 @@ class Evaluator:
 
     def _wake_and_publish(self, written: Sequence[WrittenChange]) -> None:
         """Wake the notifier and publish events; its polling and the next publication repair a failure."""
-        if any(one.change != "updated" for one in written):
+        if any(each.change != "updated" for each in written):
             self._wake()
         try:
-            self._publisher.refresh([one.alert for one in written if one.change == "updated"])
+            self._publisher.refresh([each.alert for each in written if each.change == "updated"])
         except RedisError as error:
             log.warning("could not publish updated values; retrying with the next update", error=str(error))
         self._publish_events()

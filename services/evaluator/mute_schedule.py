@@ -31,7 +31,7 @@ class MuteSchedule:
         """Silences at the last check; None forces a recomputation."""
         self._boundary: datetime | None = None
         """When a silence or maintenance window next begins or ends."""
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         self._reported: set[str] = set()
         """IDs of invalid silences that have been logged."""
 
@@ -46,10 +46,10 @@ class MuteSchedule:
     def due_transitions(self, alerts: Collection[Alert], now: datetime) -> list[Transition]:
         """Return the transitions that time and operators caused on the open `alerts`, if a check is due."""
         is_over = self._boundary is not None and self._boundary <= now
-        waited_ms = (time.monotonic() - self._looked_at) * 1000
+        waited_ms = (time.monotonic() - self._checked_at) * 1000
         if not alerts or not (is_over or self._silences is None or waited_ms >= POLL_MS):
             return []
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         # After a kill, entries are read again: never check an alert as of a time before its last change.
         now = max(now, *(alert.updated_at for alert in alerts))
         with self._database.read() as connection:

@@ -151,8 +151,8 @@ class MuteEvaluator:
         for alert in alerts:
             mute = self.reason_for(alert, now)
             if (mute.text if mute else None) != alert.details.muted_by:
-                looked_at = msgspec.structs.replace(alert, updated_at=now)
-                yield Transition("muted" if mute else "unmuted", looked_at)
+                checked = msgspec.structs.replace(alert, updated_at=now)
+                yield Transition("muted" if mute else "unmuted", checked)
 
     def next_change(self, at: datetime) -> datetime | None:
         """Return when a silence or maintenance window next begins or ends after `at`."""

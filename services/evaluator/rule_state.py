@@ -148,8 +148,8 @@ def next_evaluation(rule_state: RuleState, rule: Rule, now: int) -> int | None:
     return moment
 
 
-def _earliest(one: int | None, other: int) -> int:
-    return other if one is None or other < one else one
+def _earliest(first: int | None, other: int) -> int:
+    return other if first is None or other < first else first
 
 
 def _keep_firing_ms(rule_state: RuleState, rule: Rule) -> int:

@@ -12,7 +12,7 @@ from shared.store.alerts import add_event, alert_by_id, insert_alert, update_ale
 
 def latest_beat(entries: Iterable[LogEntry]) -> float | None:
     """Return the newest beat among `entries`, None when there is none."""
-    return max((one.beat for one in entries if one.beat is not None), default=None)
+    return max((entry.beat for entry in entries if entry.beat is not None), default=None)
 
 
 def store_beat(connection: Connection, beat: float, now: datetime) -> None:

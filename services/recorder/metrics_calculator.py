@@ -129,7 +129,10 @@ class MetricsCalculator:
     def is_write_due(self) -> bool:
         """Return whether something is due to be written without new records."""
         now_s = self._monotonic()
-        return any(one.is_save_due(now_s) or one.is_write_due(now_s) for one in self._bots.values())
+        return any(
+            bot_metrics.is_save_due(now_s) or bot_metrics.is_write_due(now_s)
+            for bot_metrics in self._bots.values()
+        )
 
     @property
     def is_behind(self) -> bool:
@@ -140,7 +143,7 @@ class MetricsCalculator:
         """Return how long to wait for records before something is due here, milliseconds, at most `most`."""
         if self._behind:
             return 1
-        due = [one.published_at for one in self._bots.values() if one.changed]
+        due = [bot_metrics.published_at for bot_metrics in self._bots.values() if bot_metrics.changed]
         left_s = min(due, default=float("inf")) + self._analytics.interval_seconds - self._monotonic()
         return max(1, int(min(left_s * 1000 + 1, most)))
 

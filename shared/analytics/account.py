@@ -1,7 +1,7 @@
-"""One bot's account: raw events in the order of time in, every figure out.
+"""Account: one bot's raw events in the order of time in, every metric out.
 
-The state is a fold of the events in the order of `events.order_of`, and nothing else: whoever folds the same
-events has the same figures to the last bit.
+The state is a fold of the events in the order of `events.event_order`, and nothing else: folding the same
+events gives the same metrics to the last bit.
 """
 
 from zoneinfo import ZoneInfo
@@ -28,28 +28,28 @@ from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
 COMPARE_INTERVAL_MS = 10_000
-"""At most so often, by the bot's clock, reported figures are held against computed ones."""
+"""Minimum interval between comparisons of reported and computed metrics, by the bot's clock."""
 
 
 _decoder = msgspec.json.Decoder(AccountState)
 
 
 class BotAccount:
-    """A bot's state, and what came out of it since somebody looked."""
+    """A bot's state, and its output since it was last taken."""
 
     def __init__(self, settings: AnalyticsSettings, state: AccountState | None = None) -> None:
         self.state = state or AccountState(settings=settings)
         self.trades: list[Trade] = []
-        """Closed since they were last taken out."""
+        """Trades closed since they were last taken."""
         self.minutes: dict[int, EquityBar] = {}
-        """Minutes and hours that ended since they were last taken out, by their begin."""
+        """Minutes and hours ended since they were last taken, by start in epoch milliseconds."""
         self.hours: dict[int, EquityBar] = {}
         self._zone = ZoneInfo(settings.time_zone)
         self._execution: dict[str, MetricValue] | None = None
 
     @property
     def last_event(self) -> tuple[int, int]:
-        """The place of the latest event; what comes before it must not be taken any more."""
+        """Order of the latest event; earlier events must not be applied."""
         return self.state.head
 
     def to_json(self) -> bytes:
@@ -60,7 +60,7 @@ class BotAccount:
     def from_json(
         cls, data: bytes | str, settings: AnalyticsSettings, *, oldest_version: int = VERSION
     ) -> "BotAccount | None":
-        """Restore what `dump` wrote; None when it is of an older version or of other settings."""
+        """Restore the result of `to_json`; None if it is of an older version or of other settings."""
         try:
             state = _decoder.decode(data)
         except msgspec.DecodeError:
@@ -75,7 +75,7 @@ class BotAccount:
         return cls(settings, state)
 
     def apply(self, event: TradingEvent) -> None:
-        """Fold one event; ValueError when it comes before the latest one in the order of folding."""
+        """Fold one event; ValueError if it precedes the latest one."""
         place = event_order(event)
         state = self.state
         if place < state.head:
@@ -128,10 +128,10 @@ class BotAccount:
             state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
 
     def _start_values(self, equity: float, flow: float) -> tuple[float, float]:
-        """Return the start equity and the flow that counts at the first point.
+        """Return the start equity, and the flow that counts at the first point.
 
-        A start that is not configured is the equity before the fills that came first; what was paid in before
-        that is part of it.
+        Unless configured, the start equity is the equity before the first fills, which includes earlier
+        deposits.
         """
         configured = self.state.settings.start_equity
         if configured is not None:
@@ -150,16 +150,16 @@ class BotAccount:
             state.differences = find_disagreements(event.figures, self.values(), state.equity)
 
     def values(self) -> dict[str, MetricValue]:
-        """Return every figure by attribute of `Performance`; shares are fractions."""
+        """Return every metric by attribute of `Performance`; shares are fractions."""
         if self._execution is None:
             self._execution = execution_metrics(self.state.orders)
         return compute_metrics(self.state) | self._execution
 
     def performance(self, bot: str) -> Performance | None:
-        """Return the figures as a computed record of `bot`, in the wire's units; None before any event."""
+        """Return the metrics as a computed record of `bot`, in the wire's units; None without events."""
         return performance_record(bot, self.state, self.values()) if self.state.began else None
 
 
 def _state_settings(settings: AnalyticsSettings) -> tuple[object, ...]:
-    """Return the settings that a state depends on; the others only matter when figures are made."""
+    """Return the settings that the state depends on; the others only affect derived metrics."""
     return settings.start_equity, settings.currency, settings.time_zone

@@ -1,4 +1,4 @@
-"""The equity curve by minutes and hours: open, high, low, close, flows and drawdown of each."""
+"""Equity curve by minutes and hours: open, high, low, close, flows and drawdown of each."""
 
 import msgspec
 
@@ -17,15 +17,15 @@ class EquityBar(msgspec.Struct):
     close: float
     net_flow: float
     drawdown: float
-    """The deepest."""
+    """Deepest drawdown in it."""
     last_drawdown: float
     peak: float
-    """At the end, with flows taken into account."""
+    """Peak at its end, adjusted for flows."""
     points: int
 
 
 class EquityCurve(msgspec.Struct):
-    """The minute and the hour that are under way."""
+    """The current minute and hour."""
 
     minute: EquityBar | None = None
     hour: EquityBar | None = None
@@ -33,7 +33,7 @@ class EquityCurve(msgspec.Struct):
     def apply(
         self, at: int, equity: float, net_flow: float, drawdown: float, peak: float
     ) -> tuple[EquityBar | None, EquityBar | None]:
-        """Add a point (epoch milliseconds), and return the minute and the hour that it ends, if any."""
+        """Add a point (`at` in epoch milliseconds); return the minute and the hour that it ends, if any."""
         minute, self.minute = _extend(self.minute, MINUTE_MS, at, equity, net_flow, drawdown, peak)
         hour, self.hour = _extend(self.hour, HOUR_MS, at, equity, net_flow, drawdown, peak)
         return minute, hour
@@ -42,7 +42,7 @@ class EquityCurve(msgspec.Struct):
 def _extend(
     known: EquityBar | None, width: int, at: int, equity: float, net_flow: float, drawdown: float, peak: float
 ) -> tuple[EquityBar | None, EquityBar]:
-    """Return the stretch that has ended, and the one under way with the point in it."""
+    """Return the bar that ended, and the current one with the point added."""
     begin = at - at % width
     if known is None or known.begin != begin:
         fresh = EquityBar(begin, equity, equity, equity, equity, net_flow, drawdown, drawdown, peak, 1)

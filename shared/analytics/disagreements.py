@@ -1,4 +1,4 @@
-"""Where a bot reports otherwise than Botwatch computes from its events at the same moment."""
+"""Disagreements: where a bot's reported metrics differ from those computed from its events."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from shared.schema.records import Difference, Performance
 from shared.schema.units import MONEY, PERCENT, metric_fields
 
 TOLERANCE = 0.05
-"""Differences below that share of the larger value are none."""
+"""Differences below this share of the larger value are ignored."""
 MIN_DIFFERENCE = {
     "percent": 0.1,
     "milliseconds": 1.0,
@@ -16,9 +16,9 @@ MIN_DIFFERENCE = {
     "basis points": 0.1,
     "number": 0.05,
 }
-"""Differences below that much are none, by the unit on the wire."""
+"""Differences below this are ignored, by unit on the wire."""
 MIN_EQUITY_SHARE = 0.001
-"""For money: as a share of the equity."""
+"""Money differences below this share of the equity are ignored."""
 
 _METRIC_FIELDS = {figure.attribute: figure for figure in metric_fields(Performance)}
 
@@ -26,9 +26,9 @@ _METRIC_FIELDS = {figure.attribute: figure for figure in metric_fields(Performan
 def find_disagreements(
     reported: object, computed: Mapping[str, MetricValue], equity: float | None
 ) -> dict[str, Difference]:
-    """Return what differs, by the figure's name on the wire.
+    """Return the differences, by metric name on the wire.
 
-    `reported` has the attributes of `Performance` in the wire's units, `computed` fractions for shares.
+    `reported` has the attributes of `Performance` in the wire's units; `computed` has fractions for shares.
     """
     found = {}
     for name in REPORTED:

@@ -1,8 +1,7 @@
-"""Drawdown: how far the equity is below its peak, at every equity point, anchored at the start equity.
+"""Drawdown: how far equity is below its peak, at every equity point, starting from the start equity.
 
-Deposits and withdrawals do not bend it: a flow scales the peak as it scales the equity, so that the distance
-in percent stays. Positive fractions; empyrical's are negative, and smaller where only daily closes are
-looked at.
+Deposits and withdrawals do not change it: a flow scales the peak like the equity, so that the distance in
+percent stays. Positive fractions; empyrical's are negative, and smaller where only daily closes are used.
 """
 
 import msgspec
@@ -12,14 +11,15 @@ from shared.analytics.value import MetricValue, undefined
 from shared.schema.records import Undefined
 
 ROUNDING = 1e-12
-"""A fall below that share is none: where flows are taken out of the equity, its last digits are not exact."""
+"""Falls below this share are rounding noise: subtracting flows from the equity is inexact in the last
+digits."""
 
 
 class Drawdown(msgspec.Struct):
-    """The drawdown of one account, streaming: `take` each equity point in the order of time."""
+    """The drawdown of one account, streaming: `apply` each equity point in the order of time."""
 
     peak: float | None = None
-    """Account currency, as if the flows since had been there already."""
+    """Account currency, as if later flows had already been there."""
     peak_at: int = 0
     """Epoch milliseconds."""
     last: float = 0.0
@@ -27,7 +27,7 @@ class Drawdown(msgspec.Struct):
     longest_ms: int = 0
 
     def apply(self, at: int, equity: float, net_flow: float, start: float) -> None:
-        """Add an equity point; `start` is the anchor: the equity before the first point."""
+        """Add an equity point; `start` is the equity before the first point."""
         if self.peak is None:
             self.peak, self.peak_at = start, at
         if self.last:
@@ -43,9 +43,9 @@ class Drawdown(msgspec.Struct):
             self._adjust_for_flow(at, equity, earned)
 
     def _adjust_for_flow(self, at: int, equity: float, earned: float) -> None:
-        """Let the peak grow or shrink as the flow let the equity; after ruin a deposit begins anew.
+        """Scale the peak like the flow scaled the equity; after ruin, a deposit starts again.
 
-        So does a deposit that would lift the peak beyond what an account can hold: that was ruin as well.
+        So does a deposit that would lift the peak beyond `MAX`: that was ruin as well.
         """
         if self.peak is not None and self.last and min(earned, equity) > MIN_VALUE:
             self.peak *= equity / earned
@@ -54,7 +54,7 @@ class Drawdown(msgspec.Struct):
         self.peak, self.peak_at, self.last = equity, at, 0.0
 
     def _undefined_reason(self) -> Undefined | None:
-        """Say why there is nothing to fall from."""
+        """Return why there is no peak to fall from; None if there is one."""
         if self.peak is None:
             return undefined("no_equity")
         return undefined("not_positive_equity") if self.peak <= MIN_VALUE else None

@@ -1,7 +1,7 @@
-"""Raw events: what a bot's figures are made of, and the one order in which they are folded.
+"""Trading events: the raw events behind a bot's metrics, and the one order in which they are folded.
 
-Figures must not depend on the way that events took: on-line, late or read again after a crash. So they are
-folded by moment, then by kind, then by arrival.
+Metrics must not depend on how events arrived: live, late, or read again after a crash. So events are folded
+by time, then by kind, then by arrival.
 """
 
 from typing import NamedTuple
@@ -11,20 +11,20 @@ from shared.schema.timestamps import epoch_ms
 from shared.schema.units import metric_fields
 
 MAX = 1e18
-"""Amounts beyond it are no money; left out, so that sums and squares stay finite."""
+"""Larger amounts are not plausible; they are left out, so that sums and squares stay finite."""
 MIN_VALUE = 1e-9
-"""What is worth less is worth nothing: no share is taken of it."""
+"""Smaller amounts count as zero: nothing is divided by them."""
 SMALLEST_PRICE = 1 / MAX
-"""Prices of tokens reach 1e-14; beyond this, quotients would be no numbers any more."""
+"""Prices of tokens go down to 1e-14; below this limit, quotients would overflow."""
 
 REPORTED = tuple(
     figure.attribute for figure in metric_fields(Performance) if figure.attribute != "disagreements"
 )
-"""What a bot may report and Botwatch computes as well."""
+"""Metrics that a bot may report and Botwatch also computes."""
 
 
 class Quote(NamedTuple):
-    """A symbol's market price at one moment (epoch milliseconds), in account currency."""
+    """A symbol's market price at a time (epoch milliseconds), in account currency."""
 
     at: int
     symbol: str
@@ -32,7 +32,7 @@ class Quote(NamedTuple):
 
 
 class OrderUpdate(NamedTuple):
-    """One step in an order's life."""
+    """One status update of an order."""
 
     at: int
     order: str
@@ -57,7 +57,7 @@ class Execution(NamedTuple):
 
 
 class EquityPoint(NamedTuple):
-    """The account's worth, with what was paid in (less what was taken out) since the point before."""
+    """The account's equity, with deposits minus withdrawals since the previous point."""
 
     at: int
     equity: float
@@ -66,12 +66,12 @@ class EquityPoint(NamedTuple):
 
 
 class ReportedMetrics(NamedTuple):
-    """Figures that the bot computed itself, in the wire's units: the attributes of `Performance`."""
+    """Metrics computed by the bot, in the wire's units: the attributes of `Performance`."""
 
     at: int
     portfolio_value: float | None
     figures: object
-    """The record, or the row that was made of it: read when figures are compared, which is seldom."""
+    """The record, or its stored row: read only when metrics are compared."""
 
 
 TradingEvent = Quote | OrderUpdate | Execution | EquityPoint | ReportedMetrics
@@ -85,12 +85,12 @@ EVENT_RANK: dict[type[TradingEvent], int] = {
 
 
 def event_order(event: TradingEvent) -> tuple[int, int]:
-    """Return the place of `event` in the order of folding; arrival decides between equals."""
+    """Return the sort key of `event` in the order of folding; arrival decides between equals."""
     return event.at, EVENT_RANK[type(event)]
 
 
 def event_from_record(record: AnyRecord) -> TradingEvent | None:
-    """Return what `record` adds to a bot's figures; None when it adds nothing, or no possible amount."""
+    """Return the event in `record`; None if it has none, or its amounts are not plausible."""
     event = _event_of(record)
     return event if event is None or is_plausible(event) else None
 
@@ -117,7 +117,7 @@ def _event_of(record: AnyRecord) -> TradingEvent | None:
 
 
 def is_plausible(event: TradingEvent) -> bool:
-    """Say whether an account can hold that much; the doors let any finite number through."""
+    """Return whether the amounts are plausible for an account; ingestion accepts any finite number."""
     match event:
         case ReportedMetrics():
             return abs(event.portfolio_value or 0.0) <= MAX

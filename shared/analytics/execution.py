@@ -1,7 +1,7 @@
-"""Execution: slippage, latencies, fill and reject rates, over the latest 1,000 orders.
+"""Execution: slippage, latencies, fill and reject rates over the latest 1,000 orders.
 
-A window rather than all of history: what a desk wants to know is how the exchange treats it now, and
-percentiles of a window are exact.
+A window instead of all of history: what matters is how the exchange behaves now, and percentiles of a window
+are exact.
 """
 
 from bisect import bisect_left
@@ -18,14 +18,14 @@ QUANTILES = (("p50", 0.50), ("p95", 0.95), ("p99", 0.99))
 
 
 class OrderState(msgspec.Struct, array_like=True):
-    """What is known of one order; moments in epoch milliseconds."""
+    """The state of one order; times in epoch milliseconds."""
 
     side: int
     quantity: float
     reference: float | None = None
-    """The price decided at, else the one quoted when the order was first heard of."""
+    """Decision price, or else the quote when the order was first seen."""
     status: str = ""
-    """The latest; empty while only fills told of the order."""
+    """Latest status; empty while only fills of the order have arrived."""
     submitted: int | None = None
     acknowledged: int | None = None
     first_fill: int | None = None
@@ -35,22 +35,22 @@ class OrderState(msgspec.Struct, array_like=True):
     spent: float = 0.0
     """Σ quantity · price of its fills."""
     ended: int | None = None
-    """When its status became a terminal one."""
+    """When its status became terminal."""
 
 
 class Orders(msgspec.Struct):
-    """The latest orders of one account, streaming: `step` and `fill` in the order of time."""
+    """The latest orders of one account, streaming: apply updates and fills in the order of time."""
 
     orders: dict[str, OrderState] = {}
-    """By symbol and order id, in the order in which they were first heard of."""
+    """By symbol and order ID, in the order of first appearance."""
     n: int = 0
-    """All orders ever."""
+    """Number of all orders so far."""
 
     def apply_update(self, event: OrderUpdate, quoted: float | None) -> None:
-        """Take a step in an order's life; `quoted` is the symbol's market price then."""
+        """Apply a status update; `quoted` is the symbol's market price at that time."""
         order = self._order(event, quoted)
         if event.status == "submitted" and order.ended is not None and event.at > order.ended:
-            # A paper bot that begins again at order 1.
+            # A paper bot that restarts at order 1.
             del self.orders[_key(event)]
             order = self._order(event, quoted)
         if not order.status:
@@ -73,9 +73,9 @@ class Orders(msgspec.Struct):
                 order.last_fill = at
 
     def apply_fill(self, event: Execution, quoted: float | None) -> None:
-        """Take an execution of an order."""
+        """Apply an execution of an order."""
         order = self._order(event, quoted)
-        if not order.filled:  # the fill's own moment is the exact one
+        if not order.filled:  # the fill's own time is exact
             order.first_fill = event.at
         order.last_fill = event.at
         order.filled += event.quantity
@@ -109,21 +109,21 @@ def slippage(order: OrderState) -> float | None:
 
 
 def execution_metrics(orders: Orders) -> dict[str, MetricValue]:
-    """Return the execution figures by attribute of `Performance`, shares as fractions.
+    """Return the execution metrics by attribute of `Performance`, shares as fractions.
 
-    Latencies: submitted → acknowledged (`order_latency`, also the mean), acknowledged → first fill,
-    submitted → last fill, submitted → cancelled, each as p50, p95 and p99 in milliseconds. One clock only: a
-    negative latency shows that there are two; it is left out and counted.
+    Latencies: submitted → acknowledged (`order_latency`, also the mean), acknowledged → first fill, submitted
+    → last fill, submitted → cancelled, each as p50, p95 and p99 in milliseconds. All times must be of one
+    clock: a negative latency shows that they are not; it is left out and counted.
     """
     known = list(orders.orders.values())
-    told = [order for order in known if order.status]
+    reported = [order for order in known if order.status]
     costs = sorted([cost for order in known if (cost := slippage(order)) is not None])
     no_cost = "no_reference_price" if any(order.filled for order in known) else "no_fills"
-    no_latency = "no_latencies" if told else "no_orders"
+    no_latency = "no_latencies" if reported else "no_orders"
     found: dict[str, MetricValue] = {"total_orders": orders.n, "slippage_bps": _mean(costs, no_cost)}
     found |= _quantiles("slippage_{}_bps", costs, no_cost)
     dropped = 0
-    for name, spans in _latencies(told).items():
+    for name, spans in _latencies(reported).items():
         negative = bisect_left(spans, 0)
         dropped += negative
         kept = spans[negative:]
@@ -131,51 +131,51 @@ def execution_metrics(orders: Orders) -> dict[str, MetricValue]:
         if name == "order_latency":
             found["order_latency_ms"] = _mean(kept, no_latency)
     found["dropped_latencies"] = dropped
-    return found | _fill_rates(told)
+    return found | _fill_rates(reported)
 
 
 def _latencies(orders: Sequence[OrderState]) -> dict[str, list[int]]:
     """Return the latencies of each stage, milliseconds, ascending."""
     spans = {
         "order_latency": [
-            one.acknowledged - one.submitted
-            for one in orders
-            if one.acknowledged is not None and one.submitted is not None
+            order.acknowledged - order.submitted
+            for order in orders
+            if order.acknowledged is not None and order.submitted is not None
         ],
         "first_fill_latency": [
-            one.first_fill - one.acknowledged
-            for one in orders
-            if one.first_fill is not None and one.acknowledged is not None
+            order.first_fill - order.acknowledged
+            for order in orders
+            if order.first_fill is not None and order.acknowledged is not None
         ],
         "last_fill_latency": [
-            one.last_fill - one.submitted
-            for one in orders
-            if one.last_fill is not None and one.submitted is not None and one.status == "filled"
+            order.last_fill - order.submitted
+            for order in orders
+            if order.last_fill is not None and order.submitted is not None and order.status == "filled"
         ],
         "cancel_latency": [
-            one.cancelled - one.submitted
-            for one in orders
-            if one.cancelled is not None and one.submitted is not None
+            order.cancelled - order.submitted
+            for order in orders
+            if order.cancelled is not None and order.submitted is not None
         ],
     }
     return {name: sorted(found) for name, found in spans.items()}
 
 
-def _fill_rates(told: list[OrderState]) -> dict[str, MetricValue]:
+def _fill_rates(reported: list[OrderState]) -> dict[str, MetricValue]:
     """Return filled / ended orders, Σ filled / Σ ordered quantity of ended ones, rejected / all orders."""
-    ended = [order for order in told if order.status in TERMINAL]
-    why = undefined("no_closed_orders" if told else "no_orders", len(told))
+    ended = [order for order in reported if order.status in TERMINAL]
+    why = undefined("no_closed_orders" if reported else "no_orders", len(reported))
     ordered = sum([order.quantity for order in ended])
     filled = sum([_filled(order) for order in ended])
     return {
         "fill_rate": _count(ended, "filled") / len(ended) if ended else why,
         "quantity_fill_rate": finite_or_undefined(filled / ordered, len(ended)) if ended else why,
-        "reject_rate": _count(told, "rejected") / len(told) if told else undefined("no_orders"),
+        "reject_rate": _count(reported, "rejected") / len(reported) if reported else undefined("no_orders"),
     }
 
 
 def _filled(order: OrderState) -> float:
-    """Return the quantity that was filled; bots without fill records say `filled` only."""
+    """Return the filled quantity; bots without fill records only report the status `filled`."""
     return order.quantity if order.status == "filled" and not order.filled else order.filled
 
 

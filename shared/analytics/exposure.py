@@ -1,4 +1,4 @@
-"""Exposure: how much is at stake, as a share of what there is."""
+"""Exposure: the notional of open positions relative to equity."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 def exposure_metrics(
     positions: Mapping[str, Position], prices: Mapping[str, float], equity: float | None
 ) -> dict[str, MetricValue]:
-    """Return gross and net notional over equity, as fractions, and the leverage: the gross one as a number.
+    """Return gross and net notional over equity as fractions, and leverage: the gross one as a number.
 
-    A position's notional is its quantity at the symbol's latest price (its cost where there is none).
+    A position's notional is its quantity at the symbol's latest price (at its cost without one).
     """
     if equity is None or equity <= MIN_VALUE:
         why = undefined("no_equity" if equity is None else "not_positive_equity")

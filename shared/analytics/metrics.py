@@ -1,4 +1,4 @@
-"""All figures of an account, made from its state: shares as fractions, then a record in the wire's units."""
+"""Metrics of an account: computed from its state as fractions, then as a record in the wire's units."""
 
 from collections.abc import Mapping
 
@@ -43,7 +43,7 @@ _TRADES = (
 
 
 def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
-    """Return every figure by attribute of `Performance`, those of execution apart; shares are fractions."""
+    """Return every metric by attribute of `Performance`, except execution; shares are fractions."""
     now = state.head[0]
     found = {**_pnl(state), **_risk(state, now), **_trading(state, now)}
     if state.book.fills:
@@ -56,7 +56,7 @@ def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
 
 
 def performance_record(bot: str, state: AccountState, found: Mapping[str, MetricValue]) -> Performance:
-    """Return the figures `found` as a computed record of `bot`, in the wire's units, of the latest event."""
+    """Return the metrics `found` as a computed record of `bot` at the latest event, in the wire's units."""
     given: dict[str, float] = {}
     missing: dict[str, Undefined] = {}
     for name, value in found.items():
@@ -77,7 +77,7 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
 
 
 def _pnl(state: AccountState) -> dict[str, MetricValue]:
-    """Return worth and profit: total = realised + unrealised = equity - start - net flows."""
+    """Return equity and P&L: total = realised + unrealised = equity - start - net flows."""
     book = state.book
     if state.equity is None:
         return _pnl_from_fills(state)
@@ -101,7 +101,7 @@ def _pnl(state: AccountState) -> dict[str, MetricValue]:
 
 
 def _pnl_from_fills(state: AccountState) -> dict[str, MetricValue]:
-    """Return profit at the latest prices where no equity is known."""
+    """Return P&L at the latest prices, without equity records."""
     book = state.book
     why = undefined("no_equity")
     found: dict[str, MetricValue] = {"portfolio_value": why, "net_flows": why}
@@ -180,9 +180,9 @@ def _trading(state: AccountState, now: int) -> dict[str, MetricValue]:
 
 
 def _prices(state: AccountState) -> Mapping[str, float]:
-    """Return the prices of open positions; that of a single one follows from what the equity gained.
+    """Return the prices of open positions; that of a single one follows from the change in equity.
 
-    Unless fills came since: the equity does not know them yet.
+    Not if fills came after the latest equity point: it does not include them yet.
     """
     book = state.book
     if state.equity is None or len(book.positions) != 1 or state.equity_at < book.traded_at:
@@ -195,7 +195,7 @@ def _prices(state: AccountState) -> Mapping[str, float]:
 
 
 def _low_confidence(state: AccountState) -> list[tuple[str, int]]:
-    """Return the figures made of little, and of how much; also what lacks fees without a rate."""
+    """Return the metrics computed from few samples, with their number; also P&L without some fees."""
     n = state.returns.moments().n
     found = [(name, n) for name in _RATIOS if n < CONFIDENT_RETURNS]
     found += [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]

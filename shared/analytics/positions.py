@@ -1,4 +1,4 @@
-"""Positions at average cost and what was earned with them, net of fees; others pair fills FIFO."""
+"""Positions at average cost, and the P&L from them, net of fees; other tools match fills FIFO."""
 
 import math
 from typing import TypeVar
@@ -9,12 +9,12 @@ from shared.analytics.events import SMALLEST_PRICE, Execution, Quote
 from shared.analytics.symbols import SEPARATORS, common_code, pair_of
 
 DUST_SHARE = 0.001
-"""A rest up to that share of a trade's largest quantity closes the trade: lot sizes and fees paid in the
-traded asset leave such rests. The rest stays in the position."""
+"""A remainder up to this share of a trade's largest quantity closes the trade: lot sizes, and fees paid in
+the traded asset, leave such remainders. The remainder stays in the position."""
 ROUNDING = 1e-9
-"""A rest below that share is none, and so is a trade's result below that share of its notional."""
+"""A remainder below this share is zero, and so is a trade's P&L below this share of its notional."""
 MAX_SYMBOLS = 500
-"""Further ones take the place of the oldest: what a position that is forgotten earns shows in the equity."""
+"""Further symbols replace the oldest; the P&L of a dropped position still shows in the equity."""
 T = TypeVar("T")
 
 
@@ -22,17 +22,17 @@ class Trade(msgspec.Struct, frozen=True):
     """A closed round trip in one symbol, from flat to flat; a flip closes one and opens the next."""
 
     number: int
-    """Counted from 1 within the account."""
+    """Counts from 1 within the account."""
     symbol: str
     side: str
-    """The opening one."""
+    """Side of the opening fill."""
     quantity: float
-    """The largest that was held."""
+    """Largest quantity held."""
     opened_at: int
     """Epoch milliseconds."""
     closed_at: int
     entry_price: float
-    """Average over all opening fills."""
+    """Average price of all opening fills."""
     exit_price: float
     fees: float
     pnl: float
@@ -40,28 +40,28 @@ class Trade(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct):
-    """What is held of one symbol; a negative quantity is short."""
+    """The position in one symbol; a negative quantity is short."""
 
     quantity: float = 0.0
     cost: float = 0.0
-    """Average price paid for what is held."""
+    """Average price of the held quantity."""
     opened_at: int = 0
     largest: float = 0.0
     entered: float = 0.0
-    """Quantity opened in this trade, and the money for it."""
+    """Quantity opened in this trade, and its cost (`entered_for`)."""
     entered_for: float = 0.0
     left: float = 0.0
     left_for: float = 0.0
     earned: float = 0.0
-    """With closed parts of this trade, before fees."""
+    """P&L of the closed part of this trade, before fees."""
     fees: float = 0.0
     side: int = 0
-    """Of the trade: 1 long, −1 short, 0 none."""
+    """Side of the trade: 1 long, −1 short, 0 none."""
 
     def to_trade(self, number: int, symbol: str, at: int) -> Trade:
         """Return the round trip that ends here."""
         pnl = self.earned - self.fees
-        if abs(pnl) <= ROUNDING * abs(self.entered_for):  # break-even: what is left is the last digits
+        if abs(pnl) <= ROUNDING * abs(self.entered_for):  # break-even: the rest is rounding noise
             pnl = 0.0
         return Trade(
             number, symbol, "buy" if self.side > 0 else "sell", self.largest, self.opened_at, at,
@@ -69,36 +69,36 @@ class Position(msgspec.Struct):
         )  # fmt: skip
 
     def after_trade(self) -> "Position":
-        """Return the position after the trade: flat, or what is left over of it."""
+        """Return the position after the trade: flat, or its remainder."""
         return Position(quantity=self.quantity, cost=self.cost, largest=abs(self.quantity))
 
 
 class PositionBook(msgspec.Struct):
-    """All positions of one account, streaming: `take` each execution in the order of time."""
+    """All positions of one account, streaming: apply each execution in the order of time."""
 
     positions: dict[str, Position] = {}
-    """By symbol; those that are flat are not in it."""
+    """By symbol, without flat ones."""
     prices: dict[str, float] = {}
-    """The latest price of each symbol: quoted, else of its last fill."""
+    """Latest price of each symbol: its quote, or else its last fill."""
     quotes: dict[str, float] = {}
-    """The latest quoted price of each symbol."""
+    """Latest quote of each symbol."""
     earned: float = 0.0
-    """With everything closed, before fees, account currency."""
+    """P&L of everything closed, before fees, account currency."""
     fees: float = 0.0
     fills: int = 0
     traded_at: int = 0
-    """The latest fill, epoch milliseconds."""
+    """Time of the latest fill, epoch milliseconds."""
     trades: int = 0
     unconverted: dict[str, float] = {}
-    """Fees by currency for which no rate was known."""
+    """Fees by currency whose rate is unknown."""
 
     def apply_quote(self, event: Quote) -> None:
-        """Take a market price."""
+        """Apply a market price."""
         _keep(self.quotes, event.symbol, event.price)
         _keep(self.prices, event.symbol, event.price)
 
     def apply_fill(self, event: Execution, currency: str | None) -> Trade | None:
-        """Take an execution, and return the trade that it closes; `currency` is the account's."""
+        """Apply an execution and return the trade that it closes; `currency` is the account's."""
         self.fills += 1
         self.traded_at = event.at
         quantity = event.quantity if event.side == "buy" else -event.quantity
@@ -110,33 +110,34 @@ class PositionBook(msgspec.Struct):
         return self._change_position(event, quantity, fee) if quantity else None
 
     def realized(self) -> float:
-        """Return what closed positions earned, less every fee, account currency."""
+        """Return the P&L of closed positions, minus all fees, account currency."""
         return self.earned - self.fees
 
     def unrealized(self) -> float:
-        """Return what open positions gained at the latest prices, fees apart, account currency."""
+        """Return the P&L of open positions at the latest prices, before fees, account currency."""
         return math.fsum(
             held.quantity * (self.prices.get(symbol, held.cost) - held.cost)
             for symbol, held in self.positions.items()
         )
 
     def is_flat(self) -> bool:
-        """Say whether no trade is under way; rests of closed ones may be there."""
+        """Return whether no trade is open; remainders of closed ones may exist."""
         return not any(held.side for held in self.positions.values())
 
     def _fee_in_asset(self, event: Execution, quantity: float) -> float:
-        """Return how much of what is held after the fill of `quantity` a fee in the traded asset keeps back.
+        """Return how much of the position after the fill of `quantity` a fee in the traded asset takes.
 
-        It is worth the fill's price. What it takes beyond that was never in the book: it opens no short.
+        It is valued at the fill's price. What it takes beyond the position was never in the book: it opens no
+        short.
         """
         held = self.positions.get(event.symbol)
         return min(event.fee, max((held.quantity if held else 0.0) + quantity, 0.0))
 
     def _fee(self, event: Execution, currency: str | None) -> tuple[float, bool]:
-        """Return the fee in account currency, and whether it came out of what is held.
+        """Return the fee in account currency, and whether it was taken from the position.
 
-        The account's currency is `currency`, else the symbol's quote; where neither is known, the fee is not
-        converted: taken for money of the account, 0.001 BNB would cost next to nothing.
+        The account's currency is `currency`, or else the symbol's quote. If the rate is unknown, the fee is
+        not converted: counted as account currency, 0.001 BNB would cost next to nothing.
         """
         paid_in = common_code(event.fee_currency)
         if not event.fee or paid_in is None:
@@ -155,7 +156,7 @@ class PositionBook(msgspec.Struct):
         return event.fee * rate, False
 
     def _rate(self, of: str, to: str) -> float | None:
-        """Return how much of `to` one `of` is worth, by the latest price of the pair."""
+        """Return the price of one `of` in `to`, by the latest price of the pair."""
         for separator in (*SEPARATORS, ""):
             if (price := self.prices.get(f"{of}{separator}{to}", 0.0)) >= SMALLEST_PRICE:
                 return price
@@ -164,7 +165,7 @@ class PositionBook(msgspec.Struct):
         return None
 
     def _change_position(self, event: Execution, quantity: float, fee: float) -> Trade | None:
-        """Close what `quantity` (negative sells) closes, then open with the rest; the fee is shared."""
+        """Close what `quantity` (negative sells) closes, then open with the rest; both share the fee."""
         held = self.positions.get(event.symbol) or Position()
         closing = _closing_quantity(quantity, held.quantity)
         opening = quantity - closing
@@ -191,7 +192,7 @@ class PositionBook(msgspec.Struct):
         held.quantity += closing
         if abs(held.quantity) <= ROUNDING * held.largest:
             held.quantity = 0.0
-        if held.side:  # what is earned with a rest belongs to no trade
+        if held.side:  # P&L of a remainder belongs to no trade
             held.earned += earned
             held.left += abs(closing)
             held.left_for += abs(closing) * price
@@ -213,13 +214,13 @@ def _increase(held: Position, opening: float, event: Execution, fee: float) -> N
 
 def _closing_quantity(quantity: float, held: float) -> float:
     """Return the part of `quantity` that closes what is held, with its sign."""
-    if not held or (quantity > 0) == (held > 0):  # their product may be too small for a number
+    if not held or (quantity > 0) == (held > 0):  # their product may underflow
         return 0.0
     return math.copysign(min(abs(quantity), abs(held)), quantity)
 
 
 def _keep(known: dict[str, T], symbol: str, value: T) -> None:
-    """Keep a symbol's value, but not of ever new symbols."""
+    """Store a symbol's value; limits the number of symbols."""
     if symbol not in known and len(known) >= MAX_SYMBOLS:
         del known[next(iter(known))]
     known[symbol] = value

@@ -1,8 +1,8 @@
-"""Daily returns, and what is made of them: Sharpe, Sortino, Calmar, volatility, annual return.
+"""Daily returns, and Sharpe, Sortino, Calmar, volatility and annual return computed from them.
 
-A daily return is (E − flow) / E_prev − 1: the last equity of a trading day, without what was paid in during
-the day, over the last equity of the day with points before it. Days without points are dropped; the day that
-has not ended yet counts with its last equity so far. The risk-free rate is 0.
+A daily return is (E − flow) / E_prev − 1: the last equity of a trading day, without the day's net flow, over
+the last equity of the previous day with points. Days without points are dropped; the current day counts with
+its latest equity. The risk-free rate is 0.
 """
 
 import math
@@ -16,19 +16,19 @@ from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 from shared.schema.timestamps import epoch_ms, from_epoch_ms
 
 MIN_RETURNS = 2
-"""Returns that a spread needs."""
+"""Minimum number of returns for a standard deviation."""
 CONFIDENT_RETURNS = 30
-"""With fewer returns a ratio is flagged."""
+"""With fewer returns, ratios are flagged as low confidence."""
 NOISE = 1e-14
-"""A spread of daily returns below this is rounding, as a share of the quotients that they are, less 1."""
+"""A deviation of daily returns below this share of 1 + |mean| is rounding noise."""
 MIN_DAYS = 30
-"""Under that many days nothing is extrapolated to a year."""
+"""Below this many days nothing is annualised."""
 WINDOW = 365
-"""How many of the latest returns are kept one by one, for the value at risk."""
+"""Number of latest returns kept individually, for value at risk."""
 
 
 class ReturnMoments(msgspec.Struct, array_like=True):
-    """Running moments of daily returns (Welford), so that a figure's cost does not grow with the days."""
+    """Running moments of daily returns (Welford): the cost of a metric does not grow with the days."""
 
     n: int = 0
     mean: float = 0.0
@@ -39,10 +39,10 @@ class ReturnMoments(msgspec.Struct, array_like=True):
     growth: float = 0.0
     """Σ ln(1 + r)"""
     ruined: bool = False
-    """Whether a return was −100 % or less."""
+    """Whether a return was −100% or less."""
 
     def with_return(self, value: float) -> "ReturnMoments":
-        """Return the moments with one return more."""
+        """Return the moments with one more return."""
         n = self.n + 1
         delta = value - self.mean
         mean = self.mean + delta / n
@@ -58,20 +58,20 @@ class ReturnMoments(msgspec.Struct, array_like=True):
 
 
 class Returns(msgspec.Struct):
-    """The daily returns of one account, streaming: `take` each equity point in the order of time."""
+    """The daily returns of one account, streaming: `apply` each equity point in the order of time."""
 
     day_end: int = 0
-    """When the trading day of the latest point ends, epoch milliseconds."""
+    """When the current trading day ends, epoch milliseconds."""
     close_before: float | None = None
-    """The last equity of the day with points before."""
+    """Last equity of the previous day with points."""
     close: float | None = None
     """The latest equity."""
     flow: float = 0.0
-    """Paid in, less taken out, during the latest day."""
+    """Deposits minus withdrawals during the current day."""
     ended: ReturnMoments = msgspec.field(default_factory=ReturnMoments)
-    """Of the days that have ended."""
+    """Moments of the completed days."""
     window: list[float] = msgspec.field(default_factory=list)
-    """The latest returns of days that have ended, oldest first."""
+    """Latest returns of completed days, oldest first."""
 
     def apply(self, at: int, equity: float, net_flow: float, zone: ZoneInfo) -> None:
         """Add an equity point (epoch milliseconds, account currency)."""
@@ -91,24 +91,24 @@ class Returns(msgspec.Struct):
         self.flow = 0.0
 
     def _current_return(self) -> float | None:
-        """Return the latest day's return so far; None on the first day, and after one that ended in debt."""
+        """Return the current day's return so far; None on the first day and after one that ended in debt."""
         if self.close is None or self.close_before is None or self.close_before <= MIN_VALUE:
             return None
         return (self.close - self.flow) / self.close_before - 1
 
     def moments(self) -> ReturnMoments:
-        """Return the moments of all returns, the latest day's included."""
+        """Return the moments of all returns, including the current day's."""
         value = self._current_return()
         return self.ended if value is None else self.ended.with_return(value)
 
     def latest(self) -> list[float]:
-        """Return the latest returns (at most `WINDOW`), the latest day's included, oldest first."""
+        """Return the latest returns (at most `WINDOW`), including the current day's, oldest first."""
         value = self._current_return()
         return self.window if value is None else [*self.window, value][-WINDOW:]
 
 
 def end_of_day(at: int, zone: ZoneInfo) -> int:
-    """Return the next midnight in `zone` after `at`, epoch milliseconds; right when clocks change, too."""
+    """Return the next midnight in `zone` after `at`, epoch milliseconds; correct when clocks change."""
     local = from_epoch_ms(at).astimezone(zone)
     return epoch_ms(datetime.combine(local.date() + timedelta(days=1), time.min, tzinfo=zone))
 

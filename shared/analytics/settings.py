@@ -1,18 +1,18 @@
-"""What the figures of a bot depend on besides its records."""
+"""Settings that a bot's metrics depend on besides its records."""
 
 import msgspec
 
 
 class AnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a bot's figures are made."""
+    """How a bot's metrics are computed."""
 
     annualisation: int = 365
     """Trading days a year: 365 for markets that never close, 252 for exchanges with sessions."""
     start_equity: float | None = None
-    """Account currency; None takes the first equity that is reported."""
+    """Account currency; None: the first reported equity."""
     currency: str | None = None
-    """The account's; None takes each symbol's quote for it."""
+    """Currency of the account; None: each symbol's quote currency."""
     time_zone: str = "UTC"
-    """IANA name: whose midnight ends a trading day."""
+    """IANA name of the time zone whose midnight ends a trading day."""
     compare: bool = True
-    """Whether reported figures are held against computed ones."""
+    """Whether reported metrics are compared with computed ones."""

@@ -1,4 +1,4 @@
-"""All that is kept of one bot's account. It serialises to JSON and comes back as it was, to the last bit."""
+"""Account state: everything kept of one bot's account; its JSON restores it to the last bit."""
 
 import msgspec
 
@@ -12,33 +12,33 @@ from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Difference
 
 VERSION = 3
-"""A state of another version is made again from the events, as far back as they are kept."""
+"""States of other versions are recomputed from the events, as far back as these are kept."""
 OLDEST_VERSION = 2
-"""States from this version on can be read: they stand for the events that are gone."""
+"""States from this version on can be read: they cover events that are deleted."""
 
 
 class AccountState(msgspec.Struct):
-    """All that is kept of an account."""
+    """Everything kept of an account."""
 
     settings: AnalyticsSettings
     version: int = VERSION
     began: int = 0
-    """The first event, epoch milliseconds."""
+    """Time of the first event, epoch milliseconds."""
     head: tuple[int, int] = (0, 0)
-    """The place of the latest event in the order of folding."""
+    """Order of the latest event (see `event_order`)."""
     equity: float | None = None
     equity_began: int = 0
     equity_at: int = 0
     own_equity: bool = False
-    """Whether equity records came; until then reported portfolio values stand in for them."""
+    """Whether equity records arrived; before, reported portfolio values are used."""
     start: float = 0.0
     flows: float = 0.0
-    """Since the start."""
+    """Net flows since the start."""
     unrealized: float | None = None
-    """As the latest equity point has it."""
+    """Unrealised P&L of the latest equity point."""
     other: float = 0.0
-    """What the equity earned beside the known fills, measured whenever no trade is under way: funding,
-    interest, fees without a rate, trades from before the first record."""
+    """P&L in the equity beyond the known fills, measured whenever no trade is open: funding, interest, fees
+    of unknown rate, trades from before the first record."""
     returns: Returns = msgspec.field(default_factory=Returns)
     drawdown: Drawdown = msgspec.field(default_factory=Drawdown)
     curve: EquityCurve = msgspec.field(default_factory=EquityCurve)
@@ -47,10 +47,10 @@ class AccountState(msgspec.Struct):
     orders: Orders = msgspec.field(default_factory=Orders)
     compared_at: int = 0
     differences: dict[str, Difference] | None = None
-    """None until figures could be compared."""
+    """None until metrics could be compared."""
     differed: list[str] = []
-    """Figures that differed at the comparison before; once may be a matter of moments."""
+    """Metrics that differed at the previous comparison; differing once may be a matter of timing."""
 
     def total(self, equity: float) -> float:
-        """Return what the account earned when it is worth `equity`: equity - start - net flows."""
+        """Return the total P&L at `equity`: equity - start - net flows."""
         return equity - self.start - self.flows

@@ -1,4 +1,4 @@
-"""Symbols: base and quote currency of what is traded, read from the names that exchanges give it.
+"""Symbols: base and quote currency, parsed from the symbol formats of exchanges.
 
 Sources: the symbol formats of ccxt's unified API, Binance (spot, USD-M, COIN-M), Bybit, OKX, Deribit, BitMEX,
 Kraken (spot, futures), KuCoin futures, Gate, Bitget, Coinbase and NautilusTrader, as of 2026.
@@ -15,7 +15,7 @@ QUOTES = (
     *("ZAR", "PLN", "SEK", "NOK", "DKK", "SGD", "HKD", "CNH", "UAH", "ARS", "COP"),
     *("BTC", "XBT", "ETH", "BNB", "SOL"),
 )
-"""What exchanges quote in, where a symbol is written without a separator."""
+"""Quote currencies of symbols written without a separator."""
 
 _VENUE = re.compile(r"\.[A-Z][A-Z_]{2,}$")
 _KRAKEN_SPOT = re.compile(r"X([A-Z]{3})Z([A-Z]{3})")
@@ -28,26 +28,26 @@ _BITMEX_EXPIRY = re.compile(r"(?P<pair>[A-Z]{3,})[FGHJKMNQUVXZ]\d{2}")
 
 
 class Pair(NamedTuple):
-    """Base and quote currency of a symbol, None where its name does not tell."""
+    """Base and quote currency of a symbol; None if its name does not contain it."""
 
     base: str | None
     quote: str | None
     is_derivative: bool = False
-    """A perpetual, future or option: a fee never comes out of what is held."""
+    """Perpetual, future or option: fees are never taken from the position."""
 
 
 @lru_cache(maxsize=4096)
 def pair_of(symbol: str, hint: str | None = None) -> Pair:
-    """Return the currencies of `symbol`; `hint` is one that may be in it, such as that of a fee.
+    """Return the currencies of `symbol`; `hint` is one that it may contain, such as a fee's.
 
-    XBT and BTC are the same currency; it is called BTC.
+    XBT and BTC are the same currency; the result says BTC.
     """
     base, quote, is_derivative = _split(_VENUE.sub("", symbol), hint)
     return Pair(common_code(base), common_code(quote), is_derivative)
 
 
 def common_code(currency: str | None) -> str | None:
-    """Return the common code of a currency: BitMEX and Kraken call BTC XBT."""
+    """Return the common code of a currency: BitMEX and Kraken write XBT for BTC."""
     return "BTC" if currency == "XBT" else currency
 
 
@@ -88,7 +88,7 @@ def _contract(first: str, rest: list[str], hint: str | None) -> Pair:
 
 
 def _native(symbol: str, hint: str | None) -> Pair:
-    """Split what is written without a separator: `ETHUSDT`, `BTCPERP`, `XBTUSDTM`, `XBTUSD`, `XBTM24`."""
+    """Split symbols without a separator: `ETHUSDT`, `BTCPERP`, `XBTUSDTM`, `XBTUSD`, `XBTM24`."""
     if symbol.endswith("PERP") and symbol != "PERP":
         return Pair(symbol.removesuffix("PERP"), "USDC", is_derivative=True)  # Bybit
     if found := _CONTRACT_SUFFIX.fullmatch(symbol):
@@ -98,12 +98,12 @@ def _native(symbol: str, hint: str | None) -> Pair:
         quote = pair.quote if pair.base else ("USD" if found["pair"] == "XBT" else None)
         return Pair(pair.base or found["pair"], quote, is_derivative=True)
     pair = _joined(symbol, hint)
-    # Kraken calls its spot market so as well, but takes fees in the quote; BitMEX takes them in the coin.
+    # Kraken's spot market has this name too, but charges fees in the quote; BitMEX charges them in the coin.
     return pair._replace(is_derivative=pair.base == "XBT")
 
 
 def _joined(symbol: str, hint: str | None) -> Pair:
-    """Split at the longest known quote at the end; a hint counts as known."""
+    """Split at the longest known quote currency at the end; a hint counts as known."""
     known = sorted({*QUOTES, *([hint] if hint else [])}, key=len, reverse=True)
     for quote in known:
         if symbol.endswith(quote) and symbol != quote:

@@ -11,18 +11,18 @@ DAY_MS = DAY_MINUTES * MINUTE_MS
 
 
 class TradeStatistics(msgspec.Struct):
-    """Counts and sums, streaming: `take` each closed trade in the order of time."""
+    """Counts and sums, streaming: `apply` each closed trade in the order of time."""
 
     n: int = 0
     wins: int = 0
     losses: int = 0
-    """A trade that earned exactly nothing is neither."""
+    """Trades with P&L below zero; a trade with exactly zero is neither win nor loss."""
     gains: float = 0.0
     lost: float = 0.0
     """Positive, account currency."""
     duration_ms: int = 0
     by_minute: list[tuple[int, int]] = []
-    """(minute since 1970, trades closed in it), the last day's, oldest first."""
+    """(minute since 1970, trades closed in it) of the last day, oldest first."""
 
     def apply(self, trade: Trade) -> None:
         """Add a closed trade."""
@@ -81,12 +81,12 @@ class TradeStatistics(msgspec.Struct):
         return finite_or_undefined((1 + win / loss) * (self.wins / self.n) - 1, self.n)
 
     def in_last_day(self, now: int) -> int:
-        """Return how many trades closed in the 24 h until `now` (epoch milliseconds), to the minute."""
+        """Return the trades closed in the 24 h until `now` (epoch milliseconds), to the minute."""
         oldest = now // MINUTE_MS - DAY_MINUTES
         return sum(count for minute, count in self.by_minute if minute > oldest)
 
     def per_day(self, began: int, now: int) -> MetricValue:
-        """Return closed trades over elapsed days; undefined within the first day, as it would extrapolate."""
+        """Return closed trades per elapsed day; undefined within the first day, as it would extrapolate."""
         elapsed = (now - began) / DAY_MS
         return self.n / elapsed if elapsed >= 1 else undefined("too_short", self.n)
 

@@ -1,4 +1,4 @@
-"""A figure's value: a number, or why there is none; never a sentinel such as 0, −100 or infinity."""
+"""Metric values: a number, or why it is undefined; never a sentinel such as 0, −100 or infinity."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ MetricValue = float | Undefined
 
 
 def undefined(reason: str, n: int = 0) -> Undefined:
-    """Say why a figure has no value; `n` counts the returns, trades or orders there are."""
+    """Return an undefined value with its reason; `n` is the number of returns, trades or orders."""
     return Undefined(reason=reason, n=n)
 
 
 def finite_or_undefined(value: MetricValue, n: int = 0) -> MetricValue:
-    """Return `value`, or say that it grew beyond every number."""
+    """Return `value` if finite, else an undefined value with the reason `too_large`."""
     if isinstance(value, Undefined) or math.isfinite(value):
         return value
     return undefined("too_large", n)

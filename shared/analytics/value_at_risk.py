@@ -1,7 +1,7 @@
-"""Value at risk: what a day costs at worst, once in twenty or in a hundred days. Fractions, positive is loss.
+"""Value at risk: the loss of one day in twenty or in a hundred. Fractions; positive is a loss.
 
-All of the latest 365 daily returns, one day ahead. quantstats and Lean show the Gaussian form; here the
-historical one is the figure and the Gaussian stands beside it as the parametric one.
+Computed from the latest 365 daily returns, one day ahead. quantstats and Lean show the Gaussian form; here
+the historical one is the main metric, and the Gaussian one is the parametric VaR.
 """
 
 import math
@@ -12,7 +12,7 @@ from shared.analytics.returns import MIN_RETURNS
 from shared.analytics.value import MetricValue, finite_or_undefined, percentile, undefined
 
 CONFIDENT_99 = 100
-"""With fewer returns the VaR 99 is flagged."""
+"""With fewer returns, the VaR 99 is flagged as low confidence."""
 TAIL_95 = 0.05
 TAIL_99 = 0.01
 

@@ -114,10 +114,10 @@ def add_event(
 
     After the commit it is published, and the notifier dispatches it.
     """
-    told = encode_json(build_notice(alert, change)).decode() if change in NOTIFIED else None
+    notice = encode_json(build_notice(alert, change)).decode() if change in NOTIFIED else None
     values = {
         "alertId": alert.id, "timestamp": to_store(now), "change": change, "by": by, "comment": comment,
-        "notice": told,
+        "notice": notice,
     }  # fmt: skip
     result = connection.execute(_INSERT_EVENT, values)
     return int(result.inserted_primary_key[0])  # type: ignore[index]
@@ -137,11 +137,11 @@ def timeline(connection: Connection, alert_id: str) -> list[dict[str, Any]]:
     found = []
     for row in rows:
         event: dict[str, Any] = {**row, "timestamp": from_store(row["timestamp"])}
-        found.append(event | _as_it_was(event.pop("notice")))
+        found.append(event | _notified_fields(event.pop("notice")))
     return found
 
 
-def _as_it_was(notice: str | None) -> dict[str, Any]:
+def _notified_fields(notice: str | None) -> dict[str, Any]:
     """Return the alert's fields as of an event's notification; empty if there is none or it is unreadable."""
     if notice is None:
         return {}

@@ -148,7 +148,7 @@ def claim(
         for batch in sorted({row.batch for row in rows if row.batch}):
             rows += connection.execute(_CLAIM_BATCH, {**given, "whole": batch, "most": MAX_DIGEST})
     found = [_delivery(connection, row) for row in rows]
-    return sorted((one for one in found if one), key=lambda delivery: delivery.id)
+    return sorted((delivery for delivery in found if delivery), key=lambda delivery: delivery.id)
 
 
 def _delivery(connection: Connection, row: Row[Any]) -> Delivery | None:
@@ -188,7 +188,7 @@ def overdue(connection: Connection, channel: str, before: datetime, *, untried: 
     With `untried`, return all that were due.
     """
     rows = connection.execute(_OVERDUE, {"of": channel, "before": to_store(before), "all": untried}).all()
-    return [one for row in rows if (one := _delivery(connection, row))]
+    return [late for row in rows if (late := _delivery(connection, row))]
 
 
 def has_failed_attempts(connection: Connection, channel: str) -> bool:
@@ -201,7 +201,7 @@ def pending_after(connection: Connection, delivery: Delivery) -> list[Delivery]:
     """Return the pending deliveries of the same alert and channel after `delivery`, in order."""
     after = and_(_ROW.channel == delivery.channel, _ROW.alertId == delivery.notice.id, _ROW.id > delivery.id)
     rows = connection.execute(select(notifications).where(after, _ROW.state == "PENDING").order_by(_ROW.id))
-    return [one for row in rows.all() if (one := _delivery(connection, row))]
+    return [later for row in rows.all() if (later := _delivery(connection, row))]
 
 
 def renew(connection: Connection, owner: str, now: datetime) -> None:

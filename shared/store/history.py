@@ -137,9 +137,9 @@ def _candles(
     """Build candles from hours, minutes and raw rows; minutes continue for `overlap` into the raw rows."""
     found: dict[datetime, Candle] = {}
     spans = ((EARLIEST, parts.minutes), (parts.minutes, parts.raw + overlap), (parts.raw, LATEST))
-    for one, (since, until) in zip(values, spans, strict=True):
+    for source, (since, until) in zip(values, spans, strict=True):
         if edges := list(steps.between(since, until)):
-            for moment, candle in candles(connection, one, bot, edges):
+            for moment, candle in candles(connection, source, bot, edges):
                 step = steps.bucket_start(moment)
                 found[step] = found[step].merge(candle) if step in found else candle
     return found

@@ -91,13 +91,13 @@ def add_deliveries(
     rows = [
         row
         | {
-            "channel": one.channel,
-            "reason": one.reason,
-            "heldUntil": to_store(one.held_until) if one.held_until else None,
-            "batch": one.batch,
-            "fallback": msgspec.json.encode(one.fallback).decode() if one.fallback else None,
+            "channel": each.channel,
+            "reason": each.reason,
+            "heldUntil": to_store(each.held_until) if each.held_until else None,
+            "batch": each.batch,
+            "fallback": msgspec.json.encode(each.fallback).decode() if each.fallback else None,
         }
-        for one in planned
+        for each in planned
     ]
     connection.execute(_INSERT, rows)
     if muted_by or notice.change == "opened":
@@ -116,24 +116,24 @@ def add_fallback(connection: Connection, delivery: Delivery, reason: str) -> set
     Return the channels that have new deliveries. A fallback that receives one also receives what follows.
     """
     channels = set()
-    for one in (delivery, *pending_after(connection, delivery)):
-        if one.fallback:
-            channel, *rest = one.fallback
-            planned = PlannedDelivery(channel, reason, one.held_until, one.batch, tuple(rest))
-            add_deliveries(connection, one.event_id, one.notice, [planned])
-            connection.execute(update(notifications).where(_ROW.id == one.id).values(fallback=None))
+    for each in (delivery, *pending_after(connection, delivery)):
+        if each.fallback:
+            channel, *rest = each.fallback
+            planned = PlannedDelivery(channel, reason, each.held_until, each.batch, tuple(rest))
+            add_deliveries(connection, each.event_id, each.notice, [planned])
+            connection.execute(update(notifications).where(_ROW.id == each.id).values(fallback=None))
             channels.add(channel)
     return channels
 
 
 def suppress_resolved(connection: Connection, alert_id: str, channel: str) -> None:
     """Suppress the resolved notification to a channel that never received the opening one."""
-    is_told = False
+    is_notified = False
     for row in connection.execute(_ALL_OF, {"alert": alert_id, "of": channel}).all():
-        if row.change == "resolved" and row.state == "PENDING" and not is_told:
+        if row.change == "resolved" and row.state == "PENDING" and not is_notified:
             values = {"state": "SUPPRESSED", "lastError": "channel never received the opening notification"}
             connection.execute(update(notifications).where(_ROW.id == row.id).values(values))
-        is_told = row.change != "resolved"
+        is_notified = row.change != "resolved"
 
 
 def suppress_pending(connection: Connection, alert_id: str, changes: Iterable[Change], reason: str) -> None:
@@ -176,18 +176,18 @@ def suppress_unserved(connection: Connection, served: Iterable[str]) -> None:
 
 def notified_channels(connection: Connection, alert_id: str) -> tuple[list[str], list[str]]:
     """Return the channels notified of the open alert, and those whose latest notification was suppressed."""
-    told: dict[str, None] = {}
-    kept_from: dict[str, None] = {}
+    notified: dict[str, None] = {}
+    suppressed_from: dict[str, None] = {}
     for channel, change, state in connection.execute(_WRITTEN, {"alert": alert_id}):
         if state == "SUPPRESSED":
-            kept_from[channel] = None
+            suppressed_from[channel] = None
             continue
-        kept_from.pop(channel, None)
+        suppressed_from.pop(channel, None)
         if change == "resolved":
-            told.pop(channel, None)
+            notified.pop(channel, None)
         else:
-            told[channel] = None
-    return list(told), list(kept_from)
+            notified[channel] = None
+    return list(notified), list(suppressed_from)
 
 
 def delivery_history(connection: Connection, alert_id: str) -> list[dict[str, Any]]:

@@ -56,14 +56,14 @@ class ExpectationFailure(NamedTuple):
         )
 
 
-def run_test(rehearsal: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFailure]:
+def run_test(test: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFailure]:
     """Run a rule test and return where alerts differ; InvalidError for an unknown rule."""
-    _check_rule_names(rehearsal, {rule.name for rule in rules})
+    _check_rule_names(test, {rule.name for rule in rules})
     entries = defaultdict[int, list[AnyRecord]](list)
-    for at, record in (*_series_records(rehearsal), *_check_records(rehearsal)):
+    for at, record in (*_series_records(test), *_check_records(test)):
         entries[at].append(record)
     expected: dict[int, list[ExpectedSection]] = {}
-    for moment in rehearsal.alerts:
+    for moment in test.alerts:
         expected.setdefault(START_MS + milliseconds(moment.at), []).extend(moment.expect)
     engine, found, firing = Engine(rules), [], dict[Key, OpenAlert]()
     for at in sorted(entries.keys() | expected.keys()):
@@ -73,22 +73,25 @@ def run_test(rehearsal: RuleTest, rules: Sequence[Rule]) -> list[ExpectationFail
     return found
 
 
-def _check_rule_names(rehearsal: RuleTest, known: set[str]) -> None:
+def _check_rule_names(test: RuleTest, known: set[str]) -> None:
     faults = [
-        Fault(f"$.alerts[{i}].expect[{j}].rule", f"unknown rule {one.rule!r}{did_you_mean(one.rule, known)}")
-        for i, moment in enumerate(rehearsal.alerts)
-        for j, one in enumerate(moment.expect)
-        if one.rule not in known
+        Fault(
+            f"$.alerts[{i}].expect[{j}].rule",
+            f"unknown rule {section.rule!r}{did_you_mean(section.rule, known)}",
+        )
+        for i, moment in enumerate(test.alerts)
+        for j, section in enumerate(moment.expect)
+        if section.rule not in known
     ]
     if faults:
         raise InvalidError(faults)
 
 
-def _series_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
+def _series_records(test: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
     """Yield the records of the series with their times, epoch milliseconds."""
-    interval = milliseconds(rehearsal.interval)
+    interval = milliseconds(test.interval)
     made: dict[int, dict[object, dict[str, Any]]] = {}
-    for series in rehearsal.series:
+    for series in test.series:
         common = _common(series)
         group = tuple((name, str(text)) for name, text in common.items())
         for step, value in enumerate(parse_series(series.values)):
@@ -99,10 +102,10 @@ def _series_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
     yield from ((at, _record(fields)) for at, groups in made.items() for fields in groups.values())
 
 
-def _check_records(rehearsal: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
+def _check_records(test: RuleTest) -> Iterator[tuple[int, AnyRecord]]:
     """Yield the records of the checks with their times, epoch milliseconds."""
-    interval = milliseconds(rehearsal.interval)
-    for section in rehearsal.checks:
+    interval = milliseconds(test.interval)
+    for section in test.checks:
         common = {"kind": "check", "host": section.host, "check": section.check, "type": section.type}
         series = {name: parse_series(text) for name, text in section.figures.items()}
         for step, look in enumerate(section.looks):
@@ -158,10 +161,10 @@ def _compare(
 ) -> ExpectationFailure | None:
     besides = dict(firing)
     missing = []
-    for one in expected:
-        met = next((key for key, alert in besides.items() if one.matches(key, alert)), None)
+    for section in expected:
+        met = next((key for key, alert in besides.items() if section.matches(key, alert)), None)
         if met is None:
-            missing.append(str(one))
+            missing.append(str(section))
         else:
             del besides[met]
     return ExpectationFailure(at, missing, list(_lines(besides))) if missing or besides else None

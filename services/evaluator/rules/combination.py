@@ -45,7 +45,7 @@ class Combination(msgspec.Struct, frozen=True):
 
     def load_state(self, raw: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
         """Restore a state."""
-        return [part.measure.load_state(one) for part, one in zip(self.parts, raw, strict=True)]
+        return [part.measure.load_state(saved) for part, saved in zip(self.parts, raw, strict=True)]
 
     def observe(self, state: list[Any], metric: str, at: int, value: float) -> None:
         """Add a value to the parts that use the metric."""

@@ -172,7 +172,7 @@ class Baseline(SingleMetricMeasure, frozen=True):
         if recent is None or len(before) < MIN_BASELINE_PERIODS:
             return None
         usual = math.fsum(before) / len(before)
-        deviation = math.sqrt(math.fsum((one - usual) ** 2 for one in before) / (len(before) - 1))
+        deviation = math.sqrt(math.fsum((mean - usual) ** 2 for mean in before) / (len(before) - 1))
         return (recent - usual) / deviation if deviation > NOISE * abs(usual) else None
 
     def next_change(self, state: BucketHistory, now: int) -> int | None:

@@ -32,7 +32,7 @@ class FewOf(SingleMetricMeasure, frozen=True):
         if (at, value) in values or (len(values) >= self.of and at < values[0][0]):
             return
         values.append((at, value))
-        values.sort(key=lambda one: one[0])
+        values.sort(key=lambda pair: pair[0])
         del values[: -self.of]
 
     def value(self, state: RecentValues, _now: int) -> float | None:

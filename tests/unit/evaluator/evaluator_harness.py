@@ -84,7 +84,7 @@ class EvaluatorHarness:
     def apply_mutes(self) -> None:
         """Let the evaluator look at silences and acknowledgements, though no record comes."""
         begin = self.now()
-        self.evaluator._mute_schedule._looked_at -= 60  # noqa: SLF001 - a minute passes
+        self.evaluator._mute_schedule._checked_at -= 60  # noqa: SLF001 - a minute passes
         wait_until(lambda: self.now() > begin + timedelta(milliseconds=3), "later", every_s=0.001)
         self.evaluator.step()
 
