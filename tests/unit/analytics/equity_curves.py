@@ -1,4 +1,4 @@
-"""Equity curves to hold figures against oracles: ordinary, flat, huge, tiny, and what Hypothesis finds."""
+"""Equity curves to compare metrics with oracles: ordinary, flat, huge, tiny, and from Hypothesis."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""An exchange account kept with exact fractions: what a bot's figures must add up to. It shares no code."""
+"""An exchange account kept in exact fractions: what a bot's metrics must add up to. It shares no code."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction

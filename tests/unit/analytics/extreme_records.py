@@ -1,4 +1,4 @@
-"""Records that pass the doors, and are as nasty as the doors let them be."""
+"""Extreme records that ingestion accepts."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

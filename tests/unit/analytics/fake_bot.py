@@ -1,4 +1,4 @@
-"""A bot that tells what happened: events whose moments go on by themselves, folded into its account."""
+"""A fake bot: events with advancing times, folded into its account."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self

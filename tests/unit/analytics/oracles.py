@@ -1,7 +1,4 @@
-"""What others compute of the same numbers: empyrical and quantstats, imported once, without types.
-
-They are imported by the tests that use them: their import takes seconds, in each worker that collects tests.
-"""
+"""Oracles: empyrical and quantstats, imported once, without types."""
 # ruff: noqa: PLC0415
 
 from collections.abc import Sequence

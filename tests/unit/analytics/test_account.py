@@ -1,4 +1,4 @@
-"""An account as a whole: nothing that is sent breaks it, and its state restores to the last bit."""
+"""Account: no input breaks it, and its state restores to the last bit."""
 
 import math
 from itertools import islice, pairwise
@@ -68,7 +68,7 @@ def check_numbers(account: BotAccount) -> None:
     AnalyticsSettings(),
     [OrderUpdate(T, "1", BTC, "buy", 5e-324, "filled"), Execution(T, "1", BTC, "buy", 1e18, 1.0)],
 )
-def test_whatever_passes_the_doors_makes_numbers_and_a_state_that_restores(
+def test_all_accepted_records_give_finite_metrics_and_a_restorable_state(
     settings: AnalyticsSettings, events: list[TradingEvent]
 ) -> None:
     account = BotAccount(settings)
@@ -81,7 +81,7 @@ def test_whatever_passes_the_doors_makes_numbers_and_a_state_that_restores(
 
 
 @given(SETTINGS, EVENTS, st.data())
-def test_a_state_restored_anywhere_goes_on_to_the_last_bit(
+def test_a_state_restored_at_any_point_continues_to_the_last_bit(
     settings: AnalyticsSettings, events: list[TradingEvent], data: st.DataObject
 ) -> None:
     whole = folded(settings, events)
@@ -107,7 +107,7 @@ def test_the_order_of_arrival_does_not_matter(
     assert folded(settings, ordered).to_json() == folded(settings, [*places.values()]).to_json()
 
 
-def test_at_one_moment_quotes_come_before_orders_fills_and_equity() -> None:
+def test_at_equal_times_quotes_precede_orders_fills_and_equity() -> None:
     bot = FakeBot(start_equity=1000)
     at = bot.at
     events: list[TradingEvent] = [
@@ -163,7 +163,7 @@ def test_a_state_stays_small_whatever_comes() -> None:
     assert half[0] > 100_000
 
 
-def test_a_state_of_another_version_or_of_other_settings_is_made_anew() -> None:
+def test_a_state_of_another_version_or_other_settings_is_not_restored() -> None:
     dump = FakeBot().equity(100.5).account.to_json()
     assert BotAccount.from_json(dump, AnalyticsSettings(annualisation=252)) is not None
     for settings in (

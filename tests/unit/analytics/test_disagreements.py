@@ -1,4 +1,4 @@
-"""What a bot reports beside what is computed: where they differ, and how often they are compared."""
+"""Disagreements between reported and computed metrics, and how often they are compared."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def report(bot: FakeBot, **figures: Any) -> FakeBot:
         ("total_trades", 100, 94, True),
     ],
 )
-def test_figures_differ_by_more_than_a_twentieth_and_more_than_their_unit_tells(
+def test_metrics_differ_above_five_percent_and_the_minimum_of_their_unit(
     name: str, given: float, computed: float, *, differs: bool
 ) -> None:
     found = find_disagreements(reported(**{name: given}), {name: computed}, equity=1000)
@@ -74,14 +74,14 @@ def test_without_equity_money_differs_by_its_own_size() -> None:
     assert find_disagreements(reported(total_pnl=0.0), {"total_pnl": 0.0}, equity=0) == {}
 
 
-def test_every_figure_but_the_count_of_differences_can_be_compared() -> None:
+def test_every_metric_except_disagreements_can_be_compared() -> None:
     record = reported(**dict.fromkeys(REPORTED, 900))
     found = find_disagreements(record, dict.fromkeys(REPORTED, 1.0), equity=1000)
     assert len(found) == len(REPORTED)
     assert "disagreements" not in found
 
 
-def test_an_account_says_what_differs_at_the_same_moment() -> None:
+def test_an_account_reports_differences_of_the_same_time() -> None:
     bot = report(FakeBot(start_equity=1000).equity(1100), portfolio_value=1100.0, total_pnl=50.0)
     record = bot.account.performance("b")
     assert record is not None
@@ -89,7 +89,7 @@ def test_an_account_says_what_differs_at_the_same_moment() -> None:
     assert record.disagreements == 0
 
 
-def test_a_figure_disagrees_when_it_differs_twice_in_a_row() -> None:
+def test_a_metric_disagrees_if_it_differs_twice_in_a_row() -> None:
     bot = FakeBot(start_equity=1000)
 
     def again(**figures: float) -> float:
@@ -108,7 +108,7 @@ def test_agreement_is_said_as_well() -> None:
     assert bot.number("disagreements") == 0
 
 
-def test_figures_are_compared_every_ten_seconds_of_the_bot() -> None:
+def test_metrics_are_compared_every_ten_seconds_of_the_bots_clock() -> None:
     bot = FakeBot(start_equity=1000).equity(1000)
     first = bot.at
     report(bot)
@@ -124,7 +124,7 @@ def test_a_bot_that_only_reports_is_not_compared_with_itself() -> None:
     assert "disagreements" not in bot.account.values()
 
 
-def test_reported_worth_stands_in_for_equity_until_there_is_some() -> None:
+def test_reported_portfolio_values_are_used_until_equity_arrives() -> None:
     bot = report(report(FakeBot(), portfolio_value=1000.0), portfolio_value=1100.0)
     assert bot.number("portfolio_value") == 1100
     assert bot.number("total_pnl") == 100

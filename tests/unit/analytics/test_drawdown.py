@@ -1,4 +1,4 @@
-"""Drawdown at every equity point, beside empyrical's, and untouched by deposits and withdrawals."""
+"""Drawdown at every equity point, compared with empyrical, unaffected by deposits and withdrawals."""
 
 from itertools import cycle, islice
 
@@ -23,7 +23,7 @@ def test_the_maximum_is_empyricals_on_every_point(returns: list[float], start: f
 
 
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=40))
-def test_the_figures_are_those_of_the_definition(worth: list[int]) -> None:
+def test_drawdown_metrics_follow_their_definition(worth: list[int]) -> None:
     bot = FakeBot(start_equity=1000)
     peak, peak_at, deepest, longest, fallen = 1000.0, bot.at, 0.0, 0, False
     for equity in worth:
@@ -114,7 +114,7 @@ def test_a_deposit_at_the_peak_leaves_no_drawdown_of_a_rounding() -> None:
         assert bot.number("current_drawdown") == bot.number("drawdown_duration") == 0
 
 
-def test_after_ruin_a_deposit_begins_anew() -> None:
+def test_after_ruin_a_deposit_starts_a_new_peak() -> None:
     bot = FakeBot().equity(100).equity(0).equity(500, 500)
     assert bot.number("max_drawdown") == 1
     assert bot.number("current_drawdown") == 0
@@ -134,7 +134,7 @@ def test_an_account_that_was_always_in_debt_has_no_drawdown() -> None:
         assert bot.undefined_reason(name) == ("not_positive_equity", 0)
 
 
-def test_a_peak_stays_a_number_however_often_an_account_is_ruined_and_refilled() -> None:
+def test_the_peak_stays_finite_after_repeated_ruin_and_deposits() -> None:
     bot = FakeBot().equity(1e17)
     for _ in range(40):
         bot.equity(16).equity(1e17, 1e17 - 16)

@@ -1,4 +1,4 @@
-"""Execution: slippage, latencies, fill and reject rates, each by hand; percentiles beside numpy's."""
+"""Execution: slippage, latencies, fill and reject rates, computed by hand; percentiles as numpy's."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,7 @@ from tests.unit.analytics.fake_bot import FakeBot
 
 
 @pytest.mark.parametrize(("side", "expected"), [("buy", 100), ("sell", -100)])
-def test_slippage_is_the_distance_from_the_price_decided_at_and_costs_a_buyer(
-    side: Side, expected: float
-) -> None:
+def test_slippage_is_the_difference_from_the_decision_price(side: Side, expected: float) -> None:
     bot = FakeBot().quote(90).order("submitted", side=side, decided=100)
     fill = bot.buy if side == "buy" else bot.sell
     fill(1, 102)
@@ -23,12 +21,12 @@ def test_slippage_is_the_distance_from_the_price_decided_at_and_costs_a_buyer(
     assert bot.number("slippage_bps") == pytest.approx(expected)
 
 
-def test_without_a_decision_price_the_quote_at_the_orders_arrival_is_the_reference() -> None:
+def test_without_a_decision_price_the_quote_at_submission_is_the_reference() -> None:
     bot = FakeBot().quote(200).order("submitted").quote(210).order("acknowledged").buy(1, 201)
     assert bot.number("slippage_bps") == pytest.approx(50)  # (201 − 200) / 200 · 1e4
 
 
-def test_a_decision_price_that_is_told_later_goes_before_the_quote() -> None:
+def test_a_later_decision_price_replaces_the_quote() -> None:
     bot = FakeBot().quote(200).order("submitted").order("acknowledged", decided=202).buy(1, 202)
     assert bot.number("slippage_bps") == 0
 
@@ -92,14 +90,14 @@ def test_an_order_that_is_not_filled_yet_has_no_last_fill() -> None:
     assert bot.undefined_reason("last_fill_latency_p50_ms") == ("no_latencies", 0)
 
 
-def test_a_status_stands_in_for_fills_that_are_not_told() -> None:
+def test_a_filled_status_replaces_missing_fill_records() -> None:
     bot = FakeBot().order("submitted").order("acknowledged").order("partially_filled").order("filled")
     assert bot.number("first_fill_latency_p50_ms") == 1000
     assert bot.number("last_fill_latency_p50_ms") == 3000
     assert bot.number("quantity_fill_rate") == 1
 
 
-def test_the_fills_own_moment_goes_before_that_of_the_status() -> None:
+def test_the_time_of_a_fill_takes_precedence_over_that_of_the_status() -> None:
     bot = FakeBot().order("submitted").order("acknowledged").order("filled").buy(1, 100)
     assert bot.number("first_fill_latency_p50_ms") == 2000
     bot = FakeBot().order("submitted").order("acknowledged").buy(1, 100).advance(minutes=1).order("filled")

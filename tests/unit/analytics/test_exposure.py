@@ -1,4 +1,4 @@
-"""Exposure and leverage, each by hand."""
+"""Exposure and leverage, computed by hand."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_long_and_short_add_up_gross_and_cancel_net() -> None:
     assert exposures(bot) == pytest.approx([2.1, 0.3, 2.1])  # (1200 ± 900) / 1000
 
 
-def test_without_a_quote_a_single_position_is_marked_by_what_the_equity_gained() -> None:
+def test_without_a_quote_a_single_position_is_priced_from_the_equity() -> None:
     bot = FakeBot().equity(1000).buy(2, 100).equity(1040)
     assert exposures(bot) == pytest.approx([240 / 1040] * 2 + [240 / 1040])  # 2 · 100 + 40
 

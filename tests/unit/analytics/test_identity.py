@@ -1,4 +1,4 @@
-"""The accounting identity, beside an exchange that keeps the account with exact fractions."""
+"""The accounting identity, compared with an exchange account kept in exact fractions."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -100,7 +100,7 @@ def test_total_is_realised_and_unrealised_is_equity_less_start_less_flows(
 
 
 @given(st.lists(FILLS, max_size=8), MARKS, STEPS)
-def test_a_start_that_is_not_told_is_the_equity_before_the_first_fills(
+def test_the_default_start_equity_is_the_equity_before_the_first_fills(
     before: list[GeneratedFill], first: Mark, steps: list[GeneratedFill | Mark]
 ) -> None:
     exchange = ExactAccount(cash=START)
@@ -121,7 +121,7 @@ def test_a_start_that_is_not_told_is_the_equity_before_the_first_fills(
 
 
 @given(st.lists(FILLS.map(lambda fill: fill._replace(paid_in="money")), max_size=25))
-def test_closed_trades_and_the_parts_of_open_ones_add_up_to_what_is_realised(
+def test_closed_trades_and_parts_of_open_ones_add_up_to_realised_pnl(
     fills: list[GeneratedFill],
 ) -> None:
     exchange, bot = ExactAccount(cash=START), FakeBot(currency="USDT")

@@ -1,4 +1,4 @@
-"""Positions at average cost: what is realised, what is not, which trades closed; each by hand."""
+"""Positions at average cost: realised and unrealised P&L and closed trades, computed by hand."""
 
 from itertools import pairwise
 
@@ -63,7 +63,7 @@ def test_a_short_earns_when_the_price_falls() -> None:
     assert (trade.entry_price, trade.exit_price) == (100, 97.5)
 
 
-def test_a_flip_from_long_to_short_closes_one_trade_and_opens_the_next_and_shares_the_fee() -> None:
+def test_a_flip_to_short_closes_a_trade_and_opens_one_and_splits_the_fee() -> None:
     bot = FakeBot().buy(1, 100, fee=0.1).sell(3, 110, fee=0.3)
     assert position(bot) == (-2, 110)
     [first] = trades(bot)
@@ -110,7 +110,7 @@ def test_a_fee_in_the_traded_asset_leaves_the_position_and_costs_its_price(
     assert trades(bot)[0].pnl == pytest.approx(17.8)  # 1.98 · 10 − 2
 
 
-def test_a_fee_in_the_traded_asset_that_was_never_in_the_book_opens_no_short() -> None:
+def test_a_fee_in_the_traded_asset_beyond_the_position_opens_no_short() -> None:
     bot = FakeBot()
     for _ in range(3):  # the fee of each sale is paid from coins that were there before
         bot.buy(1, 100, fee=0.001, of="BTC").sell(0.999, 100, fee=0.001, of="BTC")
@@ -154,7 +154,7 @@ def test_a_fee_in_a_third_asset_is_converted_to_the_quote_of_the_symbol(symbol: 
     assert trades(bot)[0].pnl == pytest.approx(8.8)
 
 
-def test_a_fee_whose_worth_in_an_unknown_account_currency_is_not_known_leaves_figures_undefined() -> None:
+def test_a_fee_without_a_known_account_currency_leaves_metrics_undefined() -> None:
     bot = FakeBot().quote(600, "BNBUSDT")
     bot.buy(1, 100, fee=0.001, of="BNB", symbol="ACME").sell(1, 110, fee=0.001, of="BNB", symbol="ACME")
     for name in ("realized_pnl", "total_pnl", "win_rate", "profit_factor", "expectancy", "expectancy_ratio"):
@@ -198,7 +198,7 @@ def test_a_trade_that_earned_a_millionth_of_its_notional_is_a_win() -> None:
     assert trades(FakeBot().buy(1, 100).sell(1, 100.0001))[0].pnl == pytest.approx(0.0001)
 
 
-def test_a_fee_without_a_rate_is_counted_apart_and_leaves_figures_undefined() -> None:
+def test_a_fee_without_a_rate_is_kept_apart_and_leaves_metrics_undefined() -> None:
     bot = FakeBot(currency="USDT").buy(1, 100, fee=0.01, of="BNB").sell(1, 110, fee=0.02, of="BNB")
     assert bot.account.state.book.unconverted == {"BNB": pytest.approx(0.03)}
     assert bot.undefined_reason("realized_pnl") == ("unknown_fee_rate", 2)
@@ -245,7 +245,7 @@ def test_the_trade_after_a_rest_has_its_own_prices() -> None:
     assert second.pnl == pytest.approx(10)
 
 
-def test_rounding_in_sums_of_partial_fills_leaves_no_position_on_either_side() -> None:
+def test_rounding_of_partial_fills_leaves_no_position() -> None:
     assert 0.7 + 0.1 < 0.8
     assert 0.1 + 0.2 > 0.3
     short = FakeBot().buy(0.7, 100).buy(0.1, 100).sell(0.8, 110)

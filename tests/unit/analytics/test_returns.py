@@ -1,4 +1,4 @@
-"""Sharpe, Sortino, volatility, annual return and Calmar beside empyrical's, and what a daily return is."""
+"""Sharpe, Sortino, volatility, annual return and Calmar, compared with empyrical; daily returns."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -176,7 +176,7 @@ def test_what_is_paid_in_during_a_day_is_no_return() -> None:
     assert bot.account.state.returns.latest() == pytest.approx([0.2])
 
 
-def test_what_is_paid_in_on_the_first_day_is_in_the_equity_that_returns_begin_with() -> None:
+def test_deposits_on_the_first_day_are_part_of_the_first_close() -> None:
     bot = FakeBot().equity(100).equity(500, 400).advance(days=1).equity(600)
     assert bot.account.state.returns.latest() == pytest.approx([0.2])
 
@@ -213,7 +213,7 @@ def test_the_days_of_a_bot_are_those_of_its_time_zone() -> None:
         ]
     ),
 )
-def test_every_moment_is_before_the_end_of_its_day_and_in_that_day(at: int, name: str) -> None:
+def test_every_time_is_within_the_day_that_ends_after_it(at: int, name: str) -> None:
     zone = ZoneInfo(name)
     end = end_of_day(at, zone)
     assert at < end <= at + 26 * 3_600_000

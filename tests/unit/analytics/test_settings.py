@@ -1,4 +1,4 @@
-"""What an account makes of its settings, and of none."""
+"""How settings, and their absence, affect an account."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_a_start_equity_is_what_profit_and_drawdown_begin_with() -> None:
     assert (found.number("total_pnl"), found.number("max_drawdown")) == (0, 0)
 
 
-def test_what_was_paid_in_before_the_first_equity_counts_only_against_a_start_equity() -> None:
+def test_deposits_before_the_first_equity_only_count_with_a_start_equity() -> None:
     assert FakeBot(start_equity=1000).equity(1500, 400).number("total_pnl") == 100
     assert FakeBot().equity(1500, 400).number("total_pnl") == 0
 

@@ -1,4 +1,4 @@
-"""Symbols: base and quote as the exchanges' names tell them."""
+"""Symbols: base and quote from the exchanges' names."""
 
 import pytest
 

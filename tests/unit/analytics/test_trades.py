@@ -1,4 +1,4 @@
-"""Trade statistics over closed round trips, each by hand."""
+"""Trade statistics over closed round trips, computed by hand."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Value at risk beside empyrical's, and its parametric form beside quantstats'."""
+"""Value at risk compared with empyrical, and its parametric form with quantstats."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ FIGURES = (
 
 
 @given(RETURNS, STARTS)
-def test_the_historical_figures_are_empyricals(returns: list[float], start: float) -> None:
+def test_the_historical_var_equals_empyrical(returns: list[float], start: float) -> None:
     worth = equity_from_returns(start, returns)
     bot, returns, n = bot_with_equity(worth), returns_of(worth), len(returns)
     if n < 2:
@@ -45,7 +45,7 @@ def test_the_historical_figures_are_empyricals(returns: list[float], start: floa
 
 
 @given(RETURNS, STARTS)
-def test_the_parametric_figures_are_quantstats(returns: list[float], start: float) -> None:
+def test_the_parametric_var_equals_quantstats(returns: list[float], start: float) -> None:
     worth = equity_from_returns(start, returns)
     bot, returns = bot_with_equity(worth), returns_of(worth)
     if len(set(returns)) < 2:  # quantstats knows no quantile of a normal distribution without width
@@ -67,7 +67,7 @@ def test_without_equal_returns_the_shortfall_is_quantstats_as_well(returns: list
         assert found == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
-def test_without_variation_every_figure_is_the_return_and_zero_has_no_sign() -> None:
+def test_without_variation_every_var_is_the_return_and_zero_has_no_sign() -> None:
     flat, rising = bot_with_equity([100.0] * 5), bot_with_equity([1.0, 2.0, 4.0])
     for name in ("var95", "var99", "cvar95", "parametric_var95", "parametric_var99"):
         assert str(flat.number(name)) == "0.0"
@@ -93,7 +93,7 @@ def test_ten_returns_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("n", "flagged"), [(29, True), (30, False)])
-def test_figures_of_fewer_than_30_returns_are_flagged_and_say_of_how_many(n: int, *, flagged: bool) -> None:
+def test_metrics_of_fewer_than_30_returns_are_flagged_with_their_number(n: int, *, flagged: bool) -> None:
     record = bot_with_equity(equity_from_returns(1000, [0.01, -0.01] * 60)[: n + 1]).account.performance("b")
     assert record is not None
     assert (record.low_confidence.get("sharpeRatio") == n) is flagged

@@ -1,4 +1,4 @@
-"""A desk that rules watch over, on a real Valkey and SQLite, whose clock and silences tests move."""
+"""Harness: an evaluator on a real Valkey and SQLite, with a clock and silences that tests control."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Playing values against rules: what the engine makes of them, a line for each event."""
+"""Rule playback: feeds values to rules and prints a line for each event of the engine."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

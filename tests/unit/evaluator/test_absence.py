@@ -1,4 +1,4 @@
-"""Absence: a bot that falls silent, comes back, or never came."""
+"""Absence: a bot that stops reporting, comes back, or never reported."""
 
 from itertools import pairwise
 from typing import Any
@@ -78,14 +78,14 @@ def test_whatever_labels_its_records_have_it_is_one_bot() -> None:
     assert len(engine.states) == 1
 
 
-def test_what_botwatch_computes_is_no_sign_of_life() -> None:
+def test_computed_records_are_no_sign_of_life() -> None:
     engine = silent()
     take(engine, report(0), 0)
     take(engine, report(35, source="computed"), 35)
     assert happened(engine, 60) == [("opened", 40.001)]
 
 
-def test_a_bot_that_is_named_and_never_comes_is_missed_and_one_that_matches_a_pattern_is_not() -> None:
+def test_a_bot_that_never_reports_is_missed_only_if_named_in_full() -> None:
     engine = silent(bots=["a", "scalper-*"])
     engine.expect_named_subjects(T0)
     assert happened(engine, 60) == [("opened", 40.001)]

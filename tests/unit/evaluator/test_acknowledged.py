@@ -1,9 +1,9 @@
-"""Acknowledgements for a time, on a real Valkey and SQLite: when they end, and who is told."""
+"""Timed acknowledgements, on a real Valkey and SQLite: when they expire, and what is notified."""
 
 from tests.unit.evaluator.evaluator_harness import BOT_A, HOUR, StartEvaluator
 
 
-def test_an_acknowledgement_for_a_time_ends_and_is_told(begin: StartEvaluator) -> None:
+def test_a_timed_acknowledgement_expires_and_is_notified(begin: StartEvaluator) -> None:
     desk = begin()
     desk.send_metric(15)
     desk.acknowledge("ann", desk.now() + HOUR)
@@ -27,7 +27,7 @@ def test_an_acknowledgement_for_a_time_ends_and_is_told(begin: StartEvaluator) -
     assert len(desk.timeline()) == 3
 
 
-def test_an_acknowledgement_for_a_time_outlasts_that_the_alert_gets_graver(begin: StartEvaluator) -> None:
+def test_a_timed_acknowledgement_survives_a_raised_severity(begin: StartEvaluator) -> None:
     desk = begin()
     desk.send_metric(15)
     until = desk.now() + HOUR
@@ -49,7 +49,7 @@ def test_an_acknowledgement_for_good_stays(begin: StartEvaluator) -> None:
     assert (desk.alert().status, desk.alert().assignee) == ("ACKNOWLEDGED", "bob")
 
 
-def test_an_acknowledgement_that_ends_in_a_silence_is_kept_back_until_after_it(begin: StartEvaluator) -> None:
+def test_an_acknowledgement_expiring_in_a_silence_is_notified_after_it(begin: StartEvaluator) -> None:
     desk = begin()
     desk.send_metric(15)
     desk.acknowledge("ann", desk.now() + HOUR)

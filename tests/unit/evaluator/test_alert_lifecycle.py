@@ -1,4 +1,4 @@
-"""The life of an alert, without a clock or a database."""
+"""The alert lifecycle, without a clock or a database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,7 +66,7 @@ def test_every_operator_is_exact_at_its_limit(comparison: str, value: float, fir
     )
 
 
-def test_the_gravest_level_that_is_met_counts() -> None:
+def test_the_most_severe_level_that_is_met_counts() -> None:
     assert [evaluate_levels(LEVELS, ">=", value) for value in (69.9, 70, 90)] == [
         NOT_FIRING, Firing("MEDIUM", 70), Firing("CRITICAL", 90),
     ]  # fmt: skip
@@ -109,7 +109,7 @@ def test_a_new_value_is_taken_over_at_most_once_a_second() -> None:
     assert (change[0], change[1].details.value) == ("updated", 76)
 
 
-def test_a_value_that_is_fine_again_resolves_with_that_value() -> None:
+def test_a_normal_value_resolves_the_alert_with_that_value() -> None:
     change = see(12, opened(95), after_s=60)
     assert change is not None
     alert = change[1]
@@ -153,7 +153,7 @@ def test_rules_whose_limits_differ_late_have_names_that_differ() -> None:
     assert named("portfolioValue", "<", 1_234_568.0) == "portfolioValue-below-1234568"
 
 
-def test_a_description_shows_the_value_the_limit_and_labels_and_takes_no_label_for_a_template() -> None:
+def test_a_description_shows_value_limit_and_labels_but_expands_no_label() -> None:
     rule = msgspec.structs.replace(LADDER, description="{host} at {value}, limit {threshold}, {rack} {gone}")
     outcome = StepResult("opened", 93.44444, Firing("CRITICAL", 90))
     subject = Subject(None, "web-1", (("rack", "{value}"),))
@@ -178,7 +178,7 @@ def test_what_an_alert_says_is_of_its_current_value() -> None:
     assert change.alert.details.value_text == "97.1%"
 
 
-def test_a_value_is_called_what_the_rule_makes_of_the_figure() -> None:
+def test_a_value_is_named_after_the_measure() -> None:
     """A share of the account is not shown as P&L in money, nor seconds of silence as equity."""
     share = {
         "name": "loss", "metricName": "totalPnL", "operator": "<", "threshold": -5, "severity": "HIGH",
@@ -218,7 +218,7 @@ def test_held_by_its_clear_threshold() -> None:
     ]
 
 
-def test_the_end_has_the_value_that_ended_it() -> None:
+def test_a_resolved_message_has_the_value_that_resolved_it() -> None:
     """A resolved alert's message has the value that resolved it, and no longer says what held it open."""
     condition = Condition(
         metric_name="currentDrawdown", operator=">", threshold=10, clear_threshold=8, severity="HIGH",

@@ -1,4 +1,4 @@
-"""Checks in the evaluator: what a check finds wrong is an alert in its own words, and one for each check."""
+"""Checks in the evaluator: each failing check has an alert with the check's text."""
 
 import threading
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def changes(health: Database) -> list[str]:
         return list(connection.scalars(select(alert_events.c.change).order_by(alert_events.c.id)))
 
 
-def test_a_failing_check_opens_an_alert_in_its_own_words(say: Say) -> None:
+def test_a_failing_check_opens_an_alert_with_its_text(say: Say) -> None:
     assert say(0, "ok", "answers in 80 ms") == []
     (alert,) = say(10, "critical", REFUSED)
     assert alert.message == f"binance: {REFUSED}"
@@ -87,7 +87,7 @@ def test_a_failing_check_opens_an_alert_in_its_own_words(say: Say) -> None:
     assert "exchange-unreachable" in alert.details.links["runbook"]
 
 
-def test_other_words_change_the_message_and_are_no_new_notice(
+def test_a_changed_text_changes_the_message_without_a_notification(
     say: Say, redis: Redis, health: Database
 ) -> None:
     say(0, "critical", REFUSED)
@@ -99,9 +99,7 @@ def test_other_words_change_the_message_and_are_no_new_notice(
     assert "did not answer within 5 s" in announced
 
 
-def test_a_warning_that_becomes_critical_is_raised_and_its_words_are_the_new_ones(
-    say: Say, health: Database
-) -> None:
+def test_a_warning_that_becomes_critical_is_raised_with_the_new_text(say: Say, health: Database) -> None:
     (alert,) = say(0, "warning", "its clock is 3 s ahead")
     assert alert.severity == "MEDIUM"
     (alert,) = say(10, "critical", REFUSED)
@@ -111,13 +109,13 @@ def test_a_warning_that_becomes_critical_is_raised_and_its_words_are_the_new_one
     assert changes(health) == ["opened", "raised", "resolved"]
 
 
-def test_a_check_that_does_not_know_neither_opens_nor_ends_an_alert(say: Say) -> None:
+def test_an_unknown_check_neither_opens_nor_resolves_an_alert(say: Say) -> None:
     assert say(0, "unknown", "it has not looked yet") == []
     (alert,) = say(10, "critical", REFUSED)
     assert say(20, "unknown", "the collector may not look") == [alert]
 
 
-def test_what_comes_late_has_nothing_new_to_say(say: Say, redis: Redis) -> None:
+def test_a_late_result_does_not_change_the_text(say: Say, redis: Redis) -> None:
     (alert,) = say(10, "critical", REFUSED)
     late = Check(
         host="box", check="binance", type="exchange", status="ok", text="answers in 80 ms",
@@ -143,6 +141,6 @@ def test_hosts_and_checks_have_alerts_of_their_own(say: Say) -> None:
     ]
 
 
-def test_braces_in_what_a_check_says_are_no_template(say: Say) -> None:
+def test_braces_in_a_checks_text_are_not_expanded(say: Say) -> None:
     (alert,) = say(0, "critical", "the body is {value} {bot} {}")
     assert alert.message == "binance: the body is {value} {bot} {}"

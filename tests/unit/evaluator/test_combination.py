@@ -1,4 +1,4 @@
-"""All, any and none of several conditions, with parts that are undefined."""
+"""Combinations: all, any and none of several conditions, with undefined parts."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ Y: dict[str, Any] = {"metricName": "y", "operator": "<", "threshold": 5}
         (None, LOW, None, 1, 0), (None, None, None, None, None),
     ],
 )  # fmt: skip
-def test_all_is_the_first_figure_while_the_others_hold_and_the_undefined_decides_nothing(
+def test_all_is_the_first_value_while_the_others_hold(
     x: float | None, y: float | None, all_of: float | None, any_of: float | None, none_of: float | None
 ) -> None:
     for match, found in (("all", all_of), ("any", any_of), ("none", none_of)):
@@ -76,12 +76,12 @@ def test_half_a_record_does_not_open_an_alert() -> None:
         assert format_events(engine.process([record], at(second))) == []
 
 
-def test_two_parts_on_one_figure_bound_it_from_both_sides() -> None:
+def test_two_parts_on_one_metric_bound_it_from_both_sides() -> None:
     between = rule(kind="combination", conditions=[X, {**X, "operator": "<", "threshold": 20}])
     assert play_values(between, [(0, 5), (1, 15), (2, 25)]) == ["1 opened MEDIUM 15", "2 resolved MEDIUM -"]
 
 
-def test_a_part_may_be_an_aggregate_that_ends_by_itself() -> None:
+def test_a_part_may_be_an_aggregate_that_ends_without_a_record() -> None:
     busy = {"metricName": "y", "operator": ">", "threshold": 1, "aggregate": "count", "window": "10s"}
     both = rule(kind="combination", conditions=[X, busy], **{"for": "2s"})
     story: list[tuple[float, Value]] = [(0, {"x": 20}), (1, {"y": 1}), (2, {"y": 1}), (30, None)]

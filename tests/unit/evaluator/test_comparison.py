@@ -1,4 +1,4 @@
-"""A figure against another one, its own past and what is usual for it, computed by hand."""
+"""A metric compared with another one, its own past and its baseline, computed by hand."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_two_values_relate(left: float | None, right: float | None, by: str, fou
     assert compare(left, right, by) == (found if found is None else pytest.approx(found))
 
 
-def test_two_figures_of_one_record_are_compared_as_they_came() -> None:
+def test_two_metrics_of_one_record_are_compared_together() -> None:
     gap = rule(comparedWith={"metricName": "y"})
     story: list[tuple[float, Value]] = [
         (0, {"x": 100}), (1, {"y": 95}), (2, {"y": 80}), (3, {"x": 85}),
@@ -30,7 +30,7 @@ def test_two_figures_of_one_record_are_compared_as_they_came() -> None:
     assert play_values(gap, story) == ["2 opened MEDIUM 20", "3 resolved MEDIUM 5"]
 
 
-def test_an_aggregate_is_compared_with_another_figure() -> None:
+def test_an_aggregate_is_compared_with_another_metric() -> None:
     loss = rule(
         aggregate="delta", window="1h", comparedWith={"metricName": "y", "as": "share"},
         operator="<", threshold=-5,
@@ -67,7 +67,7 @@ def test_without_a_past_or_without_a_present_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize("at", [0, 1, MINUTE - 1])
-def test_a_value_counts_from_the_moment_it_came_wherever_its_part_of_time_begins(at: int) -> None:
+def test_a_value_counts_from_its_arrival_wherever_its_bucket_begins(at: int) -> None:
     assert past(11 * DAY + at, (10 * DAY + at, 5.0), (11 * DAY + at, 6.0), by="difference") == 1.0
 
 
@@ -92,7 +92,7 @@ def unusual(latest: float, before: list[float]) -> float | None:
     return baseline.value(state, len(before) * MINUTE)
 
 
-def test_what_is_unusual_is_told_in_standard_deviations() -> None:
+def test_a_baseline_is_measured_in_standard_deviations() -> None:
     before = [10.0, 12.0] * 5  # mean 11, deviation √(10/9)
     assert unusual(14.0, before) == pytest.approx(3 / (10 / 9) ** 0.5)
     assert unusual(8.0, before) == pytest.approx(-3 / (10 / 9) ** 0.5)
@@ -107,7 +107,7 @@ def test_stretches_older_than_the_baseline_are_forgotten() -> None:
     assert unusual(14.0, [1000.0] * 10 + [10.0, 12.0] * 10) == pytest.approx(3 / (20 / 19) ** 0.5)
 
 
-def test_a_rule_on_the_past_opens_and_ends_by_itself() -> None:
+def test_a_rule_on_the_past_opens_and_resolves_without_records() -> None:
     fallen = rule(window="12s", comparedWith={"offset": "60s", "as": "percent"}, operator="<", threshold=-20)
     assert play_values(fallen, [(0, 100), (60, 70), (100, None)]) == [
         "60 opened MEDIUM -30",

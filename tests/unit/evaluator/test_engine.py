@@ -66,7 +66,7 @@ def test_out_of_order_within_the_window_comes_to_the_same_average() -> None:
     assert say(engine, 15, 15, 4) == ["15 resolved MEDIUM 4"]
 
 
-def test_a_log_whose_clock_steps_back_goes_on_from_where_it_was() -> None:
+def test_a_log_whose_clock_steps_back_continues_from_its_latest_time() -> None:
     engine = Engine([rule(**{"for": "10s"})])
     assert say(engine, 100, 100, 20) == ["100 pending MEDIUM 20"]
     assert say(engine, 40, 40, 21) == []
@@ -74,7 +74,7 @@ def test_a_log_whose_clock_steps_back_goes_on_from_where_it_was() -> None:
     assert say(engine, 110, 110, 22) == ["110 opened MEDIUM 20"], "what was due comes before the entry"
 
 
-def test_a_gap_lets_happen_what_was_due_in_it_at_its_own_moment() -> None:
+def test_what_is_due_in_a_gap_happens_at_its_own_time() -> None:
     engine = Engine([rule(name="r", **AVERAGE, **{"for": "5s"}, keepFiringFor="20s")])
     assert continue_playback(engine, [(0, 20), (86_400, 1)]) == [
         "0 pending MEDIUM 20", "5 opened MEDIUM 20", "10 kept MEDIUM -", "30 resolved MEDIUM -",
@@ -91,7 +91,7 @@ def test_what_is_due_at_once_for_many_bots_has_an_order() -> None:
     assert found == [["a", "b", "c"]] * 2
 
 
-def test_a_bot_that_dies_in_a_breach_stays_in_it_and_its_absence_is_told() -> None:
+def test_a_bot_that_dies_in_a_breach_keeps_its_alert_and_is_missed() -> None:
     gone = rule(name="gone", kind="absence", metricName="x", period="30s", grace="10s")
     engine = Engine([rule(), gone])
     assert continue_playback(engine, [(0, 20), (3000, None)]) == [
@@ -133,7 +133,7 @@ def test_a_rule_hears_the_bots_and_labels_it_names(
     assert bool(say(Engine([rule(**further)]), 1, 1, 20, bot=bot, labels=labels)) == is_heard
 
 
-def test_computed_figures_are_apart_from_reported_ones_and_can_be_chosen() -> None:
+def test_computed_metrics_are_separate_from_reported_ones() -> None:
     drawdown = {"metricName": "maxDrawdown"}
     engine = Engine([rule(**drawdown), rule(**drawdown, name="c", labels={"source": "computed"})])
     reported = Performance(bot="a", portfolio_value=1.0, max_drawdown=20, timestamp=moment(1))
@@ -142,7 +142,7 @@ def test_computed_figures_are_apart_from_reported_ones_and_can_be_chosen() -> No
     assert [(event.key.rule, event.outcome.value) for event in found] == [("r", 20), ("r", 30), ("c", 30)]
 
 
-def test_a_kind_of_record_is_a_figure_and_a_host_is_a_subject() -> None:
+def test_a_rule_may_be_on_a_kind_of_record_and_on_a_host() -> None:
     fills = rule(name="busy", metricName="fill", aggregate="count", window="1m", threshold=2)
     engine = Engine([fills, rule(name="cpu", metricName="cpuUsage")])
     said: list[AnyRecord] = [
@@ -199,7 +199,7 @@ def test_a_rule_that_was_edited_judges_at_once_what_is_known(
     assert format_events(engine.advance_to(at(60))) == found
 
 
-def test_another_figure_under_the_old_name_never_sees_the_old_values() -> None:
+def test_a_rule_on_another_metric_does_not_use_the_old_state() -> None:
     engine = edited(rule(), [(0, 20)], rule(metricName="y", operator="<"), is_open=True)
     assert continue_playback(engine, [(1, {"y": 50})]) == ["1 resolved MEDIUM 50"]
 
@@ -233,7 +233,7 @@ def test_an_alert_whose_track_was_lost_stays_open_until_a_value_is_fine() -> Non
             {"metricName": "y", "operator": ">", "threshold": 8, "aggregate": "avg", "window": "9s"}]},
     ],
 )  # fmt: skip
-def test_a_track_goes_to_the_store_and_back_at_any_moment(further: dict[str, Any]) -> None:
+def test_a_rule_state_can_be_saved_and_restored_at_any_time(further: dict[str, Any]) -> None:
     chance = random.Random(2)
     story: list[tuple[float, Value]] = []
     second = 0.0

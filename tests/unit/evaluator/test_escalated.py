@@ -30,7 +30,7 @@ def severity(desk: EvaluatorHarness) -> tuple[Severity, Severity | None]:
     return desk.alert().severity, desk.alert().details.raised_to
 
 
-def test_the_severity_that_a_step_raised_outlasts_what_the_rule_says_and_ends_with_the_alert(
+def test_an_escalated_severity_lasts_until_the_alert_resolves(
     begin: StartEvaluator, health: Database
 ) -> None:
     desk = begin()
@@ -52,7 +52,7 @@ def test_the_severity_that_a_step_raised_outlasts_what_the_rule_says_and_ends_wi
     assert severity(desk) == ("MEDIUM", None)
 
 
-def test_when_the_policys_time_is_over_the_evaluator_ends_the_acknowledgement_and_steps_begin_anew(
+def test_escalation_restarts_when_the_acknowledgement_expires(
     begin: StartEvaluator, health: Database
 ) -> None:
     desk = begin()

@@ -118,7 +118,7 @@ def test_a_breach_that_lasts_stays_one_alert_and_one_notice(
     assert deliveries(health) == [("webhook", "opened")]
 
 
-def test_the_end_is_told_to_whom_the_beginning_was_told(redis: Redis, health: Database, start: Start) -> None:
+def test_recipients_of_the_opening_get_the_resolution(redis: Redis, health: Database, start: Start) -> None:
     evaluator = start()
     for value in (21, 3):
         RecordLog(redis).append([drawdown(value)], "http")
@@ -130,7 +130,7 @@ def test_the_end_is_told_to_whom_the_beginning_was_told(redis: Redis, health: Da
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_an_alert_that_ended_a_moment_ago_opens_again(
+def test_a_recently_resolved_alert_is_reopened(
     redis: Redis, health: Database, start: Start, size: int
 ) -> None:
     evaluator = start()
@@ -151,7 +151,7 @@ def test_bots_and_labels_have_alerts_of_their_own(redis: Redis, health: Database
     assert len(every(health)) == 3
 
 
-def test_an_evaluator_killed_after_its_commit_does_not_judge_the_same_entries_again(
+def test_an_evaluator_killed_after_its_commit_changes_no_alert_twice(
     redis: Redis, health: Database, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator = start()
@@ -166,7 +166,7 @@ def test_an_evaluator_killed_after_its_commit_does_not_judge_the_same_entries_ag
     assert redis.xpending(redis_keys.record_stream(), redis_keys.EVALUATOR_GROUP)["pending"] == 0
 
 
-def test_an_evaluator_killed_before_it_announced_is_made_up_for_at_the_next_start(
+def test_events_not_published_before_a_kill_are_published_at_the_start(
     redis: Redis, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator = start()
@@ -217,9 +217,7 @@ def test_an_alert_whose_rule_is_gone_is_resolved_and_says_so(
     assert (alert.status, alert.comment) == ("RESOLVED", "its rule was removed")
 
 
-def test_hosts_are_judged_by_the_thresholds_as_one_ladder(
-    redis: Redis, health: Database, start: Start
-) -> None:
+def test_host_thresholds_are_the_levels_of_one_rule(redis: Redis, health: Database, start: Start) -> None:
     found = load_rules(documents(DRAWDOWN))
     evaluator = start([msgspec.structs.replace(one, for_ms=0) for one in found])
     for usage in (75, 95, 72):
@@ -233,7 +231,9 @@ def test_hosts_are_judged_by_the_thresholds_as_one_ladder(
     assert deliveries(health) == [("webhook", "opened"), ("webhook", "raised")]
 
 
-def test_a_metric_record_is_judged_under_its_own_name(redis: Redis, health: Database, start: Start) -> None:
+def test_a_metric_record_is_evaluated_under_its_own_name(
+    redis: Redis, health: Database, start: Start
+) -> None:
     condition = Condition(metric_name="fundingRate", threshold=0.01, operator=">=", severity="LOW")
     evaluator = start(load_rules(documents(condition)))
     RecordLog(redis).append([Metric(bot="a", name="fundingRate", value=0.01, timestamp=NOW)], "http")
@@ -241,7 +241,7 @@ def test_a_metric_record_is_judged_under_its_own_name(redis: Redis, health: Data
     assert [alert.severity for alert in every(health)] == ["LOW"]
 
 
-def test_an_undefined_figure_neither_opens_nor_resolves(redis: Redis, health: Database, start: Start) -> None:
+def test_an_undefined_metric_neither_opens_nor_resolves(redis: Redis, health: Database, start: Start) -> None:
     evaluator = start()
     RecordLog(redis).append([drawdown(21)], "http")
     RecordLog(redis).append([Performance(bot="a", portfolio_value=1.0, timestamp=NOW)], "http")
@@ -249,7 +249,7 @@ def test_an_undefined_figure_neither_opens_nor_resolves(redis: Redis, health: Da
     assert [alert.status for alert in every(health)] == ["ACTIVE"]
 
 
-def test_computed_figures_have_alerts_apart_from_reported_ones(
+def test_computed_and_reported_metrics_have_separate_alerts(
     redis: Redis, health: Database, start: Start
 ) -> None:
     evaluator = start()
@@ -277,14 +277,14 @@ def test_an_alert_that_opens_and_ends_in_one_batch_keeps_its_links(
     assert alert.details.links["alert"] == f"http://page/#{alert.id}"
 
 
-def test_of_two_conditions_that_differ_only_in_severity_the_graver_counts() -> None:
+def test_of_two_conditions_with_one_name_the_more_severe_is_used() -> None:
     mild = msgspec.structs.replace(DRAWDOWN, severity="LOW")
     for conditions in ((mild, DRAWDOWN), (DRAWDOWN, mild)):
         rule = load_rules(documents(*conditions))[0]
         assert rule.levels[0].severity == "HIGH"
 
 
-def test_a_log_that_is_lost_and_begins_earlier_is_judged_all_the_same(
+def test_a_lost_log_that_restarts_with_lower_ids_is_evaluated(
     redis: Redis, health: Database, start: Start
 ) -> None:
     evaluator = start()
@@ -297,7 +297,7 @@ def test_a_log_that_is_lost_and_begins_earlier_is_judged_all_the_same(
     assert {alert.component for alert in every(health)} == {"a", "b"}
 
 
-def test_an_open_alert_whose_row_was_deleted_by_hand_does_not_stop_the_evaluator(
+def test_an_open_alert_whose_row_is_deleted_does_not_stop_the_evaluator(
     redis: Redis, health: Database, start: Start
 ) -> None:
     evaluator = start()

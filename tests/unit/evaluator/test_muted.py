@@ -40,7 +40,7 @@ def test_what_opens_while_it_is_silenced_is_kept_back_and_says_why(
         assert deliveries.claim(connection, "webhook", "me", desk.now()) == []
 
 
-def test_a_silence_ends_while_the_alert_is_open_and_now_it_is_told(begin: StartEvaluator) -> None:
+def test_an_open_alert_is_notified_when_its_silence_ends(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
     desk.send_metric(15)
@@ -62,7 +62,7 @@ def test_a_silence_runs_out_at_its_time_though_no_record_comes(begin: StartEvalu
     assert desk.events()[-1]["by"] is None
 
 
-def test_of_an_alert_that_nobody_was_told_of_the_end_is_not_told(begin: StartEvaluator) -> None:
+def test_the_resolution_of_an_unnotified_alert_is_not_notified(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
     desk.send_metric(15)
@@ -72,7 +72,7 @@ def test_of_an_alert_that_nobody_was_told_of_the_end_is_not_told(begin: StartEva
     assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "resolved"], ["(opened)"])
 
 
-def test_who_was_told_of_the_beginning_is_told_of_the_end_though_it_is_silenced(
+def test_recipients_of_the_opening_get_the_resolution_despite_a_silence(
     begin: StartEvaluator,
 ) -> None:
     desk = begin()
@@ -84,7 +84,7 @@ def test_who_was_told_of_the_beginning_is_told_of_the_end_though_it_is_silenced(
     assert desk.deliveries() == ["opened", "resolved"]
 
 
-def test_what_was_told_before_the_silence_is_not_told_again_after_it(begin: StartEvaluator) -> None:
+def test_an_alert_notified_before_a_silence_is_not_notified_after_it(begin: StartEvaluator) -> None:
     desk = begin()
     desk.send_metric(15)
     silence = desk.silence(BOT_A)
@@ -94,7 +94,7 @@ def test_what_was_told_before_the_silence_is_not_told_again_after_it(begin: Star
     assert (desk.timeline(), desk.deliveries()) == (["opened", "muted", "unmuted"], ["opened"])
 
 
-def test_that_it_got_graver_while_it_was_silenced_is_told_after_it(begin: StartEvaluator) -> None:
+def test_a_severity_raised_in_a_silence_is_notified_after_it(begin: StartEvaluator) -> None:
     desk = begin()
     desk.send_metric(15)
     silence = desk.silence(BOT_A)
@@ -105,7 +105,7 @@ def test_that_it_got_graver_while_it_was_silenced_is_told_after_it(begin: StartE
     assert desk.deliveries() == ["opened", "(raised)", "unmuted"]
 
 
-def test_a_silence_of_a_severity_lets_a_graver_one_through_once(begin: StartEvaluator) -> None:
+def test_a_silence_on_one_severity_lets_a_higher_one_through_once(begin: StartEvaluator) -> None:
     desk = begin()
     desk.silence(Matcher("severity", "MEDIUM"))
     desk.send_metric(15)
@@ -116,7 +116,7 @@ def test_a_silence_of_a_severity_lets_a_graver_one_through_once(begin: StartEval
     )
 
 
-def test_what_opens_again_in_a_silence_and_ends_in_it_is_not_told_as_ended_again(
+def test_reopening_and_resolving_in_a_silence_sends_no_second_resolution(
     begin: StartEvaluator,
 ) -> None:
     desk = begin()
@@ -129,7 +129,7 @@ def test_what_opens_again_in_a_silence_and_ends_in_it_is_not_told_as_ended_again
     assert desk.deliveries() == ["opened", "resolved", "(reopened)"]
 
 
-def test_what_ended_in_a_silence_and_opens_again_after_it_is_told(begin: StartEvaluator) -> None:
+def test_an_alert_resolved_in_a_silence_and_reopened_after_it_is_notified(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
     desk.send_metric(15)
@@ -168,7 +168,7 @@ def test_a_maintenance_window_ends_at_its_time(begin: StartEvaluator) -> None:
     assert desk.events()[-1]["comment"].startswith("no longer muted: muted by the maintenance window move")
 
 
-def test_an_alert_inhibits_another_that_opens_after_it_and_one_that_was_open(begin: StartEvaluator) -> None:
+def test_an_alert_inhibits_later_alerts_and_open_ones(begin: StartEvaluator) -> None:
     desk = begin(inhibit=INHIBIT)
     desk.send_metric(1, "fire")
     desk.send_metric(15)
@@ -181,7 +181,7 @@ def test_an_alert_inhibits_another_that_opens_after_it_and_one_that_was_open(beg
     assert desk.timeline("fire") == ["opened", "resolved", "reopened"]
 
 
-def test_a_killed_evaluator_knows_after_its_start_what_is_muted_and_ends_it(begin: StartEvaluator) -> None:
+def test_a_killed_evaluator_restores_mutes_and_ends_them(begin: StartEvaluator) -> None:
     desk = begin()
     silence = desk.silence(BOT_A)
     desk.send_metric(15)
@@ -197,7 +197,7 @@ def test_a_killed_evaluator_knows_after_its_start_what_is_muted_and_ends_it(begi
     assert desk.timeline() == ["opened", "muted", "unmuted"]
 
 
-def test_no_alert_is_looked_at_as_of_before_its_last_change(begin: StartEvaluator, health: Database) -> None:
+def test_no_alert_is_checked_as_of_before_its_last_change(begin: StartEvaluator, health: Database) -> None:
     desk = begin()
     desk.silence(BOT_A)
     desk.shift = HOUR

@@ -1,4 +1,4 @@
-"""What keeps notices back, without a clock or a database."""
+"""Muting, without a clock or a database."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_silence_mutes_what_all_its_matchers_match_while_it_holds() -> None:
     assert words(muting, an_alert(severity="LOW")) is None
 
 
-def test_a_window_that_comes_once_mutes_what_it_matches_and_no_longer_at_its_end() -> None:
+def test_a_one_off_window_mutes_matching_alerts_until_just_before_its_end() -> None:
     window = {
         "name": "move", "match": {"bot": "scalper-*"},
         "from": "2026-01-31T13:00:00+01:00", "until": "2026-01-31T14:00:00+01:00",
@@ -91,7 +91,7 @@ def test_a_cron_window_follows_the_clocks_of_its_zone() -> None:
     assert in_window("0 2 * * 6", "2h", *summer) == [True, False, False]
 
 
-def test_what_would_begin_in_the_hour_that_is_left_out_in_spring_begins_after_it() -> None:
+def test_a_window_in_the_hour_skipped_in_spring_begins_after_it() -> None:
     night = ["2026-03-29T00:59:59+00:00", "2026-03-29T01:00:00+00:00", "2026-03-29T02:00:00+00:00"]
     assert in_window("30 2 * * *", "1h", *night) == [False, True, False]
 
@@ -109,7 +109,7 @@ def test_an_hourly_window_is_in_both_passes_of_the_hour_that_comes_twice() -> No
     assert in_window("0 * * * *", "30m", *halves) == [True, False] * 4
 
 
-def test_what_began_in_the_first_pass_goes_on_in_the_second() -> None:
+def test_a_window_begun_in_the_first_pass_continues_in_the_second() -> None:
     """It lasts as long as ever, though the clocks show a time before its begin again."""
     night = ["2026-10-25T00:30:00+00:00", "2026-10-25T01:10:00+00:00", "2026-10-25T01:40:00+00:00"]
     assert in_window("30 2 * * *", "1h", *night) == [True, True, False]
@@ -142,7 +142,7 @@ def test_an_alert_that_ended_mutes_no_longer() -> None:
     assert words(muting, target) is None
 
 
-def test_alerts_that_are_sources_and_targets_do_not_mute_each_other_nor_themselves() -> None:
+def test_source_alerts_mute_neither_each_other_nor_themselves() -> None:
     rules = policy(inhibit=[{"source": {"severity": "CRITICAL"}, "target": {"alertname": "*"}}])
     one, two = an_alert(bot="a", severity="CRITICAL"), an_alert(bot="b", severity="CRITICAL")
     mild = an_alert(bot="c", severity="LOW")
@@ -150,7 +150,7 @@ def test_alerts_that_are_sources_and_targets_do_not_mute_each_other_nor_themselv
     assert [words(muting, alert) is not None for alert in (one, two, mild)] == [False, False, True]
 
 
-def test_a_graver_alert_becomes_a_source() -> None:
+def test_an_alert_of_raised_severity_becomes_a_source() -> None:
     rules = policy(inhibit=[{"source": {"severity": "CRITICAL"}, "target": {"severity": "LOW"}}])
     one, mild = an_alert(bot="a"), an_alert(bot="b", severity="LOW")
     muting = MuteEvaluator(rules, [], [one, mild])
@@ -195,7 +195,7 @@ def test_a_wrong_window_is_refused_with_its_place(tmp_path: Path, section: str, 
     assert said in fault.message
 
 
-def test_a_window_may_be_written_with_bare_moments_and_a_match(tmp_path: Path) -> None:
+def test_a_window_may_have_plain_dates_and_a_match(tmp_path: Path) -> None:
     path = tmp_path / "notifications.yml"
     window = "{name: w, match: {bot: x*}, from: 2026-01-31T12:00:00Z, until: 2026-01-31T13:00:00Z}"
     path.write_text(f"maintenance: [{window}]")

@@ -1,4 +1,4 @@
-"""Rules whose figures never came, among them those with a misspelt name."""
+"""Rules whose metrics were never received, including misspelt ones."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ BOTH: dict[str, Any] = {
 }
 
 
-def test_a_misspelt_figure() -> None:
+def test_a_misspelt_metric() -> None:
     """A name that no record kind has and that never came is warned about, with the nearest one."""
     engine = Engine([rule(metricName="maxDrawdwn"), rule(name="own"), rule(**BOTH)])
     list(engine.process(records(1, 5), at(1)))
@@ -55,7 +55,7 @@ def test_a_bot_counts_once() -> None:
     assert own.subjects == 1
 
 
-def test_a_figure_that_did_not_come_yet() -> None:
+def test_a_metric_not_received_yet() -> None:
     """A figure that records have, but that did not come yet, is listed without a warning."""
     compared = rule(metricName="equity", comparedWith={"metricName": "portfolioValue"})
     (status,) = rule_statuses([compared], {})
@@ -82,7 +82,7 @@ def config(folder: Path, *names: str) -> Path:
 
 
 def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`rules check` warns about a misspelt figure, ends well, and leaves no database behind."""
+    """`rules check` warns about a misspelt metric, exits with 0, and creates no database."""
     folder = config(tmp_path, "maxDrawdwn", "maxDrawdown")
     assert run_check_command(folder, {"BOTWATCH_HOME": str(tmp_path / "home")}) == 0
     output = capsys.readouterr()
@@ -95,7 +95,7 @@ def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_published(
     redis: Redis, health: Database, start: Callable[..., Clocked], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The evaluator says at its start and at a reload which rules never saw a value, and publishes it."""
+    """At its start and on reload, the evaluator logs and publishes which rules may never fire."""
     evaluator = start(rule(), rule(name="wrong", metricName="maxDrawdwn"))
     assert capsys.readouterr().out.count("rule may never fire") == 2
     write(redis, 1, 5)

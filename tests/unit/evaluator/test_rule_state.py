@@ -43,7 +43,7 @@ def test_levels_rise_at_their_limit_and_fall_at_the_one_that_clears_them(
         ({0: 30, 9: 11, 12: 30}, ["0 pending CRITICAL 30", "10 opened MEDIUM 11", "12 raised CRITICAL 30"]),
     ],
 )  # fmt: skip
-def test_for_runs_from_the_first_breach_and_opens_with_what_is_so_at_its_end(
+def test_for_runs_from_the_first_breach_and_opens_with_the_current_value(
     values: dict[float, Value], found: list[str]
 ) -> None:
     levels = [{"threshold": 25, "severity": "CRITICAL"}]
@@ -74,7 +74,7 @@ def flutter(since: float, times: int, every: float = 60) -> list[tuple[float, Va
     ]
 
 
-def test_the_fifth_opening_within_an_hour_flaps_and_stays_open_until_it_was_fine_for_five_minutes() -> None:
+def test_the_fifth_opening_within_an_hour_is_flapping_and_stays_open() -> None:
     engine = Engine([rule()])
     assert len(continue_playback(engine, flutter(0, 4))) == 8
     assert continue_playback(engine, [*flutter(240, 3), (660.9, None)]) == [

@@ -1,4 +1,4 @@
-"""A bot that stops on purpose, is retired or forgotten."""
+"""A bot that stops on purpose, is retired or deleted."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def say(engine: Engine, seconds: float, status: str, dated: float | None = None)
     return list(engine.process([beat], at(seconds)))
 
 
-def test_a_bot_that_said_good_bye_is_not_missed() -> None:
+def test_a_bot_that_stopped_on_purpose_is_not_missed() -> None:
     """After `stopped` no absence alert opens, until the next record is followed by silence."""
     engine = engine_of(rule(**SILENT))
     assert say(engine, 10, "stopped") == []
@@ -48,7 +48,7 @@ def test_late_record() -> None:
     assert format_events(engine.advance_to(at(1000))) == []
 
 
-def test_good_bye_ends_an_absence_and_nothing_else() -> None:
+def test_a_stop_resolves_an_absence_and_nothing_else() -> None:
     """An open absence alert is resolved by `stopped`, a threshold's alert is not."""
     engine = engine_of(rule(**SILENT | {"name": "silent"}), rule())
     assert format_events(engine.advance_to(at(100))) == ["40.001 opened HIGH 40.001"]
@@ -105,7 +105,7 @@ def test_forgotten_and_back() -> None:
     assert (len(changed.kept), changed.gone) == (1, [])
 
 
-def test_a_pause_after_a_good_bye() -> None:
+def test_a_gap_after_a_stop() -> None:
     """A suspended machine does not make a stopped bot awaited again."""
     engine = engine_of(rule(**SILENT))
     say(engine, 10, "stopped")

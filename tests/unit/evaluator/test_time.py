@@ -1,4 +1,4 @@
-"""The evaluator's shell against clocks that step, batches that span hours, and rules edited meanwhile."""
+"""The evaluator with clocks that step, batches that span hours, and rules edited meanwhile."""
 
 import threading
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def every(health: Database) -> list[Alert]:
     return sorted(found, key=lambda alert: alert.timestamp)
 
 
-def test_what_is_written_after_the_clock_was_set_back_is_judged_all_the_same(
+def test_entries_after_the_clock_was_set_back_are_evaluated(
     redis: Redis, health: Database, start: Start
 ) -> None:
     evaluator = start(rule(**{"for": "5s"}))
@@ -104,7 +104,7 @@ def test_in_one_batch_an_alert_opens_again_only_soon_after_its_end(
         ([rule(bots=["b"])], "its rule was changed"),
     ],
 )
-def test_an_alert_that_no_rule_speaks_of_any_more_is_resolved_and_says_why(
+def test_an_alert_without_a_rule_is_resolved_with_the_reason(
     redis: Redis, health: Database, start: Start, after: list[Rule], comment: str
 ) -> None:
     for reloads in (False, True):

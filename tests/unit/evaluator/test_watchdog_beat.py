@@ -1,4 +1,4 @@
-"""The watchdog's beat on its way through the log and the evaluator."""
+"""The watchdog beat on its way through the log and the evaluator."""
 
 import threading
 from typing import cast
@@ -104,9 +104,7 @@ def test_an_entry_whose_beat_is_garbage_stops_nothing(redis: Redis, health: Data
     assert beats(health) == [1000]
 
 
-def test_the_beat_is_not_counted_among_the_alerts_that_were_open_at_a_host_record(
-    redis: Redis, health: Database
-) -> None:
+def test_the_beat_is_not_counted_in_active_alerts_of_health_records(redis: Redis, health: Database) -> None:
     one = evaluator(redis, health)
     enter(redis, 1000)
     one.step()

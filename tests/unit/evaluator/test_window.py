@@ -60,7 +60,7 @@ def test_an_empty_window_has_a_sum_and_a_count_and_nothing_else(aggregate: str, 
         ("change", [(0, 0.0), (5000, 4.0)]),
     ],
 )  # fmt: skip
-def test_a_change_needs_two_moments_and_something_to_start_from(
+def test_a_change_needs_two_times_and_a_first_value_other_than_zero(
     aggregate: str, values: list[tuple[int, float]]
 ) -> None:
     assert value(Window("x", aggregate, 60_000), values, 6000) is None
@@ -90,7 +90,7 @@ def test_what_is_counted_may_look_alike() -> None:
     assert value(Window("fill", "count", 60_000), [(0, 1.0)] * 3, 0) == 3.0
 
 
-def test_many_values_are_kept_in_few_pieces_and_none_is_lost() -> None:
+def test_many_values_are_merged_into_few_chunks_without_loss() -> None:
     window = Window("x", "avg", 60_000)
     state = taken(window, [(at, float(at)) for at in range(0, 60_000, 7)])
     assert len(state.pieces) <= MAX_CHUNKS + 1
@@ -104,7 +104,7 @@ def test_a_rule_on_an_average_opens_and_ends_with_it() -> None:
     ]  # fmt: skip
 
 
-def test_a_count_falls_to_nothing_by_itself_when_nothing_comes() -> None:
+def test_a_count_falls_to_zero_without_records() -> None:
     few = rule(aggregate="count", window="10s", operator="<", threshold=2)
     assert play_values(few, [(0, 1), (1, 1), (30, None)]) == [
         "0 opened MEDIUM 1", "1 resolved MEDIUM 2", "10 opened MEDIUM 1",

@@ -1,4 +1,4 @@
-"""Upkeep: when rollups are made and old rows leave, and what happens when they cannot."""
+"""Housekeeping: when rollups are made and old rows deleted, and what happens if that fails."""
 
 import time
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_rollups_are_made_at_once_and_then_every_ten_seconds(
     assert count(performance, performance_minutes) == 2
 
 
-def test_while_pieces_are_full_the_next_step_takes_the_next(
+def test_full_batches_are_followed_by_another_in_the_next_step(
     performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROLL_UP_BATCH", 1)
@@ -96,7 +96,7 @@ def test_old_rows_leave_both_databases_each_by_its_own_days(
     assert after == before + 1
 
 
-def test_a_step_begins_no_further_piece_when_its_time_is_up(
+def test_a_step_starts_no_further_batch_after_its_time_budget(
     performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_RETENTION_AFTER_S", 0)

@@ -1,4 +1,4 @@
-"""The analyst: the same figures to the last bit, whatever way the events took."""
+"""The metrics calculator: the same metrics to the last bit, however events arrived."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -130,13 +130,13 @@ def desk(performance: Database) -> Desk:
 
 
 @pytest.mark.parametrize("size", [1, 13, 1000])
-def test_figures_do_not_depend_on_how_events_were_batched(desk: Desk, size: int) -> None:
+def test_metrics_do_not_depend_on_batching(desk: Desk, size: int) -> None:
     for piece in pieces(story(1), size):
         desk.feed(piece)
     assert desk.state() == folded(story(1)).to_json()
 
 
-def test_an_analyst_killed_after_every_batch_ends_with_the_same_figures_to_the_last_bit(desk: Desk) -> None:
+def test_a_calculator_killed_after_every_batch_ends_with_the_same_metrics(desk: Desk) -> None:
     for piece in pieces(story(2), 11):
         desk.feed(piece)
         desk.seconds += 7
@@ -147,7 +147,7 @@ def test_an_analyst_killed_after_every_batch_ends_with_the_same_figures_to_the_l
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_late_events_lead_to_the_figures_of_events_in_time(desk: Desk, seed: int) -> None:
+def test_late_events_give_the_same_metrics_as_timely_ones(desk: Desk, seed: int) -> None:
     random = Random(seed)
     mixed = random.sample(story(3), len(story(3)))
     for piece in pieces(mixed, 5):
@@ -157,7 +157,7 @@ def test_late_events_lead_to_the_figures_of_events_in_time(desk: Desk, seed: int
     assert desk.state() == folded(story(3)).to_json()
 
 
-def test_what_a_late_event_changed_is_changed_in_the_trades_and_the_curve_too(
+def test_a_late_event_also_corrects_trades_and_equity_curve(
     desk: Desk, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     records = story(4)
@@ -188,7 +188,7 @@ def test_bots_are_apart(desk: Desk) -> None:
     assert (desk.state("a"), desk.state("b")) == (folded(story(6)).to_json(), folded(story(7)).to_json())
 
 
-def test_a_bot_is_told_of_at_most_once_in_an_interval_and_to_the_end(desk: Desk) -> None:
+def test_metrics_are_published_at_most_once_per_interval(desk: Desk) -> None:
     records = story(8)
     desk.feed(records[:50])
     desk.settle()
@@ -206,20 +206,20 @@ def test_a_bot_is_told_of_at_most_once_in_an_interval_and_to_the_end(desk: Desk)
     assert last == folded(records).performance("a")
 
 
-def test_what_was_stored_but_not_told_before_a_crash_is_told_after_it(desk: Desk) -> None:
+def test_metrics_stored_but_not_published_before_a_crash_are_published(desk: Desk) -> None:
     desk.feed(story(9))
     desk.kill()
     desk.settle()
     assert desk.analyst.due_records()["a"] == folded(story(9)).performance("a")
 
 
-def test_reported_figures_do_not_make_the_recorder_talk_to_itself(desk: Desk) -> None:
+def test_computed_records_do_not_trigger_further_computed_records(desk: Desk) -> None:
     desk.feed([Performance(bot="a", source="computed", portfolio_value=1.0, timestamp=START)])
     desk.settle()
     assert desk.analyst.due_records() == {}
 
 
-def test_a_bot_that_only_reports_its_portfolio_value_has_a_computed_drawdown(desk: Desk) -> None:
+def test_a_bot_that_only_reports_portfolio_values_has_a_computed_drawdown(desk: Desk) -> None:
     values = (100.0, 120.0, 90.0)
     desk.feed(
         [
@@ -231,7 +231,7 @@ def test_a_bot_that_only_reports_its_portfolio_value_has_a_computed_drawdown(des
     assert desk.analyst.due_records()["a"].max_drawdown == pytest.approx(25)
 
 
-def test_new_settings_make_the_figures_anew(performance: Database) -> None:
+def test_new_settings_recompute_the_metrics(performance: Database) -> None:
     desk = Desk(performance)
     desk.feed(story(10))
     desk.settle()
@@ -279,7 +279,7 @@ def test_rows_may_go_only_up_to_a_checkpoint_and_what_is_older_is_left_out(perfo
     assert desk.state() == folded([*records, late]).to_json()
 
 
-def test_a_checkpoint_of_the_release_before_stands_for_the_events_that_are_gone(
+def test_a_checkpoint_of_the_previous_release_covers_deleted_events(
     performance: Database,
 ) -> None:
     desk = Desk(performance, PerformanceLogger(database=DatabaseSection(retention_days=2)))
@@ -310,7 +310,7 @@ def test_a_bot_that_is_long_silent_is_not_taken_up_until_it_is_there_again(desk:
     assert desk.state() == folded(records).to_json()
 
 
-def test_a_millisecond_with_more_events_than_a_piece_is_not_parted(desk: Desk) -> None:
+def test_events_of_one_millisecond_are_never_split_across_batches(desk: Desk) -> None:
     crowd: list[AnyRecord] = [Equity(bot="a", equity=float(n), timestamp=START) for n in range(1, 100)]
     desk.feed(crowd)
     desk.kill()

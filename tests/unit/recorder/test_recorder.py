@@ -1,4 +1,4 @@
-"""The recorder: every record once, through kills, retries and a disk that is full."""
+"""The recorder: every record once, through kills, retries and a full disk."""
 
 import sqlite3
 import threading
@@ -102,7 +102,7 @@ def test_a_client_that_sends_the_same_id_again_is_written_once(
     assert count(performance, "equity") == 1
 
 
-def test_a_bot_that_uses_ids_again_loses_nothing_and_is_told_so(
+def test_a_bot_that_reuses_ids_loses_nothing_and_gets_an_event(
     redis: Redis, performance: Database, health: Database
 ) -> None:
     recorder = make(redis, performance, health)
@@ -117,7 +117,7 @@ def test_a_bot_that_uses_ids_again_loses_nothing_and_is_told_so(
     assert "2 records reuse an ID with different content; latest: equity record with ID x." in event.text
 
 
-def test_a_log_that_began_anew_with_an_older_clock_is_not_skipped(
+def test_a_log_that_restarts_with_an_older_clock_is_not_skipped(
     redis: Redis, performance: Database, health: Database
 ) -> None:
     with performance.write() as connection:
@@ -128,7 +128,7 @@ def test_a_log_that_began_anew_with_an_older_clock_is_not_skipped(
     assert count(performance, "equity") == 1
 
 
-def test_a_log_that_is_lost_while_the_recorder_runs_and_begins_earlier_is_not_skipped(
+def test_a_log_lost_at_runtime_that_restarts_with_lower_ids_is_not_skipped(
     redis: Redis, performance: Database, health: Database
 ) -> None:
     recorder = make(redis, performance, health)
@@ -164,7 +164,7 @@ def test_a_write_that_fails_is_tried_again_until_it_succeeds(
     assert recorder.check()
 
 
-def test_what_could_not_be_written_before_the_stop_is_written_after_the_start(
+def test_records_not_written_before_a_stop_are_written_after_the_start(
     redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = make(redis, performance, health)

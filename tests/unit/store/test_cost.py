@@ -1,4 +1,4 @@
-"""What is asked again and again costs the same after a year as on the first day."""
+"""The cost of frequent queries does not grow with the number of rows."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def moments() -> list[str]:
 
 
 @pytest.mark.parametrize("ask", [open_alerts, pending_by_channel])
-def test_alerts_that_are_over_cost_nothing(ask: Callable[[Connection], object], health: Database) -> None:
+def test_resolved_alerts_cost_nothing(ask: Callable[[Connection], object], health: Database) -> None:
     insert = (
         "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, fingerprint, "
         "updatedAt) VALUES (?, ?, 'LOW', 'PERFORMANCE', 'a', 'm', 'RESOLVED', ?, ?)"
@@ -53,7 +53,7 @@ def test_alerts_that_are_over_cost_nothing(ask: Callable[[Connection], object], 
 
 
 @pytest.mark.parametrize("kind", [Performance, Equity])
-def test_the_latest_records_cost_no_walk_through_all_rows(
+def test_latest_records_are_found_without_scanning_all_rows(
     kind: type[Performance | Equity], performance: Database
 ) -> None:
     with performance.write() as connection:

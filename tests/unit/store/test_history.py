@@ -1,4 +1,4 @@
-"""Histories: each step's own point, whatever retention has left and however far the rollups are."""
+"""Histories: one point per time bucket, whatever retention has left and rollups have done."""
 
 import random
 from collections.abc import Iterable
@@ -76,7 +76,7 @@ def test_every_step_has_its_last_row_whatever_is_rolled_up_or_gone(
     assert len({steps.bucket_start(at) for at, _ in found}) == len(found)
 
 
-def test_a_step_has_the_last_row_that_came_at_its_last_moment(performance: Database) -> None:
+def test_a_bucket_has_the_last_row_of_its_latest_time(performance: Database) -> None:
     write(performance, [reported(NOON, 1), reported(NOON, 2)])
     write(performance, [reported(NOON, 3)], rolled_up=False)
     for width in (SECOND, MINUTE, HOUR):
@@ -148,7 +148,7 @@ def test_every_step_has_its_candle_made_of_every_point_once(
 
 
 @pytest.mark.parametrize("width", [SECOND * 10, MINUTE, MINUTE * 7, HOUR, HOUR * 5])
-def test_where_rows_are_gone_rollups_stand_for_them_and_nothing_counts_twice(
+def test_rollups_replace_deleted_rows_and_nothing_counts_twice(
     performance: Database, width: timedelta
 ) -> None:
     rows = equity_rows(1)
@@ -186,7 +186,9 @@ def test_raw_rows_that_outlive_the_minutes_do_not_count_twice(
 
 
 @pytest.mark.parametrize("width", [MINUTE, HOUR])
-def test_the_newest_rollup_stands_where_its_rows_are_gone(performance: Database, width: timedelta) -> None:
+def test_the_newest_rollup_is_used_where_its_rows_are_deleted(
+    performance: Database, width: timedelta
+) -> None:
     fold(performance, [(NOON, 90, 0), (NOON + MINUTE, 80, 5)])
     with performance.write() as connection:
         connection.exec_driver_sql("DELETE FROM equity")
@@ -246,7 +248,7 @@ def plans(connection: Connection) -> list[str]:
     return found
 
 
-def test_a_source_that_a_bot_does_not_have_costs_no_walk_through_the_other(performance: Database) -> None:
+def test_a_source_that_a_bot_lacks_costs_no_scan_of_the_other(performance: Database) -> None:
     write(performance, (reported(NOON - n * SECOND / 5, n) for n in range(15_000)))
     span = TimeBuckets.covering(NOON - HOUR, NOON, SECOND * 10)
     with performance.read() as connection:
@@ -255,7 +257,7 @@ def test_a_source_that_a_bot_does_not_have_costs_no_walk_through_the_other(perfo
 
 
 @pytest.mark.parametrize("width", [SECOND * 10, MINUTE, HOUR])
-def test_no_table_is_walked_through(performance: Database, width: timedelta) -> None:
+def test_no_table_is_scanned(performance: Database, width: timedelta) -> None:
     fold(performance, equity_rows(1))
     write(performance, [reported(NOON - n * HOUR, n) for n in range(9)])
     with performance.read() as connection:

@@ -1,4 +1,4 @@
-"""The outbox: what is written once, kept back, handed on, and who knows of an alert."""
+"""The outbox: deliveries written once, suppressed, handed to fallbacks, and who was notified."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -45,7 +45,7 @@ def outline(connection: Connection) -> list[tuple[object, ...]]:
     ]
 
 
-def test_of_one_event_a_channel_is_told_once(connection: Connection) -> None:
+def test_a_channel_is_notified_once_of_an_event(connection: Connection) -> None:
     event = write(connection, "opened", PlannedDelivery("desk", "first"))
     add_deliveries(
         connection, event, make_notice(), [PlannedDelivery("desk", "again"), PlannedDelivery("ops", "new")]
@@ -66,7 +66,7 @@ def test_of_one_event_a_channel_is_told_once(connection: Connection) -> None:
         (["opened", "resolved", "(reopened)"], [], ["desk"]),
     ],
 )
-def test_who_knows_that_it_is_open_and_from_whom_the_latest_was_kept(
+def test_notified_channels_and_channels_with_suppressed_deliveries(
     connection: Connection, steps: list[Change], told: list[str], kept_from: list[str]
 ) -> None:
     for step in steps:
@@ -80,7 +80,7 @@ def test_who_knows_that_it_is_open_and_from_whom_the_latest_was_kept(
     assert outbox.notified_channels(connection, "a1") == (told, kept_from)
 
 
-def test_who_could_not_be_told_does_not_know(connection: Connection) -> None:
+def test_a_channel_whose_delivery_failed_is_not_notified(connection: Connection) -> None:
     write(connection, "opened", PlannedDelivery("desk", "r", fallback=("ops",)))
     (failed,) = deliveries.claim(connection, "desk", "me", NOON)
     deliveries.mark_failed(connection, failed, "gone")
@@ -88,7 +88,7 @@ def test_who_could_not_be_told_does_not_know(connection: Connection) -> None:
     assert outbox.notified_channels(connection, "a1") == (["ops"], [])
 
 
-def test_what_is_handed_on_keeps_what_is_left_of_the_chain_its_batch_and_its_moment(
+def test_a_fallback_delivery_keeps_further_fallbacks_batch_and_hold_time(
     connection: Connection,
 ) -> None:
     later = NOON + HOUR
@@ -99,7 +99,7 @@ def test_what_is_handed_on_keeps_what_is_left_of_the_chain_its_batch_and_its_mom
     assert (handed.fallback, handed.batch, handed.scheduled_at) == (("desk",), "b", later)
 
 
-def test_it_is_handed_on_once(connection: Connection) -> None:
+def test_a_delivery_is_handed_to_its_fallback_once(connection: Connection) -> None:
     write(connection, "opened", PlannedDelivery("phone", "r", fallback=("desk",)))
     (late,) = deliveries.claim(connection, "phone", "me", NOON)
     outbox.add_fallback(connection, late, "phone fails")
@@ -108,7 +108,7 @@ def test_it_is_handed_on_once(connection: Connection) -> None:
     assert outbox.add_fallback(connection, again, "phone fails") == set()
 
 
-def test_only_what_is_not_being_sent_is_withdrawn(connection: Connection) -> None:
+def test_only_deliveries_not_being_sent_are_suppressed(connection: Connection) -> None:
     write(connection, "opened", PlannedDelivery("desk", "r"))
     write(connection, "escalated", PlannedDelivery("phone", "r"))
     write(connection, "repeated", PlannedDelivery("ops", "r"))
@@ -119,7 +119,7 @@ def test_only_what_is_not_being_sent_is_withdrawn(connection: Connection) -> Non
     ]  # fmt: skip
 
 
-def test_the_end_is_kept_from_who_knows_of_an_earlier_time_only(connection: Connection) -> None:
+def test_no_resolution_goes_to_channels_notified_of_earlier_openings_only(connection: Connection) -> None:
     for change in ("opened", "resolved"):
         write(connection, change, PlannedDelivery("desk", "r"))
         (one,) = deliveries.claim(connection, "desk", "me", NOON)
@@ -132,7 +132,7 @@ def test_the_end_is_kept_from_who_knows_of_an_earlier_time_only(connection: Conn
     assert [state for _, _, state in outline(connection)] == ["SENT", "SENT", "FAILED", "SUPPRESSED"]
 
 
-def test_the_end_is_left_to_who_knows_that_it_is_open(connection: Connection) -> None:
+def test_the_resolution_goes_to_channels_notified_of_the_opening(connection: Connection) -> None:
     write(connection, "opened", PlannedDelivery("desk", "r"))
     write(connection, "raised", PlannedDelivery("desk", "r"))
     write(connection, "resolved", PlannedDelivery("desk", "r"))
@@ -142,7 +142,7 @@ def test_the_end_is_left_to_who_knows_that_it_is_open(connection: Connection) ->
     assert [state for _, _, state in outline(connection)] == ["FAILED", "PENDING", "PENDING"]
 
 
-def test_what_is_worse_takes_along_what_is_held_of_the_same_alert_and_channel_only(
+def test_an_urgent_delivery_releases_held_ones_of_its_alert_and_channel(
     connection: Connection,
 ) -> None:
     held = NOON + 9 * HOUR
@@ -160,7 +160,7 @@ def test_what_is_worse_takes_along_what_is_held_of_the_same_alert_and_channel_on
     assert due == {"desk": NOON + HOUR + timedelta(seconds=1), "ops": held}
 
 
-def test_what_failed_again_and_what_waits_behind_it_is_overdue_and_nothing_else(
+def test_only_repeated_failures_and_deliveries_behind_them_are_overdue(
     connection: Connection,
 ) -> None:
     write(connection, "opened", PlannedDelivery("desk", "r"))

@@ -1,4 +1,4 @@
-"""The last hour of an alert's figure, wherever it is stored."""
+"""The last hour of an alert's metric, wherever it is stored."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ def performance_of(
     )
 
 
-def test_a_bot_s_figure_of_the_last_hour_comes_oldest_first(performance: Database, health: Database) -> None:
+def test_values_of_the_last_hour_are_returned_oldest_first(performance: Database, health: Database) -> None:
     write(performance, [
         performance_of("a", 1, 3), performance_of("a", 59, 1), performance_of("a", 30, None),
         performance_of("a", 61, 9), performance_of("b", 2, 9), performance_of("a", -1, 9),
@@ -79,7 +79,7 @@ def test_a_metric_record_is_found_by_its_name(performance: Database, health: Dat
     assert recent_values(performance, health, notice("queue"), NOON) == [(minutes_ago(5), 12)]
 
 
-def test_a_host_s_figure_is_found(performance: Database, health: Database) -> None:
+def test_a_hosts_metric_is_found(performance: Database, health: Database) -> None:
     write(health, [
         Health(host="box", timestamp=minutes_ago(5), cpu_usage=95),
         Health(host="other", timestamp=minutes_ago(4), cpu_usage=5),
@@ -93,7 +93,7 @@ def test_a_bot_that_is_called_like_a_host_is_none(performance: Database, health:
 
 
 @pytest.mark.parametrize("metric", ["heartbeat", "fill", "id", "bot", "x'; DROP TABLE equity; --", "label:x"])
-def test_what_is_no_number_in_a_table_has_no_trail(
+def test_a_metric_in_no_table_has_no_recent_values(
     metric: str, performance: Database, health: Database
 ) -> None:
     write(performance, [performance_of("a", 5, 1)])

@@ -1,4 +1,4 @@
-"""Rows of records: written once, read back as they were."""
+"""Record rows: written once, read back unchanged."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,7 +68,7 @@ def computed(second: int, n: int = 0) -> Performance:
     return Performance(bot="a", timestamp=at, source="computed", undefined=why, low_confidence={"var95": n})
 
 
-def test_why_figures_are_undefined_is_stored_once_and_read_back_with_each_row(performance: Database) -> None:
+def test_undefined_reasons_are_stored_once_and_read_with_each_row(performance: Database) -> None:
     records: list[AnyRecord] = [computed(0), computed(1), computed(2, n=1), computed(3)]
     with performance.write() as connection:
         insert_records(connection, records)
@@ -162,7 +162,7 @@ def test_records_without_an_id_are_all_written(performance: Database) -> None:
         assert len(insert_records(connection, [Equity(bot="a", equity=1.0, timestamp=NOON)] * 3).new) == 3
 
 
-def test_an_undefined_figure_is_null_and_not_zero(performance: Database) -> None:
+def test_an_undefined_metric_is_null_and_not_zero(performance: Database) -> None:
     with performance.write() as connection:
         insert_records(connection, [Performance(bot="a", portfolio_value=1.0, timestamp=NOON)])
         row = connection.execute(select(performance_metrics)).mappings().one()

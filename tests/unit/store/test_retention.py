@@ -1,4 +1,4 @@
-"""Retention: what leaves, what stays, and in what pieces."""
+"""Retention: what is deleted, what stays, and in which batches."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -105,7 +105,7 @@ def test_what_is_old_leaves_every_table_but_the_small_ones(performance: Database
 @pytest.mark.parametrize(
     ("kept", "left"), [(None, 2), (NOON - timedelta(hours=1), 2), (NOON + timedelta(hours=5), 1)]
 )
-def test_raw_rows_that_figures_still_need_stay(
+def test_raw_rows_that_metrics_still_need_stay(
     performance: Database, kept: datetime | None, left: int
 ) -> None:
     written(performance, records(OLD) + records(NEW))
@@ -145,7 +145,9 @@ def test_a_performance_record_stays_until_it_is_rolled_up(performance: Database)
     }
 
 
-def test_rows_leave_in_pieces_oldest_first(performance: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_deleted_in_batches_oldest_first(
+    performance: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(retention, "BATCH_ROWS", 2)
     moments = [OLD - timedelta(seconds=n) for n in range(5)]
     written(performance, [Equity(bot="a", timestamp=moment, equity=1) for moment in moments])
@@ -219,7 +221,7 @@ def test_what_stays_costs_nothing(performance: Database) -> None:
     assert next(spent) < 20
 
 
-def test_computed_records_leave_sooner_and_their_minutes_still_tell_of_them(performance: Database) -> None:
+def test_computed_records_are_deleted_sooner_but_their_minutes_stay(performance: Database) -> None:
     found: list[AnyRecord] = []
     for second in range(3):
         at, worth = OLD + timedelta(seconds=second), 1.0 + second
@@ -234,7 +236,7 @@ def test_computed_records_leave_sooner_and_their_minutes_still_tell_of_them(perf
     assert (left, [worth for _, worth in rows]) == (["reported"] * 3, [3.0])
 
 
-def test_why_figures_were_undefined_leaves_with_the_last_row_that_says_so(performance: Database) -> None:
+def test_reasons_for_undefined_metrics_are_deleted_with_the_last_row(performance: Database) -> None:
     def of(at: datetime, n: int) -> Performance:
         return Performance(bot="a", timestamp=at, source="computed", low_confidence={"var95": n})
 

@@ -1,4 +1,4 @@
-"""Rollups of performance records: the last figures of each minute and hour, whatever came when."""
+"""Rollups of performance records: the last metrics of each minute and hour, in any order of arrival."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -56,7 +56,7 @@ def test_the_last_row_of_each_source_minute_and_hour_is_kept(performance: Databa
     ]
 
 
-def test_a_late_row_wins_only_where_its_moment_is_not_before_the_known_one(performance: Database) -> None:
+def test_a_late_row_wins_only_if_its_time_is_not_before_the_known_one(performance: Database) -> None:
     write(performance, at(30, 1))
     roll(performance)
     write(performance, at(29, 2))
@@ -67,7 +67,7 @@ def test_a_late_row_wins_only_where_its_moment_is_not_before_the_known_one(perfo
     assert rows(performance, performance_minutes) == [("reported", "12:00", 3, "12:00:30")]
 
 
-def test_an_undefined_figure_replaces_the_value_it_had(performance: Database) -> None:
+def test_an_undefined_metric_replaces_the_previous_value(performance: Database) -> None:
     known = Performance(bot="a", timestamp=NOON, portfolio_value=1, var95=3)
     write(performance, known)
     roll(performance)
@@ -77,13 +77,13 @@ def test_an_undefined_figure_replaces_the_value_it_had(performance: Database) ->
         assert connection.execute(select(performance_minutes.c.var95)).scalars().all() == [None]
 
 
-def test_rows_are_taken_in_pieces_and_each_once(performance: Database) -> None:
+def test_rows_are_rolled_up_in_batches_and_only_once(performance: Database) -> None:
     write(performance, *(at(60 * n, n) for n in range(5)))
     assert [roll(performance, most=2) for _ in range(4)] == [2, 2, 1, 0]
     assert [row[2] for row in rows(performance, performance_minutes)] == [0, 1, 2, 3, 4]
 
 
-def test_a_piece_that_fails_leaves_the_position_where_it_was(performance: Database) -> None:
+def test_a_failed_batch_leaves_the_offset_unchanged(performance: Database) -> None:
     write(performance, at(0, 1))
     with pytest.raises(ZeroDivisionError), performance.write() as connection:
         roll_up(connection, ALL)
@@ -105,7 +105,7 @@ def test_a_row_written_by_hand_without_a_source_counts_as_reported(performance: 
     assert rows(performance, performance_minutes) == [("reported", "12:00", 7, "12:00:00")]
 
 
-def test_the_tail_is_what_is_not_rolled_up_yet_in_the_rollups_form(performance: Database) -> None:
+def test_rows_not_rolled_up_have_the_form_of_the_rollup(performance: Database) -> None:
     write(performance, at(0, 1), Performance(bot="b", timestamp=NOON, portfolio_value=9))
     roll(performance)
     write(performance, at(61, 2), at(62, 3), Performance(bot="b", timestamp=NOON, portfolio_value=9))
@@ -116,7 +116,7 @@ def test_the_tail_is_what_is_not_rolled_up_yet_in_the_rollups_form(performance: 
     ]
 
 
-def test_the_tail_and_the_next_piece_cost_nothing_of_what_is_rolled_up(performance: Database) -> None:
+def test_rows_not_rolled_up_and_the_next_batch_scan_no_older_rows(performance: Database) -> None:
     with performance.write() as connection:
         insert = "INSERT INTO performance_metrics (bot, timestamp, portfolioValue) VALUES (?, ?, 1)"
         moments = [("a", f"2026-01-{n // 1440 + 1:02} {n // 60 % 24:02}:{n % 60:02}") for n in range(40_000)]

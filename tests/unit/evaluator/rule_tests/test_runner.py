@@ -1,4 +1,4 @@
-"""Rule tests as data: the notation, what opens when, and the tests of the shipped rules."""
+"""Rule tests: the notation, expected alerts, and the tests of the shipped rules."""
 
 import json
 from pathlib import Path
@@ -50,19 +50,19 @@ def test_series_expand_as_promtool_expands_them(series: str, values: list[float 
 
 
 @pytest.mark.parametrize("word", ["x3", "1x", "1+2", "_+1x3", "stale", "nan", "1*4", "1x-2", "--1"])
-def test_a_word_that_is_no_value_is_named(word: str) -> None:
+def test_an_invalid_value_is_named(word: str) -> None:
     with pytest.raises(ValueError, match="expected values such as") as caught:
         parse_series(f"1 {word}")
     assert repr(word) in str(caught.value)
 
 
-def test_a_slip_of_the_finger_does_not_take_the_memory() -> None:
+def test_a_typo_does_not_exhaust_memory() -> None:
     assert len(parse_series(f"1x{MAX_VALUES - 1}")) == MAX_VALUES
     with pytest.raises(ValueError, match="at most"):
         parse_series(f"1x{MAX_VALUES - 1} 1")
 
 
-def test_alerts_as_expected_are_no_difference(tmp_path: Path) -> None:
+def test_expected_alerts_give_no_difference(tmp_path: Path) -> None:
     assert run_rule_test(rehearsal(tmp_path), {}) == []
 
 
@@ -86,7 +86,7 @@ def test_alerts_as_expected_are_no_difference(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_difference_says_when_and_what(tmp_path: Path, expect: list[Any], got: str) -> None:
+def test_a_difference_has_its_time_and_the_alerts(tmp_path: Path, expect: list[Any], got: str) -> None:
     [difference] = run_rule_test(rehearsal(tmp_path, alerts=[{"at": "2m", "expect": expect}]), {})
     assert difference.startswith("at 2m\n")
     assert got in difference
@@ -115,7 +115,7 @@ def test_a_difference_says_when_and_what(tmp_path: Path, expect: list[Any], got:
         ({"interval": "0s"}, "$.interval: expected more than 0"),
     ],
 )  # fmt: skip
-def test_a_wrong_rule_test_is_named_with_file_and_path(
+def test_faults_of_a_rule_test_have_file_and_path(
     tmp_path: Path, further: dict[str, Any], fault: str
 ) -> None:
     path = rehearsal(tmp_path, **further)
@@ -141,7 +141,7 @@ def test_a_metric_and_a_kind_of_record_have_series_too(tmp_path: Path) -> None:
     assert run_rule_test(rehearsal(tmp_path, conditions=rules, series=series, alerts=moments), {}) == []
 
 
-def test_figures_of_one_record_are_judged_together(tmp_path: Path) -> None:
+def test_metrics_of_one_record_are_evaluated_together(tmp_path: Path) -> None:
     condition = {
         "name": "apart", "metricName": "var95", "comparedWith": {"metricName": "var99"},
         "operator": ">", "threshold": 0, "severity": "LOW", "keepFiringFor": "1h",
@@ -158,7 +158,7 @@ CHECK = {"host": "h", "check": "binance", "type": "exchange"}
 REFUSED = "critical the REST interface refuses connections"
 
 
-def test_a_check_is_played_look_by_look_and_its_alert_says_what_it_says(tmp_path: Path) -> None:
+def test_a_check_is_run_result_by_result_and_its_alert_has_its_text(tmp_path: Path) -> None:
     looks = ["ok", "warning the clock is 3 s ahead", REFUSED, "critical it timed out", "unknown", "_", "ok"]
     alert = {"rule": "exchange-unreachable", "host": "h", "labels": {"check": "binance", "type": "exchange"}}
     skewed = {**alert, "severity": "MEDIUM", "message": "binance: the clock is 3 s ahead"}
@@ -178,7 +178,7 @@ def test_a_check_is_played_look_by_look_and_its_alert_says_what_it_says(tmp_path
     assert "CRITICAL 2: binance: the REST interface refuses connections" in difference
 
 
-def test_a_look_may_have_figures_that_rules_are_on(tmp_path: Path) -> None:
+def test_a_check_result_may_have_metrics_that_rules_use(tmp_path: Path) -> None:
     own = {
         "name": "certificate-expiring", "metricName": "certificateDays",
         "operator": "<", "threshold": 10, "severity": "LOW",
@@ -200,7 +200,7 @@ def test_a_look_may_have_figures_that_rules_are_on(tmp_path: Path) -> None:
     )
 
 
-def test_the_command_says_how_it_went_and_ends_accordingly(
+def test_the_command_prints_the_result_and_exits_accordingly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = rehearsal(tmp_path)
@@ -213,7 +213,7 @@ def test_the_command_says_how_it_went_and_ends_accordingly(
     assert f"{tmp_path}/none.yml: no such file" in capsys.readouterr().err
 
 
-def test_the_command_reads_every_rule_aloud_and_names_what_is_wrong(
+def test_the_check_command_describes_every_rule_and_reports_faults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = {"alerting": {"conditions": [LIMIT | {"clearThreshold": 18, "for": "2m", "bots": ["x-*"]}]}}

@@ -1,4 +1,4 @@
-"""Judging one value against a ladder of limits, with and without limits to clear."""
+"""Levels of one value, with and without clear thresholds."""
 
 import pytest
 
@@ -18,7 +18,7 @@ BELOW = (SeverityLevel(5, "CRITICAL", 8), SeverityLevel(10, "LOW", None))
         (7, "CRITICAL", "MEDIUM"), (6, "CRITICAL", None), (None, "CRITICAL", None),
     ],
 )  # fmt: skip
-def test_a_level_that_stands_holds_until_its_own_clear_limit(
+def test_a_met_level_holds_until_its_clear_threshold(
     value: float | None, standing: Severity | None, found: Severity | None
 ) -> None:
     verdict = evaluate_levels(ABOVE, ">", value, standing)

@@ -67,7 +67,7 @@ def test_each_kind_of_condition_has_its_measure_and_a_name_of_its_own(
     assert (found.measure, found.name) == (measure, name)
 
 
-def test_levels_go_from_the_gravest_down_each_with_its_own_clear_limit() -> None:
+def test_levels_go_from_most_severe_down_with_their_clear_thresholds() -> None:
     levels = [
         {"threshold": 5, "severity": "LOW"},
         {"threshold": 25, "severity": "CRITICAL", "clearThreshold": 20},
@@ -87,7 +87,7 @@ def test_what_else_a_condition_says_is_in_the_rule() -> None:
     assert found.description == "{value} over {window}"
 
 
-def test_a_rule_without_a_description_says_its_figure_and_limit() -> None:
+def test_the_default_description_has_metric_and_limit() -> None:
     absent = {"kind": "absence", "period": "30s"}
     found = [rule(), rule(**absent), rule(kind="combination", conditions=PARTS)]
     assert [one.description for one in found] == [

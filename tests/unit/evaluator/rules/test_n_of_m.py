@@ -27,14 +27,14 @@ def test_two_of_three_is_the_second_most_extreme_of_the_last_three(
     assert value(few, *enumerate(values)) == found
 
 
-def test_a_value_counts_once_a_late_one_in_its_place_and_one_too_late_not_at_all() -> None:
+def test_repeated_values_count_once_and_values_too_late_do_not_count() -> None:
     few = FewOf("x", 2, 3, largest=True)
     assert value(few, (1, 9), (1, 9), (2, 1)) == 1
     assert value(few, (5, 1), (6, 1), (7, 9), (4, 9)) == 1
     assert value(few, (5, 1), (7, 9), (6, 9), (8, 9)) == 9
 
 
-def test_a_rule_opens_at_the_second_of_three_and_ends_when_only_one_is_left() -> None:
+def test_a_rule_opens_at_two_of_three_and_resolves_at_one() -> None:
     above = rule(times=2, of=3)
     assert play_values(above, list(enumerate([20, 1, 15, 1, 1]))) == [
         "2 opened MEDIUM 15",

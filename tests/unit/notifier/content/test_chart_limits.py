@@ -60,7 +60,7 @@ WHOLE: dict[str, Any] = dict.fromkeys(("metricName", "operator", "threshold"))
         ({"times": 2, "of": 3}, of("Slippage, 2 of the last 3", BASIS_POINTS, "figure")),
         (
             {"comparedWith": {"metricName": "var95", "as": "share"}},
-            of("Slippage as a share of VaR 95 %", PERCENT),
+            of("Slippage as a share of VaR 95%", PERCENT),
         ),
         (
             {"comparedWith": {"metricName": "slippageP50Bps"}},
