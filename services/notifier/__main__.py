@@ -10,7 +10,7 @@ from redis import Redis
 
 from services.notifier.channel_supervisor import ChannelSupervisor
 from services.notifier.channel_tests import ChannelTester
-from services.notifier.content.factory import ContentFactory, load_contents
+from services.notifier.content.rendering import ContentFactory, load_contents
 from services.notifier.delivery.channel_state import DeliveryContext
 from services.notifier.delivery.leases import LeaseRenewer
 from services.notifier.reload import NotifierReloader

@@ -6,18 +6,17 @@ from collections.abc import Collection, Iterable, Mapping
 
 import structlog
 
-from services.notifier.channels.base import MessageContent
 from services.notifier.channels.registry import build_transport
-from services.notifier.channels.watchdog_ping import WATCHDOG_URL_CHANNEL
-from services.notifier.content.factory import ContentFactory
+from services.notifier.content.message_view import MessageContent
+from services.notifier.content.rendering import ContentFactory
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
 from services.notifier.delivery.worker import ChannelWorkers
 from services.notifier.planning.dispatcher import Dispatcher
-from services.notifier.planning.routing_config import RoutingConfig
+from services.notifier.planning.routes import RoutingConfig
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.notifications import ChannelSection
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
-from shared.schema.watchdog import LOOPBACK_CHANNEL
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 
 log = structlog.get_logger()
 

@@ -17,9 +17,10 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.base import TransportError
 from services.notifier.channels.registry import build_transport, decrypted, destination
-from services.notifier.content.factory import ContentFactory
+from services.notifier.content.message import NotificationMessage
+from services.notifier.content.rendering import ContentFactory
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
 from shared.schema.alerts import Details, Notice

@@ -16,8 +16,7 @@ from services.notifier.channel_tests import (
     request_channel_test,
     run_channel_test,
 )
-from services.notifier.content.factory import ContentFactory
-from services.notifier.content.rendering import NotificationContent
+from services.notifier.content.rendering import ContentFactory, NotificationContent
 from services.notifier.content.templates import Templates
 from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime import clock

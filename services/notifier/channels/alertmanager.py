@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from services.notifier.channels.base import NotificationMessage
 from services.notifier.channels.webhook import SignedPoster
+from services.notifier.content.message import NotificationMessage
 from shared.schema.alerts import Notice, encode_json
 from shared.schema.fingerprints import fingerprint_of
 from shared.schema.silences import alert_labels

@@ -8,14 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from services.notifier.channels.base import MessageContent, NotificationMessage, TransportError
+from services.notifier.channels.base import TransportError
 from services.notifier.channels.json_poster import (
     CONNECT_TIMEOUT_S,
     READ_TIMEOUT_S,
     PostResponse,
     error_from_response,
 )
-from services.notifier.content.escaping import escape_markdown, neutralize
+from services.notifier.content.message import NotificationMessage
+from services.notifier.content.message_view import MessageContent
+from services.notifier.content.phrasing import escape_markdown, neutralize
 from shared.runtime import clock
 from shared.schema.alerts import Severity, most_severe
 

@@ -1,12 +1,8 @@
-"""Base of all channels: the message, its content, the transport protocol and its error."""
+"""Base of all channels: the transport protocol and its error."""
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
-from shared.schema.alerts import Notice
-
-if TYPE_CHECKING:  # views are built from messages: an import at run time would be circular
-    from services.notifier.content.message_view import MessageView
+from services.notifier.content.message import NotificationMessage
 
 Reason = Literal["refused", "unreachable", "timeout", "busy", "failing", "unexpected", "expired"]
 """Why a message was not delivered.
@@ -35,47 +31,6 @@ class TransportError(Exception):
         self.permanent = permanent
         self.reason: Reason = reason or ("refused" if permanent else "failing")
         self.retry_after = retry_after
-
-
-class NotificationMessage(NamedTuple):
-    """One message to a receiver, with one or more notifications."""
-
-    notifications: tuple[Notice, ...]
-    """At least one, oldest first; possibly several for one alert."""
-    key: str
-    """Idempotency key: the same for all attempts; letters, digits and `-`."""
-    sent_at: datetime
-    late: timedelta = timedelta(0)
-    """Delay of the oldest notification."""
-    group: str | None = None
-    """Key of the group of alerts, None for a single alert."""
-    is_test: bool = False
-    """Whether it is a test message."""
-
-    @property
-    def latest_per_alert(self) -> tuple[Notice, ...]:
-        """The newest notification of each alert, in the order of the alerts."""
-        newest = {notice.id: notice for notice in self.notifications}
-        return tuple(newest.values())
-
-
-class MessageContent(Protocol):
-    """Renders messages for transports that people read."""
-
-    def subject(self, message: NotificationMessage) -> str:
-        """Return the subject: one line that can be understood on its own."""
-
-    def text(self, message: NotificationMessage) -> str:
-        """Return the message as plain text."""
-
-    def html(self, message: NotificationMessage, chart: str | None) -> str:
-        """Return the message as HTML for mail clients; `chart` is the image's URL, such as `cid:chart`."""
-
-    def chart(self, message: NotificationMessage) -> bytes | None:
-        """Return a PNG of the metric over time, None without data or with several alerts."""
-
-    def view(self, message: NotificationMessage) -> "MessageView":
-        """Return the formatted parts, for transports with a layout of their own."""
 
 
 class Transport(Protocol):

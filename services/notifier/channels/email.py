@@ -13,8 +13,10 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import structlog
 
-from services.notifier.channels.base import MessageContent, NotificationMessage, Reason, TransportError
+from services.notifier.channels.base import Reason, TransportError
 from services.notifier.channels.email_addresses import Mailbox, parse_mailbox, split_addresses
+from services.notifier.content.message import NotificationMessage
+from services.notifier.content.message_view import MessageContent
 from shared.runtime.config.notifications import EmailConfig
 
 log = structlog.get_logger()

@@ -10,19 +10,19 @@ from urllib3.util import parse_url
 
 from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
-from services.notifier.channels.base import MessageContent, Transport
+from services.notifier.channels.base import Transport
 from services.notifier.channels.email import EmailTransport
 from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.watchdog_ping import (
-    WATCHDOG_URL_CHANNEL,
     LoopbackTransport,
     WatchdogUrlTransport,
 )
 from services.notifier.channels.webhook import WebhookTransport
+from services.notifier.content.message_view import MessageContent
 from services.notifier.encrypted_values import ENCRYPTED_PREFIX, decrypt
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.watchdog import LOOPBACK_CHANNEL
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 
 SLACK_HOST = "hooks.slack.com"
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from services.notifier.channels.base import MessageContent, NotificationMessage
 from services.notifier.channels.json_poster import JsonPoster, PostResponse
-from services.notifier.content.escaping import neutralize
-from services.notifier.content.message_view import AlertView
+from services.notifier.content.message import NotificationMessage
+from services.notifier.content.message_view import AlertView, MessageContent
+from services.notifier.content.phrasing import neutralize
 from shared.schema.alerts import Severity, encode_json
 
 # Slack's limits, from its Block Kit reference.

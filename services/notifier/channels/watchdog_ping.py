@@ -1,11 +1,7 @@
 """Receivers of the watchdog beat: a URL of the user's choice, and Botwatch itself."""
 
-from services.notifier.channels.base import NotificationMessage
 from services.notifier.channels.json_poster import JsonPoster
-from shared.schema.watchdog import WATCHDOG
-
-WATCHDOG_URL_CHANNEL = f"{WATCHDOG}:url"
-"""The channel that requests the user's URL."""
+from services.notifier.content.message import NotificationMessage
 
 
 class WatchdogUrlTransport:

@@ -4,8 +4,8 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from services.notifier.channels.base import NotificationMessage
 from services.notifier.channels.json_poster import JsonPoster, PostResponse
+from services.notifier.content.message import NotificationMessage
 from shared.runtime import clock
 from shared.schema.alerts import encode_json
 

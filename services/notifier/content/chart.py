@@ -1,17 +1,18 @@
-"""Chart: an alert's metric over the last hour as a small PNG; contains no text from records."""
+"""Chart: an alert's metric over the last hour as a small PNG; contains no text from records. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.schema.alerts import Notice
+from shared.schema.alerts import Details, Notice
+from shared.schema.conditions import Condition
 from shared.schema.formatting import format_comparison, format_value, unit_of_metric
-from shared.schema.measured_values import Measured
-from shared.schema.units import Unit
+from shared.schema.measured_values import Measured, measured_by, measured_metric
+from shared.schema.units import PLAIN, Unit
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -160,3 +161,22 @@ def _labels(frame: _Axes, points: Sequence[Point], limit: float | None, unit: Un
         found[index] = found[index]._replace(y=min(found[index].y, floor))
         floor = found[index].y - _APART
     return found
+
+
+class ChartLimits:
+    """What each configured rule measures; an unknown rule is taken to measure its metric."""
+
+    def __init__(self, conditions: Iterable[Condition]) -> None:
+        self._named: dict[str, set[Measured]] = {}
+        self._unnamed: dict[str, set[Measured]] = {}
+        for condition in conditions:
+            first = condition.conditions[0].metric_name if condition.conditions else ""
+            known = self._named if condition.name else self._unnamed
+            name = condition.name or condition.metric_name or first
+            known.setdefault(name, set()).add(measured_by(condition))
+
+    def measured_by(self, details: Details) -> Measured:
+        """Return what the alert's rule measures; if that is ambiguous, a value without a unit."""
+        own = {measured_metric(details.metric)}
+        found = self._named.get(details.rule) or self._unnamed.get(details.metric) or own
+        return next(iter(found)) if len(found) == 1 else Measured("", PLAIN, is_metric=False, is_latest=False)

@@ -7,11 +7,12 @@ Missing values are empty.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import msgspec
 
-from services.notifier.channels.base import NotificationMessage
 from services.notifier.content import phrasing
+from services.notifier.content.message import NotificationMessage
 from shared.schema.alerts import SEVERITIES, Notice, Severity, most_severe
 from shared.schema.formatting import metric_label
 
@@ -93,6 +94,25 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     is_test: bool
     chart: str = ""
     """URL of the image; only for mail.html."""
+
+
+class MessageContent(Protocol):
+    """Renders messages for transports that people read."""
+
+    def subject(self, message: NotificationMessage) -> str:
+        """Return the subject: one line that can be understood on its own."""
+
+    def text(self, message: NotificationMessage) -> str:
+        """Return the message as plain text."""
+
+    def html(self, message: NotificationMessage, chart: str | None) -> str:
+        """Return the message as HTML for mail clients; `chart` is the image's URL, such as `cid:chart`."""
+
+    def chart(self, message: NotificationMessage) -> bytes | None:
+        """Return a PNG of the metric over time, None without data or with several alerts."""
+
+    def view(self, message: NotificationMessage) -> MessageView:
+        """Return the formatted parts, for transports with a layout of their own."""
 
 
 def message_view(message: NotificationMessage, acknowledge_url: AcknowledgeUrl) -> MessageView:

@@ -1,5 +1,6 @@
-"""Phrasing: lines, names, times and durations for people. Pure."""
+"""Phrasing: lines, names, times and durations for people; text from records made safe for chats. Pure."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -47,3 +48,28 @@ def format_lateness(late: timedelta) -> str:
         if late >= unit:
             return f"{late // unit} {name}" + ("s" if late >= 2 * unit else "")
     return ""
+
+
+_BREAK = "\u200b"
+"""An invisible zero-width space: disables mentions and links, as most chats cannot switch them off."""
+_MENTION = re.compile(r"(?<![\w.+-])@(?=\S)")
+"""An @ within a word is an address: no chat but Discord reads it as a mention, see `apprise.py`."""
+_TAG = re.compile(r"<(?=[^\s=])")
+"""`<!channel>`, `<at user_id="all">`, `<http://evil.example|click>`."""
+_ADDRESS = re.compile(r"https?://[^\s\[\]()<>*`|\\]+")
+_MARKDOWN = re.compile(r"([\\`*_~|\[\]<>#])")
+
+
+def neutralize(text: str) -> str:
+    """Return `text` with mentions, tags and hidden links disabled; it looks the same."""
+    text = _ADDRESS.sub(lambda address: address[0].replace("/@", "/%40"), text)
+    return _TAG.sub(f"<{_BREAK}", _MENTION.sub(f"@{_BREAK}", text)).replace("](", f"]{_BREAK}(")
+
+
+def escape_markdown(text: str) -> str:
+    """Return `text` escaped for Markdown; URLs stay links."""
+    found, end = [], 0
+    for address in _ADDRESS.finditer(text):
+        found += [_MARKDOWN.sub(r"\\\1", text[end : address.start()]), address[0]]
+        end = address.end()
+    return "".join((*found, _MARKDOWN.sub(r"\\\1", text[end:])))

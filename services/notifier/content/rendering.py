@@ -1,19 +1,26 @@
-"""Rendering: messages as text, HTML and charts, for transports that people read."""
+"""Rendering: messages as text, HTML and charts, for transports that people read, by channel."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 import structlog
 
-from services.notifier.channels.base import NotificationMessage
 from services.notifier.content import phrasing
-from services.notifier.content.chart import draw_chart
-from services.notifier.content.chart_limits import ChartLimits
-from services.notifier.content.message_view import AcknowledgeUrl, MessageView, message_view
+from services.notifier.content.chart import ChartLimits, draw_chart
+from services.notifier.content.message import NotificationMessage
+from services.notifier.content.message_view import AcknowledgeUrl, MessageContent, MessageView, message_view
 from services.notifier.content.templates import HTML, SUBJECT, TEXT, Templates
+from shared.runtime import clock
+from shared.runtime.config.documents import Documents
+from shared.runtime.config.notifications import PersonSection
+from shared.runtime.settings import PartSettings
+from shared.runtime.signed_links import SignedLinks, load_secret
 from shared.schema.alerts import Notice
 from shared.schema.conditions import Condition
+from shared.store.database import Database
+from shared.store.recent_values import recent_values
 
 log = structlog.get_logger()
 
@@ -70,3 +77,35 @@ class NotificationContent:
     def view(self, message: NotificationMessage) -> MessageView:
         """Return the formatted parts, for transports with a layout of their own."""
         return message_view(message, self._links)
+
+
+ContentFactory = Callable[[str], MessageContent]
+"""Returns the renderer for a channel."""
+
+
+def load_contents(
+    settings: PartSettings, documents: Documents, performance: Database, health: Database
+) -> ContentFactory:
+    """Load the templates and the secret for links. Raises InvalidError and OSError."""
+    templates = Templates.load(settings.botwatch_config / "templates")
+    links = SignedLinks(load_secret(settings.botwatch_home, os.environ), settings.dashboard_url)
+    conditions = documents.performance.alerting.conditions
+
+    def past(notice: Notice, now: datetime) -> list[tuple[datetime, float]]:
+        return recent_values(performance, health, notice, now)
+
+    def content(channel: str) -> MessageContent:
+        reader = contact_owner(documents.notifications.people, channel)
+
+        def acknowledge_url(notice: Notice) -> str | None:
+            return links.acknowledge_url(notice, reader, clock.now())
+
+        return NotificationContent(templates, past, acknowledge_url, conditions)
+
+    return content
+
+
+def contact_owner(people: Mapping[str, PersonSection], channel: str) -> str:
+    """Return the person whose contact a channel is; "" if there is none or more than one."""
+    owners = [name for name, person in people.items() if channel in person.contacts]
+    return owners[0] if len(owners) == 1 else ""

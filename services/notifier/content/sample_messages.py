@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import MAX_ALERTS, MessageView, message_view
 from shared.schema.alerts import Details, Notice
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.message import NotificationMessage
 from shared.store.deliveries import Delivery
 
 

@@ -9,8 +9,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection
 
 from services.notifier.channels.base import Reason
-from services.notifier.delivery.backoff import Random
-from services.notifier.delivery.rate_limit import RateLimiter
+from services.notifier.delivery.pacing import Random, RateLimiter
 from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert, resolve_self_alert
 from shared.store.alerts import open_alerts
 from shared.store.database import Database

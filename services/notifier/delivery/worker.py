@@ -8,9 +8,9 @@ from datetime import timedelta
 import structlog
 
 from services.notifier.channels.base import Reason, Transport, TransportError
-from services.notifier.delivery.backoff import GiveUp, Retry, after_failure
 from services.notifier.delivery.batching import build_message, split_into_messages
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
+from services.notifier.delivery.pacing import GiveUp, Retry, after_failure
 from shared.runtime import clock
 from shared.runtime.logging_setup import redact_credentials
 from shared.store import deliveries as store

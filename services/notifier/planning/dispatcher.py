@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from services.notifier.delivery.channel_state import OUTCOMES, resolve_alerts_of_removed_channels
 from services.notifier.planning.catch_up import SETTLE_TIME, write_catch_up_summary
 from services.notifier.planning.planner import NotificationPlanner
-from services.notifier.planning.routing_config import RoutingConfig
+from services.notifier.planning.routes import RoutingConfig
 from shared.runtime import clock
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.store import escalations

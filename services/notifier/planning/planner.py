@@ -8,7 +8,6 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from services.notifier.channels.watchdog_ping import WATCHDOG_URL_CHANNEL
 from services.notifier.planning.catch_up import CATCH_UP_AGE, RESOLVED_BEFORE_NOTIFIED, SETTLE_TIME
 from services.notifier.planning.escalation import (
     EscalationPolicy,
@@ -21,12 +20,10 @@ from services.notifier.planning.escalation import (
     take_step,
     with_policy,
 )
-from services.notifier.planning.groups import group_key, next_message_at
 from services.notifier.planning.recipients import Recipient
-from services.notifier.planning.routes import Route
-from services.notifier.planning.routing_config import RoutingConfig
+from services.notifier.planning.routes import Route, RoutingConfig, group_key, next_message_at
 from shared.schema.alerts import Alert, Change, Notice, build_notice, next_severity
-from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG, WATCHDOG_URL_CHANNEL
 from shared.store import alerts as store
 from shared.store import escalations
 from shared.store.deliveries import CATCH_UP, newest_delivery_at

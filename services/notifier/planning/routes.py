@@ -1,9 +1,16 @@
-"""Routes: where an alert goes, how it is grouped and repeated. Pure; time is an argument."""
+"""Routes: where an alert goes, how it is grouped and repeated, and by which policy it escalates.
+
+Pure; time is an argument.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple, get_args
+from typing import NamedTuple, Self, get_args
 
+import msgspec
+
+from services.notifier.planning.escalation import EscalationPolicy, parse_policies
+from services.notifier.planning.recipients import Recipients
 from services.notifier.planning.time_of_day import TimeInterval
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.notifications import (
@@ -17,6 +24,7 @@ from shared.schema.alerts import Alert, Severity
 from shared.schema.durations import Duration, milliseconds, to_timedelta
 from shared.schema.patterns import Patterns, match_labels, parse_match
 from shared.schema.silences import alert_labels
+from shared.schema.watchdog import BEAT_INTERVAL
 
 DEFAULT_GROUP_WAIT = timedelta(0)
 DEFAULT_GROUP_INTERVAL = timedelta(minutes=1)
@@ -176,3 +184,68 @@ def _repeat_intervals(section: Duration | RepeatSection) -> dict[Severity, timed
 
 def _quiet_hours(section: QuietSection) -> QuietHours:
     return QuietHours(TimeInterval.from_section(section), frozenset(section.severity))
+
+
+def group_key(route: Route, alert: Alert) -> str | None:
+    """Return the group of `alert`, such as `night/{rule="slippage"}`; None: the route does not group.
+
+    A missing label has the value "". With an empty `groupBy` the whole route is one group.
+    """
+    if route.group_by is None:
+        return None
+    labels = matchable_labels(alert)
+    parts = (f"{_name(name)}={_quoted(labels.get(name, ''))}" for name in sorted({*route.group_by}))
+    return f"{route.name}/{{{','.join(parts)}}}"
+
+
+def _name(label: str) -> str:
+    return label if label.isidentifier() else _quoted(label)
+
+
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode()
+
+
+def next_message_at(previous: datetime | None, route: Route, now: datetime) -> datetime:
+    """Return when the message with an alert that is new at `now` is due.
+
+    `previous` is the due time of the group's latest message; a pending message includes the new alert.
+    """
+    if previous is None:
+        return now + route.group_wait
+    if previous > now:
+        return previous
+    return max(now + route.group_wait, previous + route.group_interval)
+
+
+class RoutingConfig(NamedTuple):
+    """Routes, escalation policies, and recipients."""
+
+    routing: RoutingTree
+    policies: Mapping[str, EscalationPolicy]
+    recipients: Recipients
+    watchdog_interval: timedelta | None
+    """How often the user's URL gets the watchdog beat; None: no URL is configured."""
+
+    @classmethod
+    def from_documents(cls, documents: Documents) -> Self:
+        """Build it from the config documents."""
+        watchdog = documents.notifications.watchdog
+        every = to_timedelta(watchdog.every)
+        return cls(
+            RoutingTree.from_documents(documents),
+            parse_policies(documents.notifications),
+            Recipients.from_documents(documents),
+            every if watchdog.url else None,
+        )
+
+    def is_watchdog_url_due(self, last: datetime | None, now: datetime) -> bool:
+        """Return whether the beat at `now` is due at the URL, if the previous one was at `last`."""
+        if self.watchdog_interval is None:
+            return False
+        # Beats have some jitter; and a clock that was set back must not stop the beat.
+        return last is None or not timedelta(0) <= now - last < self.watchdog_interval - BEAT_INTERVAL / 2
+
+    def policy_of(self, route: Route) -> EscalationPolicy | None:
+        """Return the escalation policy of a route, None if it has none."""
+        return self.policies[route.policy] if route.policy else None

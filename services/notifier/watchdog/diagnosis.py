@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from services.notifier.self_alerts import SelfAlert
 from shared.schema.alerts import Alert, Severity
+from shared.schema.watchdog import BEAT_INTERVAL
 
-BEAT_INTERVAL = timedelta(seconds=5)
-"""How often the watchdog sends a beat."""
 RESPONSE_LIMIT = timedelta(seconds=12)
 """How long a problem may last; long enough for a part to restart."""
 DELIVERY_LIMIT = timedelta(seconds=15)

@@ -4,35 +4,37 @@ A separate process that can send without Redis and the databases. Each problem b
 other; if nobody is notified within seconds, the watchdog sends it itself.
 """
 
+import os
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from services.notifier.self_alerts import apply_silences, build_alert
 from services.notifier.watchdog.diagnosis import (
-    BEAT_INTERVAL,
     RECORDS_REFUSED,
     VALUES_EVICTED,
     Diagnosis,
     SystemSnapshot,
 )
-from services.notifier.watchdog.disk import describe_full_disk
 from services.notifier.watchdog.out_of_band import OutOfBandSender
 from services.notifier.watchdog.self_alert_notifier import SelfAlertNotifier
 from shared.runtime.redis import presence
-from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS, describe_redis_error
+from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS, CannotPersistError, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.redis.key_types import KeyTypes
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema import redis_keys
 from shared.schema.records import encode_frame
-from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
+from shared.schema.watchdog import BEAT_INTERVAL, LOOPBACK_CHANNEL, WATCHDOG
 from shared.store.alerts import open_alerts
 from shared.store.database import Database, is_corruption
 from shared.store.deliveries import last_sent
@@ -221,3 +223,26 @@ def _describe_database_error(database: Database, error: SQLAlchemyError) -> str:
     damaged = isinstance(error, DatabaseError) and is_corruption(error)
     why = getattr(error, "orig", None) or error
     return f"{database.name} {'is damaged' if damaged else 'is unavailable'} ({why})"
+
+
+MIN_FREE_BYTES = 8 * 2**20
+"""With less free space SQLite may fail to write a transaction."""
+MIB = 2**20
+_DO = "Free space; Botwatch recovers by itself"
+
+
+def describe_full_disk(database_url: str, refusal: RedisError | None) -> str | None:
+    """Return the message about a full disk, of the SQLite database or of Redis; None if neither is full."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        folder = Path(url.database).parent
+        try:
+            usage = shutil.disk_usage(folder)
+        except OSError:
+            return None  # the database has a check of its own
+        if usage.free < MIN_FREE_BYTES:
+            left = f"{usage.free / MIB:.1f} of {usage.total / MIB:,.0f} MiB free"
+            return f"Disk full on {os.uname().nodename}: {folder}: {left}. {_DO}"
+    if isinstance(refusal, CannotPersistError):
+        return f"Disk full on the Redis host: {str(refusal).partition(' script: ')[0]}. {_DO}"
+    return None

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.base import TransportError
 from services.notifier.channels.webhook import WebhookTransport
+from services.notifier.content.message import NotificationMessage
 from services.notifier.delivery import channel_state, worker
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
 from services.notifier.delivery.worker import ChannelWorkers

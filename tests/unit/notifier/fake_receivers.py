@@ -13,7 +13,7 @@ import msgspec
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import MessageView, message_view
 from shared.runtime import clock
 from shared.schema.alerts import Alert, Change, Details, Notice

@@ -12,7 +12,7 @@ from services.evaluator.rule_state import StepResult
 from services.evaluator.rules.levels import Firing
 from services.evaluator.subject import alert_key
 from services.notifier.planning.dispatcher import Dispatcher
-from services.notifier.planning.routing_config import RoutingConfig
+from services.notifier.planning.routes import RoutingConfig
 from shared.schema.alerts import Alert, Change, Severity, next_severity
 from shared.schema.timestamps import from_store
 from shared.store import alerts as store

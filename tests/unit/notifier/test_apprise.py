@@ -13,7 +13,8 @@ from apprise.plugins import N_MGR
 
 from services.notifier.channels import apprise
 from services.notifier.channels.apprise import AppriseTransport, service_of
-from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.base import TransportError
+from services.notifier.content.message import NotificationMessage
 from tests.support import free_port
 from tests.unit.notifier.fake_receivers import FakeContent, WebhookReceiver, make_message, make_notice
 

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from services.evaluator.watchdog_beat import store_beat
-from services.notifier.channels.watchdog_ping import WATCHDOG_URL_CHANNEL
-from services.notifier.planning.routing_config import RoutingConfig
+from services.notifier.planning.routes import RoutingConfig
 from shared.schema.timestamps import from_store
-from shared.schema.watchdog import LOOPBACK_CHANNEL
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 from shared.store.tables import alert_events, notifications

@@ -17,9 +17,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
 from services.notifier.channels import email
-from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.base import TransportError
 from services.notifier.channels.email import EmailTransport, build_envelope, build_mail, connection_security
 from services.notifier.channels.email_addresses import parse_mailbox
+from services.notifier.content.message import NotificationMessage
 from shared.runtime.config.notifications import EmailConfig
 from tests.support import free_port, unavailable
 from tests.unit.notifier.fake_receivers import NOON, FakeContent, make_message, make_notice

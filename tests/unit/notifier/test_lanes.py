@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.channels.base import NotificationMessage, TransportError
-from services.notifier.delivery import backoff
+from services.notifier.channels.base import TransportError
+from services.notifier.content.message import NotificationMessage
+from services.notifier.delivery import pacing
 from services.notifier.delivery.leases import LeaseRenewer
 from services.notifier.planning.catch_up import SETTLE_TIME
 from shared.schema.alerts import Change
@@ -39,7 +40,7 @@ def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_i
     batch: str | None,
     kind: type[FakeTransport],
 ) -> None:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", timedelta(milliseconds=4))
+    monkeypatch.setattr(pacing, "FIRST_DELAY", timedelta(milliseconds=4))
     chance = random.Random(lanes)
     lock = threading.Lock()
 

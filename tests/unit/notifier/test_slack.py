@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notifier.channels.base import NotificationMessage, TransportError
+from services.notifier.channels.base import TransportError
 from services.notifier.channels.slack import SlackTransport, slack_payload
+from services.notifier.content.message import NotificationMessage
 from shared.schema.alerts import SEVERITIES, Severity
 from tests.unit.notifier.fake_receivers import NOON, FakeContent, WebhookReceiver, make_message, make_notice
 

@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from structlog.testing import capture_logs
 
-from services.notifier.channels.base import NotificationMessage
+from services.notifier.content.message import NotificationMessage
 from services.notifier.content.rendering import NotificationContent
 from services.notifier.content.sample_messages import sample_views
 from services.notifier.content.templates import NAMES, Templates

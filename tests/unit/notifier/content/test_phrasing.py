@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.notifier.channels.base import NotificationMessage
 from services.notifier.content import phrasing
+from services.notifier.content.message import NotificationMessage
+from services.notifier.content.phrasing import escape_markdown, neutralize
 from services.notifier.content.rendering import NotificationContent
 from services.notifier.content.templates import Templates
 from shared.schema.alerts import Change, Details, Notice
@@ -235,3 +236,26 @@ def test_a_check_is_told_in_its_own_words_without_the_number_of_its_status() -> 
     told = make_notice(message="binance: nothing listens there", component="box", details=details)
     assert subject(told) == "[HIGH] box: binance: nothing listens there"
     assert not any("checkState" in line for line in lines(told))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("@channel (@here)", "@|channel (@|here)"),
+        ("ann@example.org: x <= 3 @ noon", "ann@example.org: x <= 3 @ noon"),
+        ("5 < 7", "5 < 7"),
+        ("[a](http://b.example)", "[a]|(http://b.example)"),
+        ('<at user_id="all"></at><!here>', '<|at user_id="all"><|/at><|!here>'),
+        ("https://b.example/@ann/x?y=<z>", "https://b.example/%40ann/x?y=<|z>"),
+    ],
+)
+def test_mentions_tags_and_hidden_links_lose_their_meaning(text: str, expected: str) -> None:
+    """A zero-width space, here `|`, is put where a chat would begin to read markup."""
+    assert neutralize(text) == expected.replace("|", "\u200b")
+
+
+def test_markdown_is_escaped_around_addresses() -> None:
+    """Addresses stay links: an underscore in them is no markup."""
+    text = r"my_bot *x* [y] #1 \ http://a.example/b_c_d see `z`"
+    expected = r"my\_bot \*x\* \[y\] \#1 \\ http://a.example/b_c_d see \`z\`"
+    assert escape_markdown(text) == expected

@@ -1,9 +1,16 @@
-"""Which channels reach whom."""
+"""Recipients: which channels reach whom, and who is on call."""
 
+from datetime import datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from services.notifier.planning.recipients import Recipient, Recipients
-from shared.runtime.config.notifications import EmailConfig
+from services.notifier.planning.recipients import Recipient, Recipients, Rotation, on_call
+from shared.runtime.config.notifications import EmailConfig, RotationSection
 from tests.unit.notifier.config import MAIL, NOON, documents, utc
 
 TEXT = """
@@ -85,3 +92,126 @@ def test_nobody_is_told_where_alerts_are_switched_off() -> None:
 def test_a_mailbox_without_a_server_is_switched_off() -> None:
     unset = EmailConfig(smtp="", sender="a@b.example", to=["c@d.example"])
     assert Recipients.from_documents(documents(email_config=unset)).resolve(["email"], NOON) == []
+
+
+MINUTE = timedelta(minutes=1)
+HOUR = 60 * MINUTE
+PEOPLE = ("ann", "bob", "cyd")
+CHANGES = [
+    ("Europe/Berlin", "2026-03-29T01:00"),
+    ("Europe/Berlin", "2026-10-25T01:00"),
+    ("America/New_York", "2026-03-08T07:00"),
+    ("America/New_York", "2026-11-01T06:00"),
+    ("Australia/Lord_Howe", "2026-04-04T15:00"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30"),
+]
+"""Zones, and when their clocks are changed."""
+
+
+def rotation(text: str) -> Rotation:
+    return Rotation.from_section(
+        msgspec.yaml.decode(f"{{ people: [ann, bob, cyd], {text} }}", type=RotationSection)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "moments"),
+    [
+        # By default for a week, from nine.
+        (
+            "begins: 2026-01-05",
+            [("2026-01-05T09:00", "ann"), ("2026-01-12T08:59", "ann"), ("2026-01-12T09:00", "bob"),
+             ("2026-01-19T09:00", "cyd"), ("2026-01-26T09:00", "ann")],
+        ),
+        # Before the first turn it is the first person already.
+        ("begins: 2026-01-05", [("2026-01-05T08:59", "ann"), ("2020-07-01T00:00", "ann")]),
+        # Nine o'clock stays nine o'clock: turns of 23 and 25 hours.
+        (
+            "begins: 2026-03-28, every: daily, timeZone: Europe/Berlin",
+            [("2026-03-28T08:00", "ann"), ("2026-03-29T06:59", "ann"), ("2026-03-29T07:00", "bob"),
+             ("2026-03-30T06:59", "bob"), ("2026-03-30T07:00", "cyd")],
+        ),
+        (
+            "begins: 2026-10-24, every: daily, timeZone: Europe/Berlin",
+            [("2026-10-24T07:00", "ann"), ("2026-10-25T07:59", "ann"), ("2026-10-25T08:00", "bob")],
+        ),
+        # A handover at a time that there is not: right after the gap; the next is at its time again.
+        (
+            'begins: 2026-03-28, at: "02:30", every: daily, timeZone: Europe/Berlin',
+            [("2026-03-29T00:59", "ann"), ("2026-03-29T01:00", "bob"), ("2026-03-30T00:29", "bob"),
+             ("2026-03-30T00:30", "cyd")],
+        ),
+        # At a time that there is twice: the first, and it is not handed back.
+        (
+            'begins: 2026-10-24, at: "02:30", every: daily, timeZone: Europe/Berlin',
+            [("2026-10-25T00:29", "ann"), ("2026-10-25T00:30", "bob"), ("2026-10-25T01:00", "bob"),
+             ("2026-10-25T01:29", "bob"), ("2026-10-25T01:30", "bob"), ("2026-10-26T01:30", "cyd")],
+        ),
+        # Half an hour only.
+        (
+            'begins: 2026-10-03, at: "02:15", every: daily, timeZone: Australia/Lord_Howe',
+            [("2026-10-03T15:29", "ann"), ("2026-10-03T15:30", "bob"), ("2026-10-04T15:15", "cyd")],
+        ),
+        (
+            'begins: 2026-04-04, at: "01:45", every: daily, timeZone: Australia/Lord_Howe',
+            [("2026-04-04T14:44", "ann"), ("2026-04-04T14:45", "bob"), ("2026-04-04T15:10", "bob"),
+             ("2026-04-05T15:15", "cyd")],
+        ),
+        # Turns of a length of its own are by the clock too: the one of the short night has 11 hours.
+        (
+            'begins: 2026-03-07, at: "20:00", every: 12h, timeZone: America/New_York',
+            [("2026-03-08T01:00", "ann"), ("2026-03-08T11:59", "ann"), ("2026-03-08T12:00", "bob"),
+             ("2026-03-09T00:00", "cyd")],
+        ),
+    ],
+)  # fmt: skip
+def test_turns_are_handed_over_by_the_clock_on_the_wall(text: str, moments: list[tuple[str, str]]) -> None:
+    turns = rotation(text)
+    assert [(at, on_call(turns, utc(at))) for at, _ in moments] == moments
+
+
+@pytest.mark.parametrize(
+    ("at", "person"),
+    [
+        ("2026-01-07T11:59", "ann"),
+        ("2026-01-07T12:00", "cyd"),
+        ("2026-01-08T11:59", "cyd"),
+        ("2026-01-08T12:00", "bob"),
+        ("2026-01-08T18:00", "ann"),
+        ("2026-01-04T00:00", "dan"),
+    ],
+)
+def test_who_stands_in_is_on_call_and_the_last_listed_wins(at: str, person: str) -> None:
+    turns = rotation("""begins: 2026-01-05, overrides: [
+  { person: bob, from: 2026-01-08T00:00:00Z, until: 2026-01-08T18:00:00Z },
+  { person: cyd, from: 2026-01-07T13:00:00+01:00, until: 2026-01-08T12:00:00Z },
+  { person: dan, from: 2026-01-03T00:00:00Z, until: 2026-01-05T00:00:00Z }]
+""")
+    assert on_call(turns, utc(at)) == person
+
+
+@settings(deadline=None)
+@given(
+    change=st.sampled_from(CHANGES),
+    days_before=st.integers(0, 30),
+    at=st.times(),
+    every=st.one_of(st.sampled_from(["daily", "weekly"]), st.integers(60, 50 * 60).map(lambda n: f"{n}m")),
+)
+def test_one_person_is_on_call_at_each_moment_and_takes_over_at_the_time_on_the_clock(
+    change: tuple[str, str], days_before: int, at: datetime, every: str
+) -> None:
+    zone, changed = ZoneInfo(change[0]), utc(change[1])
+    begins = (changed - timedelta(days=days_before)).date()
+    turns = rotation(f'begins: {begins}, at: "{at:%H:%M}", every: {every}, timeZone: {change[0]}')
+    start = changed - 14 * HOUR
+    moments = [start + n * MINUTE for n in range(28 * 60)]
+    people = [on_call(turns, moment) for moment in moments]
+    # The latest time that the clock has shown up to then tells how many turns have begun.
+    latest = datetime.min  # noqa: DTZ901 - a time on a wall has no zone
+    for (before, person), (moment, following) in pairwise(zip(moments, people, strict=True)):
+        latest = max(latest, before.astimezone(zone).replace(tzinfo=None, fold=0))
+        shown = max(latest, moment.astimezone(zone).replace(tzinfo=None, fold=0))
+        begun = (shown - turns.begins) // turns.every
+        handovers = max(begun, 0) - max((latest - turns.begins) // turns.every, 0)
+        assert PEOPLE.index(following) == (PEOPLE.index(person) + handovers) % len(PEOPLE)
+        assert following == PEOPLE[max(begun, 0) % len(PEOPLE)]

@@ -5,7 +5,7 @@ from queue import Empty
 
 import pytest
 
-from services.notifier.content.factory import ContentFactory
+from services.notifier.content.rendering import ContentFactory
 from services.notifier.watchdog.out_of_band import OutOfBandSender, SendResult, SendResults
 from shared.runtime.config.documents import Documents
 from shared.schema.alerts import Notice

@@ -1,22 +1,24 @@
 """The watchdog on a real Valkey, SQLite and receiver, with a clock of its own: told once, ended once."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from services.evaluator.watchdog_beat import store_beat
 from services.notifier.watchdog.diagnosis import PART_RULE
 from services.notifier.watchdog.out_of_band import OutOfBandSender
-from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases
+from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases, describe_full_disk
 from shared.runtime import clock
-from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.connection import CannotPersistError, connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
 from shared.runtime.redis.record_log import RecordLog, StreamEntry
 from shared.schema import redis_keys
@@ -414,3 +416,39 @@ def test_damage_that_a_part_found(yard: Yard) -> None:
     yard.seconds(8)
     assert [change for _, change in yard.told()] == ["opened", "resolved"]
     assert yard.told()[0][0].startswith("p.db is damaged (database disk image is malformed): records stay")
+
+
+class Usage(NamedTuple):
+    """What `shutil.disk_usage` returns."""
+
+    total: int
+    used: int
+    free: int
+
+
+def test_the_folder_of_a_database_without_space_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to do stands in the message."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(50 * 2**20, 49 * 2**20, 2**20))
+    said = describe_full_disk(sqlite_url(tmp_path / "health.db"), None) or ""
+    assert said.startswith("Disk full on ")
+    assert f"{tmp_path}: 1.0 of 50 MiB free. Free space" in said
+
+
+def test_the_disk_of_redis_is_told_by_its_answer(tmp_path: Path) -> None:
+    """Redis may run on another machine."""
+    error = CannotPersistError(
+        "Errors writing to the AOF file: No space left on device script: 12ab, on @user"
+    )
+    said = describe_full_disk(sqlite_url(tmp_path / "health.db"), error) or ""
+    assert said.startswith(
+        "Disk full on the Redis host: Errors writing to the AOF file: No space left on device. Free"
+    )
+
+
+def test_with_space_no_disk_is_full(tmp_path: Path) -> None:
+    """Another reason to refuse is no full disk, and neither is a database on a server."""
+    assert describe_full_disk(sqlite_url(tmp_path / "health.db"), OutOfMemoryError("x")) is None
+    assert describe_full_disk(sqlite_url(tmp_path / "gone" / "health.db"), None) is None
+    assert describe_full_disk("postgresql://host/db", None) is None

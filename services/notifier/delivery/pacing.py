@@ -1,5 +1,9 @@
-"""Backoff: when a failed delivery is retried, and when it is given up. Pure; time is an argument."""
+"""Pacing: when a failed delivery is retried or given up, and how many messages a channel sends per minute.
 
+Pure; time is an argument.
+"""
+
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -53,3 +57,37 @@ def after_failure(
         return Retry(asked, asked)
     wait = retry_delay(attempts, random)
     return Retry(now + wait, now + min(wait, CHANNEL_PAUSE))
+
+
+MINUTE_S = 60.0
+
+
+class RateLimiter:
+    """Rate limit of one channel; `now` is in seconds of a monotonic clock."""
+
+    def __init__(self, per_minute: int | None) -> None:
+        self._per_minute = per_minute
+        self._sent: deque[float] = deque()
+        self._since: float | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether all pending deliveries are to be sent as one digest."""
+        return self._since is not None
+
+    def seconds_until_free(self, now: float) -> float:
+        """Return for how many seconds nothing may be sent."""
+        if self._since is None:
+            return 0.0
+        return max(0.0, self._since + MINUTE_S - now)
+
+    def record_sent(self, now: float, *, is_digest: bool) -> None:
+        """Record a sent message. A digest ends the limitation; messages in flight when it began do not."""
+        if self._per_minute is None or (self._since is not None and not is_digest):
+            return
+        self._since = None
+        while self._sent and self._sent[0] <= now - MINUTE_S:
+            self._sent.popleft()
+        self._sent.append(now)
+        if len(self._sent) >= self._per_minute:
+            self._since = self._sent[0]
