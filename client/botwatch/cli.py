@@ -1,7 +1,6 @@
 """The `botwatch` command."""
 
 import argparse
-import importlib.metadata
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from botwatch.bots_command import add_bots_command, run_bots
+from botwatch.version import VERSION
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,8 +60,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="botwatch", description="Monitors trading bots.")
-    version = importlib.metadata.version("botwatch-client")
-    parser.add_argument("--version", action="version", version=f"botwatch {version}")
+    parser.add_argument("--version", action="version", version=f"botwatch {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     up = commands.add_parser("up", help="run every part on this machine until Ctrl-C")
     up.add_argument("--demo", action="store_true", help="with a demo bot on real market data")

@@ -10,6 +10,7 @@ from shared.schema.metric_definitions import FAMILIES
 from shared.schema.records import Performance
 from shared.schema.undefined_reasons import REASONS
 from shared.schema.units import metric_fields
+from shared.version import VERSION
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -43,6 +44,7 @@ def create_page(settings: DashboardSettings) -> Blueprint:
             websocket_port=settings.websocket_port,
             websocket_url=settings.websocket_url,
             definitions=DEFINITIONS,
+            version=VERSION,
         )
 
     return page

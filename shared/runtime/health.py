@@ -2,20 +2,36 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 from prometheus_client import REGISTRY, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from shared.runtime.web.allowed_hosts import AllowedHosts
+from shared.version import VERSION
 
 Check = Callable[[], object]
 """Returns a detail to show (or None), and raises when the dependency fails."""
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class BuildInfo(Collector):
+    """The metric `botwatch_build_info`: always 1, its label `version` is that of the running code."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the metric. A collector, because prometheus_client's Info knows no multiprocess mode."""
+        info = GaugeMetricFamily("botwatch_build_info", "Version of the running code.", labels=["version"])
+        info.add_metric([VERSION], 1)
+        yield info
+
+
+REGISTRY.register(BuildInfo())
 
 
 class DependencyResult(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -31,6 +47,7 @@ class HealthReport(msgspec.Struct, rename="camel"):
     """The body of /health; `status` is `ok` only when every check is."""
 
     part: str
+    version: str
     status: str
     checks: dict[str, DependencyResult]
 
@@ -50,7 +67,7 @@ class HealthChecks:
         """Ask every dependency now."""
         results = {name: _run(check) for name, check in list(self._checks.items())}
         healthy = all(result.status == "ok" for result in results.values())
-        return HealthReport(self.part, "ok" if healthy else "failing", results)
+        return HealthReport(self.part, VERSION, "ok" if healthy else "failing", results)
 
 
 def _run(check: Check) -> DependencyResult:

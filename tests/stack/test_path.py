@@ -1,12 +1,12 @@
 """A record's whole way through the published ports: doors, SQLite, metrics, WebSocket, alerts, notices."""
 
-import importlib.metadata
 import json
 from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
+from shared.version import VERSION
 from tests.stack.compose import ComposeStack, wait_until
 from tests.stack.receivers import MailServer, WebhookServer
 
@@ -36,7 +36,7 @@ def test_a_record_over_http_reaches_sqlite_the_metrics_and_the_dashboard(stack: 
     assert 'botwatch_bot_max_drawdown_ratio{bot="http-bot",source="reported"} 0.085' in metrics
     _, answer = stack.request("DASHBOARD", "/api/monitoring")
     assert answer["performance"]["http-bot"]["portfolioValue"] == 12500.0
-    assert answer["system"]["version"] == importlib.metadata.version("botwatch")
+    assert answer["system"]["version"] == VERSION
 
 
 @pytest.mark.parametrize(

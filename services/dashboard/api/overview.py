@@ -1,6 +1,5 @@
 """The dashboard as data: what `GET /api/monitoring` answers, section by section."""
 
-import importlib.metadata
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -27,6 +26,7 @@ from shared.store.deliveries import last_sent
 from shared.store.outbox import pending_by_channel
 from shared.store.sampling import sample_rows
 from shared.store.tables import equity, performance_metrics
+from shared.version import VERSION
 
 WINDOW = timedelta(hours=1)
 """How far back trends go."""
@@ -147,7 +147,7 @@ def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
 
 def _system(sources: DataSources, known: CurrentState) -> Fields:
     return {
-        "version": importlib.metadata.version("botwatch"),
+        "version": VERSION,
         "parts": {
             name: {
                 "status": "up" if alive else "gone",

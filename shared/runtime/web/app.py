@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from shared.runtime.health import Check, HealthChecks
+from shared.runtime.health import BuildInfo, Check, HealthChecks
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
@@ -89,7 +89,7 @@ def create_web_app(
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)
-    for collector in collectors:
+    for collector in (BuildInfo(), *collectors):
         registry.register(collector)
 
     @app.get("/health")

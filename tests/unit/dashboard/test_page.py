@@ -16,6 +16,7 @@ from shared.runtime.redis.connection import connect_redis
 from shared.schema.metric_definitions import DEFINITIONS
 from shared.schema.undefined_reasons import REASONS
 from shared.store.database import Database
+from shared.version import VERSION
 from tests.unit.dashboard.conftest import LINKS
 from tests.unit.dashboard.sample_data import NOON, body, make_alert, store_open_alert, store_watchdog_beat
 
@@ -109,6 +110,14 @@ def test_health_asks_redis_and_both_databases(client: FlaskClient) -> None:
     answer = client.get("/health")
     assert (answer.status_code, body(answer)["status"]) == (200, "ok")
     assert set(body(answer)["checks"]) == {"redis", "performance", "health"}
+
+
+def test_page_api_health_and_metrics_show_the_version(client: FlaskClient) -> None:
+    """Whichever of them a reader opens, it names the same version."""
+    assert f">Botwatch {VERSION}</span>" in client.get("/").text
+    assert body(client.get("/api/monitoring"))["system"]["version"] == VERSION
+    assert body(client.get("/health"))["version"] == VERSION
+    assert f'botwatch_build_info{{version="{VERSION}"}} 1.0' in client.get("/metrics").text
 
 
 def test_health_fails_while_redis_is_away(client_without_redis: FlaskClient) -> None:

@@ -1,0 +1,23 @@
+"""The version is written once for each of the two distributions, and is the same for both."""
+
+import tomllib
+
+from botwatch import version as client_version
+from shared.runtime.settings import REPOSITORY
+from shared.version import VERSION
+
+
+def test_client_and_server_have_the_same_version() -> None:
+    """A release raises both: `shared/version.py` and `client/botwatch/version.py`."""
+    assert client_version.VERSION == VERSION
+
+
+def test_the_packaging_reads_the_version_from_the_code() -> None:
+    """Neither `pyproject.toml` has a number of its own."""
+    for path, source in (
+        ("pyproject.toml", "shared.version.VERSION"),
+        ("client/pyproject.toml", "botwatch.version.VERSION"),
+    ):
+        document = tomllib.loads((REPOSITORY / path).read_text(encoding="utf-8"))
+        assert document["project"]["dynamic"] == ["version"]
+        assert document["tool"]["setuptools"]["dynamic"]["version"] == {"attr": source}
