@@ -15,9 +15,10 @@ from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.restart_count import RestartCounter
 from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError, seconds_left
-from services.collector.net.http_client import HttpResponse, send_request
 from shared.runtime.config.check_sections import CheckSection
+from shared.runtime.http.client import send_request
+from shared.runtime.http.dial import NetworkError, seconds_left
+from shared.runtime.http.responses import HttpResponse
 from shared.schema.durations import format_rough
 from shared.schema.records import CheckType
 
@@ -53,7 +54,7 @@ class ContainerProbe:
                 text = f"No Docker or Podman socket found ({' or '.join(SOCKETS)})"
                 return CheckResult("unknown", text, "other")
             answer = self._ask(path, time.monotonic() + self._timeout_s)
-        except ConnectError as error:
+        except NetworkError as error:
             return CheckResult("critical", f"Container {self._name}: {error.text}", error.reason)
         except OSError as error:
             return engine_error_result(error, self._timeout_s)

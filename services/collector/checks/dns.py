@@ -7,8 +7,8 @@ from datetime import datetime
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError, resolve_host
 from shared.runtime.config.check_sections import CheckSection, DnsSection
+from shared.runtime.http.dial import NetworkError, resolve_host
 from shared.schema.records import CheckType
 
 MAX_NAMED = 8
@@ -38,7 +38,7 @@ class DnsProbe:
         began = time.monotonic()
         try:
             addresses = resolve_host(self._name, 0, began + self._timeout_s)
-        except ConnectError as error:
+        except NetworkError as error:
             return CheckResult("critical", error.text, error.reason)
         took_ms = 1000 * (time.monotonic() - began)
         found = list(dict.fromkeys(str(address[4][0]) for address in addresses))

@@ -1,29 +1,25 @@
 """A request over HTTP: whether the answer is as it must be, and where the time went."""
 
-import base64
 import re
-import string
 import time
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import SplitResult, quote, unquote, urljoin
+from urllib.parse import SplitResult, urljoin
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError, TimedConnection, client_context, dial
-from services.collector.net.http_client import HttpResponse, send_request
-from services.collector.net.urls import split_url
 from shared.runtime.config.check_sections import CheckSection, HttpSection
-from shared.runtime.host_names import ascii_host
+from shared.runtime.http.client import fetch
+from shared.runtime.http.dial import NetworkError, TimedConnection, client_context
+from shared.runtime.http.responses import HttpResponse, format_status
+from shared.runtime.http.urls import basic_auth, host_header, parse_http_url, parse_server_address
 from shared.schema.patterns import Regex
 from shared.schema.records import CheckType
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_PORTS = {"http": 80, "https": 443}
-_PHRASES = {known.value: known.phrase for known in HTTPStatus}
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -50,14 +46,10 @@ class HttpProbe:
 
     def __init__(self, section: HttpSection, timeout_s: float) -> None:
         self._section = section
-        self._url = split_url(section.url)
+        self._url = parse_http_url(section.url)
         self._body = Regex(section.body) if section.body is not None else None
         self._timeout_s = timeout_s
-        self._headers = dict(section.headers)
-        parse_server_address(self._url)
-        if self._url.username is not None:
-            pair = f"{unquote(self._url.username)}:{unquote(self._url.password or '')}"
-            self._headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        self._headers = dict(section.headers) | basic_auth(self._url)
         for name, value in self._headers.items():
             if _UNSAFE.search(name + value):
                 raise ValueError(f"header {name!r} contains a line break or control character")
@@ -68,7 +60,7 @@ class HttpProbe:
         began = time.monotonic()
         try:
             answered = self._request(began + self._timeout_s)
-        except ConnectError as error:
+        except NetworkError as error:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         took_ms = 1000 * (time.monotonic() - began)
         figures = {
@@ -92,49 +84,14 @@ class HttpProbe:
             # Keys are for the one they were given for.
             headers = headers if parse_server_address(target) == parse_server_address(url) else {}
             url = target
-        raise ConnectError(
+        raise NetworkError(
             "http", f"{parse_server_address(self._url)} redirects more than {MAX_REDIRECTS} times"
         )
 
     def _request_once(self, url: SplitResult, headers: dict[str, str], deadline: float) -> FinalResponse:
-        host, port, tls = parse_server_address(url)
-        context = client_context(verify=self._section.verify) if tls else None
-        connected = dial(host, port, deadline, context)
-        target = quote(f"{url.path or '/'}{'?' if url.query else ''}{url.query}", safe=string.punctuation)
-        authority = host_header(url)
-        with connected.socket as line:
-            answer = send_request(
-                line, authority, target, deadline, method=self._section.method, headers=headers
-            )
-        return FinalResponse(authority, answer, connected)
-
-
-class ServerAddress(NamedTuple):
-    """Whom a URL asks."""
-
-    host: str
-    port: int
-    tls: bool
-
-    def __str__(self) -> str:
-        """Name it without the path: keys may be in it."""
-        return f"{self.host}:{self.port}"
-
-
-def parse_server_address(url: SplitResult) -> ServerAddress:
-    """Read whom a URL asks; ValueError when it names nobody who speaks HTTP."""
-    if url.scheme not in _PORTS or not url.hostname:
-        raise ValueError("expected a URL such as https://host/path")
-    return ServerAddress(ascii_host(url.hostname), url.port or _PORTS[url.scheme], url.scheme == "https")
-
-
-def host_header(url: SplitResult) -> str:
-    """Return the host, and the port if there is one, as a request names them: without user, in ASCII."""
-    authority = url.netloc.rpartition("@")[2]
-    if authority.isascii():
-        return authority
-    port = f":{url.port}" if url.port else ""
-    return f"{ascii_host(url.hostname or '')}{port}"
+        tls = client_context(verify=self._section.verify)
+        fetched = fetch(url, deadline, method=self._section.method, headers=headers, tls=tls)
+        return FinalResponse(host_header(url), fetched.answer, fetched.connected)
 
 
 def _redirect_target(url: SplitResult, location: str, whom: str) -> SplitResult:
@@ -142,10 +99,9 @@ def _redirect_target(url: SplitResult, location: str, whom: str) -> SplitResult:
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode()
     try:
-        target = split_url(urljoin(url.geturl(), location))
-        parse_server_address(target)
+        target = parse_http_url(urljoin(url.geturl(), location))
     except ValueError as error:
-        raise ConnectError("protocol", f"{whom} redirects to an invalid URL") from error
+        raise NetworkError("protocol", f"{whom} redirects to an invalid URL") from error
     return target
 
 
@@ -154,7 +110,7 @@ def evaluate_response(
 ) -> CheckResult:
     """Compare an answer with what it must be like. Pure."""
     whom, answer, connected = answered
-    said = f"{whom} answered {answer.status} {_PHRASES.get(answer.status, '')}".rstrip()
+    said = f"{whom} answered {format_status(answer.status)}"
     fits = answer.status in expected if expected else 200 <= answer.status < 400  # noqa: PLR2004
     if not fits and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = answer.headers.get("Retry-After", "")

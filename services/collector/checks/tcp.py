@@ -5,8 +5,8 @@ from datetime import datetime
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError, dial
 from shared.runtime.config.check_sections import CheckSection
+from shared.runtime.http.dial import NetworkError, dial
 from shared.schema.records import CheckType
 
 
@@ -33,7 +33,7 @@ class TcpProbe:
         del now
         try:
             found = dial(self._host, self._port, time.monotonic() + self._timeout_s)
-        except ConnectError as error:
+        except NetworkError as error:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         found.socket.close()
         figures = {"check_latency_ms": found.dns_ms + found.connect_ms, **found.metrics}

@@ -1,110 +1,101 @@
-"""Posting: records to the HTTP door of a Botwatch on another machine."""
+"""HTTP sink: posts records to the ingestion endpoint of a Botwatch on another machine."""
 
 import gzip
-import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 import structlog
-import urllib3
-from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
 
 from services.collector.forwarding.forwarder import SinkUnavailableError
 from shared.runtime import bearer_tokens, clock
-from shared.runtime.http_responses import parse_retry_after_s, read_response
+from shared.runtime.http.client import HttpClient, Reply
+from shared.runtime.http.dial import NetworkError
+from shared.runtime.http.responses import parse_retry_after_s
 from shared.schema.records import AnyRecord, encode_record
 
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 4.0
-"""Also for the answer as a whole. Together they stay below the time that a part has to stop."""
-COMPRESS_FROM_BYTES = 1024
-"""Bytes; below, compressing saves no packet."""
+"""For the whole response. Together they stay below the time that a part has to stop."""
+MIN_COMPRESSED_BYTES = 1024
+"""Compressing a smaller body saves no packet."""
 MAX_QUOTED = 300
-"""Characters of an answer that are quoted."""
-
-# Of an answer whose headers make no sense, urllib3 warns with the whole URL.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
+"""Characters of a response that are quoted."""
 
 
 class _IngestResponse(msgspec.Struct):
-    """What is read of the door's answers."""
+    """What is read of the endpoint's responses."""
 
     refused: int | None = None
 
 
 class HttpSink:
-    """Posts to the door at `url`. Errors name its host and port only."""
+    """Posts records to the Botwatch at `url`. Errors name its host and port only."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        address = parse_url(url)
-        self._where = address.netloc or ""
-        self._url = f"{address._replace(auth=None).url.rstrip('/')}/api/v1/records?partial=true"
-        self._headers = {"Content-Type": "application/x-ndjson", "User-Agent": "Botwatch"}
+        headers = {"Content-Type": "application/x-ndjson"}
         if token:
-            self._headers["Authorization"] = bearer_tokens.authorization_header(token)
-        self._pool = urllib3.PoolManager(
-            num_pools=1,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-            retries=False,
+            headers["Authorization"] = bearer_tokens.authorization_header(token)
+        self._client = HttpClient(
+            f"{url.rstrip('/')}/api/v1/records?partial=true",
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+            read_timeout_s=READ_TIMEOUT_S,
+            headers=headers,
         )
 
     def write(self, records: Sequence[AnyRecord]) -> int:
-        """Post `records`; return how many the door refused for good, or raise AwayError.
+        """Post `records`; return how many were rejected. Raises SinkUnavailableError.
 
-        A batch that is too large for the door is sent in halves: what went before an AwayError is sent again
+        A batch that is too large is sent in halves. What was sent before a SinkUnavailableError is sent again
         with the rest, which the records' ids make harmless.
         """
-        status, retry_after, answer = self._post(b"\n".join(map(encode_record, records)))
-        refused = _rejected_count(answer)
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(records) > 1:
+        answer = self._post(b"\n".join(map(encode_record, records)))
+        refused = _rejected_count(answer.body)
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(records) > 1:
             middle = len(records) // 2
             return self.write(records[:middle]) + self.write(records[middle:])
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             refused = 1
-        # A 400 that does not say how many records it is about does not come from the door.
-        elif status != HTTPStatus.ACCEPTED and (status != HTTPStatus.BAD_REQUEST or refused is None):
-            raise SinkUnavailableError(
-                self._describe_error(status, answer), parse_retry_after_s(retry_after, clock.now()) or 0.0
-            )
+        # A 400 that does not count rejected records is not from the endpoint.
+        elif answer.status != HTTPStatus.ACCEPTED and (
+            answer.status != HTTPStatus.BAD_REQUEST or refused is None
+        ):
+            wait_s = parse_retry_after_s(answer.retry_after, clock.now()) or 0.0
+            raise SinkUnavailableError(self._describe_error(answer), wait_s)
         if refused:
             log.error(
-                "records rejected by the ingestion endpoint", records=refused, answer=_quote_body(answer)
+                "records rejected by the ingestion endpoint", records=refused, answer=self._quote(answer)
             )
         return refused or 0
 
-    def _post(self, body: bytes) -> tuple[int, str | None, bytes]:
-        headers = self._headers
-        if len(body) > COMPRESS_FROM_BYTES:
+    def _post(self, body: bytes) -> Reply:
+        headers = {}
+        if len(body) > MIN_COMPRESSED_BYTES:
             body = gzip.compress(body, compresslevel=6)
-            headers = headers | {"Content-Encoding": "gzip"}
+            headers["Content-Encoding"] = "gzip"
         try:
-            response = self._pool.request(
-                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-        except (HTTPError, OSError) as error:
-            raise SinkUnavailableError(f"{self._where} is not responding: {type(error).__name__}") from error
-        return response.status, response.headers.get("Retry-After"), read_response(response, READ_TIMEOUT_S)
+            return self._client.request("POST", body, headers)
+        except NetworkError as error:
+            raise SinkUnavailableError(error.text) from error
 
-    def _describe_error(self, status: int, answer: bytes) -> str:
-        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+    def _describe_error(self, answer: Reply) -> str:
+        said = f"{self._client.host} answered {answer.status}"
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return (
-                f"{self._where} answered {status}: set COLLECTOR_TOKEN to that of the receiving Botwatch "
+                f"{said}: set COLLECTOR_TOKEN to that of the receiving Botwatch "
                 "(INGEST_TOKEN where it has no COLLECTOR_TOKEN)"
             )
-        return f"{self._where} answered {status}: {_quote_body(answer)}"
+        return f"{said}: {self._quote(answer)}"
+
+    def _quote(self, answer: Reply) -> str:
+        return self._client.quote(answer.body, MAX_QUOTED)
 
 
 def _rejected_count(answer: bytes) -> int | None:
-    """Return how many records the door says it refused, None where it does not say."""
+    """Return how many records the endpoint rejected, None if it does not say."""
     try:
         return msgspec.json.decode(answer, type=_IngestResponse).refused
     except msgspec.DecodeError:
         return None
-
-
-def _quote_body(answer: bytes) -> str:
-    return " ".join(answer.decode(errors="replace").split())[:MAX_QUOTED]

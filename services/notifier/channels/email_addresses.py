@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from email.headerregistry import Address
 from typing import NamedTuple
 
-from shared.runtime.host_names import ascii_host
+from shared.runtime.http.urls import ascii_host
 
 _PARTS = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^,])+')
 """Text between commas that are not in quotes."""

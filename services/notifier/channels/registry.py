@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
 
 from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
@@ -21,6 +19,7 @@ from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.content.message_view import MessageContent
 from services.notifier.encrypted_values import ENCRYPTED_PREFIX, decrypt
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
+from shared.runtime.http.urls import parse_server_address, split_url
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 
@@ -67,10 +66,9 @@ def _webhook(name: str, channel: ChannelSection) -> Transport:
 def _http_host(url: str) -> str | None:
     """Return the host of an http(s) URL, None for any other URL."""
     try:
-        address = parse_url(url)
-    except LocationParseError:
+        return parse_server_address(split_url(url)).host
+    except ValueError:
         return None
-    return address.host if address.scheme in ("http", "https") else None
 
 
 def decrypted(name: str, channel: ChannelSection, environ: Mapping[str, str]) -> ChannelSection:

@@ -17,8 +17,8 @@ import pytest
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.container import create_probe, engine_error_result
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net import http_client
 from shared.runtime.config.check_sections import CheckSection
+from shared.runtime.http import responses
 from tests.support import wait_until
 from tests.unit.collector.fake_servers import (
     ConnectionHandler,
@@ -157,7 +157,7 @@ def test_an_engine_that_misbehaves_is_told_apart(
 def test_an_answer_that_is_too_long_to_be_read_whole_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 50)
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 50)
     with engine(tmp_path, telling(RUNNING)):
         seen = watching(tmp_path).run(NOON)
     assert seen.text.startswith("Container bot: the engine sent a response larger than ")

@@ -159,7 +159,8 @@ def test_a_receiver_that_is_not_there_may_be_tried_again() -> None:
         error = failure(f"http://127.0.0.1:{unused.getsockname()[1]}/secret")
     assert not error.permanent
     assert error.reason == "unreachable"
-    assert str(error) == "cannot connect to the receiver"
+    assert str(error).startswith("Cannot connect to 127.0.0.1:")
+    assert str(error).endswith(": connection refused by 127.0.0.1")
 
 
 def test_a_receiver_that_hangs_is_left_after_a_while(
@@ -168,7 +169,7 @@ def test_a_receiver_that_hangs_is_left_after_a_while(
     monkeypatch.setattr(json_poster, "READ_TIMEOUT_S", 0.1)
     receiver.answering.clear()
     error = failure(receiver.url)
-    assert str(error) == "request to the receiver timed out"
+    assert str(error).endswith(" timed out after 0.1 s")
     assert error.reason == "timeout"
 
 

@@ -26,9 +26,9 @@ from services.collector.checks.certificates.chain import (
 )
 from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError, TimedConnection, client_context, dial
 from shared.runtime.config.check_sections import CertificateSection, CheckSection
-from shared.runtime.host_names import ascii_host
+from shared.runtime.http.dial import NetworkError, TimedConnection, client_context, dial
+from shared.runtime.http.urls import ascii_host
 from shared.schema.records import CheckReason, CheckType
 
 MAX_BYTES = 4_194_304
@@ -87,7 +87,7 @@ class ServerCertificateProbe:
             return CheckResult("unknown", f"Cannot read the authorities in {self._trust}", "denied")
         try:
             return self._evaluate(self._connect(deadline, tls), None, now)
-        except ConnectError as error:
+        except NetworkError as error:
             refusal = error.__cause__
             if not isinstance(refusal, ssl.SSLCertVerificationError):
                 return _unreachable_result(error)
@@ -98,7 +98,7 @@ class ServerCertificateProbe:
                 else _unverified_context()
             )
             return self._evaluate(self._connect(deadline, tls), refusal, now)
-        except ConnectError as error:
+        except NetworkError as error:
             return _unreachable_result(error)
 
     def _connect(self, deadline: float, tls: ssl.SSLContext) -> TimedConnection:
@@ -201,7 +201,7 @@ def verified_chain(connected: TimedConnection) -> list[bytes]:
     return [] if tls.context.verify_mode == ssl.CERT_NONE else list(tls.get_verified_chain())
 
 
-def _unreachable_result(error: ConnectError) -> CheckResult:
+def _unreachable_result(error: NetworkError) -> CheckResult:
     """No TLS is this check's business; that nobody answers is told by checks of the service itself."""
     if error.reason == "tls":
         return CheckResult("critical", error.text, "tls")

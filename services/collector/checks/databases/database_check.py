@@ -6,8 +6,8 @@ from services.collector.checks.base import Probe
 from services.collector.checks.databases.redis import RedisProbe
 from services.collector.checks.databases.sqlite import SqliteProbe
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.urls import split_url
 from shared.runtime.config.check_sections import CheckSection
+from shared.runtime.http.urls import split_url
 
 SCHEMES = ("sqlite", "postgresql", "postgres", "redis", "rediss")
 

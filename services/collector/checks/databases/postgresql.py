@@ -13,8 +13,14 @@ from pg8000 import native
 
 from services.collector.checks.base import CheckResult
 from services.collector.checks.byte_size import format_bytes
-from services.collector.net.deadline import DeadlineSocket
-from services.collector.net.dial import ConnectError, client_context, dial, seconds_left, wrap_tls
+from shared.runtime.http.dial import (
+    DeadlineSocket,
+    NetworkError,
+    client_context,
+    dial,
+    seconds_left,
+    wrap_tls,
+)
 from shared.schema.durations import format_rough
 from shared.schema.records import CheckReason, CheckType
 
@@ -80,7 +86,7 @@ class PostgresqlProbe:
             found = dial(self._host, self._port, deadline)
             with closing(found.socket) as plain, closing(self._start_tls(plain, deadline)) as connection:
                 state = self._query_state(connection, deadline)
-        except ConnectError as error:
+        except NetworkError as error:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         except native.DatabaseError as error:
             return self._refused_result(whom, error)
@@ -104,9 +110,9 @@ class PostgresqlProbe:
         if answer == b"S":
             return wrap_tls(connection, deadline, self._tls, self._host, whom)
         if answer != b"N":
-            raise ConnectError("protocol", f"{whom} is not PostgreSQL")
+            raise NetworkError("protocol", f"{whom} is not PostgreSQL")
         if self._must:
-            raise ConnectError("tls", f"PostgreSQL at {whom} does not support TLS, which sslmode requires")
+            raise NetworkError("tls", f"PostgreSQL at {whom} does not support TLS, which sslmode requires")
         return connection
 
     def _query_state(self, connection: socket.socket, deadline: float) -> ServerState:

@@ -11,8 +11,7 @@ from urllib.parse import SplitResult, unquote
 
 from services.collector.checks.base import CheckResult
 from services.collector.checks.byte_size import format_bytes
-from services.collector.net.deadline import DeadlineSocket
-from services.collector.net.dial import ConnectError, client_context, dial
+from shared.runtime.http.dial import DeadlineSocket, NetworkError, client_context, dial
 from shared.schema.durations import format_rough
 from shared.schema.records import CheckReason, CheckType
 
@@ -49,7 +48,7 @@ class RedisProbe:
             found = dial(self._host, self._port, deadline, self._tls)
             with closing(found.socket):
                 information = self._ask(found.socket, deadline)
-        except ConnectError as error:
+        except NetworkError as error:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         except RedisReplyError as error:
             reason: CheckReason = "denied" if str(error).startswith(DENIED) else "failed"

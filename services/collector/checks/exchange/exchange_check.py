@@ -15,17 +15,17 @@ from urllib.parse import SplitResult
 from services.collector.checks.base import CheckResult
 from services.collector.checks.exchange.presets import apply_preset, ping_message
 from services.collector.checks.exchange.server_time import Skew, clock_skew, parse_server_time
-from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError, client_context, dial
-from services.collector.net.http_client import HttpResponse
-from services.collector.net.http_fetch import format_status, http_get, parse_http_url
-from services.collector.net.websocket import (
+from services.collector.checks.exchange.websocket import (
     HandshakeRefusedError,
     WebSocketProbeConnection,
     parse_websocket_url,
 )
+from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import ExchangeSection
-from shared.runtime.http_responses import parse_retry_after_s
+from shared.runtime.http.client import fetch
+from shared.runtime.http.dial import NetworkError, client_context, dial
+from shared.runtime.http.responses import HttpResponse, format_status, parse_retry_after_s
+from shared.runtime.http.urls import parse_http_url
 from shared.schema.durations import milliseconds
 from shared.schema.records import CheckReason, CheckStatus, CheckType
 
@@ -90,7 +90,7 @@ class ExchangeProbe:
         figures: dict[str, float | int] = {}
         try:
             skew = ask_it(time.monotonic() + self._half_s, figures)
-        except ConnectError as error:
+        except NetworkError as error:
             # This machine's own trouble says nothing about the exchange.
             status: CheckStatus = "unknown" if error.reason == "other" else "critical"
             return EndpointResult(EndpointFailure(error.reason, error.text, status), figures)
@@ -102,7 +102,7 @@ class ExchangeProbe:
         """Ask for a sign of life, then for the time; where only one is known it is both."""
         begun, wall_ms = time.monotonic(), 1000 * self._wall_clock()
         for place, url in enumerate(self._rest):
-            fetched = http_get(url, deadline)
+            fetched = fetch(url, deadline)
             if place == 0:
                 figures.update(fetched.connected.metrics)
                 figures["check_latency_ms"] = 1000 * (time.monotonic() - begun)
@@ -115,7 +115,7 @@ class ExchangeProbe:
             server = parse_server_time(json.loads(fetched.answer.body), self._time_path)
         except (ValueError, RecursionError) as error:
             text = f"{url.hostname}{url.path} returned no server time"
-            raise ConnectError("protocol", text) from error
+            raise NetworkError("protocol", text) from error
         moments = (wall_ms + 1000 * (at - begun) for at in (fetched.asked_at, fetched.answered_at))
         skew = clock_skew(server, *moments)
         figures["clock_skew_ms"] = skew.ms
@@ -203,7 +203,7 @@ def _raise_unless_api(url: SplitResult, answer: HttpResponse) -> None:
     if answer.status not in _FINE:
         raise _StatusError(url.hostname or "", url.path, answer.status, answer.headers["Retry-After"])
     if answer.headers.get_content_type() == "text/html":
-        raise ConnectError("protocol", f"{url.hostname} returned an HTML page instead of an API response")
+        raise NetworkError("protocol", f"{url.hostname} returned an HTML page instead of an API response")
 
 
 def _describe_failures(rest: EndpointResult | None, web_socket: EndpointResult | None) -> str:

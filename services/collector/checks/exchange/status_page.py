@@ -12,9 +12,11 @@ import msgspec
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net.dial import ConnectError
-from services.collector.net.http_fetch import format_status, http_get, parse_http_url
 from shared.runtime.config.check_sections import CheckSection
+from shared.runtime.http.client import fetch
+from shared.runtime.http.dial import NetworkError
+from shared.runtime.http.responses import format_status
+from shared.runtime.http.urls import parse_http_url
 from shared.schema.records import CheckReason, CheckStatus, CheckType
 
 MAX_NAMED = 5
@@ -77,8 +79,8 @@ class StatusPageProbe:
         del now
         begun = time.monotonic()
         try:
-            fetched = http_get(self._url, begun + self._timeout_s)
-        except ConnectError as error:
+            fetched = fetch(self._url, begun + self._timeout_s)
+        except NetworkError as error:
             return _unknown_result(error.text, error.reason)
         answer = fetched.answer
         figures = {
@@ -93,7 +95,7 @@ class StatusPageProbe:
         try:
             answer.require_whole(self._url.hostname or "")
             summary = msgspec.json.decode(answer.body, type=StatusPageSummary)
-        except ConnectError as error:
+        except NetworkError as error:
             return _unknown_result(error.text, error.reason, figures)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             text = f"{self._url.hostname} did not return a Statuspage summary.json"

@@ -19,8 +19,8 @@ from services.collector.checks import http
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.http import create_probe
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net import dial, http_client
 from shared.runtime.config.check_sections import CheckSection, HttpSection
+from shared.runtime.http import dial, responses
 from tests.support import free_port
 from tests.unit.collector.fake_servers import (
     ConnectionHandler,
@@ -258,7 +258,7 @@ def test_bytes_that_trickle_in_do_not_stretch_the_timeout(head: bytes) -> None:
 
 
 def test_of_a_big_body_a_part_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 1000)
     with serving(replying(200, b"x" * 5000 + b"late")) as address:
         assert look(f"http://{address}/").status == "ok"
         seen = look(f"http://{address}/", body="late")
@@ -353,7 +353,7 @@ def test_a_packing_that_cannot_be_read_is_named_as_the_cause() -> None:
 
 def test_a_bomb_is_not_unpacked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit of what is read holds for what comes out, too."""
-    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 1000)
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 1000)
     with serving(replying(200, gzip.compress(bytes(100_000)), Content_Encoding="gzip")) as server:
         assert "the first MiB of the body" in look(f"http://{server}/", body="x").text
 

@@ -163,7 +163,7 @@ def test_a_record_that_is_too_large_by_itself_is_refused_and_the_rest_goes(door:
 def test_nobody_there_means_later_and_names_host_and_port_only() -> None:
     port = free_port()
     with pytest.raises(
-        SinkUnavailableError, match=f"^127.0.0.1:{port} is not responding: NewConnectionError$"
+        SinkUnavailableError, match=f"^Cannot connect to 127.0.0.1:{port}: connection refused by 127.0.0.1$"
     ):
         HttpSink(f"http://someone:secret@127.0.0.1:{port}/base").write(samples(1))
 
@@ -172,7 +172,7 @@ def test_a_door_that_hangs_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(http_sink, "READ_TIMEOUT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sender = HttpSink(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(SinkUnavailableError, match="is not responding: ReadTimeoutError"):
+        with pytest.raises(SinkUnavailableError, match=r"^127.0.0.1:\d+ timed out after 0.2 s$"):
             sender.write(samples(1))
 
 

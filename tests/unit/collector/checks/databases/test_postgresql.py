@@ -15,7 +15,7 @@ from pg8000 import native
 from services.collector.checks.base import CheckResult
 from services.collector.checks.databases import postgresql as module
 from services.collector.checks.databases.postgresql import PostgresqlProbe, ServerState, evaluate_server_state
-from services.collector.net.urls import split_url
+from shared.runtime.http.urls import split_url
 from tests.support import wait_until
 from tests.unit.collector import postgresql_server
 from tests.unit.collector.fake_servers import (

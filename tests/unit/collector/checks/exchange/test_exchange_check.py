@@ -15,9 +15,9 @@ from services.collector.checks.exchange.exchange_check import ExchangeProbe, cre
 from services.collector.checks.exchange.presets import apply_preset, ping_message, presets
 from services.collector.checks.exchange.server_time import ServerTime, clock_skew, parse_server_time
 from services.collector.host.watched_host import WatchedHost
-from services.collector.net import http_client, http_fetch
-from services.collector.net.dial import client_context
 from shared.runtime.config.check_sections import ExchangeSection
+from shared.runtime.http import client, responses
+from shared.runtime.http.dial import client_context
 from tests.support import free_port
 from tests.unit.collector.certificate_authority import authority, certificate, server_context
 from tests.unit.collector.fake_exchange import FakeExchange, local_exchange
@@ -50,7 +50,7 @@ def look(local: FakeExchange, timeout_s: float = 4.0, **given: Any) -> CheckResu
 def test_a_time_in_an_answer_too_long_to_be_read_whole_is_not_believed(
     local: FakeExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 4)
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 4)
     assert "sent a response larger than" in look(local).text
 
 
@@ -84,7 +84,7 @@ def test_tls_is_verified_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         seen = look(local, **ways)
         assert (seen.status, seen.reason) == ("critical", "tls")
         assert "rejected: " in seen.text
-        for user in (module, http_fetch):
+        for user in (module, client):
             monkeypatch.setattr(user, "client_context", lambda: trusting)
         seen = look(local, **ways)
     assert seen.status == "ok"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.runtime.http_responses import parse_retry_after_s
+from shared.runtime.http.responses import parse_retry_after_s
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

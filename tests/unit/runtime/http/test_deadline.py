@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from services.collector.net.deadline import DeadlineSocket
+from shared.runtime.http.dial import DeadlineSocket
 
 
 def test_until_the_deadline_it_reads_and_writes_as_a_socket_does() -> None:

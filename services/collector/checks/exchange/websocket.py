@@ -12,7 +12,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.uri import WebSocketURI, parse_uri
 
-from services.collector.net.dial import ConnectError, seconds_left
+from shared.runtime.http.dial import NetworkError, seconds_left
 
 _CHUNK = 65_536
 _MAX_BYTES = 1_048_576
@@ -50,7 +50,7 @@ class WebSocketProbeConnection:
         self._events = self._receive()
 
     def open(self) -> None:
-        """Shake hands. Raises RefusedError for another status than 101, ConnectError for everything else."""
+        """Shake hands. Raises RefusedError for another status than 101, NetworkError for everything else."""
         request = self._protocol.connect()
         request.headers["User-Agent"] = "botwatch"
         self._protocol.send_request(request)
@@ -58,7 +58,7 @@ class WebSocketProbeConnection:
         if response.status_code != _ACCEPTED:
             raise HandshakeRefusedError(response)
         if self._protocol.handshake_exc is not None:
-            raise ConnectError("protocol", f"{self._host} sent an invalid WebSocket handshake")
+            raise NetworkError("protocol", f"{self._host} sent an invalid WebSocket handshake")
 
     def ping(self, message: str | None) -> float:
         """Send a ping and return how many milliseconds its pong took.
@@ -79,18 +79,18 @@ class WebSocketProbeConnection:
         return took_ms
 
     def _receive(self) -> Iterator[Request | Response | Frame]:
-        """Yield what comes in for as long as it takes; ConnectError when nothing more will come."""
+        """Yield what comes in for as long as it takes; NetworkError when nothing more will come."""
         try:
             while True:
                 yield from self._protocol.events_received()
                 if self._is_closed():
-                    raise ConnectError("protocol", self._close_reason())
+                    raise NetworkError("protocol", self._close_reason())
                 self._flush()
                 self._read()
         except TimeoutError as error:
-            raise ConnectError("timeout", f"WebSocket of {self._host} timed out") from error
+            raise NetworkError("timeout", f"WebSocket of {self._host} timed out") from error
         except OSError as error:
-            raise ConnectError("protocol", f"{self._host} closed the WebSocket connection") from error
+            raise NetworkError("protocol", f"{self._host} closed the WebSocket connection") from error
 
     def _is_closed(self) -> bool:
         is_alive = self._protocol.state in (State.CONNECTING, State.OPEN)

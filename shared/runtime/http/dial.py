@@ -1,41 +1,43 @@
-"""Connecting in phases that are timed apart: name, connection, TLS; each failure with its reason.
+"""Dial: connects in timed phases (DNS lookup, connection, TLS handshake), each with its own failures.
 
-    ConnectError(reason)
-      dns          the name has no address, or nobody said so in time
-      refused      nothing listens there
-      unreachable  no way leads there
+    NetworkError(reason)
+      dns          the name has no address, or the lookup timed out
+      refused      nothing listens on the port
+      unreachable  no route to the address
       timeout      no answer in time
-      tls          no agreement on TLS, or a certificate that is not accepted
-      other        this machine's own fault, such as too many open files
+      tls          the handshake failed, or the certificate is not accepted
+      protocol     the server broke the protocol, or closed the connection (raised by callers)
+      other        a failure of this machine, such as too many open files
 
-A deadline is a moment of `time.monotonic()`.
+A deadline is a time of `time.monotonic()`.
 """
 
 import errno
 import functools
+import io
 import socket
 import ssl
 import threading
 import time
 from typing import Any, NamedTuple
 
-from shared.runtime.host_names import ascii_host
+from shared.runtime.http.urls import ascii_host
 from shared.schema.records import CheckReason
 
 Address = tuple[Any, ...]
-"""What getaddrinfo finds: family, type, protocol, canonical name, socket address."""
+"""One result of getaddrinfo: family, type, protocol, canonical name, socket address."""
 
 UNREACHABLE_ERRNOS = frozenset(
     (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EADDRNOTAVAIL)
 )
 MIN_TIMEOUT_S = 0.001
-"""A timeout of 0 would mean not to wait at all."""
+"""A timeout of 0 would make the socket non-blocking."""
 _MOST_SPECIFIC_FIRST: tuple[CheckReason, ...] = ("refused", "timeout", "unreachable", "other")
-"""Of several addresses' failures the first of these says most: many hosts have no way to IPv6 at all."""
+"""Which failure counts if all addresses fail: many hosts have no route to IPv6 at all."""
 
 
-class ConnectError(Exception):
-    """No connection came about; `text` says why in one sentence."""
+class NetworkError(Exception):
+    """A connection or a request failed; `text` says why in one sentence, without secrets."""
 
     def __init__(self, reason: CheckReason, text: str) -> None:
         super().__init__(text)
@@ -43,19 +45,27 @@ class ConnectError(Exception):
         self.text = text
 
 
+class ConnectError(NetworkError):
+    """No connection was made."""
+
+
+class ConnectionClosedError(NetworkError):
+    """The server closed the connection before the response was complete."""
+
+
 class TimedConnection(NamedTuple):
-    """An open connection and how long each phase took; whoever gets it closes its socket."""
+    """An open connection and how long each phase took; the caller closes its socket."""
 
     socket: socket.socket
     dns_ms: float
     connect_ms: float
     tls_ms: float | None
     certificate: bytes | None
-    """The server's, DER; None without TLS."""
+    """The server's certificate as DER; None without TLS."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The phases by their names in the record `Check`."""
+        """The phases, named as in the record `Check`."""
         found = {"dns_ms": self.dns_ms, "connect_ms": self.connect_ms}
         if self.tls_ms is not None:
             found["tls_ms"] = self.tls_ms
@@ -64,7 +74,7 @@ class TimedConnection(NamedTuple):
 
 @functools.cache
 def client_context(*, verify: bool = True) -> ssl.SSLContext:
-    """Return the settings of TLS for clients, made once: reading the authorities takes 20 ms."""
+    """Return the TLS settings of clients. Cached: loading the authorities takes 20 ms."""
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
@@ -75,9 +85,9 @@ def client_context(*, verify: bool = True) -> ssl.SSLContext:
 def dial(
     host: str, port: int, deadline: float, tls: ssl.SSLContext | None = None, server_name: str | None = None
 ) -> TimedConnection:
-    """Connect to one of the addresses of `host`, tried in turn; with `tls` also shake hands.
+    """Connect to one of the addresses of `host`, tried in turn; with `tls`, do the handshake too.
 
-    `server_name` is whom the certificate must be for, by default `host`. Raises ConnectError.
+    `server_name` is the name that the certificate must be for, by default `host`. Raises ConnectError.
     """
     host, server_name = _ascii(host), _ascii(server_name or host)
     begun = time.monotonic()
@@ -93,16 +103,84 @@ def dial(
     return TimedConnection(secure, dns_ms, connect_ms, tls_ms, secure.getpeercert(binary_form=True))
 
 
+class DeadlineSocket:
+    """A socket whose reads and writes end at one deadline, however slowly bytes arrive: TimeoutError then.
+
+    It has what http.client, urllib3 and pg8000 use of a socket. Like a socket it stays open until the files
+    made from it are closed, too.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def settimeout(self, seconds: float) -> None:
+        """Move the deadline: everything from now on ends within `seconds`."""
+        self._deadline = time.monotonic() + seconds
+
+    def sendall(self, data: Any) -> None:  # noqa: ANN401 - any buffer
+        """Send all of `data`."""
+        self.wait()
+        self._connection.sendall(data)
+
+    def makefile(self, mode: str = "rb", *_: object) -> Any:  # noqa: ANN401 - the two have no common type
+        """Return a buffered stream for reading or, with mode `rwb`, for both."""
+        if "w" in mode:
+            raw = _DeadlineIO(self, self._connection.makefile("rwb", buffering=0))
+            return io.BufferedRWPair(raw, raw)
+        return io.BufferedReader(_DeadlineIO(self, self._connection.makefile("rb", buffering=0)))
+
+    def fileno(self) -> int:
+        """Return the file descriptor, -1 if closed."""
+        return self._connection.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._connection.close()
+
+    def wait(self) -> None:
+        """Set the socket's timeout to the time that is left. Raises TimeoutError if there is none."""
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError
+        self._connection.settimeout(seconds_left(self._deadline))
+
+
+class _DeadlineIO(io.RawIOBase):
+    """The unbuffered stream of a DeadlineSocket."""
+
+    def __init__(self, owner: DeadlineSocket, stream: socket.SocketIO) -> None:
+        self._owner = owner
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any writable buffer
+        self._owner.wait()
+        return self._stream.readinto(buffer)
+
+    def write(self, data: Any) -> int | None:  # noqa: ANN401 - any buffer
+        self._owner.wait()
+        return self._stream.write(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
 def seconds_left(deadline: float) -> float:
-    """Return how many seconds are left, as a timeout: never 0."""
+    """Return the seconds until `deadline` as a timeout, never 0."""
     return max(deadline - time.monotonic(), MIN_TIMEOUT_S)
 
 
 def resolve_host(host: str, port: int, deadline: float) -> list[Address]:
-    """Return the addresses of `host`, the most promising first; ConnectError `dns` when there are none.
+    """Return the addresses of `host`, best first. Raises ConnectError `dns` if there are none.
 
-    The system's resolver knows no timeout: a question without an answer is left behind with its thread,
-    which ends when the resolver gives up.
+    The system's resolver has no timeout: after the deadline its thread is abandoned, and ends when the
+    resolver gives up.
     """
     host = _ascii(host)
     try:
@@ -133,7 +211,7 @@ def resolve_host(host: str, port: int, deadline: float) -> list[Address]:
 def wrap_tls(
     plain: socket.socket, deadline: float, tls: ssl.SSLContext, server_name: str, whom: str
 ) -> ssl.SSLSocket:
-    """Put TLS on a connection; when that fails it is closed. Raises ConnectError that names `whom`."""
+    """Do the TLS handshake with `whom`; if that fails, close the connection. Raises ConnectError."""
     plain.settimeout(seconds_left(deadline))
     try:
         secure = tls.wrap_socket(plain, server_hostname=server_name)
@@ -157,7 +235,7 @@ def _dial_first(whom: str, addresses: list[Address], deadline: float) -> socket.
         except OSError as error:
             failures.append(_connect_failure(address, error))
             continue
-        # An address that swallows everything leaves time for the others.
+        # An address that drops all packets must leave time for the others.
         one.settimeout(max(seconds_left(deadline) / left, MIN_TIMEOUT_S))
         try:
             one.connect(address)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.collector.net.urls import split_url
+from shared.runtime.http.urls import ascii_host, split_url
 
 
 def test_a_url_is_split() -> None:
@@ -18,3 +18,18 @@ def test_what_is_wrong_with_a_url_is_told_without_a_part_of_it(url: str) -> None
         split_url(url)
     assert "cret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("example.org", "example.org"),
+        ("_dmarc.example.org", "_dmarc.example.org"),
+        ("Bücher.example", "xn--bcher-kva.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+    ],
+)
+def test_a_host_is_written_as_browsers_ask_for_it(host: str, expected: str) -> None:
+    """Non-ASCII labels become `xn--` labels by IDNA 2008; what is ASCII stays."""
+    assert ascii_host(host) == expected

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.collector.net import dial as dialing
-from services.collector.net.dial import ConnectError, dial
+from shared.runtime.http import dial as dialing
+from shared.runtime.http.dial import ConnectError, dial
 from tests.support import free_port
 from tests.unit.collector.fake_servers import (
     SelfSignedCertificate,

@@ -1,1 +1,0 @@
-"""Outgoing connections with phases that are timed apart, deadlines and bounded answers."""
