@@ -70,7 +70,9 @@ class BotwatchProcess:
 
 
 @contextmanager
-def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[BotwatchProcess]:
+def botwatch_up(
+    folder: Path, config: Path, *, demo: bool = False, **environ: str
+) -> Iterator[BotwatchProcess]:
     """Run `botwatch up` as a user would: on free ports, with its state in `folder`, until the block ends."""
     ports = {name: free_port() for name in PORTS}
     inherited = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
@@ -83,7 +85,7 @@ def botwatch_up(folder: Path, config: Path, **environ: str) -> Iterator[Botwatch
     with (folder / "output.txt").open("w") as output:
         # In a session of its own: Ctrl-C reaches only us, and we end it.
         process = subprocess.Popen(
-            [sys.executable, "-m", "botwatch.cli", "up"],
+            [sys.executable, "-m", "botwatch.cli", "up", *(["--demo"] if demo else [])],
             env={**inherited, **own, **environ},
             stdout=output,
             stderr=subprocess.STDOUT,

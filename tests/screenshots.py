@@ -1,0 +1,87 @@
+"""Screenshots for the README: `python -m tests.screenshots FOLDER` takes them from a running demo.
+
+It runs `botwatch up --demo` on free ports in a temporary folder, with a mail server on loopback, waits for an
+alert with a chart, and writes `page.png` (the page) and `email.png` (the e-mail about the alert).
+"""
+
+import base64
+import sys
+import tempfile
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import cast
+
+from selenium.webdriver import Chrome
+
+from shared.runtime.settings import REPOSITORY
+from tests.integration.conftest import run_receivers
+from tests.integration.stack import botwatch_up
+from tests.support import wait_until
+from tests.unit.dashboard.browser import chromium, text
+
+BOT = "demo-eurusd"
+PAGE_SIZE = (1280, 1000)
+EMAIL_SIZE = (700, 900)
+
+
+def main(folder: Path) -> None:
+    """Write both screenshots to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name, run_receivers() as receivers:
+        work = Path(name)
+        mail = {
+            "ALERT_SMTP": f"127.0.0.1:{receivers.smtp_port}",
+            "ALERT_SMTP_SECURITY": "none",
+            "ALERT_EMAIL_FROM": "botwatch@example.com",
+            "ALERT_EMAIL_TO": "ann@example.com",
+        }
+        with (
+            botwatch_up(work, REPOSITORY / "deploy" / "config", demo=True, **mail) as stack,
+            chromium(work / "profile") as browser,
+        ):
+            email = wait_until(lambda: find_email(receivers.mails), "an e-mail with a chart", timeout_s=240)
+            photograph_page(browser, f"http://127.0.0.1:{stack.ports['DASHBOARD_PORT']}/", folder)
+            photograph_email(browser, email, work, folder)
+
+
+def find_email(mails: list[bytes]) -> EmailMessage | None:
+    """Return the first e-mail about the demo bot that has a chart."""
+    for raw in mails:
+        email = cast("EmailMessage", message_from_bytes(raw, policy=default))
+        if BOT in str(email["Subject"]) and any(
+            part.get_content_type() == "image/png" for part in email.walk()
+        ):
+            return email
+    return None
+
+
+def photograph_page(browser: Chrome, address: str, folder: Path) -> None:
+    """Take the page once its live data are there."""
+    browser.set_window_size(*PAGE_SIZE)
+    browser.get(address)
+    wait_until(lambda: BOT in text(browser, "body"), "the demo bot is on the page", timeout_s=60)
+    wait_until(lambda: "live" in text(browser, "body").lower(), "the page is live", timeout_s=60)
+    browser.save_screenshot(str(folder / "page.png"))
+
+
+def photograph_email(browser: Chrome, email: EmailMessage, work: Path, folder: Path) -> None:
+    """Take the e-mail as a mail client shows its HTML, with the chart in its place."""
+    html = email.get_body(("html",))
+    chart = next(part for part in email.walk() if part.get_content_type() == "image/png")
+    assert html is not None
+    picture = base64.b64encode(chart.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+    reference = f"cid:{str(chart['Content-ID']).strip('<>')}"
+    (work / "email.html").write_text(
+        html.get_content().replace(reference, f"data:image/png;base64,{picture}")
+    )
+    browser.set_window_size(*EMAIL_SIZE)
+    browser.get((work / "email.html").as_uri())
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    browser.set_window_size(EMAIL_SIZE[0], height + 40)
+    browser.save_screenshot(str(folder / "email.png"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
