@@ -17,7 +17,7 @@ from services.notifier.channels.base import Reason, TransportError
 from services.notifier.channels.email_addresses import Mailbox, parse_mailbox, split_addresses
 from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import MessageContent
-from shared.runtime.config.notifications import EmailConfig
+from shared.runtime.config.notifications import ChannelSection, EmailConfig
 
 log = structlog.get_logger()
 
@@ -155,6 +155,13 @@ class _SmtpConnection(smtplib.SMTP):
 
 class _SmtpTlsConnection(_SmtpConnection, smtplib.SMTP_SSL):
     """The same, encrypted from the first byte."""
+
+
+def mailbox_of(channel: ChannelSection) -> EmailConfig:
+    """Return the mailbox of a channel of kind `email`."""
+    if channel.email is None:
+        raise ValueError("expected a channel with `email`")
+    return channel.email
 
 
 class EmailTransport:

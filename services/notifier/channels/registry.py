@@ -1,15 +1,15 @@
 """Channel registry: builds the transport for a configured channel."""
 
 import os
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 import msgspec
 
 from services.notifier.channels.alertmanager import AlertmanagerTransport
 from services.notifier.channels.apprise import AppriseTransport, service_of
 from services.notifier.channels.base import Transport
-from services.notifier.channels.email import EmailTransport
+from services.notifier.channels.email import EmailTransport, mailbox_of
 from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.watchdog_ping import (
     LoopbackTransport,
@@ -26,41 +26,58 @@ from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 SLACK_HOST = "hooks.slack.com"
 
 S = TypeVar("S", ChannelSection, EmailConfig)
+ChannelKind = Literal["alertmanager", "apprise", "email", "loopback", "slack", "watchdog-url", "webhook"]
+TransportFactory = Callable[[str, ChannelSection, MessageContent], Transport]
+"""Creates a transport from the channel's name, its decrypted section and the renderer of messages."""
+
+TRANSPORTS: Mapping[ChannelKind, TransportFactory] = {
+    "alertmanager": lambda name, channel, _: AlertmanagerTransport(name, channel.url, channel.secret),
+    "apprise": lambda _, channel, content: AppriseTransport(service_of(channel.url), content),
+    "email": lambda _, channel, content: EmailTransport(mailbox_of(channel), content),
+    "loopback": lambda *_: LoopbackTransport(),
+    "slack": lambda _, channel, content: SlackTransport(channel.url, content),
+    "watchdog-url": lambda _, channel, __: WatchdogUrlTransport(channel.url),
+    "webhook": lambda _, channel, __: WebhookTransport(channel.url, channel.secret),
+}
+"""Creates the transport of each kind of channel; a new kind takes one module and one line."""
 
 
 def build_transport(
     name: str, channel: ChannelSection, content: MessageContent, environ: Mapping[str, str] = os.environ
 ) -> Transport:
-    """Return the transport of a channel. Raises InvalidError if its configuration is invalid.
+    """Return the transport of a channel. Raises InvalidError if its configuration is invalid."""
+    channel = decrypted(name, channel, environ)
+    kind = channel_kind(name, channel)
+    if kind in ("alertmanager", "slack", "webhook") and _http_host(channel.url) is None:
+        raise InvalidError([Fault(f"channels.{name}.url", "expected http://… or https://…")])
+    return TRANSPORTS[kind](name, channel, content)
+
+
+def channel_kind(name: str, channel: ChannelSection) -> ChannelKind:
+    """Return the kind of a channel.
 
     Without a `type` the URL decides: Slack's webhook, a service known to apprise (also by the `https://` URL
     that a service such as Discord issues), else a webhook.
     """
-    channel = decrypted(name, channel, environ)
-    if name in (LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL):
-        return WatchdogUrlTransport(channel.url) if name == WATCHDOG_URL_CHANNEL else LoopbackTransport()
+    if name == LOOPBACK_CHANNEL:
+        return "loopback"
+    if name == WATCHDOG_URL_CHANNEL:
+        return "watchdog-url"
     if channel.email:
-        return EmailTransport(channel.email, content)
-    kind = channel.type
+        return "email"
+    kind = channel.type or _kind_of_url(channel)
+    return "alertmanager" if kind == "webhook" and channel.format == "alertmanager" else kind
+
+
+def _kind_of_url(channel: ChannelSection) -> Literal["apprise", "slack", "webhook"]:
     host = _http_host(channel.url)
-    if kind is None and (channel.secret or channel.format != "botwatch"):
-        kind = "webhook"
-    if kind in ("webhook", "slack") and host is None:
-        raise InvalidError([Fault(f"channels.{name}.url", "expected http://… or https://…")])
-    if kind == "slack" or (kind is None and host == SLACK_HOST):
-        return SlackTransport(channel.url, content)
-    if kind == "webhook" or (kind is None and channel.url.lower().startswith("http://")):
-        return _webhook(name, channel)
-    service = service_of(channel.url)
-    if service is None and kind is None and host is not None:
-        return _webhook(name, channel)
-    return AppriseTransport(service, content)
-
-
-def _webhook(name: str, channel: ChannelSection) -> Transport:
-    if channel.format == "alertmanager":
-        return AlertmanagerTransport(name, channel.url, channel.secret)
-    return WebhookTransport(channel.url, channel.secret)
+    if channel.secret or channel.format != "botwatch":
+        return "webhook"
+    if host == SLACK_HOST:
+        return "slack"
+    if channel.url.lower().startswith("http://"):
+        return "webhook"
+    return "webhook" if host is not None and service_of(channel.url) is None else "apprise"
 
 
 def _http_host(url: str) -> str | None:
