@@ -10,7 +10,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 PARALLEL = -n $(or $(WORKERS),4) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-unit test-stack lint format lock schema bench clean purge up down logs
+.PHONY: help setup run test test-unit test-stack lint format lock schema bench screenshots clean purge up down logs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ schema: $(VENV)/run ## Write the JSON Schemas of wire and config to docs/schema,
 
 bench: $(VENV)/dev ## Measure; prints ratios
 	$(BIN)/python -m tests.bench
+
+screenshots: $(VENV)/dev ## Take the README's screenshots from a running demo
+	$(BIN)/python -m tests.screenshots docs/images
 
 lock: $(VENV)/dev ## Pin every dependency with hashes
 	for service in $(SERVICES); do \
