@@ -8,10 +8,9 @@ import base64
 import sys
 import tempfile
 from email import message_from_bytes
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from email.policy import default
 from pathlib import Path
-from typing import cast
 
 from selenium.webdriver import Chrome
 
@@ -41,20 +40,20 @@ def main(folder: Path) -> None:
             botwatch_up(work, REPOSITORY / "deploy" / "config", demo=True, **mail) as stack,
             chromium(work / "profile") as browser,
         ):
-            email = wait_until(lambda: find_email(receivers.mails), "an e-mail with a chart", timeout_s=240)
+            wait_until(lambda: find_emails(receivers.mails), "an e-mail with a chart", timeout_s=240)
             photograph_page(browser, f"http://127.0.0.1:{stack.ports['DASHBOARD_PORT']}/", folder)
-            photograph_email(browser, email, work, folder)
+            photograph_email(browser, find_emails(receivers.mails)[0], work, folder)
 
 
-def find_email(mails: list[bytes]) -> EmailMessage | None:
-    """Return the first e-mail about the demo bot that has a chart."""
-    for raw in mails:
-        email = cast("EmailMessage", message_from_bytes(raw, policy=default))
-        if BOT in str(email["Subject"]) and any(
-            part.get_content_type() == "image/png" for part in email.walk()
-        ):
-            return email
-    return None
+def find_emails(mails: list[bytes]) -> list[EmailMessage]:
+    """Return the e-mails about the demo bot that have a chart, oldest first."""
+    emails = [message_from_bytes(raw, policy=default) for raw in mails]
+    return [email for email in emails if BOT in str(email["Subject"]) and charts_of(email)]
+
+
+def charts_of(email: EmailMessage) -> list[Message]:
+    """Return the charts that an e-mail has."""
+    return [part for part in email.walk() if part.get_content_type() == "image/png"]
 
 
 def photograph_page(browser: Chrome, address: str, folder: Path) -> None:
@@ -69,7 +68,7 @@ def photograph_page(browser: Chrome, address: str, folder: Path) -> None:
 def photograph_email(browser: Chrome, email: EmailMessage, work: Path, folder: Path) -> None:
     """Take the e-mail as a mail client shows its HTML, with the chart in its place."""
     html = email.get_body(("html",))
-    chart = next(part for part in email.walk() if part.get_content_type() == "image/png")
+    [chart] = charts_of(email)
     assert html is not None
     picture = base64.b64encode(chart.get_payload(decode=True)).decode()  # type: ignore[arg-type]
     reference = f"cid:{str(chart['Content-ID']).strip('<>')}"
