@@ -27,10 +27,10 @@ class _BotSummary(msgspec.Struct, rename="camel"):
     age_seconds: float | None = None
 
 
-def add_bots_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its actions."""
-    bots = commands.add_parser("bots", help="list, retire and forget bots")
-    actions = bots.add_subparsers(dest="action", required=True, metavar="ACTION")
+def add_bots_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `botwatch bots`."""
+    parser.set_defaults(run=run_bots)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     common = argparse.ArgumentParser(add_help=False)
     url = os.environ.get("BOTWATCH_URL") or URL
     common.add_argument("--url", default=url, help=f"the dashboard (default: BOTWATCH_URL or {URL})")

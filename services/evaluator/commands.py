@@ -1,5 +1,7 @@
 """Commands of `botwatch rules`: explain and validate the rules, run rule tests."""
 
+import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +32,17 @@ from shared.runtime.settings import PartSettings, load_settings
 from shared.schema.durations import format_duration_ms
 from shared.schema.faults import Fault, InvalidError
 from shared.store.rule_state import load_rule_states
+
+
+def add_rules_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `botwatch rules`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="validate the rules and explain each one")
+    check.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="default: BOTWATCH_CONFIG")
+    check.set_defaults(run=lambda options: run_check_command(options.folder, os.environ))
+    test = actions.add_parser("test", help="run rule tests: series in, expected alerts out")
+    test.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    test.set_defaults(run=lambda options: run_rule_test_command(options.files, os.environ))
 
 
 def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:

@@ -1,6 +1,8 @@
 """The commands `botwatch notify` (test a channel) and `botwatch encrypt` (encrypt a config value)."""
 
+import argparse
 import getpass
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -29,6 +31,20 @@ from shared.schema.terminal_escaping import escape_controls
 
 CREDENTIALS = Path("secrets", "botwatch", "redis-url")
 """Path below BOTWATCH_HOME: URL of the operator's Redis user, written by `botwatch up`."""
+
+
+def add_notify_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `botwatch notify`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    test = actions.add_parser("test", help="send a test message through a channel and print the response")
+    test.add_argument("channel", nargs="?", metavar="CHANNEL", help="default: list them")
+    test.set_defaults(run=lambda options: run_channel_test_command(options.channel, os.environ))
+
+
+def add_encrypt_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `botwatch encrypt`."""
+    parser.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
+    parser.set_defaults(run=lambda options: print_new_key() if options.new_key else encrypt_value(os.environ))
 
 
 def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> int:

@@ -1,0 +1,43 @@
+"""The command `botwatch up`: run every part on this machine until Ctrl-C."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+from services.native.preflight import StartError
+from services.native.stack import NativeStack
+from services.native.terminal import AlertPrinter, greeting
+from shared.runtime.signals import stop_on
+from shared.schema.faults import InvalidError
+
+
+def add_up_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `botwatch up`."""
+    parser.add_argument("--demo", action="store_true", help="with a demo bot on real market data")
+    parser.set_defaults(run=lambda options: up(os.environ, demo=options.demo))
+
+
+def up(environ: Mapping[str, str], *, demo: bool) -> int:
+    """Run every part until Ctrl-C, SIGTERM or SIGHUP; return the exit code."""
+    begun = time.monotonic()
+    try:
+        stack = NativeStack(environ, demo=demo)
+        stack.prepare()
+    except (StartError, InvalidError) as error:
+        faults = error.faults if isinstance(error, InvalidError) else error.args
+        sys.stderr.writelines(f"botwatch up: {fault}\n" for fault in faults)
+        return 1
+    stopping = threading.Event()
+    stop_on((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stopping)
+    with stack:
+        code = stack.wait_until_ready(stopping)
+        if code == 0 and not stopping.is_set():
+            print(greeting(stack.addresses(), time.monotonic() - begun, demo=demo), flush=True)
+            code = stack.follow(AlertPrinter(stack.redis), stopping)
+        print("\nBotwatch is stopping …", flush=True)
+    print("Botwatch has stopped.", flush=True)
+    return code

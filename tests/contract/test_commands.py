@@ -1,0 +1,40 @@
+"""The server registers exactly the commands that the client names as the server's."""
+
+import configparser
+import re
+import subprocess
+import tomllib
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from botwatch.cli import COMMANDS_GROUP, SERVER_COMMANDS
+from shared.runtime.settings import REPOSITORY
+
+PYPROJECT = REPOSITORY / "pyproject.toml"
+REGISTERED: dict[str, str] = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["entry-points"][
+    COMMANDS_GROUP
+]
+
+
+def test_client_and_server_name_the_same_commands() -> None:
+    """Without the server, `botwatch NAME` says of each of them what to install."""
+    assert REGISTERED.keys() == SERVER_COMMANDS.keys()
+
+
+@pytest.mark.parametrize("name", SERVER_COMMANDS)
+def test_a_registered_command_exists(name: str) -> None:
+    """Each entry point names a function."""
+    assert callable(EntryPoint(name, REGISTERED[name], COMMANDS_GROUP).load())
+
+
+def test_the_image_registers_the_same_commands() -> None:
+    """The Dockerfile writes the entry points of pyproject.toml in the format of package metadata."""
+    dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    [script] = re.findall(r"sed -n '(.*)' /pyproject.toml", dockerfile)
+    done = subprocess.run(
+        ["sed", "-n", script, str(PYPROJECT)], capture_output=True, text=True, timeout=10, check=True
+    )
+    written = configparser.ConfigParser(delimiters=("=",))
+    written.read_string(done.stdout)
+    assert {name: dict(written[name]) for name in written.sections()} == {COMMANDS_GROUP: REGISTERED}

@@ -1,0 +1,84 @@
+"""The client in an empty virtual environment: what a bot's machine has, without the server."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from botwatch.cli import SERVER_COMMANDS
+from shared.runtime.settings import REPOSITORY
+from shared.version import VERSION
+from tests.support import free_port
+
+pytestmark = pytest.mark.integration
+NEEDED = ("redis", "msgspec")
+"""All that the client's distribution may depend on."""
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a virtual environment with the client and its dependencies only, installed offline."""
+    folder = tmp_path_factory.mktemp("client")
+    source, environment = folder / "source", folder / "venv"
+    shutil.copytree(REPOSITORY / "client", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    venv.create(environment, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    offline = ("--no-deps", "--no-index", "--no-build-isolation", "--no-compile")
+    install = [*pip, "install", *offline, "--ignore-installed", "--prefix", str(environment), str(source)]
+    subprocess.run(install, timeout=100, check=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+    for name in NEEDED:
+        found = importlib.util.find_spec(name)
+        assert found
+        assert found.origin
+        (packages / name).symlink_to(Path(found.origin).parent)
+    return environment
+
+
+def run(environment: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run the environment's Python, in a folder and with variables that know nothing of the checkout."""
+    return subprocess.run(
+        [str(environment / "bin" / "python"), *command],
+        cwd=environment, env={}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_help_and_version(empty: Path) -> None:
+    """The command works, and lists the server's commands too."""
+    assert run(empty, "bin/botwatch", "--version").stdout == f"botwatch {VERSION}\n"
+    done = run(empty, "bin/botwatch", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(f"    {name} " in done.stdout for name in ("bots", *SERVER_COMMANDS))
+
+
+def test_a_server_command_says_what_to_install(empty: Path) -> None:
+    """One line instead of an import error, whatever arguments follow."""
+    done = run(empty, "bin/botwatch", "up", "--demo")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "botwatch: 'up' comes with the Botwatch server, which is not installed here: run `make run` in "
+        "Botwatch's repository, or install its distribution `botwatch-server`\n"
+    )
+
+
+def test_a_client_command_without_a_server(empty: Path) -> None:
+    """It names the address that does not respond."""
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run(empty, "bin/botwatch", "bots", "list", "--url", url)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"botwatch bots: {url} ")
+    assert "Connection refused" in done.stderr
+
+
+def test_the_library_and_the_demo_can_be_imported(empty: Path) -> None:
+    """Nothing but the declared dependencies is imported; the demo says which package has its prices."""
+    done = run(empty, "-c", "import botwatch; botwatch.MonitoringController('b').close()")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run(empty, "-m", "botwatch.demo", "--bars", "1")
+    assert done.returncode == 1
+    assert "package backtesting" in done.stderr
