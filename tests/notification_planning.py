@@ -1,10 +1,11 @@
 """The notifier without its threads: what happened to alerts becomes deliveries, and they are made."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from services.notifier.planning.dispatcher import Dispatcher
 from services.notifier.planning.routes import RoutingConfig
@@ -12,7 +13,7 @@ from shared.runtime.config.documents import AlertsSection, Documents, HealthMoni
 from shared.runtime.config.notifications import EmailConfig, Notifications
 from shared.store import deliveries
 from shared.store.database import Database
-from shared.store.deliveries import Delivery
+from shared.store.deliveries import Claim, Delivery
 from shared.store.tables import notifications
 
 WEBHOOK_ALERTS = AlertsSection(
@@ -42,11 +43,36 @@ class Silent:
         return 0
 
 
+class NoWorkers:
+    """Channels without workers: nothing is leased; `woken` lists the channels with new deliveries."""
+
+    def __init__(self) -> None:
+        self.woken: list[str] = []
+
+    def lease_due(self, connection: Connection, names: Iterable[str]) -> list[Claim]:  # noqa: ARG002
+        """Lease nothing."""
+        return []
+
+    def hand_over(self, names: Iterable[str], claims: Iterable[Claim]) -> None:  # noqa: ARG002
+        """Note the channels."""
+        self.woken.extend(names)
+
+    def count_suppressed(self, channel: str, reason: str) -> None:
+        """Count nothing."""
+
+
+def dispatch_all(dispatcher: Dispatcher, now: datetime) -> timedelta:
+    """Dispatch all that is due at `now`; return the wait until the next step."""
+    while not (wait := dispatcher.dispatch_batch(now)):
+        pass
+    return wait
+
+
 def dispatch_due(database: Database, now: datetime, plan: RoutingConfig | None = None) -> set[str]:
-    """Let the dispatcher look once at `now`; return the channels that it wakes."""
-    woken: set[str] = set()
-    Dispatcher(database, Silent(), plan or routing_config(), woken.update).dispatch_due(now)  # type: ignore[arg-type]
-    return woken
+    """Let a dispatcher dispatch what is due at `now`; return the channels that it wakes."""
+    channels = NoWorkers()
+    dispatch_all(Dispatcher(database, Silent(), plan or routing_config(), channels), now)  # type: ignore[arg-type]
+    return set(channels.woken)
 
 
 def deliver(database: Database, now: datetime) -> list[Delivery]:

@@ -1,34 +1,27 @@
 """Notifier: `python -m services.notifier deliver`, and `… watchdog`, which monitors all parts."""
 
-import os
-import random
-import socket
 import sys
-from uuid import uuid4
+from functools import partial
 
-from redis import Redis
-
-from services.notifier.channel_supervisor import ChannelSupervisor
-from services.notifier.channel_tests import ChannelTester
 from services.notifier.content.rendering import ContentFactory, load_contents
-from services.notifier.delivery.channel_state import DeliveryContext
-from services.notifier.delivery.leases import LeaseRenewer
-from services.notifier.reload import NotifierReloader
+from services.notifier.notifier import ConfigReader, Notifier, Reloader
 from services.notifier.watchdog.out_of_band import OutOfBandSender
 from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases
 from shared.runtime import clock, service
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.databases import health_database, performance_database
-from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.reload_requests import ReloadRequests
-from shared.runtime.redis.wake import wait_for_wake
 from shared.runtime.settings import PartSettings
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
 POLL_INTERVAL_S = 1.0
 """How often the watchdog checks all parts."""
+RETRY_S = 1.0
+"""How often the notifier looks for something to dispatch while Redis is away."""
+CALL_TIMEOUT_S = 2.0
+"""How long the notifier waits for a Redis that hangs: it dispatches no later than after that."""
 
 
 def main() -> None:
@@ -49,46 +42,29 @@ def run_delivery() -> None:
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
         health.require_schema("escalations")
-        contents = load_contents(settings, documents, performance, health)
-        announcer = AlertStreamPublisher(connect_redis(settings.redis_url), health)
-        supervisor = ChannelSupervisor(documents, contents, _delivery_context(settings, health), announcer)
-
-    tester = ChannelTester(connect_redis(settings.redis_url), settings.dashboard_url, documents, contents)
-
-    def reload() -> int:
-        documents = load_documents(settings.botwatch_config)
-        contents = load_contents(settings, documents, performance, health)
-        supervisor.reload(documents, contents)
-        tester.reload(documents, contents)
-        return len(documents.channels)
-
+        connect = partial(connect_redis, settings.redis_url, call_timeout_s=CALL_TIMEOUT_S)
+        read_config = _config_reader(settings, health, performance)
+        notifier = Notifier(read_config, health, connect, settings.dashboard_url.rstrip("/"))
     with service.running_part("notifier", settings) as frame:
+        notifier.start()
         frame.health.add("database", lambda: _pending(health))
-        frame.health.add("dispatcher", supervisor.dispatcher.check)
-        frame.health.add("channels", supervisor.check)
-        leases = LeaseRenewer(lambda: supervisor.lease_owners, health)
-        frame.health.add("leases", leases.check)
-        supervisor.start()
-        tester.start()
+        frame.health.add("dispatcher", notifier.dispatcher.check)
+        frame.health.add("channels", notifier.supervisor.check)
+        frame.health.add("leases", notifier.leases.check)
         requests = ReloadRequests(frame.redis, frame.hangup, "notifier")
-        reloading = NotifierReloader(requests, reload, len(documents.channels))
-        service.run_loop(frame, lambda: _wait_for_wake(frame.redis, supervisor))
-        reloading.close()
-        tester.close()
-        supervisor.close()
-        leases.close()
+        reloader = Reloader(requests, notifier.reload, notifier.served)
+        service.run_loop(frame, lambda: reloader.step(is_woken=notifier.step()), RETRY_S)
+        notifier.close()
     performance.close()
     health.close()
 
 
-def _wait_for_wake(redis: Redis, supervisor: ChannelSupervisor) -> None:
-    if wait_for_wake(redis):
-        supervisor.wake()
+def _config_reader(settings: PartSettings, health: Database, performance: Database) -> ConfigReader:
+    def read_config() -> tuple[Documents, ContentFactory]:
+        documents = load_documents(settings.botwatch_config)
+        return documents, load_contents(settings, documents, performance, health)
 
-
-def _delivery_context(settings: PartSettings, health: Database) -> DeliveryContext:
-    owner = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
-    return DeliveryContext(health, owner, random.random, settings.dashboard_url.rstrip("/"), lambda _: None)
+    return read_config
 
 
 def _pending(health: Database) -> dict[str, int]:
@@ -102,12 +78,7 @@ def run_watchdog() -> None:
     with service.exit_on_invalid_config("watchdog"):
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
-
-        def read_config() -> tuple[Documents, ContentFactory]:
-            documents = load_documents(settings.botwatch_config)
-            return documents, load_contents(settings, documents, performance, health)
-
-        sender = OutOfBandSender(read_config)
+        sender = OutOfBandSender(_config_reader(settings, health, performance))
     redis = connect_redis(settings.redis_url, call_timeout_s=1.0, retries=0)
     watched = WatchedDatabases(
         Database(health.url, afresh=True, sync_commits=settings.durability == "always"),

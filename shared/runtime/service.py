@@ -157,8 +157,8 @@ def running_part(
         log.info("stopped")
 
 
-def run_loop(frame: PartContext, step: Callable[[], None]) -> None:
-    """Call `step` until the part is to stop. While Redis is away, say so once and try again."""
+def run_loop(frame: PartContext, step: Callable[[], None], retry_s: float = 0.2) -> None:
+    """Call `step` until the part is to stop; while Redis is away, log it once and try every `retry_s`."""
     away = False
     while not frame.stopping.is_set():
         try:
@@ -167,7 +167,7 @@ def run_loop(frame: PartContext, step: Callable[[], None]) -> None:
             if not away:
                 log.warning("redis is away", reason=describe_redis_error(error), error=str(error))
             away = True
-            frame.stopping.wait(0.2)
+            frame.stopping.wait(retry_s)
         else:
             if away:
                 log.info("redis is back")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -131,6 +131,17 @@ class Delivery(msgspec.Struct, frozen=True):
         if self.held_until is None or self.batch == CATCH_UP:
             return self.created_at
         return max(self.created_at, self.held_until)
+
+
+class Claim(NamedTuple):
+    """Deliveries of one channel under one lease."""
+
+    channel: str
+    owner: str
+    """Identifies the lease."""
+    deliveries: Sequence[Delivery]
+    is_digest: bool = False
+    """Whether they all go in one message."""
 
 
 def claim(

@@ -34,16 +34,16 @@ EVALUATOR_STEPS = (
     "announced, log not acknowledged",
 )
 NOTIFIER_STEPS = (
-    "wake taken, dispatcher not woken",
+    "wake taken, nothing dispatched",
     "event read, nothing written",
     "outbox written, not committed",
-    "dispatched, lanes not woken",
+    "leased, not handed over",
     "claimed, not sent",
     "received, not marked",
     "marked, not committed",
     "marked and committed",
 )
-ANY = ("wake taken, dispatcher not woken", "notifier woken, not announced")
+ANY = ("wake taken, nothing dispatched", "notifier woken, not announced")
 """Steps that know of no bot."""
 CASES = [
     *((step, victim) for step in EVALUATOR_STEPS for victim in ("evaluator", "redis")),
@@ -200,7 +200,7 @@ def test_a_kill_loses_no_notice_and_repeats_one_per_channel_at_most(
     number = CASES.index((step, victim))
     bots = [f"killed-{number}-{name}" for name in range(BOTS)]
     # The second one, so that there is something before and after it.
-    word = "" if step in ANY else ("hook" if step == "dispatched, lanes not woken" else bots[1])
+    word = "" if step in ANY else ("hook" if step == "leased, not handed over" else bots[1])
     scene.arm(step, word, victim)
     scene.report(bots, 50)
     wait_until(scene.was_hit, f"{victim} is killed: {step}", timeout_s=60)

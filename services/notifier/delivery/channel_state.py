@@ -1,8 +1,10 @@
-"""Channel state: whether a channel is paused, rate-limited or failing; shared by its delivery workers."""
+"""Channel state: what a channel has in hand, and whether it is paused, rate-limited or failing."""
 
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from itertools import count
+from queue import SimpleQueue
 from typing import NamedTuple
 
 from prometheus_client import Counter, Histogram
@@ -11,8 +13,11 @@ from sqlalchemy import Connection
 from services.notifier.channels.base import Reason
 from services.notifier.delivery.pacing import Random, RateLimiter
 from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert, resolve_self_alert
+from shared.runtime import clock
+from shared.store import deliveries
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
+from shared.store.deliveries import MAX_DIGEST, Claim
 
 OUTCOMES = Counter(
     "botwatch_notifications",
@@ -39,18 +44,23 @@ class DeliveryContext(NamedTuple):
     """Identifies this process in leases."""
     random: Random
     dashboard_url: str
-    on_deliveries_written: Callable[[Collection[str]], None]
-    """Wakes these channels and the dispatcher: there are new deliveries or alerts."""
+    wake: Callable[[Collection[str]], None]
+    """Wakes these channels and the dispatcher: a worker wrote deliveries to them, or an alert."""
 
 
 class ChannelState:
-    """State of one channel; used by several threads."""
+    """State of one channel; used by the dispatcher and the channel's workers."""
 
     def __init__(self, name: str, per_minute: int | None, context: DeliveryContext) -> None:
         self.name = name
         self.flood = RateLimiter(per_minute)
+        self.handed_over: SimpleQueue[Claim | None] = SimpleQueue()
+        """What the dispatcher leased for the workers; None wakes one of them."""
+        self.leases: set[str] = set()
+        """Owners of the leases of the deliveries in hand: handed over, or being sent."""
+        self._claims = count(1)
         self._post = context
-        self._resting_until: float | None = None
+        self._paused_until = 0.0
         self._failing_since: float | None = None
         self._is_known_to_work = False
         self.is_broken = False
@@ -62,17 +72,25 @@ class ChannelState:
         for outcome in ("sent", "retry", "failed", "suppressed"):
             OUTCOMES.labels(name, outcome, "")
 
+    def claim(self, connection: Connection, limit: int) -> Claim | None:
+        """Lease up to `limit` due deliveries, or all for a digest; None if nothing is due."""
+        # One owner per claim, so that an abandoned claim is not renewed along with the next.
+        owner = f"{self._post.owner}-{self.name}-{next(self._claims)}"
+        is_digest = self.flood.is_limited
+        most = MAX_DIGEST if is_digest else limit
+        found = deliveries.claim(connection, self.name, owner, clock.now(), limit=most, digest=is_digest)
+        return Claim(self.name, owner, found, is_digest) if found else None
+
     def pause_left(self) -> timedelta:
         """Return how long the channel is still paused (monotonic: the wall clock may be set back)."""
         now = time.monotonic()
-        failed = 0.0 if self._resting_until is None else self._resting_until - now
-        return timedelta(seconds=max(0.0, failed, self.flood.seconds_until_free(now)))
+        return timedelta(seconds=max(0.0, self._paused_until - now, self.flood.seconds_until_free(now)))
 
-    def record_failure(self, error: str, rest: timedelta) -> None:
-        """Record a temporary failure, and pause the channel for `rest`."""
+    def record_failure(self, error: str, pause: timedelta) -> None:
+        """Record a temporary failure, and pause the channel."""
         now = time.monotonic()
         self.error, self.is_in_doubt = error, True
-        self._resting_until = now + rest.total_seconds()
+        self._paused_until = now + pause.total_seconds()
         if self._failing_since is None:
             self._failing_since = now
 
@@ -80,10 +98,6 @@ class ChannelState:
         """Return for how long all attempts have failed."""
         since = self._failing_since
         return timedelta(0) if since is None else timedelta(seconds=time.monotonic() - since)
-
-    def clear_backoff(self) -> None:
-        """End the pause after a failure."""
-        self._resting_until = None
 
     def resolve_channel_alert(self, connection: Connection, now: datetime) -> None:
         """Resolve the alert about the channel, if one is open."""

@@ -1,35 +1,33 @@
-"""Delivery workers: each channel has its own threads for due deliveries, so that none blocks another."""
+"""Delivery workers: each channel has its own threads, so that none blocks another."""
 
 import threading
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from queue import Empty
 
 import structlog
 
 from services.notifier.channels.base import Reason, Transport, TransportError
-from services.notifier.delivery.batching import build_message, split_into_messages
+from services.notifier.content.message import NotificationMessage
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
 from services.notifier.delivery.pacing import GiveUp, Retry, after_failure
 from shared.runtime import clock
 from shared.runtime.logging_setup import redact_credentials
 from shared.store import deliveries as store
-from shared.store.deliveries import MAX_DIGEST, Delivery
+from shared.store.deliveries import Claim, Delivery
 from shared.store.outbox import add_fallback, suppress_resolved
 
 log = structlog.get_logger()
 
 SWEEP_INTERVAL = timedelta(seconds=1)
-"""How often a worker polls without being woken: for expired leases and lost wakes."""
-CLAIM_SIZE = 100
-SHARED_CLAIM_SIZE = 10
-"""How many deliveries a worker claims if the channel has several, so that the others get some."""
+"""How often a worker looks for due deliveries by itself: retries, held ones, expired leases, lost wakes."""
 FALLBACK_AFTER = timedelta(minutes=1)
 """How long a channel may fail until its fallback is notified and an alert about it opens."""
 
 
 class DeliveryWorker:
-    """One thread of a channel: claims due deliveries under a lease, sends them, records each result."""
+    """One thread of a channel: sends what is handed over, and what it finds due, and records each result."""
 
     def __init__(
         self,
@@ -39,90 +37,81 @@ class DeliveryWorker:
         context: DeliveryContext,
         max_claim: int,
     ) -> None:
-        self.name = f"{channel.name}-{number}"
         self._transport = transport
         self._channel = channel
         self._post = context
-        self._most = max_claim
-        self._claims = 0
-        self.lease: str | None = None
-        """Owner of the lease of the deliveries in flight; None: none in flight."""
-        self.trouble: Exception | None = None
-        self._woken = threading.Event()
+        self._max_claim = max_claim
+        self.last_error: Exception | None = None
+        """What went wrong in the worker itself; None since it works again."""
         self._stopping = threading.Event()
         # A daemon: a receiver that hangs must not block the exit of the process. The lease expires.
-        self.thread = threading.Thread(target=self._run, name=f"channel-{self.name}", daemon=True)
-
-    def wake(self) -> None:
-        """Check for due deliveries now."""
-        self._woken.set()
+        self.thread = threading.Thread(target=self._run, name=f"channel-{channel.name}-{number}", daemon=True)
 
     def stop(self) -> None:
-        """Claim nothing further; what is in flight may finish."""
+        """Take nothing further; what is in flight may finish."""
         self._stopping.set()
-        self._woken.set()
 
     def _run(self) -> None:
+        wait = timedelta(0)
         while not self._stopping.is_set():
-            self._woken.clear()
             try:
-                wait = self.deliver_due()
+                wait = self.deliver_due(self._next_claim(wait))
             except Exception as error:
                 # Nothing restarts this thread, so it survives any error. Deliveries that were sent but not
                 # marked are sent again when their lease expires.
-                if not self.trouble:
+                if not self.last_error:
                     log.exception("delivery worker failed; retrying", channel=self._channel.name)
-                self.trouble, wait = error, SWEEP_INTERVAL
+                self.last_error, wait = error, SWEEP_INTERVAL
             else:
-                self.trouble = None
-            finally:
-                self.lease = None
-            self._woken.wait(wait.total_seconds())
+                self.last_error = None
 
-    def deliver_due(self) -> timedelta:
-        """Send until nothing is due or the channel is paused; return the wait before the next poll."""
+    def _next_claim(self, wait: timedelta = timedelta(0)) -> Claim | None:
+        """Wait for deliveries that are handed over; None on a wake and after `wait`."""
+        try:
+            return self._channel.handed_over.get(timeout=wait.total_seconds())
+        except Empty:
+            return None
+
+    def deliver_due(self, claim: Claim | None = None) -> timedelta:
+        """Send `claim`, then all that is due unless the channel is paused; return the wait until the next."""
+        if claim:
+            self._deliver(claim)
         if self._channel.is_in_doubt:
             self._use_fallback()
         while not self._stopping.is_set():
-            if rest := self._channel.pause_left():
-                return min(SWEEP_INTERVAL, rest)
+            # What is handed over comes first, while its lease is young.
+            if claim := self._next_claim():
+                self._deliver(claim)
+                continue
+            if pause := self._channel.pause_left():
+                return min(SWEEP_INTERVAL, pause)
             now = clock.now()
             with self._post.database.read() as connection:
                 due = store.next_attempt_due(connection, self._channel.name, now)
             if due is None or due > now:
                 return SWEEP_INTERVAL if due is None else min(SWEEP_INTERVAL, due - now)
-            is_digest = self._channel.flood.is_limited
-            claimed = self._claim_due(is_digest)
-            if not claimed:
+            with self._post.database.write() as connection:
+                claim = self._channel.claim(connection, self._max_claim)
+            if not claim:
                 return SWEEP_INTERVAL
-            self._deliver_batches(claimed, is_digest=is_digest)
-            self.lease = None
+            self._deliver(claim)
         return SWEEP_INTERVAL
 
-    def _claim_due(self, is_digest: bool) -> list[Delivery]:
-        # One owner per claim, so that an abandoned claim is not renewed along with the next.
-        self._claims += 1
-        owner = f"{self._post.owner}-{self.name}-{self._claims}"
-        max_claim = MAX_DIGEST if is_digest else self._most
-        with self._post.database.write() as connection:
-            claimed = store.claim(
-                connection, self._channel.name, owner, clock.now(), limit=max_claim, digest=is_digest
-            )
-        if claimed:
-            self.lease = owner
-        return claimed
-
-    def _deliver_batches(self, claimed: Sequence[Delivery], *, is_digest: bool) -> None:
+    def _deliver(self, claim: Claim) -> None:
         """Send the messages in order; after a temporary failure, or when stopping, release the rest."""
-        waiting = split_into_messages(claimed, bundles=self._transport.takes_batches, is_digest=is_digest)
-        self._channel.clear_backoff()
-        while waiting and not self._stopping.is_set() and not self._channel.pause_left():
-            if not self._deliver_batch(waiting.pop(0)):
-                break
-            self._channel.flood.record_sent(time.monotonic(), is_digest=is_digest)
-        if waiting:
-            with self._post.database.write() as connection:
-                store.release(connection, [delivery.id for batch in waiting for delivery in batch])
+        self._channel.leases.add(claim.owner)
+        bundles = self._transport.takes_batches
+        waiting = split_into_messages(claim.deliveries, bundles=bundles, is_digest=claim.is_digest)
+        try:
+            while waiting and not self._stopping.is_set() and not self._channel.pause_left():
+                if not self._deliver_batch(waiting.pop(0)):
+                    break
+                self._channel.flood.record_sent(time.monotonic(), is_digest=claim.is_digest)
+            if waiting:
+                with self._post.database.write() as connection:
+                    store.release(connection, [delivery.id for batch in waiting for delivery in batch])
+        finally:
+            self._channel.leases.discard(claim.owner)
 
     def _deliver_batch(self, batch: Sequence[Delivery]) -> bool:
         """Send one message; return False if it is to be retried."""
@@ -176,7 +165,7 @@ class DeliveryWorker:
         self._channel.count_unsent("failed", reason, len(batch))
         for delivery in batch:
             log.error("delivery failed", channel=delivery.channel, alert=delivery.notice.id, error=error_text)
-        self._post.on_deliveries_written(fallbacks)
+        self._post.wake(fallbacks)
 
     def _schedule_retry(
         self, batch: Sequence[Delivery], reason: Reason, error_text: str, again: Retry
@@ -210,58 +199,38 @@ class DeliveryWorker:
                 self._channel.open_channel_alert(connection, error_text, now)
                 fallbacks.add(name)
         if fallbacks:
-            self._post.on_deliveries_written(fallbacks)
+            self._post.wake(fallbacks)
 
 
-class ChannelWorkers:
-    """One channel: its state and its delivery workers."""
+def split_into_messages(
+    claimed: Sequence[Delivery], *, bundles: bool, is_digest: bool
+) -> list[list[Delivery]]:
+    """Group claimed deliveries into messages, oldest first: one per batch, or one digest of all.
 
-    def __init__(
-        self, state: ChannelState, transports: Sequence[Transport], context: DeliveryContext
-    ) -> None:
-        self.name = state.name
-        self._standing = state
-        max_claim = CLAIM_SIZE if len(transports) == 1 else SHARED_CLAIM_SIZE
-        self.lanes = [
-            DeliveryWorker(number, transport, state, context, max_claim)
-            for number, transport in enumerate(transports)
-        ]
+    Deliveries that failed before come last, so that one that always fails does not block the others; newer
+    ones of the same alert still follow it.
+    """
+    if bundles and is_digest:
+        return [list(claimed)]
+    found: dict[str, list[Delivery]] = {}
+    for one in claimed:
+        key = one.batch if bundles and one.batch else f"#{one.id}"
+        found.setdefault(key, []).append(one)
+    tried: dict[str, int] = {}
+    for one in claimed:
+        tried[one.notice.id] = max(one.attempts, tried.get(one.notice.id, 0))
+    return sorted(found.values(), key=lambda batch: (max(tried[one.notice.id] for one in batch), batch[0].id))
 
-    @property
-    def lease_owners(self) -> list[str]:
-        """Owners of the leases of deliveries in flight."""
-        return [worker.lease for worker in self.lanes if worker.lease]
 
-    def start(self) -> None:
-        """Start the workers."""
-        for worker in self.lanes:
-            worker.thread.start()
-
-    def wake(self) -> None:
-        """Check for due deliveries now."""
-        for worker in self.lanes:
-            worker.wake()
-
-    def stop(self) -> None:
-        """Claim nothing further; what is in flight may finish."""
-        for worker in self.lanes:
-            worker.stop()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for deliveries in flight; return False if a receiver still hangs."""
-        deadline = time.monotonic() + timeout_s
-        for worker in self.lanes:
-            worker.thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(worker.thread.is_alive() for worker in self.lanes)
-
-    def check(self) -> str:
-        """Return the status; raise RuntimeError if a thread has exited, or the last error of a worker."""
-        if not all(worker.thread.is_alive() for worker in self.lanes):
-            raise RuntimeError("delivery thread has exited")
-        for worker in self.lanes:
-            if worker.trouble:
-                raise worker.trouble
-        if rest := self._standing.pause_left():
-            why = "rate limit reached" if self._standing.flood.is_limited else "last attempt failed"
-            return f"paused for {rest.total_seconds():.0f} s: {why}"
-        return "sending" if self.lease_owners else "idle"
+def build_message(batch: Sequence[Delivery], now: datetime) -> NotificationMessage:
+    """Return the message for `batch` at `now`; its key is the same for all attempts."""
+    first, last = batch[0], batch[-1]
+    alerts = {one.notice.id for one in batch}
+    several = f"{first.id}-to-{last.id}-{len(batch)}"
+    return NotificationMessage(
+        notifications=tuple(one.notice for one in batch),
+        key=f"{first.notice.id}-{first.id}" if len(batch) == 1 else several,
+        sent_at=now,
+        late=max(timedelta(0), now - min(one.scheduled_at for one in batch)),
+        group=(first.batch or "digest") if len(alerts) > 1 else None,
+    )

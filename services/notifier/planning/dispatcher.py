@@ -1,125 +1,114 @@
-"""Dispatcher: reads new alert events and due escalations, and writes deliveries to the outbox."""
+"""Dispatcher: turns new alert events and due escalations into deliveries in the outbox.
 
-import threading
-from collections.abc import Callable, Collection, Iterable
+What is due at once it leases in the same transaction, and hands it to the channels in memory.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
+import msgspec
 import structlog
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
-from services.notifier.delivery.channel_state import OUTCOMES, resolve_alerts_of_removed_channels
-from services.notifier.planning.catch_up import SETTLE_TIME, write_catch_up_summary
-from services.notifier.planning.planner import NotificationPlanner
+from services.notifier.content.phrasing import join_names
+from services.notifier.planning.planner import SETTLE_TIME, NotificationPlanner
 from services.notifier.planning.routes import RoutingConfig
-from shared.runtime import clock
+from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.store import escalations
+from shared.store.alerts import alert_by_id
 from shared.store.database import Database
-from shared.store.outbox import suppress_unserved
+from shared.store.deliveries import CATCH_UP, Claim
+from shared.store.outbox import take_suppressed_alerts
 
 log = structlog.get_logger()
 
-SWEEP_INTERVAL = timedelta(seconds=1)
-"""How often it polls without being woken, in case a wake was lost."""
-BATCH_SIZE = 200
+SWEEP_INTERVAL: Final = timedelta(seconds=1)
+"""How often it looks without being woken, in case a wake was lost."""
+AT_ONCE: Final = timedelta(0)
+BATCH_SIZE: Final = 200
 """Maximum number of events, and of escalations, per transaction."""
-GROUP_RETENTION = timedelta(days=8)
+GROUP_RETENTION: Final = timedelta(days=8)
 """How long group state is kept: longer than any sensible `groupInterval`."""
+CATCH_UP_RULE: Final = "botwatch-caught-up"
+MAX_LISTED: Final = 20
+
+
+class Channels(Protocol):
+    """The channels, as the dispatcher sees them."""
+
+    def lease_due(self, connection: Connection, names: Iterable[str]) -> Sequence[Claim]:
+        """Lease what is due at once on these channels, in the dispatcher's transaction."""
+
+    def hand_over(self, names: Collection[str], claims: Iterable[Claim]) -> None:
+        """Send the claims, and look for what else is due on these channels; after the commit."""
+
+    def count_suppressed(self, channel: str, reason: str) -> None:
+        """Count a delivery that is not sent on purpose."""
 
 
 class Dispatcher:
-    """Dispatches in its own thread until it is stopped."""
+    """Dispatches a batch per step, in the thread that waits for wakes."""
 
     def __init__(
         self,
         database: Database,
-        announcer: AlertStreamPublisher,
-        plan: RoutingConfig,
-        wake: Callable[[Iterable[str]], None],
+        publisher: AlertStreamPublisher,
+        routing: RoutingConfig,
+        channels: Channels,
         dashboard_url: str = "",
     ) -> None:
+        self.routing = routing
+        """Replaced at a reload."""
+        self._database = database
+        self._publisher = publisher
+        self._channels = channels
         self._dashboard_url = dashboard_url
         self._summary_at: datetime | None = datetime.min.replace(tzinfo=UTC)
         """When to write the next catch-up summary; at start, for what a killed notifier left."""
-        self._plan = plan
-        self._database = database
-        self._announcer = announcer
-        self._wake_channels = wake
         self._last_error: Exception | None = None
-        self._woken = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+    def step(self, now: datetime, *, is_woken: bool) -> timedelta:
+        """Dispatch a batch; return how long to wait for a wake before the next step, a second at most.
 
-    def reload(self, plan: RoutingConfig, channels: Collection[str]) -> None:
-        """Use a new routing config, and suppress deliveries for channels that are no longer served."""
-        self._plan = plan
-        self.suppress_unserved(channels)
-        self.wake()
-
-    def suppress_unserved(self, channels: Collection[str]) -> None:
-        """Suppress deliveries for channels that are not served, and resolve the alerts about them."""
-        with self._database.write() as connection:
-            suppress_unserved(connection, channels)
-            resolve_alerts_of_removed_channels(connection, channels, clock.now())
-
-    def wake(self) -> None:
-        """Dispatch now."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """Finish the current transaction, then stop."""
-        self._stopping.set()
-        self._woken.set()
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the thread to stop; return False on timeout."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        No error ends it: nothing was committed, and the next step tries again. `check` reports the error.
+        """
+        try:
+            wait = self.dispatch_batch(now, is_woken=is_woken)
+        except Exception as error:
+            if not self._last_error:
+                log.exception("dispatcher failed; retrying")
+            self._last_error = error
+            return SWEEP_INTERVAL
+        self._last_error = None
+        return wait
 
     def check(self) -> str:
-        """Return the status; raise RuntimeError if the thread has exited, or the last error."""
-        if not self._thread.is_alive():
-            raise RuntimeError("dispatcher thread has exited")
+        """Return the status; raise the error of the last step."""
         if self._last_error:
             raise self._last_error
         return "dispatching"
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._woken.clear()
-            try:
-                wait = self.dispatch_due(clock.now())
-            except Exception as error:
-                # Nothing restarts this thread, so it survives any error. Nothing was committed.
-                if not self._last_error:
-                    log.exception("dispatcher failed; retrying")
-                self._last_error, wait = error, SWEEP_INTERVAL
-            else:
-                self._last_error = None
-            self._woken.wait(wait.total_seconds())
-
-    def dispatch_due(self, now: datetime) -> timedelta:
-        """Dispatch all new events and due escalations; return how long to wait before the next poll."""
-        while not self._stopping.is_set():
+    def dispatch_batch(self, now: datetime, *, is_woken: bool = False) -> timedelta:
+        """Dispatch events or due escalations; return the wait before the next batch: 0 if more may be due."""
+        if not is_woken:  # a wake follows an event: there is no need to look first
             with self._database.read() as connection:
                 is_behind = escalations.is_behind(connection)
                 due = escalations.next_escalation_due(connection)
             if not is_behind and self._summary_at and self._summary_at <= now:
                 self._summarize(now)
-                continue
+                return AT_ONCE
             if not is_behind and (due is None or due > now):
                 return SWEEP_INTERVAL if due is None else min(SWEEP_INTERVAL, due - now)
-            self._dispatch_batch(now)
-        return SWEEP_INTERVAL
+        self._plan_batch(now)
+        return AT_ONCE
 
-    def _dispatch_batch(self, now: datetime) -> None:
-        """Dispatch one batch of events or escalations in one transaction, then wake the channels."""
+    def _plan_batch(self, now: datetime) -> None:
+        """Plan and lease in one transaction, then hand over."""
         with self._database.write() as connection:
-            planner = NotificationPlanner(connection, self._plan, now)
+            planner = NotificationPlanner(connection, self.routing, now)
             events = escalations.next_events(connection, BATCH_SIZE)
             for event in events:
                 planner.plan_event(event)
@@ -129,11 +118,12 @@ class Dispatcher:
                 for escalation, alert in escalations.due_escalations(connection, now, BATCH_SIZE):
                     planner.plan_due_escalation(escalation, alert)
                 escalations.delete_groups(connection, now - GROUP_RETENTION)
+            claims = self._channels.lease_due(connection, planner.channels)
+        self._channels.hand_over(planner.channels, claims)
         if planner.has_withdrawn:
             self._summary_at = now + SETTLE_TIME
         for delivery in planner.suppressed:
-            OUTCOMES.labels(delivery.channel, "suppressed", delivery.reason).inc()
-        self._wake_channels(planner.channels)
+            self._channels.count_suppressed(delivery.channel, delivery.reason)
         if planner.has_timeline_events:
             self._publish_alert_events()
 
@@ -146,6 +136,25 @@ class Dispatcher:
 
     def _publish_alert_events(self) -> None:
         try:
-            self._announcer.publish()
+            self._publisher.publish()
         except RedisError as error:
             log.warning("cannot publish alert events; retrying with the next event", error=str(error))
+
+
+def write_catch_up_summary(connection: Connection, dashboard_url: str, now: datetime) -> bool:
+    """Write the summary of the alerts whose notifications were suppressed; return False if there are none."""
+    alerts = [
+        alert
+        for alert_id in take_suppressed_alerts(connection, CATCH_UP)
+        if (alert := alert_by_id(connection, alert_id))
+    ]
+    if not alerts:
+        return False
+    names = join_names((f"{alert.details.rule} on {alert.component}" for alert in alerts), MAX_LISTED)
+    count = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    message = f"{count} opened and resolved while Botwatch was catching up: {names}"
+    summary = SelfAlert(CATCH_UP_RULE, (), message, "alerts", len(alerts), 0, "LOW")
+    alert = build_alert(summary, "notifier", dashboard_url, now)
+    # Resolved from the start: one notification, and no second one when it ends.
+    open_self_alert(connection, msgspec.structs.replace(alert, status="RESOLVED", resolved_at=now))
+    return True

@@ -8,7 +8,6 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from services.notifier.planning.catch_up import CATCH_UP_AGE, RESOLVED_BEFORE_NOTIFIED, SETTLE_TIME
 from services.notifier.planning.escalation import (
     EscalationPolicy,
     EscalationState,
@@ -42,6 +41,10 @@ RESTARTS_ESCALATION: frozenset[Change] = frozenset(("opened", "reopened", "flapp
 """Changes that restart the escalation."""
 ESCALATION_CHANGES: tuple[Change, ...] = ("escalated", "repeated")
 BEAT_RETENTION = timedelta(minutes=10)
+CATCH_UP_AGE = timedelta(seconds=60)
+"""Notifications of older events wait for `SETTLE_TIME`: the next event may resolve the alert."""
+SETTLE_TIME = timedelta(seconds=5)
+RESOLVED_BEFORE_NOTIFIED = "resolved before it could be sent"
 
 
 class SuppressedDelivery(NamedTuple):

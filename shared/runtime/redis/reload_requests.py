@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.redis.wake import wake
 from shared.schema import redis_keys
 from shared.schema.faults import Fault
 
@@ -38,14 +39,16 @@ class ReloadResult(msgspec.Struct, kw_only=True):
 
 
 def request_reload(redis: Redis) -> int:
-    """Ask for a reload and return the request's number."""
+    """Request a reload and return the request's number; the notifier is woken for it."""
     try:
-        return int(redis.incr(redis_keys.RELOAD))
+        number = int(redis.incr(redis_keys.RELOAD))
     except ResponseError as error:
         if "not an integer" not in str(error):
             raise
         redis.delete(redis_keys.RELOAD)
-        return int(redis.incr(redis_keys.RELOAD))
+        number = int(redis.incr(redis_keys.RELOAD))
+    wake(redis)
+    return number
 
 
 def wait_for_results(redis: Redis, request: int, timeout_s: float) -> dict[str, ReloadResult]:
@@ -76,13 +79,13 @@ class ReloadRequests:
         self._done = self._latest_request()
         self._looked = time.monotonic()
 
-    def is_pending(self) -> bool:
-        """Say, at most once a second, whether a reload was asked for since the last answer."""
+    def is_pending(self, *, at_once: bool = False) -> bool:
+        """Return whether a reload was requested since the last reply; look once a second unless `at_once`."""
         if self._hangup.is_set():
             self._hangup.clear()
             self._done = self._latest_request()
             return True
-        if time.monotonic() - self._looked < POLL_INTERVAL_S:
+        if not at_once and time.monotonic() - self._looked < POLL_INTERVAL_S:
             return False
         self._looked = time.monotonic()
         latest = self._latest_request()

@@ -48,13 +48,14 @@ def kill_before(step: str, owner: Any, name: str) -> None:
 
 
 def kill_after(step: str, owner: Any, name: str) -> None:
-    """Let `step` be when `owner.name` has returned."""
+    """Let `step` be when `owner.name` has returned, unless it has found nothing (False)."""
 
     def wrap(inner: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(inner)
         def outer(*given: Any, **named: Any) -> Any:
             result = inner(*given, **named)
-            kill(step, (given, result))
+            if result is not False:
+                kill(step, (given, result))
             return result
 
         return outer
@@ -75,15 +76,16 @@ def arm_evaluator_steps() -> None:
 
 def arm_notifier_steps() -> None:
     """Name the steps from the wake to the mark."""
+    from services.notifier import notifier  # noqa: PLC0415
     from services.notifier.channel_supervisor import ChannelSupervisor  # noqa: PLC0415
     from services.notifier.delivery.worker import DeliveryWorker  # noqa: PLC0415 - in that part only
     from services.notifier.planning.planner import NotificationPlanner  # noqa: PLC0415
     from shared.store import deliveries, escalations  # noqa: PLC0415
 
-    kill_before("wake taken, dispatcher not woken", ChannelSupervisor, "wake")
+    kill_after("wake taken, nothing dispatched", notifier, "wait_for_wake")
     kill_after("event read, nothing written", escalations, "next_events")
     kill_after("outbox written, not committed", NotificationPlanner, "plan_event")
-    kill_before("dispatched, lanes not woken", ChannelSupervisor, "_wake_channels")
+    kill_before("leased, not handed over", ChannelSupervisor, "hand_over")
     kill_before("claimed, not sent", DeliveryWorker, "_deliver_batch")
     kill_after("received, not marked", DeliveryWorker, "_send_batch")
     kill_after("marked, not committed", deliveries, "mark_sent")

@@ -1,19 +1,24 @@
 """Channels whose transport does as it is told, and a notifier of such channels whose clock the test moves."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.channels.base import TransportError
+from services.notifier import channel_supervisor
+from services.notifier.channel_supervisor import ChannelSupervisor
+from services.notifier.channels.base import Transport, TransportError
+from services.notifier.channels.watchdog_ping import LoopbackTransport
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.content.message import NotificationMessage
 from services.notifier.delivery import channel_state, worker
+from services.notifier.delivery.channel import Channel
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
-from services.notifier.delivery.worker import ChannelWorkers
 from shared.runtime import clock
 from shared.schema.alerts import Notice
 from shared.store.database import Database
+from tests.unit.notifier.config import documents
+from tests.unit.notifier.fake_receivers import FakeContent
 from tests.unit.notifier.planning_harness import PlanningHarness
 
 SECOND = timedelta(seconds=1)
@@ -53,16 +58,16 @@ def make_channel(
     database: Database,
     transport: FakeTransport | WebhookTransport,
     name: str = "webhook",
-    tell: Callable[[Collection[str]], None] = lambda _: None,
-    per_minute: int | None = None,
     lanes: int = 1,
-) -> ChannelWorkers:
-    post = DeliveryContext(database, "here", lambda: 0.0, "http://page", tell)
-    return ChannelWorkers(ChannelState(name, per_minute, post), [transport] * lanes, post)
+) -> Channel:
+    """Return a channel whose workers share a transport."""
+    context = DeliveryContext(database, "here", lambda: 0.0, "http://page", lambda _: None)
+    return Channel(ChannelState(name, None, context), [transport] * lanes, context)
 
 
-def deliver_due(channel: ChannelWorkers) -> timedelta:
-    return channel.lanes[0].deliver_due()
+def deliver_due(channel: Channel) -> timedelta:
+    """Let a channel's first worker send what is due."""
+    return channel.workers[0].deliver_due()
 
 
 def retryable_error(_notice: Notice) -> Exception:
@@ -70,13 +75,18 @@ def retryable_error(_notice: Notice) -> Exception:
 
 
 class FakeClock:
-    """The hands of every clock."""
+    """The hands of every clock; retries have no jitter."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
         self.now = self.begin = now
         monkeypatch.setattr(clock, "now", lambda: self.now)
         for module in (worker, channel_state):
             monkeypatch.setattr(module, "time", self)
+        monkeypatch.setattr(channel_supervisor, "random", self)
+
+    def random(self) -> float:
+        """Return the least of all numbers."""
+        return 0.0
 
     def monotonic(self) -> float:
         """Return the seconds since the beginning."""
@@ -86,18 +96,39 @@ class FakeClock:
 class DeliveryHarness(PlanningHarness):
     """A notifier without threads: its channels take turns, second by second."""
 
+    outlets: ChannelSupervisor
+
     def __init__(self, database: Database, text: str, hands: FakeClock, **transports: FakeTransport) -> None:
         self.hands = hands
         self.transports = transports
-        self.channels = {name: make_channel(database, one, name) for name, one in transports.items()}
         super().__init__(database, text, hands.now)
 
-    def deliver(self) -> None:
-        """Let every channel send what is due."""
+    def make_channels(self, text: str) -> ChannelSupervisor:
+        """Return channels that send through the fake transports."""
+
+        def build(name: str, _section: object, _content: object) -> Transport:
+            return self.transports.get(name) or LoopbackTransport()
+
+        return ChannelSupervisor(
+            documents(text),
+            lambda _: FakeContent(),
+            self.database,
+            "here",
+            "http://page",
+            lambda: None,
+            build,
+        )
+
+    def step(self) -> None:
+        """Dispatch, as woken now, and deliver."""
         self.hands.now = self.now
-        for one in self.channels.values():
-            for lane in one.lanes:
-                lane.deliver_due()
+        super().step()
+
+    def deliver(self) -> None:
+        """Let every channel send what is handed over and what is due."""
+        for name in self.transports:
+            for each in self.outlets.channels[name].workers:
+                each.deliver_due()
 
     def advance(self, span: timedelta, *, downtime: bool = False) -> None:
         """Let time pass; what fails in it wakes the dispatcher, too."""

@@ -11,7 +11,7 @@ from services.evaluator.alert_lifecycle import RuleResult
 from services.evaluator.rule_state import StepResult
 from services.evaluator.rules.levels import Firing
 from services.evaluator.subject import alert_key
-from services.notifier.planning.dispatcher import Dispatcher
+from services.notifier.planning.dispatcher import Channels, Dispatcher
 from services.notifier.planning.routes import RoutingConfig
 from shared.schema.alerts import Alert, Change, Severity, next_severity
 from shared.schema.timestamps import from_store
@@ -19,7 +19,7 @@ from shared.store import alerts as store
 from shared.store import escalations, outbox
 from shared.store.database import Database
 from shared.store.tables import notifications
-from tests.notification_planning import Silent, deliver
+from tests.notification_planning import NoWorkers, Silent, deliver, dispatch_all
 from tests.unit.evaluator.rule_playback import rule
 from tests.unit.notifier.config import NOON, documents
 from tests.unit.notifier.config import alert as alert_of
@@ -34,13 +34,17 @@ class PlanningHarness:
     def __init__(self, database: Database, text: str, begin: datetime = NOON) -> None:
         self.database = database
         self.begin = self.now = begin
-        self.woken: list[str] = []
+        self.outlets = self.make_channels(text)
         self.announcer = Silent()
         self.dispatcher = self.dispatching(text)
 
+    def make_channels(self, text: str) -> Channels:  # noqa: ARG002 - for harnesses with channels
+        """Return the channels that the dispatcher hands deliveries to."""
+        return NoWorkers()
+
     def dispatching(self, text: str) -> Dispatcher:
         """Return a dispatcher of this `notifications.yml`."""
-        return Dispatcher(self.database, self.announcer, self.plan(text), self.woken.extend)  # type: ignore[arg-type]
+        return Dispatcher(self.database, self.announcer, self.plan(text), self.outlets)  # type: ignore[arg-type]
 
     def plan(self, text: str) -> RoutingConfig:
         """Return the plan of this `notifications.yml`."""
@@ -49,12 +53,14 @@ class PlanningHarness:
     def reload(self, text: str) -> None:
         """Go on by other documents."""
         read = documents(text)
-        self.dispatcher.reload(RoutingConfig.from_documents(read), read.channels)
+        self.dispatcher.routing = RoutingConfig.from_documents(read)
+        with self.database.write() as connection:
+            outbox.suppress_unserved(connection, read.channels)
         self.step()
 
     def step(self) -> None:
         """Dispatch, as woken now, and deliver."""
-        self.dispatcher.dispatch_due(self.now)
+        dispatch_all(self.dispatcher, self.now)
         self.deliver()
 
     def deliver(self) -> None:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.notifier.channel_supervisor import LeaseRenewer
 from services.notifier.channels.base import TransportError
 from services.notifier.content.message import NotificationMessage
 from services.notifier.delivery import pacing
-from services.notifier.delivery.leases import LeaseRenewer
-from services.notifier.planning.catch_up import SETTLE_TIME
+from services.notifier.planning.planner import SETTLE_TIME
 from shared.schema.alerts import Change
 from shared.store.database import Database
 from tests.support import time_until
@@ -56,6 +56,7 @@ def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_i
     write_deliveries(database, "webhook", *(make_notice("opened", alert=one) for one in alerts), batch=batch)
     sending = make_channel(database, told, lanes=lanes)
     leases = LeaseRenewer(lambda: sending.lease_owners, database)
+    leases.start()
     sending.start()
     for change in CHANGES[1:]:
         write_deliveries(

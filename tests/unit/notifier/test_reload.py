@@ -1,21 +1,21 @@
 """Reading the documents again while the notifier runs, whatever comes in between."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 
 import msgspec
 import pytest
 from redis import Redis
 from sqlalchemy.exc import OperationalError
 
-from services.notifier.reload import NotifierReloader
+from services.notifier.notifier import Reloader
 from shared.runtime.redis.reload_requests import (
     ReloadRequests,
     ReloadResult,
     request_reload,
     wait_for_results,
 )
+from shared.runtime.redis.wake import wait_for_wake
 from shared.schema import redis_keys
 from shared.schema.faults import Fault, InvalidError
 
@@ -29,8 +29,8 @@ def outcomes() -> list[Exception]:
 
 
 @pytest.fixture
-def reload(redis: Redis, outcomes: list[Exception]) -> Iterator[Callable[[], ReloadResult]]:
-    """Yield what asks for a reload and returns the answer; seven channels are served where it works."""
+def reload(redis: Redis, outcomes: list[Exception]) -> Callable[[], ReloadResult]:
+    """Return what asks for a reload and returns the answer; seven channels are served where it works."""
 
     def load() -> int:
         if outcomes:
@@ -39,8 +39,15 @@ def reload(redis: Redis, outcomes: list[Exception]) -> Iterator[Callable[[], Rel
 
     redis.hset(redis_keys.RELOADED, "evaluator", msgspec.json.encode(ReloadResult(request=99, holds={})))
     requests = ReloadRequests(redis, threading.Event(), "notifier")
-    with closing(NotifierReloader(requests, load, 3)):
-        yield lambda: wait_for_results(redis, request_reload(redis), 4)["notifier"]
+    reloader = Reloader(requests, load, 3)
+
+    def answered() -> ReloadResult:
+        request = request_reload(redis)
+        assert wait_for_wake(redis)
+        reloader.step(is_woken=True)
+        return wait_for_results(redis, request, 4)["notifier"]
+
+    return answered
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from services.notifier.delivery.batching import split_into_messages
+from services.notifier.delivery.worker import split_into_messages
 from shared.schema.alerts import Change
 from shared.store.deliveries import Delivery
 from tests.unit.notifier.fake_receivers import NOON, make_notice

@@ -16,10 +16,9 @@ from tests.unit.notifier.delivery_harness import (
     DeliveryHarness,
     FakeClock,
     FakeTransport,
-    make_channel,
 )
 from tests.unit.notifier.fake_receivers import NOON
-from tests.unit.notifier.planning_harness import MINUTE, channels
+from tests.unit.notifier.planning_harness import MINUTE
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 2), (4, 16), (8, 256), (9, 300), (500, 300)])
@@ -53,21 +52,15 @@ def test_a_delivery_is_given_up_after_a_day_of_trying() -> None:
     assert isinstance(after_failure(50, NOON, None, NOON + timedelta(hours=24), lambda: 1.0), GiveUp)
 
 
-TEXT = channels("desk") + "routes: [{ channels: [desk], repeat: 0 }]"
+TEXT = """
+channels: { desk: { url: "http://127.0.0.1:9/desk", perMinute: 3 } }
+routes: [{ channels: [desk], repeat: 0 }]
+"""
 
 
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return FakeClock(monkeypatch, DAWN)
-
-
-def flooded(
-    database: Database, hands: FakeClock, told: FakeTransport, per_minute: int = 3, lanes: int = 1
-) -> DeliveryHarness:
-    desk = DeliveryHarness(database, TEXT, hands)
-    desk.transports["desk"] = told
-    desk.channels["desk"] = make_channel(database, told, "desk", per_minute=per_minute, lanes=lanes)
-    return desk
 
 
 def test_without_a_limit_there_is_no_flood() -> None:
@@ -122,7 +115,7 @@ def test_past_the_limit_the_rest_comes_as_one_digest_in_order_and_nothing_is_los
     database: Database, hands: FakeClock
 ) -> None:
     told = BatchingFakeTransport()
-    desk = flooded(database, hands, told)
+    desk = DeliveryHarness(database, TEXT, hands, desk=told)
     for number in range(250):
         desk.open(f"a{number}", dispatch=number % 50 == 0)
     desk.change("raised", "a7")
@@ -136,7 +129,7 @@ def test_past_the_limit_the_rest_comes_as_one_digest_in_order_and_nothing_is_los
 
 def test_a_digest_that_fails_stays_one(database: Database, hands: FakeClock) -> None:
     told = BatchingFakeTransport()
-    desk = flooded(database, hands, told)
+    desk = DeliveryHarness(database, TEXT, hands, desk=told)
     for number in range(20):
         desk.open(f"a{number}")
     told.fails = lambda _: TransportError("busy", permanent=False)
@@ -151,7 +144,7 @@ def test_where_messages_are_not_put_together_no_more_go_in_a_minute(
     database: Database, hands: FakeClock
 ) -> None:
     told = FakeTransport()
-    desk = flooded(database, hands, told)
+    desk = DeliveryHarness(database, TEXT, hands, desk=told)
     for number in range(10):
         desk.open(f"a{number}")
     assert len(told.sent) == 3

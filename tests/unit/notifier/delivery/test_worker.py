@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
+from services.notifier.channel_supervisor import LeaseRenewer
 from services.notifier.channels.base import TransportError
 from services.notifier.channels.webhook import WebhookTransport
-from services.notifier.delivery.leases import LeaseRenewer
-from services.notifier.delivery.worker import ChannelWorkers
+from services.notifier.delivery.channel import Channel
 from shared.runtime import clock
 from shared.schema.alerts import Change
 from shared.store import deliveries
@@ -23,7 +23,7 @@ from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, sta
 
 
 @contextmanager
-def running(channel: ChannelWorkers) -> Iterator[ChannelWorkers]:
+def running(channel: Channel) -> Iterator[Channel]:
     """Let the channel's thread run."""
     channel.start()
     yield channel
@@ -144,6 +144,7 @@ def test_what_hangs_is_kept_and_does_not_delay_another_channel(
     with running(other):
         hanging.start()
         leases = LeaseRenewer(lambda: hanging.lease_owners + other.lease_owners, database)
+        leases.start()
         time_until(lambda: receiver.bodies)
         write_deliveries(database, "email", make_notice(alert="a2"))
         other.wake()
@@ -219,7 +220,7 @@ def test_a_channel_outlives_whatever_goes_wrong_and_says_so(
         time_until(lambda: not fails(sending))
 
 
-def fails(sending: ChannelWorkers) -> bool:
+def fails(sending: Channel) -> bool:
     try:
         sending.check()
     except RuntimeError:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from services.notifier.planning.catch_up import CATCH_UP_RULE, RESOLVED_BEFORE_NOTIFIED, SETTLE_TIME
+from services.notifier.planning.dispatcher import CATCH_UP_RULE
+from services.notifier.planning.planner import RESOLVED_BEFORE_NOTIFIED, SETTLE_TIME
 from shared.store import outbox
 from shared.store.database import Database
 from shared.store.deliveries import CATCH_UP

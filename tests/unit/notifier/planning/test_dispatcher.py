@@ -12,15 +12,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import Connection, delete, event, text, update
 
 from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert
-from shared.runtime import clock
 from shared.schema.watchdog import WATCHDOG
 from shared.store import escalations
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
 from shared.store.tables import alert_events, alerts
 from shared.store.tables import escalations as rows
-from tests.notification_planning import Silent
-from tests.support import time_until
+from tests.notification_planning import NoWorkers, Silent, dispatch_all
 from tests.unit.notifier.planning_harness import HOUR, MINUTE, PlanningHarness, channels
 
 SECOND = timedelta(seconds=1)
@@ -40,6 +38,12 @@ policies:
 
 class Killed(BaseException):
     """The end of a process."""
+
+
+def woken(story: PlanningHarness) -> list[str]:
+    """Return the channels that got deliveries."""
+    assert isinstance(story.outlets, NoWorkers)
+    return story.outlets.woken
 
 
 def state(story: PlanningHarness) -> list[Any]:
@@ -91,9 +95,9 @@ def test_killed_at_any_statement_nothing_is_half_told_and_the_next_one_tells_the
     for number in range(1, statements + 3):
         killed = _again(tmp_path, whole, f"killed-{number}")
         with _killing(killed.database, number), suppress(Killed):
-            killed.dispatcher.dispatch_due(killed.now)
+            dispatch_all(killed.dispatcher, killed.now)
             assert number > statements, number
-        killed.dispatcher.dispatch_due(killed.now)
+        dispatch_all(killed.dispatcher, killed.now)
         assert state(killed) == expected, number
         killed.database.close()
 
@@ -127,7 +131,7 @@ def _count(story: PlanningHarness) -> int:
             seen.append(statement)
 
     event.listen(story.database.engine, "before_cursor_execute", note)
-    story.dispatcher.dispatch_due(story.now)
+    dispatch_all(story.dispatcher, story.now)
     event.remove(story.database.engine, "before_cursor_execute", note)
     return len(seen)
 
@@ -159,7 +163,7 @@ def test_two_dispatchers_on_one_database_tell_once(database: Database) -> None:
         story.open(f"a{number}", dispatch=False)
     for moment in (story.now, story.now + HOUR):
         others = [story.dispatching(channels("desk") + "routes: [{ channels: [desk], repeat: 1h }]")] * 2
-        threads = [threading.Thread(target=one.dispatch_due, args=(moment,)) for one in others]
+        threads = [threading.Thread(target=dispatch_all, args=(one, moment)) for one in others]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -229,16 +233,16 @@ def test_events_are_told_of_in_their_order_however_many_wait(database: Database)
     story = PlanningHarness(database, channels("desk") + "routes: [{ channels: [desk] }]")
     for number in range(450):
         story.open(f"a{number}", dispatch=False)
-    story.dispatcher.dispatch_due(story.now)
+    dispatch_all(story.dispatcher, story.now)
     assert [row["alertId"] for row in story.rows()] == [f"a{number}" for number in range(450)]
 
 
 def test_it_waits_until_something_is_due_and_no_longer_than_a_second(database: Database) -> None:
     story = PlanningHarness(database, NIGHT)
-    assert story.dispatcher.dispatch_due(story.now) == SECOND
+    assert dispatch_all(story.dispatcher, story.now) == SECOND
     story.open()
-    assert story.dispatcher.dispatch_due(story.now) == SECOND
-    assert story.dispatcher.dispatch_due(story.now + 5 * MINUTE - SECOND / 4) == SECOND / 4
+    assert dispatch_all(story.dispatcher, story.now) == SECOND
+    assert dispatch_all(story.dispatcher, story.now + 5 * MINUTE - SECOND / 4) == SECOND / 4
 
 
 def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_announced(
@@ -246,9 +250,9 @@ def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_annou
 ) -> None:
     story = PlanningHarness(database, NIGHT)
     story.open()
-    assert (set(story.woken), story.announcer.count) == ({"desk"}, 0)
+    assert (set(woken(story)), story.announcer.count) == ({"desk"}, 0)
     story.advance(5 * MINUTE)
-    assert (set(story.woken), story.announcer.count) == ({"desk", "phone"}, 1)
+    assert (set(woken(story)), story.announcer.count) == ({"desk", "phone"}, 1)
 
 
 def test_trouble_with_botwatch_itself_is_announced_as_nobody_else_would(database: Database) -> None:
@@ -281,32 +285,22 @@ def test_beats_are_heard_by_botwatch_itself_and_leave_nothing_behind(database: D
     assert story.deliveries(WATCHDOG) == ["11 watchdog:itself repeated"]
 
 
-def test_its_thread_goes_on_after_whatever_goes_wrong_and_says_so(
+def test_an_error_is_reported_and_the_next_step_goes_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An unexpected error is shown by the check until a step works again."""
     story = PlanningHarness(database, NIGHT)
+    story.open(dispatch=False)
     is_behind = escalations.is_behind
 
     def broken(_: Connection) -> bool:
         raise RuntimeError("unheard of")
 
     monkeypatch.setattr(escalations, "is_behind", broken)
-    story.dispatcher.start()
-    time_until(lambda: _fails(story))
-    monkeypatch.setattr(escalations, "is_behind", is_behind)
-    story.now = clock.now()
-    story.open(dispatch=False)
-    story.dispatcher.wake()
-    time_until(story.rows)
-    time_until(lambda: not _fails(story))
-    story.dispatcher.stop()
-    assert story.dispatcher.join(5)
-    assert _fails(story)
-
-
-def _fails(story: PlanningHarness) -> bool:
-    try:
+    assert story.dispatcher.step(story.now, is_woken=False) == SECOND
+    with pytest.raises(RuntimeError, match="unheard of"):
         story.dispatcher.check()
-    except RuntimeError:
-        return True
-    return False
+    monkeypatch.setattr(escalations, "is_behind", is_behind)
+    assert story.dispatcher.step(story.now, is_woken=False) == timedelta(0)
+    assert story.dispatcher.check() == "dispatching"
+    assert story.deliveries() == ["0 desk opened"]

@@ -1,20 +1,28 @@
-"""The office: channels come, go and change with the documents, while the others go on."""
+"""The notifier in one process: from a wake to a receiver, and channels that change with the documents."""
 
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from queue import SimpleQueue
 
 import pytest
 from prometheus_client import REGISTRY
+from redis import Redis
 from sqlalchemy.exc import OperationalError
 
-from services.notifier.channel_supervisor import ChannelSupervisor
-from services.notifier.delivery.channel_state import DeliveryContext, channel_alert
+from services.notifier import channel_supervisor
+from services.notifier.content.rendering import ContentFactory
+from services.notifier.delivery.channel import Channel
+from services.notifier.delivery.channel_state import channel_alert
+from services.notifier.notifier import Notifier
 from services.notifier.self_alerts import build_alert, open_self_alert
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.wake import wake
 from shared.schema.faults import InvalidError
 from shared.store.alerts import open_by_fingerprint
 from shared.store.database import Database
-from tests.notification_planning import Silent
 from tests.support import time_until
 from tests.unit.notifier.config import documents
 from tests.unit.notifier.fake_receivers import (
@@ -26,11 +34,67 @@ from tests.unit.notifier.fake_receivers import (
 )
 from tests.unit.notifier.planning_harness import PlanningHarness
 
-Open = Callable[[Documents], ChannelSupervisor]
+pytestmark = pytest.mark.integration
 
 
-def contents(_channel: str) -> FakeContent:
-    return FakeContent()
+class RunningNotifier:
+    """A notifier whose steps run in a thread; reloads happen between two steps, as in the product."""
+
+    def __init__(self, read: Documents, database: Database, connect: Callable[[], Redis]) -> None:
+        self._config = read
+        self._redis = connect()
+        self.notifier = Notifier(self._read_config, database, connect, "http://page")
+        self._reloads: SimpleQueue[SimpleQueue[Exception | None]] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.notifier.start()
+        self._thread.start()
+
+    def _read_config(self) -> tuple[Documents, ContentFactory]:
+        return self._config, lambda _: FakeContent()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.notifier.step()
+            if not self._reloads.empty():
+                answer = self._reloads.get()
+                try:
+                    self.notifier.reload()
+                except Exception as error:  # noqa: BLE001 - raised again by who asked
+                    answer.put(error)
+                else:
+                    answer.put(None)
+
+    def wake(self) -> None:
+        """Wake it as the evaluator does."""
+        wake(self._redis)
+
+    def reload(self, read: Documents) -> None:
+        """Have it apply other documents; raise what goes wrong."""
+        self._config = read
+        answer: SimpleQueue[Exception | None] = SimpleQueue()
+        self._reloads.put(answer)
+        self.wake()
+        if error := answer.get(timeout=10):
+            raise error
+
+    def check(self) -> dict[str, str]:
+        """Return the status of each channel."""
+        return self.notifier.supervisor.check()
+
+    def channel(self, name: str) -> Channel:
+        """Return a channel."""
+        return self.notifier.supervisor.channels[name]
+
+    def close(self) -> None:
+        """End the thread, and close the notifier."""
+        self._stopping.set()
+        self.wake()
+        self._thread.join()
+        self.notifier.close()
+
+
+Open = Callable[[Documents], RunningNotifier]
 
 
 def hooks(**urls: str) -> Documents:
@@ -40,18 +104,18 @@ def hooks(**urls: str) -> Documents:
 
 
 @pytest.fixture
-def begin(database: Database) -> Iterator[Open]:
-    opened: list[ChannelSupervisor] = []
+def begin(database: Database, redis: Redis, valkey_url: str) -> Iterator[Open]:
+    """Yield what starts a notifier with the given documents."""
+    assert redis.ping()
+    opened: list[RunningNotifier] = []
 
-    def go(read: Documents) -> ChannelSupervisor:
-        post = DeliveryContext(database, "here", lambda: 0.0, "http://page", lambda _: None)
-        opened.append(ChannelSupervisor(read, contents, post, Silent()))  # type: ignore[arg-type]
-        opened[-1].start()
+    def go(read: Documents) -> RunningNotifier:
+        opened.append(RunningNotifier(read, database, partial(connect_redis, valkey_url)))
         return opened[-1]
 
     yield go
-    for office in opened:
-        office.close()
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture
@@ -70,28 +134,28 @@ def happen(database: Database, *alerts: str) -> None:
 
 
 def test_from_an_event_to_the_receiver(database: Database, begin: Open, receiver: WebhookReceiver) -> None:
-    office = begin(hooks(one=receiver.url))
+    running = begin(hooks(one=receiver.url))
     happen(database, "a1")
-    office.wake()
+    running.wake()
     time_until(lambda: states(database) == ["SENT"])
     assert [body["id"] for body in receiver.bodies] == ["a1"]
-    time_until(lambda: office.check() == {"one": "idle", "watchdog:itself": "idle"})
-    assert office.dispatcher.check() == "dispatching"
+    time_until(lambda: running.check() == {"one": "idle", "watchdog:itself": "idle"})
+    assert running.notifier.dispatcher.check() == "dispatching"
 
 
 def test_a_channel_that_is_added_is_told_without_a_restart(
     database: Database, begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
-    office = begin(hooks(two=other.url, one=receiver.url))
+    running = begin(hooks(two=other.url, one=receiver.url))
     added = documents(
         f"channels: {{ one: {{ url: '{receiver.url}' }}, new: {{ url: '{other.url}' }} }}\n"
         "routes: [{ channels: [new] }]"
     )
-    office.reload(added, contents)
+    running.reload(added)
     happen(database, "a1")
-    office.wake()
+    running.wake()
     time_until(lambda: other.bodies)
-    assert set(office.check()) == {"one", "new", "watchdog:itself"}
+    assert set(running.check()) == {"one", "new", "watchdog:itself"}
     assert receiver.bodies == []
 
 
@@ -99,13 +163,13 @@ def test_another_address_holds_at_once(
     database: Database, begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
     receiver.answers = [(429, {"Retry-After": "3600"})]
-    office = begin(hooks(one=receiver.url))
+    running = begin(hooks(one=receiver.url))
     happen(database, "a1")
-    office.wake()
-    time_until(lambda: "paused" in office.check()["one"])
-    office.reload(hooks(one=other.url), contents)
+    running.wake()
+    time_until(lambda: "paused" in running.check()["one"])
+    running.reload(hooks(one=other.url))
     happen(database, "a2")
-    office.wake()
+    running.wake()
     time_until(lambda: [body["id"] for body in other.bodies] == ["a2"])
     assert states(database, "a1") == ["PENDING"]
 
@@ -113,28 +177,28 @@ def test_another_address_holds_at_once(
 def test_channels_that_are_as_they_were_go_on_undisturbed(
     begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
-    office = begin(hooks(one=receiver.url, two=other.url))
-    before = dict(office._channels)  # noqa: SLF001 - that they are the same ones is what is shown
-    office.reload(hooks(one=receiver.url, two=receiver.url), contents)
-    assert office._channels["one"] is before["one"]  # noqa: SLF001
-    assert office._channels["two"] is not before["two"]  # noqa: SLF001
-    assert not any(lane.thread.is_alive() for lane in before["two"].lanes)
+    running = begin(hooks(one=receiver.url, two=other.url))
+    before = {name: running.channel(name) for name in ("one", "two")}
+    running.reload(hooks(one=receiver.url, two=receiver.url))
+    assert running.channel("one") is before["one"]
+    assert running.channel("two") is not before["two"]
+    assert not any(worker.thread.is_alive() for worker in before["two"].workers)
 
 
 def test_a_document_that_is_wrong_leaves_everything_as_it_was(
     database: Database, begin: Open, receiver: WebhookReceiver
 ) -> None:
-    office = begin(hooks(one=receiver.url))
+    running = begin(hooks(one=receiver.url))
     wrong = documents(
         "channels: { one: { url: 'http://127.0.0.1:9/' }, odd: { type: webhook, url: 'gopher://x' } }\n"
         "routes: [{ channels: [odd] }]"
     )
     with pytest.raises(InvalidError, match="odd"):
-        office.reload(wrong, contents)
+        running.reload(wrong)
     happen(database, "a1")
-    office.wake()
+    running.wake()
     time_until(lambda: [body["id"] for body in receiver.bodies] == ["a1"])
-    assert set(office.check()) == {"one", "watchdog:itself"}
+    assert set(running.check()) == {"one", "watchdog:itself"}
 
 
 def test_a_store_that_is_locked_during_a_reload_leaves_no_channel_unserved(
@@ -143,12 +207,12 @@ def test_a_store_that_is_locked_during_a_reload_leaves_no_channel_unserved(
     def locked(*_: object) -> None:
         raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
-    office = begin(documents())
+    running = begin(documents())
     with monkeypatch.context() as patch:
-        patch.setattr(office.dispatcher, "suppress_unserved", locked)
+        patch.setattr(channel_supervisor, "suppress_unserved", locked)
         with pytest.raises(OperationalError):
-            office.reload(hooks(one=receiver.url), contents)
-    office.reload(hooks(one=receiver.url), contents)
+            running.reload(hooks(one=receiver.url))
+    running.reload(hooks(one=receiver.url))
     write_deliveries(database, "one", make_notice())
     time_until(lambda: receiver.bodies)
 
@@ -157,12 +221,12 @@ def test_of_a_channel_that_is_removed_what_waits_is_kept_back_and_its_trouble_en
     database: Database, begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
     other.answers = [(503, {"Retry-After": "3600"})] * 9
-    office = begin(hooks(one=receiver.url, two=other.url))
+    running = begin(hooks(one=receiver.url, two=other.url))
     write_deliveries(database, "two", make_notice())
     trouble = channel_alert("two", "gone")
     with database.write() as connection:
         open_self_alert(connection, build_alert(trouble, "notifier", "http://page", clock.now()))
-    office.reload(hooks(one=receiver.url), contents)
+    running.reload(hooks(one=receiver.url))
     assert states(database)[0] == "SUPPRESSED"
     with database.read() as connection:
         assert open_by_fingerprint(connection, trouble.fingerprint) is None
@@ -171,13 +235,13 @@ def test_of_a_channel_that_is_removed_what_waits_is_kept_back_and_its_trouble_en
 def test_trouble_with_channels_that_are_served_goes_on_over_a_reload(
     database: Database, begin: Open, receiver: WebhookReceiver
 ) -> None:
-    office = begin(
+    running = begin(
         documents(f"channels: {{ one: {{ url: '{receiver.url}' }} }}\nroutes: [{{ channels: [] }}]")
     )
     trouble = channel_alert("one", "gone")
     with database.write() as connection:
         open_self_alert(connection, build_alert(trouble, "notifier", "http://page", clock.now()))
-    office.reload(hooks(one=receiver.url, two=receiver.url), contents)
+    running.reload(hooks(one=receiver.url, two=receiver.url))
     with database.read() as connection:
         assert open_by_fingerprint(connection, trouble.fingerprint)
 
@@ -208,24 +272,24 @@ def test_what_is_kept_back_is_counted_with_its_reason(
         return REGISTRY.get_sample_value("botwatch_notifications_total", labels) or 0.0
 
     before = suppressed()
-    office = begin(hooks(one=receiver.url))
+    running = begin(hooks(one=receiver.url))
     PlanningHarness(database, "{}").open("a1", muted_by="maintenance", dispatch=False)
-    office.wake()
+    running.wake()
     time_until(lambda: suppressed() == before + 1)
     assert receiver.bodies == []
 
 
 def test_a_channel_that_nothing_delivers_to_any_more_is_named(begin: Open, receiver: WebhookReceiver) -> None:
-    office = begin(hooks(one=receiver.url))
-    office._channels["one"].stop()  # noqa: SLF001 - as if its thread had ended
-    assert office._channels["one"].join(5)  # noqa: SLF001
+    running = begin(hooks(one=receiver.url))
+    running.channel("one").stop()  # as if its thread had ended
+    assert running.channel("one").join(5)
     with pytest.raises(RuntimeError, match="one: RuntimeError: delivery thread has exited"):
-        office.check()
+        running.check()
 
 
 def test_several_lanes_have_a_transport_each(begin: Open, receiver: WebhookReceiver) -> None:
-    office = begin(
+    running = begin(
         documents(f"channels: {{ one: {{ type: webhook, url: '{receiver.url}', concurrency: 4 }} }}")
     )
-    lanes = office._channels["one"].lanes  # noqa: SLF001 - what it was made of
-    assert len({id(lane._transport) for lane in lanes}) == 4  # noqa: SLF001
+    workers = running.channel("one").workers
+    assert len({id(worker._transport) for worker in workers}) == 4  # noqa: SLF001 - what it was made of
