@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import msgspec
 import pytest
 from sqlalchemy import update
 
@@ -12,14 +13,16 @@ from services.notifier.channel_supervisor import LeaseRenewer
 from services.notifier.channels.base import TransportError
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.delivery.channel import Channel
+from services.notifier.delivery.worker import split_into_messages
 from shared.runtime import clock
 from shared.schema.alerts import Change
 from shared.store import deliveries
 from shared.store.database import Database
+from shared.store.deliveries import Delivery
 from shared.store.tables import notifications
 from tests.support import time_until
 from tests.unit.notifier.delivery_harness import FakeTransport, deliver_due, make_channel, retryable_error
-from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
+from tests.unit.notifier.fake_receivers import NOON, WebhookReceiver, make_notice, states, write_deliveries
 
 
 @contextmanager
@@ -226,3 +229,27 @@ def fails(sending: Channel) -> bool:
     except RuntimeError:
         return True
     return False
+
+
+def delivery(number: int, alert: str, change: Change = "opened", *, attempts: int = 0) -> Delivery:
+    return Delivery(
+        id=number,
+        channel="hook",
+        notice=make_notice(change, alert=alert),
+        attempts=attempts,
+        created_at=NOON,
+        event_id=number,
+        batch="all",
+    )
+
+
+def test_what_failed_comes_last_and_what_is_newer_of_the_same_alert_after_it() -> None:
+    claimed = [delivery(1, "a1", attempts=3), delivery(2, "a2"), delivery(3, "a1", "resolved")]
+    sent = split_into_messages(claimed, bundles=False, is_digest=False)
+    assert [[one.id for one in parcel] for parcel in sent] == [[2], [1], [3]]
+
+
+def test_a_digest_is_one_message_only_for_transports_that_take_several() -> None:
+    claimed = [msgspec.structs.replace(delivery(number, f"a{number}"), batch=None) for number in (1, 2)]
+    assert split_into_messages(claimed, bundles=True, is_digest=True) == [claimed]
+    assert split_into_messages(claimed, bundles=False, is_digest=True) == [[claimed[0]], [claimed[1]]]
