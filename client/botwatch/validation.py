@@ -144,7 +144,7 @@ def _timestamp(value: object, path: str) -> Iterator[Fault]:
         if moment.tzinfo is None:
             yield Fault(path, f"expected a zone, got {_quote(value)}")
         elif not FIRST <= moment < AFTER_LAST:
-            yield Fault(path, f"expected a moment of the years 2000 to 2099, got {_quote(value)}")
+            yield Fault(path, f"expected a time in the years 2000 to 2099, got {_quote(value)}")
     elif type(value) is int and not 1000 * FIRST.timestamp() <= value < 1000 * AFTER_LAST.timestamp():
         yield Fault(path, f"expected epoch milliseconds of the years 2000 to 2099, got {_quote(value)}")
 

@@ -55,7 +55,7 @@ def _value_error(name: str, value: str) -> str | None:
     if not value:
         return "expected a value"
     if name == "since" and not _ID.fullmatch(value):
-        return f"expected the id of a message, like 1767225600000-0, got {value!r}"
+        return f"expected a message ID such as 1767225600000-0, got {value!r}"
     known = _ALLOWED_VALUES.get(name)
     if known and value not in known:
         return f"expected one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}"

@@ -66,7 +66,7 @@ class WebSocketServer:
         self._hub = Hub()
         self._positions: StreamPositions | None = None
         self._reading = asyncio.Event()
-        self._fault = "Redis does not answer"
+        self._fault = "Redis is unreachable"
         """Why the streams could not be read last."""
         self._alive_at = 0.0
         self._connections: dict[HubClient, ServerConnection] = {}
@@ -99,13 +99,13 @@ class WebSocketServer:
             except UNAVAILABLE_ERRORS as error:
                 self._fault = describe_redis_error(error)
                 if not away:
-                    log.warning("redis is away", reason=self._fault, error=str(error))
+                    log.warning("redis is down", reason=self._fault, error=str(error))
                 away = True
                 self._pulse.touch()
                 await asyncio.sleep(0.2)
                 continue
             if away:
-                log.info("redis is back")
+                log.info("redis is up")
             away = False
             self._pulse.touch()
 
@@ -158,7 +158,7 @@ class WebSocketServer:
             async with asyncio.timeout(REDIS_GRACE_S):
                 await self._reading.wait()
         except TimeoutError:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{self._fault}; try again\n")
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{self._fault}; retry later\n")
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -232,7 +232,7 @@ class WebSocketServer:
 
     def _published_positions(self) -> StreamPositions:
         if self._positions is None:
-            raise RuntimeError("clients are let in only once the streams are being read")
+            raise RuntimeError("a client was served before the streams were read")
         return self._positions
 
     def _drop(self, client: HubClient) -> None:
@@ -266,7 +266,7 @@ async def close(connection: ServerConnection, code: int, reason: str) -> None:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await connection.close(code, reason)
     except TimeoutError:
-        log.debug("client did not answer the closing", address=connection.remote_address)
+        log.debug("client did not finish the closing handshake", address=connection.remote_address)
     connection.transport.abort()
 
 

@@ -49,6 +49,6 @@ class FutureEvents:
 def _describe(one: ClampedRecord) -> str:
     ahead = format_rough((one.moment - one.record.at).total_seconds())
     return (
-        f"{to_wire(one.moment)} is {ahead} in the future; the record is kept as of its arrival. "
-        "Check the clock and the time zone of the sender"
+        f"{to_wire(one.moment)} is {ahead} in the future; arrival time used. "
+        "Check the sender's clock and time zone"
     )

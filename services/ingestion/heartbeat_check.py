@@ -25,9 +25,11 @@ def heartbeat_check(
     """Return the record of how it stands `at`; unknown until it has come or is missed."""
     trouble = standing.trouble
     status: CheckStatus = "ok" if standing.came else "unknown"
-    text = (
-        _describe_last_ping(expected, standing) if standing.came else _describe_first_due(expected, standing)
-    )
+    if standing.came:
+        last = _describe_last_ping(expected, standing)
+        text = last[0].upper() + last[1:]
+    else:
+        text = _describe_first_due(expected, standing)
     late, ran = 0.0, standing.run_seconds
     if trouble:
         status = expected.severity
@@ -51,7 +53,7 @@ def heartbeat_check(
 
 def removed_check(name: str, at: datetime, identity: str) -> Check:
     """Return what ends the alert on a heartbeat that is not configured any more."""
-    text = "no longer expected: it is not in health_monitor.json any more"
+    text = "Heartbeat removed from the configuration"
     return Check(timestamp=at, id=identity, host=HOST, check=name, type="heartbeat", status="ok", text=text)
 
 
@@ -70,36 +72,31 @@ def _describe_problem(
     match trouble.reason:
         case "failed":
             ran = "" if standing.run_seconds is None else f" after {format_rough(standing.run_seconds)}"
-            return f"failed{ran}{trouble.words}"
+            return f"Failed{ran}{trouble.words}"
         case "ran_too_long":
             longest = format_duration_ms((expected.longest or (at - trouble.since)) // MILLISECOND)
-            return (
-                f"still running after {passed}: it began at {since} and was expected to end within {longest}"
-            )
+            return f"Still running after {passed} (limit {longest}): started at {since}"
         case "never_came":
-            return (
-                f"has never come: expected {passed} ago, at {since} ({expected.schedule_text}){trouble.words}"
-            )
+            return f"Never arrived: due {passed} ago, at {since} ({expected.schedule_text}){trouble.words}"
         case _:
             last = _describe_last_ping(expected, standing)
-            return f"{passed} late: expected at {since} ({expected.schedule_text}); {last}{trouble.words}"
+            return f"{passed} late: due at {since} ({expected.schedule_text}); {last}{trouble.words}"
 
 
 def _describe_last_ping(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
-    came = (
-        "it never ended"
-        if standing.came is None
-        else f"it came last at {format_local_time(standing.came, expected)}"
-    )
-    ran = "" if standing.run_seconds is None else f" after it ran for {format_rough(standing.run_seconds)}"
-    return f"{came}{ran}{_describe_running(expected, standing)}"
+    if standing.came is None:
+        ended = "no run has finished"
+    else:
+        ended = f"last ping {format_local_time(standing.came, expected)}"
+    ran = "" if standing.run_seconds is None else f" (ran for {format_rough(standing.run_seconds)})"
+    return f"{ended}{ran}{_describe_running(expected, standing)}"
 
 
 def _describe_first_due(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
     moment = format_local_time(expected.next_due(standing.known_since), expected)
-    return f"has not come yet: expected at {moment}{_describe_running(expected, standing)}"
+    return f"Waiting for the first ping, due at {moment}{_describe_running(expected, standing)}"
 
 
 def _describe_running(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
     began = max((run.began for run in standing.runs.values()), default=None)
-    return f"; a run began at {format_local_time(began, expected)}" if began else ""
+    return f"; running since {format_local_time(began, expected)}" if began else ""

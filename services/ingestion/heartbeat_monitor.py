@@ -68,8 +68,8 @@ class HeartbeatMonitor:
     def check(self) -> str:
         """Raise RuntimeError when the thread has ended."""
         if not self.thread.is_alive():
-            raise RuntimeError("the heartbeats' thread has ended")
-        return f"{len(self._expected)} heartbeats are expected"
+            raise RuntimeError("the heartbeat thread has ended")
+        return f"{len(self._expected)} heartbeats configured"
 
     def step(self, block_ms: int | None = BLOCK_MS) -> None:
         """Take up the next pings, waiting so long for one (None: not at all), and look what is late."""
@@ -141,7 +141,7 @@ class HeartbeatMonitor:
     ) -> None:
         records: list[AnyRecord] = []
         for number, name in enumerate(sorted(names)):
-            log.info("a heartbeat is no longer expected", heartbeat=name)
+            log.info("heartbeat removed from the configuration", heartbeat=name)
             if standings[name].trouble:
                 records.append(removed_check(name, now, f"gone-{epoch_ms(now)}-{number}"))
         if records:
@@ -177,12 +177,12 @@ class HeartbeatMonitor:
                 away = False
             except (RedisError, LogFullError) as error:
                 if not away:
-                    log.warning("heartbeats wait", error=str(error))
+                    log.warning("cannot process heartbeats; retrying", error=str(error))
                 away = True
                 self._stopping.wait(RETRY_S)
             except Exception:
-                # Nobody would start the thread again: whatever it was, go on.
-                log.exception("heartbeats were not looked at just now")
+                # Nothing restarts this thread: it must survive any error.
+                log.exception("heartbeat evaluation failed; retrying")
                 self._stopping.wait(RETRY_S)
 
 

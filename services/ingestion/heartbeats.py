@@ -55,7 +55,7 @@ class ExpectedHeartbeat(NamedTuple):
     def schedule_text(self) -> str:
         """How often, in words."""
         how = self.cron if self.period is None else f"every {_format_length(self.period)}"
-        return f"{how}, {_format_length(self.grace)} of grace"
+        return f"{how}, grace {_format_length(self.grace)}"
 
 
 def _format_length(length: timedelta) -> str:
@@ -116,7 +116,7 @@ def parse_heartbeats(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expe
         try:
             expectation = _expectation(key, section)
             if expectation.name in names:
-                raise ValueError(f"expected names that differ, got {expectation.name!r} twice")  # noqa: TRY301 - listed as the others
+                raise ValueError(f"expected different names, got {expectation.name!r} twice")  # noqa: TRY301 - listed as the others
         except ValueError as error:
             # By its place: a key is a secret.
             faults.append(Fault(f"{DOCUMENT}[{place}]", str(error)))
@@ -197,12 +197,12 @@ def evaluate_heartbeat(
     if now <= max(moment + expected.grace, heard) + _run_allowance(standing, expected):
         return standing
     reason: Reason = "late" if standing.came or standing.runs else "never_came"
-    deaf = (
-        f"; Botwatch listens only since {format_local_time(listening, expected)}"
+    note = (
+        f"; Botwatch has been receiving pings since {format_local_time(listening, expected)}"
         if listening > moment
         else ""
     )
-    return replace(standing, trouble=HeartbeatProblem(reason, moment, deaf))
+    return replace(standing, trouble=HeartbeatProblem(reason, moment, note))
 
 
 def _run_allowance(standing: HeartbeatState, expected: ExpectedHeartbeat) -> timedelta:

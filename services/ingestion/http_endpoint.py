@@ -142,7 +142,7 @@ def _append_decoded(
     try:
         return decoded, record_log.append([*decoded.records, *events], SOURCE)
     except TooManyBotsError as error:
-        log.warning("refusing records: too many bots", reason=str(error))
+        log.warning("rejecting records: too many bots", reason=str(error))
         left = decoded.without(error.fault)
         record_log.count_refused_bots(left.refused - decoded.refused)
         if not left.records or not partial:
@@ -171,8 +171,8 @@ def _body_error_response(raised: BodyError) -> Response:
 
 
 def _log_full_response(raised: LogFullError) -> Response:
-    log.error("refusing records", reason=str(raised))
-    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{raised}; try again later")
+    log.error("rejecting records: log is full", reason=str(raised))
+    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{raised}; retry later")
     response.headers["Retry-After"] = "5"
     return response
 
@@ -181,10 +181,10 @@ def _check_log_writable(record_log: RecordLog) -> str:
     """Raise when the log is full, when Redis takes no writes, and when it may throw the log away."""
     entries = record_log.redis.xlen(record_log.stream)
     if entries >= MAX_ENTRIES:
-        raise LogFullError(f"the log holds {entries} entries, its cap")
+        raise LogFullError(f"log is full: {entries} entries (limit {MAX_ENTRIES})")
     memory = record_log.redis.info("memory")
     if memory["maxmemory"] and memory["used_memory"] >= memory["maxmemory"]:
         raise LogFullError("Redis is out of memory")
     if memory["maxmemory"] and memory["maxmemory_policy"].startswith("allkeys"):
-        raise RuntimeError("Redis may throw the log away: it needs `maxmemory-policy noeviction`")
+        raise RuntimeError("Redis may evict the log: set `maxmemory-policy noeviction`")
     return f"{entries} entries"

@@ -29,15 +29,17 @@ class TokenScope(NamedTuple):
     def denial(self, record: AnyRecord) -> Fault | None:
         """Return why it may not write a record, the path relative to the record's, or None."""
         if isinstance(record, HostRecord):
-            reason = f"`{record.kind}` records are taken over HTTP with COLLECTOR_TOKEN only"
+            reason = f"`{record.kind}` records require COLLECTOR_TOKEN"
             return None if self.hosts else Fault("kind", reason)
         if isinstance(record, Performance) and record.source == "computed":
-            return Fault("source", "`computed` is reserved for Botwatch's recorder: leave `source` out")
+            return Fault("source", "`computed` is reserved for Botwatch's recorder; omit `source`")
         if ANY_NAME in self.bots or any(glob_matches(bot, record.bot) for bot in self.bots):
             return None
         if not self.bots:
-            return Fault("kind", f"COLLECTOR_TOKEN writes `health` and `check` records, got `{record.kind}`")
-        return Fault("bot", f"this token may not write records of {record.bot!r}: see INGEST_TOKENS")
+            return Fault(
+                "kind", f"COLLECTOR_TOKEN may only write `health` and `check` records, got `{record.kind}`"
+            )
+        return Fault("bot", f"token is not allowed to write records of {record.bot!r}; see INGEST_TOKENS")
 
 
 UNRESTRICTED = TokenScope((ANY_NAME,))

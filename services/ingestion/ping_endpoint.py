@@ -92,7 +92,7 @@ def _body() -> bytes:
     try:
         return request.get_data()[-MAX_BODY_BYTES:]
     except RequestEntityTooLarge:
-        return b"(it posted more than is read)"  # that it came counts all the same
+        return b"(body too large)"  # that it came counts all the same
 
 
 def _respond(came_of_it: bytes, name: str) -> Response:
@@ -104,7 +104,7 @@ def _respond(came_of_it: bytes, name: str) -> Response:
         response = json_error(HTTPStatus.TOO_MANY_REQUESTS, message)
         response.headers["Retry-After"] = str(RATE_WINDOW_S)
         return response
-    log.error("refusing a ping: too many wait to be judged", heartbeat=name)
-    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many pings wait; try again later")
+    log.error("rejecting pings: queue is full", heartbeat=name)
+    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, "too many pings are queued; retry later")
     response.headers["Retry-After"] = "5"
     return response

@@ -52,7 +52,7 @@ def decode_valid(
     if decoded.faults:
         reason = "; ".join(map(str, decoded.faults))
         record_log.reject(data, reason, door)
-        log.warning("refused what a bot sent", door=door, reason=reason[:500])
+        log.warning("rejected an invalid message from a bot", door=door, reason=reason[:500])
     if decoded.clamped:
         record_log.count_clamped(len(decoded.clamped), door)
     return decoded.records + future_events.due_events(decoded.clamped, arrival)
@@ -62,7 +62,7 @@ def drop_refused(
     record_log: RecordLog, records: Sequence[AnyRecord], error: TooManyBotsError, door: str
 ) -> list[AnyRecord]:
     """Put records of bots for which there is no room into `botwatch:rejected`; return the others."""
-    log.warning("refusing records: too many bots", door=door, reason=str(error))
+    log.warning("rejecting records: too many bots", door=door, reason=str(error))
     refused = [record for record in records if error.refuses(record)]
     record_log.reject_all([(encode_record(record), error.reason(record)) for record in refused], door)
     record_log.count_refused_bots(len(refused))
@@ -134,7 +134,7 @@ class StreamListener:
         except TooManyBotsError as error:
             self._append(drop_refused(self._log, records, error, "redis-stream"), source)
         except LogFullError as error:
-            log.error("holding the bots' records back", reason=str(error))
+            log.error("log is full; pausing the bot stream", reason=str(error))
             self._held = records, source
             self._stopping.wait(FULL_PAUSE_S)
 
@@ -159,7 +159,7 @@ class ChannelListener:
     def check(self) -> str:
         """Raise RuntimeError when the thread has ended."""
         if not self.thread.is_alive():
-            raise RuntimeError("the channel's thread has ended")
+            raise RuntimeError("the channel thread has ended")
         return f"listening on {redis_keys.BOT_CHANNEL}"
 
     def _run(self) -> None:
@@ -170,18 +170,18 @@ class ChannelListener:
                 away = False
             except RedisError as error:
                 if not away:
-                    log.warning("not listening: redis is away", error=str(error))
+                    log.warning("redis is down; not subscribed to the bot channel", error=str(error))
                 away = True
                 self._stopping.wait(0.2)
             except Exception:
-                # Nobody would start the thread again: whatever it was, listen on.
-                log.exception("lost what came on the channel just now")
+                # Nothing restarts this thread: it must survive any error.
+                log.exception("dropped messages from the bot channel")
                 self._stopping.wait(0.2)
 
     def _subscribe(self) -> None:
         with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
             pubsub.subscribe(redis_keys.BOT_CHANNEL)
-            log.info("listening", channel=redis_keys.BOT_CHANNEL)
+            log.info("subscribed", channel=redis_keys.BOT_CHANNEL)
             while not self._stopping.is_set():
                 message = pubsub.get_message(timeout=0.5)
                 batch: list[AnyRecord] = []
@@ -207,6 +207,6 @@ class ChannelListener:
             if rest := drop_refused(self._log, batch, error, "redis-channel"):
                 self._append(rest)
         except LogFullError as error:
-            # A channel cannot hold its publisher back; the stream can.
-            log.error("lost records of the channel", reason=str(error), records=len(batch))
+            # Publishers to a channel cannot be slowed down; the stream keeps its entries.
+            log.error("log is full; dropped channel records", reason=str(error), records=len(batch))
             self._log.count_rejected(len(batch), "redis-channel")

@@ -62,7 +62,7 @@ def _decompress_gzip(data: bytes, limit: int) -> bytes:
         try:
             plain += stream.decompress(chunk, most + 1 - len(plain))
         except zlib.error as error:
-            message = "the body is not gzip, as Content-Encoding says"
+            message = "the body is not valid gzip (Content-Encoding: gzip)"
             raise BodyError(HTTPStatus.BAD_REQUEST, message) from error
         if len(plain) > most:
             times = "" if most == limit else f", {MAX_RATIO} times its size"
@@ -72,5 +72,5 @@ def _decompress_gzip(data: bytes, limit: int) -> bytes:
         if stream.eof:
             stream = None
     if stream:
-        raise BodyError(HTTPStatus.BAD_REQUEST, "the gzip body is cut off")
+        raise BodyError(HTTPStatus.BAD_REQUEST, "the gzip body is incomplete")
     return bytes(plain)

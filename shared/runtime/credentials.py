@@ -58,7 +58,7 @@ def _existing_password(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise InvalidError([Fault(str(path), f"cannot be read ({error}): remove it")]) from error
+        raise InvalidError([Fault(str(path), f"unreadable ({error}): remove it")]) from error
 
 
 def main(arguments: list[str]) -> int:

@@ -102,8 +102,8 @@ class Pulse:
         """Raise TimeoutError when the last beat is too long ago."""
         silent = time.monotonic() - self._last
         if silent > self._limit_s:
-            raise TimeoutError(f"the main loop has not turned for {silent:.0f} s")
-        return f"turned {silent:.1f} s ago"
+            raise TimeoutError(f"main loop stalled for {silent:.0f} s (limit {self._limit_s:g} s)")
+        return f"last iteration {silent:.1f} s ago"
 
 
 class _HealthServer(ThreadingMixIn, WSGIServer):

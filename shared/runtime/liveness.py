@@ -69,7 +69,7 @@ class StallGuard:
 def _exit_process(silent_s: float) -> None:
     """End the process, without any lock that the stuck loop might hold."""
     faulthandler.dump_traceback_later(5.0, exit=True)  # should standard error be stuck too
-    message = f"The main loop has been stuck for {silent_s:.0f} s: this process ends, to be started again\n"
+    message = f"Main loop stalled for {silent_s:.0f} s; exiting for a restart\n"
     os.write(STDERR, message.encode())
     faulthandler.dump_traceback(file=STDERR, all_threads=True)
     os._exit(EXIT_HARD)

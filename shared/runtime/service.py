@@ -141,7 +141,7 @@ def running_part(
         if lease and lease.lost:
             sys.exit(EXIT_FENCED)
     except FencedError as error:
-        log.error("stopping: another process does this part's work", reason=str(error))
+        log.error("stopping: lease taken over by another process", reason=str(error))
         sys.exit(EXIT_FENCED)
     finally:
         log.info("stopping")
@@ -165,11 +165,11 @@ def run_loop(frame: PartContext, step: Callable[[], None], retry_s: float = 0.2)
             step()
         except UNAVAILABLE_ERRORS as error:
             if not away:
-                log.warning("redis is away", reason=describe_redis_error(error), error=str(error))
+                log.warning("redis is down", reason=describe_redis_error(error), error=str(error))
             away = True
             frame.stopping.wait(retry_s)
         else:
             if away:
-                log.info("redis is back")
+                log.info("redis is up")
             away = False
         frame.pulse.touch()

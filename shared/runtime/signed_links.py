@@ -103,7 +103,7 @@ def load_secret(home: Path, environ: Mapping[str, str]) -> bytes:
         _make_key(path)
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
-        expected = f"expected {KEY_BYTES} bytes, got {len(key)}: remove it, and a new one is made"
+        expected = f"expected {KEY_BYTES} bytes, got {len(key)}; remove it to create a new one"
         raise InvalidError([Fault(f"{path}", expected)])
     return key
 

@@ -164,7 +164,7 @@ class Condition(Document, kw_only=True):
             self._require("an absence", metricName=self.metric_name, period=self.period)
         elif self.kind == "combination":
             if not self.conditions:
-                raise ValueError("`conditions`: a combination needs at least one")
+                raise ValueError("`conditions`: expected at least one")
         else:
             self._require(
                 "a threshold", metricName=self.metric_name, operator=self.operator, threshold=self.threshold
@@ -184,23 +184,23 @@ class Condition(Document, kw_only=True):
         compared = self.compared_with
         is_with_past = compared is not None and compared.metric_name is None
         if is_with_past and self.aggregate:
-            raise ValueError("`aggregate`: cannot be together with a comparison with the past")
+            raise ValueError("`aggregate`: cannot be combined with `comparedWith`")
         validate_aggregate(self.aggregate, None if is_with_past else self.window, self.quantile)
         if (self.times is None) != (self.of is None):
             raise ValueError("`times` and `of` go together")
         if self.times is not None and self.of is not None and self.times > self.of:
             raise ValueError(f"`times`: expected at most `of` ({self.of}), got {self.times}")
         if self.times is not None and self.operator in ("==", "!="):
-            raise ValueError("`times`: expected an operator that has a direction")
+            raise ValueError("`times`: expected the operator >, >=, < or <=")
         if self.times is not None and (self.aggregate or compared):
-            raise ValueError("`times`: cannot be together with `aggregate` or `comparedWith`")
+            raise ValueError("`times`: cannot be combined with `aggregate` or `comparedWith`")
         if is_with_past:
             self._check_offset()
 
     def _check_offset(self) -> None:
         window, compared = milliseconds(self.window or 0.0), self.compared_with
         if not window:
-            raise ValueError("`window`: needed to compare with the past")
+            raise ValueError("`window`: required with `comparedWith`")
         if compared and compared.offset is not None and milliseconds(compared.offset) < window:
             raise ValueError("`comparedWith`: expected an `offset` of at least `window`")
         if (
@@ -219,16 +219,16 @@ class Condition(Document, kw_only=True):
         if threshold is None or operator is None:
             return
         if self.levels and operator in ("==", "!="):
-            raise ValueError("`levels`: expected an operator that has a direction")
+            raise ValueError("`levels`: expected the operator >, >=, < or <=")
         severities = [self.severity, *(level.severity for level in self.levels)]
         if len(set(severities)) < len(severities):
-            raise ValueError("`levels`: each severity may be there once, the rule's own among them")
+            raise ValueError("`levels`: expected each severity at most once, the rule's own included")
         side = 1 if ">" in operator else -1
         for level in self.levels:
             is_further = side * (level.threshold - threshold) > 0
             if is_further != is_more_severe(level.severity, self.severity):
                 raise ValueError(
-                    f"`levels`: expected a graver severity further out, got {level.severity} "
+                    f"`levels`: expected a higher severity at a worse threshold, got {level.severity} "
                     f"at {level.threshold:g} and {self.severity} at {threshold:g}"
                 )
         for limit, clear in (
@@ -239,10 +239,10 @@ class Condition(Document, kw_only=True):
 
     def _longest_absence(self) -> float:
         if any(level.clear_threshold is not None for level in self.levels):
-            raise ValueError("`levels`: an absence ends when it comes again; `clearThreshold` has no meaning")
+            raise ValueError("`levels`: `clearThreshold` does not apply to an absence")
         limit = milliseconds(self.period or 0.0) + milliseconds(self.grace)
         if not limit:
-            raise ValueError("`period`: expected more than nothing")
+            raise ValueError("`period`: expected more than 0")
         return limit / 1000
 
     def _check_description(self) -> None:
@@ -265,7 +265,7 @@ class Condition(Document, kw_only=True):
             if name not in known:
                 listed = " ".join(f"{{{one}}}" for one in known)
                 raise ValueError(
-                    f"`description`: nothing to put in place of {{{name}}}, expected one of "
+                    f"`description`: unknown placeholder {{{name}}}, expected one of "
                     f"{listed}{did_you_mean(name, known)}"
                 )
 
@@ -277,7 +277,7 @@ def validate_metric_name(name: str | None) -> None:
     """
     known = METRICS_BY_LOWERCASE.get((name or "").lower(), name)
     if name != known:
-        raise ValueError(f"`metricName`: unknown figure {name!r}; did you mean `{known}`?")
+        raise ValueError(f"`metricName`: unknown metric {name!r}; did you mean `{known}`?")
 
 
 def validate_aggregate(aggregate: str | None, window: str | float | None, quantile: float | None) -> None:
@@ -293,7 +293,7 @@ def validate_clear_threshold(operator: str, threshold: float, clear: float | Non
     if clear is None:
         return
     if operator in ("==", "!="):
-        raise ValueError("`clearThreshold`: expected an operator that has a direction")
+        raise ValueError("`clearThreshold`: expected the operator >, >=, < or <=")
     if (clear > threshold) if ">" in operator else (clear < threshold):
         side = "at most" if ">" in operator else "at least"
         raise ValueError(f"`clearThreshold`: expected {side} the threshold ({threshold:g}), got {clear:g}")

@@ -19,7 +19,7 @@ def validate_cron(cron: str) -> None:
     try:
         next(CronSim(cron, EARLIEST))
     except StopIteration:
-        raise ValueError("no such day ever comes") from None
+        raise ValueError("cron expression never matches") from None
     except CronSimError as error:
         raise ValueError(str(error)) from error
 

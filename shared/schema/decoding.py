@@ -142,9 +142,8 @@ def _decode_lines(body: bytes, kind: str | None) -> DecodedBody:
 
 
 def _too_many(count: int) -> DecodedBody:
-    message = (
-        f"not all of the {count} records are valid; to see the faults send at most {MAX_RECORDS_FOR_FAULTS}"
-    )
+    limit = MAX_RECORDS_FOR_FAULTS
+    message = f"some of the {count} records are invalid; send at most {limit} at once to see the faults"
     return DecodedBody([], [Fault("$", message)], refused=count)
 
 
@@ -183,7 +182,7 @@ def record_faults(item: object, path: str = "$", kind: str | None = None) -> lis
     if named is None:
         return [Fault(f"{path}.kind", f"required, but missing; expected one of {', '.join(KINDS)}")]
     if kind and named != kind:
-        return [Fault(f"{path}.kind", f"this address takes `{kind}`, got {_quote(named)}")]
+        return [Fault(f"{path}.kind", f"this endpoint accepts `{kind}` records, got {_quote(named)}")]
     record: type[Record] | None = KINDS.get(named) if isinstance(named, str) else None
     if record is None:
         hint = did_you_mean(named, KINDS) if isinstance(named, str) else ""
@@ -202,5 +201,5 @@ def describe_json_error(body: bytes, error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "expected JSON in UTF-8"
     if isinstance(error, RecursionError):
-        return "it is nested too deeply"
+        return "nested too deeply"
     return f"not JSON: {str(error).removeprefix('JSON is malformed: ')}"

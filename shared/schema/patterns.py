@@ -35,7 +35,7 @@ class Regex:
         try:
             self._compiled = re2.compile(pattern.encode(), options=options)
         except UnicodeEncodeError as error:
-            raise ValueError("not a regular expression: it holds half a character") from error
+            raise ValueError("not a regular expression: lone surrogate") from error
         except re2.error as error:
             message = error.args[0].decode(errors="replace")
             raise ValueError(f"not a regular expression in RE2's syntax: {message}") from error

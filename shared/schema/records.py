@@ -68,7 +68,7 @@ class Record(
     def at(self) -> datetime:
         """The record's moment in UTC; every record that passed a door has one."""
         if not isinstance(self.timestamp, datetime):
-            raise TypeError("the record has not passed a door: it has no timestamp")
+            raise TypeError("the record has no timestamp: it was not decoded by ingestion")
         return self.timestamp
 
 
@@ -196,7 +196,7 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.portfolio_value is None and self.source == "reported":
-            raise ValueError("`portfolioValue`: required of a reported record, but missing")
+            raise ValueError("`portfolioValue`: required in a reported record, but missing")
 
 
 class Equity(BotRecord, kw_only=True, tag="equity"):

@@ -112,10 +112,10 @@ def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
     starts = max(now, moment("startsAt", given.starts_at or now))
     ends = moment("endsAt", given.ends_at)
     if not faults and ends <= starts:
-        what = "the beginning" if starts > now else "now"
-        faults.append(Fault("$.endsAt", f"expected a moment after {what} ({to_wire(starts)})"))
+        what = "`startsAt`" if starts > now else "now"
+        faults.append(Fault("$.endsAt", f"expected a time after {what} ({to_wire(starts)})"))
     if all(matcher.matches({}) for matcher in given.matchers):
-        message = "expected one, at least, that does not match an alert without the label"
+        message = "expected at least one that does not match an alert without the label"
         faults.append(Fault("$.matchers", message))
     if faults:
         raise InvalidError(faults)

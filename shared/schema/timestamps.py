@@ -20,7 +20,7 @@ def from_wire(moment: datetime | int) -> datetime:
         return from_epoch_ms(moment)
     # Compared before it is converted: at the calendar's ends the conversion overflows.
     if not EARLIEST <= moment < LATEST:
-        raise ValueError(f"expected a moment of the years 2000 to 2099, got {moment.isoformat()}")
+        raise ValueError(f"expected a time in the years 2000 to 2099, got {moment.isoformat()}")
     return moment.astimezone(UTC)
 
 

@@ -25,7 +25,7 @@ def watchdog_alert(beat: float, now: datetime) -> Alert:
         severity="LOW",
         category="CONNECTIVITY",
         component="botwatch",
-        message="The watchdog barks: every part of Botwatch works",
+        message="Watchdog: all parts are up",
         status="ACTIVE",
         details=Details(rule=WATCHDOG, metric="beat", value=beat, operator=">", threshold=0, origin=WATCHDOG),
         fingerprint=WATCHDOG,

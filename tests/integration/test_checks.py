@@ -209,7 +209,7 @@ def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: Che
 
 
 def test_a_heartbeat_that_stays_away_and_one_that_fails(scene: ChecksScenario) -> None:
-    scene.fails("backup-job", "has never come")
+    scene.fails("backup-job", "Never arrived")
     assert scene.stack.ingestion(f"/ping/{KEY}") == "OK"
     scene.ends("backup-job")
     scene.fails("backup-job", "late")

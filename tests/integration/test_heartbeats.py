@@ -80,8 +80,8 @@ def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(
     assert (body["details"]["rule"], body["severity"]) == ("heartbeat-late", "CRITICAL")
     assert body["component"] == "heartbeats"
     assert body["message"].startswith("scalper: ")
-    assert " s late: expected at " in body["message"]
-    assert "(every 2s, 1s of grace); it came last at " in body["message"]
+    assert " s late: due at " in body["message"]
+    assert "(every 2s, grace 1s); last ping " in body["message"]
     assert KEY not in json.dumps(body)
 
     assert ping(pinged, KEY) == 200
@@ -96,7 +96,7 @@ def test_a_job_that_fails_is_told_of_at_once_with_its_exit_code_and_last_words(
     assert ping(pinged, f"{NIGHTLY}/3", b"dumping\nno space left on device\n") == 200
     wait_until(lambda: changes(receivers, "nightly") == ["opened"], "the failure is told")
     message = told(receivers, "nightly")[0]["message"]
-    assert message.startswith("nightly: failed after ")
+    assert message.startswith("nightly: Failed after ")
     assert message.endswith(" with exit code 3: no space left on device")
     assert ping(pinged, f"{NIGHTLY}/0") == 200
     wait_until(lambda: changes(receivers, "nightly") == ["opened", "resolved"], "its end is told")

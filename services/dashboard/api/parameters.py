@@ -96,7 +96,7 @@ class QueryParameters:
         until = self.timestamp("to") or now
         since = self.timestamp("from") or max(until - DEFAULT_SPAN, EARLIEST)
         if since > until:
-            self.add_error("from", "expected a moment before `to`")
+            self.add_error("from", "expected a time before `to`")
             since = until
         possible = [TimeBuckets.covering(since, until, width) for width in _WIDTHS if width >= least]
         width = self._width(least)

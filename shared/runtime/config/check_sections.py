@@ -230,7 +230,7 @@ Key = Annotated[
     str,
     Meta(
         pattern=r"^[A-Za-z0-9_-]{8,128}\Z",
-        description="8 to 128 letters, digits, - and _: whoever knows it can ping",
+        description="8 to 128 letters, digits, - and _; keep it secret",
     ),
 ]
 

@@ -63,7 +63,7 @@ class AlertingSection(Document, kw_only=True):
         named = Counter(condition.name for condition in self.conditions if condition.enabled)
         for name, times in named.items():
             if name and times > 1:
-                raise ValueError(f"`conditions`: expected names that differ, got {name!r} {times} times")
+                raise ValueError(f"`conditions`: expected different names, got {name!r} {times} times")
 
 
 class BotSection(Document, kw_only=True):
@@ -161,7 +161,7 @@ class MonitoringSection(Document, kw_only=True):
 
     def __post_init__(self) -> None:
         if both := min(self.checks.keys() & self.exchanges.keys(), default=None):
-            raise ValueError(f"expected checks and exchanges of different names, got {both!r}")
+            raise ValueError(f"expected different names for checks and exchanges, got {both!r} twice")
 
 
 class AlertsSection(Document, kw_only=True):

@@ -51,5 +51,5 @@ def validate_fallbacks(fallbacks: Mapping[str, str | None]) -> None:
         while (following := fallbacks.get(seen[-1])) is not None:
             if following in seen:
                 circle = " → ".join((*seen, following))
-                raise ValueError(f"`channels.{name}.fallback`: leads round in a circle: {circle}")
+                raise ValueError(f"`channels.{name}.fallback`: circular fallback: {circle}")
             seen.append(following)

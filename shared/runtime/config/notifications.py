@@ -113,7 +113,7 @@ class ChannelSection(Document, kw_only=True):
         if self.url and self.email:
             raise ValueError("expected either `url` or `email`")
         if self.type != "webhook" and self.type is not None and (self.secret or self.format != "botwatch"):
-            raise ValueError("`format` and `secret` have a meaning for webhooks only")
+            raise ValueError("`format` and `secret` apply to webhooks only")
 
     @property
     def is_enabled(self) -> bool:
@@ -215,7 +215,9 @@ class PolicySection(Document, kw_only=True):
     def __post_init__(self) -> None:
         moments = [milliseconds(step.after) for step in self.steps]
         if moments != sorted(moments):
-            raise ValueError("`steps`: expected them in the order of `after` (since the round began)")
+            raise ValueError(
+                "`steps`: expected ascending order of `after` (time since the start of the round)"
+            )
         validate_durations(pause=self.pause, acknowledgeTimeout=self.acknowledge_timeout)
         if self.rounds > 1 and self.pause is not None:
             between = moments[0] + milliseconds(self.pause)
@@ -240,7 +242,7 @@ class OverrideSection(Document, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.until <= self.from_:
-            raise ValueError("`until`: expected a moment after `from`")
+            raise ValueError("`until`: expected a time after `from`")
 
 
 class RotationSection(Document, kw_only=True):
@@ -299,7 +301,7 @@ class MaintenanceSection(Document, kw_only=True):
         ):
             raise ValueError("expected either `from` and `until`, or `cron` and `duration`")
         if self.from_ and self.until and self.until <= self.from_:
-            raise ValueError("`until`: expected a moment after `from`")
+            raise ValueError("`until`: expected a time after `from`")
         validate_match(match=self.match)
         validate_durations(duration=self.duration)
         if self.duration is not None and not milliseconds(self.duration):
@@ -344,13 +346,15 @@ class Notifications(Document, kw_only=True):
                 raise ValueError(f"`{place}`: expected {what}, got {name!r}{did_you_mean(name, known[what])}")
         for one, other in combinations((channels, {*self.people}, {*self.rotations}), 2):
             for name in sorted(one & other):
-                raise ValueError(f"expected channels, people and rotations of different names, got {name!r}")
+                raise ValueError(
+                    f"expected different names for channels, people and rotations, got {name!r} twice"
+                )
         validate_fallbacks({name: channel.fallback for name, channel in self.channels.items()})
         taken = {DEFAULT_ROUTE}
         for place, route in _all_routes(self.routes):
             name = route.name or place
             if name in taken:
-                raise ValueError(f"`{place}.name`: expected names that differ, got {name!r} again")
+                raise ValueError(f"`{place}.name`: expected different names, got {name!r} twice")
             taken.add(name)
 
 

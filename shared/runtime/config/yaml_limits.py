@@ -31,7 +31,7 @@ def validate_yaml_size(data: bytes) -> None:
             if isinstance(event, CollectionStartEvent):
                 open_.append((anchor, size))
                 if len(open_) > MAX_DEPTH:
-                    raise ValueError(f"expected at most {MAX_DEPTH} levels of lists and maps in each other")
+                    raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
                 continue
             if isinstance(event, CollectionEndEvent):
                 anchor, size = open_.pop()
@@ -52,7 +52,9 @@ def _node(event: Event, sizes: dict[str, int]) -> tuple[str | None, int]:
     """Return the anchor and the size of what an event stands for."""
     if isinstance(event, AliasEvent):
         if event.anchor not in sizes:
-            raise ValueError(f"the alias *{event.anchor} stands within its own anchor, or has none before it")
+            raise ValueError(
+                f"alias *{event.anchor} is inside its own anchor, or the anchor is not defined before it"
+            )
         return None, sizes[event.anchor]
     if isinstance(event, ScalarEvent):
         return event.anchor, 1 + len(event.value)

@@ -63,21 +63,21 @@ try again."""
 _REASONS: tuple[tuple[type[RedisError], str], ...] = (
     (CannotPersistError, "Redis cannot write to its disk"),
     (OutOfMemoryError, "Redis is out of memory"),
-    (ReadOnlyError, "Redis is a replica that takes no writes"),
+    (ReadOnlyError, "Redis is a read-only replica"),
     (MasterDownError, "Redis is a replica whose primary is down"),
-    (TooFewReplicasError, "Redis has too few replicas to take writes"),
-    (NoPermissionError, "Redis does not let the user of REDIS_URL do this"),
+    (TooFewReplicasError, "Redis has too few replicas to accept writes"),
+    (NoPermissionError, "Redis denied permission to the user of REDIS_URL"),
     (WrongTypeError, "A key in Redis has the wrong type"),
-    (BusyLoadingError, "Redis is loading its data after a start"),
-    (AuthenticationError, "Redis refuses the user or password of REDIS_URL"),
-    (ConnectionError, "Redis does not answer"),
-    (TimeoutError, "Redis does not answer in time"),
+    (BusyLoadingError, "Redis is loading its data after a restart"),
+    (AuthenticationError, "Redis rejected the user or password of REDIS_URL"),
+    (ConnectionError, "Redis is unreachable"),
+    (TimeoutError, "Redis is not responding"),
 )
 
 
 def describe_redis_error(error: RedisError) -> str:
     """Say in a few words why Redis did not do what it was asked."""
-    return next((words for kind, words in _REASONS if isinstance(error, kind)), "Redis refused a command")
+    return next((words for kind, words in _REASONS if isinstance(error, kind)), "Redis rejected a command")
 
 
 def connect_redis(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: int = 3) -> Redis:

@@ -90,7 +90,7 @@ class LeaderLease:
 
     def check(self) -> str:
         """Say for /health whether this process works or stands by."""
-        return "held" if self._held else "standing by: another process holds the lease"
+        return "held" if self._held else "standby: another process holds the lease"
 
     def release(self) -> None:
         """Let a standby take over at once."""
@@ -117,7 +117,7 @@ class LeaderLease:
                 continue
             if holder != self.owner:
                 self._held, self.lost = False, True
-                log.error("another process has taken over", part=self._part, holder=holder)
+                log.error("lease taken over by another process", part=self._part, holder=holder)
                 self._on_loss()
                 return
 

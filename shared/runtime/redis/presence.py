@@ -84,7 +84,7 @@ class PresencePublisher:
                 failing, self.refusal = False, None
             except RedisError as error:
                 if not failing:
-                    log.warning("cannot say that this part is running", error=str(error))
+                    log.warning("cannot write the presence key", error=str(error))
                 failing, self.refusal = True, error if isinstance(error, WRITE_REFUSED_ERRORS) else None
             if self._closed.wait(INTERVAL_S):
                 return
@@ -98,7 +98,7 @@ class PresencePublisher:
             take_down = self._redis.register_script(_DELETE_OWN)
             take_down(keys=[redis_keys.PARTS], args=[self._part.part, msgspec.json.encode(self._part)])
         except RedisError as error:
-            log.info("could not take the sign of life down", error=str(error))
+            log.info("could not delete the presence key", error=str(error))
 
 
 def read_presence(redis: Redis, now: datetime) -> dict[str, tuple[PartPresence, bool]]:

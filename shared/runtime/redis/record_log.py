@@ -172,7 +172,7 @@ class TooManyBotsError(RuntimeError):
         super().__init__(f"{kind} {name!r}{others} new, {self._limit_text(kind)}")
 
     def _limit_text(self, kind: str) -> str:
-        remedy = "forget a bot that is gone or raise MAX_BOTS" if kind == "bot" else "raise MAX_BOTS"
+        remedy = "forget an unused bot or raise MAX_BOTS" if kind == "bot" else "raise MAX_BOTS"
         return f"and the limit of {self.limit} {kind}s (MAX_BOTS) is reached: {remedy}"
 
     def refuses(self, record: AnyRecord) -> bool:
@@ -265,7 +265,7 @@ class RecordLog:
         except OutOfMemoryError as error:
             raise LogFullError("Redis is out of memory") from error
         if entry is None:
-            raise LogFullError(f"the log holds {MAX_ENTRIES} entries that a part has not read yet")
+            raise LogFullError(f"log is full: {MAX_ENTRIES:,} entries not read by every group")
         if isinstance(entry, list):
             names = [part.decode() for part in entry]
             refused = frozenset(zip(names[::2], names[1::2], strict=True))

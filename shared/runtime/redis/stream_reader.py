@@ -114,7 +114,7 @@ class StreamReader:
                 raise
             # Redis came back without its data: begin again with what is there.
             self.lost = True
-            log.warning("the stream was lost: Redis came back without it", stream=self._stream)
+            log.warning("stream is missing: Redis restarted without it", stream=self._stream)
             ensure_group(self._redis, self._stream, self._group)
             return []
 

@@ -59,7 +59,7 @@ class AllowedHosts:
         if site and (site.name in self._names or _is_address(site.name)):
             return None
         name = site.name if site else host[:100]
-        message = f"the Host {name!r} is not one of this server: add it to ALLOWED_HOSTS if it is yours"
+        message = f"Host {name!r} is not allowed; add it to ALLOWED_HOSTS"
         return RequestRefusal(HTTPStatus.MISDIRECTED_REQUEST, message)
 
     def origin_refusal(self, origin: str | None, host: str | None) -> RequestRefusal | None:
@@ -70,8 +70,8 @@ class AllowedHosts:
         is_page = site and own and site.name == own.name and site.port == self._page_port
         if site and (site == own or site in self._origins or is_page):
             return None
-        message = f"the request comes from a page of another site, {origin[:100]!r}"
-        return RequestRefusal(HTTPStatus.FORBIDDEN, f"{message}: add it to ALLOWED_HOSTS if it is yours")
+        message = f"cross-site request from {origin[:100]!r} rejected; add it to ALLOWED_HOSTS to allow it"
+        return RequestRefusal(HTTPStatus.FORBIDDEN, message)
 
     def change_refusal(
         self, method: str, host: str | None, origin: str | None, fetch_site: str | None
@@ -80,7 +80,7 @@ class AllowedHosts:
         if method in _READING:
             return None
         if origin is None and fetch_site in ("cross-site", "same-site"):
-            return RequestRefusal(HTTPStatus.FORBIDDEN, "the request comes from a page of another site")
+            return RequestRefusal(HTTPStatus.FORBIDDEN, "cross-site request rejected")
         return self.origin_refusal(origin, host)
 
 

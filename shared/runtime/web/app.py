@@ -120,18 +120,18 @@ def _http_error(raised: HTTPException) -> Response:
 
 def _too_large(_: RequestEntityTooLarge) -> Response:
     size, limit = request.content_length, current_app.config["MAX_CONTENT_LENGTH"]
-    message = f"The body has {size} bytes (limit {limit}): nothing was taken; send less at once"
+    message = f"request body is {size} bytes (limit {limit}); send smaller batches"
     return json_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 
 def _invalid(raised: InvalidError) -> Response:
-    return json_error(HTTPStatus.BAD_REQUEST, "the request is not valid", faults=raised.faults)
+    return json_error(HTTPStatus.BAD_REQUEST, "invalid request", faults=raised.faults)
 
 
 def _redis_error(raised: RedisError) -> Response:
     why = describe_redis_error(raised)
-    log.warning("redis is away", reason=why, error=str(raised))
-    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; try again")
+    log.warning("redis is down", reason=why, error=str(raised))
+    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; retry later")
     response.headers["Retry-After"] = "1"
     return response
 
@@ -139,7 +139,7 @@ def _redis_error(raised: RedisError) -> Response:
 def _unexpected(raised: Exception) -> Response:
     # Not the path itself: it may end in the token of a link.
     log.error("request failed", route=str(request.url_rule), exc_info=raised)
-    return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the log has the details")
+    return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log of this part")
 
 
 def _start_timer() -> None:

@@ -60,11 +60,13 @@ class WsgiBridge:
                 async with asyncio.timeout(self._body_s):
                     length = await self._read(scope, receive, body)
             except TimeoutError:
-                return _refuse(HTTPStatus.REQUEST_TIMEOUT, f"the body did not end within {self._body_s:g} s")
+                return _refuse(
+                    HTTPStatus.REQUEST_TIMEOUT, f"request body not received within {self._body_s:g} s"
+                )
             except _BodyMemoryError:
                 return _refuse(
                     HTTPStatus.SERVICE_UNAVAILABLE,
-                    f"{self._held} bytes of other requests are waiting; try again",
+                    f"too many requests in progress ({self._held} bytes); retry later",
                 )
             if length is None:
                 return None

@@ -102,7 +102,7 @@ def test_a_query_holds_filters_and_where_to_go_on() -> None:
         ("sinse=5", "did you mean `since`?"),
         ("kind=equitty", "did you mean `equity`?"),
         ("severity=high", "expected one of LOW, MEDIUM, HIGH, CRITICAL, got 'high'"),
-        ("since=yesterday", "expected the id of a message"),
+        ("since=yesterday", "expected a message ID"),
         ("since=1&since=2", "expected once"),
         ("bot=", "expected a value"),
     ],

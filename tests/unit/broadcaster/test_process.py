@@ -325,8 +325,8 @@ def test_it_rides_out_an_outage_of_redis_and_says_so_once(
         time_until(again)
         time_until(again)  # by the second message the first reading has been spoken of
     written = broadcaster.close().decode()
-    assert written.count("redis is away") == 1
-    assert written.count("redis is back") == 1
+    assert written.count("redis is down") == 1
+    assert written.count("redis is up") == 1
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_what_happens_between_two_steps_is_told_in_order(
     step(loop, clock)
     found = said(redis)
     assert [check.status for check in found] == ["unknown", "critical", "critical", "ok"]
-    assert found[1].text == "failed after 1 s: fail"
+    assert found[1].text == "Failed after 1 s: fail"
     assert redis.hget(HEARTBEAT_BODIES, "backup") == b"success"
 
 
@@ -161,7 +161,7 @@ def test_after_an_outage_the_grace_counts_anew_and_what_still_is_missing_is_late
     step(loop, clock, 1)
     (late,) = said(redis)
     assert late.reason == "late"
-    assert late.text.endswith("; Botwatch listens only since 2026-11-22 13:00:00 UTC")
+    assert late.text.endswith("; Botwatch has been receiving pings since 2026-11-22 13:00:00 UTC")
 
 
 def test_what_was_late_before_a_restart_is_still_late_after_it(
@@ -259,7 +259,7 @@ def test_a_heartbeat_that_is_no_longer_configured_ends_its_alert_and_begins_anew
     step(begin(redis, clock, MAIL), clock)
     gone, mail = said(redis)
     assert (gone.check, gone.status) == ("backup", "ok")
-    assert gone.text == "no longer expected: it is not in health_monitor.json any more"
+    assert gone.text == "Heartbeat removed from the configuration"
     assert (mail.check, mail.status) == ("mail", "unknown")
     assert redis.hkeys(HEARTBEAT_STATES) == [b"mail"]
     assert redis.hkeys(HEARTBEAT_BODIES) == []

@@ -58,7 +58,7 @@ def test_a_record_dated_in_the_future_counts_as_of_its_arrival_and_its_sender_is
     assert answer["accepted"] == 2
     (warning,) = answer["warnings"]
     assert warning["path"] == "$[1].timestamp"
-    assert "3 d in the future; the record is kept as of its arrival" in warning["message"]
+    assert "3 d in the future; arrival time used" in warning["message"]
     _, record, event = logged(redis)
     assert record.at <= clock.now()
     assert (event.kind, event.bot, event.title) == ("event", "a", "Timestamps in the future")
@@ -287,7 +287,7 @@ def test_tokens_of_bots_and_collectors(redis: Redis, valkey_url: str) -> None:
     status, answer = post(TOKEN, EQUITY, EQUITY | {"bot": "b"})
     assert status == HTTPStatus.FORBIDDEN
     assert answer["faults"] == [
-        {"path": "$[1].bot", "message": "this token may not write records of 'b': see INGEST_TOKENS"}
+        {"path": "$[1].bot", "message": "token is not allowed to write records of 'b'; see INGEST_TOKENS"}
     ]
     assert post(TOKEN, EQUITY)[0] == HTTPStatus.ACCEPTED
     assert post(TOKEN, HOST)[0] == HTTPStatus.FORBIDDEN
@@ -307,9 +307,7 @@ LINE = json.dumps(EQUITY).encode() + b"\n"
 
 def test_a_refused_body_is_told_its_size_and_the_limit(door: FlaskClient) -> None:
     answer = door.post("/api/v1/records", data="x" * 10_001, content_type="application/json")
-    assert answer.json == {
-        "error": "The body has 10001 bytes (limit 10000): nothing was taken; send less at once"
-    }
+    assert answer.json == {"error": "request body is 10001 bytes (limit 10000); send smaller batches"}
 
 
 def test_a_body_past_the_limit_is_refused_whole_however_it_is_sent(served: int, redis: Redis) -> None:
@@ -344,7 +342,7 @@ def test_limit_of_bots(redis: Redis, valkey_url: str) -> None:
     assert answer.json["faults"][0] == {
         "path": "$[1].bot",
         "message": "bot 'invented-0' is new, and the limit of 2 bots (MAX_BOTS) is reached: "
-        "forget a bot that is gone or raise MAX_BOTS",
+        "forget an unused bot or raise MAX_BOTS",
     }
     answer = workers[0].post("/api/v1/records?partial=true", json=invented)
     assert answer.status_code == HTTPStatus.ACCEPTED

@@ -114,7 +114,7 @@ def test_a_body_that_is_too_long_to_be_read_does_not_make_the_job_late(
 ) -> None:
     assert door.post(f"/ping/{KEY}/fail", data=b"x" * 200_001).status_code == HTTPStatus.OK
     (ping,) = taken(redis)
-    assert (ping.action, ping.body) == ("fail", b"(it posted more than is read)")
+    assert (ping.action, ping.body) == ("fail", b"(body too large)")
 
 
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", ""])
@@ -185,4 +185,4 @@ def test_a_door_as_users_run_it_takes_chunked_and_much_too_long_logs(served: int
     assert status(served, "POST", f"/ping/{KEY}/1", iter([b"one\n", b"two\n"])) == 200
     assert status(served, "POST", f"/ping/{KEY}/1", b"x" * 3_000_000) == 200
     assert status(served, "HEAD", f"/ping/{KEY}") == 200
-    assert [ping.body for ping in taken(redis)] == [b"one\ntwo\n", b"(it posted more than is read)", b""]
+    assert [ping.body for ping in taken(redis)] == [b"one\ntwo\n", b"(body too large)", b""]

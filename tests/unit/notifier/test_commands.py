@@ -49,7 +49,7 @@ def environ(tmp_path: Path, receiver: WebhookReceiver) -> dict[str, str]:
 
 
 ALONE = (
-    "botwatch notify test: cannot reach the notifier: Redis does not answer (ConnectionError); "
+    "botwatch notify test: cannot reach the notifier: Redis is unreachable (ConnectionError); "
     "testing with this environment's configuration\n"
 )
 

@@ -48,7 +48,7 @@ def test_a_loop_that_waits_for_ever_ends_with_its_stacks() -> None:
     process = begin("time.sleep(60)")
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 70
-    assert "The main loop has been stuck for" in errors
+    assert "Main loop stalled for" in errors
     assert "in step" in errors
 
 

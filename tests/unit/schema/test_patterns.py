@@ -49,7 +49,7 @@ def test_anchors() -> None:
         (r"(a)\1", "invalid escape"),
         ("a{1001}", "invalid repetition size"),
         ("(?:a?){0,500}" * 60, "too large"),
-        ("\ud800", "half a character"),
+        ("\ud800", "lone surrogate"),
         ("a" * (MAX_PATTERN + 1), f"at most {MAX_PATTERN} characters"),
     ],
 )

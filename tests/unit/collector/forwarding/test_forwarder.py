@@ -186,5 +186,5 @@ def test_redis_that_is_away_and_a_full_log_are_reasons_to_wait(
     with pytest.raises(SinkUnavailableError, match="refused"):
         RedisSink(RecordLog(nowhere)).write([sample(1)])
     monkeypatch.setattr(log_module, "MAX_ENTRIES", 0)
-    with pytest.raises(SinkUnavailableError, match="that a part has not read yet"):
+    with pytest.raises(SinkUnavailableError, match="entries not read by every group"):
         RedisSink(RecordLog(redis)).write([sample(1)])

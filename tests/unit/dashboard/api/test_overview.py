@@ -221,7 +221,7 @@ def test_without_redis_the_figures_are_the_stored_ones(
     assert board["system"]["redis"] == {
         "status": "away",
         "latencyMs": None,
-        "fault": "Redis does not answer",
+        "fault": "Redis is unreachable",
     }
     assert board["system"]["log"] is None
     assert board["summary"]["status"] == "WARNING"
@@ -267,7 +267,8 @@ def test_a_redis_that_wants_a_password_is_not_said_to_be_silent(
         ).test_client()
         (reason,) = reasons(client)
         assert (
-            reason == "Redis refuses the user or password of REDIS_URL: the figures are the last ones stored."
+            reason
+            == "Redis rejected the user or password of REDIS_URL: the figures are the last ones stored."
         )
         answer = client.get("/api/monitoring/rules")
         assert (answer.status_code, body(answer)["error"]) == (503, f"{reason.partition(':')[0]}; try again")

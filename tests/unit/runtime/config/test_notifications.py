@@ -139,7 +139,7 @@ def test_fallbacks_must_not_lead_round_in_a_circle(
 ) -> None:
     entries = ", ".join(f'{name}: {{ url: "x", fallback: {to} }}' for name, to in fallbacks.items())
     assert faults(tmp_path, f"channels: {{ {entries} }}") == [
-        Fault(f"$.channels.{path}.fallback", f"leads round in a circle: {circle}")
+        Fault(f"$.channels.{path}.fallback", f"circular fallback: {circle}")
     ]
 
 
@@ -190,14 +190,14 @@ def test_fallbacks_must_not_lead_round_in_a_circle(
         (
             routes("{ name: a }, { routes: [{ name: a }] }"),
             "$.routes[1].routes[0].name",
-            "names that differ, got 'a'",
+            "different names, got 'a'",
         ),
-        (routes("{ name: default }"), "$.routes[0].name", "got 'default' again"),
-        (routes('{ name: "routes[1]" }, { channels: [desk] }'), "$.routes[1].name", "got 'routes[1]' again"),
+        (routes("{ name: default }"), "$.routes[0].name", "got 'default' twice"),
+        (routes('{ name: "routes[1]" }, { channels: [desk] }'), "$.routes[1].name", "got 'routes[1]' twice"),
         (
             policy("steps: [{ after: 5m, notify: [desk] }, { after: 60s, notify: [phone] }]"),
             "$.policies.night.steps",
-            "in the order of `after`",
+            "ascending order of `after`",
         ),
         (policy("steps: []"), "$.policies.night.steps", "length >= 1"),
         (policy("steps: [{ notify: [] }]"), "$.policies.night.steps[0].notify", "length >= 1"),
@@ -234,15 +234,19 @@ def test_fallbacks_must_not_lead_round_in_a_circle(
                 "[{ person: ann, from: 2026-01-06T00:00:00Z, until: 2026-01-06T00:00:00Z }]"
             ),
             "$.rotations.week.overrides[0].until",
-            "a moment after `from`",
+            "a time after `from`",
         ),
-        (f"{CHANNELS}people: {{ desk: {{ contacts: [phone] }} }}", "$", "of different names, got 'desk'"),
+        (
+            f"{CHANNELS}people: {{ desk: {{ contacts: [phone] }} }}",
+            "$",
+            "expected different names for channels, people and rotations, got 'desk'",
+        ),
         (
             'channels: { ann: { url: "x", email: { smtp: a, from: b, to: [c] } } }',
             "$.channels.ann",
             "either `url` or `email`",
         ),
-        ('channels: { ops: { url: "x", type: slack, secret: s } }', "$.channels.ops", "for webhooks only"),
+        ('channels: { ops: { url: "x", type: slack, secret: s } }', "$.channels.ops", "to webhooks only"),
         ("watchdog: { every: 1s }", "$.watchdog.every", "at least"),
         (
             "maintenance: [{ name: m, match: { severity: BAD }, cron: '0 2 * * *', duration: 1h }]",

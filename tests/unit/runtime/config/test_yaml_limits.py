@@ -22,7 +22,7 @@ LONG = b"a: &a " + b"x" * 1000 + b"\nb: [" + b", ".join([b"*a"] * (MAX_EXPANDED_
         (BOMB, "with every alias written out"),
         (LONG, "with every alias written out"),
         (b"[" * 100_000, f"at most {MAX_DEPTH} levels"),
-        (b"a: &a [*a]", r"the alias \*a stands within its own anchor"),
+        (b"a: &a [*a]", r"alias \*a is inside its own anchor"),
     ],
     ids=["values", "characters", "depth", "circle"],
 )

@@ -9,14 +9,14 @@ from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, describe_redis_e
 ANSWERS = {
     "MISCONF Errors writing to the AOF file: No space left on device": "Redis cannot write to its disk",
     "OOM command not allowed when used memory > 'maxmemory'.": "Redis is out of memory",
-    "READONLY You can't write against a read only replica.": "Redis is a replica that takes no writes",
+    "READONLY You can't write against a read only replica.": "Redis is a read-only replica",
     "MASTERDOWN Link with MASTER is down": "Redis is a replica whose primary is down",
-    "LOADING Valkey is loading the dataset in memory": "Redis is loading its data after a start",
-    "NOREPLICAS Not enough good replicas to write.": "Redis has too few replicas to take writes",
-    "NOPERM User bot has no permissions": "Redis does not let the user of REDIS_URL do this",
+    "LOADING Valkey is loading the dataset in memory": "Redis is loading its data after a restart",
+    "NOREPLICAS Not enough good replicas to write.": "Redis has too few replicas to accept writes",
+    "NOPERM User bot has no permissions": "Redis denied permission to the user of REDIS_URL",
     "WRONGTYPE Operation against a key holding the wrong kind of value": "A key in Redis has the wrong type",
-    "NOAUTH Authentication required.": "Redis refuses the user or password of REDIS_URL",
-    "WRONGPASS invalid username-password pair": "Redis refuses the user or password of REDIS_URL",
+    "NOAUTH Authentication required.": "Redis rejected the user or password of REDIS_URL",
+    "WRONGPASS invalid username-password pair": "Redis rejected the user or password of REDIS_URL",
 }
 
 
@@ -35,4 +35,4 @@ def test_another_error_is_not(redis: Redis) -> None:
     with pytest.raises(RedisError) as raised:
         redis.eval("return redis.error_reply(ARGV[1])", 0, "ERR wrong number of arguments")
     assert not isinstance(raised.value, UNAVAILABLE_ERRORS)
-    assert describe_redis_error(raised.value) == "Redis refused a command"
+    assert describe_redis_error(raised.value) == "Redis rejected a command"
