@@ -4,12 +4,12 @@ import argparse
 import getpass
 import os
 import sys
+from dataclasses import dataclass
 from urllib.parse import quote
 
-import msgspec
-
 from botwatch.errors import BotwatchError
-from botwatch.http_client import Document, HttpClient
+from botwatch.http_client import HttpClient
+from botwatch.typed_json import Document
 
 URL = "http://localhost:3001"
 PATH = "/api/monitoring/bots"
@@ -20,7 +20,8 @@ _RESULT_TEXTS = {
 }
 
 
-class _BotSummary(msgspec.Struct, rename="camel"):
+@dataclass
+class _BotSummary:
     bot: str
     retired: bool = False
     active_alerts: int = 0

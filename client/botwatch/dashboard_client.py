@@ -3,32 +3,30 @@
 Figures are None where they are undefined or were not measured.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
-import msgspec
-
-from botwatch.http_client import Document, HttpClient
+from botwatch.http_client import HttpClient
+from botwatch.typed_json import Document
 
 Status = Literal["HEALTHY", "WARNING", "CRITICAL", "UNKNOWN"]
 _BEST_FIRST: tuple[Status, ...] = ("HEALTHY", "UNKNOWN", "WARNING", "CRITICAL")
 
 
-class DashboardModel(msgspec.Struct, kw_only=True, rename="camel"):
-    """A part of the dashboard's answer."""
-
-
-class DashboardSummary(DashboardModel, kw_only=True):
+@dataclass(kw_only=True)
+class DashboardSummary:
     """How everything is, in one word, and why."""
 
     status: Status
-    reasons: list[str] = []
+    reasons: list[str] = field(default_factory=list)
     active_alerts: int | None = None
     portfolio_value: float | None = None
 
 
-class DashboardAlert(DashboardModel, kw_only=True):
+@dataclass(kw_only=True)
+class DashboardAlert:
     """One alert."""
 
     id: str
@@ -38,26 +36,28 @@ class DashboardAlert(DashboardModel, kw_only=True):
     component: str
     message: str
     status: str
-    details: Document = {}
+    details: Document = field(default_factory=dict)
     assignee: str | None = None
     comment: str | None = None
     acknowledged_at: datetime | None = None
     resolved_at: datetime | None = None
 
 
-class Alerts(DashboardModel, kw_only=True):
+@dataclass(kw_only=True)
+class Alerts:
     """The open alerts, worst first as the server sorts them."""
 
-    active: list[DashboardAlert] = []
+    active: list[DashboardAlert] = field(default_factory=list)
 
 
-class HostHealth(DashboardModel, kw_only=True):
+@dataclass(kw_only=True)
+class HostHealth:
     """A host's latest `health` record."""
 
     host: str = ""
     timestamp: datetime | None = None
     system_health: Status = "UNKNOWN"
-    reasons: list[str] = []
+    reasons: list[str] = field(default_factory=list)
     cpu_usage: float | None = None
     cpu_cores: int | None = None
     memory_usage: float | None = None
@@ -67,7 +67,8 @@ class HostHealth(DashboardModel, kw_only=True):
     network_latency: float | None = None
 
 
-class HostCheck(DashboardModel, kw_only=True):
+@dataclass(kw_only=True)
+class HostCheck:
     """How one check on a host stands: a process, an exchange, a certificate."""
 
     type: str
@@ -80,29 +81,32 @@ class HostCheck(DashboardModel, kw_only=True):
     availability: float | None = None
 
 
-class Dashboard(DashboardModel, kw_only=True):
+@dataclass(kw_only=True)
+class Dashboard:
     """The answer to `GET /api/monitoring`."""
 
     timestamp: datetime
     summary: DashboardSummary
-    performance: dict[str, dict[str, Any]] = {}
+    performance: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Each bot's latest performance record, with the names of the wire."""
-    health: dict[str, HostHealth] = {}
-    checks: dict[str, dict[str, HostCheck]] = {}
+    health: dict[str, HostHealth] = field(default_factory=dict)
+    checks: dict[str, dict[str, HostCheck]] = field(default_factory=dict)
     """Each host's checks by name."""
-    alerts: Alerts = msgspec.field(default_factory=Alerts)
-    trends: Document = {}
-    system: Document = {}
+    alerts: Alerts = field(default_factory=Alerts)
+    trends: Document = field(default_factory=dict)
+    system: Document = field(default_factory=dict)
 
 
-class Cpu(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Cpu:
     """Percent busy, and the number of processors."""
 
     usage: float | None
     cores: int | None
 
 
-class HostMemory(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class HostMemory:
     """Percent used, and bytes."""
 
     usage: float | None
@@ -110,19 +114,22 @@ class HostMemory(msgspec.Struct, frozen=True):
     available_bytes: int | None
 
 
-class HostDisk(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class HostDisk:
     """Percent used of the fullest file system."""
 
     usage: float | None
 
 
-class Network(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Network:
     """Milliseconds to the exchanges."""
 
     latency: float | None
 
 
-class HealthStatus(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class HealthStatus:
     """How a host is."""
 
     host: str

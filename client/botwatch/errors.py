@@ -9,11 +9,11 @@ Exception
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import msgspec
 
-
-class Fault(msgspec.Struct, frozen=True, rename="camel"):
+@dataclass(frozen=True)
+class Fault:
     """One thing wrong with what was sent: its JSON path, and what was expected there."""
 
     path: str

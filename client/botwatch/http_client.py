@@ -3,14 +3,14 @@
 import http.client
 import os
 import threading
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-
 from botwatch.errors import BotwatchError, Fault, UnavailableError
+from botwatch.typed_json import decode, encode
 
 TIMEOUT_S = 5.0
 RETRIES = 3
@@ -26,9 +26,10 @@ class _HttpAnswer(NamedTuple):
     body: bytes
 
 
-class _ErrorBody(msgspec.Struct):
+@dataclass
+class _ErrorBody:
     error: str = ""
-    faults: list[Fault] = []
+    faults: list[Fault] = field(default_factory=list)
 
 
 S = TypeVar("S")
@@ -66,7 +67,7 @@ class HttpClient:
 
     def post(self, path: str, body: object, kind: type[S]) -> S:
         """Return the answer to a POST of `body` as JSON. It may be sent twice: the request must bear that."""
-        return self._decoded(self._request("POST", path, msgspec.json.encode(body)), kind)
+        return self._decoded(self._request("POST", path, encode(body)), kind)
 
     def delete(self, path: str, kind: type[S]) -> S:
         """Return the answer to a DELETE. It may be sent twice, as a POST may."""
@@ -122,15 +123,15 @@ class HttpClient:
 
     def _decoded(self, body: bytes, kind: type[S]) -> S:
         try:
-            return msgspec.json.decode(body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode(body, kind)
+        except ValueError as error:
             raise BotwatchError(f"{self._name} answered something unexpected: {error}") from error
 
 
 def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
     try:
-        refusal = msgspec.json.decode(answer.body, type=_ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        refusal = decode(answer.body, _ErrorBody)
+    except ValueError:
         refusal = _ErrorBody()
     kind = UnavailableError if answer.status in RETRYABLE_STATUSES else BotwatchError
     reason = refusal.error or http.client.responses.get(answer.status, "refused")
@@ -140,7 +141,3 @@ def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
 def _seconds(retry_after: str | None) -> float:
     """Read Retry-After; its other form, a date, counts as none: waits here are short anyway."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
-
-
-Document = dict[str, Any]
-"""An answer whose keys the client passes on as they are."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-import msgspec
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import (
@@ -19,8 +18,9 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from botwatch.errors import BotwatchError, UnavailableError
-from botwatch.http_client import FIRST_RETRY_S, MAX_WAIT_S, RETRIES, Document, HttpClient
+from botwatch.http_client import FIRST_RETRY_S, MAX_WAIT_S, RETRIES, HttpClient
 from botwatch.records import Record
+from botwatch.typed_json import Document, encode
 
 STREAM = "bot:metrics:stream"
 UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError)
@@ -84,7 +84,7 @@ class RedisPublisher:
     def publish(self, records: Sequence[Record]) -> None:
         """Add one entry with all `records`."""
         with translate_redis_errors():
-            self._redis.xadd(STREAM, {"data": msgspec.json.encode(_single_or_list(records))})
+            self._redis.xadd(STREAM, {"data": encode(_single_or_list(records))})
 
     def check(self) -> None:
         """Ask for a sign of life."""

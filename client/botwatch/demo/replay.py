@@ -5,11 +5,10 @@ bar happens as it is asked for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
-
-import msgspec
 
 from botwatch import records
 from botwatch.demo.bot import REPLAY, START, BarSpan, TradingBot
@@ -23,7 +22,8 @@ BARS_AT_ONCE = 50
 """Of the history: a bar gives rise to ten records at most, and most to one."""
 
 
-class ReplayPosition(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class ReplayPosition:
     """How far a session has come; with the bars, all that a restart needs to go on in the same way."""
 
     session: str
@@ -78,7 +78,7 @@ def replay(
                 continue
             for number, record in enumerate(made):
                 record["id"] = f"{place.session}-{step}-{number}"
-            place = msgspec.structs.replace(place, step=step + 1, at=span.closed)
+            place = replace(place, step=step + 1, at=span.closed)
             yield place, made
         paid_in = START - bot.account.equity(bars[-1].close)
 

@@ -2,13 +2,12 @@
 
 import logging
 from types import TracebackType
-from typing import Self
-
-import msgspec
+from typing import Self, cast
 
 from botwatch.demo.replay import ReplayPosition
 from botwatch.http_client import TIMEOUT_S
 from botwatch.publishers import connect_bot_redis, translate_redis_errors
+from botwatch.typed_json import decode, encode
 
 log = logging.getLogger("botwatch.demo")
 
@@ -25,15 +24,18 @@ class ReplayPositionStore:
         with translate_redis_errors():
             kept = self._redis.get(self._key)
         try:
-            return msgspec.json.decode(kept, type=ReplayPosition) if kept else None
-        except msgspec.DecodeError as error:
+            return decode(cast("bytes", kept), ReplayPosition) if kept else None
+        except ValueError as error:
             log.warning("%s holds no place (%s): a new session begins", self._key, error)
             return None
 
     def write(self, place: ReplayPosition) -> None:
         """Keep `place`."""
         with translate_redis_errors():
-            self._redis.set(self._key, msgspec.json.encode(place))
+            self._redis.set(
+                self._key,
+                encode(vars(place)),
+            )
 
     def __enter__(self) -> Self:
         return self

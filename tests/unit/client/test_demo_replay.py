@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from botwatch import typed_json
 from botwatch.demo.prices import load_bars
 from botwatch.demo.replay import ReplayPosition, Step, batch_history, replay, seeded_exchange
 from botwatch.demo.simulated_exchange import SimulatedExchange
@@ -234,7 +235,7 @@ def test_a_restart_goes_on_with_the_very_same_records(
     done: int, exchange: Callable[[int], SimulatedExchange]
 ) -> None:
     steps = list(islice(replay("b", session(100), FEW, clock(), exchange), 1250))
-    kept = msgspec.json.decode(msgspec.json.encode(steps[done - 1][0]), type=ReplayPosition)
+    kept = typed_json.decode(typed_json.encode(vars(steps[done - 1][0])), ReplayPosition)
     later = clock(begin=NOON + timedelta(days=1))
     resumed = list(islice(replay("b", kept, FEW, later, exchange), 1250 - done))
     assert [place.step for place, _ in resumed] == [place.step for place, _ in steps[done:]]

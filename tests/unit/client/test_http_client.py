@@ -8,7 +8,8 @@ import time
 import pytest
 
 from botwatch.errors import BotwatchError, Fault, UnavailableError
-from botwatch.http_client import Document, HttpClient
+from botwatch.http_client import HttpClient
+from botwatch.typed_json import Document
 from tests.support import free_port
 from tests.unit.client.fake_server import FakeServer
 
@@ -23,7 +24,8 @@ def test_a_connection_is_kept_for_the_next_request(stand_in: FakeServer) -> None
 
 FORKING = """
 import os, signal, sys
-from botwatch.http_client import Document, HttpClient
+from botwatch.http_client import HttpClient
+from botwatch.typed_json import Document
 server = HttpClient(sys.argv[1])
 server.post("/records", {"process": "parent"}, Document)
 with server._lock:  # another thread is in the middle of a request
