@@ -5,15 +5,13 @@ from pathlib import Path
 
 import structlog
 
+from services.collector.host.watched_host import OWN_PROC, OWN_ROOT
 from shared.runtime.bearer_tokens import Token
 from shared.runtime.config.check_sections import Url
 from shared.runtime.settings import PartSettings
 from shared.schema.records import Name
 
 log = structlog.get_logger()
-
-OWN_PROC = Path("/proc")
-OWN_ROOT = Path("/")
 
 
 class CollectorSettings(PartSettings, frozen=True, kw_only=True):

@@ -14,9 +14,9 @@ from typing import get_args
 
 import psutil
 
-from services.collector.config import OWN_PROC, OWN_ROOT
 from services.collector.host.sampler import HostSampler
 from services.collector.host.status import evaluate_host
+from services.collector.host.watched_host import OWN_PROC, OWN_ROOT
 from shared.runtime.config.documents import Resource, Threshold, Thresholds
 from shared.schema.records import encode_record
 from tests.support import free_port, wait_until

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.restart_count import RestartCounter
-from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import CheckSection
 from shared.runtime.http.client import send_request
@@ -48,7 +47,7 @@ class ContainerProbe:
     def run(self, now: datetime) -> CheckResult:
         """Look once."""
         try:
-            paths = (resolve_within(self._place.root, one) for one in SOCKETS)
+            paths = (self._place.resolve(one) for one in SOCKETS)
             path = next((one for one in paths if one.is_socket()), None)
             if path is None:
                 text = f"No Docker or Podman socket found ({' or '.join(SOCKETS)})"

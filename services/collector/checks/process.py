@@ -7,7 +7,6 @@ from datetime import datetime
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host import process_table
 from services.collector.host.process_table import Process
-from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import CheckSection, ProcessSection
 from shared.schema.durations import format_rough
@@ -76,7 +75,7 @@ class ProcessProbe:
         user = self._section.user
         if user is None:
             return None
-        passwd = resolve_within(self._place.root, "/etc/passwd").read_text(encoding="utf-8", errors="replace")
+        passwd = self._place.resolve("/etc/passwd").read_text(encoding="utf-8", errors="replace")
         number = process_table.uid_of(passwd, user)
         if number is None:
             raise LookupError(f"user {user} not found in /etc/passwd; use a numeric user ID")
@@ -108,7 +107,7 @@ class ProcessProbe:
 
     def _by_pid_file(self, path: str, uid: int | None) -> tuple[list[Process], str]:
         """Find the process that a pid file names; none, and why, when it is not the one."""
-        file = resolve_within(self._place.root, path)
+        file = self._place.resolve(path)
         try:
             text, written = file.read_text(errors="replace"), file.stat().st_mtime
         except FileNotFoundError:

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.restart_count import RestartCounter
-from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import CheckSection
 from shared.schema.durations import format_rough
@@ -64,7 +63,7 @@ class SystemdProbe:
         """Say why systemd cannot be asked; empty when it can."""
         try:
             # As sd_booted(3) has it.
-            if not resolve_within(self._place.root, "/run/systemd/system").is_dir():
+            if not self._place.resolve("/run/systemd/system").is_dir():
                 return "systemd is not running on this host"
         except OSError as error:
             return f"/run cannot be read: {error}"

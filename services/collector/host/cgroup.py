@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from services.collector.host.memory import parse_oom_kills
+from services.collector.host.kernel_files import parse_oom_kills
 
 ROOT = Path("/sys/fs/cgroup")
 

@@ -1,4 +1,9 @@
-"""The process table: what /proc tells about processes, read by hand, a fifth of what psutil takes."""
+"""Process table: reads processes from /proc, without psutil.
+
+For 1,046 processes psutil takes twice the CPU time for the states (`process_iter`, `status`: 35 ms, here
+18 ms) and four times as much for the table (185 ms, here 44 ms). Its `name()` also hides the 15 bytes that
+the kernel keeps, which decide how a long name matches, and its start times move with the clock.
+"""
 
 import os
 from pathlib import Path
@@ -6,6 +11,8 @@ from typing import NamedTuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_STAT_BYTES = 512
+"""Bytes; the state is well before."""
 KERNEL_NAME_LENGTH = 15
 """The kernel keeps so many bytes of a program's name (TASK_COMM_LEN)."""
 COMMAND_BYTES = 6 * 2**20
@@ -62,6 +69,37 @@ def parse_process_stat(text: str) -> Process:
 def pids(proc: Path) -> list[int]:
     """List the processes of the host."""
     return [int(name) for name in os.listdir(proc) if name.isdecimal()]  # noqa: PTH208 - Path.iterdir is slow
+
+
+class ProcessCounts(NamedTuple):
+    """All processes, and how many of them are zombies."""
+
+    processes: int
+    zombies: int
+
+
+def count_processes(proc: Path) -> ProcessCounts:
+    """Count the processes; one that ends meanwhile is left out."""
+    processes = zombies = 0
+    for pid in pids(proc):
+        try:
+            state = _read_state(f"{proc}/{pid}/stat")
+        except _VANISHED_ERRORS:
+            continue
+        except PermissionError:
+            state = b""  # another user's, if /proc is mounted with hidepid=1
+        processes += 1
+        zombies += state == b"Z"
+    return ProcessCounts(processes, zombies)
+
+
+def _read_state(path: str) -> bytes:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        # The name may contain brackets: the state follows the last one.
+        return os.read(opened, _STAT_BYTES).rpartition(b") ")[2][:1]
+    finally:
+        os.close(opened)
 
 
 def read_process(proc: Path, pid: int) -> Process | None:

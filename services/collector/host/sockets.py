@@ -1,4 +1,8 @@
-"""Sockets of the watched host, from its kernel's tables: nobody is connected to. Source: proc_net(5)."""
+"""Listening sockets of the watched host, from its kernel's tables. Source: proc_net(5).
+
+psutil's `net_connections` would also read every open file of every process, and has no inodes, by which the
+owner of a single socket is found.
+"""
 
 import ipaddress
 import sys

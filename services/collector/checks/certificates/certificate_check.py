@@ -24,8 +24,7 @@ from services.collector.checks.certificates.chain import (
     subject_name,
     unused_expired,
 )
-from services.collector.host.rooted_paths import resolve_within
-from services.collector.host.watched_host import WatchedHost
+from services.collector.host.watched_host import WatchedHost, resolve_within
 from shared.runtime.config.check_sections import CertificateSection, CheckSection
 from shared.runtime.http.dial import NetworkError, TimedConnection, client_context, dial
 from shared.runtime.http.urls import ascii_host

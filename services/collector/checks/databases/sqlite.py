@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from services.collector.checks.base import CheckResult
 from services.collector.checks.byte_size import format_bytes
-from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
 from shared.schema.durations import format_rough
 from shared.schema.records import CheckType
@@ -66,7 +65,7 @@ class SqliteProbe:
         """Look once."""
         began = time.monotonic()
         try:
-            file = resolve_within(self._place.root, self._path)
+            file = self._place.resolve(self._path)
             files = read_files(file)
         except FileNotFoundError:
             return CheckResult("critical", f"Database {self._path} does not exist", "failed")

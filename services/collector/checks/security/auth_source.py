@@ -16,7 +16,6 @@ from services.collector.checks.security import journal, log_tail
 from services.collector.checks.security.auth_log import AuthMessage, FailedLogin, parse_lines
 from services.collector.checks.security.btmp import RECORD, parse_btmp
 from services.collector.checks.security.log_tail import FilePosition
-from services.collector.host.rooted_paths import resolve_within
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import FailedLoginsSection
 
@@ -158,4 +157,4 @@ class AuthSource:
         return AuthEvents(None, "the journal", extract.messages, [], extract.skipped)
 
     def _path(self, name: str) -> Path:
-        return resolve_within(self._place.root, name)
+        return self._place.resolve(name)

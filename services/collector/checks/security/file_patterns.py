@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from services.collector.host.rooted_paths import resolve_within
+from services.collector.host.watched_host import resolve_within
 
 MAX_FILES = 1_000
 """Of one pattern; the rest is left out, and whoever looks says so."""

@@ -5,8 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from services.collector.host import process_table
-from services.collector.host.process_table import TICKS, parse_process_stat, read_process, uid_of
+from services.collector.host.process_table import (
+    TICKS,
+    ProcessCounts,
+    count_processes,
+    parse_process_stat,
+    read_process,
+    uid_of,
+)
 from tests.support import wait_until
 
 LINE = (
@@ -59,3 +68,30 @@ def test_a_host_that_does_not_see_us_has_no_number_for_us(tmp_path: Path) -> Non
 def test_users_are_looked_up_in_the_hosts_own_file() -> None:
     passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\nbot:x:1001:1001::/:/bin/sh\n"
     assert [uid_of(passwd, user) for user in ("bot", "1234", "ann")] == [1001, 1234, None]
+
+
+def add_process(proc: Path, number: str, stat: str) -> None:
+    (proc / number).mkdir()
+    (proc / number / "stat").write_text(stat)
+
+
+def test_states_are_read_whatever_a_program_is_called(tmp_path: Path) -> None:
+    add_process(tmp_path, "1", "1 (init) S 0 1 1 0 -1\n")
+    add_process(tmp_path, "23", "23 (a) Z b) R 1 23 23 0 -1\n")
+    add_process(tmp_path, "45", "45 (gone) Z 1 45 45 0 -1\n")
+    (tmp_path / "67").mkdir()  # ended while we looked
+    (tmp_path / "sys").mkdir()
+    assert count_processes(tmp_path) == ProcessCounts(processes=3, zombies=1)
+
+
+def test_a_real_child_that_nobody_waits_for_is_a_zombie() -> None:
+    before = count_processes(PROC).zombies
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        state = PROC / str(child.pid) / "stat"
+        wait_until(lambda: ") Z " in state.read_text(), "the child has ended")
+        assert count_processes(PROC).zombies > before
+    finally:
+        child.wait()
+    with pytest.raises(FileNotFoundError):
+        state.read_text()

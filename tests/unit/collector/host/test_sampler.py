@@ -10,14 +10,15 @@ import psutil
 import pytest
 from structlog.testing import capture_logs
 
-from services.collector.config import OWN_PROC, OWN_ROOT, CollectorSettings, host_name
+from services.collector.config import CollectorSettings, host_name
 from services.collector.host.kernel_files import MIN_INTERVAL_S
 from services.collector.host.sampler import HostSampler
+from services.collector.host.watched_host import OWN_PROC, OWN_ROOT
 from shared.runtime.config.documents import Resource
 from shared.runtime.settings import load_settings
 from shared.schema.faults import InvalidError
 from shared.schema.records import Health
-from tests.unit.collector.host.test_memory import ARCSTATS
+from tests.unit.collector.host.test_kernel_files import ARCSTATS
 from tests.unit.collector.proc_samples import KERNELS
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -40,6 +41,8 @@ RATES = {
     },
     "processes": set[str](),
 }  # fmt: skip
+HEADER = "Inter-|   Receive  |  Transmit\n face |bytes  packets |bytes  packets\n"
+"""psutil skips two lines, as the kernel writes them."""
 ALWAYS = {"timestamp", "host", "load1", "load5", "load15", "uptime_seconds", "clock_synchronised"}
 """And the clock's offset, where somebody tells it."""
 
@@ -109,8 +112,8 @@ def test_a_foreign_host_is_read_through_its_first_process_and_its_root(foreign: 
     foreign.seconds = 2.0
     foreign.write("stat", "cpu  1160 10 520 8200 420 5 20 65 0 0\ncpu0 580 5 260 4100 210 2 10 33 0 0\n"
                   "cpu1 580 5 260 4100 210 3 10 32 0 0\n")  # fmt: skip
-    foreign.write("1/net/dev", "eth0:123460789 1000 3 9 0 0 0 0 987854 900 1 2 0 0 0 0\n")
-    foreign.write("vmstat", "oom_kill 5\n")
+    foreign.write("1/net/dev", HEADER + "eth0:123460789 1000 3 9 0 0 0 0 987854 900 1 2 0 0 0 0\n")
+    foreign.write("vmstat", "pswpin 0\npswpout 0\noom_kill 5\n")
     foreign.write("pressure/memory", "some avg10=0 total=2500000\nfull avg10=0 total=900000\n")
     foreign.write("diskstats", " 254 0 vda 1 0 107181902 1 1 0 122759408 1 0 368600 1\n")
     health = host.sample(NOW, ALL)
@@ -134,7 +137,9 @@ def test_a_foreign_host_is_read_through_its_first_process_and_its_root(foreign: 
 
 def test_the_cache_of_zfs_is_no_used_memory(foreign: Foreign) -> None:
     """32 GiB with 3 available and 22 in ZFS's cache, which keeps 1 at least, are a quarter full."""
-    foreign.write("meminfo", f"MemTotal: {32 * 2**20} kB\nMemAvailable: {3 * 2**20} kB\n")
+    meminfo = {"MemTotal": 32, "MemAvailable": 3, "MemFree": 1, "Buffers": 0, "Cached": 2, "Active": 1,
+               "Inactive": 1, "Shmem": 0, "SwapTotal": 0, "SwapFree": 0}  # fmt: skip
+    foreign.write("meminfo", "".join(f"{name}: {gib * 2**20} kB\n" for name, gib in meminfo.items()))
     foreign.write("spl/kstat/zfs/arcstats", ARCSTATS)
     health = foreign.host().sample(NOW, ["memory"])
     assert health.memory_usage == 25.0
@@ -149,10 +154,10 @@ def test_traffic_over_tunnels_and_bridges_counts_once(foreign: Foreign) -> None:
         (foreign.root / "sys/class/net" / name).mkdir(parents=True)
     (foreign.root / "sys/class/net/enp3s0/device").mkdir()
     host = foreign.host()
-    foreign.write("1/net/dev", "".join(counters.format(name=name, bytes=0) for name in names))
+    foreign.write("1/net/dev", HEADER + "".join(counters.format(name=name, bytes=0) for name in names))
     host.sample(NOW, ["network"])
     foreign.seconds = 2.0
-    foreign.write("1/net/dev", "".join(counters.format(name=name, bytes=2000) for name in names))
+    foreign.write("1/net/dev", HEADER + "".join(counters.format(name=name, bytes=2000) for name in names))
     assert host.sample(NOW, ["network"]).network_received_bytes_per_second == 1000.0
 
 
@@ -172,7 +177,7 @@ def test_only_what_is_enabled_is_looked_at(foreign: Foreign, check: Resource) ->
 @pytest.mark.parametrize(
     ("kernel", "lacking"),
     [
-        ("2.6.32", {"cpu_pressure", "memory_pressure", "io_pressure", "oom_kills"}),
+        ("3.10", {"cpu_pressure", "memory_pressure", "io_pressure", "oom_kills"}),
         ("4.18", {"cpu_pressure", "memory_pressure", "io_pressure"}),
         ("5.10", set[str]()),
         ("6.18", set[str]()),
@@ -190,7 +195,7 @@ def test_what_an_older_kernel_does_not_tell_is_undefined_and_told_once(
     rates = set[str]().union(*RATES.values()) - {"cpu_usage", "cpu_per_core", "cpu_steal", "cpu_iowait"}
     assert rates - filled(health) == lacking
     assert len(lines) == len(lacking)
-    assert (health.swap_usage == 50.0) == (kernel == "2.6.32")
+    assert (health.swap_usage == 50.0) == (kernel == "3.10")
 
 
 def test_a_host_that_tells_next_to_nothing_still_gives_samples(foreign: Foreign) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.collector.host.rooted_paths import resolve_within
+from services.collector.host.watched_host import resolve_within
 
 
 def test_an_absolute_link_stays_within_the_hosts_root(tmp_path: Path) -> None:
