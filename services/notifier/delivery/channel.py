@@ -51,7 +51,7 @@ class Channel:
         """Lease due deliveries for a worker that is free; None if none is free or the channel is paused."""
         is_busy = len(self._state.leases) >= len(self.workers)
         # What is over the rate limit goes as a digest: the workers' sweep makes it.
-        if is_busy or self._state.flood.is_limited or self._state.pause_left():
+        if is_busy or self._state.rate_limiter.is_limited or self._state.pause_left():
             return None
         return self._state.claim(connection, self._max_claim)
 
@@ -103,7 +103,7 @@ class Channel:
         for worker in self.workers:
             if worker.last_error:
                 raise worker.last_error
-        if rest := self._state.pause_left():
-            why = "rate limit reached" if self._state.flood.is_limited else "last attempt failed"
-            return f"paused for {rest.total_seconds():.0f} s: {why}"
+        if pause := self._state.pause_left():
+            why = "rate limit reached" if self._state.rate_limiter.is_limited else "last attempt failed"
+            return f"paused for {pause.total_seconds():.0f} s: {why}"
         return "sending" if self._state.leases else "idle"

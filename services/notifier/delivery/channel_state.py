@@ -53,13 +53,13 @@ class ChannelState:
 
     def __init__(self, name: str, per_minute: int | None, context: DeliveryContext) -> None:
         self.name = name
-        self.flood = RateLimiter(per_minute)
+        self.rate_limiter = RateLimiter(per_minute)
         self.handed_over: SimpleQueue[Claim | None] = SimpleQueue()
         """What the dispatcher leased for the workers; None wakes one of them."""
         self.leases: set[str] = set()
         """Owners of the leases of the deliveries in hand: handed over, or being sent."""
         self._claims = count(1)
-        self._post = context
+        self._context = context
         self._paused_until = 0.0
         self._failing_since: float | None = None
         self._is_known_to_work = False
@@ -75,8 +75,8 @@ class ChannelState:
     def claim(self, connection: Connection, limit: int) -> Claim | None:
         """Lease up to `limit` due deliveries, or all for a digest; None if nothing is due."""
         # One owner per claim, so that an abandoned claim is not renewed along with the next.
-        owner = f"{self._post.owner}-{self.name}-{next(self._claims)}"
-        is_digest = self.flood.is_limited
+        owner = f"{self._context.owner}-{self.name}-{next(self._claims)}"
+        is_digest = self.rate_limiter.is_limited
         most = MAX_DIGEST if is_digest else limit
         found = deliveries.claim(connection, self.name, owner, clock.now(), limit=most, digest=is_digest)
         return Claim(self.name, owner, found, is_digest) if found else None
@@ -84,7 +84,8 @@ class ChannelState:
     def pause_left(self) -> timedelta:
         """Return how long the channel is still paused (monotonic: the wall clock may be set back)."""
         now = time.monotonic()
-        return timedelta(seconds=max(0.0, self._paused_until - now, self.flood.seconds_until_free(now)))
+        limited = self.rate_limiter.seconds_until_free(now)
+        return timedelta(seconds=max(0.0, self._paused_until - now, limited))
 
     def record_failure(self, error: str, pause: timedelta) -> None:
         """Record a temporary failure, and pause the channel."""
@@ -110,7 +111,7 @@ class ChannelState:
         """Open an alert about the channel, unless one is open."""
         self._is_known_to_work, self.is_broken = False, True
         problem = channel_alert(self.name, error)
-        open_self_alert(connection, build_alert(problem, NOTIFIER, self._post.dashboard_url, now))
+        open_self_alert(connection, build_alert(problem, NOTIFIER, self._context.dashboard_url, now))
 
     def count_unsent(self, outcome: str, reason: Reason, notices: int) -> None:
         """Count notifications that were not sent."""

@@ -39,7 +39,7 @@ class DeliveryWorker:
     ) -> None:
         self._transport = transport
         self._channel = channel
-        self._post = context
+        self._context = context
         self._max_claim = max_claim
         self.last_error: Exception | None = None
         """What went wrong in the worker itself; None since it works again."""
@@ -86,11 +86,11 @@ class DeliveryWorker:
             if pause := self._channel.pause_left():
                 return min(SWEEP_INTERVAL, pause)
             now = clock.now()
-            with self._post.database.read() as connection:
+            with self._context.database.read() as connection:
                 due = store.next_attempt_due(connection, self._channel.name, now)
             if due is None or due > now:
                 return SWEEP_INTERVAL if due is None else min(SWEEP_INTERVAL, due - now)
-            with self._post.database.write() as connection:
+            with self._context.database.write() as connection:
                 claim = self._channel.claim(connection, self._max_claim)
             if not claim:
                 return SWEEP_INTERVAL
@@ -106,9 +106,9 @@ class DeliveryWorker:
             while waiting and not self._stopping.is_set() and not self._channel.pause_left():
                 if not self._deliver_batch(waiting.pop(0)):
                     break
-                self._channel.flood.record_sent(time.monotonic(), is_digest=claim.is_digest)
+                self._channel.rate_limiter.record_sent(time.monotonic(), is_digest=claim.is_digest)
             if waiting:
-                with self._post.database.write() as connection:
+                with self._context.database.write() as connection:
                     store.release(connection, [delivery.id for batch in waiting for delivery in batch])
         finally:
             self._channel.leases.discard(claim.owner)
@@ -118,7 +118,7 @@ class DeliveryWorker:
         error = self._send_batch(batch)
         now = clock.now()
         if error is None:
-            with self._post.database.write() as connection:
+            with self._context.database.write() as connection:
                 for delivery in batch:
                     store.mark_sent(connection, delivery, now)
                 self._channel.resolve_channel_alert(connection, now)
@@ -131,7 +131,7 @@ class DeliveryWorker:
             return True
         tried = max(delivery.attempts for delivery in batch)
         oldest = min(delivery.scheduled_at for delivery in batch)
-        verdict = after_failure(tried, oldest, error.retry_after, now, self._post.random)
+        verdict = after_failure(tried, oldest, error.retry_after, now, self._context.random)
         match verdict:
             case GiveUp(reason):
                 self._give_up(batch, "expired", f"{error_text}; {reason}")
@@ -154,7 +154,7 @@ class DeliveryWorker:
 
     def _give_up(self, batch: Sequence[Delivery], reason: Reason, error_text: str) -> None:
         """Give up on a batch: use the fallback channel, and open an alert about the channel."""
-        with self._post.database.write() as connection:
+        with self._context.database.write() as connection:
             for delivery in batch:
                 store.mark_failed(connection, delivery, error_text)
             fallbacks: set[str] = set()
@@ -165,12 +165,12 @@ class DeliveryWorker:
         self._channel.count_unsent("failed", reason, len(batch))
         for delivery in batch:
             log.error("delivery failed", channel=delivery.channel, alert=delivery.notice.id, error=error_text)
-        self._post.wake(fallbacks)
+        self._context.wake(fallbacks)
 
     def _schedule_retry(
         self, batch: Sequence[Delivery], reason: Reason, error_text: str, again: Retry
     ) -> None:
-        with self._post.database.write() as connection:
+        with self._context.database.write() as connection:
             for delivery in batch:
                 store.mark_retry(connection, delivery, error_text, again.at)
         self._channel.record_failure(error_text, again.channel_resumes_at - clock.now())
@@ -190,7 +190,7 @@ class DeliveryWorker:
         untried = self._channel.failing_for() >= FALLBACK_AFTER
         error_text = self._channel.error or "earlier attempts failed"
         fallbacks: set[str] = set()
-        with self._post.database.write() as connection:
+        with self._context.database.write() as connection:
             self._channel.is_in_doubt = store.has_failed_attempts(connection, name)
             overdue = store.overdue(connection, name, now - FALLBACK_AFTER, untried=untried)
             for delivery in overdue:
@@ -199,7 +199,7 @@ class DeliveryWorker:
                 self._channel.open_channel_alert(connection, error_text, now)
                 fallbacks.add(name)
         if fallbacks:
-            self._post.wake(fallbacks)
+            self._context.wake(fallbacks)
 
 
 def split_into_messages(

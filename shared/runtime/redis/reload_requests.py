@@ -1,7 +1,7 @@
 """Reloading: the dashboard asks for it, the parts that follow the documents answer what came of it.
 
-A request is a number that grows; a part looks for it once a second, or at once on SIGHUP, and leaves its
-answer.
+A request is a number that grows. A part looks for it once a second, or at once on SIGHUP, and leaves its
+answer; the notifier is woken for it too.
 """
 
 import threading
