@@ -8,6 +8,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
   --no-header --no-emit-index-url --no-emit-find-links
 # Many tests wait for a process or a deadline: two workers for each of two cores.
 PARALLEL = -n $(or $(WORKERS),4) --dist loadfile --no-loadscope-reorder
+# Without cached bytecode each worker rewrites all tests and each started process compiles all modules.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help setup run test test-unit test-stack lint format lock schema bench screenshots clean purge up down logs
@@ -35,8 +37,8 @@ setup: $(VENV)/dev ## Make the virtual environment with everything for run, test
 run: $(VENV)/run ## Run it all here with a demo bot: embedded Valkey, every part, the page; Ctrl-C stops it
 	@exec $(BIN)/botwatch up --demo
 
-test: $(VENV)/dev ## Unit, contract and integration tests; T=path::name for one, WORKERS=4 for four at a time
-	$(BIN)/pytest $(or $(T),$(if $(WORKERS),$(PARALLEL)))
+test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=4 at a time; T=path::name for one
+	$(BIN)/pytest $(or $(T),$(PARALLEL))
 
 test-unit: $(VENV)/dev ## Unit and contract tests in parallel
 	$(BIN)/pytest $(PARALLEL) tests/unit tests/contract
