@@ -51,10 +51,12 @@ lint: $(VENV)/dev ## Style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:client $(BIN)/lint-imports
+	$(if $(wildcard $(BIN)/biome),$(BIN)/biome check --error-on-warnings,@echo "biome: no wheel for this machine; the page is not linted")
 
 format: $(VENV)/dev ## Put code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(if $(wildcard $(BIN)/biome),$(BIN)/biome check --write)
 
 schema: $(VENV)/run ## Write the JSON Schemas of wire and config to docs/schema, its figures to docs/metrics.md
 	$(BIN)/python -m shared.schema.export docs/schema

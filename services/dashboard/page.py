@@ -1,6 +1,9 @@
 """The web page, and the headers that keep anything foreign out of it."""
 
 from collections.abc import Callable
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, render_template, request
@@ -31,10 +34,20 @@ DEFINITIONS = {
 }
 """What the page calls and explains figures by; it has no table of its own."""
 
+_STATIC = Path(__file__).parent / "static"
+_FILES = sorted(path for path in _STATIC.rglob("*") if path.is_file())
+_DIGEST = sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()[:12]
+"""Part of the address of every static file: browsers keep them, and never mix those of two versions."""
+_CACHEABLE = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
+STATIC_CACHE = "public, max-age=31536000, immutable"
+_SCRIPTS = [path.relative_to(_STATIC).as_posix() for path in _FILES if path.suffix == ".js"]
+MODULES = [name for name in _SCRIPTS if name != "start.js" and not name.startswith("vendor/")]
+"""The page's ES modules; the browser fetches them all at once, not import by import."""
+
 
 def create_page(settings: DashboardSettings) -> Blueprint:
     """Return the route of the page."""
-    page = Blueprint("page", __name__)
+    page = Blueprint("page", __name__, static_folder=_STATIC, static_url_path=f"/static/{_DIGEST}")
 
     @page.get("/")
     def index() -> str:
@@ -44,6 +57,7 @@ def create_page(settings: DashboardSettings) -> Blueprint:
             websocket_port=settings.websocket_port,
             websocket_url=settings.websocket_url,
             definitions=DEFINITIONS,
+            modules=MODULES,
             version=VERSION,
         )
 
@@ -59,6 +73,8 @@ def security_headers(settings: DashboardSettings) -> Callable[[Response], Respon
             f"default-src 'self'; connect-src 'self' {_websockets(settings)}; object-src 'none'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         )
+        if request.endpoint == "page.static" and response.status_code in _CACHEABLE:
+            response.headers["Cache-Control"] = STATIC_CACHE
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 

@@ -97,6 +97,8 @@ class FakeBroadcaster:
         self._send({"type": "alert", "id": entry, "change": change, "alert": json.loads(encode_json(alert))})
 
     def _send(self, message: dict[str, object]) -> None:
+        # The page is live once the handshake is done, which may be before `handle` has run.
+        wait_until(lambda: self.connections, "a client is connected")
         self.connections[-1].send(json.dumps([message]))
 
 
@@ -115,4 +117,5 @@ def live_page(browser: Chrome, sources: DataSources) -> Iterator[FakeBroadcaster
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
         yield broadcaster
     refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
-    assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]
+    wrong = [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]
+    assert not wrong, wrong

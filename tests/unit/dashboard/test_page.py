@@ -60,12 +60,28 @@ def test_below_a_trusted_proxys_prefix_every_address_has_it(
     assert all(address.startswith(base) for address in addresses)
 
 
-def test_every_file_that_the_page_names_is_served(client: FlaskClient) -> None:
-    names = re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/").text)
-    assert len(names) == 3
-    for name in names:
-        with client.get(name) as answer:
+def test_every_static_file_is_named_and_served(client: FlaskClient) -> None:
+    """The page names every static file, at an address of its version that browsers may keep for a year."""
+    addresses = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get("/").text))
+    files = [path for path in SERVED.glob("static/**/*.*") if path.suffix != ".md"]
+    assert {address.split("/", 3)[3] for address in addresses} == {
+        path.relative_to(SERVED / "static").as_posix() for path in files
+    }
+    assert len({address.split("/")[2] for address in addresses}) == 1, "one version"
+    for address in addresses:
+        with client.get(address) as answer:
             assert answer.status_code == 200
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert not address.endswith(".js") or answer.mimetype == "text/javascript"
+            etag = answer.headers["ETag"]
+        with client.get(address, headers={"If-None-Match": etag}) as unchanged:
+            assert unchanged.status_code == 304
+
+
+def test_a_static_file_of_another_version_is_unknown(client: FlaskClient) -> None:
+    """An address of another version is answered 404, and no cache keeps that answer."""
+    answer = client.get("/static/000000000000/main.js")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
 
 
 def test_the_page_brings_the_definition_of_every_figure_and_the_words_of_every_reason(
@@ -85,8 +101,9 @@ def test_the_page_brings_the_definition_of_every_figure_and_the_words_of_every_r
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_never_makes_markup_of_data() -> None:
-    files = [*SERVED.glob("static/*"), *SERVED.glob("templates/*")]
-    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    files = [*SERVED.glob("static/**/*.*"), *SERVED.glob("templates/*")]
+    own = [file for file in files if "vendor" not in file.parts]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in own)
     foreign = set(re.findall(r"""https?://[^\s"'`]+""", text)) - {"http://www.w3.org/2000/svg"}
     assert not foreign
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\| *safe", text)

@@ -1,0 +1,109 @@
+// Numbers, units, durations and times as the page writes them.
+
+export const isDefined = (value) => value !== null && value !== undefined;
+
+/* ---------- Numbers ---------- */
+
+export const number = (digits, options = {}) => {
+  const format = new Intl.NumberFormat(undefined, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    ...options,
+  });
+  return (value) => format.format(value);
+};
+export const money = number(2);
+export const signed = number(2, { signDisplay: "exceptZero" });
+export const whole = number(0);
+export const ratio = number(2);
+// A rate of 0.00003 must not read as 0.
+export const plain = number(0, {
+  maximumFractionDigits: 4,
+  maximumSignificantDigits: 6,
+  roundingPriority: "morePrecision",
+});
+
+const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+export function bytes(value) {
+  let [scaled, power] = [value, 0];
+  for (; scaled >= 1024 && power < BYTE_UNITS.length - 1; power += 1) scaled /= 1024;
+  return `${number(power && scaled < 100 ? 1 : 0)(scaled)} ${BYTE_UNITS[power]}`;
+}
+
+/** Write seconds as "45 s", "12 min", "3 h 5 min" or "2 d 4 h". */
+export function duration(seconds) {
+  const total = Math.max(0, Math.floor(seconds));
+  if (total < 60) return `${total} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min`;
+  const [d, h, m] = [Math.floor(total / 86400), Math.floor((total % 86400) / 3600), Math.floor((total % 3600) / 60)];
+  return d ? `${d} d ${h} h` : `${h} h ${m} min`;
+}
+
+const UNITS = {
+  // digits, suffix
+  "account currency": [2, ""],
+  percent: [2, "%"],
+  "basis points": [2, " bps"],
+  milliseconds: [1, " ms"],
+  number: [2, ""],
+};
+
+/** Return the function that writes values of a metric definition's unit and style. */
+export function formatterOf({ unit, style }) {
+  if (unit === "seconds") return duration;
+  const [digits, suffix] = style === "count" ? [0, ""] : UNITS[unit];
+  const format = number(digits, style === "signed" ? { signDisplay: "exceptZero" } : {});
+  return (value) => (unit === "milliseconds" && value >= 60_000 ? duration(value / 1000) : format(value) + suffix);
+}
+
+export const percent = formatterOf({ unit: "percent" });
+export const milliseconds = formatterOf({ unit: "milliseconds" });
+
+/* ---------- Times ---------- */
+
+const secondFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export const timeOfDay = (at) => secondFormat.format(at);
+export const timeToMinute = (at) => minuteFormat.format(at);
+export const dateAndTime = (iso) => dateFormat.format(new Date(iso));
+
+/** Write a time: the time of day, with the date unless it is today. */
+export function clock(iso) {
+  const time = new Date(iso);
+  return new Date().toDateString() === time.toDateString() ? secondFormat.format(time) : dateFormat.format(time);
+}
+
+/** Write the server's UTC times in a text by this machine's clock: two clocks in one row mislead. */
+export const withLocalTimes = (text) =>
+  text.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, (at) => clock(at.replace(" ", "T").replace(" UTC", "Z")));
+
+/* ---------- Alerts ---------- */
+
+const OPERATORS = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" };
+
+/** Return what an alert's rule measures, its value, and its limit, as texts. */
+export function comparison({ measure, valueText, operator, limitText }) {
+  return [measure, valueText, limitText ? `(alert ${OPERATORS[operator] ?? operator} ${limitText})` : ""];
+}
+
+const CHANGES = {
+  // as in "Alert opened"
+  opened: "opened",
+  reopened: "opened again",
+  flapping: "opens and ends too often: it stays open for now",
+  raised: "is graver now",
+  lowered: "is less grave now",
+  acknowledged: "acknowledged",
+  unacknowledged: "no longer acknowledged: the time is over",
+  muted: "muted: nobody is told",
+  unmuted: "no longer muted",
+  escalated: "escalated: nobody has acknowledged it",
+  repeated: "still open: told again",
+  resolved: "resolved",
+};
+
+/** Return what an alert event is called. */
+export const describeChange = (change) => CHANGES[change] ?? change;

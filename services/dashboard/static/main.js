@@ -1,0 +1,79 @@
+// Botwatch's page: fetches a snapshot, connects the WebSocket, and renders what changes.
+
+import { lastError, refetch, scheduleRefetch } from "./api.js";
+import { $, renderAges } from "./elements.js";
+import { connect } from "./socket.js";
+import { dashboard, publish, subscribe } from "./store.js";
+import { announceAlert, connectShowAll, openDetailsFromLink, renderAlerts } from "./views/alerts.js";
+import { renderBots } from "./views/bots.js";
+import { renderChecks, renderHosts } from "./views/hosts.js";
+import { refetchSilences } from "./views/silences.js";
+import { renderConnection, renderFetchError, renderStatus, renderSystem, showConnectionError } from "./views/status.js";
+
+const RENDER_DELAY_MS = 150;
+const RENDERERS = {
+  status: renderStatus,
+  alerts: renderAlerts,
+  bots: renderBots,
+  checks: renderChecks,
+  hosts: renderHosts,
+  system: renderSystem,
+};
+
+/* ---------- Rendering ---------- */
+
+let isScheduled = false;
+const changed = new Set();
+
+/** Render sections soon, several changes at a time. No animation frame: a hidden tab has none, but needs its title. */
+function scheduleRender(...sections) {
+  for (const section of sections) changed.add(section);
+  if (isScheduled) return;
+  isScheduled = true;
+  setTimeout(renderChanged, RENDER_DELAY_MS);
+}
+
+function renderChanged() {
+  isScheduled = false;
+  const sections = new Set(changed);
+  changed.clear();
+  if (!dashboard) return;
+  for (const [section, render] of Object.entries(RENDERERS)) if (sections.has(section)) render();
+  tick();
+}
+
+function tick() {
+  renderAges();
+  renderConnection();
+}
+
+/* ---------- Start ---------- */
+
+subscribe("change", scheduleRender);
+subscribe("outdated", scheduleRefetch);
+subscribe("alert", announceAlert);
+subscribe("fetched", (error) => {
+  renderFetchError(error);
+  if (!error) refetchSilences();
+});
+subscribe("connected", () => {
+  if (lastError) scheduleRefetch();
+  tick();
+});
+subscribe("disconnected", () => {
+  scheduleRefetch();
+  tick();
+});
+subscribe("connection-failed", showConnectionError);
+
+$("not-started").remove();
+connectShowAll();
+$("bot-filter").addEventListener("input", () => publish("change", "bots"));
+window.addEventListener("hashchange", openDetailsFromLink);
+setInterval(() => {
+  tick();
+  publish("change", "bots");
+}, 1000);
+await refetch();
+connect();
+openDetailsFromLink();
