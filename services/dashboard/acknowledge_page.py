@@ -22,7 +22,7 @@ from shared.schema.alerts import Acknowledgement, Alert
 from shared.schema.durations import to_timedelta
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.timestamps import to_wire
-from shared.store import alerts
+from shared.store import alert_changes, alerts
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class AcknowledgementService:
             alert = alerts.alert_by_id(connection, alert_id)
             if alert is None or alert.status == "RESOLVED" or not may(alert):
                 return alert
-            alert = alerts.acknowledge(connection, alert_id, given.by, given.comment, now, until)
+            alert = alert_changes.acknowledge(connection, alert_id, given.by, given.comment, now, until)
         log.info("acknowledged", alert=alert_id, by=given.by)
         try:
             self._announcer.publish()

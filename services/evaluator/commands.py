@@ -75,7 +75,7 @@ def _stored_rule_states(
     try:
         database.require_schema("rule_tracks")
         with database.read() as connection:
-            stored = load_rule_states(connection, 0)
+            stored = load_rule_states(connection)
     except (InvalidError, SQLAlchemyError):
         return None
     engine = Engine(rules)

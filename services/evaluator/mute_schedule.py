@@ -1,16 +1,18 @@
 """Mute schedule: when to check silences, maintenance windows and acknowledgements, and what changes."""
 
-import time
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
-from services.evaluator.alert_lifecycle import Transition, expire_acknowledgement
-from services.evaluator.muting import MuteConfig, MuteEvaluator
+from services.evaluator.alert_writer import AlertChange, if_known
+from services.evaluator.subject import Key, alert_key
+from shared.schema.alert_lifecycle import expire_acknowledgement
 from shared.schema.alerts import Alert
+from shared.schema.muting import MuteConfig, MuteEvaluator
 from shared.schema.silences import Silence
-from shared.schema.timestamps import epoch_ms
+from shared.schema.timestamps import EPOCH, epoch_ms
 from shared.store.alerts import expired_acknowledgements
 from shared.store.database import Database
 from shared.store.silences import current_silences
@@ -25,13 +27,13 @@ class MuteSchedule:
     """Checks at once when a mute begins or ends, and recomputes mutes only when they may have changed."""
 
     def __init__(self, database: Database, config: MuteConfig) -> None:
-        self.config = config
+        self._config = config
         self._database = database
         self._silences: list[Silence] | None = None
         """Silences at the last check; None forces a recomputation."""
         self._boundary: datetime | None = None
         """When a silence or maintenance window next begins or ends."""
-        self._checked_at = time.monotonic()
+        self._checked_at = EPOCH
         self._reported: set[str] = set()
         """IDs of invalid silences that have been logged."""
 
@@ -43,24 +45,26 @@ class MuteSchedule:
         """Return the milliseconds from `now` (epoch milliseconds) until the next check."""
         return POLL_MS if self._boundary is None else min(POLL_MS, epoch_ms(self._boundary) - now + 1)
 
-    def due_transitions(self, alerts: Collection[Alert], now: datetime) -> list[Transition]:
-        """Return the transitions that time and operators caused on the open `alerts`, if a check is due."""
+    def due_changes(self, alerts: Mapping[Key, Alert], now: datetime) -> list[AlertChange]:
+        """Return the changes that time and operators caused on the open `alerts`, if a check is due."""
         is_over = self._boundary is not None and self._boundary <= now
-        waited_ms = (time.monotonic() - self._checked_at) * 1000
-        if not alerts or not (is_over or self._silences is None or waited_ms >= POLL_MS):
+        # A clock that was set back must not delay the check.
+        is_recent = timedelta(0) <= now - self._checked_at < timedelta(milliseconds=POLL_MS)
+        if not alerts or (is_recent and not is_over and self._silences is not None):
             return []
-        self._checked_at = time.monotonic()
+        self._checked_at = now
         # After a kill, entries are read again: never check an alert as of a time before its last change.
-        now = max(now, *(alert.updated_at for alert in alerts))
+        now = max(now, *(alert.updated_at for alert in alerts.values()))
         with self._database.read() as connection:
-            lapsed = expired_acknowledgements(connection, now)
+            expired = expired_acknowledgements(connection, now)
             silences = current_silences(connection, now)
-        changes = [expire_acknowledgement(alert, now) for alert in lapsed]
+        expire = if_known(partial(expire_acknowledgement, now=now))
+        changes = [AlertChange(alert_key(one), now, expire) for one in expired if alert_key(one) in alerts]
         if is_over or silences != self._silences:
             self._log_invalid_silences(silences)
-            muting = MuteEvaluator(self.config, silences, alerts)
+            muting = MuteEvaluator(self._config, silences, alerts.values())
             self._silences, self._boundary = silences, muting.next_change(now)
-            changes += muting.transitions(alerts, now)
+            changes += [AlertChange(alert_key(one), now) for one in muting.changed(alerts.values(), now)]
         return changes
 
     def _log_invalid_silences(self, silences: Collection[Silence]) -> None:

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import uuid4
 
-import msgspec
 from sqlalchemy import Connection
 
+from shared.schema.alert_lifecycle import expire_acknowledgement, open_alert, resolve
 from shared.schema.alerts import Alert, Category, Details, Severity, alert_links
-from shared.schema.silences import alert_labels
-from shared.store import alerts as store
+from shared.schema.muting import NO_MUTES, MuteConfig, MuteEvaluator
+from shared.store.alert_changes import apply_mute, apply_transition, apply_with_mute
+from shared.store.alerts import open_alerts, open_by_fingerprint
 from shared.store.silences import current_silences
 
 COMPONENT = "botwatch"
@@ -64,48 +65,41 @@ def build_alert(problem: SelfAlert, origin: str, dashboard_url: str, now: dateti
     return alert
 
 
-def open_self_alert(connection: Connection, alert: Alert) -> Alert | None:
+def open_self_alert(connection: Connection, alert: Alert, mute_config: MuteConfig = NO_MUTES) -> Alert | None:
     """Open a self-alert; return it, or None if it is open already."""
-    if store.open_by_fingerprint(connection, alert.fingerprint):
+    if open_by_fingerprint(connection, alert.fingerprint):
         return None
-    _apply_silence(connection, alert, alert.updated_at)
-    store.insert_alert(connection, alert)
-    store.add_event(connection, alert, "opened", alert.updated_at)
-    return alert
-
-
-def apply_silences(connection: Connection, now: datetime) -> Iterator[Alert]:
-    """Apply the silences of `now` to open self-alerts; yield those that change.
-
-    The evaluator does the same for the alerts of rules.
-    """
-    for alert in store.open_alerts(connection):
-        before = alert.details.silence
-        if alert.details.origin is None or _apply_silence(connection, alert, now) == before:
-            continue
-        alert.updated_at = now
-        store.update_alert(connection, alert)
-        if before is None or alert.details.silence is None:
-            store.add_event(connection, alert, "unmuted" if before else "muted", now)
-        yield alert
-
-
-def _apply_silence(connection: Connection, alert: Alert, now: datetime) -> str | None:
-    """Set the silence of an alert; return its ID, None if no silence matches."""
-    labels, details = alert_labels(alert), alert.details
-    active = (silence for silence in current_silences(connection, now) if silence.state(now) == "active")
-    silence = next((silence for silence in active if silence.matches(labels)), None)
-    details.silence = silence.id if silence else None
-    details.muted_by = f"silenced by {silence.created_by}" if silence else None
-    return details.silence
+    muting = _muting(connection, mute_config, alert.updated_at)
+    return apply_with_mute(connection, open_alert(alert), muting)[-1].alert
 
 
 def resolve_self_alert(connection: Connection, fingerprint: str, now: datetime) -> Alert | None:
     """Resolve a self-alert; return it, None if it is not open."""
-    alert = store.open_by_fingerprint(connection, fingerprint)
-    if alert is None:
+    alert = open_by_fingerprint(connection, fingerprint)
+    transition = resolve(alert, now) if alert else None
+    if transition is None:
         return None
-    ended = msgspec.structs.replace(alert, status="RESOLVED", resolved_at=now, updated_at=now)
-    store.update_alert(connection, ended)
-    store.add_event(connection, ended, "resolved", now)
-    return ended
+    apply_transition(connection, transition)
+    return transition.alert
+
+
+def update_self_alerts(
+    connection: Connection, now: datetime, mute_config: MuteConfig = NO_MUTES
+) -> Iterator[Alert]:
+    """Apply silences and maintenance windows to open self-alerts, and let their acknowledgements expire.
+
+    Yield the alerts that change. The evaluator does the same for the alerts of rules.
+    """
+    muting = _muting(connection, mute_config, now)
+    for alert in open_alerts(connection):
+        if alert.details.origin is None:
+            continue
+        if expired := expire_acknowledgement(alert, now):
+            yield apply_with_mute(connection, expired, muting)[-1].alert
+        elif muted := apply_mute(connection, alert, muting, now):
+            yield muted.alert
+
+
+def _muting(connection: Connection, config: MuteConfig, now: datetime) -> MuteEvaluator:
+    """Return what mutes self-alerts: no inhibitions, which are among the alerts of rules."""
+    return MuteEvaluator(config.without_inhibitions(), current_silences(connection, now))

@@ -71,7 +71,6 @@ class TargetDatabase:
         self._name = name
         self._database = database
         self._table = table
-        self._partition = record_log.partition
         self.load_offset(max(record_log.last_id(), record_log.current_id(), key=split_id))
 
     def load_offset(self, newest: str) -> None:
@@ -84,7 +83,7 @@ class TargetDatabase:
     def stored_offset(self, reader: str) -> str:
         """Return a reader's offset in this database."""
         with self._database.read() as connection:
-            return read_offset(connection, self._table, reader, self._partition)
+            return read_offset(connection, self._table, reader)
 
     def make_durable(self) -> str:
         """Write all commits and the offset to disk, and return the offset."""
@@ -97,7 +96,7 @@ class TargetDatabase:
         return position
 
     def _write_offset(self, connection: Connection, position: str) -> None:
-        write_offset(connection, self._table, redis_keys.RECORDER_GROUP, self._partition, position)
+        write_offset(connection, self._table, redis_keys.RECORDER_GROUP, position)
 
     def write(self, batch: DatabaseBatch) -> list[AnyRecord]:
         """Write the rows, what follows from them, and the offset in one transaction.

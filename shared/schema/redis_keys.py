@@ -65,14 +65,14 @@ RECORDER_GROUP = "recorder"
 EVALUATOR_GROUP = "evaluator"
 
 
-def lease_key(part: str, partition: int = 0) -> str:
-    """Return the key that says which process of a part works on a partition: the others stand by."""
-    return f"{PREFIX}:lease:{part}:{partition}"
+def lease_key(part: str) -> str:
+    """Return the key that says which process of a part works: the others stand by."""
+    return f"{PREFIX}:lease:{part}:0"
 
 
-def record_stream(partition: int = 0) -> str:
-    """Return the name of a partition's record stream: the log."""
-    return f"{PREFIX}:records:{partition}"
+def record_stream() -> str:
+    """Return the name of the record stream: the log."""
+    return f"{PREFIX}:records:0"
 
 
 TYPES = MappingProxyType(

@@ -62,6 +62,12 @@ def update_alert(connection: Connection, alert: Alert) -> None:
     connection.execute(_UPDATE, {**_to_row(alert), "alert": alert.id})
 
 
+def put_alert(connection: Connection, alert: Alert) -> None:
+    """Update an alert; insert it if it is new, or if its row was deleted by hand."""
+    if connection.execute(_UPDATE, {**_to_row(alert), "alert": alert.id}).rowcount == 0:
+        insert_alert(connection, alert)
+
+
 def open_alerts(connection: Connection) -> list[Alert]:
     """Return the alerts that are not resolved, oldest first."""
     found = [_to_alert(row) for row in connection.execute(_OPEN)]
@@ -174,29 +180,6 @@ def events_after(connection: Connection, event_id: int, limit: int) -> list[tupl
     """Return the next events with the current state of their alerts, in order."""
     rows = connection.execute(_EVENTS_AFTER, {"after": event_id, "most": limit})
     return [(row.event, row.change, _to_alert(row)) for row in rows]
-
-
-def acknowledge(
-    connection: Connection,
-    alert_id: str,
-    by: str,
-    comment: str | None,
-    now: datetime,
-    until: datetime | None = None,
-) -> Alert | None:
-    """Acknowledge an open alert, permanently or `until` a time; None if there is no such alert.
-
-    A resolved alert is returned unchanged. Acknowledging again replaces the assignee.
-    """
-    alert = alert_by_id(connection, alert_id)
-    if alert is None or alert.status == "RESOLVED":
-        return alert
-    alert.status, alert.assignee, alert.comment = "ACKNOWLEDGED", by, comment
-    alert.acknowledged_at = alert.updated_at = now
-    alert.acknowledged_until = until
-    update_alert(connection, alert)
-    add_event(connection, alert, "acknowledged", now, by=by, comment=comment)
-    return alert
 
 
 def expired_acknowledgements(connection: Connection, now: datetime) -> list[Alert]:

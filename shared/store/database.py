@@ -1,4 +1,4 @@
-"""Database connections: SQLite in WAL mode with short, immediate write transactions; others by URL."""
+"""Database connections: SQLite in WAL mode with short, immediate write transactions."""
 
 import os
 import sqlite3
@@ -41,16 +41,15 @@ class Database:
         """SQLite's error when it found the file damaged; None before."""
         self._guard: Callable[[Connection], None] = lambda _: None
         patience_s, pool = (1.0, NullPool) if afresh else (BUSY_TIMEOUT_S, None)
-        self.engine: Engine = create_engine(url, connect_args=_connect_args(url, patience_s), poolclass=pool)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _pragmas("FULL" if sync_commits else "NORMAL"))
-            event.listen(self.engine, "begin", _begin)
-            if afresh:
-                event.listen(self.engine, "do_connect", _require_file)
+        self.engine: Engine = create_engine(url, connect_args={"timeout": patience_s}, poolclass=pool)
+        event.listen(self.engine, "connect", _pragmas("FULL" if sync_commits else "NORMAL"))
+        event.listen(self.engine, "begin", _begin)
+        if afresh:
+            event.listen(self.engine, "do_connect", _require_file)
 
     @property
     def name(self) -> str:
-        """The name of its file, or of the database on a server."""
+        """The name of its file."""
         return Path(make_url(self.url).database or self.url).name
 
     def raise_if_damaged(self) -> None:
@@ -94,8 +93,6 @@ class Database:
         Afterwards a power failure loses none of them. Raise OperationalError or OSError if it cannot be
         written.
         """
-        if self.engine.dialect.name != "sqlite":
-            return  # a server's commits are durable
         with self.engine.connect() as connection:
             # Through the driver: SQLAlchemy would begin a transaction, in which the WAL cannot be moved.
             try:
@@ -137,10 +134,6 @@ def is_corruption(error: DatabaseError) -> bool:
 def sqlite_url(path: Path) -> str:
     """Return the URL of an SQLite file."""
     return f"sqlite:///{path}"
-
-
-def _connect_args(url: str, patience_s: float) -> dict[str, Any]:
-    return {"timeout": patience_s} if url.startswith("sqlite") else {"connect_timeout": 5}
 
 
 def _require_file(_dialect: object, _record: object, arguments: Sequence[str], _options: object) -> None:

@@ -74,7 +74,7 @@ class StoredEscalation(NamedTuple):
 
 def dispatch_cursor(connection: Connection) -> int:
     """Return the ID of the last dispatched event."""
-    position = read_offset(connection, health_position, DISPATCHER, 0)
+    position = read_offset(connection, health_position, DISPATCHER)
     return 0 if position == START else int(position)
 
 
@@ -102,7 +102,7 @@ def _notice(event: int, text: str | None) -> Notice | None:
 
 def set_dispatch_cursor(connection: Connection, event_id: int) -> None:
     """Set the ID of the last dispatched event; call it in the transaction that dispatches."""
-    write_offset(connection, health_position, DISPATCHER, 0, str(event_id))
+    write_offset(connection, health_position, DISPATCHER, str(event_id))
 
 
 def escalations_of(connection: Connection, alert_id: str) -> dict[str, str]:

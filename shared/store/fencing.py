@@ -14,18 +14,17 @@ from shared.store.log_offsets import read_offset, write_offset
 
 
 class Fence:
-    """The token of one part and partition in one database, stored beside its log offset."""
+    """The token of one part in one database, stored beside its log offset."""
 
-    def __init__(self, table: Table, part: str, partition: int = 0) -> None:
+    def __init__(self, table: Table, part: str) -> None:
         self._table = table
         self._part = part
-        self._partition = partition
         self._token = 0
 
     def raise_token(self, connection: Connection) -> None:
         """Raise the token, which fences older processes of this part; call it in a write transaction."""
         self._token = self._stored(connection) + 1
-        write_offset(connection, self._table, self._reader, self._partition, str(self._token))
+        write_offset(connection, self._table, self._reader, str(self._token))
 
     def check(self, connection: Connection) -> None:
         """Raise FencedError if a newer process of this part has raised the token."""
@@ -39,13 +38,13 @@ class Fence:
         return f"{self._part}-fence"
 
     def _stored(self, connection: Connection) -> int:
-        entry = read_offset(connection, self._table, self._reader, self._partition)
+        entry = read_offset(connection, self._table, self._reader)
         return 0 if entry == START else int(entry)
 
 
-def take_over(database: Database, table: Table, part: str, partition: int = 0) -> None:
+def take_over(database: Database, table: Table, part: str) -> None:
     """Make this process the only writer of `database` as `part`: older ones get FencedError."""
-    fence = Fence(table, part, partition)
+    fence = Fence(table, part)
     with database.write() as connection:
         fence.raise_token(connection)
     database.add_write_guard(fence.check)

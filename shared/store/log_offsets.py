@@ -11,25 +11,26 @@ from sqlalchemy import Connection, Select, Table, bindparam, select
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from shared.schema.stream_ids import START
+from shared.store.tables import PARTITION
 
 RULE_STATE_READER = "evaluator-tracks"
 """Reader of the evaluator's rule states: its offset is the last entry folded into them."""
 
 
-def read_offset(connection: Connection, table: Table, reader: str, partition: int) -> str:
+def read_offset(connection: Connection, table: Table, reader: str) -> str:
     """Return the last entry done; `0-0` without one."""
-    return connection.execute(_reading(table), {"of": reader, "at": partition}).scalar() or START
+    return connection.execute(_reading(table), {"of": reader}).scalar() or START
 
 
-def write_offset(connection: Connection, table: Table, reader: str, partition: int, entry: str) -> None:
+def write_offset(connection: Connection, table: Table, reader: str, entry: str) -> None:
     """Set the last entry done; call it in the transaction that does the work."""
-    connection.execute(_writing(table), {"reader": reader, "partition": partition, "entry": entry})
+    connection.execute(_writing(table), {"reader": reader, "partition": PARTITION, "entry": entry})
 
 
 @cache
 def _reading(table: Table) -> Select[Any]:
     """Return the statement, cached: building it takes longer than running it."""
-    here = (table.c.reader == bindparam("of")) & (table.c.partition == bindparam("at"))
+    here = (table.c.reader == bindparam("of")) & (table.c.partition == PARTITION)
     return select(table.c.entry).where(here)
 
 

@@ -5,24 +5,22 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from shared.store.tables import rule_tracks
+from shared.store.tables import PARTITION, rule_tracks
 
 _REMOVE = delete(rule_tracks).where(
-    rule_tracks.c.partition == bindparam("of"), rule_tracks.c.key == bindparam("name")
+    rule_tracks.c.partition == PARTITION, rule_tracks.c.key == bindparam("name")
 )
 
 
-def load_rule_states(connection: Connection, partition: int) -> dict[str, str]:
+def load_rule_states(connection: Connection) -> dict[str, str]:
     """Return all rule states as JSON, by key."""
-    query = select(rule_tracks.c.key, rule_tracks.c.track).where(rule_tracks.c.partition == partition)
+    query = select(rule_tracks.c.key, rule_tracks.c.track).where(rule_tracks.c.partition == PARTITION)
     return {row.key: row.track for row in connection.execute(query)}
 
 
-def save_rule_states(
-    connection: Connection, partition: int, tracks: Mapping[str, str], gone: Iterable[str]
-) -> None:
+def save_rule_states(connection: Connection, tracks: Mapping[str, str], gone: Iterable[str]) -> None:
     """Insert or replace rule states by key, and delete those whose keys are in `gone`."""
-    rows = [{"partition": partition, "key": key, "track": track} for key, track in tracks.items()]
+    rows = [{"partition": PARTITION, "key": key, "track": track} for key, track in tracks.items()]
     if rows:
         statement = insert(rule_tracks)
         connection.execute(
@@ -31,6 +29,6 @@ def save_rule_states(
             ),
             rows,
         )
-    removed = [{"of": partition, "name": key} for key in gone]
+    removed = [{"name": key} for key in gone]
     if removed:
         connection.execute(_REMOVE, removed)

@@ -67,7 +67,6 @@ def _record_table(name: str, record: type[records.Record], metadata: MetaData, s
             "recordId",
             unique=True,
             sqlite_where=text('"recordId" IS NOT NULL'),
-            postgresql_where=text('"recordId" IS NOT NULL'),
         ),
         sqlite_autoincrement=True,
     )
@@ -76,6 +75,10 @@ def _record_table(name: str, record: type[records.Record], metadata: MetaData, s
 def subject_column(table: Table) -> Column[object]:
     """Return the column with the bot or host of a row."""
     return table.c.host if "host" in table.c else table.c.bot
+
+
+PARTITION = 0
+"""Value of every `partition` column: there is one log."""
 
 
 def _log_position(metadata: MetaData) -> Table:
@@ -97,7 +100,6 @@ Index(
     performance_metrics.c.bot,
     performance_metrics.c.timestamp,
     sqlite_where=text("source = 'computed'"),
-    postgresql_where=text("source = 'computed'"),
 )
 """Computed records are deleted sooner than reported ones; there is at most one per second and bot."""
 REMARKS = {"undefined": "undefinedId", "lowConfidence": "lowConfidenceId"}
@@ -248,7 +250,6 @@ alerts = Table(
         "fingerprint",
         unique=True,
         sqlite_where=text("status != 'RESOLVED'"),
-        postgresql_where=text("status != 'RESOLVED'"),
     ),
 )
 
@@ -294,7 +295,6 @@ notifications = Table(
         "channel",
         "id",
         sqlite_where=text("state = 'PENDING'"),
-        postgresql_where=text("state = 'PENDING'"),
     ),
     Index("notifications_alert", "alertId"),
     sqlite_autoincrement=True,

@@ -12,7 +12,7 @@ from shared.runtime.settings import REPOSITORY
 
 PLANTED = {
     "services never import each other": (
-        "services/evaluator/alert_lifecycle.py",
+        "services/evaluator/rule_result.py",
         "import services.recorder.batch",
     ),
     "the store does not know the runtime": ("shared/store/alerts.py", "import shared.runtime.clock"),

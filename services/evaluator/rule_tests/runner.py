@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.evaluator.alert_lifecycle import RuleResult, render_message
 from services.evaluator.engine import Engine, RuleEvent
+from services.evaluator.rule_result import render_message
 from services.evaluator.rule_tests.document import (
     ExpectedSection,
     OpenAlert,
@@ -147,11 +147,12 @@ def _record(fields: dict[str, Any]) -> AnyRecord:
 
 
 def _apply_events(firing: dict[Key, OpenAlert], events: Iterable[RuleEvent]) -> None:
-    for key, rule, outcome, _ in events:
+    for event in events:
+        key, rule, outcome, _ = event
         if outcome.step in ("opened", "raised", "lowered", "updated"):
             if outcome.step == "updated" and isinstance(rule.measure, Absence):
                 continue  # expected values are those at which it opened or was raised
-            firing[key] = OpenAlert(outcome, render_message(RuleResult(key, rule, outcome)))
+            firing[key] = OpenAlert(outcome, render_message(event))
         elif outcome.step == "resolved":
             del firing[key]
 

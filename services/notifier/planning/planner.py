@@ -21,10 +21,12 @@ from services.notifier.planning.escalation import (
 )
 from services.notifier.planning.recipients import Recipient
 from services.notifier.planning.routes import Route, RoutingConfig, group_key, next_message_at
-from shared.schema.alerts import Alert, Change, Notice, build_notice, next_severity
+from shared.schema.alert_lifecycle import Transition, escalate, limit_acknowledgement, repeat
+from shared.schema.alerts import Alert, Change, Notice, build_notice
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG, WATCHDOG_URL_CHANNEL
 from shared.store import alerts as store
 from shared.store import escalations
+from shared.store.alert_changes import apply_transition
 from shared.store.deliveries import CATCH_UP, newest_delivery_at
 from shared.store.escalations import AlertEvent, StoredEscalation
 from shared.store.outbox import (
@@ -192,33 +194,29 @@ class NotificationPlanner:
         timeouts = [
             policy.acknowledge_timeout for policy in policies if policy and policy.acknowledge_timeout
         ]
-        if timeouts:
-            alert.acknowledged_until = (alert.acknowledged_at or self._now) + min(timeouts)
-            store.update_alert(self._connection, alert)
+        if timeouts and (change := limit_acknowledgement(alert, min(timeouts), self._now)):
+            apply_transition(self._connection, change)
 
     def _escalate(self, alert: Alert, route: Route, policy: EscalationPolicy, state: EscalationState) -> None:
         reason = _format_step(policy, state)
         step, _, state = take_step(state, policy, self._now)
-        alert.updated_at = self._now
-        if step.raise_severity:
-            alert.severity = alert.details.raised_to = next_severity(alert.severity)
-        store.update_alert(self._connection, alert)
-        self._plan_escalation_step(alert, "escalated", route, state, step.notify, reason)
+        if escalated := escalate(alert, self._now, raises_severity=step.raise_severity):
+            self._plan_escalation_step(escalated, route, state, step.notify, reason)
 
     def _repeat(self, alert: Alert, route: Route, state: EscalationState) -> None:
-        alert.updated_at = self._now
         names = (*state.told, *route.notify)
-        self._plan_escalation_step(alert, "repeated", route, state, names, f"repeat: {route.name}")
+        if repeated := repeat(alert, self._now):
+            self._plan_escalation_step(repeated, route, state, names, f"repeat: {route.name}")
 
     def _plan_escalation_step(
         self,
-        alert: Alert,
-        change: Change,
+        transition: Transition,
         route: Route,
         state: EscalationState,
         names: Sequence[str],
         reason: str,
     ) -> None:
+        change, alert = transition.change, transition.alert
         notice = build_notice(alert, change)
         recipients = self._recipients(notice, names)
         self._save_notified(alert, route, state, recipients)
@@ -227,7 +225,7 @@ class NotificationPlanner:
             return
         self._notified_this_run |= {(alert.id, one.channel) for one in fresh}
         notified = ", ".join(one.channel for one in recipients) or "no enabled channel"
-        event = store.add_event(self._connection, alert, change, self._now, comment=f"{reason}: {notified}")
+        event = apply_transition(self._connection, transition._replace(comment=f"{reason}: {notified}"))
         self.has_timeline_events = True
         self._write_deliveries(event, notice, self._deliveries_for(route, notice, fresh, reason))
 

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from services.notifier.self_alerts import apply_silences, build_alert
+from services.notifier.self_alerts import build_alert, update_self_alerts
 from services.notifier.watchdog.diagnosis import (
     RECORDS_REFUSED,
     VALUES_EVICTED,
@@ -81,7 +81,7 @@ class Watchdog:
         self._repair_keys()
         self._publish_beat(now)
         self._restore_alerts()
-        self._apply_silences(now)
+        self._update_alerts(now)
         found = {one.fingerprint: one for one in self._watch.evaluate(self._snapshot(now), now)}
         for fingerprint, problem in found.items():
             if fingerprint not in self._raised:
@@ -138,15 +138,15 @@ class Watchdog:
             )
         self._is_adopted = True
 
-    def _apply_silences(self, now: datetime) -> None:
-        """Apply new and expired silences to all self-alerts."""
+    def _update_alerts(self, now: datetime) -> None:
+        """Apply silences to all self-alerts, and let their acknowledgements expire."""
         try:
             with self._database.write() as connection:
-                for alert in apply_silences(connection, now):
+                for alert in update_self_alerts(connection, now):
                     if raised := self._raised.get(alert.fingerprint):
                         raised.alert = alert
         except SQLAlchemyError as error:
-            log.debug("cannot apply silences", error=str(error))
+            log.debug("cannot update self-alerts", error=str(error))
 
     def _snapshot(self, now: datetime) -> SystemSnapshot:
         """Take a snapshot of all parts."""

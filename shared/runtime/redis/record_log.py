@@ -200,7 +200,7 @@ class AckedSource(NamedTuple):
 
 
 class RecordLog:
-    """One partition of the log.
+    """The log.
 
     `lease` is that of the part that reads it, where it must be one process. `max_bots` is how many bots, and
     how many hosts, may report, None for any.
@@ -209,15 +209,13 @@ class RecordLog:
     def __init__(
         self,
         redis: Redis,
-        partition: int = 0,
         lease: LeaderLease | None = None,
         *,
         max_bots: int | None = None,
     ) -> None:
         self.redis = redis
         self.lease = lease
-        self.partition = partition
-        self.stream = redis_keys.record_stream(partition)
+        self.stream = redis_keys.record_stream()
         self._max_bots = max_bots
         self._append = redis.register_script(_APPEND)
         self._count = redis.register_script(_COUNT)
@@ -292,10 +290,14 @@ class RecordLog:
                 raise
             return "0-0"
 
+    def now_ms(self) -> int:
+        """Return the log's time, which is the clock of Redis, epoch milliseconds."""
+        seconds, microseconds = self.redis.time()
+        return int(seconds * 1000 + microseconds // 1000)
+
     def current_id(self) -> str:
         """Return the position of this moment by the clock of Redis."""
-        seconds, microseconds = self.redis.time()
-        return f"{seconds * 1000 + microseconds // 1000}-0"
+        return f"{self.now_ms()}-0"
 
     def skip_past(self, moment: int) -> None:
         """See to it that all later entries are written after `moment` (epoch milliseconds).

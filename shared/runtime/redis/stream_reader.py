@@ -191,7 +191,7 @@ class LogReader:
     """Reads the log as the one consumer of a group."""
 
     def __init__(self, record_log: RecordLog, group: str, *, batch: int) -> None:
-        consumer = f"{group}-{record_log.partition}"
+        consumer = f"{group}-0"
         self._reader = StreamReader(
             record_log.redis, record_log.stream, group, consumer, batch=batch, lease=record_log.lease
         )

@@ -66,12 +66,12 @@ def kill_after(step: str, owner: Any, name: str) -> None:
 def arm_evaluator_steps() -> None:
     """Name the steps from a record to the wake."""
     from services.evaluator.alert_writer import AlertWriter  # noqa: PLC0415
-    from services.evaluator.evaluator import Evaluator  # noqa: PLC0415 - in that part only
+    from services.evaluator.open_alerts import OpenAlerts  # noqa: PLC0415 - in that part only
 
     kill_after("alert written, not committed", AlertWriter, "write")
-    kill_before("alert committed, nobody woken", Evaluator, "_wake_and_publish")
-    kill_before("notifier woken, not announced", Evaluator, "_publish_events")
-    kill_after("announced, log not acknowledged", Evaluator, "_wake_and_publish")
+    kill_before("alert committed, nobody woken", OpenAlerts, "_wake_and_publish")
+    kill_before("notifier woken, not announced", OpenAlerts, "publish")
+    kill_after("announced, log not acknowledged", OpenAlerts, "_wake_and_publish")
 
 
 def arm_notifier_steps() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from services.evaluator.muting import parse_mute_config
+from shared.runtime.config.mute_config import parse_mute_config
 from shared.store.database import Database
 from tests.unit.evaluator.evaluator_harness import EvaluatorHarness, StartEvaluator, documents
 

@@ -9,7 +9,6 @@ import msgspec
 from redis import Redis
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.muting import MuteConfig
 from services.evaluator.rules.loader import load_rules
 from shared.runtime import clock
 from shared.runtime.config.documents import AlertingSection, Documents, HealthMonitor, PerformanceLogger
@@ -18,14 +17,15 @@ from shared.runtime.redis.record_log import RecordLog
 from shared.schema import redis_keys
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
+from shared.schema.muting import MuteConfig
 from shared.schema.records import Metric
 from shared.schema.silences import Matcher, SilenceRequest
 from shared.store import alerts as store
 from shared.store import outbox
+from shared.store.alert_changes import acknowledge
 from shared.store.database import Database
 from shared.store.silences import end_silence, put_silence
 from tests.notification_planning import dispatch_due
-from tests.support import wait_until
 
 HOUR = timedelta(hours=1)
 CONDITIONS = [
@@ -59,10 +59,15 @@ class EvaluatorHarness:
     def start(self) -> None:
         """Start an evaluator."""
         log, rules = RecordLog(self._redis), load_rules(documents())
-        stopping = threading.Event()
-        self.evaluator = Evaluator(log, self._health, rules, "http://page", stopping, self._policy)
-        real = self.evaluator._redis_ms  # noqa: SLF001 - the log's clock
-        self.evaluator._redis_ms = lambda: real() + self.shift // timedelta(milliseconds=1)  # type: ignore[method-assign]  # noqa: SLF001
+        self.evaluator = Evaluator(
+            log,
+            self._health,
+            rules,
+            "http://page",
+            threading.Event(),
+            lambda: log.now_ms() + self.shift // timedelta(milliseconds=1),
+            self._policy,
+        )
         self.evaluator.start()
 
     def restart(self) -> None:
@@ -83,9 +88,7 @@ class EvaluatorHarness:
 
     def apply_mutes(self) -> None:
         """Let the evaluator look at silences and acknowledgements, though no record comes."""
-        begin = self.now()
-        self.evaluator._mute_schedule._checked_at -= 60  # noqa: SLF001 - a minute passes
-        wait_until(lambda: self.now() > begin + timedelta(milliseconds=3), "later", every_s=0.001)
+        self.shift += timedelta(seconds=1)
         self.evaluator.step()
 
     def silence(self, *matchers: Matcher, by: str = "ann", **further: Any) -> str:
@@ -108,7 +111,7 @@ class EvaluatorHarness:
     def acknowledge(self, by: str, until: datetime | None = None) -> None:
         """Acknowledge the only alert."""
         with self._health.write() as connection:
-            store.acknowledge(connection, self.alert().id, by, "mine", self.now(), until)
+            acknowledge(connection, self.alert().id, by, "mine", self.now(), until)
 
     def alert(self, rule: str = "heat") -> Alert:
         """Return the only alert of a rule."""

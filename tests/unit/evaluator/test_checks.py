@@ -32,7 +32,8 @@ Say = Callable[..., list[Alert]]
 @pytest.fixture
 def start(redis: Redis, health: Database) -> Callable[[], Evaluator]:
     def begin() -> Evaluator:
-        evaluator = Evaluator(RecordLog(redis), health, RULES, "http://page", threading.Event())
+        log = RecordLog(redis)
+        evaluator = Evaluator(log, health, RULES, "http://page", threading.Event(), log.now_ms)
         evaluator.start()
         return evaluator
 

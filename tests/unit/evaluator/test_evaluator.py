@@ -28,6 +28,7 @@ from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
 from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
 from shared.store import alerts as store
+from shared.store.alert_changes import acknowledge
 from shared.store.database import Database
 from shared.store.tables import alerts, notifications
 from tests.notification_planning import dispatch_due
@@ -58,7 +59,8 @@ Start = Callable[..., Evaluator]
 @pytest.fixture
 def start(redis: Redis, health: Database) -> Start:
     def begin(rules: list[Rule] = RULES) -> Evaluator:
-        evaluator = Evaluator(RecordLog(redis), health, rules, "http://page", threading.Event())
+        log, stopping = RecordLog(redis), threading.Event()
+        evaluator = Evaluator(log, health, rules, "http://page", stopping, log.now_ms)
         evaluator.start()
         return evaluator
 
@@ -171,7 +173,7 @@ def test_events_not_published_before_a_kill_are_published_at_the_start(
 ) -> None:
     evaluator = start()
     RecordLog(redis).append([drawdown(21)], "http")
-    monkeypatch.setattr(evaluator, "_wake_and_publish", lambda _: None)
+    monkeypatch.setattr(evaluator.alerts, "_wake_and_publish", lambda _: None)
     evaluator.step()
     assert redis.xlen(redis_keys.ALERTS) == 0
     start()
@@ -195,7 +197,7 @@ def test_what_a_person_did_meanwhile_is_kept(redis: Redis, health: Database, sta
     evaluator.step()
     (alert,) = every(health)
     with health.write() as connection:
-        store.acknowledge(connection, alert.id, "ann@example.com", "mine", NOW)
+        acknowledge(connection, alert.id, "ann@example.com", "mine", NOW)
     redis.xadd(redis_keys.record_stream(), {"data": encode_frame([drawdown(25)])}, id=f"{later(redis, 5)}-0")
     evaluator.step()
     (alert,) = every(health)

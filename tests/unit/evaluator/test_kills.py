@@ -136,7 +136,7 @@ STORY = story()
 class Sped(Evaluator):
     """An evaluator whose clock the story sets, and that does not wait."""
 
-    clock = BEGIN
+    time = BEGIN
     saves = False
     """Whether it stores what rules remember after the next step."""
 
@@ -144,9 +144,6 @@ class Sped(Evaluator):
     def place(self) -> tuple[object, ...]:
         """How far it is."""
         return (self._is_caught_up, self._engine.now, self._folded, self._reader._reader._resume)  # noqa: SLF001
-
-    def _redis_ms(self) -> int:
-        return Sped.clock
 
     def _block_ms(self, _due: int | None, _now: int) -> int:
         return 0  # read what is there
@@ -165,7 +162,7 @@ class Run:
     def start(self) -> Sped:
         """Return a new evaluator, as after a restart."""
         log = RecordLog(self.redis)
-        evaluator = Sped(log, self.database, RULES, "http://page", threading.Event())
+        evaluator = Sped(log, self.database, RULES, "http://page", threading.Event(), lambda: Sped.time)
         evaluator.start()
         return evaluator
 
@@ -173,7 +170,7 @@ class Run:
         """Go through the story, killed at `steps`; after `away` further ones a new evaluator goes on."""
         back, beat = 0, BEGIN
         for step, moment in enumerate(STORY):
-            Sped.clock = moment.at
+            Sped.time = moment.at
             while beat + BEAT_MS < moment.at:
                 beat += BEAT_MS
                 self.redis.xadd(
@@ -251,12 +248,12 @@ def after_the_step(_evaluator: Sped) -> bool:
 
 
 def before_the_commit(evaluator: Sped) -> bool:
-    evaluator._commit = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    evaluator.alerts.commit = die  # type: ignore[method-assign,assignment]
     return False
 
 
 def between_commit_and_telling(evaluator: Sped) -> bool:
-    evaluator._wake_and_publish = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    evaluator.alerts._wake_and_publish = die  # type: ignore[method-assign,assignment]  # noqa: SLF001
     return False
 
 
@@ -280,11 +277,11 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(redis: Redis, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Run]:
-    monkeypatch.setattr(shell, "SAVE_INTERVAL_S", float("inf"))
+    monkeypatch.setattr(shell, "SAVE_INTERVAL_MS", float("inf"))
     number = count()
 
     def begin() -> Run:
-        Sped.clock = BEGIN
+        Sped.time = BEGIN
         return Run(redis, empty, tmp_path / f"{next(number)}.db")
 
     return begin

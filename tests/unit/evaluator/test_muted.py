@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import update
 
 from services.evaluator.mute_schedule import MuteSchedule
-from services.evaluator.muting import MuteConfig, parse_mute_config
 from services.evaluator.rules.loader import load_rules
+from services.evaluator.subject import alert_key
 from shared.runtime import clock
+from shared.runtime.config.mute_config import parse_mute_config
+from shared.schema.muting import MuteConfig
 from shared.schema.silences import Matcher
 from shared.store import deliveries, outbox
 from shared.store.database import Database
@@ -205,7 +207,7 @@ def test_no_alert_is_checked_as_of_before_its_last_change(begin: StartEvaluator,
     alert = desk.alert()
     assert alert.details.muted_by is None
     lookout = MuteSchedule(health, MuteConfig())
-    assert lookout.due_transitions([alert], alert.updated_at - HOUR / 2) == []
+    assert lookout.due_changes({alert_key(alert): alert}, alert.updated_at - HOUR / 2) == []
 
 
 def test_other_windows_hold_after_a_reload(begin: StartEvaluator) -> None:

@@ -26,10 +26,7 @@ Start = Callable[..., "Clocked"]
 class Clocked(Evaluator):
     """An evaluator whose clock the test sets, and that does not wait."""
 
-    clock = 0
-
-    def _redis_ms(self) -> int:
-        return Clocked.clock
+    time = 0
 
     def _block_ms(self, _due: int | None, _now: int) -> int:
         return 0
@@ -38,8 +35,10 @@ class Clocked(Evaluator):
 @pytest.fixture
 def start(redis: Redis, health: Database) -> Start:
     def begin(*rules: Rule, now: float = 0) -> Clocked:
-        Clocked.clock = at(now)
-        evaluator = Clocked(RecordLog(redis), health, rules, "http://page", threading.Event())
+        Clocked.time = at(now)
+        evaluator = Clocked(
+            RecordLog(redis), health, rules, "http://page", threading.Event(), lambda: Clocked.time
+        )
         evaluator.start()
         return evaluator
 
@@ -52,7 +51,7 @@ def write(redis: Redis, seconds: float, value: float, entry: str = "") -> None:
 
 
 def go_to(evaluator: Clocked, seconds: float, steps: int = 4) -> None:
-    Clocked.clock = at(seconds)
+    Clocked.time = at(seconds)
     for _ in range(steps):
         evaluator.step()
 
@@ -113,7 +112,7 @@ def test_an_alert_without_a_rule_is_resolved_with_the_reason(
         write(redis, reloads * 1000, 20)
         go_to(evaluator, reloads * 1000 + 1)
         if reloads:
-            evaluator.reload(after, evaluator._mute_schedule.config)  # noqa: SLF001
+            evaluator.reload(after, evaluator.alerts.mute_config)
         else:
             start(*after, now=2)
         alert = every(health)[-1]
@@ -136,7 +135,7 @@ def test_a_reload_keeps_what_was_not_stored_yet(redis: Redis, health: Database, 
     evaluator = start(rule(**{"for": "60s"}))
     write(redis, 0, 20)
     go_to(evaluator, 1)
-    evaluator.reload([rule(**{"for": "60s"})], evaluator._mute_schedule.config)  # noqa: SLF001
+    evaluator.reload([rule(**{"for": "60s"})], evaluator.alerts.mute_config)
     evaluator.save()
     evaluator = start(rule(**{"for": "60s"}), now=2)
     for seconds in range(11, 62, 10):

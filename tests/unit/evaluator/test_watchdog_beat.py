@@ -29,7 +29,8 @@ def enter(redis: Redis, beat: int) -> None:
 
 
 def evaluator(redis: Redis, health: Database) -> Evaluator:
-    begun = Evaluator(RecordLog(redis), health, [], "http://page", threading.Event())
+    log = RecordLog(redis)
+    begun = Evaluator(log, health, [], "http://page", threading.Event(), log.now_ms)
     begun.start()
     return begun
 

@@ -6,21 +6,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from services.evaluator import alert_lifecycle
-from services.evaluator.alert_lifecycle import RuleResult
-from services.evaluator.rule_state import StepResult
-from services.evaluator.rules.levels import Firing
-from services.evaluator.subject import alert_key
 from services.notifier.planning.dispatcher import Channels, Dispatcher
 from services.notifier.planning.routes import RoutingConfig
+from shared.schema import alert_lifecycle
+from shared.schema.alert_lifecycle import Evaluation, MuteReason, Transition
 from shared.schema.alerts import Alert, Change, Severity, next_severity
 from shared.schema.timestamps import from_store
 from shared.store import alerts as store
 from shared.store import escalations, outbox
+from shared.store.alert_changes import acknowledge, apply_transition
 from shared.store.database import Database
 from shared.store.tables import notifications
 from tests.notification_planning import NoWorkers, Silent, deliver, dispatch_all
-from tests.unit.evaluator.rule_playback import rule
 from tests.unit.notifier.config import NOON, documents
 from tests.unit.notifier.config import alert as alert_of
 
@@ -104,39 +101,34 @@ class PlanningHarness:
     def change(self, change: Change, alert: str = "a1", *, dispatch: bool = True) -> None:
         """Let happen to an alert what the evaluator may write."""
         with self.database.write() as connection:
-            found = self._changed(store.alert_by_id(connection, alert), change)
-            store.update_alert(connection, found)
-            store.add_event(connection, found, change, self.now)
+            found = store.alert_by_id(connection, alert)
+            assert found
+            apply_transition(connection, self._transition(found, change) or Transition(change, found))
         if dispatch:
             self.step()
 
-    def _changed(self, found: Alert | None, change: Change) -> Alert:
-        assert found
+    def _transition(self, found: Alert, change: Change) -> Transition | None:
         if change == "resolved":
-            return alert_lifecycle.resolve_alert(found, self.now).alert
+            return alert_lifecycle.resolve(found, self.now)
         if change == "unacknowledged":
-            return alert_lifecycle.expire_acknowledgement(found, self.now).alert
-        if change in ("reopened", "flapping", "raised", "lowered"):
-            return self._judged(found, change)
-        found.updated_at = self.now
+            return alert_lifecycle.expire_acknowledgement(found, self.now)
         if change in ("muted", "unmuted"):
-            found.details.muted_by = "silenced by ann" if change == "muted" else None
-        return found
-
-    def _judged(self, found: Alert, change: Change) -> Alert:
-        """Return the alert as it is when its rule fires again or at another level."""
+            reason = MuteReason("silenced by ann") if change == "muted" else None
+            return alert_lifecycle.change_mute(found, reason, self.now)
         levels: dict[Change, Severity] = {"raised": next_severity(found.severity), "lowered": "LOW"}
-        firing = Firing(levels.get(change, found.severity), found.details.threshold)
-        outcome = StepResult("updated", found.details.value, firing, is_flapping=change == "flapping")
-        seen = RuleResult(alert_key(found), rule(description=found.message), outcome)
-        known, ended = (found, None) if change in levels else (None, found)
-        judged = alert_lifecycle.next_transition(known, ended, seen, found.id, self.now)
-        return judged.alert if judged else found
+        details = found.details
+        evaluation = Evaluation(
+            levels.get(change, found.severity), details.value, details.threshold, found.message,
+            details.measure, details.unit,
+        )  # fmt: skip
+        if change in ("reopened", "flapping"):
+            return alert_lifecycle.reopen(found, evaluation, self.now, is_flapping=change == "flapping")
+        return alert_lifecycle.update(found, evaluation, self.now)
 
     def acknowledge(self, alert: str = "a1", until: datetime | None = None, *, dispatch: bool = True) -> None:
         """Let Ann take care."""
         with self.database.write() as connection:
-            store.acknowledge(connection, alert, "ann", None, self.now, until)
+            acknowledge(connection, alert, "ann", None, self.now, until)
         if dispatch:
             self.step()
 

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from services.evaluator.watchdog_beat import store_beat
 from services.notifier.planning.routes import RoutingConfig
+from shared.schema.alert_lifecycle import Transition
 from shared.schema.timestamps import from_store
-from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
+from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL, watchdog_alert
+from shared.store.alert_changes import apply_transition
 from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 from shared.store.tables import alert_events, notifications
@@ -17,7 +18,7 @@ from tests.unit.notifier.fake_receivers import NOON
 
 def beat(database: Database, now: datetime, plan: RoutingConfig) -> None:
     with database.write() as connection:
-        store_beat(connection, now.timestamp(), now)
+        apply_transition(connection, Transition("repeated", watchdog_alert(now.timestamp(), now)))
     dispatch_due(database, now, plan)
 
 

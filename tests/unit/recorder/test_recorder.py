@@ -196,7 +196,7 @@ def test_the_log_is_trimmed_only_behind_both_readers(
     assert redis.xlen(log.stream) == 300
     redis.xgroup_setid(log.stream, redis_keys.EVALUATOR_GROUP, "$")
     with health.write() as connection:
-        write_offset(connection, health_position, RULE_STATE_READER, 0, log.last_id())
+        write_offset(connection, health_position, RULE_STATE_READER, log.last_id())
     log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     recorder.step()
     assert redis.xlen(log.stream) < 200
@@ -232,7 +232,7 @@ def test_nothing_is_trimmed_that_is_not_on_the_disk(
     for _ in range(300):
         log.append([Heartbeat(bot="a", timestamp=NOON)], "http")
     with health.write() as connection:
-        write_offset(connection, health_position, RULE_STATE_READER, 0, log.last_id())
+        write_offset(connection, health_position, RULE_STATE_READER, log.last_id())
 
     def fail() -> None:
         raise OSError(5, "Input/output error")

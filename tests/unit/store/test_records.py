@@ -175,12 +175,12 @@ def test_the_bots_of_a_table_are_listed_once_each(performance: Database) -> None
         assert subjects(connection, equity) == ["a", "b", "c"]
 
 
-def test_a_position_is_kept_per_reader_and_partition(performance: Database) -> None:
+def test_an_offset_is_kept_per_reader(performance: Database) -> None:
     with performance.write() as connection:
         for entry in ("5-0", "7-1"):
-            write_offset(connection, performance_position, "recorder", 0, entry)
-        assert read_offset(connection, performance_position, "recorder", 0) == "7-1"
-        assert read_offset(connection, performance_position, "recorder", 1) == "0-0"
+            write_offset(connection, performance_position, "recorder", entry)
+        assert read_offset(connection, performance_position, "recorder") == "7-1"
+        assert read_offset(connection, performance_position, "evaluator") == "0-0"
 
 
 def test_positions_compare_by_number_and_not_by_text() -> None:

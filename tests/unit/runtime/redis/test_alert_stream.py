@@ -10,7 +10,8 @@ from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.record_log import StreamEntry
 from shared.schema import redis_keys
 from shared.schema.alerts import Alert, AlertMessage, Details
-from shared.store.alerts import acknowledge, add_event, insert_alert
+from shared.store.alert_changes import acknowledge
+from shared.store.alerts import add_event, insert_alert
 from shared.store.database import Database
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -154,5 +154,5 @@ def test_a_full_disk_at_the_start_is_waited_out(
     monkeypatch.setattr(health, "write", full_disk)
     fence(frame, "evaluator", health, health_position)
     with write() as connection:
-        assert read_offset(connection, health_position, "evaluator-fence", 0) == "1"
+        assert read_offset(connection, health_position, "evaluator-fence") == "1"
     assert frame.pulse.beats == 2

@@ -34,7 +34,6 @@ def upgrade() -> None:
             ["fingerprint"],
             unique=True,
             sqlite_where=sa.text("status != 'RESOLVED'"),
-            postgresql_where=sa.text("status != 'RESOLVED'"),
         )
         batch_op.create_index("alerts_timestamp", ["timestamp"], unique=False)
 
@@ -73,7 +72,6 @@ def upgrade() -> None:
             ["host", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("health_metrics_host_timestamp", ["host", "timestamp"], unique=False)
 
@@ -128,7 +126,6 @@ def upgrade() -> None:
             ["channel", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'PENDING'"),
-            postgresql_where=sa.text("state = 'PENDING'"),
         )
 
 
@@ -137,7 +134,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "notifications_due",
             sqlite_where=sa.text("state = 'PENDING'"),
-            postgresql_where=sa.text("state = 'PENDING'"),
         )
         batch_op.drop_index("notifications_alert")
 
@@ -152,7 +148,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "health_metrics_host_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("health_metrics")
@@ -161,7 +156,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "alerts_open_fingerprint",
             sqlite_where=sa.text("status != 'RESOLVED'"),
-            postgresql_where=sa.text("status != 'RESOLVED'"),
         )
 
     op.drop_table("alerts")

@@ -85,7 +85,6 @@ def upgrade() -> None:
         ["host", "recordId"],
         unique=True,
         sqlite_where=sa.text('"recordId" IS NOT NULL'),
-        postgresql_where=sa.text('"recordId" IS NOT NULL'),
     )
 
 

@@ -30,7 +30,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("equity_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -53,7 +52,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("events_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -81,7 +79,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("fills_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -103,7 +100,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("heartbeats_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -139,7 +135,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("orders_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -185,7 +180,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("performance_metrics_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -208,7 +202,6 @@ def upgrade() -> None:
             ["bot", "recordId"],
             unique=True,
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
         batch_op.create_index("samples_bot_timestamp", ["bot", "timestamp"], unique=False)
 
@@ -219,7 +212,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "samples_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("samples")
@@ -228,7 +220,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "performance_metrics_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("performance_metrics")
@@ -237,7 +228,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "orders_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("orders")
@@ -247,7 +237,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "heartbeats_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("heartbeats")
@@ -256,7 +245,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "fills_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("fills")
@@ -265,7 +253,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "events_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("events")
@@ -274,7 +261,6 @@ def downgrade() -> None:
         batch_op.drop_index(
             "equity_bot_recordId",
             sqlite_where=sa.text('"recordId" IS NOT NULL'),
-            postgresql_where=sa.text('"recordId" IS NOT NULL'),
         )
 
     op.drop_table("equity")

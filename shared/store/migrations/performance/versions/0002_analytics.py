@@ -42,7 +42,6 @@ def upgrade() -> None:
         "performance_metrics",
         ["bot", "timestamp"],
         sqlite_where=sa.text("source = 'computed'"),
-        postgresql_where=sa.text("source = 'computed'"),
     )
     # What was reported twice before this revision would be in the way of the index.
     op.execute('DELETE FROM fills WHERE id NOT IN (SELECT min(id) FROM fills GROUP BY bot, symbol, "fillId")')

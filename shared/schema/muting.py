@@ -9,26 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import msgspec
-
-from services.evaluator.alert_lifecycle import Transition
-from shared.runtime.config.documents import Documents
-from shared.runtime.config.notifications import InhibitSection, MaintenanceSection
+from shared.schema.alert_lifecycle import MuteReason
 from shared.schema.alerts import Alert
-from shared.schema.cron import last_moment, next_moment, validate_cron
-from shared.schema.durations import to_timedelta
-from shared.schema.faults import Fault, InvalidError
-from shared.schema.patterns import Patterns, match_labels, parse_match
+from shared.schema.cron import last_moment, next_moment
+from shared.schema.patterns import Patterns, match_labels
 from shared.schema.silences import Silence, alert_labels
-from shared.schema.timestamps import EARLIEST
-
-
-class MuteReason(NamedTuple):
-    """Why an alert is muted."""
-
-    text: str
-    silence: str | None = None
-    """ID of the silence, when it is one."""
 
 
 class WindowSpan(NamedTuple):
@@ -89,38 +74,18 @@ class MuteConfig(NamedTuple):
     windows: tuple[MaintenanceWindow, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
 
-
-def parse_mute_config(documents: Documents) -> MuteConfig:
-    """Return the maintenance windows and inhibitions; InvalidError lists every invalid cron expression."""
-    faults: list[Fault] = []
-    windows = []
-    for index, section in enumerate(documents.notifications.maintenance):
-        try:
-            windows.append(MaintenanceWindow(section.name, parse_match(section.match), _when(section)))
-        except ValueError as error:
-            place = f"notifications.yml: $.maintenance[{index}].cron"
-            faults.append(Fault(place, f"expected a cron expression such as `0 2 * * 6`: {error}"))
-    if faults:
-        raise InvalidError(faults)
-    return MuteConfig(tuple(windows), tuple(map(_inhibition, documents.notifications.inhibit)))
+    def without_inhibitions(self) -> "MuteConfig":
+        """Return what mutes alerts about Botwatch itself: inhibitions are among the alerts of rules."""
+        return self._replace(inhibitions=())
 
 
-def _when(section: MaintenanceSection) -> RecurringSchedule | OneOffSchedule:
-    if section.cron is None or section.duration is None:
-        return OneOffSchedule(WindowSpan(section.from_ or EARLIEST, section.until or EARLIEST))
-    validate_cron(section.cron)
-    length = to_timedelta(section.duration)
-    return RecurringSchedule(section.cron, length, ZoneInfo(section.time_zone))
-
-
-def _inhibition(section: InhibitSection) -> Inhibition:
-    return Inhibition(parse_match(section.source), parse_match(section.target), tuple(section.equal))
+NO_MUTES = MuteConfig()
 
 
 class MuteEvaluator:
     """Decides which alerts are muted, given the config, the silences and the open alerts."""
 
-    def __init__(self, config: MuteConfig, silences: Sequence[Silence], alerts: Iterable[Alert]) -> None:
+    def __init__(self, config: MuteConfig, silences: Sequence[Silence], alerts: Iterable[Alert] = ()) -> None:
         self._config = config
         self._silences = silences
         self._sources: list[dict[tuple[str, ...], dict[str, Alert]]] = [{} for _ in config.inhibitions]
@@ -146,13 +111,12 @@ class MuteEvaluator:
             self._silenced(labels, at) or self._in_maintenance(labels, at) or self._inhibited(alert, labels)
         )
 
-    def transitions(self, alerts: Iterable[Alert], now: datetime) -> Iterator[Transition]:
-        """Yield a transition for each alert that became muted or unmuted, or whose reason changed."""
+    def changed(self, alerts: Iterable[Alert], at: datetime) -> Iterator[Alert]:
+        """Yield the alerts that are muted or unmuted at `at`, or for another reason than they say."""
         for alert in alerts:
-            mute = self.reason_for(alert, now)
-            if (mute.text if mute else None) != alert.details.muted_by:
-                checked = msgspec.structs.replace(alert, updated_at=now)
-                yield Transition("muted" if mute else "unmuted", checked)
+            reason = self.reason_for(alert, at)
+            if (reason.text if reason else None) != alert.details.muted_by:
+                yield alert
 
     def next_change(self, at: datetime) -> datetime | None:
         """Return when a silence or maintenance window next begins or ends after `at`."""
@@ -165,7 +129,7 @@ class MuteEvaluator:
             if silence.state(at) == "active" and silence.matches(labels):
                 text = f"silenced by {silence.created_by} until {_format_time(silence.ends_at)}"
                 comment = f": {silence.comment}" if silence.comment else ""
-                return MuteReason(text + comment, silence.id)
+                return MuteReason(text + comment, silence.id, silence.created_by)
         return None
 
     def _in_maintenance(self, labels: Mapping[str, str], at: datetime) -> MuteReason | None:

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.evaluator.muting import MuteConfig, MuteEvaluator, parse_mute_config
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger, load_document
+from shared.runtime.config.mute_config import parse_mute_config
 from shared.runtime.config.notifications import Notifications
 from shared.schema.alerts import Alert, Details, Severity
 from shared.schema.faults import InvalidError
+from shared.schema.muting import MuteConfig, MuteEvaluator
 from shared.schema.silences import Matcher, Silence
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The alert lifecycle, without a clock or a database."""
+"""What a rule's result makes of an alert, without a clock or a database."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,17 +6,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.evaluator.alert_lifecycle import RuleResult, next_transition, render_message, resolve_alert
+from services.evaluator.engine import RuleEvent
+from services.evaluator.rule_result import next_transition, render_message
 from services.evaluator.rule_state import RuleState, StepResult, advance
 from services.evaluator.rules.latest import LatestValue
 from services.evaluator.rules.levels import NOT_FIRING, Firing, SeverityLevel, evaluate_levels
 from services.evaluator.rules.loader import default_name, rule_from_condition
 from services.evaluator.rules.rule import Rule
 from services.evaluator.subject import Key, Subject, alert_key, fingerprint
+from shared.schema.alert_lifecycle import Transition
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
+from shared.schema.timestamps import epoch_ms
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+AT = epoch_ms(NOON)
 LEVELS = (SeverityLevel(90, "CRITICAL"), SeverityLevel(70, "MEDIUM"))
 LADDER = Rule(
     name="host-cpu",
@@ -31,7 +35,7 @@ HOST = Subject(None, "web-1", ())
 KEY = Key("host-cpu", HOST)
 
 
-def see(value: float, known: Alert | None = None, after_s: float = 0) -> tuple[str, Alert] | None:
+def see(value: float, known: Alert | None = None, after_s: float = 0) -> Transition | None:
     track = RuleState(LADDER.measure.initial_state())
     if known:
         track.severity, track.threshold = known.severity, known.details.threshold
@@ -39,8 +43,8 @@ def see(value: float, known: Alert | None = None, after_s: float = 0) -> tuple[s
     outcome = advance(track, LADDER, 1)
     if outcome is None:
         return None
-    seen = RuleResult(KEY, LADDER, outcome)
-    return next_transition(known, None, seen, "new-id", NOON + timedelta(seconds=after_s))
+    result = RuleEvent(KEY, LADDER, outcome, epoch_ms(NOON + timedelta(seconds=after_s)))
+    return next_transition(result, "new-id", "http://page", known)
 
 
 def named(metric: str, operator: Any, threshold: float) -> str:
@@ -117,12 +121,6 @@ def test_a_normal_value_resolves_the_alert_with_that_value() -> None:
     assert alert.resolved_at == NOON + timedelta(seconds=60)
 
 
-def test_an_acknowledged_alert_resolves_too_and_keeps_who_took_it() -> None:
-    taken = msgspec.structs.replace(opened(95), status="ACKNOWLEDGED", assignee="ann", comment="mine")
-    ended = resolve_alert(taken, NOON, comment=None).alert
-    assert (ended.status, ended.assignee, ended.comment) == ("RESOLVED", "ann", "mine")
-
-
 def test_the_fingerprint_tells_rule_bot_host_and_labels_apart() -> None:
     subjects = [
         Subject("a", None, ()), Subject(None, "a", ()), Subject("b", None, ()),
@@ -157,7 +155,7 @@ def test_a_description_shows_value_limit_and_labels_but_expands_no_label() -> No
     rule = msgspec.structs.replace(LADDER, description="{host} at {value}, limit {threshold}, {rack} {gone}")
     outcome = StepResult("opened", 93.44444, Firing("CRITICAL", 90))
     subject = Subject(None, "web-1", (("rack", "{value}"),))
-    seen = RuleResult(Key("host-cpu", subject), rule, outcome)
+    seen = RuleEvent(Key("host-cpu", subject), rule, outcome, AT)
     assert render_message(seen) == "web-1 at 93.4, limit 90, {value} {gone}"
 
 
@@ -166,13 +164,13 @@ def test_what_an_alert_says_is_of_its_current_value() -> None:
     rule = msgspec.structs.replace(LADDER, description="{value} % is much (limit {limitText})")
     firing = Firing("CRITICAL", 90)
     seen = [
-        RuleResult(KEY, rule, StepResult("opened", 93.4567, firing)),
-        RuleResult(KEY, rule, StepResult("updated", 97.1234, firing)),
+        RuleEvent(KEY, rule, StepResult("opened", 93.4567, firing), AT),
+        RuleEvent(KEY, rule, StepResult("updated", 97.1234, firing), AT + 2000),
     ]
-    opening = next_transition(None, None, seen[0], "new-id", NOON)
+    opening = next_transition(seen[0], "new-id", "", None)
     assert opening
     assert opening.alert.message == "93.5 % is much (limit 90%)"
-    change = next_transition(opening.alert, None, seen[1], "", NOON + timedelta(seconds=2))
+    change = next_transition(seen[1], "", "", opening.alert)
     assert change
     assert (change.change, change.alert.message) == ("updated", "97.1 % is much (limit 90%)")
     assert change.alert.details.value_text == "97.1%"
@@ -192,10 +190,13 @@ def test_a_value_is_named_after_the_measure() -> None:
         (silence, 885.04, 900, ("Time since the last equity record", "seconds", "14m 45s", "15m")),
     ):
         rule = rule_from_condition(msgspec.convert(document, Condition))
-        seen = RuleResult(
-            Key(rule.name, Subject("a", None, ())), rule, StepResult("opened", value, Firing("HIGH", limit))
+        seen = RuleEvent(
+            Key(rule.name, Subject("a", None, ())),
+            rule,
+            StepResult("opened", value, Firing("HIGH", limit)),
+            AT,
         )
-        change = next_transition(None, None, seen, "new-id", NOON)
+        change = next_transition(seen, "new-id", "", None)
         assert change
         details = change.alert.details
         assert (details.measure, details.unit, details.value_text, details.limit_text) == expected
@@ -210,7 +211,8 @@ def test_held_by_its_clear_threshold() -> None:
     rule = rule_from_condition(condition)
     firing = Firing("HIGH", 10)
     texts = [
-        render_message(RuleResult(KEY, rule, StepResult("updated", value, firing))) for value in (10.4, 9.38)
+        render_message(RuleEvent(KEY, rule, StepResult("updated", value, firing), AT))
+        for value in (10.4, 9.38)
     ]
     assert texts == [
         "Drawdown 10.4% (limit 10%)",
@@ -224,7 +226,9 @@ def test_a_resolved_message_has_the_value_that_resolved_it() -> None:
         metric_name="currentDrawdown", operator=">", threshold=10, clear_threshold=8, severity="HIGH",
         description="Drawdown {valueText} (limit {limitText})",
     )  # fmt: skip
-    ended = RuleResult(KEY, rule_from_condition(condition), StepResult("resolved", 7.0, Firing("HIGH", 10)))
-    change = next_transition(opened(95), None, ended, "new-id", NOON)
+    ended = RuleEvent(
+        KEY, rule_from_condition(condition), StepResult("resolved", 7.0, Firing("HIGH", 10)), AT
+    )
+    change = next_transition(ended, "new-id", "", opened(95))
     assert change is not None
     assert (change.change, change.alert.message) == ("resolved", "Drawdown 7.00% (limit 10%)")

@@ -1,0 +1,158 @@
+"""Open alerts: commits changes to the alerts of rules, then wakes the notifier and publishes.
+
+One transaction holds the changes, their timeline events and the log offset. Waking the notifier and
+publishing come after the commit; both are safe to repeat.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Counter
+from redis import Redis
+from redis.exceptions import RedisError
+
+from services.evaluator.alert_writer import AlertChange, AlertWriter
+from services.evaluator.engine import RuleEvent
+from services.evaluator.mute_schedule import MuteSchedule
+from services.evaluator.rule_result import next_transition
+from services.evaluator.subject import Key, alert_key
+from shared.runtime.redis.alert_stream import AlertStreamPublisher
+from shared.runtime.redis.connection import BLOCK_MS
+from shared.runtime.redis.wake import wake
+from shared.schema import redis_keys
+from shared.schema.alert_lifecycle import Transition
+from shared.schema.alerts import Alert
+from shared.schema.muting import MuteConfig, MuteEvaluator
+from shared.schema.timestamps import from_epoch_ms
+from shared.schema.watchdog import watchdog_alert
+from shared.store.alert_changes import apply_transition
+from shared.store.alerts import open_alerts
+from shared.store.database import Database
+from shared.store.log_offsets import write_offset
+from shared.store.retrying_writer import RetryingWriter
+from shared.store.silences import current_silences
+from shared.store.tables import health_position
+
+log = structlog.get_logger()
+
+CHANGES = Counter("botwatch_evaluator_changes", "Alert changes.", ["change"])
+
+
+class OpenAlerts:
+    """The open alerts of rules as last committed; the evaluator changes alerts only through it."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        database: Database,
+        writer: RetryingWriter,
+        dashboard_url: str,
+        mute_config: MuteConfig,
+    ) -> None:
+        self._redis = redis
+        self._database = database
+        self._writer = writer
+        self._dashboard_url = dashboard_url
+        self._publisher = AlertStreamPublisher(redis, database)
+        self.mute_config = mute_config
+        self.schedule = MuteSchedule(database, mute_config)
+        self.alerts: dict[Key, Alert] = {}
+
+    def load(self) -> None:
+        """Load the open alerts of rules."""
+        with self._database.read() as connection:
+            found = open_alerts(connection)
+        self.alerts = {alert_key(alert): alert for alert in found if alert.details.origin is None}
+
+    def reload(self, mute_config: MuteConfig) -> None:
+        """Use other maintenance windows and inhibitions."""
+        self.mute_config = mute_config
+        self.schedule = MuteSchedule(self._database, mute_config)
+
+    def changes_of(self, events: Iterable[RuleEvent]) -> list[AlertChange]:
+        """Return the changes that rule events cause, in order; none of subjects without anything new."""
+        changes = [AlertChange(event.key, from_epoch_ms(event.at), self._step(event)) for event in events]
+        news = {one.key for one in changes if one.step and one.step(self.alerts.get(one.key))}
+        return [one for one in changes if one.key in news]
+
+    def _step(self, event: RuleEvent) -> partial[Transition | None]:
+        return partial(next_transition, event, uuid4().hex, self._dashboard_url)
+
+    def ms_until_due(self, now: int) -> int:
+        """Return the milliseconds from `now` (epoch milliseconds) until `due_changes` may return any."""
+        return self.schedule.ms_until_due(now) if self.alerts else BLOCK_MS
+
+    def due_changes(self, now: datetime) -> list[AlertChange]:
+        """Return the changes due to silences, maintenance windows and expired acknowledgements."""
+        return self.schedule.due_changes(self.alerts, now)
+
+    def commit(self, changes: Sequence[AlertChange], offset: str) -> bool:
+        """Write `changes` and the log offset; then wake and publish. False: the part stopped before."""
+        written: list[Transition] = []
+        current: dict[Key, Alert | None] = {}
+
+        def write() -> None:
+            nonlocal current
+            with self._database.write() as connection:
+                silences = current_silences(connection, min(change.at for change in changes))
+                muting = MuteEvaluator(self.mute_config, silences, self.alerts.values())
+                writing = AlertWriter(connection, self.alerts, muting)
+                written[:] = [each for change in changes for each in writing.write(change)]
+                current = writing.current
+                write_offset(connection, health_position, redis_keys.EVALUATOR_GROUP, offset)
+
+        if not self._writer.write_until_done(write):
+            return False
+        self.alerts |= {key: alert for key, alert in current.items() if alert}
+        for key, alert in current.items():
+            if alert is None or alert.status == "RESOLVED":
+                self.alerts.pop(key, None)
+        for transition in written:
+            self._record(transition)
+        self._wake_and_publish(written)
+        return True
+
+    def _record(self, transition: Transition) -> None:
+        """Count and log a transition, and check mutes again where it may mute other alerts."""
+        change, alert = transition.change, transition.alert
+        CHANGES.labels(change).inc()
+        if change == "muted" or (self.mute_config.inhibitions and change not in ("updated", "unmuted")):
+            self.schedule.invalidate()
+        if change != "updated":
+            log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
+
+    def store_beat(self, beat: float, now: datetime) -> None:
+        """Write the watchdog beat; repeating it after a crash is harmless."""
+
+        def write() -> None:
+            with self._database.write() as connection:
+                apply_transition(connection, Transition("repeated", watchdog_alert(beat, now)))
+
+        if self._writer.write_until_done(write):
+            self._wake()
+
+    def _wake_and_publish(self, written: Sequence[Transition]) -> None:
+        """Wake the notifier and publish events; its polling and the next publication repair a failure."""
+        if any(each.change != "updated" for each in written):
+            self._wake()
+        try:
+            self._publisher.refresh([each.alert for each in written if each.change == "updated"])
+        except RedisError as error:
+            log.warning("could not publish updated values; retrying with the next update", error=str(error))
+        self.publish()
+
+    def _wake(self) -> None:
+        try:
+            wake(self._redis)
+        except RedisError as error:
+            log.warning("could not wake the notifier; it polls every second", error=str(error))
+
+    def publish(self) -> None:
+        """Publish all events that have not been published."""
+        try:
+            self._publisher.publish()
+        except RedisError as error:
+            log.warning("could not publish alert events; retrying with the next change", error=str(error))
