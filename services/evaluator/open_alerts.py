@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from services.evaluator.alert_writer import AlertChange, AlertWriter
 from services.evaluator.engine import RuleEvent
 from services.evaluator.mute_schedule import MuteSchedule
-from services.evaluator.rule_result import next_transition
+from services.evaluator.rule_result import is_too_soon, next_transition
 from services.evaluator.subject import Key, alert_key
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.connection import BLOCK_MS
@@ -73,13 +73,21 @@ class OpenAlerts:
         self.schedule = MuteSchedule(self._database, mute_config)
 
     def changes_of(self, events: Iterable[RuleEvent]) -> list[AlertChange]:
-        """Return the changes that rule events cause, in order; none of subjects without anything new."""
-        changes = [AlertChange(event.key, from_epoch_ms(event.at), self._step(event)) for event in events]
-        news = {one.key for one in changes if one.step and one.step(self.alerts.get(one.key))}
-        return [one for one in changes if one.key in news]
+        """Return the changes that rule events cause, in order.
 
-    def _step(self, event: RuleEvent) -> partial[Transition | None]:
-        return partial(next_transition, event, uuid4().hex, self._dashboard_url)
+        Whether there is anything new is decided by the alerts as the evaluator knows them, without a
+        transaction; what it does to an alert is decided when it is written.
+        """
+        known: dict[Key, Alert] = {}
+        changes = []
+        for event in events:
+            alert = known.get(event.key) or self.alerts.get(event.key)
+            step = partial(next_transition, event, uuid4().hex, self._dashboard_url)
+            transition = step(alert)
+            if transition and not is_too_soon(transition, alert):
+                known[event.key] = transition.alert
+                changes.append(AlertChange(event.key, from_epoch_ms(event.at), step))
+        return changes
 
     def ms_until_due(self, now: int) -> int:
         """Return the milliseconds from `now` (epoch milliseconds) until `due_changes` may return any."""

@@ -1,7 +1,7 @@
 """Rule results: the transition that a rule's result causes, and the alert's message. Pure."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.evaluator.engine import RuleEvent
 from services.evaluator.rules.absence import Absence
@@ -13,6 +13,8 @@ from shared.schema.alerts import Alert, Details, alert_links
 from shared.schema.formatting import format_comparison, format_comparison_numbers
 from shared.schema.timestamps import from_epoch_ms
 
+REFRESH_INTERVAL = timedelta(seconds=1)
+"""Minimum interval between updates of an open alert's value."""
 _PLACEHOLDERS = re.compile(r"\{([^{}]*)\}")
 
 
@@ -34,6 +36,13 @@ def next_transition(
     if current and alert_lifecycle.may_reopen(current, now):
         return alert_lifecycle.reopen(current, _evaluation(result), now, is_flapping=outcome.is_flapping)
     return alert_lifecycle.open_alert(_new_alert(result, new_id, dashboard_url, now))
+
+
+def is_too_soon(transition: Transition, known: Alert | None) -> bool:
+    """Return whether a transition only updates the value of an alert that has just changed."""
+    if known is None or transition.change != "updated":
+        return False
+    return transition.alert.updated_at - known.updated_at < REFRESH_INTERVAL
 
 
 def _resolve(current: Alert, result: RuleEvent, now: datetime) -> Transition | None:

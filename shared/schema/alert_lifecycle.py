@@ -11,8 +11,6 @@ from msgspec.structs import replace
 
 from shared.schema.alerts import Alert, Change, Severity, is_more_severe, most_severe, next_severity
 
-REFRESH_INTERVAL = timedelta(seconds=1)
-"""Minimum interval between updates of an open alert's value."""
 REOPEN_WINDOW = timedelta(minutes=5)
 """An alert that resolved less than this ago is reopened instead of opening a new one."""
 
@@ -90,9 +88,7 @@ def update(alert: Alert, evaluation: Evaluation, now: datetime) -> Transition | 
         change: Change = "raised" if is_more_severe(after.severity, alert.severity) else "lowered"
         return Transition(change, after)
     is_news = (after.details.value, after.message) != (alert.details.value, alert.message)
-    if is_news and now - alert.updated_at >= REFRESH_INTERVAL:
-        return Transition("updated", after)
-    return None
+    return Transition("updated", after) if is_news else None
 
 
 def resolve(

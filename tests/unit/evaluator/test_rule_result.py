@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from services.evaluator.engine import RuleEvent
-from services.evaluator.rule_result import next_transition, render_message
+from services.evaluator.rule_result import is_too_soon, next_transition, render_message
 from services.evaluator.rule_state import RuleState, StepResult, advance
 from services.evaluator.rules.latest import LatestValue
 from services.evaluator.rules.levels import NOT_FIRING, Firing, SeverityLevel, evaluate_levels
@@ -44,7 +44,8 @@ def see(value: float, known: Alert | None = None, after_s: float = 0) -> Transit
     if outcome is None:
         return None
     result = RuleEvent(KEY, LADDER, outcome, epoch_ms(NOON + timedelta(seconds=after_s)))
-    return next_transition(result, "new-id", "http://page", known)
+    transition = next_transition(result, "new-id", "http://page", known)
+    return None if transition is None or is_too_soon(transition, known) else transition
 
 
 def named(metric: str, operator: Any, threshold: float) -> str:
