@@ -9,10 +9,11 @@ import msgspec
 
 from services.evaluator.rules.levels import Firing, evaluate_levels
 from services.evaluator.rules.rule import Rule
+from shared.schema.alert_lifecycle import REOPEN_WINDOW
 from shared.schema.alerts import Severity, is_more_severe
+from shared.schema.timestamps import MILLISECOND
 
-REOPEN_WINDOW_MS = 5 * 60_000
-"""An alert that resolved less than this ago is reopened instead of opening a new one."""
+REOPEN_WINDOW_MS = REOPEN_WINDOW // MILLISECOND
 FLAP_COUNT = 5
 FLAP_WINDOW_MS = 60 * 60_000
 """An instance that opens this often within this time is flapping: it stays open until its value has been

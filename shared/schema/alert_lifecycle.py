@@ -136,11 +136,12 @@ def acknowledge(
     return Transition("acknowledged", after, by, comment)
 
 
-def limit_acknowledgement(alert: Alert, timeout: timedelta, now: datetime) -> Transition | None:
+def limit_acknowledgement(alert: Alert, timeout: timedelta) -> Transition | None:
     """Let an acknowledgement without an end expire `timeout` after it was made."""
-    if alert.status != "ACKNOWLEDGED" or alert.acknowledged_until:
+    made_at = alert.acknowledged_at
+    if alert.status != "ACKNOWLEDGED" or alert.acknowledged_until or made_at is None:
         return None
-    return Transition("updated", replace(alert, acknowledged_until=(alert.acknowledged_at or now) + timeout))
+    return Transition("updated", replace(alert, acknowledged_until=made_at + timeout))
 
 
 def expire_acknowledgement(alert: Alert, now: datetime) -> Transition | None:

@@ -188,13 +188,13 @@ class NotificationPlanner:
         alert = store.alert_by_id(self._connection, event.alert_id)
         escalations.delete_escalations(self._connection, event.alert_id)
         suppress_pending(self._connection, event.alert_id, ESCALATION_CHANGES, f"acknowledged by {event.by}")
-        if alert is None or alert.status != "ACKNOWLEDGED" or alert.acknowledged_until:
+        if alert is None:
             return
         policies = (self._plan.policy_of(route) for route in self._plan.routing.match(alert, self._now))
         timeouts = [
             policy.acknowledge_timeout for policy in policies if policy and policy.acknowledge_timeout
         ]
-        if timeouts and (change := limit_acknowledgement(alert, min(timeouts), self._now)):
+        if timeouts and (change := limit_acknowledgement(alert, min(timeouts))):
             apply_transition(self._connection, change)
 
     def _escalate(self, alert: Alert, route: Route, policy: EscalationPolicy, state: EscalationState) -> None:
