@@ -103,7 +103,8 @@ class PlanningHarness:
         with self.database.write() as connection:
             found = store.alert_by_id(connection, alert)
             assert found
-            apply_transition(connection, self._transition(found, change) or Transition(change, found))
+            plain = Transition(change, msgspec.structs.replace(found, updated_at=self.now))
+            apply_transition(connection, self._transition(found, change) or plain)
         if dispatch:
             self.step()
 
