@@ -101,6 +101,28 @@ PROCESSING = Row(
     ),
 )
 
+JOBS = Row(
+    "Jobs",
+    (
+        Panel(
+            "Time since the last success",
+            [PanelQuery("time() - botwatch_job_last_success_timestamp_seconds", "{{job_name}}")],
+            "s",
+            about="Background jobs such as retention; /api/monitoring has each job's last error.",
+        ),
+        Panel(
+            "Duration of the last run",
+            [PanelQuery("botwatch_job_last_duration_seconds", "{{job_name}}")],
+            "s",
+        ),
+        Panel(
+            "Failed runs",
+            [PanelQuery("increase(botwatch_job_failures_total[1h])", "{{job_name}}")],
+            about="Over 1 hour; a failed job is tried again three times.",
+        ),
+    ),
+)
+
 DELIVERY = Row(
     "Delivery",
     (
@@ -127,4 +149,4 @@ DELIVERY = Row(
     ),
 )
 
-DASHBOARD = GrafanaDashboard("botwatch", "Botwatch", (PARTS, INGESTION, LOG, PROCESSING, DELIVERY))
+DASHBOARD = GrafanaDashboard("botwatch", "Botwatch", (PARTS, INGESTION, LOG, PROCESSING, JOBS, DELIVERY))

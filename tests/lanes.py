@@ -9,7 +9,7 @@ pytest 9.2: pytest-xdist 3.8 sets an attribute of the tests that pytest no longe
 from xdist.scheduler import LoadFileScheduling
 
 LANES = {
-    "shared stack": ("analytics", "bench", "kills", "muting", "path", "reload", "rules", "takeover"),
+    "shared stack": ("analytics", "bench", "jobs", "kills", "muting", "path", "reload", "rules", "takeover"),
     "own stacks": (
         "notice_kills",
         "full_disk",

@@ -1,6 +1,5 @@
 """Recorder: writes every record of the log to SQLite, and computes the bots' metrics from them."""
 
-from services.recorder.housekeeping import Housekeeping
 from services.recorder.metrics_calculator import MetricsCalculator
 from services.recorder.recorder import Recorder
 from shared.runtime import clock, databases
@@ -33,13 +32,10 @@ def main() -> None:
         writer.write_until_done(
             calculator.start
         )  # which reads far more of the file than the checks before it
-        housekeeping = Housekeeping(performance, health, documents, clock.now, calculator.retention_floor)
         record_log = RecordLog(
             frame.redis, lease=frame.lease, max_bots=0
         )  # no bot is new because of what is computed
-        recorder = Recorder(
-            record_log, performance, health, calculator, housekeeping, frame.stopping, clock.now
-        )
+        recorder = Recorder(record_log, performance, health, calculator, frame.stopping, clock.now)
         recorder.register_known_bots()
         recorder.writer = writer
         frame.health.add("databases", recorder.check)

@@ -21,7 +21,7 @@ from shared.analytics.state import OLDEST_VERSION
 from shared.runtime.config.documents import PerformanceLogger
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, HostRecord, Performance
-from shared.schema.timestamps import epoch_ms, from_epoch_ms
+from shared.schema.timestamps import epoch_ms
 from shared.store import analytics_data as store
 from shared.store.analytics_data import StoredCheckpoint
 from shared.store.database import Database
@@ -192,12 +192,6 @@ class MetricsCalculator:
         self._bots.pop(bot, None)
         self._behind.pop(bot, None)
         self._checkpoints.pop(bot, None)
-
-    def retention_floor(self, bot: str) -> datetime | None:
-        """Return the time before which retention may delete the bot's rows: a checkpoint covers them."""
-        with self._database.read() as connection:
-            base = self._replay_start(connection, bot)
-        return from_epoch_ms(base) if base else None
 
     def _replay_start(self, connection: Connection, bot: str) -> int:
         """Return the end of the newest checkpoint before the retention limit, epoch ms; 0 without one."""

@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from services.recorder.batch import DatabaseBatch, split_by_database
 from services.recorder.conflicts import ConflictReporter
-from services.recorder.housekeeping import Housekeeping
 from services.recorder.metrics_calculator import MetricsCalculator
+from services.recorder.rollups import Rollups
 from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER, trim_log
 from shared.runtime.redis.record_log import LogFullError, RecordLog, TooManyBotsError
@@ -150,14 +150,13 @@ class Recorder:
         performance: Database,
         health: Database,
         calculator: MetricsCalculator,
-        housekeeping: Housekeeping,
         stopping: threading.Event,
         now: Callable[[], datetime],
     ) -> None:
         self._log = record_log
         self._reader = LogReader(record_log, redis_keys.RECORDER_GROUP, batch=READ_COUNT)
         self._calculator = calculator
-        self._housekeeping = housekeeping
+        self._rollups = Rollups(performance)
         self._performance = TargetDatabase(
             "performance", performance, performance_position, record_log, calculator
         )
@@ -183,7 +182,7 @@ class Recorder:
                 return
             self._reader.ack(entries)
         self._update_metrics()
-        self._housekeeping.step()
+        self._rollups.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             self._trim()
             self._trimmed = time.monotonic()

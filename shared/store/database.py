@@ -100,13 +100,39 @@ class Database:
             except sqlite3.OperationalError as error:
                 raise OperationalError("PRAGMA wal_checkpoint", {}, error) from error
         # A reader may have blocked a part: that part is durable once the WAL is.
-        wal = Path(f"{make_url(self.url).database}-wal")
-        if wal.exists():
-            file = os.open(wal, os.O_RDONLY)
+        if self._wal.exists():
+            file = os.open(self._wal, os.O_RDONLY)
             try:
                 os.fsync(file)
             finally:
                 os.close(file)
+
+    def truncate_wal(self, patience_s: float) -> bool:
+        """Write all commits to the database file and empty the WAL; return False if a reader prevents it.
+
+        Writers wait meanwhile, at most `patience_s` longer than for the checkpoint.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return True
+        self.checkpoint()  # most of the work, without making writers wait
+        with self.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {patience_s * 1000:.0f}")
+            try:
+                (is_busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                raise OperationalError("PRAGMA wal_checkpoint", {}, error) from error
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
+        return not is_busy
+
+    def wal_bytes(self) -> int:
+        """Return the size of the WAL file; 0 without one."""
+        return self._wal.stat().st_size if self._wal.exists() else 0
+
+    @property
+    def _wal(self) -> Path:
+        return Path(f"{make_url(self.url).database}-wal")
 
     def require_schema(self, table: str) -> None:
         """Raise SchemaMissingError unless `table` exists."""

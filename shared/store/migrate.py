@@ -1,5 +1,7 @@
 """Migrations: each database has its own line of Alembic revisions in `migrations/<database>/versions`."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -7,6 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.engine import make_url
 
 from shared.store.database import Database
 from shared.store.tables import health_metadata, performance_metadata
@@ -17,6 +20,7 @@ MIGRATION_LINES: dict[str, MetaData] = {"performance": performance_metadata, "he
 
 def migrate(database: Database, line: str) -> str:
     """Migrate `database` to the newest revision of `line` (`performance` or `health`); return its name."""
+    _create_shrinkable(database)
     with database.write() as connection:
         command.upgrade(_config(line, connection), "head")
     with database.read() as connection:
@@ -31,6 +35,18 @@ def current_revision(connection: Connection) -> str | None:
 def newest_revision(line: str) -> str:
     """Return the newest revision of `line`."""
     return ScriptDirectory(str(MIGRATIONS / line)).get_current_head() or ""
+
+
+def _create_shrinkable(database: Database) -> None:
+    """Create a missing SQLite file such that free pages can be returned bit by bit (`incremental_vacuum`).
+
+    An existing file would have to be rewritten whole by VACUUM, which keeps all writers waiting.
+    """
+    path = Path(make_url(database.url).database or "")
+    if database.engine.dialect.name == "sqlite" and not (path.exists() and path.stat().st_size):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")  # writes the header that says so
 
 
 def _config(line: str, connection: Connection) -> Config:

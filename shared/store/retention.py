@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Table, TextClause, delete, func, select, text, tuple_
 
-from shared.schema.timestamps import EARLIEST, EPOCH, to_store
+from shared.schema.timestamps import EARLIEST, EPOCH, epoch_ms, from_epoch_ms, to_store
+from shared.store.analytics_data import checkpoint_before
 from shared.store.database import Database
 from shared.store.records import subjects
 from shared.store.rollups import SOURCES, rollup_offset
@@ -56,6 +57,22 @@ def retention_limit(now: datetime, retention_days: int) -> datetime:
     """Return the whole hour before which rows are deleted."""
     days = min(retention_days, (now - EARLIEST).days)
     return _whole_hour(now - timedelta(days=days))
+
+
+def metrics_floor(database: Database, now: datetime, retention_days: int) -> KeepFrom:
+    """Return the function that returns the time up to which a metric checkpoint covers a bot's rows.
+
+    It is the newest checkpoint before the retention limit. The recorder never goes back before it: later
+    records from before it are left out of the metrics.
+    """
+    limit = epoch_ms(now - timedelta(days=retention_days))
+
+    def floor(bot: str) -> datetime | None:
+        with database.read() as connection:
+            found = checkpoint_before(connection, bot, limit)
+        return from_epoch_ms(found.until) if found else None
+
+    return floor
 
 
 def remove_performance(

@@ -345,6 +345,22 @@ audit_log = Table(
 )
 """Actions of operators that leave no other trace: `bot.forget`, `bot.retire` or `bot.unretire`."""
 
+job_runs = Table(
+    "job_runs",
+    health_metadata,
+    Column("name", String, primary_key=True),
+    Column("startedAt", Text),
+    Column("finishedAt", Text),
+    Column("durationMs", Integer),
+    Column("outcome", Text),
+    Column("error", Text),
+    Column("result", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("lastSuccessAt", Text),
+    Column("nextDueAt", Text, nullable=False),
+)
+"""Last run of each background job: outcome `running`, `success` or `failure`; `failures` in a row."""
+
 silences = Table(
     "silences",
     health_metadata,

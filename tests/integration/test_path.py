@@ -107,8 +107,8 @@ def test_the_host_is_watched(stack: BotwatchProcess) -> None:
 def test_every_part_is_shown_as_running_and_healthy(stack: BotwatchProcess) -> None:
     parts = stack.dashboard("/api/monitoring")["system"]["parts"]
     assert {name for name, part in parts.items() if part["status"] == "up"} == {
-        "broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis", "notifier",
-        "recorder", "watchdog",
+        "broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis", "jobs",
+        "notifier", "recorder", "watchdog",
     }  # fmt: skip
     assert stack.ingestion("/health")["status"] == "ok"
     assert stack.dashboard("/health")["status"] == "ok"

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 LIMIT_S = 30.0
 ON_THE_WAY = ("evaluator", "notifier")
-OTHERS = ("broadcaster", "collector", "dashboard", "ingestion", "ingestion-redis", "recorder")
+OTHERS = ("broadcaster", "collector", "dashboard", "ingestion", "ingestion-redis", "jobs", "recorder")
 PARTS = {*ON_THE_WAY, *OTHERS}
 
 

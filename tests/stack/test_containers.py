@@ -19,6 +19,7 @@ PARTS = (
     "evaluator",
     "ingestion",
     "ingestion-redis",
+    "jobs",
     "notifier",
     "watchdog",
     "recorder",

@@ -17,12 +17,14 @@ from services.dashboard.snapshot import Fields
 from services.dashboard.time_budget import TimeBudget
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.alerts import Alert
+from shared.schema.jobs import JobRun
 from shared.schema.records import AnyRecord, Check, Health
 from shared.schema.timestamps import from_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
 from shared.store.alerts import count_by_severity, list_alerts, open_alerts
 from shared.store.database import Database
 from shared.store.deliveries import last_sent
+from shared.store.job_runs import read_job_runs
 from shared.store.outbox import pending_by_channel
 from shared.store.sampling import sample_rows
 from shared.store.tables import equity, performance_metrics
@@ -59,6 +61,7 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
         recent = list_alerts(connection, status=None, severity=None, component=None, limit=MAX_RECENT)
         pending = pending_by_channel(connection)
         heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
+        jobs = read_job_runs(connection)
     deadline.record_step("the alerts")
     return {
         "timestamp": now,
@@ -68,7 +71,12 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
         "checks": snapshot.check_snapshots(known.records, now),
         "alerts": {"active": active, "counts": count_by_severity(active), "recent": recent},
         "trends": trends(sources.performance, bots, now, deadline) if has_trends else {},
-        "system": {**_system(sources, known), "notifications": pending, "watchdog": {"heardAt": heard}},
+        "system": {
+            **_system(sources, known),
+            "notifications": pending,
+            "watchdog": {"heardAt": heard},
+            "jobs": {name: _job(run, now) for name, run in jobs.items()},
+        },
         "page": {
             "limit": wanted.limit,
             "next": wanted.next_after(names, list(records)),
@@ -168,6 +176,21 @@ def _system(sources: DataSources, known: CurrentState) -> Fields:
             "performance": _database_file(sources.performance),
             "health": _database_file(sources.health),
         },
+    }
+
+
+def _job(run: JobRun, now: datetime) -> Fields:
+    return {
+        "status": run.status(now),
+        "startedAt": run.started_at,
+        "finishedAt": run.finished_at,
+        "durationMs": run.duration_ms,
+        "outcome": run.outcome,
+        "error": run.error,
+        "result": run.result,
+        "failures": run.failures,
+        "lastSuccessAt": run.last_success_at,
+        "nextDueAt": run.next_due_at,
     }
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from services.notifier.self_alerts import SelfAlert
 from shared.schema.alerts import Alert, Severity
+from shared.schema.jobs import JOBS, OVERDUE_AFTER, JobRun
 from shared.schema.watchdog import BEAT_INTERVAL
 
 RESPONSE_LIMIT = timedelta(seconds=12)
@@ -51,7 +52,10 @@ _MESSAGES = {
     VALUES_EVICTED: "Latest values are being evicted: the page and /metrics are incomplete",
 }
 PART_RULE = "botwatch-part-down"
-RULES = frozenset((PART_RULE, *_RULES.values()))
+JOB_RULE = "botwatch-job-failing"
+JOBS_PART = "jobs"
+_JOB_CHECKS = {f"job:{name}": name for name in JOBS}
+RULES = frozenset((PART_RULE, JOB_RULE, *_RULES.values()))
 """Names of all rules of the watchdog, and of their runbooks."""
 _PART_IMPACT: dict[str, tuple[Severity, str]] = {
     "broadcaster": ("HIGH", "no live updates on the page and in programs"),
@@ -60,6 +64,7 @@ _PART_IMPACT: dict[str, tuple[Severity, str]] = {
     "evaluator": ("CRITICAL", "no rules are evaluated and no alerts open"),
     "ingestion": ("CRITICAL", "records over HTTP are rejected; bots must retry"),
     "ingestion-redis": ("CRITICAL", "records over Redis are queued and not evaluated"),
+    "jobs": ("MEDIUM", "no old rows are deleted and no logs archived"),
     "notifier": ("CRITICAL", "no other alerts are delivered"),
     "recorder": ("HIGH", "records stay in the log and are missing on the page"),
 }
@@ -89,6 +94,8 @@ class SystemSnapshot(NamedTuple):
     """ID of the oldest due delivery without an attempt; None: there is none."""
     counts: Mapping[str, int] | None = None
     """Value of each of `COUNTER_CHECKS`; None: unknown."""
+    jobs: Mapping[str, JobRun] | None = None
+    """Last run of each job; None: unknown."""
 
 
 class Diagnosis:
@@ -105,6 +112,7 @@ class Diagnosis:
             DELIVERY: DELIVERY_LIMIT,
             BEATS: STARTUP_LIMIT,
             **dict.fromkeys(COUNTER_CHECKS, timedelta(0)),
+            **dict.fromkeys(_JOB_CHECKS, OVERDUE_AFTER),
         }
         self._limits = limits | dict.fromkeys(self._parts, STARTUP_LIMIT)
         self._last_ok_at = dict.fromkeys(self._limits, begun)
@@ -120,12 +128,13 @@ class Diagnosis:
         """When each of `COUNTER_CHECKS` last increased."""
         self._risen: dict[str, int] = dict.fromkeys(COUNTER_CHECKS, 0)
         """Increase since it was last fine."""
+        self._runs: Mapping[str, JobRun] = {}
 
     def restore(self, alert: Alert) -> None:
         """Restore an open alert of an earlier process: its check fails until it is seen to be fine."""
         labels = tuple(alert.details.labels.items())
         for check in self._limits:
-            if (_RULES.get(check, PART_RULE), self._labels(check)) == (alert.details.rule, labels):
+            if (_rule(check), self._labels(check)) == (alert.details.rule, labels):
                 self._failing.add(check)
                 self._last_ok_at[check] = alert.timestamp
                 if check in COUNTER_CHECKS:
@@ -157,6 +166,7 @@ class Diagnosis:
             self._update_counters(snapshot.counts, now)
         for part in self._parts:
             self._update(part, self._is_alive(part, snapshot), now)
+        self._update_jobs(snapshot.jobs, now)
         has_cause = bool(self._failing & {REDIS, STORE, *self._parts})
         for check, is_fine in self._symptoms(snapshot).items():
             self._update(check, None if has_cause and not is_fine else is_fine, now)
@@ -176,6 +186,18 @@ class Diagnosis:
                 self._risen[check] = 0
             self._update(check, is_fine, now)
         self._counts = counts
+
+    def _update_jobs(self, runs: Mapping[str, JobRun] | None, now: datetime) -> None:
+        """Check every job: it fails once all attempts have failed, or when it is overdue."""
+        is_down = bool(self._failing & {REDIS, STORE, JOBS_PART})
+        self._runs = runs or self._runs
+        for check, name in _JOB_CHECKS.items():
+            run = None if is_down or runs is None else runs.get(name)
+            if run is None:
+                self._update(check, None, now)
+            else:
+                self._limits[check] = timedelta(0) if run.is_failing else OVERDUE_AFTER
+                self._update(check, not run.is_failing and now <= run.next_due_at, now)
 
     def _is_alive(self, part: str, snapshot: SystemSnapshot) -> bool | None:
         """Return whether a part is up, None if unknown."""
@@ -223,6 +245,8 @@ class Diagnosis:
         """Return the labels that distinguish alerts of the same rule."""
         if check == PERFORMANCE:
             return (("database", check),)
+        if check in _JOB_CHECKS:
+            return (("job", _JOB_CHECKS[check]),)
         return (("part", check),) if check in self._parts else ()
 
     def _self_alerts(self, now: datetime) -> Iterator[SelfAlert]:
@@ -230,10 +254,12 @@ class Diagnosis:
             if check not in self._failing:
                 continue
             severity: Severity = "CRITICAL"
-            rule, message = _RULES.get(check, PART_RULE), self._words.get(check, "")
+            rule, message = _rule(check), self._words.get(check, "")
             metric, value = "secondsWithout", max(0, round((now - self._last_ok_at[check]).total_seconds()))
             if check in COUNTER_CHECKS:
                 severity, metric, value = "HIGH", check, self._risen[check]
+            if rule == JOB_RULE:
+                severity, message = "MEDIUM", _describe_job(_JOB_CHECKS[check], self._runs)
             if rule == PART_RULE:
                 severity, why = _PART_IMPACT[check]
                 message = f"{check.capitalize()} is down: {why}"
@@ -247,6 +273,19 @@ class Diagnosis:
                 severity=severity,
                 runbook=rule,
             )
+
+
+def _rule(check: str) -> str:
+    return JOB_RULE if check in _JOB_CHECKS else _RULES.get(check, PART_RULE)
+
+
+def _describe_job(name: str, runs: Mapping[str, JobRun]) -> str:
+    run = runs.get(name)
+    if run is None:
+        return f"Job {name} is failing"
+    if run.failures:
+        return f"Job {name} failed {run.failures} times: {run.error}"
+    return f"Job {name} is overdue since {run.next_due_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _with_reason(reason: str | None, check: str) -> str:

@@ -38,6 +38,7 @@ from shared.schema.watchdog import BEAT_INTERVAL, LOOPBACK_CHANNEL, WATCHDOG
 from shared.store.alerts import open_alerts
 from shared.store.database import Database, is_corruption
 from shared.store.deliveries import last_sent
+from shared.store.job_runs import read_job_runs
 from shared.store.out_of_band import dispatch_cursor_if_behind, oldest_unattempted
 
 log = structlog.get_logger()
@@ -184,6 +185,7 @@ class Watchdog:
                     last_beat_at=last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL),
                     undispatched=dispatch_cursor_if_behind(connection),
                     undelivered=oldest_unattempted(connection, now),
+                    jobs=read_job_runs(connection),
                 )
         except SQLAlchemyError as error:
             log.debug("health database is unavailable", error=str(error))

@@ -46,6 +46,7 @@ _KEYS = {
         f"{_LOG} {_PINGS} ~{PREFIX}:heartbeats* ~{PREFIX}:rejected ~{BOT_STREAM}"
         f" &{BOT_CHANNEL} +subscribe +unsubscribe"
     ),
+    "jobs": "~rq:* +client|info +persist",
     "notifier": _ALERTS,
     "recorder": _LOG,
     "watchdog": f"~{PREFIX}:* ~{BOT_STREAM} +rename",

@@ -26,7 +26,7 @@ PRESENCE_TTL = timedelta(seconds=10)
 EXPECTED_PARTS = frozenset(
     (
         *("broadcaster", "collector", "dashboard", "evaluator", "ingestion", "ingestion-redis"),
-        *("notifier", "recorder", "watchdog"),
+        *("jobs", "notifier", "recorder", "watchdog"),
     )
 )
 """The parts that always run, wherever; one that was stopped, or never started, left no sign of life."""

@@ -21,6 +21,7 @@ from shared.store.analytics_data import checkpoint_before, newest_checkpoints
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
 from shared.store.records import insert_records
+from shared.store.retention import metrics_floor
 from shared.store.tables import checkpoints, equity_hours, equity_minutes, trades
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -260,12 +261,12 @@ def test_checkpoints_are_thinned_out_and_never_wrong(desk: Desk) -> None:
 def test_rows_may_go_only_up_to_a_checkpoint_and_what_is_older_is_left_out(performance: Database) -> None:
     desk = Desk(performance, PerformanceLogger(database=DatabaseSection(retention_days=2)))
     records = story(12, length=300)
-    assert desk.analyst.retention_floor("a") is None
+    assert metrics_floor(performance, desk.now, 2)("a") is None
     for piece in pieces(records, 30):
         desk.feed(piece)
         desk.settle()
     desk.now = records[-1].at
-    base = desk.analyst.retention_floor("a")
+    base = metrics_floor(performance, desk.now, 2)("a")
     assert base is not None
     assert base < desk.now - timedelta(days=2)
     before = desk.state()
@@ -288,7 +289,7 @@ def test_a_checkpoint_of_the_previous_release_covers_deleted_events(
         desk.feed(piece)
         desk.settle()
     desk.now = records[-1].at
-    before, base = desk.state(), desk.analyst.retention_floor("a")
+    before, base = desk.state(), metrics_floor(performance, desk.now, 2)("a")
     assert base is not None
     with performance.write() as connection:
         for table in ("equity", "fills", "orders", "samples"):

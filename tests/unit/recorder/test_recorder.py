@@ -15,7 +15,6 @@ from sqlalchemy.exc import OperationalError
 
 from services.recorder import recorder as module
 from services.recorder.batch import split_by_database
-from services.recorder.housekeeping import Housekeeping
 from services.recorder.metrics_calculator import MetricsCalculator
 from services.recorder.recorder import Recorder
 from shared.runtime import clock
@@ -47,8 +46,7 @@ def make(
     chosen = documents or Documents(PerformanceLogger(), HealthMonitor(), Notifications())
     analyst = MetricsCalculator(performance, chosen.performance, now)
     analyst.start()
-    upkeep = Housekeeping(performance, health, chosen, now, analyst.retention_floor)
-    return Recorder(RecordLog(redis), performance, health, analyst, upkeep, threading.Event(), now)
+    return Recorder(RecordLog(redis), performance, health, analyst, threading.Event(), now)
 
 
 def count(database: Database, table: str) -> int:

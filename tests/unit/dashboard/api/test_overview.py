@@ -10,6 +10,7 @@ from redis import Redis
 
 from services.dashboard.app import create_dashboard_app
 from services.dashboard.data_sources import DataSources
+from shared.runtime import clock
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence, PresencePublisher
@@ -19,6 +20,7 @@ from shared.schema import redis_keys
 from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, HostRecord, Metric, Performance
 from shared.schema.timestamps import to_wire
 from shared.store.database import Database
+from shared.store.job_runs import record_start, record_success, set_scheduled
 from shared.store.records import insert_records
 from tests.support import valkey, wait_until
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
@@ -251,6 +253,22 @@ def test_a_redis_that_takes_no_writes_is_named_and_no_part_is_blamed(
     finally:
         redis.config_set("maxmemory", 0)
         web_part.close()
+
+
+def test_how_each_job_last_ran_is_shown(client: FlaskClient, health: Database) -> None:
+    """`system.jobs` has when, how long, how it ended, what it did, and when it is due next."""
+    due, ended = clock.now() + timedelta(hours=1), clock.now()
+    with health.write() as connection:
+        set_scheduled(connection, ["retention", "vacuum"], ended)
+        record_start(connection, "retention", ended - timedelta(seconds=2))
+        record_success(connection, "retention", {"equity": 3}, ended, due)
+    jobs = get_json(client, "/api/monitoring")["system"]["jobs"]
+    assert jobs["retention"] == {
+        "status": "ok", "outcome": "success", "durationMs": 2000, "result": {"equity": 3}, "failures": 0,
+        "error": None, "startedAt": to_wire(ended - timedelta(seconds=2)), "finishedAt": to_wire(ended),
+        "lastSuccessAt": to_wire(ended), "nextDueAt": to_wire(due),
+    }  # fmt: skip
+    assert jobs["vacuum"]["status"] == "pending"
 
 
 def reasons(client: FlaskClient) -> list[str]:

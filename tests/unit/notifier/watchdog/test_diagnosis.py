@@ -17,6 +17,7 @@ from services.notifier.watchdog.diagnosis import (
 )
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.alerts import Details
+from shared.schema.jobs import ATTEMPTS, OVERDUE_AFTER, JobRun
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PARTS = frozenset(("evaluator", "notifier"))
@@ -312,3 +313,55 @@ def test_measures_of_our_own_alerts(metric: str, value: float, texts: tuple[str,
     """An alert about Botwatch itself names its measure in words and has the unit."""
     details = Details(rule="r", metric=metric, value=value, operator=">", threshold=12)
     assert (details.measure, details.value_text, details.limit_text) == texts
+
+
+def with_job(second: int, **changes: object) -> SystemSnapshot:
+    """Everything is fine but for a job that is due at second 50."""
+    run = JobRun(**{"name": "retention", "next_due_at": at(50)} | changes)  # type: ignore[arg-type]
+    return fine(second)._replace(jobs={"retention": run})
+
+
+def test_a_job_is_failing_once_every_attempt_failed_and_fine_when_it_succeeds() -> None:
+    """Failures that are retried raise nothing; the alert names the job and ends with its success."""
+
+    def see(second: int) -> SystemSnapshot:
+        failures = min(ATTEMPTS, second // 100) if second < 600 else 0
+        return with_job(second, failures=failures, next_due_at=at(50 if failures else 10**6))
+
+    changes = watched(see, 700)
+    assert changes == {ATTEMPTS * 100: ["botwatch/botwatch-job-failing/job=retention"], 600: []}
+
+
+def test_a_job_is_overdue_half_an_hour_after_it_was_due() -> None:
+    """It is fine again when its next run is in the future."""
+    late = 50 + int(OVERDUE_AFTER.total_seconds()) + 1
+
+    def see(second: int) -> SystemSnapshot:
+        return with_job(second, **({"next_due_at": at(10**6)} if second >= late + 100 else {}))
+
+    changes = watched(see, late + 200)
+    assert changes == {late: ["botwatch/botwatch-job-failing/job=retention"], late + 100: []}
+
+
+def test_a_job_that_became_due_while_the_machine_slept_is_not_overdue_at_once() -> None:
+    """After a gap the limit starts again."""
+    until = 50 + int(OVERDUE_AFTER.total_seconds()) + 300
+    assert watched(lambda second: with_job(second) if not 60 < second < 600 else None, until) == {}
+
+
+def test_while_the_jobs_part_is_down_nothing_is_said_of_its_jobs() -> None:
+    """One alert about the part, none about each job."""
+    parts = frozenset(("jobs",))
+
+    def see(second: int) -> SystemSnapshot:
+        return with_job(second)._replace(heartbeats={"jobs": at(min(second, 45))})
+
+    changes = watched(see, 3_000, Diagnosis(parts, at(0)))
+    assert list(changes.values()) == [["botwatch/botwatch-part-down/part=jobs"]]
+
+
+def test_the_alert_about_a_job_says_why() -> None:
+    """The error of the last attempt, or since when the job is overdue."""
+    watch = Diagnosis(PARTS, at(0))
+    (alert,) = watch.evaluate(with_job(1, failures=4, outcome="failure", error="OSError: full"), at(1))
+    assert (alert.severity, alert.message) == ("MEDIUM", "Job retention failed 4 times: OSError: full")

@@ -1,0 +1,1 @@
+"""Jobs: background work of seconds to minutes, run by RQ on a schedule."""

@@ -1,0 +1,33 @@
+"""Jobs: runs background work on a schedule, one job at a time, each in a process of its own."""
+
+from services.jobs.scheduler import JobScheduler
+from shared.runtime import clock, databases
+from shared.runtime.config.documents import load_documents
+from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
+from shared.runtime.settings import PartSettings
+from shared.store.database import Database
+
+
+def main() -> None:
+    """Run jobs until told to stop."""
+    settings = configure_part("jobs", PartSettings)
+    with exit_on_invalid_config("jobs"):
+        documents = load_documents(settings.botwatch_config)
+        # Opened anew each time: a job's process is a fork, which must not share a connection with this one.
+        health = Database(
+            databases.database_url(settings, documents.health.database),
+            afresh=True,
+            sync_commits=settings.durability == "always",
+        )
+        health.require_schema("job_runs")
+    with running_part("jobs", settings, single=True) as frame:
+        frame.databases = (health,)
+        scheduler = JobScheduler(frame.redis, health, frame.stopping, frame.pulse.touch, clock.now)
+        frame.health.add("jobs", scheduler.check)
+        run_loop(frame, scheduler.step)
+        scheduler.close()
+    health.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Job context: what a job works with."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from shared.runtime import clock, databases
+from shared.runtime.config.documents import Documents, load_documents
+from shared.runtime.settings import PartSettings, load_settings
+from shared.store.database import Database
+
+PAUSE_S = 0.1
+"""Shortest pause between write transactions, seconds: who waits for SQLite's lock tries as often."""
+
+T = TypeVar("T")
+
+
+class JobContext(NamedTuple):
+    """Databases, config documents and folders as they are when a run starts."""
+
+    performance: Database
+    health: Database
+    documents: Documents
+    home: Path
+    now: clock.Clock
+    sleep: Callable[[float], None] = time.sleep
+
+    def paced(self, steps: Iterable[T]) -> Iterator[T]:
+        """Yield from `steps`, each a write transaction, with pauses as long: others must get a turn."""
+        begun = time.monotonic()
+        for step in steps:
+            yield step
+            self.sleep(max(PAUSE_S, time.monotonic() - begun))
+            begun = time.monotonic()
+
+
+JobFunction = Callable[[JobContext], Mapping[str, int]]
+"""Does the work and returns counts of what it did; running it again, or twice at once, does no harm."""
+
+
+@contextmanager
+def open_context() -> Iterator[JobContext]:
+    """Read settings and documents anew, and open both databases."""
+    settings = load_settings(PartSettings, os.environ)
+    documents = load_documents(settings.botwatch_config)
+    with (
+        closing(databases.performance_database(settings, documents)) as performance,
+        closing(databases.health_database(settings, documents)) as health,
+    ):
+        yield JobContext(performance, health, documents, settings.botwatch_home, clock.now)
