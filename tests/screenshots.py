@@ -57,11 +57,11 @@ def charts_of(email: EmailMessage) -> list[Message]:
 
 
 def photograph_page(browser: Chrome, address: str, folder: Path) -> None:
-    """Take the page once its live data are there."""
+    """Take the page once the demo bot and its chart are there."""
     browser.set_window_size(*PAGE_SIZE)
     browser.get(address)
     wait_until(lambda: BOT in text(browser, "body"), "the demo bot is on the page", timeout_s=60)
-    wait_until(lambda: "live" in text(browser, "body").lower(), "the page is live", timeout_s=60)
+    wait_until(lambda: "now" in text(browser, ".chart"), "the bot's chart is drawn", timeout_s=60)
     browser.save_screenshot(str(folder / "page.png"))
 
 
