@@ -133,7 +133,8 @@ def happen(database: Database, *alerts: str) -> None:
         story.open(alert, dispatch=False)
 
 
-def test_from_an_event_to_the_receiver(database: Database, begin: Open, receiver: WebhookReceiver) -> None:
+def test_from_a_wake_to_the_receiver(database: Database, begin: Open, receiver: WebhookReceiver) -> None:
+    """A wake sends the notification of a new event, and /health shows idle channels."""
     running = begin(hooks(one=receiver.url))
     happen(database, "a1")
     running.wake()
@@ -143,9 +144,10 @@ def test_from_an_event_to_the_receiver(database: Database, begin: Open, receiver
     assert running.notifier.dispatcher.check() == "dispatching"
 
 
-def test_a_channel_that_is_added_is_told_without_a_restart(
+def test_reload_adds_a_channel(
     database: Database, begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
+    """After a reload a new channel receives, and a removed one no longer does."""
     running = begin(hooks(two=other.url, one=receiver.url))
     added = documents(
         f"channels: {{ one: {{ url: '{receiver.url}' }}, new: {{ url: '{other.url}' }} }}\n"
@@ -159,9 +161,10 @@ def test_a_channel_that_is_added_is_told_without_a_restart(
     assert receiver.bodies == []
 
 
-def test_another_address_holds_at_once(
+def test_reload_changes_an_address(
     database: Database, begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
+    """A channel with a new URL is not paused by the failures of the old one."""
     receiver.answers = [(429, {"Retry-After": "3600"})]
     running = begin(hooks(one=receiver.url))
     happen(database, "a1")
@@ -174,9 +177,10 @@ def test_another_address_holds_at_once(
     assert states(database, "a1") == ["PENDING"]
 
 
-def test_channels_that_are_as_they_were_go_on_undisturbed(
+def test_reload_keeps_unchanged_channels(
     begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
+    """A reload replaces only the channels whose section changed, and ends their threads."""
     running = begin(hooks(one=receiver.url, two=other.url))
     before = {name: running.channel(name) for name in ("one", "two")}
     running.reload(hooks(one=receiver.url, two=receiver.url))
@@ -185,9 +189,8 @@ def test_channels_that_are_as_they_were_go_on_undisturbed(
     assert not any(worker.thread.is_alive() for worker in before["two"].workers)
 
 
-def test_a_document_that_is_wrong_leaves_everything_as_it_was(
-    database: Database, begin: Open, receiver: WebhookReceiver
-) -> None:
+def test_invalid_config_changes_nothing(database: Database, begin: Open, receiver: WebhookReceiver) -> None:
+    """A reload with an invalid channel is rejected, and all others keep delivering."""
     running = begin(hooks(one=receiver.url))
     wrong = documents(
         "channels: { one: { url: 'http://127.0.0.1:9/' }, odd: { type: webhook, url: 'gopher://x' } }\n"
@@ -201,9 +204,11 @@ def test_a_document_that_is_wrong_leaves_everything_as_it_was(
     assert set(running.check()) == {"one", "watchdog:itself"}
 
 
-def test_a_store_that_is_locked_during_a_reload_leaves_no_channel_unserved(
+def test_reload_with_a_locked_database(
     database: Database, begin: Open, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A reload that fails on a locked database can be repeated, and the new channel delivers."""
+
     def locked(*_: object) -> None:
         raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
@@ -217,9 +222,10 @@ def test_a_store_that_is_locked_during_a_reload_leaves_no_channel_unserved(
     time_until(lambda: receiver.bodies)
 
 
-def test_of_a_channel_that_is_removed_what_waits_is_kept_back_and_its_trouble_ends(
+def test_reload_removes_a_channel(
     database: Database, begin: Open, receiver: WebhookReceiver, other: WebhookReceiver
 ) -> None:
+    """Pending deliveries of a removed channel are suppressed, and the alert about it is resolved."""
     other.answers = [(503, {"Retry-After": "3600"})] * 9
     running = begin(hooks(one=receiver.url, two=other.url))
     write_deliveries(database, "two", make_notice())
@@ -232,9 +238,10 @@ def test_of_a_channel_that_is_removed_what_waits_is_kept_back_and_its_trouble_en
         assert open_by_fingerprint(connection, trouble.fingerprint) is None
 
 
-def test_trouble_with_channels_that_are_served_goes_on_over_a_reload(
+def test_reload_keeps_alerts_about_served_channels(
     database: Database, begin: Open, receiver: WebhookReceiver
 ) -> None:
+    """An alert about a channel that is still configured stays open."""
     running = begin(
         documents(f"channels: {{ one: {{ url: '{receiver.url}' }} }}\nroutes: [{{ channels: [] }}]")
     )
@@ -246,9 +253,8 @@ def test_trouble_with_channels_that_are_served_goes_on_over_a_reload(
         assert open_by_fingerprint(connection, trouble.fingerprint)
 
 
-def test_what_is_handed_on_to_a_channel_that_is_gone_does_not_wait_for_ever(
-    database: Database, begin: Open, receiver: WebhookReceiver
-) -> None:
+def test_fallback_that_was_removed(database: Database, begin: Open, receiver: WebhookReceiver) -> None:
+    """A delivery to a fallback that is no longer configured is suppressed."""
     receiver.answers = [(404, {})]
     begin(hooks(one=receiver.url))
     write_deliveries(database, "one", make_notice(), fallback=("removed",))
@@ -256,17 +262,20 @@ def test_what_is_handed_on_to_a_channel_that_is_gone_does_not_wait_for_ever(
     time_until(lambda: "SUPPRESSED" in states(database))
 
 
-def test_at_the_start_what_waits_for_channels_of_another_life_is_kept_back(
+def test_start_suppresses_deliveries_of_removed_channels(
     database: Database, begin: Open, receiver: WebhookReceiver
 ) -> None:
+    """What an earlier process left for channels that are gone is suppressed at start."""
     write_deliveries(database, "old", make_notice())
     begin(hooks(one=receiver.url))
     assert states(database)[0] == "SUPPRESSED"
 
 
-def test_what_is_kept_back_is_counted_with_its_reason(
+def test_suppressed_deliveries_are_counted(
     database: Database, begin: Open, receiver: WebhookReceiver
 ) -> None:
+    """A muted notification is counted as suppressed with the reason, and is not sent."""
+
     def suppressed() -> float:
         labels = {"channel": "one", "outcome": "suppressed", "reason": "muted"}
         return REGISTRY.get_sample_value("botwatch_notifications_total", labels) or 0.0
@@ -279,7 +288,8 @@ def test_what_is_kept_back_is_counted_with_its_reason(
     assert receiver.bodies == []
 
 
-def test_a_channel_that_nothing_delivers_to_any_more_is_named(begin: Open, receiver: WebhookReceiver) -> None:
+def test_health_names_a_channel_without_threads(begin: Open, receiver: WebhookReceiver) -> None:
+    """A channel whose thread has exited fails the health check by name."""
     running = begin(hooks(one=receiver.url))
     running.channel("one").stop()  # as if its thread had ended
     assert running.channel("one").join(5)
@@ -287,7 +297,8 @@ def test_a_channel_that_nothing_delivers_to_any_more_is_named(begin: Open, recei
         running.check()
 
 
-def test_several_lanes_have_a_transport_each(begin: Open, receiver: WebhookReceiver) -> None:
+def test_each_worker_has_its_own_transport(begin: Open, receiver: WebhookReceiver) -> None:
+    """With `concurrency: 4` there are four transports."""
     running = begin(
         documents(f"channels: {{ one: {{ type: webhook, url: '{receiver.url}', concurrency: 4 }} }}")
     )

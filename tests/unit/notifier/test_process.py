@@ -76,9 +76,10 @@ def stop(process: subprocess.Popen[bytes]) -> float:
     return seconds
 
 
-def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
+def test_from_a_wake_to_the_receiver(
     start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
+    """A wake sends what is due, /health and /metrics show it, and SIGTERM ends an idle notifier."""
     process = start()
     write_deliveries(outbox, "webhook", make_notice())
     wake(redis)
@@ -96,9 +97,10 @@ def test_a_wake_reaches_the_receiver_and_an_idle_notifier_stops_at_once(
     assert not redis.hexists(redis_keys.PARTS, "notifier")
 
 
-def test_what_a_killed_notifier_had_in_hand_is_sent_by_the_next_within_five_seconds(
+def test_killed_with_deliveries_in_hand(
     start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
+    """The next notifier sends what a killed one had leased, within five seconds."""
     receiver.answering.clear()
     first = start()
     write_deliveries(outbox, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
@@ -113,9 +115,10 @@ def test_what_a_killed_notifier_had_in_hand_is_sent_by_the_next_within_five_seco
     time_until(lambda: states(outbox, "a1") == states(outbox, "a2") == ["SENT"])
 
 
-def test_a_notifier_stops_while_a_receiver_hangs_and_the_next_one_sends_again(
+def test_stopped_while_a_receiver_hangs(
     start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
+    """A notifier stops although a receiver hangs; the next one sends with the same key."""
     receiver.answering.clear()
     first = start()
     write_deliveries(outbox, "webhook", make_notice())
@@ -129,7 +132,8 @@ def test_a_notifier_stops_while_a_receiver_hangs_and_the_next_one_sends_again(
     assert len({headers["idempotency-key"] for headers in receiver.headers}) == 1
 
 
-def test_a_database_without_tables_is_named(home: Path, valkey_url: str) -> None:
+def test_database_without_tables(home: Path, valkey_url: str) -> None:
+    """A database that was not migrated ends the notifier with what to run."""
     environ = os.environ | {
         "BOTWATCH_HOME": str(home),
         "BOTWATCH_CONFIG": str(home / "config"),

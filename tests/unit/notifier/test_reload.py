@@ -64,9 +64,10 @@ def reload(redis: Redis, outcomes: list[Exception]) -> Callable[[], ReloadResult
         ),
     ],
 )
-def test_what_goes_wrong_is_answered_and_the_next_request_is_heard(
+def test_failed_reload(
     reload: Callable[[], ReloadResult], outcomes: list[Exception], error: Exception, said: str
 ) -> None:
+    """A failed reload is answered with its reason, and the next request works."""
     outcomes.append(error)
     refused = reload()
     assert refused.holds == {"channels": 3}

@@ -22,31 +22,37 @@ from tests.unit.notifier.planning_harness import MINUTE
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 2), (4, 16), (8, 256), (9, 300), (500, 300)])
-def test_the_wait_doubles_up_to_five_minutes(attempts: int, seconds: float) -> None:
+def test_delay_doubles_up_to_five_minutes(attempts: int, seconds: float) -> None:
+    """The delay doubles from one second up to five minutes."""
     assert retry_delay(attempts, lambda: 1.0) == timedelta(seconds=seconds)
 
 
-def test_jitter_takes_up_to_half_of_the_wait_away() -> None:
+def test_jitter_is_at_most_half() -> None:
+    """Jitter shortens the delay by at most a half."""
     assert retry_delay(0, lambda: 0.0) == timedelta(seconds=0.5)
 
 
-def test_the_channel_rests_no_longer_than_ten_seconds_while_the_delivery_itself_waits() -> None:
+def test_channel_pause_is_at_most_ten_seconds() -> None:
+    """The channel pauses for ten seconds at most, however long the delivery itself waits."""
     verdict = after_failure(9, NOON, None, NOON, lambda: 1.0)
     assert verdict == Retry(NOON + timedelta(minutes=5), NOON + timedelta(seconds=10))
 
 
-def test_what_the_receiver_asks_for_holds_for_the_whole_channel() -> None:
+def test_retry_after_pauses_the_channel() -> None:
+    """`Retry-After` pauses the whole channel."""
     later = NOON + timedelta(seconds=90)
     assert after_failure(0, NOON, 90, NOON, lambda: 1.0) == Retry(later, later)
 
 
 @pytest.mark.parametrize("asked", [1e9, 1e20, float("inf")])
-def test_no_receiver_may_ask_for_more_than_an_hour(asked: float) -> None:
+def test_retry_after_is_at_most_an_hour(asked: float) -> None:
+    """A longer `Retry-After` counts as an hour."""
     verdict = after_failure(0, NOON, asked, NOON, lambda: 1.0)
     assert verdict == Retry(NOON + timedelta(hours=1), NOON + timedelta(hours=1))
 
 
-def test_a_delivery_is_given_up_after_a_day_of_trying() -> None:
+def test_given_up_after_a_day() -> None:
+    """A delivery is retried for 24 hours and then given up."""
     almost = NOON + timedelta(hours=24) - timedelta(milliseconds=1)
     assert isinstance(after_failure(50, NOON, None, almost, lambda: 1.0), Retry)
     assert isinstance(after_failure(50, NOON, None, NOON + timedelta(hours=24), lambda: 1.0), GiveUp)
@@ -63,14 +69,16 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return FakeClock(monkeypatch, DAWN)
 
 
-def test_without_a_limit_there_is_no_flood() -> None:
+def test_no_rate_limit() -> None:
+    """Without `perMinute` nothing is limited."""
     flood = RateLimiter(None)
     for _ in range(1000):
         flood.record_sent(0.0, is_digest=False)
     assert (flood.is_limited, flood.seconds_until_free(0.0)) == (False, 0.0)
 
 
-def test_as_many_as_are_allowed_in_a_minute_are_followed_by_a_pause_until_it_is_over() -> None:
+def test_rate_limit_pauses_for_the_rest_of_the_minute() -> None:
+    """After `perMinute` messages the channel pauses until a minute after the first."""
     flood = RateLimiter(3)
     for moment in (0, 10, 20):
         assert flood.seconds_until_free(moment) == 0
@@ -83,14 +91,16 @@ def test_as_many_as_are_allowed_in_a_minute_are_followed_by_a_pause_until_it_is_
     ) == (True, 40, 0.5, 0)
 
 
-def test_messages_of_a_minute_ago_do_not_count() -> None:
+def test_rate_limit_forgets_after_a_minute() -> None:
+    """Messages of more than a minute ago do not count."""
     flood = RateLimiter(3)
     for moment in (0, 10, 60, 70, 120):
         flood.record_sent(moment, is_digest=False)
         assert not flood.is_limited
 
 
-def test_a_digest_ends_the_flood_and_what_was_under_way_when_it_began_does_not() -> None:
+def test_only_a_digest_ends_the_rate_limit() -> None:
+    """A digest ends the limitation; a message that was in flight when it began does not."""
     flood = RateLimiter(2)
     for moment in (0, 1, 2):
         flood.record_sent(moment, is_digest=False)
@@ -100,7 +110,8 @@ def test_a_digest_ends_the_flood_and_what_was_under_way_when_it_began_does_not()
 
 
 @given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 5))
-def test_in_no_minute_more_go_than_are_allowed(pauses: list[int], most: int) -> None:
+def test_rate_limit_holds_for_any_minute(pauses: list[int], most: int) -> None:
+    """In no minute more than `perMinute` messages are sent."""
     flood, now, sent = RateLimiter(most), 0, []
     for pause in pauses:
         now += pause
@@ -111,9 +122,8 @@ def test_in_no_minute_more_go_than_are_allowed(pauses: list[int], most: int) -> 
     assert all(len([at for at in sent if 0 <= at - first < 60]) <= most for first in sent)
 
 
-def test_past_the_limit_the_rest_comes_as_one_digest_in_order_and_nothing_is_lost(
-    database: Database, hands: FakeClock
-) -> None:
+def test_over_the_limit_goes_one_digest(database: Database, hands: FakeClock) -> None:
+    """What is over the limit is sent as one digest, complete and in order."""
     told = BatchingFakeTransport()
     desk = DeliveryHarness(database, TEXT, hands, desk=told)
     for number in range(250):
@@ -127,7 +137,8 @@ def test_past_the_limit_the_rest_comes_as_one_digest_in_order_and_nothing_is_los
     assert {row["state"] for row in desk.rows()} == {"SENT"}
 
 
-def test_a_digest_that_fails_stays_one(database: Database, hands: FakeClock) -> None:
+def test_a_failed_digest_stays_one_message(database: Database, hands: FakeClock) -> None:
+    """A digest that fails is retried as one digest."""
     told = BatchingFakeTransport()
     desk = DeliveryHarness(database, TEXT, hands, desk=told)
     for number in range(20):
@@ -140,9 +151,8 @@ def test_a_digest_that_fails_stays_one(database: Database, hands: FakeClock) -> 
     assert told.messages[-1].group == "digest"
 
 
-def test_where_messages_are_not_put_together_no_more_go_in_a_minute(
-    database: Database, hands: FakeClock
-) -> None:
+def test_rate_limit_without_batches(database: Database, hands: FakeClock) -> None:
+    """A channel without batches sends the rest in the following minutes."""
     told = FakeTransport()
     desk = DeliveryHarness(database, TEXT, hands, desk=told)
     for number in range(10):

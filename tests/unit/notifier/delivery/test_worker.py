@@ -34,7 +34,8 @@ def running(channel: Channel) -> Iterator[Channel]:
     assert channel.join(5)
 
 
-def test_what_is_due_is_sent_and_marked(database: Database) -> None:
+def test_due_deliveries_are_sent_and_marked(database: Database) -> None:
+    """Each due delivery is sent with a key of its own and marked as sent."""
     told = FakeTransport()
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
     deliver_due(make_channel(database, told))
@@ -43,7 +44,8 @@ def test_what_is_due_is_sent_and_marked(database: Database) -> None:
     assert states(database, "a1") == states(database, "a2") == ["SENT"]
 
 
-def test_notices_of_one_alert_arrive_in_order(database: Database) -> None:
+def test_order_per_alert(database: Database) -> None:
+    """Notifications of an alert are sent in the order of its events."""
     told = FakeTransport()
     changes: tuple[Change, ...] = ("opened", "raised", "resolved")
     write_deliveries(
@@ -54,14 +56,16 @@ def test_notices_of_one_alert_arrive_in_order(database: Database) -> None:
         assert [change for name, change in told.sent if name == alert] == list(changes)
 
 
-def test_another_channels_notices_are_left_alone(database: Database) -> None:
+def test_only_its_own_channel(database: Database) -> None:
+    """A worker takes no deliveries of another channel."""
     told = FakeTransport()
     write_deliveries(database, "email", make_notice())
     deliver_due(make_channel(database, told))
     assert told.sent == []
 
 
-def test_a_permanent_failure_is_not_tried_again_and_holds_up_nobody(database: Database) -> None:
+def test_permanent_failure(database: Database) -> None:
+    """A rejected delivery is not retried and does not block the others."""
     told = FakeTransport(lambda n: TransportError("gone", permanent=True) if n.id == "a1" else None)
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
     deliver_due(make_channel(database, told))
@@ -69,7 +73,8 @@ def test_a_permanent_failure_is_not_tried_again_and_holds_up_nobody(database: Da
     assert states(database, "a2") == ["SENT"]
 
 
-def test_after_a_temporary_failure_the_channel_rests_and_gives_the_others_back(database: Database) -> None:
+def test_temporary_failure_releases_the_rest(database: Database) -> None:
+    """The channel pauses, and the deliveries that were not tried are free again."""
     told = FakeTransport(retryable_error)
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
     resting = make_channel(database, told)
@@ -80,7 +85,8 @@ def test_after_a_temporary_failure_the_channel_rests_and_gives_the_others_back(d
     assert [delivery.notice.id for delivery in free] == ["a2"]
 
 
-def test_a_notice_that_is_never_taken_holds_up_no_other(database: Database) -> None:
+def test_one_delivery_that_always_fails(database: Database) -> None:
+    """A delivery that always fails does not block the others."""
     told = FakeTransport(lambda n: retryable_error(n) if n.id == "a1" else None)
     write_deliveries(
         database, "webhook", make_notice(alert="a1"), *(make_notice(alert=f"b{i}") for i in range(5))
@@ -90,7 +96,8 @@ def test_a_notice_that_is_never_taken_holds_up_no_other(database: Database) -> N
     assert states(database, "a1") == ["PENDING"]
 
 
-def test_the_same_key_is_used_each_time(database: Database) -> None:
+def test_retries_have_the_same_key(database: Database) -> None:
+    """A retry has the idempotency key of the first attempt."""
     failures = [TransportError("busy", permanent=False, retry_after=0.05)]
     told = FakeTransport(lambda _: failures.pop() if failures else None)
     write_deliveries(database, "webhook", make_notice())
@@ -100,7 +107,8 @@ def test_the_same_key_is_used_each_time(database: Database) -> None:
     assert len(set(told.keys)) == 1
 
 
-def test_a_delivery_is_given_up_after_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_up_after_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery that fails for more than 24 hours is marked as failed."""
     write_deliveries(database, "webhook", make_notice())
     tomorrow = clock.now() + timedelta(hours=25)
     monkeypatch.setattr(clock, "now", lambda: tomorrow)
@@ -109,7 +117,8 @@ def test_a_delivery_is_given_up_after_a_day(database: Database, monkeypatch: pyt
 
 
 @pytest.mark.filterwarnings("default")
-def test_whatever_a_library_raises_the_channel_lives_on(database: Database) -> None:
+def test_unexpected_transport_error(database: Database) -> None:
+    """An unexpected error of a transport is retried like a temporary failure."""
     failures: list[Exception] = [ZeroDivisionError("surprise")]
     told = FakeTransport(lambda _: failures.pop() if failures else None)
     write_deliveries(database, "webhook", make_notice())
@@ -118,14 +127,16 @@ def test_whatever_a_library_raises_the_channel_lives_on(database: Database) -> N
         assert alive.check()
 
 
-def test_a_channel_whose_thread_has_ended_is_not_healthy(database: Database) -> None:
+def test_exited_thread_fails_the_check(database: Database) -> None:
+    """The check of a channel whose thread has exited raises."""
     with running(make_channel(database, FakeTransport())) as ended:
         assert ended.check() == "idle"
     with pytest.raises(RuntimeError):
         ended.check()
 
 
-def test_a_wake_is_answered_within_milliseconds_and_a_lost_one_within_the_sweep(database: Database) -> None:
+def test_woken_and_without_a_wake(database: Database) -> None:
+    """A wake sends at once; without one the sweep finds what is due."""
     told = FakeTransport()
     with running(make_channel(database, told)) as woken:
         time_until(lambda: woken.check() == "idle")
@@ -136,9 +147,8 @@ def test_a_wake_is_answered_within_milliseconds_and_a_lost_one_within_the_sweep(
         assert time_until(lambda: len(told.sent) == 2) < 1.5
 
 
-def test_what_hangs_is_kept_and_does_not_delay_another_channel(
-    database: Database, receiver: WebhookReceiver
-) -> None:
+def test_hanging_receiver(database: Database, receiver: WebhookReceiver) -> None:
+    """A delivery in flight keeps its lease, and other channels are not delayed."""
     receiver.answering.clear()
     told = FakeTransport()
     hanging = make_channel(database, WebhookTransport(receiver.url))
@@ -163,7 +173,8 @@ def test_what_hangs_is_kept_and_does_not_delay_another_channel(
         assert hanging.join(5)
 
 
-def test_a_receiver_that_vanishes_and_comes_back_gets_everything_once(database: Database) -> None:
+def test_receiver_down_and_up_again(database: Database) -> None:
+    """A receiver that was down gets every notification once."""
     first = WebhookReceiver()
     write_deliveries(database, "webhook", make_notice(alert="a1"))
     with running(make_channel(database, WebhookTransport(first.url))) as sending:
@@ -179,9 +190,8 @@ def test_a_receiver_that_vanishes_and_comes_back_gets_everything_once(database: 
     assert sorted(body["id"] for body in second.bodies) == ["a2", "a3"]
 
 
-def test_a_clock_that_was_set_back_delays_no_notice(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_clock_set_back(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that was set back delays neither new nor released deliveries."""
     told = FakeTransport()
     write_deliveries(database, "webhook", make_notice(alert="new"), make_notice(alert="leased"))
     with database.write() as connection:
@@ -193,7 +203,8 @@ def test_a_clock_that_was_set_back_delays_no_notice(
     assert {alert for alert, _ in told.sent} == {"new", "leased"}
 
 
-def test_a_notice_that_cannot_be_read_fails_and_holds_up_nobody(database: Database) -> None:
+def test_unreadable_notification(database: Database) -> None:
+    """A stored notification that cannot be decoded fails and does not block the others."""
     told = FakeTransport()
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
     with database.write() as connection:
@@ -203,9 +214,8 @@ def test_a_notice_that_cannot_be_read_fails_and_holds_up_nobody(database: Databa
     assert states(database, "a1") == ["FAILED"]
 
 
-def test_a_channel_outlives_whatever_goes_wrong_and_says_so(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unexpected_worker_error(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker survives any error and reports it until it works again."""
     told = FakeTransport()
     sending = make_channel(database, told)
     next_due = deliveries.next_attempt_due
@@ -243,13 +253,15 @@ def delivery(number: int, alert: str, change: Change = "opened", *, attempts: in
     )
 
 
-def test_what_failed_comes_last_and_what_is_newer_of_the_same_alert_after_it() -> None:
+def test_failed_before_comes_last() -> None:
+    """Deliveries that failed before go last, and newer ones of the same alert after them."""
     claimed = [delivery(1, "a1", attempts=3), delivery(2, "a2"), delivery(3, "a1", "resolved")]
     sent = split_into_messages(claimed, bundles=False, is_digest=False)
     assert [[one.id for one in parcel] for parcel in sent] == [[2], [1], [3]]
 
 
-def test_a_digest_is_one_message_only_for_transports_that_take_several() -> None:
+def test_digest_needs_a_transport_with_batches() -> None:
+    """A digest is one message if the transport takes batches, else one each."""
     claimed = [msgspec.structs.replace(delivery(number, f"a{number}"), batch=None) for number in (1, 2)]
     assert split_into_messages(claimed, bundles=True, is_digest=True) == [claimed]
     assert split_into_messages(claimed, bundles=False, is_digest=True) == [[claimed[0]], [claimed[1]]]

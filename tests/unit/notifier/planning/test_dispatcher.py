@@ -84,9 +84,8 @@ def resolved(story: PlanningHarness) -> None:
 
 
 @pytest.mark.parametrize("prepare", [opened, escalated, repeated, acknowledged, resolved])
-def test_killed_at_any_statement_nothing_is_half_told_and_the_next_one_tells_the_same(
-    tmp_path: Any, prepare: Callable[[PlanningHarness], None]
-) -> None:
+def test_killed_at_any_statement(tmp_path: Any, prepare: Callable[[PlanningHarness], None]) -> None:
+    """A kill at any statement leaves nothing half done, and the next process plans the same."""
     whole = _prepared(tmp_path, prepare)
     before, statements = state(whole), _count(whole)
     expected = state(whole)
@@ -157,7 +156,8 @@ class _killing:  # noqa: N801 - reads as what it does
             event.remove(self._engine, step, self._strike)
 
 
-def test_two_dispatchers_on_one_database_tell_once(database: Database) -> None:
+def test_two_dispatchers_on_one_database(database: Database) -> None:
+    """Two dispatchers plan each event and each repeat once."""
     story = PlanningHarness(database, channels("desk") + "routes: [{ channels: [desk], repeat: 1h }]")
     for number in range(40):
         story.open(f"a{number}", dispatch=False)
@@ -172,9 +172,10 @@ def test_two_dispatchers_on_one_database_tell_once(database: Database) -> None:
     assert sorted(told) == sorted((f"a{n}", c) for n in range(40) for c in ("opened", "repeated"))
 
 
-def test_an_event_whose_notice_cannot_be_read_is_passed_over_and_the_rest_is_told(
+def test_unreadable_event(
     database: Database,
 ) -> None:
+    """An event that cannot be decoded is skipped, the next one is dispatched."""
     story = PlanningHarness(database, NIGHT)
     story.open("a1", dispatch=False)
     story.open("a2", dispatch=False)
@@ -185,7 +186,8 @@ def test_an_event_whose_notice_cannot_be_read_is_passed_over_and_the_rest_is_tol
     assert story.deliveries("a2") == ["0 desk opened"]
 
 
-def test_an_escalation_that_cannot_be_read_begins_anew_and_holds_up_no_other(database: Database) -> None:
+def test_unreadable_escalation(database: Database) -> None:
+    """An escalation state that cannot be decoded restarts and does not block the others."""
     story = PlanningHarness(database, NIGHT)
     story.open("a1")
     story.open("a2")
@@ -197,7 +199,8 @@ def test_an_escalation_that_cannot_be_read_begins_anew_and_holds_up_no_other(dat
 
 
 @pytest.mark.parametrize("is_dispatched", [False, True])
-def test_an_alert_that_retention_removed_is_forgotten(database: Database, is_dispatched: bool) -> None:
+def test_alert_removed_by_retention(database: Database, is_dispatched: bool) -> None:
+    """Events and escalations of a deleted alert are skipped."""
     story = PlanningHarness(database, NIGHT)
     story.open("a1", dispatch=is_dispatched)
     story.change("resolved", "a1", dispatch=False)
@@ -210,9 +213,8 @@ def test_an_alert_that_retention_removed_is_forgotten(database: Database, is_dis
     assert story.deliveries("a2")[-1] == "5 phone escalated"
 
 
-def test_in_an_older_database_that_was_put_back_it_goes_on_where_that_was(
-    database: Database, tmp_path: Any
-) -> None:
+def test_restored_backup(database: Database, tmp_path: Any) -> None:
+    """With an older database it goes on from that database's cursor."""
     story = PlanningHarness(database, NIGHT)
     story.open("a1")
     with database.engine.connect() as connection:
@@ -229,7 +231,8 @@ def test_in_an_older_database_that_was_put_back_it_goes_on_where_that_was(
     story.database.close()
 
 
-def test_events_are_told_of_in_their_order_however_many_wait(database: Database) -> None:
+def test_more_events_than_a_batch(database: Database) -> None:
+    """Any number of events is dispatched in order."""
     story = PlanningHarness(database, channels("desk") + "routes: [{ channels: [desk] }]")
     for number in range(450):
         story.open(f"a{number}", dispatch=False)
@@ -237,7 +240,8 @@ def test_events_are_told_of_in_their_order_however_many_wait(database: Database)
     assert [row["alertId"] for row in story.rows()] == [f"a{number}" for number in range(450)]
 
 
-def test_it_waits_until_something_is_due_and_no_longer_than_a_second(database: Database) -> None:
+def test_wait_until_the_next_step(database: Database) -> None:
+    """The wait ends when an escalation is due, after a second at most."""
     story = PlanningHarness(database, NIGHT)
     assert dispatch_all(story.dispatcher, story.now) == SECOND
     story.open()
@@ -245,9 +249,10 @@ def test_it_waits_until_something_is_due_and_no_longer_than_a_second(database: D
     assert dispatch_all(story.dispatcher, story.now + 5 * MINUTE - SECOND / 4) == SECOND / 4
 
 
-def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_announced(
+def test_hands_over_and_publishes(
     database: Database,
 ) -> None:
+    """Channels with deliveries are handed them; a new timeline event is published."""
     story = PlanningHarness(database, NIGHT)
     story.open()
     assert (set(woken(story)), story.announcer.count) == ({"desk"}, 0)
@@ -255,7 +260,8 @@ def test_channels_with_something_new_are_woken_and_news_on_the_timeline_is_annou
     assert (set(woken(story)), story.announcer.count) == ({"desk", "phone"}, 1)
 
 
-def test_trouble_with_botwatch_itself_is_announced_as_nobody_else_would(database: Database) -> None:
+def test_self_alerts_are_published(database: Database) -> None:
+    """The event of a self-alert is published, as no other part does."""
     story = PlanningHarness(database, NIGHT)
     trouble = SelfAlert("notification-channel", (("channel", "phone"),), "It fails", "undelivered", 1, 0)
     with database.write() as connection:
@@ -264,7 +270,9 @@ def test_trouble_with_botwatch_itself_is_announced_as_nobody_else_would(database
     assert story.announcer.count == 1
 
 
-def test_while_redis_is_away_people_are_told_all_the_same(database: Database) -> None:
+def test_without_redis(database: Database) -> None:
+    """While Redis is away escalations go on."""
+
     class Away(Silent):
         def publish(self) -> int:
             raise RedisConnectionError
@@ -277,7 +285,8 @@ def test_while_redis_is_away_people_are_told_all_the_same(database: Database) ->
     assert story.deliveries()[-1] == "5 phone escalated"
 
 
-def test_beats_are_heard_by_botwatch_itself_and_leave_nothing_behind(database: Database) -> None:
+def test_old_beats_are_deleted(database: Database) -> None:
+    """Watchdog beats go to the loopback channel and are deleted after ten minutes."""
     story = PlanningHarness(database, NIGHT)
     story.open(WATCHDOG)
     story.now += 11 * MINUTE

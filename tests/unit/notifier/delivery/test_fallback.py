@@ -53,9 +53,10 @@ def opened_troubles(desk: DeliveryHarness) -> list[str]:
     return sorted(f"{one.details.labels['channel']} {one.status}" for one in found)
 
 
-def test_after_a_permanent_failure_the_fallback_is_told_once_and_an_alert_around_the_channel(
+def test_permanent_failure(
     desk: DeliveryHarness,
 ) -> None:
+    """The fallback is notified once, and an alert about the channel is open until it works."""
     desk.transports["phone"].fails = permanent_error
     desk.open("a1")
     desk.advance(2 * MINUTE)
@@ -76,7 +77,8 @@ def test_after_a_permanent_failure_the_fallback_is_told_once_and_an_alert_around
     assert desk.channel_alerts("phone") == []
 
 
-def test_after_a_minute_of_failures_that_may_pass_the_fallback_is_told_once(desk: DeliveryHarness) -> None:
+def test_temporary_failures_for_a_minute(desk: DeliveryHarness) -> None:
+    """After a minute of retries the fallback is notified once; the retries go on."""
     desk.transports["phone"].fails = retryable_error
     desk.open("a1")
     desk.advance(59 * SECOND)
@@ -92,7 +94,8 @@ def test_after_a_minute_of_failures_that_may_pass_the_fallback_is_told_once(desk
     assert desk.sent("desk") == []
 
 
-def test_a_channel_that_fails_for_less_than_a_minute_is_no_trouble(desk: DeliveryHarness) -> None:
+def test_temporary_failures_for_less_than_a_minute(desk: DeliveryHarness) -> None:
+    """A channel that recovers within a minute needs no fallback and no alert."""
     desk.transports["phone"].fails = retryable_error
     desk.open("a1")
     desk.advance(25 * SECOND)
@@ -103,7 +106,8 @@ def test_a_channel_that_fails_for_less_than_a_minute_is_no_trouble(desk: Deliver
 
 
 @pytest.mark.parametrize("fails", [permanent_error, retryable_error, busy])
-def test_of_a_chain_of_three_the_last_is_told_where_two_fail(desk: DeliveryHarness, fails: object) -> None:
+def test_chain_of_three(desk: DeliveryHarness, fails: object) -> None:
+    """If the channel and its fallback both fail, the fallback of the fallback is notified."""
     desk.transports["phone"].fails = desk.transports["pager"].fails = fails  # type: ignore[assignment]
     desk.open("a1")
     desk.advance(3 * MINUTE)
@@ -111,9 +115,10 @@ def test_of_a_chain_of_three_the_last_is_told_where_two_fail(desk: DeliveryHarne
     assert opened_troubles(desk) == ["pager ACTIVE", "phone ACTIVE"]
 
 
-def test_who_stands_in_for_a_channel_that_is_to_wait_for_an_hour_is_told_after_a_minute(
+def test_receiver_that_asks_for_an_hour(
     desk: DeliveryHarness,
 ) -> None:
+    """A channel paused for an hour gets its fallback after a minute, for each notification."""
     desk.transports["phone"].fails = busy
     desk.open("a1")
     desk.advance(30 * SECOND)
@@ -125,9 +130,10 @@ def test_who_stands_in_for_a_channel_that_is_to_wait_for_an_hour_is_told_after_a
     assert len(desk.transports["phone"].keys) == 1
 
 
-def test_who_stands_in_hears_all_of_it_in_order_and_the_channel_too_when_it_works_again(
+def test_order_on_fallback_and_channel(
     desk: DeliveryHarness,
 ) -> None:
+    """The fallback gets all notifications of the alert in order, and so does the channel later."""
     desk.transports["phone"].fails = retryable_error
     desk.open("a1")
     desk.advance(20 * SECOND)
@@ -142,7 +148,8 @@ def test_who_stands_in_hears_all_of_it_in_order_and_the_channel_too_when_it_work
     assert (desk.sent("phone"), desk.sent("pager")) == (expected, expected)
 
 
-def test_who_stands_in_hears_that_it_gets_worse_later_on(desk: DeliveryHarness) -> None:
+def test_later_changes_reach_the_fallback(desk: DeliveryHarness) -> None:
+    """A later change of the alert reaches the fallback as well."""
     desk.transports["phone"].fails = retryable_error
     desk.open("a1", severity="MEDIUM")
     desk.advance(3 * MINUTE)
@@ -151,9 +158,10 @@ def test_who_stands_in_hears_that_it_gets_worse_later_on(desk: DeliveryHarness) 
     assert desk.sent("pager") == ["a1 opened", "a1 raised"]
 
 
-def test_a_channel_that_could_not_say_that_it_is_open_does_not_say_that_it_ended(
+def test_no_resolved_without_an_opened(
     desk: DeliveryHarness,
 ) -> None:
+    """A channel that never received the opening notification gets no resolved one."""
     desk.transports["phone"].fails = lambda one: permanent_error(one) if one.change == "opened" else None
     desk.open("a1", dispatch=False)
     desk.change("resolved", "a1")
@@ -163,7 +171,8 @@ def test_a_channel_that_could_not_say_that_it_is_open_does_not_say_that_it_ended
     assert desk.deliveries("a1")[1] == "(phone resolved)"
 
 
-def test_who_stood_in_is_told_that_it_ended(desk: DeliveryHarness) -> None:
+def test_resolved_reaches_the_fallback(desk: DeliveryHarness) -> None:
+    """A fallback that received the opening notification receives the resolved one."""
     desk.transports["phone"].fails = permanent_error
     desk.open("a1")
     desk.advance(SECOND)
@@ -172,7 +181,8 @@ def test_who_stood_in_is_told_that_it_ended(desk: DeliveryHarness) -> None:
     assert desk.sent("pager") == ["a1 opened", "a1 resolved"]
 
 
-def test_one_failure_after_a_long_downtime_is_no_trouble_yet(desk: DeliveryHarness) -> None:
+def test_one_failure_after_a_long_downtime(desk: DeliveryHarness) -> None:
+    """One failed attempt at an old delivery notifies no fallback."""
     failures: list[Exception] = []
     desk.transports["phone"].fails = lambda _: failures.pop() if failures else None
     for alert, downtime in (("a0", timedelta(0)), ("a1", 2 * HOUR)):
@@ -185,9 +195,10 @@ def test_one_failure_after_a_long_downtime_is_no_trouble_yet(desk: DeliveryHarne
     assert desk.transports["phone"].messages[1].late >= 2 * HOUR
 
 
-def test_a_notice_that_is_never_taken_is_handed_on_though_the_channel_works_for_others(
+def test_one_notification_that_always_fails(
     desk: DeliveryHarness,
 ) -> None:
+    """It goes to the fallback although the channel works for all others."""
     desk.transports["phone"].fails = lambda one: retryable_error(one) if one.id == "a1" else None
     desk.open("a1")
     for number in range(2, 12):
@@ -197,7 +208,8 @@ def test_a_notice_that_is_never_taken_is_handed_on_though_the_channel_works_for_
     assert desk.sent("pager") == ["a1 opened"]
 
 
-def test_a_whole_digest_that_fails_is_handed_on_as_one(desk: DeliveryHarness) -> None:
+def test_a_failed_batch_stays_one_message(desk: DeliveryHarness) -> None:
+    """A batch that fails reaches the fallback as one message."""
     late = timedelta(minutes=5)
     desk.dispatcher = desk.dispatching(
         TEXT.replace("[phone], repeat: 0", "[phone], groupBy: [], groupWait: 5m")

@@ -33,13 +33,14 @@ CHANGES: tuple[Change, ...] = ("opened", "raised", "lowered", "raised", "resolve
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8])
 @pytest.mark.parametrize("batch", [None, "all"])
 @pytest.mark.parametrize("kind", [FakeTransport, BatchingFakeTransport])
-def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_is_lost(
+def test_order_per_alert_with_many_workers(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     lanes: int,
     batch: str | None,
     kind: type[FakeTransport],
 ) -> None:
+    """With any number of workers and random failures, each alert arrives whole and in order."""
     monkeypatch.setattr(pacing, "FIRST_DELAY", timedelta(milliseconds=4))
     chance = random.Random(lanes)
     lock = threading.Lock()
@@ -72,7 +73,8 @@ def test_however_many_lanes_and_failures_each_alerts_order_is_kept_and_nothing_i
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
-def test_a_batch_is_one_message_however_large_it_is(database: Database, lanes: int) -> None:
+def test_a_large_batch_is_one_message(database: Database, lanes: int) -> None:
+    """A batch larger than a claim is not split."""
     told = BatchingFakeTransport()
     write_deliveries(
         database, "webhook", *(make_notice(alert=f"a{number}") for number in range(150)), batch="night/{}"
@@ -83,7 +85,8 @@ def test_a_batch_is_one_message_however_large_it_is(database: Database, lanes: i
     assert max(told.messages, key=lambda one: len(one.notifications)).group == "night/{}"
 
 
-def test_for_transports_that_take_one_at_a_time_a_batch_is_as_many_messages(database: Database) -> None:
+def test_a_batch_for_a_transport_without_batches(database: Database) -> None:
+    """A transport that takes one notification per message gets one message each."""
     told = FakeTransport()
     write_deliveries(
         database, "webhook", *(make_notice(alert=f"a{number}") for number in range(5)), batch="night/{}"
@@ -92,7 +95,8 @@ def test_for_transports_that_take_one_at_a_time_a_batch_is_as_many_messages(data
     assert [len(message.notifications) for message in told.messages] == [1] * 5
 
 
-def test_what_may_pass_stops_the_lane_though_the_receiver_asks_for_no_pause(database: Database) -> None:
+def test_a_temporary_failure_stops_the_claim(database: Database) -> None:
+    """After a temporary failure the rest of the claim is not sent, even with `Retry-After: 0`."""
     failures = [TransportError("busy", permanent=False, retry_after=0)]
     told = FakeTransport(lambda _: failures.pop() if failures else None)
     write_deliveries(database, "webhook", make_notice("opened"), make_notice("raised"), batch="b")
@@ -113,7 +117,8 @@ def night(database: Database, monkeypatch: pytest.MonkeyPatch) -> DeliveryHarnes
     )
 
 
-def test_what_was_held_is_not_late_at_the_end_of_quiet_hours(night: DeliveryHarness) -> None:
+def test_a_digest_after_quiet_hours_is_not_late(night: DeliveryHarness) -> None:
+    """What quiet hours held is sent in one message and not called late."""
     for number in range(120):
         night.open(f"a{number}", severity="LOW")
     night.now += 8 * HOUR - 2 * SECOND
@@ -123,7 +128,8 @@ def test_what_was_held_is_not_late_at_the_end_of_quiet_hours(night: DeliveryHarn
     assert digest.late < 2 * SECOND
 
 
-def test_what_was_held_and_comes_with_what_is_worse_is_not_late(night: DeliveryHarness) -> None:
+def test_held_and_released_by_a_raised_alert_is_not_late(night: DeliveryHarness) -> None:
+    """A held notification that a more urgent one releases is not called late."""
     night.open("a1", severity="MEDIUM")
     night.now += 3 * HOUR
     night.change("raised", "a1")
@@ -131,16 +137,16 @@ def test_what_was_held_and_comes_with_what_is_worse_is_not_late(night: DeliveryH
     assert [message.late for message in night.transports["desk"].messages] == [timedelta(0)] * 2
 
 
-def test_what_was_held_is_late_from_the_end_of_quiet_hours_on(night: DeliveryHarness) -> None:
+def test_lateness_counts_from_the_end_of_quiet_hours(night: DeliveryHarness) -> None:
+    """A held notification that is sent later is late by the time since quiet hours ended."""
     night.open("a1", severity="LOW")
     night.now += 9 * HOUR
     night.step()
     assert night.transports["desk"].messages[0].late == HOUR
 
 
-def test_what_was_not_held_is_late_from_when_it_happened(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lateness_counts_from_the_event(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notification that was not held is late by the time since its event."""
     desk = DeliveryHarness(database, QUIET, FakeClock(monkeypatch, DAWN), desk=FakeTransport())
     desk.open("a1", dispatch=False)
     desk.now += 7 * MINUTE
