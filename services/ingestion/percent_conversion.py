@@ -22,7 +22,7 @@ def keep_percent(_records: Sequence[AnyRecord]) -> None:
 def percent_converter(section: AnalyticsSection) -> ToPercent:
     """Return what makes percent of the shares in the records of bots whose `unit` is `fraction`, in place.
 
-    Never guessed: 0.085 of a bot that is not configured so is 0.085 %.
+    Never guessed: 0.085 of a bot that is not configured so is 0.085%.
     """
     if not any(bot.unit == "fraction" for bot in section.bots.values()):
         return keep_percent

@@ -74,7 +74,7 @@ class BotSection(Document, kw_only=True):
     currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     time_zone: str | None = None
     unit: Literal["percent", "fraction"] | None = None
-    """Of the shares in its performance records: 8.5 or 0.085 for 8.5 %. Never guessed; percent by default."""
+    """Of the shares in its performance records: 8.5 or 0.085 for 8.5%. Never guessed; percent by default."""
     compare: bool | None = None
 
     def __post_init__(self) -> None:

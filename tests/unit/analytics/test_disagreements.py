@@ -31,17 +31,17 @@ def report(bot: FakeBot, **figures: Any) -> FakeBot:
     [
         ("max_drawdown", 8.5, 0.085, False),  # percent beside a fraction
         ("max_drawdown", 0.085, 0.085, True),
-        ("max_drawdown", 10.0, 0.0951, False),  # 4.9 % of the larger
-        ("max_drawdown", 10.0, 0.0949, True),  # 5.1 %
+        ("max_drawdown", 10.0, 0.0951, False),  # 4.9% of the larger
+        ("max_drawdown", 10.0, 0.0949, True),  # 5.1%
         ("max_drawdown", 0.1, 0.0001, False),  # 0.09 points
         ("max_drawdown", 0.12, 0.0001, True),  # 0.11 points
         ("sharpe_ratio", 1.5, 1.43, False),
         ("sharpe_ratio", 1.5, 1.42, True),
         ("sharpe_ratio", 0.04, 0.0, False),
         ("sharpe_ratio", -1.5, 1.5, True),
-        ("total_pnl", 10.9, 10.0, False),  # 0.09 % of the equity of 1000
+        ("total_pnl", 10.9, 10.0, False),  # 0.09% of the equity of 1000
         ("total_pnl", 11.1, 10.0, True),
-        ("total_pnl", 104.0, 100.0, False),  # 4 %
+        ("total_pnl", 104.0, 100.0, False),  # 4%
         ("order_latency_ms", 1.9, 1.0, False),
         ("order_latency_ms", 2.1, 1.0, True),
         ("slippage_bps", 0.05, -0.04, False),

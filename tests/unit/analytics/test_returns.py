@@ -143,7 +143,7 @@ def test_ruin_is_a_return_of_minus_one_after_which_days_have_none() -> None:
     bot = bot_with_equity([100.0] * 30 + [0.0, 0.0, 50.0, 50.0])
     assert bot.number("trading_days") == 31  # 29 of nothing, the ruin, and 50 to 50
     assert bot.number("annual_return") == -1
-    assert bot.number("calmar_ratio") == -1  # −100 % / 100 %
+    assert bot.number("calmar_ratio") == -1  # −100% / 100 %
 
 
 def test_debt_is_a_return_below_minus_one() -> None:

@@ -24,7 +24,7 @@ SECTION = MonitoringSection(interval_seconds=10, thresholds=Thresholds(cpu=Thres
 
 
 class BusyHost:
-    """A host whose processors are always at 80 %."""
+    """A host whose processors are always at 80%."""
 
     def sample(self, now: datetime, _checks: Collection[str]) -> Health:
         """Return a sample of `now`."""

@@ -28,7 +28,7 @@ def an_alert(flaps: int = 0) -> Alert:
         severity="HIGH",
         category="PERFORMANCE",
         component="alpha",
-        message="drawdown above 20 %",
+        message="Drawdown above 20%",
         status="ACTIVE",
         details=Details(
             rule="drawdown", metric="maxDrawdown", value=21, operator=">", threshold=20, flaps=flaps
