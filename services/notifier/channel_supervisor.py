@@ -22,7 +22,9 @@ from services.notifier.delivery.channel_state import (
 )
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
+from shared.runtime.config.mute_config import parse_mute_config
 from shared.runtime.config.notifications import ChannelSection
+from shared.schema.muting import NO_MUTES
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 from shared.store import deliveries
 from shared.store.database import Database
@@ -60,7 +62,10 @@ class ChannelSupervisor:
         build: TransportBuilder = build_transport,
     ) -> None:
         self._database = database
-        self._context = DeliveryContext(database, owner, random.random, dashboard_url, self._wake)
+        self._mute_config = NO_MUTES
+        self._context = DeliveryContext(
+            database, owner, random.random, dashboard_url, self._wake, lambda: self._mute_config
+        )
         self._wake_dispatcher = wake_dispatcher
         self._build = build
         self._sections: Mapping[str, ChannelSection] = {}
@@ -87,10 +92,11 @@ class ChannelSupervisor:
         """
         wanted = _configured_channels(documents)
         changed = [name for name, section in wanted.items() if self._sections.get(name) != section]
+        mute_config = parse_mute_config(documents)
         built = {name: self._build_channel(name, wanted[name], contents(name)) for name in changed}
         kept = {name: one for name, one in self.channels.items() if name in wanted and name not in built}
         removed = [one for name, one in self.channels.items() if name not in kept]
-        self.channels, self._sections = kept | built, wanted
+        self.channels, self._sections, self._mute_config = kept | built, wanted, mute_config
         return [*built.values()], removed
 
     def _build_channel(self, name: str, section: ChannelSection, content: MessageContent) -> Channel:

@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 
 from services.notifier.channels.base import Reason
 from services.notifier.delivery.pacing import Random, RateLimiter
-from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert, resolve_self_alert
+from services.notifier.self_alert_store import open_self_alert, resolve_self_alert
+from services.notifier.self_alerts import SelfAlert, build_alert
 from shared.runtime import clock
+from shared.schema.muting import NO_MUTES, MuteConfig
 from shared.store import deliveries
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
@@ -46,6 +48,8 @@ class DeliveryContext(NamedTuple):
     dashboard_url: str
     wake: Callable[[Collection[str]], None]
     """Wakes these channels and the dispatcher: a worker wrote deliveries to them, or an alert."""
+    mute_config: Callable[[], MuteConfig] = lambda: NO_MUTES
+    """Returns the current maintenance windows, which hold for alerts about channels too."""
 
 
 class ChannelState:
@@ -111,7 +115,8 @@ class ChannelState:
         """Open an alert about the channel, unless one is open."""
         self._is_known_to_work, self.is_broken = False, True
         problem = channel_alert(self.name, error)
-        open_self_alert(connection, build_alert(problem, NOTIFIER, self._context.dashboard_url, now))
+        alert = build_alert(problem, NOTIFIER, self._context.dashboard_url, now)
+        open_self_alert(connection, alert, self._context.mute_config())
 
     def count_unsent(self, outcome: str, reason: Reason, notices: int) -> None:
         """Count notifications that were not sent."""

@@ -15,8 +15,10 @@ from sqlalchemy import Connection
 from services.notifier.content.phrasing import join_names
 from services.notifier.planning.planner import SETTLE_TIME, NotificationPlanner
 from services.notifier.planning.routes import RoutingConfig
-from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert
+from services.notifier.self_alert_store import open_self_alert
+from services.notifier.self_alerts import SelfAlert, build_alert
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
+from shared.schema.muting import MuteConfig
 from shared.store import escalations
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
@@ -129,7 +131,7 @@ class Dispatcher:
 
     def _summarize(self, now: datetime) -> None:
         with self._database.write() as connection:
-            has_news = write_catch_up_summary(connection, self._dashboard_url, now)
+            has_news = write_catch_up_summary(connection, self._dashboard_url, self.routing.mutes, now)
         self._summary_at = None
         if has_news:
             self._publish_alert_events()
@@ -141,7 +143,9 @@ class Dispatcher:
             log.warning("cannot publish alert events; retrying with the next event", error=str(error))
 
 
-def write_catch_up_summary(connection: Connection, dashboard_url: str, now: datetime) -> bool:
+def write_catch_up_summary(
+    connection: Connection, dashboard_url: str, mutes: MuteConfig, now: datetime
+) -> bool:
     """Write the summary of the alerts whose notifications were suppressed; return False if there are none."""
     alerts = [
         alert
@@ -156,5 +160,5 @@ def write_catch_up_summary(connection: Connection, dashboard_url: str, now: date
     summary = SelfAlert(CATCH_UP_RULE, (), message, "alerts", len(alerts), 0, "LOW")
     alert = build_alert(summary, "notifier", dashboard_url, now)
     # Resolved from the start: one notification, and no second one when it ends.
-    open_self_alert(connection, msgspec.structs.replace(alert, status="RESOLVED", resolved_at=now))
+    open_self_alert(connection, msgspec.structs.replace(alert, status="RESOLVED", resolved_at=now), mutes)
     return True

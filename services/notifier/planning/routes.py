@@ -13,6 +13,7 @@ from services.notifier.planning.escalation import EscalationPolicy, parse_polici
 from services.notifier.planning.recipients import Recipients
 from services.notifier.planning.time_of_day import TimeInterval
 from shared.runtime.config.documents import Documents
+from shared.runtime.config.mute_config import parse_mute_config
 from shared.runtime.config.notifications import (
     DEFAULT_ROUTE,
     SEED_CHANNELS,
@@ -22,6 +23,7 @@ from shared.runtime.config.notifications import (
 )
 from shared.schema.alerts import Alert, Severity
 from shared.schema.durations import Duration, milliseconds, to_timedelta
+from shared.schema.muting import NO_MUTES, MuteConfig
 from shared.schema.patterns import Patterns, match_labels, parse_match
 from shared.schema.silences import alert_labels
 from shared.schema.watchdog import BEAT_INTERVAL
@@ -226,6 +228,8 @@ class RoutingConfig(NamedTuple):
     recipients: Recipients
     watchdog_interval: timedelta | None
     """How often the user's URL gets the watchdog beat; None: no URL is configured."""
+    mutes: MuteConfig = NO_MUTES
+    """Maintenance windows: they hold for alerts that the notifier opens, too."""
 
     @classmethod
     def from_documents(cls, documents: Documents) -> Self:
@@ -237,6 +241,7 @@ class RoutingConfig(NamedTuple):
             parse_policies(documents.notifications),
             Recipients.from_documents(documents),
             every if watchdog.url else None,
+            parse_mute_config(documents),
         )
 
     def is_watchdog_url_due(self, last: datetime | None, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from shared.runtime.config.documents import Documents
 from shared.runtime.logging_setup import redact_credentials
 from shared.schema.alerts import Alert, Notice
 from shared.schema.faults import InvalidError
+from shared.schema.muting import MuteConfig
 
 log = structlog.get_logger()
 
@@ -37,16 +38,24 @@ class SendResult(NamedTuple):
 SendResults = SimpleQueue[SendResult]
 
 
+class _Config(NamedTuple):
+    documents: Documents
+    contents: ContentFactory
+    routing: RoutingConfig
+
+
 class OutOfBandSender:
     """Sends through the currently configured channels, each message in its own thread, without blocking."""
 
     def __init__(self, read_config: ConfigReader) -> None:
-        self._documented = read_config
-        self._latest = read_config()
+        self._read_config = read_config
+        self._latest = self._read()
+        self._error = ""
+        """Why the config on disk cannot be used, if it cannot."""
 
     def recipients(self, alert: Alert, now: datetime) -> list[Recipient]:
         """Return the recipients of the routes (with a policy, of its first step), each channel once."""
-        plan = RoutingConfig.from_documents(self._current_config()[0])
+        plan = self._current_config().routing
         found: dict[str, Recipient] = {}
         for route in plan.routing.match(alert, now):
             policy = plan.policy_of(route)
@@ -56,7 +65,7 @@ class OutOfBandSender:
 
     def send(self, notice: Notice, recipients: Iterable[Recipient], now: datetime) -> SendResults:
         """Start sending; return the queue that gets the result of each recipient."""
-        documents, contents = self._current_config()
+        documents, contents, _ = self._current_config()
         results: SendResults = SimpleQueue()
         sending = _SendTask(
             documents, contents, NotificationMessage((notice,), f"{notice.id}-{notice.change}", now)
@@ -67,13 +76,23 @@ class OutOfBandSender:
             ).start()
         return results
 
-    def _current_config(self) -> tuple[Documents, ContentFactory]:
-        """Return the current documents, or the last valid ones."""
+    def mute_config(self) -> MuteConfig:
+        """Return the current maintenance windows and inhibitions."""
+        return self._current_config().routing.mutes
+
+    def _current_config(self) -> _Config:
+        """Return the current config, or the last valid one."""
         try:
-            self._latest = self._documented()
+            self._latest, self._error = self._read(), ""
         except (InvalidError, OSError) as error:
-            log.error("config reload failed; keeping the previous configuration", error=str(error))
+            if str(error) != self._error:
+                self._error = str(error)
+                log.error("config reload failed; keeping the previous configuration", error=self._error)
         return self._latest
+
+    def _read(self) -> _Config:
+        documents, contents = self._read_config()
+        return _Config(documents, contents, RoutingConfig.from_documents(documents))
 
 
 class _SendTask(NamedTuple):

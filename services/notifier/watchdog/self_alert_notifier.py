@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.notifier.self_alerts import open_self_alert, resolve_self_alert
+from services.notifier.self_alert_store import open_self_alert, resolve_self_alert
 from services.notifier.watchdog.out_of_band import OutOfBandSender, SendResult, SendResults
 from shared.schema.alerts import Alert, build_notice
 from shared.store.database import Database
@@ -101,7 +101,8 @@ class SelfAlertNotifier:
     def _store(self, connection: Connection, now: datetime) -> None:
         """Store the alert and its out-of-band deliveries; the notifier retries the recipients that failed."""
         if not self._is_stored:
-            open_self_alert(connection, self.alert)
+            opened = open_self_alert(connection, self.alert, self._line.mute_config())
+            self.alert = opened or self.alert
         event = newest_event_id(connection, self.alert.id, "opened")
         if event is None:
             return

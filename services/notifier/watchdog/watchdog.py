@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
-from services.notifier.self_alerts import build_alert, update_self_alerts
+from services.notifier.self_alert_store import update_self_alerts
+from services.notifier.self_alerts import build_alert
 from services.notifier.watchdog.diagnosis import (
     RECORDS_REFUSED,
     VALUES_EVICTED,
@@ -140,10 +141,14 @@ class Watchdog:
         self._is_adopted = True
 
     def _update_alerts(self, now: datetime) -> None:
-        """Apply silences to all self-alerts, and let their acknowledgements expire."""
+        """Apply silences and windows to all self-alerts, and let their acknowledgements expire."""
         try:
+            with self._database.read() as connection:
+                if all(alert.details.origin is None for alert in open_alerts(connection)):
+                    return
+            mute_config = self._line.mute_config()
             with self._database.write() as connection:
-                for alert in update_self_alerts(connection, now):
+                for alert in update_self_alerts(connection, mute_config, now):
                     if raised := self._raised.get(alert.fingerprint):
                         raised.alert = alert
         except SQLAlchemyError as error:

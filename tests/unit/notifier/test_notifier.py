@@ -15,12 +15,14 @@ from services.notifier.content.rendering import ContentFactory
 from services.notifier.delivery.channel import Channel
 from services.notifier.delivery.channel_state import channel_alert
 from services.notifier.notifier import Notifier
-from services.notifier.self_alerts import build_alert, open_self_alert
+from services.notifier.self_alert_store import open_self_alert
+from services.notifier.self_alerts import build_alert
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.wake import wake
 from shared.schema.faults import InvalidError
+from shared.schema.muting import NO_MUTES
 from shared.store.alerts import open_by_fingerprint
 from shared.store.database import Database
 from tests.support import time_until
@@ -231,7 +233,7 @@ def test_reload_removes_a_channel(
     write_deliveries(database, "two", make_notice())
     trouble = channel_alert("two", "gone")
     with database.write() as connection:
-        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", clock.now()))
+        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", clock.now()), NO_MUTES)
     running.reload(hooks(one=receiver.url))
     assert states(database)[0] == "SUPPRESSED"
     with database.read() as connection:
@@ -247,7 +249,7 @@ def test_reload_keeps_alerts_about_served_channels(
     )
     trouble = channel_alert("one", "gone")
     with database.write() as connection:
-        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", clock.now()))
+        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", clock.now()), NO_MUTES)
     running.reload(hooks(one=receiver.url, two=receiver.url))
     with database.read() as connection:
         assert open_by_fingerprint(connection, trouble.fingerprint)

@@ -1,10 +1,17 @@
 """Alerts about Botwatch itself: opened once, silenced like others, told around what is broken."""
 
 from datetime import timedelta
+from typing import Any
 
+import msgspec
 import pytest
 
-from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert, resolve_self_alert
+from services.notifier.self_alert_store import open_self_alert, resolve_self_alert, update_self_alerts
+from services.notifier.self_alerts import SelfAlert, build_alert
+from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
+from shared.runtime.config.mute_config import parse_mute_config
+from shared.runtime.config.notifications import Notifications
+from shared.schema.muting import NO_MUTES, MuteConfig
 from shared.schema.silences import Matcher, SilenceRequest
 from shared.store.database import Database
 from shared.store.silences import put_silence
@@ -33,7 +40,9 @@ people: { ann: { contacts: [phone, mail] } }
 def raise_it(story: PlanningHarness, trouble: SelfAlert = TROUBLE) -> str | None:
     """Open the alert and return its id."""
     with story.database.write() as connection:
-        alert = open_self_alert(connection, build_alert(trouble, "notifier", "http://page", story.now))
+        alert = open_self_alert(
+            connection, build_alert(trouble, "notifier", "http://page", story.now), NO_MUTES
+        )
     story.step()
     return alert.id if alert else None
 
@@ -102,3 +111,51 @@ def test_a_silence_keeps_it_back(database: Database) -> None:
     assert opened
     assert story.deliveries(opened) == ["(desk opened)"]
     assert (story.alert(opened).details.muted_by or "").startswith("silenced by ann until ")
+
+
+def mute_config(**sections: Any) -> MuteConfig:
+    given = msgspec.convert(sections, Notifications)
+    return parse_mute_config(Documents(PerformanceLogger(), HealthMonitor(), given))
+
+
+def test_a_maintenance_window_keeps_it_back_until_its_end(database: Database) -> None:
+    story = PlanningHarness(database, TEXT + "routes: [{ channels: [desk] }]")
+    begin, end = story.now - HOUR, story.now + HOUR
+    windows = mute_config(
+        maintenance=[{"name": "move", "match": {"component": "botwatch"}, "from": begin, "until": end}]
+    )
+    with database.write() as connection:
+        alert = open_self_alert(connection, build_alert(TROUBLE, "notifier", "", story.now), windows)
+    story.step()
+    assert alert
+    assert story.deliveries(alert.id) == ["(desk opened)"]
+    assert (alert.details.muted_by or "").startswith("muted by the maintenance window move until ")
+    story.now = end
+    with database.write() as connection:
+        (changed,) = update_self_alerts(connection, windows, story.now)
+    story.step()
+    assert changed.details.muted_by is None
+    assert story.deliveries(alert.id) == ["(desk opened)", "60 desk unmuted"]
+
+
+def test_an_inhibition_does_not_apply_to_it(database: Database) -> None:
+    everything = mute_config(inhibit=[{"source": {"alertname": "*"}, "target": {"alertname": "*"}}])
+    story = PlanningHarness(database, TEXT)
+    story.open("other")
+    with database.write() as connection:
+        alert = open_self_alert(connection, build_alert(TROUBLE, "notifier", "", story.now), everything)
+        assert alert
+        assert list(update_self_alerts(connection, everything, story.now)) == []
+    assert alert.details.muted_by is None
+
+
+def test_its_acknowledgement_expires(database: Database) -> None:
+    story = PlanningHarness(database, TEXT + "routes: [{ channels: [desk] }]")
+    opened = raise_it(story)
+    assert opened
+    story.acknowledge(opened, story.now + HOUR)
+    for passed, status in ((HOUR / 2, "ACKNOWLEDGED"), (HOUR / 2, "ACTIVE")):
+        story.now += passed
+        with database.write() as connection:
+            list(update_self_alerts(connection, NO_MUTES, story.now))
+        assert story.alert(opened).status == status

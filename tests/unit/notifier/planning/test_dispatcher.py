@@ -11,7 +11,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import Connection, delete, event, text, update
 
-from services.notifier.self_alerts import SelfAlert, build_alert, open_self_alert
+from services.notifier.self_alert_store import open_self_alert
+from services.notifier.self_alerts import SelfAlert, build_alert
+from shared.schema.muting import NO_MUTES
 from shared.schema.watchdog import WATCHDOG
 from shared.store import escalations
 from shared.store.database import Database, sqlite_url
@@ -265,7 +267,7 @@ def test_self_alerts_are_published(database: Database) -> None:
     story = PlanningHarness(database, NIGHT)
     trouble = SelfAlert("notification-channel", (("channel", "phone"),), "It fails", "undelivered", 1, 0)
     with database.write() as connection:
-        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", story.now))
+        open_self_alert(connection, build_alert(trouble, "notifier", "http://page", story.now), NO_MUTES)
     story.step()
     assert story.announcer.count == 1
 
