@@ -22,7 +22,6 @@ from rq.serializers import JSONSerializer
 from services.jobs.worker import JobWorker, RegisteredJob, job_queue
 from shared.runtime.clock import Clock
 from shared.schema.jobs import JOBS, QUEUE, RETRY_INTERVALS_S, Job, JobRun
-from shared.schema.timestamps import EPOCH
 from shared.store.database import Database
 from shared.store.job_runs import read_job_runs, record_failure, set_scheduled
 from shared.store.retrying_writer import RetryingWriter
@@ -131,14 +130,12 @@ class JobScheduler:
         self._worker.register_birth()
         self._delete_abandoned()
         self._writer.write_until_done(self._reset_rows)
-        queued = {job.func_name for job in self._queue.get_jobs()}
+        retries = map(self._queue.fetch_job, self._queue.scheduled_job_registry.get_job_ids())
+        waiting = {job.func_name for job in (*self._queue.get_jobs(), *retries) if job}
         for job in self._cron.get_jobs():
             run = self._runs.get(job.name)
-            if job.name in queued:
-                job.set_enqueue_time(self._now())
-            else:
-                is_finished = run is not None and run.finished_at is not None
-                job.set_enqueue_time(run.started_at or EPOCH if run and is_finished else EPOCH)
+            if run and job.name not in waiting:
+                job.next_enqueue_time = run.next_due_at
         self._is_restored = True
 
     def _delete_abandoned(self) -> None:

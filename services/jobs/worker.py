@@ -97,6 +97,10 @@ class JobWorker(Worker):
         except UNAVAILABLE_ERRORS as error:
             log.debug("cannot renew the heartbeat of a job", error=str(error))
 
+    def handle_exception(self, job: RedisJob, *exc_info: Any) -> None:  # noqa: ANN401 - RQ's
+        """Log why a run failed."""
+        log.error("job failed", job=job.func_name, exc_info=exc_info)
+
     def handle_work_horse_killed(self, job: RedisJob, retpid: Any, ret_val: Any, rusage: Any) -> None:  # noqa: ANN401, ARG002 - RQ's
         """Record that the process of a job ended without recording its run."""
         reason = (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, case, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.jobs import JobRun
@@ -28,9 +28,10 @@ def set_scheduled(connection: Connection, names: Iterable[str], now: datetime) -
 
 
 def record_start(connection: Connection, name: str, now: datetime) -> None:
-    """Record that a run starts."""
+    """Record that a run starts; the job is due until it succeeds, even if it runs before its time."""
+    due = case((_ROW.nextDueAt < to_store(now), _ROW.nextDueAt), else_=to_store(now))
     values = {"startedAt": to_store(now), "finishedAt": None, "durationMs": None, "outcome": "running"}
-    connection.execute(update(job_runs).where(_ROW.name == name).values(values))
+    connection.execute(update(job_runs).where(_ROW.name == name).values(**values, nextDueAt=due))
 
 
 def record_success(

@@ -208,6 +208,22 @@ def test_a_failed_job_is_retried_after_a_pause_and_then_given_up(
     assert after == before + ATTEMPTS
 
 
+def test_a_job_that_failed_runs_at_once_after_a_restart(
+    redis: Redis, health: Database, context: JobContext, ran: list[str]
+) -> None:
+    """It stays due until it succeeds; a retry that waits in Redis is not doubled."""
+    start(redis, health)
+    with pytest.raises(OSError, match="no space left"):
+        run_recorded(VACUUM, broken, context._replace(now=clock.now))
+    ran.clear()
+    retry = job_queue(redis).enqueue_in(timedelta(hours=1), "vacuum")
+    start(redis, health)
+    assert ran == []
+    retry.delete()
+    start(redis, health)
+    assert ran == ["vacuum"]
+
+
 def test_what_retention_removed_is_counted(redis: Redis, health: Database, ran: list[str]) -> None:
     """The counter has the name that it had when the recorder did this."""
     before = REGISTRY.get_sample_value("botwatch_recorder_removed_total", {"table": "equity"}) or 0

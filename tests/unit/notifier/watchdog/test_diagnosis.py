@@ -365,3 +365,14 @@ def test_the_alert_about_a_job_says_why() -> None:
     watch = Diagnosis(PARTS, at(0))
     (alert,) = watch.evaluate(with_job(1, failures=4, outcome="failure", error="OSError: full"), at(1))
     assert (alert.severity, alert.message) == ("MEDIUM", "Job retention failed 4 times: OSError: full")
+
+
+def test_the_alert_about_a_job_outlives_the_watchdog() -> None:
+    """A later watchdog takes the open alert over and ends it with the job's success."""
+    (found,) = Diagnosis(PARTS, at(0)).evaluate(with_job(1, failures=4), at(1))
+    later = Diagnosis(PARTS, at(10))
+    later.restore(build_alert(found, "watchdog", "", at(1)))
+    assert [one.fingerprint for one in later.evaluate(with_job(11, failures=4), at(11))] == [
+        found.fingerprint
+    ]
+    assert later.evaluate(with_job(12), at(12)) == []
