@@ -46,7 +46,11 @@ def add_rules_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
-    """Print every rule of a config folder, or its faults; return the exit code."""
+    """Print every rule of a config folder, or its faults; return the exit code.
+
+    If the evaluator has run in BOTWATCH_HOME, its saved rule states show which metrics were never received
+    and which windows are too short for how often values arrive, as `GET /api/monitoring/rules` does.
+    """
     try:
         settings = load_settings(PartSettings, environ)
         documents = load_documents(folder or settings.botwatch_config, environ)
@@ -68,7 +72,7 @@ def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
 def _stored_rule_states(
     rules: Sequence[Rule], settings: PartSettings, documents: Documents
 ) -> dict[Key, RuleState] | None:
-    """Return the evaluator's saved rule states; None where it has never run."""
+    """Return the evaluator's saved rule states; None if it has never run or they cannot be read."""
     database = databases.health_database(settings, documents)
     if not Path(make_url(database.url).database or "").is_file():
         return None  # connecting would create an empty file
@@ -76,7 +80,9 @@ def _stored_rule_states(
         database.require_schema("rule_tracks")
         with database.read() as connection:
             stored = load_rule_states(connection)
-    except (InvalidError, SQLAlchemyError):
+    except (InvalidError, SQLAlchemyError) as error:
+        reason = str(error).partition("\n")[0]
+        sys.stderr.write(f"botwatch rules check: warning: cannot read saved rule states: {reason}\n")
         return None
     engine = Engine(rules)
     engine.load_states(stored, 0)

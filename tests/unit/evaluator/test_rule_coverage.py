@@ -11,9 +11,15 @@ from redis import Redis
 from services.evaluator.commands import run_check_command
 from services.evaluator.engine import Engine
 from services.evaluator.rule_coverage import rule_statuses
+from services.evaluator.rules.loader import load_rules
+from shared.runtime.config.documents import load_documents
+from shared.runtime.databases import health_database
+from shared.runtime.settings import PartSettings, load_settings
 from shared.schema import redis_keys
 from shared.schema.records import Performance
 from shared.store.database import Database
+from shared.store.migrate import migrate
+from shared.store.rule_state import save_rule_states
 from tests.unit.evaluator.rule_playback import at, moment, records, rule
 from tests.unit.evaluator.test_time import Clocked, start, write
 
@@ -90,6 +96,30 @@ def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "maxDrawdown-above-1:" not in output.err
     assert "no value received" not in output.out
     assert not (tmp_path / "home").exists()
+
+
+def test_rules_check_knows_what_the_evaluator_has_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With saved rule states, `rules check` warns about a window that is too short, as the API does."""
+    short = {"name": "fast", "aggregate": "delta", "window": "5s", "metricName": "x"}
+    condition = short | {"operator": ">", "threshold": 1, "severity": "LOW"}
+    document = {"alerting": {"conditions": [condition]}}
+    (tmp_path / "performance_logger.json").write_text(json.dumps(document), encoding="utf-8")
+    environ = {"BOTWATCH_HOME": str(tmp_path / "home")}
+    documents = load_documents(tmp_path, environ)
+    engine = Engine(load_rules(documents))
+    for second in (0, 12, 24):
+        list(engine.process(records(second, second), at(second)))
+    list(engine.advance_to(at(30)))
+    database = health_database(load_settings(PartSettings, environ), documents)
+    Path(database.url.removeprefix("sqlite:///")).parent.mkdir(parents=True)
+    migrate(database, "health")
+    with database.write() as connection:
+        save_rule_states(connection, engine.snapshot(), [])
+    database.close()
+    assert run_check_command(tmp_path, environ) == 0
+    assert "warning: rule fast: delta of x over 5s: values arrive" in capsys.readouterr().err
 
 
 def test_published(
