@@ -1,4 +1,4 @@
-"""`botwatch bots`: list, retire and forget bots through a running dashboard."""
+"""`botwatch bots`: list, retire and forget bots through the dashboard's API."""
 
 import argparse
 import getpass
@@ -14,9 +14,9 @@ from botwatch.typed_json import Document
 URL = "http://localhost:3001"
 PATH = "/api/monitoring/bots"
 _RESULT_TEXTS = {
-    "retire": "is retired: its absence opens no alert",
+    "retire": "is retired; its absence opens no alert",
     "unretire": "is expected again",
-    "forget": "is forgotten with all its data",
+    "forget": "is deleted with all its data",
 }
 
 
@@ -34,21 +34,21 @@ def add_bots_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     common = argparse.ArgumentParser(add_help=False)
     url = os.environ.get("BOTWATCH_URL") or URL
-    common.add_argument("--url", default=url, help=f"the dashboard (default: BOTWATCH_URL or {URL})")
-    actions.add_parser("list", parents=[common], help="list the bots that are known")
+    common.add_argument("--url", default=url, help=f"URL of the dashboard (default: BOTWATCH_URL or {URL})")
+    actions.add_parser("list", parents=[common], help="list all bots")
     for name, text in (
-        ("retire", "open no alert for its absence, and resolve its alerts"),
+        ("retire", "resolve a bot's alerts and open none for its absence"),
         ("unretire", "expect a retired bot again"),
-        ("forget", "remove a bot with all its data, for good"),
+        ("forget", "delete a bot and all its data; this cannot be undone"),
     ):
         action = actions.add_parser(name, parents=[common], help=text)
         action.add_argument("name", metavar="NAME")
         if name == "forget":
-            action.add_argument("--yes", action="store_true", help="do not ask")
+            action.add_argument("--yes", action="store_true", help="skip the confirmation")
 
 
 def run_bots(options: argparse.Namespace) -> int:
-    """Do what is asked for; return 0, 1 when the dashboard refuses or does not answer, 2 for a misuse."""
+    """Run one action; return 0, 1 if the dashboard rejects it or is not responding, 2 for a wrong URL."""
     try:
         server = HttpClient(options.url)
     except ValueError as error:
@@ -81,7 +81,7 @@ def _run_action(server: HttpClient, options: argparse.Namespace) -> int:
 
 
 def _user() -> str:
-    """Return who runs the command, for the audit log."""
+    """Return the user who runs the command, for the audit log."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
@@ -95,17 +95,17 @@ def _line(bot: _BotSummary) -> str:
 
 
 def _escape_name(name: str) -> str:
-    """Return a name without what a terminal would act on."""
+    """Return a name with control characters escaped, for a terminal."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
 
 
 def _confirm(name: str) -> bool:
-    """Ask on the terminal; where there is none the answer is no."""
+    """Ask on the terminal; without one the answer is no."""
     sys.stderr.write(
-        f"Forget {_escape_name(name)} with all its records, trades and figures? There is no way back. [y/N] "
+        f"Delete {_escape_name(name)} and all its records, trades and metrics? This cannot be undone. [y/N] "
     )
     sys.stderr.flush()
     is_sure = sys.stdin.readline().strip().lower() in ("y", "yes")
     if not is_sure:
-        sys.stderr.write("\nbotwatch bots: nothing was forgotten; --yes does not ask\n")
+        sys.stderr.write("\nbotwatch bots: aborted (use --yes to skip the confirmation)\n")
     return is_sure

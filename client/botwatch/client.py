@@ -1,4 +1,4 @@
-"""The client: what a bot calls to be watched, and what a person's script asks.
+"""The client: publishes a bot's records, and asks the dashboard.
 
 monitor = MonitoringController(bot="scalper-1", redis_url="redis://bot:PASSWORD@localhost:6379/0")
 monitor.start_monitoring()
@@ -30,18 +30,18 @@ OrderStatus = Literal[
     "submitted", "acknowledged", "partially_filled", "filled", "cancelled", "rejected", "expired"
 ]
 STOPPED, RETIRED = "stopped", "retired"
-"""The heartbeats that are no sign of life: the bot ended on purpose, for now or for good."""
+"""Heartbeat statuses of a bot that stopped on purpose, for now or for good."""
 Labels = Mapping[str, str] | None
 
 
 class MonitoringController:
-    """One bot's side of Botwatch: publishes its records, and asks the dashboard.
+    """The monitoring of one bot: publishes its records, and asks the dashboard.
 
-    With `redis_url` records go to the durable stream in that Redis, else to the HTTP door at `api_url`, with
-    `api_token` where that one asks for it (`INGEST_TOKEN`, or one of `INGEST_TOKENS`). Every
-    `log_…` returns the record's id, raises ValueError for what no server would take, BotwatchError for what
-    this one refused, and its UnavailableError when nobody answered after three retries. Because of the id,
-    calling again is harmless only through `publish`, which takes the record as it was made.
+    With `redis_url`, records go to the durable stream in that Redis, otherwise to the HTTP endpoint at
+    `api_url`, with `api_token` if the server needs one (`INGEST_TOKEN`, or one of `INGEST_TOKENS`). Every
+    `log_…` returns the id of the record. It raises ValueError for a record that is not valid, BotwatchError
+    for one that the server rejects, and UnavailableError if there is no response after three retries. To
+    retry later without a duplicate, keep the record and use `publish`: a second `log_…` is a new record.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class MonitoringController:
         self._stopping = threading.Event()
         self._heartbeats: threading.Thread | None = None
         self._published = False
-        """Whether Botwatch knows of the bot by us, and will miss it."""
+        """Whether this process has published: Botwatch expects its heartbeats then."""
 
     def start_monitoring(self) -> None:
         """Send a heartbeat now and, from a thread, every `heartbeat_interval_s` until `stop_monitoring`.
 
-        Raises BotwatchError when Botwatch does not answer, so that a wrong address shows at once.
+        Raises BotwatchError if Botwatch cannot be reached: a wrong address is noticed at once.
         """
-        if self._heartbeats and self._heartbeats.is_alive():  # a fork leaves it behind
+        if self._heartbeats and self._heartbeats.is_alive():  # threads do not survive a fork
             return
         self._publisher.check()
         self.heartbeat(interval_seconds=self._heartbeat_interval_s)
-        # The last thread, should it still wait for an answer, keeps its own event.
+        # The previous thread may still wait for a response; it keeps its own event.
         self._stopping = threading.Event()
         self._heartbeats = threading.Thread(
             target=self._heartbeat_loop, args=(self._stopping,), name="botwatch-heartbeat", daemon=True
@@ -94,9 +94,9 @@ class MonitoringController:
             self._heartbeats = None
 
     def close(self, *, final: bool = False) -> None:
-        """Say that the bot ends on purpose, and close every connection: its silence opens no alert then.
+        """Announce that the bot stops on purpose, so that its absence opens no alert, and disconnect.
 
-        `final` retires the bot. Whoever closes without having published anything only disconnects.
+        `final` retires the bot. A client that has published nothing only disconnects.
         """
         if self._published or final:
             self._send_final_heartbeat(RETIRED if final else STOPPED)
@@ -107,7 +107,7 @@ class MonitoringController:
         try:
             self.heartbeat(status)
         except BotwatchError as error:
-            log.warning("the heartbeat %s of %s was not sent: %s", status, self.bot, error)
+            log.warning("could not send the heartbeat `%s` of %s: %s", status, self.bot, error)
         self._published = False
 
     def _disconnect(self) -> None:
@@ -121,7 +121,7 @@ class MonitoringController:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close; but a bot that ends by an error must be missed, and says nothing."""
+        """Close; after an error only disconnect, so that the bot's absence opens an alert."""
         if error is None or isinstance(error, KeyboardInterrupt) or _is_exit(error):
             self.close()
         else:
@@ -136,13 +136,13 @@ class MonitoringController:
         labels: Labels = None,
         **figures: Number | None,
     ) -> str:
-        """Publish the bot's figures, named `portfolioValue` or `portfolio_value`; None means undefined.
+        """Publish the bot's metrics, named `portfolioValue` or `portfolio_value`; None means undefined.
 
         Percentages are percent (`winRate=65.2`), drawdown and VaR positive, latency milliseconds.
         """
         every = [*(metrics or {}).items(), *figures.items()]
         if len({records.to_camel_case(name) for name, _ in every}) < len(every):
-            raise ValueError("a figure was given twice")
+            raise ValueError("a metric was given twice")
         return self._log(records.performance(self.bot, dict(every), timestamp=timestamp, labels=labels))
 
     def log_equity(
@@ -155,7 +155,7 @@ class MonitoringController:
         timestamp: datetime | None = None,
         labels: Labels = None,
     ) -> str:
-        """Publish the account's worth; `net_flow` is deposits minus withdrawals since the last time."""
+        """Publish the account's equity; `net_flow` is deposits minus withdrawals since the last record."""
         return self._log(
             records.record(
                 "equity", self.bot, timestamp=timestamp, labels=labels,
@@ -163,7 +163,7 @@ class MonitoringController:
             )
         )  # fmt: skip
 
-    def log_order(  # noqa: PLR0913 - an order has that many sides
+    def log_order(  # noqa: PLR0913 - an order has that many fields
         self,
         order_id: str,
         symbol: str,
@@ -178,7 +178,7 @@ class MonitoringController:
         timestamp: datetime | None = None,
         labels: Labels = None,
     ) -> str:
-        """Publish one step in an order's life; `decision_price` is the reference of slippage."""
+        """Publish a change of an order's status; `decision_price` is the reference of slippage."""
         return self._log(
             records.record(
                 "order", self.bot, timestamp=timestamp, labels=labels,
@@ -211,7 +211,7 @@ class MonitoringController:
         )  # fmt: skip
 
     def heartbeat(self, status: str = "ok", *, interval_seconds: float | None = None) -> str:
-        """Publish a sign of life; `interval_seconds` says how often to expect one."""
+        """Publish a heartbeat; `interval_seconds` is how often to expect one."""
         return self._log(
             records.record("heartbeat", self.bot, status=status, intervalSeconds=interval_seconds)
         )
@@ -225,7 +225,7 @@ class MonitoringController:
         timestamp: datetime | None = None,
         labels: Labels = None,
     ) -> str:
-        """Publish anything else worth a graph or a rule."""
+        """Publish any other number, for graphs and rules."""
         return self._log(
             records.record(
                 "metric", self.bot, timestamp=timestamp, labels=labels, name=name, value=value, unit=unit
@@ -241,7 +241,7 @@ class MonitoringController:
         timestamp: datetime | None = None,
         labels: Labels = None,
     ) -> str:
-        """Publish something that happened; charts show it."""
+        """Publish an event; charts show it."""
         return self._log(
             records.record(
                 "event", self.bot, timestamp=timestamp, labels=labels, level=level, title=title, text=text
@@ -249,9 +249,9 @@ class MonitoringController:
         )
 
     def publish(self, made: Sequence[Record]) -> None:
-        """Publish records of `botwatch.records` together, all or none; the same ones again are harmless.
+        """Publish records made with `botwatch.records`, all or none; publishing them again is harmless.
 
-        InvalidRecordError, a ValueError, says which fields no server would take; then nothing is sent.
+        Raises InvalidRecordError, a ValueError, with every field that is not valid; nothing is sent then.
         """
         if made:
             validation.validate_records(made)
@@ -259,11 +259,11 @@ class MonitoringController:
             self._published = True
 
     def get_current_dashboard(self) -> Dashboard:
-        """Ask for everything at a glance."""
+        """Return the current state of everything."""
         return self._dashboard.dashboard()
 
     def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> DashboardAlert:
-        """Say that `by` looks after an alert, and return it."""
+        """Acknowledge an alert as `by`, and return it."""
         return self._dashboard.acknowledge(alert_id, by, comment)
 
     def _log(self, made: Record) -> str:
@@ -277,7 +277,7 @@ class MonitoringController:
                 self.heartbeat(interval_seconds=self._heartbeat_interval_s)
             except BotwatchError as error:
                 if not failing:
-                    log.warning("heartbeats do not arrive: %s", error)
+                    log.warning("heartbeats cannot be sent; retrying: %s", error)
                 failing = True
             else:
                 failing = False
@@ -288,21 +288,21 @@ def _is_exit(error: BaseException) -> bool:
 
 
 class SystemHealthMonitor:
-    """Asks how the hosts are; the collector, a part of its own, does the measuring."""
+    """Asks for the health of hosts, which the collector samples."""
 
     def __init__(self, dashboard_url: str = DASHBOARD_URL, *, timeout_s: float = TIMEOUT_S) -> None:
         self._dashboard = DashboardClient(dashboard_url, timeout_s=timeout_s)
 
     def start_monitoring(self) -> None:
-        """Raise BotwatchError unless the dashboard answers."""
+        """Raise BotwatchError if the dashboard cannot be reached."""
         self._dashboard.dashboard()
 
     def get_current_health_status(self, host: str | None = None) -> HealthStatus | None:
-        """Return how `host` is, or without one the host that is worst off; None when it never reported."""
+        """Return the health of `host`, by default of the worst one; None if it has never reported."""
         return health_status(self._dashboard.dashboard(), host)
 
     def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> DashboardAlert:
-        """Say that `by` looks after an alert, and return it."""
+        """Acknowledge an alert as `by`, and return it."""
         return self._dashboard.acknowledge(alert_id, by, comment)
 
     def close(self) -> None:

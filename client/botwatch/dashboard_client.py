@@ -1,6 +1,6 @@
-"""What the dashboard answers, as far as a client relies on it; further keys are passed over.
+"""The dashboard's API, as far as the client uses it; unknown keys are ignored.
 
-Figures are None where they are undefined or were not measured.
+Metrics are None if undefined or not measured.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _BEST_FIRST: tuple[Status, ...] = ("HEALTHY", "UNKNOWN", "WARNING", "CRITICAL")
 
 @dataclass(kw_only=True)
 class DashboardSummary:
-    """How everything is, in one word, and why."""
+    """The overall status and its reasons."""
 
     status: Status
     reasons: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class DashboardAlert:
 
 @dataclass(kw_only=True)
 class Alerts:
-    """The open alerts, worst first as the server sorts them."""
+    """The open alerts, most severe first."""
 
     active: list[DashboardAlert] = field(default_factory=list)
 
@@ -69,12 +69,12 @@ class HostHealth:
 
 @dataclass(kw_only=True)
 class HostCheck:
-    """How one check on a host stands: a process, an exchange, a certificate."""
+    """The latest result of one check on a host: a process, an exchange, a certificate."""
 
     type: str
     status: Literal["ok", "warning", "critical", "unknown"]
     text: str = ""
-    """What was seen, one sentence."""
+    """The result in one sentence."""
     reason: str | None = None
     timestamp: datetime | None = None
     check_latency_ms: float | None = None
@@ -83,12 +83,12 @@ class HostCheck:
 
 @dataclass(kw_only=True)
 class Dashboard:
-    """The answer to `GET /api/monitoring`."""
+    """The response of `GET /api/monitoring`."""
 
     timestamp: datetime
     summary: DashboardSummary
     performance: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Each bot's latest performance record, with the names of the wire."""
+    """Each bot's latest performance record, with field names in camel case."""
     health: dict[str, HostHealth] = field(default_factory=dict)
     checks: dict[str, dict[str, HostCheck]] = field(default_factory=dict)
     """Each host's checks by name."""
@@ -99,7 +99,7 @@ class Dashboard:
 
 @dataclass(frozen=True)
 class Cpu:
-    """Percent busy, and the number of processors."""
+    """CPU usage in percent, and the number of cores."""
 
     usage: float | None
     cores: int | None
@@ -107,7 +107,7 @@ class Cpu:
 
 @dataclass(frozen=True)
 class HostMemory:
-    """Percent used, and bytes."""
+    """Memory usage in percent, and bytes."""
 
     usage: float | None
     total_bytes: int | None
@@ -116,21 +116,21 @@ class HostMemory:
 
 @dataclass(frozen=True)
 class HostDisk:
-    """Percent used of the fullest file system."""
+    """Usage of the fullest file system in percent."""
 
     usage: float | None
 
 
 @dataclass(frozen=True)
 class Network:
-    """Milliseconds to the exchanges."""
+    """Latency to the exchanges in milliseconds."""
 
     latency: float | None
 
 
 @dataclass(frozen=True)
 class HealthStatus:
-    """How a host is."""
+    """The health of a host."""
 
     host: str
     status: Status
@@ -141,21 +141,21 @@ class HealthStatus:
     disk: HostDisk
     network: Network
     checks: dict[str, HostCheck]
-    """What is checked there, by name."""
+    """Its checks by name."""
 
 
 class DashboardClient:
-    """Botwatch's dashboard, asked over HTTP."""
+    """The dashboard's API over HTTP."""
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._server = HttpClient(url, timeout_s=timeout_s)
 
     def dashboard(self) -> Dashboard:
-        """Return everything at a glance."""
+        """Return the current state of everything."""
         return self._server.get("/api/monitoring", Dashboard)
 
     def acknowledge(self, alert_id: str, by: str, comment: str | None) -> DashboardAlert:
-        """Say that `by` looks after an alert, and return it."""
+        """Acknowledge an alert as `by`, and return it."""
         body = {"by": by} | ({"comment": comment} if comment is not None else {})
         return self._server.post(
             f"/api/monitoring/alerts/{quote(alert_id, safe='')}/acknowledge", body, DashboardAlert
@@ -167,7 +167,7 @@ class DashboardClient:
 
 
 def health_status(dashboard: Dashboard, host: str | None) -> HealthStatus | None:
-    """Return how `host` is, or the host that is worst off; None when it never reported."""
+    """Return the health of `host`, or of the worst one if None; None if it has never reported."""
     hosts = dashboard.health
     chosen = host if host is not None else _worst_host(hosts)
     if chosen is None or chosen not in hosts:

@@ -1,11 +1,11 @@
-"""What can go wrong on the way to Botwatch.
+"""Errors of the client.
 
 Exception
-├── ValueError                  a record that no server would take, refused before it is sent
-│   └── InvalidRecordError      the same, with the path of each field that is wrong
-└── BotwatchError               the server refused; `faults` has every reason
+├── ValueError                  a record that is not valid; nothing was sent
+│   └── InvalidRecordError      the same, with the path of each wrong field
+└── BotwatchError               the server rejected the request; `faults` has every reason
     ├── InvalidRecordError
-    └── UnavailableError        no answer after every retry: trying again later makes sense
+    └── UnavailableError        no response, or temporarily not possible; try again later
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with what was sent: its JSON path, and what was expected there."""
+    """A validation error: the JSON path, and what was expected there."""
 
     path: str
     message: str
@@ -24,7 +24,7 @@ class Fault:
 
 
 class BotwatchError(Exception):
-    """The server refused a request: `status` is HTTP's, where there was one."""
+    """The server rejected a request; `status` is the HTTP status, if there was one."""
 
     def __init__(self, message: str, *, status: int | None = None, faults: Sequence[Fault] = ()) -> None:
         super().__init__(": ".join([message, *(["; ".join(map(str, faults))] if faults else [])]))
@@ -36,8 +36,8 @@ class InvalidRecordError(BotwatchError, ValueError):
     """A record is not valid; nothing was sent."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("not valid, nothing was sent", faults=faults)
+        super().__init__("not valid; nothing was sent", faults=faults)
 
 
 class UnavailableError(BotwatchError):
-    """Nobody answered, or only that it cannot take anything now."""
+    """There was no response, or the server cannot accept anything now; try again later."""

@@ -17,7 +17,7 @@ RETRIES = 3
 FIRST_RETRY_S = 0.1
 MAX_WAIT_S = 2.0
 RETRYABLE_STATUSES = frozenset((HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE))
-"""Answers that mean "try again"."""
+"""Statuses that mean "try again"."""
 
 
 class _HttpAnswer(NamedTuple):
@@ -36,7 +36,7 @@ S = TypeVar("S")
 
 
 class HttpClient:
-    """One server of Botwatch, by the URL that its paths start at.
+    """A server of Botwatch at a base URL.
 
     Safe to use from several threads, and after a fork.
     """
@@ -56,45 +56,45 @@ class HttpClient:
         self._open_connection()
 
     def _open_connection(self) -> None:
-        """Take a connection and a lock of this process's own."""
+        """Make a connection and a lock for this process."""
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._connection = self._connect()
 
     def get(self, path: str, kind: type[S]) -> S:
-        """Return the answer to a GET as a `kind`."""
+        """Return the response to a GET as a `kind`."""
         return self._decoded(self._request("GET", path, None), kind)
 
     def post(self, path: str, body: object, kind: type[S]) -> S:
-        """Return the answer to a POST of `body` as JSON. It may be sent twice: the request must bear that."""
+        """Return the response to a POST of `body` as JSON. A retry may send it twice."""
         return self._decoded(self._request("POST", path, encode(body)), kind)
 
     def delete(self, path: str, kind: type[S]) -> S:
-        """Return the answer to a DELETE. It may be sent twice, as a POST may."""
+        """Return the response to a DELETE. A retry may send it twice."""
         return self._decoded(self._request("DELETE", path, None), kind)
 
     def close(self) -> None:
         """Close the connection and end every wait for a retry."""
         self._closed.set()
         if self._process != os.getpid():
-            return  # it is the parent's
+            return  # the connection is the parent's
         with self._lock:
             self._connection.close()
 
     def _request(self, method: str, path: str, body: bytes | None) -> bytes:
         if self._process != os.getpid():
-            # A fork: the parent's answers are not for this process, and its lock may be held for ever.
+            # After a fork: the connection is the parent's, and a lock that was held is never released.
             self._open_connection()
         wait = FIRST_RETRY_S
         for attempt in range(RETRIES + 1):
             last = attempt == RETRIES or self._closed.is_set()
-            # A server may close a connection that was idle; that is no reason to wait.
+            # A server may have closed an idle connection: retry at once.
             reused = self._connection.sock is not None
             try:
                 answer = self._send_once(method, self._base + path, body)
             except (OSError, http.client.HTTPException) as error:
                 if last:
-                    raise UnavailableError(f"{self._name} does not answer: {error}") from error
+                    raise UnavailableError(f"{self._name} is not responding: {error}") from error
                 if attempt == 0 and isinstance(error, ConnectionError) and reused:
                     continue
             else:
@@ -117,7 +117,7 @@ class HttpClient:
                 response = self._connection.getresponse()
                 return _HttpAnswer(response.status, response.headers.get("Retry-After"), response.read())
             except BaseException:
-                # Whatever came in between: half an answer must not be read as the next one's.
+                # The rest of an interrupted response must not be read as the next one.
                 self._connection.close()
                 raise
 
@@ -125,7 +125,7 @@ class HttpClient:
         try:
             return decode(body, kind)
         except ValueError as error:
-            raise BotwatchError(f"{self._name} answered something unexpected: {error}") from error
+            raise BotwatchError(f"{self._name} sent an unexpected response: {error}") from error
 
 
 def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
@@ -134,10 +134,10 @@ def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
     except ValueError:
         refusal = _ErrorBody()
     kind = UnavailableError if answer.status in RETRYABLE_STATUSES else BotwatchError
-    reason = refusal.error or http.client.responses.get(answer.status, "refused")
+    reason = refusal.error or http.client.responses.get(answer.status, "rejected")
     return kind(f"{url} answered {answer.status}: {reason}", status=answer.status, faults=refusal.faults)
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Read Retry-After; its other form, a date, counts as none: waits here are short anyway."""
+    """Parse Retry-After in seconds; a date counts as 0, because waits here are short."""
     return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0

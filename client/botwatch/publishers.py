@@ -1,4 +1,4 @@
-"""The two ways of records to Botwatch: its Redis stream, or its HTTP door."""
+"""Publishing records to Botwatch: to its Redis stream, or to its HTTP endpoint."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,23 +28,23 @@ UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError)
 
 @contextmanager
 def translate_redis_errors() -> Iterator[None]:
-    """Turn Redis's errors into this library's."""
+    """Raise errors of redis-py as BotwatchError."""
     try:
         yield
     except AuthenticationError as error:  # which is a ConnectionError too
-        raise BotwatchError(f"Redis refuses the user or password of the URL: {error}") from error
+        raise BotwatchError(f"Redis rejected the user or password of the URL: {error}") from error
     except UNAVAILABLE_ERRORS as error:
-        raise UnavailableError(f"Redis does not answer: {error}") from error
+        raise UnavailableError(f"Redis is down: {error}") from error
     except (OutOfMemoryError, ReadOnlyError) as error:
-        raise UnavailableError(f"Redis takes nothing more: {error}") from error
+        raise UnavailableError(f"Redis rejects writes: {error}") from error
     except RedisError as error:
-        if str(error).startswith("MISCONF"):  # it cannot write to its disk; redis-py has no class for that
-            raise UnavailableError(f"Redis takes nothing more: {error}") from error
-        raise BotwatchError(f"Redis refused: {error}") from error
+        if str(error).startswith("MISCONF"):  # it cannot write to disk; redis-py has no class for that
+            raise UnavailableError(f"Redis rejects writes: {error}") from error
+        raise BotwatchError(f"Redis returned an error: {error}") from error
 
 
 def connect_bot_redis(url: str, *, timeout_s: float) -> Redis:
-    """Return a client that gives a call `timeout_s`, and tries it again while Redis is away."""
+    """Return a client whose calls time out after `timeout_s` and are retried while Redis is down."""
     return Redis.from_url(
         url,
         socket_connect_timeout=min(timeout_s, 2.0),
@@ -55,27 +55,27 @@ def connect_bot_redis(url: str, *, timeout_s: float) -> Redis:
 
 
 class Publisher(Protocol):
-    """A way to Botwatch."""
+    """A way to publish records."""
 
     def publish(self, records: Sequence[Record]) -> None:
-        """Hand `records` over, all or none; raises BotwatchError when they were not taken."""
+        """Publish `records`, all or none; raises BotwatchError if they were not accepted."""
 
     def check(self) -> None:
-        """Raise BotwatchError unless Botwatch answers."""
+        """Raise BotwatchError if Botwatch cannot be reached."""
 
     def close(self) -> None:
         """Close the connection."""
 
 
 def _single_or_list(records: Sequence[Record]) -> object:
-    """Return one record as an object: its faults then have the shorter path."""
+    """Return one record as an object: paths of faults are shorter then."""
     return records[0] if len(records) == 1 else records
 
 
 class RedisPublisher:
-    """Adds records to the stream that Botwatch's Redis door reads. They wait there while the door is away.
+    """Adds records to the stream that Botwatch's Redis listener reads; they wait there while it is down.
 
-    What the door refuses comes to light at the server only: the stream `botwatch:rejected` has it.
+    Rejected records show on the server only, in the stream `botwatch:rejected`.
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
@@ -87,7 +87,7 @@ class RedisPublisher:
             self._redis.xadd(STREAM, {"data": encode(_single_or_list(records))})
 
     def check(self) -> None:
-        """Ask for a sign of life."""
+        """Ping Redis."""
         with translate_redis_errors():
             self._redis.ping()
 
@@ -97,7 +97,7 @@ class RedisPublisher:
 
 
 class HttpPublisher:
-    """Posts records to Botwatch's HTTP door, which answers once they are in the log."""
+    """Posts records to Botwatch's HTTP endpoint, which responds once they are in the log."""
 
     def __init__(self, url: str, *, token: str, timeout_s: float) -> None:
         self._server = HttpClient(url, token=token, timeout_s=timeout_s)
@@ -107,7 +107,7 @@ class HttpPublisher:
         self._server.post("/api/v1/records", _single_or_list(records), Document)
 
     def check(self) -> None:
-        """Ask for its health."""
+        """Get /health."""
         self._server.get("/health", Document)
 
     def close(self) -> None:

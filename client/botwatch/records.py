@@ -1,4 +1,4 @@
-"""Records as a bot makes them: plain dictionaries with the names of the wire. Pure."""
+"""Making records: dictionaries with the field names of the wire. Pure."""
 
 import difflib
 import math
@@ -18,7 +18,7 @@ PERFORMANCE = frozenset(validation.SCHEMAS["performance"]["properties"]) - {
     *("kind", "bot", "timestamp", "id", "labels", "source"),
     *("undefined", "lowConfidence", "differences"),
 }
-"""The figures of a `performance` record."""
+"""The metrics of a `performance` record."""
 
 
 def record(
@@ -29,15 +29,15 @@ def record(
     labels: Mapping[str, str] | None = None,
     **fields: object,
 ) -> Record:
-    """Return a record of `kind` with an id of its own; fields that are None are left out.
+    """Return a record of `kind` with a new id; fields that are None are left out.
 
-    Numbers may be int, float, Decimal or NumPy's; ValueError for NaN and infinity, which the server would
-    refuse too. Without a `timestamp` it is of now.
+    Numbers may be int, float, Decimal or NumPy's; ValueError for NaN and infinity, which the server rejects.
+    The default `timestamp` is now.
     """
-    moment = timestamp or datetime.now(UTC)
-    if moment.tzinfo is None:
-        raise ValueError(f"timestamp: expected a zone, got {moment.isoformat()}")
-    made: Record = {"kind": kind, "bot": bot, "timestamp": format_wire_time(moment), "id": uuid.uuid4().hex}
+    time = timestamp or datetime.now(UTC)
+    if time.tzinfo is None:
+        raise ValueError(f"timestamp: expected a time zone, got {time.isoformat()}")
+    made: Record = {"kind": kind, "bot": bot, "timestamp": format_wire_time(time), "id": uuid.uuid4().hex}
     if labels:
         made["labels"] = dict(labels)
     made |= {name: to_json_value(name, value) for name, value in fields.items() if value is not None}
@@ -51,28 +51,28 @@ def performance(
     timestamp: datetime | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Record:
-    """Return a `performance` record of figures named as on the wire or in snake case."""
+    """Return a `performance` record; metrics are named in camel case or in snake case."""
     named: dict[str, object] = {}
     for given, value in figures.items():
         name = to_camel_case(given)
         if name not in PERFORMANCE:
-            raise ValueError(f"{given}: no such figure{_nearest(name)}")
+            raise ValueError(f"{given}: unknown metric{_nearest(name)}")
         if name in named:
             raise ValueError(f"{given}: given twice")
         named[name] = value
     if named.get("portfolioValue") is None:
-        raise ValueError("portfolioValue: required of a performance record")
+        raise ValueError("portfolioValue: required in a performance record")
     return record("performance", bot, timestamp=timestamp, labels=labels, **named)
 
 
 def to_camel_case(name: str) -> str:
-    """Return a field's name on the wire: `total_pnl` and `totalPnL` are `totalPnL`."""
+    """Return a field's name on the wire: `totalPnL` for `total_pnl` and for `totalPnL`."""
     first, *rest = name.split("_")
     return first + "".join("PnL" if part == "pnl" else part.capitalize() for part in rest)
 
 
 def to_json_value(name: str, value: object) -> object:
-    """Return `value` as JSON can hold it; ValueError for a number that is not finite."""
+    """Return `value` as a type of JSON; ValueError for a number that is not finite."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, Integral):
@@ -85,9 +85,9 @@ def to_json_value(name: str, value: object) -> object:
     raise ValueError(f"{name}: expected a number or text, got {type(value).__name__}")
 
 
-def format_wire_time(moment: datetime) -> str:
+def format_wire_time(time: datetime) -> str:
     """Format as `2026-01-31T12:00:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _nearest(name: str) -> str:

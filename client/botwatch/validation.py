@@ -1,7 +1,7 @@
 """Validation of records before they are sent, by the schema of the server. Pure.
 
 `make schema` writes `schema.json` from the server's own definitions. It is JSON Schema, of which this module
-knows the words that records need.
+knows the keywords that records need.
 """
 
 import json
@@ -36,11 +36,11 @@ _NAMES = {"string": "text", "integer": "a whole number", "number": "a number", "
 
 
 def validate_records(records: Sequence[object]) -> None:
-    """Raise InvalidRecordError with every fault of `records`, where the server would refuse one."""
+    """Raise InvalidRecordError with every fault of `records` if the server would reject one."""
     faults = [
         fault
-        for place, record in enumerate(records)
-        for fault in faults_of(record, "$" if len(records) == 1 else f"$[{place}]")
+        for index, record in enumerate(records)
+        for fault in faults_of(record, "$" if len(records) == 1 else f"$[{index}]")
     ]
     if faults:
         raise InvalidRecordError(faults)
@@ -58,9 +58,9 @@ def faults_of(record: object, path: str = "$") -> Iterator[Fault]:
         yield from _timestamp(record.get("timestamp"), f"{path}.timestamp")
         if kind == "performance":
             if record.get("source") == "computed":
-                yield Fault(f"{path}.source", "`computed` is reserved for Botwatch: leave `source` out")
+                yield Fault(f"{path}.source", "`computed` is reserved for Botwatch; omit `source`")
             elif record.get("portfolioValue") is None:
-                yield Fault(f"{path}.portfolioValue", "required of a performance record")
+                yield Fault(f"{path}.portfolioValue", "required in a performance record")
 
 
 def _value(value: object, schema: Schema, path: str) -> Iterator[Fault]:
@@ -107,7 +107,7 @@ def _has_type(value: object, schema: Schema) -> bool:
 
 
 def _limit_error(value: object, schema: Schema) -> str:
-    """Say which limit a value of the right type breaks, if it does."""
+    """Return which limit a value of the right type exceeds, empty if none."""
     if isinstance(value, str):
         return _text_limits(value, schema)
     if not isinstance(value, int | float):
@@ -129,33 +129,33 @@ def _text_limits(value: str, schema: Schema) -> str:
     if not least <= len(value) <= most:
         return f"expected {least} to {most} characters"
     if any("\ud800" <= letter <= "\udfff" for letter in value):
-        return "expected text in Unicode, without halves of characters"
+        return "expected Unicode text without lone surrogates"
     if "pattern" in schema and not re.search(schema["pattern"], value):
-        return f"expected text like {schema['pattern']}"
+        return f"expected text that matches {schema['pattern']}"
     return ""
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Return the time that RFC 3339 text is of, without a zone if it has none; ValueError for other text."""
+    """Parse RFC 3339 text; the time has no zone if the text has none. ValueError for other text."""
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError(f"expected ISO-8601, got {text!r}")
     return datetime.fromisoformat(text.upper())
 
 
 def _timestamp(value: object, path: str) -> Iterator[Fault]:
-    """Check what JSON Schema cannot say of a moment."""
+    """Check what JSON Schema cannot express about a time."""
     if isinstance(value, str):
         try:
-            moment = parse_timestamp(value)
+            time = parse_timestamp(value)
         except ValueError:
             yield Fault(path, f"expected ISO-8601 such as 2026-01-31T12:00:00Z, got {_quote(value)}")
             return
-        if moment.tzinfo is None:
-            yield Fault(path, f"expected a zone, got {_quote(value)}")
-        elif not FIRST <= moment < AFTER_LAST:
+        if time.tzinfo is None:
+            yield Fault(path, f"expected a time zone, got {_quote(value)}")
+        elif not FIRST <= time < AFTER_LAST:
             yield Fault(path, f"expected a time in the years 2000 to 2099, got {_quote(value)}")
     elif type(value) is int and not 1000 * FIRST.timestamp() <= value < 1000 * AFTER_LAST.timestamp():
-        yield Fault(path, f"expected epoch milliseconds of the years 2000 to 2099, got {_quote(value)}")
+        yield Fault(path, f"expected epoch milliseconds in the years 2000 to 2099, got {_quote(value)}")
 
 
 def _choices(schema: Schema) -> str:

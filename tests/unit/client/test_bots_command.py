@@ -31,7 +31,7 @@ def test_list(
     [
         (["retire"], "POST", "/retire", "is retired"),
         (["unretire"], "POST", "/unretire", "is expected again"),
-        (["forget", "--yes"], "DELETE", "", "is forgotten"),
+        (["forget", "--yes"], "DELETE", "", "is deleted"),
     ],
 )
 def test_actions(
@@ -69,7 +69,7 @@ def test_errors(stand_in: FakeServer, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.endswith("answered 404: no record of a bot named 'a'\n")
     url = f"http://127.0.0.1:{free_port()}"
     assert cli.main(["bots", "list", "--url", url]) == 1
-    assert capsys.readouterr().err.startswith(f"botwatch bots: {url} does not answer: ")
+    assert capsys.readouterr().err.startswith(f"botwatch bots: {url} is not responding: ")
     assert cli.main(["bots", "list", "--url", "localhost:3001"]) == 2
     assert capsys.readouterr().err.startswith(
         "botwatch bots: --url: expected a URL like http://localhost:9090"

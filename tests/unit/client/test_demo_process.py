@@ -14,8 +14,8 @@ from typing import cast
 import pytest
 from redis import Redis
 
+from botwatch.demo.publisher import ReplayPositionStore
 from botwatch.demo.replay import ReplayPosition
-from botwatch.demo.saved_position import ReplayPositionStore
 from shared.runtime.redis.record_log import StreamEntry
 from shared.schema import redis_keys
 from shared.schema.decoding import decode
@@ -58,7 +58,7 @@ def test_the_heartbeat_file_is_touched_only_when_redis_takes_a_batch(valkey_url:
     away = start(*arguments, redis_url=f"redis://127.0.0.1:{free_port()}/0")
     try:
         assert away.stderr
-        while "the replay waits" not in away.stderr.readline():
+        while "replay paused" not in away.stderr.readline():
             assert away.poll() is None
         assert not file.exists()
     finally:
@@ -95,8 +95,8 @@ def test_the_history_comes_first_and_all_of_it_is_of_the_past(redis: Redis, valk
 
 def test_stopped_and_started_again_it_goes_on_where_it_was(redis: Redis, valkey_url: str) -> None:
     said = run("--bars", "2520", redis_url=valkey_url)
-    assert "from bar 0 on" in said
-    assert "from bar 2520 on" in run("--bars", "30", redis_url=valkey_url)
+    assert "starting at bar 0" in said
+    assert "starting at bar 2520" in run("--bars", "30", redis_url=valkey_url)
     steps = [
         str(record.id).split("-")[1]
         for frame in published(redis)
@@ -143,7 +143,7 @@ def test_what_is_live_keeps_its_pace_and_sigterm_ends_it_at_once(redis: Redis, v
     _, said = process.communicate(timeout=10)
     assert process.returncode == 0
     assert time.monotonic() - begun < 2
-    assert "stopping on SIGTERM" in said
+    assert "SIGTERM received" in said
     assert redis.xlen(redis_keys.BOT_STREAM) == 52  # the last is the good-bye
 
 
@@ -166,10 +166,10 @@ def test_without_redis_it_waits_and_says_so_once(tmp_path: Path) -> None:
     )
     assert process.stderr
     assert "replaying 5000 EURUSD bars" in process.stderr.readline()
-    assert "the replay waits" in process.stderr.readline()
+    assert "replay paused" in process.stderr.readline()
     with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0
         assert client.xlen(redis_keys.BOT_STREAM) == 4  # the last is the good-bye
-    assert "Redis is back" in said
-    assert "waits" not in said
+    assert "Redis is up" in said
+    assert "paused" not in said

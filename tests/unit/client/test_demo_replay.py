@@ -208,7 +208,7 @@ def test_a_new_run_says_so_and_says_what_was_paid_in(whole: list[Step]) -> None:
     assert begun["netFlow"] == pytest.approx(10_000 - ended["equity"])
     assert after["netFlow"] == 0
     titles = [event["title"] for event in of_kind(whole, "event")]
-    assert titles == ["replay begins", "replay begins again", "replay begins again"]
+    assert titles == ["replay started", "replay restarted", "replay restarted"]
 
 
 def test_a_run_ends_flat_though_every_order_is_rejected() -> None:

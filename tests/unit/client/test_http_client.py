@@ -86,7 +86,7 @@ def test_after_three_retries_it_is_unavailable(stand_in: FakeServer) -> None:
 
 def test_nobody_listening_is_unavailable() -> None:
     server = HttpClient(f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(UnavailableError, match="does not answer"):
+    with pytest.raises(UnavailableError, match="is not responding"):
         server.get("/health", Document)
 
 

@@ -54,7 +54,7 @@ def test_a_number_that_is_not_finite_is_refused_by_name(value: float | Decimal) 
 @pytest.mark.parametrize(
     ("figures", "message"),
     [
-        ({"portfolioValue": 1, "sharpRatio": 1}, "sharpRatio: no such figure; did you mean sharpeRatio?"),
+        ({"portfolioValue": 1, "sharpRatio": 1}, "sharpRatio: unknown metric; did you mean sharpeRatio?"),
         ({"portfolioValue": 1, "portfolio_value": 2}, "portfolio_value: given twice"),
         ({"totalPnL": 1}, "portfolioValue: required"),
         ({"portfolioValue": [1]}, "portfolioValue: expected a number or text, got list"),
@@ -69,7 +69,7 @@ def test_what_the_server_would_refuse_is_refused_before_it_is_sent(
 
 def test_the_wire_has_utc_in_milliseconds_and_a_moment_without_zone_is_refused() -> None:
     assert records.record("heartbeat", "b", timestamp=NOON)["timestamp"] == "2026-01-31T12:00:00.000Z"
-    with pytest.raises(ValueError, match="expected a zone"):
+    with pytest.raises(ValueError, match="expected a time zone"):
         records.record("heartbeat", "b", timestamp=datetime(2026, 1, 31))  # noqa: DTZ001 - the point
 
 
