@@ -17,6 +17,8 @@ from shared.store.database import Database
 from shared.store.outbox import pending_by_channel
 
 POLL_INTERVAL_S = 1.0
+LOCK_TIMEOUT_S = 1.0
+"""How long the watchdog waits for a locked database."""
 """How often the watchdog checks all parts."""
 RETRY_S = 1.0
 """How often the notifier looks for something to dispatch while Redis is away."""
@@ -81,8 +83,13 @@ def run_watchdog() -> None:
         sender = OutOfBandSender(_config_reader(settings, health, performance))
     redis = connect_redis(settings.redis_url, call_timeout_s=1.0, retries=0)
     watched = WatchedDatabases(
-        Database(health.url, afresh=True, sync_commits=settings.durability == "always"),
-        Database(performance.url, afresh=True),
+        Database(
+            health.url,
+            afresh=True,
+            sync_commits=settings.durability == "always",
+            lock_timeout_s=LOCK_TIMEOUT_S,
+        ),
+        Database(performance.url, afresh=True, lock_timeout_s=LOCK_TIMEOUT_S),
     )
     watchdog = Watchdog(redis, watched, sender, settings.dashboard_url.rstrip("/"), clock.now())
     with service.running_part("watchdog", settings, needs_redis=False) as frame:

@@ -28,20 +28,28 @@ class Database:
     an immediate one waits for its turn.
     """
 
-    def __init__(self, url: str, *, afresh: bool = False, sync_commits: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        afresh: bool = False,
+        sync_commits: bool = False,
+        lock_timeout_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
         """Connect on first use.
 
-        `afresh`: open a new connection each time, wait a second for locks, and never create the file; a
-        connection that stays open does not notice a deleted file. `sync_commits`: a commit is on disk when it
-        returns (`synchronous = FULL`); otherwise a power failure loses what was committed since the last
-        checkpoint.
+        `afresh`: open a new connection each time and never create the file; a connection that stays open does
+        not notice a deleted file. `sync_commits`: a commit is on disk when it returns (`synchronous = FULL`);
+        otherwise a power failure loses what was committed since the last checkpoint. `lock_timeout_s`: how
+        long to wait for SQLite's locks.
         """
         self.url = url
         self.damage: str | None = None
         """SQLite's error when it found the file damaged; None before."""
         self._guard: Callable[[Connection], None] = lambda _: None
-        patience_s, pool = (1.0, NullPool) if afresh else (BUSY_TIMEOUT_S, None)
-        self.engine: Engine = create_engine(url, connect_args={"timeout": patience_s}, poolclass=pool)
+        self.engine: Engine = create_engine(
+            url, connect_args={"timeout": lock_timeout_s}, poolclass=NullPool if afresh else None
+        )
         event.listen(self.engine, "connect", _pragmas("FULL" if sync_commits else "NORMAL"))
         event.listen(self.engine, "begin", _begin)
         if afresh:

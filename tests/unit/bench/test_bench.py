@@ -19,6 +19,7 @@ FEW = replace(bench.QUICK, records=100, minutes=2_000, events=(100, 200))
 def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Let the bench measure little, and return the folder for its temporary files."""
     monkeypatch.setattr(bench, "QUICK", FEW)
+    monkeypatch.setattr(bench, "ANSWERS", 2)
     monkeypatch.setattr(rules, "SECONDS", 10)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -18,7 +18,7 @@ from services.dashboard.data_sources import DataSources
 from shared.runtime.signed_links import SignedLinks
 from shared.schema.alerts import Alert, Change, encode_json
 from shared.schema.records import AnyRecord, encode_record
-from tests.support import IN_CI, free_port, wait_until
+from tests.support import free_port, unavailable, wait_until
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -26,20 +26,17 @@ FLAGS = (
     "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,1600"
 )
 
-in_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (IN_CI or (CHROMIUM and DRIVER)), reason="chromium and chromedriver are not installed"
-    ),
-]
-"""The marks of tests that need it."""
+in_browser = pytest.mark.browser
+"""The mark of tests that need it."""
 
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chrome]:
     """Run a headless Chromium with its state in `profile`."""
+    if not (CHROMIUM and DRIVER):
+        unavailable("chromium and chromedriver are not installed")
     options = ChromeOptions()
-    options.binary_location = CHROMIUM or ""
+    options.binary_location = CHROMIUM
     for flag in [*FLAGS.split(), f"--user-data-dir={profile}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

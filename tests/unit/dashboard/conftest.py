@@ -1,13 +1,11 @@
 """A dashboard on a real Valkey and real SQLite, asked through Flask's test client, at a fixed moment."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
-from selenium.webdriver import Chrome
 
 from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
@@ -18,7 +16,6 @@ from shared.runtime.signed_links import SignedLinks
 from shared.schema.redis_keys import PARTS
 from shared.store.database import Database
 from tests.support import free_port
-from tests.unit.dashboard.browser import chromium
 from tests.unit.dashboard.sample_data import NOON
 
 SETTINGS = DashboardSettings(dashboard_url="https://botwatch.example", websocket_port=18080)
@@ -44,10 +41,3 @@ def client_without_redis(performance: Database, health: Database) -> Iterator[Fl
         SETTINGS, DataSources(away, performance, health), LINKS, lambda: NOON
     ).test_client()
     away.close()
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """Yield a Chromium with a profile of its own."""
-    with chromium(tmp_path / "profile") as driver:
-        yield driver

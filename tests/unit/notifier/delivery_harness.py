@@ -130,11 +130,11 @@ class DeliveryHarness(PlanningHarness):
             for each in self.outlets.channels[name].workers:
                 each.deliver_due()
 
-    def advance(self, span: timedelta, *, downtime: bool = False) -> None:
-        """Let time pass; what fails in it wakes the dispatcher, too."""
+    def advance(self, span: timedelta, *, every: timedelta = SECOND, downtime: bool = False) -> None:
+        """Let time pass in steps of `every`; what fails in it wakes the dispatcher, too."""
         end = self.now + span
         while self.now < end:
-            self.now = self.hands.now = min(end, self.now + SECOND)
+            self.now = self.hands.now = min(end, self.now + every)
             if not downtime:
                 self.step()
                 self.step()

@@ -1,7 +1,5 @@
 """Templates: the user's are tried at the start, and never cost a notice; what HTML makes of records."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 from structlog.testing import capture_logs
 
 from services.notifier.content.message import NotificationMessage
@@ -18,7 +16,7 @@ from services.notifier.content.sample_messages import sample_views
 from services.notifier.content.templates import NAMES, Templates
 from shared.schema.alerts import Notice
 from shared.schema.faults import InvalidError
-from tests.support import IN_CI
+from tests.unit.dashboard.browser import in_browser
 from tests.unit.notifier.fake_receivers import NOON, make_notice
 
 ACKNOWLEDGE = "https://botwatch.example/acknowledge/abc?a=1&b=2"
@@ -26,7 +24,6 @@ FURTHEST = """
 const ends = [...document.querySelectorAll("*")].map((one) => one.getBoundingClientRect().right)
 return Math.max(...ends)
 """
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 def content(folder: Path) -> NotificationContent:
@@ -231,24 +228,7 @@ def test_the_html_asks_nothing_of_anybody_else() -> None:
     assert not {"link", "script", "iframe", "object", "form"} & set(Reader(html).tags)
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """Start a Chromium."""
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
-    for flag in [*flags.split(), "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"]:
-        options.add_argument(flag)
-    driver = Chrome(options=options, service=ChromeService(DRIVER))
-    driver.set_page_load_timeout(30)
-    yield driver
-    driver.quit()
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(
-    not (IN_CI or (CHROMIUM and DRIVER)), reason="chromium and chromedriver are not installed"
-)
+@in_browser
 def test_a_mail_fits_a_phone_and_takes_on_dark_colours_whatever_the_records_say(
     browser: Chrome, tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def test_permanent_failure(
     """The fallback is notified once, and an alert about the channel is open until it works."""
     desk.transports["phone"].fails = permanent_error
     desk.open("a1")
-    desk.advance(2 * MINUTE)
+    desk.advance(2 * MINUTE, every=5 * SECOND)
     assert desk.sent("pager") == ["a1 opened"]
     assert desk.channel_alerts("pager") == ["opened"]
     assert (desk.sent("phone"), desk.sent("desk"), desk.channel_alerts("desk")) == ([], [], [])
@@ -86,9 +86,9 @@ def test_temporary_failures_for_a_minute(desk: DeliveryHarness) -> None:
     desk.advance(2 * SECOND)
     assert (desk.sent("pager"), opened_troubles(desk)) == (["a1 opened"], ["phone ACTIVE"])
     assert desk.transports["pager"].messages[0].late >= MINUTE
-    desk.advance(10 * MINUTE)
+    desk.advance(10 * MINUTE, every=5 * SECOND)
     desk.transports["phone"].fails = lambda _: None
-    desk.advance(5 * MINUTE)
+    desk.advance(5 * MINUTE, every=5 * SECOND)
     assert desk.sent("phone") == desk.sent("pager") == ["a1 opened"]
     assert desk.channel_alerts("pager") == ["opened", "resolved"]
     assert desk.sent("desk") == []
@@ -110,7 +110,7 @@ def test_chain_of_three(desk: DeliveryHarness, fails: object) -> None:
     """If the channel and its fallback both fail, the fallback of the fallback is notified."""
     desk.transports["phone"].fails = desk.transports["pager"].fails = fails  # type: ignore[assignment]
     desk.open("a1")
-    desk.advance(3 * MINUTE)
+    desk.advance(3 * MINUTE, every=5 * SECOND)
     assert desk.sent("desk") == ["a1 opened"]
     assert opened_troubles(desk) == ["pager ACTIVE", "phone ACTIVE"]
 
@@ -144,7 +144,7 @@ def test_order_on_fallback_and_channel(
     expected = ["a1 opened", "a1 raised", "a1 resolved"]
     assert desk.sent("pager") == expected
     desk.transports["phone"].fails = lambda _: None
-    desk.advance(6 * MINUTE)
+    desk.advance(6 * MINUTE, every=5 * SECOND)
     assert (desk.sent("phone"), desk.sent("pager")) == (expected, expected)
 
 
@@ -152,7 +152,7 @@ def test_later_changes_reach_the_fallback(desk: DeliveryHarness) -> None:
     """A later change of the alert reaches the fallback as well."""
     desk.transports["phone"].fails = retryable_error
     desk.open("a1", severity="MEDIUM")
-    desk.advance(3 * MINUTE)
+    desk.advance(3 * MINUTE, every=5 * SECOND)
     desk.change("raised", "a1")
     desk.advance(62 * SECOND)
     assert desk.sent("pager") == ["a1 opened", "a1 raised"]

@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
+from services.notifier.__main__ import LOCK_TIMEOUT_S
 from services.notifier.watchdog.diagnosis import PART_RULE
 from services.notifier.watchdog.out_of_band import OutOfBandSender
 from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases, describe_full_disk
@@ -43,7 +44,9 @@ from tests.unit.notifier.fake_receivers import NOON, FakeContent, WebhookReceive
 class Yard:
     """A watchdog, the parts that it watches, and the usual way of telling, second by second."""
 
-    def __init__(self, redis: Redis, database: Database, receiver: WebhookReceiver) -> None:
+    def __init__(
+        self, redis: Redis, database: Database, receiver: WebhookReceiver, lock_timeout_s: float
+    ) -> None:
         self.redis = redis
         self.database = database
         self.receiver = receiver
@@ -53,11 +56,11 @@ class Yard:
         self.usual: list[dict[str, Any]] = []
         """What the usual way told."""
         self.channels = {"desk": {"url": receiver.url}}
-        self.store = Database(database.url, afresh=True)
+        self.store = Database(database.url, afresh=True, lock_timeout_s=lock_timeout_s)
         performance = Database(sqlite_url(Path(database.url.removeprefix("sqlite:///")).with_name("p.db")))
         with performance.write() as connection:
             connection.exec_driver_sql("CREATE TABLE log_position (x)")
-        self.performance = Database(performance.url, afresh=True)
+        self.performance = Database(performance.url, afresh=True, lock_timeout_s=lock_timeout_s)
         self.begin()
 
     def begin(self) -> None:
@@ -128,9 +131,17 @@ class Yard:
 
 
 @pytest.fixture
-def yard(redis: Redis, database: Database, receiver: WebhookReceiver) -> Iterator[Yard]:
+def lock_timeout_s() -> float:
+    """Return how long the watchdog waits for a locked database."""
+    return LOCK_TIMEOUT_S
+
+
+@pytest.fixture
+def yard(
+    redis: Redis, database: Database, receiver: WebhookReceiver, lock_timeout_s: float
+) -> Iterator[Yard]:
     """Yield a yard in which all has been well for a while."""
-    yard = Yard(redis, database, receiver)
+    yard = Yard(redis, database, receiver, lock_timeout_s)
     yard.seconds(30)
     assert (yard.found(), yard.direct(), yard.told()) == ([], [], [])
     yield yard
@@ -210,6 +221,7 @@ def test_redis_away_is_one_alert_that_ends_when_it_is_back(yard: Yard) -> None:
     assert yard.told() == [(words, "opened"), (words, "resolved")]
 
 
+@pytest.mark.parametrize("lock_timeout_s", [0.02])
 def test_a_store_that_others_keep_locked_is_told_directly_and_stands_in_the_history_afterwards(
     yard: Yard,
 ) -> None:
