@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/__main__.py)))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links
-# Many tests wait for a process or a deadline: two workers for each of two cores.
-PARALLEL = -n $(or $(WORKERS),4) --dist loadfile --no-loadscope-reorder
+# Most tests wait for a process or a deadline: more workers than cores. Four of six run the integration tests.
+test: WORKERS = 6
+test-unit: WORKERS = 4
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Without cached bytecode each worker rewrites all tests and each started process compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -37,7 +39,7 @@ setup: $(VENV)/dev ## Make the virtual environment with everything for run, test
 run: $(VENV)/run ## Run it all here with a demo bot: embedded Valkey, every part, the page; Ctrl-C stops it
 	@exec $(BIN)/botwatch up --demo
 
-test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=4 at a time; T=path::name for one
+test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=6 at a time; T=path::name for one
 	$(BIN)/pytest $(or $(T),$(PARALLEL))
 
 test-unit: $(VENV)/dev ## Unit and contract tests in parallel

@@ -1,29 +1,29 @@
 """How pytest-xdist distributes the tests: each module to one worker, where its servers start once.
 
 Each integration module starts `botwatch up`, eleven processes. Started all at once they would starve each
-other, so the integration modules form lanes; one worker runs the modules of a lane one after the other,
-while the other workers run the unit tests. pytest-xdist's own groups (`--dist loadgroup`) do nothing with
-pytest 9.2: pytest-xdist 3.8 sets an attribute of the tests that pytest no longer reads.
+other, so the integration modules form lanes of about the same length; one worker runs the modules of a lane
+one after the other, while the other workers run the unit tests. pytest-xdist's own groups
+(`--dist loadgroup`) do nothing with pytest 9.2: pytest-xdist 3.8 sets an attribute of the tests that pytest
+no longer reads.
 """
 
 from xdist.scheduler import LoadFileScheduling
 
 LANES = {
-    "shared stack": ("analytics", "bench", "jobs", "kills", "muting", "path", "reload", "rules", "takeover"),
-    "own stacks": (
-        "notice_kills",
-        "full_disk",
-        "watchdog",
-        "restored",
-        "spool",
-        "checks",
-        "heartbeats",
-        "notices",
-        "up",
+    "shared stack and notices": (
+        "analytics", "bench", "jobs", "kills", "muting", "notices", "path", "reload", "rules", "takeover",
     ),
-}
+    "kills and spool": ("notice_kills", "spool"),
+    "starts": ("up", "restored", "checks"),
+    "watchdog and disk": ("watchdog", "full_disk", "heartbeats", "client_alone"),
+}  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""
-LANE_OF = {f"tests/integration/test_{name}.py": lane for lane, names in LANES.items() for name in names}
+ORACLES = tuple(f"tests/unit/analytics/test_{name}.py" for name in ("drawdown", "returns", "trades"))
+"""These import pandas, which takes seconds."""
+LANE_OF = {
+    **{f"tests/integration/test_{name}.py": lane for lane, names in LANES.items() for name in names},
+    **dict.fromkeys(ORACLES, "oracles"),
+}
 LONGEST = (
     "tests/integration/",
     "tests/unit/collector/",

@@ -30,7 +30,11 @@ def unavailable(reason: str) -> NoReturn:
     (pytest.fail if IN_CI else pytest.skip)(reason)
 
 
-def wait_until(ask: Callable[[], T], what: str, *, timeout_s: float = 40.0, every_s: float = 0.02) -> T:
+HANG_S = 120.0
+"""What takes longer hangs, however busy the machine is; no assertion about speed."""
+
+
+def wait_until(ask: Callable[[], T], what: str, *, timeout_s: float = HANG_S, every_s: float = 0.02) -> T:
     """Ask until the answer is truthy and return it; fail with `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
@@ -43,7 +47,7 @@ def wait_until(ask: Callable[[], T], what: str, *, timeout_s: float = 40.0, ever
         pause.wait(every_s)
 
 
-def time_until(condition: Callable[[], object], seconds: float = 15.0) -> float:
+def time_until(condition: Callable[[], object], seconds: float = HANG_S) -> float:
     """Wait until `condition` holds and return how long that took; AssertionError after `seconds`."""
     begun = time.monotonic()
     wait_until(condition, "it happens", timeout_s=seconds, every_s=0.005)

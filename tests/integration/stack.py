@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import free_port, wait_until
+from tests.support import HANG_S, free_port, wait_until
 
 PORTS = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
 
@@ -102,7 +102,7 @@ def botwatch_up(
         finally:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(timeout=40)
+                process.wait(timeout=HANG_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

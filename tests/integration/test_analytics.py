@@ -83,7 +83,7 @@ def test_raw_events_become_every_figure_through_a_killed_recorder(stack: Botwatc
         publish(bus, records[index : index + 20])
         if index == 140:
             os.kill(old, signal.SIGKILL)
-    wait_until(lambda: computed(stack, "raw") == expected, "the API has every figure", timeout_s=30)
+    wait_until(lambda: computed(stack, "raw") == expected, "the API has every figure")
     assert {"sharpeRatio", "calmarRatio", "var99", "winRate", "slippageBps", "orderLatencyP99Ms"} <= set(
         expected
     )

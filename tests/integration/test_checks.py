@@ -68,14 +68,14 @@ class ChecksScenario(NamedTuple):
     def fails(self, check: str, words: str) -> None:
         """Wait until people are told that a check fails, in these words."""
         begins = ("opened", "reopened")
-        wait_until(lambda: self.latest(check).get("change") in begins, f"{check} fails", timeout_s=20)
+        wait_until(lambda: self.latest(check).get("change") in begins, f"{check} fails")
         message = self.latest(check)["message"]
         assert message.startswith(f"{check}: ")
         assert words in message
 
     def ends(self, check: str) -> None:
         """Wait until people are told that it is fine again."""
-        wait_until(lambda: self.latest(check).get("change") == "resolved", f"{check} is fine", timeout_s=20)
+        wait_until(lambda: self.latest(check).get("change") == "resolved", f"{check} is fine")
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_a_certificate_that_expires_is_told_at_each_step_and_its_renewal_too(sce
     for days, severity in ((20.5, "LOW"), (13.5, "MEDIUM"), (6.5, "HIGH"), (0.5, "CRITICAL")):
         file.write_bytes(certificate(None, "api.example.org", days=days).pem)
         told = lambda of=severity: scene.latest("tls").get("severity") == of  # noqa: E731
-        wait_until(told, f"{days} days are left", timeout_s=20)
+        wait_until(told, f"{days} days are left")
         assert scene.latest("tls")["change"] == ("opened" if severity == "LOW" else "raised")
     file.write_bytes(certificate(None, "api.example.org", days=90).pem)
     scene.ends("tls")

@@ -100,12 +100,12 @@ def test_a_full_disk_is_one_alert_and_costs_nothing(
     with botwatch_up(tmp_path, config) as stack:
         sender = Sender(stack)
         assert all(sender.post().get("accepted") for _ in range(50))
-        wait_until(lambda: len(sender.stored()) == 50, "the first records are stored", timeout_s=30)
+        wait_until(lambda: len(sender.stored()) == 50, "the first records are stored")
         living = pids(stack)
 
         ballast = fill(disk)
-        wait_until(lambda: REFUSAL in sender.post().get("error", ""), "records are refused", timeout_s=30)
-        wait_until(lambda: told(receivers), "somebody is told", timeout_s=60)
+        wait_until(lambda: REFUSAL in sender.post().get("error", ""), "records are refused")
+        wait_until(lambda: told(receivers), "somebody is told")
         (alert,) = [body for body in receivers.bodies if body["component"] == "botwatch"]
         assert alert["message"].startswith("Disk full on ")
         assert str(disk) in alert["message"]
@@ -116,9 +116,9 @@ def test_a_full_disk_is_one_alert_and_costs_nothing(
         assert not [reason for reason in reasons if "does not respond" in reason or "not running" in reason]
 
         ballast.unlink()
-        wait_until(lambda: sender.post().get("accepted"), "records are taken again", timeout_s=60)
-        wait_until(lambda: sender.accepted <= set(sender.stored()), "all are stored", timeout_s=60)
+        wait_until(lambda: sender.post().get("accepted"), "records are taken again")
+        wait_until(lambda: sender.accepted <= set(sender.stored()), "all are stored")
         assert len(sender.stored()) == len(set(sender.stored()))
-        wait_until(lambda: len(told(receivers)) > 1, "its end is told", timeout_s=60)
+        wait_until(lambda: len(told(receivers)) > 1, "its end is told")
         assert pids(stack) == living
     assert told(receivers) == [("botwatch-disk-full", "opened"), ("botwatch-disk-full", "resolved")]

@@ -79,7 +79,7 @@ def test_a_job_is_enqueued_by_name(stack: BotwatchProcess, bus: Redis) -> None:
     """Retention deletes what is expired and says how much."""
     publish_expired(stack, "expired")
     job_queue(bus).enqueue_call("retention")
-    wait_until(lambda: rows_of(stack, "expired") == 0, "the row is deleted", timeout_s=60)
+    wait_until(lambda: rows_of(stack, "expired") == 0, "the row is deleted")
     wait_until(lambda: job(stack, "retention")["result"].get("heartbeats") == 1, "it is counted")
 
 
@@ -88,7 +88,7 @@ def test_a_job_that_is_killed_runs_again(stack: BotwatchProcess, bus: Redis, *, 
     """Whether the job's process or the whole part is killed, the work is done soon after."""
     bot = f"killed-{whole}"
     publish_expired(stack, bot)
-    part = wait_until(lambda: process_of(stack), "the part runs", timeout_s=60)
+    part = wait_until(lambda: process_of(stack), "the part runs")
     assert part
     with locked(stack):
         job_queue(bus).enqueue_call("retention", retry=Retry(1, interval=1))

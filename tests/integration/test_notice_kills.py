@@ -203,13 +203,13 @@ def test_a_kill_loses_no_notice_and_repeats_one_per_channel_at_most(
     word = "" if step in ANY else ("hook" if step == "leased, not handed over" else bots[1])
     scene.arm(step, word, victim)
     scene.report(bots, 50)
-    wait_until(scene.was_hit, f"{victim} is killed: {step}", timeout_s=60)
+    wait_until(scene.was_hit, f"{victim} is killed: {step}")
     scene.report(bots, 3)
 
     def told() -> list[list[str]]:
         return [scene.told(channel, bot) for channel in CHANNELS for bot in bots]
 
-    wait_until(lambda: all("resolved" in one for one in told()), "everybody is told of the end", timeout_s=60)
+    wait_until(lambda: all("resolved" in one for one in told()), "everybody is told of the end")
     wait_until(lambda: not scene.pending(), "nothing is sent once more")
     for one in told():
         assert [change for change, _ in groupby(one)] == STORY

@@ -28,7 +28,7 @@ from tests.integration.channel_receivers import (
     save_received,
 )
 from tests.integration.stack import botwatch_up
-from tests.support import wait_until
+from tests.support import HANG_S, wait_until
 from tests.unit.notifier.fake_receivers import MailReceiver, WebhookReceiver
 
 pytestmark = pytest.mark.integration
@@ -83,7 +83,7 @@ def test_receivers_in_trouble_get_everything_in_order_and_delay_nobody_else(desk
     desks.hooks["away"] = WebhookReceiver(desks.hooks["away"].port)
     desks.mails["letter"].open()
     while others := [name for name in (*FAILING_CHANNELS, *desks.mails) if name not in seconds]:
-        name = wait_until(partial(first_to_know, desks, others, bots), f"told: {seconds}", timeout_s=40)
+        name = wait_until(partial(first_to_know, desks, others, bots), f"told: {seconds}")
         seconds[name] = time.monotonic() - begun
     print()  # noqa: T201 - figures
     for name, took in seconds.items():
@@ -206,7 +206,7 @@ def test_a_channel_can_be_tried_while_all_runs(desks: ChannelReceivers, channel:
         "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'client'}",
     }
     command = [sys.executable, "-m", "botwatch.cli", "notify", "test", channel]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "response: 2" in done.stdout
     got: list[object] = [*desks.mails_to("mail")] if channel == "mail" else [*desks.hooks[channel].taken]

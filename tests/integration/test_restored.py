@@ -75,5 +75,5 @@ def test_a_backup_that_is_put_back_gets_what_redis_still_holds(tmp_path: Path) -
             file.unlink()
         (tmp_path / name).rename(data / name)
     with running(tmp_path) as stack:
-        wait_until(lambda: count(stack) == (200, 200), "all records are there", timeout_s=30)
+        wait_until(lambda: count(stack) == (200, 200), "all records are there")
         wait_until(lambda: [one["status"] for one in stack.alerts(BOT)] == ["ACTIVE"], "the alert is open")

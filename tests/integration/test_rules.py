@@ -50,7 +50,6 @@ class Player:
         wait_until(
             lambda: self._receivers.changes(self._bot) == list(changes),
             f"{self._bot} is told {changes}",
-            timeout_s=20,
         )
 
 

@@ -141,7 +141,7 @@ def test_killed_while_it_sends_it_sends_again_and_each_sample_is_one_row(
     # As if the kill had come between the door's answer and the removal.
     first.write_bytes(sent)
     with remote.running():
-        wait_until(lambda: len(rows(stack, "killed")) > count, "a new sample is in the table", timeout_s=40)
+        wait_until(lambda: len(rows(stack, "killed")) > count, "a new sample is in the table")
     found = rows(stack, "killed")
     assert found == sorted(set(found))
     assert len([moment for moment in found if moment < str(datetime.now(UTC) - timedelta(hours=1))]) == count

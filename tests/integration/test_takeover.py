@@ -15,7 +15,7 @@ from redis import Redis
 
 from shared.runtime.settings import REPOSITORY
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
-from tests.support import wait_until
+from tests.support import HANG_S, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -33,11 +33,11 @@ def standby(stack: BotwatchProcess, part: str, log: Path) -> Iterator[subprocess
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_until(lambda: "standing by" in log.read_text(), f"the second {part} stands by", timeout_s=60)
+            wait_until(lambda: "standing by" in log.read_text(), f"the second {part} stands by")
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=15)
+            process.wait(timeout=HANG_S)
 
 
 def pid_of(stack: BotwatchProcess, part: str) -> int:
@@ -80,21 +80,18 @@ def test_a_standby_takes_over(
         wait_until(
             lambda: stack.rows("performance_metrics.db", count, bot) == [(200, 200)],
             "every record is there once",
-            timeout_s=30,
         )
-        wait_until(lambda: receivers.changes(bot) == ["opened"], "the alert is sent once", timeout_s=30)
+        wait_until(lambda: receivers.changes(bot) == ["opened"], "the alert is sent once")
         if end is signal.SIGSTOP:
             assert pid_of(stack, part) == second.pid
             os.kill(old, signal.SIGCONT)
-            wait_until(lambda: not psutil.pid_exists(old), "who was overtaken ends", timeout_s=30)
+            wait_until(lambda: not psutil.pid_exists(old), "who was overtaken ends")
             publish(bus, bot, range(200, 250))
             wait_until(
                 lambda: stack.rows("performance_metrics.db", count, bot) == [(250, 250)],
                 "the standby goes on",
-                timeout_s=30,
             )
     wait_until(
         lambda: pid_of(stack, part) not in (0, old, second.pid),
         f"supervisor's {part} works again",
-        timeout_s=60,
     )

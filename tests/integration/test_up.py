@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.integration.stack import botwatch_up
-from tests.support import free_port, wait_until
+from tests.support import HANG_S, free_port, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +26,7 @@ def environ(folder: Path, **further: str) -> dict[str, str]:
 
 def run(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "botwatch.cli", "up"]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG_S, check=False)
 
 
 def test_a_taken_port_is_named_with_who_holds_it(tmp_path: Path) -> None:
@@ -96,11 +96,10 @@ def test_however_it_ends_nothing_is_left_behind(how: signal.Signals, tmp_path: P
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 10
         process.send_signal(how)
-        process.wait(timeout=40)
+        process.wait(timeout=HANG_S)
         wait_until(
             lambda: not any(child.is_running() and child.status() != "zombie" for child in family),
             "every process has ended",
-            timeout_s=30,
         )
     finally:
         process.kill()

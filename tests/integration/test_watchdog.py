@@ -88,9 +88,9 @@ def yard(
     (folder / "config" / "notifications.yml").write_text(json.dumps(document))
     (folder / "config" / "health_monitor.json").write_text(json.dumps({"monitoring": {"intervalSeconds": 1}}))
     with botwatch_up(folder, folder / "config") as running:
-        wait_until(lambda: set(processes(running)) >= PARTS | {"watchdog"}, "every part runs", timeout_s=30)
+        wait_until(lambda: set(processes(running)) >= PARTS | {"watchdog"}, "every part runs")
         # Until each part has been seen to live, it is given the time of a start.
-        wait_until(lambda: len(heartbeats[1]) > 1, "the second beat", timeout_s=40)
+        wait_until(lambda: len(heartbeats[1]) > 1, "the second beat")
         yield running
         assert not open_troubles(running)
     # Neither the start nor the end of all parts was told.
@@ -200,8 +200,8 @@ def expect(receivers: WebhookAndMailReceivers, before: int, words: str) -> float
 def ended(stack: BotwatchProcess, receivers: WebhookAndMailReceivers, before: int, *words: str) -> None:
     """Wait until the end of each was told, and see that each was told once."""
     for one in words:
-        wait_until(lambda one=one: is_ended(receivers, before, one), f"the end of: {one}", timeout_s=60)  # type: ignore[misc]
-    wait_until(lambda: not open_troubles(stack), "nothing is open", timeout_s=30, every_s=0.2)
+        wait_until(lambda one=one: is_ended(receivers, before, one), f"the end of: {one}")  # type: ignore[misc]
+    wait_until(lambda: not open_troubles(stack), "nothing is open", every_s=0.2)
     # What is sent but not marked yet would be sent again, should the next test lock the store right now.
     pending = "SELECT id FROM notifications WHERE state = 'PENDING' AND alertId != 'watchdog'"
     wait_until(lambda: not stack.rows("system_health.db", pending), "all is marked", every_s=0.1)
@@ -227,7 +227,7 @@ def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbe
         count = settled(asked)
         expect(receivers, before, f"{part.capitalize()} is down")
         assert len(asked) == count
-    wait_until(lambda: len(asked) > count, "it is asked again", timeout_s=20)
+    wait_until(lambda: len(asked) > count, "it is asked again")
     ended(yard, receivers, before, f"{part.capitalize()} is down")
 
 
@@ -285,12 +285,12 @@ def test_keys_of_the_wrong_type_are_moved_and_everything_goes_on(
         wait_until(lambda: bus.exists(*moved) == len(moved), "they are moved")
         wait_until(lambda: "accepted" in yard.ingestion("/api/v1/equity", EQUITY), "records are taken")
         stored = "SELECT 1 FROM equity WHERE bot = 'spoiled'"
-        wait_until(lambda: yard.rows("performance_metrics.db", stored), "they are stored", timeout_s=30)
+        wait_until(lambda: yard.rows("performance_metrics.db", stored), "they are stored")
         bus.xadd(
             redis_keys.BOT_STREAM, {"data": json.dumps({"kind": "equity", "bot": "spoiled", "equity": 2})}
         )
         stored = "SELECT 1 FROM equity WHERE bot = 'spoiled' AND equity = 2"
-        wait_until(lambda: yard.rows("performance_metrics.db", stored), "by Redis too", timeout_s=30)
+        wait_until(lambda: yard.rows("performance_metrics.db", stored), "by Redis too")
         wait_until(lambda: set(processes(yard)) >= PARTS, "every part says that it runs")
         wait_until(lambda: bus.exists(redis_keys.ALERTS_CURSOR), "alerts are announced")
     assert_quiet(yard, receivers, before, 0)
@@ -323,7 +323,7 @@ def test_the_heartbeat_url_is_not_asked_while_the_watchdog_is_dead(
         count = settled(asked)
         threading.Event().wait(15)
         assert len(asked) == count
-    wait_until(lambda: len(asked) > count, "it is asked again", timeout_s=20)
+    wait_until(lambda: len(asked) > count, "it is asked again")
     assert_quiet(yard, receivers, before, 5)
 
 

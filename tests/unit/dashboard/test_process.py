@@ -37,7 +37,7 @@ def test_it_serves_says_that_it_runs_and_stops_at_once_on_sigterm(
     subprocess.run([sys.executable, "-m", "shared.runtime.migrate"], env=environ, check=True, timeout=60)
     with subprocess.Popen([sys.executable, "-m", "services.dashboard"], env=environ) as process:
         try:
-            wait_until(lambda: status_of(port, "/health") == 200, "the dashboard is healthy", timeout_s=30)
+            wait_until(lambda: status_of(port, "/health") == 200, "the dashboard is healthy")
             assert [status_of(port, path) for path in ("/", "/api/monitoring", "/metrics")] == [200] * 3
             wait_until(lambda: redis.hexists("botwatch:parts", "dashboard"), "it says that it runs")
         finally:

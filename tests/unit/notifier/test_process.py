@@ -58,7 +58,7 @@ def start(home: Path, redis: Redis, valkey_url: str) -> Iterator[Start]:
         redis.hdel(redis_keys.PARTS, "notifier")
         command = [sys.executable, "-m", "services.notifier"]
         begun.append(subprocess.Popen(command, cwd=REPOSITORY, env=environ))
-        time_until(lambda: redis.hexists(redis_keys.PARTS, "notifier"), 20)
+        time_until(lambda: redis.hexists(redis_keys.PARTS, "notifier"))
         return begun[-1]
 
     yield go

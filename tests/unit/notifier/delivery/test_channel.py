@@ -147,7 +147,7 @@ def test_more_than_one_claim_can_hold(database: Database) -> None:
     assert len(alerts([claim])) == CLAIM_SIZE
     channel.start()
     channel.hand_over(claim)
-    time_until(lambda: states(database, f"a{count - 1}") == ["SENT"], 20)
+    time_until(lambda: states(database, f"a{count - 1}") == ["SENT"])
     channel.stop()
     assert channel.join(5)
     assert [alert for alert, _ in told.sent] == [f"a{number}" for number in range(count)]

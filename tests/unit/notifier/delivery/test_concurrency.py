@@ -64,7 +64,7 @@ def test_order_per_alert_with_many_workers(
             database, "webhook", *(make_notice(change, alert=one) for one in alerts), batch=batch
         )
         sending.wake()
-    time_until(lambda: all(states(database, one) == ["SENT"] * len(CHANGES) for one in alerts), 20)
+    time_until(lambda: all(states(database, one) == ["SENT"] * len(CHANGES) for one in alerts))
     sending.stop()
     assert sending.join(5)
     leases.close()
