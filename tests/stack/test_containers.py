@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from shared.schema.jobs import JOBS
 from tests.stack.compose import ComposeStack, wait_until
 
 PARTS = (
@@ -143,6 +144,17 @@ def test_prometheus_reaches_every_part(stack: ComposeStack) -> None:
         return found if set(found.values()) == {"up"} else None
 
     assert set(wait_until(all_up, timeout_s=60)) == {*PARTS, "prometheus"}
+
+
+def test_every_background_job_succeeds(stack: ComposeStack) -> None:
+    """Jobs run in a read-only container, with a Redis user that may use RQ's keys and no others of it."""
+
+    def outcomes() -> dict[str, str] | None:
+        jobs = stack.request("DASHBOARD", "/api/monitoring")[1]["system"]["jobs"]
+        found = {name: job["outcome"] for name, job in jobs.items()}
+        return found if set(found.values()) == {"success"} else None
+
+    assert set(wait_until(outcomes, timeout_s=60)) == set(JOBS)
 
 
 def test_pages_of_other_sites_cannot_read_prometheus(stack: ComposeStack) -> None:
