@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import structlog
 from prometheus_client import Counter, Gauge
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.cron import CronJob, CronScheduler
 from rq.exceptions import DequeueTimeout
@@ -121,13 +122,16 @@ class JobScheduler:
         return {name: run.status(self._now()) for name, run in self._runs.items()}
 
     def close(self) -> None:
-        """Remove the worker from RQ's list."""
-        if self._is_restored:
+        """Remove the worker from RQ's list; without Redis its key expires."""
+        if not self._is_restored:
+            return
+        try:
             self._worker.register_death()
+        except RedisError as error:
+            log.info("cannot remove the worker from RQ's list", error=str(error))
 
     def _restore(self) -> None:
         """Take up where the last process ended: what it was running, and what was missed, is due at once."""
-        self._worker.register_birth()
         self._delete_abandoned()
         self._writer.write_until_done(self._reset_rows)
         retries = map(self._queue.fetch_job, self._queue.scheduled_job_registry.get_job_ids())
@@ -136,6 +140,7 @@ class JobScheduler:
             run = self._runs.get(job.name)
             if run and job.name not in waiting:
                 job.next_enqueue_time = run.next_due_at
+        self._worker.register_birth()
         self._is_restored = True
 
     def _delete_abandoned(self) -> None:
@@ -150,12 +155,10 @@ class JobScheduler:
         now = self._now()
         with self._health.write() as connection:
             set_scheduled(connection, JOBS, now)
-            runs = read_job_runs(connection)
-            for name, run in runs.items():
-                if run.outcome == "running":
-                    record_failure(connection, name, "the jobs part ended during the run", now)
-        self._runs = runs
-        self._export(runs.values())
+            for name in JOBS:  # no change where none was running
+                record_failure(connection, name, "the jobs part ended during the run", now)
+            self._runs = read_job_runs(connection)
+        self._export(self._runs.values())
 
     def _record_killed(self, name: str, reason: str) -> None:
         def record() -> None:
