@@ -28,7 +28,8 @@ from shared.runtime.config.documents import (
     load_documents,
 )
 from shared.runtime.config.notifications import Notifications
-from shared.runtime.settings import PartSettings, load_settings
+from shared.runtime.environment import load_settings
+from shared.runtime.settings import PartSettings
 from shared.schema.durations import format_duration_ms
 from shared.schema.faults import Fault, InvalidError
 from shared.store.rule_state import load_rule_states

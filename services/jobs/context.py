@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 
 from shared.runtime import clock, databases
 from shared.runtime.config.documents import Documents, load_documents
-from shared.runtime.settings import PartSettings, load_settings
+from shared.runtime.environment import load_settings
+from shared.runtime.settings import PartSettings
 from shared.store.database import Database
 
 PAUSE_S = 0.1

@@ -26,13 +26,14 @@ from services.native.terminal import AlertPrinter
 from shared.runtime import clock, credentials
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.config.notifications import Port
+from shared.runtime.environment import load_settings
 from shared.runtime.file_modes import UMASK, restrict_modes
 from shared.runtime.launch import CREDENTIALS, PRIVATE
 from shared.runtime.private_variables import private_variables
 from shared.runtime.redis import presence
 from shared.runtime.redis.acl import filter_environment
 from shared.runtime.redis.connection import connect_redis
-from shared.runtime.settings import REPOSITORY, PartSettings, load_settings
+from shared.runtime.settings import REPOSITORY, PartSettings
 
 PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""

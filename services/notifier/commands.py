@@ -23,9 +23,10 @@ from services.notifier.content.templates import Templates
 from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime import clock
 from shared.runtime.config.documents import load_documents
+from shared.runtime.environment import load_settings
 from shared.runtime.redis.connection import connect_redis, describe_redis_error
 from shared.runtime.redis.presence import read_presence
-from shared.runtime.settings import PartSettings, load_settings
+from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 from shared.schema.terminal_escaping import escape_controls
 

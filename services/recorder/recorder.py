@@ -5,15 +5,15 @@ Metrics computed from a batch are appended to the log as records.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
 
-from services.recorder.batch import DatabaseBatch, split_by_database
 from services.recorder.conflicts import ConflictReporter
 from services.recorder.metrics_calculator import MetricsCalculator
 from services.recorder.rollups import Rollups
@@ -22,7 +22,7 @@ from shared.runtime.redis.log_trim import FORGOTTEN_AFTER, trim_log
 from shared.runtime.redis.record_log import LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis.stream_reader import LogEntry, LogReader
 from shared.schema import redis_keys
-from shared.schema.records import AnyRecord
+from shared.schema.records import AnyRecord, HostRecord
 from shared.schema.stream_ids import clamp_to_newest, is_after, split_id
 from shared.store.database import Database
 from shared.store.forget import forget_bot
@@ -54,6 +54,13 @@ CONFLICTING = Counter(
     ["kind"],
 )
 COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.", ["database"])
+
+
+class DatabaseBatch(NamedTuple):
+    """Records for one database, and its log offset once they are written."""
+
+    records: list[AnyRecord]
+    position: str
 
 
 class TargetDatabase:
@@ -261,3 +268,24 @@ class Recorder:
         for record in (*self._performance.write(performance), *self._health.write(health)):
             CONFLICTING.labels(record.kind).inc()
             self._conflicts.add(record)
+
+
+def split_by_database(
+    entries: Sequence[LogEntry], performance: str, health: str
+) -> tuple[DatabaseBatch, DatabaseBatch]:
+    """Split `entries` into the records of the performance database and those of the health database.
+
+    `performance` and `health` are the databases' log offsets: entries up to them are already stored.
+    """
+    return (
+        _select(entries, performance, host=False),
+        _select(entries, health, host=True),
+    )
+
+
+def _select(entries: Sequence[LogEntry], position: str, *, host: bool) -> DatabaseBatch:
+    fresh = [entry for entry in entries if is_after(entry.id, position)]
+    records = [
+        record for entry in fresh for record in entry.records if isinstance(record, HostRecord) is host
+    ]
+    return DatabaseBatch(records, fresh[-1].id if fresh else position)

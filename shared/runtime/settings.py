@@ -1,14 +1,10 @@
 """Settings from the environment; a secret may stand in a file named by `<NAME>_FILE`."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import msgspec
-from redis import ConnectionPool
-
-from shared.schema.faults import Fault, InvalidError, in_words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -44,73 +40,8 @@ class WebSettings(PartSettings, frozen=True, kw_only=True):
     web_threads: int = 8
 
 
-S = TypeVar("S", bound=PartSettings)
-
-
-def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
-    """Read `kind` from the environment, empty meaning unset; InvalidError names every wrong variable."""
-    values: dict[str, Any] = {}
-    faults = []
-    for field in msgspec.structs.fields(kind):
-        name = field.name.upper()
-        try:
-            text = read_variable(name, environ)
-        except OSError as error:
-            faults.append(Fault(f"{name}_FILE", f"cannot be read: {error.strerror}"))
-            continue
-        if not text:
-            continue
-        try:
-            if field.name == "redis_url":
-                validate_redis_url(text)
-            values[field.name] = _parse_value(text, field.type)
-        except (msgspec.ValidationError, ValueError) as error:
-            faults.append(Fault(name, _expected(field.type, error, text)))
-    if faults:
-        raise InvalidError(faults)
-    return kind(**values)
-
-
 def read_variable(name: str, environ: Mapping[str, str]) -> str:
     """Return the value of a variable, or the content of the file that `<name>_FILE` names, or nothing."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name, "")
-
-
-def validate_redis_url(text: str) -> None:
-    """Raise ValueError when `text` is no URL of a Redis; the message shows no more of it than the scheme."""
-    scheme, _, rest = text.partition("://")
-    path = rest.partition("?")[0].rpartition("@")[2].partition("/")[2]
-    try:
-        ConnectionPool.from_url(text).make_connection()  # it does not connect yet
-        is_wrong = scheme != "unix" and not re.fullmatch("[0-9]*", path)
-    except (ValueError, TypeError):
-        is_wrong = True
-    if is_wrong:
-        got = f"{scheme}://…" if re.fullmatch("[a-z+]{1,20}", scheme) and rest else "something else"
-        raise ValueError(f"expected a URL like redis://127.0.0.1:6379/0, rediss://… or unix://…, got {got}")
-
-
-def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - any annotation
-    """Say what a variable should have held; only numbers and choices can be wrong, so no secret is shown."""
-    info = msgspec.inspect.type_info(kind)
-    if isinstance(info, msgspec.inspect.UnionType):
-        info = info.types[0]
-    match info:
-        case msgspec.inspect.LiteralType(values):
-            wanted = " or ".join(map(str, values))
-        case msgspec.inspect.IntType(ge=low, le=high) if low is not None and high is not None:
-            wanted = f"a whole number from {low} to {high}"
-        case msgspec.inspect.IntType():
-            wanted = "a whole number"
-        case _:
-            message = str(error)
-            return in_words(message[:1].lower() + message[1:], kind)
-    return f"expected {wanted}, got {text[:40]!r}"
-
-
-def _parse_value(text: str, kind: Any) -> object:  # noqa: ANN401 - any annotation
-    if kind is Path:
-        return Path(text)
-    return msgspec.convert(text, kind, strict=False)

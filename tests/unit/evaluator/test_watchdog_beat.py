@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from services.broadcaster.encoding import decode_record_entry
 from services.evaluator.evaluator import Evaluator
-from services.recorder.batch import split_by_database
+from services.recorder.recorder import split_by_database
 from shared.runtime import clock
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.record_log import RecordLog, StreamEntry

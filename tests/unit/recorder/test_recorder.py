@@ -14,9 +14,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from services.recorder import recorder as module
-from services.recorder.batch import split_by_database
 from services.recorder.metrics_calculator import MetricsCalculator
-from services.recorder.recorder import Recorder
+from services.recorder.recorder import Recorder, split_by_database
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import Notifications

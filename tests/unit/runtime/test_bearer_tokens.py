@@ -4,7 +4,8 @@ import pytest
 
 from shared.runtime import bearer_tokens
 from shared.runtime.bearer_tokens import Token
-from shared.runtime.settings import PartSettings, load_settings
+from shared.runtime.environment import load_settings
+from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 
 TOKEN = "3f5a9c0d7e1b2468"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from shared.runtime.settings import PartSettings, load_settings
+from shared.runtime.environment import load_settings
+from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 from tests.support import free_port, valkey, wait_until
 

@@ -15,7 +15,7 @@ from services.collector.host.kernel_files import MIN_INTERVAL_S
 from services.collector.host.sampler import HostSampler
 from services.collector.host.watched_host import OWN_PROC, OWN_ROOT
 from shared.runtime.config.documents import Resource
-from shared.runtime.settings import load_settings
+from shared.runtime.environment import load_settings
 from shared.schema.faults import InvalidError
 from shared.schema.records import Health
 from tests.unit.collector.host.test_kernel_files import ARCSTATS

@@ -9,7 +9,8 @@ import pytest
 from shared.runtime.config.documents import load_documents
 from shared.runtime.config.notifications import EmailConfig
 from shared.runtime.databases import database_url
-from shared.runtime.settings import REPOSITORY, PartSettings, load_settings
+from shared.runtime.environment import load_settings
+from shared.runtime.settings import REPOSITORY, PartSettings
 from shared.schema.faults import InvalidError
 
 SEED_PERFORMANCE = {
