@@ -14,7 +14,8 @@ from services.evaluator.rule_coverage import rule_statuses
 from services.evaluator.rules.loader import load_rules
 from shared.runtime.config.documents import load_documents
 from shared.runtime.databases import health_database
-from shared.runtime.settings import PartSettings, load_settings
+from shared.runtime.environment import load_settings
+from shared.runtime.settings import PartSettings
 from shared.schema import redis_keys
 from shared.schema.records import Performance
 from shared.store.database import Database
