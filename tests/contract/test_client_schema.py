@@ -49,6 +49,7 @@ def changed(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def test_the_client_ships_the_servers_schema() -> None:
+    """`make schema` writes it; a stale copy fails here."""
     assert (REPOSITORY / CLIENT_SCHEMA).read_bytes() == client_schema(), "run `make schema`"
 
 
@@ -61,7 +62,7 @@ def agree(record: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_client_and_server_agree_on_every_field(example: Any) -> None:
-    """Over Redis nobody hears of a refusal: what the client lets pass the server must take."""
+    """A rejection over Redis reaches no client: what the client accepts, the server must accept."""
     given = msgspec.json.decode(example.read_bytes())
     assert agree(given)
     # A computed record is Botwatch's own and refused whatever else is in it.

@@ -29,7 +29,8 @@ def run(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG_S, check=False)
 
 
-def test_a_taken_port_is_named_with_who_holds_it(tmp_path: Path) -> None:
+def test_a_taken_port(tmp_path: Path) -> None:
+    """The error has the port, its setting and the process that listens on it."""
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
@@ -40,7 +41,8 @@ def test_a_taken_port_is_named_with_who_holds_it(tmp_path: Path) -> None:
     assert f"(pid {os.getpid()})" in done.stderr
 
 
-def test_a_wrong_document_is_named_with_the_path_and_the_nearest_key(tmp_path: Path) -> None:
+def test_an_unknown_key_in_a_document(tmp_path: Path) -> None:
+    """The error has the file, the path and the nearest known key."""
     config = tmp_path / "config"
     config.mkdir()
     (config / "performance_logger.json").write_text(json.dumps({"alertng": {}}))
@@ -49,14 +51,16 @@ def test_a_wrong_document_is_named_with_the_path_and_the_nearest_key(tmp_path: P
     assert "performance_logger.json: $.alertng: unknown key; did you mean `alerting`?" in done.stderr
 
 
-def test_a_path_with_spaces_is_fine(tmp_path: Path) -> None:
+def test_paths_with_spaces_and_quotes(tmp_path: Path) -> None:
+    """Home and config folder may have them."""
     config = tmp_path / "my config"
     config.mkdir()
     with botwatch_up(tmp_path, config, BOTWATCH_HOME=str(tmp_path / "Turbo Bot's home")) as stack:
         assert stack.ingestion("/health")["status"] == "ok"
 
 
-def test_a_home_that_cannot_be_made_and_a_port_that_cannot_be_are_refused_in_words(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_and_an_invalid_port(tmp_path: Path) -> None:
+    """One line each, with the setting to change."""
     (tmp_path / "home").touch()
     refused = run(environ(tmp_path)).stderr
     assert f"botwatch up: cannot write to {tmp_path}/home/data/redis: " in refused
@@ -64,13 +68,14 @@ def test_a_home_that_cannot_be_made_and_a_port_that_cannot_be_are_refused_in_wor
     assert run(environ(tmp_path, REDIS_PORT="99999")).stderr.startswith("botwatch up: REDIS_PORT: ")
 
 
-def test_a_path_that_cannot_work_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_home_with_a_percent_sign(tmp_path: Path) -> None:
+    """Supervisor would expand it, so it is rejected."""
     done = run(environ(tmp_path, BOTWATCH_HOME=str(tmp_path / "100%d")))
     assert done.returncode == 1
     assert "BOTWATCH_HOME: expected a path without %" in done.stderr
 
 
-def test_the_terminal_lists_what_was_open_before(tmp_path: Path) -> None:
+def test_the_terminal_lists_alerts_that_are_already_open(tmp_path: Path) -> None:
     """An alert that opened in an earlier run is shown when Botwatch is up again."""
     condition = {"metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH"}
     document = {"alerting": {"conditions": [{**condition, "description": "Too deep", "enabled": True}]}}
@@ -85,7 +90,8 @@ def test_the_terminal_lists_what_was_open_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_however_it_ends_nothing_is_left_behind(how: signal.Signals, tmp_path: Path) -> None:
+def test_no_process_is_left_after_the_end(how: signal.Signals, tmp_path: Path) -> None:
+    """After Ctrl-C, SIGTERM or SIGKILL, all child processes stop."""
     output = (tmp_path / "output.txt").open("w")
     command = [sys.executable, "-m", "botwatch.cli", "up", "--demo"]
     process = subprocess.Popen(command, env=environ(tmp_path), stdout=output, stderr=subprocess.STDOUT)

@@ -8,7 +8,7 @@ from tests.unit.client.fake_server import FakeServer
 
 
 @pytest.fixture
-def stand_in() -> Iterator[FakeServer]:
+def fake_server() -> Iterator[FakeServer]:
     """Serve for one test."""
     server = FakeServer()
     yield server

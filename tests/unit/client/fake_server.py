@@ -1,4 +1,4 @@
-"""A server of the tests' own, which answers as it is told."""
+"""A fake HTTP server with canned responses."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +8,7 @@ import msgspec
 
 
 class ReceivedRequest(NamedTuple):
-    """A request as it came."""
+    """A request as received."""
 
     method: str
     path: str
@@ -16,11 +16,11 @@ class ReceivedRequest(NamedTuple):
     connection: int
     """The client's port: the same as long as the connection is."""
     token: str
-    """What it said to be allowed."""
+    """The header Authorization."""
 
 
 class CannedResponse(NamedTuple):
-    """What to answer; status 0 hangs up instead."""
+    """A response; status 0 closes the connection instead."""
 
     status: int
     body: object = {}
@@ -28,12 +28,12 @@ class CannedResponse(NamedTuple):
 
 
 class FakeServer:
-    """Answers with `answers` in turn, the last one for ever, and keeps what it was asked."""
+    """Responds with `answers` in turn, then the last one again and again, and keeps the requests."""
 
     def __init__(self) -> None:
         self.answers = [CannedResponse(202, {"accepted": 1})]
         self.asked: list[ReceivedRequest] = []
-        stand_in = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -42,10 +42,10 @@ class FakeServer:
                 length = int(self.headers.get("Content-Length", 0))
                 body = msgspec.json.decode(self.rfile.read(length)) if length else None
                 token = self.headers.get("Authorization", "")
-                stand_in.asked.append(
+                server.asked.append(
                     ReceivedRequest(self.command, self.path, body, self.client_address[1], token)
                 )
-                answers = stand_in.answers
+                answers = server.answers
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
                 if not answer.status:
                     self.close_connection = True
@@ -71,6 +71,6 @@ class FakeServer:
         ).start()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()

@@ -1,4 +1,4 @@
-"""`botwatch bots` against a stand-in of the dashboard."""
+"""`botwatch bots` against a fake dashboard."""
 
 import io
 
@@ -10,15 +10,15 @@ from tests.unit.client.fake_server import CannedResponse, FakeServer
 
 
 def test_list(
-    stand_in: FakeServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fake_server: FakeServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line for each bot; names that would act on the terminal are escaped; the environment has the URL."""
+    """One line per bot; control characters in names are escaped; BOTWATCH_URL has the dashboard's URL."""
     known = [
         {"bot": "a", "ageSeconds": 3.4, "activeAlerts": 2, "retired": False},
         {"bot": "b\x1b[31m", "ageSeconds": None, "activeAlerts": 0, "retired": True},
     ]
-    stand_in.answers = [CannedResponse(200, known)]
-    monkeypatch.setenv("BOTWATCH_URL", stand_in.url)
+    fake_server.answers = [CannedResponse(200, known)]
+    monkeypatch.setenv("BOTWATCH_URL", fake_server.url)
     assert cli.main(["bots", "list"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "a: last record 3 s ago, open alerts 2",
@@ -39,33 +39,33 @@ def test_actions(
     method: str,
     path: str,
     said: str,
-    stand_in: FakeServer,
+    fake_server: FakeServer,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each asks the dashboard once, with the name quoted and who asks, and says what was done."""
+    """Each action is one request, with the name quoted and the user, and prints what was done."""
     monkeypatch.setattr("getpass.getuser", lambda: "ann b")
-    assert cli.main(["bots", *action, "desk/a b", "--url", stand_in.url]) == 0
-    assert [(one.method, one.path) for one in stand_in.asked] == [
+    assert cli.main(["bots", *action, "desk/a b", "--url", fake_server.url]) == 0
+    assert [(one.method, one.path) for one in fake_server.asked] == [
         (method, f"/api/monitoring/bots/desk%2Fa%20b{path}?by=ann%20b")
     ]
     assert capsys.readouterr().out.startswith(f"desk/a b {said}")
 
 
 @pytest.mark.parametrize(("typed", "code", "asked"), [("y\n", 0, 1), ("n\n", 1, 0), ("", 1, 0)])
-def test_forget_asks(
-    typed: str, code: int, asked: int, stand_in: FakeServer, monkeypatch: pytest.MonkeyPatch
+def test_forget_asks_for_confirmation(
+    typed: str, code: int, asked: int, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only a yes forgets; no terminal is a no."""
+    """Only `y` deletes; without a terminal the answer is no."""
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert cli.main(["bots", "forget", "a", "--url", stand_in.url]) == code
-    assert len(stand_in.asked) == asked
+    assert cli.main(["bots", "forget", "a", "--url", fake_server.url]) == code
+    assert len(fake_server.asked) == asked
 
 
-def test_errors(stand_in: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the dashboard refuses, one that does not answer and a wrong URL are a sentence each."""
-    stand_in.answers = [CannedResponse(404, {"error": "no record of a bot named 'a'"})]
-    assert cli.main(["bots", "retire", "a", "--url", stand_in.url]) == 1
+def test_errors(fake_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rejection, a dashboard that is down and a wrong URL are one line each."""
+    fake_server.answers = [CannedResponse(404, {"error": "no record of a bot named 'a'"})]
+    assert cli.main(["bots", "retire", "a", "--url", fake_server.url]) == 1
     assert capsys.readouterr().err.endswith("answered 404: no record of a bot named 'a'\n")
     url = f"http://127.0.0.1:{free_port()}"
     assert cli.main(["bots", "list", "--url", url]) == 1

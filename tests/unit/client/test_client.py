@@ -1,4 +1,4 @@
-"""The client as a bot uses it: over HTTP against a stand-in, over Redis against a real Valkey."""
+"""The client as a bot uses it: over HTTP against a fake server, over Redis against a real Valkey."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,16 +60,15 @@ DASHBOARD = {
 
 
 def published(client: Redis) -> list[schema.AnyRecord]:
-    """Decode the bots' stream as the Redis door does."""
+    """Decode the bots' stream as the Redis listener does."""
     entries: Any = client.xrange(redis_keys.BOT_STREAM)
     found = [decode(fields[redis_keys.FIELD], arrival=NOON) for _, fields in entries]
     assert [fault for decoded in found for fault in decoded.faults] == []
     return [record for decoded in found for record in decoded.records]
 
 
-def test_every_kind_of_record_reaches_the_stream_as_the_server_understands_it(
-    valkey_url: str, redis: Redis
-) -> None:
+def test_every_kind_of_record_is_published_and_decoded(valkey_url: str, redis: Redis) -> None:
+    """The server decodes each record with the values that were logged."""
     with MonitoringController("scalper-1", redis_url=valkey_url) as monitor:
         ids = [
             monitor.log_performance_metrics({"portfolioValue": 12500.0}, total_pnl=2500, maxDrawdown=8.5),
@@ -117,7 +116,8 @@ def statuses(client: Redis) -> list[str]:
     return [found.status for found in published(client) if isinstance(found, schema.Heartbeat)]
 
 
-def test_a_bot_that_ends_says_good_bye(valkey_url: str, redis: Redis) -> None:
+def test_close_sends_a_stopped_heartbeat(valkey_url: str, redis: Redis) -> None:
+    """So the bot's absence opens no alert."""
     monitor = MonitoringController("b", redis_url=valkey_url)
     monitor.log_equity(1)
     monitor.close()
@@ -125,7 +125,8 @@ def test_a_bot_that_ends_says_good_bye(valkey_url: str, redis: Redis) -> None:
     assert statuses(redis) == [schema.STOPPED]
 
 
-def test_a_bot_that_ends_for_good_is_retired(valkey_url: str, redis: Redis) -> None:
+def test_final_close_retires_the_bot(valkey_url: str, redis: Redis) -> None:
+    """The last heartbeat has the status `retired`."""
     MonitoringController("b", redis_url=valkey_url).close(final=True)
     assert statuses(redis) == [schema.RETIRED]
 
@@ -133,28 +134,32 @@ def test_a_bot_that_ends_for_good_is_retired(valkey_url: str, redis: Redis) -> N
 @pytest.mark.parametrize(
     ("error", "last"), [(ValueError(), []), (SystemExit(3), []), (KeyboardInterrupt(), ["stopped"])]
 )
-def test_a_bot_that_crashes_says_nothing_and_is_missed(
+def test_a_crash_sends_no_last_heartbeat(
     error: BaseException, last: list[str], valkey_url: str, redis: Redis
 ) -> None:
+    """So the bot's absence opens an alert."""
     with pytest.raises(type(error)), MonitoringController("b", redis_url=valkey_url) as monitor:
         monitor.log_equity(1)
         raise error
     assert statuses(redis) == last
 
 
-def test_who_published_nothing_only_disconnects(valkey_url: str, redis: Redis) -> None:
+def test_close_without_a_record_sends_nothing(valkey_url: str, redis: Redis) -> None:
+    """A client that only reads the dashboard is not a bot."""
     MonitoringController("b", redis_url=valkey_url).close()
     assert published(redis) == []
 
 
-def test_a_good_bye_that_nobody_takes_is_no_error(stand_in: FakeServer) -> None:
-    monitor = MonitoringController("b", api_url=stand_in.url)
+def test_close_succeeds_while_the_server_is_down(fake_server: FakeServer) -> None:
+    """The last heartbeat is lost, which is logged."""
+    monitor = MonitoringController("b", api_url=fake_server.url)
     monitor.log_equity(1)
-    stand_in.close()
+    fake_server.close()
     monitor.close()
 
 
 def test_records_published_together_are_one_entry(valkey_url: str, redis: Redis) -> None:
+    """All or none are in the stream."""
     with MonitoringController("b", redis_url=valkey_url) as monitor:
         monitor.publish([record("heartbeat", "b"), record("equity", "b", equity=1.0)])
         monitor.publish([])
@@ -162,7 +167,8 @@ def test_records_published_together_are_one_entry(valkey_url: str, redis: Redis)
     assert [found.kind for found in published(redis)][:2] == ["heartbeat", "equity"]
 
 
-def test_nothing_is_sent_of_a_record_with_nan(valkey_url: str, redis: Redis) -> None:
+def test_a_record_with_nan_is_not_sent(valkey_url: str, redis: Redis) -> None:
+    """A number that is not finite raises ValueError."""
     with MonitoringController("b", redis_url=valkey_url) as monitor:
         with pytest.raises(ValueError, match="equity: expected a finite number"):
             monitor.log_equity(float("nan"))
@@ -171,18 +177,20 @@ def test_nothing_is_sent_of_a_record_with_nan(valkey_url: str, redis: Redis) -> 
     assert redis.xlen(redis_keys.BOT_STREAM) == 0
 
 
-def test_monitoring_sends_heartbeats_until_it_stops(valkey_url: str, redis: Redis) -> None:
+def test_heartbeats_are_sent_until_monitoring_stops(valkey_url: str, redis: Redis) -> None:
+    """One at the start and one per interval."""
     with MonitoringController("b", redis_url=valkey_url, heartbeat_interval_s=0.02) as monitor:
         monitor.start_monitoring()
         monitor.start_monitoring()
         wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) >= 3, "three heartbeats")
         monitor.stop_monitoring()
         sent = redis.xlen(redis_keys.BOT_STREAM)
-    assert redis.xlen(redis_keys.BOT_STREAM) == sent + 1  # the good-bye
+    assert redis.xlen(redis_keys.BOT_STREAM) == sent + 1  # the last heartbeat
     assert {found.kind for found in published(redis)} == {"heartbeat"}
 
 
-def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(tmp_path: Path) -> None:
+def test_redis_down_and_up_again(tmp_path: Path) -> None:
+    """Calls raise UnavailableError while Redis is down, and succeed afterwards."""
     port = free_port()
     with MonitoringController("b", redis_url=f"redis://127.0.0.1:{port}/0") as monitor:
         with pytest.raises(UnavailableError, match="Redis is down"):
@@ -192,7 +200,8 @@ def test_a_redis_that_is_away_is_unavailable_and_taken_up_again_when_it_is_back(
             assert client.xlen(redis_keys.BOT_STREAM) == 1
 
 
-def test_a_wrong_password_is_named_and_not_tried_again(tmp_path: Path) -> None:
+def test_a_wrong_password_is_not_retried(tmp_path: Path) -> None:
+    """It raises BotwatchError, not UnavailableError."""
     with (
         valkey(tmp_path, None, "--requirepass", "secret") as url,
         MonitoringController("b", redis_url=url) as monitor,
@@ -203,12 +212,14 @@ def test_a_wrong_password_is_named_and_not_tried_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("refusal", [ResponseError("MISCONF the disk is full"), ReadOnlyError("a replica")])
-def test_a_redis_that_takes_no_writes_may_be_tried_again_later(refusal: ResponseError) -> None:
+def test_a_read_only_redis_is_unavailable(refusal: ResponseError) -> None:
+    """A replica or a full disk may be temporary."""
     with pytest.raises(UnavailableError, match="rejects writes"), translate_redis_errors():
         raise refusal
 
 
-def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str, redis: Redis) -> None:
+def test_a_redis_out_of_memory_is_unavailable(valkey_url: str, redis: Redis) -> None:
+    """It may be temporary."""
     redis.config_set("maxmemory", 1)
     try:
         with (
@@ -220,39 +231,44 @@ def test_a_redis_that_is_out_of_memory_may_be_tried_again_later(valkey_url: str,
         redis.config_set("maxmemory", 0)
 
 
-def test_a_token_goes_with_every_request_to_the_door(stand_in: FakeServer) -> None:
-    with MonitoringController("b", api_url=stand_in.url, api_token="hush") as monitor:
+def test_the_token_is_sent_with_every_request(fake_server: FakeServer) -> None:
+    """As `Authorization: Bearer TOKEN`."""
+    with MonitoringController("b", api_url=fake_server.url, api_token="hush") as monitor:
         monitor.heartbeat()
-    assert {one.token for one in stand_in.asked} == {"Bearer hush"}
+    assert {one.token for one in fake_server.asked} == {"Bearer hush"}
 
 
-def test_over_http_records_are_posted_to_the_door(stand_in: FakeServer) -> None:
-    with MonitoringController("b", api_url=stand_in.url) as monitor:
+def test_records_over_http(fake_server: FakeServer) -> None:
+    """They are posted to `/api/v1/records`, and the server decodes them."""
+    with MonitoringController("b", api_url=fake_server.url) as monitor:
         made = monitor.log_equity(12500.0)
-    asked, _ = stand_in.asked
+    asked, _ = fake_server.asked
     assert (asked.method, asked.path) == ("POST", "/api/v1/records")
     assert asked.body["id"] == made
     assert decode(msgspec.json.encode(asked.body), arrival=NOON).faults == []
 
 
-def test_redis_and_http_at_once_is_a_mistake() -> None:
+def test_redis_url_and_api_url_exclude_each_other() -> None:
+    """Both at once raise ValueError."""
     with pytest.raises(ValueError, match="got both"):
         MonitoringController("b", redis_url="redis://localhost", api_url="http://localhost:9090")
 
 
-def test_the_dashboard_is_read_as_in_the_guides_example(stand_in: FakeServer) -> None:
-    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
-    with MonitoringController("b", dashboard_url=stand_in.url) as monitor:
+def test_the_dashboard_as_in_the_documentation(fake_server: FakeServer) -> None:
+    """The attributes that docs/bots.md shows exist."""
+    fake_server.answers = [fake_server.answers[0]._replace(status=200, body=DASHBOARD)]
+    with MonitoringController("b", dashboard_url=fake_server.url) as monitor:
         dashboard = monitor.get_current_dashboard()
     assert dashboard.summary.status == "WARNING"
     assert dashboard.performance["scalper-1"]["portfolioValue"] == 12500.0
     assert dashboard.alerts.active[0].details["rule"] == "maxDrawdown"
-    assert stand_in.asked[0].path == "/api/monitoring"
+    assert fake_server.asked[0].path == "/api/monitoring"
 
 
-def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: FakeServer) -> None:
-    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
-    with SystemHealthMonitor(stand_in.url) as monitor:
+def test_health_of_the_worst_host_or_of_a_given_one(fake_server: FakeServer) -> None:
+    """Without a name, the host with the worst status is returned."""
+    fake_server.answers = [fake_server.answers[0]._replace(status=200, body=DASHBOARD)]
+    with SystemHealthMonitor(fake_server.url) as monitor:
         monitor.start_monitoring()
         worst = monitor.get_current_health_status()
         calm = monitor.get_current_health_status("calm")
@@ -263,9 +279,10 @@ def test_health_is_that_of_the_worst_host_unless_one_is_named(stand_in: FakeServ
     assert (calm.cpu.usage, calm.memory.usage) == (5.0, 20.0)
 
 
-def test_health_has_the_checks_of_its_host_by_name(stand_in: FakeServer) -> None:
-    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD)]
-    with SystemHealthMonitor(stand_in.url) as monitor:
+def test_health_has_the_checks_of_the_host(fake_server: FakeServer) -> None:
+    """By name, with status, reason and text."""
+    fake_server.answers = [fake_server.answers[0]._replace(status=200, body=DASHBOARD)]
+    with SystemHealthMonitor(fake_server.url) as monitor:
         busy, calm = map(monitor.get_current_health_status, ("busy", "calm"))
     assert busy is not None
     assert calm is not None
@@ -275,38 +292,44 @@ def test_health_has_the_checks_of_its_host_by_name(stand_in: FakeServer) -> None
     assert calm.checks == {}
 
 
-def test_a_dashboard_that_knows_no_checks_still_tells_how_the_host_is(stand_in: FakeServer) -> None:
+def test_health_without_checks(fake_server: FakeServer) -> None:
+    """A server without the field `checks` is supported."""
     older = {name: section for name, section in DASHBOARD.items() if name != "checks"}
-    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=older)]
-    with SystemHealthMonitor(stand_in.url) as monitor:
+    fake_server.answers = [fake_server.answers[0]._replace(status=200, body=older)]
+    with SystemHealthMonitor(fake_server.url) as monitor:
         health = monitor.get_current_health_status()
     assert health is not None
     assert (health.cpu.usage, health.checks) == (97.5, {})
 
 
-def test_without_any_host_there_is_no_health(stand_in: FakeServer) -> None:
-    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=DASHBOARD | {"health": {}})]
-    with SystemHealthMonitor(stand_in.url) as monitor:
+def test_health_without_hosts(fake_server: FakeServer) -> None:
+    """None is returned."""
+    fake_server.answers = [fake_server.answers[0]._replace(status=200, body=DASHBOARD | {"health": {}})]
+    with SystemHealthMonitor(fake_server.url) as monitor:
         assert monitor.get_current_health_status() is None
 
 
-def test_an_alert_is_acknowledged_by_a_person(stand_in: FakeServer) -> None:
-    stand_in.answers = [stand_in.answers[0]._replace(status=200, body=ALERT)]
-    with SystemHealthMonitor(stand_in.url) as monitor:
+def test_acknowledge(fake_server: FakeServer) -> None:
+    """The request has who and the comment; the alert is returned."""
+    fake_server.answers = [fake_server.answers[0]._replace(status=200, body=ALERT)]
+    with SystemHealthMonitor(fake_server.url) as monitor:
         alert = monitor.acknowledge_alert("a/1", "admin@company.com")
         assert (alert.status, alert.assignee) == ("ACKNOWLEDGED", "admin@company.com")
-    with MonitoringController("b", dashboard_url=stand_in.url) as controller:
+    with MonitoringController("b", dashboard_url=fake_server.url) as controller:
         controller.acknowledge_alert("a/1", by="admin@company.com", comment="on it")
-    first, second = stand_in.asked
+    first, second = fake_server.asked
     assert first.path == "/api/monitoring/alerts/a%2F1/acknowledge"
     assert first.body == {"by": "admin@company.com"}
     assert second.body == {"by": "admin@company.com", "comment": "on it"}
 
 
-def test_an_unknown_alert_is_an_error_with_the_servers_words(stand_in: FakeServer) -> None:
-    stand_in.answers = [stand_in.answers[0]._replace(status=404, body={"error": "no alert has the id 'x'"})]
+def test_acknowledge_an_unknown_alert(fake_server: FakeServer) -> None:
+    """The error has the server's message and status."""
+    fake_server.answers = [
+        fake_server.answers[0]._replace(status=404, body={"error": "no alert has the id 'x'"})
+    ]
     with (
-        SystemHealthMonitor(stand_in.url) as monitor,
+        SystemHealthMonitor(fake_server.url) as monitor,
         pytest.raises(BotwatchError, match="no alert has the id 'x'") as raised,
     ):
         monitor.acknowledge_alert("x", "me")

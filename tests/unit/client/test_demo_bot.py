@@ -5,18 +5,21 @@ import pytest
 from botwatch.demo.bot import DemoAccount, SmaReversal
 
 
-def test_the_strategy_turns_when_the_averages_cross_and_not_before() -> None:
+def test_the_strategy_reverses_when_the_averages_cross() -> None:
+    """Not before, and not again until the next cross."""
     strategy = SmaReversal(fast=2, slow=3)
     closes = [10.0, 11.0, 12.0, 9.0, 8.0, 9.0, 11.0, 12.0]
     assert [strategy.on_close(close) for close in closes] == [None, None, None, -1, None, None, 1, None]
 
 
 def test_touching_averages_are_no_cross() -> None:
+    """The gap has to change its sign."""
     strategy = SmaReversal(fast=1, slow=2)
     assert [strategy.on_close(close) for close in (1.0, 2.0, 2.0, 3.0)] == [None] * 4
 
 
-def test_a_fill_moves_cash_and_costs_its_fee() -> None:
+def test_a_fill_changes_cash_and_costs_a_fee() -> None:
+    """Buying and selling beyond the position."""
     account = DemoAccount(start=1000.0, commission=0.01)
     assert account.fill(5, 100.0) == pytest.approx(5.0)
     assert account.cash == pytest.approx(1000 - 500 - 5)
@@ -26,7 +29,8 @@ def test_a_fill_moves_cash_and_costs_its_fee() -> None:
     assert account.equity(105.0) == pytest.approx(2128.5 - 1050)
 
 
-def test_unrealized_is_measured_from_the_average_cost_of_what_is_open() -> None:
+def test_unrealized_gain_from_the_average_cost() -> None:
+    """Adding changes the average cost, reducing does not, reversing sets it."""
     account = DemoAccount(start=1000.0, commission=0.0)
     gained = []
     for quantity, price in ((2, 100.0), (2, 110.0), (-1, 120.0), (-5, 108.0), (2, 100.0)):

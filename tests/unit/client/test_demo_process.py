@@ -42,7 +42,7 @@ def run(*arguments: str, redis_url: str) -> str:
 
 
 def published(client: Redis) -> list[list[AnyRecord]]:
-    """Return the records of each call of `publish`, without the good-byes between them."""
+    """Return the records of each call of `publish`, without the last heartbeats between them."""
     frames = []
     for _, fields in cast("list[StreamEntry]", client.xrange(redis_keys.BOT_STREAM)):
         decoded = decode(fields[redis_keys.FIELD], arrival=datetime.now(UTC))
@@ -52,7 +52,8 @@ def published(client: Redis) -> list[list[AnyRecord]]:
     return frames
 
 
-def test_the_heartbeat_file_is_touched_only_when_redis_takes_a_batch(valkey_url: str, tmp_path: Path) -> None:
+def test_the_heartbeat_file_is_touched_when_redis_accepts(valkey_url: str, tmp_path: Path) -> None:
+    """While Redis is down it is not: the container is unhealthy then."""
     file = tmp_path / "published"
     arguments = ("--bars", "3", "--no-history", "--heartbeat-file", str(file))
     away = start(*arguments, redis_url=f"redis://127.0.0.1:{free_port()}/0")
@@ -68,7 +69,8 @@ def test_the_heartbeat_file_is_touched_only_when_redis_takes_a_batch(valkey_url:
     assert file.exists()
 
 
-def test_it_publishes_as_many_bars_as_asked_for(redis: Redis, valkey_url: str) -> None:
+def test_the_number_of_bars_is_limited(redis: Redis, valkey_url: str) -> None:
+    """With `--bars`, and raw events only."""
     run("--bars", "60", "--no-history", redis_url=valkey_url)
     frames = published(redis)
     assert len(frames) == 60
@@ -81,7 +83,8 @@ def test_it_publishes_as_many_bars_as_asked_for(redis: Redis, valkey_url: str) -
     assert {record.subject for record in records} == {"mine"}
 
 
-def test_the_history_comes_first_and_all_of_it_is_of_the_past(redis: Redis, valkey_url: str) -> None:
+def test_the_history_comes_first(redis: Redis, valkey_url: str) -> None:
+    """All its records have times in the past."""
     begun = datetime.now(UTC)
     run("--bars", "2510", redis_url=valkey_url)
     frames = published(redis)
@@ -93,7 +96,8 @@ def test_the_history_comes_first_and_all_of_it_is_of_the_past(redis: Redis, valk
     assert begun - timedelta(seconds=1) < history_ended <= live <= moments[-1] <= datetime.now(UTC)
 
 
-def test_stopped_and_started_again_it_goes_on_where_it_was(redis: Redis, valkey_url: str) -> None:
+def test_a_restart_continues_at_the_saved_position(redis: Redis, valkey_url: str) -> None:
+    """No bar is left out and none is published twice."""
     said = run("--bars", "2520", redis_url=valkey_url)
     assert "starting at bar 0" in said
     assert "starting at bar 2520" in run("--bars", "30", redis_url=valkey_url)
@@ -107,13 +111,12 @@ def test_stopped_and_started_again_it_goes_on_where_it_was(redis: Redis, valkey_
     assert redis.ttl("demo:mine:place") == -1
 
 
-def test_what_was_published_and_not_noted_comes_again_with_the_ids_it_had(
-    redis: Redis, valkey_url: str
-) -> None:
+def test_records_published_again_have_the_same_ids(redis: Redis, valkey_url: str) -> None:
+    """After a crash between publishing and saving the position."""
     run("--bars", "100", "--no-history", redis_url=valkey_url)
-    kept = redis.get("demo:mine:place")
+    saved = redis.get("demo:mine:place")
     run("--bars", "40", redis_url=valkey_url)
-    redis.set("demo:mine:place", kept or b"")
+    redis.set("demo:mine:place", saved or b"")
     run("--bars", "40", redis_url=valkey_url)
     first, second = (
         [record.id for frame in published(redis)[part] for record in frame if record.kind != "heartbeat"]
@@ -122,20 +125,22 @@ def test_what_was_published_and_not_noted_comes_again_with_the_ids_it_had(
     assert first == second
 
 
-@pytest.mark.parametrize("kept", [None, b"{", b'{"session": "s"}'])
-def test_where_no_place_is_kept_a_new_session_begins(
-    kept: bytes | None, redis: Redis, valkey_url: str
+@pytest.mark.parametrize("saved", [None, b"{", b'{"session": "s"}'])
+def test_without_a_saved_position_a_new_session_starts(
+    saved: bytes | None, redis: Redis, valkey_url: str
 ) -> None:
-    if kept:
-        redis.set("demo:mine:place", kept)
-    with ReplayPositionStore(valkey_url, "mine") as bookmark:
-        assert bookmark.read() is None
-        place = ReplayPosition(session="s", history=9, began=NOON, at=NOON, step=3)
-        bookmark.write(place)
-        assert bookmark.read() == place
+    """Also if the saved position is unreadable."""
+    if saved:
+        redis.set("demo:mine:place", saved)
+    with ReplayPositionStore(valkey_url, "mine") as store:
+        assert store.read() is None
+        position = ReplayPosition(session="s", history=9, began=NOON, at=NOON, step=3)
+        store.write(position)
+        assert store.read() == position
 
 
-def test_what_is_live_keeps_its_pace_and_sigterm_ends_it_at_once(redis: Redis, valkey_url: str) -> None:
+def test_live_bars_keep_their_pace_and_sigterm_stops(redis: Redis, valkey_url: str) -> None:
+    """It stops within two seconds."""
     process = start("--bars-per-second", "0.01", redis_url=valkey_url)
     wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) > 50, "the first live bar")
     begun = time.monotonic()
@@ -144,10 +149,11 @@ def test_what_is_live_keeps_its_pace_and_sigterm_ends_it_at_once(redis: Redis, v
     assert process.returncode == 0
     assert time.monotonic() - begun < 2
     assert "SIGTERM received" in said
-    assert redis.xlen(redis_keys.BOT_STREAM) == 52  # the last is the good-bye
+    assert redis.xlen(redis_keys.BOT_STREAM) == 52  # the last is the heartbeat of the end
 
 
-def test_killed_at_any_time_it_leaves_no_gap(redis: Redis, valkey_url: str) -> None:
+def test_a_kill_leaves_no_gap(redis: Redis, valkey_url: str) -> None:
+    """Every bar is published at least once."""
     for reached in (10, 60, 90):
         process = start("--bars-per-second", "200", "--bot", "mine", redis_url=valkey_url)
         wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) >= reached, "some bars", every_s=0.002)  # noqa: B023
@@ -159,7 +165,8 @@ def test_killed_at_any_time_it_leaves_no_gap(redis: Redis, valkey_url: str) -> N
     assert sorted(set(steps)) == list(range(steps[-1] + 1))
 
 
-def test_without_redis_it_waits_and_says_so_once(tmp_path: Path) -> None:
+def test_the_replay_waits_while_redis_is_down(tmp_path: Path) -> None:
+    """It logs that once, and again when Redis is up."""
     port = free_port()
     process = start(
         "--bars", "3", "--bars-per-second", "100", "--no-history", redis_url=f"redis://127.0.0.1:{port}/0"
@@ -170,6 +177,6 @@ def test_without_redis_it_waits_and_says_so_once(tmp_path: Path) -> None:
     with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0
-        assert client.xlen(redis_keys.BOT_STREAM) == 4  # the last is the good-bye
+        assert client.xlen(redis_keys.BOT_STREAM) == 4  # the last is the heartbeat of the end
     assert "Redis is up" in said
     assert "paused" not in said

@@ -76,7 +76,8 @@ def rough() -> list[Step]:
     return list(islice(replay("b", session(100), FEW, clock(), harsh), 2 * len(FEW) + 10))
 
 
-def test_on_a_perfect_exchange_it_makes_167_trades_and_loses_about_8_4_percent() -> None:
+def test_a_perfect_exchange_gives_167_trades() -> None:
+    """And a loss of 8.4%, as the documentation says."""
     steps = list(islice(replay("b", session(), BARS, clock(), perfect), len(BARS)))
     held = positions(steps)
     assert len(BARS) == 5000
@@ -85,16 +86,16 @@ def test_on_a_perfect_exchange_it_makes_167_trades_and_loses_about_8_4_percent()
     assert of_kind(steps, "equity")[-1]["equity"] / 10_000 - 1 == pytest.approx(-0.0844, abs=0.0005)
 
 
-def test_it_says_raw_events_only_and_the_server_understands_them_all(whole: list[Step]) -> None:
+def test_only_raw_events_are_published(whole: list[Step]) -> None:
+    """The server decodes all of them; metrics are computed by Botwatch."""
     made = records_of(whole)
     assert decode(msgspec.json.encode(made), arrival=NOON).faults == []
     assert {record["kind"] for record in made} == {"equity", "order", "fill", "event"}
     assert {record["labels"]["replay"] for record in made} == {"EURUSD 1h"}
 
 
-def test_equity_is_what_was_paid_in_and_what_fills_brought_less_fees_and_what_is_held(
-    whole: list[Step], rough: list[Step]
-) -> None:
+def test_equity_follows_from_fills_fees_and_deposits(whole: list[Step], rough: list[Step]) -> None:
+    """Each equity record is cash plus the value of the position."""
     for bars, steps in ((BARS, whole), (FEW, rough)):
         cash, position = 10_000.0, 0.0
         for index, (_, made) in enumerate(steps):
@@ -109,7 +110,8 @@ def test_equity_is_what_was_paid_in_and_what_fills_brought_less_fees_and_what_is
             assert equity["equity"] == pytest.approx(worth, abs=1e-6)
 
 
-def test_the_history_keeps_the_spacing_of_the_bars_and_ends_when_the_session_began(whole: list[Step]) -> None:
+def test_the_history_keeps_the_spacing_of_the_bars(whole: list[Step]) -> None:
+    """It ends when the session began."""
     closes = [time_of(equity) for equity in of_kind(whole, "equity")]
     assert closes[HISTORY - 1] == NOON
     spacing = [after - before for before, after in pairwise(closes[:HISTORY])]
@@ -118,12 +120,14 @@ def test_the_history_keeps_the_spacing_of_the_bars_and_ends_when_the_session_beg
 
 
 def test_the_history_is_long_enough_for_var_99(whole: list[Step]) -> None:
+    """It has at least 100 daily returns."""
     days = {time_of(equity).date() for equity in of_kind(whole[:HISTORY], "equity")}
     assert len(days) - 1 >= 100
 
 
 @pytest.mark.parametrize("every_s", [0.0, 0.001, 0.1, 60.0])
-def test_time_never_goes_backwards_and_nothing_is_of_the_future(every_s: float) -> None:
+def test_times_never_decrease_and_are_not_in_the_future(every_s: float) -> None:
+    """Over history and live bars."""
     seen = NOON
     now = clock(every_s=every_s)
 
@@ -133,21 +137,23 @@ def test_time_never_goes_backwards_and_nothing_is_of_the_future(every_s: float) 
         return seen
 
     last = NOON - timedelta(days=365)
-    for place, made in islice(replay("b", session(100), FEW, watched, harsh), 2 * len(FEW)):
+    for position, made in islice(replay("b", session(100), FEW, watched, harsh), 2 * len(FEW)):
         for record in made:
             assert last <= time_of(record) <= seen
             last = time_of(record)
-        assert place.at <= seen
+        assert position.at <= seen
 
 
-def test_a_clock_that_is_set_back_does_not_turn_time_around() -> None:
+def test_a_clock_that_is_set_back() -> None:
+    """Records keep the time of the last bar."""
     set_back = clock(begin=NOON - timedelta(hours=1))
-    for place, made in islice(replay("b", session(), FEW, set_back), 100):
-        assert place.at == NOON
+    for position, made in islice(replay("b", session(), FEW, set_back), 100):
+        assert position.at == NOON
         assert {time_of(record) for record in made} == {NOON}
 
 
-def test_an_order_is_decided_at_a_close_and_filled_at_the_next_open() -> None:
+def test_an_order_fills_at_the_open_after_its_decision() -> None:
+    """Its decision price is the close before."""
     steps = list(islice(replay("b", session(HISTORY), BARS, clock(), perfect), 500))
     index = next(i for i, (_, made) in enumerate(steps) if made[-1]["kind"] == "order")
     submitted = steps[index][1][-1]
@@ -162,7 +168,8 @@ def test_an_order_is_decided_at_a_close_and_filled_at_the_next_open() -> None:
     assert acknowledged["labels"]["simulated"] == fill["labels"]["simulated"] == "timestamp"
 
 
-def test_about_one_order_in_ten_fills_in_two_parts_the_second_a_little_worse(whole: list[Step]) -> None:
+def test_one_order_in_ten_fills_in_two_parts(whole: list[Step]) -> None:
+    """The second part at a slightly worse price."""
     fills: dict[str, list[dict[str, Any]]] = {}
     for fill in of_kind(whole, "fill"):
         fills.setdefault(fill["orderId"], []).append(fill)
@@ -180,7 +187,8 @@ def test_about_one_order_in_ten_fills_in_two_parts_the_second_a_little_worse(who
         assert second["labels"]["simulated"] == "timestamp quantity price"
 
 
-def test_rejects_are_labelled_and_the_order_is_sent_again(rough: list[Step]) -> None:
+def test_rejects_are_labelled_and_sent_again(rough: list[Step]) -> None:
+    """The label `simulated` names the fields that were drawn."""
     orders = of_kind(rough, "order")
     statuses = Counter(order["status"] for order in orders)
     assert statuses["rejected"] > 3
@@ -195,12 +203,14 @@ def test_rejects_are_labelled_and_the_order_is_sent_again(rough: list[Step]) -> 
 
 
 def test_few_orders_are_cancelled_and_most_are_filled(whole: list[Step]) -> None:
+    """As on a real exchange."""
     statuses = Counter(order["status"] for order in of_kind(whole, "order"))
     assert statuses["submitted"] == statuses["rejected"] + statuses["cancelled"] + statuses["filled"]
     assert 0.01 < statuses["rejected"] / statuses["submitted"] < 0.06
 
 
-def test_a_new_run_says_so_and_says_what_was_paid_in(whole: list[Step]) -> None:
+def test_a_new_run_has_an_event_and_a_net_flow(whole: list[Step]) -> None:
+    """The loss of the previous run is paid in."""
     assert positions(whole[: len(BARS)])[-1] == 0
     ended = of_kind(whole[: len(BARS)], "equity")[-1]
     begun, after = of_kind(whole[len(BARS) : len(BARS) + 2], "equity")
@@ -211,7 +221,8 @@ def test_a_new_run_says_so_and_says_what_was_paid_in(whole: list[Step]) -> None:
     assert titles == ["replay started", "replay restarted", "replay restarted"]
 
 
-def test_a_run_ends_flat_though_every_order_is_rejected() -> None:
+def test_a_run_ends_flat_even_if_orders_are_rejected() -> None:
+    """The position is closed at the last open."""
     for count_of_bars in range(60, 120):
         bars = BARS[:count_of_bars]
         run = replay("b", session(), bars, clock(), lambda _: SimulatedExchange(Random(1), reject_rate=1.0))
@@ -222,6 +233,7 @@ def test_a_run_ends_flat_though_every_order_is_rejected() -> None:
 
 
 def test_ids_are_unique_across_runs(whole: list[Step]) -> None:
+    """Of records, fills and orders."""
     ids = [record["id"] for record in records_of(whole)]
     fills = [fill["fillId"] for fill in of_kind(whole, "fill")]
     sent = [order["orderId"] for order in of_kind(whole, "order") if order["status"] == "submitted"]
@@ -231,16 +243,17 @@ def test_ids_are_unique_across_runs(whole: list[Step]) -> None:
 
 @pytest.mark.parametrize("exchange", [seeded_exchange, harsh])
 @pytest.mark.parametrize("done", [1, 57, 100, 101, 273, 399, 400, 401, 650, 800, 1234])
-def test_a_restart_goes_on_with_the_very_same_records(
+def test_a_restart_continues_with_the_same_records(
     done: int, exchange: Callable[[int], SimulatedExchange]
 ) -> None:
+    """From any position, through JSON, on any exchange."""
     steps = list(islice(replay("b", session(100), FEW, clock(), exchange), 1250))
     kept = typed_json.decode(typed_json.encode(vars(steps[done - 1][0])), ReplayPosition)
     later = clock(begin=NOON + timedelta(days=1))
     resumed = list(islice(replay("b", kept, FEW, later, exchange), 1250 - done))
-    assert [place.step for place, _ in resumed] == [place.step for place, _ in steps[done:]]
-    for (place, expected), (_, made) in zip(steps[done:], resumed, strict=True):
-        aside = {"timestamp"} if place.is_live else set()
+    assert [position.step for position, _ in resumed] == [position.step for position, _ in steps[done:]]
+    for (position, expected), (_, made) in zip(steps[done:], resumed, strict=True):
+        aside = {"timestamp"} if position.is_live else set()
         assert [_without(record, aside) for record in made] == [
             _without(record, aside) for record in expected
         ]
@@ -251,20 +264,22 @@ def _without(record: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def test_a_restart_does_not_add_to_an_orders_latency() -> None:
+    """The order's times are those without a restart."""
     steps = list(islice(replay("b", session(), FEW, clock(), perfect), len(FEW)))
     index = next(i for i, (_, made) in enumerate(steps) if made[-1]["kind"] == "order")
-    place, (*_, submitted) = steps[index]
+    position, (*_, submitted) = steps[index]
     a_day_later = clock(begin=NOON + timedelta(days=1))
-    ((_, (acknowledged, *_)),) = islice(replay("b", place, FEW, a_day_later, perfect), 1)
+    ((_, (acknowledged, *_)),) = islice(replay("b", position, FEW, a_day_later, perfect), 1)
     assert (acknowledged["orderId"], acknowledged["status"]) == (submitted["orderId"], "acknowledged")
     assert timedelta(0) < time_of(acknowledged) - time_of(submitted) < timedelta(seconds=1)
 
 
-def test_the_history_goes_out_many_bars_at_a_time_and_what_is_live_bar_by_bar() -> None:
+def test_the_history_is_batched_and_live_bars_are_not() -> None:
+    """A batch has at most BARS_AT_ONCE bars."""
     steps = list(islice(replay("b", session(HISTORY), BARS, clock(), harsh), HISTORY + 20))
     gathered = list(batch_history(steps))
     assert records_of(gathered) == records_of(steps)
-    assert [place.step for place, _ in gathered[-21:]] == list(range(HISTORY, HISTORY + 21))
+    assert [position.step for position, _ in gathered[-21:]] == list(range(HISTORY, HISTORY + 21))
     assert len(gathered) == HISTORY / 50 + 20
     assert max(len(made) for _, made in gathered) <= 500
-    assert [place.step for place, _ in batch_history(steps[:70])] == [50, 70]
+    assert [position.step for position, _ in batch_history(steps[:70])] == [50, 70]

@@ -15,17 +15,20 @@ from shared.schema.units import metric_fields
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def test_the_figures_are_those_of_the_servers_schema() -> None:
+def test_the_metrics_are_those_of_the_servers_schema() -> None:
+    """The client knows the same names."""
     assert {figure.wire for figure in metric_fields(Performance)} == records.PERFORMANCE
 
 
-def test_snake_case_means_the_wires_name_for_every_figure() -> None:
+def test_snake_case_names_of_every_metric() -> None:
+    """Each becomes the name on the wire."""
     for figure in metric_fields(Performance):
         assert records.to_camel_case(figure.attribute) == figure.wire
         assert records.to_camel_case(figure.wire) == figure.wire
 
 
 def test_a_performance_record_is_valid_on_the_server() -> None:
+    """The server decodes it without faults."""
     made = records.performance(
         "b", {"portfolio_value": 12500, "totalPnL": 2.5, "var95": None}, labels={"a": "b"}
     )
@@ -38,7 +41,8 @@ def test_a_performance_record_is_valid_on_the_server() -> None:
     assert found.id == made["id"]
 
 
-def test_numbers_of_other_types_become_plain_ones() -> None:
+def test_numbers_of_other_types_are_converted() -> None:
+    """Decimal and Fraction become float."""
     made = records.record("metric", "b", name="x", value=Decimal("1.5"), other=Fraction(1, 4), count=3)
     assert (made["value"], made["other"], made["count"]) == (1.5, 0.25, 3)
 
@@ -46,7 +50,8 @@ def test_numbers_of_other_types_become_plain_ones() -> None:
 @pytest.mark.parametrize(
     "value", [float("nan"), float("inf"), -float("inf"), Decimal("NaN"), Decimal("Infinity")]
 )
-def test_a_number_that_is_not_finite_is_refused_by_name(value: float | Decimal) -> None:
+def test_a_number_that_is_not_finite_is_rejected(value: float | Decimal) -> None:
+    """The error has the field."""
     with pytest.raises(ValueError, match="totalPnL: expected a finite number"):
         records.performance("b", {"portfolioValue": 1, "totalPnL": value})
 
@@ -60,18 +65,19 @@ def test_a_number_that_is_not_finite_is_refused_by_name(value: float | Decimal) 
         ({"portfolioValue": [1]}, "portfolioValue: expected a number or text, got list"),
     ],
 )
-def test_what_the_server_would_refuse_is_refused_before_it_is_sent(
-    figures: dict[str, object], message: str
-) -> None:
+def test_invalid_metrics_are_rejected_before_they_are_sent(figures: dict[str, object], message: str) -> None:
+    """The error has the name, and the nearest known one."""
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         records.performance("b", figures)
 
 
-def test_the_wire_has_utc_in_milliseconds_and_a_moment_without_zone_is_refused() -> None:
+def test_timestamps_are_utc_in_milliseconds() -> None:
+    """One without a time zone is rejected."""
     assert records.record("heartbeat", "b", timestamp=NOON)["timestamp"] == "2026-01-31T12:00:00.000Z"
     with pytest.raises(ValueError, match="expected a time zone"):
         records.record("heartbeat", "b", timestamp=datetime(2026, 1, 31))  # noqa: DTZ001 - the point
 
 
-def test_every_record_has_an_id_of_its_own() -> None:
+def test_every_record_has_its_own_id() -> None:
+    """Two equal calls make two records."""
     assert records.record("heartbeat", "b")["id"] != records.record("heartbeat", "b")["id"]

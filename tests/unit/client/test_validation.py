@@ -15,7 +15,8 @@ from tests.unit.client.fake_server import FakeServer
 WRONG: dict[str, Any] = {"order_id": 17, "symbol": "X", "side": "buy", "quantity": "5", "status": "sent"}
 
 
-def test_a_number_as_an_id_never_reaches_redis(valkey_url: str, redis: Redis) -> None:
+def test_an_invalid_record_is_not_sent_to_redis(valkey_url: str, redis: Redis) -> None:
+    """All its faults are in one exception."""
     with MonitoringController("b", redis_url=valkey_url) as monitor:
         with pytest.raises(InvalidRecordError) as raised:
             monitor.log_order(**WRONG)
@@ -29,16 +30,18 @@ def test_a_number_as_an_id_never_reaches_redis(valkey_url: str, redis: Redis) ->
         assert redis.xlen(redis_keys.BOT_STREAM) == 1
 
 
-def test_nor_does_it_reach_the_http_endpoint(stand_in: FakeServer) -> None:
+def test_an_invalid_record_is_not_sent_over_http(fake_server: FakeServer) -> None:
+    """It raises before any request."""
     with (
-        MonitoringController("b", api_url=stand_in.url) as monitor,
+        MonitoringController("b", api_url=fake_server.url) as monitor,
         pytest.raises(ValueError, match="orderId"),
     ):
         monitor.log_order(**WRONG)
-    assert stand_in.asked == []
+    assert fake_server.asked == []
 
 
-def test_of_several_records_the_path_names_the_one() -> None:
+def test_the_path_of_a_fault_has_the_record() -> None:
+    """Its index, if there are several."""
     good = record("equity", "b", equity=1)
     with pytest.raises(BotwatchError, match=r"\$\[1\]\.equity: required, but missing"):
         validate_records([good, record("equity", "b")])
@@ -60,5 +63,6 @@ def test_of_several_records_the_path_names_the_one() -> None:
     ],
 )
 def test_a_fault_says_what_was_expected(change: dict[str, Any], message: str) -> None:
+    """And what was given."""
     with pytest.raises(InvalidRecordError, match=message):
         validate_records([record("equity", "b", equity=1.0) | change])
