@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -32,6 +33,13 @@ def unavailable(reason: str) -> NoReturn:
 
 HANG_S = 120.0
 """What takes longer hangs, however busy the machine is; no assertion about speed."""
+
+
+def require_program(name: str) -> str:
+    """Return a program's path; where it is not installed skip the test, or fail in CI."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or unavailable(
+        f"{name} is not installed"
+    )
 
 
 def wait_until(ask: Callable[[], T], what: str, *, timeout_s: float = HANG_S, every_s: float = 0.02) -> T:

@@ -1,16 +1,14 @@
 """Prometheus scrapes every part; its rules are valid, tested, and ask only for metrics that exist."""
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from shared.runtime.redis.record_log import MAX_ENTRIES
+from tests.support import require_program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "prometheus"
@@ -40,11 +38,8 @@ def targets() -> dict[str, str]:
 
 
 def promtool(*arguments: str | Path) -> None:
-    """Run promtool; absent, it is a reason to skip on a laptop and to fail in CI."""
-    if not shutil.which("promtool"):
-        if os.environ.get("CI"):
-            pytest.fail("promtool is not installed")
-        pytest.skip("promtool is not installed")
+    """Run promtool; without it skip the test, or fail in CI."""
+    require_program("promtool")
     done = subprocess.run(
         ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,6 +1,5 @@
 """Starts the stack once for all its tests and takes it down afterwards, volumes included."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from tests.stack.compose import ComposeStack, copy_config
 from tests.stack.receivers import MailServer, WebhookServer, receivers
+from tests.support import unavailable
 
 HERE = Path(__file__).parent
 TIMEOUT_S = 900
@@ -27,9 +27,7 @@ def _require_docker() -> None:
         for command in (["version"], ["compose", "version"]):
             subprocess.run(["docker", *command], capture_output=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"docker with compose does not answer: {error}")
-        pytest.skip("docker with compose does not answer")
+        unavailable(f"docker with compose does not answer: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-import pytest
-
-from tests.support import free_port
+from tests.support import free_port, unavailable
 
 PASSWORD = "se:cret/1"
 
@@ -43,7 +41,7 @@ def postgresql_binaries() -> Path:
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs PostgreSQL's server (apt: postgresql)")
+        unavailable("needs PostgreSQL's server (apt: postgresql)")
     return folders[-1]
 
 

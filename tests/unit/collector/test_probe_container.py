@@ -19,7 +19,7 @@ from services.collector.checks.container import create_probe, engine_error_resul
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import CheckSection
 from shared.runtime.http import responses
-from tests.support import wait_until
+from tests.support import unavailable, wait_until
 from tests.unit.collector.fake_servers import (
     ConnectionHandler,
     hang_up,
@@ -178,7 +178,7 @@ def docker() -> Iterator[tuple[str, str]]:
     """Yield a real Docker's program, and the name of an image that sleeps and of no container yet."""
     found = shutil.which("docker")
     if not found or subprocess.run([found, "info"], check=False, capture_output=True, timeout=30).returncode:
-        pytest.skip("needs a Docker engine that answers")
+        unavailable("needs a Docker engine that answers")
     name = f"botwatch-probe-{os.getpid()}"
     # One program of this machine and its libraries are an image.
     libraries = subprocess.run(["ldd", "/bin/sleep"], check=True, capture_output=True, text=True, timeout=30)

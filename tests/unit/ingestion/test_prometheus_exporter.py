@@ -1,7 +1,5 @@
 """Checks and hosts on Prometheus: names, labels and base units."""
 
-import os
-import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +12,7 @@ from services.ingestion.prometheus_exporter import metric_families
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.schema.records import AnyRecord, Check, CheckStatus, Equity, Health, Heartbeat, Metric
 from shared.schema.units import metric_fields
+from tests.support import require_program
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STALE = timedelta(minutes=5)
@@ -76,10 +75,7 @@ def test_every_figure_of_checks_and_hosts_has_a_series_whose_name_promtool_accep
     text = exposed(known, host)
     assert text.count("\nbotwatch_check_") == len(metric_fields(Check)) + 1
     assert text.count("\nbotwatch_host_") == len(metric_fields(Health))
-    if not shutil.which("promtool"):
-        if os.environ.get("CI"):
-            pytest.fail("promtool is not installed")
-        pytest.skip("promtool is not installed")
+    require_program("promtool")
     done = subprocess.run(
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False
     )

@@ -21,6 +21,7 @@ from services.collector.host.status import evaluate_host
 from shared.runtime.config.documents import Thresholds
 from shared.runtime.settings import REPOSITORY
 from shared.schema.records import Health
+from tests.support import require_program
 
 LOOK = """
 import subprocess, sys, time
@@ -81,8 +82,7 @@ def contained(
 @pytest.fixture(autouse=True)
 def _namespaces() -> None:
     for tool in ("unshare", "setpriv", "mount"):
-        if not shutil.which(tool):
-            pytest.skip(f"there is no {tool} here")
+        require_program(tool)
     tried = subprocess.run(
         ["unshare", "--mount", "--pid", "--net", "--fork", "mount", "-t", "proc", "proc", "/proc"],
         capture_output=True, text=True, timeout=10, check=False,
@@ -159,8 +159,7 @@ def test_a_container_that_uses_up_its_processor_time_is_throttled(tmp_path: Path
 
 
 def test_packets_that_are_dropped_on_a_line_of_its_own_are_counted(tmp_path: Path) -> None:
-    if not shutil.which("ip"):
-        pytest.skip("there is no ip here")
+    require_program("ip")
     health = contained(
         BY_ITSELF, tmp_path / "proc", tmp_path / "root", STRANGE_FRAMES, LINE, enter=WITH_RIGHTS
     )

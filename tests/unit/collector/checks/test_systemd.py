@@ -14,7 +14,7 @@ from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.systemd import create_probe, evaluate_unit, parse_properties
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import CheckSection
-from tests.support import wait_until
+from tests.support import unavailable, wait_until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SYSTEMD = Path("/lib/systemd/systemd")
@@ -61,7 +61,7 @@ class Manager:
 def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
     """Run a systemd and yield it; skipped where that cannot be (CI: fails)."""
     if os.geteuid() or not SYSTEMD.exists() or not shutil.which("unshare"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs root, systemd and unshare")
+        unavailable("needs root, systemd and unshare")
     folder = tmp_path_factory.mktemp("systemd")
     units = folder / "systemd" / "user"
     units.mkdir(parents=True)

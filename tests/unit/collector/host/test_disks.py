@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from structlog.testing import capture_logs
 from services.collector.host.disks import DiskSampler, disk_usage
 from services.collector.host.kernel_files import KernelFiles
 from shared.schema.records import Disk
-from tests.support import wait_until
+from tests.support import require_program, wait_until
 
 DATA = "30 1 8:17 / /data rw - xfs /dev/sdb1 rw\n"
 ROOT = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
@@ -143,13 +142,12 @@ def test_a_device_that_stops_answering_is_read_only_with_what_was_known_of_it(
 @pytest.fixture
 def loop_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a small ext4 that gives up at the first error; for those who may mount."""
-    if not shutil.which("mkfs.ext4"):
-        pytest.skip("there is no mkfs.ext4 here")
+    mkfs = require_program("mkfs.ext4")
     image, folder = tmp_path / "image", tmp_path / "disk"
     folder.mkdir()
     with image.open("wb") as file:
         file.truncate(16 * 2**20)
-    run("mkfs.ext4", "-q", "-F", image)
+    run(mkfs, "-q", "-F", image)
     try:
         run("mount", "-o", "loop,errors=remount-ro", image, folder)
     except subprocess.CalledProcessError as error:

@@ -1,7 +1,5 @@
 """Certificates: real handshakes with real servers, and files as servers and renewal tools leave them."""
 
-import os
-import shutil
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -17,7 +15,7 @@ from services.collector.checks.certificates.certificate_check import create_prob
 from services.collector.checks.certificates.chain import ExpiryThresholds
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import CertificateSection, CheckSection
-from tests.support import free_port
+from tests.support import free_port, require_program
 from tests.unit.collector.certificate_authority import (
     IssuedCertificate,
     TlsServer,
@@ -189,8 +187,7 @@ def test_a_signature_by_sha_1_is_weak(tmp_path: Path) -> None:
 
 
 def openssl(*arguments: str | Path) -> bytes:
-    if shutil.which("openssl") is None and not os.environ.get("CI"):
-        pytest.skip("openssl is not installed")
+    require_program("openssl")
     return subprocess.run(("openssl", *arguments), check=True, capture_output=True).stdout
 
 

@@ -1,6 +1,5 @@
 """Records of btmp, as glibc lays them out."""
 
-import shutil
 import socket
 import struct
 import subprocess
@@ -10,7 +9,7 @@ import pytest
 
 from services.collector.checks.security.auth_log import FailedLogin
 from services.collector.checks.security.btmp import LAYOUTS, RECORD, parse_btmp
-from tests.unit.collector.required_programs import require_program
+from tests.support import require_program
 
 
 def record(
@@ -47,7 +46,7 @@ def test_a_host_that_is_a_name_is_no_address_and_one_that_is_an_address_is() -> 
 
 
 def test_lastb_reads_the_same(tmp_path: Path) -> None:
-    lastb = require_program(shutil.which("lastb"), "lastb of util-linux is not installed")
+    lastb = require_program("lastb")
     path = tmp_path / "btmp"
     path.write_bytes(record("root", "203.0.113.7", socket.inet_aton("203.0.113.7")))
     shown = subprocess.run([lastb, "-f", path, "-i"], capture_output=True, check=True, timeout=30, text=True)

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -19,9 +18,8 @@ from services.collector.checks.security.failed_logins import create_probe
 from services.collector.checks.security.journal import JournalExtract
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import FailedLoginsSection, SecuritySection
-from tests.support import free_port, wait_until
+from tests.support import free_port, require_program, wait_until
 from tests.unit.collector.checks.security.test_btmp import record
-from tests.unit.collector.required_programs import require_program
 
 START = datetime.now(UTC).replace(microsecond=0)
 """Logs that nobody writes to are left over, and theirs is the real time."""
@@ -243,9 +241,7 @@ def test_a_journal_that_fails_is_unknown_and_loses_nothing(
 @contextmanager
 def sshd(folder: Path) -> Iterator[tuple[int, Path]]:
     """Run a private sshd that logs to a file; yield its port and what it writes."""
-    program = require_program(
-        shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin"), "sshd is not installed"
-    )
+    program = require_program("sshd")
     key, written = folder / "key", folder / "sshd.out"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=30)
     if os.geteuid() == 0:
@@ -275,7 +271,7 @@ def _answers(port: int) -> bool:
 def test_a_login_that_a_real_sshd_refuses_is_counted_with_its_address(
     host: Host, tmp_path: Path, user: str
 ) -> None:
-    client = require_program(shutil.which("ssh"), "ssh is not installed")
+    client = require_program("ssh")
     host.section = FailedLoginsSection(warning=1)
     host.restart()
     with sshd(tmp_path) as (port, written):

@@ -16,7 +16,7 @@ from services.collector.checks.security.journal import (
     read_journal,
 )
 from services.collector.checks.security.sudo_log import parse_uses
-from tests.unit.collector.required_programs import require_program
+from tests.support import require_program
 
 REMOTE = Path("/lib/systemd/systemd-journal-remote")
 MACHINE = "0123456789abcdef0123456789abcdef"
@@ -56,7 +56,7 @@ class Journal:
 
 @pytest.fixture
 def real(tmp_path: Path) -> Journal:
-    require_program(str(REMOTE) if REMOTE.exists() else None, "systemd-journal-remote is not installed")
+    require_program(str(REMOTE))
     return Journal(tmp_path)
 
 
