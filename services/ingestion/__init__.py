@@ -1,1 +1,1 @@
-"""Ingestion: the two doors through which records enter the log."""
+"""Ingestion: validates records from HTTP and Redis and appends them to the log."""

@@ -1,4 +1,4 @@
-"""Ingestion: `python -m services.ingestion http` and `python -m services.ingestion redis`."""
+"""Entry point: `python -m services.ingestion http` and `python -m services.ingestion redis`."""
 
 import sys
 
@@ -11,31 +11,34 @@ from shared.runtime.service import configure_part, exit_on_invalid_config, run_l
 
 
 def main() -> None:
-    """Run one of the doors."""
-    door = sys.argv[1] if len(sys.argv) > 1 else "http"
-    if door == "http":
+    """Run the HTTP endpoint or the Redis listener, as the first argument says."""
+    source = sys.argv[1] if len(sys.argv) > 1 else "http"
+    if source == "http":
         run_http_endpoint()
-    elif door == "redis":
+    elif source == "redis":
         run_redis_listener()
     else:
-        sys.exit(f"python -m services.ingestion: expected http or redis, got {door}")
+        sys.exit(f"python -m services.ingestion: expected http or redis, got {source}")
 
 
 def run_http_endpoint() -> None:
-    """Become gunicorn with the HTTP door."""
-    from shared.runtime.web.app import exec_gunicorn  # noqa: PLC0415 - the Redis door needs no Flask
+    """Validate the configuration, then replace this process with gunicorn serving the HTTP endpoint."""
+    from shared.runtime.web.app import exec_gunicorn  # noqa: PLC0415 - the Redis listener needs no Flask
 
     settings = configure_part("ingestion", IngestionSettings)
     with exit_on_invalid_config("ingestion"):
         documents = load_documents(settings.botwatch_config)
         parse_heartbeats(documents.health.monitoring.heartbeats)
-        IngestTokens(settings)  # both refused here rather than by every worker
+        IngestTokens(settings)  # fail here, once, rather than in every worker
     exec_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
 
 
 def run_redis_listener() -> None:
-    """Run the Redis door until it is told to stop; heartbeats are expected here as it is one process."""
-    from services.ingestion.heartbeat_monitor import HeartbeatMonitor  # noqa: PLC0415 - the HTTP door is many
+    """Run the Redis listener and the heartbeat monitor until SIGTERM.
+
+    The monitor runs here because this part is a single process; the HTTP endpoint has several workers.
+    """
+    from services.ingestion.heartbeat_monitor import HeartbeatMonitor  # noqa: PLC0415 - not for HTTP
     from services.ingestion.redis_listener import ChannelListener, StreamListener  # noqa: PLC0415
 
     settings = configure_part("ingestion-redis", IngestionSettings)
@@ -46,14 +49,14 @@ def run_redis_listener() -> None:
     with running_part("ingestion-redis", settings, single=True) as frame:
         channel = ChannelListener(frame.redis, frame.stopping, percent, settings.max_bots)
         frame.health.add("channel", channel.check)
-        expecting = HeartbeatMonitor(frame.redis, expected.values(), frame.stopping)
-        frame.health.add("heartbeats", expecting.check)
+        monitor = HeartbeatMonitor(frame.redis, expected.values(), frame.stopping)
+        frame.health.add("heartbeats", monitor.check)
         channel.thread.start()
-        expecting.thread.start()
-        door = StreamListener(frame.redis, frame.stopping, percent, frame.lease, settings.max_bots)
-        run_loop(frame, door.step)
+        monitor.thread.start()
+        stream = StreamListener(frame.redis, frame.stopping, percent, frame.lease, settings.max_bots)
+        run_loop(frame, stream.step)
         channel.thread.join(timeout=2)
-        expecting.thread.join(timeout=2)
+        monitor.thread.join(timeout=2)
 
 
 if __name__ == "__main__":

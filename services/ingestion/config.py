@@ -1,4 +1,4 @@
-"""Settings of the doors."""
+"""Settings of ingestion."""
 
 from typing import Annotated
 
@@ -10,27 +10,27 @@ from shared.runtime.settings import WebSettings
 
 
 class IngestionSettings(WebSettings, frozen=True, kw_only=True):
-    """What the doors read."""
+    """Environment variables of the HTTP endpoint and the Redis listener."""
 
     ingestion_port: int | None = None
-    """The HTTP door's port; unset, `prometheus.port` of performance_logger.json."""
+    """Port of the HTTP endpoint; default: `prometheus.port` of performance_logger.json."""
     max_body_bytes: int = 2 * 2**20
-    """The largest body, after decompression."""
+    """Limit of a request body, before and after decompression."""
     max_bots: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-    """How many bots, and how many hosts, may report; records of the next new name are refused."""
+    """Limit of bots, and of hosts, that can report; records of further names are rejected."""
     metrics_stale_seconds: Annotated[float, Meta(gt=0)] = 300.0
-    """A bot or host that has not reported for so long has no figures in /metrics."""
+    """After this time without a record, a bot or host has no metrics in /metrics."""
     ingest_token: Token | None = None
-    """Writes the records of all bots; and of hosts, while there is no `collector_token`.
+    """Allows records of all bots, and of hosts if `collector_token` is not set.
 
-    Without any of the three tokens whoever reaches the HTTP endpoint may write the records of bots.
+    If none of the three tokens is set, anyone who can reach the HTTP endpoint can write records of all bots.
     """
     ingest_tokens: str = ""
-    """Tokens for some bots each: `TOKEN=BOT` by line or comma, BOT being a name or a glob."""
+    """Tokens for certain bots: `TOKEN=BOT`, separated by commas or lines; BOT is a name or a glob."""
     collector_token: Token | None = None
-    """Writes the records of hosts (`health`, `check`), and nothing else."""
+    """Allows records of hosts (`health`, `check`) only."""
 
 
 def http_port(settings: IngestionSettings, documents: Documents) -> int:
-    """Return the HTTP door's port: the environment's, else the document's."""
+    """Return the port of the HTTP endpoint: from the environment, or else from the document."""
     return settings.ingestion_port or documents.performance.prometheus.port

@@ -1,4 +1,4 @@
-"""Records dated in the future: what their sender is told, and the event that marks them. Pure."""
+"""Timestamps in the future: the warning for the sender, and the event for the bot. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,30 +10,30 @@ from shared.schema.records import AnyRecord, BotRecord, Event
 from shared.schema.timestamps import to_wire
 
 INTERVAL = timedelta(hours=1)
-"""At most one event a bot in that time."""
+"""Minimum time between two such events of a bot."""
 MAX_REMEMBERED = 10_000
 TITLE = "Timestamps in the future"
 
 
 def future_warnings(clamped: Sequence[ClampedRecord]) -> list[Fault]:
-    """Return a warning for each record whose timestamp was replaced, at most `MOST`."""
-    return [Fault(f"{one.path}.timestamp", _describe(one)) for one in clamped[:MAX_FAULTS]]
+    """Return a warning for each record whose timestamp was replaced, at most `MAX_FAULTS`."""
+    return [Fault(f"{record.path}.timestamp", _describe(record)) for record in clamped[:MAX_FAULTS]]
 
 
 class FutureEvents:
-    """Makes an event of a bot's records that are dated in the future, from time to time."""
+    """Create a `warning` event for a bot with timestamps in the future, at most one per `INTERVAL`."""
 
     def __init__(self) -> None:
         self._last: dict[str, datetime] = {}
 
     def due_events(self, clamped: Sequence[ClampedRecord], now: datetime) -> list[AnyRecord]:
-        """Return the events to be logged with the records, of `now`."""
+        """Return the events to append to the log with the records, with the timestamp `now`."""
         events: list[AnyRecord] = []
-        for one in clamped:
-            if isinstance(one.record, BotRecord) and self._is_due(one.record.bot, now):
-                text = f"{one.record.kind}: {_describe(one)}."
+        for found in clamped:
+            if isinstance(found.record, BotRecord) and self._is_due(found.record.bot, now):
+                text = f"{found.record.kind}: {_describe(found)}."
                 events.append(
-                    Event(bot=one.record.bot, timestamp=now, level="warning", title=TITLE, text=text)
+                    Event(bot=found.record.bot, timestamp=now, level="warning", title=TITLE, text=text)
                 )
         return events
 
@@ -46,9 +46,9 @@ class FutureEvents:
         return is_due
 
 
-def _describe(one: ClampedRecord) -> str:
-    ahead = format_rough((one.moment - one.record.at).total_seconds())
+def _describe(clamped: ClampedRecord) -> str:
+    ahead = format_rough((clamped.moment - clamped.record.at).total_seconds())
     return (
-        f"{to_wire(one.moment)} is {ahead} in the future; arrival time used. "
+        f"{to_wire(clamped.moment)} is {ahead} in the future; arrival time used. "
         "Check the sender's clock and time zone"
     )

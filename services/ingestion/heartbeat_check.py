@@ -1,4 +1,4 @@
-"""A heartbeat's standing as a check: its status, and a sentence for people. Pure."""
+"""Turn the state of a heartbeat into a check record: status and text. Pure."""
 
 from datetime import datetime
 
@@ -14,15 +14,15 @@ from shared.schema.records import Check, CheckStatus
 from shared.schema.timestamps import MILLISECOND
 
 HOST = "heartbeats"
-"""The host of these checks: they are about no machine, and doors come and go under made-up names."""
+"""The host of these checks: they are about no machine, and containers have random names."""
 MAX_LINE = 200
-"""Characters of the last line that a job said."""
+"""Limit of the last line of a job's output, in characters."""
 
 
 def heartbeat_check(
     expected: ExpectedHeartbeat, standing: HeartbeatState, at: datetime, identity: str
 ) -> Check:
-    """Return the record of how it stands `at`; unknown until it has come or is missed."""
+    """Return the check record at the time `at`; its status is unknown before the first ping or miss."""
     trouble = standing.trouble
     status: CheckStatus = "ok" if standing.came else "unknown"
     if standing.came:
@@ -52,16 +52,16 @@ def heartbeat_check(
 
 
 def removed_check(name: str, at: datetime, identity: str) -> Check:
-    """Return what ends the alert on a heartbeat that is not configured any more."""
+    """Return the record that resolves the alert of a heartbeat that was removed from the configuration."""
     text = "Heartbeat removed from the configuration"
     return Check(timestamp=at, id=identity, host=HOST, check=name, type="heartbeat", status="ok", text=text)
 
 
 def last_line(body: bytes) -> str:
-    """Return the last line of what a job said that is not empty, as far as it can be printed."""
+    """Return the last line of a job's output that is not blank, printable characters only."""
     lines = body.decode(errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return "".join(one if one.isprintable() else " " for one in last)[:MAX_LINE]
+    return "".join(character if character.isprintable() else " " for character in last)[:MAX_LINE]
 
 
 def _describe_problem(

@@ -1,4 +1,4 @@
-"""Expecting: the one place that takes pings up, keeps how each heartbeat stands, and notices what is late."""
+"""Heartbeat monitor: reads pings, keeps the state of each heartbeat, and detects late ones."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -33,19 +33,19 @@ log = structlog.get_logger()
 
 SOURCE = "ping"
 BATCH = 500
-"""Pings that are taken up in one step."""
+"""Limit of pings per step."""
 REPUBLISH_INTERVAL = timedelta(minutes=1)
-"""So often every heartbeat is reported, whether something came or not: as checks that are looked at are."""
+"""Every heartbeat is reported this often, like a check that runs at an interval."""
 MAX_READ_GAP = timedelta(seconds=10)
-"""After a pause that long pings may have been missed: the machine slept, or Redis was away."""
+"""After a longer pause pings may have been missed: the machine was suspended, or Redis was down."""
 RETRY_S = 0.5
 
 
 class HeartbeatMonitor:
-    """Turns pings and silence into checks; runs in a thread of its own, in one process only.
+    """Turns pings and their absence into check records, in its own thread, in one process only.
 
-    Records are logged before the standings are kept: killed in between, it takes the same pings up again and
-    logs the same records, which have the same ids.
+    Records are appended to the log before the states are saved: if killed in between, it reads the same pings
+    again and appends the same records with the same IDs.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class HeartbeatMonitor:
     ) -> None:
         self._redis = redis
         self._log = RecordLog(redis)
-        self._expected = {one.name: one for one in expected}
+        self._expected = {heartbeat.name: heartbeat for heartbeat in expected}
         self._stopping = stopping
         self._now = now
         self._standings: dict[str, HeartbeatState] | None = None
@@ -72,15 +72,15 @@ class HeartbeatMonitor:
         return f"{len(self._expected)} heartbeats configured"
 
     def step(self, block_ms: int | None = BLOCK_MS) -> None:
-        """Take up the next pings, waiting so long for one (None: not at all), and look what is late."""
+        """Read the next pings, blocking up to `block_ms` (None: not at all), and detect late heartbeats."""
         try:
             self._step(block_ms)
         except Exception:
-            self._standings = None  # what is in Redis counts
+            self._standings = None  # reload from Redis
             raise
 
     def _step(self, block_ms: int | None) -> None:
-        # Before the pings are read: whatever was sent by then is among them.
+        # Before the pings are read: all that were sent by then are among them.
         now = self._now()
         entries = self._read(block_ms)
         if now - self._looked > MAX_READ_GAP:
@@ -103,7 +103,7 @@ class HeartbeatMonitor:
         self._save(standings, bodies, entries)
 
     def _evaluate_all(self, standings: dict[str, HeartbeatState], now: datetime) -> list[AnyRecord]:
-        """Bring the standings up to `now`; return the records of those that change, at times of all."""
+        """Evaluate all heartbeats at `now`; return the changed ones, or all at `REPUBLISH_INTERVAL`."""
         is_time = self._repeated is None or abs(now - self._repeated) >= REPUBLISH_INTERVAL
         if is_time:
             self._repeated = now
@@ -116,7 +116,7 @@ class HeartbeatMonitor:
         return records
 
     def _read(self, block_ms: int | None) -> dict[str, Ping | None]:
-        """Return the pings that wait, by their entries; None for one that cannot be read."""
+        """Return the pending pings by entry ID; None for an unreadable one."""
         read = self._redis.xread({PINGS: "0"}, count=BATCH, block=block_ms)
         reply = cast("StreamReply", read)
         found: dict[str, Ping | None] = {}
@@ -125,7 +125,7 @@ class HeartbeatMonitor:
         return found
 
     def _load_states(self, now: datetime) -> dict[str, HeartbeatState]:
-        """Return every expected heartbeat's standing, new ones known from `now` on; forget the others."""
+        """Return the state of every expected heartbeat, new ones known since `now`; delete the others."""
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(HEARTBEAT_STATES))
         standings: dict[str, HeartbeatState] = {}
         for name, data in stored.items():
@@ -153,10 +153,10 @@ class HeartbeatMonitor:
     def _save(
         self, standings: dict[str, HeartbeatState], bodies: Mapping[str, bytes], entries: Iterable[str]
     ) -> None:
-        """Store what has changed, and let go of the pings it came of, in one step."""
+        """Save the changed states and delete the pings behind them, atomically."""
         known = self._standings or {}
         changed = {
-            name: msgspec.json.encode(one) for name, one in standings.items() if one != known.get(name)
+            name: msgspec.json.encode(state) for name, state in standings.items() if state != known.get(name)
         }
         with self._redis.pipeline(transaction=True) as pipe:
             if changed:

@@ -1,7 +1,8 @@
-"""Heartbeats: what is expected of each, what its pings make of it, and when one is late.
+"""Heartbeats: the schedule of each, its state after a ping, and when it is late.
 
-Pure; time is an argument. Signs of life are the ends of runs, well or not: a job that begins again and again
-and never ends is late too. A start says how long a run took, and lets a run that has `longest` take its time.
+Pure; time is an argument. Only the end of a run, successful or not, counts as arrived: a job that starts
+again and again and never ends is late too. A `start` ping measures the run time, and a job with `longest` may
+take that long.
 """
 
 from collections.abc import Mapping
@@ -20,22 +21,22 @@ from shared.schema.timestamps import MILLISECOND
 
 DOCUMENT = "health_monitor.json: $.monitoring.heartbeats"
 EARLY_TOLERANCE = timedelta(seconds=10)
-"""A ping that comes so little before a schedule's moment is that moment's: the job's clock may be ahead."""
+"""A ping this little before its due time counts for it: the job's clock may be ahead."""
 MAX_RUNS = 16
-"""Runs at once that are known; the oldest are forgotten."""
+"""Limit of concurrent runs that are tracked; the oldest are dropped."""
 KEY_PREFIX_LENGTH = 8
-"""Characters of the key that name a heartbeat without a name."""
+"""Characters of the key that serve as the name of a heartbeat without `name`."""
 ZERO = timedelta()
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 Action = Literal["success", "fail", "start", "log"]
 Reason = Literal["failed", "late", "never_came", "ran_too_long"]
 MISSED_REASONS: tuple[Reason, ...] = ("late", "never_came")
-"""Nothing came where something was expected."""
+"""Reasons that mean: a ping did not arrive in time."""
 
 
 class ExpectedHeartbeat(NamedTuple):
-    """What is expected of one heartbeat."""
+    """The schedule and limits of one heartbeat."""
 
     name: str
     period: timedelta | None = None
@@ -46,14 +47,14 @@ class ExpectedHeartbeat(NamedTuple):
     severity: Literal["critical", "warning"] = "critical"
 
     def next_due(self, moment: datetime) -> datetime:
-        """Return when the next end is expected after one at `moment`."""
+        """Return when the next run is due after one that ended at `moment`."""
         if self.period is not None:
             return moment + self.period
         return next_moment(self.cron or "", self.zone, moment + EARLY_TOLERANCE)
 
     @property
     def schedule_text(self) -> str:
-        """How often, in words."""
+        """The schedule and the grace, such as `every 10m, grace 5m`."""
         how = self.cron if self.period is None else f"every {_format_length(self.period)}"
         return f"{how}, grace {_format_length(self.grace)}"
 
@@ -63,15 +64,15 @@ def _format_length(length: timedelta) -> str:
 
 
 class Ping(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a bot or a job told of itself, as it waits in Redis."""
+    """A ping of a bot or a job, as it is queued in Redis."""
 
     name: str
     action: Action
     at: Timestamp
     code: int | None = None
-    """The exit code it gave."""
+    """The exit code of the job."""
     run: str = ""
-    """The run's own id: runs with different ones may go on at once."""
+    """The ID of the run: runs with different IDs may overlap."""
     body: bytes = b""
 
 
@@ -80,35 +81,35 @@ class JobRun(msgspec.Struct, frozen=True, omit_defaults=True):
 
     began: Timestamp
     is_told: bool = False
-    """That it runs too long."""
+    """Whether it was reported as running too long."""
 
 
 class HeartbeatProblem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is wrong."""
+    """What is wrong with a heartbeat."""
 
     reason: Reason
     since: Timestamp
-    """Of a miss, when the ping was expected; of a run too long, its begin; of a failure, when it was told."""
+    """A miss: when the ping was due; a run that is too long: its start; a failure: when it was reported."""
     words: str = ""
-    """What there is to say besides."""
+    """Details to append to the text of the check."""
 
 
 class HeartbeatState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a heartbeat; kept in Redis."""
+    """State of a heartbeat; stored in Redis."""
 
     known_since: Timestamp
     """When it was first configured."""
     came: Timestamp | None = None
-    """When a run ended last, well or not."""
+    """When the last run ended, successful or not."""
     run_seconds: float | None = None
-    """How long that one took, if it told its start."""
+    """How long that run took; None without a `start` ping."""
     runs: dict[str, JobRun] = {}
-    """By id, the oldest first."""
+    """Unfinished runs by ID, the oldest first."""
     trouble: HeartbeatProblem | None = None
 
 
 def parse_heartbeats(sections: Mapping[str, HeartbeatSection]) -> dict[str, ExpectedHeartbeat]:
-    """Return what is expected by key; InvalidError names every section that means nothing."""
+    """Return the heartbeats by key; InvalidError names every invalid section."""
     faults: list[Fault] = []
     found: dict[str, ExpectedHeartbeat] = {}
     names: set[str] = set()
@@ -118,7 +119,7 @@ def parse_heartbeats(sections: Mapping[str, HeartbeatSection]) -> dict[str, Expe
             if expectation.name in names:
                 raise ValueError(f"expected different names, got {expectation.name!r} twice")  # noqa: TRY301 - listed as the others
         except ValueError as error:
-            # By its place: a key is a secret.
+            # Named by its index, because the key is a secret.
             faults.append(Fault(f"{DOCUMENT}[{place}]", str(error)))
             continue
         names.add(expectation.name)
@@ -133,10 +134,10 @@ def _expectation(key: str, section: HeartbeatSection) -> ExpectedHeartbeat:
         try:
             validate_cron(section.cron)
         except ValueError as error:
-            raise ValueError(f"`cron`: expected an expression such as `0 3 * * *`: {error}") from error
+            raise ValueError(f"`cron`: expected an expression such as `0 3 * * *`; {error}") from error
     name = section.name or key[:KEY_PREFIX_LENGTH]
     if not name.isprintable():
-        raise ValueError(f"`name`: expected characters that can be printed, got {name!r}")
+        raise ValueError(f"`name`: expected printable characters, got {name!r}")
     return ExpectedHeartbeat(
         name=name,
         period=_parse_length(section.period),
@@ -153,7 +154,7 @@ def _parse_length(duration: Duration | None) -> timedelta | None:
 
 
 def apply_ping(standing: HeartbeatState, ping: Ping, said: str = "") -> HeartbeatState:
-    """Return the standing after `ping`, which said so in words; a log changes nothing."""
+    """Return the state after `ping`; `said` is the last line of its body. A `log` changes nothing."""
     if ping.action == "log":
         return standing
     runs = {name: run for name, run in standing.runs.items() if name != ping.run}
@@ -169,7 +170,7 @@ def apply_ping(standing: HeartbeatState, ping: Ping, said: str = "") -> Heartbea
         standing,
         came=ping.at,
         run_seconds=None if run is None else max((ping.at - run.began).total_seconds(), 0.0),
-        # An end without an id ends all: else a start with one would go on for ever.
+        # An end without an ID ends all runs: otherwise a start with an ID would never end.
         runs=runs if ping.run else {},
         trouble=trouble,
     )
@@ -178,9 +179,9 @@ def apply_ping(standing: HeartbeatState, ping: Ping, said: str = "") -> Heartbea
 def evaluate_heartbeat(
     standing: HeartbeatState, expected: ExpectedHeartbeat, listening: datetime, now: datetime
 ) -> HeartbeatState:
-    """Return the standing at `now`; what comes exactly at its limit has come in time.
+    """Return the state at `now`; a ping exactly at its limit is in time.
 
-    Before `listening` nobody heard pings: the grace counts from then on at the earliest.
+    Before `listening` pings were not received: the grace counts from then at the earliest.
     """
     heard = listening + expected.grace
     for name, run in standing.runs.items():
@@ -190,10 +191,10 @@ def evaluate_heartbeat(
     moment = expected.next_due(standing.came or standing.known_since)
     trouble = standing.trouble
     if trouble and trouble.reason in MISSED_REASONS:
-        # Where the configuration has changed it may not be late any more.
+        # After a change of the configuration it may no longer be late.
         return standing if now > moment + expected.grace else replace(standing, trouble=None)
     if trouble and trouble.reason == "ran_too_long":
-        return standing  # that says more than that it is late
+        return standing  # more specific than late
     if now <= max(moment + expected.grace, heard) + _run_allowance(standing, expected):
         return standing
     reason: Reason = "late" if standing.came or standing.runs else "never_came"
@@ -206,11 +207,11 @@ def evaluate_heartbeat(
 
 
 def _run_allowance(standing: HeartbeatState, expected: ExpectedHeartbeat) -> timedelta:
-    """Return how much longer it may take because a run is under way."""
+    """Return how much longer it may take because a run is in progress."""
     is_running = any(not run.is_told for run in standing.runs.values())
     return expected.longest if expected.longest and is_running else ZERO
 
 
 def format_local_time(moment: datetime, expected: ExpectedHeartbeat) -> str:
-    """Write a moment by the clocks that the heartbeat is configured with."""
+    """Format a time in the heartbeat's time zone."""
     return f"{moment.astimezone(expected.zone):%Y-%m-%d %H:%M:%S %Z}"

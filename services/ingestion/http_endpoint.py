@@ -1,4 +1,4 @@
-"""The HTTP door: records by POST, pings, the bots' latest figures for Prometheus, the state of the door."""
+"""HTTP endpoint: records by POST, pings, the latest metrics for Prometheus, and health."""
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 SOURCE = "http"
 REDIS_TIMEOUT_S = 1.0
-"""For /metrics and /health: who asks shall hear that Redis hangs before they take this door for hanging."""
+"""For /metrics and /health: they must report that Redis hangs before their caller times out."""
 
 
 def create_ingestion_app(
@@ -40,9 +40,10 @@ def create_ingestion_app(
     to_percent: ToPercent = keep_percent,
     heartbeats: Mapping[str, str] = MappingProxyType({}),
 ) -> Flask:
-    """Return the door as a Flask app.
+    """Return the endpoint as a Flask app.
 
-    Figures are shown at `metrics_path`, nowhere when it is None; `heartbeats` has names by the keys to ping.
+    Metrics of bots and hosts are served at `metrics_path`, or not at all if it is None; `heartbeats` maps
+    ping keys to names.
     """
     redis = connect_redis(settings.redis_url)
     record_log = RecordLog(redis, max_bots=settings.max_bots)
@@ -80,23 +81,23 @@ def create_ingestion_app(
 
 
 def _require_token(senders: IngestTokens) -> Callable[[], Response | None]:
-    """Return what looks up who sends a request, and refuses strangers; state and figures stay open."""
+    """Return the check of the bearer token; only `/api/` needs one."""
 
-    def refuse_strangers() -> Response | None:
+    def reject_unknown() -> Response | None:
         if not request.path.startswith("/api/"):
             return None
         g.sender = senders.scope_of(request.headers.get("Authorization"))
         if g.sender is not None:
             return None
         message = (
-            "expected the header `Authorization: Bearer …` with a token of this Botwatch: INGEST_TOKEN, "
-            "one of INGEST_TOKENS, or a collector's COLLECTOR_TOKEN"
+            "missing or unknown token: expected `Authorization: Bearer …` with INGEST_TOKEN, one of "
+            "INGEST_TOKENS, or COLLECTOR_TOKEN"
         )
         response = json_error(HTTPStatus.UNAUTHORIZED, message)
         response.headers["WWW-Authenticate"] = 'Bearer realm="Botwatch"'
         return response
 
-    return refuse_strangers
+    return reject_unknown
 
 
 def _ingest(
@@ -135,9 +136,9 @@ def _ingest(
 def _append_decoded(
     record_log: RecordLog, decoded: DecodedBody, events: Sequence[AnyRecord], *, partial: bool
 ) -> tuple[DecodedBody, str | None]:
-    """Log what was decoded, and `events` about it; return the entry, and what is left with the faults.
+    """Append the records and `events` about them to the log; return what was accepted, and the entry's ID.
 
-    Where there are too many bots nothing is logged, or only what is of others, where `partial` asks for that.
+    If there are too many bots, nothing is appended; with `partial`, the records of the other bots are.
     """
     try:
         return decoded, record_log.append([*decoded.records, *events], SOURCE)
@@ -161,7 +162,7 @@ def _is_partial() -> bool:
 
 def _rejected_response(decoded: DecodedBody, status: HTTPStatus) -> Response:
     count = decoded.refused
-    wrong = "not valid" if status is HTTPStatus.BAD_REQUEST else "not allowed or not valid"
+    wrong = "invalid" if status is HTTPStatus.BAD_REQUEST else "not allowed or invalid"
     message = f"{count} record{'s are' if count != 1 else ' is'} {wrong}; nothing was accepted"
     return json_error(status, message, accepted=0, refused=decoded.refused, faults=decoded.faults)
 
@@ -178,7 +179,7 @@ def _log_full_response(raised: LogFullError) -> Response:
 
 
 def _check_log_writable(record_log: RecordLog) -> str:
-    """Raise when the log is full, when Redis takes no writes, and when it may throw the log away."""
+    """Raise when the log is full, Redis rejects writes, or Redis may evict the log."""
     entries = record_log.redis.xlen(record_log.stream)
     if entries >= MAX_ENTRIES:
         raise LogFullError(f"log is full: {entries} entries (limit {MAX_ENTRIES})")

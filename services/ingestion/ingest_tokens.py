@@ -1,7 +1,7 @@
-"""Senders: which token may write the records of which bots and hosts. Pure.
+"""Ingest tokens: which token allows the records of which bots and hosts. Pure.
 
-What Botwatch's own parts know (hosts, checks, computed figures) is never taken from a bot: it could resolve
-alerts about others.
+Records of Botwatch's own parts (hosts, checks, computed metrics) are never accepted from a bot: they could
+resolve alerts about others.
 """
 
 import re
@@ -19,15 +19,15 @@ _ENTRY = re.compile(rf"(?P<token>{bearer_tokens.PATTERN})=(?P<bot>[^=].*)\Z")
 
 
 class TokenScope(NamedTuple):
-    """What one sender may write."""
+    """The records that a token allows."""
 
     bots: tuple[str, ...] = ()
-    """Globs over the names of bots."""
+    """Globs for names of bots."""
     hosts: bool = False
-    """Whether it may write `health` and `check` records, as collectors do."""
+    """Whether `health` and `check` records are allowed, as for collectors."""
 
     def denial(self, record: AnyRecord) -> Fault | None:
-        """Return why it may not write a record, the path relative to the record's, or None."""
+        """Return why a record is not allowed, with a path relative to the record, or None."""
         if isinstance(record, HostRecord):
             reason = f"`{record.kind}` records require COLLECTOR_TOKEN"
             return None if self.hosts else Fault("kind", reason)
@@ -43,17 +43,17 @@ class TokenScope(NamedTuple):
 
 
 UNRESTRICTED = TokenScope((ANY_NAME,))
-"""Whoever reaches Redis, or the HTTP endpoint while no token is set."""
+"""The scope of Redis clients, and of HTTP clients if no token is set."""
 
 
 class IngestTokens:
-    """The senders of records over HTTP, by their tokens.
+    """The scopes of all tokens for HTTP.
 
-    As long as there is no COLLECTOR_TOKEN, collectors use INGEST_TOKEN, as they did before there was one.
+    Without COLLECTOR_TOKEN, collectors use INGEST_TOKEN, as in earlier versions.
     """
 
     def __init__(self, settings: IngestionSettings) -> None:
-        """Read the tokens; InvalidError names every entry that is wrong, and shows no token."""
+        """Parse the tokens; InvalidError names every invalid entry without showing a token."""
         self._by_digest: dict[bytes, TokenScope] = {}
         faults = []
         if settings.ingest_token:
@@ -61,7 +61,7 @@ class IngestTokens:
             self._by_digest[bearer_tokens.digest(settings.ingest_token)] = sender
         if settings.collector_token:
             if settings.collector_token == settings.ingest_token:
-                faults.append(Fault("COLLECTOR_TOKEN", "expected another token than INGEST_TOKEN"))
+                faults.append(Fault("COLLECTOR_TOKEN", "expected a different token than INGEST_TOKEN"))
             self._by_digest[bearer_tokens.digest(settings.collector_token)] = TokenScope(hosts=True)
         others = frozenset(self._by_digest)
         faults += self._add_bots(settings.ingest_tokens, others)
@@ -83,13 +83,13 @@ class IngestTokens:
                 continue
             key = bearer_tokens.digest(found["token"])
             if key in others:
-                message = f"entry {number}: expected another token than INGEST_TOKEN and COLLECTOR_TOKEN"
+                message = f"entry {number}: expected a different token than INGEST_TOKEN and COLLECTOR_TOKEN"
                 yield Fault("INGEST_TOKENS", message)
             known = self._by_digest.get(key, TokenScope())
             self._by_digest[key] = TokenScope((*known.bots, found["bot"]), known.hosts)
 
     def scope_of(self, authorization: str | None) -> TokenScope | None:
-        """Return who sends a request with this header Authorization; None: nobody that may write."""
+        """Return the scope for an Authorization header; None for a missing or unknown token."""
         if not self._by_digest:
             return UNRESTRICTED
         key = bearer_tokens.digest_from_header(authorization)

@@ -1,4 +1,4 @@
-"""Percent at the doors: what a bot reports as fractions enters the log as every reader expects it."""
+"""Convert shares that a bot reports as fractions to percent before they enter the log."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -8,7 +8,7 @@ from shared.schema.records import AnyRecord, Performance
 from shared.schema.units import PERCENT, metric_fields
 
 MAX_REMEMBERED = 10_000
-"""Bots of which it is known whether they report fractions."""
+"""Size of the cache of bots' units."""
 
 ToPercent = Callable[[Sequence[AnyRecord]], None]
 
@@ -16,13 +16,13 @@ _PERCENT_FIELDS = tuple(figure.attribute for figure in metric_fields(Performance
 
 
 def keep_percent(_records: Sequence[AnyRecord]) -> None:
-    """Leave records as they are: no bot reports fractions."""
+    """Leave all records unchanged: no bot reports fractions."""
 
 
 def percent_converter(section: AnalyticsSection) -> ToPercent:
-    """Return what makes percent of the shares in the records of bots whose `unit` is `fraction`, in place.
+    """Return a function that converts, in place, the shares of bots whose `unit` is `fraction` to percent.
 
-    Never guessed: 0.085 of a bot that is not configured so is 0.085%.
+    The unit is never guessed: 0.085 of any other bot is 0.085%.
     """
     if not any(bot.unit == "fraction" for bot in section.bots.values()):
         return keep_percent

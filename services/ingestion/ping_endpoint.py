@@ -1,7 +1,7 @@
-"""Pings: `/ping/<key>[/start|/fail|/log|/<exit code>]`, for bots and jobs that can only curl.
+"""Ping endpoint: `/ping/<key>[/start|/fail|/log|/<exit code>]`, for bots and jobs that only have curl.
 
-As healthchecks.io has them. The key is the secret, no token is asked for. A ping is taken in one step, by
-whichever worker: it waits in a stream of Redis for the one process that knows what is expected.
+The API of healthchecks.io. The key is the secret; no token is needed. Any worker accepts a ping, atomically,
+into a Redis stream, which the heartbeat monitor of the single process `ingestion-redis` reads.
 """
 
 import re
@@ -22,18 +22,18 @@ from shared.schema.redis_keys import PINGS
 log = structlog.get_logger()
 
 MAX_PENDING = 5_000
-"""Pings that wait; past it they are refused, and curl's --retry sends them again."""
+"""Limit of queued pings; further ones get 503, and curl's --retry sends them again."""
 RATE_LIMIT, RATE_WINDOW_S = 50, 10
-"""Pings of one heartbeat that are taken in so many seconds."""
+"""Limit of pings of one heartbeat per window, in seconds."""
 MAX_BODY_BYTES = 10_000
-"""How much of a body is kept: its end, where a log says how it went out."""
+"""How much of a body is kept: its end, where a log has the outcome."""
 MAX_EXIT_CODE = 255
 
 _ACCEPT_PING = """
 -- KEYS: stream, counter of this heartbeat's pings.
--- ARGV: how many of them, in how many seconds; how many of all may wait; the ping.
+-- ARGV: limit of them, window in seconds; limit of all queued pings; the ping.
 local taken = redis.pcall('INCR', KEYS[2])
-if type(taken) ~= 'number' then  -- what is no number there begins again: it must not keep pings out
+if type(taken) ~= 'number' then  -- a foreign value is reset: it must not block pings
   redis.call('DEL', KEYS[2])
   taken = redis.call('INCR', KEYS[2])
 end
@@ -49,7 +49,7 @@ _CODE = re.compile(r"[0-9]{1,3}\Z")
 
 
 def create_ping_routes(redis: Redis, names: Mapping[str, str]) -> Blueprint:
-    """Return the routes; `names` has the heartbeats' names by their keys."""
+    """Return the routes; `names` maps keys to names of heartbeats."""
     part = Blueprint("pings", __name__)
     take = redis.register_script(_ACCEPT_PING)
     methods = ["HEAD", "GET", "POST"]
@@ -64,7 +64,7 @@ def create_ping_routes(redis: Redis, names: Mapping[str, str]) -> Blueprint:
             return json_error(HTTPStatus.NOT_FOUND, "no heartbeat has this key")
         meant = parse_action(action)
         if meant is None:
-            expected = "nothing, start, fail, log or an exit code from 0 to 255"
+            expected = "start, fail, log, an exit code from 0 to 255, or nothing"
             return json_error(HTTPStatus.NOT_FOUND, f"expected {expected} after the key")
         run = request.args.get("rid", "")
         if not _RUN.match(run):
@@ -78,7 +78,7 @@ def create_ping_routes(redis: Redis, names: Mapping[str, str]) -> Blueprint:
 
 
 def parse_action(action: str) -> tuple[Action, int | None] | None:
-    """Return what the end of a path means, and its exit code; None when it means nothing."""
+    """Return the action and exit code of a path's last segment; None if it is not valid."""
     if action in _ACTIONS:
         return _ACTIONS[action], None
     if _CODE.match(action) and int(action) <= MAX_EXIT_CODE:
@@ -92,15 +92,15 @@ def _body() -> bytes:
     try:
         return request.get_data()[-MAX_BODY_BYTES:]
     except RequestEntityTooLarge:
-        return b"(body too large)"  # that it came counts all the same
+        return b"(body too large)"  # the ping still counts
 
 
-def _respond(came_of_it: bytes, name: str) -> Response:
-    if came_of_it == b"taken":
-        # Pings come by GET as well: nobody on the way may answer them again.
+def _respond(outcome: bytes, name: str) -> Response:
+    if outcome == b"taken":
+        # Pings may be GET requests: no cache may answer them.
         return Response("OK", content_type="text/plain", headers={"Cache-Control": "no-store"})
-    if came_of_it == b"often":
-        message = f"expected at most {RATE_LIMIT} pings in {RATE_WINDOW_S} s"
+    if outcome == b"often":
+        message = f"too many pings: at most {RATE_LIMIT} in {RATE_WINDOW_S} s"
         response = json_error(HTTPStatus.TOO_MANY_REQUESTS, message)
         response.headers["Retry-After"] = str(RATE_WINDOW_S)
         return response

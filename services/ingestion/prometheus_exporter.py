@@ -1,4 +1,4 @@
-"""What Prometheus sees of the bots: the latest records from Redis, the same whichever worker answers."""
+"""Export the latest records to Prometheus, from Redis, so that every worker returns the same."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -24,13 +24,13 @@ LABELS = {"accepted": 2, "rejected": 1, "clamped": 1, "evicted": 1, redis_keys.R
 
 
 class RedisDependentCollector(Collector):
-    """Another collector's metrics, and none while Redis is away: the rule on that asks for their absence."""
+    """Export another collector's metrics, and none while Redis is down: an alert rule tests their absence."""
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
 
     def collect(self) -> Iterable[Metric]:
-        """Return all of the other's metrics or none."""
+        """Return all metrics of the other collector, or none."""
         try:
             return list(self._collector.collect())
         except RedisError:
@@ -38,7 +38,7 @@ class RedisDependentCollector(Collector):
 
 
 class LatestMetricsCollector(Collector):
-    """Gauges of the latest record per bot and host; undefined figures have no sample."""
+    """Gauges of the latest record per bot and host; undefined metrics have no sample."""
 
     def __init__(self, redis: Redis, stale_seconds: float, now: clock.Clock = clock.now) -> None:
         self._log = RecordLog(redis)
@@ -51,10 +51,10 @@ class LatestMetricsCollector(Collector):
 
 
 def metric_families(latest: Iterable[records.AnyRecord], now: datetime, stale: timedelta) -> Iterator[Metric]:
-    """Make the metric families of `latest`, in base units.
+    """Build the metric families of `latest`, in base units.
 
-    A bot or host that has not reported for `stale` has none but the time of its latest record: figures that
-    no longer change would look alive.
+    A bot or host that has not reported for `stale` has only the time of its latest record: metrics that no
+    longer change would look current.
     """
     everything = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
     fresh = {subject_key(record) for record in everything if now - record.at <= stale}
@@ -72,7 +72,7 @@ def metric_families(latest: Iterable[records.AnyRecord], now: datetime, stale: t
 
 
 def _metrics(known: Iterable[records.Metric]) -> Metric:
-    """Return the values of metric records with their own labels; one that is taken begins with `label_`."""
+    """Return the values of metric records with their labels; a reserved name gets the prefix `label_`."""
     own = ["bot", "name", "unit"]
     family = GaugeMetricFamily("botwatch_bot_metric", "Latest value of a metric record.", labels=own)
     for record in known:
@@ -129,34 +129,34 @@ def _gauges(
 
 
 class LogMetricsCollector(Collector):
-    """Counts at the doors, length and readers of the log, bots against their limit; all from Redis."""
+    """Counters of ingestion, length and readers of the log, number of bots and hosts; all from Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._log = RecordLog(redis)
 
     def collect(self) -> Iterator[Metric]:
-        """Read Redis and turn it into metric families."""
+        """Read Redis and build the metric families."""
         yield from self._counters()
         yield from self._readers()
         for kind, key in (("bots", redis_keys.BOTS), ("hosts", redis_keys.HOSTS)):
-            text = f"How many {kind} count against MAX_BOTS."
+            text = f"Number of {kind} that count towards MAX_BOTS."
             yield GaugeMetricFamily(f"botwatch_{kind}", text, value=self._redis.zcard(key))
 
     def _counters(self) -> Iterator[Metric]:
         accepted = CounterMetricFamily(
-            "botwatch_records_accepted", "Records that entered the log.", labels=["kind", "door"]
+            "botwatch_records_accepted", "Records accepted into the log.", labels=["kind", "door"]
         )
-        rejected = CounterMetricFamily("botwatch_records_rejected", "Records refused.", labels=["door"])
+        rejected = CounterMetricFamily("botwatch_records_rejected", "Records rejected.", labels=["door"])
         clamped = CounterMetricFamily(
             "botwatch_records_clamped",
-            "Records dated in the future, kept as of their arrival.",
+            "Records with a timestamp in the future, replaced by the arrival time.",
             labels=["door"],
         )
-        evicted = CounterMetricFamily(
-            "botwatch_latest_evicted", "Latest values that made room for others.", labels=["limit"]
+        evicted = CounterMetricFamily("botwatch_latest_evicted", "Latest values evicted.", labels=["limit"])
+        refused = CounterMetricFamily(
+            "botwatch_records_refused_bots", "Records rejected because of MAX_BOTS."
         )
-        refused = CounterMetricFamily("botwatch_records_refused_bots", "Records of bots past MAX_BOTS.")
         families = {
             "accepted": accepted,
             "rejected": rejected,
@@ -175,10 +175,10 @@ class LogMetricsCollector(Collector):
         entries = self._redis.xlen(self._log.stream)
         yield GaugeMetricFamily("botwatch_log_entries", "Entries in the log.", value=entries)
         lag = GaugeMetricFamily(
-            "botwatch_log_group_lag", "Entries that a group has not been given.", labels=["group"]
+            "botwatch_log_group_lag", "Entries not yet delivered to a group.", labels=["group"]
         )
         pending = GaugeMetricFamily(
-            "botwatch_log_group_pending", "Entries that a group has not acknowledged.", labels=["group"]
+            "botwatch_log_group_pending", "Entries delivered to a group and not acked.", labels=["group"]
         )
         groups = self._redis.xinfo_groups(self._log.stream) if self._redis.exists(self._log.stream) else []
         for group in groups:
@@ -191,7 +191,7 @@ class LogMetricsCollector(Collector):
 
 
 def _parse_counter(field: bytes, count: bytes) -> tuple[str, list[str], int]:
-    """Read a counter: its name, as many labels as that has, and a whole number."""
+    """Parse a counter: its name, its labels, and its value."""
     name, *labels = field.decode().split("|")
     if len(labels) != LABELS[name]:
         raise ValueError(f"expected {LABELS[name]} labels after {name}, got {labels}")

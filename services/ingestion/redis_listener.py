@@ -1,4 +1,4 @@
-"""The Redis door: what bots publish to a channel or add to a stream becomes records in the log."""
+"""Redis listener: reads the bots' channel and stream and appends their records to the log."""
 
 import threading
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ from shared.schema.records import AnyRecord, encode_record
 log = structlog.get_logger()
 
 BATCH_SIZE = 500
-"""Entries or messages that become one entry of the log."""
+"""Limit of entries or messages that become one entry of the log."""
 TRIM_EVERY = 100
-"""Batches between two trims of the bots' stream."""
+"""Number of batches between two trims of the bots' stream."""
 FULL_PAUSE_S = 1.0
 CONSUMER = "redis-door"
 
@@ -41,9 +41,9 @@ CONSUMER = "redis-door"
 def decode_valid(
     record_log: RecordLog, data: bytes | None, door: str, arrival: datetime, future_events: FutureEvents
 ) -> list[AnyRecord]:
-    """Decode what a bot sent; what is not valid or not a bot's goes to `botwatch:rejected` with the reason.
+    """Decode a message of a bot; invalid and forbidden records go to `botwatch:rejected` with the reason.
 
-    Of records that are dated in the future there may be an event besides.
+    The result may include an event about timestamps in the future.
     """
     if data is None:
         record_log.reject(b"", f"expected the field `{redis_keys.FIELD.decode()}` with JSON", door)
@@ -61,7 +61,7 @@ def decode_valid(
 def drop_refused(
     record_log: RecordLog, records: Sequence[AnyRecord], error: TooManyBotsError, door: str
 ) -> list[AnyRecord]:
-    """Put records of bots for which there is no room into `botwatch:rejected`; return the others."""
+    """Reject the records of bots past `MAX_BOTS`; return the others."""
     log.warning("rejecting records: too many bots", door=door, reason=str(error))
     refused = [record for record in records if error.refuses(record)]
     record_log.reject_all([(encode_record(record), error.reason(record)) for record in refused], door)
@@ -70,7 +70,7 @@ def drop_refused(
 
 
 class StreamListener:
-    """Moves `bot:metrics:stream` into the log; an entry is acknowledged in the step that logs it."""
+    """Moves `bot:metrics:stream` into the log; an entry is acked in the step that appends it."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class StreamListener:
         max_bots: int | None = None,
     ) -> None:
         self._redis = redis
-        # A call that is sent again could log the same entries twice.
+        # A repeated call could append the same entries twice.
         self._log = RecordLog(without_retries(redis), max_bots=max_bots)
         self._stopping = stopping
         self._to_percent = to_percent
@@ -89,12 +89,12 @@ class StreamListener:
             redis, redis_keys.BOT_STREAM, redis_keys.BOT_GROUP, CONSUMER, batch=BATCH_SIZE, lease=lease
         )
         self._held: tuple[list[AnyRecord], AckedSource] | None = None
-        """What the log has no room for yet."""
+        """A batch that waits because the log is full."""
         self._future_events = FutureEvents()
         self._batches = 0
 
     def step(self) -> None:
-        """Take the next batch, waiting a moment for it."""
+        """Append the next batch, blocking up to a second for it."""
         try:
             if self._held:
                 self._append(*self._held)
@@ -124,7 +124,7 @@ class StreamListener:
         self._append(records, AckedSource(redis_keys.BOT_STREAM, redis_keys.BOT_GROUP, names))
 
     def _append(self, records: list[AnyRecord], source: AckedSource) -> None:
-        """Put a batch into the log; while that is full the batch is held for the next step."""
+        """Append a batch to the log; while the log is full, keep the batch for the next step."""
         self._held = None
         if not records:
             self._reader.ack(list(source.entries))
@@ -140,7 +140,7 @@ class StreamListener:
 
 
 class ChannelListener:
-    """Moves what is published on `bot:metrics` into the log; runs in a thread of its own."""
+    """Appends what is published on `bot:metrics` to the log, in its own thread."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reading a request's body: content type, encoding, size. Pure: bytes and headers in, bytes out."""
+"""Read a request's body: content type, encoding, size. Pure: bytes and headers in, bytes out."""
 
 import zlib
 from http import HTTPStatus
@@ -7,15 +7,15 @@ JSON_TYPES = {"application/json"}
 LINES_TYPES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 _GZIP_WINDOW = 31
 MAX_RATIO = 100
-"""How many times its size a gzip body may become; records reach about 20."""
+"""Limit of the compression ratio of a gzip body; records reach about 20."""
 RATIO_EXEMPT_BYTES = 64 * 2**10
-"""Up to here the ratio does not matter."""
+"""Decompressed size up to which the ratio is not limited."""
 CHUNK_BYTES = 1024
-"""Handed to zlib at once: it copies what follows a member's end, and a body may be 100,000 members."""
+"""Bytes passed to zlib at once: it copies the rest after each member, and a body may have 100,000 members."""
 
 
 class BodyError(Exception):
-    """A body that cannot be read; `status` is the answer's."""
+    """A body that cannot be read; `status` is the HTTP status of the response."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
@@ -36,9 +36,9 @@ def is_lines(content_type: str) -> bool:
 
 
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:
-    """Undo the content encoding, never making more than `limit` bytes.
+    """Undo the content encoding, never producing more than `limit` bytes.
 
-    BodyError 415 for an unknown encoding, 400 for data that is not gzip, 413 past the limit or `MOST_RATIO`.
+    BodyError 415 for an unknown encoding, 400 for data that is not gzip, 413 past the limit or `MAX_RATIO`.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -52,7 +52,7 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _decompress_gzip(data: bytes, limit: int) -> bytes:
-    """Undo gzip, of one member or several on end."""
+    """Decompress gzip with one or more members."""
     most = min(limit, max(RATIO_EXEMPT_BYTES, MAX_RATIO * len(data)))
     plain = bytearray()
     stream, place = None, 0

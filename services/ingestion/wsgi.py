@@ -1,4 +1,4 @@
-"""What gunicorn loads: the HTTP door, wired."""
+"""The application that gunicorn loads: the HTTP endpoint, wired."""
 
 from flask import Flask
 
@@ -11,12 +11,12 @@ from shared.runtime.service import configure_part
 
 
 def app() -> Flask:
-    """Return the HTTP door."""
+    """Return the HTTP endpoint."""
     settings = configure_part("ingestion", IngestionSettings)
     documents = load_documents(settings.botwatch_config)
     section = documents.performance.prometheus
     metrics_path = section.endpoint if section.enabled else None
     percent = percent_converter(documents.performance.analytics)
     expected = parse_heartbeats(documents.health.monitoring.heartbeats)
-    names = {key: one.name for key, one in expected.items()}
+    names = {key: heartbeat.name for key, heartbeat in expected.items()}
     return create_ingestion_app(settings, http_port(settings, documents), metrics_path, percent, names)

@@ -1,1 +1,1 @@
-"""Plumbing that every part needs: settings, documents, logs, metrics, health, Redis, the log, the clock."""
+"""What every part needs to run: settings, config documents, logging, health, Redis, the log, the clock."""

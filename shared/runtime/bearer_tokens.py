@@ -1,4 +1,4 @@
-"""Bearer tokens: what a sender of records shows at the HTTP endpoint. Source: RFC 6750."""
+"""Bearer tokens for the HTTP endpoint. Source: RFC 6750."""
 
 import hashlib
 from typing import Annotated
@@ -6,7 +6,9 @@ from typing import Annotated
 from msgspec import Meta
 
 PATTERN = r"[A-Za-z0-9._~+/-]{16,}=*"
-FORMAT_DESCRIPTION = "at least 16 letters, digits and - . _ ~ + /, such as `openssl rand -hex 32` makes"
+FORMAT_DESCRIPTION = (
+    "at least 16 letters, digits and - . _ ~ + /, such as the output of `openssl rand -hex 32`"
+)
 Token = Annotated[str, Meta(pattern=rf"^{PATTERN}\Z", description=FORMAT_DESCRIPTION)]
 
 
@@ -16,7 +18,7 @@ def authorization_header(token: str) -> str:
 
 
 def digest(token: str) -> bytes:
-    """Return the SHA-256 of a token: how long it takes to look one up says nothing about the token."""
+    """Return the SHA-256 of a token, so that the time of a lookup reveals nothing about the token."""
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 

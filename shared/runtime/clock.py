@@ -1,4 +1,4 @@
-"""The clock: the one place that asks what time it is. Everything pure takes `now` as an argument."""
+"""The clock: the only place that reads the system time. Pure code takes `now` as an argument."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,6 +7,6 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """Return the moment in UTC, in whole milliseconds, as the wire and the store keep it."""
+    """Return the current time in UTC, in whole milliseconds, like the wire and the store."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,8 +1,9 @@
-"""Credentials: generated once, kept in files below one folder, so that nothing has to be set up.
+"""Credentials: generated once, stored in files below one folder, so that nothing has to be set up.
 
-`<user>/redis-url` has a Redis user's URL with its password, `redis/users.acl` what Redis starts with,
-`grafana/admin-password` the password of Grafana's `admin`. `botwatch up` makes them natively; in compose
-`python -m shared.runtime.credentials` does, before Redis starts, and each container sees its own folder only.
+`<user>/redis-url` has a Redis user's URL with its password, `redis/users.acl` the ACL file of Redis, and
+`grafana/admin-password` the password of Grafana's `admin`. `botwatch up` creates them natively; in compose
+`python -m shared.runtime.credentials` does so before Redis starts, and each container sees only its own
+folder.
 """
 
 import os
@@ -22,17 +23,17 @@ ACL = Path("redis", "users.acl")
 GRAFANA = Path("grafana", "admin-password")
 
 PRIVATE_MODES = (0o700, 0o600)
-"""Modes of folders and files where all parts are one user."""
+"""Modes of folders and files if all parts run as one user."""
 GROUP_MODES = (0o750, 0o640)
-"""Modes where each part is a user of its own, in a group that reads."""
+"""Modes if parts run as several users in a group that may read."""
 
 
 def create_missing(
     folder: Path, address: str, modes: tuple[int, int] = PRIVATE_MODES, grafana: str = ""
 ) -> None:
-    """Make what is missing below `folder`; known passwords stay, `address` (host:port) is where Redis is.
+    """Create missing credentials below `folder`; existing passwords stay. `address` is host:port of Redis.
 
-    `grafana` is the password that somebody chose for Grafana, empty to have one made.
+    `grafana` is a chosen password for Grafana, empty to generate one.
     """
     of_folder, of_file = modes
     passwords = {user: _existing_password(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
@@ -47,12 +48,12 @@ def create_missing(
 
 
 def redis_url(folder: Path, user: str) -> str:
-    """Return the URL of one of the users."""
+    """Return the Redis URL of a user."""
     return (folder / user / URL).read_text(encoding="utf-8").strip()
 
 
 def _existing_password(path: Path) -> str | None:
-    """Return the password in a URL that was made before, None where there is none."""
+    """Return the password in an existing URL file, None if there is none."""
     try:
         return urlsplit(path.read_text(encoding="utf-8").strip()).password
     except FileNotFoundError:

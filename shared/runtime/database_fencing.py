@@ -1,4 +1,4 @@
-"""Fencing the databases of a part; a module of its own, as parts without a database have no SQLAlchemy."""
+"""Fence the databases of a part. A separate module: parts without a database do not install SQLAlchemy."""
 
 from sqlalchemy import Table
 
@@ -9,9 +9,9 @@ from shared.store.retrying_writer import RetryingWriter
 
 
 def fence(frame: PartContext, part: str, database: Database, table: Table) -> None:
-    """Let this process alone write to `database` as `part`, waiting while that cannot be written.
+    """Make this process the only writer of `database` for `part`; wait while the database is not writable.
 
-    `table` is where the part's position is in that database.
+    `table` has the part's offset in that database.
     """
     writer = RetryingWriter(frame.stopping)
     writer.beat = frame.pulse.touch

@@ -1,4 +1,4 @@
-"""The two databases of a home, as the config documents name them."""
+"""Open the two databases that the config documents name."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from shared.store.database import Database, sqlite_url
 
 
 def performance_database(settings: PartSettings, documents: Documents) -> Database:
-    """Open the database of what bots report."""
+    """Open the database of the bots' records and metrics."""
     return _open_database(settings, documents.performance.database)
 
 
@@ -23,6 +23,6 @@ def _open_database(settings: PartSettings, section: DatabaseSection) -> Database
 
 
 def database_url(settings: PartSettings, section: DatabaseSection) -> str:
-    """Return the URL of the database that a document names, as the seed's relative paths mean it."""
+    """Return the URL of a document's database; relative to `enterprise/monitoring` in the home."""
     base = settings.botwatch_home.absolute() / "enterprise" / "monitoring"
     return sqlite_url(Path(os.path.normpath(base / section.path)))

@@ -15,7 +15,7 @@ S = TypeVar("S", bound=PartSettings)
 
 
 def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
-    """Read `kind` from the environment, empty meaning unset; InvalidError names every wrong variable."""
+    """Load `kind` from the environment, empty means unset; InvalidError names every invalid variable."""
     values: dict[str, Any] = {}
     faults = []
     for field in msgspec.structs.fields(kind):
@@ -39,11 +39,11 @@ def load_settings(kind: type[S], environ: Mapping[str, str]) -> S:
 
 
 def validate_redis_url(text: str) -> None:
-    """Raise ValueError when `text` is no URL of a Redis; the message shows no more of it than the scheme."""
+    """Raise ValueError when `text` is not a Redis URL; the message shows only its scheme."""
     scheme, _, rest = text.partition("://")
     path = rest.partition("?")[0].rpartition("@")[2].partition("/")[2]
     try:
-        ConnectionPool.from_url(text).make_connection()  # it does not connect yet
+        ConnectionPool.from_url(text).make_connection()  # does not connect
         is_wrong = scheme != "unix" and not re.fullmatch("[0-9]*", path)
     except (ValueError, TypeError):
         is_wrong = True
@@ -53,7 +53,7 @@ def validate_redis_url(text: str) -> None:
 
 
 def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - any annotation
-    """Say what a variable should have held; only numbers and choices can be wrong, so no secret is shown."""
+    """Return what was expected of a variable; only numbers and choices are quoted, never a secret."""
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, msgspec.inspect.UnionType):
         info = info.types[0]

@@ -1,4 +1,4 @@
-"""Modes of files: nobody but the user, and the group where parts share it, reads what Botwatch keeps."""
+"""File modes: only the user may read Botwatch's files, and the group if parts share it."""
 
 import os
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 UMASK = 0o027
 """Natively: the user writes, the group reads."""
 SHARED_UMASK = 0o007
-"""Where parts of several users share a folder by their group, which then writes too."""
+"""For a folder that parts of several users share by their group: the group writes too."""
 
 
 def restrict_modes(folder: Path, umask: int, *, secret: bool = False) -> None:
-    """Take from every file and folder below `folder` what `umask` forbids; `secret`: the group's rights too.
+    """Apply `umask` to every file and folder below `folder`; `secret` removes all rights of the group, too.
 
-    Under SHARED_UMASK the group gets what the owner has, and new files the folder's group. Links are not
-    followed, and what belongs to another user is left alone.
+    With SHARED_UMASK the group gets the owner's rights, and new files the folder's group. Links are not
+    followed, and files of other users are not changed.
     """
     for path in (folder, *folder.rglob("*")):
         try:
@@ -31,7 +31,7 @@ def restrict_modes(folder: Path, umask: int, *, secret: bool = False) -> None:
 
 
 def write_private(path: Path, text: str, mode: int = 0o600) -> None:
-    """Put `text` at `path`, whole, so that it is never readable by more than `mode` says."""
+    """Write `text` to `path` atomically; at no time is it more readable than `mode`."""
     written = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

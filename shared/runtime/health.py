@@ -1,4 +1,4 @@
-"""Health and metrics of a part: what /health says of each dependency, and the port that serves it."""
+"""Health of a part: the checks of its dependencies, and the internal port with /health and /metrics."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from shared.runtime.web.allowed_hosts import AllowedHosts
 from shared.version import VERSION
 
 Check = Callable[[], object]
-"""Returns a detail to show (or None), and raises when the dependency fails."""
+"""Return a detail to show (or None); raise when the dependency fails."""
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -35,7 +35,7 @@ REGISTRY.register(BuildInfo())
 
 
 class DependencyResult(msgspec.Struct, rename="camel", omit_defaults=True):
-    """One dependency at the moment of asking."""
+    """The result of one check."""
 
     status: str
     latency_ms: float
@@ -60,11 +60,11 @@ class HealthChecks:
         self._checks = checks
 
     def add(self, name: str, check: Check) -> None:
-        """Ask `check` too from now on."""
+        """Add a check."""
         self._checks[name] = check
 
     def report(self) -> HealthReport:
-        """Ask every dependency now."""
+        """Run all checks now."""
         results = {name: _run(check) for name, check in list(self._checks.items())}
         healthy = all(result.status == "ok" for result in results.values())
         return HealthReport(self.part, VERSION, "ok" if healthy else "failing", results)
@@ -74,8 +74,8 @@ def _run(check: Check) -> DependencyResult:
     begun = time.perf_counter()
     try:
         detail = check()
-    except Exception as error:  # noqa: BLE001 - whatever a dependency raises is what /health must show
-        # SQLAlchemy's further lines are the statement and its parameters.
+    except Exception as error:  # noqa: BLE001 - /health must show any error of a dependency
+        # The further lines of SQLAlchemy's errors are the statement and its parameters.
         reason = str(error).partition("\n")[0]
         return DependencyResult("failing", _elapsed_ms(begun), error=f"{type(error).__name__}: {reason}")
     return DependencyResult("ok", _elapsed_ms(begun), detail)
@@ -86,7 +86,7 @@ def _elapsed_ms(begun: float) -> float:
 
 
 class Pulse:
-    """Whether a part's main loop still turns."""
+    """Records the iterations of a part's main loop."""
 
     def __init__(self, limit_s: float = 15.0) -> None:
         self._limit_s = limit_s
@@ -94,12 +94,12 @@ class Pulse:
         self.beats = 0
 
     def touch(self) -> None:
-        """Say that the loop went round once more, or that it knowingly waits for something."""
+        """Record an iteration, or that the loop deliberately waits."""
         self._last = time.monotonic()
         self.beats += 1
 
     def check(self) -> str:
-        """Raise TimeoutError when the last beat is too long ago."""
+        """Raise TimeoutError when the last iteration was too long ago."""
         silent = time.monotonic() - self._last
         if silent > self._limit_s:
             raise TimeoutError(f"main loop stalled for {silent:.0f} s (limit {self._limit_s:g} s)")
@@ -118,7 +118,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 def serve_health(health: HealthChecks, host: str, port: int, allowed: AllowedHosts) -> _HealthServer:
-    """Serve /metrics and /health on `host:port` (0: any free port) from a thread of its own."""
+    """Serve /metrics and /health on `host:port` (0: any free port) in a thread."""
     metrics = make_wsgi_app(REGISTRY)
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ TIMEOUT_S = 4.0
 
 
 def main() -> int:
-    """Ask /health on this machine; the port is the argument, or HEALTH_PORT."""
+    """Request /health on this machine; the port is the argument, or HEALTH_PORT."""
     port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ["HEALTH_PORT"])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
@@ -16,7 +16,7 @@ def main() -> int:
         response = connection.getresponse()
         body = response.read()
     except OSError as error:
-        sys.stderr.write(f"no answer on port {port}: {error}\n")
+        sys.stderr.write(f"no response on port {port}: {error}\n")
         return 1
     finally:
         connection.close()

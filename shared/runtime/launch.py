@@ -1,7 +1,7 @@
-"""`python -m shared.runtime.launch PART MODULE…`: become a part, without the secrets of the others.
+"""`python -m shared.runtime.launch PART MODULE…`: run a part without the secrets of other parts.
 
-Natively supervisor starts every part with one environment; what a part must not see is gone before it begins,
-also from /proc/PID/environ. Where Redis is embedded, the part gets the URL of its own user.
+Natively supervisor starts every part with the same environment; the secrets of other parts are removed before
+the part starts, also from /proc/PID/environ. With the embedded Redis, the part gets the URL of its own user.
 """
 
 import json
@@ -12,13 +12,13 @@ from pathlib import Path
 from shared.runtime.redis.acl import filter_environment
 
 CREDENTIALS = "BOTWATCH_CREDENTIALS"
-"""The variable with the folder of credentials, empty where Redis is not ours."""
+"""The variable with the folder of credentials; empty if Redis is not the embedded one."""
 PRIVATE = "BOTWATCH_PRIVATE"
-"""The variable that says in JSON which parts alone see a variable: name to parts."""
+"""The variable with JSON: names of variables to the only parts that may see them."""
 
 
 def main() -> None:
-    """Replace this process."""
+    """Replace this process with the part."""
     part, *module = sys.argv[1:]
     environ = dict(os.environ)
     private = json.loads(environ.pop(PRIVATE, "{}"))

@@ -1,12 +1,12 @@
-"""Ends a process whose main loop is stuck, so that its supervisor starts it again.
+"""End a process whose main loop is stalled, so that its supervisor restarts it.
 
-Two ways to be stuck, two guards. A loop that waits for ever leaves other threads running: one of them counts
-the seconds without a beat. A loop inside a C call that keeps the interpreter's lock stops every thread: a
-timer of the kernel, which that thread re-arms, then delivers SIGPROF, and `faulthandler` prints the stacks
-without needing the lock.
+There are two ways to stall, and a guard for each. A loop that waits for ever leaves other threads running:
+one of them counts the seconds without an iteration. A loop inside a C call that holds the GIL stops every
+thread: a kernel timer, which that thread re-arms, then delivers SIGPROF, and `faulthandler` prints the stacks
+without the GIL.
 
 Neither counts time in which the process could not run at all: a suspended machine, a stopped or starved
-process. The first counts its own ticks rather than the clock, the second counts processor time.
+process. The first one counts its own ticks instead of the clock, the second one CPU time.
 """
 
 import faulthandler
@@ -18,19 +18,19 @@ from shared.runtime.health import Pulse
 from shared.runtime.signals import EXIT_HARD
 
 LIMIT_S = 14.0
-"""A loop that has not beaten for so long is stuck; with the tick below it is noticed within 15 s."""
+"""A loop without an iteration for this long is stalled; with the tick below it is detected within 15 s."""
 STARTUP_LIMIT_S = 120.0
-"""Before the first beat a part may be replaying the log."""
+"""Limit before the first iteration: a part may be replaying the log."""
 TICK_S = 1.0
 STDERR = 2
-"""Its descriptor: `sys.stderr` may be locked by the loop that is stuck."""
+"""The descriptor, because the stalled loop may hold the lock of `sys.stderr`."""
 
 
 class StallGuard:
-    """Watches the pulse of this process from now until `close`; make it in the main thread.
+    """Watches the pulse of this process from now until `close`; create it in the main thread.
 
-    When the pulse stops, the stacks of all threads go to standard error and the process ends with exit code
-    70, or by SIGPROF when no Python code can run any more. Limits are in seconds.
+    When the pulse stops, the stacks of all threads are written to standard error and the process exits with
+    code 70, or by SIGPROF if no Python code can run any more. Limits are in seconds.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class StallGuard:
 
 
 def _exit_process(silent_s: float) -> None:
-    """End the process, without any lock that the stuck loop might hold."""
-    faulthandler.dump_traceback_later(5.0, exit=True)  # should standard error be stuck too
+    """End the process without any lock that the stalled loop might hold."""
+    faulthandler.dump_traceback_later(5.0, exit=True)  # in case standard error blocks too
     message = f"Main loop stalled for {silent_s:.0f} s; exiting for a restart\n"
     os.write(STDERR, message.encode())
     faulthandler.dump_traceback(file=STDERR, all_threads=True)

@@ -52,7 +52,7 @@ def redact_credentials(text: str) -> str:
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):
-            # A stack is several lines of ours; what it quotes is escaped line by line.
+            # A traceback has several lines; its content is escaped line by line.
             lines = value.split("\n") if key == "exception" else [value]
             event[key] = redact_credentials("\n".join(map(escape_controls, lines)))
     return event

@@ -1,4 +1,4 @@
-"""`python -m shared.runtime.migrate`: bring both databases to the newest schema, before any part starts."""
+"""`python -m shared.runtime.migrate`: upgrade both databases to the newest schema, before any part starts."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    """Migrate the databases that the config documents name, making their folders."""
+    """Migrate the databases that the config documents name; create their folders."""
     settings = configure_part("migrate", PartSettings)
     with exit_on_invalid_config("migrate"):
         documents = load_documents(settings.botwatch_config)

@@ -1,4 +1,4 @@
-"""Variables that only some parts need, as only their sections of the config documents refer to them."""
+"""Find environment variables that only some parts need, because only their config sections use them."""
 
 import re
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ _NAMED = re.compile(
     r"(ALERT|ALLOWED|BIND|BOTWATCH|COLLECTOR|DASHBOARD|HEALTH|HEARTBEAT|HOST|INGEST|INGESTION|LC|LOG|MAX|"
     r"METRICS|PYTHON|REDIS|WEB|WEBSOCKET)_?[A-Z_]*"
 )
-"""What the system or Botwatch itself reads by name: shared.runtime.redis.acl says who sees which of these."""
+"""Variables that the system or Botwatch reads by name: `shared.runtime.redis.acl` has their visibility."""
 
 
 def private_variables(folder: Path, environ: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the parts that need a variable, by its name; variables that all parts need are left out.
+    """Return the parts that need a variable, by its name; variables that all parts need are omitted.
 
-    A variable is private when a change of it changes nothing that the other parts read, and they can start
-    without it. InvalidError when the documents are wrong.
+    A variable is private if the other parts can start without it and read the same without it. InvalidError
+    for invalid documents.
     """
     documents = load_documents(folder, environ)
     found: dict[str, list[str]] = {}
@@ -49,7 +49,7 @@ def _referred(folder: Path) -> set[str]:
 
 
 def _by_reader(documents: Documents) -> dict[str, Any]:
-    """Return what a part alone reads, by part; what all read under the empty name."""
+    """Return the sections that only one part reads, by part; those that all read under the empty name."""
     notifications = asdict(documents.notifications)
     health = asdict(documents.health)
     monitoring = asdict(health.pop("monitoring"))

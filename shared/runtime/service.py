@@ -1,4 +1,4 @@
-"""The frame of every part: settings, logs, signals, Redis, the internal port, the sign of life."""
+"""The frame of every part: settings, logging, signals, Redis, the internal port, presence."""
 
 import os
 import signal
@@ -32,32 +32,32 @@ from shared.store.fenced_error import FencedError
 log = structlog.get_logger()
 
 EXIT_CONFIG = 78
-"""EX_CONFIG of sysexits.h: starting again would not help."""
+"""EX_CONFIG of sysexits.h: a restart would not help."""
 
 EXIT_FENCED = 75
-"""EX_TEMPFAIL: another process has taken over; started again, this one stands by."""
+"""EX_TEMPFAIL: another process has taken over; restarted, this one is on standby."""
 
 STOP_LIMIT_S = 7.0
-"""Within that long after SIGTERM a part has ended, one way or the other."""
+"""Limit of a graceful stop after SIGTERM; then the process is ended."""
 
 S = TypeVar("S", bound=PartSettings)
 
 
 class DatabaseLike(Protocol):
-    """A database, for parts that have none and no SQLAlchemy either."""
+    """A database, for parts without SQLAlchemy."""
 
     damage: str | None
 
     @property
     def name(self) -> str:
-        """The name of its file."""
+        """The name of the file."""
 
 
 class PartContext:
-    """What `service` gives a part.
+    """What a running part gets.
 
-    `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `hangup` (set on SIGHUP: read the config
-    documents again), `pulse`, and the `lease` of a part that runs once.
+    `redis`, `health`, `stopping` (set on SIGTERM or SIGINT), `hangup` (set on SIGHUP: reload the config
+    documents), `pulse`, and the `lease` of a part that runs once.
     """
 
     def __init__(self, redis: Redis, health: HealthChecks, lease: LeaderLease | None = None) -> None:
@@ -68,15 +68,15 @@ class PartContext:
         self.hangup = threading.Event()
         self.pulse = Pulse()
         self.databases: Sequence[DatabaseLike] = ()
-        """What the part's sign of life says the damage of."""
+        """Databases whose damage is reported with the part's presence."""
 
     def damaged(self) -> dict[str, str]:
-        """Return the databases that are known to be damaged: name → what SQLite says."""
-        return {one.name: one.damage for one in self.databases if one.damage}
+        """Return the damaged databases: name → SQLite's error."""
+        return {database.name: database.damage for database in self.databases if database.damage}
 
 
 def configure_part(part: str, kind: type[S]) -> S:
-    """Read the settings of `part` and configure its logs; wrong settings end the process, a line each."""
+    """Load the settings of `part` and configure logging; on invalid settings, exit with a line for each."""
     with exit_on_invalid_config(part):
         settings = load_settings(kind, os.environ)
     logging_setup.configure_logging(part, settings)
@@ -85,7 +85,7 @@ def configure_part(part: str, kind: type[S]) -> S:
 
 @contextmanager
 def exit_on_invalid_config(part: str) -> Iterator[None]:
-    """End the process, a line per fault, when the block finds that the configuration is wrong."""
+    """Exit with a line per fault if the block raises InvalidError or OSError."""
     try:
         yield
     except (InvalidError, OSError) as error:
@@ -93,7 +93,7 @@ def exit_on_invalid_config(part: str) -> Iterator[None]:
 
 
 def exit_invalid_config(part: str, error: Exception) -> NoReturn:
-    """End the process because its configuration is wrong."""
+    """Print the faults of the configuration and exit with EXIT_CONFIG."""
     faults = error.faults if isinstance(error, InvalidError) else [error]
     for fault in faults:
         sys.stderr.write(f"botwatch {part}: {fault}\n")
@@ -109,11 +109,11 @@ def running_part(
     has_redis: bool = True,
     single: bool = False,
 ) -> Iterator[PartContext]:
-    """Run a part: wait for Redis, serve /metrics and /health, announce, and take everything down at the end.
+    """Run a part: wait for Redis, serve /metrics and /health, publish presence, and clean up at the end.
 
-    A part that is told to stop while it still waits for Redis ends without running; one that does not need
-    Redis does not wait; one that has none is not announced. Of a part that is `single` a second process
-    stands by until the first one ends; one that another has overtaken ends with EXIT_FENCED.
+    Exits without running the block if the part is stopped while it waits for Redis. `needs_redis=False`: do
+    not wait for Redis; `has_redis=False`: no presence. `single`: a second process is on standby until the
+    first one ends; a process that lost its lease exits with EXIT_FENCED.
     """
     redis = connect_redis(settings.redis_url)
     lease = LeaderLease(redis, part) if single else None
@@ -134,7 +134,7 @@ def running_part(
             if not lease.acquire(frame.stopping, frame.pulse.touch):
                 sys.exit()
             lease.start_renewing(frame.stopping.set)
-            frame.pulse.beats = 0  # what a standby has still to read may take longer than a turn of its loop
+            frame.pulse.beats = 0  # the first iteration after standby may take longer than others
         presence = PresencePublisher(redis, part, url, frame.damaged) if has_redis else None
         liveness = StallGuard(frame.pulse)
         log.info("started", health=f"{url}/health")
@@ -159,7 +159,7 @@ def running_part(
 
 
 def run_loop(frame: PartContext, step: Callable[[], None], retry_s: float = 0.2) -> None:
-    """Call `step` until the part is to stop; while Redis is away, log it once and try every `retry_s`."""
+    """Call `step` until the part is stopped; while Redis is down, log it once and retry every `retry_s`."""
     away = False
     while not frame.stopping.is_set():
         try:

@@ -1,8 +1,8 @@
-"""Signals that end a process, taken without a handler that could block.
+"""Handle signals that end a process, without a handler that could block.
 
-A handler runs in the main thread between any two of its steps, maybe while that holds the very lock that the
-handler would wait for: an event's, or a log's. So the handlers here do nothing; the interpreter writes the
-signal's number into a socket, and a thread reads it that may wait for any lock.
+A handler runs in the main thread between any two of its instructions, possibly while the thread holds the
+very lock that the handler needs: of an event, or of a log. So the handlers here do nothing; the interpreter
+writes the signal's number to a socket, and a thread that may wait for any lock reads it.
 """
 
 import os
@@ -25,10 +25,10 @@ def stop_on(
     limit_s: float | None = None,
     hangup: threading.Event | None = None,
 ) -> None:
-    """Set `stopping` when one of `signals` comes, and `hangup` on SIGHUP; call it in the main thread.
+    """Set `stopping` on one of `signals`, and `hangup` on SIGHUP; call it in the main thread.
 
-    With `limit_s` the process is ended hard when it is still there that long after the signal, say because
-    Redis hangs in mid-call. Nothing is lost by that: what was not acknowledged is taken up again.
+    If the process still runs `limit_s` after the signal, such as in a call to a hanging Redis, it is ended
+    with EXIT_HARD. Nothing is lost: unacked entries are delivered again.
     """
     wanted = list(signals)
     for number in (*wanted, *([signal.SIGHUP] if hangup else [])):
@@ -45,7 +45,7 @@ def stop_on(
             stopping.set()
             if limit_s is not None:
                 threading.Event().wait(limit_s)
-                log.error("stopping took too long", limit_s=limit_s)
+                log.error("graceful stop timed out; exiting", limit_s=limit_s)
                 os._exit(EXIT_HARD)
             while receiving.recv(1):  # a second Ctrl-C must find the socket open
                 pass

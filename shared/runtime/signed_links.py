@@ -1,6 +1,6 @@
-"""Links that let whoever opens them do one thing: signed, for one purpose, for a day.
+"""Signed links: each allows one action for a day.
 
-InvalidLinkError    a link that is not taken; `reason` says why
+InvalidLinkError    a link that is rejected; `reason` says why
 """
 
 import base64
@@ -25,13 +25,13 @@ from shared.schema.faults import Fault, InvalidError
 LIFETIME = timedelta(hours=24)
 KEY_BYTES = 32
 MIN_SECRET_LENGTH = 16
-"""Of a secret that people choose: a shorter one could be found by trying."""
+"""Minimum of a chosen secret in characters, against brute force."""
 MAX_NAME_BYTES = 64
-"""A link must fit in a text message, however long the name of the one who gets it."""
+"""Limit of the recipient's name: a link must fit in a text message."""
 
 
 class InvalidLinkError(Exception):
-    """A link that is not taken: it is `expired`, `forged`, or genuine but for something `else`."""
+    """A link that is rejected: it is `expired`, `forged`, or valid for something `else`."""
 
     def __init__(self, reason: Literal["expired", "forged", "else"]) -> None:
         super().__init__(reason)
@@ -39,33 +39,33 @@ class InvalidLinkError(Exception):
 
 
 class LinkClaim(msgspec.Struct, frozen=True, array_like=True, tag="acknowledge"):
-    """What a link says, its purpose (the tag) going first: that `to` may acknowledge an alert."""
+    """The content of a link: `to` may acknowledge an alert. The purpose is the tag, which comes first."""
 
     alert_id: str
     flaps: int
-    """How often the alert had opened again: the link is not for the times after that."""
+    """How often the alert had reopened: the link is not valid after further times."""
     to: str
-    """Whoever got the link, shortened to 64 bytes; a suggestion for the name, and proof of nothing."""
+    """The recipient of the link, cut to 64 bytes; a suggestion for the name, not an authentication."""
     expires: datetime
 
 
 class SignedLinks:
-    """Makes links below `dashboard_url` and reads them."""
+    """Creates and verifies links below `dashboard_url`."""
 
     def __init__(self, secret: bytes, dashboard_url: str) -> None:
         self._secret = secret
         self._dashboard_url = dashboard_url.rstrip("/")
 
     def acknowledge_url(self, alert: Alert, to: str, now: datetime) -> str:
-        """Return where `to` can acknowledge `alert` as it is open now, for a day."""
+        """Return the URL where `to` can acknowledge `alert`, valid for a day and until it reopens."""
         name = to.encode(errors="replace")[:MAX_NAME_BYTES].decode(errors="ignore")
         claim = LinkClaim(alert.id, alert.details.flaps, name, now + LIFETIME)
         said = base64.urlsafe_b64encode(msgspec.msgpack.encode(claim)).decode().rstrip("=")
-        # In hexadecimal, and at the end: what finds links in plain text leaves out a last `-`.
+        # Hexadecimal, at the end: programs that detect links in plain text drop a trailing `-`.
         return f"{self._dashboard_url}/acknowledge/{said}.{self._signature(said)}"
 
     def read(self, token: str, now: datetime) -> LinkClaim:
-        """Return what the link that ends in `token` says; InvalidLinkError when it is not taken at `now`."""
+        """Return the claim of the link that ends in `token`; InvalidLinkError if it is not valid at `now`."""
         said, _, signature = token.rpartition(".")
         if not token.isascii() or not hmac.compare_digest(signature, self._signature(said)):
             raise InvalidLinkError("forged")
@@ -84,14 +84,14 @@ class SignedLinks:
 
 
 def load_secret(home: Path, environ: Mapping[str, str]) -> bytes:
-    """Return the secret that signs links: BOTWATCH_SECRET, else a key in `home`, made on first use.
+    """Return the secret that signs links: BOTWATCH_SECRET, or else a key in `home`, created on first use.
 
-    InvalidError and OSError name the variable or the file, and hold nothing of the secret.
+    InvalidError and OSError name the variable or the file, and never contain the secret.
     """
     try:
         given = read_variable("BOTWATCH_SECRET", environ)
     except UnicodeDecodeError:
-        raise InvalidError([Fault("BOTWATCH_SECRET_FILE", "expected text, in UTF-8")]) from None
+        raise InvalidError([Fault("BOTWATCH_SECRET_FILE", "expected UTF-8 text")]) from None
     if given:
         if len(given) < MIN_SECRET_LENGTH:
             raise InvalidError(
@@ -109,7 +109,7 @@ def load_secret(home: Path, environ: Mapping[str, str]) -> bytes:
 
 
 def _make_key(path: Path) -> None:
-    """Put a key at `path`, whole, or leave the one that another process put there first."""
+    """Create a key at `path` atomically, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, written = tempfile.mkstemp(dir=path.parent, prefix=".link-")  # only its owner may read it
     try:

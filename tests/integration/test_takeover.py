@@ -33,7 +33,10 @@ def standby(stack: BotwatchProcess, part: str, log: Path) -> Iterator[subprocess
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_until(lambda: "standing by" in log.read_text(), f"the second {part} stands by")
+            wait_until(
+                lambda: "standby: another process holds the lease" in log.read_text(),
+                f"the second {part} is on standby",
+            )
             yield process
         finally:
             process.terminate()

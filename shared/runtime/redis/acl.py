@@ -1,7 +1,7 @@
-"""Who may do what: a Redis user per part, one for bots, and which secrets of the environment a part sees.
+"""Permissions: a Redis user per part, one for bots, and which secrets of the environment a part may see.
 
-Pure. Every part may read what Botwatch keeps in Redis and writes only its own keys; a bot may only publish.
-Source of the rules' syntax: Redis's ACL documentation.
+Pure. Every part may read all of Botwatch's keys in Redis and write only its own; a bot may only publish.
+Source of the syntax of the rules: Redis's ACL documentation.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _DATA = (
     " +eval +evalsha +script|load +exists +expire +pexpire +del +unlink +ttl +pttl +type"
     " +memory|usage +info +time +ping +client|setinfo +client|setname"
 )
-"""Commands on data: nothing that administers the server, lists or empties it."""
+"""Commands on data: none that administers the server, lists all keys or deletes all data."""
 _PUBLISH = f"%W~{BOT_STREAM} &{BOT_CHANNEL} +ping +client|setinfo +xadd +publish"
 _LOG = f"~{PREFIX}:records:* ~{LATEST}* ~{COUNTERS}* ~{BOTS}* ~{HOSTS}*"
 _ALERTS = f"~{ALERTS}* ~{WAKE} ~{RELOAD}*"
@@ -51,7 +51,7 @@ _KEYS = {
     "recorder": _LOG,
     "watchdog": f"~{PREFIX}:* ~{BOT_STREAM} +rename",
 }
-"""What a part writes besides its sign of life and the keys that begin with its name."""
+"""The keys that a part writes besides its presence and the keys that start with its name."""
 
 USERS: Mapping[str, str] = {
     **{
@@ -64,7 +64,7 @@ USERS: Mapping[str, str] = {
     "demo": f"{_PUBLISH} ~demo:* +get +set",
     "botwatch": ALL_COMMANDS,
 }
-"""Redis users and their rights; `botwatch` is the operator's, and the command's."""
+"""Redis users and their rights; `botwatch` is for the operator and the command `botwatch`."""
 
 _CHANNELS = r"ALERT_\w+|HEARTBEAT_URL"
 SECRETS: Mapping[str, str] = {
@@ -74,15 +74,15 @@ SECRETS: Mapping[str, str] = {
     "notifier": rf"{_CHANNELS}|BOTWATCH_KEY|BOTWATCH_SECRET",
     "watchdog": rf"{_CHANNELS}|BOTWATCH_KEY|BOTWATCH_SECRET",
 }
-"""Patterns of the variables that are secret, by the part that needs them."""
+"""Patterns of secret variables, by the part that needs them."""
 _SECRET = re.compile(rf"(?:{'|'.join(SECRETS.values())})(?:_FILE)?\Z")
 
 
 def acl_file(passwords: Mapping[str, str]) -> str:
-    """Return Redis's ACL file for the users of `passwords`, which it holds as SHA-256 only.
+    """Return Redis's ACL file for the users of `passwords`, with SHA-256 digests only.
 
-    Nobody can log in as `default`, but it has every right: Redis 8 replays the transactions of its
-    append-only file as this user, and drops what it may not do. `health` needs no password and may only PING.
+    `default` cannot log in, but has every right: Redis 8 replays the transactions of its append-only file as
+    this user, and drops commands that it may not run. `health` needs no password and may only PING.
     """
     lines = [
         f"user default off resetpass {ALL_COMMANDS}",
@@ -95,16 +95,16 @@ def acl_file(passwords: Mapping[str, str]) -> str:
 
 
 def acl_digest() -> str:
-    """Return a digest of all rights; the compose file names it, so that Redis restarts when they change."""
+    """Return a digest of all rights; it is in the compose file, so that Redis restarts when they change."""
     return hashlib.sha256(acl_file(dict.fromkeys(USERS, "")).encode()).hexdigest()[:12]
 
 
 def filter_environment(
     part: str, environ: Mapping[str, str], private: Mapping[str, Collection[str]] = MappingProxyType({})
 ) -> dict[str, str]:
-    """Return what `part` may see of an environment: everything but the secrets of other parts.
+    """Return the environment for `part`: everything but the secrets of other parts.
 
-    `private` has further secrets: variable to the parts that need it.
+    `private` has further secrets: names of variables to the parts that need them.
     """
     own = re.compile(rf"(?:{SECRETS.get(part, '(?!)')})(?:_FILE)?\Z")
     foreign = {name for name, parts in private.items() if part not in parts}

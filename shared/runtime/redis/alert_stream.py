@@ -1,8 +1,8 @@
-"""Announcing alerts: every event on an alert's timeline reaches the stream `botwatch:alerts`, in order.
+"""Publish every event of the alerts' timelines on the stream `botwatch:alerts`, in order.
 
-The events are written in the transaction that changes the alert; announcing happens after the commit and
-may be repeated by whoever comes next, so that a process killed in between loses nothing. The cursor in Redis
-moves together with the stream, so that no event is announced twice.
+The events are written in the transaction that changes the alert; publishing happens after the commit and can
+be repeated by any process, so that one killed in between loses nothing. The cursor in Redis moves together
+with the stream, so that no event is published twice.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from shared.store.alerts import events_after, last_event, open_alerts
 from shared.store.database import Database
 
 MAX_ENTRIES = 10_000
-"""About how many messages stay on the stream, for clients that resume."""
+"""About how many messages are kept on the stream, for clients that resume."""
 BATCH = 500
 
 _PUBLISH_SCRIPT = """
 -- KEYS: cursor, stream, open alerts. ARGV: cursor as read, kept,
--- then (event, alert id, is open, alert, message)…; an empty message is not announced
+-- then (event, alert id, is open, alert, message)…; an empty message is not published
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
--- A key of the wrong type ends the script here, before anything is announced.
+-- A key of the wrong type ends the script here, before anything is published.
 redis.call('XLEN', KEYS[2])
 redis.call('HLEN', KEYS[3])
 local i = 3
@@ -47,7 +47,7 @@ return 1
 
 
 class AlertStreamPublisher:
-    """Brings the stream and the hash of open alerts up to what the store says."""
+    """Brings the stream and the hash of open alerts up to date with the store."""
 
     def __init__(self, redis: Redis, database: Database) -> None:
         self._redis = redis
@@ -55,8 +55,8 @@ class AlertStreamPublisher:
         self._script = redis.register_script(_PUBLISH_SCRIPT)
 
     def publish(self) -> int:
-        """Announce every event that has not been, and return how many this call announced."""
-        announced = 0
+        """Publish every event that was not published yet; return how many this call published."""
+        published = 0
         while True:
             cursor = self._redis.get(redis_keys.ALERTS_CURSOR)
             if cursor is None:
@@ -70,11 +70,11 @@ class AlertStreamPublisher:
                 events = events_after(connection, reached, BATCH)
                 ahead = not events and reached > last_event(connection)
             if ahead:
-                # The store is another, or older, than the one that was announced: say how it stands.
+                # The store was replaced, or restored from a backup: start again from its current state.
                 self._redis.delete(redis_keys.ALERTS_CURSOR)
                 continue
             if not events:
-                return announced
+                return published
             arguments: list[bytes | str | int] = [cursor, MAX_ENTRIES]
             for event, change, alert in events:
                 message = msgspec.json.encode(AlertMessage(change=change, alert=alert))
@@ -84,12 +84,12 @@ class AlertStreamPublisher:
                 arguments += [event, alert.id, is_open, msgspec.json.encode(alert), message]
             keys = [redis_keys.ALERTS_CURSOR, redis_keys.ALERTS, redis_keys.ALERTS_OPEN]
             if self._script(keys=keys, args=arguments):
-                announced += len(events)
+                published += len(events)
                 if len(events) < BATCH:
-                    return announced
+                    return published
 
     def refresh(self, alerts: Sequence[Alert]) -> None:
-        """Show new values of open alerts; nothing on their timeline, and lost without harm."""
+        """Publish new values of open alerts; these are not timeline events, and may be lost."""
         if not alerts:
             return
         with self._redis.pipeline(transaction=True) as pipe:
@@ -102,7 +102,7 @@ class AlertStreamPublisher:
             pipe.execute()
 
     def _initialize(self) -> None:
-        """Start in a Redis that knows nothing: fill the hash of open alerts, leave history alone."""
+        """Initialise an empty Redis: fill the hash of open alerts; past events are not published."""
         with self._database.read() as connection:
             newest = last_event(connection)
             alerts = open_alerts(connection)
@@ -115,8 +115,8 @@ class AlertStreamPublisher:
 
 
 def _parse_cursor(cursor: bytes | str) -> int:
-    """Return the event that a cursor names; ValueError when SQLite could not count so far."""
+    """Return the event ID of a cursor; ValueError when it is out of SQLite's range."""
     event = int(cursor)
     if not 0 <= event < 2**63:
-        raise ValueError(f"expected the id of an event, got {event}")
+        raise ValueError(f"expected an event ID, got {event}")
     return event

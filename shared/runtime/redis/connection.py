@@ -1,4 +1,4 @@
-"""The Redis connection: every call has a timeout, and a short outage is ridden out."""
+"""The Redis connection: every call has a timeout, and short outages are retried."""
 
 import threading
 
@@ -29,18 +29,18 @@ BLOCK_MS = 1000
 
 
 class CannotPersistError(ResponseError):
-    """Redis refuses writes because it cannot write to its disk: it answers MISCONF, even to a PING."""
+    """Redis rejects writes because it cannot write to its disk (MISCONF, even in reply to a PING)."""
 
 
 class TooFewReplicasError(ResponseError):
-    """Redis refuses writes because fewer replicas than it demands are connected."""
+    """Redis rejects writes because too few replicas are connected (NOREPLICAS)."""
 
 
 class WrongTypeError(ResponseError):
-    """A key holds a value of a type that it cannot have; the watchdog moves it out of the way."""
+    """A key has a value of the wrong type (WRONGTYPE); the watchdog moves it aside."""
 
 
-# redis-py has no classes for these answers, and no other way to give them one.
+# redis-py has no classes for these errors, and no other way to add them.
 BaseParser.EXCEPTION_CLASSES |= {
     "MISCONF": CannotPersistError,
     "NOREPLICAS": TooFewReplicasError,
@@ -56,10 +56,10 @@ WRITE_REFUSED_ERRORS = (
     NoPermissionError,
     AuthenticationError,
 )
-"""What a call raises while the server runs but does not do what it is asked."""
+"""What a call raises while the server runs but rejects the command."""
 UNAVAILABLE_ERRORS = (ConnectionError, TimeoutError, BusyLoadingError, WrongTypeError, *WRITE_REFUSED_ERRORS)
-"""What a call raises while the server is away, still reads its file, refuses, or a key has to be moved: wait,
-try again."""
+"""What a call raises while the server is down, loads its data or rejects commands, or a key has to be moved:
+wait and retry."""
 _REASONS: tuple[tuple[type[RedisError], str], ...] = (
     (CannotPersistError, "Redis cannot write to its disk"),
     (OutOfMemoryError, "Redis is out of memory"),
@@ -76,14 +76,14 @@ _REASONS: tuple[tuple[type[RedisError], str], ...] = (
 
 
 def describe_redis_error(error: RedisError) -> str:
-    """Say in a few words why Redis did not do what it was asked."""
+    """Return in a few words why Redis did not run a command."""
     return next((words for kind, words in _REASONS if isinstance(error, kind)), "Redis rejected a command")
 
 
 def connect_redis(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: int = 3) -> Redis:
-    """Return a client; it connects on first use and tries a broken call `retries` times more, soon after.
+    """Return a client; it connects on first use and retries a call `retries` times on connection errors.
 
-    A call that timed out is not tried again: a server that hangs would hold the caller several times as long.
+    A call that timed out is not retried: a hanging server would block the caller several times as long.
     """
     return Redis.from_url(
         url,
@@ -98,22 +98,22 @@ def connect_redis(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: 
 
 
 def without_retries(redis: Redis) -> Redis:
-    """Return a client of the same server that never sends a call twice."""
+    """Return a client for the same server that never repeats a call."""
     pool = redis.connection_pool
     options = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), retries=0)}
     return Redis.from_pool(ConnectionPool(pool.connection_class, **options))
 
 
 def wait_until_ready(redis: Redis, stopping: threading.Event) -> bool:
-    """Wait until the server answers and takes writes; False when `stopping` came first."""
-    said = ""
+    """Wait until the server responds and accepts writes; False if `stopping` is set first."""
+    logged = ""
     while not stopping.is_set():
         try:
             redis.ping()
         except UNAVAILABLE_ERRORS as error:
-            if describe_redis_error(error) != said:
-                said = describe_redis_error(error)
-                log.info("waiting for redis", reason=said, error=str(error))
+            if describe_redis_error(error) != logged:
+                logged = describe_redis_error(error)
+                log.info("waiting for redis", reason=logged, error=str(error))
             stopping.wait(0.1)
         else:
             return True

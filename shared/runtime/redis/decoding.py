@@ -1,7 +1,7 @@
-"""Reading back what stands in Redis: as suspicious as what comes from outside.
+"""Decode values from Redis as defensively as external input.
 
-Whoever reaches Redis can write anything there, and so did earlier versions. A value that cannot be read is
-skipped, counted, and logged once per key; it must never end a part.
+Anyone with access to Redis can write anything, and earlier versions wrote other formats. An unreadable value
+is skipped, counted, and logged once per key; it must never end a part.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,18 +18,18 @@ from shared.schema.alerts import Alert
 log = structlog.get_logger()
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
-"""What decoding raises on content that no part has written."""
+"""What decoding raises for invalid content."""
 
 SKIPPED = Counter("botwatch_redis_unreadable", "Values in Redis that were skipped as unreadable.", ["key"])
 QUOTED = 200
-"""Characters of an error that are logged: some quote the value."""
+"""Limit of a logged error in characters: some errors quote the value."""
 
 T = TypeVar("T")
 _logged: set[str] = set()
 
 
 def decode_or_none(key: str, decode: Callable[[], T]) -> T | None:
-    """Return what `decode` returns, None when the value is unreadable; `key` is where in Redis it stands."""
+    """Return the result of `decode`, or None when the value is unreadable; `key` is its key in Redis."""
     try:
         return decode()
     except UNREADABLE as error:
@@ -38,7 +38,7 @@ def decode_or_none(key: str, decode: Callable[[], T]) -> T | None:
             _logged.add(key)
             reason = f"{type(error).__name__}: {error}"[:QUOTED]
             log.error(
-                "A value in Redis is unreadable and was skipped; further ones are counted",
+                "skipped an unreadable value in redis; further ones are only counted",
                 key=key,
                 reason=reason,
             )

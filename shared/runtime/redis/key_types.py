@@ -1,6 +1,7 @@
-"""Moving keys of Redis out of the way that hold a value of a type that they cannot have.
+"""Move keys in Redis aside whose value has the wrong type.
 
-Every command on such a key fails, for good. Whoever can write to Redis can make one: `SET botwatch:parts x`.
+Every command on such a key fails permanently. Anyone who can write to Redis can create one: `SET
+botwatch:parts x`.
 """
 
 from typing import cast
@@ -14,7 +15,7 @@ from shared.schema import redis_keys
 log = structlog.get_logger()
 
 KEPT_S = 7 * 86_400
-"""How long what was moved is kept."""
+"""How long a moved key is kept."""
 
 _MOVE = """
 -- KEYS: keys. ARGV: the type of each, then a prefix, and how many seconds to keep what is moved.
@@ -35,7 +36,7 @@ return moved
 
 
 class KeyTypes:
-    """Looks at every key whose type is known."""
+    """Checks the type of every key with a known type."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -43,21 +44,21 @@ class KeyTypes:
         self._logged: set[str] = set()
 
     def repair(self) -> None:
-        """Move what is of the wrong type to `botwatch:wrong-type:<key>`, where it expires after a week.
+        """Move keys of the wrong type to `botwatch:wrong-type:<key>`, where they expire after a week.
 
-        It is counted, and logged once per key. Raises RedisError.
+        Each move is counted, and logged once per key. Raises RedisError.
         """
         arguments: list[str | int] = [*redis_keys.TYPES.values(), redis_keys.MISPLACED, KEPT_S]
         found = cast("list[bytes]", self._script(keys=list(redis_keys.TYPES), args=arguments))
         for name, kind in zip(found[::2], found[1::2], strict=True):
             key = name.decode()
             if key == redis_keys.ALERTS_OPEN:
-                self._redis.delete(redis_keys.ALERTS_CURSOR)  # the next publication fills the hash again
+                self._redis.delete(redis_keys.ALERTS_CURSOR)  # the next publication refills the hash
             SKIPPED.labels(key).inc()
             if key not in self._logged:
                 self._logged.add(key)
                 log.error(
-                    "A key in Redis had the wrong type and was moved; further ones are counted",
+                    "moved a redis key of the wrong type; further ones are only counted",
                     key=key,
                     type=kind.decode(),
                     expected=redis_keys.TYPES[key],

@@ -1,4 +1,4 @@
-"""The latest value of each figure of a bot or host in Redis: its field, its stamp, reading it back."""
+"""Encode and decode the latest values of bots and hosts in Redis: field, timestamp, record."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ STAMP_LENGTH = 13
 
 
 def latest_field(record: AnyRecord) -> str:
-    """Return the field of a record among the latest values; metrics of one name differ by their labels."""
+    """Return the hash field of a record's latest value; metrics with the same name differ by their labels."""
     match record:
         case Performance():
             parts = ["performance", record.bot, record.source]
@@ -39,15 +39,15 @@ def latest_field(record: AnyRecord) -> str:
 
 
 def subject_key(record: AnyRecord) -> tuple[str, str]:
-    """Return whom a record is about: `bot` or `host`, and the name."""
+    """Return the subject of a record: `bot` or `host`, and the name."""
     return "host" if isinstance(record, HostRecord) else "bot", record.subject
 
 
 def newest_by_field(records: Sequence[AnyRecord], arrival: datetime) -> dict[str, tuple[datetime, AnyRecord]]:
-    """Return the newest of `records` for each field, with the moment that it counts from.
+    """Return the newest of `records` for each field, with its effective time.
 
-    A moment that is still to come counts as the arrival: a bot whose clock was ahead once must not keep its
-    later records out.
+    A timestamp in the future counts as the arrival time: a bot whose clock was once ahead must not block its
+    own later records.
     """
     last: dict[str, tuple[datetime, AnyRecord]] = {}
     for record in records:
@@ -63,17 +63,17 @@ def encode_stamped(moment: datetime, record: AnyRecord) -> bytes:
 
 
 def stamp(moment: datetime) -> bytes:
-    """Return a moment as 13 digits: they sort as they follow each other."""
+    """Return a time as 13 digits of epoch milliseconds, which sort in the order of time."""
     return b"%013d" % epoch_ms(moment)
 
 
 def decode_latest(found: Mapping[bytes, bytes]) -> dict[str, AnyRecord]:
-    """Read latest values, none later than it arrived; what cannot be read is skipped and counted.
+    """Decode latest values; unreadable ones are skipped and counted. No timestamp is after the arrival.
 
-    Else a bot whose clock is ahead would look alive for as long after its end.
+    Otherwise a bot whose clock is ahead would look alive for that long after it stopped.
     """
     try:
-        # All at once is three times as quick as one after the other.
+        # Decoding all at once is three times as fast as one by one.
         records = decode_frame(b"[" + b",".join(value[STAMP_LENGTH:] for value in found.values()) + b"]")
         return {
             field.decode(): _clamp_timestamp(record, int(value[:STAMP_LENGTH]))
@@ -88,7 +88,7 @@ def _decode_each(found: Mapping[bytes, bytes]) -> dict[str, AnyRecord]:
         decode_or_none(redis_keys.LATEST, partial(_decode_one, field, value))
         for field, value in found.items()
     )
-    return dict(one for one in read if one)
+    return dict(pair for pair in read if pair)
 
 
 def _decode_one(field: bytes, value: bytes) -> tuple[str, AnyRecord]:
@@ -103,5 +103,5 @@ def _clamp_timestamp(record: AnyRecord, milliseconds: int) -> AnyRecord:
 
 
 def _escaped(part: str) -> str:
-    """Keep names that hold the separator apart from two names."""
+    """Escape the separator in a name."""
     return part.replace("\\", "\\\\").replace("|", "\\|") if "|" in part or "\\" in part else part

@@ -1,4 +1,4 @@
-"""Trimming the log: only behind the slowest group, and then only what nobody wants to see again."""
+"""Trim the log: only behind the slowest group, and keep a tail for clients that resume."""
 
 from datetime import datetime, timedelta
 
@@ -9,18 +9,18 @@ from shared.schema.stream_ids import split_id
 from shared.schema.timestamps import epoch_ms
 
 KEEP_FOR = timedelta(minutes=10)
-"""How much stays for readers that go back: resuming WebSocket clients, the evaluator's windows."""
+"""The tail that is kept for resuming WebSocket clients and the evaluator's windows."""
 MAX_KEPT_BYTES = 64 * 2**20
-"""Past this size the tail goes too."""
+"""Above this size the tail is trimmed too."""
 FORGOTTEN_AFTER = timedelta(days=7)
-"""The latest values of a bot or host that has not reported for that long are no longer shown, and go."""
+"""The latest values of a bot or host that has not reported for this long are hidden and deleted."""
 
 
 def trim_log(record_log: RecordLog, now: datetime, durable: str) -> int:
-    """Remove entries that nobody needs any more; return how many.
+    """Remove entries that are no longer needed; return how many.
 
-    That is: every group has acknowledged them, they are older than the tail, and what was made of them up to
-    the entry `durable` is on the disk, so that no power cut takes it back.
+    These are entries that every group has acked, that are older than the tail, and that are not after
+    `durable`: up to there the databases are synced to disk, so that a power cut loses nothing.
     """
     size = record_log.redis.memory_usage(record_log.stream, samples=5) or 0
     wanted = split_id(durable)
@@ -30,7 +30,7 @@ def trim_log(record_log: RecordLog, now: datetime, durable: str) -> int:
 
 
 def trim_acked(redis: Redis, stream: str, oldest_wanted: tuple[int, int] | None = None) -> int:
-    """Remove what every group of `stream` has acknowledged, except from `oldest_wanted` on."""
+    """Remove the entries that every group of `stream` has acked, up to `oldest_wanted`; return how many."""
     limit = oldest_needed(redis, stream)
     if limit is None:
         return 0
@@ -39,7 +39,7 @@ def trim_acked(redis: Redis, stream: str, oldest_wanted: tuple[int, int] | None 
 
 
 def oldest_needed(redis: Redis, stream: str) -> tuple[int, int] | None:
-    """Return the first entry that some group may still need, None when there is no stream or no group."""
+    """Return the first entry that a group may still need; None without a stream or a group."""
     needed = []
     if not redis.exists(stream):
         return None

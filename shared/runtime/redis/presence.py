@@ -1,4 +1,4 @@
-"""Who is running: each part says so in Redis every two seconds, and the dashboard shows it."""
+"""Presence: each part writes every two seconds to Redis that it runs; dashboard and watchdog read it."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ EXPECTED_PARTS = frozenset(
         *("jobs", "notifier", "recorder", "watchdog"),
     )
 )
-"""The parts that always run, wherever; one that was stopped, or never started, left no sign of life."""
+"""The parts that must always run, on any host."""
 
 _DELETE_OWN = """
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
@@ -38,7 +38,7 @@ return 1
 
 
 class PartPresence(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
-    """A running part's sign of life."""
+    """A running part, as it is stored in Redis."""
 
     part: str
     host: str
@@ -48,16 +48,16 @@ class PartPresence(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=T
     url: str | None = None
     """Where it serves /metrics and /health."""
     damaged: dict[str, str] = {}
-    """The databases that it found to be damaged: name → what is said of it."""
+    """Databases that it found damaged: name → SQLite's error."""
 
 
 def server_url(host: str, port: int) -> str:
-    """Return the URL of a server here; one that listens everywhere is reached by this host's name."""
+    """Return the URL of a server on this host; for one that listens on all addresses, by the host's name."""
     return f"http://{socket.gethostname() if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
 
 
 class PresencePublisher:
-    """Says that this process is running until it is closed."""
+    """Writes the presence of this process to Redis until it is closed."""
 
     def __init__(
         self, redis: Redis, part: str, url: str | None, damaged: Callable[[], dict[str, str]] = dict
@@ -69,7 +69,7 @@ class PresencePublisher:
             part=part, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now, url=url
         )
         self.refusal: RedisError | None = None
-        """Why Redis did not take the last sign of life, where it answered."""
+        """Why Redis rejected the last write, if it responded."""
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
         self._thread.start()
@@ -90,19 +90,19 @@ class PresencePublisher:
                 return
 
     def close(self) -> None:
-        """Stop saying so, and take the sign down."""
+        """Stop, and delete the presence of this process."""
         self._closed.set()
         self._thread.join(timeout=1)
         try:
-            # Another process of this part may have said since that it runs.
-            take_down = self._redis.register_script(_DELETE_OWN)
-            take_down(keys=[redis_keys.PARTS], args=[self._part.part, msgspec.json.encode(self._part)])
+            # Another process of this part may have written its own since.
+            delete_own = self._redis.register_script(_DELETE_OWN)
+            delete_own(keys=[redis_keys.PARTS], args=[self._part.part, msgspec.json.encode(self._part)])
         except RedisError as error:
             log.info("could not delete the presence key", error=str(error))
 
 
 def read_presence(redis: Redis, now: datetime) -> dict[str, tuple[PartPresence, bool]]:
-    """Return every known part, and whether it gave a sign of life lately."""
+    """Return every known part, and whether its presence is younger than `PRESENCE_TTL`."""
     found = {}
     known = cast("dict[bytes, bytes]", redis.hgetall(redis_keys.PARTS))
     for name, data in known.items():

@@ -1,4 +1,4 @@
-"""The log: one Redis stream that every record goes through and every part reads at its own pace."""
+"""The log: the Redis stream that all records go through; each part reads it at its own pace."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,16 +21,16 @@ from shared.schema.timestamps import epoch_ms
 log = structlog.get_logger()
 
 MAX_ENTRIES = 1_000_000
-"""The hard cap on entries; past it, or when Redis is out of memory, the doors refuse."""
+"""Limit of entries; past it, or when Redis is out of memory, ingestion rejects records."""
 MAX_LATEST = 100_000
-"""How many latest values are kept; past it the bot or host that is silent for longest loses its own."""
+"""Limit of latest values; past it those of the bot or host that has been silent for longest are evicted."""
 MAX_LATEST_PER_SUBJECT = 500
-"""How many of one bot or host; past it a new one takes the place of the one that is oldest."""
+"""Limit per bot or host; past it a new value evicts the oldest one."""
 REJECTED_BYTES = 8192
-"""How much is kept of what did not validate, and of the reason."""
+"""How much is kept of a rejected record, and of the reason."""
 
 _USABLE_INDEX = """
--- An index is made of the latest values: what is none is removed.
+-- Indexes are derived from the latest values: a key of another type is removed.
 local function usable_index(key)
   if redis.call('TYPE', key).ok ~= 'zset' then redis.call('DEL', key) end
   return key
@@ -39,8 +39,8 @@ end
 
 _APPEND = f"""{_USABLE_INDEX}
 -- KEYS: log, latest, counters, source stream, bots, hosts.
--- ARGV: 1 cap of entries, 2 frame, 3 now (epoch ms), 4 most bots and most hosts ('' for any), 5 cap of latest
--- values, 6 the same of each bot or host, 7 source group, 8 number of source entries, 9 of bots and hosts,
+-- ARGV: 1 limit of entries, 2 frame, 3 now (epoch ms), 4 limit of bots and of hosts ('' for none), 5 limit of
+-- latest values, 6 the same per bot or host, 7 source group, 8 number of source entries, 9 of bots and hosts,
 -- 10 of latest values; then the source entries, (bot or host, name)…,
 -- (bot or host, name, field, stamped value)…, (counter, amount)…
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
@@ -119,7 +119,7 @@ for _ = 1, tonumber(ARGV[10]) do
   i = i + 4
 end
 while i < #ARGV do
-  -- What is no number there begins again: it must not keep records out.
+  -- A foreign value is reset: it must not block records.
   if type(redis.pcall('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1])) ~= 'number' then
     redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
   end
@@ -150,19 +150,19 @@ return entry
 
 StreamEntry = tuple[bytes, dict[bytes, bytes]]
 StreamReply = list[tuple[bytes, list[StreamEntry]]]
-"""What redis-py returns of a stream read over RESP2: entries by stream."""
+"""What redis-py returns for a stream read over RESP2: entries by stream."""
 
 
 class LogFullError(RuntimeError):
-    """The log is at its hard cap: a reader has been away for long. Try again later."""
+    """The log is at its limit (a reader has been down for long), or Redis is out of memory. Retry later."""
 
 
 SubjectKey = tuple[str, str]
-"""Whom a record is about: `bot` or `host`, and the name."""
+"""The subject of a record: `bot` or `host`, and the name."""
 
 
 class TooManyBotsError(RuntimeError):
-    """Records name bots or hosts that are new, and there are as many as may be; `refused` has them."""
+    """Records are about new bots or hosts, and the limit is reached; `refused` has the new ones."""
 
     def __init__(self, refused: frozenset[SubjectKey], limit: int) -> None:
         self.refused = refused
@@ -176,23 +176,23 @@ class TooManyBotsError(RuntimeError):
         return f"and the limit of {self.limit} {kind}s (MAX_BOTS) is reached: {remedy}"
 
     def refuses(self, record: AnyRecord) -> bool:
-        """Say whether a record is about one of them."""
+        """Return whether a record is about one of them."""
         return latest_values.subject_key(record) in self.refused
 
     def reason(self, record: AnyRecord) -> str:
-        """Say why a record is refused."""
+        """Return why a record is rejected."""
         kind, name = latest_values.subject_key(record)
         return f"{kind} {name!r} is new, {self._limit_text(kind)}"
 
     def fault(self, record: AnyRecord) -> Fault | None:
-        """Return the fault of a record that is refused, its path relative to the record's."""
+        """Return the fault of a rejected record, with a path relative to the record; None for others."""
         return (
             Fault(latest_values.subject_key(record)[0], self.reason(record)) if self.refuses(record) else None
         )
 
 
 class AckedSource(NamedTuple):
-    """Entries of another stream that a group is done with once their records are in the log."""
+    """Entries of another stream to ack once their records are in the log."""
 
     stream: str
     group: str
@@ -202,8 +202,8 @@ class AckedSource(NamedTuple):
 class RecordLog:
     """The log.
 
-    `lease` is that of the part that reads it, where it must be one process. `max_bots` is how many bots, and
-    how many hosts, may report, None for any.
+    `lease` is the lease of the reading part, if that must be a single process. `max_bots` is the limit of
+    bots, and of hosts; None for no limit.
     """
 
     def __init__(
@@ -222,11 +222,11 @@ class RecordLog:
         self._forget = redis.register_script(_FORGET)
 
     def append(self, records: Sequence[AnyRecord], door: str, source: AckedSource | None = None) -> str:
-        """Add `records` as one entry and return its id; the latest values and counters change with it.
+        """Append `records` as one entry and return its ID; update the latest values and counters.
 
-        Atomic: either all of it is in the log or none. `source` is acknowledged in the same step, so that
-        what came by a stream is in the log exactly once. Raises LogFullError past the hard cap, and
-        TooManyBotsError where a record's bot or host is new and there is no room for it.
+        Atomic: either all records are in the log or none. `source` is acked in the same step, so that entries
+        of a stream are appended exactly once. Raises LogFullError at the limit of entries, and
+        TooManyBotsError when a record's bot or host is new and the limit is reached.
         """
         stream, group, entries = source or AckedSource(self.stream, "", [])
         now = clock.now()
@@ -271,9 +271,9 @@ class RecordLog:
         return str(entry.decode())
 
     def forget(self, bot: str) -> str:
-        """Add an entry that has every reader drop what it knows of a bot, and return its id.
+        """Append an entry that makes every reader delete its data of a bot, and return its ID.
 
-        The bot's latest values go with it, and its place under the limit is free.
+        The bot's latest values are deleted, and its place under the limit is freed.
         """
         try:
             keys = [self.stream, redis_keys.LATEST, redis_keys.BOTS]
@@ -282,7 +282,7 @@ class RecordLog:
             raise LogFullError("Redis is out of memory") from error
 
     def last_id(self) -> str:
-        """Return the id of the newest entry that ever was, `0-0` when there was none."""
+        """Return the ID of the newest entry ever added, `0-0` if there was none."""
         try:
             return str(self.redis.xinfo_stream(self.stream)["last-generated-id"].decode())
         except ResponseError as error:
@@ -296,13 +296,14 @@ class RecordLog:
         return int(seconds * 1000 + microseconds // 1000)
 
     def current_id(self) -> str:
-        """Return the position of this moment by the clock of Redis."""
+        """Return the entry ID of the current time by the clock of Redis."""
         return f"{self.now_ms()}-0"
 
     def skip_past(self, moment: int) -> None:
-        """See to it that all later entries are written after `moment` (epoch milliseconds).
+        """Make all later entries get IDs after `moment` (epoch milliseconds).
 
-        Else a clock that is set back could write entries before what a reader already let happen.
+        Otherwise, after the clock is set back, entries could get IDs before a time that a reader has
+        processed.
         """
         try:
             self.redis.execute_command("XSETID", self.stream, f"{moment + 1}-0")  # type: ignore[no-untyped-call]
@@ -311,23 +312,23 @@ class RecordLog:
                 raise
 
     def count_rejected(self, amount: int, door: str) -> None:
-        """Count records that a door refused to its client's face."""
+        """Count records that were rejected in the response to the client."""
         self._count(keys=[redis_keys.COUNTERS], args=[f"rejected|{door}", amount])
 
     def count_clamped(self, amount: int, door: str) -> None:
-        """Count records that came with a moment in the future."""
+        """Count records with a timestamp in the future."""
         self._count(keys=[redis_keys.COUNTERS], args=[f"clamped|{door}", amount])
 
     def count_refused_bots(self, amount: int) -> None:
-        """Count records that were refused because of the limit of bots."""
+        """Count records that were rejected because of the limit of bots."""
         self._count(keys=[redis_keys.COUNTERS], args=[redis_keys.REFUSED_BOTS, amount])
 
     def reject(self, data: bytes, reason: str, door: str) -> None:
-        """Keep what did not validate, with the reason, and count it."""
+        """Store a rejected message with the reason, and count it."""
         self.reject_all([(data, reason)], door)
 
     def reject_all(self, rejected: Sequence[tuple[bytes, str]], door: str) -> None:
-        """Keep what was refused, each with the reason, and count it."""
+        """Store rejected messages, each with the reason, and count them."""
         with self.redis.pipeline(transaction=True) as pipe:
             for data, reason in rejected:
                 pipe.xadd(
@@ -340,9 +341,9 @@ class RecordLog:
         self.count_rejected(len(rejected), door)
 
     def evict_latest(self, before: datetime) -> int:
-        """Remove latest values that are older than `before`, or of no time that was; return how many.
+        """Delete latest values older than `before` or with a time in the future; return how many.
 
-        Bots and hosts that have not reported since then no longer count against the limit.
+        Bots and hosts that have not reported since then no longer count towards the limit.
         """
         limit, now = latest_values.stamp(before), latest_values.stamp(clock.now())
         found = self.redis.hscan_iter(redis_keys.LATEST, count=1000)
@@ -361,9 +362,9 @@ class RecordLog:
         return len(old)
 
     def reindex_latest(self, known: Iterable[tuple[SubjectKey, datetime]] = ()) -> None:
-        """Index the latest values by bot and host, and take note of those that are `known` already.
+        """Rebuild the index of latest values by bot and host, and register the `known` ones.
 
-        Versions that had no index, and a Redis that lost its data, leave them to be found again.
+        Needed after an upgrade from a version without the index, and after Redis lost its data.
         """
         with self.redis.pipeline(transaction=False) as pipe:
             for field, record in self.latest().items():
@@ -373,13 +374,13 @@ class RecordLog:
             for (kind, name), moment in known:
                 pipe.zadd(_SUBJECT_SETS[kind], {name: epoch_ms(moment)}, gt=True)
             found = pipe.execute(raise_on_error=False)
-        # What is of the wrong type is repaired by the next record of that bot, or by the watchdog.
+        # Keys of the wrong type are repaired by the next record of that bot, or by the watchdog.
         for error in found:
             if isinstance(error, Exception) and not isinstance(error, WrongTypeError):
                 raise error
 
     def latest(self) -> dict[str, AnyRecord]:
-        """Return the latest record of each field (`latest.field_of`)."""
+        """Return the latest record of each field (`latest_values.latest_field`)."""
         return latest_values.decode_latest(cast("dict[bytes, bytes]", self.redis.hgetall(redis_keys.LATEST)))
 
     def latest_of_bot(self, bot: str) -> list[AnyRecord]:

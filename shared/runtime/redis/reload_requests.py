@@ -1,7 +1,7 @@
-"""Reloading: the dashboard asks for it, the parts that follow the documents answer what came of it.
+"""Reload requests: the dashboard requests a reload of the config documents, and parts reply with the result.
 
-A request is a number that grows. A part looks for it once a second, or at once on SIGHUP, and leaves its
-answer; the notifier is woken for it too.
+A request is an increasing number. A part polls it once a second, or at once on SIGHUP, and writes its reply;
+the notifier is also woken for it.
 """
 
 import threading
@@ -24,18 +24,18 @@ RESULT_POLL_S = 0.05
 
 
 RELOADING_PARTS = ("evaluator", "notifier")
-"""The parts that answer."""
+"""The parts that reply."""
 
 
 class ReloadResult(msgspec.Struct, kw_only=True):
-    """What came of a request: how many of what hold now, or why the old ones stay."""
+    """The reply of a part: what is now in effect, or why the previous configuration stays."""
 
     request: int
     holds: dict[str, int]
     """Such as `{"rules": 24}`."""
     faults: list[Fault] = []
     warnings: list[str] = []
-    """What is probably a mistake, though it is valid."""
+    """Valid settings that are probably a mistake."""
 
 
 def request_reload(redis: Redis) -> int:
@@ -52,7 +52,7 @@ def request_reload(redis: Redis) -> int:
 
 
 def wait_for_results(redis: Redis, request: int, timeout_s: float) -> dict[str, ReloadResult]:
-    """Return the answers to `request` by part: those of all `READERS`, or those that came in time."""
+    """Return the replies to `request` by part: of all `RELOADING_PARTS`, or those within the timeout."""
     until = time.monotonic() + timeout_s
     pause = threading.Event()
     while True:
@@ -70,7 +70,7 @@ def wait_for_results(redis: Redis, request: int, timeout_s: float) -> dict[str, 
 
 
 class ReloadRequests:
-    """A part's view of requests; those from before its start are answered by its start."""
+    """A part's view of reload requests; its start counts as the reply to earlier ones."""
 
     def __init__(self, redis: Redis, hangup: threading.Event, part: str) -> None:
         self._redis = redis
@@ -80,7 +80,7 @@ class ReloadRequests:
         self._looked = time.monotonic()
 
     def is_pending(self, *, at_once: bool = False) -> bool:
-        """Return whether a reload was requested since the last reply; look once a second unless `at_once`."""
+        """Return whether a reload was requested since the last reply; poll once a second unless `at_once`."""
         if self._hangup.is_set():
             self._hangup.clear()
             self._done = self._latest_request()
@@ -95,7 +95,7 @@ class ReloadRequests:
     def reply(
         self, holds: Mapping[str, int], faults: Sequence[Fault] = (), warnings: Sequence[str] = ()
     ) -> None:
-        """Tell what came of it."""
+        """Reply to the latest request."""
         answer = ReloadResult(
             request=self._done, holds=dict(holds), faults=list(faults), warnings=list(warnings)
         )

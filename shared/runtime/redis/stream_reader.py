@@ -1,11 +1,11 @@
-"""Reading a stream as the one consumer of a group, so that nothing is lost between Redis and here.
+"""Read a stream as the only consumer of a group, without losing entries between Redis and the reader.
 
-Redis keeps what it gave out until it is acknowledged, but gives it out only once, whether the answer arrived
-or not. So after every failed call the reader begins again with what it has not acknowledged, and its calls
-are not repeated behind its back.
+Redis keeps delivered entries until they are acked, but delivers each only once, whether the reply arrived or
+not. So after every failed call the reader starts again from its unacked entries, and its calls are never
+retried implicitly.
 
-Where a part must run once, entries are given out in the step that checks its lease: a process that lost it
-while it was suspended takes nothing away from the one that took over.
+For a part that must run once, entries are delivered in the script that checks its lease: a process that lost
+the lease while it was suspended takes no entries from the one that took over.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ from shared.store.fenced_error import FencedError
 log = structlog.get_logger()
 
 FIRST_READ_COUNT = 8
-"""Entries of a reading that follows a quiet one: each may hold as much as a door lets through."""
+"""Entries of the first read after an idle time: each may be as large as a request may be."""
 BEAT_DIGITS = 11
-"""Of whole seconds since the epoch, for some thousand years to come."""
+"""Digits of whole epoch seconds, enough for a thousand years."""
 READ_BYTES = 4 * 2**20
-"""About how much is read at once when much waits."""
+"""About how much is read at once from a backlog, in bytes."""
 
 
 _LEASED = """
@@ -45,12 +45,12 @@ if KEYS[2] then
 end
 """
 _READ = f"""{_LEASED}
--- … group, consumer, count, from which entry on
+-- … group, consumer, count, start
 local stream, position = KEYS[1], ARGV[6]
 return redis.call('XREADGROUP', 'GROUP', ARGV[3], ARGV[4], 'COUNT', ARGV[5], 'STREAMS', stream, position)
 """
 _GO_BACK = f"""{_LEASED}
--- … group, position. What was given out to anybody, and not acknowledged, is given out again.
+-- … group, offset. Entries that were delivered to any consumer and not acked are delivered again.
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[3])) do
   redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[3], consumer[2])
 end
@@ -64,13 +64,13 @@ class LogEntry(NamedTuple):
     id: str
     records: list[AnyRecord]
     beat: float | None = None
-    """The watchdog's beat, where it is one: seconds since the epoch. Such an entry has no records."""
+    """The time of a watchdog beat in epoch seconds. Such an entry has no records."""
     forget: str | None = None
-    """The bot that every reader is to forget. Such an entry has no records either."""
+    """The bot that every reader must forget. Such an entry has no records either."""
 
 
 class StreamReader:
-    """Reads a stream: first what was given to this consumer and not acknowledged, then what is new."""
+    """Reads a stream: first the unacked entries of this consumer, then new ones."""
 
     def __init__(
         self,
@@ -91,18 +91,18 @@ class StreamReader:
         self._count = min(batch, FIRST_READ_COUNT)
         self._resume = "0-0"
         self._given = ""
-        """The last entry that the group was given, as far as is known here; blank where it is not."""
+        """The last entry delivered to the group; blank if not known."""
         self._script = self._redis.register_script(_READ)
         self._going_back = self._redis.register_script(_GO_BACK)
         self.lost = False
-        """Whether Redis came back without the stream; whoever minds sets it back."""
+        """Whether Redis restarted without the stream; the caller resets it."""
         ensure_group(redis, stream, group)
 
     def read(self, block_ms: int = BLOCK_MS) -> list[StreamEntry]:
-        """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came.
+        """Return the next entries, blocking up to `block_ms` for the first; an empty list if there are none.
 
-        After a failure, here or in `acknowledge`, what is not acknowledged comes again. Raises FencedError
-        when another process has taken over.
+        After a failure, here or in `ack`, unacked entries are returned again. Raises FencedError when another
+        process has taken over.
         """
         try:
             return self._pending() or self._new(block_ms)
@@ -112,28 +112,28 @@ class StreamReader:
                 raise FencedError(str(error)) from error
             if not str(error).startswith("NOGROUP"):
                 raise
-            # Redis came back without its data: begin again with what is there.
+            # Redis restarted without its data: start again with what it has.
             self.lost = True
             log.warning("stream is missing: Redis restarted without it", stream=self._stream)
             ensure_group(self._redis, self._stream, self._group)
             return []
 
     def reread_pending(self) -> None:
-        """Begin again with what is not acknowledged."""
+        """Start again from the unacked entries."""
         self._resume, self._given = "0-0", ""
 
     def rewind(self, position: str) -> None:
-        """Let the group read everything after `position` again, whatever it was given since.
+        """Set the group back to `position`, whatever was delivered since.
 
-        What a reader's databases hold is true: they may have been put back, or have lost their last commits
-        to a power cut, after Redis had noted that the entries are done with.
+        The offsets in a reader's databases are the truth: a database may have been restored from a backup, or
+        have lost its last commits in a power cut, after the entries were acked in Redis.
         """
         keys, held = self._lease_arguments()
         self._going_back(keys=keys, args=[*held, self._group, position])
         self.reread_pending()
 
     def ack(self, entries: Sequence[str]) -> None:
-        """Say that `entries` are done with: they are not read again."""
+        """Ack `entries`: they are not read again."""
         if not entries:
             return
         try:
@@ -150,7 +150,7 @@ class StreamReader:
         return entries
 
     def _new(self, block_ms: int) -> list[StreamEntry]:
-        """Return entries that the group was not given yet. The wait for one gives nothing out."""
+        """Return new entries. Blocking for one delivers nothing."""
         entries = self._read(">")
         if entries or not block_ms:
             return entries
@@ -175,7 +175,7 @@ class StreamReader:
         return entries
 
     def _lease_arguments(self) -> tuple[list[str], list[str | int]]:
-        """Return the keys and the first arguments of the scripts."""
+        """Return the keys and leading arguments of the scripts."""
         if self._lease is None:
             return [self._stream], ["", 0]
         return [self._stream, self._lease.key], [self._lease.owner, LEASE_MS]
@@ -188,7 +188,7 @@ class StreamReader:
 
 
 class LogReader:
-    """Reads the log as the one consumer of a group."""
+    """Reads the log as the only consumer of a group."""
 
     def __init__(self, record_log: RecordLog, group: str, *, batch: int) -> None:
         consumer = f"{group}-0"
@@ -197,37 +197,37 @@ class LogReader:
         )
 
     def rewind(self, position: str) -> None:
-        """Read everything after `position` again: the oldest position of the reader's databases."""
+        """Read everything after `position` again: the oldest offset of the reader's databases."""
         self._reader.rewind(position)
 
     def take_lost_flag(self) -> bool:
-        """Say, once, that Redis came back without the log: its entries may begin anew, and earlier."""
+        """Return, once, whether Redis restarted without the log: new entry IDs may then be lower."""
         lost, self._reader.lost = self._reader.lost, False
         return lost
 
     def read(self, block_ms: int = BLOCK_MS) -> list[LogEntry]:
-        """Return the next entries, waiting up to `block_ms` for the first; an empty list when none came."""
+        """Return the next entries, blocking up to `block_ms` for the first; [] if there are none."""
         return [
             LogEntry(entry.decode(), _decode_records(entry, fields), _beat(fields), _forget(fields))
             for entry, fields in self._reader.read(block_ms)
         ]
 
     def ack(self, entries: Sequence[LogEntry]) -> None:
-        """Say that `entries` are done with: they are not read again."""
+        """Ack `entries`: they are not read again."""
         self._reader.ack([entry.id for entry in entries])
 
 
 def _to_stream_entry(entry: bytes, flat: Sequence[bytes] | None) -> StreamEntry:
-    """Return an entry as redis-py does; one that was removed before it was acknowledged has no fields."""
+    """Return an entry as redis-py does; one that was deleted before it was acked has no fields."""
     flat = flat or []
     return entry, dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _decode_records(entry: bytes, fields: dict[bytes, bytes]) -> list[AnyRecord]:
-    """Decode an entry; one that no endpoint of this version wrote, or that is gone, is empty."""
+    """Decode an entry; an unreadable or deleted one has no records."""
     records = decode_or_none("the log", lambda: decode_frame(fields[redis_keys.FIELD])) or []
     for record in records:
-        if record.timestamp is None:  # no endpoint wrote it: they all fill it in
+        if record.timestamp is None:  # not written by ingestion, which always sets it
             record.timestamp = from_epoch_ms(split_id(entry.decode())[0])
     return records
 
@@ -243,7 +243,7 @@ def _forget(fields: dict[bytes, bytes] | None) -> str | None:
 
 
 def ensure_group(redis: Redis, stream: str, group: str) -> None:
-    """Make a consumer group that begins at the stream's start, and its stream, unless they are there."""
+    """Create a consumer group at the start of a stream, and the stream, unless they exist."""
     try:
         redis.xgroup_create(stream, group, id="0", mkstream=True)
     except ResponseError as error:

@@ -1,8 +1,8 @@
-"""Which Host and Origin headers a server answers to, against DNS rebinding and cross-site requests.
+"""Allowed Host and Origin headers, against DNS rebinding and cross-site requests.
 
-A page of evil.example may point its own name at this machine, and is then of the same origin as this server
-to the browser: only the Host header tells (421, RFC 9110, 7.4). An address instead of a name cannot be
-pointed anywhere, so addresses are always answered to.
+A page of evil.example can point its own name at this machine, and then has the same origin as this server for
+the browser: only the Host header reveals it (421, RFC 9110, 7.4). An IP address cannot be rebound, so
+addresses are always allowed.
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ _READING = ("GET", "HEAD", "OPTIONS")
 
 
 class RequestRefusal(NamedTuple):
-    """Why a request is not answered, and the status to say so with."""
+    """Why a request is rejected, and the HTTP status of the response."""
 
     status: HTTPStatus
     message: str
@@ -29,18 +29,18 @@ class RequestRefusal(NamedTuple):
 class _HostPort(NamedTuple):
     name: str
     port: int | None
-    """None where it is the scheme's own."""
+    """None for the default port of the scheme."""
 
 
 class AllowedHosts:
-    """The names that a server answers to, and the origins whose pages it takes requests from.
+    """The host names that a server accepts, and the origins whose pages may send requests.
 
     Names: loopback, this machine, the parts (as compose names them), the host of DASHBOARD_URL, and those of
     ALLOWED_HOSTS. Origins: the server's own, the page's, and those of ALLOWED_HOSTS.
     """
 
     def __init__(self, settings: PartSettings, page_port: int | None = None) -> None:
-        """Read the settings; on a server that does not serve the page, `page_port` is where its host does."""
+        """Read the settings; `page_port` is the port of the page, on a server that does not serve it."""
         given = [entry.strip() for entry in settings.allowed_hosts.split(",") if entry.strip()]
         origins = [settings.dashboard_url.rstrip("/"), *(entry for entry in given if "://" in entry)]
         self._origins = {site for origin in origins if (site := _parse_url_host(origin))}
@@ -52,7 +52,7 @@ class AllowedHosts:
         self._page_port = page_port
 
     def host_refusal(self, host: str | None) -> RequestRefusal | None:
-        """Return why a request with this Host is refused; one without (HTTP/1.0) is of no browser."""
+        """Return why a request with this Host is rejected; one without Host is not from a browser."""
         if host is None:
             return None
         site = _parse_host_port(host)

@@ -28,11 +28,11 @@ from shared.schema.faults import InvalidError
 log = structlog.get_logger()
 
 REQUESTS = Counter("botwatch_http_requests", "Requests by path and status.", ["part", "path", "status"])
-DURATION = Histogram("botwatch_http_request_duration_seconds", "Time to answer.", ["part", "path"])
+DURATION = Histogram("botwatch_http_request_duration_seconds", "Duration of requests.", ["part", "path"])
 
 
 class WebWorkerPart:
-    """What belongs to a web part in one worker: its sign of life begins and ends with the worker.
+    """A web part in one worker: its presence starts and ends with the worker.
 
     gunicorn's hooks in deploy/gunicorn.conf.py find it as `app.extensions["botwatch"]`.
     """
@@ -46,26 +46,26 @@ class WebWorkerPart:
         self._presence: PresencePublisher | None = None
 
     def start(self) -> None:
-        """Begin the sign of life; called in each worker after the fork."""
+        """Start publishing presence; called in each worker after the fork."""
         self._presence = PresencePublisher(self._redis, self.part, self._url)
 
     def refusal(self) -> RedisError | None:
-        """Return why Redis did not take this worker's last sign of life, None where it did or is away."""
+        """Return why Redis rejected this worker's last presence write; None if it did not, or is down."""
         return self._presence.refusal if self._presence else None
 
     def close(self) -> None:
-        """End it."""
+        """Stop publishing presence."""
         if self._presence:
             self._presence.close()
 
 
 def json_response(body: object, status: int = HTTPStatus.OK) -> Response:
-    """Answer with JSON."""
+    """Return a JSON response."""
     return Response(msgspec.json.encode(body), status, content_type="application/json")
 
 
 def json_error(status: int, message: str, **further: object) -> Response:
-    """Answer with an error: `{"error": message, …}`."""
+    """Return an error response: `{"error": message, …}`."""
     return json_response({"error": message, **further}, status)
 
 
@@ -77,9 +77,9 @@ def create_web_app(
     metrics_path: str = "/metrics",
     null_origins: str | None = None,
 ) -> Flask:
-    """Return a Flask app that answers /health, /metrics and every error in JSON, to allowed hosts alone.
+    """Return a Flask app with /health, /metrics and JSON errors, for allowed hosts only.
 
-    `null_origins` names a blueprint that takes requests of pages without an origin.
+    `null_origins` names a blueprint that accepts requests of pages without an origin.
     """
     app = Flask(name)
     app.extensions["botwatch"] = web_part
@@ -137,7 +137,7 @@ def _redis_error(raised: RedisError) -> Response:
 
 
 def _unexpected(raised: Exception) -> Response:
-    # Not the path itself: it may end in the token of a link.
+    # Not the path: it may contain the token of a link.
     log.error("request failed", route=str(request.url_rule), exc_info=raised)
     return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log of this part")
 
@@ -147,7 +147,7 @@ def _start_timer() -> None:
 
 
 def _reject_cross_site(hosts: AllowedHosts, null_origins: str | None) -> Response | None:
-    """Refuse what DNS rebinding or a page of another site makes a browser send."""
+    """Reject requests that DNS rebinding or a page of another site makes a browser send."""
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
     refusal = hosts.host_refusal(host)
     if not refusal and (origin != "null" or request.blueprint != null_origins):

@@ -1,7 +1,7 @@
-"""Front: an ASGI application that reads whole requests for a WSGI app, and runs it in threads.
+"""An ASGI application that reads whole requests for a WSGI app, and runs the app in threads.
 
-A body past the app's MAX_CONTENT_LENGTH is never cut: the app is shown a Content-Length past its limit and no
-body, so that it answers 413 in its own words, and a route that needs no body may still do its work.
+A body past the app's MAX_CONTENT_LENGTH is never truncated: the app gets a Content-Length past its limit and
+no body, so that it responds with 413, and a route that needs no body can still do its work.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from flask import Flask
 from werkzeug.test import run_wsgi_app
 
 MAX_BUFFERED_BYTES = 64 * 2**20
-"""Bytes of bodies in memory at once, of all requests."""
+"""Limit of all buffered bodies together."""
 
 
 class _BodyMemoryError(Exception):
-    """The bodies of other requests take all the memory that there is for bodies."""
+    """The bodies of other requests use all of `MAX_BUFFERED_BYTES`."""
 
 
 class _WsgiResponse(NamedTuple):
@@ -42,7 +42,7 @@ class WsgiBridge:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
         if scope["type"] != "http":
@@ -76,10 +76,10 @@ class WsgiBridge:
             self._held -= len(body)
 
     async def _read(self, scope: HTTPScope, receive: Receive, body: bytearray) -> int | None:
-        """Read the body into `body` and return its length, None when the client went.
+        """Read the body into `body` and return its length; None if the client disconnected.
 
-        Past the limit the rest is read and forgotten, so that a client that sends all before it reads finds
-        the answer; one that asks first (Expect: 100-continue) is answered at once.
+        Past the limit the rest is read and discarded, so that a client that sends all before it reads gets
+        the response; one that asks first (Expect: 100-continue) gets it at once.
         """
         headers = dict(scope["headers"])
         length = int(headers.get(b"content-length", b"0"))

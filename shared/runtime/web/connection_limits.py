@@ -1,19 +1,19 @@
-"""Connections of a server: a cap on how many, and which idle one makes room for a new one."""
+"""Limit the connections of a server; at the limit, an idle connection is closed for a new one."""
 
 from collections import Counter
 from typing import Protocol
 
 MAX_CONNECTIONS = 400
-"""Open at once; with files and Redis that stays below the usual limit of 1,024 descriptors."""
+"""Limit of open connections; with files and Redis below the usual limit of 1,024 descriptors."""
 MAX_PER_ADDRESS = 256
-"""Behind a proxy, or in front of a container, many clients share an address."""
+"""Limit per address. Behind a proxy or a container's gateway, many clients share an address."""
 
 
 class LimitedConnection(Protocol):
-    """What the cap needs to know of a connection."""
+    """The interface of a connection."""
 
     def is_idle(self) -> bool:
-        """Say whether no complete request of it is here."""
+        """Return whether no complete request is pending."""
 
     def drop(self) -> None:
         """Close it at once."""
@@ -29,7 +29,7 @@ class ConnectionLimiter:
         self._per_address: Counter[str] = Counter()
 
     def admit(self, connection: LimitedConnection, address: str) -> bool:
-        """Count a new connection; at a cap an idle one is dropped for it, False when none is idle."""
+        """Count a new connection; at a limit drop an idle one for it, or return False if none is idle."""
         if self._per_address[address] >= self._most_per_address:
             has_room = self._drop_idle(address)
         else:
@@ -40,12 +40,12 @@ class ConnectionLimiter:
         return has_room
 
     def mark_used(self, connection: LimitedConnection) -> None:
-        """Put a connection behind all others: it was just used."""
+        """Mark a connection as the most recently used one."""
         if connection in self._open:
             self._open[connection] = self._open.pop(connection)
 
     def remove(self, connection: LimitedConnection) -> None:
-        """Forget a connection; one that is not counted is none."""
+        """Remove a closed connection; no effect if it is not counted."""
         address = self._open.pop(connection, None)
         if address is None:
             return
@@ -54,7 +54,7 @@ class ConnectionLimiter:
             del self._per_address[address]
 
     def drop_idle(self) -> None:
-        """Drop every idle connection: the server stops."""
+        """Drop every idle connection, when the server stops."""
         while self._drop_idle():
             pass
 

@@ -1,7 +1,7 @@
-"""gunicorn's worker of the web parts: an event loop in front of threads.
+"""The gunicorn worker of the web parts: an event loop in front of threads.
 
-The loop takes a request in whole (`front.py`) before a thread is used for it, so a client that is slow to
-send, or to read its answer, costs memory and no thread. Its connections and its time are limited.
+The loop reads a whole request (`asgi.py`) before it uses a thread, so a client that is slow to send, or to
+read the response, costs memory and no thread. Connections and times are limited.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from shared.runtime.web.connection_limits import ConnectionLimiter
 log = structlog.get_logger()
 
 STOP_S = 3.0
-"""How long requests in hand may take to end when the worker stops; below gunicorn's graceful_timeout."""
+"""How long pending requests may take when the worker stops; below gunicorn's graceful_timeout."""
 
 
 class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
     """A connection of `LimitedWorker`."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Take a new connection, or close it where there are too many."""
+        """Accept a new connection, or close it if there are too many."""
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         if not self.worker.connections.admit(self, peer[0] if peer else ""):
@@ -35,16 +35,16 @@ class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
         self._keepalive_handle = self.worker.loop.call_later(self.worker.head_s, self._keepalive_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Remove a closed connection."""
         self.worker.connections.remove(self)
         super().connection_lost(exc)
 
     def is_idle(self) -> bool:
-        """Say whether no complete request is here."""
+        """Return whether no complete request is pending."""
         return self._body_receiver is None or not self._body_receiver._complete  # noqa: SLF001 - gunicorn's
 
     def drop(self) -> None:
-        """Close the connection at once, also where the client reads nothing."""
+        """Close the connection at once, even if the client does not read."""
         self.transport.abort()
 
     def _keepalive_timeout(self) -> None:
@@ -61,7 +61,7 @@ class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
         return keepalive
 
     def _too_slow(self, method: str) -> None:
-        # Not the path: it may end in the token of a link.
+        # Not the path: it may contain the token of a link.
         log.warning("request dropped: too slow", method=method, limit_s=self.worker.limit_s)
         self.drop()
 
@@ -74,22 +74,22 @@ class LimitedWorker(gasgi.ASGIWorker):  # type: ignore[misc]
     """Serves a Flask app from an event loop and `threads` threads."""
 
     head_s = 10.0
-    """From a connection's begin to the end of its first request's head."""
+    """Time from the start of a connection to the end of its first request's head."""
     body_s = 20.0
-    """From there to the end of the body; past it the answer is 408."""
+    """Time from there to the end of the body; past it the response is 408."""
     limit_s = 40.0
-    """From there to the end of the answer; past it the connection is closed."""
+    """Time from there to the end of the response; past it the connection is closed."""
 
     @classmethod
     def check_config(cls, _cfg: object, _log: object) -> None:
-        """Take every configuration: unlike gunicorn's, this worker has threads."""
+        """Accept every configuration: unlike gunicorn's own, this worker has threads."""
 
     def load_wsgi(self) -> None:
-        """Put the front before the app."""
+        """Put the ASGI application in front of the app."""
         self.connections = ConnectionLimiter()
         self.wsgi = self.app.wsgi()
         self.asgi = WsgiBridge(self.wsgi, self.cfg.threads, self.body_s)
-        # What is loaded stays: a collection during a large answer need not walk through all of it.
+        # Loaded modules stay: the garbage collector need not scan them during a large response.
         gc.collect()
         gc.freeze()
 

@@ -1,4 +1,4 @@
-"""The folder in which the workers of a web part add up their metrics, as prometheus_client has it."""
+"""The folder in which the workers of a web part share their metrics (prometheus_client's multiprocess)."""
 
 import fcntl
 import os
@@ -10,13 +10,13 @@ PREFIX = "botwatch-metrics-"
 
 
 def create_multiprocess_dir() -> str:
-    """Return a new folder, and remove those that killed masters left behind.
+    """Return a new folder, and delete those of killed masters.
 
-    A folder is locked for as long as its master or one of the workers lives.
+    A folder is locked while its master or one of the workers is running.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         _remove_unless_used(left)
-    # Nobody removes it before it is locked: it has its name only then.
+    # It gets its name only after it is locked, so that no other process deletes it.
     begun = Path(tempfile.mkdtemp(prefix=f"begun-{PREFIX}"))
     fcntl.flock(os.open(begun, os.O_RDONLY), fcntl.LOCK_EX)
     folder = begun.with_name(begun.name.removeprefix("begun-"))
@@ -28,7 +28,7 @@ def _remove_unless_used(folder: Path) -> None:
     try:
         opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
-        return  # another user's, or no folder of ours
+        return  # of another user, or not a folder
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -87,8 +87,8 @@ def test_strangers(environ: dict[str, str]) -> None:
         ({"INGEST_TOKENS": "short=a"}, "INGEST_TOKENS: entry 1: expected TOKEN=BOT"),
         ({"INGEST_TOKENS": f"{DESK}="}, "INGEST_TOKENS: entry 1: expected TOKEN=BOT"),
         ({"INGEST_TOKENS": " , "}, "INGEST_TOKENS: expected at least one TOKEN=BOT"),
-        ({"INGEST_TOKENS": f"{ALL}=a", "INGEST_TOKEN": ALL}, "entry 1: expected another token than"),
-        ({"COLLECTOR_TOKEN": ALL, "INGEST_TOKEN": ALL}, "COLLECTOR_TOKEN: expected another token than"),
+        ({"INGEST_TOKENS": f"{ALL}=a", "INGEST_TOKEN": ALL}, "entry 1: expected a different token than"),
+        ({"COLLECTOR_TOKEN": ALL, "INGEST_TOKEN": ALL}, "COLLECTOR_TOKEN: expected a different token than"),
         ({"COLLECTOR_TOKEN": "short"}, "COLLECTOR_TOKEN: expected at least 16 letters, digits and"),
     ],
 )
