@@ -350,7 +350,7 @@ def test_a_heartbeat_without_a_name_is_named_by_the_begin_of_its_key() -> None:
         ({"cron": "61 * * * *"}, "Bad minute"),
         ({"cron": "0 3 * *"}, "Wrong number of fields"),
         ({"cron": "* * */20 * 1L", "name": "x"}, ""),
-        ({"period": "1h", "name": "two\nlines"}, "`name`: expected characters that can be printed"),
+        ({"period": "1h", "name": "two\nlines"}, "`name`: expected printable characters"),
         ({"period": "1h", "name": "taken"}, "expected different names, got 'taken' twice"),
     ],
 )
