@@ -1,7 +1,7 @@
 """Alerts: what is wrong with a bot or a host, from opening to resolution.
 
-From: evaluator (opens, updates, resolves), dashboard (acknowledges), notifier (escalates, repeats, and raises
-what is wrong with Botwatch itself). To: store, notifier, broadcaster.
+From: evaluator (opens, updates, resolves), dashboard (acknowledges), notifier (escalates, repeats) and
+watchdog (self-alerts). To: store, notifier, broadcaster.
 """
 
 from datetime import datetime
@@ -19,60 +19,60 @@ Change = Literal[
     "opened", "reopened", "flapping", "raised", "lowered", "updated",
     "acknowledged", "unacknowledged", "muted", "unmuted", "escalated", "repeated", "resolved",
 ]  # fmt: skip
-"""Why an alert was announced.
+"""The change that an alert event is about.
 
-`reopened`: it was resolved a moment ago; `flapping`: that happened so often that it stays open for now;
-`raised` and `lowered` are changes of severity, `updated` one of the value; `unacknowledged`: an
-acknowledgement's time ran out; `muted` and `unmuted`: a silence, a maintenance window or another alert keeps
-its notices back, or no longer; `escalated`: nobody acknowledged it, and the next step of a policy is
-taken; `repeated`: it is told again, because it is still so.
+`reopened`: it had resolved shortly before; `flapping`: that happened so often that it now stays open;
+`raised` and `lowered`: the severity changed; `updated`: the value changed; `unacknowledged`: the
+acknowledgement expired; `muted` and `unmuted`: a silence, a maintenance window or another alert suppresses
+its notifications, or no longer does; `escalated`: not acknowledged in time, the next step of the policy is
+taken; `repeated`: still open after the repeat interval.
 """
 NOTIFIED: frozenset[Change] = frozenset((
     "opened", "reopened", "flapping", "raised", "unacknowledged", "unmuted", "escalated", "repeated",
     "resolved",
 ))  # fmt: skip
-"""The changes that people are told about."""
+"""The changes that cause notifications."""
 
 SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 """From least to worst."""
 
 
 class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
-    """What the rule saw."""
+    """The rule of an alert, its value and its limit."""
 
     rule: str
     bot: str | None = None
     host: str | None = None
     metric: str
     measure: str = ""
-    """What `value` is, in words: `Total P&L as a share of Portfolio value`; by default the figure itself."""
+    """Name of `value`, such as `Total P&L as a share of Portfolio value`; default: the metric."""
     unit: str = ""
-    """Of `value` and `threshold`, by its name in `shared/schema/units.py`; by default the figure's own."""
+    """Unit of `value` and `threshold`, by its name in `shared/schema/units.py`; default: the metric's."""
     value: float
     value_text: str = ""
-    """`value` as people read it, with its unit: `-9.08%`; made of `value`, whatever is given."""
+    """`value` as text with its unit: `-9.08%`; always derived from `value`."""
     operator: str
     threshold: float
     limit_text: str = ""
-    """`threshold` as people read it; empty where the value says all."""
+    """`threshold` as text with its unit; empty if the value needs no limit."""
     labels: dict[str, str] = {}
     links: dict[str, str] = {}
     """`alert`: its place on the page; `acknowledge`: where to POST; `runbook`: what to do."""
     runbook: str | None = None
     """A page of docs/runbooks by its name, or a URL."""
     flaps: int = 0
-    """How often it opened again."""
+    """How often it reopened."""
     muted_by: str | None = None
-    """Why notices are kept back, if they are."""
+    """Why it is muted, if it is."""
     silence: str | None = None
-    """The id of the silence that does."""
+    """ID of the silence that mutes it."""
     raised_to: Severity | None = None
-    """What an escalation raised the severity to, at least, until it ends."""
+    """Minimum severity set by an escalation, until the alert resolves."""
     origin: str | None = None
-    """Which part of Botwatch raised it; None: a rule."""
+    """The part of Botwatch that opened a self-alert; None: a rule."""
 
     def __post_init__(self) -> None:
-        # Also of what was stored before there were these fields; and after every change of the value.
+        # Derived for stored alerts without these fields too, and after every change of the value.
         self.measure = self.measure or metric_label(self.metric)
         self.unit = self.unit or unit_of_metric(self.metric).name
         self.value_text, self.limit_text = format_comparison(
@@ -97,11 +97,11 @@ class Alert(msgspec.Struct, kw_only=True, rename="camel"):
     assignee: str | None = None
     """Who acknowledged it."""
     fingerprint: str
-    """Identifies what it is about (rule, bot or host, labels): one open alert each."""
+    """Hash of rule, bot or host, and labels: at most one open alert for each."""
     updated_at: datetime
     acknowledged_at: datetime | None = None
     acknowledged_until: datetime | None = None
-    """When it is active again unless it ends before."""
+    """When the acknowledgement expires."""
     comment: str | None = None
 
 
@@ -113,7 +113,7 @@ class AlertMessage(msgspec.Struct, kw_only=True, rename="camel", tag_field="type
 
 
 class Notice(Alert, kw_only=True, rename="camel"):
-    """The body of a notification: the alert as it was when it changed, and how it changed."""
+    """The body of a notification: the alert at the time of the change, and the change."""
 
     change: Change
 
@@ -124,26 +124,26 @@ class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     by: str
     comment: str | None = None
     timeout: Duration | None = None
-    """After which the alert is active again."""
+    """After this time the alert is active again."""
 
 
 def is_more_severe(one: Severity, than: Severity) -> bool:
-    """Say whether `one` is the graver severity."""
+    """Return whether `one` is more severe than `than`."""
     return SEVERITIES.index(one) > SEVERITIES.index(than)
 
 
 def most_severe(one: Severity, other: Severity | None) -> Severity:
-    """Return the graver of two severities."""
+    """Return the more severe of two severities."""
     return other if other is not None and is_more_severe(other, one) else one
 
 
 def next_severity(severity: Severity) -> Severity:
-    """Return the next graver severity; CRITICAL stays."""
+    """Return the next higher severity; CRITICAL stays."""
     return SEVERITIES[min(SEVERITIES.index(severity) + 1, len(SEVERITIES) - 1)]
 
 
 def alert_links(alert: Alert, dashboard_url: str) -> dict[str, str]:
-    """Return where people see an alert, acknowledge it, and read what to do."""
+    """Return the URLs of an alert on the page, its acknowledgement, and its runbook."""
     links = {
         "alert": f"{dashboard_url}/#{alert.id}",
         "acknowledge": f"{dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
@@ -154,7 +154,7 @@ def alert_links(alert: Alert, dashboard_url: str) -> dict[str, str]:
 
 
 def build_notice(alert: Alert, change: Change) -> Notice:
-    """Return what people are told of an alert as it is now."""
+    """Return the notification for an alert in its current state."""
     return Notice(**msgspec.structs.asdict(alert), change=change)
 
 

@@ -1,4 +1,4 @@
-"""Conditions: the rules as people write them in `performance_logger.json`, the seed's keys and more.
+"""Conditions: the rules in `performance_logger.json`.
 
 `make schema` writes their JSON Schema for editors.
 """
@@ -47,7 +47,7 @@ KINDS_WITH: dict[str, tuple[str, ...]] = {
     "metric_name": ("threshold", "absence"),
     "levels": ("threshold", "absence"),
 }  # fmt: skip
-"""Keys that have a meaning in some kinds of rules only."""
+"""Keys that apply to some kinds of rules only."""
 METRICS_BY_LOWERCASE = {
     name.lower(): name
     for name in (
@@ -56,9 +56,9 @@ METRICS_BY_LOWERCASE = {
         *(figure.wire for kind in (Performance, Equity, Health, Check) for figure in metric_fields(kind)),
     )
 }
-"""The figures that are not metric records, and the kinds of records, by their names in small letters."""
+"""Built-in metrics and record kinds, by their names in lower case."""
 MIN_BASELINE_PERIODS = 10
-"""Stretches of time that a baseline needs."""
+"""Minimum number of windows in a baseline."""
 
 _PLACEHOLDERS = re.compile(r"\{([^{}]*)\}")
 
@@ -68,7 +68,7 @@ class Document(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fiel
 
 
 class LevelSection(Document, kw_only=True):
-    """A further step of the ladder."""
+    """A further threshold with its own severity."""
 
     threshold: float
     severity: Severity
@@ -76,14 +76,14 @@ class LevelSection(Document, kw_only=True):
 
 
 class ComparedWith(Document, kw_only=True):
-    """What a figure is compared with: another one, its own past, or what is usual for it."""
+    """What a metric is compared with: another metric, its own past, or its baseline."""
 
     metric_name: MetricName | None = None
-    """Another figure of the same bot or host."""
+    """Another metric of the same bot or host."""
     offset: Duration | None = None
-    """Its own mean over `window`, so long ago."""
+    """Compare with its own mean over `window`, this long ago."""
     baseline: Duration | None = None
-    """Its means over stretches of `window` during so long; the value is then in standard deviations."""
+    """Compare with its means over windows of `window` in this time; the value is in standard deviations."""
     relation: Relation = msgspec.field(default="difference", name="as")
 
     def __post_init__(self) -> None:
@@ -109,29 +109,29 @@ class PartSection(Document, kw_only=True):
 
 
 class Condition(Document, kw_only=True):
-    """A rule: a figure, a limit, and what follows from it."""
+    """A rule: a metric, a threshold, and the alert that it opens."""
 
     name: RuleName | None = None
-    """By default made of figure, operator and limit: `maxDrawdown-above-20`."""
+    """Default: metric, operator and threshold, such as `maxDrawdown-above-20`."""
     kind: Literal["threshold", "absence", "combination"] = "threshold"
     metric_name: MetricName | None = None
-    """A figure of performance, equity or health records, the name of a metric record, or a kind of record."""
+    """A metric of performance, equity or health records, the name of a metric record, or a record kind."""
     operator: Operator | None = None
     threshold: float | None = None
     clear_threshold: float | None = None
-    """Once open, the alert ends only when the value is no longer beyond this limit."""
+    """An open alert resolves only when the value is back within this threshold."""
     severity: Severity
     levels: list[LevelSection] = []
-    """Further limits in the same rule: one alert that rises and falls."""
+    """Further thresholds of the same rule: one alert whose severity is raised and lowered."""
     aggregate: Aggregate | None = None
     window: Duration | None = None
     quantile: Annotated[float, Meta(ge=0, le=1)] | None = None
     compared_with: ComparedWith | None = None
     times: Annotated[int, Meta(ge=1, le=1000)] | None = None
-    """At least so many of the last `of` values must be beyond the limit."""
+    """N of M: at least this many of the last `of` values must exceed the threshold."""
     of: Annotated[int, Meta(ge=1, le=1000)] | None = None
     period: Duration | None = None
-    """How often it should come; with `grace` how long an absence may be."""
+    """Expected interval; with `grace` the longest accepted absence."""
     grace: Duration = 0.0
     match: Literal["all", "any", "none"] = "all"
     conditions: list[PartSection] = []
@@ -139,15 +139,14 @@ class Condition(Document, kw_only=True):
     keep_firing_for: Duration = 0.0
     category: Category = "PERFORMANCE"
     bots: list[Pattern] = []
-    """Names or patterns (`scalper-*`) of bots or hosts; empty for all."""
+    """Names or patterns (`scalper-*`) of bots or hosts; empty: all."""
     labels: dict[LabelName, Pattern] = {}
-    """Labels that a record must have; the values may be patterns."""
+    """Labels that a record must have; values may be patterns."""
     description: Annotated[str, Meta(max_length=1024)] = ""
-    """What an alert says, with `{value} {threshold} {metric} {bot} {host} {window}` and the rule's labels.
+    """Message of the alert, with `{value} {threshold} {metric} {bot} {host} {window}` and the rule's labels.
 
-    `{valueText}` and `{limitText}` are value and threshold with their units.
-
-    Of checks also `{check} {type} {text}`: its name and type, and what it saw.
+    `{valueText}` and `{limitText}` are value and threshold with their units. For checks also `{check} {type}
+    {text}`: name, type and result.
     """
     runbook: Runbook | None = None
     enabled: bool = True
@@ -271,9 +270,9 @@ class Condition(Document, kw_only=True):
 
 
 def validate_metric_name(name: str | None) -> None:
-    """Raise ValueError for a figure of Botwatch's own that is written with other capitals.
+    """Raise ValueError for a built-in metric with wrong capitals.
 
-    Any other name may be that of a metric record.
+    Any other name may be the name of a metric record.
     """
     known = METRICS_BY_LOWERCASE.get((name or "").lower(), name)
     if name != known:
@@ -289,7 +288,7 @@ def validate_aggregate(aggregate: str | None, window: str | float | None, quanti
 
 
 def validate_clear_threshold(operator: str, threshold: float, clear: float | None) -> None:
-    """Raise ValueError when a clear limit lies beyond the limit that it clears, or could never be met."""
+    """Raise ValueError when a clear threshold is beyond the threshold, or can never be met."""
     if clear is None:
         return
     if operator in ("==", "!="):

@@ -1,8 +1,8 @@
-"""Cron expressions by the clocks of a time zone. Pure; moments go in and come out in UTC.
+"""Cron expressions in a time zone. Pure; arguments and results are in UTC.
 
-What is at a fixed time in the hour that is left out in spring is after it, and in the hour that comes twice
-in autumn it is once, the first time; what repeats within an hour or every hour is in both. So Debian's cron
-has it.
+When clocks change, as in Debian's cron: a fixed time in the skipped hour in spring is run after it; one in
+the repeated hour in autumn is run once, the first time; schedules that repeat within an hour or every hour
+run in both.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from shared.schema.timestamps import EARLIEST, MILLISECOND
 
 
 def validate_cron(cron: str) -> None:
-    """Raise ValueError unless `cron` is an expression that comes true some day."""
+    """Raise ValueError unless `cron` is a valid expression that matches some time."""
     try:
         next(CronSim(cron, EARLIEST))
     except StopIteration:
@@ -26,20 +26,20 @@ def validate_cron(cron: str) -> None:
 
 @lru_cache(1024)
 def next_moment(cron: str, zone: ZoneInfo, after: datetime) -> datetime:
-    """Return the first moment after `after`."""
-    # Within the hour that comes twice CronSim finds what was in its first pass.
+    """Return the first matching time after `after`."""
+    # Within the repeated hour CronSim finds the times of its first pass.
     found = (start.astimezone(UTC) for start in CronSim(cron, after.astimezone(zone)))
     return next(start for start in found if start > after)
 
 
 def last_moment(cron: str, zone: ZoneInfo, at: datetime) -> datetime | None:
-    """Return the last moment at or before `at`, None where there is none within 50 years."""
-    # In UTC: adding to a local time would go back to the first pass of an hour that comes twice.
+    """Return the last matching time at or before `at`; None if there is none within 50 years."""
+    # In UTC: adding to a local time would go back to the first pass of the repeated hour.
     latest = next(CronSim(cron, (at + MILLISECOND).astimezone(zone), reverse=True), None)
     if latest is None:
         return None
     last = latest.astimezone(UTC)
-    # In the second pass CronSim does not find what was in the first.
+    # In the second pass CronSim does not find times of the first one.
     while (following := next_moment(cron, zone, last)) <= at:
         last = following
     return last

@@ -1,7 +1,7 @@
-"""From bytes to records: one object, an array, or NDJSON, with the path of every fault.
+"""Decode bytes to records: one object, an array, or NDJSON, with the path of every fault.
 
-The quick way lets msgspec decode the whole body at once. Only when that fails is the body taken apart, to
-name every fault and, where asked, to keep the valid records.
+The fast path decodes the whole body at once with msgspec. Only when that fails is each record decoded by
+itself, to report every fault and to keep the valid records if requested.
 """
 
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from shared.schema.faults import MAX_FAULTS, Fault, did_you_mean, json_type, str
 from shared.schema.records import KINDS, AnyRecord, Record
 
 MAX_AHEAD = timedelta(seconds=5)
-"""How far clocks may differ: a moment further in the future than that is not believed."""
+"""Tolerated clock difference: a timestamp further in the future is replaced."""
 
 
 class ClampedRecord(msgspec.Struct, frozen=True):
-    """A record that came with a moment in the future: it counts as of its arrival."""
+    """A record with a timestamp in the future, which was replaced by its arrival time."""
 
     path: str
     record: AnyRecord
     moment: datetime
-    """The one it came with."""
+    """The original timestamp."""
 
 
 class DecodedBody(msgspec.Struct, frozen=True):
-    """What a body held: its valid records in order, and the faults (at most `MOST`) of the others."""
+    """The valid records of a body in order, and the faults (at most `MAX_FAULTS`) of the others."""
 
     records: list[AnyRecord]
     faults: list[Fault]
     refused: int = 0
-    """How many records had faults."""
+    """Number of records with faults."""
     clamped: list[ClampedRecord] = []
     paths: list[str] | None = None
     """JSON paths of the records; None means `$[0]`, `$[1]`, …"""
@@ -42,7 +42,7 @@ class DecodedBody(msgspec.Struct, frozen=True):
         return f"$[{place}]" if self.paths is None else self.paths[place]
 
     def without(self, fault_of: Callable[[AnyRecord], Fault | None]) -> Self:
-        """Return it without the records that have a fault, whose path is relative to the record's."""
+        """Return a copy without the records that `fault_of` rejects (its path is relative to the record)."""
         found = [fault_of(record) for record in self.records]
         if not any(found):
             return self
@@ -64,11 +64,11 @@ class DecodedBody(msgspec.Struct, frozen=True):
 
 
 MAX_RECORDS_FOR_FAULTS = 100_000
-"""Records of a body with faults that are looked at one by one; 2 MiB hold fewer valid ones."""
+"""Limit of records that are decoded one by one; 2 MiB hold fewer valid ones."""
 BOM = b"\xef\xbb\xbf"
-"""What some editors and .NET put before UTF-8."""
+"""The byte order mark that some editors and .NET write before UTF-8."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a body that is no JSON raises, and one whose nesting has no end."""
+"""What decoding raises for invalid or too deeply nested JSON."""
 _any_decoder = msgspec.json.Decoder(AnyRecord | list[AnyRecord])
 _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in KINDS.items()}  # type: ignore[valid-type]
 
@@ -76,8 +76,8 @@ _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in K
 def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bool = False) -> DecodedBody:
     """Decode `body`; records without a timestamp, or with one in the future, get `arrival`.
 
-    `kind` is what the path promises: records may then leave it out, and may not contradict it. `lines` says
-    that the body is NDJSON.
+    `kind` is the kind of the endpoint: records may then omit it, and must not contradict it. `lines`: the
+    body is NDJSON.
     """
     body = body.removeprefix(BOM)
     decoder = _kind_decoders[kind] if kind else _any_decoder
@@ -97,7 +97,7 @@ def decode(body: bytes, *, arrival: datetime, kind: str | None = None, lines: bo
         if record.timestamp is None:
             record.timestamp = arrival
         elif record.at > latest:
-            # Figures, rules and charts go on in time: they would stand still until that moment.
+            # Metrics, rules and charts proceed in time: they would not change until that time.
             decoded.clamped.append(ClampedRecord(decoded.path(place), record, record.at))
             record.timestamp = arrival
     return decoded
@@ -165,7 +165,7 @@ def _collect(items: list[tuple[str, object]], kind: str | None) -> DecodedBody:
 
 
 def _to_record(item: object, kind: str | None) -> AnyRecord | None:
-    """Return the record that `item` is, None when it has faults."""
+    """Return `item` as a record, None when it has faults."""
     named = item.get("kind", kind) if isinstance(item, dict) else None
     record = KINDS.get(named) if isinstance(named, str) and kind in (None, named) else None
     try:
@@ -175,7 +175,7 @@ def _to_record(item: object, kind: str | None) -> AnyRecord | None:
 
 
 def record_faults(item: object, path: str = "$", kind: str | None = None) -> list[Fault]:
-    """List every fault of one decoded JSON value as a record (of `kind`, where it is given)."""
+    """Return every fault of a decoded JSON value as a record (of `kind`, if given)."""
     if not isinstance(item, dict):
         return [Fault(path, f"expected an object, got {json_type(item)}")]
     named = item.get("kind", kind)
@@ -195,7 +195,7 @@ def _quote(value: object) -> str:
 
 
 def describe_json_error(body: bytes, error: Exception) -> str:
-    """Say what is wrong with a body whose decoding raised one of `UNREADABLE`."""
+    """Return what is wrong with a body whose decoding raised one of `UNREADABLE`."""
     if not body.strip():
         return "expected JSON, got nothing"
     if isinstance(error, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Durations as people write them: `250ms`, `30s`, `5m`, `1h`, `1d`, `1w`, or a number of seconds."""
+"""Durations in configuration: `250ms`, `30s`, `5m`, `1h`, `1d`, `1w`, or a number of seconds."""
 
 import re
 from datetime import timedelta
@@ -19,7 +19,7 @@ _PARTS = re.compile(r"([0-9.]+)(ms|s|m|h|d|w)\Z")
 
 
 def milliseconds(duration: str | float) -> int:
-    """Return a duration in whole milliseconds; ValueError when it is not one."""
+    """Return a duration in whole milliseconds; ValueError if it is invalid."""
     if isinstance(duration, int | float):
         return round(duration * 1000)
     parts = _PARTS.match(duration)
@@ -29,12 +29,12 @@ def milliseconds(duration: str | float) -> int:
 
 
 def to_timedelta(duration: str | float) -> timedelta:
-    """Return a duration as a span of time; ValueError when it is not one."""
+    """Return a duration as a timedelta; ValueError if it is invalid."""
     return timedelta(milliseconds=milliseconds(duration))
 
 
 def format_rough(seconds: float) -> str:
-    """Say about how long: `5 s`, `12 min`, `3.5 h`, `12 d`."""
+    """Return a rounded duration for sentences: `5 s`, `12 min`, `3.5 h`, `12 d`."""
     for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= length:
             return f"{round(seconds / length, 1):g} {unit}"
@@ -42,7 +42,7 @@ def format_rough(seconds: float) -> str:
 
 
 def format_duration_ms(total_ms: int) -> str:
-    """Write a duration as short as it can be said exactly: `90s`, `5m`, `1d`."""
+    """Return the shortest exact notation of a duration: `90s`, `5m`, `1d`."""
     for unit in ("d", "h", "m", "s"):
         if total_ms and total_ms % UNITS_MS[unit] == 0:
             return f"{total_ms // UNITS_MS[unit]}{unit}"

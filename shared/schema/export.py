@@ -39,11 +39,11 @@ def schema_text(kind: Any) -> bytes:  # noqa: ANN401 - any annotation
 
 
 CLIENT_SCHEMA = Path("client", "botwatch", "schema.json")
-"""What the Python client validates by, from the repository's root on."""
+"""The schema file of the Python client, relative to the repository."""
 
 
 def client_schema() -> bytes:
-    """Return the JSON Schemas of what bots send, by kind, without words for people: the client ships them."""
+    """Return the JSON Schemas of the bots' records by kind, without descriptions, for the client."""
     kinds = [record for record in KINDS.values() if issubclass(record, BotRecord)]
     _, parts = msgspec.json.schema_components(kinds)
     named = {
@@ -72,7 +72,7 @@ def _without_descriptions(schema: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Take the indentation out of docstrings: some versions of Python do that themselves, others do not."""
+    """Remove the indentation of docstrings: only some versions of Python do that."""
     if isinstance(schema, list):
         return [_cleaned(one) for one in schema]
     if not isinstance(schema, dict):
@@ -84,7 +84,7 @@ def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def main(folder: Path) -> None:
-    """Write the schemas into `folder`, and the client's where it belongs."""
+    """Write the schemas to `folder`, and the client's schema to `CLIENT_SCHEMA`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in message_schemas().items():
         (folder / name).write_bytes(text)

@@ -1,7 +1,7 @@
 """Faults: what is wrong with an input, where, and what was expected.
 
 ValueError
-└── InvalidError    the input cannot be taken; `faults` has every reason
+└── InvalidError    the input is invalid; `faults` has every reason
 """
 
 import difflib
@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 MAX_FAULTS = 100
-"""How many faults are listed; bad records must not cost seconds, nor an answer many times their size."""
+"""Limit of listed faults: invalid records must not cost seconds, nor a response many times their size."""
 MAX_MESSAGE = 500
-"""Characters of a path or a message: both may quote the input."""
+"""Limit of a path or a message in characters: both may quote the input."""
 MAX_QUOTED = 64
-"""Beyond that no known word is near."""
+"""Words longer than this get no suggestion."""
 
 _NO_CHOICE = "invalid enum value "
 _NO_MATCH = ("expected `str` matching regex ", "expected `str`, got ")
@@ -25,7 +25,7 @@ _OWN_CHECK = re.compile(r"^`(?P<place>[^`]+)`: (?P<message>.*)$", re.DOTALL)
 
 
 class Fault(msgspec.Struct, frozen=True, rename="camel"):
-    """One thing wrong with an input: its JSON path, and what was expected there."""
+    """One fault of an input: its JSON path, and what was expected."""
 
     path: str
     message: str
@@ -41,7 +41,7 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class InvalidError(ValueError):
-    """An input that was refused; `faults` lists every reason."""
+    """An invalid input; `faults` lists every reason."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(map(str, faults)))
@@ -57,9 +57,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def struct_faults(value: object, kind: type[msgspec.Struct], path: str = "$") -> list[Fault]:
-    """List the faults (at most `MOST`) of `value` (built-in types) as a `kind`, descending into structs.
+    """Return the faults of `value` (built-in types) as a `kind`, at most `MAX_FAULTS`, nested ones too.
 
-    msgspec stops at the first fault; a person who mends a config or a bot wants all of them.
+    msgspec stops at the first fault; the author of a config or a bot needs all of them.
     """
     return list(islice(_struct_faults(value, kind, path), MAX_FAULTS))
 
@@ -131,7 +131,7 @@ def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # no
 
 
 def in_words(message: str, expected: Any) -> str:  # noqa: ANN401 - any annotation
-    """Say a message of msgspec as a person would, where the type has words for what was expected."""
+    """Replace a message of msgspec by the description of the expected type, if it has one."""
     parts = list(_parts(msgspec.inspect.type_info(expected)))
     choices = [
         value for part in parts if isinstance(part, msgspec.inspect.LiteralType) for value in part.values
@@ -153,7 +153,7 @@ def in_words(message: str, expected: Any) -> str:  # noqa: ANN401 - any annotati
 
 
 def _parts(info: Any) -> Iterator[Any]:  # noqa: ANN401 - msgspec's own type nodes
-    """Walk through unions, lists and annotations."""
+    """Yield the types within unions, lists and annotations."""
     yield info
     inner = getattr(info, "types", None) or [getattr(info, name, None) for name in ("type", "item_type")]
     for part in inner:
@@ -162,12 +162,12 @@ def _parts(info: Any) -> Iterator[Any]:  # noqa: ANN401 - msgspec's own type nod
 
 
 def fault_from_error(error: msgspec.ValidationError, path: str = "$") -> Fault:
-    """Split msgspec's message into its path, put below `path`, and what was expected.
+    """Split msgspec's message into its path, appended to `path`, and what was expected.
 
-    Checks of our own that concern one field begin their message with its name, or with the path to it:
-    "`timestamp`: expected …", "`routes[0].policy`: expected …".
+    Botwatch's own checks of a field start their message with its name, or with the path to it: "`timestamp`:
+    expected …", "`routes[0].policy`: expected …".
     """
-    # The message may quote the input: it is only ever looked at from its end.
+    # The message may quote the input: parse it from its end only.
     message, _, place = str(error).rpartition(" - at `")
     inner = ""
     if place.startswith("$") and place.endswith("`"):
@@ -180,7 +180,7 @@ def fault_from_error(error: msgspec.ValidationError, path: str = "$") -> Fault:
 
 
 def json_type(value: object) -> str:
-    """Name the JSON type of a decoded value."""
+    """Return the JSON type of a decoded value."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")
 

@@ -1,11 +1,11 @@
-"""Fingerprints of label sets as Alertmanager makes them, so that its tools see one alert as one."""
+"""Fingerprints of label sets, computed as in Alertmanager, for its tools."""
 
 from collections.abc import Mapping
 
 OFFSET = 0xCBF29CE484222325
 PRIME = 0x100000001B3
 SEPARATOR = b"\xff"
-"""No UTF-8 text has this byte, so two label sets never give the same bytes."""
+"""A byte that UTF-8 never contains, so different label sets have different bytes."""
 
 
 def fingerprint_of(labels: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Formatting: numbers with their units as people read them, the same in every notice, page and answer. Pure.
+"""Formatting: numbers with units as text, the same in notifications, on the page and in the API. Pure.
 
 Three significant digits, money with two decimals, `95.0%`, `14m 45s`, `1.5 GiB`.
 """
@@ -29,9 +29,9 @@ from shared.schema.units import (
 DIGITS = 3
 """Significant digits of a value."""
 MAX_DIGITS = 12
-"""Up to so many are shown where a value and its limit would look the same."""
+"""Limit of digits, when a value and its limit would look the same."""
 STATUSES = ("ok", "warning", "critical")
-"""The words for the values of `checkState`."""
+"""Texts for the values of `checkState`."""
 
 _SUFFIXES = {
     PERCENT: "%", BASIS_POINTS: " bps", MILLISECONDS: " ms", SECONDS: " s", DAYS: " days", BYTES: " B",
@@ -69,12 +69,12 @@ def _units() -> dict[str, Unit]:
 
 
 def unit_of_metric(metric: str) -> Unit:
-    """Return the unit of a figure; one that is not Botwatch's own is a plain number."""
+    """Return the unit of a metric; for unknown metrics, a plain number."""
     return _units().get(metric, PLAIN)
 
 
 def metric_label(metric: str) -> str:
-    """Return what people call a figure or a kind of record; a bot's own metric is called by its name."""
+    """Return the display name of a metric or a record kind; for a bot's own metric, its name."""
     if metric in DEFINITIONS:
         return DEFINITIONS[metric].label
     if metric in _LABELS:
@@ -88,17 +88,17 @@ def metric_label(metric: str) -> str:
 def format_comparison(value: float, limit: float, unit: Unit) -> tuple[str, str]:
     """Return a value and its limit as texts with units: `("95.0%", "90%")`.
 
-    There are more digits where both would look the same and are not. A limit is empty where the value says
-    all: the status of a check, or that conditions are met.
+    More digits are shown when different values would look the same. The limit is empty when the value needs
+    none: the status of a check, or that conditions are met.
     """
     if unit is STATUS:
         return _format_status(value), ""
     if unit is CONDITION:
         return ("met" if value else "not met"), ""
-    if unit is SECONDS and limit >= _EXACT_S:  # an absence is noticed a millisecond after its limit
+    if unit is SECONDS and limit >= _EXACT_S:  # an absence is detected a millisecond after its limit
         value, limit = round(value), round(limit)
     for digits in range(DIGITS, MAX_DIGITS + 1):
-        # Spans of minutes have no digits to add: where they look the same, both are in seconds.
+        # Durations of minutes have no further digits: if they look the same, show both in seconds.
         is_short = unit in (SECONDS, MILLISECONDS) and digits > DIGITS
         texts = [_text(one, unit, digits, is_short=is_short, is_trimmed=True) for one in (value, limit)]
         if texts[0] != texts[1] or value == limit:
@@ -107,7 +107,7 @@ def format_comparison(value: float, limit: float, unit: Unit) -> tuple[str, str]
 
 
 def format_comparison_numbers(value: float, limit: float, unit: Unit) -> tuple[str, str]:
-    """Return a value and its limit as texts without units, for sentences that have the unit."""
+    """Return a value and its limit as texts without units, for sentences that name the unit."""
     if unit is SECONDS and limit >= _EXACT_S:
         value, limit = round(value), round(limit)
     scale = unit if unit in (MONEY, PERCENT) else PLAIN
@@ -121,12 +121,12 @@ def format_value(value: float, unit: Unit) -> str:
 
 
 def unit_named(name: str) -> Unit:
-    """Return the unit with that name; a newer version's unknown one is a plain number."""
+    """Return the unit of that name; for an unknown one of a newer version, a plain number."""
     return UNITS.get(name, PLAIN)
 
 
 def format_span(seconds: float) -> str:
-    """Return a length of time in its two largest units: `45s`, `14m 45s`, `2h 5m`, `3d`."""
+    """Return a duration in its two largest units: `45s`, `14m 45s`, `2h 5m`, `3d`."""
     rest = max(0, round(seconds))
     parts = []
     for name, length in _SPANS:
@@ -152,7 +152,7 @@ def _text(value: float, unit: Unit, digits: int, *, is_short: bool, is_trimmed: 
         while abs(value) >= _KIBI and (prefix := next(prefixes, None)):
             value, suffix = value / _KIBI, f" {prefix}i{_SUFFIXES[unit].strip()}"
     number = _number(value, digits, is_money=unit is MONEY)
-    # A share always shows how exact it is: `95.0%`; a limit is what somebody chose: `90%`.
+    # A value shows its precision, `95.0%`; a limit is as configured, `90%`.
     if unit is not MONEY and (is_trimmed or unit is not PERCENT) and "." in number and "e" not in number:
         number = number.rstrip("0").rstrip(".")
     return number + suffix

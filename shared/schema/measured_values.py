@@ -1,7 +1,7 @@
-"""Measures: what a rule compares with its limit, in words and with its unit. Pure.
+"""Measures: what a rule compares with its limit, as text and with its unit. Pure.
 
-A rule may look at how long a figure did not come, at a share, a rate or a count: its value is then no longer
-one of the figure, and in another unit.
+A rule may evaluate the absence of a metric, a share, a rate or a count: its value then differs from the
+metric's and has another unit.
 """
 
 from typing import NamedTuple
@@ -13,15 +13,15 @@ from shared.schema.records import KINDS
 from shared.schema.units import CONDITION, PERCENT, PLAIN, SECONDS, Unit
 
 _RELATIONS = {"percent": PERCENT, "share": PERCENT, "ratio": PLAIN}
-"""Units of comparisons; a difference keeps the figure's own."""
+"""Units of comparisons; a difference has the metric's own."""
 _RELATED = {
     "difference": "{} minus {}", "percent": "{} above or below {}", "ratio": "{} divided by {}",
     "share": "{} as a share of {}",
 }  # fmt: skip
 _AGGREGATES = {"count": PLAIN, "rate": PLAIN, "change": PERCENT}
-"""Units of aggregates; the others keep the figure's own."""
+"""Units of aggregates; the others have the metric's own."""
 _ALIKE = ("avg", "min", "max", "last", "quantile")
-"""Aggregates that can be compared with the values that they are made of."""
+"""Aggregates whose values are comparable with the single values."""
 _AGGREGATED = {
     "avg": "{}, average over {}", "min": "{}, lowest in {}", "max": "{}, highest in {}",
     "sum": "{}, sum over {}", "count": "{}, count in {}", "last": "{}, last in {}",
@@ -36,20 +36,20 @@ class Measured(NamedTuple):
     label: str
     """`Equity, average over 5m`."""
     unit: Unit
-    """Of the value and the limit."""
+    """Unit of the value and the limit."""
     is_metric: bool = True
-    """Whether the limit is one for the figure's own values."""
+    """Whether the limit applies to the metric's own values."""
     is_latest: bool = True
-    """Whether the value is the figure's latest."""
+    """Whether the value is the metric's latest."""
 
 
 def measured_metric(metric: str) -> Measured:
-    """Return the measure of a rule that compares a figure as it is."""
+    """Return the measure of a rule that compares a metric's latest value."""
     return Measured(metric_label(metric), unit_of_metric(metric))
 
 
 def measured_by(condition: Condition) -> Measured:
-    """Return what the rule of a condition compares with its limit."""
+    """Return the measure of a condition's rule."""
     metric = condition.metric_name or ""
     if condition.kind == "absence":
         what = f"{metric} record" if metric in KINDS else metric_label(metric)
@@ -70,7 +70,7 @@ def _combined(condition: Condition) -> Measured:
     first, count = condition.conditions[0], len(condition.conditions)
     if condition.match == "all":
         return _aggregated(first.metric_name, first.aggregate, first.window)
-    # Where any or none has to hold, the value only says whether it is so.
+    # With `any` or `none` the value only says whether the condition is met.
     label = f"{condition.match.capitalize()} of {count} conditions"
     return Measured(label, CONDITION, is_metric=False, is_latest=False)
 

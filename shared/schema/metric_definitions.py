@@ -1,6 +1,6 @@
-"""What each figure of a performance record means: shown on the page, in Grafana and in docs/metrics.md.
+"""Definitions of all performance metrics: shown on the page, in Grafana and in docs/metrics.md.
 
-`shared.analytics` computes by these definitions; a bot that reports a figure itself may have its own.
+`shared.analytics` computes by these definitions; a bot that reports a metric itself may use its own.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ DEFAULT, SIGNED, COUNT = "", "signed", "count"
 
 
 class MetricDefinition(NamedTuple):
-    """A figure: its name on the wire and in words, what it is made of, and when it is undefined."""
+    """A metric: its name on the wire and its label, its source, and when it is undefined."""
 
     wire: str
     label: str
@@ -17,16 +17,16 @@ class MetricDefinition(NamedTuple):
     text: str
     undefined: str
     style: str = DEFAULT
-    """How it is written where the unit alone does not say: with a sign, or as a whole number."""
+    """Its notation if the unit does not imply it: with a sign, or as a whole number."""
 
 
 class MetricFamilyDefinition(NamedTuple):
-    """Figures that belong together."""
+    """A family of metrics."""
 
     title: str
     figures: tuple[MetricDefinition, ...]
     doubt: str = ""
-    """What a low confidence in these figures rests on; `{n}` is the count that comes with it."""
+    """The text for low confidence in these metrics; `{n}` is the number of samples."""
 
 
 _NO_EQUITY = "no equity yet"
@@ -34,7 +34,7 @@ _NEVER_WORTH = "no equity above zero yet"
 _TWO_RETURNS = "fewer than two daily returns"
 _NO_FILLS = "no fill yet"
 _NO_TRADES = "no closed trade, or fees without a rate"
-_NO_LOSSES = "no closed trade has lost, or fees without a rate"
+_NO_LOSSES = "no losing trade, or fees without a rate"
 _NO_ENDED = "no order has ended"
 _NO_EXPOSURE = "no fill yet, or no equity above zero"
 _NO_SLIPPAGE = "no filled order with a decision price or a quote"
@@ -291,4 +291,4 @@ EXPOSURE = MetricFamilyDefinition(
 
 FAMILIES = (PROFIT, RISK, DRAWDOWN, VALUE_AT_RISK, TRADES, EXECUTION, EXPOSURE)
 DEFINITIONS = {figure.wire: figure for family in FAMILIES for figure in family.figures}
-"""Every figure by its name on the wire; `disagreements` is a count of these, and no figure itself."""
+"""Every metric by its name on the wire; `disagreements` is a count of metrics, not one itself."""

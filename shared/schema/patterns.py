@@ -1,8 +1,8 @@
-"""Patterns that users write: globs over names and labels, and regular expressions.
+"""Patterns in configuration: globs for names and labels, and regular expressions.
 
-Both are matched in time that grows linearly with the text, whatever the pattern: regular expressions by RE2,
-as in Alertmanager, and globs by `fnmatch`, whose expressions never try a `*` twice. In both a line break is a
-character like any other.
+Both are matched in linear time of the text's length: regular expressions by RE2, as in Alertmanager, and
+globs by `fnmatch`, whose expressions never backtrack over a `*`. In both a line break is an ordinary
+character.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from functools import lru_cache
 import re2
 
 MAX_PATTERN = 1024
-"""Characters of a regular expression."""
+"""Limit of a regular expression in characters."""
 MAX_REGEX_MEMORY = 256 * 1024
-"""Bytes of a compiled pattern: one of that size takes 5 ms for a label of 256 characters, at most."""
+"""Limit of a compiled pattern in bytes: at this size a label of 256 characters takes at most 5 ms."""
 
 Patterns = tuple[tuple[str, tuple[str, ...]], ...]
-"""Labels and what their values must be like."""
+"""Labels with the patterns of their values."""
 
 
 class Regex:
@@ -52,7 +52,7 @@ class Regex:
 
 @lru_cache(maxsize=1024)
 def stored_regex(pattern: str) -> Regex | str:
-    """Return a compiled pattern that was stored by an earlier version, or why RE2 refuses it."""
+    """Return a compiled pattern that an earlier version stored, or why RE2 rejects it."""
     try:
         return Regex(pattern)
     except ValueError as error:
@@ -69,17 +69,17 @@ def validate_regex(name: str, pattern: str | None) -> None:
 
 
 def glob_matches(pattern: str, text: str) -> bool:
-    """Return whether all of `text` matches a glob: `*` any characters, `?` one, `[ab]` one of several."""
+    """Return whether `text` matches a glob: `*` any characters, `?` one, `[ab]` one of several."""
     return fnmatchcase(text, pattern)
 
 
 def parse_match(match: Mapping[str, str | Sequence[str]]) -> Patterns:
-    """Read a document's `match`."""
+    """Parse the `match` of a document."""
     return tuple(
         (name, (wanted,) if isinstance(wanted, str) else tuple(wanted)) for name, wanted in match.items()
     )
 
 
 def match_labels(patterns: Patterns, labels: Mapping[str, str]) -> bool:
-    """Say whether every label is as it must be; one that is absent has the value ""."""
+    """Return whether every label matches its patterns; a missing label is ""."""
     return all(any(glob_matches(one, labels.get(name, "")) for one in wanted) for name, wanted in patterns)

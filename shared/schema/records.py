@@ -1,7 +1,7 @@
-"""Records: everything a bot, a collector or a client reports. From: producers. To: every reader of the log.
+"""Records: everything that bots, collectors and clients report. From: producers. To: all readers of the log.
 
 These structs are the only definition of the wire: decoding, validation, JSON Schema, table columns and
-Prometheus names all come from them.
+Prometheus names are derived from them.
 """
 
 from datetime import datetime
@@ -47,9 +47,9 @@ class Record(
     """Fields common to every record."""
 
     timestamp: Timestamp | int | None = None
-    """When it was so: ISO-8601 with a zone, or epoch milliseconds; the door fills in the arrival."""
+    """ISO-8601 with a zone, or epoch milliseconds; default: the arrival time, set by ingestion."""
     id: Name | None = None
-    """The producer's own identifier; makes sending the same record twice harmless."""
+    """An identifier set by the producer: a record that is sent twice with it counts once."""
     labels: Labels = {}
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Record(
 
     @property
     def at(self) -> datetime:
-        """The record's moment in UTC; every record that passed a door has one."""
+        """The record's timestamp in UTC; every record in the log has one."""
         if not isinstance(self.timestamp, datetime):
             raise TypeError("the record has no timestamp: it was not decoded by ingestion")
         return self.timestamp
@@ -79,23 +79,23 @@ class BotRecord(Record, kw_only=True):
 
     @property
     def subject(self) -> str:
-        """Whom the record is about."""
+        """The name of the bot."""
         return self.bot
 
 
 class HostRecord(Record, kw_only=True):
-    """A record about one host, or from one that looked at something."""
+    """A record about one host, or of a check that ran on it."""
 
     host: Name
 
     @property
     def subject(self) -> str:
-        """Whom the record is about."""
+        """The name of the host."""
         return self.host
 
 
 class Undefined(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Why a figure has no value, and of how many returns, trades or orders it would have been made."""
+    """Why a metric has no value, and how many returns, trades or orders there are."""
 
     reason: Name
     """In snake case: `no_trades`, `no_losses`, `too_few_returns`, …"""
@@ -103,16 +103,16 @@ class Undefined(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fie
 
 
 class Difference(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A figure that a bot reports otherwise than Botwatch computes it, both at the same moment."""
+    """The reported and the computed value of a metric, at the same time."""
 
     reported: Number
     computed: Number
 
 
 class Performance(BotRecord, kw_only=True, tag="performance"):
-    """A bot's figures at one moment. From: bots, recorder (computed). To: all readers.
+    """A bot's metrics at one time. From: bots, recorder (computed). To: all readers.
 
-    `shared.analytics` defines each figure that is computed; a bot may report any of them by its own terms.
+    `shared.analytics` computes each metric by its definition; a bot may report any of them by its own.
     """
 
     portfolio_value: Money | None = None
@@ -127,7 +127,7 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
     annual_return: Percent | None = None
     volatility: Percent | None = None
     trading_days: Count | None = None
-    """How many daily returns the ratios are made of."""
+    """Number of daily returns behind the ratios."""
     max_drawdown: Percent | None = None
     current_drawdown: Percent | None = None
     drawdown_duration: Seconds | None = None
@@ -173,23 +173,23 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
     cancel_latency_p95_ms: Milliseconds | None = None
     cancel_latency_p99_ms: Milliseconds | None = None
     dropped_latencies: Count | None = None
-    """Latencies left out because they were negative: more than one clock was at work."""
+    """Negative latencies that were left out: their timestamps come from different clocks."""
     fill_rate: Percent | None = None
     quantity_fill_rate: Percent | None = None
     reject_rate: Percent | None = None
     exposure: Percent | None = None
-    """Gross notional, as a share of the equity."""
+    """Gross notional as a share of the equity."""
     net_exposure: Percent | None = None
     leverage: Number | None = None
     disagreements: Count | None = None
-    """How many figures the bot reports otherwise than they are computed, at two comparisons in a row.
+    """Number of metrics whose reported and computed values differed in two comparisons in a row.
 
-    `differences` has both values, those of the latest comparison.
+    `differences` has both values of the latest comparison.
     """
     undefined: Annotated[dict[Name, Undefined], Meta(max_length=128)] = {}
-    """Why a figure has no value, by the figure's name on the wire."""
+    """Why a metric has no value, by its name on the wire."""
     low_confidence: Annotated[dict[Name, Count], Meta(max_length=128)] = {}
-    """Figures made of too few returns to lean on, and of how many."""
+    """Metrics with too few samples to rely on, and the number of samples."""
     differences: Annotated[dict[Name, Difference], Meta(max_length=128)] = {}
     source: Literal["reported", "computed"] = "reported"
 
@@ -200,7 +200,7 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
 
 
 class Equity(BotRecord, kw_only=True, tag="equity"):
-    """The account's worth at one moment. From: bots. To: recorder, evaluator."""
+    """The account's worth at one time. From: bots. To: recorder, evaluator."""
 
     equity: Money
     net_flow: Money = 0.0
@@ -215,7 +215,7 @@ OrderStatus = Literal[
 
 
 class Order(BotRecord, kw_only=True, tag="order"):
-    """One step in an order's life. From: bots. To: recorder."""
+    """One change of an order's status. From: bots. To: recorder."""
 
     order_id: Name
     symbol: Name
@@ -224,7 +224,7 @@ class Order(BotRecord, kw_only=True, tag="order"):
     quantity: Quantity
     limit_price: Number | None = None
     decision_price: Number | None = None
-    """The price at which the strategy decided: the reference of slippage."""
+    """The price when the strategy decided: the reference of slippage."""
     status: OrderStatus
     reason: Text | None = None
 
@@ -246,21 +246,20 @@ STOPPED, RETIRED, UNRETIRED = "stopped", "retired", "expected"
 
 
 class Heartbeat(BotRecord, kw_only=True, tag="heartbeat"):
-    """A sign of life. From: bots, dashboard (retire, unretire). To: recorder, evaluator.
+    """A heartbeat. From: bots, dashboard (retire, unretire). To: recorder, evaluator.
 
-    Three values of `status` have a meaning, and none of these is a sign of life. `stopped`: the bot ended on
-    purpose, and its absence opens no alert until its next record. `retired`: it ended for good; its open
-    alerts are resolved as well. `expected`: an operator took the retirement back. Any other is the bot's own
-    word.
+    Three values of `status` are special and do not count as a heartbeat. `stopped`: the bot stopped on
+    purpose, and its absence opens no alert until its next record. `retired`: it stopped for good; its open
+    alerts are also resolved. `expected`: an operator undid the retirement. Any other value is the bot's own.
     """
 
     status: Name = "ok"
     interval_seconds: Annotated[float, Meta(gt=0)] | None = None
-    """How often the bot means to send one."""
+    """The interval at which the bot sends heartbeats."""
 
     @property
     def ends(self) -> bool:
-        """Whether the bot says that it stops, for now or for good."""
+        """Whether the bot announces that it stops, temporarily or for good."""
         return self.status in (STOPPED, RETIRED)
 
 
@@ -273,9 +272,9 @@ class Disk(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=T
     free_bytes: Bytes
     inode_usage: Percent | None = None
     full_days: Days | None = None
-    """Until it is full, if it goes on as of late; None where it does not fill."""
+    """Days until it is full at the current rate; None if it does not fill."""
     read_only: bool = False
-    """It should be writable, or was, and is not."""
+    """Whether it is read-only but should be writable, or was."""
 
 
 Status = Literal["HEALTHY", "WARNING", "CRITICAL", "UNKNOWN"]
@@ -289,17 +288,17 @@ class Health(HostRecord, kw_only=True, tag="health"):
     """Why `systemHealth` is not HEALTHY, one sentence each."""
     cpu_usage: Percent | None = None
     cpu_per_core: list[float] = []
-    """Percent busy of each core; empty where it is not known."""
+    """Usage of each core in percent; empty if unknown."""
     cpu_steal: Percent | None = None
-    """Taken by the hypervisor for others."""
+    """Time that the hypervisor gave to other machines."""
     cpu_iowait: Percent | None = None
     cpu_cores: Count | None = None
     cpu_pressure: Percent | None = None
-    """Of the time since the previous sample, in which something waited for a processor; so below."""
+    """PSI `some`: share of the time since the previous sample in which a task waited for CPU."""
     memory_pressure: Percent | None = None
-    """In which all work stood still for want of memory."""
+    """PSI `full`: share of the time in which all tasks were stalled on memory."""
     io_pressure: Percent | None = None
-    """In which all work stood still until a disk answered."""
+    """PSI `full`: share of the time in which all tasks were stalled on I/O."""
     load1: Number | None = None
     load5: Number | None = None
     load15: Number | None = None
@@ -308,41 +307,41 @@ class Health(HostRecord, kw_only=True, tag="health"):
     memory_available_bytes: Bytes | None = None
     swap_usage: Percent | None = None
     disk_usage: Percent | None = None
-    """Of the fullest file system in `disks`."""
+    """Usage of the fullest file system in `disks`."""
     inode_usage: Percent | None = None
-    """Of the file system that has the fewest left."""
+    """Usage of the file system with the smallest share of free inodes."""
     disk_full_days: Days | None = None
-    """Until the first file system is full, if it goes on as of late; None where none fills."""
+    """Days until the first file system is full at the current rate; None if none fills."""
     disks: list[Disk] = []
     read_only_disks: Count | None = None
-    """File systems that should be writable, or were, and are not."""
+    """Number of file systems that are read-only but should be writable, or were."""
     disk_read_bytes_per_second: BytesPerSecond | None = None
     disk_written_bytes_per_second: BytesPerSecond | None = None
     disk_busy: Percent | None = None
-    """Of the busiest disk."""
+    """Busy time of the busiest disk."""
     network_received_bytes_per_second: BytesPerSecond | None = None
     network_sent_bytes_per_second: BytesPerSecond | None = None
     network_errors_per_second: Number | None = None
     network_drops_per_second: Number | None = None
     network_latency: Milliseconds | None = None
-    """To connect to an exchange: the median of those that are checked."""
+    """Time to connect to an exchange: the median of the checked exchanges."""
     processes: Count | None = None
     zombies: Count | None = None
     open_files_usage: Percent | None = None
-    """File descriptors of all processes, of the system's limit."""
+    """Open file descriptors of all processes, as a share of the system's limit."""
     temperature_celsius: Number | None = None
-    """Of the hottest sensor."""
+    """Temperature of the hottest sensor."""
     clock_offset_ms: SignedMilliseconds | None = None
-    """How far the clock is ahead of the time that NTP knows; None where it does not tell the kernel."""
+    """Offset of the clock from NTP time, positive is ahead; None if the kernel does not know it."""
     clock_synchronised: Flag | None = None
-    """1 while NTP keeps the clock."""
+    """1 while NTP synchronises the clock."""
     oom_kills: Count | None = None
-    """Processes that the kernel ended for want of memory, since the previous sample.
+    """Number of OOM kills since the previous sample.
 
-    In a container with a limit that watches only itself: its own.
+    In a container that monitors only itself: those of its own cgroup.
     """
     cgroup_throttled: Percent | None = None
-    """Of the periods in which the container's own processor limit held it back."""
+    """Share of the periods in which the container was throttled by its CPU limit."""
     uptime_seconds: Seconds | None = None
 
 
@@ -356,66 +355,66 @@ CheckReason = Literal[
     "not_running", "zombie", "changed", "expiring", "expired", "untrusted", "wrong_host", "weak", "denied",
     "late", "never_came", "ran_too_long", "failed", "too_many", "corrupt", "other",
 ]  # fmt: skip
-"""Why a check is not ok, for machines; its `text` says it to people."""
+"""Why a check is not ok, for machines; `text` is for people."""
 
 
 CHECK_STATE = "checkState"
-"""The status of a check as a figure in rules."""
+"""Name of a check's status as a metric in rules."""
 
 
 class Check(HostRecord, kw_only=True, tag="check"):
-    """One look at one thing: a process, a service, an exchange, a certificate, a heartbeat that is expected.
+    """The result of one run of a check: a process, a service, an exchange, a certificate, a heartbeat.
 
     From: collector, ingestion (heartbeats). To: all readers.
     """
 
     check: Name
-    """Its name, unique on the host."""
+    """The name of the check, unique on the host."""
     type: CheckType
     status: CheckStatus
     reason: CheckReason | None = None
     text: Text = ""
-    """What was seen, one sentence."""
+    """The result in one sentence."""
     check_latency_ms: Milliseconds | None = None
     dns_ms: Milliseconds | None = None
     connect_ms: Milliseconds | None = None
     tls_ms: Milliseconds | None = None
     web_socket_ms: Milliseconds | None = None
-    """From a ping to its pong."""
+    """Time from ping to pong."""
     latency_p50_ms: Milliseconds | None = None
-    """Of the last 100 looks; so the others."""
+    """Over the last 100 runs, like the other percentiles."""
     latency_p95_ms: Milliseconds | None = None
     latency_p99_ms: Milliseconds | None = None
     availability: Percent | None = None
     clock_skew_ms: SignedMilliseconds | None = None
-    """How far the other clock is ahead of this host's."""
+    """How far the remote clock is ahead of this host's."""
     status_code: Count | None = None
     certificate_days: Days | None = None
     instances: Count | None = None
-    """Processes that fit."""
+    """Number of matching processes."""
     process_cpu_usage: Percent | None = None
-    """Of one core, of all instances together; so the others."""
+    """Of one core, summed over all instances, like the other `process` fields."""
     process_memory_bytes: Bytes | None = None
     process_threads: Count | None = None
     process_open_files: Count | None = None
     process_uptime_seconds: Seconds | None = None
-    """Of the youngest."""
+    """Uptime of the newest instance."""
     restarts: Count | None = None
-    """Since the collector began to look."""
+    """Number of restarts since the collector started."""
     size_bytes: Bytes | None = None
     wal_bytes: Bytes | None = None
     occurrences: Count | None = None
-    """How often it happened since the previous look: failed logins, uses of sudo, changed files."""
+    """Number since the previous run: failed logins, uses of sudo, changed files."""
     per_minute: Number | None = None
     late_seconds: Seconds | None = None
     run_seconds: Seconds | None = None
 
     @property
     def state(self) -> int | None:
-        """The status as a figure: 0 ok, 1 warning, 2 critical, None unknown.
+        """The status as a number: 0 ok, 1 warning, 2 critical, None unknown.
 
-        That a certificate expires is judged by `certificateDays`: in steps, each told once. So is that it has
-        expired, where that is the one whose days are known.
+        The expiry of a certificate is evaluated by `certificateDays`, in steps that notify once each; so is
+        an expired certificate whose days are known.
         """
         has_expired = self.reason == "expired" and (self.certificate_days or 0.0) < 0
         if self.reason == "expiring" or has_expired:
@@ -456,7 +455,7 @@ def encode_frame(records: list[AnyRecord]) -> bytes:
 
 
 def decode_frame(frame: bytes) -> list[AnyRecord]:
-    """Read what `encode_frame` wrote."""
+    """Decode what `encode_frame` returned."""
     return _frame_decoder.decode(frame)
 
 

@@ -1,17 +1,17 @@
-"""How each rule stands: what it listens to, and what of that never came. From: evaluator. To: dashboard."""
+"""Status of each rule: the metrics that it reads, and which never arrived. From: evaluator. To: dashboard."""
 
 import msgspec
 
 
 class RuleStatus(msgspec.Struct, kw_only=True, rename="camel"):
-    """One rule; without values it can never open an alert."""
+    """The status of one rule; without values it can never open an alert."""
 
     name: str
     figures: list[str]
-    """What it listens to: figures, names of metric records, kinds of records."""
+    """What it reads: metrics, names of metric records, record kinds."""
     subjects: int
-    """Of how many bots or hosts (and sets of labels) it has seen a value."""
+    """Number of bots or hosts (and sets of labels) with a value."""
     never_seen: list[str]
-    """Those of `figures` that never came."""
+    """Those of `figures` that never arrived."""
     warning: str | None = None
-    """What is probably a mistake: a figure that nothing has, or a window too short for a difference."""
+    """A probable mistake: an unknown metric, or a window too short for a difference."""

@@ -1,4 +1,4 @@
-"""Silences: matchers over an alert's labels, with a beginning, an end, an author and a comment.
+"""Silences: matchers for labels of alerts, with a start, an end, an author and a comment.
 
 From: dashboard (people, tools). To: store, evaluator. The fields are Alertmanager's.
 """
@@ -20,23 +20,23 @@ Timestamp = Annotated[datetime, Meta(tz=True)]
 
 
 class Matcher(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A condition on one label; a label that is absent has the value ""."""
+    """A condition on one label; a missing label is ""."""
 
     name: Annotated[str, Meta(min_length=1, max_length=128)]
     value: Annotated[str, Meta(max_length=1024)]
     is_regex: bool = False
     """The pattern must match the whole value."""
     is_equal: bool = True
-    """False turns it round."""
+    """False negates the matcher."""
 
     @property
     def error(self) -> str | None:
-        """Why the pattern can match nothing: silences of earlier versions may hold what RE2 refuses."""
+        """Why the pattern matches nothing: silences of earlier versions may have one that RE2 rejects."""
         compiled = stored_regex(self.value) if self.is_regex else None
         return compiled if isinstance(compiled, str) else None
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether `labels` meet the condition; with an `error`, nothing does."""
+        """Return whether `labels` match; with an `error`, nothing matches."""
         value = labels.get(self.name, "")
         if not self.is_regex:
             return (value == self.value) == self.is_equal
@@ -48,18 +48,18 @@ class SilenceRequest(msgspec.Struct, kw_only=True, rename="camel", forbid_unknow
     """The body of `POST /api/monitoring/silences`."""
 
     id: str | None = None
-    """Of a silence that this one takes the place of."""
+    """ID of the silence to replace."""
     matchers: Annotated[list[Matcher], Meta(min_length=1, max_length=64)]
-    """All of them must hold."""
+    """All of them must match."""
     starts_at: Timestamp | None = None
-    """By default now."""
+    """Default: now."""
     ends_at: Timestamp
     created_by: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\S")]
     comment: Annotated[str, Meta(max_length=4096)] = ""
 
 
 class Silence(msgspec.Struct, kw_only=True, rename="camel"):
-    """A silence as it stands in the store; it is never deleted, only ended."""
+    """A stored silence; it is never deleted, only ended."""
 
     id: str
     matchers: list[Matcher]
@@ -70,12 +70,12 @@ class Silence(msgspec.Struct, kw_only=True, rename="camel"):
     created_at: datetime
     updated_at: datetime
     ended_by: str | None = None
-    """Who ended it before its time."""
+    """Who ended it early."""
 
     def state(self, now: datetime) -> SilenceState:
-        """Return whether it is to come, holds, or is over at `now`; its end is no longer part of it.
+        """Return whether it is pending, active or expired at `now`; the end is exclusive.
 
-        One that somebody ended is over, though another machine's clock may be behind.
+        One that was ended early is expired, even if another machine's clock is behind.
         """
         if now >= self.ends_at or self.updated_at >= self.ends_at:
             return "expired"
@@ -83,18 +83,18 @@ class Silence(msgspec.Struct, kw_only=True, rename="camel"):
 
     @property
     def error(self) -> str | None:
-        """Why it silences nothing: the first matcher's error."""
+        """Why it silences nothing: the error of the first invalid matcher."""
         return next((f"{one.name}: {one.error}" for one in self.matchers if one.error), None)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Say whether all of its matchers hold."""
+        """Return whether all matchers match."""
         return all(matcher.matches(labels) for matcher in self.matchers)
 
 
 def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
-    """Return the silence that is asked for, which begins at `now` at the earliest.
+    """Return the requested silence, which starts at `now` at the earliest.
 
-    InvalidError lists what is wrong with it.
+    InvalidError lists every fault.
     """
     faults = [
         Fault(f"$.matchers[{index}].value", matcher.error)
@@ -132,7 +132,7 @@ def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
 
 
 def alert_labels(alert: Alert) -> dict[str, str]:
-    """Return the labels of an alert as Alertmanager has them; what Botwatch sets goes before its own."""
+    """Return the labels of an alert, as in Alertmanager; Botwatch's labels override the alert's own."""
     details = alert.details
     about = {"bot": details.bot, "host": details.host}
     return {

@@ -1,4 +1,4 @@
-"""Text from outside, made safe for a terminal and for a log line."""
+"""Escape external text for terminals and log lines."""
 
 
 def escape_controls(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Moments: UTC ISO-8601 with `Z` on the wire, `YYYY-MM-DD HH:MM:SS.SSS` in the store."""
+"""Timestamps: UTC ISO-8601 with `Z` on the wire, `YYYY-MM-DD HH:MM:SS.SSS` in the store."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +10,9 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def from_wire(moment: datetime | int) -> datetime:
-    """Return `moment` (zoned datetime, or epoch milliseconds) in UTC; ValueError when it cannot be meant.
+    """Return `moment` (zoned datetime, or epoch milliseconds) in UTC; ValueError outside 2000 to 2099.
 
-    The bounds 2000 and 2100 catch epoch seconds and microseconds sent as milliseconds.
+    These bounds catch epoch seconds and microseconds sent as milliseconds.
     """
     if isinstance(moment, int):
         if not 946_684_800_000 <= moment < 4_102_444_800_000:  # noqa: PLR2004 - EARLIEST and LATEST
@@ -30,7 +30,7 @@ def to_wire(moment: datetime) -> str:
 
 
 def to_store(moment: datetime) -> str:
-    """Format a moment in UTC as `2026-01-31 12:00:00.000`; SQLite's `datetime()` compares rightly with it."""
+    """Format a UTC time as `2026-01-31 12:00:00.000`, which compares correctly with SQLite's `datetime()`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(" ", "milliseconds")[:_STORED_LENGTH]
@@ -42,7 +42,7 @@ def from_store(text: str) -> datetime:
 
 
 def from_epoch_ms(milliseconds: int) -> datetime:
-    """Return the moment so many milliseconds after 1970-01-01 UTC."""
+    """Return the time that is `milliseconds` after 1970-01-01 UTC."""
     return EPOCH + milliseconds * MILLISECOND
 
 

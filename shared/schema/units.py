@@ -1,7 +1,7 @@
-"""Units of figures on the wire, and what each becomes on Prometheus.
+"""Units of metrics on the wire, and their conversion for Prometheus.
 
-The wire follows the trading desk (percent, milliseconds, basis points); Prometheus wants base units and a
-suffix that says so. A field's annotation is the only place where its unit is written down.
+The wire follows trading desks (percent, milliseconds, basis points); Prometheus requires base units with a
+suffix. A field's annotation is the only definition of its unit.
 """
 
 import re
@@ -13,7 +13,7 @@ from msgspec import Meta
 
 
 class Unit(NamedTuple):
-    """How a wire unit maps to a base unit: `base = wire * factor`."""
+    """A wire unit and its base unit: `base = wire * factor`."""
 
     name: str
     factor: float
@@ -60,7 +60,7 @@ Count = Annotated[int, Meta(extra={"unit": PLAIN.name}, ge=0, le=MAX_INTEGER)]
 
 
 class MetricField(NamedTuple):
-    """A numeric field of a record: its names in Python, on the wire and on Prometheus, and its unit."""
+    """A numeric field of a record: its names in Python, on the wire and in Prometheus, and its unit."""
 
     attribute: str
     wire: str
@@ -70,7 +70,7 @@ class MetricField(NamedTuple):
 
 @cache
 def metric_fields(record: type[msgspec.Struct]) -> tuple[MetricField, ...]:
-    """Return the fields of `record` that carry a unit, in the order of the wire."""
+    """Return the fields of `record` that have a unit, in the order of the wire."""
     found = []
     for field in msgspec.structs.fields(record):
         unit = _unit_of(msgspec.inspect.type_info(field.type))
@@ -81,7 +81,7 @@ def metric_fields(record: type[msgspec.Struct]) -> tuple[MetricField, ...]:
 
 
 def prometheus_name(wire: str, unit: Unit) -> str:
-    """Make snake case with the base unit's suffix: `orderLatencyMs` → `order_latency_seconds`."""
+    """Return the snake-case name with the base unit's suffix: `orderLatencyMs` → `order_latency_seconds`."""
     stem = wire.removesuffix(unit.wire_suffix).replace("PnL", "Pnl")
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", stem).lower()
     return snake + unit.suffix

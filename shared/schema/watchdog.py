@@ -1,6 +1,6 @@
-"""The watchdog's beat: an alert that always fires, through every part. From: watchdog. To: notifier.
+"""The watchdog beat: an always-firing alert that passes through every part. From: watchdog. To: notifier.
 
-It enters the log as an entry without records: it is no bot's, and in no list.
+It enters the log as an entry without records; it belongs to no bot and is not listed anywhere.
 """
 
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from shared.schema.alerts import Alert, Details
 
 WATCHDOG = "watchdog"
-"""The id and the fingerprint of the alert; it is in no list."""
+"""ID and fingerprint of the alert; it is not listed anywhere."""
 LOOPBACK_CHANNEL = f"{WATCHDOG}:itself"
-"""The channel on which Botwatch hears its own beat: what counts is that the delivery is made."""
+"""The channel on which Botwatch receives its own beat."""
 WATCHDOG_URL_CHANNEL = f"{WATCHDOG}:url"
 """The channel that requests the user's URL."""
 BEAT_INTERVAL = timedelta(seconds=5)
@@ -18,7 +18,7 @@ BEAT_INTERVAL = timedelta(seconds=5)
 
 
 def watchdog_alert(beat: float, now: datetime) -> Alert:
-    """Return the alert as it is at the beat of that moment."""
+    """Return the alert for a beat; `beat` is its time in epoch seconds."""
     return Alert(
         id=WATCHDOG,
         timestamp=now,

@@ -1,4 +1,4 @@
-"""The sections of `health_monitor.json` on checks: what the collector looks at besides the host itself."""
+"""Check sections of `health_monitor.json`: what the collector monitors besides the host itself."""
 
 from typing import Annotated, Literal
 
@@ -25,12 +25,12 @@ MIN_INTERVAL_MS = 1_000
 
 
 class ProcessSection(Document, kw_only=True):
-    """Processes that run here; all that is given must fit."""
+    """Processes on this host; all given criteria must match."""
 
     name: str | None = None
-    """The program's name: all of it, or the 15 characters that `ps -o comm` shows."""
+    """The full name of the program, or the 15 characters that `ps -o comm` shows."""
     command: str | None = None
-    """A regular expression that is found in the command line."""
+    """A regular expression to search for in the command line."""
     pid_file: PathName | None = None
     user: str | None = None
     at_least: Annotated[int, Meta(ge=0)] = 1
@@ -43,15 +43,15 @@ class ProcessSection(Document, kw_only=True):
 
 
 class HttpSection(Document, kw_only=True):
-    """A request and what its answer must be like."""
+    """An HTTP request and the expected response."""
 
     url: Url
     method: Literal["GET", "HEAD", "POST", "OPTIONS"] = "GET"
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     status: Annotated[list[Annotated[int, Meta(ge=100, le=599)]], Meta(min_length=1)] | None = None
-    """By default any of 200 to 399."""
+    """Default: any of 200 to 399."""
     body: str | None = None
-    """A regular expression that is found in the body."""
+    """A regular expression to search for in the body."""
     verify: bool = True
     """Whether the certificate must be valid."""
 
@@ -64,23 +64,23 @@ class DnsSection(Document, kw_only=True):
 
     name: str
     expect: list[str] = msgspec.field(default_factory=list)
-    """Addresses of which one at least must be among the answers."""
+    """Expected addresses; at least one must be in the response."""
 
 
 class CertificateSection(Document, kw_only=True):
-    """A certificate of a server, or in a file."""
+    """The certificate of a server, or certificates in a file."""
 
     address: Address | None = None
     server_name: str | None = None
-    """Whom the certificate must be for; by default the host."""
+    """The expected host name of the certificate; default: the host."""
     file: PathName | None = None
-    """A PEM file: every certificate in it counts."""
+    """A PEM file: every certificate in it is checked."""
     days: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: [21, 14, 7, 1]
     )
-    """So many days before it expires it is told, once each; critical from the last but one on."""
+    """Days before expiry at which to notify, once each; critical from the last but one."""
     trust: PathName | None = None
-    """A PEM file of further authorities, for certificates that an authority of one's own has signed."""
+    """A PEM file of additional CAs, for certificates of a private CA."""
 
     def __post_init__(self) -> None:
         if (self.address is None) == (self.file is None):
@@ -88,11 +88,11 @@ class CertificateSection(Document, kw_only=True):
 
 
 class CheckSection(Document, kw_only=True):
-    """One check: exactly one of the keys that say what is looked at, and how often."""
+    """One check: exactly one key for its target, and its schedule."""
 
     process: ProcessSection | None = None
     port: Port | None = None
-    """Something listens on it on this host."""
+    """A TCP port of this host that must be listening."""
     http: HttpSection | None = None
     tcp: Address | None = None
     dns: DnsSection | None = None
@@ -104,16 +104,16 @@ class CheckSection(Document, kw_only=True):
     """A container's name, for Docker's or Podman's socket."""
     certificate: CertificateSection | None = None
     status_page: Url | None = None
-    """Of Statuspage (Atlassian) or one that answers alike: `…/api/v2/summary.json`."""
+    """URL of Statuspage (Atlassian) or a compatible service: `…/api/v2/summary.json`."""
     every: Duration = "1m"
     timeout: Duration | None = None
-    """By default 10 s, or `every` where that is shorter."""
+    """Default: 10 s, or `every` if that is shorter."""
     slow: Duration | None = None
-    """An answer that takes longer is a warning."""
+    """A response that takes longer is a warning."""
     failures: Annotated[int, Meta(ge=1, le=100)] = 2
-    """So many looks in a row must fail before it counts."""
+    """Number of failed runs in a row before the failure counts."""
     severity: Literal["critical", "warning"] = "critical"
-    """What a failure is."""
+    """The status of a failure."""
 
     def __post_init__(self) -> None:
         given = [kind for kind in KINDS if getattr(self, kind) is not None]
@@ -125,34 +125,34 @@ class CheckSection(Document, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """Which of the keys it has."""
+        """The key of the target."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
 
 KINDS = (
     "process", "port", "http", "tcp", "dns", "database", "systemd", "container", "certificate", "status_page",
 )  # fmt: skip
-"""The keys of a check that say what is looked at."""
+"""The keys for the target of a check."""
 
 
 class ExchangeSection(Document, kw_only=True):
-    """An exchange; what is left out comes from the preset of that name, if there is one."""
+    """An exchange; omitted keys come from the preset of that name, if there is one."""
 
     preset: Name | None = None
-    """By default the exchange's own name."""
+    """Default: the name of the exchange."""
     rest: Url | None = None
-    """Is asked for a sign of life."""
+    """URL for the availability check."""
     time: Url | None = None
-    """Answers the exchange's time."""
+    """URL that returns the exchange's time."""
     time_path: str | None = None
-    """Where the time is in the answer: keys and indexes with dots between them, such as `result.unixtime`."""
+    """Path to the time in the response: keys and indexes separated by dots, such as `result.unixtime`."""
     web_socket: WebSocketUrl | None = None
     status_page: Url | None = None
     every: Duration = "30s"
     timeout: Duration | None = None
     slow: Duration | None = "2s"
     skew: Duration = "2s"
-    """Clocks that are further apart are a warning: exchanges refuse orders by it."""
+    """A larger clock skew is a warning: exchanges reject such orders."""
     failures: Annotated[int, Meta(ge=1, le=100)] = 2
     severity: Literal["critical", "warning"] = "critical"
 
@@ -162,33 +162,33 @@ class ExchangeSection(Document, kw_only=True):
 
 
 class FailedLoginsSection(Document, kw_only=True):
-    """Failed logins per minute, of all together and of each source address."""
+    """Limits of failed logins per minute, in total and per source address."""
 
     files: list[PathName] = msgspec.field(default_factory=lambda: ["/var/log/auth.log", "/var/log/secure"])
     btmp: PathName | None = "/var/log/btmp"
     journal: bool = True
-    """Whether journalctl is asked, where there is one."""
+    """Whether to read journalctl, if available."""
     warning: Annotated[float, Meta(gt=0)] = 5
     critical: Annotated[float, Meta(gt=0)] = 30
 
 
 class ListeningSection(Document, kw_only=True):
-    """Ports that something listens on, and that nothing listened on before."""
+    """New listening ports, compared with the baseline."""
 
     allow: list[Port] = msgspec.field(default_factory=list)
     loopback: bool = False
-    """Whether those count that only this machine reaches."""
+    """Whether to include ports that are reachable only from this machine."""
 
 
 class SudoSection(Document, kw_only=True):
     """Uses of sudo."""
 
     allow: list[str] = msgspec.field(default_factory=list)
-    """People whose uses are no news; failed attempts always are."""
+    """Users whose commands do not alert; denied commands always do."""
 
 
 class SecuritySection(Document, kw_only=True):
-    """What is watched for intruders; what is left out is not."""
+    """Security checks; omitted ones are disabled."""
 
     failed_logins: FailedLoginsSection | None = None
     listening: ListeningSection | None = None
@@ -204,17 +204,17 @@ class SecuritySection(Document, kw_only=True):
 
 
 class HeartbeatSection(Document, kw_only=True):
-    """A ping that is expected, from a bot or a cron job: after a period, or at the moments of a schedule."""
+    """A heartbeat expected from a bot or a cron job: after a period, or by a cron schedule."""
 
     name: Name | None = None
-    """By default the key's first eight characters."""
+    """Default: the key's first eight characters."""
     period: Duration | None = None
     cron: Annotated[str, Meta(max_length=128)] | None = None
     time_zone: str = "UTC"
     grace: Duration = "1m"
-    """How much later it may come."""
+    """How late a ping may be."""
     longest: Duration | None = None
-    """How long it may run, from `/start` to its end."""
+    """Limit of a run, from `/start` to its end."""
     severity: Literal["critical", "warning"] = "critical"
 
     def __post_init__(self) -> None:
@@ -236,7 +236,7 @@ Key = Annotated[
 
 
 def validate_times(every: Duration, timeout: Duration | None) -> None:
-    """Raise ValueError unless a check has time to end before the next one."""
+    """Raise ValueError unless `timeout` is within `every`."""
     validate_durations(every=every, timeout=timeout)
     if milliseconds(every) < MIN_INTERVAL_MS:
         raise ValueError(f"`every`: expected at least 1s, got {every!r}")

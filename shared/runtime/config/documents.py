@@ -39,14 +39,14 @@ from shared.schema.patterns import glob_matches
 
 
 class DatabaseSection(Document, kw_only=True):
-    """Where a database is (relative to `$BOTWATCH_HOME/enterprise/monitoring/`) and how long rows stay."""
+    """Path of a database (relative to `$BOTWATCH_HOME/enterprise/monitoring/`) and its retention."""
 
     path: str = "../../data/monitoring/performance_metrics.db"
     retention_days: Annotated[int, Meta(ge=1)] = 365
 
 
 class PrometheusSection(Document, kw_only=True):
-    """The metrics endpoint. A port in the environment wins."""
+    """The metrics endpoint. A port in the environment takes precedence."""
 
     enabled: bool = True
     port: Port = 9090
@@ -54,7 +54,7 @@ class PrometheusSection(Document, kw_only=True):
 
 
 class AlertingSection(Document, kw_only=True):
-    """The rules on bots."""
+    """The rules for bots."""
 
     enabled: bool = True
     conditions: list[Condition] = msgspec.field(default_factory=list)
@@ -67,14 +67,14 @@ class AlertingSection(Document, kw_only=True):
 
 
 class BotSection(Document, kw_only=True):
-    """What Botwatch must know of a bot; what is left out keeps the value of an earlier pattern."""
+    """Settings of a bot; omitted keys keep the value of an earlier pattern."""
 
     annualisation: Literal[365, 252] | None = None
     start_equity: Annotated[float, Meta(gt=0)] | None = None
     currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     time_zone: str | None = None
     unit: Literal["percent", "fraction"] | None = None
-    """Of the shares in its performance records: 8.5 or 0.085 for 8.5%. Never guessed; percent by default."""
+    """Unit of shares in its performance records: 8.5 or 0.085 for 8.5%. Never guessed; default: percent."""
     compare: bool | None = None
 
     def __post_init__(self) -> None:
@@ -83,21 +83,21 @@ class BotSection(Document, kw_only=True):
 
 
 class AnalyticsSection(Document, kw_only=True):
-    """How figures are computed from raw events."""
+    """How metrics are computed from raw events."""
 
     interval_seconds: Annotated[float, Meta(ge=0.1)] = 1.0
-    """At most so often a bot's computed figures enter the log."""
+    """Minimum interval of a bot's computed metrics in the log."""
     bots: dict[str, BotSection] = msgspec.field(default_factory=dict)
-    """By name or pattern (`scalper-*`), in the order of the document: what comes later wins."""
+    """By name or pattern (`scalper-*`), in the order of the document: later ones override earlier ones."""
 
     def settings_for(self, bot: str) -> AnalyticsSettings:
-        """Return what holds for `bot`."""
+        """Return the settings of `bot`."""
         chosen = self._matching(bot)
         chosen.pop("unit", None)
         return AnalyticsSettings(**chosen)
 
     def reports_fractions(self, bot: str) -> bool:
-        """Say whether `bot` reports shares as fractions, not in percent."""
+        """Return whether `bot` reports shares as fractions, not in percent."""
         return self._matching(bot).get("unit") == "fraction"
 
     def _matching(self, bot: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ Limit = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Threshold(Document, kw_only=True):
-    """Percent of a resource from which on it is a warning, or critical."""
+    """Limits of a resource's usage in percent: warning and critical."""
 
     warning: Limit | None = None
     critical: Limit | None = None
@@ -137,7 +137,7 @@ class Threshold(Document, kw_only=True):
 
 
 class Thresholds(Document, kw_only=True):
-    """The rules on hosts."""
+    """The rules for hosts."""
 
     cpu: Threshold | None = None
     memory: Threshold | None = None
@@ -145,11 +145,11 @@ class Thresholds(Document, kw_only=True):
 
 
 Resource = Literal["cpu", "memory", "disk", "network", "processes"]
-"""What of the host is looked at; checks of processes need `processes`, those over the network `network`."""
+"""What is sampled on the host; checks of processes need `processes`, those over the network `network`."""
 
 
 class MonitoringSection(Document, kw_only=True):
-    """What the collector looks at, and how often."""
+    """What the collector monitors, and how often."""
 
     interval_seconds: Annotated[float, Meta(ge=1)] = 60
     enabled_checks: list[Resource] = msgspec.field(default_factory=lambda: list(get_args(Resource)))
@@ -165,7 +165,7 @@ class MonitoringSection(Document, kw_only=True):
 
 
 class AlertsSection(Document, kw_only=True):
-    """Whom to tell."""
+    """Whom to notify."""
 
     enabled: bool = True
     webhook_url: str = ""
@@ -193,7 +193,7 @@ class Documents(msgspec.Struct, frozen=True):
 
     @property
     def channels(self) -> dict[str, ChannelSection]:
-        """Every channel that is switched on, by name; none where alerts are switched off.
+        """Every enabled channel by name; none if alerts are disabled.
 
         The seed's `webhookUrl` is the channel `webhook`, its `emailConfig` the channel `email`.
         """
@@ -210,7 +210,7 @@ class Documents(msgspec.Struct, frozen=True):
 
 
 def load_documents(folder: Path, environ: Mapping[str, str] = os.environ) -> Documents:
-    """Read the documents of `folder`; a missing one means defaults. InvalidError lists every fault."""
+    """Load the documents of `folder`; a missing one means defaults. InvalidError lists every fault."""
     faults: list[Fault] = []
 
     def load(name: str, kind: type[D]) -> D | None:
@@ -234,7 +234,7 @@ D = TypeVar("D", bound=Document)
 
 
 def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
-    """Read one document (JSON, or YAML by its suffix), with `${NAME}` replaced from the environment.
+    """Load one document (JSON, or YAML by its suffix), with `${NAME}` replaced from the environment.
 
     `NAME_FILE` may name a file instead; `${NAME:-text}` has a default; an unset name becomes empty.
     """
@@ -267,7 +267,7 @@ _KEY = re.compile(r"(?<=\.heartbeats\.)([\w-]{4})[\w-]*")
 
 
 def _mask_key(fault: Fault) -> Fault:
-    """Cut the key of a heartbeat short: whoever knows it can ping."""
+    """Shorten the key of a heartbeat in a fault: it is a secret."""
     return Fault(_KEY.sub(r"\1…", fault.path), fault.message)
 
 

@@ -16,12 +16,12 @@ DOCUMENTS: dict[str, type[Document]] = {
 
 
 def document_schemas() -> dict[str, bytes]:
-    """Return the text of every schema by file name; checks between keys are not in them."""
+    """Return the text of every schema by file name; checks across keys are not included."""
     return {f"{name}.schema.json": schema_text(kind) for name, kind in DOCUMENTS.items()}
 
 
 def main(folder: Path) -> None:
-    """Write the schemas into `folder`."""
+    """Write the schemas to `folder`."""
     for name, text in document_schemas().items():
         (folder / name).write_bytes(text)
 

@@ -1,4 +1,4 @@
-"""What sections of `notifications.yml` must not hold; each check raises ValueError with where and why."""
+"""Checks of `notifications.yml`; each raises ValueError with the path and the reason."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -13,7 +13,7 @@ YEAR_MS = 366 * UNITS_MS["d"]
 
 
 def validate_durations(**durations: Duration | None) -> None:
-    """Refuse what is too long to be meant; moments that far away cannot be computed either."""
+    """Reject implausibly long durations; times that far away cannot be computed either."""
     for name, duration in durations.items():
         try:
             fine = duration is None or milliseconds(duration) <= YEAR_MS
@@ -24,7 +24,7 @@ def validate_durations(**durations: Duration | None) -> None:
 
 
 def validate_repeat_intervals(**durations: Duration | None) -> None:
-    """Refuse what would tell people without end, such as 1ms where 1m was meant; 0 is never."""
+    """Reject intervals that would flood recipients, such as 1ms instead of 1m; 0 means never."""
     validate_durations(**durations)
     for name, duration in durations.items():
         if duration is not None and 0 < milliseconds(duration) < MIN_REPEAT_MS:
@@ -32,7 +32,7 @@ def validate_repeat_intervals(**durations: Duration | None) -> None:
 
 
 def validate_match(**matches: Mapping[str, str | Sequence[str]]) -> None:
-    """Refuse severities and categories that no alert has: they would match nothing, and nobody would know."""
+    """Reject unknown severities and categories: they would silently match nothing."""
     for place, match in matches.items():
         for label, words in (("severity", get_args(Severity)), ("category", get_args(Category))):
             wanted = match.get(label, ())
@@ -45,7 +45,7 @@ def validate_match(**matches: Mapping[str, str | Sequence[str]]) -> None:
 
 
 def validate_fallbacks(fallbacks: Mapping[str, str | None]) -> None:
-    """Refuse fallbacks, by channel, that lead round in a circle."""
+    """Reject circular fallbacks; `fallbacks` maps each channel to its fallback."""
     for name in fallbacks:
         seen = [name]
         while (following := fallbacks.get(seen[-1])) is not None:

@@ -1,4 +1,4 @@
-"""The sections of `notifications.yml`: whom alerts go to, in which order, and what keeps them back.
+"""The sections of `notifications.yml`: routing, escalation, on-call rotations, channels and muting.
 
 Every name that is used must be one that is given; a wrong one is refused with the nearest known name.
 """
@@ -47,30 +47,30 @@ ShiftLength = (
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Pattern = Annotated[str, Meta(max_length=256)]
 Match = dict[str, Pattern | Annotated[list[Pattern], Meta(min_length=1)]]
-"""Labels of alerts and what their values must be like, one of several; `*` stands for anything."""
+"""Labels of alerts with the values to match, one or several; `*` matches anything."""
 
 HOUR_MS = 3_600_000
 MAX_PORT = 65_535
 MIN_ROUND_MS = 1_000
 MIN_BEAT_INTERVAL_MS = 10_000
 DEFAULT_ROUTE = "default"
-"""The name of the route of what no other route is for."""
+"""The name of the route for alerts that match no other route."""
 SEED_CHANNELS = ("webhook", "email")
-"""The channels that `webhookUrl` and `emailConfig` of `health_monitor.json` make."""
+"""The channels that `webhookUrl` and `emailConfig` of `health_monitor.json` define."""
 
 
 def check_time_zone(name: str) -> None:
-    """Raise ValueError unless `name` is a time zone's."""
+    """Raise ValueError unless `name` is an IANA time zone."""
     if name not in available_timezones():
         close = did_you_mean(name, available_timezones())
         raise ValueError(f"`timeZone`: expected an IANA name such as Europe/London, got {name!r}{close}")
 
 
 class EmailConfig(Document, kw_only=True):
-    """A mailbox to send from, off when `smtp` is empty. `security`: by default what the port implies."""
+    """A mailbox to send from, disabled if `smtp` is empty. `security`: default by port."""
 
     smtp: str
-    """A host, or a host and a port: `mail.example.org:465`; that port wins over `port`."""
+    """A host, or host:port such as `mail.example.org:465`; that port overrides `port`."""
     sender: str = msgspec.field(name="from")
     to: Annotated[list[str], Meta(min_length=1)]
     port: Port = 587
@@ -91,23 +91,23 @@ class EmailConfig(Document, kw_only=True):
 
 
 class ChannelSection(Document, kw_only=True):
-    """A way to somebody: a URL, or a mailbox. Secrets are `${NAME}`, or what `botwatch encrypt` printed."""
+    """A channel: a URL, or a mailbox. Secrets are `${NAME}`, or the output of `botwatch encrypt`."""
 
     url: str = ""
-    """Any that apprise understands, or a webhook's. Empty: the channel is switched off."""
+    """Any URL that apprise supports, or of a webhook. Empty: the channel is disabled."""
     type: Literal["apprise", "webhook", "slack"] | None = None
-    """By default `slack` for Slack's webhooks, `apprise` for what it knows, else `webhook`."""
+    """Default: `slack` for Slack's webhooks, `apprise` for URLs that it supports, else `webhook`."""
     email: EmailConfig | None = None
     format: Literal["botwatch", "alertmanager"] = "botwatch"
-    """Of a webhook's body: the alert in full, or Alertmanager's version 4."""
+    """Format of a webhook's body: the full alert, or Alertmanager's version 4."""
     secret: str = ""
-    """Of a webhook: signs its bodies (HMAC-SHA256)."""
+    """Key that signs a webhook's bodies (HMAC-SHA256)."""
     fallback: Name | None = None
-    """The channel that is told what this one cannot deliver."""
+    """The channel to use when this one fails."""
     concurrency: Annotated[int, Meta(ge=1, le=16)] = 1
-    """How many deliveries may be under way at once."""
+    """Number of concurrent deliveries."""
     per_minute: Annotated[int, Meta(ge=1)] | None = None
-    """After so many messages within a minute the rest of it comes as one digest; webhooks have no limit."""
+    """Messages per minute; the rest of the minute is sent as one digest. Webhooks have no limit."""
 
     def __post_init__(self) -> None:
         if self.url and self.email:
@@ -122,12 +122,12 @@ class ChannelSection(Document, kw_only=True):
 
 
 class TimesSection(Document, kw_only=True):
-    """A part of the day, `until` no longer; past midnight where `until` is not after `from`."""
+    """A time of day from `from` to `until` (exclusive); on the next day if `until` is not after `from`."""
 
     from_: TimeOfDay = msgspec.field(name="from")
     until: TimeOfDay
     days: Annotated[list[Day], Meta(min_length=1)] | None = None
-    """The days on which it begins; by default all."""
+    """The days on which it begins; default: all."""
     time_zone: str = "UTC"
 
     def __post_init__(self) -> None:
@@ -135,7 +135,7 @@ class TimesSection(Document, kw_only=True):
 
 
 class QuietSection(TimesSection, kw_only=True):
-    """Quiet hours: what is less urgent is kept for one digest at their end."""
+    """Quiet hours: less urgent notifications are held for one digest at their end."""
 
     severity: Annotated[list[Severity], Meta(min_length=1)] = msgspec.field(
         default_factory=lambda: ["LOW", "MEDIUM"]
@@ -143,7 +143,7 @@ class QuietSection(TimesSection, kw_only=True):
 
 
 class RepeatSection(msgspec.Struct, kw_only=True, rename="upper", forbid_unknown_fields=True):
-    """How often an alert is told again by its severity; one that is left out is told once."""
+    """Repeat interval by severity; an omitted severity never repeats."""
 
     critical: Duration | None = None
     high: Duration | None = None
@@ -155,25 +155,25 @@ class RepeatSection(msgspec.Struct, kw_only=True, rename="upper", forbid_unknown
 
 
 class RouteSection(Document, kw_only=True):
-    """Whom an alert goes to. What a route leaves out it has from the one it stands in."""
+    """A route. Omitted keys are inherited from the containing route."""
 
     name: Name | None = None
     match: Match = msgspec.field(default_factory=dict)
-    """Which alerts, by their labels (and `rule`, the rule's name); by default all."""
+    """Matching alerts, by labels (and `rule`, the rule's name); default: all."""
     during: TimesSection | None = None
-    """When it holds; by default always."""
+    """When the route applies; default: always."""
     continue_: bool = msgspec.field(default=False, name="continue")
-    """Whether the routes after it are asked too."""
+    """Whether later routes are tried too."""
     channels: list[Name] | None = None
     policy: Name | None = None
     group_by: list[Name] | None = None
-    """Alerts whose values of these labels are the same come in one message."""
+    """Alerts with equal values of these labels are sent in one message."""
     group_wait: Duration | None = None
-    """How long a message waits for others to join it."""
+    """How long to wait for more alerts before the first message of a group."""
     group_interval: Duration | None = None
-    """The least time between two messages of a group."""
+    """Minimum time between two messages of a group."""
     repeat: Duration | RepeatSection | None = None
-    """How often it is told again while nobody has acknowledged it; 0: never."""
+    """Repeat interval of an unacknowledged alert; 0: never."""
     quiet: QuietSection | None = None
     routes: list["RouteSection"] = msgspec.field(default_factory=list)
 
@@ -190,7 +190,7 @@ class StepSection(Document, kw_only=True):
     """One step of an escalation."""
 
     after: Duration = 0.0
-    """Since the round began."""
+    """Time since the start of the round."""
     notify: Annotated[list[Name], Meta(min_length=1)]
     """Channels, people, rotations."""
     raise_severity: bool = False
@@ -200,17 +200,17 @@ class StepSection(Document, kw_only=True):
 
 
 class PolicySection(Document, kw_only=True):
-    """Who is told next while nobody has acknowledged."""
+    """An escalation policy: whom to notify next until the alert is acknowledged."""
 
     steps: Annotated[list[StepSection], Meta(min_length=1)]
     rounds: Annotated[int, Meta(ge=1, le=100)] = 1
     pause: Duration | None = None
-    """From a round's last step to the next round; by default as before that step, at least a minute.
+    """Time from the last step of a round to the next round; default: as before that step, at least a minute.
 
     Where there is one step only, five minutes.
     """
     acknowledge_timeout: Duration | None = None
-    """How long an acknowledgement holds for which nobody said how long."""
+    """Duration of acknowledgements without a timeout of their own."""
 
     def __post_init__(self) -> None:
         moments = [milliseconds(step.after) for step in self.steps]
@@ -228,13 +228,13 @@ class PolicySection(Document, kw_only=True):
 
 
 class PersonSection(Document, kw_only=True):
-    """A person and the channels that reach them, the best first: the next is tried where one fails."""
+    """A person and their channels, the preferred one first: if one fails, the next is used."""
 
     contacts: Annotated[list[Name], Meta(min_length=1)]
 
 
 class OverrideSection(Document, kw_only=True):
-    """Somebody stands in."""
+    """A person takes another person's shift for a time."""
 
     person: Name
     from_: Timestamp = msgspec.field(name="from")
@@ -246,15 +246,15 @@ class OverrideSection(Document, kw_only=True):
 
 
 class RotationSection(Document, kw_only=True):
-    """Who is on call: people take turns, by the clocks of a time zone."""
+    """An on-call rotation: people take shifts, in the local time of a time zone."""
 
     people: Annotated[list[Name], Meta(min_length=1)]
     every: ShiftLength = "weekly"
-    """How long a turn is; at least an hour."""
+    """Length of a shift; at least an hour."""
     begins: date
-    """The day of the first person's first turn."""
+    """The day of the first shift."""
     at: TimeOfDay = "09:00"
-    """When turns begin on that day."""
+    """Time of day at which shifts begin."""
     time_zone: str = "UTC"
     overrides: list[OverrideSection] = msgspec.field(default_factory=list)
 
@@ -269,10 +269,10 @@ class RotationSection(Document, kw_only=True):
 
 
 class WatchdogSection(Document, kw_only=True):
-    """An alert that always fires, through every part: where it is no longer heard, something is wrong."""
+    """The watchdog beat: an always-firing alert through every part; its absence means a failure."""
 
     url: str = ""
-    """Is asked (GET) at every beat, such as a check of healthchecks.io."""
+    """URL to request (GET) at every beat, such as a check of healthchecks.io."""
     every: Duration = "1m"
 
     def __post_init__(self) -> None:
@@ -282,15 +282,15 @@ class WatchdogSection(Document, kw_only=True):
 
 
 class MaintenanceSection(Document, kw_only=True):
-    """A time in which nobody is told: once (`from`, `until`), or again and again (`cron`, `duration`)."""
+    """A maintenance window: once (`from`, `until`), or recurring (`cron`, `duration`)."""
 
     name: Annotated[str, Meta(min_length=1, max_length=128)]
     match: Match = msgspec.field(default_factory=dict)
-    """Which alerts; by default all."""
+    """Matching alerts; default: all."""
     from_: Timestamp | None = msgspec.field(default=None, name="from")
     until: Timestamp | None = None
     cron: Annotated[str, Meta(max_length=128)] | None = None
-    """When it begins: minute, hour, day of the month, month, day of the week."""
+    """Start times: minute, hour, day of the month, month, day of the week."""
     duration: Duration | None = None
     time_zone: str = "UTC"
 
@@ -310,12 +310,12 @@ class MaintenanceSection(Document, kw_only=True):
 
 
 class InhibitSection(Document, kw_only=True):
-    """An open alert like `source` keeps back the notices of those like `target`."""
+    """An inhibition: an open alert that matches `source` mutes those that match `target`."""
 
     source: Annotated[Match, Meta(min_length=1)]
     target: Annotated[Match, Meta(min_length=1)]
     equal: list[Name] = msgspec.field(default_factory=list)
-    """Labels whose values must be the same on both."""
+    """Labels whose values must be equal on both."""
 
     def __post_init__(self) -> None:
         validate_match(source=self.source, target=self.target)
@@ -359,7 +359,7 @@ class Notifications(Document, kw_only=True):
 
 
 def _name_references(document: Notifications) -> Iterator[tuple[str, str, str]]:
-    """Yield every name that is used: where, the name, and what it is the name of."""
+    """Yield every reference: its path, the name, and what it refers to."""
     notified = "a channel, a person or a rotation"
     for name, channel in document.channels.items():
         if channel.fallback is not None:
@@ -383,7 +383,7 @@ def _name_references(document: Notifications) -> Iterator[tuple[str, str, str]]:
 
 
 def _all_routes(routes: Iterable[RouteSection], place: str = "routes") -> Iterator[tuple[str, RouteSection]]:
-    """Yield every route, and where it stands."""
+    """Yield every route with its path."""
     for index, route in enumerate(routes):
         here = f"{place}[{index}]"
         yield here, route

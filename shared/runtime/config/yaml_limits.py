@@ -1,4 +1,4 @@
-"""Limits of YAML documents: by its aliases a document of a few lines may stand for gigabytes. Pure."""
+"""Limits of YAML documents: with aliases, a document of a few lines can expand to gigabytes. Pure."""
 
 from yaml import (
     AliasEvent,
@@ -13,13 +13,13 @@ from yaml import (
 )
 
 MAX_EXPANDED_SIZE = 500_000
-"""Characters and values of a document with every alias written out; the shipped ones have 10,000."""
+"""Characters and values of a document with all aliases expanded; the shipped ones have 10,000."""
 MAX_DEPTH = 100
-"""Levels of lists and maps in each other."""
+"""Levels of nested lists and maps."""
 
 
 def validate_yaml_size(data: bytes) -> None:
-    """Raise ValueError when a document is too large once its aliases are written out, or nested too deeply.
+    """Raise ValueError when a document is too large with its aliases expanded, or nested too deeply.
 
     What is no YAML passes: whoever decodes it says so.
     """
@@ -49,7 +49,7 @@ def validate_yaml_size(data: bytes) -> None:
 
 
 def _node(event: Event, sizes: dict[str, int]) -> tuple[str | None, int]:
-    """Return the anchor and the size of what an event stands for."""
+    """Return the anchor and the expanded size of an event's node."""
     if isinstance(event, AliasEvent):
         if event.anchor not in sizes:
             raise ValueError(
