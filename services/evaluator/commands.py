@@ -10,14 +10,14 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.evaluator.engine import Engine
-from services.evaluator.rule_coverage import rule_statuses
+from services.evaluator.rule_index import rule_statuses
 from services.evaluator.rule_state import RuleState
 from services.evaluator.rule_tests.document import RuleTest
 from services.evaluator.rule_tests.runner import run_test
 from services.evaluator.rules.combination import Combination
 from services.evaluator.rules.loader import load_rules
 from services.evaluator.rules.rule import Rule
-from services.evaluator.subject import Key
+from services.evaluator.rules.subject import Key
 from shared.runtime import databases
 from shared.runtime.config.documents import (
     AlertingSection,

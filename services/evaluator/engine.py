@@ -22,10 +22,9 @@ from services.evaluator.rule_state import (
 )
 from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.combination import Combination
-from services.evaluator.rules.levels import Firing
 from services.evaluator.rules.measure import state_signature
-from services.evaluator.rules.rule import Rule
-from services.evaluator.subject import Key, Subject, subject_of
+from services.evaluator.rules.rule import Firing, Rule
+from services.evaluator.rules.subject import Key, Subject, subject_of
 from shared.schema.records import RETIRED, UNRETIRED, AnyRecord, Check, Heartbeat, Metric, Record
 from shared.schema.timestamps import epoch_ms
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from services.evaluator.engine import RuleEvent
 from services.evaluator.rules.absence import Absence
-from services.evaluator.rules.levels import COMPARISONS
-from services.evaluator.subject import fingerprint
+from services.evaluator.rules.rule import COMPARISONS
+from services.evaluator.rules.subject import fingerprint
 from shared.schema import alert_lifecycle
 from shared.schema.alert_lifecycle import Evaluation, Transition
 from shared.schema.alerts import Alert, Details, alert_links

@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from services.evaluator.rules.levels import Firing, evaluate_levels
-from services.evaluator.rules.rule import Rule
+from services.evaluator.rules.rule import Firing, Rule, evaluate_levels
 from shared.schema.alert_lifecycle import REOPEN_WINDOW
 from shared.schema.alerts import Severity, is_more_severe
 from shared.schema.timestamps import MILLISECOND

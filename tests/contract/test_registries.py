@@ -11,7 +11,7 @@ from shared.store.tables import TABLES
 
 REGISTRIES = {
     "services/notifier/channels/registry.py": {"base", "email_addresses", "json_poster"},
-    "services/evaluator/rules/loader.py": {"levels"},
+    "services/evaluator/rules/loader.py": {"subject"},
 }
 """A registry, and the modules beside it that are not entries of it."""
 

@@ -1,9 +1,11 @@
-"""Rule test files: their format, section by section; see docs/rules.md.
+"""Rule test files: their format, section by section; see docs/rules.md. Pure.
 
-The format follows promtool's.
+The format follows promtool's, and so does the notation of series: `5` is one value and `_` a missing one;
+`5x3` is 5 and three more of it, `5+2x3` is 5 7 9 11, `5-2x3` is 5 3 1 -1, and `_x3` is three missing ones.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, NamedTuple
 
@@ -11,14 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from services.evaluator.rule_state import StepResult
-from services.evaluator.rule_tests.series import MAX_VALUES, parse_series
-from services.evaluator.subject import Key
+from services.evaluator.rules.subject import Key
 from shared.schema.alerts import Severity
 from shared.schema.conditions import Condition, Document, MetricName
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import did_you_mean
 from shared.schema.records import KINDS, Check, CheckType, Labels, Name
 from shared.schema.units import metric_fields
+
+MAX_VALUES = 100_000
+"""Maximum number of values in one series; a typo must not exhaust memory."""
 
 
 class SubjectSection(Document, kw_only=True):
@@ -172,3 +176,28 @@ def _is_close(expected: float, got: float | None) -> bool:
 def _metric_names(kind: str) -> set[str]:
     """Return the metrics of a kind of record, and the kind; empty for `metric`, which has any name."""
     return set() if kind == "metric" else {kind, *(figure.wire for figure in metric_fields(KINDS[kind]))}
+
+
+_NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
+_WORD = re.compile(rf"(?P<first>_|[+-]?{_NUMBER})(?P<more>(?P<step>[+-]{_NUMBER})?x(?P<times>[0-9]{{1,9}}))?")
+
+
+def parse_series(series: str) -> list[float | None]:
+    """Return the values of a series, None for missing ones; ValueError names the invalid part."""
+    values: list[float | None] = []
+    for word in series.split():
+        values += _expand_word(word, MAX_VALUES - len(values))
+    return values
+
+
+def _expand_word(word: str, room: int) -> list[float | None]:
+    found = _WORD.fullmatch(word)
+    if not found or (found["first"] == "_" and found["step"]):
+        raise ValueError(f"expected values such as 1, 1x4, 1+2x4, _ or _x3, got {word!r}")
+    times = int(found["times"] or 0)
+    if times >= room:
+        raise ValueError(f"expected at most {MAX_VALUES} values, got more with {word!r}")
+    if found["first"] == "_":
+        return [None] * (times if found["more"] else 1)
+    first, step = float(found["first"]), float(found["step"] or 0)
+    return [first + step * i for i in range(times + 1)]

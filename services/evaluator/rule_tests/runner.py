@@ -17,11 +17,11 @@ from services.evaluator.rule_tests.document import (
     RuleTest,
     SeriesSection,
     format_alert,
+    parse_series,
 )
-from services.evaluator.rule_tests.series import parse_series
 from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.rule import Rule
-from services.evaluator.subject import Key
+from services.evaluator.rules.subject import Key
 from shared.schema.durations import format_duration_ms, milliseconds
 from shared.schema.faults import Fault, InvalidError, did_you_mean
 from shared.schema.records import KINDS, AnyRecord

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from services.evaluator.rules.levels import COMPARISONS
 from services.evaluator.rules.measure import Measure
+from services.evaluator.rules.rule import COMPARISONS
 
 TRUE, FALSE = 1.0, 0.0
 

@@ -5,12 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from services.evaluator.rules.absence import Absence
 from services.evaluator.rules.combination import TRUE, Combination, CombinationPart
 from services.evaluator.rules.comparison import Baseline, OtherFigure, OwnPast
-from services.evaluator.rules.latest import LatestValue
-from services.evaluator.rules.levels import SeverityLevel
-from services.evaluator.rules.measure import Measure
-from services.evaluator.rules.n_of_m import FewOf
-from services.evaluator.rules.rule import Rule
-from services.evaluator.rules.window import Window
+from services.evaluator.rules.measure import LatestValue, Measure
+from services.evaluator.rules.rule import Rule, SeverityLevel
+from services.evaluator.rules.window import FewOf, Window
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.documents import Threshold as Limits
 from shared.schema.alerts import SEVERITIES, Category, is_more_severe

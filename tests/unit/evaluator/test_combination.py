@@ -6,7 +6,7 @@ import pytest
 
 from services.evaluator.engine import Engine
 from services.evaluator.rules.combination import Combination, CombinationPart
-from services.evaluator.rules.latest import LatestValue
+from services.evaluator.rules.measure import LatestValue
 from shared.schema.records import Performance
 from tests.unit.evaluator.rule_playback import Value, at, format_events, moment, play_values, rule
 

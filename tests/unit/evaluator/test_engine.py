@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from services.evaluator.engine import MAX_RECORD_AGE_MS, Engine
-from services.evaluator.rules.levels import Firing
-from services.evaluator.rules.rule import Rule
-from services.evaluator.subject import Key, Subject
+from services.evaluator.rules.rule import Firing, Rule
+from services.evaluator.rules.subject import Key, Subject
 from shared.schema.records import AnyRecord, Fill, Health, Heartbeat, Performance
 from tests.unit.evaluator.rule_playback import (
     Value,

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from services.evaluator.mute_schedule import MuteSchedule
 from services.evaluator.rules.loader import load_rules
-from services.evaluator.subject import alert_key
+from services.evaluator.rules.subject import alert_key
 from shared.runtime import clock
 from shared.runtime.config.mute_config import parse_mute_config
 from shared.schema.muting import MuteConfig

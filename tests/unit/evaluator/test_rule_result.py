@@ -9,11 +9,10 @@ import pytest
 from services.evaluator.engine import RuleEvent
 from services.evaluator.rule_result import is_too_soon, next_transition, render_message
 from services.evaluator.rule_state import RuleState, StepResult, advance
-from services.evaluator.rules.latest import LatestValue
-from services.evaluator.rules.levels import NOT_FIRING, Firing, SeverityLevel, evaluate_levels
 from services.evaluator.rules.loader import default_name, rule_from_condition
-from services.evaluator.rules.rule import Rule
-from services.evaluator.subject import Key, Subject, alert_key, fingerprint
+from services.evaluator.rules.measure import LatestValue
+from services.evaluator.rules.rule import NOT_FIRING, Firing, Rule, SeverityLevel, evaluate_levels
+from services.evaluator.rules.subject import Key, Subject, alert_key, fingerprint
 from shared.schema.alert_lifecycle import Transition
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition

@@ -8,8 +8,7 @@ import pytest
 
 from botwatch.cli import main
 from services.evaluator.commands import run_rule_test
-from services.evaluator.rule_tests.document import RuleTest
-from services.evaluator.rule_tests.series import MAX_VALUES, parse_series
+from services.evaluator.rule_tests.document import MAX_VALUES, RuleTest, parse_series
 from services.evaluator.rules.loader import CHECK_RULES, load_rules
 from shared.runtime.config.documents import load_document, load_documents
 from shared.runtime.settings import REPOSITORY

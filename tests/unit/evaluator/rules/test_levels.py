@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.evaluator.rules.levels import SeverityLevel, evaluate_levels
+from services.evaluator.rules.rule import SeverityLevel, evaluate_levels
 from shared.schema.alerts import Severity
 
 ABOVE = (SeverityLevel(25, "CRITICAL", 20), SeverityLevel(10, "MEDIUM", 6))

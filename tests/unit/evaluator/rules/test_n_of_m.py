@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.evaluator.rules.n_of_m import FewOf
+from services.evaluator.rules.window import FewOf
 from tests.unit.evaluator.rule_playback import play_values, rule
 
 

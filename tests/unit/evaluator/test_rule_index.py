@@ -10,7 +10,7 @@ from redis import Redis
 
 from services.evaluator.commands import run_check_command
 from services.evaluator.engine import Engine
-from services.evaluator.rule_coverage import rule_statuses
+from services.evaluator.rule_index import rule_statuses
 from services.evaluator.rules.loader import load_rules
 from shared.runtime.config.documents import load_documents
 from shared.runtime.databases import health_database
