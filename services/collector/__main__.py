@@ -1,9 +1,8 @@
 """`python -m services.collector`: wiring only."""
 
-from services.collector.checks.check_record import check_record
 from services.collector.checks.registry import load_checks
-from services.collector.checks.removed_checks import REMOVED, replace_known_checks
-from services.collector.checks.scheduler import CheckScheduler
+from services.collector.checks.saved_state import REMOVED, replace_known_checks
+from services.collector.checks.scheduler import CheckScheduler, check_record
 from services.collector.collector import Collector
 from services.collector.config import CollectorSettings, host_name
 from services.collector.forwarding.forwarder import Forwarder, RecordSink, RedisSink
@@ -33,7 +32,7 @@ def main() -> None:
     with service.running_part("collector", settings, needs_redis=False, has_redis=has_redis) as frame:
         spool = Spool(settings.botwatch_home / "spool" / "collector")
         sending = Forwarder(_record_sink(settings), spool)
-        gone = replace_known_checks(place.state, watched)
+        gone = replace_known_checks(place.state, {one.name: one.probe.type for one in watched})
         now, first = clock.now(), len(watched)  # numbers that no check has
         sending.send(
             [

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from services.collector.checks.base import CheckResult, Probe
-from services.collector.checks.restart_count import RestartCounter
+from services.collector.checks.base import CheckResult, Probe, RestartCounter
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from shared.runtime.http.client import send_request
 from shared.runtime.http.dial import NetworkError, seconds_left
 from shared.runtime.http.responses import HttpResponse
@@ -26,11 +24,9 @@ _SIGNALLED = 128
 """An exit code above is this and the number of the signal that ended the program."""
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.container`."""
-    if section.container is None:
-        raise TypeError("not a check of a container")
-    return ContainerProbe(section.container, timeout_s, place)
+def create_probe(name: str, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `name`."""
+    return ContainerProbe(name, timeout_s, place)
 
 
 class ContainerProbe:

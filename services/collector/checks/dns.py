@@ -7,19 +7,17 @@ from datetime import datetime
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, DnsSection
+from shared.runtime.config.check_sections import DnsSection
 from shared.runtime.http.dial import NetworkError, resolve_host
 from shared.schema.records import CheckType
 
 MAX_NAMED = 8
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.dns`; ValueError when what is expected is no address."""
+def create_probe(section: DnsSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section`; ValueError when what is expected is no address."""
     del place  # The resolver is the collector's own.
-    if section.dns is None:
-        raise TypeError("not a check of a name")
-    return DnsProbe(section.dns, timeout_s)
+    return DnsProbe(section, timeout_s)
 
 
 class DnsProbe:

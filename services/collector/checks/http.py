@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urljoin
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, HttpSection
+from shared.runtime.config.check_sections import HttpSection
 from shared.runtime.http.client import fetch
 from shared.runtime.http.dial import NetworkError, TimedConnection, client_context
 from shared.runtime.http.responses import HttpResponse, format_status
@@ -31,12 +31,10 @@ class FinalResponse(NamedTuple):
     connected: TimedConnection
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.http`; ValueError when it could never be asked."""
+def create_probe(section: HttpSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section`; ValueError when it could never be asked."""
     del place  # It is asked over the network.
-    if section.http is None:
-        raise TypeError("not a check over HTTP")
-    return HttpProbe(section.http, timeout_s)
+    return HttpProbe(section, timeout_s)
 
 
 class HttpProbe:

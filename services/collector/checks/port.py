@@ -6,16 +6,13 @@ from services.collector.checks.base import CheckResult, Probe
 from services.collector.host import process_table
 from services.collector.host.sockets import tcp_listeners
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from shared.schema.records import CheckType
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.port`."""
+def create_probe(port: int, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `port`."""
     del timeout_s  # /proc answers at once.
-    if section.port is None:
-        raise TypeError("not a check of a port")
-    return PortProbe(section.port, place)
+    return PortProbe(port, place)
 
 
 class PortProbe:

@@ -8,7 +8,7 @@ from services.collector.checks.base import CheckResult, Probe
 from services.collector.host import process_table
 from services.collector.host.process_table import Process
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, ProcessSection
+from shared.runtime.config.check_sections import ProcessSection
 from shared.schema.durations import format_rough
 from shared.schema.patterns import Regex
 from shared.schema.records import CheckType
@@ -29,12 +29,10 @@ _GIVEN_SCRIPT = re.compile(r"\S+ +-[a-z]*c\b")
 MAX_NAMED = 5
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.process`."""
+def create_probe(section: ProcessSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section`."""
     del timeout_s  # /proc answers at once.
-    if section.process is None:
-        raise TypeError("not a check of processes")
-    return ProcessProbe(section.process, place)
+    return ProcessProbe(section, place)
 
 
 class ProcessProbe:

@@ -1,16 +1,16 @@
 """Registry: builds the checks that `health_monitor.json` configures.
 
-`PROBES` maps each kind to the function that creates its probe from the kind's section (the whole
-`CheckSection`, the completed `ExchangeSection`, or the `SecuritySection`), the timeout in seconds and the
-watched host. Adding a kind takes one module and one line in that table.
+`PROBES` maps each kind to the function that creates its probe from the kind's own section, the timeout in
+seconds and the watched host. Adding a kind takes one module, its section in
+`shared/runtime/config/check_sections.py`, which every part validates, and one line in that table.
 
 Kinds that need a large library are imported when the first check of that kind is created: `cryptography` and
 `websockets` would add 10 MB to every collector, used or not.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from services.collector.checks import container, dns, http, port, process, systemd, tcp
 from services.collector.checks.base import Probe
@@ -26,7 +26,12 @@ from services.collector.checks.security import (
     sudo,
 )
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, ExchangeSection, SecuritySection
+from shared.runtime.config.check_sections import (
+    CertificateSection,
+    CheckSection,
+    ExchangeSection,
+    SecuritySection,
+)
 from shared.runtime.config.documents import MonitoringSection, Resource
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import Fault, InvalidError
@@ -49,10 +54,11 @@ SECURITY = {
 """Per security check: its name, and the field of `security` that switches it on."""
 
 ProbeFactory = Callable[[Any, float, WatchedHost], Probe]
-"""Creates a probe from the check's section, its timeout in seconds and the watched host."""
+"""Creates a probe from a `CheckSection`, `ExchangeSection` or `SecuritySection`, timeout and watched host."""
+S = TypeVar("S")
 
 
-def _create_certificate_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
+def _create_certificate_probe(section: CertificateSection, timeout_s: float, place: WatchedHost) -> Probe:
     # Imports cryptography, which a host without certificate checks should not keep in memory.
     from services.collector.checks.certificates import certificate_check  # noqa: PLC0415 - see above
 
@@ -66,30 +72,49 @@ def _create_exchange_probe(section: ExchangeSection, timeout_s: float, place: Wa
     return exchange_check.create_probe(section, timeout_s, place)
 
 
-PROBES: Mapping[str, ProbeFactory] = {
-    "certificate": _create_certificate_probe,
-    "container": container.create_probe,
-    "database": database_check.create_probe,
-    "dns": dns.create_probe,
+def _check_kind(
+    own: Callable[[CheckSection], S | None], create: Callable[[S, float, WatchedHost], Probe]
+) -> ProbeFactory:
+    """Return the factory of a kind of `checks`; `own` returns the kind's section."""
+    return partial(_create_from_own, own, create)
+
+
+def _security_kind(
+    own: Callable[[SecuritySection], S | None], create: Callable[[S, float, WatchedHost], Probe]
+) -> ProbeFactory:
+    """Return the factory of a kind of `security`; `own` returns the kind's section."""
+    return partial(_create_from_own, own, create)
+
+
+def _create_from_own(
+    own: Callable[[Any], S | None], create: Callable[[S, float, WatchedHost], Probe],
+    whole: CheckSection | SecuritySection, timeout_s: float, place: WatchedHost,
+) -> Probe:  # fmt: skip
+    section = own(whole)
+    if section is None:
+        raise LookupError(f"{type(whole).__name__} has no section of this kind")
+    return create(section, timeout_s, place)
+
+
+PROBES: dict[str, ProbeFactory] = {
+    "certificate": _check_kind(lambda check: check.certificate, _create_certificate_probe),
+    "container": _check_kind(lambda check: check.container, container.create_probe),
+    "database": _check_kind(lambda check: check.database, database_check.create_probe),
+    "dns": _check_kind(lambda check: check.dns, dns.create_probe),
     "exchange": _create_exchange_probe,
-    "file": file_integrity.create_probe,
-    "http": http.create_probe,
-    "listening": listening_ports.create_probe,
-    "logins": failed_logins.create_probe,
-    "port": port.create_probe,
-    "process": process.create_probe,
-    "secret": secret_files.create_probe,
-    "status_page": status_page.create_probe,
+    "file": _security_kind(lambda security: security.files, file_integrity.create_probe),
+    "http": _check_kind(lambda check: check.http, http.create_probe),
+    "listening": _security_kind(lambda security: security.listening, listening_ports.create_probe),
+    "logins": _security_kind(lambda security: security.failed_logins, failed_logins.create_probe),
+    "port": _check_kind(lambda check: check.port, port.create_probe),
+    "process": _check_kind(lambda check: check.process, process.create_probe),
+    "secret": _security_kind(lambda security: security.secrets, secret_files.create_probe),
+    "status_page": _check_kind(lambda check: check.status_page, status_page.create_probe),
     "sudo": sudo.create_probe,
-    "systemd": systemd.create_probe,
-    "tcp": tcp.create_probe,
+    "systemd": _check_kind(lambda check: check.systemd, systemd.create_probe),
+    "tcp": _check_kind(lambda check: check.tcp, tcp.create_probe),
 }
 """Creates the probe of each kind of check."""
-
-
-def probe_factory(kind: str) -> ProbeFactory:
-    """Return the function that creates probes of `kind`."""
-    return PROBES[kind]
 
 
 def load_checks(section: MonitoringSection, place: WatchedHost) -> list[ScheduledCheck]:
@@ -164,7 +189,7 @@ def _scheduled(
 ) -> ScheduledCheck:
     every_s = _seconds(times.every)
     timeout_s = min(every_s, MAX_TIMEOUT_S) if times.timeout is None else _seconds(times.timeout)
-    probe = probe_factory(kind)(subject, timeout_s, place)
+    probe = PROBES[kind](subject, timeout_s, place)
     slow_ms = None if times.slow is None else milliseconds(times.slow)
     return ScheduledCheck(name, probe, every_s, timeout_s, times.failures, times.severity, slow_ms)
 
@@ -173,7 +198,7 @@ def _security_check(kind: str, section: SecuritySection, place: WatchedHost, nam
     every_s = _seconds(section.every)
     timeout_s = min(every_s, MAX_TIMEOUT_S)
     # Events count at once (one failure is enough): the next run no longer sees them.
-    return ScheduledCheck(name, probe_factory(kind)(section, timeout_s, place), every_s, timeout_s)
+    return ScheduledCheck(name, PROBES[kind](section, timeout_s, place), every_s, timeout_s)
 
 
 def _seconds(duration: Duration) -> float:

@@ -1,12 +1,19 @@
 """State: what a probe must know after a restart of the collector, in a small file for each."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 import structlog
 
+from services.collector.checks.base import CheckResult
+from shared.schema.records import CheckType
+
 log = structlog.get_logger()
+
+REMOVED = CheckResult("ok", "Check removed from the configuration")
+"""Result of a check that the document no longer has: it ends the check's alerts."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -53,3 +60,21 @@ class SavedState(Generic[S]):
         new.touch(mode=0o600)
         new.write_bytes(data)
         new.replace(self._path)
+
+
+class KnownChecks(msgspec.Struct):
+    """The checks that there were, by name."""
+
+    types: dict[str, CheckType]
+
+
+def replace_known_checks(folder: Path, now: Mapping[str, CheckType]) -> dict[str, CheckType]:
+    """Remember in `folder` the checks that there are now; return those that were remembered and are no more.
+
+    A check that is of another type now is another check: its alert was one of another rule.
+    """
+    state = SavedState(KnownChecks, "checks", folder)
+    before = state.load()
+    state.save(KnownChecks(dict(now)))
+    types = before.types if before else {}
+    return {name: kind for name, kind in types.items() if now.get(name) != kind}

@@ -14,16 +14,16 @@ from queue import Empty, SimpleQueue
 from random import random
 from typing import Literal, NamedTuple
 
+import msgspec
 import structlog
 
 from services.collector.checks.base import CheckResult, Probe
-from services.collector.checks.check_record import check_record
-from services.collector.checks.check_statistics import CheckStatistics
-from services.collector.checks.soft_state import SoftState
+from services.collector.checks.soft_state import CheckStatistics, SoftState
 from shared.runtime import clock
 from shared.runtime.clock import Clock
 from shared.schema.durations import format_duration_ms
-from shared.schema.records import Check
+from shared.schema.records import Check, CheckType
+from shared.schema.timestamps import epoch_ms
 
 log = structlog.get_logger()
 
@@ -35,6 +35,10 @@ MAX_INITIAL_DELAY_S = 30.0
 """The first looks are spread over their intervals, but nobody waits longer for one."""
 POLL_INTERVAL_S = 0.05
 """How long the owner waits at most while looks are at work."""
+MAX_TEXT = 4096
+"""Characters of a check's text."""
+
+_decoder = msgspec.json.Decoder(Check)
 
 
 class ScheduledCheck(NamedTuple):
@@ -187,3 +191,33 @@ class CheckScheduler:
         return CheckResult(
             "unknown", f"Check failed with an internal error ({kind}); see the collector log", "other"
         )
+
+
+def check_record(
+    host: str, check: str, kind: CheckType, look: CheckResult, at: datetime, number: int
+) -> Check:
+    """Return the record of `look`, which ended `at`; `number` tells the host's checks apart.
+
+    Its id makes sending it twice harmless. Raises TypeError for a figure that no record has, ValueError for
+    one out of its bounds: one record that cannot be read would be in every reader's way.
+    """
+    figures = {
+        name: round(value, 3) if isinstance(value, float) else value for name, value in look.figures.items()
+    }
+    record = Check(
+        timestamp=at,
+        id=f"{epoch_ms(at)}-{number}",
+        host=host,
+        check=check,
+        type=kind,
+        status=look.status,
+        reason=look.reason,
+        text=on_one_line(look.text)[:MAX_TEXT],
+        **figures,  # type: ignore[arg-type]  # decoding says what is wrong with them
+    )
+    return _decoder.decode(msgspec.json.encode(record))
+
+
+def on_one_line(text: str) -> str:
+    """Return `text` on one line: strangers have a say in it, such as by the names they try to log in with."""
+    return "".join(one if one.isprintable() else " " for one in text)

@@ -9,12 +9,16 @@ from collections import deque
 from typing import Literal
 
 from services.collector.checks.base import CheckResult
+from shared.analytics.value import percentile
 from shared.schema.durations import format_duration_ms
-from shared.schema.records import CheckStatus
+from shared.schema.records import CheckStatus, CheckType
 
 GRADES: dict[CheckStatus, int] = {"ok": 0, "warning": 1, "critical": 2}
 CERTAIN = frozenset(("expiring", "expired"))
 """Reasons that a second look would only repeat."""
+WINDOW_SIZE = 100
+EVENT_TYPES: frozenset[CheckType] = frozenset(("file", "listening", "logins", "secret", "sudo"))
+"""Checks of what happens: they are never up or down."""
 
 
 class SoftState:
@@ -68,3 +72,33 @@ class SoftState:
         best = min(self._recent, key=GRADES.__getitem__)
         # Nothing was known before the first looks; calling it well would end an alert of an earlier run.
         return best if best == "ok" or len(self._recent) == self._failures else "unknown"
+
+
+class CheckStatistics:
+    """The last looks of a check of type `kind`, before anything was made of them."""
+
+    def __init__(self, kind: CheckType) -> None:
+        self._counts = kind not in EVENT_TYPES
+        self._up: deque[bool] = deque(maxlen=WINDOW_SIZE)
+        self._latencies: deque[float] = deque(maxlen=WINDOW_SIZE)
+
+    def add(self, look: CheckResult) -> None:
+        """Remember `look`; one that came to no result says nothing, one that failed no latency."""
+        if look.status == "unknown" or not self._counts:
+            return
+        up = look.status != "critical"
+        self._up.append(up)
+        latency = look.figures.get("check_latency_ms")
+        if up and latency is not None:
+            self._latencies.append(latency)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the figures of the record `Check` that there are: percent, and milliseconds."""
+        found = {}
+        if self._up:
+            found["availability"] = 100 * sum(self._up) / len(self._up)
+        if self._latencies:
+            ordered = sorted(self._latencies)
+            for percent in (50, 95, 99):
+                found[f"latency_p{percent}_ms"] = percentile(ordered, percent / 100)
+        return found

@@ -6,10 +6,8 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 
-from services.collector.checks.base import CheckResult, Probe
-from services.collector.checks.restart_count import RestartCounter
+from services.collector.checks.base import CheckResult, Probe, RestartCounter
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from shared.schema.durations import format_rough
 from shared.schema.records import CheckType
 
@@ -20,11 +18,9 @@ PROPERTIES = (
 MAX_QUOTED = 200
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.systemd`."""
-    if section.systemd is None:
-        raise TypeError("not a check of a systemd unit")
-    return SystemdProbe(section.systemd, timeout_s, place)
+def create_probe(unit: str, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `unit`."""
+    return SystemdProbe(unit, timeout_s, place)
 
 
 class SystemdProbe:

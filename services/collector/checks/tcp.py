@@ -5,17 +5,14 @@ from datetime import datetime
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from shared.runtime.http.dial import NetworkError, dial
 from shared.schema.records import CheckType
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.tcp`; ValueError when there is no such port."""
+def create_probe(address: str, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `address`; ValueError when there is no such port."""
     del place  # It is asked over the network.
-    if section.tcp is None:
-        raise TypeError("not a check of a TCP port")
-    return TcpProbe(section.tcp, timeout_s)
+    return TcpProbe(address, timeout_s)
 
 
 class TcpProbe:

@@ -17,7 +17,6 @@ import pytest
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.container import create_probe, engine_error_result
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from shared.runtime.http import responses
 from tests.support import unavailable, wait_until
 from tests.unit.collector.fake_servers import (
@@ -37,7 +36,7 @@ ENDED = RUNNING | {"Status": "exited", "Running": False, "FinishedAt": "2026-11-
 
 
 def watching(root: Path, name: str = "bot", timeout_s: float = 5.0) -> Probe:
-    return create_probe(CheckSection(container=name), timeout_s, WatchedHost("far", root, root))
+    return create_probe(name, timeout_s, WatchedHost("far", root, root))
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from datetime import datetime
 from cryptography import x509
 
 from services.collector.checks.base import CheckResult, Probe
-from services.collector.checks.byte_size import format_bytes
 from services.collector.checks.certificates.chain import (
     CertificateProblem,
     ExpiryThresholds,
@@ -25,10 +24,12 @@ from services.collector.checks.certificates.chain import (
     unused_expired,
 )
 from services.collector.host.watched_host import WatchedHost, resolve_within
-from shared.runtime.config.check_sections import CertificateSection, CheckSection
+from shared.runtime.config.check_sections import CertificateSection
 from shared.runtime.http.dial import NetworkError, TimedConnection, client_context, dial
 from shared.runtime.http.urls import ascii_host
+from shared.schema.formatting import format_value
 from shared.schema.records import CheckReason, CheckType
+from shared.schema.units import BYTES
 
 MAX_BYTES = 4_194_304
 """Of a PEM file: all authorities of a system have a tenth of it."""
@@ -54,13 +55,11 @@ _VERIFY_ERRORS: dict[int, tuple[CheckReason, str]] = {
 """What OpenSSL's codes mean, see X509_verify_cert_error_string(3)."""
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.certificate`."""
-    if section.certificate is None:
-        raise TypeError("not a check of certificates")
-    if section.certificate.file is not None:
-        return CertificateFileProbe(section.certificate, place)
-    return ServerCertificateProbe(section.certificate, timeout_s, place)
+def create_probe(section: CertificateSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section`."""
+    if section.file is not None:
+        return CertificateFileProbe(section, place)
+    return ServerCertificateProbe(section, timeout_s, place)
 
 
 class ServerCertificateProbe:
@@ -162,9 +161,8 @@ class CertificateFileProbe:
             with resolve_within(self._root, self._file).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
             if len(data) > MAX_BYTES:
-                text = (
-                    f"{self._file} is larger than {format_bytes(MAX_BYTES)}, too large for a certificate file"
-                )
+                limit = format_value(MAX_BYTES, BYTES)
+                text = f"{self._file} is larger than {limit}, too large for a certificate file"
                 return CheckResult("unknown", text, "other")
             chain = x509.load_pem_x509_certificates(data)
         except FileNotFoundError:

@@ -12,7 +12,6 @@ from urllib.parse import SplitResult, parse_qs, unquote
 from pg8000 import native
 
 from services.collector.checks.base import CheckResult
-from services.collector.checks.byte_size import format_bytes
 from shared.runtime.http.dial import (
     DeadlineSocket,
     NetworkError,
@@ -22,7 +21,9 @@ from shared.runtime.http.dial import (
     wrap_tls,
 )
 from shared.schema.durations import format_rough
+from shared.schema.formatting import format_value
 from shared.schema.records import CheckReason, CheckType
+from shared.schema.units import BYTES
 
 FULL_PERCENT = 90.0
 MAX_LAG_S = 60.0
@@ -164,4 +165,4 @@ def evaluate_server_state(whom: str, state: ServerState) -> CheckResult:
             "warning", f"{whom} is running out of connections: {used} (limit {FULL_PERCENT:g}%)", "too_many"
         )
     role = "replica" if state.replica else "primary"
-    return CheckResult("ok", f"{whom} is up ({role}): {used}, {format_bytes(state.size)}")
+    return CheckResult("ok", f"{whom} is up ({role}): {used}, {format_value(state.size, BYTES)}")

@@ -10,10 +10,11 @@ from datetime import datetime
 from urllib.parse import SplitResult, unquote
 
 from services.collector.checks.base import CheckResult
-from services.collector.checks.byte_size import format_bytes
 from shared.runtime.http.dial import DeadlineSocket, NetworkError, client_context, dial
 from shared.schema.durations import format_rough
+from shared.schema.formatting import format_value
 from shared.schema.records import CheckReason, CheckType
+from shared.schema.units import BYTES
 
 FULL_PERCENT = 90.0
 MAX_BYTES = 1_048_576
@@ -126,7 +127,7 @@ def evaluate_info(whom: str, information: Mapping[str, str]) -> CheckResult:
         return CheckResult("ok", f"{whom} is up; this user may not run INFO")
     number = {name: int(value) for name, value in information.items() if value.isdecimal()}
     used, most = number.get("used_memory", 0), number.get("maxmemory", 0)
-    of_most = f"{format_bytes(used)} of {format_bytes(most)}" if most else format_bytes(used)
+    of_most = format_value(used, BYTES) + (f" of {format_value(most, BYTES)}" if most else "")
     role = "replica" if information.get("role") == "slave" else "primary"
     fine = CheckResult("ok", f"{whom} is up ({role}), {of_most} used")
     # With another policy a full cache is as it should be.

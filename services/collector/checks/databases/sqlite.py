@@ -16,10 +16,11 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from services.collector.checks.base import CheckResult
-from services.collector.checks.byte_size import format_bytes
 from services.collector.host.watched_host import WatchedHost
 from shared.schema.durations import format_rough
+from shared.schema.formatting import format_value
 from shared.schema.records import CheckType
+from shared.schema.units import BYTES
 
 MAX_CHECK_S = 2.0
 """Programs wait for a lock 5 s by default."""
@@ -86,7 +87,7 @@ class SqliteProbe:
             self._size = files.size
             return None
         if self._size:
-            text = f"{self._path} is empty (0 bytes, previously {format_bytes(self._size)})"
+            text = f"{self._path} is empty (0 bytes, previously {format_value(self._size, BYTES)})"
             return CheckResult("critical", text, "corrupt")
         text = f"{self._path} is empty (0 bytes): never written to, or its content is lost"
         return CheckResult("warning", text, "corrupt")
@@ -190,9 +191,9 @@ def evaluate_wal(files: DatabaseFiles, found: str) -> CheckResult:
     wal = files.wal_size or 0
     if wal > MAX_WAL_BYTES and behind_s > MAX_WAL_AGE_S:
         text = (
-            f"WAL is {format_bytes(wal)} and has not been checkpointed for {format_rough(behind_s)}: "
+            f"WAL is {format_value(wal, BYTES)} and has not been checkpointed for {format_rough(behind_s)}: "
             "a long-running reader blocks it"
         )
         return CheckResult("warning", text, "late")
-    log = f", WAL {format_bytes(wal)}" if files.wal_size is not None else ""
-    return CheckResult("ok", f"Database is {found} ({format_bytes(files.size)}{log})")
+    log = f", WAL {format_value(wal, BYTES)}" if files.wal_size is not None else ""
+    return CheckResult("ok", f"Database is {found} ({format_value(files.size, BYTES)}{log})")

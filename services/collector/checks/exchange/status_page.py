@@ -12,7 +12,6 @@ import msgspec
 
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from shared.runtime.http.client import fetch
 from shared.runtime.http.dial import NetworkError
 from shared.runtime.http.responses import format_status
@@ -103,12 +102,10 @@ class StatusPageProbe:
         return evaluate_summary(summary)._replace(figures=figures)
 
 
-def create_probe(section: CheckSection, timeout_s: float, place: WatchedHost) -> Probe:
+def create_probe(url: str, timeout_s: float, place: WatchedHost) -> Probe:
     """Make the probe of `section.statusPage`."""
     del place
-    if section.status_page is None:
-        raise TypeError("not a check of a status page")
-    return StatusPageProbe(section.status_page, timeout_s)
+    return StatusPageProbe(url, timeout_s)
 
 
 def evaluate_summary(summary: StatusPageSummary) -> CheckResult:

@@ -7,10 +7,20 @@ Source: OpenSSH's auth.c and packet.c, util-linux' login.c and su-common.c, pam_
 """
 
 import ipaddress
+import platform
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+LAYOUTS = {
+    "x86_64": struct.Struct("<hxxi32s4s32s256shhiii16s20x"),
+    "aarch64": struct.Struct("<hxxi32s4s32s256shhqqq16s20x4x"),
+}
+"""Of struct utmp: machines that once ran programs of 32 bits kept their shorter numbers."""
+RECORD = LAYOUTS.get(platform.machine(), LAYOUTS["x86_64"])
+_BTMP_USER, _BTMP_HOST, _BTMP_ADDRESS = 4, 5, 11
+"""Columns of a record."""
 MAX_CONNECTIONS = 4096
 """So many connections are remembered, to count the last lines about one with its first."""
 MAX_LINE = 16_384
@@ -177,3 +187,21 @@ def _other_failures(one: AuthMessage) -> Iterator[FailedLogin]:
         yield FailedLogin(
             user[1] if user else "", normalize_address(sources[0]) if len(sources) == 1 else "", one.times
         )
+
+
+def parse_btmp(data: bytes, record: struct.Struct = RECORD) -> Iterator[FailedLogin]:
+    """Read whole records of btmp."""
+    for columns in record.iter_unpack(data):
+        user, host = _text(columns[_BTMP_USER]), _text(columns[_BTMP_HOST])
+        yield FailedLogin(user, _source(columns[_BTMP_ADDRESS]) or normalize_address(host))
+
+
+def _source(packed: bytes) -> str:
+    if not any(packed):
+        return ""
+    # IPv4 has the first four bytes to itself.
+    return normalize_address(str(ipaddress.ip_address(packed if any(packed[4:]) else packed[:4])))
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(errors="replace")

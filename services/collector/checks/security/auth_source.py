@@ -13,8 +13,13 @@ import msgspec
 from services.collector.checks.base import CheckResult
 from services.collector.checks.saved_state import SavedState
 from services.collector.checks.security import journal, log_tail
-from services.collector.checks.security.auth_log import AuthMessage, FailedLogin, parse_lines
-from services.collector.checks.security.btmp import RECORD, parse_btmp
+from services.collector.checks.security.auth_log import (
+    RECORD,
+    AuthMessage,
+    FailedLogin,
+    parse_btmp,
+    parse_lines,
+)
 from services.collector.checks.security.log_tail import FilePosition
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import FailedLoginsSection

@@ -10,7 +10,7 @@ from services.collector.checks.saved_state import SavedState
 from services.collector.checks.security.auth_log import FailedLogin, FailedLogins
 from services.collector.checks.security.auth_source import AuthSource, ReadPosition, read_or_result
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import FailedLoginsSection, SecuritySection
+from shared.runtime.config.check_sections import FailedLoginsSection
 from shared.schema.durations import format_rough
 from shared.schema.records import CheckType
 
@@ -19,13 +19,9 @@ MAX_NAMED = 3
 MAX_NAME = 32
 
 
-def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.failed_logins`."""
-    if section.failed_logins is None:
-        raise TypeError("not a check of logins")
-    return LoginsProbe(
-        section.failed_logins, timeout_s, place, SavedState(ReadPosition, "logins", place.state)
-    )
+def create_probe(section: FailedLoginsSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section`."""
+    return LoginsProbe(section, timeout_s, place, SavedState(ReadPosition, "logins", place.state))
 
 
 class LoginWindow(NamedTuple):

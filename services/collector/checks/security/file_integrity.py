@@ -16,7 +16,6 @@ from typing import NamedTuple
 import msgspec
 
 from services.collector.checks.base import CheckResult, Probe
-from services.collector.checks.byte_size import format_bytes
 from services.collector.checks.saved_state import SavedState
 from services.collector.checks.security.file_patterns import (
     MAX_FILES,
@@ -26,8 +25,9 @@ from services.collector.checks.security.file_patterns import (
     match_files,
 )
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import SecuritySection
+from shared.schema.formatting import format_value
 from shared.schema.records import CheckType
+from shared.schema.units import BYTES
 
 MAX_BYTES = 64 * 2**20
 """So much of a file's content counts, and its length."""
@@ -66,9 +66,9 @@ class FileScan(NamedTuple):
     """Patterns of which not all files may be seen."""
 
 
-def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.files`."""
-    return FileIntegrityProbe(section.files, timeout_s, place, SavedState(KnownFiles, "files", place.state))
+def create_probe(patterns: Sequence[str], timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `patterns`."""
+    return FileIntegrityProbe(patterns, timeout_s, place, SavedState(KnownFiles, "files", place.state))
 
 
 class FileIntegrityProbe:
@@ -169,7 +169,7 @@ def evaluate_changes(changes: Sequence[str], survey: FileScan, latest: str) -> C
     if unread := sum(one.content is None and one.link is None for one in watched.values()):
         text += f"; {unread} unreadable (only owner and mode are watched)"
     if long := sum(_length(one.content) > MAX_BYTES for one in watched.values()):
-        text += f"; {long} compared by length and the first {format_bytes(MAX_BYTES)} only"
+        text += f"; {long} compared by length and the first {format_value(MAX_BYTES, BYTES)} only"
     if survey.missing:
         text += f"; no file matches {', '.join(survey.missing)}"
     return CheckResult("ok", text + (f"; last change: {latest}" if latest else ""), None, figures)

@@ -14,7 +14,7 @@ from services.collector.checks.security.file_patterns import join_limited
 from services.collector.host import process_table
 from services.collector.host.sockets import Listener, tcp_listeners, udp_listeners
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import ListeningSection, SecuritySection
+from shared.runtime.config.check_sections import ListeningSection
 from shared.schema.records import CheckType
 
 _EPHEMERAL = 32_768
@@ -47,12 +47,10 @@ class KnownPorts(msgspec.Struct):
     doors: list[str]
 
 
-def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.listening`."""
+def create_probe(section: ListeningSection, timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `section`."""
     del timeout_s  # /proc answers at once.
-    if section.listening is None:
-        raise TypeError("not a check of listening ports")
-    return ListeningProbe(section.listening, place, SavedState(KnownPorts, "listening", place.state))
+    return ListeningProbe(section, place, SavedState(KnownPorts, "listening", place.state))
 
 
 class ListeningProbe:

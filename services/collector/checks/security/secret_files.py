@@ -12,16 +12,15 @@ from services.collector.checks.security.file_patterns import (
     match_files,
 )
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import SecuritySection
 from shared.schema.records import CheckType
 
 MAX_LISTED = 5
 
 
-def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
-    """Make the probe of `section.secrets`."""
+def create_probe(patterns: Sequence[str], timeout_s: float, place: WatchedHost) -> Probe:
+    """Make the probe of `patterns`."""
     del timeout_s  # Only modes are read.
-    return SecretProbe(section.secrets, place)
+    return SecretProbe(patterns, place)
 
 
 class SecretProbe:

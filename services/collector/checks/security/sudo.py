@@ -15,11 +15,9 @@ MAX_LISTED = 5
 
 def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost) -> Probe:
     """Make the probe of `section.sudo`; it reads the log that `section.failed_logins` names."""
-    if section.sudo is None:
-        raise TypeError("not a check of sudo")
     logins = section.failed_logins or FailedLoginsSection()
     source = AuthSource(logins, place, timeout_s, SavedState(ReadPosition, "sudo", place.state), btmp=False)
-    return SudoProbe(section.sudo, source)
+    return SudoProbe(section.sudo or SudoSection(), source)
 
 
 class SudoProbe:

@@ -1,7 +1,7 @@
 """What the last looks come to."""
 
 from services.collector.checks.base import CheckResult
-from services.collector.checks.check_statistics import WINDOW_SIZE, CheckStatistics
+from services.collector.checks.soft_state import WINDOW_SIZE, CheckStatistics
 
 
 def look(latency: float) -> CheckResult:

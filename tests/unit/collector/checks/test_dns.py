@@ -10,14 +10,14 @@ import pytest
 from services.collector.checks.base import CheckResult
 from services.collector.checks.dns import create_probe, evaluate_addresses
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, DnsSection
+from shared.runtime.config.check_sections import DnsSection
 
 PLACE = WatchedHost("here", Path("/proc"), Path("/"))
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def look(name: str, *expect: str) -> CheckResult:
-    return create_probe(CheckSection(dns=DnsSection(name=name, expect=list(expect))), 5.0, PLACE).run(NOON)
+    return create_probe(DnsSection(name=name, expect=list(expect)), 5.0, PLACE).run(NOON)
 
 
 def test_a_name_that_resolves_is_fine_and_timed() -> None:
@@ -44,7 +44,7 @@ def test_a_name_that_does_not_resolve_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_addresses_are_compared_however_they_are_written() -> None:
-    expected = create_probe(CheckSection(dns=DnsSection(name="x", expect=["2001:DB8:0:0::1"])), 5.0, PLACE)
+    expected = create_probe(DnsSection(name="x", expect=["2001:DB8:0:0::1"]), 5.0, PLACE)
     assert expected.type == "dns"
     assert evaluate_addresses("x", ["2001:db8::1"], ["2001:db8::1"]).status == "ok"
     assert evaluate_addresses("x", ["fe80::1%eth0"], ["fe80::1"]).status == "ok"

@@ -19,7 +19,7 @@ from services.collector.checks import http
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.http import create_probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, HttpSection
+from shared.runtime.config.check_sections import HttpSection
 from shared.runtime.http import dial, responses
 from tests.support import free_port
 from tests.unit.collector.fake_servers import (
@@ -38,7 +38,7 @@ Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
 def watching(url: str, timeout_s: float = 5.0, **further: Any) -> Probe:
-    return create_probe(CheckSection(http=HttpSection(url=url, **further)), timeout_s, PLACE)
+    return create_probe(HttpSection(url=url, **further), timeout_s, PLACE)
 
 
 def look(url: str, timeout_s: float = 5.0, **further: Any) -> CheckResult:

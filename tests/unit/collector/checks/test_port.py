@@ -12,7 +12,6 @@ from services.collector.checks.base import Probe
 from services.collector.checks.port import create_probe
 from services.collector.host.sockets import Listener, parse_tcp
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from tests.support import free_port
 
 HERE = WatchedHost("here", Path("/proc"), Path("/"))
@@ -22,7 +21,7 @@ REST = "00000000:00000000 00:00000000 00000000     0        0"
 
 
 def watching(port: int, place: WatchedHost = HERE) -> Probe:
-    return create_probe(CheckSection(port=port), 1.0, place)
+    return create_probe(port, 1.0, place)
 
 
 def test_who_listens_is_named() -> None:

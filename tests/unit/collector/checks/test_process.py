@@ -18,7 +18,7 @@ from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.process import create_probe, is_viewer
 from services.collector.host import process_table
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection, ProcessSection
+from shared.runtime.config.check_sections import ProcessSection
 from tests.support import wait_until
 
 HERE = WatchedHost("here", Path("/proc"), Path("/"))
@@ -27,7 +27,7 @@ NAME = f"bot-{os.getpid()}"
 
 
 def watching(place: WatchedHost = HERE, **what: Any) -> Probe:
-    return create_probe(CheckSection(process=ProcessSection(**what)), 1.0, place)
+    return create_probe(ProcessSection(**what), 1.0, place)
 
 
 def look(place: WatchedHost = HERE, **what: Any) -> CheckResult:
@@ -160,8 +160,8 @@ def test_the_collector_does_not_fit_though_the_pattern_fits_it() -> None:
         "from datetime import UTC, datetime; from pathlib import Path\n"
         "from services.collector.checks.process import create_probe\n"
         "from services.collector.host.watched_host import WatchedHost\n"
-        "from shared.runtime.config.check_sections import CheckSection, ProcessSection\n"
-        f"section = CheckSection(process=ProcessSection(command='{NAME}-itself'))\n"
+        "from shared.runtime.config.check_sections import ProcessSection\n"
+        f"section = ProcessSection(command='{NAME}-itself')\n"
         "host = WatchedHost('here', Path('/proc'), Path('/'))\n"
         "print(create_probe(section, 1.0, host).run(datetime.now(UTC)).status)\n"
     )

@@ -6,8 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from services.collector.checks import registry
-from services.collector.checks.registry import SECURITY, load_checks, probe_factory
+from services.collector.checks.registry import PROBES, SECURITY, load_checks
 from services.collector.checks.scheduler import ScheduledCheck
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import KINDS, SecuritySection
@@ -27,11 +26,11 @@ def watched(**section: Any) -> dict[str, ScheduledCheck]:
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_every_kind_of_check_has_a_probe(kind: str) -> None:
-    assert callable(probe_factory(kind))
+    assert callable(PROBES[kind])
 
 
 def test_no_kind_is_in_the_table_that_records_do_not_have() -> None:
-    assert set(registry.PROBES) == set(EVERY_KIND)
+    assert set(PROBES) == set(EVERY_KIND)
 
 
 def test_every_key_of_the_document_that_asks_for_a_check_is_known() -> None:
@@ -115,7 +114,7 @@ def test_what_happened_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         given.extend((section, timeout_s, place))
         return Sudo()
 
-    monkeypatch.setattr(registry, "probe_factory", lambda kind: {"sudo": make}[kind])
+    monkeypatch.setitem(PROBES, "sudo", make)
     one = watched(enabledChecks=[], security={"sudo": {}, "every": "30s"})["sudo"]
     assert (one.failures, one.severity, one.every_s) == (1, "critical", 30.0)
     assert isinstance(given[0], SecuritySection)

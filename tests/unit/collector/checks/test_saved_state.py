@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from services.collector.checks.saved_state import SavedState
+from services.collector.checks.saved_state import SavedState, replace_known_checks
 
 
 class Known(msgspec.Struct):
@@ -61,3 +61,21 @@ def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
     before = (tmp_path / "ports.json").stat().st_ino
     state.save(Known([22]))
     assert (tmp_path / "ports.json").stat().st_ino == before
+
+
+def test_a_check_that_was_removed_is_reported_once(tmp_path: Path) -> None:
+    assert replace_known_checks(tmp_path, {"a": "tcp", "b": "tcp"}) == {}
+    assert replace_known_checks(tmp_path, {"b": "tcp"}) == {"a": "tcp"}
+    assert replace_known_checks(tmp_path, {"b": "tcp"}) == {}
+
+
+def test_a_check_of_another_type_is_another_check(tmp_path: Path) -> None:
+    replace_known_checks(tmp_path, {"a": "tcp"})
+    (tmp_path / "checks.json").write_text('{"types": {"a": "http"}}')
+    assert replace_known_checks(tmp_path, {"a": "tcp"}) == {"a": "http"}
+
+
+def test_an_unreadable_list_of_checks_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "checks.json").write_text("[{")
+    assert replace_known_checks(tmp_path, {"a": "tcp"}) == {}
+    assert replace_known_checks(tmp_path, {}) == {"a": "tcp"}

@@ -13,7 +13,6 @@ import pytest
 from services.collector.checks.base import CheckResult, Probe
 from services.collector.checks.systemd import create_probe, evaluate_unit, parse_properties
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from tests.support import unavailable, wait_until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -80,7 +79,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
 
 def watching(manager: Manager, unit: str, monkeypatch: pytest.MonkeyPatch) -> Probe:
     monkeypatch.setenv("PATH", f"{manager.folder}:{os.environ['PATH']}")
-    return create_probe(CheckSection(systemd=unit), 10.0, manager.place)
+    return create_probe(unit, 10.0, manager.place)
 
 
 def test_a_unit_that_runs_is_fine_and_one_that_is_killed_was_restarted(
@@ -144,9 +143,7 @@ def test_a_units_name_is_never_an_option(manager: Manager, monkeypatch: pytest.M
 
 
 def test_a_host_without_systemd_is_unknown(tmp_path: Path) -> None:
-    seen = create_probe(CheckSection(systemd="x.service"), 1.0, WatchedHost("far", tmp_path, tmp_path)).run(
-        NOON
-    )
+    seen = create_probe("x.service", 1.0, WatchedHost("far", tmp_path, tmp_path)).run(NOON)
     assert (seen.status, seen.text) == ("unknown", "systemd is not running on this host")
 
 
@@ -159,9 +156,7 @@ def answering(
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return create_probe(CheckSection(systemd="x.service"), timeout_s, WatchedHost("far", folder, folder)).run(
-        NOON
-    )
+    return create_probe("x.service", timeout_s, WatchedHost("far", folder, folder)).run(NOON)
 
 
 def test_a_systemd_that_hangs_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +176,7 @@ def test_a_systemd_that_refuses_is_unknown_in_its_own_words(
 def test_without_systemctl_it_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run" / "systemd" / "system").mkdir(parents=True)
     monkeypatch.setenv("PATH", str(tmp_path))
-    seen = create_probe(CheckSection(systemd="x.service"), 1.0, WatchedHost("far", tmp_path, tmp_path)).run(
-        NOON
-    )
+    seen = create_probe("x.service", 1.0, WatchedHost("far", tmp_path, tmp_path)).run(NOON)
     assert (seen.status, "systemctl is not installed" in seen.text) == ("unknown", True)
 
 

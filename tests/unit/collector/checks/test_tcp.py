@@ -8,7 +8,6 @@ import pytest
 from services.collector.checks.base import CheckResult
 from services.collector.checks.tcp import create_probe, parse_address
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from tests.support import free_port
 from tests.unit.collector.fake_servers import listening, never_respond
 
@@ -17,7 +16,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def look(address: str) -> CheckResult:
-    return create_probe(CheckSection(tcp=address), 5.0, PLACE).run(NOON)
+    return create_probe(address, 5.0, PLACE).run(NOON)
 
 
 def test_a_port_that_takes_connections_is_fine_and_timed() -> None:

@@ -14,7 +14,7 @@ from services.collector.checks.certificates import certificate_check as module
 from services.collector.checks.certificates.certificate_check import create_probe
 from services.collector.checks.certificates.chain import ExpiryThresholds
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CertificateSection, CheckSection
+from shared.runtime.config.check_sections import CertificateSection
 from tests.support import free_port, require_program
 from tests.unit.collector.certificate_authority import (
     IssuedCertificate,
@@ -34,7 +34,7 @@ def now() -> datetime:
 
 
 def look(*, at: datetime | None = None, timeout_s: float = 5.0, **section: Any) -> CheckResult:
-    check = CheckSection(certificate=CertificateSection(**section))
+    check = CertificateSection(**section)
     return create_probe(check, timeout_s, WatchedHost("here", Path("/proc"), Path("/"))).run(at or now())
 
 
@@ -226,9 +226,7 @@ def test_a_renewed_certificate_ends_the_warning_while_it_is_watched(tmp_path: Pa
     new = certificate(ROOT, LOCAL, days=90).save(tmp_path / "new.pem")
     with TlsServer(old) as server:
         section = CertificateSection(address=server.address, trust=str(trust))
-        watching = create_probe(
-            CheckSection(certificate=section), 5.0, WatchedHost("here", Path("/proc"), Path("/"))
-        )
+        watching = create_probe(section, 5.0, WatchedHost("here", Path("/proc"), Path("/")))
         assert watching.run(now()).status == "critical"
         server.use(new)
         assert watching.run(now()).status == "ok"
@@ -330,9 +328,7 @@ def test_a_renewal_that_moves_a_link_within_the_watched_host_is_seen(tmp_path: P
     link = tmp_path / "etc" / "live.pem"
     link.symlink_to("/etc/1.pem")
     section = CertificateSection(file="/etc/live.pem")
-    watching = create_probe(
-        CheckSection(certificate=section), 5.0, WatchedHost("there", Path("/proc"), tmp_path)
-    )
+    watching = create_probe(section, 5.0, WatchedHost("there", Path("/proc"), tmp_path))
     assert watching.run(now()).status == "critical"
     link.unlink()
     link.symlink_to("/etc/2.pem")

@@ -12,7 +12,6 @@ from services.collector.checks.databases.postgresql import PostgresqlProbe
 from services.collector.checks.databases.redis import RedisProbe
 from services.collector.checks.databases.sqlite import SqliteProbe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 
 PLACE = WatchedHost("here", Path("/proc"), Path("/"))
 
@@ -29,7 +28,7 @@ PLACE = WatchedHost("here", Path("/proc"), Path("/"))
     ],
 )
 def test_the_scheme_says_what_is_looked_at(url: str, expected: type) -> None:
-    made = create_probe(CheckSection(database=url), 5.0, PLACE)
+    made = create_probe(url, 5.0, PLACE)
     assert isinstance(made, expected)
     assert made.type == "database"
 
@@ -50,7 +49,7 @@ def test_the_scheme_says_what_is_looked_at(url: str, expected: type) -> None:
 )
 def test_a_url_that_makes_no_sense_is_refused_at_the_start_without_its_secrets(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|sqlite|sslmode") as caught:
-        create_probe(CheckSection(database=url), 5.0, PLACE)
+        create_probe(url, 5.0, PLACE)
     assert "cret" not in str(caught.value)
 
 
@@ -59,5 +58,5 @@ def test_a_path_with_a_space_is_written_as_in_any_url(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "bots 100%.db")) as connection:
         connection.execute("CREATE TABLE trades (at INTEGER)")
     here = WatchedHost("here", Path("/proc"), Path("/"))
-    made = create_probe(CheckSection(database=f"sqlite://{tmp_path}/bots%20100%25.db"), 5.0, here)
+    made = create_probe(f"sqlite://{tmp_path}/bots%20100%25.db", 5.0, here)
     assert made.run(datetime(2026, 11, 22, 12, tzinfo=UTC)).status == "ok"

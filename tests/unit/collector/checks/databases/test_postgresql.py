@@ -186,7 +186,7 @@ def test_bytes_that_trickle_in_do_not_stretch_the_timeout() -> None:
 @pytest.mark.parametrize(
     ("state", "status", "expected"),
     [
-        (FINE, "ok", "x is up (primary): 1 of 100 connections used, 1000 B"),
+        (FINE, "ok", "x is up (primary): 1 of 100 connections used, 1,000 B"),
         (FINE._replace(replica=True, receivers=1, lag_s=59.0), "ok", "x is up (replica): 1 of 100"),
         (
             FINE._replace(replica=True, receivers=1, lag_s=90.0),

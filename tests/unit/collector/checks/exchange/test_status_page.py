@@ -11,7 +11,6 @@ import pytest
 from services.collector.checks.base import CheckResult
 from services.collector.checks.exchange.status_page import create_probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import CheckSection
 from tests.support import free_port
 from tests.unit.collector.fake_servers import listening
 
@@ -43,8 +42,8 @@ class Page:
         """Look at it while it says `summary`."""
         if summary:
             self.body = json.dumps({"page": {"id": "x"}, **summary}).encode()
-        section = CheckSection(status_page=f"http://127.0.0.1:{self.port}/api/v2/summary.json")
-        return create_probe(section, 2.0, WatchedHost("here", Path("/proc"), Path("/"))).run(NOON)
+        url = f"http://127.0.0.1:{self.port}/api/v2/summary.json"
+        return create_probe(url, 2.0, WatchedHost("here", Path("/proc"), Path("/"))).run(NOON)
 
 
 FINE = {"indicator": "none", "description": "All Systems Operational"}

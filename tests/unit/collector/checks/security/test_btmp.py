@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.collector.checks.security.auth_log import FailedLogin
-from services.collector.checks.security.btmp import LAYOUTS, RECORD, parse_btmp
+from services.collector.checks.security.auth_log import LAYOUTS, RECORD, FailedLogin, parse_btmp
 from tests.support import require_program
 
 

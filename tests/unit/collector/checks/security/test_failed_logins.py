@@ -17,7 +17,7 @@ from services.collector.checks.security.auth_log import AuthMessage
 from services.collector.checks.security.failed_logins import create_probe
 from services.collector.checks.security.journal import JournalExtract
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import FailedLoginsSection, SecuritySection
+from shared.runtime.config.check_sections import FailedLoginsSection
 from tests.support import free_port, require_program, wait_until
 from tests.unit.collector.checks.security.test_btmp import record
 
@@ -40,7 +40,7 @@ class Host:
     def restart(self) -> None:
         """Begin a collector."""
         place = WatchedHost("box", self.root / "proc", self.root, self.state)
-        self.probe = create_probe(SecuritySection(failed_logins=self.section), 10, place)
+        self.probe = create_probe(self.section, 10, place)
 
     def look(self, after_s: float = 60) -> CheckResult:
         """Look a minute later."""

@@ -10,7 +10,6 @@ from services.collector.checks.base import CheckResult
 from services.collector.checks.security import file_integrity as module
 from services.collector.checks.security.file_integrity import create_probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import SecuritySection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -28,8 +27,7 @@ class Host:
 
     def restart(self) -> None:
         """Begin a collector."""
-        section = SecuritySection(files=self.patterns)
-        self.probe = create_probe(section, 10, WatchedHost("box", self.root, self.root, self.state))
+        self.probe = create_probe(self.patterns, 10, WatchedHost("box", self.root, self.root, self.state))
 
     def write(self, name: str, text: str = "one", mode: int = 0o644) -> Path:
         """Write a file."""

@@ -14,7 +14,7 @@ from services.collector.checks.base import Probe
 from services.collector.checks.security.listening_ports import create_probe
 from services.collector.host.sockets import Listener, parse_udp
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import ListeningSection, SecuritySection
+from shared.runtime.config.check_sections import ListeningSection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HERE = WatchedHost("here", Path("/proc"), Path("/"))
@@ -27,7 +27,7 @@ little = pytest.mark.skipif(sys.byteorder != "little", reason="the tables are of
 def watching(
     folder: Path, place: WatchedHost = HERE, *, allow: list[int] | None = None, loopback: bool = False
 ) -> Probe:
-    section = SecuritySection(listening=ListeningSection(allow=allow or [], loopback=loopback))
+    section = ListeningSection(allow=allow or [], loopback=loopback)
     return create_probe(section, 10, place._replace(state=folder))
 
 

@@ -10,7 +10,6 @@ from services.collector.checks.base import CheckResult
 from services.collector.checks.security import file_patterns
 from services.collector.checks.security.secret_files import create_probe
 from services.collector.host.watched_host import WatchedHost
-from shared.runtime.config.check_sections import SecuritySection
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -24,7 +23,7 @@ def secret(root: Path, name: str, mode: int) -> Path:
 
 
 def look(root: Path, *patterns: str) -> CheckResult:
-    return create_probe(SecuritySection(secrets=list(patterns)), 10, WatchedHost("box", root, root)).run(NOW)
+    return create_probe(patterns, 10, WatchedHost("box", root, root)).run(NOW)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +51,7 @@ def test_only_the_owner_may(tmp_path: Path, mode: int, status: str, says: str | 
 
 def test_it_is_well_as_soon_as_the_mode_is(tmp_path: Path) -> None:
     path = secret(tmp_path, "/bot/.env", 0o644)
-    watching = create_probe(
-        SecuritySection(secrets=["/bot/.env"]), 10, WatchedHost("box", tmp_path, tmp_path)
-    )
+    watching = create_probe(["/bot/.env"], 10, WatchedHost("box", tmp_path, tmp_path))
     assert watching.run(NOW).status == "critical"
     path.chmod(0o600)
     assert watching.run(NOW).status == "ok"

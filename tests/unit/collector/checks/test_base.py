@@ -1,6 +1,6 @@
 """Restarts, counted from what a service manager tells."""
 
-from services.collector.checks.restart_count import RestartCounter
+from services.collector.checks.base import RestartCounter
 
 
 def seen(*looks: tuple[str, int]) -> int:
