@@ -59,9 +59,13 @@ def _create_parser(called: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"botwatch {VERSION}")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="COMMAND")
-    add_bots_arguments(commands.add_parser("bots", help="list, retire and forget bots"))
+    add_bots_arguments(
+        commands.add_parser(
+            "bots", help="list, retire and forget bots", description="List, retire and forget bots"
+        )
+    )
     for name, text in SERVER_COMMANDS.items():
-        command = commands.add_parser(name, help=text)
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:])
         if name == called:
             _add_server_arguments(name, command)
     return parser

@@ -16,6 +16,7 @@ from botwatch.client import MonitoringController
 from botwatch.demo.prices import load_bars
 from botwatch.demo.publisher import ReplayPositionStore, ReplayPublisher
 from botwatch.demo.replay import ReplayPosition, batch_history, replay
+from botwatch.errors import BotwatchError
 
 log = logging.getLogger("botwatch.demo")
 
@@ -73,15 +74,19 @@ def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Replay until `--bars` are published or a signal arrives."""
+    """Replay until `--bars` are published or a signal arrives; an error ends it with one line."""
     options = arguments()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s demo bot: %(message)s")
     signal.signal(signal.SIGTERM, _exit_on_signal)
     signal.signal(signal.SIGINT, _exit_on_signal)
     try:
-        bars = load_bars()
-    except OSError as error:
+        _publish(options)
+    except (OSError, BotwatchError) as error:
         sys.exit(f"botwatch.demo: {error}")
+
+
+def _publish(options: argparse.Namespace) -> None:
+    bars = load_bars()
     log.info("replaying %d EURUSD bars as %s at %g/s", len(bars), options.bot, options.bars_per_second)
     with (
         MonitoringController(bot=options.bot, redis_url=options.redis_url) as controller,

@@ -165,6 +165,16 @@ def test_a_kill_leaves_no_gap(redis: Redis, valkey_url: str) -> None:
     assert sorted(set(steps)) == list(range(steps[-1] + 1))
 
 
+def test_a_rejected_login_is_one_line(tmp_path: Path) -> None:
+    """It ends with exit code 1 instead of waiting; the reason is Redis's."""
+    with valkey(tmp_path, None, "--requirepass", "secret") as url:
+        process = start("--bars", "1", redis_url=url)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert said.splitlines()[-1].startswith("botwatch.demo: Redis rejected the user or password of the URL: ")
+    assert "Traceback" not in said
+
+
 def test_the_replay_waits_while_redis_is_down(tmp_path: Path) -> None:
     """It logs that once, and again when Redis is up."""
     port = free_port()
