@@ -28,13 +28,13 @@ log = structlog.get_logger()
 
 NAME = "acknowledgements"
 _LINK_ERRORS = {
-    "expired": (HTTPStatus.GONE, "This link is older than a day", "Links in notices hold for 24 hours."),
+    "expired": (HTTPStatus.GONE, "This link has expired", "Acknowledge links expire after 24 hours."),
     "forged": (
         HTTPStatus.FORBIDDEN,
         "This link is not valid",
-        "It may have been cut short on its way to you.",
+        "The link may be incomplete.",
     ),
-    "else": (HTTPStatus.FORBIDDEN, "This link is not valid", "It is for something else."),
+    "else": (HTTPStatus.FORBIDDEN, "This link is not valid", "It is a link for another purpose."),
 }
 _MINUTE = timedelta(minutes=1)
 
@@ -83,7 +83,9 @@ class AcknowledgementService:
             self._announcer.publish()
         except RedisError as away:
             log.warning(
-                "acknowledged, to be announced by the next announcer", alert=alert_id, error=str(away)
+                "acknowledged; publishing is left to the next alert",
+                alert=alert_id,
+                error=str(away),
             )
         return alert
 
@@ -150,23 +152,23 @@ def _acknowledge_page(
     """Return the page that asks, or says how the alert stands where there is nothing to ask."""
     if alert is None:
         return _message_page(
-            HTTPStatus.NOT_FOUND, "This alert is not known", "It ended long ago, and was removed."
+            HTTPStatus.NOT_FOUND, "Alert not found", "It was resolved and has since been deleted."
         )
     known = {"alert": alert, "facts": _alert_facts(alert, now)}
     if alert.resolved_at:
-        ended = f"It ended on {_format_time(alert.resolved_at)}: there is nothing to do."
+        ended = f"Resolved on {_format_time(alert.resolved_at)}. No action needed."
         return _message_page(HTTPStatus.OK, "Resolved", ended, **known)
     if alert.details.flaps != claim.flaps:
-        why = "The alert ended and opened again since; the link in the newest notice holds."
-        return _message_page(HTTPStatus.GONE, "This link is of an earlier time", why, **known)
+        why = "The alert was resolved and reopened. Use the link in the latest notification."
+        return _message_page(HTTPStatus.GONE, "This link is out of date", why, **known)
     holder = _acknowledged_by(alert)
     if sent and alert.assignee == form.by:
         return _message_page(HTTPStatus.OK, "Acknowledged", holder, is_done=True, **known)
     if sent:
-        status, title = HTTPStatus.CONFLICT, "Somebody was quicker"
+        status, title = HTTPStatus.CONFLICT, "Already acknowledged by someone else"
     else:
         status = HTTPStatus.BAD_REQUEST if faults else HTTPStatus.OK
-        title = "Acknowledged already" if holder else "Nobody has it yet"
+        title = "Already acknowledged" if holder else "Not acknowledged"
     return _message_page(
         status,
         title,
@@ -183,7 +185,7 @@ def _acknowledged_by(alert: Alert) -> str:
         return ""
     until = f" until {_format_time(alert.acknowledged_until)}" if alert.acknowledged_until else ""
     comment = f": “{alert.comment}”" if alert.comment else ""
-    return f"Taken by {alert.assignee} on {_format_time(alert.acknowledged_at)}{until}{comment}"
+    return f"Acknowledged by {alert.assignee} on {_format_time(alert.acknowledged_at)}{until}{comment}"
 
 
 def _alert_facts(alert: Alert, now: datetime) -> list[tuple[str, str]]:

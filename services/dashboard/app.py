@@ -72,20 +72,20 @@ def _database_check(database: Database) -> Check:
 
 
 def _too_slow(raised: TimeBudgetExceededError) -> Response:
-    log.error("An answer took too long", reason=str(raised))
-    text = f"{raised}; ask for fewer bots (limit) or without trends (trends=false)"
+    log.error("request timed out", reason=str(raised))
+    text = f"{raised}; request fewer bots (limit) or no trends (trends=false)"
     return json_error(HTTPStatus.SERVICE_UNAVAILABLE, text)
 
 
 def _store_error(raised: DatabaseError) -> Response:
     if is_corruption(raised):
-        log.error("a database is damaged", error=str(raised.orig))
-        text = f"a database of Botwatch is damaged and has to be restored: see {DAMAGED_RUNBOOK}"
+        log.error("database is damaged", error=str(raised.orig))
+        text = f"a Botwatch database is damaged and must be restored; see {DAMAGED_RUNBOOK}"
         return json_error(HTTPStatus.SERVICE_UNAVAILABLE, text)
     if not isinstance(raised, OperationalError):
         raise raised
     is_full = "full" in str(raised.orig)  # SQLite: "database or disk is full"
-    why = "the disk is full: nothing can be stored" if is_full else "the database does not answer"
+    why = "disk is full: nothing can be stored" if is_full else "database is not responding"
     log.error(why, error=str(raised.orig))
     response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; try again")
     response.headers["Retry-After"] = "1"

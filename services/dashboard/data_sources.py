@@ -76,12 +76,12 @@ class DataSources:
             found = CurrentState(records, parts, self._log_state(), latency, fault)
         except RedisError as error:
             if not self._away:
-                log.warning("redis is away: answering from the store", error=str(error))
+                log.warning("redis is down; answering from the database", error=str(error))
             self._away = True
             found = CurrentState([], {}, None, None, describe_redis_error(error))
         else:
             if self._away:
-                log.info("redis is back")
+                log.info("redis is up")
             self._away = False
         return found if found.records else found._replace(records=self._read_stored(now))
 

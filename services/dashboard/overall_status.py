@@ -69,13 +69,13 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
         *_host_reasons(hosts),
         *_check_reasons(untold),
         *(
-            f"The {part} does not respond: last seen at {at:%Y-%m-%d %H:%M:%S} UTC."
+            f"{part.capitalize()} is not responding (last seen {at:%Y-%m-%d %H:%M:%S} UTC)."
             for part, at in situation.lost_parts.items()
         ),
-        *(f"The {part} is not running." for part in sorted(situation.stopped_parts)),
+        *(f"{part.capitalize()} is not running." for part in sorted(situation.stopped_parts)),
     ]
     if situation.redis_fault:
-        reasons.append(f"{situation.redis_fault}: the figures are the last ones stored.")
+        reasons.append(f"{situation.redis_fault}: showing the last stored values.")
     known = [_describe_handled(alert) for alert in _most_severe_first(handled)[:MAX_LISTED]]
     if (
         any(alert.severity == "CRITICAL" for alert in triggered)
@@ -86,11 +86,11 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
     if reasons:
         return OverallStatus("WARNING", reasons, known)
     if not situation.any_record:
-        return OverallStatus("UNKNOWN", ["No record has arrived yet."], known)
+        return OverallStatus("UNKNOWN", ["No records received yet."], known)
     if handled:
-        return OverallStatus("HEALTHY", ["Every open alert is muted, and every part is running."], known)
+        return OverallStatus("HEALTHY", ["All open alerts are muted; all parts are running."], known)
     return OverallStatus(
-        "HEALTHY", ["No alert is open, every host is well and every part is running."], known
+        "HEALTHY", ["All clear: no open alerts, all hosts healthy, all parts running."], known
     )
 
 
@@ -115,7 +115,7 @@ def _alert_reasons(alerts: Sequence[Alert]) -> list[str]:
     named = [f"{a.severity}: {a.component}: {a.message}" for a in gravest[:MAX_LISTED]]
     further = len(gravest) - MAX_LISTED
     if further > 0:
-        named.append(f"{further} further {'alerts are' if further > 1 else 'alert is'} open.")
+        named.append(f"{further} more open {'alerts' if further > 1 else 'alert'}.")
     return named
 
 
@@ -166,5 +166,5 @@ def _check_reasons(failing: Sequence[Check]) -> list[str]:
     named = [f"{c.status.upper()}: {c.host}: {c.check}: {c.text}" for c in gravest[:MAX_LISTED]]
     further = len(gravest) - MAX_LISTED
     if further > 0:
-        named.append(f"{further} further {'checks fail' if further > 1 else 'check fails'}.")
+        named.append(f"{further} more failing {'checks' if further > 1 else 'check'}.")
     return named

@@ -27,6 +27,6 @@ class TimeBudget:
         if total > self._limit_s:
             slowest = max(self._took, key=lambda name: self._took[name])
             raise TimeBudgetExceededError(
-                f"the answer took {total:.1f} s (limit {self._limit_s:g} s): "
+                f"request took {total:.1f} s (limit {self._limit_s:g} s): "
                 f"{slowest} took {self._took[slowest]:.1f} s"
             )

@@ -112,7 +112,7 @@ def test_a_full_disk_is_one_alert_and_costs_nothing(
         for _ in range(20):
             sender.post()
         reasons = stack.dashboard("/api/monitoring")["summary"]["reasons"]
-        assert f"{REFUSAL}: the figures are the last ones stored." in reasons
+        assert f"{REFUSAL}: showing the last stored values." in reasons
         assert not [reason for reason in reasons if "does not respond" in reason or "not running" in reason]
 
         ballast.unlink()

@@ -180,7 +180,7 @@ def test_the_link_of_a_mail_asks_first_and_its_button_stops_the_escalation(desks
     link = re.search(r"\S+/acknowledge/\S+", text.get_content())
     assert link
     with urllib.request.urlopen(link[0], timeout=10) as answer:
-        assert b"Nobody has it yet" in answer.read()
+        assert b"Not acknowledged" in answer.read()
     assert desks.alert("night-1")["status"] == "ACTIVE"
     form = urllib.parse.urlencode({"by": "ann", "comment": "on it", "timeout": "", "seen": ""}).encode()
     with urllib.request.urlopen(link[0], form, timeout=10) as answer:

@@ -57,7 +57,7 @@ def _write_audit(sources: DataSources, action: str, bot: str, by: str | None, no
     with sources.health.write() as connection:
         row = {"timestamp": to_store(now), "action": action, "subject": bot, "by": by}
         connection.execute(insert(audit_log).values(row))
-    log.info("asked for by an operator", action=action, bot=bot, by=by)
+    log.info("operator request", action=action, bot=bot, by=by)
 
 
 def _bot_exists(sources: DataSources, bot: str, now: datetime) -> bool:

@@ -106,7 +106,7 @@ class QueryParameters:
         if steps.bucket_count > MAX_STEPS:
             enough = next(steps.width for steps in possible if steps.bucket_count <= MAX_STEPS)
             expected = f"expected at most {MAX_STEPS} steps, got {steps.bucket_count}"
-            self.add_error("step", f"{expected}; {_format_width(enough)} would do")
+            self.add_error("step", f"{expected}; use {_format_width(enough)} or more")
         return steps
 
     def _width(self, least: timedelta) -> timedelta | None:

@@ -154,7 +154,7 @@ def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
     read = QueryParameters(arguments, ("bot", "from", "to", "limit", "before"))
     bot, before = read.text("bot"), read.number("before", MAX_INTEGER)
     if before is not None and bot is None:
-        read.add_error("before", "the number of a bot's trade: expected `bot` as well")
+        read.add_error("before", "requires `bot`: trades are numbered per bot")
     query = TradesQuery(
         bot,
         read.timestamp("from"),
@@ -231,7 +231,7 @@ def parse_acknowledgement(body: bytes) -> Acknowledgement:
     faults = []
     by, comment = found.by.strip(), (found.comment or "").strip()
     if not by:
-        faults.append(Fault("$.by", "expected who acknowledges, got a blank"))
+        faults.append(Fault("$.by", "required, but blank"))
     for name, text, most in (("by", by, MAX_NAME), ("comment", comment, MAX_COMMENT)):
         if len(text) > most:
             faults.append(Fault(f"$.{name}", f"expected at most {most} characters, got {len(text)}"))

@@ -29,13 +29,13 @@ def create_reload_route(sources: DataSources, settings: DashboardSettings) -> Bl
         except InvalidError as wrong:
             return _invalid_config(wrong.faults)
         request = request_reload(sources.redis)
-        log.info("reload asked for", request=request)
+        log.info("reload requested", request=request)
         answers = wait_for_results(sources.redis, request, REPLY_TIMEOUT_S)
         if faults := [fault for answer in answers.values() for fault in answer.faults]:
             return _invalid_config(faults)
         if missing := [part for part in RELOADING_PARTS if part not in answers]:
             silent = " and the ".join(missing)
-            words = f"no answer from the {silent}: there they are read at the next start"
+            words = f"no response from the {silent}: the configuration is loaded there at the next start"
             return json_error(HTTPStatus.SERVICE_UNAVAILABLE, words)
         holds = {name: count for answer in answers.values() for name, count in answer.holds.items()}
         warnings = [warning for answer in answers.values() for warning in answer.warnings]
@@ -45,4 +45,6 @@ def create_reload_route(sources: DataSources, settings: DashboardSettings) -> Bl
 
 
 def _invalid_config(faults: object) -> Response:
-    return json_error(HTTPStatus.BAD_REQUEST, "the documents are not valid; the old ones stay", faults=faults)
+    return json_error(
+        HTTPStatus.BAD_REQUEST, "configuration is not valid; keeping the previous one", faults=faults
+    )

@@ -54,7 +54,7 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
     def rules() -> Response:
         found = sources.rules()
         if found is None:
-            reason = "the state of the rules is not known: the evaluator has not published it"
+            reason = "rule status unknown: the evaluator has not published it"
             return json_error(HTTPStatus.SERVICE_UNAVAILABLE, reason)
         return json_response([snapshot.wire_fields(one) for one in found])
 
@@ -97,9 +97,9 @@ def _add_acknowledge(api: Blueprint, desk: AcknowledgementService, clock: Clock)
         if alert is None:
             return _alert_not_found(alert_id)
         if alert.status == "RESOLVED":
-            return json_error(HTTPStatus.CONFLICT, "the alert is resolved already", alert=alert)
+            return json_error(HTTPStatus.CONFLICT, "alert is already resolved", alert=alert)
         return json_response(alert)
 
 
 def _alert_not_found(alert_id: str) -> Response:
-    return json_error(HTTPStatus.NOT_FOUND, f"no alert has the id {alert_id!r}")
+    return json_error(HTTPStatus.NOT_FOUND, f"no alert with ID {alert_id!r}")

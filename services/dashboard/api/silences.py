@@ -61,4 +61,4 @@ def _silence_fields(silence: Silence, now: datetime) -> snapshot.Fields:
 
 
 def _silence_not_found(silence_id: str) -> Response:
-    return json_error(HTTPStatus.NOT_FOUND, f"no silence has the id {silence_id!r}")
+    return json_error(HTTPStatus.NOT_FOUND, f"no silence with ID {silence_id!r}")

@@ -13,7 +13,7 @@ const CALL_TIMEOUT_MS = 15_000;
 /** Return the JSON at `path`, which is relative to /api/monitoring; throw unless the status is 2xx. */
 export async function read(path) {
   const response = await fetch(API + path, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
-  if (!response.ok) throw new Error(`it answered ${response.status}`);
+  if (!response.ok) throw new Error(`status ${response.status}`);
   return response.json();
 }
 
@@ -25,7 +25,7 @@ export async function call(method, path, body) {
     body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
   }).catch((error) => {
-    throw new Error(`It could not be sent: ${error.message}`);
+    throw new Error(`Request failed: ${error.message}`);
   });
   const answer = await response.json();
   if (!response.ok) throw new Error([answer.error, ...(answer.faults ?? []).map((fault) => fault.message)].join("; "));

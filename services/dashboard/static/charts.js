@@ -39,7 +39,7 @@ export function chartView(bot) {
       const isDrawn = shown && globalThis.uPlot;
       image.hidden = !isDrawn;
       none.hidden = Boolean(isDrawn);
-      setText(none, shown ? "The chart library has not been loaded." : "No equity in the last hour");
+      setText(none, shown ? "The chart library could not be loaded." : "No equity in the last hour");
       setText(title, shown ? label(name) : "");
       setText(from, shown ? timeToMinute(shown.from) : "");
       setText(until, shown ? "now" : "");

@@ -37,7 +37,7 @@ export function openForm(dialog, nameField, next) {
 export async function send(dialog, nameField, request) {
   const by = $(nameField).value.trim();
   if (!by) {
-    showError(`${dialog}-fault`, "Please say who you are: others see who takes care of it.");
+    showError(`${dialog}-fault`, "Enter your name or e-mail address.");
     $(nameField).focus();
     return null;
   }

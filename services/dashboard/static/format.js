@@ -92,16 +92,16 @@ export function comparison({ measure, valueText, operator, limitText }) {
 const CHANGES = {
   // as in "Alert opened"
   opened: "opened",
-  reopened: "opened again",
-  flapping: "opens and ends too often: it stays open for now",
-  raised: "is graver now",
-  lowered: "is less grave now",
+  reopened: "reopened",
+  flapping: "flapping, kept open",
+  raised: "severity raised",
+  lowered: "severity lowered",
   acknowledged: "acknowledged",
-  unacknowledged: "no longer acknowledged: the time is over",
-  muted: "muted: nobody is told",
+  unacknowledged: "acknowledgement expired",
+  muted: "muted",
   unmuted: "no longer muted",
-  escalated: "escalated: nobody has acknowledged it",
-  repeated: "still open: told again",
+  escalated: "escalated, not acknowledged",
+  repeated: "still open",
   resolved: "resolved",
 };
 

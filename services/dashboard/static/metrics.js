@@ -44,7 +44,7 @@ export const isComputed = (bot, name) => Boolean(bot.computed?.includes(name));
 /** Return the warning that a metric is computed from few samples; undefined where there are enough. */
 export const lowConfidence = (bot, name) => {
   const n = isComputed(bot, name) ? bot.lowConfidence?.[name] : undefined;
-  return n === undefined ? n : (DEFINITIONS.get(name).doubt || "Made of little: {n}.").replaceAll("{n}", n);
+  return n === undefined ? n : (DEFINITIONS.get(name).doubt || "Low confidence: {n} samples.").replaceAll("{n}", n);
 };
 
 /** Return the reported and the computed value of a metric where they differ. */
@@ -91,7 +91,7 @@ function notesFor(bot, name) {
 
 /** Explain the marks beside the metrics `shown`, where there are any. */
 export function renderLegend(element, bot, shown) {
-  const all = bot.source === "computed" ? "All figures are computed by Botwatch" : "";
+  const all = bot.source === "computed" ? "All metrics are computed by Botwatch" : "";
   const some = !all && shown.some((name) => isComputed(bot, name)) ? "c: computed by Botwatch" : "";
   const uncertain = shown.some((name) => lowConfidence(bot, name)) ? "≈: low confidence" : "";
   setText(element, [all, some, uncertain].filter(Boolean).join(" · "));
@@ -105,7 +105,7 @@ export function renderDifferences(element, bot) {
     return `${label(name)} ${formatMetric(name, reported)} reported, ${formatMetric(name, computed)} computed`;
   });
   if (names.length > MAX_DIFFERENCES) sentences.push(`and ${names.length - MAX_DIFFERENCES} more`);
-  const head = names.length === 1 ? "1 figure differs" : `${names.length} figures differ`;
+  const head = names.length === 1 ? "1 metric differs" : `${names.length} metrics differ`;
   setText(element, `${head} from what Botwatch computes: ${sentences.join("; ")}.`);
   element.hidden = !names.length;
 }

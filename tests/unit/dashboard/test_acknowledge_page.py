@@ -76,9 +76,9 @@ def test_a_person_opens_the_link_looks_and_acknowledges_with_one_button(
     assert changes == ["opened", "acknowledged"], "two clicks count once"
 
     browser.get(links.acknowledge_url(alert, "ben", clock.now()))
-    assert text(browser, "#state") == "Acknowledged already"
-    assert "Taken by anna" in text(browser, ".about")
-    assert text(browser, "button") == "Take it over"
+    assert text(browser, "#state") == "Already acknowledged"
+    assert "Acknowledged by anna" in text(browser, ".about")
+    assert text(browser, "button") == "Take over"
     assert not violations(browser)
     assert browser.title != "1"
 
@@ -107,16 +107,16 @@ def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
     deliver(health, alert, "hook", "FAILED", attempts=1, lastError=HOSTILE)
     page = links.acknowledge_url(alert, "anna", clock.now()).partition("/acknowledge")[0]
     browser.get(f"{page}/#{alert.id}")
-    wait_until(lambda: "Who was told" in text(browser, "#details"), "the dialog is open")
+    wait_until(lambda: "Notifications" in text(browser, "#details"), "the dialog is open")
     script = "return [...document.querySelectorAll('#details [data-state]')].map((one) => one.innerText)"
     told = [" | ".join(part for part in one.splitlines() if part) for one in browser.execute_script(script)]
     wanted = [
-        ("webhook opened | about to be sent", ""),
+        ("webhook opened | queued", ""),
         ("desk opened | sent ", " · route night, step 1"),
-        ("phone escalated: nobody has acknowledged it | waits for a retry at ", f": {because} · 3 attempts"),
-        ("mail still open: told again | held until ", ""),
-        ("next opened | about to be sent", ""),
-        ("ops opened | kept back: silenced by ben until later", ""),
+        ("phone escalated, not acknowledged | retry at ", f": {because} · 3 attempts"),
+        ("mail still open | held until ", ""),
+        ("next opened | queued", ""),
+        ("ops opened | suppressed: silenced by ben until later", ""),
         (f"hook opened | failed: {HOSTILE}", ""),
     ]
     happened: str = browser.execute_script("return document.querySelector('#details ul').innerText")

@@ -107,7 +107,7 @@ def test_an_unknown_alert_is_404_in_json(client: FlaskClient, method: str) -> No
     else:
         answer = acknowledge(client, "nothing", {"by": "anna"})
     assert answer.status_code == 404
-    assert body(answer) == {"error": "no alert has the id 'nothing'"}
+    assert body(answer) == {"error": "no alert with ID 'nothing'"}
 
 
 def test_acknowledging_names_the_assignee_and_is_kept(client: FlaskClient, three: Database) -> None:
@@ -153,7 +153,7 @@ def test_a_resolved_alert_cannot_be_acknowledged(client: FlaskClient) -> None:
     ("sent", "faults"),
     [
         ({}, {"$.by": "required, but missing"}),
-        ({"by": " \t"}, {"$.by": "expected who acknowledges, got a blank"}),
+        ({"by": " \t"}, {"$.by": "required, but blank"}),
         ({"by": 7}, {"$.by": "expected `str`, got `int`"}),
         ({"by": "a", "coment": ""}, {"$.coment": "unknown key; did you mean `comment`?"}),
         ({"by": None, "x": 1}, {"$.by": "expected `str`, got `null`", "$.x": "unknown key"}),

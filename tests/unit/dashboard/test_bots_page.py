@@ -53,7 +53,7 @@ def test_a_bot_is_retired_expected_again_and_forgotten(
         press(browser, "Un-retire")
         wait_until(lambda: order(browser) == [NAME, "zebra"], "it is expected again")
         browser.find_element(By.CSS_SELECTOR, f'button[aria-label="Forget {NAME}"]').click()
-        assert "There is no way back" in text(browser, "#bot-action-about")
+        assert "This cannot be undone" in text(browser, "#bot-action-about")
         browser.find_element(By.ID, "bot-action-cancel").click()
         assert order(browser) == [NAME, "zebra"]
         press(browser, "Forget")

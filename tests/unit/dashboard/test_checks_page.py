@@ -142,7 +142,7 @@ def test_a_host_shows_its_pressure_disks_clock_and_temperature(
     assert found["Stalled: CPU, memory, I/O"] == f"12.3 \N{MIDDLE DOT} {dash} \N{MIDDLE DOT} 0.5%"
     assert found["Disk full"] == "in 3 d 12 h (/)"
     assert found["Read-only disks"] == "/data"
-    assert found["Clock"] == "12.5 ms behind, kept by NTP"
+    assert found["Clock"] == "12.5 ms behind, synchronised by NTP"
     assert (found["Temperature"], found["OOM kills, last sample"]) == ("61 °C", "2")
     # In Redis too, where the page looks when it asks again.
     bare = Health(host="box", timestamp=clock.now())

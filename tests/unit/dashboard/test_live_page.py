@@ -76,7 +76,7 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
             wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
             wait_until(lambda: HOSTILE in text(browser, "#bots h3"), "the bot's name is shown as text")
             assert text(browser, "#bots .value") == "1,000.00"
-            assert re.search(r"Watchdog\s+heard \d+ s ago", text(browser, "#facts"))
+            assert re.search(r"Watchdog\s+last beat \d+ s ago", text(browser, "#facts"))
             assert text(browser, "#bots .figures dd") == "\N{EN DASH}"
             broadcaster.send_record(
                 Performance(bot=HOSTILE, timestamp=clock.now(), portfolio_value=2000.5), "2-0"
@@ -104,7 +104,7 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
             assert broadcaster.asked[:2] == ["/monitoring?alive=true", "/monitoring?alive=true&since=3-0"]
             broadcaster.connections[-1].close()
         wait_until(lambda: "Not live" in text(browser, "#link"), "the page says that it is not live")
-    wait_until(lambda: "cannot be read" in text(browser, "#notice"), "and that the dashboard is gone")
+    wait_until(lambda: "is unavailable" in text(browser, "#notice"), "and that the dashboard is gone")
     refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     assert not [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]
     assert browser.title != "1"
@@ -171,7 +171,7 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
         browser.get(f"http://127.0.0.1:{port}/")
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
-        everything = "All figures are computed by Botwatch"
+        everything = "All metrics are computed by Botwatch"
         wait_until(lambda: text(browser, "#bots .legend").startswith(everything), "so says the card")
         few = "Profit factor: Too few daily returns so far: 1."
         assert figure(browser, "Profit factor") == ["\N{EN DASH}", few]
@@ -194,7 +194,7 @@ def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_othe
         assert figure(browser, "Sharpe")[1].startswith("Computed by Botwatch")
         both = {"maxDrawdown": Difference(reported=8.5, computed=12.1)}
         broadcaster.send_record(computed_at(clock.now(), differences=both, disagreements=1), "2-2")
-        warning = "1 figure differs from what Botwatch computes: Drawdown max 8.50% reported, 12.10%"
+        warning = "1 metric differs from what Botwatch computes: Drawdown max 8.50% reported, 12.10%"
         wait_until(lambda: text(browser, "#bots .differs").startswith(warning), "the disagreement is said")
         assert "≠ 12.10%" in figure(browser, "Drawdown max")[0]
 
@@ -218,10 +218,10 @@ def test_the_page_silences_an_alert_lists_the_silence_and_ends_it(
     store_open_alert(health, alert)
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
         browser.get(f"http://127.0.0.1:{port}/")
-        wait_until(lambda: "opened again 2 times" in text(browser, "#alerts"), "the alert is listed")
+        wait_until(lambda: "reopened 2 times" in text(browser, "#alerts"), "the alert is listed")
         browser.find_element(By.CSS_SELECTOR, "#alerts .do button.plain").click()
         browser.find_element(By.ID, "silence-send").click()
-        assert "Please say who you are" in text(browser, "#silence")
+        assert "Enter your name" in text(browser, "#silence")
         browser.find_element(By.ID, "silence-by").send_keys("night@desk.example")
         browser.find_element(By.ID, "silence-comment").send_keys(HOSTILE)
         browser.find_element(By.CSS_SELECTOR, "#silence-hours option[value='4']").click()

@@ -131,16 +131,14 @@ def test_reasons_name_what_is_wrong_gravest_first() -> None:
         "HIGH: alpha: drawdown above 20 %",
         "LOW: beta: drawdown above 20 %",
         "Host box is WARNING: CPU at 75 %; disk at 90 %",
-        "The notifier does not respond: last seen at 2026-01-31 11:59:30 UTC.",
-        "The evaluator is not running.",
-        "The recorder is not running.",
-        "Redis is out of memory: the figures are the last ones stored.",
+        "Notifier is not responding (last seen 2026-01-31 11:59:30 UTC).",
+        "Evaluator is not running.",
+        "Recorder is not running.",
+        "Redis is out of memory: showing the last stored values.",
     ]
 
 
-@pytest.mark.parametrize(
-    ("further", "words"), [(1, "1 further alert is open."), (2, "2 further alerts are open.")]
-)
+@pytest.mark.parametrize(("further", "words"), [(1, "1 more open alert."), (2, "2 more open alerts.")])
 def test_many_alerts_are_counted_instead_of_named(further: int, words: str) -> None:
     reasons = evaluate_status(
         WELL._replace(alerts=[make_alert(n) for n in range(MAX_LISTED + further)])
@@ -181,7 +179,7 @@ def test_the_alert_of_another_hosts_check_does_not_speak_of_this_one() -> None:
     )
 
 
-@pytest.mark.parametrize(("further", "words"), [(1, "1 further check fails."), (2, "2 further checks fail.")])
+@pytest.mark.parametrize(("further", "words"), [(1, "1 more failing check."), (2, "2 more failing checks.")])
 def test_many_checks_are_counted_instead_of_named(further: int, words: str) -> None:
     reasons = evaluate_status(
         WELL._replace(checks=[check("warning", str(n)) for n in range(MAX_LISTED + further)])

@@ -17,7 +17,7 @@ def test_names_the_slowest_step() -> None:
     deadline.record_step("a")
     deadline.record_step("b")
     deadline.record_step("b")
-    reason = r"the answer took 10\.5 s \(limit 10 s\): b took 8\.0 s"
+    reason = r"request took 10\.5 s \(limit 10 s\): b took 8\.0 s"
     with pytest.raises(TimeBudgetExceededError, match=reason):
         deadline.record_step("a")
 
@@ -31,8 +31,8 @@ def test_slow_answer(client: FlaskClient, redis: Redis, monkeypatch: pytest.Monk
     answer = client.get("/api/monitoring")
     assert answer.status_code == 503
     assert body(answer)["error"] == (
-        "the answer took 12.0 s (limit 10 s): the trends took 9.0 s; "
-        "ask for fewer bots (limit) or without trends (trends=false)"
+        "request took 12.0 s (limit 10 s): the trends took 9.0 s; "
+        "request fewer bots (limit) or no trends (trends=false)"
     )
     monkeypatch.undo()
     assert client.get("/api/monitoring?trends=false").status_code == 200

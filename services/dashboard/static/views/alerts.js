@@ -132,7 +132,7 @@ function renderAcknowledgement(element, { status, assignee, acknowledgedUntil, c
 function renderAlertNotes({ flaps, raised, muted }, { status, details }) {
   const isOpen = status !== "RESOLVED";
   const times = details.flaps === 1 ? "once" : `${details.flaps} times`;
-  setTextOrHide(flaps, details.flaps ? `opened again ${times}` : "");
+  setTextOrHide(flaps, details.flaps ? `reopened ${times}` : "");
   setTextOrHide(raised, isOpen && details.raisedTo ? `raised to ${details.raisedTo} by escalation` : "");
   setTextOrHide(muted, isOpen ? withLocalTimes(details.mutedBy ?? "") : "");
 }
@@ -188,12 +188,12 @@ function detailsOf(alert) {
   return [
     h("dl", { class: "rows" }, ...descriptionRows(rowsOf(alert))),
     ...runbookOf(alert.details),
-    h("h3", {}, "What happened"),
+    h("h3", {}, "Timeline"),
     h("ul", {}, ...alert.timeline.map((event) => h("li", {}, describeEvent(event)))),
-    h("h3", {}, "Who was told"),
+    h("h3", {}, "Notifications"),
     alert.notifications.length
       ? h("ul", {}, ...alert.notifications.map(deliveryView))
-      : h("p", { class: "about" }, "Nobody: no channel takes it."),
+      : h("p", { class: "about" }, "None: no channel is configured for it."),
   ];
 }
 
@@ -208,11 +208,11 @@ function rowsOf(alert) {
     [details.measure, comparison(details).slice(1).join(" ")],
     ["Opened", dateAndTime(alert.timestamp)],
     ...(alert.resolvedAt ? [["Resolved", dateAndTime(alert.resolvedAt)]] : []),
-    ...(details.flaps ? [["Opened again", `${details.flaps}×`]] : []),
+    ...(details.flaps ? [["Reopened", `${details.flaps}×`]] : []),
     ...(details.raisedTo ? [["Raised", `to ${details.raisedTo} by escalation`]] : []),
     ...(details.mutedBy && !alert.resolvedAt ? [["Muted", withLocalTimes(details.mutedBy)]] : []),
     ...Object.entries(details.labels ?? {}),
-    ["Id", alert.id],
+    ["ID", alert.id],
   ];
 }
 
@@ -220,7 +220,7 @@ function rowsOf(alert) {
 function runbookOf({ links }) {
   const address = links?.runbook ?? "";
   if (!/^https?:/.test(address)) return [];
-  return [h("p", {}, h("a", { href: address, target: "_blank", rel: "noreferrer" }, "What to do: the runbook"))];
+  return [h("p", {}, h("a", { href: address, target: "_blank", rel: "noreferrer" }, "Runbook"))];
 }
 
 function describeEvent(event) {
@@ -252,9 +252,9 @@ function describeDelivery({ state, attempts, createdAt, sentAt, heldUntil, nextA
   const because = lastError ? `: ${lastError}` : "";
   if (state === "SENT") return `sent ${clock(sentAt ?? createdAt)}`;
   if (state === "FAILED") return `failed${because}`;
-  if (state === "SUPPRESSED") return `kept back${because}`;
-  if (attempts) return `waits for a retry at ${clock(nextAttemptAt)}${because}`;
-  return heldUntil && Date.parse(heldUntil) > now() ? `held until ${clock(heldUntil)}` : "about to be sent";
+  if (state === "SUPPRESSED") return `suppressed${because}`;
+  if (attempts) return `retry at ${clock(nextAttemptAt)}${because}`;
+  return heldUntil && Date.parse(heldUntil) > now() ? `held until ${clock(heldUntil)}` : "queued";
 }
 
 $("details-close").addEventListener("click", () => $("details").close());

@@ -166,7 +166,7 @@ export function allMetricsView(bot) {
     values ??= createValues(bot, root, activity);
     publish("change", "bots");
   };
-  const root = h("details", { ontoggle: open }, h("summary", {}, "All figures"));
+  const root = h("details", { ontoggle: open }, h("summary", {}, "All metrics"));
   return {
     root,
     update(current) {
@@ -201,12 +201,12 @@ function term(bot, metric) {
 
 function activityRows(bot) {
   const equity = h("span");
-  setMetric(equity, "equity", bot.equity, "Equity: none has been reported.");
+  setMetric(equity, "equity", bot.equity, "Equity: never reported.");
   const times = [
     ["Last order", bot.lastOrderAt],
     ["Last fill", bot.lastFillAt],
     ["Last heartbeat", bot.lastHeartbeatAt],
-  ].map(([name, at]) => [name, at ? clock(at) : missing(`${name}: none has come.`)]);
+  ].map(([name, at]) => [name, at ? clock(at) : missing(`${name}: none received.`)]);
   const metrics = [...bot.metrics].map(([name, { value, unit }]) => [name, `${plain(value)} ${unit}`.trim()]);
   return descriptionRows([["Equity", equity], ...times, ...metrics]);
 }
@@ -223,7 +223,7 @@ export function openDefinition(name, { wire, label, text, unit, source, undefine
     ["Reported by the bot", valueOr(reported, "not reported")],
     ["Computed by Botwatch", valueOr(bot.computedFigures?.[wire], notComputed)],
     ...(warning ? [["Confidence", warning]] : []),
-    ["Made from", source],
+    ["Computed from", source],
     ["Undefined when", when],
     ["On the wire", `${wire}, ${unit}`],
   ];
@@ -245,19 +245,19 @@ export const BOT_ACTIONS = {
     method: "POST",
     path: "/retire",
     about:
-      "Its open alerts are resolved and its silence opens none. All its data stays, and it comes back with its next record.",
+      "Resolves its open alerts and stops expecting it to report. Its data is kept, and its next record un-retires it.",
   },
   unretire: {
     title: "Un-retire",
     method: "POST",
     path: "/unretire",
-    about: "It is expected to report again: its silence opens alerts.",
+    about: "Expects it to report again: a silent bot opens alerts.",
   },
   forget: {
     title: "Forget",
     method: "DELETE",
     path: "",
-    about: "All its records and figures are deleted and its open alerts are resolved. There is no way back.",
+    about: "Deletes all its records and metrics and resolves its open alerts. This cannot be undone.",
   },
 };
 

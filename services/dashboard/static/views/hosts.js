@@ -86,7 +86,7 @@ function meterView({ name }) {
       if (known) {
         bar.setAttribute("aria-valuenow", usage);
         setText(value, `${tenths(usage)}%`);
-      } else value.replaceChildren(missing(`${name}: the collector does not measure it.`));
+      } else value.replaceChildren(missing(`${name}: not measured by the collector.`));
     },
   };
 }
@@ -102,7 +102,7 @@ function factsOf(host) {
   return [
     ["Load 1, 5, 15 min", loads.every(isDefined) ? loads.map(ratio).join("  ") : null],
     ["Stalled: CPU, memory, I/O", stalls.some(isDefined) ? `${stalls.map(share).join(" · ")}%` : null],
-    ["Disk full", formatDiskForecast(host), "no file system fills, or for how long is not known yet."],
+    ["Disk full", formatDiskForecast(host), "no file system is filling up, or its history is too short."],
     ["Read-only disks", formatReadOnlyDisks(host)],
     ["Clock", formatClock(host)],
     ["Temperature", isDefined(host.temperatureCelsius) ? `${number(0)(host.temperatureCelsius)} °C` : null],
@@ -135,7 +135,7 @@ function formatReadOnlyDisks({ readOnlyDisks, disks }) {
 
 function formatClock({ clockOffsetMs: offset, clockSynchronised: isSynchronised }) {
   const off = isDefined(offset) ? `${milliseconds(Math.abs(offset))} ${offset < 0 ? "behind" : "ahead"}` : "";
-  const by = isDefined(isSynchronised) ? (isSynchronised ? "kept by NTP" : "not kept by NTP") : "";
+  const by = isDefined(isSynchronised) ? (isSynchronised ? "synchronised by NTP" : "not synchronised by NTP") : "";
   return [off, by].filter(Boolean).join(", ") || null;
 }
 
@@ -198,5 +198,5 @@ function checkView({ check: name }) {
 function setValue(element, value, format, title) {
   element.title = title;
   if (isDefined(value)) setText(element, format(value));
-  else element.replaceChildren(missing(`${title}: it has none.`));
+  else element.replaceChildren(missing(`${title}: not measured.`));
 }

@@ -19,7 +19,7 @@ export async function refetchSilences() {
 }
 
 function formatMatcher({ name, value, isRegex, isEqual }) {
-  const [yes, no] = isRegex ? ["is like", "is not like"] : ["=", "≠"];
+  const [yes, no] = isRegex ? ["=~", "!~"] : ["=", "≠"];
   return `${name} ${isEqual ? yes : no} ${value}`;
 }
 
@@ -71,7 +71,7 @@ export function openSilenceDialog(alert) {
   matchers = matchersOf(alert);
   setText(
     $("silence-about"),
-    `${alert.component}: ${alert.message}. The alert stays on this page; nobody is told of it.`,
+    `${alert.component}: ${alert.message}. The alert stays on this page; no notifications are sent.`,
   );
   $("silence-comment").value = "";
   openForm("silence", "silence-by", "silence-comment");

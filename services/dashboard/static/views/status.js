@@ -6,7 +6,7 @@ import { setMetric } from "../metrics.js";
 import { isConnected, lastMessageAt, nextAttemptAt } from "../socket.js";
 import { ageSeconds, dashboard, lastUpdate } from "../store.js";
 
-const STATUS_LABELS = { HEALTHY: "Healthy", WARNING: "Warning", CRITICAL: "Critical", UNKNOWN: "Nothing known yet" };
+const STATUS_LABELS = { HEALTHY: "Healthy", WARNING: "Warning", CRITICAL: "Critical", UNKNOWN: "Unknown" };
 
 export function renderStatus() {
   const { summary } = dashboard;
@@ -70,7 +70,7 @@ function handledSummary() {
 function checksSummary() {
   const checks = [...dashboard.checks.values()].flatMap((found) => [...found.values()]);
   const failing = checks.filter(({ status }) => status === "critical" || status === "warning").length;
-  return checks.length ? `${failing || "none"} of ${checks.length} checks ${failing === 1 ? "fails" : "fail"}` : "";
+  return checks.length ? `${failing || "none"} of ${checks.length} checks failing` : "";
 }
 
 /* ---------- Connection ---------- */
@@ -92,14 +92,14 @@ export function renderConnection() {
 }
 
 export function showConnectionError(error) {
-  setText($("link-text"), `not live: ${error.message}`);
+  setText($("link-text"), `Not live: ${error.message}`);
 }
 
 /** Show the notice at the top while the API cannot be read; `error` is null when it can. */
 export function renderFetchError(error) {
   $("notice").hidden = !error;
   if (error) {
-    setText($("notice"), `The dashboard cannot be read (${error.message}); trying again. ${formatLastUpdate()}`);
+    setText($("notice"), `The dashboard API is unavailable (${error.message}); retrying. ${formatLastUpdate()}`);
   }
 }
 
@@ -125,7 +125,7 @@ function partView({ name }) {
       root.dataset.status = part.status;
       root.title = `${part.host}, process ${part.pid}, started ${dateAndTime(part.startedAt)}`;
       if (part.status === "up") setAge(note, part.startedAt, "up %");
-      else setAge(note, part.seenAt, "gone for %");
+      else setAge(note, part.seenAt, "down for %");
     },
   };
 }
@@ -135,16 +135,16 @@ function systemFacts({ redis, log, databases, notifications, watchdog }, at) {
   const groups = Object.entries(log?.groups ?? {});
   const pending = Object.values(notifications).reduce((sum, count) => sum + count, 0);
   return [
-    ["Redis", redis.fault ?? (redis.status === "up" ? `up, ${ratio(redis.latencyMs)} ms` : "away")],
+    ["Redis", redis.fault ?? (redis.status === "up" ? `up, ${ratio(redis.latencyMs)} ms` : "down")],
     ["Log entries", log ? whole(log.entries) : null],
     ...groups.map(([name, group]) => [`Reader ${name}`, describeGroup(group)]),
-    ["Notices to send", whole(pending)],
+    ["Notifications pending", whole(pending)],
     [
       "Watchdog",
-      Number.isNaN(lastBeatAt) ? "not heard yet" : `heard ${duration(Math.max(0, at - lastBeatAt) / 1000)} ago`,
+      Number.isNaN(lastBeatAt) ? "no beat yet" : `last beat ${duration(Math.max(0, at - lastBeatAt) / 1000)} ago`,
     ],
     ...Object.entries(databases).map(([name, file]) => [
-      `Store ${name}`,
+      `Database ${name}`,
       isDefined(file.bytes) ? bytes(file.bytes) : null,
     ]),
   ];
@@ -152,5 +152,5 @@ function systemFacts({ redis, log, databases, notifications, watchdog }, at) {
 
 function describeGroup({ lag, pending }) {
   const behind = isDefined(lag) ? `${whole(lag)} behind` : "lag unknown";
-  return pending ? `${behind}, ${whole(pending)} in work` : behind;
+  return pending ? `${behind}, ${whole(pending)} pending` : behind;
 }

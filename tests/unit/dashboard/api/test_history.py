@@ -134,7 +134,7 @@ def test_several_faults_are_named_at_once_with_the_nearest_word(client: FlaskCli
 @pytest.mark.parametrize(
     ("query", "path", "words"),
     [
-        ("step=1s&from=2026-01-01T00:00:00Z", "step", "at most 5000 steps, got 2635201; 10m would do"),
+        ("step=1s&from=2026-01-01T00:00:00Z", "step", "at most 5000 steps, got 2635201; use 10m or more"),
         ("step=90", "step", "whole minutes"),
         ("step=90m", "step", "whole hours"),
         ("step=1w", "step", "like 30s, 5m, 1h, 1d"),
@@ -308,4 +308,4 @@ def test_trades_of_a_bot_are_paged_by_number_and_the_sum_is_the_spans(client: Fl
 @pytest.mark.usefixtures("traded")
 def test_wrong_questions_after_trades_are_refused(client: FlaskClient) -> None:
     assert set(faults(client, "/trades?before=3&limit=0&step=1")) == {"before", "limit", "step"}
-    assert "expected `bot` as well" in faults(client, "/trades?before=3")["before"]
+    assert "requires `bot`" in faults(client, "/trades?before=3")["before"]

@@ -52,7 +52,7 @@ def test_before_the_first_record_everything_is_there_and_unknown(client: FlaskCl
     assert board["timestamp"] == "2026-01-31T12:00:00Z"
     assert board["summary"] == {
         "status": "UNKNOWN",
-        "reasons": ["No record has arrived yet."],
+        "reasons": ["No records received yet."],
         "bots": 0,
         "hosts": 0,
         "portfolioValue": None,
@@ -82,7 +82,7 @@ def test_a_watchdog_that_does_not_run_is_a_missing_part(client: FlaskClient, red
     RecordLog(redis).append([Health(host="box", timestamp=NOON, system_health="HEALTHY")], "test")
     redis.hdel(redis_keys.PARTS, "watchdog")
     summary = get_json(client, "/api/monitoring")["summary"]
-    assert (summary["status"], summary["reasons"]) == ("WARNING", ["The watchdog is not running."])
+    assert (summary["status"], summary["reasons"]) == ("WARNING", ["Watchdog is not running."])
 
 
 def test_bots_and_hosts_appear_with_their_latest_record(client: FlaskClient, redis: Redis) -> None:
@@ -181,9 +181,7 @@ def test_a_part_that_no_longer_says_that_it_runs_is_a_warning(client: FlaskClien
     board = get_json(client, "/api/monitoring")
     assert board["system"]["parts"]["notifier"]["status"] == "gone"
     assert board["summary"]["status"] == "WARNING"
-    assert board["summary"]["reasons"] == [
-        "The notifier does not respond: last seen at 2026-01-31 11:59:49 UTC."
-    ]
+    assert board["summary"]["reasons"] == ["Notifier is not responding (last seen 2026-01-31 11:59:49 UTC)."]
 
 
 def test_a_part_that_was_stopped_or_never_started_is_a_warning(client: FlaskClient, redis: Redis) -> None:
@@ -191,7 +189,7 @@ def test_a_part_that_was_stopped_or_never_started_is_a_warning(client: FlaskClie
     assert get_json(client, "/api/monitoring")["summary"]["status"] == "HEALTHY"
     redis.hdel("botwatch:parts", "evaluator")
     summary = get_json(client, "/api/monitoring")["summary"]
-    assert (summary["status"], summary["reasons"]) == ("WARNING", ["The evaluator is not running."])
+    assert (summary["status"], summary["reasons"]) == ("WARNING", ["Evaluator is not running."])
 
 
 @pytest.mark.parametrize("path", ["", "/performance", "/health", "/bots", "/alerts"])
@@ -247,7 +245,7 @@ def test_a_redis_that_takes_no_writes_is_named_and_no_part_is_blamed(
     web_part.start()
     redis.config_set("maxmemory", 1)
     try:
-        expected = ["Redis is out of memory: the figures are the last ones stored."]
+        expected = ["Redis is out of memory: showing the last stored values."]
         wait_until(lambda: reasons(client) == expected, "the one reason")
         assert get_json(client, "/api/monitoring")["system"]["redis"]["fault"] == "Redis is out of memory"
     finally:
@@ -291,10 +289,7 @@ def test_a_redis_that_wants_a_password_is_not_said_to_be_silent(
             SETTINGS, DataSources(redis, performance, health), LINKS, lambda: NOON
         ).test_client()
         (reason,) = reasons(client)
-        assert (
-            reason
-            == "Redis rejected the user or password of REDIS_URL: the figures are the last ones stored."
-        )
+        assert reason == "Redis rejected the user or password of REDIS_URL: showing the last stored values."
         answer = client.get("/api/monitoring/rules")
         assert (answer.status_code, body(answer)["error"]) == (503, f"{reason.partition(':')[0]}; try again")
 
@@ -412,7 +407,7 @@ def test_a_damaged_database(client: FlaskClient, performance: Database, redis: R
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     answer = client.get("/api/monitoring")
     assert answer.status_code == 503
-    assert body(answer)["error"].startswith("a database of Botwatch is damaged and has to be restored")
+    assert body(answer)["error"].startswith("a Botwatch database is damaged and must be restored")
     health = client.get("/health")
     assert health.status_code == 503
     assert "damaged" in body(health)["checks"]["performance"]["error"]

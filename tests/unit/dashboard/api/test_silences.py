@@ -135,7 +135,7 @@ def test_a_silence_that_is_over_is_begun_anew(
 def test_an_unknown_silence_is_404_in_json(client: FlaskClient, method: str) -> None:
     answer = getattr(client, method)(f"{SILENCES}/nothing")
     assert answer.status_code == 404
-    assert body(answer) == {"error": "no silence has the id 'nothing'"}
+    assert body(answer) == {"error": "no silence with ID 'nothing'"}
 
 
 def test_an_unknown_silence_cannot_be_changed(client: FlaskClient) -> None:
