@@ -87,6 +87,6 @@ def _store_error(raised: DatabaseError) -> Response:
     is_full = "full" in str(raised.orig)  # SQLite: "database or disk is full"
     why = "disk is full: nothing can be stored" if is_full else "database is not responding"
     log.error(why, error=str(raised.orig))
-    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; try again")
+    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; retry later")
     response.headers["Retry-After"] = "1"
     return response

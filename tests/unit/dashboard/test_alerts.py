@@ -184,7 +184,7 @@ def test_a_body_without_end_of_nesting_is_refused_in_words(client: FlaskClient) 
     for path in (f"{ALERTS}/alert-1/acknowledge", "/api/monitoring/silences"):
         answer = client.post(path, data=b"[" * 50_000)
         assert answer.status_code == 400
-        assert body(answer)["faults"][0]["message"].endswith("it is nested too deeply")
+        assert body(answer)["faults"][0]["message"].endswith("nested too deeply")
 
 
 @pytest.mark.usefixtures("three")

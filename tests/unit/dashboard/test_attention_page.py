@@ -45,7 +45,7 @@ def test_a_part_that_does_not_respond_was_last_seen_by_the_local_clock(
     part = PartPresence(part="notifier", host="vm", pid=1, started_at=NOON, seen_at=NOON)
     redis.hset(redis_keys.PARTS, "notifier", msgspec.json.encode(part))
     with live_page(browser, DataSources(redis, performance, health)):
-        wait_until(lambda: "The notifier does not respond" in text(browser, "#reasons"), "it is named")
+        wait_until(lambda: "Notifier is not responding" in text(browser, "#reasons"), "it is named")
         assert "UTC" not in text(browser, "#reasons")
 
 

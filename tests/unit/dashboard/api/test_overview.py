@@ -291,7 +291,10 @@ def test_a_redis_that_wants_a_password_is_not_said_to_be_silent(
         (reason,) = reasons(client)
         assert reason == "Redis rejected the user or password of REDIS_URL: showing the last stored values."
         answer = client.get("/api/monitoring/rules")
-        assert (answer.status_code, body(answer)["error"]) == (503, f"{reason.partition(':')[0]}; try again")
+        assert (answer.status_code, body(answer)["error"]) == (
+            503,
+            f"{reason.partition(':')[0]}; retry later",
+        )
 
 
 def test_without_redis_a_bot_that_was_given_up_long_ago_does_not_come_back(
