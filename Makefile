@@ -34,9 +34,9 @@ $(VENV)/dev: $(VENV)/run requirements/dev.txt
 	@$(BIN)/python deploy/install.py requirements/dev.txt
 	@touch $@
 
-setup: $(VENV)/dev ## Make the virtual environment with everything for run, test and lint
+setup: $(VENV)/dev ## Create the virtual environment for run, test and lint
 
-run: $(VENV)/run ## Run it all here with a demo bot: embedded Valkey, every part, the page; Ctrl-C stops it
+run: $(VENV)/run ## Run everything natively with a demo bot (embedded Valkey, all parts, the page); Ctrl-C stops it
 	@exec $(BIN)/botwatch up --demo
 
 test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=6 at a time; T=path::name for one
@@ -55,17 +55,17 @@ lint: $(VENV)/dev ## Style, types and import rules
 	PYTHONPATH=.:client $(BIN)/lint-imports
 	$(if $(wildcard $(BIN)/biome),$(BIN)/biome check --error-on-warnings,@echo "biome: no wheel for this machine; the page is not linted")
 
-format: $(VENV)/dev ## Put code into shape
+format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(if $(wildcard $(BIN)/biome),$(BIN)/biome check --write)
 
-schema: $(VENV)/run ## Write the JSON Schemas of wire and config to docs/schema, its figures to docs/metrics.md
+schema: $(VENV)/run ## Generate docs/schema (JSON Schemas of wire and config) and docs/metrics.md
 	$(BIN)/python -m shared.schema.export docs/schema
 	$(BIN)/python -m shared.runtime.config.json_schemas docs/schema
 	$(BIN)/python -m shared.schema.metrics_page docs/metrics.md
 
-bench: $(VENV)/dev ## Measure; prints ratios
+bench: $(VENV)/dev ## Run the benchmarks; prints ratios
 	$(BIN)/python -m tests.bench
 
 screenshots: $(VENV)/dev ## Take the README's screenshots from a running demo
@@ -82,17 +82,17 @@ lock: $(VENV)/dev ## Pin every dependency with hashes
 up: ## Start the compose stack and wait until it is healthy
 	docker compose up --build --wait
 
-down: ## Stop the compose stack; its data stays
+down: ## Stop the compose stack; data is kept
 	docker compose down
 
 logs: ## Follow the compose stack's logs
 	docker compose logs --follow --tail 100
 
-clean: ## Remove caches and build results; the environment and all data stay
+clean: ## Remove caches and build results; environment and data are kept
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-purge: clean ## Remove the environment and all data in var/ too, after asking
+purge: clean ## Remove also the environment and all data in var/, after confirmation
 	@printf 'This deletes $(VENV) and var/ with every database, log and secret in it. Type yes to go on: '; \
 	  read -r answer && [ "$$answer" = yes ] || { echo "Nothing was deleted."; exit 1; }
 	rm -rf $(VENV) var *.egg-info client/*.egg-info

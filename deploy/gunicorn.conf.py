@@ -12,7 +12,7 @@ from shared.runtime.web.multiprocess_metrics import create_multiprocess_dir
 worker_class = "shared.runtime.web.gunicorn_worker.LimitedWorker"
 preload_app = True
 keepalive = 30
-timeout = 14  # a worker that is stuck for so long is replaced; gunicorn looks once a second
+timeout = 14  # a worker that is stalled for this long is replaced; gunicorn checks once a second
 graceful_timeout = 5
 asgi_lifespan = "off"
 asgi_loop = "asyncio"
@@ -20,7 +20,7 @@ control_socket_disable = True
 loglevel = "warning"
 accesslog = None
 
-# The workers' metrics add up in this folder; prometheus_client looks for it when it is first imported.
+# The workers share their metrics in this folder; prometheus_client reads the variable at its first import.
 metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = create_multiprocess_dir()
 master = os.getpid()
 

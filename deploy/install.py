@@ -1,4 +1,4 @@
-"""Installs locked packages into the virtual environment that runs this, and shows how far it is.
+"""Install locked packages into the current virtual environment, and show the progress.
 
 `python deploy/install.py [--no-deps] LOCK...`: pip's own output is shown only where it fails.
 """
@@ -51,7 +51,7 @@ def _install(lock: Path, options: list[str]) -> int:
 
 
 def _show_progress(text: str, seen: int, total: int) -> None:
-    """Rewrite one line on a terminal; elsewhere say now and then how far it is."""
+    """Update a progress line on a terminal; elsewhere print one now and then."""
     if sys.stdout.isatty():
         print(f"\r\x1b[K  {text[:100]}", end="", flush=True)
     elif seen in (1, total) or seen % 20 == 0:
@@ -59,7 +59,7 @@ def _show_progress(text: str, seen: int, total: int) -> None:
 
 
 def _size_mb() -> float:
-    """Return what the environment's packages take on disk, in MB."""
+    """Return the size of the environment's packages on disk, in MB."""
     packages = Path(sysconfig.get_path("purelib"))
     return sum(path.stat().st_size for path in packages.rglob("*") if path.is_file()) / 1e6
 

@@ -1,1 +1,1 @@
-"""Broadcaster: sends every record and alert to everyone who listens on the WebSocket, without a gap."""
+"""Broadcaster: sends every record and alert to WebSocket clients, without gaps."""

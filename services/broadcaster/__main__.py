@@ -1,4 +1,4 @@
-"""Broadcaster: records and alerts as they come, on ws://HOST:WEBSOCKET_PORT/monitoring."""
+"""Entry point: `python -m services.broadcaster` serves ws://HOST:WEBSOCKET_PORT/monitoring."""
 
 import asyncio
 import signal

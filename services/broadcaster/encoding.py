@@ -1,13 +1,13 @@
-"""From the streams' bytes to messages: JSON is spliced, not decoded and encoded again. Pure."""
+"""Build messages from the streams' bytes: JSON is spliced, not decoded and encoded again. Pure."""
 
 import msgspec
 
 from services.broadcaster.hub import ClientFilter, Entry, MessageHead, StreamMessage
 
 ALERT = "alert"
-"""The kind under which filters know alerts."""
+"""The kind of alerts in filters."""
 UNREADABLE = MessageHead("", None)
-"""The head of what no door would have let through: no filter wants it, and it stops nothing."""
+"""The head of an invalid record: it matches no filter."""
 
 
 class _RecordHead(msgspec.Struct):
@@ -39,7 +39,7 @@ _announced = msgspec.json.Decoder(_Announced)
 
 
 def decode_record_entry(entry_id: str, data: bytes) -> Entry:
-    """Return a message per record of a log entry; an error of decoding when it is no JSON array in UTF-8."""
+    """Return a message per record of a log entry; raise a decoding error unless it is a UTF-8 JSON array."""
     _require_text(data)
     before = b'{"type":"record","id":"' + entry_id.encode() + b'","record":'
     records = (bytes(raw) for raw in _records.decode(data))
@@ -51,7 +51,7 @@ def _record(before: bytes, record: bytes) -> StreamMessage:
 
 
 def decode_alert_entry(entry_id: str, data: bytes) -> Entry:
-    """Return the message of an entry of the stream of alerts; an error of decoding when it is none."""
+    """Return the message of an entry of the alert stream; raise a decoding error if it is invalid."""
     announced = _announced.decode(data)
     alert = alert_json(bytes(announced.alert))
     change = msgspec.json.encode(announced.change)
@@ -62,27 +62,27 @@ def decode_alert_entry(entry_id: str, data: bytes) -> Entry:
 
 
 def record_json(value: bytes) -> bytes:
-    """Return `value`, which becomes a piece of a frame; an error of decoding when it is no record's JSON."""
+    """Return `value`, a part of a frame; raise a decoding error unless it is the JSON of a record."""
     _require_text(value)
     _record_head.decode(value)
     return value
 
 
 def alert_json(value: bytes) -> bytes:
-    """Return `value`, which becomes a piece of a frame; an error of decoding when it is no alert's JSON."""
+    """Return `value`, a part of a frame; raise a decoding error unless it is the JSON of an alert."""
     _require_text(value)
     _alert_head.decode(value)
     return value
 
 
 def _require_text(data: bytes) -> None:
-    """Raise UnicodeDecodeError on what is no UTF-8: a text frame with it ends a client's connection."""
+    """Raise UnicodeDecodeError on invalid UTF-8: a text frame with it closes a client's connection."""
     if not data.isascii():
         data.decode()
 
 
 def head_of_record(record: bytes) -> MessageHead:
-    """Read what filters want to know of a record."""
+    """Return what filters need of a record."""
     try:
         found = _record_head.decode(record)
     except (msgspec.DecodeError, RecursionError):
@@ -91,7 +91,7 @@ def head_of_record(record: bytes) -> MessageHead:
 
 
 def head_of_alert(alert: bytes) -> MessageHead:
-    """Read what filters want to know of an alert."""
+    """Return what filters need of an alert."""
     try:
         found = _alert_head.decode(alert)
     except (msgspec.DecodeError, RecursionError):
@@ -100,12 +100,12 @@ def head_of_alert(alert: bytes) -> MessageHead:
 
 
 def encode_gap(since: str, oldest: str) -> bytes:
-    """Return the frame that says that what came after `since` is complete only from `oldest` on."""
+    """Return the gap frame: messages after `since` are complete only from `oldest` on."""
     return msgspec.json.encode([{"type": "gap", "since": since, "oldest": oldest}])
 
 
 def encode_snapshot(position: str, records: list[bytes], alerts: list[bytes], wanted: ClientFilter) -> bytes:
-    """Return the first frame: the latest records and the open alerts, each as its JSON."""
+    """Return the snapshot frame: the latest records and the open alerts, as JSON."""
     if not wanted.matches_all:
         records = [record for record in records if wanted.matches(head_of_record(record))]
         alerts = [alert for alert in alerts if wanted.matches(head_of_alert(alert))]

@@ -1,7 +1,7 @@
-"""The hub: who listens, for what, and what still waits for each. Pure: no sockets, no Redis, no clock.
+"""The hub: all clients with their filters and queues. Pure: no sockets, no Redis, no clock.
 
-A tick's frame is made once per distinct filter, not once per client. A client that does not keep up loses its
-place, so that it never holds up another.
+A tick's frame is built once per distinct filter, not once per client. A client that does not keep up is
+dropped, so that it never delays others.
 """
 
 from collections import deque
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import msgspec
 
 FRAME_BYTES = 256 * 1024
-"""About where a tick's messages are cut into several frames: many clients refuse frames beyond 1 MiB."""
+"""Approximate limit of a frame; larger ticks are split. Many clients reject frames above 1 MiB."""
 
 
 class MessageHead(NamedTuple):
-    """What filters look at: a record's kind or `alert`, the bot or host, an alert's severity."""
+    """The fields for filters: a record's kind or `alert`, the bot or host, an alert's severity."""
 
     kind: str
     subject: str | None
@@ -23,21 +23,21 @@ class MessageHead(NamedTuple):
 
 
 class ClientFilter(msgspec.Struct, frozen=True):
-    """What a client wants; an empty set means all. Severities choose among alerts only."""
+    """The filter of a client; an empty set means all. Severities apply to alerts only."""
 
     subjects: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
     severities: frozenset[str] = frozenset()
     alive: bool = False
-    """Whether it wants to know that nothing new came, where nothing new came."""
+    """Whether the client requested keepalives."""
 
     @property
     def matches_all(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether nothing is filtered."""
         return not (self.subjects or self.kinds or self.severities)
 
     def matches(self, head: MessageHead) -> bool:
-        """Say whether a message with this head belongs to the client."""
+        """Return whether a message with this head passes the filter."""
         if self.kinds and head.kind not in self.kinds:
             return False
         if self.subjects and head.subject not in self.subjects:
@@ -46,7 +46,7 @@ class ClientFilter(msgspec.Struct, frozen=True):
 
 
 class StreamMessage:
-    """One message as it goes out. Its head is read only when a filter asks, and then once."""
+    """One message to send. Its head is parsed only when a filter needs it, and then once."""
 
     __slots__ = ("_head", "_read", "body")
 
@@ -57,25 +57,25 @@ class StreamMessage:
 
     @property
     def head(self) -> MessageHead:
-        """What filters look at."""
+        """The fields for filters."""
         if self._head is None:
             self._head = self._read()
         return self._head
 
 
 class Frame(NamedTuple):
-    """What is sent at once: a JSON array, and how many messages it holds."""
+    """A JSON array to send, and its number of messages."""
 
     data: bytes
     messages: int
 
 
 Entry = Sequence[StreamMessage]
-"""The messages of one entry of a stream: they share a frame."""
+"""The messages of one stream entry: they share a frame."""
 
 
 def frames(entries: Iterable[Entry], wanted: ClientFilter) -> list[Frame]:
-    """Return the frames with the messages that `wanted` lets through; no entry is split over two."""
+    """Return the frames with the messages that match `wanted`; no entry is split over two frames."""
     made: list[Frame] = []
     bodies: list[bytes] = []
     size = 0
@@ -97,18 +97,18 @@ def _frame(bodies: list[bytes]) -> Frame:
 
 
 class HubClient:
-    """One listener: its filter, and the frames that wait for it, at most `limit` bytes of them."""
+    """One client: its filter and its queue of frames, at most `limit` bytes."""
 
     def __init__(self, wanted: ClientFilter, limit: int) -> None:
         self.wanted = wanted
         self.dropped = False
-        """It did not keep up: it is out of the hub, and its frames are gone."""
+        """Whether it exceeded its limit; it is then removed from the hub and its queue is cleared."""
         self._limit = limit
         self._frames: deque[Frame] = deque()
         self._bytes = 0
 
     def enqueue(self, frame: Frame) -> None:
-        """Put a frame in the queue, or drop the client when that is too much."""
+        """Add a frame to the queue, or drop the client if that exceeds the limit."""
         self._frames.append(frame)
         self._bytes += len(frame.data)
         if self._bytes > self._limit:
@@ -117,7 +117,7 @@ class HubClient:
             self._bytes = 0
 
     def dequeue(self) -> Frame | None:
-        """Take the next frame out of the queue, None when there is none."""
+        """Remove and return the next frame, None if there is none."""
         if not self._frames:
             return None
         frame = self._frames.popleft()
@@ -126,7 +126,7 @@ class HubClient:
 
 
 class Hub:
-    """Everyone who listens, by filter."""
+    """All clients, by filter."""
 
     def __init__(self) -> None:
         self._clients: dict[ClientFilter, set[HubClient]] = {}
@@ -139,14 +139,14 @@ class Hub:
         self._clients.setdefault(client.wanted, set()).add(client)
 
     def leave(self, client: HubClient) -> None:
-        """Forget `client`; harmless when it is not there."""
+        """Remove `client`; no effect if it is not in the hub."""
         group = self._clients.get(client.wanted, set())
         group.discard(client)
         if not group:
             self._clients.pop(client.wanted, None)
 
     def publish_keepalive(self, frame: Frame) -> list[HubClient]:
-        """Queue `frame` for every client that wants to know, and return them."""
+        """Queue `frame` for every client that requested keepalives, and return these clients."""
         touched = [client for wanted, group in self._clients.items() if wanted.alive for client in group]
         for client in touched:
             client.enqueue(frame)
@@ -155,7 +155,7 @@ class Hub:
         return touched
 
     def publish(self, entries: Sequence[Entry]) -> list[HubClient]:
-        """Queue a tick's messages and return the clients with something to send, or just dropped."""
+        """Queue a tick's messages; return the clients that have new frames or were dropped."""
         touched: list[HubClient] = []
         for wanted, group in list(self._clients.items()):
             made = frames(entries, wanted)

@@ -1,4 +1,4 @@
-"""A client's connection, counted from its first packet: handshakes are limited as connections are."""
+"""A client's connection, counted from its first packet, so that handshakes are limited too."""
 
 import asyncio
 from typing import Any, cast
@@ -10,7 +10,7 @@ from shared.runtime.web.connection_limits import ConnectionLimiter
 
 
 class CountedConnection(ServerConnection):
-    """A connection that is closed at once where there are too many."""
+    """A connection that is closed at once if there are too many."""
 
     def __init__(self, *arguments: Any, connections: ConnectionLimiter, **options: Any) -> None:  # noqa: ANN401
         super().__init__(*arguments, **options)
@@ -18,7 +18,7 @@ class CountedConnection(ServerConnection):
         self._is_admitted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection, or close it."""
+        """Accept a new connection, or close it."""
         peer = transport.get_extra_info("peername")
         self._is_admitted = self._connections.admit(self, peer[0] if peer else "")
         if self._is_admitted:
@@ -27,13 +27,13 @@ class CountedConnection(ServerConnection):
             cast("asyncio.Transport", transport).abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection."""
+        """Remove a closed connection."""
         self._connections.remove(self)
         if self._is_admitted:
             super().connection_lost(exc)
 
     def is_idle(self) -> bool:
-        """Say whether its handshake has not ended."""
+        """Return whether its handshake is not finished."""
         return self.protocol.state is State.CONNECTING
 
     def drop(self) -> None:

@@ -1,4 +1,4 @@
-"""The query of a WebSocket address: `?since=<id>&bot=a&bot=b&kind=equity&kind=alert&severity=HIGH`. Pure."""
+"""The query of a WebSocket URL: `?since=<id>&bot=a&bot=b&kind=equity&kind=alert&severity=HIGH`. Pure."""
 
 import re
 from typing import NamedTuple
@@ -20,14 +20,14 @@ _NAMES = ("since", "bot", "kind", "severity", "alive")
 
 
 class Query(NamedTuple):
-    """What a client asked for."""
+    """The parsed query of a client."""
 
     wanted: ClientFilter
     since: str | None
 
 
 def parse_query(text: str) -> Query:
-    """Read a query string; InvalidError names everything that is wrong with it."""
+    """Parse a query string; InvalidError lists every fault."""
     values: dict[str, list[str]] = {name: [] for name in _NAMES}
     faults: list[Fault] = []
     for name, value in parse_qsl(text, keep_blank_values=True):

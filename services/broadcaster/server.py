@@ -1,4 +1,4 @@
-"""The WebSocket server: one task reads Redis, and each client has a task that writes to it."""
+"""The WebSocket server: one task reads Redis, and each client has a writer task."""
 
 import asyncio
 from collections.abc import Iterable
@@ -37,13 +37,13 @@ SLOW_CONSUMER = 4008
 """The close code of a client that did not keep up."""
 FLUSH_INTERVAL_S = 0.01
 KEEPALIVE_INTERVAL_S = 1.0
-"""How often clients that ask for it hear that the streams were read, whether or not something came."""
+"""Interval of keepalives for clients that request them."""
 REDIS_GRACE_S = 3.0
-"""How long a client that comes before Redis is there is kept waiting."""
+"""How long a connecting client waits for Redis."""
 OPEN_TIMEOUT_S = 10.0
-"""How long a handshake may take."""
+"""Limit of a handshake."""
 CLOSE_TIMEOUT_S = 1.0
-"""How long a closing handshake may take; a stalled client's never ends by itself."""
+"""Limit of a closing handshake; a stalled client never finishes it."""
 MAX_INCOMING_BYTES = 4096
 """What clients send is ignored."""
 
@@ -53,7 +53,7 @@ DROPPED = Counter("botwatch_websocket_dropped", "Clients dropped because they di
 
 
 class WebSocketServer:
-    """Reads the streams and serves whoever connects."""
+    """Reads the streams and serves the clients."""
 
     def __init__(
         self, settings: BroadcasterSettings, source: StreamSource, health: HealthChecks, pulse: Pulse
@@ -67,7 +67,7 @@ class WebSocketServer:
         self._positions: StreamPositions | None = None
         self._reading = asyncio.Event()
         self._fault = "Redis is unreachable"
-        """Why the streams could not be read last."""
+        """Why the streams could not be read."""
         self._alive_at = 0.0
         self._connections: dict[HubClient, ServerConnection] = {}
         self._ready: dict[HubClient, asyncio.Event] = {}
@@ -91,7 +91,7 @@ class WebSocketServer:
         )
 
     async def run(self) -> None:
-        """Publish what the streams bring, for ever; while Redis is away, say so once and try again."""
+        """Publish new entries for ever; while Redis is down, log it once and retry."""
         away = False
         while True:
             try:
@@ -114,7 +114,7 @@ class WebSocketServer:
             self._positions = await self._source.end_positions()
             self._reading.set()
         batch = await self._source.read(self._positions)
-        # From here to the end of publishing nothing may wait: whoever joins sees both or neither.
+        # No await until the end of publishing: a joining client sees both changes or neither.
         self._positions = batch.positions
         self._wake(self._hub.publish(list(decode_entries(batch.entries))))
         if (now := asyncio.get_running_loop().time()) >= self._alive_at:
@@ -130,7 +130,7 @@ class WebSocketServer:
                 self._ready[client].set()
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer what is not a WebSocket, and refuse what cannot be served."""
+        """Answer plain HTTP requests, and reject invalid WebSocket requests."""
         host, origin = _header(request, "Host"), _header(request, "Origin")
         refusal = self._hosts.host_refusal(host) or self._hosts.origin_refusal(origin, host)
         if refusal:
@@ -149,7 +149,7 @@ class WebSocketServer:
         return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
 
     async def _rejection(self, connection: ServerConnection, query: str) -> Response | None:
-        """Refuse a WebSocket whose query is wrong, or that comes before Redis is there."""
+        """Return the rejection of a WebSocket with an invalid query, or while Redis is down; else None."""
         try:
             parse_query(query)
         except InvalidError as error:
@@ -162,7 +162,7 @@ class WebSocketServer:
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
-        """Serve one client until it or the server goes."""
+        """Serve one client until it or the server disconnects."""
         query = parse_query(urlsplit(connection.request.path if connection.request else "").query)
         client = HubClient(query.wanted, self._settings.websocket_queue_bytes)
         self._connections[client] = connection
@@ -191,17 +191,17 @@ class WebSocketServer:
                     await connection.send(frame.data, text=True)
                     MESSAGES.inc(frame.messages)
         except ConnectionClosed:
-            return  # the reading side of this client takes it down
+            return  # the reading side cleans up
         except RedisError as error:
             log.warning("client cannot be served", error=str(error))
             await close(connection, CloseCode.TRY_AGAIN_LATER, describe_redis_error(error))
         except Exception:
-            # A client that silently gets nothing more would be the worst way to fail.
+            # Close the connection: a client must not silently stop receiving.
             log.exception("client cannot be served")
             await close(connection, CloseCode.INTERNAL_ERROR, "internal error")
 
     async def _send_initial(self, client: HubClient, connection: ServerConnection, query: Query) -> None:
-        """Send how things stand and what came since, then join the hub without a gap."""
+        """Send the snapshot and the missed messages, then join the hub without a gap."""
         start = self._published_positions()
         await connection.send(await self._source.snapshot(max(start), query.wanted), text=True)
         MESSAGES.inc()
@@ -210,7 +210,7 @@ class WebSocketServer:
             start = resumption.positions
             if resumption.oldest:
                 await connection.send(encode_gap(query.since, resumption.oldest), text=True)
-        # Catch up at the client's own pace while much is missing; only the last bit may fill its queue.
+        # Catch up at the client's own pace; only the last part goes through its queue.
         more = True
         while more and start != self._published_positions():
             start, more = await self._replay(connection, query, start, self._published_positions())
@@ -244,15 +244,16 @@ class WebSocketServer:
         task.add_done_callback(self._drops.discard)
 
     async def close(self, server: Server) -> None:
-        """Close the port and every connection, with words where the other side still listens."""
+        """Close the port and every connection, with a reason for clients that still read."""
         server.close(close_connections=False)
         connections = list(self._connections.values())
-        await asyncio.gather(*(close(one, CloseCode.GOING_AWAY, "stopping") for one in connections))
+        closing = (close(connection, CloseCode.GOING_AWAY, "stopping") for connection in connections)
+        await asyncio.gather(*closing)
         await server.wait_closed()
 
 
 def decode_entries(found: Iterable[StreamEntryAt]) -> Iterable[Entry]:
-    """Return the messages of each entry; one that is unreadable is skipped."""
+    """Yield the messages of each entry; unreadable entries are skipped."""
     for position, stream, data in found:
         make = decode_record_entry if stream == RECORDS else decode_alert_entry
         messages = decode_or_none(STREAMS[stream], partial(make, format_position(position), data))
@@ -261,7 +262,7 @@ def decode_entries(found: Iterable[StreamEntryAt]) -> Iterable[Entry]:
 
 
 async def close(connection: ServerConnection, code: int, reason: str) -> None:
-    """Close politely, then for good: the library waits for ever on a client that reads nothing."""
+    """Close with a closing handshake, then abort: the library would wait for ever for a stalled client."""
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await connection.close(code, reason)
@@ -271,7 +272,7 @@ async def close(connection: ServerConnection, code: int, reason: str) -> None:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """Return a header; one that came twice is none that is allowed."""
+    """Return a header; a repeated one is joined, which no check accepts."""
     return ", ".join(request.headers.get_all(name)) or None
 
 

@@ -1,12 +1,12 @@
-"""Positions in the streams, and the one order in which entries of several streams go out. Pure."""
+"""Positions in the streams, and the merge of several streams in one order. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 StreamPosition = tuple[int, int]
-"""An entry's id: milliseconds and sequence."""
+"""An entry ID: milliseconds and sequence."""
 StreamPositions = tuple[StreamPosition, ...]
-"""How far each stream is delivered."""
+"""The position in each stream."""
 
 START: StreamPosition = (0, 0)
 _LAST_SEQUENCE = 2**64 - 1
@@ -21,7 +21,7 @@ class StreamEntryAt(NamedTuple):
 
 
 class MergedBatch(NamedTuple):
-    """Entries in order, where that leaves each stream, and whether more may be there at once."""
+    """Entries in order, the positions after them, and whether more may be available at once."""
 
     entries: list[StreamEntryAt]
     positions: StreamPositions
@@ -29,14 +29,14 @@ class MergedBatch(NamedTuple):
 
 
 def parse_position(text: str | bytes) -> StreamPosition:
-    """Read `<ms>-<sequence>`; the sequence may be missing."""
+    """Parse `<ms>-<sequence>`; the sequence is optional."""
     words = text.decode() if isinstance(text, bytes) else text
     milliseconds, _, sequence = words.partition("-")
     return int(milliseconds), int(sequence or 0)
 
 
 def format_position(position: StreamPosition) -> str:
-    """Write what `parse` reads."""
+    """Return the position as `<ms>-<sequence>`."""
     return f"{position[0]}-{position[1]}"
 
 
@@ -47,10 +47,10 @@ def before_millisecond(position: StreamPosition) -> StreamPosition:
 
 
 def merge(found: Sequence[Sequence[StreamEntryAt]], positions: StreamPositions, count: int) -> MergedBatch:
-    """Put what was read of each stream in one order.
+    """Merge the entries read from each stream into one order.
 
-    A stream of which `count` entries came may hold more; what other streams hold beyond its last one waits
-    for the next reading, so that ids never go backwards.
+    A stream with `count` entries may have more; entries of other streams after its last one wait for the next
+    read, so that IDs never decrease.
     """
     ends = [entries[-1].position for entries in found if len(entries) >= count]
     horizon = min(ends, default=None)

@@ -1,4 +1,4 @@
-"""Reading the streams: what is new, what came in between, and how things stand now.
+"""Read the streams: new entries, missed entries, and the snapshot.
 
 No consumer group: a broadcaster that is down must not hold back the trimming of the log.
 """
@@ -34,22 +34,22 @@ log = structlog.get_logger()
 
 STREAMS = (redis_keys.record_stream(), redis_keys.ALERTS)
 RECORDS, ALERTS = range(2)
-"""Places of the streams in `STREAMS` and in positions."""
+"""Indexes of the streams in `STREAMS` and in positions."""
 COUNT = 500
-"""Entries of one stream in one reading."""
+"""Limit of entries of one stream per read."""
 MAX_CONNECTIONS = 16
-"""For the one reader and the clients that are just joining."""
+"""Redis connections for the reader and for joining clients."""
 
 
 class ResumePoint(NamedTuple):
-    """Where a returning client goes on in each stream; `oldest` when something before that is gone."""
+    """Where a resuming client continues in each stream; `oldest` if earlier entries are missing."""
 
     positions: StreamPositions
     oldest: str | None
 
 
 def connect_async(url: str) -> Redis:
-    """Return a client whose calls all have a timeout; trying again is left to the reader's loop."""
+    """Return a client with a timeout for every call; the reader's loop retries."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
@@ -78,7 +78,7 @@ class StreamSource:
         return tuple(parse_position(reply[0][0]) if reply else START for reply in replies)
 
     async def read(self, positions: StreamPositions) -> MergedBatch:
-        """Return what comes after `positions`, waiting up to a second for the first."""
+        """Return the entries after `positions`, blocking up to a second for the first."""
         wanted: dict[Any, Any] = {
             stream: format_position(position) for stream, position in zip(STREAMS, positions, strict=True)
         }
@@ -88,7 +88,7 @@ class StreamSource:
         return merge(found, positions, COUNT)
 
     async def read_range(self, after: StreamPositions, upto: StreamPositions) -> MergedBatch:
-        """Return what comes after `after`, no further than `upto`."""
+        """Return the entries after `after`, up to `upto`."""
         async with self._redis.pipeline(transaction=True) as pipe:
             for stream, low, high in zip(STREAMS, after, upto, strict=True):
                 pipe.xrange(stream, f"({format_position(low)}", format_position(high), count=COUNT)
@@ -96,10 +96,10 @@ class StreamSource:
         return merge([_to_entries(place, reply) for place, reply in enumerate(replies)], after, COUNT)
 
     async def resume(self, since: str, upto: StreamPositions) -> ResumePoint:
-        """Find where a client that has seen `since` goes on; nothing after `upto` counts as seen.
+        """Return where a client that has seen `since` continues; nothing after `upto` counts as seen.
 
-        The id may belong to either stream. In the other one, whatever is of the same millisecond may have
-        come before or after it, so all of that is sent again.
+        The ID may belong to either stream. In the other one, entries of the same millisecond may be before or
+        after it, so all of them are sent again.
         """
         seen = parse_position(since)
         async with self._redis.pipeline(transaction=True) as pipe:
@@ -119,7 +119,7 @@ class StreamSource:
         return ResumePoint(positions, format_position(max(lost)) if lost else None)
 
     async def snapshot(self, position: StreamPosition, wanted: ClientFilter) -> bytes:
-        """Return the frame with the latest records and the open alerts, true at or after `position`."""
+        """Return the snapshot frame with the latest records and the open alerts, at or after `position`."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hvals(redis_keys.LATEST)
             pipe.hvals(redis_keys.ALERTS_OPEN)
@@ -140,13 +140,13 @@ def _to_entries(place: int, entries: list[StreamEntry]) -> list[StreamEntryAt]:
 
 
 def _oldest_available(seen: StreamPosition, state: dict[str, Any] | Exception) -> StreamPosition | None:
-    """Return the oldest entry that a stream still has, where some after `seen` may be gone.
+    """Return the oldest entry of a stream if entries after `seen` may be missing, else None.
 
-    Redis does not say up to where it trimmed. When the client's own last entry is gone, nothing else need be;
-    it is told of a gap all the same: better once too often.
+    Redis does not report up to where it trimmed. If the client's last entry is gone, others need not be; a
+    gap is reported anyway, because a false alarm is better than a missed gap.
     """
     if isinstance(state, ResponseError):
-        return None  # no such stream: nothing was ever in it
+        return None  # no such stream: it never had entries
     if isinstance(state, Exception):
         raise state
     if state["entries-added"] <= state["length"]:

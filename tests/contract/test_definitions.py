@@ -17,12 +17,12 @@ def test_every_figure_of_a_performance_record_is_defined() -> None:
     assert set(DEFINITIONS) == {figure.wire for figure in metric_fields(Performance)} - {COUNT_OF_FIGURES}
 
 
-def test_no_two_figures_have_the_same_name_and_every_definition_is_a_sentence() -> None:
+def test_metric_names_are_unique_and_definitions_are_sentences() -> None:
     assert len({one.label for one in DEFINITIONS.values()}) == len(DEFINITIONS)
     assert [one.wire for one in DEFINITIONS.values() if not one.text.endswith(".")] == []
 
 
-def test_every_reason_that_the_analytics_give_has_a_sentence_and_no_other_has() -> None:
+def test_exactly_the_reasons_of_the_analytics_have_a_sentence() -> None:
     given = set()
     for path in (REPOSITORY / "shared" / "analytics").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

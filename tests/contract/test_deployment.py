@@ -108,7 +108,7 @@ def test_the_network_of_the_parts_has_no_way_out() -> None:
 
 
 @pytest.mark.parametrize("name", [*OURS, "redis", "grafana"])
-def test_every_container_sees_its_own_secrets_only_and_starts_after_they_are_made(name: str) -> None:
+def test_containers_mount_only_their_secrets_and_start_after_them(name: str) -> None:
     if name == "secrets":
         return
     mounts = [volume for volume in SERVICES[name]["volumes"] if "secrets" in str(volume)]
@@ -155,7 +155,7 @@ def test_who_sends_gets_every_variable_of_the_documents() -> None:
         assert document_variables() <= set(SERVICES[name]["environment"]), name
 
 
-def test_the_example_environment_lists_what_compose_reads_with_the_same_defaults() -> None:
+def test_the_example_environment_matches_compose() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     read = dict(VARIABLE.findall(text))
     example = (ROOT / "deploy" / ".env.example").read_text(encoding="utf-8")
@@ -166,7 +166,7 @@ def test_the_example_environment_lists_what_compose_reads_with_the_same_defaults
             assert listed[name] == default, name
 
 
-def test_images_come_from_the_default_registry_and_are_pinned_to_a_version() -> None:
+def test_images_are_pinned_and_from_the_default_registry() -> None:
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     stages = {stage.split()[-1] for stage in re.findall(r"^FROM .* AS \w[\w-]*$", dockerfile, re.MULTILINE)}
     bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
@@ -186,7 +186,7 @@ def test_nothing_in_the_build_names_an_address() -> None:
         assert not re.search(r"--(extra-)?index-url|--find-links|^# *syntax=", text, re.MULTILINE), path
 
 
-def test_the_collector_sees_the_host_read_only_and_nobody_else_does() -> None:
+def test_only_the_collector_sees_the_host_and_read_only() -> None:
     for name in OURS:
         volumes = [volume for volume in SERVICES[name].get("volumes", []) if str(volume).startswith("/")]
         if name == "collector":

@@ -101,7 +101,7 @@ def test_the_trading_dashboard_shows_every_figure_and_both_sources() -> None:
     assert {"{{bot}} {{source}} Sharpe", "{{bot}} {{source}} Sortino"} == {q.legend for q in sharpe.queries}
 
 
-def test_the_hosts_dashboard_shows_every_figure_of_hosts_and_how_checks_stand() -> None:
+def test_the_hosts_dashboard_shows_every_host_metric_and_check_status() -> None:
     asked = {name for expression in queries(hosts.DASHBOARD) for name in metrics_of(expression)}
     assert {f"botwatch_host_{figure.prometheus}" for figure in metric_fields(Health)} <= asked
     assert "botwatch_check_state" in asked
@@ -136,7 +136,7 @@ def test_panels_have_identifiers_of_their_own_and_do_not_overlap(dashboard: Graf
         taken |= cells
 
 
-def test_the_datasource_that_panels_name_is_the_one_that_is_provisioned() -> None:
+def test_panels_use_the_provisioned_datasource() -> None:
     document = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))
     [source] = document["datasources"]
     assert {"type": source["type"], "uid": source["uid"]} == DATASOURCE

@@ -46,7 +46,7 @@ def promtool(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_part_that_compose_starts_is_scraped_where_it_answers() -> None:
+def test_every_part_in_compose_is_scraped() -> None:
     found = targets()
     parts = [
         name

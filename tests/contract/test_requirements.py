@@ -79,7 +79,7 @@ def locked(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_make_run_and_make_test_install_the_very_versions_of_every_service(folder: str) -> None:
+def test_make_run_and_make_test_install_the_locked_versions(folder: str) -> None:
     assert locked(folder).items() <= locked("native").items()
     assert locked(folder).items() <= locked("dev").items()
 

@@ -168,7 +168,7 @@ def test_a_database_that_is_overwritten(scene: ChecksScenario) -> None:
     scene.ends("database")
 
 
-def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene: ChecksScenario) -> None:
+def test_an_exchange_with_failing_rest_web_socket_or_clock_alerts(scene: ChecksScenario) -> None:
     faults: list[tuple[Callable[[], None], str]] = [
         (lambda: setattr(scene.exchange, "rest", 503), "REST failed (WebSocket OK)"),
         (lambda: setattr(scene.exchange, "web_socket", "drop"), "WebSocket failed (REST OK)"),
@@ -182,7 +182,7 @@ def test_an_exchange_whose_rest_or_web_socket_fails_or_whose_clock_is_off(scene:
         scene.ends("venue")
 
 
-def test_a_certificate_that_expires_is_told_at_each_step_and_its_renewal_too(scene: ChecksScenario) -> None:
+def test_an_expiring_certificate_notifies_at_each_step_and_on_renewal(scene: ChecksScenario) -> None:
     file = scene.folder / "server.pem"
     for days, severity in ((20.5, "LOW"), (13.5, "MEDIUM"), (6.5, "HIGH"), (0.5, "CRITICAL")):
         file.write_bytes(certificate(None, "api.example.org", days=days).pem)
@@ -193,7 +193,7 @@ def test_a_certificate_that_expires_is_told_at_each_step_and_its_renewal_too(sce
     scene.ends("tls")
 
 
-def test_failed_logins_changed_files_and_secrets_that_others_may_read(scene: ChecksScenario) -> None:
+def test_failed_logins_changed_files_and_readable_secrets_alert(scene: ChecksScenario) -> None:
     now = datetime.now().astimezone().isoformat()
     failed = "box sshd[7]: Failed password for root from 203.0.113.7 port 22 ssh2"
     with (scene.folder / "auth.log").open("a") as file:

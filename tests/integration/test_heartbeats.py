@@ -89,7 +89,7 @@ def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(
     wait_until(lambda: "resolved" in changes(receivers, "scalper")[since:], "its end is told")
 
 
-def test_a_job_that_fails_is_told_of_at_once_with_its_exit_code_and_last_words(
+def test_a_failed_job_alerts_at_once_with_exit_code_and_last_line(
     pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     assert ping(pinged, f"{NIGHTLY}/start") == 200

@@ -20,7 +20,7 @@ def end(stack: BotwatchProcess, silence: str) -> None:
         assert answer.status == 200
 
 
-def test_a_silenced_alert_is_told_when_the_silence_is_ended_and_its_end_after_it(
+def test_a_silenced_alert_notifies_when_the_silence_ends(
     stack: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     silence = stack.dashboard(

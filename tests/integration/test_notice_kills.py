@@ -193,7 +193,7 @@ def figures() -> Iterator[list[Line]]:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("step", "victim"), CASES)
-def test_a_kill_loses_no_notice_and_repeats_one_per_channel_at_most(
+def test_a_kill_loses_nothing_and_repeats_at_most_one_per_channel(
     step: str, victim: str, scene: KillScenario, figures: list[Line]
 ) -> None:
     # Names of their own, also where the test before this one failed and its bots' alerts are still open.

@@ -66,7 +66,7 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChannelReceivers
         save_received(Path(kept), desks)
 
 
-def test_receivers_in_trouble_get_everything_in_order_and_delay_nobody_else(desks: ChannelReceivers) -> None:
+def test_failing_receivers_get_everything_in_order_and_delay_no_other(desks: ChannelReceivers) -> None:
     bots, story = [f"hard-{number}" for number in range(3)], ["opened", "resolved"]
     make_trouble(desks)
     begun = time.monotonic()
@@ -115,7 +115,7 @@ def first_to_know(desks: ChannelReceivers, channels: list[str], bots: list[str])
     return next(ends, "")
 
 
-def test_a_refusal_goes_to_the_fallback_and_raises_an_alert_until_the_channel_works_again(
+def test_a_rejection_uses_the_fallback_and_opens_a_channel_alert(
     desks: ChannelReceivers,
 ) -> None:
     phone = desks.hooks["phone"]
@@ -153,7 +153,7 @@ def _is_counted(desks: ChannelReceivers, line: str) -> bool:
     return line in desks.metrics()
 
 
-def test_what_is_silenced_is_counted_and_kept_in_the_history_with_its_reason(desks: ChannelReceivers) -> None:
+def test_silenced_notifications_are_counted_and_kept_in_the_history(desks: ChannelReceivers) -> None:
     ends = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     silence = {
         "matchers": [{"name": "bot", "value": "look-silent"}], "endsAt": ends, "createdBy": "ann",
@@ -171,7 +171,7 @@ def test_what_is_silenced_is_counted_and_kept_in_the_history_with_its_reason(des
     wait_until(lambda: line in desks.metrics(), "it is counted")
 
 
-def test_the_link_of_a_mail_asks_first_and_its_button_stops_the_escalation(desks: ChannelReceivers) -> None:
+def test_the_acknowledge_link_needs_its_button_to_stop_the_escalation(desks: ChannelReceivers) -> None:
     desks.report("night-1", 50)
     wait_until(lambda: desks.received("mail", "night-1"), "the mail comes")
     mail = next(one for one in desks.mails_to("mail") if "night-1" in one["Subject"])
@@ -213,7 +213,7 @@ def test_a_channel_can_be_tried_while_all_runs(desks: ChannelReceivers, channel:
     assert f"Test notification for channel {channel}. No action needed." in str(got[-1])
 
 
-def test_a_reload_adds_a_channel_and_a_route_and_a_wrong_document_changes_nothing(
+def test_a_reload_adds_a_channel_and_rejects_an_invalid_document(
     desks: ChannelReceivers,
 ) -> None:
     before = desks.document.read_text()

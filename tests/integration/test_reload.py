@@ -52,7 +52,7 @@ def test_a_new_rule_holds_after_a_request(stack: BotwatchProcess, bus: Redis, do
     assert alert["message"] == "Funding 0.25 of reloaded"
 
 
-def test_a_new_rule_holds_after_a_hangup_and_an_alert_without_a_rule_ends(
+def test_sighup_loads_a_new_rule_and_resolves_alerts_without_a_rule(
     stack: BotwatchProcess, bus: Redis, document: Path
 ) -> None:
     without = document.read_text()

@@ -90,7 +90,7 @@ def rows(stack: BotwatchProcess, host: str) -> list[str]:
     return [timestamp for (timestamp,) in stack.rows("system_health.db", sql, host)]
 
 
-def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_order(
+def test_spooled_samples_survive_a_kill_and_arrive_in_order(
     tmp_path: Path, config: Path, port: int, request: pytest.FixtureRequest
 ) -> None:
     remote = Remote(tmp_path / "remote", config, port)
@@ -122,7 +122,7 @@ def test_samples_wait_for_the_door_and_the_token_through_a_kill_and_come_in_orde
     assert "redis" not in remote.said().lower()
 
 
-def test_killed_while_it_sends_it_sends_again_and_each_sample_is_one_row(
+def test_a_kill_while_sending_stores_each_sample_once(
     stack: BotwatchProcess, tmp_path: Path, config: Path, port: int
 ) -> None:
     remote = Remote(tmp_path / "remote", config, port, "killed")

@@ -219,7 +219,7 @@ def is_ended(receivers: WebhookAndMailReceivers, before: int, words: str) -> boo
 
 
 @pytest.mark.parametrize("part", ON_THE_WAY)
-def test_a_part_on_the_way_of_the_beat_that_does_nothing_is_told_and_the_heartbeat_url_not_asked(
+def test_a_hanging_part_alerts_and_the_watchdog_url_is_not_requested(
     part: str, yard: BotwatchProcess, receivers: WebhookAndMailReceivers, heartbeats: tuple[int, list[float]]
 ) -> None:
     before, asked = len(troubles(receivers)), heartbeats[1]
@@ -251,7 +251,7 @@ def test_redis_that_does_nothing_is_told_and_its_end_too(
     ended(yard, receivers, before, "Redis is down")
 
 
-def test_a_store_that_another_process_keeps_locked_is_told_and_its_end_too(
+def test_a_locked_database_alerts_and_resolves(
     yard: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     before = len(troubles(receivers))
@@ -299,7 +299,7 @@ def test_keys_of_the_wrong_type_are_moved_and_everything_goes_on(
 EQUITY = {"bot": "spoiled", "equity": 1.0}
 
 
-def test_the_restart_of_the_watchdog_neither_repeats_nor_loses_what_is_open(
+def test_a_watchdog_restart_neither_repeats_nor_loses_open_alerts(
     yard: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     before, begun = len(troubles(receivers)), to_store(clock.now())

@@ -77,7 +77,7 @@ def test_each_container_has_the_password_of_its_own_part_only(stack: ComposeStac
         assert not any("redis://" in one for one in container["Config"]["Env"])
 
 
-def test_a_bot_may_only_publish_and_nobody_enters_without_a_password(stack: ComposeStack) -> None:
+def test_a_bot_may_only_publish_and_redis_requires_a_password(stack: ComposeStack) -> None:
     with pytest.raises(NoPermissionError):
         stack.redis("XRANGE", "botwatch:records:0", "-", "+")
     with (

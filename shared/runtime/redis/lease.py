@@ -45,7 +45,7 @@ class LeaderLease:
 
     def __init__(self, redis: Redis, part: str) -> None:
         self.key = redis_keys.lease_key(part)
-        self.owner = f"{_process_location()}/{os.getpid()}/{uuid4().hex[:8]}"
+        self.owner = f"{process_location()}/{os.getpid()}/{uuid4().hex[:8]}"
         self.lost = False
         """Whether another process took the lease over while this one held it."""
         self._part = part
@@ -122,7 +122,7 @@ class LeaderLease:
                 return
 
 
-def _process_location() -> str:
+def process_location() -> str:
     """Return the scope of this process's ID: the boot of the machine and the PID namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -135,7 +135,7 @@ def _is_dead(holder: str) -> bool:
     """Return whether a holder is known to be dead: it ran on this machine and its process is gone."""
     place, _, rest = holder.partition("/")
     pid = rest.partition("/")[0]
-    if place != _process_location() or not pid.isdecimal():
+    if place != process_location() or not pid.isdecimal():
         return False
     try:
         os.kill(int(pid), 0)

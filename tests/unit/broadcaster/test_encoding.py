@@ -1,4 +1,4 @@
-"""Positions, messages and queries of the broadcaster: its pure parts."""
+"""The pure parts of the broadcaster: positions, messages, queries."""
 
 import json
 
@@ -30,14 +30,14 @@ def test_entries_of_two_streams_go_out_in_the_order_of_their_ids() -> None:
     assert not batch.more
 
 
-def test_beyond_the_last_entry_of_a_stream_that_may_hold_more_the_others_wait() -> None:
+def test_other_streams_wait_for_a_stream_with_more_entries() -> None:
     batch = merge([found(0, 1, 3), found(1, 2, 4, 5)], ((0, 0), (0, 0)), count=2)
     assert [entry.position[0] for entry in batch.entries] == [1, 2, 3]
     assert batch.positions == ((3, 0), (2, 0))
     assert batch.more
 
 
-def test_a_stream_that_brought_nothing_stays_where_it_was() -> None:
+def test_a_stream_without_new_entries_keeps_its_position() -> None:
     assert merge([[], found(1, 7)], ((5, 5), (6, 0)), count=9).positions == ((5, 5), (7, 0))
 
 
@@ -50,7 +50,7 @@ def test_positions_are_read_and_written_and_compared_as_numbers() -> None:
     assert stream_merge.before_millisecond((0, 5)) == (0, 0)
 
 
-def test_each_record_of_an_entry_becomes_a_message_with_the_bytes_as_they_came() -> None:
+def test_each_record_becomes_a_message_with_unchanged_bytes() -> None:
     first, second = b'{"kind":"equity","bot":"a","equity":1.50}', b'{"kind":"health","host":"box"}'
     entry = decode_record_entry("5-0", b"[" + first + b"," + second + b"]")
     assert entry[0].body == b'{"type":"record","id":"5-0","record":' + first + b"}"
@@ -69,7 +69,7 @@ def test_an_alert_becomes_a_message_with_its_change() -> None:
     assert message.head == MessageHead("alert", "demo", "HIGH")
 
 
-def test_what_is_no_entry_is_refused_and_what_is_no_record_is_wanted_by_no_filter() -> None:
+def test_an_invalid_entry_raises_and_an_invalid_record_matches_no_filter() -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_record_entry("5-0", b"nonsense")
     assert head_of_record(b"[1]") is UNREADABLE
@@ -89,7 +89,7 @@ def test_the_snapshot_is_filtered_like_everything_else() -> None:
     assert [alert["severity"] for alert in part["alerts"]] == ["HIGH"]
 
 
-def test_a_query_holds_filters_and_where_to_go_on() -> None:
+def test_a_query_has_filters_and_a_resume_id() -> None:
     text = "since=5-1&bot=a&bot=b%20c&kind=equity&kind=alert&severity=HIGH"
     wanted = ClientFilter(frozenset({"a", "b c"}), frozenset({"equity", "alert"}), frozenset({"HIGH"}))
     assert parse_query(text) == Query(wanted, "5-1")
@@ -107,7 +107,7 @@ def test_a_query_holds_filters_and_where_to_go_on() -> None:
         ("bot=", "expected a value"),
     ],
 )
-def test_a_bad_query_is_refused_in_words(text: str, words: str) -> None:
+def test_an_invalid_query_is_rejected_with_a_reason(text: str, words: str) -> None:
     with pytest.raises(InvalidError) as caught:
         parse_query(text)
     assert words in str(caught.value)

@@ -33,7 +33,7 @@ def test_a_ticks_messages_share_one_frame_in_order() -> None:
     assert received(client) == [["a", "b", "c"]]
 
 
-def test_only_who_has_joined_and_not_left_receives() -> None:
+def test_only_joined_clients_receive_messages() -> None:
     listeners, stays, leaves = Hub(), HubClient(ALL, BIG), HubClient(ALL, BIG)
     listeners.join(stays)
     listeners.join(leaves)
@@ -79,7 +79,7 @@ def test_a_frame_is_made_once_for_all_clients_with_the_same_filter() -> None:
     assert reads == ["read"]
 
 
-def test_nothing_is_sent_and_no_head_is_read_where_nothing_is_wanted() -> None:
+def test_without_matching_clients_no_message_head_is_read() -> None:
     def read() -> MessageHead:
         raise AssertionError("nobody asked")
 
@@ -95,7 +95,7 @@ def test_frames_are_cut_between_entries_and_never_inside_one() -> None:
     assert made == [["a"], [long, long, "b"], ["c"]]
 
 
-def test_a_client_over_its_bound_is_dropped_alone_and_forgotten() -> None:
+def test_only_the_client_over_its_queue_limit_is_dropped() -> None:
     listeners, slow, quick = Hub(), HubClient(ALL, 10), HubClient(ALL, 10)
     listeners.join(slow)
     listeners.join(quick)
@@ -108,7 +108,7 @@ def test_a_client_over_its_bound_is_dropped_alone_and_forgotten() -> None:
     assert listeners.publish([entry("x")]) == [quick]
 
 
-def test_what_was_taken_no_longer_counts() -> None:
+def test_sent_frames_no_longer_count_towards_the_limit() -> None:
     client = HubClient(ALL, 10)
     for _ in range(5):
         client.enqueue(hub.Frame(b"12345678", 1))

@@ -71,9 +71,7 @@ def get(process: BroadcasterProcess, path: str) -> str:
         return str(answer.read().decode())
 
 
-def test_a_client_gets_how_things_stand_and_then_what_happens(
-    broadcaster: BroadcasterProcess, redis: Redis
-) -> None:
+def test_a_client_gets_a_snapshot_then_live_messages(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     log = RecordLog(redis)
     log.append([equity(1), equity(2)], "test")
     announce(redis, "a1")
@@ -115,9 +113,7 @@ class Bursts:
         self._thread.join(30)
 
 
-def test_a_client_that_comes_and_goes_misses_nothing_and_sees_nothing_twice(
-    broadcaster: BroadcasterProcess, redis: Redis
-) -> None:
+def test_a_reconnecting_client_gets_every_message_once(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     bursts = Bursts(redis)
     seen: list[tuple[str, float]] = []
     alerts: list[str] = []
@@ -168,7 +164,7 @@ def test_filters_choose_by_bot_kind_and_severity(broadcaster: BroadcasterProcess
     assert second["alert"]["id"] == "mine"
 
 
-def test_whoever_was_away_for_too_long_is_told_of_the_gap(
+def test_a_client_that_resumes_too_late_gets_a_gap_message(
     broadcaster: BroadcasterProcess, redis: Redis
 ) -> None:
     log = RecordLog(redis)
@@ -188,7 +184,7 @@ def _first_frame(broadcaster: BroadcasterProcess) -> str | bytes:
         return client.recv(timeout=5)
 
 
-def test_what_cannot_be_read_stops_nothing(broadcaster: BroadcasterProcess, redis: Redis) -> None:
+def test_unreadable_entries_are_skipped(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         redis.xadd(redis_keys.record_stream(), {"data": "nonsense"})
@@ -197,7 +193,7 @@ def test_what_cannot_be_read_stops_nothing(broadcaster: BroadcasterProcess, redi
         assert values(messages(client, 1)) == [1]
 
 
-def test_a_bad_query_and_another_path_are_refused_in_words(broadcaster: BroadcasterProcess) -> None:
+def test_an_invalid_query_and_another_path_are_rejected(broadcaster: BroadcasterProcess) -> None:
     status, words = status_of(f"{broadcaster.address}?kind=equitty")
     assert status == 400
     assert "did you mean `equity`?" in words
@@ -214,9 +210,7 @@ def test_health_and_metrics_are_answered_on_the_same_port(broadcaster: Broadcast
         assert f"botwatch_websocket_{name}_total" in get(broadcaster, "/metrics")
 
 
-def test_what_a_client_says_is_ignored_unless_it_is_too_much(
-    broadcaster: BroadcasterProcess, redis: Redis
-) -> None:
+def test_client_messages_are_ignored_up_to_a_limit(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     with connect(broadcaster.address, proxy=None) as client:
         receive(client)
         client.send("hello")
@@ -252,7 +246,7 @@ def flood(redis: Redis, client: ClientConnection, process: BroadcasterProcess) -
     return received
 
 
-def test_a_stalled_client_is_dropped_and_the_others_notice_nothing(
+def test_a_stalled_client_is_dropped_without_delaying_others(
     broadcaster: BroadcasterProcess, redis: Redis, stalled: socket.socket
 ) -> None:
     time_until(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
@@ -269,7 +263,7 @@ def test_a_stalled_client_is_dropped_and_the_others_notice_nothing(
         raise ConnectionResetError
 
 
-def test_a_client_that_is_only_slow_reads_the_reason(broadcaster: BroadcasterProcess, redis: Redis) -> None:
+def test_a_slow_client_reads_the_close_reason(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     with connect(broadcaster.address, proxy=None, max_queue=1) as slow:
         receive(slow)
         log = RecordLog(redis)
@@ -282,7 +276,7 @@ def test_a_client_that_is_only_slow_reads_the_reason(broadcaster: BroadcasterPro
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4008, "slow consumer")
 
 
-def test_it_stops_at_once_and_says_so_even_with_a_stalled_client(
+def test_it_stops_at_once_even_with_a_stalled_client(
     broadcaster: BroadcasterProcess, redis: Redis, stalled: socket.socket
 ) -> None:
     time_until(lambda: "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics"))
@@ -303,7 +297,7 @@ def test_it_stops_at_once_and_says_so_even_with_a_stalled_client(
     assert stalled.fileno() > 0
 
 
-def test_it_rides_out_an_outage_of_redis_and_says_so_once(
+def test_it_survives_a_redis_outage_and_logs_it_once(
     broadcaster: BroadcasterProcess, redis: Redis, valkey: RestartableValkey
 ) -> None:
     with connect(broadcaster.address, proxy=None) as client:
@@ -354,12 +348,12 @@ def test_pages_of_other_sites_see_nothing(
     connection.close()
 
 
-def test_the_page_may_listen(broadcaster: BroadcasterProcess) -> None:
+def test_the_dashboard_page_may_connect(broadcaster: BroadcasterProcess) -> None:
     with connect(broadcaster.address, origin=Origin("http://127.0.0.1:3001"), proxy=None) as client:
         assert client.recv(timeout=10)
 
 
-def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(
+def test_many_handshakes_affect_neither_clients_nor_health(
     broadcaster: BroadcasterProcess,
 ) -> None:
     port = urlsplit(broadcaster.address).port
@@ -373,9 +367,7 @@ def test_a_storm_of_handshakes_neither_stops_clients_nor_spoils_the_health(
             assert json.load(answer)["status"] == "ok"
 
 
-def test_a_client_that_asks_hears_that_the_streams_are_read(
-    broadcaster: BroadcasterProcess, redis: Redis
-) -> None:
+def test_a_client_can_request_keepalives(broadcaster: BroadcasterProcess, redis: Redis) -> None:
     """Also when nothing happens; who does not ask gets records and alerts alone."""
     with (
         connect(f"{broadcaster.address}?alive=true", proxy=None) as client,

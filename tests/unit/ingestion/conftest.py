@@ -1,4 +1,4 @@
-"""The HTTP door as a process."""
+"""Fixtures: the HTTP endpoint as a process."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP door as a process use."""
+"""Helpers for tests of the HTTP endpoint as a process."""
 
 import http.client
 from collections.abc import Iterator, Mapping

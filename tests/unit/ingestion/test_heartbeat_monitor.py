@@ -1,4 +1,4 @@
-"""Expecting: pings and silence become checks in the log; kills, restarts and outages tell nothing false."""
+"""Heartbeat monitor: pings and their absence become checks; kills and outages cause no false alerts."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -97,7 +97,7 @@ def test_a_ping_becomes_a_check_of_the_host_heartbeats(
     assert redis.xlen(PINGS) == 0
 
 
-def test_silence_is_told_once_it_is_late_and_each_minute_and_ends_with_a_ping(
+def test_a_late_heartbeat_is_reported_until_the_next_ping(
     redis: Redis, clock: Days, loop: HeartbeatMonitor
 ) -> None:
     step(loop, clock)
@@ -116,7 +116,7 @@ def test_silence_is_told_once_it_is_late_and_each_minute_and_ends_with_a_ping(
     assert told(redis) == ["ok -"]
 
 
-def test_what_happens_between_two_steps_is_told_in_order(
+def test_pings_between_two_steps_are_reported_in_order(
     redis: Redis, clock: Days, loop: HeartbeatMonitor
 ) -> None:
     step(loop, clock)
@@ -131,7 +131,7 @@ def test_what_happens_between_two_steps_is_told_in_order(
     assert redis.hget(HEARTBEAT_BODIES, "backup") == b"success"
 
 
-def test_a_restart_goes_on_where_it_stopped_with_the_pings_that_came_meanwhile(
+def test_a_restart_processes_the_pings_of_the_meantime(
     redis: Redis, clock: Days, loop: HeartbeatMonitor
 ) -> None:
     step(loop, clock)
@@ -147,9 +147,7 @@ def test_a_restart_goes_on_where_it_stopped_with_the_pings_that_came_meanwhile(
     assert told(redis) == ["ok -", "ok -"]  # the ping, and the report of a start; it is not late
 
 
-def test_after_an_outage_the_grace_counts_anew_and_what_still_is_missing_is_late(
-    redis: Redis, clock: Days, loop: HeartbeatMonitor
-) -> None:
+def test_after_an_outage_the_grace_restarts(redis: Redis, clock: Days, loop: HeartbeatMonitor) -> None:
     step(loop, clock)
     send(redis, clock, "success")
     step(loop, clock)
@@ -174,7 +172,7 @@ def test_what_was_late_before_a_restart_is_still_late_after_it(
     assert told(redis) == ["critical never_came"]
 
 
-def test_killed_between_the_log_and_its_own_state_it_says_the_same_again_under_the_same_id(
+def test_a_kill_before_saving_appends_the_same_records_again(
     redis: Redis, clock: Days, loop: HeartbeatMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step(loop, clock)
@@ -196,7 +194,7 @@ def test_killed_between_the_log_and_its_own_state_it_says_the_same_again_under_t
     assert again[0].id
 
 
-def test_what_redis_did_without_an_answer_is_not_forgotten(
+def test_a_lost_reply_of_redis_loses_no_ping(
     redis: Redis, clock: Days, loop: HeartbeatMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step(loop, clock)
@@ -231,7 +229,7 @@ def test_while_the_log_is_full_pings_wait(
     assert told(redis) == ["ok -"]
 
 
-def test_nothing_is_judged_while_pings_still_wait(
+def test_lateness_is_not_evaluated_while_pings_are_queued(
     redis: Redis, clock: Days, loop: HeartbeatMonitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 2)
@@ -249,9 +247,7 @@ def test_nothing_is_judged_while_pings_still_wait(
     assert told(redis) == ["ok -"] * 3
 
 
-def test_a_heartbeat_that_is_no_longer_configured_ends_its_alert_and_begins_anew_later(
-    redis: Redis, clock: Days, loop: HeartbeatMonitor
-) -> None:
+def test_a_removed_heartbeat_resolves_its_alert(redis: Redis, clock: Days, loop: HeartbeatMonitor) -> None:
     step(loop, clock)
     send(redis, clock, "fail", body=b"no")
     step(loop, clock)
@@ -267,9 +263,7 @@ def test_a_heartbeat_that_is_no_longer_configured_ends_its_alert_and_begins_anew
     assert told(redis) == ["unknown -", "unknown -"]
 
 
-def test_what_cannot_be_read_is_left_out_and_stops_nothing(
-    redis: Redis, clock: Days, loop: HeartbeatMonitor
-) -> None:
+def test_unreadable_pings_and_states_are_skipped(redis: Redis, clock: Days, loop: HeartbeatMonitor) -> None:
     redis.hset(HEARTBEAT_STATES, "backup", b"nonsense")
     redis.xadd(PINGS, {"data": b"nonsense"})
     redis.xadd(PINGS, {"other": b""})
@@ -280,7 +274,7 @@ def test_what_cannot_be_read_is_left_out_and_stops_nothing(
     assert redis.xlen(PINGS) == 0
 
 
-def test_the_thread_outlives_redis_and_finds_its_state_in_the_file(tmp_path: Path) -> None:
+def test_the_thread_survives_a_redis_restart(tmp_path: Path) -> None:
     stopping = threading.Event()
     clock = Days()
     with valkey(tmp_path, None, "--appendonly", "yes", "--appendfsync", "always") as url:

@@ -1,4 +1,4 @@
-"""Heartbeats, the pure part: what pings make of a standing, when one is late, what is said of it."""
+"""Heartbeats, the pure part: state after pings, lateness, and the text of the check."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -69,7 +69,7 @@ def every_minute(
             yield now, reason
 
 
-def test_a_ping_is_due_after_period_and_grace_and_late_only_past_them() -> None:
+def test_a_ping_is_late_only_past_period_and_grace() -> None:
     standing = after(ping("success", NOON))
     limit = NOON + HOUR + 5 * MINUTE
     assert at(standing, limit).status == "ok"
@@ -80,7 +80,7 @@ def test_a_ping_is_due_after_period_and_grace_and_late_only_past_them() -> None:
     )
 
 
-def test_what_is_late_stays_late_and_says_how_late_until_it_comes() -> None:
+def test_a_late_heartbeat_says_how_late_until_it_arrives() -> None:
     standing = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
     later = at(standing, NOON + 30 * HOUR)
     assert (later.reason, later.late_seconds) == ("late", 29 * 3600.0)
@@ -90,7 +90,7 @@ def test_what_is_late_stays_late_and_says_how_late_until_it_comes() -> None:
     assert back.text == "Last ping 2026-11-23 18:00:00 UTC"
 
 
-def test_never_came_counts_from_when_it_was_configured_and_is_unknown_until_then() -> None:
+def test_never_came_counts_from_the_configuration_time() -> None:
     before = at(after(), NOON + HOUR)
     assert (before.status, before.reason) == ("unknown", None)
     assert before.text == "Waiting for the first ping, due at 2026-11-22 13:00:00 UTC"
@@ -99,7 +99,7 @@ def test_never_came_counts_from_when_it_was_configured_and_is_unknown_until_then
     assert never.text == ("Never arrived: due 1 h ago, at 2026-11-22 13:00:00 UTC (every 1h, grace 5m)")
 
 
-def test_what_began_and_never_ended_did_come() -> None:
+def test_a_run_that_never_ended_is_late_not_never_came() -> None:
     check = at(after(ping("start", NOON)), NOON + 2 * HOUR)
     assert check.reason == "late"
     assert check.text.endswith("; no run has finished; running since 2026-11-22 12:00:00 UTC")
@@ -111,7 +111,7 @@ def test_the_severity_is_the_configured_one() -> None:
     assert at(after(ping("fail", NOON)), NOON, warned).status == "warning"
 
 
-def test_a_nightly_job_that_ends_in_time_is_never_late_over_days_and_both_changes_of_the_clocks() -> None:
+def test_a_punctual_nightly_job_is_never_late_across_clock_changes() -> None:
     for start in (datetime(2026, 3, 26, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)):
         expected, ran = nightly(), 0
         standing = HeartbeatState(known_since=start)
@@ -138,14 +138,14 @@ def test_a_nightly_job_that_ends_in_time_is_never_late_over_days_and_both_change
         ("2026-10-26", "2026-10-26 01:41"),
     ],
 )
-def test_a_missed_night_is_noticed_at_the_local_time_whatever_the_clocks_do(day: str, utc: str) -> None:
+def test_a_missed_nightly_job_is_detected_in_local_time(day: str, utc: str) -> None:
     yesterday = datetime.fromisoformat(f"{day}T03:05").replace(tzinfo=BERLIN) - timedelta(days=1)
     standing = after(ping("success", yesterday.astimezone(UTC)), known_since=yesterday)
     ((noticed, reason),) = every_minute(standing, nightly(), yesterday.astimezone(UTC), 3)
     assert (f"{noticed:%Y-%m-%d %H:%M}", reason) == (utc, "late")
 
 
-def test_a_job_that_ends_in_the_second_pass_of_an_hour_is_expected_the_next_night() -> None:
+def test_a_job_ending_in_a_repeated_hour_is_due_the_next_night() -> None:
     """02:30 has been, though the clocks show 02:10 again."""
     ended = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
     assert nightly().next_due(ended) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
@@ -160,7 +160,7 @@ def test_an_hourly_job_is_expected_in_both_passes_of_an_hour() -> None:
     assert [moment.hour for moment in moments] == [23, 0, 1, 2, 3]
 
 
-def test_moments_are_said_by_the_clocks_of_the_time_zone() -> None:
+def test_times_are_in_the_configured_time_zone() -> None:
     standing = after(ping("success", datetime(2026, 7, 1, 0, 30, 5, tzinfo=UTC)))
     text = at(standing, datetime(2026, 7, 2, 0, 45, tzinfo=UTC), nightly(), NOON - timedelta(days=999)).text
     assert text == (
@@ -169,14 +169,14 @@ def test_moments_are_said_by_the_clocks_of_the_time_zone() -> None:
     )
 
 
-def test_a_job_whose_clock_is_some_seconds_ahead_has_come_for_the_moment_that_follows() -> None:
+def test_a_ping_seconds_early_counts_for_the_next_due_time() -> None:
     early = datetime(2026, 7, 1, 2, 29, 57, tzinfo=UTC)
     standing, expected = after(ping("success", early)), nightly(zone=ZoneInfo("UTC"))
     assert at(standing, early + 24 * HOUR, expected, early).status == "ok"
     assert at(standing, early + 25 * HOUR, expected, early).late_seconds == 3597.0
 
 
-def test_a_failure_is_told_at_once_with_its_exit_code_and_last_words() -> None:
+def test_a_failure_has_its_exit_code_and_last_line() -> None:
     standing = apply_ping(after(), ping("fail", NOON, code=3), last_line(b"reading\ndisk full\n\n"))
     check = at(standing, NOON)
     assert (check.status, check.reason, check.text) == (
@@ -188,13 +188,13 @@ def test_a_failure_is_told_at_once_with_its_exit_code_and_last_words() -> None:
     assert at(apply_ping(standing, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
 
 
-def test_a_failure_that_nothing_follows_becomes_late() -> None:
+def test_a_failure_without_further_runs_becomes_late() -> None:
     standing = after(ping("fail", NOON))
     assert at(standing, NOON).text == "Failed"
     assert at(standing, NOON + 2 * HOUR).reason == "late"
 
 
-def test_a_start_and_its_end_say_how_long_it_ran() -> None:
+def test_start_and_end_measure_the_run_time() -> None:
     standing = after(ping("start", NOON))
     assert at(standing, NOON).text.endswith("; running since 2026-11-22 12:00:00 UTC")
     ended = at(apply_ping(standing, ping("success", NOON + 90 * MINUTE)), NOON + 90 * MINUTE)
@@ -209,7 +209,7 @@ def test_an_end_without_a_start_counts_and_has_no_duration() -> None:
     assert (check.status, check.run_seconds) == ("ok", None)
 
 
-def test_runs_with_ids_are_told_apart() -> None:
+def test_runs_are_distinguished_by_their_ids() -> None:
     standing = after(
         ping("start", NOON, "a"), ping("start", NOON + MINUTE, "b"), ping("success", NOON + 3 * MINUTE, "a")
     )
@@ -230,7 +230,7 @@ def test_runs_that_never_end_do_not_pile_up() -> None:
     assert [*standing.runs] == [str(number) for number in range(100 - MAX_RUNS, 100)]
 
 
-def test_a_run_that_takes_longer_than_allowed_is_told_once_and_its_end_is_fine() -> None:
+def test_a_run_past_its_limit_is_reported_once() -> None:
     expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
     standing = after(ping("success", NOON - MINUTE), ping("start", NOON))
     assert at(standing, NOON + HOUR, expected).status == "ok"
@@ -242,7 +242,7 @@ def test_a_run_that_takes_longer_than_allowed_is_told_once_and_its_end_is_fine()
     assert (ended.status, ended.run_seconds) == ("ok", 18_000.0)
 
 
-def test_a_hung_run_beside_others_is_not_told_again_after_a_good_one() -> None:
+def test_a_hanging_run_is_not_reported_again_after_a_good_one() -> None:
     expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
     hung = evaluate_heartbeat(after(ping("start", NOON, "a")), expected, NOON, NOON + 2 * HOUR)
     assert hung.trouble
@@ -252,7 +252,7 @@ def test_a_hung_run_beside_others_is_not_told_again_after_a_good_one() -> None:
     assert at(good, NOON + 3 * HOUR + 2 * MINUTE, expected).reason == "late"
 
 
-def test_a_run_with_a_longest_time_is_not_late_while_it_runs_in_time() -> None:
+def test_a_run_within_its_limit_is_not_late() -> None:
     expected = nightly("0 3 * * *", ZoneInfo("UTC"), longest=2 * HOUR)
     begun = datetime(2026, 7, 2, 3, tzinfo=UTC)
     standing = after(ping("success", begun - 22 * HOUR), ping("start", begun), known_since=begun)
@@ -260,7 +260,7 @@ def test_a_run_with_a_longest_time_is_not_late_while_it_runs_in_time() -> None:
     assert at(standing, begun + 2 * HOUR + MINUTE, expected, begun - 22 * HOUR).reason == "ran_too_long"
 
 
-def test_a_job_that_begins_again_and_again_and_never_ends_is_late() -> None:
+def test_a_job_that_only_starts_and_never_ends_is_late() -> None:
     expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
     standing = after(ping("success", NOON))
     reasons = []
@@ -287,24 +287,24 @@ def test_after_botwatch_was_down_the_grace_counts_from_its_start() -> None:
     assert late.text.endswith("; Botwatch has been receiving pings since 2026-11-22 22:00:00 UTC")
 
 
-def test_a_run_whose_end_may_have_been_missed_has_the_grace_too() -> None:
+def test_after_downtime_a_run_past_its_limit_has_the_grace() -> None:
     expected = ExpectedHeartbeat("backup", period=24 * HOUR, longest=HOUR, grace=5 * MINUTE)
     standing, started = after(ping("start", NOON)), NOON + 3 * HOUR
     assert at(standing, started + 5 * MINUTE, expected, started).reason is None
     assert at(standing, started + 6 * MINUTE, expected, started).reason == "ran_too_long"
 
 
-def test_a_restart_does_not_end_what_was_late_before() -> None:
+def test_a_restart_does_not_clear_a_late_heartbeat() -> None:
     late = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
     assert at(late, NOON + 3 * HOUR, listening=NOON + 3 * HOUR).reason == "late"
 
 
-def test_a_period_that_is_made_longer_ends_what_was_late_by_the_shorter() -> None:
+def test_a_longer_period_clears_a_late_heartbeat() -> None:
     late = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
     assert at(late, NOON + 3 * HOUR, ExpectedHeartbeat("backup", period=24 * HOUR)).status == "ok"
 
 
-def test_a_standing_survives_its_way_through_redis() -> None:
+def test_a_state_survives_a_round_trip_through_redis() -> None:
     standing = evaluate_heartbeat(
         after(ping("success", NOON), ping("start", NOON, "a")),
         ExpectedHeartbeat("backup", period=HOUR, longest=MINUTE),
@@ -331,7 +331,7 @@ def test_every_record_can_be_read_again() -> None:
         (b"x" * 500, "x" * 200),
     ],
 )
-def test_the_last_line_of_a_log_is_what_can_be_printed_of_it(body: bytes, line: str) -> None:
+def test_the_last_line_has_printable_characters_only(body: bytes, line: str) -> None:
     assert last_line(body).strip() == line
 
 
@@ -339,7 +339,7 @@ def sections(**found: dict[str, Any]) -> dict[str, HeartbeatSection]:
     return msgspec.convert(found, dict[str, HeartbeatSection])
 
 
-def test_a_heartbeat_without_a_name_is_named_by_the_begin_of_its_key() -> None:
+def test_a_heartbeat_without_a_name_uses_its_key_prefix() -> None:
     found = parse_heartbeats(sections(abcdefghijkl={"period": "5m"}))
     assert found == {"abcdefghijkl": ExpectedHeartbeat("abcdefgh", period=5 * MINUTE)}
 
@@ -354,7 +354,9 @@ def test_a_heartbeat_without_a_name_is_named_by_the_begin_of_its_key() -> None:
         ({"period": "1h", "name": "taken"}, "expected different names, got 'taken' twice"),
     ],
 )
-def test_what_means_nothing_is_refused_without_the_key(section: dict[str, Any], message: str) -> None:
+def test_an_invalid_section_is_rejected_without_showing_the_key(
+    section: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidError) as caught:
         parse_heartbeats(sections(first_one={"period": "1h", "name": "taken"}, a_secret_key=section))
     (fault,) = caught.value.faults

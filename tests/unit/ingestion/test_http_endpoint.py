@@ -1,4 +1,4 @@
-"""The HTTP door: statuses, faults, what reaches the log, what Prometheus sees."""
+"""HTTP endpoint: statuses, faults, the log, and metrics."""
 
 import gzip
 import json
@@ -49,9 +49,7 @@ def test_one_record_is_accepted_and_in_the_log(door: FlaskClient, redis: Redis) 
     assert record.timestamp is not None
 
 
-def test_a_record_dated_in_the_future_counts_as_of_its_arrival_and_its_sender_is_told(
-    door: FlaskClient, redis: Redis
-) -> None:
+def test_a_future_timestamp_is_replaced_and_the_sender_warned(door: FlaskClient, redis: Redis) -> None:
     future = (clock.now() + timedelta(days=3)).isoformat()
     answer = door.post("/api/v1/records", json=[EQUITY, EQUITY | {"timestamp": future}]).json
     assert answer is not None
@@ -74,15 +72,13 @@ def test_clocks_may_differ_by_seconds(door: FlaskClient, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("kind", ["equity", "performance", "heartbeat"])
-def test_every_kind_has_a_path_on_which_the_kind_may_be_left_out(door: FlaskClient, kind: str) -> None:
+def test_every_kind_has_a_path_that_implies_the_kind(door: FlaskClient, kind: str) -> None:
     body = {"bot": "a", **({"equity": 1} if kind == "equity" else {})}
     body |= {"portfolioValue": 1} if kind == "performance" else {}
     assert door.post(f"/api/v1/{kind}", json=body).status_code == HTTPStatus.ACCEPTED
 
 
-def test_an_array_with_a_fault_is_refused_as_a_whole_with_every_fault(
-    door: FlaskClient, redis: Redis
-) -> None:
+def test_an_array_with_a_fault_is_rejected_as_a_whole(door: FlaskClient, redis: Redis) -> None:
     answer = door.post("/api/v1/records", json=[EQUITY, {"kind": "equity", "bot": ""}, {"kind": "x"}])
     assert answer.status_code == HTTPStatus.BAD_REQUEST
     assert answer.json is not None
@@ -184,7 +180,7 @@ def test_records_of_the_wire_and_of_the_log_are_the_same(door: FlaskClient, redi
     assert record.labels == {"v": "x"}
 
 
-def test_a_redis_that_may_throw_the_log_away_is_not_healthy(door: FlaskClient, redis: Redis) -> None:
+def test_a_redis_that_may_evict_the_log_is_unhealthy(door: FlaskClient, redis: Redis) -> None:
     assert door.get("/health").status_code == HTTPStatus.OK
     redis.config_set("maxmemory", "1gb")
     redis.config_set("maxmemory-policy", "allkeys-lru")
@@ -208,7 +204,7 @@ def test_health_and_metrics_do_not_hang_with_redis(monkeypatch: pytest.MonkeyPat
     assert time.monotonic() - begun < 3
 
 
-def test_metrics_are_answered_without_the_log_while_redis_is_away() -> None:
+def test_metrics_omit_the_log_while_redis_is_down() -> None:
     # Prometheus's rule BotwatchRedisAway: the door is up, `botwatch_log_entries` is absent.
     settings = IngestionSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     answer = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client().get("/metrics")
@@ -230,7 +226,7 @@ def locked_door(redis: Redis, valkey_url: str) -> FlaskClient:
 @pytest.mark.parametrize(
     "given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}]
 )
-def test_a_door_with_a_token_takes_nothing_from_who_does_not_show_it(
+def test_a_missing_or_wrong_token_is_rejected(
     locked_door: FlaskClient, redis: Redis, path: str, given: dict[str, str]
 ) -> None:
     answer = locked_door.post(path, json=EQUITY, headers=given)
@@ -240,7 +236,7 @@ def test_a_door_with_a_token_takes_nothing_from_who_does_not_show_it(
     assert logged(redis) == []
 
 
-def test_a_door_with_a_token_takes_records_from_who_shows_it(locked_door: FlaskClient, redis: Redis) -> None:
+def test_a_valid_token_is_accepted(locked_door: FlaskClient, redis: Redis) -> None:
     answer = locked_door.post("/api/v1/records", json=EQUITY, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == HTTPStatus.ACCEPTED
     assert len(logged(redis)) == 1
@@ -298,19 +294,19 @@ def test_tokens_of_bots_and_collectors(redis: Redis, valkey_url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
-def test_state_and_figures_need_no_token(locked_door: FlaskClient, path: str) -> None:
+def test_health_and_metrics_need_no_token(locked_door: FlaskClient, path: str) -> None:
     assert locked_door.get(path).status_code == HTTPStatus.OK
 
 
 LINE = json.dumps(EQUITY).encode() + b"\n"
 
 
-def test_a_refused_body_is_told_its_size_and_the_limit(door: FlaskClient) -> None:
+def test_a_rejected_body_gets_its_size_and_the_limit(door: FlaskClient) -> None:
     answer = door.post("/api/v1/records", data="x" * 10_001, content_type="application/json")
     assert answer.json == {"error": "request body is 10001 bytes (limit 10000); send smaller batches"}
 
 
-def test_a_body_past_the_limit_is_refused_whole_however_it_is_sent(served: int, redis: Redis) -> None:
+def test_a_body_past_the_limit_is_rejected_however_it_is_sent(served: int, redis: Redis) -> None:
     body = LINE * (2 * 2**20 // len(LINE) + 1)
     chunks = [body[:1_000_000], body[1_000_000:]]
     headers = {"Content-Type": "application/x-ndjson"}
@@ -370,13 +366,13 @@ def test_only_allowed_hosts_and_origins_post_records(
     assert door.post("/api/v1/records", json=EQUITY, headers=headers).status_code == status
 
 
-def test_a_byte_order_mark_before_json_is_taken(door: FlaskClient) -> None:
+def test_a_byte_order_mark_before_json_is_accepted(door: FlaskClient) -> None:
     for content_type in ("application/json", "application/x-ndjson"):
         sent = b"\xef\xbb\xbf" + json.dumps(EQUITY).encode()
         assert door.post("/api/v1/records", data=sent, content_type=content_type).status_code == 202
 
 
-def test_a_body_of_countless_bad_records_is_refused_without_a_list() -> None:
+def test_a_body_with_too_many_bad_records_lists_no_faults() -> None:
     decoded = decode(b"[" + b"0," * 200_000 + b"0]", arrival=clock.now())
     assert (decoded.records, decoded.refused, len(decoded.faults)) == ([], 200_001, 1)
     decoded = decode(b"0\n" * 200_000, arrival=clock.now(), lines=True)

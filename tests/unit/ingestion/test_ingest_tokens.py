@@ -1,4 +1,4 @@
-"""Senders: which token may write which records."""
+"""Ingest tokens: which token allows which records."""
 
 import pytest
 

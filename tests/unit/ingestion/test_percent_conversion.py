@@ -1,4 +1,4 @@
-"""Bots that report fractions: percent at every door, and nothing else is touched."""
+"""Percent conversion: fractions of configured bots become percent, nothing else changes."""
 
 import json
 import threading
@@ -48,16 +48,14 @@ IN_PERCENT = (1000, 8.5, 50, 1.5, None)
 @pytest.mark.parametrize(
     ("bot", "expected"), [("f-1", IN_PERCENT), ("f-percent", AS_SENT), ("other", AS_SENT), ("x", AS_SENT)]
 )
-def test_only_shares_of_a_bot_that_is_configured_so_become_percent(
-    bot: str, expected: tuple[Any, ...]
-) -> None:
+def test_only_shares_of_configured_bots_become_percent(bot: str, expected: tuple[Any, ...]) -> None:
     record = msgspec.convert({**REPORT, "bot": bot}, Performance)
     percent_converter(SECTION)([record])
     assert shown(record) == expected
     assert record.slippage_bps == 2
 
 
-def test_every_percent_figure_is_turned_and_no_other() -> None:
+def test_exactly_the_percent_fields_are_converted() -> None:
     every = {figure.wire: 1 for figure in metric_fields(Performance)}
     record = msgspec.convert({**every, "bot": "f-1"}, Performance)
     percent_converter(SECTION)([record])
@@ -65,7 +63,7 @@ def test_every_percent_figure_is_turned_and_no_other() -> None:
         assert getattr(record, figure.attribute) == (100 if figure.unit is PERCENT else 1), figure.wire
 
 
-def test_what_is_computed_is_in_percent_already_and_other_kinds_have_no_shares() -> None:
+def test_computed_and_other_records_are_not_converted() -> None:
     records: list[AnyRecord] = [
         Performance(bot="f-1", source="computed", max_drawdown=8.5),
         Equity(bot="f-1", equity=0.5),
@@ -77,13 +75,13 @@ def test_what_is_computed_is_in_percent_already_and_other_kinds_have_no_shares()
     assert msgspec.to_builtins(records) == before
 
 
-def test_where_no_bot_reports_fractions_nothing_is_looked_at() -> None:
+def test_without_configured_bots_records_are_not_scanned() -> None:
     assert percent_converter(AnalyticsSection()) is keep_percent
     assert percent_converter(AnalyticsSection(bots={"*": BotSection(unit="percent")})) is keep_percent
 
 
 @pytest.mark.parametrize("path", ["records", "performance"])
-def test_the_http_door_logs_percent(redis: Redis, valkey_url: str, path: str) -> None:
+def test_the_http_endpoint_appends_percent(redis: Redis, valkey_url: str, path: str) -> None:
     settings = IngestionSettings(redis_url=valkey_url)
     door = create_ingestion_app(settings, 9090, "/metrics", percent_converter(SECTION)).test_client()
     for bot in ("f-1", "x"):
@@ -93,7 +91,7 @@ def test_the_http_door_logs_percent(redis: Redis, valkey_url: str, path: str) ->
     assert shown(latest.get("performance|x|reported")) == AS_SENT
 
 
-def test_the_redis_door_logs_percent_of_stream_and_channel(redis: Redis) -> None:
+def test_the_redis_listener_appends_percent(redis: Redis) -> None:
     stopping = threading.Event()
     stream = StreamListener(redis, stopping, percent_converter(SECTION))
     redis.xadd(redis_keys.BOT_STREAM, {"data": json.dumps({**REPORT, "bot": "f-stream"}).encode()})

@@ -1,4 +1,4 @@
-"""Pings over HTTP: what is answered, what is taken, and that nothing is waited for."""
+"""Ping endpoint: responses, queued pings, limits."""
 
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -55,7 +55,7 @@ def taken(redis: Redis) -> list[Ping]:
         ("/fail/", "fail", None),
     ],
 )
-def test_a_ping_is_taken_by_every_method_and_needs_no_token(
+def test_a_ping_is_accepted_by_every_method_without_a_token(
     door: FlaskClient, redis: Redis, method: str, path: str, action: str, code: int | None
 ) -> None:
     answer = door.open(f"/ping/{KEY}{path}", method=method)
@@ -78,9 +78,7 @@ def test_every_exit_code_means_something_and_only_0_is_success() -> None:
         f"/ping/{KEY}/success", f"/ping/{KEY}/START", f"/ping/{KEY}/1/2", f"/ping/{KEY}/%D9%A3", "/ping/",
     ],
 )  # fmt: skip
-def test_an_unknown_key_or_ending_is_404_and_nothing_is_taken(
-    door: FlaskClient, redis: Redis, path: str
-) -> None:
+def test_an_unknown_key_or_suffix_is_404(door: FlaskClient, redis: Redis, path: str) -> None:
     answer = door.post(path, data=b"x")
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert KEY not in answer.text
@@ -93,7 +91,7 @@ def test_another_method_is_405(door: FlaskClient, redis: Redis, method: str) -> 
     assert taken(redis) == []
 
 
-def test_a_run_has_the_id_it_was_given_and_a_strange_one_is_refused(door: FlaskClient, redis: Redis) -> None:
+def test_a_run_id_is_kept_and_an_invalid_one_rejected(door: FlaskClient, redis: Redis) -> None:
     assert door.get(f"/ping/{KEY}/start?rid=run-7").status_code == HTTPStatus.OK
     assert [ping.run for ping in taken(redis)] == ["run-7"]
     for strange in ("x" * 65, "a b", "é", "a\n"):
@@ -109,9 +107,7 @@ def test_the_end_of_a_long_body_is_kept(door: FlaskClient, redis: Redis) -> None
     assert ping.body.endswith(b"x\ndisk full")
 
 
-def test_a_body_that_is_too_long_to_be_read_does_not_make_the_job_late(
-    door: FlaskClient, redis: Redis
-) -> None:
+def test_a_ping_with_a_too_long_body_still_counts(door: FlaskClient, redis: Redis) -> None:
     assert door.post(f"/ping/{KEY}/fail", data=b"x" * 200_001).status_code == HTTPStatus.OK
     (ping,) = taken(redis)
     assert (ping.action, ping.body) == ("fail", b"(body too large)")
@@ -123,9 +119,7 @@ def test_a_body_of_any_type_is_kept_as_it_is(door: FlaskClient, redis: Redis, co
     assert [ping.body for ping in taken(redis)] == [b"a=1&b=\xff"]
 
 
-def test_too_many_pings_of_one_heartbeat_are_refused_and_others_are_not(
-    door: FlaskClient, redis: Redis
-) -> None:
+def test_the_rate_limit_applies_to_each_heartbeat_alone(door: FlaskClient, redis: Redis) -> None:
     statuses = [door.get(f"/ping/{KEY}").status_code for _ in range(RATE_LIMIT + 2)]
     assert statuses == [HTTPStatus.OK] * RATE_LIMIT + [HTTPStatus.TOO_MANY_REQUESTS] * 2
     refused = door.get(f"/ping/{KEY}/fail")
@@ -136,12 +130,12 @@ def test_too_many_pings_of_one_heartbeat_are_refused_and_others_are_not(
     assert door.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
 
 
-def test_the_limit_holds_for_some_seconds_only(door: FlaskClient, redis: Redis) -> None:
+def test_the_rate_limit_ends_after_its_window(door: FlaskClient, redis: Redis) -> None:
     door.get(f"/ping/{KEY}")
     assert 0 < redis.ttl(f"{PINGS}:rate:backup") <= 10
 
 
-def test_a_counter_that_is_none_keeps_no_ping_out(door: FlaskClient, redis: Redis) -> None:
+def test_an_invalid_rate_counter_is_reset(door: FlaskClient, redis: Redis) -> None:
     for value in ("x", "9223372036854775807"):
         redis.set(f"{PINGS}:rate:backup", value)
         assert door.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
@@ -150,7 +144,7 @@ def test_a_counter_that_is_none_keeps_no_ping_out(door: FlaskClient, redis: Redi
     assert door.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
 
 
-def test_pings_that_nobody_takes_up_are_refused_before_they_fill_redis(
+def test_pings_are_rejected_when_the_queue_is_full(
     door: FlaskClient, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PENDING", 2)
@@ -174,14 +168,14 @@ def test_the_key_is_nowhere_in_redis_nor_in_the_metrics(door: FlaskClient, redis
         assert KEY.encode() not in (redis.dump(key) or b"")
 
 
-def test_pings_at_once_at_several_workers_are_each_taken_once(served: int, redis: Redis) -> None:
+def test_concurrent_pings_are_each_accepted_once(served: int, redis: Redis) -> None:
     with ThreadPoolExecutor(8) as pool:
         paths = [f"/ping/{KEY}/{code}" for code in range(40)]
         assert [*pool.map(lambda path: status(served, "POST", path, b"x"), paths)] == [200] * 40
     assert sorted(ping.code or 0 for ping in taken(redis)) == [*range(40)]
 
 
-def test_a_door_as_users_run_it_takes_chunked_and_much_too_long_logs(served: int, redis: Redis) -> None:
+def test_a_real_server_accepts_chunked_and_too_long_bodies(served: int, redis: Redis) -> None:
     assert status(served, "POST", f"/ping/{KEY}/1", iter([b"one\n", b"two\n"])) == 200
     assert status(served, "POST", f"/ping/{KEY}/1", b"x" * 3_000_000) == 200
     assert status(served, "HEAD", f"/ping/{KEY}") == 200

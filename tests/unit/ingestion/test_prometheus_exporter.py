@@ -47,7 +47,7 @@ def test_the_status_of_a_check_is_a_number(status: CheckStatus, state: str) -> N
     assert f"\nbotwatch_check_state{labels} {state}\n" in exposed(check(status))
 
 
-def test_a_check_that_does_not_know_and_one_of_long_ago_have_no_state() -> None:
+def test_unknown_and_stale_checks_have_no_state() -> None:
     assert "botwatch_check_state{" not in exposed(check("unknown"))
     old = check("critical")
     old.timestamp = NOON - FORGOTTEN_AFTER - timedelta(seconds=1)
@@ -69,7 +69,7 @@ def test_the_figures_of_a_check_are_in_base_units() -> None:
     assert "botwatch_check_dns_seconds{" not in text
 
 
-def test_every_figure_of_checks_and_hosts_has_a_series_whose_name_promtool_accepts() -> None:
+def test_promtool_accepts_every_metric_of_checks_and_hosts() -> None:
     known = check("ok", **{figure.attribute: 1 for figure in metric_fields(Check)})
     host = Health(host="box", timestamp=NOON, **{figure.attribute: 1 for figure in metric_fields(Health)})  # type: ignore[arg-type]
     text = exposed(known, host)

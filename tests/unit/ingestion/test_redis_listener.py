@@ -1,4 +1,4 @@
-"""The Redis door: the bots' stream and channel become records; nothing bad stops the rest."""
+"""Redis listener: the bots' stream and channel become records; invalid messages do not stop it."""
 
 import json
 import threading
@@ -24,9 +24,7 @@ def stopping() -> threading.Event:
     return threading.Event()
 
 
-def test_what_a_bot_adds_to_the_stream_is_logged_and_acknowledged(
-    redis: Redis, stopping: threading.Event
-) -> None:
+def test_stream_entries_are_appended_and_acked(redis: Redis, stopping: threading.Event) -> None:
     door = StreamListener(redis, stopping)
     for value in range(3):
         redis.xadd(redis_keys.BOT_STREAM, {"data": equity(value)})
@@ -37,9 +35,7 @@ def test_what_a_bot_adds_to_the_stream_is_logged_and_acknowledged(
     assert redis.xpending(redis_keys.BOT_STREAM, redis_keys.BOT_GROUP)["pending"] == 0
 
 
-def test_what_is_dated_in_the_future_is_logged_as_of_its_arrival_with_one_event(
-    redis: Redis, stopping: threading.Event
-) -> None:
+def test_future_timestamps_are_replaced_with_one_event(redis: Redis, stopping: threading.Event) -> None:
     door = StreamListener(redis, stopping)
     for _ in range(2):
         future = {"kind": "equity", "bot": "a", "equity": 1, "timestamp": "2099-01-01T00:00:00Z"}
@@ -54,9 +50,7 @@ def test_what_is_dated_in_the_future_is_logged_as_of_its_arrival_with_one_event(
     assert "2099-01-01T00:00:00.000Z is" in latest["event|a"].text  # type: ignore[union-attr]
 
 
-def test_what_does_not_validate_is_kept_with_the_reason_and_stops_nothing(
-    redis: Redis, stopping: threading.Event
-) -> None:
+def test_invalid_messages_are_stored_with_the_reason(redis: Redis, stopping: threading.Event) -> None:
     door = StreamListener(redis, stopping)
     redis.xadd(redis_keys.BOT_STREAM, {"data": b'{"kind":"equity","bot":"a","equty":1}'})
     redis.xadd(redis_keys.BOT_STREAM, {"payload": b"x"})
@@ -101,9 +95,7 @@ def test_reserved_records(
     assert RecordLog(redis).latest() == {}
 
 
-def test_a_door_killed_before_it_logged_takes_the_entry_up_again(
-    redis: Redis, stopping: threading.Event
-) -> None:
+def test_a_kill_before_the_append_redelivers_the_entry(redis: Redis, stopping: threading.Event) -> None:
     StreamListener(redis, stopping)
     redis.xadd(redis_keys.BOT_STREAM, {"data": equity(1)})
     redis.xreadgroup(redis_keys.BOT_GROUP, "redis-door", {redis_keys.BOT_STREAM: ">"})
@@ -113,7 +105,7 @@ def test_a_door_killed_before_it_logged_takes_the_entry_up_again(
     assert redis.xpending(redis_keys.BOT_STREAM, redis_keys.BOT_GROUP)["pending"] == 0
 
 
-def test_what_a_bot_publishes_on_the_channel_is_logged(redis: Redis, stopping: threading.Event) -> None:
+def test_channel_messages_are_appended(redis: Redis, stopping: threading.Event) -> None:
     door = ChannelListener(redis, stopping)
     door.thread.start()
     wait_until(lambda: redis.publish(redis_keys.BOT_CHANNEL, equity(7)), "somebody listens")
@@ -127,7 +119,7 @@ def test_what_a_bot_publishes_on_the_channel_is_logged(redis: Redis, stopping: t
         door.check()
 
 
-def test_whatever_a_message_raises_the_channel_is_still_listened_to(
+def test_an_unexpected_error_does_not_end_the_subscription(
     redis: Redis, stopping: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = redis_listener.decode_valid

@@ -1,4 +1,4 @@
-"""Bodies: what is taken, and what is refused with which status."""
+"""Request bodies: accepted ones, and the status of rejected ones."""
 
 import gzip
 import random
@@ -19,7 +19,7 @@ from services.ingestion.request_body import BodyError, decompress, is_lines
         ("application/jsonl", True),
     ],
 )
-def test_json_and_ndjson_are_taken(content_type: str, lines: bool) -> None:
+def test_json_and_ndjson_are_accepted(content_type: str, lines: bool) -> None:
     assert is_lines(content_type) is lines
 
 
@@ -30,15 +30,15 @@ def test_other_content_types_are_415_and_say_what_was_expected(content_type: str
     assert raised.value.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
-def test_gzip_is_undone() -> None:
+def test_gzip_is_decompressed() -> None:
     assert decompress(gzip.compress(b"[]"), "gzip", 10) == b"[]"
 
 
-def test_gzip_of_several_members_is_undone_whole() -> None:
+def test_gzip_with_several_members_is_decompressed() -> None:
     assert decompress(gzip.compress(b"[1,") + gzip.compress(b"2]"), "gzip", 10) == b"[1,2]"
 
 
-def test_a_body_of_a_hundred_thousand_members_is_not_copied_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gzip_with_100_000_members_takes_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Zlib copies what follows a member's end: it is handed a piece, never the whole rest."""
     handed: list[int] = []
 
@@ -61,7 +61,7 @@ def test_a_body_of_a_hundred_thousand_members_is_not_copied_for_each(monkeypatch
     assert max(handed) <= 1024
 
 
-def test_a_small_body_may_not_become_a_hundred_times_its_size() -> None:
+def test_the_compression_ratio_is_limited() -> None:
     packed = gzip.compress(b"{}" * 500_000)
     with pytest.raises(BodyError, match="100 times its size") as raised:
         decompress(packed, "gzip", 2 * 2**20)
@@ -80,7 +80,7 @@ def test_a_small_body_may_not_become_a_hundred_times_its_size() -> None:
     ],
     ids=["unknown encoding", "not gzip", "cut off", "more behind it", "a bomb"],
 )
-def test_a_bad_encoding_is_refused(data: bytes, encoding: str, status: HTTPStatus) -> None:
+def test_an_invalid_encoding_is_rejected(data: bytes, encoding: str, status: HTTPStatus) -> None:
     with pytest.raises(BodyError) as raised:
         decompress(data, encoding, 1000)
     assert raised.value.status == status

@@ -52,7 +52,7 @@ def test_a_loop_that_waits_for_ever_ends_with_its_stacks() -> None:
     assert "in step" in errors
 
 
-def test_a_loop_that_keeps_the_interpreter_lock_ends_with_its_stacks() -> None:
+def test_a_loop_that_holds_the_gil_is_ended_with_its_stacks() -> None:
     """Python's own regex engine backtracks in C: no thread runs, so the kernel's timer ends the process."""
     process = begin("re.fullmatch('(a|.)*b', 'a' * 100)")
     _, errors = process.communicate(timeout=60)

@@ -37,7 +37,7 @@ def address(process: subprocess.Popen[str]) -> str:
     return found[1]
 
 
-def test_a_part_serves_health_and_metrics_and_ends_at_once_on_sigterm(tmp_path: Path) -> None:
+def test_a_part_serves_health_and_metrics_and_stops_on_sigterm(tmp_path: Path) -> None:
     with valkey(tmp_path) as url:
         process = begin(url)
         health = address(process)
@@ -155,7 +155,7 @@ def test_a_part_ends_with_78_on_a_url_that_is_no_redis() -> None:
     assert "REDIS_URL" in said
 
 
-def test_a_part_that_is_told_to_stop_while_it_waits_for_redis_ends_without_a_trace() -> None:
+def test_a_part_stopped_while_waiting_for_redis_exits_cleanly() -> None:
     eager = PART.replace(") as frame:\n", ") as frame:\n    frame.redis.ping()\n")
     environ = {**os.environ, "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     process = subprocess.Popen([sys.executable, "-c", eager], env=environ, stderr=subprocess.PIPE, text=True)

@@ -152,7 +152,7 @@ def test_a_given_secret_goes_before_the_file_and_makes_none(tmp_path: Path) -> N
     assert not (tmp_path / "data").exists()
 
 
-def test_a_secret_that_cannot_be_used_is_refused_without_being_shown(tmp_path: Path) -> None:
+def test_an_unusable_secret_is_rejected_without_showing_it(tmp_path: Path) -> None:
     with pytest.raises(InvalidError) as refused:
         load_secret(tmp_path, {"BOTWATCH_SECRET": "too short"})
     assert str(refused.value) == "BOTWATCH_SECRET: expected at least 16 characters"

@@ -77,12 +77,12 @@ def test_nan_and_infinity_are_refused(number: bytes) -> None:
     assert decoded.refused == 1
 
 
-def test_a_reported_performance_needs_a_portfolio_value_and_a_computed_one_does_not() -> None:
+def test_only_a_reported_performance_needs_a_portfolio_value() -> None:
     assert faults({"kind": "performance", "bot": "a"})[0][0] == "$.portfolioValue"
     assert faults({"kind": "performance", "bot": "a", "source": "computed"}) == []
 
 
-def test_the_path_of_a_request_may_stand_for_the_kind_but_not_contradict_it() -> None:
+def test_a_path_implies_the_kind_and_rejects_another() -> None:
     assert faults({"bot": "a", "equity": 1}, kind="equity") == []
     assert faults({"kind": "fill", "bot": "a", "equity": 1}, kind="equity")[0][0] == "$.kind"
 
@@ -158,7 +158,7 @@ def test_a_moment_beyond_the_calendar_is_a_fault_and_not_a_crash(stamp: str) -> 
     assert (path, "2000 to 2099" in words) == ("$.timestamp", True)
 
 
-def test_a_long_value_that_looks_like_a_place_costs_no_more_than_another() -> None:
+def test_a_long_value_that_looks_like_a_path_is_parsed_fast() -> None:
     side = " - at `$" * 250_000
     found = faults({"kind": "order", "bot": "a", "orderId": "1", "symbol": "X", "side": side, "quantity": 1,
                     "status": "filled"})  # fmt: skip
@@ -179,7 +179,7 @@ def test_of_many_faults_some_are_listed_and_all_are_counted(body: bytes | str, r
     assert (len(decoded.faults), decoded.refused) == (MAX_FAULTS, refused)
 
 
-def test_of_many_bad_lines_some_are_listed_and_the_good_ones_are_kept() -> None:
+def test_many_bad_lines_are_listed_up_to_a_limit() -> None:
     body = b"nonsense\n" * 5000 + b'{"kind":"equity","bot":"a","equity":1}'
     decoded = decode(body, arrival=NOON, lines=True)
     assert (len(decoded.faults), decoded.refused, len(decoded.records)) == (MAX_FAULTS, 5000, 1)

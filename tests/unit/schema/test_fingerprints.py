@@ -13,6 +13,6 @@ def test_a_fingerprint_is_that_of_prometheus() -> None:
     assert int(fingerprint_of(labels), 16) == 5799056148416392346
 
 
-def test_the_order_of_labels_does_not_matter_but_what_belongs_to_which_does() -> None:
+def test_the_fingerprint_ignores_the_order_of_labels() -> None:
     assert fingerprint_of({"a": "1", "b": "2"}) == fingerprint_of({"b": "2", "a": "1"})
     assert fingerprint_of({"a": "1b"}) != fingerprint_of({"a1": "b"})

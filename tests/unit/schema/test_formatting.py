@@ -81,7 +81,7 @@ def test_numbers_leave_the_unit_to_the_sentence() -> None:
     assert format_comparison_numbers(2.5e9, 1e9, BYTES) == ("2,500,000,000", "1,000,000,000")
 
 
-def test_an_alert_from_before_there_were_measures_is_that_of_its_figure() -> None:
+def test_an_alert_of_an_earlier_version_has_its_metric_as_measure() -> None:
     """Stored alerts get measure, unit and texts when they are read; own metrics keep their name."""
     old = Details(rule="r", bot="a", metric="maxDrawdown", value=21.34, operator=">", threshold=20)
     assert (old.measure, old.unit, old.value_text, old.limit_text) == (

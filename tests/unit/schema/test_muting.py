@@ -50,7 +50,7 @@ def words(muting: MuteEvaluator, alert: Alert, at: datetime = NOON) -> str | Non
     return mute.text if mute else None
 
 
-def test_a_silence_mutes_what_all_its_matchers_match_while_it_holds() -> None:
+def test_an_active_silence_mutes_alerts_matching_all_matchers() -> None:
     alert = an_alert()
     muting = MuteEvaluator(
         MuteConfig(), [a_silence(Matcher("bot", "a"), Matcher("severity", "HIGH"))], [alert]
@@ -97,14 +97,14 @@ def test_a_window_in_the_hour_skipped_in_spring_begins_after_it() -> None:
     assert in_window("30 2 * * *", "1h", *night) == [False, True, False]
 
 
-def test_what_lasts_over_a_change_of_the_clocks_lasts_as_long_as_ever() -> None:
+def test_a_window_across_a_clock_change_keeps_its_duration() -> None:
     spring = ["2026-03-29T00:30:00+00:00", "2026-03-29T02:29:59+00:00", "2026-03-29T02:30:00+00:00"]
     assert in_window("30 1 * * *", "2h", *spring) == [True, True, False]
     autumn = ["2026-10-24T23:30:00+00:00", "2026-10-25T01:29:59+00:00", "2026-10-25T01:30:00+00:00"]
     assert in_window("30 1 * * *", "2h", *autumn) == [True, True, False]
 
 
-def test_an_hourly_window_is_in_both_passes_of_the_hour_that_comes_twice() -> None:
+def test_an_hourly_window_is_active_in_both_passes_of_an_hour() -> None:
     """02:00 to 03:00 comes twice in Berlin on that day, and each pass has its first half muted."""
     halves = [f"2026-10-25T{hour:02}:{minute}:00+00:00" for hour in range(4) for minute in ("10", "40")]
     assert in_window("0 * * * *", "30m", *halves) == [True, False] * 4
@@ -116,13 +116,13 @@ def test_a_window_begun_in_the_first_pass_continues_in_the_second() -> None:
     assert in_window("30 2 * * *", "1h", *night) == [True, True, False]
 
 
-def test_what_begins_in_the_hour_that_comes_twice_in_autumn_begins_once() -> None:
+def test_a_window_in_the_repeated_hour_begins_once() -> None:
     night = ["2026-10-25T00:29:59+00:00", "2026-10-25T00:30:00+00:00", "2026-10-25T00:50:00+00:00"]
     again = ["2026-10-25T01:30:00+00:00", "2026-10-25T01:40:00+00:00"]
     assert in_window("30 2 * * *", "20m", *night, *again) == [False, True, False, False, False]
 
 
-def test_an_alert_mutes_those_that_a_rule_names_where_the_labels_are_equal() -> None:
+def test_an_inhibition_mutes_alerts_with_equal_labels() -> None:
     rules = policy(
         inhibit=[{"source": {"alertname": "host-down"}, "target": {"bot": "*?"}, "equal": ["host"]}]
     )
@@ -205,7 +205,7 @@ def test_a_window_may_have_plain_dates_and_a_match(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cron", ["61 * * * *", "0 2 * *", "tomorrow", "0 0 31 2 *"])
-def test_a_cron_expression_that_means_nothing_is_refused_with_its_place(cron: str) -> None:
+def test_an_invalid_cron_expression_is_rejected_with_its_path(cron: str) -> None:
     with pytest.raises(InvalidError) as refused:
         policy(maintenance=[{"name": "w", "cron": cron, "duration": "1h"}])
     assert [fault.path for fault in refused.value.faults] == ["notifications.yml: $.maintenance[0].cron"]

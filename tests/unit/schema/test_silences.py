@@ -37,7 +37,7 @@ def asked(**further: Any) -> SilenceRequest:
         (Matcher("venue", ".+", is_regex=True), False),
     ],
 )
-def test_a_matcher_looks_at_the_whole_value_and_takes_an_absent_label_for_empty(
+def test_a_matcher_matches_the_whole_value_and_a_missing_label_is_empty(
     matcher: Matcher, holds: bool
 ) -> None:
     assert matcher.matches(LABELS) is holds
@@ -74,13 +74,13 @@ def test_a_silence_begins_now_at_the_earliest() -> None:
     assert silence.state(NOON) == "active"
 
 
-def test_a_silence_is_pending_until_it_begins_and_over_from_its_end_on() -> None:
+def test_a_silence_is_pending_then_active_then_expired() -> None:
     silence = build_silence(asked(starts_at=NOON + timedelta(minutes=30)), "new", NOON)
     states = [silence.state(NOON + timedelta(minutes=minutes)) for minutes in (0, 30, 59, 60)]
     assert states == ["pending", "active", "active", "expired"]
 
 
-def test_a_silence_that_somebody_ended_is_over_though_a_clock_is_behind() -> None:
+def test_a_silence_ended_early_is_expired_despite_a_slow_clock() -> None:
     silence = build_silence(asked(), "new", NOON)
     silence.ends_at = silence.updated_at = NOON + timedelta(minutes=5)
     assert silence.state(NOON + timedelta(minutes=4)) == "expired"

@@ -17,7 +17,7 @@ from shared.schema.units import metric_fields
         ("var95", "var_95_ratio", 2.0, 0.02),
     ],
 )
-def test_a_figure_is_exported_in_base_units_under_a_name_that_says_so(
+def test_a_metric_is_exported_in_base_units_with_a_suffix(
     wire: str, prometheus: str, on_wire: float, in_base_units: float
 ) -> None:
     (figure,) = [one for one in metric_fields(Performance) if one.wire == wire]
@@ -25,6 +25,6 @@ def test_a_figure_is_exported_in_base_units_under_a_name_that_says_so(
     assert on_wire * figure.unit.factor == pytest.approx(in_base_units)
 
 
-def test_every_number_of_a_performance_record_and_a_host_snapshot_is_exported() -> None:
+def test_every_number_of_performance_and_health_records_is_exported() -> None:
     assert len(metric_fields(Performance)) == 57
     assert len(metric_fields(Health)) == 35

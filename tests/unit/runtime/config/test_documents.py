@@ -68,14 +68,14 @@ def test_the_seeds_documents_load_unchanged(tmp_path: Path) -> None:
     assert list(documents.channels) == ["webhook", "email"]
 
 
-def test_the_shipped_documents_load_and_tell_nobody_until_an_address_is_set() -> None:
+def test_the_shipped_documents_load_with_channels_disabled() -> None:
     shipped = REPOSITORY / "deploy" / "config"
     assert load_documents(shipped, {}).channels == {}
     address = {"ALERT_WEBHOOK_URL": "http://localhost/hook", "ALERT_SMTP": "mail.example"}
     assert list(load_documents(shipped, address).channels) == ["webhook", "email"]
 
 
-def test_mail_by_environment_takes_server_user_password_and_encryption(tmp_path: Path) -> None:
+def test_a_mailbox_can_be_configured_by_environment(tmp_path: Path) -> None:
     """The shipped document needs no editing; the password may stand in a file."""
     secret = tmp_path / "password"
     secret.write_text("hush\n")
@@ -99,7 +99,7 @@ def test_the_seeds_relative_paths_lie_below_the_home(tmp_path: Path) -> None:
     assert url == f"sqlite:///{tmp_path}/data/monitoring/performance_metrics.db"
 
 
-def test_a_further_channel_comes_from_the_yaml_and_its_secret_from_the_environment(tmp_path: Path) -> None:
+def test_a_channel_url_comes_from_a_secret_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("tgram://token/chat\n")
     config = folder(
@@ -167,7 +167,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         load_documents(tmp_path / "none", {})
 
 
-def test_settings_name_every_wrong_variable_and_read_secrets_from_files(tmp_path: Path) -> None:
+def test_settings_report_every_invalid_variable(tmp_path: Path) -> None:
     secret = tmp_path / "url"
     secret.write_text("redis://:secret@127.0.0.1/0\n")
     settings = load_settings(PartSettings, {"REDIS_URL_FILE": str(secret), "LOG_FORMAT": ""})

@@ -37,7 +37,7 @@ def rotation(text: str) -> str:
     return f"{CHANNELS}people: {{ ann: {{ contacts: [desk] }} }}\nrotations: {{ week: {{ {text} }} }}"
 
 
-def test_the_documents_of_the_issue_and_of_this_repository_are_sound(tmp_path: Path) -> None:
+def test_the_example_documents_are_valid(tmp_path: Path) -> None:
     path = tmp_path / "notifications.yml"
     path.write_text("""
 channels:
@@ -120,7 +120,7 @@ rotations:
         ),
     ],
 )
-def test_a_name_that_is_not_given_is_refused_where_it_stands_with_the_nearest_that_is(
+def test_an_undefined_name_is_rejected_with_path_and_suggestion(
     text: str, path: str, message: str, tmp_path: Path
 ) -> None:
     assert faults(tmp_path, text) == [Fault(path, message)]
@@ -265,7 +265,7 @@ def test_fallbacks_must_not_lead_round_in_a_circle(
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused_where_it_stands(
+def test_an_implausible_value_is_rejected_with_its_path(
     text: str, path: str, words: str, tmp_path: Path
 ) -> None:
     (fault,) = faults(tmp_path, text)
@@ -285,7 +285,7 @@ def test_the_examples_of_the_documentation_are_sound() -> None:
     assert struct_faults(merged, Notifications) == []
 
 
-def test_a_pause_of_nothing_is_fine_where_a_round_begins_later_or_there_is_one_only() -> None:
+def test_a_zero_pause_is_valid_with_one_round_or_a_later_start() -> None:
     for text in ("steps: [{ after: 5m, notify: [desk] }], rounds: 3", "steps: [{ notify: [desk] }]"):
         found = msgspec.yaml.decode(policy(f"{text}, pause: 0"), type=Notifications)
         assert found.policies["night"].pause == 0

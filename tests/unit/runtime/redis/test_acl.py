@@ -105,7 +105,7 @@ def test_credentials_are_made_once_and_private(tmp_path: Path) -> None:
     assert password not in (tmp_path / "s" / credentials.ACL).read_text()
 
 
-def test_grafana_gets_the_password_that_was_chosen_else_one_that_lasts(tmp_path: Path) -> None:
+def test_grafana_gets_the_chosen_or_a_generated_password(tmp_path: Path) -> None:
     """A chosen password replaces the one that was made; without a choice the known one stays."""
     passwords = []
     for chosen in ("", "", "chosen", ""):

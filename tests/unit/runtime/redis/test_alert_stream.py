@@ -78,9 +78,7 @@ def test_a_new_value_is_shown_without_an_event(redis: Redis, health: Database) -
     assert announced(redis)[-1] == ("1", "updated")
 
 
-def test_a_store_that_is_older_than_what_was_announced_is_announced_anew(
-    redis: Redis, health: Database
-) -> None:
+def test_a_restored_store_is_published_from_its_current_state(redis: Redis, health: Database) -> None:
     redis.set(redis_keys.ALERTS_CURSOR, 1000)
     redis.hset(redis_keys.ALERTS_OPEN, "gone", "{}")
     opened(health, "1")

@@ -1,4 +1,4 @@
-"""What Redis answers while it takes no writes: a reason to wait, told by its name."""
+"""Redis errors while it rejects writes: wait, and describe the reason."""
 
 import pytest
 from redis import Redis
@@ -22,7 +22,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_a_refusal_is_a_reason_to_wait(redis: Redis, answer: str) -> None:
-    """No part ends because Redis takes no writes, and each one says why."""
+    """A rejected write does not end a part, and has a description."""
     script = redis.register_script("return redis.error_reply(ARGV[1])")
     with pytest.raises(UNAVAILABLE_ERRORS) as raised:
         script(args=[answer])

@@ -65,7 +65,7 @@ def test_a_key_of_the_wrong_type_is_moved_counted_and_logged_once(redis: Redis, 
 @pytest.mark.parametrize(
     "key", [redis_keys.LATEST, redis_keys.COUNTERS, redis_keys.BOTS, redis_keys.HOSTS, redis_keys.BOT_STREAM]
 )
-def test_records_are_logged_with_all_that_belongs_to_it_or_not_at_all(redis: Redis, key: str) -> None:
+def test_an_append_with_a_key_of_the_wrong_type_changes_nothing(redis: Redis, key: str) -> None:
     """A request that failed may be sent again: none of it may be in the log already."""
     spoil(redis, key)
     log = RecordLog(redis)

@@ -29,7 +29,7 @@ from shared.store.tables import health_position
 from tests.support import wait_until
 
 
-def test_a_second_process_gets_the_lease_only_when_the_first_lets_it_go(redis: Redis) -> None:
+def test_a_second_process_waits_until_the_lease_is_released(redis: Redis) -> None:
     """Two processes of one part never hold its lease at once."""
     first, second = LeaderLease(redis, "recorder"), LeaderLease(redis, "recorder")
     assert first.acquire(threading.Event(), lambda: None)
@@ -38,26 +38,26 @@ def test_a_second_process_gets_the_lease_only_when_the_first_lets_it_go(redis: R
     assert second.try_acquire() == second.owner
 
 
-def test_a_standby_that_is_told_to_stop_ends_without_the_lease(redis: Redis) -> None:
+def test_a_standby_stops_without_the_lease(redis: Redis) -> None:
     """A standby can be stopped."""
     LeaderLease(redis, "recorder").try_acquire()
     stopping = threading.Event()
     assert not LeaderLease(redis, "recorder").acquire(stopping, stopping.set)
 
 
-def test_a_holder_that_was_killed_here_is_replaced_at_once(redis: Redis) -> None:
+def test_a_killed_local_holder_is_replaced_at_once(redis: Redis) -> None:
     """A part that was killed and restarted does not wait for the expiry of its own lease."""
     process = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
     )
-    dead = f"{module._process_location()}/{process.stdout.strip()}/x"  # noqa: SLF001
+    dead = f"{module.process_location()}/{process.stdout.strip()}/x"
     redis.set(redis_keys.lease_key("recorder"), dead, px=60_000)
     lease = LeaderLease(redis, "recorder")
     assert lease.try_acquire() == lease.owner
 
 
 @pytest.mark.parametrize("holder", ["elsewhere/1/x", "nonsense", "//"])
-def test_a_holder_elsewhere_is_replaced_only_when_its_lease_has_expired(redis: Redis, holder: str) -> None:
+def test_a_remote_holder_is_replaced_after_its_lease_expires(redis: Redis, holder: str) -> None:
     """Whether a process of another machine lives cannot be seen from here."""
     redis.set(redis_keys.lease_key("recorder"), holder, px=60_000)
     assert LeaderLease(redis, "recorder").try_acquire() == holder

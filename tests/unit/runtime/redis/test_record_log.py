@@ -34,7 +34,7 @@ def test_what_is_appended_is_read_once_by_each_group(redis: Redis) -> None:
         assert reader.read(block_ms=1) == []
 
 
-def test_a_reader_that_comes_back_first_gets_what_it_had_not_acknowledged(redis: Redis) -> None:
+def test_a_restarted_reader_first_gets_its_unacked_entries(redis: Redis) -> None:
     log = RecordLog(redis)
     dead = LogReader(log, "g", batch=2)
     for value in range(5):
@@ -61,7 +61,7 @@ def test_the_latest_value_is_the_newest_by_time_and_not_by_arrival(redis: Redis)
     assert log.latest() == {"equity|a": point(2, NOON)}
 
 
-def test_a_clock_that_was_ahead_once_does_not_keep_later_values_out(redis: Redis) -> None:
+def test_a_clock_once_ahead_does_not_block_later_values(redis: Redis) -> None:
     log = RecordLog(redis)
     log.append([point(1, clock.now() + timedelta(days=365))], "http")
     log.append([point(2, clock.now())], "http")
@@ -71,7 +71,7 @@ def test_a_clock_that_was_ahead_once_does_not_keep_later_values_out(redis: Redis
     assert log.latest()["equity|a"].equity == 5  # type: ignore[union-attr]
 
 
-def test_a_bot_whose_clock_is_ahead_does_not_look_alive_after_its_end(redis: Redis) -> None:
+def test_a_stopped_bot_with_a_clock_ahead_is_not_alive(redis: Redis) -> None:
     log = RecordLog(redis)
     log.append([point(1, clock.now() + timedelta(hours=1))], "http")
     assert log.latest()["equity|a"].at <= clock.now()

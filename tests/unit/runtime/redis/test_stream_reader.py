@@ -94,7 +94,7 @@ def test_an_entry_that_cannot_be_read_stops_nothing(redis: Redis, fields: dict[A
     assert redis.xpending(log.stream, "g")["pending"] == 0
 
 
-def test_an_entry_that_was_removed_before_it_was_acknowledged_stops_nothing(redis: Redis) -> None:
+def test_an_entry_deleted_before_its_ack_is_skipped(redis: Redis) -> None:
     log = RecordLog(redis)
     log.append([point(1)], "http")
     LogReader(log, "g", batch=10).read()
@@ -141,7 +141,7 @@ def test_a_call_without_retries_is_sent_once() -> None:
     assert len(calls) == 2
 
 
-def test_a_group_that_goes_back_reads_again_what_was_acknowledged_and_what_was_not(redis: Redis) -> None:
+def test_a_rewound_group_reads_acked_and_pending_entries_again(redis: Redis) -> None:
     """What a database lost is read again in the order of the log, though Redis took it for done."""
     log = RecordLog(redis)
     position = log.append([point(0)], "http")

@@ -115,7 +115,7 @@ def test_a_body_past_the_limit_is_413_in_chunks_or_not(port: int, size: int) -> 
     assert statuses == [413, 413]
 
 
-def test_a_client_that_asks_first_does_not_send_a_body_past_the_limit(port: int) -> None:
+def test_expect_continue_rejects_a_body_past_the_limit(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n"
