@@ -19,21 +19,19 @@ MAX_LINE = 200
 """Limit of the last line of a job's output, in characters."""
 
 
-def heartbeat_check(
-    expected: ExpectedHeartbeat, standing: HeartbeatState, at: datetime, identity: str
-) -> Check:
+def heartbeat_check(expected: ExpectedHeartbeat, state: HeartbeatState, at: datetime, identity: str) -> Check:
     """Return the check record at the time `at`; its status is unknown before the first ping or miss."""
-    trouble = standing.trouble
-    status: CheckStatus = "ok" if standing.came else "unknown"
-    if standing.came:
-        last = _describe_last_ping(expected, standing)
+    trouble = state.trouble
+    status: CheckStatus = "ok" if state.came else "unknown"
+    if state.came:
+        last = _describe_last_ping(expected, state)
         text = last[0].upper() + last[1:]
     else:
-        text = _describe_first_due(expected, standing)
-    late, ran = 0.0, standing.run_seconds
+        text = _describe_first_due(expected, state)
+    late, ran = 0.0, state.run_seconds
     if trouble:
         status = expected.severity
-        text = _describe_problem(expected, standing, trouble, at)
+        text = _describe_problem(expected, state, trouble, at)
         passed = max(round((at - trouble.since).total_seconds(), 3), 0.0)
         late = passed if trouble.reason in MISSED_REASONS else late
         ran = passed if trouble.reason == "ran_too_long" else ran
@@ -65,13 +63,13 @@ def last_line(body: bytes) -> str:
 
 
 def _describe_problem(
-    expected: ExpectedHeartbeat, standing: HeartbeatState, trouble: HeartbeatProblem, at: datetime
+    expected: ExpectedHeartbeat, state: HeartbeatState, trouble: HeartbeatProblem, at: datetime
 ) -> str:
     since = format_local_time(trouble.since, expected)
     passed = format_rough((at - trouble.since).total_seconds())
     match trouble.reason:
         case "failed":
-            ran = "" if standing.run_seconds is None else f" after {format_rough(standing.run_seconds)}"
+            ran = "" if state.run_seconds is None else f" after {format_rough(state.run_seconds)}"
             return f"Failed{ran}{trouble.words}"
         case "ran_too_long":
             longest = format_duration_ms((expected.longest or (at - trouble.since)) // MILLISECOND)
@@ -79,24 +77,24 @@ def _describe_problem(
         case "never_came":
             return f"Never arrived: due {passed} ago, at {since} ({expected.schedule_text}){trouble.words}"
         case _:
-            last = _describe_last_ping(expected, standing)
+            last = _describe_last_ping(expected, state)
             return f"{passed} late: due at {since} ({expected.schedule_text}); {last}{trouble.words}"
 
 
-def _describe_last_ping(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
-    if standing.came is None:
+def _describe_last_ping(expected: ExpectedHeartbeat, state: HeartbeatState) -> str:
+    if state.came is None:
         ended = "no run has finished"
     else:
-        ended = f"last ping {format_local_time(standing.came, expected)}"
-    ran = "" if standing.run_seconds is None else f" (ran for {format_rough(standing.run_seconds)})"
-    return f"{ended}{ran}{_describe_running(expected, standing)}"
+        ended = f"last ping {format_local_time(state.came, expected)}"
+    ran = "" if state.run_seconds is None else f" (ran for {format_rough(state.run_seconds)})"
+    return f"{ended}{ran}{_describe_running(expected, state)}"
 
 
-def _describe_first_due(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
-    moment = format_local_time(expected.next_due(standing.known_since), expected)
-    return f"Waiting for the first ping, due at {moment}{_describe_running(expected, standing)}"
+def _describe_first_due(expected: ExpectedHeartbeat, state: HeartbeatState) -> str:
+    moment = format_local_time(expected.next_due(state.known_since), expected)
+    return f"Waiting for the first ping, due at {moment}{_describe_running(expected, state)}"
 
 
-def _describe_running(expected: ExpectedHeartbeat, standing: HeartbeatState) -> str:
-    began = max((run.began for run in standing.runs.values()), default=None)
+def _describe_running(expected: ExpectedHeartbeat, state: HeartbeatState) -> str:
+    began = max((run.began for run in state.runs.values()), default=None)
     return f"; running since {format_local_time(began, expected)}" if began else ""

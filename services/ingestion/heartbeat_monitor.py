@@ -60,7 +60,7 @@ class HeartbeatMonitor:
         self._expected = {heartbeat.name: heartbeat for heartbeat in expected}
         self._stopping = stopping
         self._now = now
-        self._standings: dict[str, HeartbeatState] | None = None
+        self._states: dict[str, HeartbeatState] | None = None
         self._looked = self._listening = now()
         self._repeated: datetime | None = None
         self.thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
@@ -76,7 +76,7 @@ class HeartbeatMonitor:
         try:
             self._step(block_ms)
         except Exception:
-            self._standings = None  # reload from Redis
+            self._states = None  # reload from Redis
             raise
 
     def _step(self, block_ms: int | None) -> None:
@@ -86,33 +86,33 @@ class HeartbeatMonitor:
         if now - self._looked > MAX_READ_GAP:
             self._listening = now
         self._looked = now
-        standings = self._load_states(now) if self._standings is None else dict(self._standings)
+        states = self._load_states(now) if self._states is None else dict(self._states)
         bodies: dict[str, bytes] = {}
         records: list[AnyRecord] = []
         for entry, ping in entries.items():
             expected = self._expected.get(ping.name) if ping else None
             if ping and expected:
-                standings[ping.name] = apply_ping(standings[ping.name], ping, last_line(ping.body))
-                records.append(heartbeat_check(expected, standings[ping.name], ping.at, f"ping-{entry}"))
+                states[ping.name] = apply_ping(states[ping.name], ping, last_line(ping.body))
+                records.append(heartbeat_check(expected, states[ping.name], ping.at, f"ping-{entry}"))
                 if ping.body:
                     bodies[ping.name] = ping.body
         if len(entries) < BATCH:
-            records += self._evaluate_all(standings, now)
+            records += self._evaluate_all(states, now)
         if records:
             self._log.append(records, SOURCE)
-        self._save(standings, bodies, entries)
+        self._save(states, bodies, entries)
 
-    def _evaluate_all(self, standings: dict[str, HeartbeatState], now: datetime) -> list[AnyRecord]:
+    def _evaluate_all(self, states: dict[str, HeartbeatState], now: datetime) -> list[AnyRecord]:
         """Evaluate all heartbeats at `now`; return the changed ones, or all at `REPUBLISH_INTERVAL`."""
         is_time = self._repeated is None or abs(now - self._repeated) >= REPUBLISH_INTERVAL
         if is_time:
             self._repeated = now
         records: list[AnyRecord] = []
         for number, (name, expected) in enumerate(self._expected.items()):
-            before = standings[name]
-            standings[name] = evaluate_heartbeat(before, expected, self._listening, now)
-            if is_time or standings[name] != before:
-                records.append(heartbeat_check(expected, standings[name], now, f"{epoch_ms(now)}-{number}"))
+            before = states[name]
+            states[name] = evaluate_heartbeat(before, expected, self._listening, now)
+            if is_time or states[name] != before:
+                records.append(heartbeat_check(expected, states[name], now, f"{epoch_ms(now)}-{number}"))
         return records
 
     def _read(self, block_ms: int | None) -> dict[str, Ping | None]:
@@ -127,22 +127,22 @@ class HeartbeatMonitor:
     def _load_states(self, now: datetime) -> dict[str, HeartbeatState]:
         """Return the state of every expected heartbeat, new ones known since `now`; delete the others."""
         stored = cast("dict[bytes, bytes]", self._redis.hgetall(HEARTBEAT_STATES))
-        standings: dict[str, HeartbeatState] = {}
+        states: dict[str, HeartbeatState] = {}
         for name, data in stored.items():
-            if standing := decode_or_none(
+            if state := decode_or_none(
                 HEARTBEAT_STATES, partial(msgspec.json.decode, data, type=HeartbeatState)
             ):
-                standings[name.decode(errors="replace")] = standing
-        self._remove_unconfigured(standings.keys() - self._expected.keys(), standings, now)
-        return {name: standings.get(name, HeartbeatState(known_since=now)) for name in self._expected}
+                states[name.decode(errors="replace")] = state
+        self._remove_unconfigured(states.keys() - self._expected.keys(), states, now)
+        return {name: states.get(name, HeartbeatState(known_since=now)) for name in self._expected}
 
     def _remove_unconfigured(
-        self, names: Iterable[str], standings: Mapping[str, HeartbeatState], now: datetime
+        self, names: Iterable[str], states: Mapping[str, HeartbeatState], now: datetime
     ) -> None:
         records: list[AnyRecord] = []
         for number, name in enumerate(sorted(names)):
             log.info("heartbeat removed from the configuration", heartbeat=name)
-            if standings[name].trouble:
+            if states[name].trouble:
                 records.append(removed_check(name, now, f"gone-{epoch_ms(now)}-{number}"))
         if records:
             self._log.append(records, SOURCE)
@@ -151,12 +151,12 @@ class HeartbeatMonitor:
             self._redis.hdel(HEARTBEAT_BODIES, name)
 
     def _save(
-        self, standings: dict[str, HeartbeatState], bodies: Mapping[str, bytes], entries: Iterable[str]
+        self, states: dict[str, HeartbeatState], bodies: Mapping[str, bytes], entries: Iterable[str]
     ) -> None:
         """Save the changed states and delete the pings behind them, atomically."""
-        known = self._standings or {}
+        known = self._states or {}
         changed = {
-            name: msgspec.json.encode(state) for name, state in standings.items() if state != known.get(name)
+            name: msgspec.json.encode(state) for name, state in states.items() if state != known.get(name)
         }
         with self._redis.pipeline(transaction=True) as pipe:
             if changed:
@@ -167,7 +167,7 @@ class HeartbeatMonitor:
                 pipe.xdel(PINGS, *entries)
             if pipe.command_stack:
                 pipe.execute()
-        self._standings = standings
+        self._states = states
 
     def _run(self) -> None:
         away = False

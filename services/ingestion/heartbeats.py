@@ -153,21 +153,21 @@ def _parse_length(duration: Duration | None) -> timedelta | None:
     return None if duration is None else to_timedelta(duration)
 
 
-def apply_ping(standing: HeartbeatState, ping: Ping, said: str = "") -> HeartbeatState:
+def apply_ping(state: HeartbeatState, ping: Ping, said: str = "") -> HeartbeatState:
     """Return the state after `ping`; `said` is the last line of its body. A `log` changes nothing."""
     if ping.action == "log":
-        return standing
-    runs = {name: run for name, run in standing.runs.items() if name != ping.run}
+        return state
+    runs = {name: run for name, run in state.runs.items() if name != ping.run}
     if ping.action == "start":
         newest = [*runs.items(), (ping.run, JobRun(ping.at))][-MAX_RUNS:]
-        return replace(standing, runs=dict(newest))
-    run = standing.runs.get(ping.run)
+        return replace(state, runs=dict(newest))
+    run = state.runs.get(ping.run)
     trouble = None
     if ping.action == "fail":
         code = "" if ping.code is None else f" with exit code {ping.code}"
         trouble = HeartbeatProblem("failed", ping.at, f"{code}{': ' if said else ''}{said}")
     return replace(
-        standing,
+        state,
         came=ping.at,
         run_seconds=None if run is None else max((ping.at - run.began).total_seconds(), 0.0),
         # An end without an ID ends all runs: otherwise a start with an ID would never end.
@@ -177,38 +177,38 @@ def apply_ping(standing: HeartbeatState, ping: Ping, said: str = "") -> Heartbea
 
 
 def evaluate_heartbeat(
-    standing: HeartbeatState, expected: ExpectedHeartbeat, listening: datetime, now: datetime
+    state: HeartbeatState, expected: ExpectedHeartbeat, listening: datetime, now: datetime
 ) -> HeartbeatState:
     """Return the state at `now`; a ping exactly at its limit is in time.
 
     Before `listening` pings were not received: the grace counts from then at the earliest.
     """
     heard = listening + expected.grace
-    for name, run in standing.runs.items():
+    for name, run in state.runs.items():
         if expected.longest and not run.is_told and now > max(run.began + expected.longest, heard):
-            runs = {**standing.runs, name: replace(run, is_told=True)}
-            return replace(standing, runs=runs, trouble=HeartbeatProblem("ran_too_long", run.began))
-    moment = expected.next_due(standing.came or standing.known_since)
-    trouble = standing.trouble
+            runs = {**state.runs, name: replace(run, is_told=True)}
+            return replace(state, runs=runs, trouble=HeartbeatProblem("ran_too_long", run.began))
+    moment = expected.next_due(state.came or state.known_since)
+    trouble = state.trouble
     if trouble and trouble.reason in MISSED_REASONS:
         # After a change of the configuration it may no longer be late.
-        return standing if now > moment + expected.grace else replace(standing, trouble=None)
+        return state if now > moment + expected.grace else replace(state, trouble=None)
     if trouble and trouble.reason == "ran_too_long":
-        return standing  # more specific than late
-    if now <= max(moment + expected.grace, heard) + _run_allowance(standing, expected):
-        return standing
-    reason: Reason = "late" if standing.came or standing.runs else "never_came"
+        return state  # more specific than late
+    if now <= max(moment + expected.grace, heard) + _run_allowance(state, expected):
+        return state
+    reason: Reason = "late" if state.came or state.runs else "never_came"
     note = (
         f"; Botwatch has been receiving pings since {format_local_time(listening, expected)}"
         if listening > moment
         else ""
     )
-    return replace(standing, trouble=HeartbeatProblem(reason, moment, note))
+    return replace(state, trouble=HeartbeatProblem(reason, moment, note))
 
 
-def _run_allowance(standing: HeartbeatState, expected: ExpectedHeartbeat) -> timedelta:
+def _run_allowance(state: HeartbeatState, expected: ExpectedHeartbeat) -> timedelta:
     """Return how much longer it may take because a run is in progress."""
-    is_running = any(not run.is_told for run in standing.runs.values())
+    is_running = any(not run.is_told for run in state.runs.values())
     return expected.longest if expected.longest and is_running else ZERO
 
 

@@ -127,14 +127,14 @@ class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """After this time the alert is active again."""
 
 
-def is_more_severe(one: Severity, than: Severity) -> bool:
+def is_more_severe(severity: Severity, than: Severity) -> bool:
     """Return whether `one` is more severe than `than`."""
-    return SEVERITIES.index(one) > SEVERITIES.index(than)
+    return SEVERITIES.index(severity) > SEVERITIES.index(than)
 
 
-def most_severe(one: Severity, other: Severity | None) -> Severity:
+def most_severe(severity: Severity, other: Severity | None) -> Severity:
     """Return the more severe of two severities."""
-    return other if other is not None and is_more_severe(other, one) else one
+    return other if other is not None and is_more_severe(other, severity) else severity
 
 
 def next_severity(severity: Severity) -> Severity:

@@ -59,11 +59,11 @@ def client_schema() -> bytes:
 
 def _without_descriptions(schema: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(schema, list):
-        return [_without_descriptions(one) for one in schema]
+        return [_without_descriptions(value) for value in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: {field: _without_descriptions(one) for field, one in part.items()}
+        name: {field: _without_descriptions(value) for field, value in part.items()}
         if name == "properties"
         else _without_descriptions(part)
         for name, part in schema.items()
@@ -74,12 +74,12 @@ def _without_descriptions(schema: Any) -> Any:  # noqa: ANN401 - JSON
 def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
     """Remove the indentation of docstrings: only some versions of Python do that."""
     if isinstance(schema, list):
-        return [_cleaned(one) for one in schema]
+        return [_cleaned(value) for value in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: cleandoc(one) if name == "description" and isinstance(one, str) else _cleaned(one)
-        for name, one in schema.items()
+        name: cleandoc(value) if name == "description" and isinstance(value, str) else _cleaned(value)
+        for name, value in schema.items()
     }
 
 

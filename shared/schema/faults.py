@@ -99,7 +99,7 @@ def _nested_suggestion(name: str, fields: dict[str, Any], path: str) -> str:
     """Return `; did you mean …?` when a section below has a key of just this name, or nothing."""
     for key, field in fields.items():
         if inner := _struct_of(field.type):
-            below = {one.encode_name: one for one in msgspec.structs.fields(inner)}
+            below = {element.encode_name: element for element in msgspec.structs.fields(inner)}
             if name in below:
                 return f"; did you mean `{path}.{key}.{name}`?"
             if found := _nested_suggestion(name, below, f"{path}.{key}"):
@@ -112,11 +112,11 @@ def _value_faults(value: object, expected: Any, path: str) -> Iterator[Fault]:  
     if inner and isinstance(value, dict):
         yield from _struct_faults(value, inner, path)
     elif item and isinstance(value, list):
-        for i, one in enumerate(value):
-            yield from _struct_faults(one, item, f"{path}[{i}]")
+        for i, element in enumerate(value):
+            yield from _struct_faults(element, item, f"{path}[{i}]")
     elif entry and isinstance(value, dict):
-        for key, one in value.items():
-            yield from _struct_faults(one, entry, f"{path}.{key}")
+        for key, element in value.items():
+            yield from _struct_faults(element, entry, f"{path}.{key}")
     else:
         yield from _whole_faults(value, expected, path)
 

@@ -100,7 +100,7 @@ def format_comparison(value: float, limit: float, unit: Unit) -> tuple[str, str]
     for digits in range(DIGITS, MAX_DIGITS + 1):
         # Durations of minutes have no further digits: if they look the same, show both in seconds.
         is_short = unit in (SECONDS, MILLISECONDS) and digits > DIGITS
-        texts = [_text(one, unit, digits, is_short=is_short, is_trimmed=True) for one in (value, limit)]
+        texts = [_text(number, unit, digits, is_short=is_short, is_trimmed=True) for number in (value, limit)]
         if texts[0] != texts[1] or value == limit:
             return _text(value, unit, digits, is_short=is_short), texts[1]
     return f"{value!r}{_SUFFIXES.get(unit, '')}", f"{limit!r}{_SUFFIXES.get(unit, '')}"

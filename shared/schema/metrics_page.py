@@ -43,8 +43,8 @@ def _table(columns: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
 
 def _section(family: MetricFamilyDefinition) -> str:
     rows = (
-        (f"`{one.wire}`", one.label, _UNITS[one.wire], one.text, one.source, one.undefined)
-        for one in family.figures
+        (f"`{metric.wire}`", metric.label, _UNITS[metric.wire], metric.text, metric.source, metric.undefined)
+        for metric in family.figures
     )
     return f"## {family.title}\n\n{_table(_COLUMNS, rows)}"
 

@@ -82,4 +82,6 @@ def parse_match(match: Mapping[str, str | Sequence[str]]) -> Patterns:
 
 def match_labels(patterns: Patterns, labels: Mapping[str, str]) -> bool:
     """Return whether every label matches its patterns; a missing label is ""."""
-    return all(any(glob_matches(one, labels.get(name, "")) for one in wanted) for name, wanted in patterns)
+    return all(
+        any(glob_matches(pattern, labels.get(name, "")) for pattern in wanted) for name, wanted in patterns
+    )

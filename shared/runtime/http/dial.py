@@ -231,20 +231,20 @@ def _dial_first(whom: str, addresses: list[Address], deadline: float) -> socket.
         range(len(addresses), 0, -1), addresses, strict=True
     ):
         try:
-            one = socket.socket(family, kind, protocol)
+            connection = socket.socket(family, kind, protocol)
         except OSError as error:
             failures.append(_connect_failure(address, error))
             continue
         # An address that drops all packets must leave time for the others.
-        one.settimeout(max(seconds_left(deadline) / left, MIN_TIMEOUT_S))
+        connection.settimeout(max(seconds_left(deadline) / left, MIN_TIMEOUT_S))
         try:
-            one.connect(address)
+            connection.connect(address)
         except OSError as error:
-            one.close()
+            connection.close()
             failures.append(_connect_failure(address, error))
             continue
-        one.settimeout(seconds_left(deadline))
-        return one
+        connection.settimeout(seconds_left(deadline))
+        return connection
     reason = min((reason for reason, _ in failures), key=_MOST_SPECIFIC_FIRST.index)
     raise ConnectError(reason, f"Cannot connect to {whom}: " + "; ".join(text for _, text in failures))
 

@@ -16,7 +16,7 @@ from tests.unit.ingestion.http_requests import KEY, status
 
 @pytest.fixture
 def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
-    """Run the HTTP door as it runs for users, with two workers, and yield its port."""
+    """Run the HTTP endpoint like a user, with two workers, and yield its port."""
     assert redis.ping()
     document = {"monitoring": {"heartbeats": {KEY: {"name": "backup", "period": "1h"}}}}
     (tmp_path / "health_monitor.json").write_text(json.dumps(document))
@@ -29,7 +29,7 @@ def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "output.txt").open("w") as output:
         server = subprocess.Popen(command, env={**os.environ, **own}, stdout=output, stderr=output)
         try:
-            wait_until(lambda: status(port, "GET", "/health") == 200, "the door is open")
+            wait_until(lambda: status(port, "GET", "/health") == 200, "the endpoint is up")
             yield port
         finally:
             server.terminate()

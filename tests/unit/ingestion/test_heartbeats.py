@@ -39,41 +39,41 @@ def ping(action: Action, at: datetime, run: str = "", code: int | None = None) -
 
 
 def after(*pings: Ping, known_since: datetime = NOON) -> HeartbeatState:
-    standing = HeartbeatState(known_since=known_since)
-    for one in pings:
-        standing = apply_ping(standing, one)
-    return standing
+    state = HeartbeatState(known_since=known_since)
+    for ping in pings:
+        state = apply_ping(state, ping)
+    return state
 
 
 def at(
-    standing: HeartbeatState,
+    state: HeartbeatState,
     now: datetime,
     expected: ExpectedHeartbeat = EVERY_HOUR,
     listening: datetime = NOON,
 ) -> Check:
     """Return what is reported when it is looked at `now` and never before."""
-    return heartbeat_check(expected, evaluate_heartbeat(standing, expected, listening, now), now, "1")
+    return heartbeat_check(expected, evaluate_heartbeat(state, expected, listening, now), now, "1")
 
 
 def every_minute(
-    standing: HeartbeatState, expected: ExpectedHeartbeat, start: datetime, days: int
+    state: HeartbeatState, expected: ExpectedHeartbeat, start: datetime, days: int
 ) -> Iterator[tuple[datetime, str | None]]:
     """Look every minute; yield each moment at which the reason changes, and the new one."""
     reason: str | None = None
     for minute in range(days * 24 * 60):
         now = start + minute * MINUTE
-        standing = evaluate_heartbeat(standing, expected, start, now)
-        check = heartbeat_check(expected, standing, now, "1")
+        state = evaluate_heartbeat(state, expected, start, now)
+        check = heartbeat_check(expected, state, now, "1")
         if check.reason != reason:
             reason = check.reason
             yield now, reason
 
 
 def test_a_ping_is_late_only_past_period_and_grace() -> None:
-    standing = after(ping("success", NOON))
+    state = after(ping("success", NOON))
     limit = NOON + HOUR + 5 * MINUTE
-    assert at(standing, limit).status == "ok"
-    late = at(standing, limit + timedelta(seconds=1))
+    assert at(state, limit).status == "ok"
+    late = at(state, limit + timedelta(seconds=1))
     assert (late.status, late.reason, late.late_seconds) == ("critical", "late", 301.0)
     assert late.text == (
         "5 min late: due at 2026-11-22 13:00:00 UTC (every 1h, grace 5m); last ping 2026-11-22 12:00:00 UTC"
@@ -81,11 +81,11 @@ def test_a_ping_is_late_only_past_period_and_grace() -> None:
 
 
 def test_a_late_heartbeat_says_how_late_until_it_arrives() -> None:
-    standing = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
-    later = at(standing, NOON + 30 * HOUR)
+    state = evaluate_heartbeat(after(ping("success", NOON)), EVERY_HOUR, NOON, NOON + 2 * HOUR)
+    later = at(state, NOON + 30 * HOUR)
     assert (later.reason, later.late_seconds) == ("late", 29 * 3600.0)
     assert later.text.startswith("1.2 d late")
-    back = at(apply_ping(standing, ping("success", NOON + 30 * HOUR)), NOON + 30 * HOUR)
+    back = at(apply_ping(state, ping("success", NOON + 30 * HOUR)), NOON + 30 * HOUR)
     assert (back.status, back.reason, back.late_seconds) == ("ok", None, 0.0)
     assert back.text == "Last ping 2026-11-23 18:00:00 UTC"
 
@@ -114,7 +114,7 @@ def test_the_severity_is_the_configured_one() -> None:
 def test_a_punctual_nightly_job_is_never_late_across_clock_changes() -> None:
     for start in (datetime(2026, 3, 26, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)):
         expected, ran = nightly(), 0
-        standing = HeartbeatState(known_since=start)
+        state = HeartbeatState(known_since=start)
         for minute in range(6 * 24 * 60):
             now = start + minute * MINUTE
             local = now.astimezone(BERLIN)
@@ -122,9 +122,9 @@ def test_a_punctual_nightly_job_is_never_late_across_clock_changes() -> None:
             is_left_out = local.date().isoformat() == "2026-03-29"
             wanted = (3, 0) if is_left_out else (2, 30)
             if (local.hour, local.minute) == wanted and local.fold == 0:
-                standing, ran = apply_ping(standing, ping("success", now + 5 * timedelta(seconds=1))), ran + 1
-            standing = evaluate_heartbeat(standing, expected, start, now)
-            assert standing.trouble is None, (now, standing)
+                state, ran = apply_ping(state, ping("success", now + 5 * timedelta(seconds=1))), ran + 1
+            state = evaluate_heartbeat(state, expected, start, now)
+            assert state.trouble is None, (now, state)
         assert ran == 6
 
 
@@ -140,8 +140,8 @@ def test_a_punctual_nightly_job_is_never_late_across_clock_changes() -> None:
 )
 def test_a_missed_nightly_job_is_detected_in_local_time(day: str, utc: str) -> None:
     yesterday = datetime.fromisoformat(f"{day}T03:05").replace(tzinfo=BERLIN) - timedelta(days=1)
-    standing = after(ping("success", yesterday.astimezone(UTC)), known_since=yesterday)
-    ((noticed, reason),) = every_minute(standing, nightly(), yesterday.astimezone(UTC), 3)
+    state = after(ping("success", yesterday.astimezone(UTC)), known_since=yesterday)
+    ((noticed, reason),) = every_minute(state, nightly(), yesterday.astimezone(UTC), 3)
     assert (f"{noticed:%Y-%m-%d %H:%M}", reason) == (utc, "late")
 
 
@@ -161,8 +161,8 @@ def test_an_hourly_job_is_expected_in_both_passes_of_an_hour() -> None:
 
 
 def test_times_are_in_the_configured_time_zone() -> None:
-    standing = after(ping("success", datetime(2026, 7, 1, 0, 30, 5, tzinfo=UTC)))
-    text = at(standing, datetime(2026, 7, 2, 0, 45, tzinfo=UTC), nightly(), NOON - timedelta(days=999)).text
+    state = after(ping("success", datetime(2026, 7, 1, 0, 30, 5, tzinfo=UTC)))
+    text = at(state, datetime(2026, 7, 2, 0, 45, tzinfo=UTC), nightly(), NOON - timedelta(days=999)).text
     assert text == (
         "15 min late: due at 2026-07-02 02:30:00 CEST (30 2 * * *, grace 10m);"
         " last ping 2026-07-01 02:30:05 CEST"
@@ -171,36 +171,36 @@ def test_times_are_in_the_configured_time_zone() -> None:
 
 def test_a_ping_seconds_early_counts_for_the_next_due_time() -> None:
     early = datetime(2026, 7, 1, 2, 29, 57, tzinfo=UTC)
-    standing, expected = after(ping("success", early)), nightly(zone=ZoneInfo("UTC"))
-    assert at(standing, early + 24 * HOUR, expected, early).status == "ok"
-    assert at(standing, early + 25 * HOUR, expected, early).late_seconds == 3597.0
+    state, expected = after(ping("success", early)), nightly(zone=ZoneInfo("UTC"))
+    assert at(state, early + 24 * HOUR, expected, early).status == "ok"
+    assert at(state, early + 25 * HOUR, expected, early).late_seconds == 3597.0
 
 
 def test_a_failure_has_its_exit_code_and_last_line() -> None:
-    standing = apply_ping(after(), ping("fail", NOON, code=3), last_line(b"reading\ndisk full\n\n"))
-    check = at(standing, NOON)
+    state = apply_ping(after(), ping("fail", NOON, code=3), last_line(b"reading\ndisk full\n\n"))
+    check = at(state, NOON)
     assert (check.status, check.reason, check.text) == (
         "critical",
         "failed",
         "Failed with exit code 3: disk full",
     )
-    assert at(standing, NOON + MINUTE).late_seconds == 0.0
-    assert at(apply_ping(standing, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
+    assert at(state, NOON + MINUTE).late_seconds == 0.0
+    assert at(apply_ping(state, ping("success", NOON + MINUTE)), NOON + MINUTE).status == "ok"
 
 
 def test_a_failure_without_further_runs_becomes_late() -> None:
-    standing = after(ping("fail", NOON))
-    assert at(standing, NOON).text == "Failed"
-    assert at(standing, NOON + 2 * HOUR).reason == "late"
+    state = after(ping("fail", NOON))
+    assert at(state, NOON).text == "Failed"
+    assert at(state, NOON + 2 * HOUR).reason == "late"
 
 
 def test_start_and_end_measure_the_run_time() -> None:
-    standing = after(ping("start", NOON))
-    assert at(standing, NOON).text.endswith("; running since 2026-11-22 12:00:00 UTC")
-    ended = at(apply_ping(standing, ping("success", NOON + 90 * MINUTE)), NOON + 90 * MINUTE)
+    state = after(ping("start", NOON))
+    assert at(state, NOON).text.endswith("; running since 2026-11-22 12:00:00 UTC")
+    ended = at(apply_ping(state, ping("success", NOON + 90 * MINUTE)), NOON + 90 * MINUTE)
     assert (ended.run_seconds, ended.status) == (5400.0, "ok")
     assert ended.text.endswith("13:30:00 UTC (ran for 1.5 h)")
-    failed = at(apply_ping(standing, ping("fail", NOON + MINUTE, code=1)), NOON + MINUTE)
+    failed = at(apply_ping(state, ping("fail", NOON + MINUTE, code=1)), NOON + MINUTE)
     assert (failed.run_seconds, failed.text) == (60.0, "Failed after 1 min with exit code 1")
 
 
@@ -210,35 +210,35 @@ def test_an_end_without_a_start_counts_and_has_no_duration() -> None:
 
 
 def test_runs_are_distinguished_by_their_ids() -> None:
-    standing = after(
+    state = after(
         ping("start", NOON, "a"), ping("start", NOON + MINUTE, "b"), ping("success", NOON + 3 * MINUTE, "a")
     )
-    assert standing.run_seconds == 180.0
-    assert [*standing.runs] == ["b"]
-    standing = apply_ping(standing, ping("success", NOON + 4 * MINUTE, "c"))
-    assert standing.run_seconds is None
-    assert [*standing.runs] == ["b"]
+    assert state.run_seconds == 180.0
+    assert [*state.runs] == ["b"]
+    state = apply_ping(state, ping("success", NOON + 4 * MINUTE, "c"))
+    assert state.run_seconds is None
+    assert [*state.runs] == ["b"]
 
 
 def test_an_end_without_an_id_ends_all_runs() -> None:
-    standing = after(ping("start", NOON, "a"), ping("start", NOON), ping("success", NOON + MINUTE))
-    assert (standing.run_seconds, standing.runs) == (60.0, {})
+    state = after(ping("start", NOON, "a"), ping("start", NOON), ping("success", NOON + MINUTE))
+    assert (state.run_seconds, state.runs) == (60.0, {})
 
 
 def test_runs_that_never_end_do_not_pile_up() -> None:
-    standing = after(*(ping("start", NOON, str(number)) for number in range(100)))
-    assert [*standing.runs] == [str(number) for number in range(100 - MAX_RUNS, 100)]
+    state = after(*(ping("start", NOON, str(number)) for number in range(100)))
+    assert [*state.runs] == [str(number) for number in range(100 - MAX_RUNS, 100)]
 
 
 def test_a_run_past_its_limit_is_reported_once() -> None:
     expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
-    standing = after(ping("success", NOON - MINUTE), ping("start", NOON))
-    assert at(standing, NOON + HOUR, expected).status == "ok"
-    standing = evaluate_heartbeat(standing, expected, NOON, NOON + HOUR + MINUTE)
-    check = at(standing, NOON + 5 * HOUR, expected)
+    state = after(ping("success", NOON - MINUTE), ping("start", NOON))
+    assert at(state, NOON + HOUR, expected).status == "ok"
+    state = evaluate_heartbeat(state, expected, NOON, NOON + HOUR + MINUTE)
+    check = at(state, NOON + 5 * HOUR, expected)
     assert (check.reason, check.run_seconds) == ("ran_too_long", 18_000.0)
     assert check.text == ("Still running after 5 h (limit 1h): started at 2026-11-22 12:00:00 UTC")
-    ended = at(apply_ping(standing, ping("success", NOON + 5 * HOUR)), NOON + 5 * HOUR, expected)
+    ended = at(apply_ping(state, ping("success", NOON + 5 * HOUR)), NOON + 5 * HOUR, expected)
     assert (ended.status, ended.run_seconds) == ("ok", 18_000.0)
 
 
@@ -255,43 +255,43 @@ def test_a_hanging_run_is_not_reported_again_after_a_good_one() -> None:
 def test_a_run_within_its_limit_is_not_late() -> None:
     expected = nightly("0 3 * * *", ZoneInfo("UTC"), longest=2 * HOUR)
     begun = datetime(2026, 7, 2, 3, tzinfo=UTC)
-    standing = after(ping("success", begun - 22 * HOUR), ping("start", begun), known_since=begun)
-    assert at(standing, begun + 2 * HOUR, expected, begun - 22 * HOUR).status == "ok"
-    assert at(standing, begun + 2 * HOUR + MINUTE, expected, begun - 22 * HOUR).reason == "ran_too_long"
+    state = after(ping("success", begun - 22 * HOUR), ping("start", begun), known_since=begun)
+    assert at(state, begun + 2 * HOUR, expected, begun - 22 * HOUR).status == "ok"
+    assert at(state, begun + 2 * HOUR + MINUTE, expected, begun - 22 * HOUR).reason == "ran_too_long"
 
 
 def test_a_job_that_only_starts_and_never_ends_is_late() -> None:
     expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
-    standing = after(ping("success", NOON))
+    state = after(ping("success", NOON))
     reasons = []
     for minute in range(180):
         now = NOON + minute * MINUTE
-        standing = evaluate_heartbeat(apply_ping(standing, ping("start", now)), expected, NOON, now)
-        reasons.append(standing.trouble and standing.trouble.reason)
+        state = evaluate_heartbeat(apply_ping(state, ping("start", now)), expected, NOON, now)
+        reasons.append(state.trouble and state.trouble.reason)
     assert reasons.index("late") == 122
-    text = at(standing, NOON + 180 * MINUTE, expected).text
+    text = at(state, NOON + 180 * MINUTE, expected).text
     assert "; running since 2026-11-22 14:59:00 UTC" in text
 
 
 def test_a_log_changes_nothing() -> None:
-    for standing in (after(), after(ping("fail", NOON)), after(ping("start", NOON))):
-        assert apply_ping(standing, ping("log", NOON + MINUTE)) == standing
+    for state in (after(), after(ping("fail", NOON)), after(ping("start", NOON))):
+        assert apply_ping(state, ping("log", NOON + MINUTE)) == state
 
 
 def test_after_botwatch_was_down_the_grace_counts_from_its_start() -> None:
-    standing = after(ping("success", NOON))
+    state = after(ping("success", NOON))
     started = NOON + 10 * HOUR
-    assert at(standing, started + 5 * MINUTE, listening=started).status == "ok"
-    late = at(standing, started + 6 * MINUTE, listening=started)
+    assert at(state, started + 5 * MINUTE, listening=started).status == "ok"
+    late = at(state, started + 6 * MINUTE, listening=started)
     assert late.reason == "late"
     assert late.text.endswith("; Botwatch has been receiving pings since 2026-11-22 22:00:00 UTC")
 
 
 def test_after_downtime_a_run_past_its_limit_has_the_grace() -> None:
     expected = ExpectedHeartbeat("backup", period=24 * HOUR, longest=HOUR, grace=5 * MINUTE)
-    standing, started = after(ping("start", NOON)), NOON + 3 * HOUR
-    assert at(standing, started + 5 * MINUTE, expected, started).reason is None
-    assert at(standing, started + 6 * MINUTE, expected, started).reason == "ran_too_long"
+    state, started = after(ping("start", NOON)), NOON + 3 * HOUR
+    assert at(state, started + 5 * MINUTE, expected, started).reason is None
+    assert at(state, started + 6 * MINUTE, expected, started).reason == "ran_too_long"
 
 
 def test_a_restart_does_not_clear_a_late_heartbeat() -> None:
@@ -305,14 +305,14 @@ def test_a_longer_period_clears_a_late_heartbeat() -> None:
 
 
 def test_a_state_survives_a_round_trip_through_redis() -> None:
-    standing = evaluate_heartbeat(
+    state = evaluate_heartbeat(
         after(ping("success", NOON), ping("start", NOON, "a")),
         ExpectedHeartbeat("backup", period=HOUR, longest=MINUTE),
         NOON,
         NOON + HOUR,
     )
-    assert standing.trouble
-    assert msgspec.json.decode(msgspec.json.encode(standing), type=HeartbeatState) == standing
+    assert state.trouble
+    assert msgspec.json.decode(msgspec.json.encode(state), type=HeartbeatState) == state
 
 
 def test_every_record_can_be_read_again() -> None:

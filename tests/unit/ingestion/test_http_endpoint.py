@@ -28,7 +28,7 @@ EQUITY = {"kind": "equity", "bot": "a", "equity": 100}
 
 
 @pytest.fixture
-def door(redis: Redis, valkey_url: str) -> FlaskClient:
+def client(redis: Redis, valkey_url: str) -> FlaskClient:
     assert redis.ping()
     settings = IngestionSettings(redis_url=valkey_url, max_body_bytes=10_000)
     return create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
@@ -39,8 +39,8 @@ def logged(redis: Redis) -> list[Any]:
     return [record for entry in reader.read(block_ms=1) for record in entry.records]
 
 
-def test_one_record_is_accepted_and_in_the_log(door: FlaskClient, redis: Redis) -> None:
-    answer = door.post("/api/v1/records", json=EQUITY)
+def test_one_record_is_accepted_and_in_the_log(client: FlaskClient, redis: Redis) -> None:
+    answer = client.post("/api/v1/records", json=EQUITY)
     assert answer.status_code == HTTPStatus.ACCEPTED
     assert answer.json is not None
     assert answer.json["accepted"] == 1
@@ -49,9 +49,9 @@ def test_one_record_is_accepted_and_in_the_log(door: FlaskClient, redis: Redis) 
     assert record.timestamp is not None
 
 
-def test_a_future_timestamp_is_replaced_and_the_sender_warned(door: FlaskClient, redis: Redis) -> None:
+def test_a_future_timestamp_is_replaced_and_the_sender_warned(client: FlaskClient, redis: Redis) -> None:
     future = (clock.now() + timedelta(days=3)).isoformat()
-    answer = door.post("/api/v1/records", json=[EQUITY, EQUITY | {"timestamp": future}]).json
+    answer = client.post("/api/v1/records", json=[EQUITY, EQUITY | {"timestamp": future}]).json
     assert answer is not None
     assert answer["accepted"] == 2
     (warning,) = answer["warnings"]
@@ -60,43 +60,43 @@ def test_a_future_timestamp_is_replaced_and_the_sender_warned(door: FlaskClient,
     _, record, event = logged(redis)
     assert record.at <= clock.now()
     assert (event.kind, event.bot, event.title) == ("event", "a", "Timestamps in the future")
-    assert 'botwatch_records_clamped_total{door="http"} 1.0' in door.get("/metrics").text
+    assert 'botwatch_records_clamped_total{door="http"} 1.0' in client.get("/metrics").text
 
 
-def test_clocks_may_differ_by_seconds(door: FlaskClient, redis: Redis) -> None:
+def test_clocks_may_differ_by_seconds(client: FlaskClient, redis: Redis) -> None:
     ahead = (clock.now() + timedelta(seconds=3)).replace(microsecond=0)
-    answer = door.post("/api/v1/records", json=EQUITY | {"timestamp": ahead.isoformat()}).json
+    answer = client.post("/api/v1/records", json=EQUITY | {"timestamp": ahead.isoformat()}).json
     assert answer is not None
     assert "warnings" not in answer
     assert [record.at for record in logged(redis)] == [ahead]
 
 
 @pytest.mark.parametrize("kind", ["equity", "performance", "heartbeat"])
-def test_every_kind_has_a_path_that_implies_the_kind(door: FlaskClient, kind: str) -> None:
+def test_every_kind_has_a_path_that_implies_the_kind(client: FlaskClient, kind: str) -> None:
     body = {"bot": "a", **({"equity": 1} if kind == "equity" else {})}
     body |= {"portfolioValue": 1} if kind == "performance" else {}
-    assert door.post(f"/api/v1/{kind}", json=body).status_code == HTTPStatus.ACCEPTED
+    assert client.post(f"/api/v1/{kind}", json=body).status_code == HTTPStatus.ACCEPTED
 
 
-def test_an_array_with_a_fault_is_rejected_as_a_whole(door: FlaskClient, redis: Redis) -> None:
-    answer = door.post("/api/v1/records", json=[EQUITY, {"kind": "equity", "bot": ""}, {"kind": "x"}])
+def test_an_array_with_a_fault_is_rejected_as_a_whole(client: FlaskClient, redis: Redis) -> None:
+    answer = client.post("/api/v1/records", json=[EQUITY, {"kind": "equity", "bot": ""}, {"kind": "x"}])
     assert answer.status_code == HTTPStatus.BAD_REQUEST
     assert answer.json is not None
     assert {fault["path"] for fault in answer.json["faults"]} == {"$[1].bot", "$[1].equity", "$[2].kind"}
     assert logged(redis) == []
 
 
-def test_partial_takes_the_valid_ones_and_still_lists_the_faults(door: FlaskClient, redis: Redis) -> None:
-    answer = door.post("/api/v1/records?partial=true", json=[EQUITY, {"kind": "equity"}])
+def test_partial_takes_the_valid_ones_and_still_lists_the_faults(client: FlaskClient, redis: Redis) -> None:
+    answer = client.post("/api/v1/records?partial=true", json=[EQUITY, {"kind": "equity"}])
     assert answer.status_code == HTTPStatus.ACCEPTED
     assert answer.json is not None
     assert (answer.json["accepted"], answer.json["refused"]) == (1, 1)
     assert len(logged(redis)) == 1
 
 
-def test_gzipped_ndjson_is_taken(door: FlaskClient, redis: Redis) -> None:
+def test_gzipped_ndjson_is_taken(client: FlaskClient, redis: Redis) -> None:
     lines = "\n".join(json.dumps({**EQUITY, "equity": value}) for value in range(3))
-    answer = door.post(
+    answer = client.post(
         "/api/v1/records",
         data=gzip.compress(lines.encode()),
         headers={"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"},
@@ -116,51 +116,51 @@ def test_gzipped_ndjson_is_taken(door: FlaskClient, redis: Redis) -> None:
     ids=["too large", "not json", "empty", "bad option"],
 )
 def test_a_bad_request_is_refused_in_json(
-    door: FlaskClient, request_: dict[str, Any], status: HTTPStatus
+    client: FlaskClient, request_: dict[str, Any], status: HTTPStatus
 ) -> None:
-    answer = door.post("/api/v1/records", **request_)
+    answer = client.post("/api/v1/records", **request_)
     assert answer.status_code == status
     assert answer.json is not None
     assert answer.json["error"]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/api/v1/nothing", 404), ("/nowhere", 404)])
-def test_an_unknown_path_is_404_in_json(door: FlaskClient, path: str, status: int) -> None:
-    answer = door.post(path, json=EQUITY)
+def test_an_unknown_path_is_404_in_json(client: FlaskClient, path: str, status: int) -> None:
+    answer = client.post(path, json=EQUITY)
     assert (answer.status_code, answer.is_json) == (status, True)
 
 
-def test_a_full_log_is_503_with_retry_after(door: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_log_is_503_with_retry_after(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "MAX_ENTRIES", 0)
-    answer = door.post("/api/v1/records", json=EQUITY)
+    answer = client.post("/api/v1/records", json=EQUITY)
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_without_redis_records_are_503_and_health_says_why() -> None:
     settings = IngestionSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
-    door = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
-    refused = door.post("/api/v1/records", json=EQUITY)
+    client = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
+    refused = client.post("/api/v1/records", json=EQUITY)
     assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert "Retry-After" in refused.headers
-    health = door.get("/health")
+    health = client.get("/health")
     assert health.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert health.json is not None
     assert health.json["checks"]["redis"]["status"] == "failing"
 
 
-def test_health_names_every_dependency_with_its_latency(door: FlaskClient) -> None:
-    health = door.get("/health")
+def test_health_names_every_dependency_with_its_latency(client: FlaskClient) -> None:
+    health = client.get("/health")
     assert health.status_code == HTTPStatus.OK
     assert health.json is not None
     assert set(health.json["checks"]) == {"redis", "log"}
     assert all(check["latencyMs"] >= 0 for check in health.json["checks"].values())
 
 
-def test_metrics_show_the_latest_figures_in_base_units(door: FlaskClient, redis: Redis) -> None:
+def test_metrics_show_the_latest_figures_in_base_units(client: FlaskClient, redis: Redis) -> None:
     body = {"bot": "a", "portfolioValue": 12500, "maxDrawdown": 8.5, "orderLatencyMs": 38.5}
-    door.post("/api/v1/performance", json=body)
-    text = door.get("/metrics").text
+    client.post("/api/v1/performance", json=body)
+    text = client.get("/metrics").text
     assert 'botwatch_bot_max_drawdown_ratio{bot="a",source="reported"} 0.085' in text
     assert 'botwatch_bot_order_latency_seconds{bot="a",source="reported"} 0.0385' in text
     assert 'botwatch_records_accepted_total{door="http",kind="performance"} 1.0' in text
@@ -168,24 +168,24 @@ def test_metrics_show_the_latest_figures_in_base_units(door: FlaskClient, redis:
     assert redis.ping()
 
 
-def test_a_bots_name_cannot_break_the_metrics_text(door: FlaskClient) -> None:
-    door.post("/api/v1/equity", json={"bot": 'a"} 1\\', "equity": 1})
-    assert 'botwatch_bot_equity{bot="a\\"} 1\\\\"} 1.0' in door.get("/metrics").text
+def test_a_bots_name_cannot_break_the_metrics_text(client: FlaskClient) -> None:
+    client.post("/api/v1/equity", json={"bot": 'a"} 1\\', "equity": 1})
+    assert 'botwatch_bot_equity{bot="a\\"} 1\\\\"} 1.0' in client.get("/metrics").text
 
 
-def test_records_of_the_wire_and_of_the_log_are_the_same(door: FlaskClient, redis: Redis) -> None:
-    door.post("/api/v1/records", json={**EQUITY, "timestamp": "2026-01-31T12:00:00Z", "labels": {"v": "x"}})
+def test_records_of_the_wire_and_of_the_log_are_the_same(client: FlaskClient, redis: Redis) -> None:
+    client.post("/api/v1/records", json={**EQUITY, "timestamp": "2026-01-31T12:00:00Z", "labels": {"v": "x"}})
     (record,) = logged(redis)
     assert isinstance(record, Equity)
     assert record.labels == {"v": "x"}
 
 
-def test_a_redis_that_may_evict_the_log_is_unhealthy(door: FlaskClient, redis: Redis) -> None:
-    assert door.get("/health").status_code == HTTPStatus.OK
+def test_a_redis_that_may_evict_the_log_is_unhealthy(client: FlaskClient, redis: Redis) -> None:
+    assert client.get("/health").status_code == HTTPStatus.OK
     redis.config_set("maxmemory", "1gb")
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        answer = door.get("/health")
+        answer = client.get("/health")
     finally:
         redis.config_set("maxmemory", "0")
         redis.config_set("maxmemory-policy", "noeviction")
@@ -197,10 +197,10 @@ def test_health_and_metrics_do_not_hang_with_redis(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(http_module, "REDIS_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as hanging:  # takes connections and never answers
         settings = IngestionSettings(redis_url=f"redis://127.0.0.1:{hanging.getsockname()[1]}/0")
-        door = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
+        client = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
         begun = time.monotonic()
-        assert door.get("/health").status_code == HTTPStatus.SERVICE_UNAVAILABLE
-        assert door.get("/metrics").status_code == HTTPStatus.OK
+        assert client.get("/health").status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert client.get("/metrics").status_code == HTTPStatus.OK
     assert time.monotonic() - begun < 3
 
 
@@ -216,7 +216,7 @@ TOKEN = "3f5a9c0d7e1b2468"
 
 
 @pytest.fixture
-def locked_door(redis: Redis, valkey_url: str) -> FlaskClient:
+def client_with_token(redis: Redis, valkey_url: str) -> FlaskClient:
     assert redis.ping()
     settings = IngestionSettings(redis_url=valkey_url, ingest_token=TOKEN)
     return create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
@@ -227,17 +227,19 @@ def locked_door(redis: Redis, valkey_url: str) -> FlaskClient:
     "given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}]
 )
 def test_a_missing_or_wrong_token_is_rejected(
-    locked_door: FlaskClient, redis: Redis, path: str, given: dict[str, str]
+    client_with_token: FlaskClient, redis: Redis, path: str, given: dict[str, str]
 ) -> None:
-    answer = locked_door.post(path, json=EQUITY, headers=given)
+    answer = client_with_token.post(path, json=EQUITY, headers=given)
     assert answer.status_code == HTTPStatus.UNAUTHORIZED
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert TOKEN not in answer.text
     assert logged(redis) == []
 
 
-def test_a_valid_token_is_accepted(locked_door: FlaskClient, redis: Redis) -> None:
-    answer = locked_door.post("/api/v1/records", json=EQUITY, headers={"Authorization": f"Bearer {TOKEN}"})
+def test_a_valid_token_is_accepted(client_with_token: FlaskClient, redis: Redis) -> None:
+    answer = client_with_token.post(
+        "/api/v1/records", json=EQUITY, headers={"Authorization": f"Bearer {TOKEN}"}
+    )
     assert answer.status_code == HTTPStatus.ACCEPTED
     assert len(logged(redis)) == 1
 
@@ -254,14 +256,14 @@ COMPUTED = {"kind": "performance", "bot": "a", "source": "computed", "maxDrawdow
         ({"kind": "check", "host": "box", "check": "x", "type": "port", "status": "ok"}, "$.kind"),
     ],
 )
-def test_reserved_records(door: FlaskClient, redis: Redis, record: dict[str, Any], path: str) -> None:
+def test_reserved_records(client: FlaskClient, redis: Redis, record: dict[str, Any], path: str) -> None:
     """What only Botwatch's own parts know is refused from bots with 403 and the path of the fault."""
-    answer = door.post(f"/api/v1/{record['kind']}", json=record)
+    answer = client.post(f"/api/v1/{record['kind']}", json=record)
     assert answer.status_code == HTTPStatus.FORBIDDEN
     assert answer.json is not None
     assert [fault["path"] for fault in answer.json["faults"]] == [path]
     lines = "\n".join(map(json.dumps, [record, {"kind": "equity"}, EQUITY]))
-    answer = door.post("/api/v1/records?partial=1", data=lines, content_type="application/x-ndjson")
+    answer = client.post("/api/v1/records?partial=1", data=lines, content_type="application/x-ndjson")
     assert answer.status_code == HTTPStatus.ACCEPTED
     assert answer.json is not None
     paths = {fault["path"] for fault in answer.json["faults"]}
@@ -273,11 +275,11 @@ def test_tokens_of_bots_and_collectors(redis: Redis, valkey_url: str) -> None:
     """A bot's token writes that bot only, a collector's hosts only."""
     collector = TOKEN[::-1]
     settings = IngestionSettings(redis_url=valkey_url, ingest_tokens=f"{TOKEN}=a", collector_token=collector)
-    door = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
+    client = create_ingestion_app(settings, port=9090, metrics_path="/metrics").test_client()
 
     def post(token: str, *records: object) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {token}"}
-        answer = door.post("/api/v1/records", json=records, headers=headers)
+        answer = client.post("/api/v1/records", json=records, headers=headers)
         return answer.status_code, answer.json
 
     status, answer = post(TOKEN, EQUITY, EQUITY | {"bot": "b"})
@@ -294,15 +296,15 @@ def test_tokens_of_bots_and_collectors(redis: Redis, valkey_url: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics"])
-def test_health_and_metrics_need_no_token(locked_door: FlaskClient, path: str) -> None:
-    assert locked_door.get(path).status_code == HTTPStatus.OK
+def test_health_and_metrics_need_no_token(client_with_token: FlaskClient, path: str) -> None:
+    assert client_with_token.get(path).status_code == HTTPStatus.OK
 
 
 LINE = json.dumps(EQUITY).encode() + b"\n"
 
 
-def test_a_rejected_body_gets_its_size_and_the_limit(door: FlaskClient) -> None:
-    answer = door.post("/api/v1/records", data="x" * 10_001, content_type="application/json")
+def test_a_rejected_body_gets_its_size_and_the_limit(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/records", data="x" * 10_001, content_type="application/json")
     assert answer.json == {"error": "request body is 10001 bytes (limit 10000); send smaller batches"}
 
 
@@ -361,15 +363,15 @@ def test_limit_of_bots(redis: Redis, valkey_url: str) -> None:
     ],
 )
 def test_only_allowed_hosts_and_origins_post_records(
-    door: FlaskClient, headers: dict[str, str], status: int
+    client: FlaskClient, headers: dict[str, str], status: int
 ) -> None:
-    assert door.post("/api/v1/records", json=EQUITY, headers=headers).status_code == status
+    assert client.post("/api/v1/records", json=EQUITY, headers=headers).status_code == status
 
 
-def test_a_byte_order_mark_before_json_is_accepted(door: FlaskClient) -> None:
+def test_a_byte_order_mark_before_json_is_accepted(client: FlaskClient) -> None:
     for content_type in ("application/json", "application/x-ndjson"):
         sent = b"\xef\xbb\xbf" + json.dumps(EQUITY).encode()
-        assert door.post("/api/v1/records", data=sent, content_type=content_type).status_code == 202
+        assert client.post("/api/v1/records", data=sent, content_type=content_type).status_code == 202
 
 
 def test_a_body_with_too_many_bad_records_lists_no_faults() -> None:

@@ -24,9 +24,9 @@ def sender(token: str, **environ: str) -> TokenScope | None:
     )
 
 
-def may_write(one: TokenScope | None, record: AnyRecord) -> bool:
+def may_write(scope: TokenScope | None, record: AnyRecord) -> bool:
     """Say whether a sender may write a record."""
-    return one is not None and one.denial(record) is None
+    return scope is not None and scope.denial(record) is None
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_hosts(token: str, environ: dict[str, str], is_allowed: bool) -> None:
 @pytest.mark.parametrize(
     "one", [UNRESTRICTED, TokenScope(("scalper-*",)), TokenScope(("*",), hosts=True), TokenScope(hosts=True)]
 )
-def test_computed_figures(one: TokenScope) -> None:
+def test_computed_figures(scope: TokenScope) -> None:
     """Nobody may write computed figures."""
-    assert "source: `computed` is reserved" in str(one.denial(COMPUTED))
+    assert "source: `computed` is reserved" in str(scope.denial(COMPUTED))
 
 
 @pytest.mark.parametrize("environ", [{"INGEST_TOKENS": f"{SCALPER}=*"}, {"COLLECTOR_TOKEN": COLLECTOR}])

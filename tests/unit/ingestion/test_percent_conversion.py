@@ -83,9 +83,9 @@ def test_without_configured_bots_records_are_not_scanned() -> None:
 @pytest.mark.parametrize("path", ["records", "performance"])
 def test_the_http_endpoint_appends_percent(redis: Redis, valkey_url: str, path: str) -> None:
     settings = IngestionSettings(redis_url=valkey_url)
-    door = create_ingestion_app(settings, 9090, "/metrics", percent_converter(SECTION)).test_client()
+    client = create_ingestion_app(settings, 9090, "/metrics", percent_converter(SECTION)).test_client()
     for bot in ("f-1", "x"):
-        assert door.post(f"/api/v1/{path}", json={**REPORT, "bot": bot}).status_code == 202
+        assert client.post(f"/api/v1/{path}", json={**REPORT, "bot": bot}).status_code == 202
     latest = RecordLog(redis).latest()
     assert shown(latest.get("performance|f-1|reported")) == IN_PERCENT
     assert shown(latest.get("performance|x|reported")) == AS_SENT

@@ -25,23 +25,23 @@ def stopping() -> threading.Event:
 
 
 def test_stream_entries_are_appended_and_acked(redis: Redis, stopping: threading.Event) -> None:
-    door = StreamListener(redis, stopping)
+    listener = StreamListener(redis, stopping)
     for value in range(3):
         redis.xadd(redis_keys.BOT_STREAM, {"data": equity(value)})
-    door.step()
-    door.step()
+    listener.step()
+    listener.step()
     assert redis.xlen(redis_keys.record_stream()) == 1
     assert redis.hget(redis_keys.COUNTERS, "accepted|equity|redis-stream") == b"3"
     assert redis.xpending(redis_keys.BOT_STREAM, redis_keys.BOT_GROUP)["pending"] == 0
 
 
 def test_future_timestamps_are_replaced_with_one_event(redis: Redis, stopping: threading.Event) -> None:
-    door = StreamListener(redis, stopping)
+    listener = StreamListener(redis, stopping)
     for _ in range(2):
         future = {"kind": "equity", "bot": "a", "equity": 1, "timestamp": "2099-01-01T00:00:00Z"}
         redis.xadd(redis_keys.BOT_STREAM, {"data": json.dumps(future)})
-    door.step()
-    door.step()
+    listener.step()
+    listener.step()
     assert redis.hget(redis_keys.COUNTERS, "clamped|redis-stream") == b"2"
     assert redis.hget(redis_keys.COUNTERS, "accepted|equity|redis-stream") == b"2"
     assert redis.hget(redis_keys.COUNTERS, "accepted|event|redis-stream") == b"1"
@@ -51,12 +51,12 @@ def test_future_timestamps_are_replaced_with_one_event(redis: Redis, stopping: t
 
 
 def test_invalid_messages_are_stored_with_the_reason(redis: Redis, stopping: threading.Event) -> None:
-    door = StreamListener(redis, stopping)
+    listener = StreamListener(redis, stopping)
     redis.xadd(redis_keys.BOT_STREAM, {"data": b'{"kind":"equity","bot":"a","equty":1}'})
     redis.xadd(redis_keys.BOT_STREAM, {"payload": b"x"})
     redis.xadd(redis_keys.BOT_STREAM, {"data": equity(1)})
-    door.step()
-    door.step()
+    listener.step()
+    listener.step()
     rejected = [fields for _, fields in redis.xrange(redis_keys.REJECTED)]  # type: ignore[union-attr]
     assert b"did you mean `equity`?" in rejected[0][b"reason"]  # type: ignore[index]
     assert b"expected the field `data`" in rejected[1][b"reason"]  # type: ignore[index]
@@ -106,17 +106,17 @@ def test_a_kill_before_the_append_redelivers_the_entry(redis: Redis, stopping: t
 
 
 def test_channel_messages_are_appended(redis: Redis, stopping: threading.Event) -> None:
-    door = ChannelListener(redis, stopping)
-    door.thread.start()
+    listener = ChannelListener(redis, stopping)
+    listener.thread.start()
     wait_until(lambda: redis.publish(redis_keys.BOT_CHANNEL, equity(7)), "somebody listens")
     wait_until(lambda: RecordLog(redis).latest().get("equity|a"), "the record is in the log")
     redis.publish(redis_keys.BOT_CHANNEL, b"nonsense")
     wait_until(lambda: redis.hget(redis_keys.COUNTERS, "rejected|redis-channel"), "nonsense is counted")
-    assert door.check()
+    assert listener.check()
     stopping.set()
-    door.thread.join(timeout=5)
+    listener.thread.join(timeout=5)
     with pytest.raises(RuntimeError):
-        door.check()
+        listener.check()
 
 
 def test_an_unexpected_error_does_not_end_the_subscription(
@@ -129,25 +129,25 @@ def test_an_unexpected_error_does_not_end_the_subscription(
         raise RuntimeError("unheard of")
 
     monkeypatch.setattr(redis_listener, "decode_valid", broken)
-    door = ChannelListener(redis, stopping)
-    door.thread.start()
+    listener = ChannelListener(redis, stopping)
+    listener.thread.start()
     wait_until(lambda: redis.publish(redis_keys.BOT_CHANNEL, b"bad"), "somebody listens")
     wait_until(lambda: redis_listener.decode_valid is whole, "it raised")
     wait_until(lambda: redis.publish(redis_keys.BOT_CHANNEL, equity(7)), "somebody listens again")
     wait_until(lambda: RecordLog(redis).latest().get("equity|a"), "the record is in the log")
     stopping.set()
-    door.thread.join(timeout=5)
+    listener.thread.join(timeout=5)
 
 
 def test_limit_of_bots(redis: Redis, stopping: threading.Event) -> None:
     """Records of new names past the limit go to the rejected stream, the others to the log."""
-    door = StreamListener(redis, stopping, max_bots=1)
+    listener = StreamListener(redis, stopping, max_bots=1)
     redis.xadd(redis_keys.BOT_STREAM, {"data": equity(1)})
     redis.xadd(redis_keys.BOT_STREAM, {"data": equity(2).replace(b'"a"', b'"b"')})
-    door.step()
+    listener.step()
     redis.xadd(redis_keys.BOT_STREAM, {"data": equity(3).replace(b'"a"', b'"c"')})
-    door.step()
-    door.step()
+    listener.step()
+    listener.step()
     (record,) = RecordLog(redis).latest().values()
     refused = {"b", "c"} if record.subject == "a" else {"a", "c"}
     rejected = [fields for _, fields in redis.xrange(redis_keys.REJECTED)]  # type: ignore[union-attr]
@@ -160,10 +160,10 @@ def test_limit_of_bots(redis: Redis, stopping: threading.Event) -> None:
 def test_limit_of_bots_on_the_channel(redis: Redis, stopping: threading.Event) -> None:
     """The channel refuses new names past the limit as the stream does."""
     RecordLog(redis).append([Equity(bot="a", equity=1.0, timestamp=clock.now())], "t")
-    door = ChannelListener(redis, stopping, max_bots=1)
-    door.thread.start()
-    wait_until(lambda: redis.pubsub_numsub(redis_keys.BOT_CHANNEL)[0][1], "the door listens")
+    listener = ChannelListener(redis, stopping, max_bots=1)
+    listener.thread.start()
+    wait_until(lambda: redis.pubsub_numsub(redis_keys.BOT_CHANNEL)[0][1], "the listener has subscribed")
     redis.publish(redis_keys.BOT_CHANNEL, equity(2).replace(b'"a"', b'"b"'))
     wait_until(lambda: redis.xlen(redis_keys.REJECTED), "the record is rejected")
     stopping.set()
-    door.thread.join(timeout=5)
+    listener.thread.join(timeout=5)
