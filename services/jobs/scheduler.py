@@ -29,7 +29,7 @@ from shared.store.retrying_writer import RetryingWriter
 
 log = structlog.get_logger()
 logging.getLogger("rq").setLevel(logging.WARNING)
-logging.getLogger("rq.worker").setLevel(logging.WARNING)
+logging.getLogger("rq.worker").setLevel(logging.ERROR)  # the worker logs killed jobs itself
 
 START_DELAY_S = 10.0
 """How long after the start the first jobs run, when other parts' work is more urgent."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 from redis import Redis
-from rq import Callback, Queue, Retry
+from rq import Callback, Queue, Retry, Worker
 from rq.serializers import JSONSerializer
 
 from services.jobs import scheduler as scheduler_module
@@ -260,3 +260,27 @@ def test_nothing_else_that_redis_names_is_used(redis: Redis) -> None:
         job.perform()
     with pytest.raises(UnknownJobError, match=r"'os\.system' is not a registered job"):
         _ = RegisteredJob.create("os.system", connection=redis, serializer=JSONSerializer).func
+
+
+def test_no_job_runs_until_the_start_is_over(redis: Redis, health: Database, ran: list[str]) -> None:
+    """Other work is more urgent in the first seconds."""
+    scheduler = JobScheduler(redis, health, threading.Event(), lambda: None, clock.now, 3600)
+    scheduler.step()
+    assert ran == []
+
+
+@pytest.mark.parametrize("is_stopping", [False, True])
+def test_a_running_job_is_killed_when_the_part_stops(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, *, is_stopping: bool
+) -> None:
+    """While it runs the part shows that it is alive; once told to stop it kills the job."""
+    done: list[str] = []
+    stopping = threading.Event()
+    runner = JobWorker(job_queue(redis), lambda: done.append("beat"), stopping, lambda *_: None)
+    Worker.register_birth(runner)
+    monkeypatch.setattr(runner, "kill_horse", lambda: done.append("killed"))
+    job = job_queue(redis).enqueue_call("vacuum")
+    if is_stopping:
+        stopping.set()
+    runner.maintain_heartbeats(job, runner.prepare_execution(job))
+    assert done == (["beat", "killed"] if is_stopping else ["beat"])
