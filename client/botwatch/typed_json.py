@@ -8,7 +8,7 @@ import json
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -32,7 +32,7 @@ def encode(value: object) -> bytes:
 
 def _build(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - any type of JSON
     origin, arguments = get_origin(kind) or kind, get_args(kind)
-    if origin is UnionType:
+    if origin in (Union, UnionType):
         [kind] = (one for one in arguments if one is not NoneType)
         return None if value is None else _build(kind, value, path)
     if kind is Any or (origin is Literal and value in arguments):
