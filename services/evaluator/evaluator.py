@@ -131,14 +131,14 @@ class Evaluator:
         self._engine.reconcile(
             {
                 key: Firing(alert.severity, alert.details.threshold)
-                for key, alert in self.alerts.alerts.items()
+                for key, alert in self.alerts.by_key.items()
             }
         )
 
     def _resolve_orphans(self) -> None:
         """Resolve alerts whose rule is gone, or measures another metric now."""
         changes, now = [], from_epoch_ms(self._clock())
-        for key, alert in self.alerts.alerts.items():
+        for key, alert in self.alerts.by_key.items():
             rule = self._engine.rule_for(key)
             if rule is None or rule.metric != alert.details.metric:
                 what = "changed" if key.rule in {rule.name for rule in self.rules} else "removed"
@@ -239,7 +239,7 @@ class Evaluator:
         """Report health; raise the error that prevents writing."""
         self._database.raise_if_damaged()
         self.writer.check()
-        return f"{len(self.alerts.alerts)} alerts open"
+        return f"{len(self.alerts.by_key)} alerts open"
 
     def _process(self, entries: Sequence[LogEntry]) -> None:
         """Fold entries; those already applied before a crash do not change alerts again."""

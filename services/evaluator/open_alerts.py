@@ -58,19 +58,19 @@ class OpenAlerts:
         self._dashboard_url = dashboard_url
         self._publisher = AlertStreamPublisher(redis, database)
         self.mute_config = mute_config
-        self.schedule = MuteSchedule(database, mute_config)
-        self.alerts: dict[Key, Alert] = {}
+        self._schedule = MuteSchedule(database, mute_config)
+        self.by_key: dict[Key, Alert] = {}
 
     def load(self) -> None:
         """Load the open alerts of rules."""
         with self._database.read() as connection:
             found = open_alerts(connection)
-        self.alerts = {alert_key(alert): alert for alert in found if alert.details.origin is None}
+        self.by_key = {alert_key(alert): alert for alert in found if alert.details.origin is None}
 
     def reload(self, mute_config: MuteConfig) -> None:
         """Use other maintenance windows and inhibitions."""
         self.mute_config = mute_config
-        self.schedule = MuteSchedule(self._database, mute_config)
+        self._schedule = MuteSchedule(self._database, mute_config)
 
     def changes_of(self, events: Iterable[RuleEvent]) -> list[AlertChange]:
         """Return the changes that rule events cause, in order.
@@ -81,7 +81,7 @@ class OpenAlerts:
         known: dict[Key, Alert] = {}
         changes = []
         for event in events:
-            alert = known.get(event.key) or self.alerts.get(event.key)
+            alert = known.get(event.key) or self.by_key.get(event.key)
             step = partial(next_transition, event, uuid4().hex, self._dashboard_url)
             transition = step(alert)
             if transition and not is_too_soon(transition, alert):
@@ -91,11 +91,11 @@ class OpenAlerts:
 
     def ms_until_due(self, now: int) -> int:
         """Return the milliseconds from `now` (epoch milliseconds) until `due_changes` may return any."""
-        return self.schedule.ms_until_due(now) if self.alerts else BLOCK_MS
+        return self._schedule.ms_until_due(now) if self.by_key else BLOCK_MS
 
     def due_changes(self, now: datetime) -> list[AlertChange]:
         """Return the changes due to silences, maintenance windows and expired acknowledgements."""
-        return self.schedule.due_changes(self.alerts, now)
+        return self._schedule.due_changes(self.by_key, now)
 
     def commit(self, changes: Sequence[AlertChange], offset: str) -> bool:
         """Write `changes` and the log offset; then wake and publish. False: the part stopped before."""
@@ -106,18 +106,18 @@ class OpenAlerts:
             nonlocal current
             with self._database.write() as connection:
                 silences = current_silences(connection, min(change.at for change in changes))
-                muting = MuteEvaluator(self.mute_config, silences, self.alerts.values())
-                writing = AlertWriter(connection, self.alerts, muting)
+                muting = MuteEvaluator(self.mute_config, silences, self.by_key.values())
+                writing = AlertWriter(connection, self.by_key, muting)
                 written[:] = [each for change in changes for each in writing.write(change)]
                 current = writing.current
                 write_offset(connection, health_position, redis_keys.EVALUATOR_GROUP, offset)
 
         if not self._writer.write_until_done(write):
             return False
-        self.alerts |= {key: alert for key, alert in current.items() if alert}
+        self.by_key |= {key: alert for key, alert in current.items() if alert}
         for key, alert in current.items():
             if alert is None or alert.status == "RESOLVED":
-                self.alerts.pop(key, None)
+                self.by_key.pop(key, None)
         for transition in written:
             self._record(transition)
         self._wake_and_publish(written)
@@ -128,7 +128,7 @@ class OpenAlerts:
         change, alert = transition.change, transition.alert
         CHANGES.labels(change).inc()
         if change == "muted" or (self.mute_config.inhibitions and change not in ("updated", "unmuted")):
-            self.schedule.invalidate()
+            self._schedule.invalidate()
         if change != "updated":
             log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
 

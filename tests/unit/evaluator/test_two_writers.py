@@ -116,5 +116,5 @@ def test_what_others_changed_is_followed_without_a_write_at_every_record(
     desk.send_metric(25)
     meanwhile(desk, lambda: pytest.fail("nothing is new"))
     desk.send_metric(25)
-    (known,) = desk.evaluator.alerts.alerts.values()
+    (known,) = desk.evaluator.alerts.by_key.values()
     assert known == desk.alert()
