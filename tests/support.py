@@ -43,16 +43,20 @@ def require_program(name: str) -> str:
 
 
 def wait_until(ask: Callable[[], T], what: str, *, timeout_s: float = HANG_S, every_s: float = 0.02) -> T:
-    """Ask until the answer is truthy and return it; fail with `what` after `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
+    """Ask until the answer is truthy and return it; fail with `what` after `timeout_s`.
+
+    The longer it takes the rarer it is asked, at least four times a second: each question costs CPU time.
+    """
+    begun = time.monotonic()
     pause = threading.Event()
     while True:
         answer = ask()
         if answer:
             return answer
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > timeout_s:
             raise AssertionError(f"not within {timeout_s:g} s: {what}; the last answer was {answer!r}")
-        pause.wait(every_s)
+        pause.wait(max(every_s, min(waited / 10, 0.25)))
 
 
 def time_until(condition: Callable[[], object], seconds: float = HANG_S) -> float:

@@ -36,7 +36,6 @@ from shared.schema.records import (
 )
 from shared.schema.timestamps import EPOCH, MILLISECOND, from_epoch_ms
 from shared.store.database import Database, sqlite_url
-from shared.store.migrate import migrate
 from shared.store.tables import alert_events, alerts, notifications
 from tests.notification_planning import dispatch_due
 
@@ -266,23 +265,14 @@ def between_saving_and_acknowledging(evaluator: Sped) -> bool:
 KILLS = (after_the_step, before_the_commit, between_commit_and_telling, between_saving_and_acknowledging)
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("kills") / "empty.db"
-    database = Database(sqlite_url(file))
-    migrate(database, "health")
-    database.close()
-    return file
-
-
 @pytest.fixture
-def run(redis: Redis, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Run]:
+def run(redis: Redis, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Run]:
     monkeypatch.setattr(shell, "SAVE_INTERVAL_MS", float("inf"))
     number = count()
 
     def begin() -> Run:
         Sped.time = BEGIN
-        return Run(redis, empty, tmp_path / f"{next(number)}.db")
+        return Run(redis, migrated / "health.db", tmp_path / f"{next(number)}.db")
 
     return begin
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from shared.runtime.redis.wake import wake
 from shared.runtime.settings import REPOSITORY
 from shared.schema import redis_keys
 from shared.store.database import Database, sqlite_url
-from shared.store.migrate import migrate
 from tests.support import time_until
 from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
 
@@ -37,10 +37,11 @@ def home(tmp_path: Path, receiver: WebhookReceiver) -> Path:
 
 
 @pytest.fixture
-def outbox(home: Path) -> Iterator[Database]:
+def outbox(home: Path, migrated: Path) -> Iterator[Database]:
     """Make the home's health database."""
-    with closing(Database(sqlite_url(home / "data" / "monitoring" / "system_health.db"))) as database:
-        migrate(database, "health")
+    path = home / "data" / "monitoring" / "system_health.db"
+    shutil.copy(migrated / "health.db", path)
+    with closing(Database(sqlite_url(path))) as database:
         yield database
 
 

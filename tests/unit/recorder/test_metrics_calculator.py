@@ -1,7 +1,9 @@
 """The metrics calculator: the same metrics to the last bit, however events arrived."""
 
+import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,7 +21,6 @@ from shared.schema.records import AnyRecord, Equity, Fill, Metric, Order, Perfor
 from shared.schema.timestamps import epoch_ms, from_store, to_store
 from shared.store.analytics_data import checkpoint_before, newest_checkpoints
 from shared.store.database import Database, sqlite_url
-from shared.store.migrate import migrate
 from shared.store.records import insert_records
 from shared.store.retention import metrics_floor
 from shared.store.tables import checkpoints, equity_hours, equity_minutes, trades
@@ -159,7 +160,7 @@ def test_late_events_give_the_same_metrics_as_timely_ones(desk: Desk, seed: int)
 
 
 def test_a_late_event_also_corrects_trades_and_equity_curve(
-    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+    desk: Desk, migrated: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     records = story(4)
     forgotten = records.pop(41)
@@ -167,8 +168,8 @@ def test_a_late_event_also_corrects_trades_and_equity_curve(
         desk.feed(piece)
         desk.settle()
     desk.feed([forgotten])
-    in_time = Database(sqlite_url(tmp_path_factory.mktemp("other") / "p.db"))
-    migrate(in_time, "performance")
+    copy = shutil.copy(migrated / "performance.db", tmp_path_factory.mktemp("other"))
+    in_time = Database(sqlite_url(Path(copy)))
     other = Desk(in_time)
     other.feed(story(4))
     assert desk.rows() == other.rows()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from shared.schema.muting import NO_MUTES
 from shared.schema.watchdog import WATCHDOG
 from shared.store import escalations
 from shared.store.database import Database, sqlite_url
-from shared.store.migrate import migrate
 from shared.store.tables import alert_events, alerts
 from shared.store.tables import escalations as rows
 from tests.notification_planning import NoWorkers, Silent, dispatch_all
@@ -86,9 +86,11 @@ def resolved(story: PlanningHarness) -> None:
 
 
 @pytest.mark.parametrize("prepare", [opened, escalated, repeated, acknowledged, resolved])
-def test_killed_at_any_statement(tmp_path: Any, prepare: Callable[[PlanningHarness], None]) -> None:
+def test_killed_at_any_statement(
+    tmp_path: Path, migrated: Path, prepare: Callable[[PlanningHarness], None]
+) -> None:
     """A kill at any statement leaves nothing half done, and the next process plans the same."""
-    whole = _prepared(tmp_path, prepare)
+    whole = _prepared(tmp_path, migrated, prepare)
     before, statements = state(whole), _count(whole)
     expected = state(whole)
     assert statements > 3
@@ -103,10 +105,10 @@ def test_killed_at_any_statement(tmp_path: Any, prepare: Callable[[PlanningHarne
         killed.database.close()
 
 
-def _prepared(folder: Any, prepare: Callable[[PlanningHarness], None]) -> PlanningHarness:
+def _prepared(folder: Path, migrated: Path, prepare: Callable[[PlanningHarness], None]) -> PlanningHarness:
     """Return a story at the moment at which there is something to tell; a copy of it is kept."""
+    shutil.copy(migrated / "health.db", folder / "whole.db")
     database = Database(sqlite_url(folder / "whole.db"))
-    migrate(database, "health")
     story = PlanningHarness(database, NIGHT)
     story.deliver = lambda: None  # type: ignore[method-assign]
     prepare(story)
