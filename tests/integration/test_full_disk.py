@@ -17,7 +17,7 @@ from tests.integration.conftest import run_receivers
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
 from tests.support import unavailable, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.integration
 
 DISK_MIB = 64
 REFUSAL = "Redis cannot write to its disk"

@@ -21,7 +21,7 @@ from shared.schema.timestamps import to_wire
 from tests.integration.stack import BotwatchProcess
 from tests.support import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 def job(stack: BotwatchProcess, name: str) -> dict[str, Any]:

@@ -191,7 +191,6 @@ def figures() -> Iterator[list[Line]]:
     print(*lines, total, sep="\n")  # noqa: T201
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("step", "victim"), CASES)
 def test_a_kill_loses_nothing_and_repeats_at_most_one_per_channel(
     step: str, victim: str, scene: KillScenario, figures: list[Line]

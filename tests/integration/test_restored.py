@@ -50,7 +50,6 @@ def kill_everything(stack: BotwatchProcess) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
-@pytest.mark.timeout(400)
 def test_a_backup_that_is_put_back_gets_what_redis_still_holds(tmp_path: Path) -> None:
     """Rows and the alert from after the backup are there again, each row once."""
     (tmp_path / "config").mkdir()

@@ -110,9 +110,7 @@ def test_spooled_samples_survive_a_kill_and_arrive_in_order(
         wait_until(lambda: remote.waiting() > before, "samples wait behind the others")
         assert rows(stack, "remote") == []
     with remote.running() as process:
-        wait_until(
-            lambda: len(rows(stack, "remote")) > before + 3, "all samples are in the table", timeout_s=40
-        )
+        wait_until(lambda: len(rows(stack, "remote")) > before + 3, "all samples are in the table")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
     found = rows(stack, "remote")

@@ -59,7 +59,6 @@ def breach(bus: Redis, bot: str) -> None:
     bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", ["recorder", "evaluator"])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_standby_takes_over(

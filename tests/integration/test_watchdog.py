@@ -29,7 +29,7 @@ from tests.integration.conftest import run_receivers
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
 from tests.support import wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.integration
 
 LIMIT_S = 30.0
 ON_THE_WAY = ("evaluator", "notifier")
