@@ -1,1 +1,1 @@
-"""Collector: looks at the host every few seconds and reports what it sees as `health` records."""
+"""Collector: samples the host every few seconds, runs checks, and sends `health` and `check` records."""

@@ -20,7 +20,7 @@ CALL_TIMEOUT_S = 2.0
 
 
 def main() -> None:
-    """Collect until told to stop."""
+    """Collect until stopped."""
     settings = service.configure_part("collector", CollectorSettings)
     with service.exit_on_invalid_config("collector"):
         section = load_documents(settings.botwatch_config).health.monitoring

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class CollectorSettings(PartSettings, frozen=True, kw_only=True):
-    """Where to look, and where to report.
+    """What to watch, and where to report.
 
     Look: at this machine, or from inside a container at the host whose /proc and / are mounted here. Report:
     in Redis, or at the HTTP door of a Botwatch on another machine.
@@ -28,7 +28,7 @@ class CollectorSettings(PartSettings, frozen=True, kw_only=True):
     host_root: Path = OWN_ROOT
     """The host's /."""
     collector_url: Url | None = None
-    """An HTTP door, such as https://botwatch.example:9090: it is posted to, and Redis is not needed."""
+    """The ingestion endpoint of another Botwatch, such as https://botwatch.example:9090; without Redis."""
     collector_token: Token | None = None
     """The COLLECTOR_TOKEN of that Botwatch."""
     ingest_token: Token | None = None

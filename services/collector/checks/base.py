@@ -1,4 +1,4 @@
-"""What every probe is: something that looks at one thing and says what it saw."""
+"""Base of all probes: each tests one thing and returns a result."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,31 +8,31 @@ from shared.schema.records import CheckReason, CheckStatus, CheckType
 
 
 class CheckResult(NamedTuple):
-    """What a probe saw."""
+    """The result of one run."""
 
     status: CheckStatus
     text: str
     """One sentence, without secrets: it ends in alerts and logs."""
     reason: CheckReason | None = None
-    """None when all is well."""
+    """None if the check is ok."""
     figures: Mapping[str, float | int] = {}
     """Figures of the record `Check` by their names in Python: `check_latency_ms`, `certificate_days`, …"""
 
 
 class Probe(Protocol):
-    """Looks at one thing; used by one thread at a time, and may keep what it needs from look to look."""
+    """Tests one thing; used by one thread at a time, and may keep state between runs."""
 
     type: CheckType
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once. What goes wrong with the thing that is looked at is a Look, never an exception.
+        """Run once. A failure of what is tested is a result, never an exception.
 
         It ends by itself within the check's timeout; whoever calls it does not count on that.
         """
 
 
 class RestartCounter:
-    """Counts since the first look.
+    """Counts restarts since the first run.
 
     A manager's own count leaves out the restarts that people make and begins anew with them; beginnings that
     lie between two looks are seen as one. Each counts too few at times and never too many: the larger holds.

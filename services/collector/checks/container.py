@@ -1,4 +1,4 @@
-"""A container that must run, as Docker's or Podman's socket tells."""
+"""Container check: a container must run, according to the socket of Docker or Podman."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ def create_probe(name: str, timeout_s: float, place: WatchedHost) -> Probe:
 
 
 class ContainerProbe:
-    """Asks the host's engine; `unknown` where there is none or it may not be asked."""
+    """Queries the host's engine; `unknown` if there is none or access is denied."""
 
     type: CheckType = "container"
 
@@ -41,7 +41,7 @@ class ContainerProbe:
         self._restarts = RestartCounter()
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         try:
             paths = (self._place.resolve(one) for one in SOCKETS)
             path = next((one for one in paths if one.is_socket()), None)
@@ -105,7 +105,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def evaluate_container(name: str, state: Mapping[str, Any], restarts: int, now: datetime) -> CheckResult:
-    """Judge a container's state. Pure; ValueError or LookupError when it makes no sense."""
+    """Evaluate a container's state. Pure. Raises ValueError or LookupError if it is invalid."""
     status = str(state["Status"])
     if status == "running":
         return _running_result(name, state, now)

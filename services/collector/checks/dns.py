@@ -21,7 +21,7 @@ def create_probe(section: DnsSection, timeout_s: float, place: WatchedHost) -> P
 
 
 class DnsProbe:
-    """Asks the system's resolver, as the bots do: /etc/hosts counts."""
+    """Uses the system's resolver, as the bots do: /etc/hosts counts."""
 
     type: CheckType = "dns"
 
@@ -31,7 +31,7 @@ class DnsProbe:
         self._timeout_s = timeout_s
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now
         began = time.monotonic()
         try:

@@ -38,7 +38,7 @@ def create_probe(section: HttpSection, timeout_s: float, place: WatchedHost) -> 
 
 
 class HttpProbe:
-    """Asks on a new connection each time, as a client that comes for the first time."""
+    """Requests the URL over a new connection each time, as a new client does."""
 
     type: CheckType = "http"
 
@@ -53,7 +53,7 @@ class HttpProbe:
                 raise ValueError(f"header {name!r} contains a line break or control character")
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now
         began = time.monotonic()
         try:

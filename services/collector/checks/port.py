@@ -16,7 +16,7 @@ def create_probe(port: int, timeout_s: float, place: WatchedHost) -> Probe:
 
 
 class PortProbe:
-    """Looks into the host's table of sockets: no connection is made, nothing in a server's log."""
+    """Reads the host's socket table: no connection is made and nothing appears in a server's log."""
 
     type: CheckType = "port"
 
@@ -27,7 +27,7 @@ class PortProbe:
         self._owner: tuple[int, str] = (0, "")
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; `unknown` when the table cannot be read."""
+        """Run once; `unknown` if the table cannot be read."""
         del now
         try:
             found = [one for one in tcp_listeners(self._net) if one.port == self._port]
@@ -41,7 +41,7 @@ class PortProbe:
         return CheckResult("ok", f"{self._process_name(found[0].inode)} listens on {where}")
 
     def _process_name(self, inode: int) -> str:
-        """Name the process; to look for it means to look through all open files: only when it changed."""
+        """Name the process; finding it reads all open files, so only after a change."""
         if self._owner[0] != inode:
             process = process_table.socket_owner(self._proc, inode)
             self._owner = (inode, str(process) if process else "an unreadable process")

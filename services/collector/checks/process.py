@@ -24,7 +24,7 @@ VIEWERS = frozenset(
         *("ps", "rg", "tail", "vi", "vim", "watch"),
     )
 )
-"""Programs that have the name of another in their command line because somebody looks for it or at it."""
+"""Programs whose command line names another program that somebody searches for or views."""
 _GIVEN_SCRIPT = re.compile(r"\S+ +-[a-z]*c\b")
 MAX_NAMED = 5
 
@@ -36,7 +36,7 @@ def create_probe(section: ProcessSection, timeout_s: float, place: WatchedHost) 
 
 
 class ProcessProbe:
-    """Counts the processes that fit and measures them; rates are of the time since the previous look."""
+    """Counts the matching processes and measures them; rates are of the time since the previous run."""
 
     type: CheckType = "process"
 
@@ -51,7 +51,7 @@ class ProcessProbe:
         self._restarts = 0
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; `unknown` when the processes cannot be read."""
+        """Run once; `unknown` if the processes cannot be read."""
         del now  # The host's own clock since its boot cannot be set.
         complaint = ""
         try:
@@ -177,7 +177,7 @@ def is_viewer(name: str, command: str) -> bool:
 
 
 def cpu_since(process: Process, before: dict[tuple[int, float], float], since: float) -> float:
-    """Return the processor seconds since the previous look; all of a process that began after it."""
+    """Return the CPU seconds since the previous run; all of a process that started after it."""
     known = before.get(process.key, 0.0 if process.start >= since else process.cpu_seconds)
     return process.cpu_seconds - known
 

@@ -1,4 +1,4 @@
-"""Rounds: every check is looked at when it is due, each look in a thread of its own.
+"""Scheduler: runs every check when it is due, each in a thread of its own.
 
 The owner calls `step` again and again, which never waits for a probe: it takes what was seen, gives up what
 takes too long, and begins what is due. A thread that was given up cannot be ended; it no longer counts, and
@@ -28,13 +28,13 @@ from shared.schema.timestamps import epoch_ms
 log = structlog.get_logger()
 
 MAX_CONCURRENT = 16
-"""Looks at once, without those that were given up."""
+"""Concurrent runs, without those that timed out."""
 JITTER = 0.1
-"""Share of the interval by which a look comes earlier or later, so that checks do not fall into step."""
+"""Share of the interval by which a run is earlier or later, so that checks do not run in step."""
 MAX_INITIAL_DELAY_S = 30.0
-"""The first looks are spread over their intervals, but nobody waits longer for one."""
+"""The first runs are spread over their intervals, but no first run waits longer."""
 POLL_INTERVAL_S = 0.05
-"""How long the owner waits at most while looks are at work."""
+"""How long the owner waits at most while checks run."""
 MAX_TEXT = 4096
 """Characters of a check's text."""
 
@@ -42,7 +42,7 @@ _decoder = msgspec.json.Decoder(Check)
 
 
 class ScheduledCheck(NamedTuple):
-    """A check: what looks, how often, and when it counts."""
+    """A check: its probe, its interval, and when a failure counts."""
 
     name: str
     probe: Probe
@@ -54,14 +54,14 @@ class ScheduledCheck(NamedTuple):
 
 
 class _CheckRun:
-    """How it goes with one check."""
+    """One check and its current run."""
 
     def __init__(self, number: int, watched: ScheduledCheck, due: float) -> None:
         self.number = number
         self.watched = watched
         self.due = due
         self.begun: float | None = None
-        """When the look began that has not ended yet."""
+        """When the current run started; None if there is none."""
         self.given_up = False
         self.statistics = CheckStatistics(watched.probe.type)
         self.soft_state = SoftState(watched.failures, watched.severity, watched.slow_ms)
@@ -70,7 +70,7 @@ class _CheckRun:
 
     @property
     def is_running(self) -> bool:
-        """Whether a look has not ended and is still waited for."""
+        """Whether a run is in progress and has not timed out."""
         return self.begun is not None and not self.given_up
 
 
@@ -87,7 +87,7 @@ class CheckScheduler:
         chance: Callable[[], float] = random,
     ) -> None:
         self.latest: dict[str, Check] = {}
-        """The last record of each check, by its name."""
+        """The latest record of each check, by its name."""
         self._host = host
         self._now = now
         self._monotonic = monotonic
@@ -100,7 +100,7 @@ class CheckScheduler:
         ]
 
     def step(self) -> list[Check]:
-        """Return the records of looks that ended or were given up since the last step; begin what is due."""
+        """Return the records of runs that ended or timed out since the last step; start what is due."""
         now = self._monotonic()
         checks = [*self._finished(), *self._timed_out(now)]
         self.latest |= {check.check: check for check in checks}
@@ -108,7 +108,7 @@ class CheckScheduler:
         return checks
 
     def seconds_until_due(self) -> float:
-        """Return after how many seconds the next step is worth its while."""
+        """Return the seconds until the next step has something to do."""
         if any(course.is_running for course in self._courses):
             return POLL_INTERVAL_S
         due = min((course.due for course in self._courses), default=float("inf"))
@@ -154,7 +154,7 @@ class CheckScheduler:
                 self._seen.put((course, error, self._now()))
 
     def _schedule_next(self, course: _CheckRun, now: float) -> None:
-        """Set when the next look is due: from now on, so that none is made up for after a standstill."""
+        """Set when the next run is due, from now on, so that missed runs are not made up for."""
         course.due = now + course.watched.every_s * (1 + JITTER * (2 * self._chance() - 1))
 
     def _run_check(self, course: _CheckRun) -> None:
@@ -196,7 +196,7 @@ class CheckScheduler:
 def check_record(
     host: str, check: str, kind: CheckType, look: CheckResult, at: datetime, number: int
 ) -> Check:
-    """Return the record of `look`, which ended `at`; `number` tells the host's checks apart.
+    """Return the record of a result that came `at`; `number` identifies the check on its host.
 
     Its id makes sending it twice harmless. Raises TypeError for a figure that no record has, ValueError for
     one out of its bounds: one record that cannot be read would be in every reader's way.

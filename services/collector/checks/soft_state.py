@@ -1,4 +1,4 @@
-"""Steadiness: from what a probe saw to what counts. Pure.
+"""Soft state: when a failed result counts, and statistics of the last results. Pure.
 
 One failed look may be a lost packet. It counts when as many looks in a row were at least as bad as is asked
 for; until then the status stands that was so before, and the text says how far it is. The date of a
@@ -15,14 +15,14 @@ from shared.schema.records import CheckStatus, CheckType
 
 GRADES: dict[CheckStatus, int] = {"ok": 0, "warning": 1, "critical": 2}
 CERTAIN = frozenset(("expiring", "expired"))
-"""Reasons that a second look would only repeat."""
+"""Reasons that a second run would only repeat."""
 WINDOW_SIZE = 100
 EVENT_TYPES: frozenset[CheckType] = frozenset(("file", "listening", "logins", "secret", "sudo"))
 """Checks of what happens: they are never up or down."""
 
 
 class SoftState:
-    """The latest looks of one check."""
+    """The latest statuses of one check."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class SoftState:
         self._recent: deque[CheckStatus] = deque(maxlen=failures)
 
     def apply(self, look: CheckResult) -> CheckResult:
-        """Return `look` with the status that counts after it.
+        """Return the result with the status that counts after it.
 
         That is the best of the last looks, so that warnings and failures by turns are a warning. A look that
         came to no result is passed on; it ends no row and adds to none.
@@ -60,7 +60,7 @@ class SoftState:
         return look
 
     def _consecutive(self, grade: int) -> int:
-        """Count the latest looks in a row that were at least as bad as `grade`."""
+        """Count the latest consecutive results that are at least as bad as `grade`."""
         row = 0
         for status in reversed(self._recent):
             if GRADES[status] < grade:
@@ -75,7 +75,7 @@ class SoftState:
 
 
 class CheckStatistics:
-    """The last looks of a check of type `kind`, before anything was made of them."""
+    """The last results of a check of type `kind`, before its soft state changes them."""
 
     def __init__(self, kind: CheckType) -> None:
         self._counts = kind not in EVENT_TYPES
@@ -83,7 +83,7 @@ class CheckStatistics:
         self._latencies: deque[float] = deque(maxlen=WINDOW_SIZE)
 
     def add(self, look: CheckResult) -> None:
-        """Remember `look`; one that came to no result says nothing, one that failed no latency."""
+        """Add a result; `unknown` does not count, and a failure has no latency."""
         if look.status == "unknown" or not self._counts:
             return
         up = look.status != "critical"

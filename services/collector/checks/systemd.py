@@ -24,7 +24,7 @@ def create_probe(unit: str, timeout_s: float, place: WatchedHost) -> Probe:
 
 
 class SystemdProbe:
-    """Asks systemctl; `unknown` where no systemd runs or none can be asked, as in most containers."""
+    """Queries systemctl; `unknown` if systemd does not run or cannot be reached, as in most containers."""
 
     type: CheckType = "systemd"
 
@@ -35,7 +35,7 @@ class SystemdProbe:
         self._restarts = RestartCounter()
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now  # systemd's moments are of the clock that nobody can set.
         systemctl = shutil.which("systemctl")
         if unable := self._unavailable_reason(systemctl):
@@ -83,7 +83,7 @@ def parse_properties(text: str) -> dict[str, str]:
 
 
 def evaluate_unit(unit: str, found: Mapping[str, str], monotonic: float) -> CheckResult:
-    """Judge a unit by its properties, at a moment of the monotonic clock in seconds. Pure."""
+    """Evaluate a unit by its properties, at a time of the monotonic clock in seconds. Pure."""
     active, sub = found.get("ActiveState", ""), found.get("SubState", "")
     if found.get("LoadState") == "not-found":
         return CheckResult("critical", f"Unit {unit} does not exist", "not_running")

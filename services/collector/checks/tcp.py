@@ -26,7 +26,7 @@ class TcpProbe:
         self._timeout_s = timeout_s
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now
         try:
             found = dial(self._host, self._port, time.monotonic() + self._timeout_s)

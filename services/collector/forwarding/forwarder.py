@@ -1,4 +1,4 @@
-"""Sending: records go to the log at once, and by way of the spool while nobody takes them.
+"""Forwarder: sends records to the sink at once, or through the spool while the sink is unavailable.
 
 In order: as long as something waits in the spool, new records wait behind it.
 """
@@ -20,13 +20,13 @@ SOURCE = "collector"
 FIRST_RETRY_S = 1.0
 MAX_RETRY_S = 30.0
 MAX_RETRY_AFTER_S = 300.0
-"""How long a receiver may ask us to stay away."""
+"""The longest Retry-After that is respected."""
 BACKLOG_INTERVAL_S = 0.2
-"""Between two batches of the spool: whoever comes back should not be flooded."""
+"""Pause between two batches of the spool, so that a sink that is back is not flooded."""
 
 
 class SinkUnavailableError(RuntimeError):
-    """None of the records was taken, but they may be later: after `wait_s` seconds at the earliest."""
+    """No record was accepted; retry after `wait_s` seconds at the earliest."""
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""Spool: records on disk, in order, for as long as nobody takes them.
+"""Spool: records on disk, in order, while the sink is unavailable.
 
 A folder of segments `0000000000000001.ndjson`, …, each a batch that is sent as one and removed after it was
 taken. Killed at any moment, a process leaves whole lines and at most one torn line at a segment's end, which
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 SEGMENT_RECORDS = 500
 """Records of a segment, at most."""
 SEGMENT_BYTES = 256 * 1024
-"""Bytes of a segment, at most, unless one record is larger: a door takes bodies of 2 MiB."""
+"""Bytes of a segment, at most, unless one record is larger: the endpoint takes bodies of 2 MiB."""
 MAX_MEMORY_BYTES = 4 * 2**20
 """Bytes of records that wait in memory, at most, while the disk cannot be written."""
 MAX_BYTES = 64 * 2**20
@@ -44,7 +44,7 @@ class _SpoolSegment:
         self.path = path
         self.size = size
         self.written_at = written_at
-        """When its newest record came."""
+        """When its newest record was written."""
         self.count = 0
         """Its records; not counted in a segment of an earlier process."""
 

@@ -15,7 +15,7 @@ class ClockSync(NamedTuple):
 
     synchronised: bool
     offset_ms: float | None
-    """How far it is ahead of NTP's time; None where nobody tells the kernel."""
+    """How far it is ahead of NTP's time; None if the kernel was not told."""
 
 
 class _Timex(ctypes.Structure):
@@ -30,7 +30,7 @@ class _Timex(ctypes.Structure):
 
 
 def read_clock() -> ClockSync:
-    """Ask the kernel; changes nothing. OSError where a sandbox does not let us ask."""
+    """Read the kernel's clock state. Raises OSError if a sandbox forbids it."""
     state = _Timex()
     if _LIBC.adjtimex(ctypes.byref(state)) < 0:
         number = ctypes.get_errno()

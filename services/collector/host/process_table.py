@@ -45,7 +45,7 @@ class Process(NamedTuple):
         return self.pid, self.start
 
     def __str__(self) -> str:
-        """Name it as people look for it."""
+        """Return name and PID."""
         return f"{self.name} ({self.pid})"
 
 

@@ -8,7 +8,7 @@ from shared.schema.records import Check, Health, Status
 
 DISK_WARNING_DAYS = 1.0
 DISK_CRITICAL_DAYS = 2 / 24
-"""There may be nobody who looks before it is full."""
+"""Too little time for anyone to notice before it is full."""
 MAX_CLOCK_OFFSET_MS = 1000.0
 """Exchanges refuse orders of clocks that differ much more."""
 MAX_MEMORY_PRESSURE = 20.0
@@ -31,7 +31,7 @@ class HostFinding(NamedTuple):
 
 
 def evaluate_host(health: Health, thresholds: Thresholds, checks: Sequence[Check] = ()) -> HostStatus:
-    """Look at every figure that was measured and every check; the worst decides, and is named first.
+    """Evaluate every measured figure and every check; the worst decides and is named first.
 
     A figure exactly at a limit has reached it. UNKNOWN when there was nothing to look at.
     """

@@ -63,7 +63,7 @@ def create_probe(section: CertificateSection, timeout_s: float, place: WatchedHo
 
 
 class ServerCertificateProbe:
-    """Looks at the certificate that a server shows."""
+    """Checks the certificate of a server."""
 
     type: CheckType = "certificate"
 
@@ -77,7 +77,7 @@ class ServerCertificateProbe:
         self._root = place.root
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; a server that cannot be reached says nothing about its certificate: unknown."""
+        """Run once; `unknown` if the server cannot be reached."""
         deadline = time.monotonic() + self._timeout_s
         try:
             tls = self._verifying()
@@ -145,7 +145,7 @@ class ServerCertificateProbe:
 
 
 class CertificateFileProbe:
-    """Looks at every certificate in a PEM file."""
+    """Checks every certificate in a PEM file."""
 
     type: CheckType = "certificate"
 
@@ -156,7 +156,7 @@ class CertificateFileProbe:
         self._root = place.root
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; the path is followed anew, for a renewal may only move a link."""
+        """Run once; links are followed each time, because a renewal may only move a link."""
         try:
             with resolve_within(self._root, self._file).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
@@ -199,7 +199,7 @@ def verified_chain(connected: TimedConnection) -> list[bytes]:
 
 
 def _unreachable_result(error: NetworkError) -> CheckResult:
-    """No TLS is this check's business; that nobody answers is told by checks of the service itself."""
+    """Missing TLS is a failure of this check; a server that is down is one of other checks."""
     if error.reason == "tls":
         return CheckResult("critical", error.text, "tls")
     return CheckResult("unknown", f"Certificate not checked: {error.text}", error.reason)
@@ -207,7 +207,7 @@ def _unreachable_result(error: NetworkError) -> CheckResult:
 
 @functools.cache
 def _unverified_context() -> ssl.SSLContext:
-    """Return settings that take any certificate, however weak: to look at it, never to trust it."""
+    """Return TLS settings that accept any certificate, however weak: to read it, never to trust it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -16,9 +16,9 @@ DAY_S = 86_400
 MIN_KEY_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}
 """Shorter keys are refused by authorities and by ever more clients."""
 _MAX_LISTED = 3
-"""So many of the names that a certificate is for are told."""
+"""How many of a certificate's names are shown."""
 _MAX_NAME = 100
-"""Characters of a name that are told: whoever makes a certificate writes into it what he likes."""
+"""Characters of a name that are shown: a certificate's author writes any text into it."""
 
 
 class CertificateProblem(NamedTuple):
@@ -30,7 +30,7 @@ class CertificateProblem(NamedTuple):
 
 
 class ExpiryThresholds:
-    """So many days before the end it is told; critical from the last but one on."""
+    """Days before the expiry at which there is a warning; critical from the last but one on."""
 
     def __init__(self, days: Sequence[int]) -> None:
         self._days = sorted(set(days))
@@ -79,7 +79,7 @@ def unused_expired(certificates: Sequence[x509.Certificate], now: datetime) -> l
 def evaluate_chain(
     problems: Sequence[CertificateProblem], chain: Sequence[x509.Certificate], now: datetime
 ) -> CheckResult:
-    """Make one look of what is wrong, the gravest first."""
+    """Return one result for all problems, the worst first."""
     left = min(_days_left(certificate, now) for certificate in chain)
     figures = {"certificate_days": round(left, 3)}
     if not problems:
@@ -110,7 +110,7 @@ def subject_hosts(certificate: x509.Certificate) -> list[str]:
 def _validity_problem(
     certificate: x509.Certificate, name: str, marks: ExpiryThresholds, now: datetime
 ) -> CertificateProblem | None:
-    """Judge the dates; between two marks the sentence stays the same: each mark is one piece of news."""
+    """Evaluate the dates; the text changes only at a threshold, so that each threshold is reported once."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begin:
         return CertificateProblem("other", f"{name} is not valid before {_format_time(begin)}")
@@ -127,7 +127,7 @@ def _validity_problem(
 
 
 def _strength_problem(certificate: x509.Certificate, name: str) -> CertificateProblem | None:
-    """Judge the key and the signature; nobody checks the signature of a root, which is its own."""
+    """Evaluate the key and the signature; the signature of a root is its own and is not checked."""
     kind, bits = _key(certificate)
     if bits < MIN_KEY_BITS.get(kind, 0):
         text = f"{name} has a weak key: {kind} {bits} bits (minimum {MIN_KEY_BITS[kind]})"

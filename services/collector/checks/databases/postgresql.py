@@ -51,7 +51,7 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesys
 
 
 class ServerState(NamedTuple):
-    """What the server tells."""
+    """What the server reports."""
 
     connections: int
     most_connections: int
@@ -78,7 +78,7 @@ class PostgresqlProbe:
         self._timeout_s = timeout_s
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now
         began = time.monotonic()
         deadline = began + self._timeout_s
@@ -101,7 +101,7 @@ class PostgresqlProbe:
         return evaluate_server_state(whom, state)._replace(figures=figures)
 
     def _start_tls(self, connection: socket.socket, deadline: float) -> socket.socket:
-        """Ask for TLS, as PostgreSQL does it: on a connection that has begun without."""
+        """Start TLS as PostgreSQL does: on a connection that began without it."""
         if self._tls is None:
             return connection
         whom = f"{self._host}:{self._port}"
@@ -153,7 +153,7 @@ def parse_sslmode(mode: str) -> tuple[ssl.SSLContext | None, bool]:
 
 
 def evaluate_server_state(whom: str, state: ServerState) -> CheckResult:
-    """Judge what the server tells, the worst first. Pure."""
+    """Evaluate what the server reports, the worst first. Pure."""
     used = f"{state.connections} of {state.most_connections} connections used"
     if state.receivers == 0:
         return CheckResult("critical", f"{whom} is a replica without a connection to its primary", "failed")

@@ -40,7 +40,7 @@ class RedisProbe:
         self._timeout_s = timeout_s
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now
         began = time.monotonic()
         deadline = began + self._timeout_s
@@ -122,7 +122,7 @@ def parse_info(text: str) -> dict[str, str]:
 
 
 def evaluate_info(whom: str, information: Mapping[str, str]) -> CheckResult:
-    """Judge what INFO tells. Pure."""
+    """Evaluate the reply of INFO. Pure."""
     if not information:
         return CheckResult("ok", f"{whom} is up; this user may not run INFO")
     number = {name: int(value) for name, value in information.items() if value.isdecimal()}

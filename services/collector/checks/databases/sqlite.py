@@ -36,7 +36,7 @@ MAX_QUOTED = 200
 
 
 class DatabaseFiles(NamedTuple):
-    """What the file system tells of a database."""
+    """What the file system reports about a database."""
 
     size: int
     written: float
@@ -49,7 +49,7 @@ class DatabaseFiles(NamedTuple):
 
 
 class SqliteProbe:
-    """Looks at one file of the watched host."""
+    """Checks one database file of the watched host."""
 
     type: CheckType = "database"
 
@@ -63,7 +63,7 @@ class SqliteProbe:
         self._size = 0
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         began = time.monotonic()
         try:
             file = self._place.resolve(self._path)
@@ -139,7 +139,7 @@ class SqliteProbe:
 
 
 def read_files(file: Path) -> DatabaseFiles | None:
-    """Look at the database's files; None when it is no SQLite database, OSError when it cannot be read."""
+    """Read the state of the database's files; None if it is not SQLite. Raises OSError if unreadable."""
     with file.open("rb") as stream:
         header = stream.read(HEADER_BYTES)
     state = file.stat()
@@ -186,7 +186,7 @@ def read_error_result(path: str, error: sqlite3.Error, wait_s: float) -> CheckRe
 
 
 def evaluate_wal(files: DatabaseFiles, found: str) -> CheckResult:
-    """Judge the write-ahead log of a database that can be read. Pure."""
+    """Evaluate the write-ahead log of a readable database. Pure."""
     behind_s = files.wal_written - files.written
     wal = files.wal_size or 0
     if wal > MAX_WAL_BYTES and behind_s > MAX_WAL_AGE_S:

@@ -55,7 +55,7 @@ class EndpointResult(NamedTuple):
 
 
 class ExchangeProbe:
-    """Looks at one exchange; REST and the WebSocket have half the timeout each."""
+    """Checks one exchange; REST and the WebSocket have half the timeout each."""
 
     type: CheckType = "exchange"
 
@@ -73,7 +73,7 @@ class ExchangeProbe:
         self._last = CheckResult("unknown", "not checked yet")
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; while the exchange wants not to be asked, only say so."""
+        """Run once; while the exchange limits the rate, only report that."""
         if self._rate_limited_until and now < self._rate_limited_until:
             return self._last._replace(figures={})
         self._rate_limited_until = None
@@ -99,7 +99,7 @@ class ExchangeProbe:
         return EndpointResult(None, figures, skew)
 
     def _probe_rest(self, deadline: float, figures: dict[str, float | int]) -> Skew | None:
-        """Ask for a sign of life, then for the time; where only one is known it is both."""
+        """Request the ping URL, then the time; if only one of them is known it serves as both."""
         begun, wall_ms = time.monotonic(), 1000 * self._wall_clock()
         for place, url in enumerate(self._rest):
             fetched = fetch(url, deadline)
@@ -162,7 +162,7 @@ def create_probe(section: ExchangeSection, timeout_s: float, place: WatchedHost)
 def evaluate_exchange(
     rest: EndpointResult | None, web_socket: EndpointResult | None, most_skew_ms: float
 ) -> CheckResult:
-    """Judge what both ways showed; None is a way that was not looked at."""
+    """Evaluate both endpoints; None is one that was not tested."""
     ways = [seen for seen in (rest, web_socket) if seen]
     figures = {name: value for seen in ways for name, value in seen.figures.items()}
     faults = [seen.fault for seen in ways if seen.fault]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 _PER_SECOND = (1, 1_000, 1_000_000, 1_000_000_000)
-"""Exchanges write seconds, milliseconds, microseconds or nanoseconds: their sizes tell which."""
+"""Exchanges write seconds, milliseconds, microseconds or nanoseconds; the magnitude decides which."""
 _EARLIEST, _LATEST = 1e8, 1e11
 """Seconds since 1970 that can be meant: 1973 to 5138, so that no two units overlap."""
 _COARSE_MS = 1000.0

@@ -1,4 +1,4 @@
-"""Status pages: what an exchange itself says of its health, as Statuspage's summary.json tells it.
+"""Status pages: what an exchange reports about itself in Statuspage's summary.json.
 
 A page that does not answer says nothing about the exchange: that is unknown, never the exchange's failure.
 """
@@ -28,7 +28,7 @@ GRADES: dict[str, CheckStatus] = {
 _OVER = ("resolved", "postmortem")
 _UNDER_WAY = ("in_progress", "verifying")
 _MAX_LINE = 100
-"""Characters of a name that are told."""
+"""Characters of a name that are shown."""
 
 
 class PageStatus(msgspec.Struct):
@@ -74,7 +74,7 @@ class StatusPageProbe:
         self._timeout_s = timeout_s
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once."""
+        """Run once."""
         del now
         begun = time.monotonic()
         try:
@@ -109,7 +109,7 @@ def create_probe(url: str, timeout_s: float, place: WatchedHost) -> Probe:
 
 
 def evaluate_summary(summary: StatusPageSummary) -> CheckResult:
-    """Judge what a page says: its indicator, or an incident that is worse; parts are only named.
+    """Evaluate a page: its indicator, or a worse incident; components are only named.
 
     Large exchanges have some coin's wallet in maintenance every day: that is no alert, unless the page itself
     makes one of it.

@@ -76,7 +76,7 @@ class FailedLogin(NamedTuple):
     """A login that failed."""
 
     user: str
-    """As it was given by whoever tried."""
+    """As given in the attempt."""
     source: str
     """An IP address; empty when it was made on this host, or when the log leaves it open."""
     times: int = 1
@@ -106,7 +106,7 @@ def parse_message(program: str, process: str, text: str) -> AuthMessage:
 
 
 class FailedLogins:
-    """Counts each attempt once, however many lines tell of it, also when some come with a later look."""
+    """Counts each attempt once, however many lines report it, also if some come in a later run."""
 
     def __init__(self) -> None:
         self._counted: dict[str, bool] = {}

@@ -38,10 +38,10 @@ class ReadPosition(msgspec.Struct):
 
 
 class AuthEvents(NamedTuple):
-    """What happened between two looks."""
+    """What happened between two runs."""
 
     since: datetime | None
-    """None at the very first look, which has nothing to tell."""
+    """None in the very first run, which reports nothing."""
     where: str
     """The source, for people; empty when there is none."""
     messages: list[AuthMessage]
@@ -52,7 +52,7 @@ class AuthEvents(NamedTuple):
 
 
 def read_or_result(source: "AuthSource", now: datetime, about: str) -> AuthEvents | CheckResult:
-    """Return what is new `about` logins or sudo, or the look that says why nobody can tell."""
+    """Return what is new `about` logins or sudo, or a result that says why it is unknown."""
     try:
         return source.read(now)
     except PermissionError as error:
@@ -64,7 +64,7 @@ def read_or_result(source: "AuthSource", now: datetime, about: str) -> AuthEvent
 
 
 class AuthSource:
-    """Reads on from where the last look ended, also over a restart."""
+    """Reads on from where the last run ended, also over a restart."""
 
     def __init__(
         self,

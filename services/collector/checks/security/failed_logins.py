@@ -25,7 +25,7 @@ def create_probe(section: FailedLoginsSection, timeout_s: float, place: WatchedH
 
 
 class LoginWindow(NamedTuple):
-    """What failed between two looks."""
+    """What failed between two runs."""
 
     begin: datetime
     failures: Sequence[FailedLogin]
@@ -33,7 +33,7 @@ class LoginWindow(NamedTuple):
 
 
 class LoginsProbe:
-    """Looks into the log of authentication; the status is that of the last minute, or since the last look."""
+    """Reads the authentication log; the status is that of the last minute, or since the last run."""
 
     type: CheckType = "logins"
 
@@ -50,7 +50,7 @@ class LoginsProbe:
         self._spans: deque[LoginWindow] = deque()
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; `unknown` when nothing tells of logins, or it may not be read."""
+        """Run once; `unknown` if there is no source of logins, or it cannot be read."""
         news = read_or_result(self._source, now, "logins")
         if isinstance(news, CheckResult):
             return news
@@ -71,7 +71,7 @@ class LoginsProbe:
 def evaluate_logins(
     section: FailedLoginsSection, spans: Sequence[LoginWindow], now: datetime, where: str
 ) -> CheckResult:
-    """Say how many logins failed in the last minute, or since the last look when that is longer ago."""
+    """Describe the failed logins of the last minute, or since the last run if that is longer ago."""
     failures = [failure for one in spans for failure in one.failures]
     length = max(now - spans[0].begin, WINDOW)
     total = count_attempts(failures)

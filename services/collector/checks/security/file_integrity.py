@@ -52,11 +52,11 @@ class KnownFiles(msgspec.Struct):
 
     files: dict[str, dict[str, FileFingerprint]] = {}
     latest: str = ""
-    """The change that was told last."""
+    """The change that was reported last."""
 
 
 class FileScan(NamedTuple):
-    """What a look finds."""
+    """What a run finds."""
 
     files: dict[str, dict[str, FileFingerprint]]
     """Of each pattern, by name."""
@@ -88,7 +88,7 @@ class FileIntegrityProbe:
         """By what changes whenever a file is written, the moment of its last change of any kind among it."""
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; what was read until the time was up is kept for the next look."""
+        """Run once; what was read before the timeout is kept for the next run."""
         known = self._known or self._state.load() or KnownFiles()
         try:
             survey = self._scan(known, time.monotonic() + 0.8 * self._timeout_s)
@@ -155,7 +155,7 @@ def describe_changes(
 
 
 def evaluate_changes(changes: Sequence[str], survey: FileScan, latest: str) -> CheckResult:
-    """Say what changed since the last look; well again with the next."""
+    """Describe what changed since the last run; ok again in the next one."""
     figures = {"occurrences": len(changes)}
     if changes:
         return CheckResult("warning", join_limited(changes, MAX_LISTED), "changed", figures)

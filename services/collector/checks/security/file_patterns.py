@@ -11,7 +11,7 @@ from typing import NamedTuple
 from services.collector.host.watched_host import resolve_within
 
 MAX_FILES = 1_000
-"""Of one pattern; the rest is left out, and whoever looks says so."""
+"""Files of one pattern, at most; the check's text says if there are more."""
 
 
 class MatchedFile(NamedTuple):

@@ -1,4 +1,4 @@
-"""Ports that something listens on, and that nothing listened on at the first look."""
+"""Listening ports: those that were not open in the first run."""
 
 import ipaddress
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ class ListeningSocket(NamedTuple):
 
 
 class KnownPorts(msgspec.Struct):
-    """What listened at the first look."""
+    """What listened in the first run."""
 
     doors: list[str]
 
@@ -54,7 +54,7 @@ def create_probe(section: ListeningSection, timeout_s: float, place: WatchedHost
 
 
 class ListeningProbe:
-    """Looks into the host's tables of sockets; a new port is a warning until it is closed or allowed."""
+    """Reads the host's socket tables; a new port is a warning until it is closed or allowed."""
 
     type: CheckType = "listening"
 
@@ -67,7 +67,7 @@ class ListeningProbe:
         self._names: dict[int, str] = {}
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; `unknown` when the tables cannot be read."""
+        """Run once; `unknown` if the tables cannot be read."""
         del now
         try:
             doors = list(listening_sockets(self._net, first_ephemeral(self._proc)))
@@ -97,7 +97,7 @@ class ListeningProbe:
         return self._known
 
     def _process_name(self, inode: int) -> str:
-        """Name the process; to look for it means to look through all open files: only once."""
+        """Name the process; finding it reads all open files, so only once."""
         if inode in self._names:
             return self._names[inode]
         process = process_table.socket_owner(self._proc, inode)
@@ -105,7 +105,7 @@ class ListeningProbe:
 
 
 def listening_sockets(net: Path, ephemeral: int) -> Iterator[ListeningSocket]:
-    """Yield what listens by TCP, and by UDP below the ports that the kernel hands out to whoever asks."""
+    """Yield TCP listeners, and UDP ones below the ephemeral ports."""
     yield from (ListeningSocket("TCP", listener) for listener in tcp_listeners(net))
     yield from (
         ListeningSocket("UDP", listener) for listener in udp_listeners(net) if listener.port < ephemeral

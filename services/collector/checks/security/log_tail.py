@@ -1,4 +1,4 @@
-"""Tail: what was written to a log file since the last look, over rotation and truncation."""
+"""Tail: what was written to a log file since the last run, over rotation and truncation."""
 
 import glob
 import os

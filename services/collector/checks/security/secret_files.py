@@ -24,7 +24,7 @@ def create_probe(patterns: Sequence[str], timeout_s: float, place: WatchedHost) 
 
 
 class SecretProbe:
-    """Looks at the modes, never into the files."""
+    """Reads the modes of files, never their content."""
 
     type: CheckType = "secret"
 
@@ -33,7 +33,7 @@ class SecretProbe:
         self._root = place.root
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; `unknown` when some may not be seen and the others are well."""
+        """Run once; `unknown` if some cannot be read and the others are ok."""
         del now
         found: dict[str, MatchedFile] = {}
         missing, hidden = [], []

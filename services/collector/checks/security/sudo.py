@@ -21,7 +21,7 @@ def create_probe(section: SecuritySection, timeout_s: float, place: WatchedHost)
 
 
 class SudoProbe:
-    """Tells each use once: the look that sees it is a warning, the next is well again."""
+    """Reports each use once: the run that finds it is a warning, the next one is ok."""
 
     type: CheckType = "sudo"
 
@@ -30,7 +30,7 @@ class SudoProbe:
         self._source = source
 
     def run(self, now: datetime) -> CheckResult:
-        """Look once; `unknown` when nothing tells of sudo, or it may not be read."""
+        """Run once; `unknown` if there is no source about sudo, or it cannot be read."""
         news = read_or_result(self._source, now, "sudo")
         if isinstance(news, CheckResult):
             return news

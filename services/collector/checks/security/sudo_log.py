@@ -7,7 +7,7 @@ from typing import NamedTuple
 from services.collector.checks.security.auth_log import AuthMessage
 
 MAX_COMMAND = 200
-"""Characters that are told."""
+"""Characters that are shown."""
 _MAX_SEARCH = 1_000
 _COMMAND = " ; COMMAND="
 _FIELD = re.compile(r"[A-Z]+=")
@@ -66,7 +66,7 @@ def _use(one: AuthMessage) -> SudoUse | None:
 
 
 def mask(command: str) -> str:
-    """Return `command` with stars for what looks like a password, a token or a key."""
+    """Return `command` with what may be a password, a token or a key masked."""
     command = _SECRET_OPTION.sub(r"\1***", command)
     command = _URL_PASSWORD.sub(r"\1***@", _BEARER.sub(r"\1 ***", command))
     return _SHORT_PASSWORD.sub(lambda found: (found[1] or found[2]) + "***", command)
