@@ -65,7 +65,8 @@ def test_hosts(token: str, environ: dict[str, str], is_allowed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "one", [UNRESTRICTED, TokenScope(("scalper-*",)), TokenScope(("*",), hosts=True), TokenScope(hosts=True)]
+    "scope",
+    [UNRESTRICTED, TokenScope(("scalper-*",)), TokenScope(("*",), hosts=True), TokenScope(hosts=True)],
 )
 def test_computed_figures(scope: TokenScope) -> None:
     """Nobody may write computed figures."""
