@@ -1,4 +1,4 @@
-"""The clock: the only place that reads the system time. Pure code takes `now` as an argument."""
+"""The clock: the only place that reads the system time. All other code takes `now` as an argument."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
