@@ -24,7 +24,7 @@ def test_percentiles_are_interpolated_as_those_of_orders_are() -> None:
     }
 
 
-def test_warnings_are_available_and_failures_are_not_nor_have_they_a_latency() -> None:
+def test_failures_are_unavailable_and_have_no_latency() -> None:
     past = CheckStatistics("http")
     for one in (look(10), look(20)._replace(status="warning"), BAD, BAD):
         past.add(one)

@@ -91,7 +91,7 @@ def _namespaces() -> None:
         pytest.skip(f"containers cannot be made here: {tried.stderr.strip()}")
 
 
-def test_a_container_with_the_mounts_of_compose_sees_the_host_and_not_itself(tmp_path: Path) -> None:
+def test_a_container_with_the_mounts_of_compose_sees_the_host(tmp_path: Path) -> None:
     disks = DiskSampler(Path("/proc/1/mountinfo"), Path("/"), KernelFiles())
     before = {disk.mount for disk in disks.measure(0.0)}
     health = contained(AS_COMPOSE, tmp_path / "proc", tmp_path / "root")
@@ -107,7 +107,7 @@ def test_a_container_with_the_mounts_of_compose_sees_the_host_and_not_itself(tmp
     assert health.cgroup_throttled is None
 
 
-def test_a_container_that_watches_only_itself_sees_its_own_processes_and_network(tmp_path: Path) -> None:
+def test_a_container_without_mounts_sees_only_itself(tmp_path: Path) -> None:
     health = contained(BY_ITSELF, tmp_path / "proc", tmp_path / "root")
     assert health.processes == 1
     assert health.network_received_bytes_per_second is None

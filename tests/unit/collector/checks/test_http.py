@@ -285,7 +285,7 @@ def test_a_user_in_the_url_is_given_and_never_told() -> None:
 @pytest.mark.parametrize(
     "url", ["http://ann:se/cret@x/", "https://", "http://x:0/", "http://[::1/", "http://a\u2100secret/"]
 )
-def test_a_url_that_nobody_can_ask_is_refused_at_the_start_without_its_secrets(url: str) -> None:
+def test_an_invalid_url_is_rejected_at_start_without_its_secrets(url: str) -> None:
     with pytest.raises(ValueError, match="URL") as caught:
         watching(url)
     assert "cret" not in str(caught.value)
@@ -358,7 +358,7 @@ def test_a_bomb_is_not_unpacked_to_its_end(monkeypatch: pytest.MonkeyPatch) -> N
         assert "the first MiB of the body" in look(f"http://{server}/", body="x").text
 
 
-def test_a_packed_body_of_several_members_is_read_whole_and_one_that_is_cut_off_is_told() -> None:
+def test_all_gzip_members_are_read_and_a_cut_off_body_fails() -> None:
     """Behind a gzip body some servers send what is none: clients pass over it."""
     packed = gzip.compress(b"all is ") + gzip.compress(b"well")
     with serving(replying(200, packed + b"\0\0", Content_Encoding="gzip")) as server:

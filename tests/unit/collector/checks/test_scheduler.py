@@ -105,7 +105,7 @@ def watch(
     return ScheduledCheck(name, probe, every_s, timeout_s)
 
 
-def test_a_look_becomes_a_record_with_its_figures_and_what_the_past_looks_come_to() -> None:
+def test_a_result_becomes_a_record_with_figures_and_statistics() -> None:
     scene = Scene(watch("web", Said()), chance=lambda: 0.0)
     record = scene.settled(1)[0]
     assert (record.host, record.check, record.type, record.status) == ("box", "web", "http", "ok")
@@ -212,7 +212,7 @@ def test_never_more_than_sixteen_look_at_once_and_the_rest_follows() -> None:
         one.let_go.set()
 
 
-def test_a_probe_that_raises_is_unknown_and_logged_once_without_what_it_said() -> None:
+def test_a_probe_that_raises_is_unknown_and_logged_once() -> None:
     scene = Scene(watch("db", Raising()), chance=lambda: 0.0)
     with capture_logs() as lines:
         scene.settled(1)

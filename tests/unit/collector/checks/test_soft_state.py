@@ -16,7 +16,7 @@ def statuses(steadiness: SoftState, *looks: CheckResult) -> list[CheckStatus]:
     return [steadiness.apply(look).status for look in looks]
 
 
-def test_a_failure_counts_from_the_second_in_a_row_and_ends_with_the_first_success() -> None:
+def test_the_second_consecutive_failure_counts_until_a_success() -> None:
     assert statuses(SoftState(2), OK, BAD, OK, BAD, BAD, BAD, OK) == [
         "ok", "ok", "ok", "ok", "critical", "critical", "ok",
     ]  # fmt: skip

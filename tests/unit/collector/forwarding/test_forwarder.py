@@ -79,7 +79,7 @@ def test_records_are_sent_at_once_and_leave_nothing_on_disk(scene: Scene, tmp_pa
     assert scene.sending.taken_at == 0.0
 
 
-def test_what_was_not_taken_is_sent_later_with_its_moments_before_what_is_new(scene: Scene) -> None:
+def test_spooled_records_are_sent_before_new_ones(scene: Scene) -> None:
     scene.receiver.away = SinkUnavailableError("refused")
     for number in range(3):
         scene.send(number)

@@ -163,7 +163,7 @@ def test_what_waits_in_memory_is_sent_from_there_and_bounded(
     assert len(spool) == 0
 
 
-def test_a_folder_that_cannot_be_written_costs_neither_the_process_nor_records(tmp_path: Path) -> None:
+def test_an_unwritable_spool_loses_no_records(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file where the folder should be")
     spool = Spool(tmp_path / "spool" / "collector")
     with dropping(0), capture_logs() as lines:

@@ -79,6 +79,6 @@ def test_throttling_is_known_only_where_there_is_a_limit(tmp_path: Path) -> None
     assert throttling(tmp_path) == Throttling(8, 2)
 
 
-def test_throttled_is_percent_of_the_periods_between_and_undefined_without_any() -> None:
+def test_throttling_is_undefined_without_periods() -> None:
     assert throttled_percent(Throttling(10, 5), Throttling(30, 10)) == 25.0
     assert throttled_percent(Throttling(10, 5), Throttling(10, 5)) is None

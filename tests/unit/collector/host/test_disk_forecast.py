@@ -61,7 +61,7 @@ def test_a_backup_of_half_an_hour_is_no_trend() -> None:
     assert after(WINDOW_S, lambda at: 50 * GIB - max(at - WINDOW_S + HOUR / 2, 0) * 10 * 2**20) is None
 
 
-def test_a_disk_that_begins_to_fill_after_a_quiet_day_is_noticed_within_an_hour_and_a_half() -> None:
+def test_a_disk_that_starts_to_fill_is_detected_within_90_minutes() -> None:
     quiet = 24 * HOUR
     days = after(quiet + 1.5 * HOUR, lambda at: 50 * GIB - max(at - quiet, 0) * GIB / HOUR)
     assert days is not None

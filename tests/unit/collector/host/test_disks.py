@@ -75,7 +75,7 @@ def test_a_file_system_without_a_size_is_none() -> None:
     assert disk_usage("/", sizes(), read_only=False) is None
 
 
-def test_a_mount_that_did_not_reach_the_container_is_not_mistaken_for_the_root(scene: Scene) -> None:
+def test_a_mount_outside_the_container_is_not_taken_for_the_root(scene: Scene) -> None:
     gone = "31 1 8:33 / /gone rw - xfs /dev/sdc1 rw\n"
     # /data is only a folder of the same file system here, /gone is not there at all.
     assert [disk.mount for disk in scene.measure(ROOT + DATA + gone)] == ["/"]
@@ -95,7 +95,7 @@ def test_a_file_system_that_was_writable_and_is_not_any_more_is_read_only(scene:
     assert [disk.read_only for disk in scene.measure(DATA)] == [False]
 
 
-def test_a_file_system_that_never_was_writable_is_no_disk_and_neither_is_one_that_was_unmounted(
+def test_a_disk_must_have_been_writable_and_be_mounted(
     scene: Scene,
 ) -> None:
     read_only = DATA.replace("rw", "ro")
@@ -122,9 +122,7 @@ def test_a_disk_that_fills_says_when_it_will_be_full(scene: Scene, monkeypatch: 
     assert disk.full_days is None
 
 
-def test_a_device_that_stops_answering_is_read_only_with_what_was_known_of_it(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_stops_answering_is_read_only(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     (before,) = scene.measure(DATA)
 
     def fail(_path: Path) -> os.statvfs_result:

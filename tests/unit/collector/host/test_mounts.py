@@ -42,7 +42,7 @@ def test_only_writable_file_systems_on_real_media_count_once_per_device() -> Non
     assert all(mount.writable for mount in chosen(SERVER))
 
 
-def test_the_root_counts_even_as_a_read_only_overlay_and_bind_mounts_share_a_device() -> None:
+def test_the_root_always_counts_and_bind_mounts_share_a_device() -> None:
     assert points(CONTAINER) == ["/", "/data"]
 
 
@@ -57,7 +57,7 @@ def test_a_pool_of_mergerfs_counts() -> None:
     ["ro,errors=remount-ro", "rw,errors=remount-ro,emergency_ro", "rw,shutdown"],
     ids=["before 6.13", "since 6.13", "shut down"],
 )
-def test_a_file_system_that_gave_up_is_told_from_one_that_is_read_only_on_purpose(failed: str) -> None:
+def test_a_failed_file_system_differs_from_a_read_only_mount(failed: str) -> None:
     root = next(
         mount for mount in chosen(SERVER.replace("rw,errors=remount-ro", failed)) if mount.point == "/"
     )

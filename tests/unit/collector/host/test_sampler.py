@@ -215,7 +215,7 @@ def test_a_wrong_path_of_the_hosts_proc_is_named_at_the_start(tmp_path: Path) ->
         HostSampler("there", tmp_path, tmp_path)
 
 
-def test_the_limits_of_our_own_container_are_not_those_of_the_host_around_it(
+def test_limits_of_our_container_do_not_apply_to_the_host(
     foreign: Foreign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     foreign.groups.mkdir()
@@ -258,7 +258,7 @@ def test_a_hosts_name_is_the_one_set_else_its_own_and_not_its_containers(
     assert host_name(CollectorSettings(host_root=root)) == "3f2a9c"
 
 
-def test_a_host_without_a_usable_name_is_not_reported_under_one_that_no_reader_takes(tmp_path: Path) -> None:
+def test_an_unusable_host_name_is_not_reported(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "hostname").write_text("\n")
     assert host_name(CollectorSettings(host_root=tmp_path)) == socket.gethostname()

@@ -232,7 +232,7 @@ def test_a_renewed_certificate_ends_the_warning_while_it_is_watched(tmp_path: Pa
         assert watching.run(now()).status == "ok"
 
 
-def test_a_server_that_hangs_in_the_handshake_says_nothing_about_its_certificate() -> None:
+def test_a_handshake_that_times_out_is_unknown() -> None:
     with TlsServer(None) as server:
         seen = look(address=server.address, timeout_s=0.3)
     assert (seen.status, seen.reason) == ("unknown", "timeout")

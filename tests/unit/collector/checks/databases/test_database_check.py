@@ -47,7 +47,7 @@ def test_the_scheme_says_what_is_looked_at(url: str, expected: type) -> None:
         "postgresql://db/bots?sslmode=cret",
     ],
 )
-def test_a_url_that_makes_no_sense_is_refused_at_the_start_without_its_secrets(url: str) -> None:
+def test_an_invalid_database_url_is_rejected_without_its_secrets(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|sqlite|sslmode") as caught:
         create_probe(url, 5.0, PLACE)
     assert "cret" not in str(caught.value)

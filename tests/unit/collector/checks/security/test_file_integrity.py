@@ -80,7 +80,7 @@ def test_a_change_that_keeps_length_and_moment_is_seen(host: Host) -> None:
     assert host.look().status == "warning"
 
 
-def test_a_file_that_is_only_touched_or_written_anew_with_the_same_content_has_not_changed(
+def test_a_file_with_the_same_content_has_not_changed(
     host: Host,
 ) -> None:
     path = host.root / "etc/ssh/moduli"

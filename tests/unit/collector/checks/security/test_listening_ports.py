@@ -96,7 +96,7 @@ def _bind_below_ephemeral(taker: socket.socket) -> int:
 
 
 @little
-def test_a_port_that_was_open_at_the_first_look_is_no_news_even_after_a_restart(tmp_path: Path) -> None:
+def test_a_port_of_the_first_run_stays_known_after_a_restart(tmp_path: Path) -> None:
     table = Table(tmp_path)
     table.tcp("00000000:0016")
     assert watching(tmp_path / "state", table.place).run(NOON).text == "No new port among 1 listening sockets"

@@ -77,7 +77,7 @@ def test_a_file_that_was_emptied_is_read_from_its_beginning(log: Log) -> None:
     assert log.read() == "new\n"
 
 
-def test_a_file_that_was_emptied_and_is_longer_again_is_read_from_its_beginning(log: Log) -> None:
+def test_a_truncated_log_is_read_from_its_beginning(log: Log) -> None:
     log.path.write_text("a longer line than before\nand another\n")
     assert log.read() == "a longer line than before\nand another\n"
 

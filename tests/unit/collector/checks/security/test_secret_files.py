@@ -102,7 +102,7 @@ def test_a_pattern_that_nothing_fits_is_said(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_that_may_not_be_read_is_unknown_unless_another_secret_is_open(
+def test_an_unreadable_folder_is_unknown_unless_a_secret_is_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret(tmp_path, "/closed/key", 0o600)
