@@ -1,6 +1,6 @@
-"""Acknowledging: what the API and the page behind a notice's link do, and that page.
+"""Acknowledging an alert: the service behind API and page, and the page that notifications link to.
 
-Opening the link changes nothing: programs that look at links in messages open them too. Its button does.
+Opening the link changes nothing, because mail and chat programs open links to preview them; its button does.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,13 +40,13 @@ _MINUTE = timedelta(minutes=1)
 
 
 class AcknowledgeForm(NamedTuple):
-    """What stands in the fields of the page."""
+    """The fields of the page's form."""
 
     by: str = ""
     comment: str = ""
     timeout: str = ""
     seen: str = ""
-    """When somebody had acknowledged the alert that the person saw; blank when nobody had."""
+    """When the alert was acknowledged that the person saw; blank if it was not."""
 
     def read(self) -> Acknowledgement:
         """Return it as the API would be sent it; InvalidError lists its faults."""
@@ -55,7 +55,7 @@ class AcknowledgeForm(NamedTuple):
 
 
 class AcknowledgementService:
-    """Where people say that they look after an alert."""
+    """Acknowledges alerts and publishes the change."""
 
     def __init__(self, sources: DataSources) -> None:
         self._database = sources.health
@@ -70,7 +70,7 @@ class AcknowledgementService:
     ) -> Alert | None:
         """Acknowledge an open alert of which `may` holds, and announce it; return it as it is then.
 
-        While Redis is away it is stored all the same, and whoever announces next announces it.
+        While Redis is down it is stored all the same, and published with the next alert.
         """
         until = now + to_timedelta(given.timeout) if given.timeout is not None else None
         with self._database.write() as connection:
@@ -132,7 +132,7 @@ def create_acknowledge_pages(
 
 
 def _is_unchanged(alert: Alert, claim: LinkClaim, form: AcknowledgeForm) -> bool:
-    """Say whether nobody but who was on the page has the alert; a form that is sent twice counts once."""
+    """Return whether the alert is as the person saw it; a form that is sent twice counts once."""
     return alert.details.flaps == claim.flaps and _describe_acknowledgement(alert) in ("", form.seen)
 
 
@@ -149,7 +149,7 @@ def _acknowledge_page(
     *,
     sent: bool = False,
 ) -> Response:
-    """Return the page that asks, or says how the alert stands where there is nothing to ask."""
+    """Return the page with the form, or with the alert's state where there is nothing to acknowledge."""
     if alert is None:
         return _message_page(
             HTTPStatus.NOT_FOUND, "Alert not found", "It was resolved and has since been deleted."
@@ -180,7 +180,7 @@ def _acknowledge_page(
 
 
 def _acknowledged_by(alert: Alert) -> str:
-    """Say who has the alert, if somebody has."""
+    """Return who acknowledged the alert and when; blank if it is not acknowledged."""
     if not alert.acknowledged_at:
         return ""
     until = f" until {_format_time(alert.acknowledged_until)}" if alert.acknowledged_until else ""

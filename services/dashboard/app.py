@@ -8,14 +8,13 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from services.dashboard.acknowledge_page import NAME as ACKNOWLEDGEMENTS
 from services.dashboard.acknowledge_page import AcknowledgementService, create_acknowledge_pages
+from services.dashboard.api.overview import TimeBudgetExceededError
 from services.dashboard.api.reload import create_reload_route
 from services.dashboard.api.routes import create_api
 from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
-from services.dashboard.page import create_page, security_headers
+from services.dashboard.page import create_page, create_runbooks, security_headers
 from services.dashboard.prometheus_exporter import AlertMetricsCollector
-from services.dashboard.runbooks import create_runbooks
-from services.dashboard.time_budget import TimeBudgetExceededError
 from shared.runtime import clock
 from shared.runtime.clock import Clock
 from shared.runtime.health import Check

@@ -8,8 +8,8 @@ class DashboardSettings(WebSettings, frozen=True, kw_only=True):
 
     dashboard_port: int = 3001
     ingestion_port: int = 9090
-    """Where the page says that records can be sent, on the host that the page came from."""
+    """Port of the HTTP endpoint for records that the page shows, on the page's own host."""
     websocket_port: int = 8080
-    """Where the page finds the broadcaster, on the host that the page came from."""
+    """Port of the broadcaster, on the page's own host."""
     websocket_url: str = ""
-    """The broadcaster's whole address, where it is not there."""
+    """Address of the broadcaster, where it is not on the page's own host and that port."""

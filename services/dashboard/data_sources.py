@@ -1,4 +1,4 @@
-"""Where the dashboard reads: Redis for what is now, SQLite for what was and for all while Redis is away."""
+"""Data sources of the dashboard: Redis for current values, SQLite for history and while Redis is down."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -37,16 +37,16 @@ class LogStatus(NamedTuple):
 
 
 class CurrentState(NamedTuple):
-    """What is known at one moment."""
+    """The latest values at one time."""
 
     records: list[AnyRecord]
     parts: Mapping[str, tuple[PartPresence, bool]]
-    """Name → the part, and whether it gave a sign of life lately."""
+    """Name → the part, and whether its presence key is recent."""
     log: LogStatus | None
     redis_latency_ms: float | None
-    """None when Redis is away."""
+    """None when Redis is down."""
     redis_fault: str | None = None
-    """Why Redis did not answer, or takes no writes: then signs of life say nothing. None: it does both."""
+    """Why Redis is down or takes no writes, so that presence is unknown; None when it works."""
 
     @property
     def redis_down(self) -> bool:
@@ -67,7 +67,7 @@ class DataSources:
         """Says why Redis takes no writes although it answers, where this process knows it."""
 
     def read_current(self, now: datetime) -> CurrentState:
-        """Read what is known at `now`; it never fails because Redis does."""
+        """Read the latest values at `now`; from the database while Redis is down."""
         try:
             refusal, latency = self._ping()
             records = list(self._log.latest().values())
@@ -104,7 +104,7 @@ class DataSources:
         return refusal, round((time.perf_counter() - begun) * 1000, 3)
 
     def rules(self) -> list[RuleStatus] | None:
-        """Return how each rule stands; None while the evaluator never published it. Raises RedisError."""
+        """Return the status of each rule; None if the evaluator has not published it. Raises RedisError."""
         data = self.redis.get(redis_keys.RULES)
         return decode_or_none(
             redis_keys.RULES, lambda: msgspec.json.decode(data or b"", type=list[RuleStatus])

@@ -1,4 +1,4 @@
-"""The overall status, decided: how it stands, and why, in words a person reads at 3 a.m. Pure."""
+"""The overall status and its reasons, as people read them at 3 a.m. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -24,12 +24,12 @@ _PHRASES = {
 
 
 class OverallStatus(NamedTuple):
-    """The status and its reasons, gravest first."""
+    """The status and its reasons, most severe first."""
 
     status: Status
     reasons: list[str]
     handled: list[str]
-    """Open alerts that need nobody's attention: acknowledged ones, and those whose notices are muted."""
+    """Open alerts that are acknowledged or muted."""
 
 
 class StatusInputs(NamedTuple):
@@ -40,9 +40,9 @@ class StatusInputs(NamedTuple):
     hosts: Mapping[str, Health]
     checks: Sequence[Check]
     lost_parts: Mapping[str, datetime]
-    """Parts without a sign of life: name → when they were last seen."""
+    """Parts whose presence key is old: name → when they were last seen."""
     stopped_parts: Collection[str]
-    """Parts that never said that they run, or said that they stop."""
+    """Parts that never started, or were stopped."""
     redis_fault: str | None
     """Why Redis does not answer, or takes no writes."""
     any_record: bool
@@ -105,7 +105,7 @@ def _describe_handled(alert: Alert) -> str:
 
 
 def _acknowledged_reasons(handled: Sequence[Alert]) -> list[str]:
-    """Say how many alerts somebody works on; those that are only muted are wanted so."""
+    """Return how many alerts are acknowledged; muted ones are expected and not counted."""
     count = sum(alert.status == "ACKNOWLEDGED" and not alert.details.muted_by for alert in handled)
     return [f"{count} acknowledged {'alerts are' if count > 1 else 'alert is'} still open."] if count else []
 
@@ -126,10 +126,10 @@ def _most_severe_first(alerts: Sequence[Alert]) -> list[Alert]:
 def _unreported_hosts(
     situation: StatusInputs, failing: Sequence[Check]
 ) -> dict[str, tuple[Status, list[str]]]:
-    """Return the hosts that are not well, gravest first, each with its reasons that nothing else speaks of.
+    """Return the unhealthy hosts, most severe first, each with the reasons that no alert or check covers.
 
-    What an open alert or a failing check says of its host is told as theirs. Reasons are gravest first: where
-    the gravest one is told, the host is CRITICAL because of it, and what is left is a warning.
+    A reason that an open alert or a failing check covers is left to it. If that was the host's first and most
+    severe reason, the rest is a warning.
     """
     found: dict[str, tuple[Status, list[str]]] = {}
     for status in ("CRITICAL", "WARNING"):

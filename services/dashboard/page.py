@@ -1,14 +1,18 @@
-"""The web page, and the headers that keep anything foreign out of it."""
+"""The web page, the runbooks, and the headers that keep foreign content out of them."""
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, abort, make_response, render_template, request
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from services.dashboard.config import DashboardSettings
+from shared.runtime.settings import REPOSITORY
 from shared.schema.metric_definitions import FAMILIES
 from shared.schema.records import Performance
 from shared.schema.undefined_reasons import REASONS
@@ -32,7 +36,7 @@ DEFINITIONS = {
     ],
     "reasons": REASONS,
 }
-"""What the page calls and explains figures by; it has no table of its own."""
+"""Names, units and explanations of metrics, sent with the page: it has no table of its own."""
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = sorted(path for path in _STATIC.rglob("*") if path.is_file())
@@ -43,6 +47,13 @@ STATIC_CACHE = "public, max-age=31536000, immutable"
 _SCRIPTS = [path.relative_to(_STATIC).as_posix() for path in _FILES if path.suffix == ".js"]
 MODULES = [name for name in _SCRIPTS if name != "start.js" and not name.startswith("vendor/")]
 """The page's ES modules; the browser fetches them all at once, not import by import."""
+
+RUNBOOKS = REPOSITORY / "docs" / "runbooks"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+"""HTML in a page is shown as text."""
+_RUNBOOK_LINK = re.compile(r'href="([a-z0-9-]+)\.md"')
 
 
 def create_page(settings: DashboardSettings) -> Blueprint:
@@ -64,8 +75,26 @@ def create_page(settings: DashboardSettings) -> Blueprint:
     return page
 
 
+def create_runbooks() -> Blueprint:
+    """Return the route of the runbooks: pages of docs/runbooks as HTML; 404 for one that does not exist."""
+    runbooks = Blueprint("runbooks", __name__, url_prefix="/runbooks")
+
+    @runbooks.get("/<name>")
+    def page(name: str) -> Response:
+        path = RUNBOOKS / f"{name}.md"
+        if not _NAME.fullmatch(name) or not path.is_file():
+            abort(404)
+        text = path.read_text()
+        # Markup is safe here: the renderer escapes what the page has of it.
+        body = Markup(_RUNBOOK_LINK.sub(r'href="\1"', _MARKDOWN.render(text)))  # noqa: S704
+        title = text.partition("\n")[0].lstrip("# ")
+        return make_response(render_template("runbook.html", title=title, body=body))
+
+    return runbooks
+
+
 def security_headers(settings: DashboardSettings) -> Callable[[Response], Response]:
-    """Return what adds the headers to an answer; what is not a static file is never kept by a cache."""
+    """Return a function that adds the headers to a response; only static files may be cached."""
 
     def secure(response: Response) -> Response:
         response.headers.extend(HEADERS)
@@ -82,7 +111,7 @@ def security_headers(settings: DashboardSettings) -> Callable[[Response], Respon
 
 
 def _websockets(settings: DashboardSettings) -> str:
-    """Return the origins that the page finds the broadcaster at: the one that is set, or on its own host."""
+    """Return the origins of the broadcaster: the configured one, or the page's own host."""
     if settings.websocket_url:
         parts = urlsplit(settings.websocket_url)
         return f"{parts.scheme}://{parts.netloc}"

@@ -1,4 +1,4 @@
-"""Figures of the dashboard's own for Prometheus, read from the store when it asks."""
+"""The dashboard's own metrics for Prometheus, read from the database at each scrape."""
 
 from collections.abc import Iterator
 

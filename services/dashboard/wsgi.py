@@ -1,4 +1,4 @@
-"""What gunicorn loads: the dashboard, wired."""
+"""The dashboard's WSGI app, as gunicorn loads it."""
 
 import os
 
@@ -14,7 +14,7 @@ from shared.runtime.service import configure_part, exit_on_invalid_config
 from shared.runtime.signed_links import SignedLinks, load_secret
 
 REDIS_TIMEOUT_S = 1.0
-"""The page would rather show what is stored than wait."""
+"""Short: the page shows stored values rather than wait."""
 
 
 def app() -> Flask:

@@ -1,4 +1,4 @@
-"""Retiring and forgetting bots over HTTP: the dashboard writes what is asked for into the log."""
+"""Retiring and forgetting bots over HTTP: the dashboard appends the request to the record log."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -53,7 +53,7 @@ def add_bots(api: Blueprint, sources: DataSources, clock: Clock) -> None:
 
 
 def _write_audit(sources: DataSources, action: str, bot: str, by: str | None, now: datetime) -> None:
-    """Write who asks for what before it is done: what was done must never be missing there."""
+    """Write the request to the audit log before it is carried out, so that none is missing there."""
     with sources.health.write() as connection:
         row = {"timestamp": to_store(now), "action": action, "subject": bot, "by": by}
         connection.execute(insert(audit_log).values(row))

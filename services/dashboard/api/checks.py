@@ -1,4 +1,4 @@
-"""The API's checks: how each stands, and how one stood over time."""
+"""The API's checks: the latest results, and the history of one."""
 
 from http import HTTPStatus
 

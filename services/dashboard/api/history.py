@@ -126,7 +126,7 @@ def range_fields(steps: TimeBuckets) -> Fields:
 
 
 def _bot_not_found(sources: DataSources, bot: str, now: datetime) -> Response | None:
-    """Refuse a bot that there is nothing of; one that is silent since long still has its history."""
+    """Return 404 for a bot without any record; one that stopped reporting still has its history."""
     with sources.performance.read() as connection:
         if history.has_history(connection, bot):
             return None

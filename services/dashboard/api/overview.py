@@ -1,7 +1,7 @@
 """The dashboard as data: what `GET /api/monitoring` answers, section by section."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from services.dashboard.api.queries import ALL_BOTS, BotPage
 from services.dashboard.data_sources import CurrentState, DataSources
 from services.dashboard.overall_status import StatusInputs, evaluate_status, needs_attention
 from services.dashboard.snapshot import Fields
-from services.dashboard.time_budget import TimeBudget
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.alerts import Alert
 from shared.schema.jobs import JobRun
@@ -30,6 +29,8 @@ from shared.store.sampling import sample_rows
 from shared.store.tables import equity, performance_metrics
 from shared.version import VERSION
 
+TIME_LIMIT_S = 10.0
+"""A request that takes longer fails, and names the step that took most of the time."""
 WINDOW = timedelta(hours=1)
 """How far back trends go."""
 MAX_POINTS = 300
@@ -43,6 +44,33 @@ _TRENDS: tuple[tuple[str, Table], ...] = (
     ("portfolioValue", performance_metrics),
     ("currentDrawdown", performance_metrics),
 )
+
+
+class TimeBudgetExceededError(Exception):
+    """A request took longer than its limit; the message names the slowest step."""
+
+
+class TimeBudget:
+    """The time that one request may take, checked between its queries; `monotonic` returns seconds."""
+
+    def __init__(self, monotonic: Callable[[], float], limit_s: float = TIME_LIMIT_S) -> None:
+        self._monotonic = monotonic
+        self._limit_s = limit_s
+        self._begun = self._last = monotonic()
+        self._took: dict[str, float] = {}
+
+    def record_step(self, step: str) -> None:
+        """Record the end of a step, or of a part of one. Raises TimeBudgetExceededError past the limit."""
+        now = self._monotonic()
+        self._took[step] = self._took.get(step, 0.0) + now - self._last
+        self._last = now
+        total = now - self._begun
+        if total > self._limit_s:
+            slowest = max(self._took, key=lambda name: self._took[name])
+            raise TimeBudgetExceededError(
+                f"request took {total:.1f} s (limit {self._limit_s:g} s): "
+                f"{slowest} took {self._took[slowest]:.1f} s"
+            )
 
 
 def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) -> Fields:

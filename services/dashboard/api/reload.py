@@ -1,4 +1,4 @@
-"""Reading the config documents again, from outside."""
+"""POST /api/monitoring/config/reload: load the configuration again."""
 
 from http import HTTPStatus
 
@@ -15,11 +15,11 @@ from shared.schema.faults import InvalidError
 log = structlog.get_logger()
 
 REPLY_TIMEOUT_S = 5.0
-"""How long the parts may take to answer."""
+"""How long the parts may take to respond."""
 
 
 def create_reload_route(sources: DataSources, settings: DashboardSettings) -> Blueprint:
-    """Return the route that asks for a reload and tells what came of it."""
+    """Return the route that requests a reload and returns its result."""
     routes = Blueprint("configuration", __name__, url_prefix="/api/monitoring/config")
 
     @routes.post("/reload")

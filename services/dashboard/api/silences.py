@@ -1,4 +1,4 @@
-"""Silences over HTTP: what holds, what is to come, what was; making one, changing it, ending it."""
+"""Silences over HTTP: list, create, change and end them."""
 
 import uuid
 from datetime import datetime

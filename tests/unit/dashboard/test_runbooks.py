@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from services.dashboard import runbooks
+from services.dashboard import page
 
 
 def test_a_runbook_is_a_page_that_a_browser_shows(client: FlaskClient) -> None:
@@ -21,12 +21,12 @@ def test_markup_in_a_runbook_is_text(
     client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one's own brings no script in; links to other pages lead to them."""
-    monkeypatch.setattr(runbooks, "FOLDER", tmp_path)
+    monkeypatch.setattr(page, "RUNBOOKS", tmp_path)
     (tmp_path / "mine.md").write_text("# <script>x</script>\n[a](drawdown.md) [b](javascript:x)\n")
-    page = client.get("/runbooks/mine").text
-    assert "<script>" not in page
-    assert '<a href="drawdown">a</a>' in page
-    assert 'href="javascript' not in page
+    text = client.get("/runbooks/mine").text
+    assert "<script>" not in text
+    assert '<a href="drawdown">a</a>' in text
+    assert 'href="javascript' not in text
 
 
 @pytest.mark.parametrize("name", ["none", "..", "../api", "..%2Fapi", "%2Fetc%2Fpasswd", "daily-loss.md"])

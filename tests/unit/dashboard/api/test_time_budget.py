@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from services.dashboard.time_budget import TimeBudget, TimeBudgetExceededError
+from services.dashboard.api.overview import TimeBudget, TimeBudgetExceededError
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Equity
 from tests.unit.dashboard.sample_data import NOON, body
