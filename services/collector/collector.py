@@ -77,7 +77,7 @@ class Collector:
         checks = list(self._scheduler.latest.values())
         health.system_health, health.reasons = evaluate_host(health, self._section.thresholds, checks)
         SAMPLES.inc()
-        # The first sample has no rates yet: nobody should wait a long interval for them.
+        # The first sample has no rates: do not wait a long interval for them.
         pause = self._section.interval_seconds
         if self._first:
             pause, self._first = min(pause, SECOND_SAMPLE_AFTER_S), False

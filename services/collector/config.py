@@ -18,7 +18,7 @@ class CollectorSettings(PartSettings, frozen=True, kw_only=True):
     """What to watch, and where to report.
 
     Look: at this machine, or from inside a container at the host whose /proc and / are mounted here. Report:
-    in Redis, or at the HTTP door of a Botwatch on another machine.
+    in Redis, or at the HTTP endpoint of a Botwatch on another machine.
     """
 
     host_name: Name | None = None

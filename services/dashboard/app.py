@@ -40,7 +40,7 @@ def create_dashboard_app(
         "health": _database_check(sources.health),
     }
     # A page that sends no referrer has the origin `null`, and so has one inside a mail program. The token in
-    # the address of an acknowledge link, which no foreign page knows, stands for it.
+    # the address of an acknowledge link, which no foreign page knows, takes its place.
     app = create_web_app(
         "services.dashboard",
         web_part,

@@ -95,13 +95,13 @@ class DataSources:
 
     def _ping(self) -> tuple[RedisError | None, float]:
         """Return why Redis takes no writes, None where it does, and how long it took to answer, ms."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         refusal = self.refusal()
         try:
             self.redis.ping()
         except CannotPersistError as error:  # it answers this even to a PING, and can still be read
             refusal = error
-        return refusal, round((time.perf_counter() - begun) * 1000, 3)
+        return refusal, round((time.perf_counter() - started) * 1000, 3)
 
     def rules(self) -> list[RuleStatus] | None:
         """Return the status of each rule; None if the evaluator has not published it. Raises RedisError."""

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 def main() -> None:
-    """Run the evaluator until it is told to stop."""
+    """Run the evaluator until stopped."""
     settings = configure_part("evaluator", PartSettings)
     with exit_on_invalid_config("evaluator"):
         documents = load_documents(settings.botwatch_config)

@@ -9,11 +9,11 @@ from shared.store.database import Database
 
 
 def main() -> None:
-    """Run jobs until told to stop."""
+    """Run jobs until stopped."""
     settings = configure_part("jobs", PartSettings)
     with exit_on_invalid_config("jobs"):
         documents = load_documents(settings.botwatch_config)
-        # Opened anew each time: a job's process is a fork, which must not share a connection with this one.
+        # Opened for each use: a job's process is a fork, which must not share a connection with this one.
         health = Database(
             databases.database_url(settings, documents.health.database),
             afresh=True,

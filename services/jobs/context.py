@@ -31,11 +31,11 @@ class JobContext(NamedTuple):
 
     def paced(self, steps: Iterable[T]) -> Iterator[T]:
         """Yield from `steps`, each a write transaction, with pauses as long: others must get a turn."""
-        begun = time.monotonic()
+        started = time.monotonic()
         for step in steps:
             yield step
-            self.sleep(max(PAUSE_S, time.monotonic() - begun))
-            begun = time.monotonic()
+            self.sleep(max(PAUSE_S, time.monotonic() - started))
+            started = time.monotonic()
 
 
 JobFunction = Callable[[JobContext], Mapping[str, int]]
@@ -44,7 +44,7 @@ JobFunction = Callable[[JobContext], Mapping[str, int]]
 
 @contextmanager
 def open_context() -> Iterator[JobContext]:
-    """Read settings and documents anew, and open both databases."""
+    """Read settings and documents as they are now, and open both databases."""
     settings = load_settings(PartSettings, os.environ)
     documents = load_documents(settings.botwatch_config)
     with (

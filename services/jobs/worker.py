@@ -23,7 +23,7 @@ from shared.schema.jobs import JOBS, QUEUE
 log = structlog.get_logger()
 
 MONITOR_INTERVAL_S = 2
-"""How often a running job is looked at."""
+"""How often a running job is checked."""
 MAINTENANCE_INTERVAL_S = 30
 """How often RQ cleans its registries and renews the worker's key, which expires after 76 s."""
 WORKER_TTL_S = 16

@@ -23,7 +23,7 @@ def add_up_arguments(parser: argparse.ArgumentParser) -> None:
 
 def up(environ: Mapping[str, str], *, demo: bool) -> int:
     """Run every part until Ctrl-C, SIGTERM or SIGHUP; return the exit code."""
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         stack = NativeStack(environ, demo=demo)
         stack.prepare()
@@ -36,7 +36,7 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
     with stack:
         code = stack.wait_until_ready(stopping)
         if code == 0 and not stopping.is_set():
-            print(greeting(stack.addresses(), time.monotonic() - begun, demo=demo), flush=True)
+            print(greeting(stack.addresses(), time.monotonic() - started, demo=demo), flush=True)
             code = stack.follow(AlertPrinter(stack.redis), stopping)
         print("\nBotwatch is stopping …", flush=True)
     print("Botwatch has stopped.", flush=True)

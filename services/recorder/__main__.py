@@ -13,7 +13,7 @@ from shared.store.tables import health_position, performance_position
 
 
 def main() -> None:
-    """Run the recorder until it is told to stop."""
+    """Run the recorder until stopped."""
     settings = configure_part("recorder", PartSettings)
     with exit_on_invalid_config("recorder"):
         documents = load_documents(settings.botwatch_config)

@@ -71,18 +71,18 @@ class HealthChecks:
 
 
 def _run(check: Check) -> DependencyResult:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     try:
         detail = check()
     except Exception as error:  # noqa: BLE001 - /health must show any error of a dependency
         # The further lines of SQLAlchemy's errors are the statement and its parameters.
         reason = str(error).partition("\n")[0]
-        return DependencyResult("failing", _elapsed_ms(begun), error=f"{type(error).__name__}: {reason}")
-    return DependencyResult("ok", _elapsed_ms(begun), detail)
+        return DependencyResult("failing", _elapsed_ms(started), error=f"{type(error).__name__}: {reason}")
+    return DependencyResult("ok", _elapsed_ms(started), detail)
 
 
-def _elapsed_ms(begun: float) -> float:
-    return round((time.perf_counter() - begun) * 1000, 3)
+def _elapsed_ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)
 
 
 class Pulse:

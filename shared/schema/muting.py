@@ -32,8 +32,8 @@ class RecurringSchedule(NamedTuple):
 
     def spans_around(self, at: datetime) -> Iterator[WindowSpan]:
         """Yield the latest span that began by `at`, and the next one."""
-        begun = last_moment(self.cron, self.zone, at)
-        for start in (begun, next_moment(self.cron, self.zone, at)):
+        started = last_moment(self.cron, self.zone, at)
+        for start in (started, next_moment(self.cron, self.zone, at)):
             if start:
                 yield WindowSpan(start, start + self.duration)
 

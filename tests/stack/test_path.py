@@ -20,7 +20,7 @@ def equity(bot: str, value: float) -> dict[str, object]:
 
 
 def performance(bot: str, drawdown: float) -> dict[str, object]:
-    """Make a report; more than 20 % of drawdown is an alert by the configuration."""
+    """Make a report; more than 20% of drawdown is an alert by the configuration."""
     return {"kind": "performance", "bot": bot, "portfolioValue": 12500.0, "maxDrawdown": drawdown}
 
 

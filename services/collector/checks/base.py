@@ -12,7 +12,7 @@ class CheckResult(NamedTuple):
 
     status: CheckStatus
     text: str
-    """One sentence, without secrets: it ends in alerts and logs."""
+    """One sentence without secrets: alerts and logs show it."""
     reason: CheckReason | None = None
     """None if the check is ok."""
     figures: Mapping[str, float | int] = {}
@@ -27,15 +27,15 @@ class Probe(Protocol):
     def run(self, now: datetime) -> CheckResult:
         """Run once. A failure of what is tested is a result, never an exception.
 
-        It ends by itself within the check's timeout; whoever calls it does not count on that.
+        It ends within the check's timeout; the scheduler does not rely on that.
         """
 
 
 class RestartCounter:
     """Counts restarts since the first run.
 
-    A manager's own count leaves out the restarts that people make and begins anew with them; beginnings that
-    lie between two looks are seen as one. Each counts too few at times and never too many: the larger holds.
+    A manager's own count leaves out manual restarts and is reset by them; several starts between two runs
+    count as one. Either may be too low but never too high, so the larger is used.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class RestartCounter:
         self._counted = 0
 
     def update(self, began: str, counted: int) -> int:
-        """Take in when it began, in the manager's words, and the manager's count; return all so far."""
+        """Add a start time, as the manager writes it, and the manager's count; return the restarts so far."""
         if self._last is not None:
             self._begun += began != self._last[0]
             self._counted += max(counted - self._last[1], 0)

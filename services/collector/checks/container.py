@@ -74,7 +74,7 @@ class ContainerProbe:
         try:
             document = json.loads(answer.body)
             state, counted = document["State"], int(document.get("RestartCount", 0))
-            look = evaluate_container(self._name, state, counted, now)
+            result = evaluate_container(self._name, state, counted, now)
             figures: dict[str, float | int] = {"restarts": self._restarts.update(state["StartedAt"], counted)}
             began = parse_time(state["StartedAt"])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -82,7 +82,7 @@ class ContainerProbe:
             return CheckResult("unknown", text, "protocol")
         if state.get("Running") and began:
             figures["process_uptime_seconds"] = max((now - began).total_seconds(), 0.0)
-        return look._replace(figures=figures)
+        return result._replace(figures=figures)
 
 
 def engine_error_result(error: OSError, timeout_s: float) -> CheckResult:

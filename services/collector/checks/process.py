@@ -66,8 +66,8 @@ class ProcessProbe:
         except (OSError, LookupError) as error:
             return CheckResult("unknown", f"Cannot read the process table: {error}", "other")
         living = [one for one in fitting if one.state not in EXITED_STATES]
-        look = evaluate_processes(self._section, fitting, complaint, uptime)
-        return look._replace(figures=self._measure(living, uptime))
+        result = evaluate_processes(self._section, fitting, complaint, uptime)
+        return result._replace(figures=self._measure(living, uptime))
 
     def _required_uid(self) -> int | None:
         user = self._section.user

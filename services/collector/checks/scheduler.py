@@ -1,8 +1,8 @@
 """Scheduler: runs every check when it is due, each in a thread of its own.
 
-The owner calls `step` again and again, which never waits for a probe: it takes what was seen, gives up what
-takes too long, and begins what is due. A thread that was given up cannot be ended; it no longer counts, and
-its check waits for it, so that there are never two looks of one check at once.
+The owner calls `step` repeatedly, which never waits for a probe: it collects results, gives up runs that take
+too long, and starts those that are due. A thread that was given up cannot be ended; its result is discarded,
+and its check waits for it, so that a check never runs twice at once.
 """
 
 import threading
@@ -60,7 +60,7 @@ class _CheckRun:
         self.number = number
         self.watched = watched
         self.due = due
-        self.begun: float | None = None
+        self.started: float | None = None
         """When the current run started; None if there is none."""
         self.given_up = False
         self.statistics = CheckStatistics(watched.probe.type)
@@ -71,7 +71,7 @@ class _CheckRun:
     @property
     def is_running(self) -> bool:
         """Whether a run is in progress and has not timed out."""
-        return self.begun is not None and not self.given_up
+        return self.started is not None and not self.given_up
 
 
 class CheckScheduler:
@@ -120,31 +120,31 @@ class CheckScheduler:
                 course, seen, at = self._seen.get_nowait()
             except Empty:
                 return
-            late, course.begun, course.given_up = course.given_up, None, False
+            late, course.started, course.given_up = course.given_up, None, False
             if not late:
                 yield self._to_record(course, seen, at)
 
     def _timed_out(self, now: float) -> Iterator[Check]:
         for course in self._courses:
-            if course.begun is None or now < (course.due if course.given_up else self._deadline(course)):
+            if course.started is None or now < (course.due if course.given_up else self._deadline(course)):
                 continue
             if course.given_up:
                 self._schedule_next(course, now)
             course.given_up = True
             limit = format_duration_ms(round(course.watched.timeout_s * 1000))
-            text = f"No result after {now - course.begun:.0f} s (timeout {limit})"
+            text = f"No result after {now - course.started:.0f} s (timeout {limit})"
             yield self._to_record(course, CheckResult("critical", text, "timeout"), self._now())
 
     @staticmethod
     def _deadline(course: _CheckRun) -> float:
-        return (course.begun or 0.0) + course.watched.timeout_s
+        return (course.started or 0.0) + course.watched.timeout_s
 
     def _start_due(self, now: float) -> None:
         free = MAX_CONCURRENT - sum(course.is_running for course in self._courses)
-        due = [course for course in self._courses if course.begun is None and course.due <= now]
+        due = [course for course in self._courses if course.started is None and course.due <= now]
         for course in sorted(due, key=lambda one: one.due)[:free]:
             self._schedule_next(course, now)
-            course.begun = now
+            course.started = now
             thread = threading.Thread(
                 target=self._run_check, args=(course,), name=f"check {course.watched.name}", daemon=True
             )
@@ -165,18 +165,18 @@ class CheckScheduler:
         self._seen.put((course, seen, self._now()))
 
     def _to_record(self, course: _CheckRun, seen: CheckResult | Exception, at: datetime) -> Check:
-        look = self._internal_error(course, seen) if isinstance(seen, Exception) else seen
-        course.statistics.add(look)
-        settled = course.soft_state.apply(look)
-        settled = settled._replace(figures={**look.figures, **course.statistics.metrics()})
+        result = self._internal_error(course, seen) if isinstance(seen, Exception) else seen
+        course.statistics.add(result)
+        settled = course.soft_state.apply(result)
+        settled = settled._replace(figures={**result.figures, **course.statistics.metrics()})
         try:
             return self._build_record(course, settled, at)
         except (TypeError, ValueError) as error:
             return self._build_record(course, self._internal_error(course, error, said=str(error)), at)
 
-    def _build_record(self, course: _CheckRun, look: CheckResult, at: datetime) -> Check:
+    def _build_record(self, course: _CheckRun, result: CheckResult, at: datetime) -> Check:
         watched = course.watched
-        return check_record(self._host, watched.name, watched.probe.type, look, at, course.number)
+        return check_record(self._host, watched.name, watched.probe.type, result, at, course.number)
 
     @staticmethod
     def _internal_error(course: _CheckRun, error: Exception, said: str = "") -> CheckResult:
@@ -194,7 +194,7 @@ class CheckScheduler:
 
 
 def check_record(
-    host: str, check: str, kind: CheckType, look: CheckResult, at: datetime, number: int
+    host: str, check: str, kind: CheckType, result: CheckResult, at: datetime, number: int
 ) -> Check:
     """Return the record of a result that came `at`; `number` identifies the check on its host.
 
@@ -202,7 +202,7 @@ def check_record(
     one out of its bounds: one record that cannot be read would be in every reader's way.
     """
     figures = {
-        name: round(value, 3) if isinstance(value, float) else value for name, value in look.figures.items()
+        name: round(value, 3) if isinstance(value, float) else value for name, value in result.figures.items()
     }
     record = Check(
         timestamp=at,
@@ -210,9 +210,9 @@ def check_record(
         host=host,
         check=check,
         type=kind,
-        status=look.status,
-        reason=look.reason,
-        text=on_one_line(look.text)[:MAX_TEXT],
+        status=result.status,
+        reason=result.reason,
+        text=on_one_line(result.text)[:MAX_TEXT],
         **figures,  # type: ignore[arg-type]  # decoding says what is wrong with them
     )
     return _decoder.decode(msgspec.json.encode(record))

@@ -1,8 +1,8 @@
 """Soft state: when a failed result counts, and statistics of the last results. Pure.
 
-One failed look may be a lost packet. It counts when as many looks in a row were at least as bad as is asked
-for; until then the status stands that was so before, and the text says how far it is. The date of a
-certificate counts at the first look.
+One failure may be a lost packet. A failure counts when `failures` results in a row are at least as bad;
+until then the status stays as it was, and the text has the count (2 of 3). The date of a certificate counts
+at once.
 """
 
 from collections import deque
@@ -35,29 +35,29 @@ class SoftState:
         self._slow_ms = slow_ms
         self._recent: deque[CheckStatus] = deque(maxlen=failures)
 
-    def apply(self, look: CheckResult) -> CheckResult:
+    def apply(self, result: CheckResult) -> CheckResult:
         """Return the result with the status that counts after it.
 
-        That is the best of the last looks, so that warnings and failures by turns are a warning. A look that
-        came to no result is passed on; it ends no row and adds to none.
+        That is the best of the last `failures` results, so that alternating warnings and failures are a
+        warning. `unknown` is passed on, and neither ends a row nor adds to it.
         """
-        if look.status == "unknown":
-            return look
-        look = self._grade(look)
-        self._recent.append(look.status)
-        row = self._consecutive(GRADES[look.status])
-        if look.status == "ok" or look.reason in CERTAIN or row == self._failures:
-            return look
-        return look._replace(status=self._hard_status(), text=f"{row} of {self._failures}: {look.text}")
+        if result.status == "unknown":
+            return result
+        result = self._grade(result)
+        self._recent.append(result.status)
+        row = self._consecutive(GRADES[result.status])
+        if result.status == "ok" or result.reason in CERTAIN or row == self._failures:
+            return result
+        return result._replace(status=self._hard_status(), text=f"{row} of {self._failures}: {result.text}")
 
-    def _grade(self, look: CheckResult) -> CheckResult:
-        latency = look.figures.get("check_latency_ms")
-        if look.status == "critical":
-            return look._replace(status=self._severity)
-        if look.status == "ok" and self._slow_ms is not None and latency and latency > self._slow_ms:
-            text = f"Slow: {latency:,.0f} ms (limit {format_duration_ms(self._slow_ms)}): {look.text}"
-            return look._replace(status="warning", reason="slow", text=text)
-        return look
+    def _grade(self, result: CheckResult) -> CheckResult:
+        latency = result.figures.get("check_latency_ms")
+        if result.status == "critical":
+            return result._replace(status=self._severity)
+        if result.status == "ok" and self._slow_ms is not None and latency and latency > self._slow_ms:
+            text = f"Slow: {latency:,.0f} ms (limit {format_duration_ms(self._slow_ms)}): {result.text}"
+            return result._replace(status="warning", reason="slow", text=text)
+        return result
 
     def _consecutive(self, grade: int) -> int:
         """Count the latest consecutive results that are at least as bad as `grade`."""
@@ -70,7 +70,7 @@ class SoftState:
 
     def _hard_status(self) -> CheckStatus:
         best = min(self._recent, key=GRADES.__getitem__)
-        # Nothing was known before the first looks; calling it well would end an alert of an earlier run.
+        # Nothing is known before the first results; `ok` would resolve an alert of an earlier run.
         return best if best == "ok" or len(self._recent) == self._failures else "unknown"
 
 
@@ -82,13 +82,13 @@ class CheckStatistics:
         self._up: deque[bool] = deque(maxlen=WINDOW_SIZE)
         self._latencies: deque[float] = deque(maxlen=WINDOW_SIZE)
 
-    def add(self, look: CheckResult) -> None:
+    def add(self, result: CheckResult) -> None:
         """Add a result; `unknown` does not count, and a failure has no latency."""
-        if look.status == "unknown" or not self._counts:
+        if result.status == "unknown" or not self._counts:
             return
-        up = look.status != "critical"
+        up = result.status != "critical"
         self._up.append(up)
-        latency = look.figures.get("check_latency_ms")
+        latency = result.figures.get("check_latency_ms")
         if up and latency is not None:
             self._latencies.append(latency)
 

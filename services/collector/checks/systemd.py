@@ -36,7 +36,7 @@ class SystemdProbe:
 
     def run(self, now: datetime) -> CheckResult:
         """Run once."""
-        del now  # systemd's moments are of the clock that nobody can set.
+        del now  # systemd's times are of the monotonic clock.
         systemctl = shutil.which("systemctl")
         if unable := self._unavailable_reason(systemctl):
             return CheckResult("unknown", unable, "other")

@@ -15,7 +15,7 @@ class ClockSync(NamedTuple):
 
     synchronised: bool
     offset_ms: float | None
-    """How far it is ahead of NTP's time; None if the kernel was not told."""
+    """How far it is ahead of NTP's time; None if the kernel does not know."""
 
 
 class _Timex(ctypes.Structure):
@@ -42,7 +42,7 @@ def decode_timex(status: int, offset: int) -> ClockSync:
     """Read the kernel's answer.
 
     Its offset is what the clock still has to gain, and only of a daemon that lets the kernel discipline the
-    clock (ntpd, systemd-timesyncd). chrony does it by itself: there 0 would mean "not told".
+    clock (ntpd, systemd-timesyncd). chrony does it by itself: there 0 would mean "unknown".
     """
     if status & _UNSYNCHRONISED:
         return ClockSync(synchronised=False, offset_ms=None)

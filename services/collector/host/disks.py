@@ -1,4 +1,4 @@
-"""Disks: how full the file systems of a host are, when they will be, and which nobody can write to."""
+"""Disks: usage of file systems, when they will be full, and which are read-only."""
 
 import errno
 import os
@@ -44,7 +44,7 @@ class DiskSampler:
             if measured and measured[0] not in found:
                 number, disk = measured
                 trend = self._trends.setdefault(mount.identity, DiskForecast())
-                # What nobody can write to does not fill, however fast it did.
+                # A read-only file system does not fill any more.
                 disk.full_days = None if disk.read_only else trend.days_until_full(at, disk.free_bytes)
                 found[number] = disk
         return list(found.values())
@@ -63,7 +63,7 @@ class DiskSampler:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
-            return True  # measuring it tells why
+            return True  # measuring it shows why
 
     def _measure(self, mount: Mount) -> MeasuredDisk | None:
         read_only = mount.identity in self._written and not mount.writable
@@ -74,7 +74,7 @@ class DiskSampler:
         except OSError as error:
             self._files.log_unreadable(f"file system {mount.name}", error)
             last = self._last.get(mount.identity)
-            # A device that does not answer any more leaves what was known of it, and nobody can write to it.
+            # A device that no longer answers keeps its last values, and is not writable.
             if last and error.errno == errno.EIO:
                 return last[0], replace(last[1], read_only=True)
             return None

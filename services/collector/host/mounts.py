@@ -16,7 +16,7 @@ Left out: what lives in memory (tmpfs), what never changes (squashfs, iso9660), 
 (nfs, cifs: asking for their size can hang for ever).
 """
 READ_ONLY_OPTIONS = frozenset(("ro", "emergency_ro", "shutdown"))
-"""Options of a file system, not of its mount, that let nobody write.
+"""Options of a file system, not of its mount, that prevent writing.
 
 After an error (`errors=remount-ro`) kernels before 6.13 make the file system `ro` and leave its mount `rw`,
 later ones show ext4 as `emergency_ro`. Who mounts it read-only on purpose makes the mount `ro`.

@@ -50,7 +50,7 @@ class Process(NamedTuple):
 
 
 def parse_process_stat(text: str) -> Process:
-    """Read /proc/<pid>/stat; the name stands in parentheses and may itself have some, and spaces."""
+    """Read /proc/<pid>/stat; the name is in parentheses and may contain parentheses and spaces."""
     before, _, rest = text.rpartition(")")
     pid, _, name = before.partition(" (")
     columns = rest.split()

@@ -166,7 +166,7 @@ def _most_severe_first(levels: Iterable[SeverityLevel]) -> tuple[SeverityLevel, 
 def default_name(condition: Condition) -> str:
     """Return the default name of a condition: `maxDrawdown-above-20`, `fill-absent-30m`.
 
-    It includes everything that tells rules on one metric apart; equal names would replace each other.
+    It includes everything that distinguishes rules on one metric; equal names would replace each other.
     """
     metric = condition.metric_name or "-".join(part.metric_name for part in condition.conditions)
     if condition.kind == "absence":

@@ -101,7 +101,7 @@ class SystemSnapshot(NamedTuple):
 class Diagnosis:
     """Evaluates a series of snapshots."""
 
-    def __init__(self, expected: frozenset[str], begun: datetime) -> None:
+    def __init__(self, expected: frozenset[str], started: datetime) -> None:
         self._parts = sorted(expected)
         limits = {
             DISK: DISK_FULL_LIMIT,
@@ -115,12 +115,12 @@ class Diagnosis:
             **dict.fromkeys(_JOB_CHECKS, OVERDUE_AFTER),
         }
         self._limits = limits | dict.fromkeys(self._parts, STARTUP_LIMIT)
-        self._last_ok_at = dict.fromkeys(self._limits, begun)
+        self._last_ok_at = dict.fromkeys(self._limits, started)
         """When each check was last fine or unknown."""
         self._failing: set[str] = set()
         self._last: dict[str, object] = {}
         """Last values of what changes while all is well."""
-        self._looked = begun
+        self._looked = started
         self._slept = False
         self._words = dict(_MESSAGES)
         self._counts: Mapping[str, int] = {}

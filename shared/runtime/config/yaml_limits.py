@@ -21,7 +21,7 @@ MAX_DEPTH = 100
 def validate_yaml_size(data: bytes) -> None:
     """Raise ValueError when a document is too large with its aliases expanded, or nested too deeply.
 
-    What is no YAML passes: whoever decodes it says so.
+    What is not YAML passes: the decoder reports it.
     """
     sizes: dict[str, int] = {}
     open_: list[tuple[str | None, int]] = [(None, 0)]
@@ -42,7 +42,7 @@ def validate_yaml_size(data: bytes) -> None:
                 raise ValueError(
                     f"expected at most {MAX_EXPANDED_SIZE} characters and values with every alias "
                     "written out: "
-                    "an alias (*name) repeats all that its anchor (&name) stands for"
+                    "an alias (*name) repeats everything at its anchor (&name)"
                 )
     except YAMLError:
         return

@@ -90,12 +90,12 @@ def dial(
     `server_name` is the name that the certificate must be for, by default `host`. Raises ConnectError.
     """
     host, server_name = _ascii(host), _ascii(server_name or host)
-    begun = time.monotonic()
+    started = time.monotonic()
     addresses = resolve_host(host, port, deadline)
     named = time.monotonic()
     plain = _dial_first(f"{host}:{port}", addresses, deadline)
     connected = time.monotonic()
-    dns_ms, connect_ms = 1000 * (named - begun), 1000 * (connected - named)
+    dns_ms, connect_ms = 1000 * (named - started), 1000 * (connected - named)
     if tls is None:
         return TimedConnection(plain, dns_ms, connect_ms, None, None)
     secure = wrap_tls(plain, deadline, tls, server_name, f"{host}:{port}")

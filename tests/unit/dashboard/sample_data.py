@@ -39,7 +39,7 @@ def make_alert(number: int, severity: Severity = "HIGH", component: str = "alpha
         severity=severity,
         category="PERFORMANCE",
         component=component,
-        message="drawdown above 20 %",
+        message="drawdown above 20%",
         status="ACTIVE",
         details=Details(
             rule="drawdown", bot=component, metric="maxDrawdown", value=21, operator=">", threshold=20

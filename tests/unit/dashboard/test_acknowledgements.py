@@ -92,7 +92,7 @@ def test_the_page_says_what_is_wrong_and_asks_who_looks_after_it(client: FlaskCl
     assert answer.status_code == 200
     for words in (
         "HIGH",
-        "drawdown above 20 %",
+        "drawdown above 20%",
         "alpha",
         "21.0% (alert > 20%)",
         "31 Jan 09:55 UTC (2 h 5 min)",

@@ -78,11 +78,11 @@ def test_the_reasons_follow_an_alerts_value(
     """The sentence at the top and the one in the list say the same."""
     alert = store_open_alert(health, make_alert(1, "HIGH", "alpha"))
     with live_page(browser, DataSources(redis, performance, health)) as broadcaster:
-        wait_until(lambda: "drawdown above 20 %" in text(browser, "#reasons"), "it is a reason")
-        alert.message, alert.updated_at = "drawdown 23 %", alert.updated_at + timedelta(seconds=1)
+        wait_until(lambda: "drawdown above 20%" in text(browser, "#reasons"), "it is a reason")
+        alert.message, alert.updated_at = "drawdown 23%", alert.updated_at + timedelta(seconds=1)
         broadcaster.send_alert(alert, "2-0", "updated")
-        wait_until(lambda: "drawdown 23 %" in text(browser, "#alerts"), "the list has the new value")
-        assert text(browser, "#reasons").startswith("HIGH: alpha: drawdown 23 %")
+        wait_until(lambda: "drawdown 23%" in text(browser, "#alerts"), "the list has the new value")
+        assert text(browser, "#reasons").startswith("HIGH: alpha: drawdown 23%")
 
 
 def test_hundreds_of_alerts_do_not_bury_the_bots(

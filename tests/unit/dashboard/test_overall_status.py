@@ -88,7 +88,7 @@ def test_what_an_alert_says_of_its_host_is_not_said_again() -> None:
     )
     busy = host("CRITICAL", "CPU at 100.0% (critical ≥ 95%)")
     assert evaluate_status(WELL._replace(alerts=[alert], hosts=busy)).reasons == [
-        "HIGH: box: drawdown above 20 %"
+        "HIGH: box: drawdown above 20%"
     ]
     alert.status, alert.assignee = "ACKNOWLEDGED", "ann"
     assert evaluate_status(WELL._replace(alerts=[alert], hosts=busy)).status == "WARNING"
@@ -116,21 +116,21 @@ def test_the_collectors_words_are_known_for_what_an_alert_says(figure: str, heal
     alert.details = Details(rule="r", host="box", metric=figure, value=1, operator=">", threshold=0)
     found = evaluate_status(WELL._replace(alerts=[alert], hosts={"box": health}))
     assert health.reasons
-    assert found.reasons == ["HIGH: box: drawdown above 20 %"]
+    assert found.reasons == ["HIGH: box: drawdown above 20%"]
 
 
 def test_reasons_name_what_is_wrong_gravest_first() -> None:
     situation = WELL._replace(
         alerts=[make_alert(1, "LOW", "beta"), make_alert(2, "HIGH", "alpha")],
-        hosts=host("WARNING", "CPU at 75 %", "disk at 90 %"),
+        hosts=host("WARNING", "CPU at 75%", "disk at 90%"),
         lost_parts={"notifier": NOON - timedelta(seconds=30)},
         stopped_parts={"recorder", "evaluator"},
         redis_fault="Redis is out of memory",
     )
     assert evaluate_status(situation).reasons == [
-        "HIGH: alpha: drawdown above 20 %",
-        "LOW: beta: drawdown above 20 %",
-        "Host box is WARNING: CPU at 75 %; disk at 90 %",
+        "HIGH: alpha: drawdown above 20%",
+        "LOW: beta: drawdown above 20%",
+        "Host box is WARNING: CPU at 75%; disk at 90%",
         "Notifier is not responding (last seen 2026-01-31 11:59:30 UTC).",
         "Evaluator is not running.",
         "Recorder is not running.",
@@ -156,7 +156,7 @@ def test_a_failing_check_says_what_is_wrong_in_its_own_words_gravest_first() -> 
 
 
 def test_what_an_alert_says_of_a_check_neither_the_check_nor_its_host_says_again() -> None:
-    said = ["binance: it refused connections", "bybit: it is slow", "disk / is at 90 %"]
+    said = ["binance: it refused connections", "bybit: it is slow", "disk / is at 90%"]
     situation = WELL._replace(
         checks=[check("critical"), check("warning", "bybit", "it is slow")],
         alerts=[an_alert_on("binance")],
@@ -164,7 +164,7 @@ def test_what_an_alert_says_of_a_check_neither_the_check_nor_its_host_says_again
     )
     assert evaluate_status(situation).reasons == [
         "LOW: box: binance: it refuses connections",
-        "Host box is WARNING: disk / is at 90 %",
+        "Host box is WARNING: disk / is at 90%",
         "WARNING: box: bybit: it is slow",
     ]
     alone = situation._replace(hosts=host("CRITICAL", *said[:2]))

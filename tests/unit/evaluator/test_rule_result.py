@@ -161,7 +161,7 @@ def test_a_description_shows_value_limit_and_labels_but_expands_no_label() -> No
 
 def test_what_an_alert_says_is_of_its_current_value() -> None:
     """The description is filled in again with every new value, not only when the alert opens."""
-    rule = msgspec.structs.replace(LADDER, description="{value} % is much (limit {limitText})")
+    rule = msgspec.structs.replace(LADDER, description="{value}% is high (limit {limitText})")
     firing = Firing("CRITICAL", 90)
     seen = [
         RuleEvent(KEY, rule, StepResult("opened", 93.4567, firing), AT),
@@ -169,10 +169,10 @@ def test_what_an_alert_says_is_of_its_current_value() -> None:
     ]
     opening = next_transition(seen[0], "new-id", "", None)
     assert opening
-    assert opening.alert.message == "93.5 % is much (limit 90%)"
+    assert opening.alert.message == "93.5% is high (limit 90%)"
     change = next_transition(seen[1], "", "", opening.alert)
     assert change
-    assert (change.change, change.alert.message) == ("updated", "97.1 % is much (limit 90%)")
+    assert (change.change, change.alert.message) == ("updated", "97.1% is high (limit 90%)")
     assert change.alert.details.value_text == "97.1%"
 
 

@@ -124,9 +124,9 @@ class ServerCertificateProbe:
         problems = chain_problems(chain, self._marks, now)
         if refusal is not None and (problem := self._verification_problem(refusal, chain[0], problems)):
             problems.insert(0, problem)
-        look = evaluate_chain(problems, chain, now)
-        text = "; ".join((look.text, *unused_expired(unused, now)))
-        return look._replace(text=text, figures={**connected.metrics, **look.figures})
+        result = evaluate_chain(problems, chain, now)
+        text = "; ".join((result.text, *unused_expired(unused, now)))
+        return result._replace(text=text, figures={**connected.metrics, **result.figures})
 
     def _verification_problem(
         self, refusal: ssl.SSLCertVerificationError, shown: x509.Certificate, known: list[CertificateProblem]
@@ -180,7 +180,7 @@ class CertificateFileProbe:
 def sent_chain(connected: TimedConnection) -> list[bytes]:
     """Return the certificates that the server sent, DER, its own first.
 
-    Before Python 3.13 `ssl` tells only the server's own.
+    Before Python 3.13 `ssl` returns only the server's own.
     """
     if hasattr(connected.socket, "get_unverified_chain"):
         return list(connected.socket.get_unverified_chain())
@@ -190,7 +190,7 @@ def sent_chain(connected: TimedConnection) -> list[bytes]:
 def verified_chain(connected: TimedConnection) -> list[bytes]:
     """Return the path by which the server's certificate was verified, DER, from it to the trusted root.
 
-    Empty where nothing was verified, and before Python 3.13, where `ssl` does not tell it.
+    Empty where nothing was verified, and before Python 3.13, where `ssl` does not return it.
     """
     tls = connected.socket
     if not isinstance(tls, ssl.SSLSocket) or not hasattr(tls, "get_verified_chain"):

@@ -56,7 +56,7 @@ def chain_problems(
 
 
 def host_mismatch(certificate: x509.Certificate, host: str, where: str = "") -> CertificateProblem | None:
-    """Say so when a certificate is not for `host`; a star stands for the first part of a name."""
+    """Return a fault if a certificate is not for `host`; a star matches the first label of a name."""
     names = subject_hosts(certificate)
     if host.lower() in names or f"*.{host.lower().partition('.')[2]}" in names:
         return None

@@ -58,9 +58,9 @@ class RedisProbe:
             return CheckResult("critical", f"{whom} timed out after {self._timeout_s:g} s", "timeout")
         except (ValueError, OSError):
             return CheckResult("critical", f"{whom} closed the connection or is not Redis", "protocol")
-        look = evaluate_info(whom, information)
+        result = evaluate_info(whom, information)
         took_ms = 1000 * (time.monotonic() - began)
-        return look._replace(figures={"check_latency_ms": took_ms, **found.metrics, **look.figures})
+        return result._replace(figures={"check_latency_ms": took_ms, **found.metrics, **result.figures})
 
     def _ask(self, connection: socket.socket, deadline: float) -> dict[str, str]:
         stream = DeadlineSocket(connection, deadline).makefile(mode="rwb")
@@ -69,7 +69,7 @@ class RedisProbe:
             try:
                 execute(stream, "AUTH", *user, self._password)
             except RedisReplyError as error:
-                # Whatever a server repeats of what it was sent, this is not to be told.
+                # The server may repeat what it was sent: keep that out of the text.
                 raise RedisReplyError(str(error).replace(self._password, "***")) from None
         execute(stream, "PING")
         try:

@@ -1,8 +1,8 @@
 """SQLite: whether the file is whole, how large it is, and whether its write-ahead log is written back.
 
-Nothing is written, not even by SQLite itself: opened read-only, a database in WAL mode that nobody has open
-would get two new files. `PRAGMA quick_check` reads the whole file and holds back writers meanwhile (or, in
-WAL mode, the writing back): it is cut off after a while, and takes no more than 1 % of all time.
+Nothing is written, not even by SQLite itself: opened read-only, a database in WAL mode that no process has
+open would get two new files. `PRAGMA quick_check` reads the whole file and blocks writers meanwhile (in WAL
+mode: the checkpoint), so it is interrupted after a while, and takes at most 1% of the time.
 """
 
 import sqlite3
@@ -77,9 +77,9 @@ class SqliteProbe:
         if files is None:
             return CheckResult("critical", f"{self._path} is not an SQLite database", "corrupt")
         figures: dict[str, float | int] = {"size_bytes": files.size, "wal_bytes": files.wal_size or 0}
-        look = self._empty_result(files) or self._read(file, files, now) or evaluate_wal(files, self._found)
+        result = self._empty_result(files) or self._read(file, files, now) or evaluate_wal(files, self._found)
         figures["check_latency_ms"] = 1000 * (time.monotonic() - began)
-        return look._replace(figures=figures)
+        return result._replace(figures=figures)
 
     def _empty_result(self, files: DatabaseFiles) -> CheckResult | None:
         """Say that a database has no content; SQLite takes an empty file for a new one, which is whole."""
@@ -131,7 +131,7 @@ class SqliteProbe:
         return "" if answer == "ok" else str(answer)
 
     def _was_changed(self, file: Path, files: DatabaseFiles) -> bool:
-        """Tell whether a program began to write while nobody was thought to have the database open."""
+        """Return whether a program began to write while the database was taken to be closed."""
         if not files.wal_mode or files.wal_size or read_files(file) == files:
             return False
         self._found = "not checked: it changed during the check"

@@ -91,7 +91,7 @@ class ExchangeProbe:
         try:
             skew = ask_it(time.monotonic() + self._half_s, figures)
         except NetworkError as error:
-            # This machine's own trouble says nothing about the exchange.
+            # A fault of this machine is no fault of the exchange.
             status: CheckStatus = "unknown" if error.reason == "other" else "critical"
             return EndpointResult(EndpointFailure(error.reason, error.text, status), figures)
         except _StatusError as error:
@@ -100,12 +100,12 @@ class ExchangeProbe:
 
     def _probe_rest(self, deadline: float, figures: dict[str, float | int]) -> Skew | None:
         """Request the ping URL, then the time; if only one of them is known it serves as both."""
-        begun, wall_ms = time.monotonic(), 1000 * self._wall_clock()
+        started, wall_ms = time.monotonic(), 1000 * self._wall_clock()
         for place, url in enumerate(self._rest):
             fetched = fetch(url, deadline)
             if place == 0:
                 figures.update(fetched.connected.metrics)
-                figures["check_latency_ms"] = 1000 * (time.monotonic() - begun)
+                figures["check_latency_ms"] = 1000 * (time.monotonic() - started)
                 figures["status_code"] = fetched.answer.status
             _raise_unless_api(url, fetched.answer)
         if self._time_path is None:
@@ -116,7 +116,7 @@ class ExchangeProbe:
         except (ValueError, RecursionError) as error:
             text = f"{url.hostname}{url.path} returned no server time"
             raise NetworkError("protocol", text) from error
-        moments = (wall_ms + 1000 * (at - begun) for at in (fetched.asked_at, fetched.answered_at))
+        moments = (wall_ms + 1000 * (at - started) for at in (fetched.asked_at, fetched.answered_at))
         skew = clock_skew(server, *moments)
         figures["clock_skew_ms"] = skew.ms
         return skew
@@ -124,7 +124,7 @@ class ExchangeProbe:
     def _probe_web_socket(self, deadline: float, figures: dict[str, float | int]) -> None:
         if self._web_socket is None:
             return
-        begun = time.monotonic()
+        started = time.monotonic()
         host, port = self._web_socket.host, self._web_socket.port
         connected = dial(host, port, deadline, client_context() if self._web_socket.secure else None)
         with connected.socket:
@@ -136,7 +136,7 @@ class ExchangeProbe:
                 raise _StatusError(host, path, error.response.status_code, said) from error
             figures["web_socket_ms"] = web_socket.ping(self._ping)
         if not self._rest:
-            figures.update(connected.metrics, check_latency_ms=1000 * (time.monotonic() - begun))
+            figures.update(connected.metrics, check_latency_ms=1000 * (time.monotonic() - started))
 
     def _status_failure(self, error: "_StatusError", now: datetime) -> EndpointFailure:
         words = f"{error.host} answered {format_status(error.code)}"

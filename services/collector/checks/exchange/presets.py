@@ -16,7 +16,7 @@ from shared.runtime.config.notifications import Name
 
 _FILE = Path(__file__).with_name("exchanges.json")
 _FILLED = ("rest", "time", "time_path", "web_socket", "status_page")
-"""What a section takes from the preset where it says nothing itself."""
+"""What a section takes from the preset unless it sets it."""
 
 
 class Preset(msgspec.Struct, kw_only=True, frozen=True, rename="camel", forbid_unknown_fields=True):

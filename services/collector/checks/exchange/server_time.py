@@ -53,7 +53,7 @@ def parse_server_time(document: Any, path: str) -> ServerTime:  # noqa: ANN401 -
 def clock_skew(server: ServerTime, asked_ms: float, answered_ms: float) -> Skew:
     """Compare the server's time with the middle of the request, both milliseconds since 1970 by this host.
 
-    When within the round trip the server looked at its clock nobody knows: half of it is the uncertainty,
+    The server read its clock at an unknown moment of the round trip: half of it is the uncertainty,
     and half of what a clock without fractions leaves out.
     """
     return Skew(

@@ -1,6 +1,6 @@
 """Status pages: what an exchange reports about itself in Statuspage's summary.json.
 
-A page that does not answer says nothing about the exchange: that is unknown, never the exchange's failure.
+A page that does not answer is `unknown`, never a failure of the exchange.
 """
 
 import time
@@ -76,15 +76,15 @@ class StatusPageProbe:
     def run(self, now: datetime) -> CheckResult:
         """Run once."""
         del now
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            fetched = fetch(self._url, begun + self._timeout_s)
+            fetched = fetch(self._url, started + self._timeout_s)
         except NetworkError as error:
             return _unknown_result(error.text, error.reason)
         answer = fetched.answer
         figures = {
             **fetched.connected.metrics,
-            "check_latency_ms": 1000 * (time.monotonic() - begun),
+            "check_latency_ms": 1000 * (time.monotonic() - started),
             "status_code": answer.status,
         }
         if answer.status != _FINE:

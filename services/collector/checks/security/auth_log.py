@@ -1,6 +1,6 @@
 """Failed logins in what sshd, su, login and PAM write to the log of authentication. Pure.
 
-Whoever tries to log in chooses the user name, and sshd writes it before the address: an address counts only
+The client chooses the user name, and sshd writes it before the address: an address counts only
 where no name can have put it. sshd writes several lines about one attempt: those of one process are taken
 together.
 Source: OpenSSH's auth.c and packet.c, util-linux' login.c and su-common.c, pam_unix.
@@ -166,7 +166,7 @@ def _failed_event(found: re.Match[str], text: str) -> _SshdEvent | None:
     if found["method"] == "none":
         return None  # every client asks so first which methods there are
     if found["method"] not in ("publickey", "hostbased"):
-        # Nothing follows the address, so nobody can have put another behind it.
+        # Nothing follows the address, so no second one can have been added.
         return (
             None if found["key"] else _SshdEvent("attempt", found["user"], normalize_address(found["source"]))
         )
@@ -183,7 +183,7 @@ def _other_failures(one: AuthMessage) -> Iterator[FailedLogin]:
     elif one.program not in _OWN_WORDS and _PAM.fullmatch(one.text):
         sources = _PAM_SOURCE.findall(one.text)
         user = _PAM_USER.search(one.text)
-        # A name may hold a second one: then nobody knows which is right.
+        # A user name may contain a second one: it is unknown which is right.
         yield FailedLogin(
             user[1] if user else "", normalize_address(sources[0]) if len(sources) == 1 else "", one.times
         )

@@ -1,7 +1,7 @@
 """The one source of what happens with logins on a host: log files, else the journal, else btmp.
 
-One at a time, for all of them tell of the same attempts. Files are the cheapest to read; a file that nobody
-has written to for a day may be left over from a syslog that is gone, so a journal comes before it.
+Only one is used, because all of them have the same attempts. Files are the cheapest to read; one that has
+not changed for a day may be left over from a syslog that is gone, so the journal is preferred to it.
 """
 
 from datetime import datetime, timedelta
@@ -94,7 +94,7 @@ class AuthSource:
             if before.source in ("none", reached.source):
                 known.source, reached = reached.source, known
             else:
-                # What is in the new source until now, the one before has told.
+                # What the new source has so far came from the previous one.
                 self._read(reached, first=True)
         self._reached = reached
         self._state.save(reached)

@@ -60,8 +60,8 @@ class LoginsProbe:
         self._spans.append(LoginWindow(news.since or now, failures, news.skipped))
         while len(self._spans) > 1 and self._spans[0].begin < now - WINDOW:
             self._spans.popleft()
-        look = evaluate_logins(self._section, self._spans, now, news.where)
-        return look._replace(figures={**look.figures, "occurrences": count_attempts(failures)})
+        result = evaluate_logins(self._section, self._spans, now, news.where)
+        return result._replace(figures={**result.figures, "occurrences": count_attempts(failures)})
 
     def _missing_sources(self) -> str:
         names = [*self._section.files, *([self._section.btmp] if self._section.btmp else [])]

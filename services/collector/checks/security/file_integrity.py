@@ -1,6 +1,6 @@
 """Watched files: that content, owner and mode stay what they are.
 
-A change is told once: the look that sees it is a warning, and from then on what it is now is what it was.
+A change is reported once: that run is a warning, and the new content becomes the baseline.
 """
 
 import errno

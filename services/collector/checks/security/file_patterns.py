@@ -35,7 +35,7 @@ class FileMatches(NamedTuple):
 
 
 def match_files(root: Path, pattern: str) -> FileMatches:
-    """Return the files that fit a path or pattern; `**` stands for any folders."""
+    """Return the files that match a path or pattern; `**` matches any folders."""
     names, complete = _names(root, pattern)
     found = []
     for name in names:
@@ -44,7 +44,7 @@ def match_files(root: Path, pattern: str) -> FileMatches:
         except FileNotFoundError:
             continue  # it is gone, or a link that leads nowhere
         except OSError:
-            complete = False  # it stands where we may not look; whoever looks says so
+            complete = False  # not readable; the caller reports it
     return FileMatches(found, complete)
 
 
