@@ -136,7 +136,7 @@ def test_neither_caches_nor_search_engines_nor_other_sites_learn_of_a_link(
         assert "form-action 'self'; frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-def test_the_button_acknowledges_for_a_time_announces_it_and_says_who_has_it(
+def test_button_acknowledges_for_a_time_and_names_the_assignee(
     client: FlaskClient, health: Database, redis: Redis, alert: Alert
 ) -> None:
     announcer = AlertStreamPublisher(redis, health)

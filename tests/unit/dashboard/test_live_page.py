@@ -54,7 +54,7 @@ class Gate:
         return answer
 
 
-def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
+def test_page_is_live_acknowledges_and_says_when_it_is_stale(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
     broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
@@ -110,7 +110,7 @@ def test_the_page_shows_lives_acknowledges_and_says_when_it_is_no_longer_live(
     assert browser.title != "1"
 
 
-def test_neither_a_slow_answer_nor_a_hidden_tab_nor_a_wrong_clock_keeps_news_back(
+def test_slow_response_hidden_tab_and_wrong_clock_delay_no_news(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
     broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
@@ -157,7 +157,7 @@ def computed_at(moment: datetime, **figures: Any) -> Performance:
     )
 
 
-def test_the_page_marks_and_explains_what_is_computed_undefined_or_reported_otherwise(
+def test_computed_undefined_and_differing_metrics_are_explained(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
     broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()

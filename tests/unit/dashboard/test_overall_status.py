@@ -155,7 +155,7 @@ def test_a_failing_check_says_what_is_wrong_in_its_own_words_gravest_first() -> 
     ]
 
 
-def test_what_an_alert_says_of_a_check_neither_the_check_nor_its_host_says_again() -> None:
+def test_failing_check_with_an_alert_is_named_once() -> None:
     said = ["binance: it refused connections", "bybit: it is slow", "disk / is at 90%"]
     situation = WELL._replace(
         checks=[check("critical"), check("warning", "bybit", "it is slow")],

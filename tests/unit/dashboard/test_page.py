@@ -84,7 +84,7 @@ def test_a_static_file_of_another_version_is_unknown(client: FlaskClient) -> Non
     assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
 
 
-def test_the_page_brings_the_definition_of_every_figure_and_the_words_of_every_reason(
+def test_page_has_every_metric_definition_and_reason(
     client: FlaskClient,
 ) -> None:
     found = re.search(
@@ -100,7 +100,7 @@ def test_the_page_brings_the_definition_of_every_figure_and_the_words_of_every_r
     assert brought["reasons"] == REASONS
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_never_makes_markup_of_data() -> None:
+def test_page_loads_nothing_external_and_makes_no_markup_of_data() -> None:
     files = [*SERVED.glob("static/**/*.*"), *SERVED.glob("templates/*")]
     own = [file for file in files if "vendor" not in file.parts]
     text = "\n".join(file.read_text(encoding="utf-8") for file in own)

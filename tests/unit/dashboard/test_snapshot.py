@@ -33,7 +33,7 @@ def test_an_undefined_figure_is_none_and_never_zero() -> None:
     assert (bot["lastHeartbeatAt"], bot["heartbeatStatus"], bot["ageSeconds"]) == (AGO[9], "ok", 9.0)
 
 
-def test_every_kind_adds_its_moment_and_the_latest_is_when_the_bot_was_seen() -> None:
+def test_every_record_kind_updates_when_the_bot_was_last_seen() -> None:
     fill = Fill(
         bot="alpha", timestamp=AGO[5], order_id="1", fill_id="1", symbol="X", side="buy", quantity=1, price=2
     )

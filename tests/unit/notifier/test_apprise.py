@@ -113,7 +113,7 @@ def test_a_service_has_the_timeouts_of_its_url(monkeypatch: pytest.MonkeyPatch) 
     assert service_of("json://127.0.0.1/").request_timeout == (3, 30)
 
 
-def test_a_url_that_apprise_does_not_understand_is_permanent_and_stays_secret(
+def test_unsupported_apprise_url_fails_permanently_and_stays_secret(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     error = failure("nonsense://hush")

@@ -396,7 +396,7 @@ def test_one_address_that_needs_smtputf8_does_not_stop_the_others() -> None:
     assert answer.startswith("250 OK; not sent to jürgen@example.org (needs SMTPUTF8")
 
 
-def test_an_address_that_needs_smtputf8_gets_its_mail_where_the_server_offers_it() -> None:
+def test_smtputf8_address_gets_mail_if_the_server_supports_it() -> None:
     """It stands in the envelope only: in a header it would keep the mail from other servers."""
     mailbox, answer = sent(["jürgen@example.org", "bob@example.org"], enable_SMTPUTF8=True)
     assert mailbox.envelopes[0].rcpt_tos == ["jürgen@example.org", "bob@example.org"]

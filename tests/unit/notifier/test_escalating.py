@@ -36,7 +36,7 @@ policies:
 EIGHT_HOURS = 8 * HOUR
 
 
-def test_the_example_of_the_issue_tells_desk_and_phone_in_two_rounds_then_repeats(database: Database) -> None:
+def test_two_rounds_of_desk_and_phone_then_repeats(database: Database) -> None:
     story = PlanningHarness(database, ISSUE)
     story.open()
     story.advance(3 * HOUR)
@@ -74,7 +74,7 @@ def test_a_step_raises_the_severity_until_the_alert_ends(database: Database) -> 
     assert story.announcer.count == 1
 
 
-def test_a_first_step_that_raises_the_severity_is_taken_right_after_the_opening(database: Database) -> None:
+def test_first_step_that_raises_severity_follows_opening_at_once(database: Database) -> None:
     text = channels("desk") + "routes: [{ policy: p }]\n"
     story = PlanningHarness(
         database, text + "policies: { p: { steps: [{ notify: [desk], raiseSeverity: true }] } }"
@@ -107,7 +107,7 @@ def test_eight_hours_without_anybody_take_every_step_in_time(database: Database)
     assert story.deliveries() == ["0 desk opened", *expected]
 
 
-def test_an_acknowledgement_keeps_back_the_steps_that_wait_and_not_what_is_being_sent(
+def test_acknowledgement_stops_waiting_steps_not_deliveries_in_flight(
     database: Database,
 ) -> None:
     story = PlanningHarness(database, LONG)
@@ -122,7 +122,7 @@ def test_an_acknowledgement_keeps_back_the_steps_that_wait_and_not_what_is_being
     assert story.rows()[-1]["lastError"] == "acknowledged by ann"
 
 
-def test_the_policy_says_how_long_an_acknowledgement_holds_and_then_all_begins_anew(
+def test_escalation_restarts_after_acknowledge_timeout(
     database: Database,
 ) -> None:
     story = PlanningHarness(database, LONG.replace("rounds: 8", "acknowledgeTimeout: 4h\n    rounds: 8"))
@@ -219,7 +219,7 @@ def test_while_nobody_was_told_nobody_is_told_again(database: Database, route: s
     assert story.deliveries() == []
 
 
-def test_an_escalation_in_the_night_in_which_clocks_are_set_back_follows_the_rotation(
+def test_escalation_follows_the_rotation_when_clocks_are_set_back(
     database: Database,
 ) -> None:
     text = (
@@ -246,7 +246,7 @@ policies:
     ]
 
 
-def test_who_is_on_call_by_now_is_told_again_together_with_whoever_was_told(database: Database) -> None:
+def test_repeat_includes_the_person_on_call_now(database: Database) -> None:
     text = (
         channels("ann-phone", "bob-phone")
         + """

@@ -119,7 +119,7 @@ def test_each_severity_has_its_colour_and_what_ended_another() -> None:
     )
 
 
-def test_several_alerts_are_a_list_with_the_gravest_first_and_a_count_of_the_rest() -> None:
+def test_several_alerts_are_listed_most_severe_first_with_a_count() -> None:
     many = [
         make_notice(alert=f"a{number}", severity="LOW", component=f"bot-{number}") for number in range(49)
     ]

@@ -46,7 +46,7 @@ def fault_of(folder: Path, name: str, source: str | bytes) -> str:
     return fault.message
 
 
-def test_the_built_in_templates_take_every_message_with_or_without_a_folder(tmp_path: Path) -> None:
+def test_built_in_templates_render_every_message(tmp_path: Path) -> None:
     for templates in (Templates.load(tmp_path), Templates.load(tmp_path / "none")):
         assert all(templates.render(name, message).strip() for message in sample_views() for name in NAMES)
 
@@ -105,7 +105,7 @@ def test_every_fault_is_told_at_once_and_hidden_files_are_none(tmp_path: Path) -
     assert [Path(fault.path).name for fault in refusal.value.faults] == ["mail.html", "text.txt"]
 
 
-def test_a_template_that_fails_on_a_real_notice_gives_way_to_the_built_in_one(tmp_path: Path) -> None:
+def test_failing_template_is_replaced_by_the_built_in_one(tmp_path: Path) -> None:
     source = "hello\n{% if alert.name == 'demo' %}{{ alert.acknowledge | list | first + 1 }}{% endif %}"
     (tmp_path / "text.txt").write_text(source)
     with capture_logs() as logs:
@@ -229,9 +229,7 @@ def test_the_html_asks_nothing_of_anybody_else() -> None:
 
 
 @in_browser
-def test_a_mail_fits_a_phone_and_takes_on_dark_colours_whatever_the_records_say(
-    browser: Chrome, tmp_path: Path
-) -> None:
+def test_email_fits_a_phone_and_dark_mode_with_any_content(browser: Chrome, tmp_path: Path) -> None:
     long = "W" * 3000
     details = msgspec.structs.replace(make_notice().details, bot=long, metric=long, labels={"venue": long})
     told = make_notice(message=HOSTILE[1] + long, details=details, comment="تنبيه 🚨")

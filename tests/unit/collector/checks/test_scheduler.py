@@ -169,7 +169,7 @@ def test_a_hanging_check_is_a_timeout_once_in_each_interval() -> None:
     hanging.let_go.set()
 
 
-def test_a_look_that_is_still_at_work_when_the_next_is_due_keeps_it_waiting() -> None:
+def test_next_run_waits_for_one_that_is_still_running() -> None:
     hanging = Hanging()
     scene = Scene(watch("slow", hanging, every_s=10, timeout_s=10), chance=lambda: 0.0)
     scene.step(0.0)

@@ -89,7 +89,7 @@ def samples(count: int) -> list[AnyRecord]:
 
 
 @pytest.mark.parametrize("base", ["", "/", "/botwatch/"])
-def test_records_are_posted_as_lines_to_the_address_that_takes_them_in_part(door: Door, base: str) -> None:
+def test_records_are_posted_as_lines_with_partial_acceptance(door: Door, base: str) -> None:
     assert HttpSink(door.url + base).write(samples(2)) == 0
     assert door.batches == [samples(2)]
     assert door.paths == [f"{base.rstrip('/')}/api/v1/records?partial=true"]

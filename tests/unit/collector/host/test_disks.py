@@ -105,7 +105,7 @@ def test_a_disk_must_have_been_writable_and_be_mounted(
     assert scene.measure(read_only) == []
 
 
-def test_a_root_that_is_read_only_on_purpose_is_not_told_as_one_that_failed(scene: Scene) -> None:
+def test_root_mounted_read_only_on_purpose_is_no_failure(scene: Scene) -> None:
     assert [disk.read_only for disk in scene.measure("20 1 0:60 / / ro - overlay overlay rw\n")] == [False]
 
 

@@ -88,7 +88,7 @@ def test_while_redis_is_away_each_check_is_as_it_was_stored_last(
     assert found["box"]["binance"]["text"] == "it refuses connections"
 
 
-def test_the_past_of_a_check_has_the_worst_status_of_each_step_and_its_words(
+def test_check_history_has_the_worst_status_and_text_of_each_step(
     client: FlaskClient, health: Database
 ) -> None:
     store(

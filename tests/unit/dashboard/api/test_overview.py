@@ -137,7 +137,7 @@ def test_trends_cover_the_last_hour_evenly_with_few_points(
     assert line == sorted(line)
 
 
-def test_a_trend_of_a_figure_leaves_out_where_it_is_undefined_and_keeps_sources_apart(
+def test_trend_omits_undefined_values_and_separates_sources(
     client: FlaskClient, redis: Redis, performance: Database
 ) -> None:
     at = [NOON - timedelta(seconds=30 * n) for n in range(4)]

@@ -118,7 +118,7 @@ def test_every_round_waits_before_its_first_step() -> None:
     ]  # fmt: skip
 
 
-def test_eight_hours_by_a_clock_that_is_looked_at_now_and_then_take_every_step_in_time() -> None:
+def test_every_step_is_taken_in_time_over_eight_hours() -> None:
     policy, tick = NIGHT._replace(rounds=20), 997 * MILLISECOND
     pursuit, now = start_escalation(policy, NOON), NOON
     taken: list[tuple[int, datetime]] = []
@@ -242,7 +242,7 @@ def test_a_policy_that_became_shorter_takes_its_last_step_and_goes_on() -> None:
     assert [*run(fewer, NOON + HOUR, states()[5])] == [(40, 2, "desk")]
 
 
-def test_another_policy_begins_from_its_first_step_and_whoever_was_told_stays_told() -> None:
+def test_different_policy_starts_at_its_first_step() -> None:
     day = NIGHT._replace(name="day", steps=NIGHT.steps[1:])
     now = NOON + 6 * MINUTE
     followed = with_policy(states()[2], day, now)
@@ -251,7 +251,7 @@ def test_another_policy_begins_from_its_first_step_and_whoever_was_told_stays_to
     assert (followed.told, followed.repeat_at) == (("desk",), NOON + 65 * MINUTE)
 
 
-def test_a_policy_that_was_removed_takes_no_further_step_but_whoever_was_told_is_told_again() -> None:
+def test_removed_policy_takes_no_step_but_repeats() -> None:
     followed = with_policy(states()[2], None, NOON + 6 * MINUTE)
     assert (followed.policy, followed.step_at) == (None, None)
     assert next_due(followed) == NOON + 65 * MINUTE

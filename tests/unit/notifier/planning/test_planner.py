@@ -115,7 +115,7 @@ def test_the_end_in_a_silence_is_told_to_those_who_were_told_before_it(
     ]
 
 
-def test_who_was_reached_by_a_step_is_told_that_it_got_worse_and_that_it_ended(database: Database) -> None:
+def test_those_reached_by_a_step_get_raised_and_resolved(database: Database) -> None:
     story = PlanningHarness(database, POLICY)
     story.open()
     story.advance(5 * MINUTE)
@@ -160,7 +160,7 @@ _STEPS = ("raised", "lowered", "muted", "unmuted", "reopened", "acknowledge", "u
     derandomize=True,
 )
 @given(st.lists(st.sampled_from(_STEPS), max_size=10), st.sampled_from([DIRECT, POLICY, BOTH, LATER]))
-def test_whatever_happens_each_who_was_told_hears_of_the_end_once_and_nobody_else(
+def test_resolution_reaches_exactly_those_notified_once(
     database: Database, steps: list[str], text: str
 ) -> None:
     story = PlanningHarness(database, text)
@@ -181,7 +181,7 @@ def test_whatever_happens_each_who_was_told_hears_of_the_end_once_and_nobody_els
     ]
 
 
-def test_who_stands_in_for_a_channel_that_was_switched_off_since_is_not_told_the_end(
+def test_fallback_of_a_disabled_channel_is_not_notified_of_the_end(
     database: Database,
 ) -> None:
     text = channels("desk", phone="{ url: 'ntfys://127.0.0.1:9/x', fallback: desk }")
@@ -207,7 +207,7 @@ def due(story: PlanningHarness) -> list[tuple[str, str, float]]:
     ]
 
 
-def test_alerts_of_a_group_come_in_one_message_after_the_wait_and_then_no_sooner_than_the_interval(
+def test_group_wait_and_group_interval(
     database: Database,
 ) -> None:
     story = PlanningHarness(database, GROUPED)
@@ -281,7 +281,7 @@ def test_what_quiet_hours_held_is_one_digest_at_their_end(database: Database) ->
     assert [row["state"] for row in story.rows()] == ["SENT"] * 3
 
 
-def test_what_is_raised_in_quiet_hours_comes_at_once_with_what_was_held_of_it(database: Database) -> None:
+def test_raised_alert_in_quiet_hours_is_sent_with_what_was_held(database: Database) -> None:
     story = PlanningHarness(database, QUIET, NIGHT)
     story.open("a1", severity="MEDIUM")
     story.open("a2", severity="MEDIUM")
@@ -350,7 +350,7 @@ def test_a_route_that_names_others_over_a_reload_tells_them_what_comes(database:
     assert story.deliveries() == ["0 desk opened", "0 desk raised", "0 ops raised"]
 
 
-def test_what_waits_for_a_channel_that_is_removed_is_kept_back_and_says_why(database: Database) -> None:
+def test_deliveries_of_a_removed_channel_are_suppressed_with_a_reason(database: Database) -> None:
     story = PlanningHarness(database, channels("desk", "ops") + "routes: [{ channels: [desk, ops] }]")
     story.deliver = lambda: None  # type: ignore[method-assign]
     story.open()

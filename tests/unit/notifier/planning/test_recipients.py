@@ -197,7 +197,7 @@ def test_who_stands_in_is_on_call_and_the_last_listed_wins(at: str, person: str)
     at=st.times(),
     every=st.one_of(st.sampled_from(["daily", "weekly"]), st.integers(60, 50 * 60).map(lambda n: f"{n}m")),
 )
-def test_one_person_is_on_call_at_each_moment_and_takes_over_at_the_time_on_the_clock(
+def test_one_person_is_on_call_and_hands_over_at_local_time(
     change: tuple[str, str], days_before: int, at: datetime, every: str
 ) -> None:
     zone, changed = ZoneInfo(change[0]), utc(change[1])

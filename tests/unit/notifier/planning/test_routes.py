@@ -80,7 +80,7 @@ routes:
     ) == [["copy", "bad"], ["copy"], ["demo"], ["rest"]]
 
 
-def test_a_route_that_tells_nobody_by_itself_takes_only_what_the_routes_in_it_take() -> None:
+def test_route_without_receivers_matches_only_through_nested_routes() -> None:
     routes = """
 routes:
   - match: { bot: demo }
@@ -334,7 +334,7 @@ def test_a_message_waits_for_others_and_for_the_interval(previous: int | None, e
 
 @settings(deadline=None)
 @given(gaps=st.lists(st.integers(0, 200), min_size=1, max_size=60))
-def test_messages_of_a_group_keep_their_distance_and_nothing_waits_for_long(gaps: list[int]) -> None:
+def test_group_messages_keep_the_interval_and_none_waits_long(gaps: list[int]) -> None:
     now, previous, sent = NOON, None, []
     for gap in gaps:
         now += gap * SECOND

@@ -64,9 +64,7 @@ def test_a_time_is_the_first_of_two_and_the_end_of_the_gap_that_it_is_in(
 
 @settings(deadline=None)
 @given(change=st.sampled_from(CHANGES), minutes=st.integers(-26 * 60, 26 * 60))
-def test_a_moment_is_the_first_at_which_clocks_show_the_time_or_a_later_one(
-    change: tuple[str, str], minutes: int
-) -> None:
+def test_next_moment_is_the_first_at_or_after_the_local_time(change: tuple[str, str], minutes: int) -> None:
     zone = ZoneInfo(change[0])
     wall = wall_at(utc(change[1]), zone) + minutes * MINUTE
     start = utc(change[1]) - timedelta(hours=52)

@@ -65,7 +65,7 @@ def test_nothing_is_wrong_while_everything_gives_signs() -> None:
     assert watched(fine, 300) == {}
 
 
-def test_a_part_that_gives_no_new_sign_is_down_after_its_patience_and_fine_with_the_next_sign() -> None:
+def test_part_is_down_without_presence_and_up_with_the_next() -> None:
     changes = watched(lambda second: without("evaluator", second, 100, 140), 200)
     assert changes == {112: ["botwatch/botwatch-part-down/part=evaluator"], 140: []}
 
@@ -82,7 +82,7 @@ def test_a_restart_within_the_patience_raises_nothing() -> None:
     assert watched(lambda second: without("evaluator", second, 100, 110), 200) == {}
 
 
-def test_the_stale_signs_of_an_earlier_run_raise_nothing_while_the_parts_come_up() -> None:
+def test_stale_presence_of_an_earlier_run_opens_no_alert() -> None:
     def see(second: int) -> SystemSnapshot:
         return (
             fine(second) if second > 40 else SystemSnapshot(dict.fromkeys(PARTS, at(-9000)), is_usable=True)
@@ -129,7 +129,7 @@ def test_a_store_that_cannot_be_used_is_told_and_not_what_follows_from_it() -> N
     assert watched(see, 300) == {112: ["botwatch/botwatch-store-away"], 200: []}
 
 
-def test_a_beat_that_does_not_come_through_is_told_within_25_seconds_where_all_parts_live() -> None:
+def test_missing_beat_is_notified_while_all_parts_are_up() -> None:
     changes = watched(lambda second: fine(second)._replace(last_beat_at=at(min(second, 100) // 5 * 5)), 200)
     second, found = first(changes)
     assert found == ["botwatch/botwatch-watchdog-silent"]
@@ -144,7 +144,7 @@ def test_the_silence_that_a_dead_part_leaves_is_not_told_beside_it() -> None:
     assert watched(see, 300) == {112: ["botwatch/botwatch-part-down/part=evaluator"], 155: []}
 
 
-def test_what_was_wrong_before_its_cause_was_known_does_not_end_because_of_that() -> None:
+def test_symptom_does_not_resolve_when_its_cause_is_found() -> None:
     def see(second: int) -> SystemSnapshot:
         seen = without("notifier", second, 120, 160)
         return seen._replace(last_beat_at=at(95)) if 100 <= second < 170 else seen
@@ -201,7 +201,7 @@ def taken_over(watch: Diagnosis, **see: object) -> Diagnosis:
         ({"is_usable": False}, "botwatch/botwatch-store-away"),
     ],
 )
-def test_what_the_watchdog_before_found_stays_wrong_until_it_is_seen_to_be_fine(
+def test_problems_of_an_earlier_watchdog_stay_until_seen_resolved(
     seen: dict[str, object], fingerprint: str
 ) -> None:
     watch = taken_over(Diagnosis(PARTS, at(0)), **seen)
@@ -321,7 +321,7 @@ def with_job(second: int, **changes: object) -> SystemSnapshot:
     return fine(second)._replace(jobs={"retention": run})
 
 
-def test_a_job_is_failing_once_every_attempt_failed_and_fine_when_it_succeeds() -> None:
+def test_job_fails_after_every_attempt_and_recovers_with_a_success() -> None:
     """Failures that are retried raise nothing; the alert names the job and ends with its success."""
 
     def see(second: int) -> SystemSnapshot:
@@ -343,7 +343,7 @@ def test_a_job_is_overdue_half_an_hour_after_it_was_due() -> None:
     assert changes == {late: ["botwatch/botwatch-job-failing/job=retention"], late + 100: []}
 
 
-def test_a_job_that_became_due_while_the_machine_slept_is_not_overdue_at_once() -> None:
+def test_job_due_during_suspend_is_not_overdue_at_once() -> None:
     """After a gap the limit starts again."""
     until = 50 + int(OVERDUE_AFTER.total_seconds()) + 300
     assert watched(lambda second: with_job(second) if not 60 < second < 600 else None, until) == {}

@@ -61,7 +61,7 @@ def outcomes(line: OutOfBandSender, notice: Notice) -> list[SendResult]:
     return [came.get(timeout=20) for _ in range(count)]
 
 
-def test_those_of_the_routes_are_told_once_and_of_policies_the_first_step_at_once(
+def test_routes_notify_once_and_first_steps_at_once(
     documents: Documents, receiver: WebhookReceiver, phone: WebhookReceiver
 ) -> None:
     told = outcomes(line(documents), make_notice(component="botwatch"))
@@ -139,7 +139,7 @@ def test_documents_are_read_anew_and_those_that_were_valid_last_hold(
     assert receiver.bodies == []
 
 
-def test_a_content_that_fails_does_not_keep_the_next_channel_from_being_told(
+def test_failing_content_does_not_block_the_next_channel(
     documents: Documents, phone: WebhookReceiver
 ) -> None:
     def failing(channel: str) -> FakeContent:

@@ -152,7 +152,7 @@ EVALUATOR = "Evaluator is down: no rules are evaluated and no alerts open"
 NOTIFIER = "Notifier is down: no other alerts are delivered"
 
 
-def test_a_part_that_stopped_is_told_by_the_usual_way_where_that_works_and_only_so(yard: Yard) -> None:
+def test_stopped_part_is_notified_by_the_notifier_alone(yard: Yard) -> None:
     yard.living.remove("evaluator")
     assert yard.until(yard.told, 30) < 20
     yard.seconds(60)
@@ -164,7 +164,7 @@ def test_a_part_that_stopped_is_told_by_the_usual_way_where_that_works_and_only_
     assert (alert.status, alert.details.origin, alert.details.runbook) == ("RESOLVED", "watchdog", PART_RULE)
 
 
-def test_without_a_notifier_the_watchdog_tells_within_thirty_seconds_and_the_end_comes_by_the_usual_way(
+def test_watchdog_notifies_while_the_notifier_is_down(
     yard: Yard,
 ) -> None:
     yard.living.remove("notifier")
@@ -184,7 +184,7 @@ def test_without_a_notifier_the_watchdog_tells_within_thirty_seconds_and_the_end
     assert rows == [("opened", "desk", "SENT"), ("resolved", "desk", "SENT")]
 
 
-def test_a_notifier_that_comes_back_while_the_watchdog_tells_does_not_tell_it_too(
+def test_returning_notifier_does_not_repeat_the_watchdog(
     database: Database, receiver: WebhookReceiver
 ) -> None:
     notice = raised_by(database)
@@ -222,7 +222,7 @@ def test_redis_away_is_one_alert_that_ends_when_it_is_back(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("lock_timeout_s", [0.02])
-def test_a_store_that_others_keep_locked_is_told_directly_and_stands_in_the_history_afterwards(
+def test_locked_database_is_notified_out_of_band_and_recorded_later(
     yard: Yard,
 ) -> None:
     path = yard.database.url.removeprefix("sqlite:///")
@@ -253,7 +253,7 @@ def test_a_store_that_was_moved_aside_is_told_and_is_not_made_anew(yard: Yard) -
     aside.rename(path)
 
 
-def test_a_watchdog_that_is_restarted_neither_repeats_nor_loses_what_is_open(yard: Yard) -> None:
+def test_restarted_watchdog_neither_repeats_nor_loses_open_alerts(yard: Yard) -> None:
     yard.living.remove("notifier")
     yard.until(yard.direct)
     yard.seconds(3)
@@ -276,7 +276,7 @@ def test_a_watchdog_that_is_killed_before_it_told_tells_after_its_restart(yard: 
     assert yard.direct() == [(NOTIFIER, "opened")]
 
 
-def test_what_nobody_could_be_told_directly_is_tried_again_and_then_told_once(yard: Yard) -> None:
+def test_failed_out_of_band_notification_is_retried_and_sent_once(yard: Yard) -> None:
     yard.receiver.answers = [(500, {})]
     yard.living.remove("notifier")
     yard.until(lambda: len(yard.direct()) == 2, 90)
@@ -303,7 +303,7 @@ def test_trouble_that_is_silenced_stays_silent(yard: Yard) -> None:
     assert (alert.details.muted_by or "").startswith("silenced by ann until ")
 
 
-def test_a_silence_that_is_made_and_ended_while_trouble_lasts_holds_meanwhile(yard: Yard) -> None:
+def test_silence_mutes_a_self_alert_while_it_is_active(yard: Yard) -> None:
     yard.living.remove("recorder")
     yard.until(yard.told)
     request = SilenceRequest(
