@@ -23,10 +23,10 @@ from services.broadcaster.limited_connection import CountedConnection
 from services.broadcaster.query import Query, parse_query
 from services.broadcaster.stream_merge import StreamEntryAt, StreamPositions, format_position
 from services.broadcaster.stream_source import RECORDS, STREAMS, StreamSource
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import HealthChecks, Pulse
 from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
-from shared.runtime.web.allowed_hosts import AllowedHosts
 from shared.runtime.web.connection_limits import ConnectionLimiter
 from shared.schema.faults import InvalidError
 

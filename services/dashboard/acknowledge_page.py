@@ -1,9 +1,9 @@
-"""Acknowledging an alert: the service behind API and page, and the page that notifications link to.
+"""Acknowledge page: the page that notifications link to.
 
 Opening the link changes nothing, because mail and chat programs open links to preview them; its button does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import NamedTuple
@@ -11,18 +11,16 @@ from typing import NamedTuple
 import msgspec
 import structlog
 from flask import Blueprint, Response, make_response, render_template, request
-from redis.exceptions import RedisError
 
+from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.queries import parse_acknowledgement
 from services.dashboard.data_sources import DataSources
 from shared.runtime.clock import Clock
-from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.signed_links import InvalidLinkError, LinkClaim, SignedLinks
 from shared.schema.alerts import Acknowledgement, Alert
-from shared.schema.durations import to_timedelta
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.timestamps import to_wire
-from shared.store import alert_changes, alerts
+from shared.store import alerts
 
 log = structlog.get_logger()
 
@@ -52,42 +50,6 @@ class AcknowledgeForm(NamedTuple):
         """Return it as the API would be sent it; InvalidError lists its faults."""
         body = {"by": self.by, "comment": self.comment, "timeout": self.timeout or None}
         return parse_acknowledgement(msgspec.json.encode(body))
-
-
-class AcknowledgementService:
-    """Acknowledges alerts and publishes the change."""
-
-    def __init__(self, sources: DataSources) -> None:
-        self._database = sources.health
-        self._announcer = AlertStreamPublisher(sources.redis, sources.health)
-
-    def acknowledge(
-        self,
-        alert_id: str,
-        given: Acknowledgement,
-        now: datetime,
-        may: Callable[[Alert], bool] = lambda _: True,
-    ) -> Alert | None:
-        """Acknowledge an open alert of which `may` holds, and announce it; return it as it is then.
-
-        While Redis is down it is stored all the same, and published with the next alert.
-        """
-        until = now + to_timedelta(given.timeout) if given.timeout is not None else None
-        with self._database.write() as connection:
-            alert = alerts.alert_by_id(connection, alert_id)
-            if alert is None or alert.status == "RESOLVED" or not may(alert):
-                return alert
-            alert = alert_changes.acknowledge(connection, alert_id, given.by, given.comment, now, until)
-        log.info("acknowledged", alert=alert_id, by=given.by)
-        try:
-            self._announcer.publish()
-        except RedisError as away:
-            log.warning(
-                "acknowledged; publishing is left to the next alert",
-                alert=alert_id,
-                error=str(away),
-            )
-        return alert
 
 
 def create_acknowledge_pages(

@@ -7,7 +7,8 @@ from flask import Flask, Response
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from services.dashboard.acknowledge_page import NAME as ACKNOWLEDGEMENTS
-from services.dashboard.acknowledge_page import AcknowledgementService, create_acknowledge_pages
+from services.dashboard.acknowledge_page import create_acknowledge_pages
+from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.overview import TimeBudgetExceededError
 from services.dashboard.api.reload import create_reload_route
 from services.dashboard.api.routes import create_api

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from shared.runtime.web.allowed_hosts import AllowedHosts
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.version import VERSION
 
 Check = Callable[[], object]

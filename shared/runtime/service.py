@@ -12,6 +12,7 @@ import structlog
 from redis import Redis
 
 from shared.runtime import health, logging_setup
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.environment import load_settings
 from shared.runtime.health import HealthChecks, Pulse
 from shared.runtime.liveness import StallGuard
@@ -25,7 +26,6 @@ from shared.runtime.redis.lease import LeaderLease
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import PartSettings
 from shared.runtime.signals import stop_on
-from shared.runtime.web.allowed_hosts import AllowedHosts
 from shared.schema.faults import InvalidError
 from shared.store.fenced_error import FencedError
 

@@ -24,6 +24,10 @@ PLANTED = {
         "services/evaluator/rule_state.py",
         "import services.evaluator.alert_writer",
     ),
+    "folders form no cycle": (
+        "services/notifier/content/message.py",
+        "import services.notifier.channels.base",
+    ),
     "the hub does no I/O": ("services/broadcaster/hub.py", "import asyncio"),
     "the wire knows no Redis": ("shared/schema/records.py", "import redis"),
     "the bot's side knows no service": (

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from services.dashboard import snapshot
-from services.dashboard.acknowledge_page import AcknowledgementService
+from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history

@@ -18,11 +18,11 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import BuildInfo, Check, HealthChecks
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
-from shared.runtime.web.allowed_hosts import AllowedHosts
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()

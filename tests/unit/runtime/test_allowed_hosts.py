@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.settings import PartSettings
-from shared.runtime.web.allowed_hosts import AllowedHosts
 
 SETTINGS = PartSettings(
     dashboard_url="https://watch.example/botwatch/",
