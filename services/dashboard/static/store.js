@@ -87,7 +87,7 @@ function mergeNewer(snapshot, last) {
   for (const [name, bot] of last.performance) {
     const known = snapshot.performance.get(name);
     const isNewer = known
-      ? isBefore(known.lastSeen, bot.lastSeen) || isBefore(known.computedAt, bot.computedAt)
+      ? ["lastSeen", "computedAt", "lastHeartbeatAt"].some((field) => isBefore(known[field], bot[field]))
       : Date.parse(bot.lastSeen) > oldest;
     if (isNewer) snapshot.performance.set(name, bot);
   }

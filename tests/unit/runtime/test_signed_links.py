@@ -159,7 +159,7 @@ def test_an_unusable_secret_is_rejected_without_showing_it(tmp_path: Path) -> No
     (tmp_path / "binary").write_bytes(b"\xff" * 32)
     with pytest.raises(InvalidError) as refused:
         load_secret(tmp_path, {"BOTWATCH_SECRET_FILE": str(tmp_path / "binary")})
-    assert str(refused.value) == "BOTWATCH_SECRET_FILE: expected text, in UTF-8"
+    assert str(refused.value) == "BOTWATCH_SECRET_FILE: expected UTF-8 text"
     with pytest.raises(FileNotFoundError):
         load_secret(tmp_path, {"BOTWATCH_SECRET_FILE": str(tmp_path / "nothing")})
 

@@ -181,7 +181,7 @@ def test_the_next_change_is_the_next_beginning_or_end() -> None:
             "{name: w, cron: '0 2 * * 6', duration: 2h, timeZone: Europe/Berln}",
             "did you mean `Europe/Berlin`",
         ),
-        ("{name: w, from: 2026-01-31T12:00:00Z, until: 2026-01-31T11:00:00Z}", "a moment after `from`"),
+        ("{name: w, from: 2026-01-31T12:00:00Z, until: 2026-01-31T11:00:00Z}", "a time after `from`"),
         ("{name: w, from: 2026-01-31T12:00:00, until: 2026-02-01T12:00:00Z}", "timezone"),
         ("{name: w, crn: '0 2 * * 6', duration: 2h}", "did you mean `cron`"),
     ],

@@ -144,7 +144,7 @@ def test_limit_of_bots(redis: Redis) -> None:
     log = RecordLog(redis, max_bots=2)
     log.append(bots("a", "b"), "http")
     with pytest.raises(
-        TooManyBotsError, match=r"limit of 2 bots \(MAX_BOTS\) is reached: forget a bot"
+        TooManyBotsError, match=r"limit of 2 bots \(MAX_BOTS\) is reached: forget an unused bot"
     ) as refused:
         log.append(bots("a", "c", "d"), "http")
     assert refused.value.refused == {("bot", "c"), ("bot", "d")}
