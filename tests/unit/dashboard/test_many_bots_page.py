@@ -11,6 +11,7 @@ from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Equity, Performance
+from shared.store.alerts import put_alert
 from shared.store.database import Database
 from tests.support import wait_until
 from tests.unit.dashboard.browser import in_browser, live_page, text
@@ -80,6 +81,8 @@ def test_the_reasons_follow_an_alerts_value(
     with live_page(browser, DataSources(redis, performance, health)) as broadcaster:
         wait_until(lambda: "drawdown above 20%" in text(browser, "#reasons"), "it is a reason")
         alert.message, alert.updated_at = "drawdown 23%", alert.updated_at + timedelta(seconds=1)
+        with health.write() as connection:
+            put_alert(connection, alert)
         broadcaster.send_alert(alert, "2-0", "updated")
         wait_until(lambda: "drawdown 23%" in text(browser, "#alerts"), "the list has the new value")
         assert text(browser, "#reasons").startswith("HIGH: alpha: drawdown 23%")

@@ -70,8 +70,8 @@ def test_an_acknowledged_alert_is_a_warning_and_a_muted_one_is_told_apart() -> N
     overall = evaluate_status(WELL._replace(alerts=[taken, muted]))
     assert (overall.status, overall.reasons) == ("WARNING", ["1 acknowledged alert is still open."])
     assert overall.handled == [
-        "CRITICAL: alpha: drawdown above 20 % (acknowledged by ann)",
-        "CRITICAL: beta: drawdown above 20 % (silenced by bob)",
+        "CRITICAL: alpha: drawdown above 20% (acknowledged by ann)",
+        "CRITICAL: beta: drawdown above 20% (silenced by bob)",
     ]
     assert evaluate_status(WELL._replace(alerts=[muted])).status == "HEALTHY"
     assert (

@@ -36,7 +36,8 @@ proc, root, trouble = sys.argv[1:]
 host = HostSampler("box", Path(proc), Path(root))
 host.sample(datetime.now(UTC), get_args(Resource))
 if trouble:
-    subprocess.run([sys.executable, "-c", trouble])
+    ended = subprocess.run([sys.executable, "-c", trouble], check=False)
+    print("trouble ended with", ended.returncode, file=sys.stderr)
 time.sleep(1)
 print(encode_record(host.sample(datetime.now(UTC), get_args(Resource))).decode())
 """
@@ -76,6 +77,7 @@ def contained(
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    print(done.stderr)  # of a failure, pytest shows it
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Health)
 
 
