@@ -145,8 +145,8 @@ def test_more_than_one_claim_can_hold(database: Database) -> None:
     write_deliveries(database, "webhook", *(make_notice(alert=f"a{number}") for number in range(count)))
     claim = lease(database, channel)
     assert len(alerts([claim])) == CLAIM_SIZE
-    channel.start()
     channel.hand_over(claim)
+    channel.start()
     time_until(lambda: states(database, f"a{count - 1}") == ["SENT"])
     channel.stop()
     assert channel.join(5)
