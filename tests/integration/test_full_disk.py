@@ -64,7 +64,10 @@ def told(receivers: WebhookAndMailReceivers) -> list[tuple[str, str]]:
 
 
 def pids(stack: BotwatchProcess) -> set[int]:
-    return {child.pid for child in psutil.Process(stack.process.pid).children(recursive=True)}
+    """Return the processes of all parts; not the job that may be running, a child of `jobs`."""
+    children = psutil.Process(stack.process.pid).children(recursive=True)
+    jobs = {child.pid for child in children if "services.jobs" in child.cmdline()}
+    return {child.pid for child in children if child.ppid() not in jobs}
 
 
 class Sender:

@@ -55,7 +55,7 @@ def test_a_notice_survives_the_notifier(
     os.kill(old, signal.SIGKILL)
     breach = {"kind": "performance", "bot": "killed-notifier", "portfolioValue": 1, "maxDrawdown": 50}
     bus.xadd("bot:metrics:stream", {"data": json.dumps(breach)})
-    wait_until(lambda: "opened" in receivers.changes("killed-notifier"), "the notice is sent", timeout_s=10)
+    wait_until(lambda: "opened" in receivers.changes("killed-notifier"), "the notice is sent")
     wait_for_new(stack, "notifier", old)
 
 

@@ -40,7 +40,7 @@ def test_a_silenced_alert_notifies_when_the_silence_ends(
     assert receivers.changes("muted-1") == []
 
     end(stack, silence["id"])
-    wait_until(lambda: receivers.changes("muted-1") == ["unmuted"], "now it is told", timeout_s=3)
+    wait_until(lambda: receivers.changes("muted-1") == ["unmuted"], "now it is told")
     drawdown(stack, "muted-1", 1)
     wait_until(lambda: receivers.changes("muted-1") == ["unmuted", "resolved"], "and its end")
     shown = stack.dashboard(f"/api/monitoring/alerts/{alert['id']}")

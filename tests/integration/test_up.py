@@ -97,7 +97,7 @@ def test_no_process_is_left_after_the_end(how: signal.Signals, tmp_path: Path) -
     process = subprocess.Popen(command, env=environ(tmp_path), stdout=output, stderr=subprocess.STDOUT)
     try:
         wait_until(
-            lambda: "Botwatch is up" in (tmp_path / "output.txt").read_text(), "it is up", timeout_s=60
+            lambda: "Botwatch is up" in (tmp_path / "output.txt").read_text(), "it is up", timeout_s=240
         )
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 10
