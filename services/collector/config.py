@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from services.collector.host.watched_host import OWN_PROC, OWN_ROOT
-from shared.runtime.bearer_tokens import Token
+from shared.access.bearer_tokens import Token
 from shared.runtime.config.check_sections import Url
 from shared.runtime.settings import PartSettings
 from shared.schema.records import Name

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.runtime.bearer_tokens import Token
+from shared.access.bearer_tokens import Token
 from shared.runtime.config.documents import Documents
 from shared.runtime.settings import WebSettings
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from services.ingestion.config import IngestionSettings
-from shared.runtime import bearer_tokens
+from shared.access import bearer_tokens
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.patterns import glob_matches
 from shared.schema.records import AnyRecord, HostRecord, Performance

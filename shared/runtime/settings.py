@@ -23,6 +23,9 @@ class PartSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Public URL of the page: the base of links in notifications."""
     allowed_hosts: str = ""
     """Additional host names of Botwatch, and additional origins of pages that may use it."""
+    access: Literal["open", "required"] = "open"
+    """`open`: whoever reaches a port may do everything, for loopback only; `required`: nothing without an
+    identity (a user's session, or an API token)."""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     health_host: str = "127.0.0.1"

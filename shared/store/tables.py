@@ -376,3 +376,23 @@ silences = Table(
     Index("silences_endsAt", "endsAt"),
 )
 """Silences, including ended ones. `matchers` is a JSON list of {name, value, isRegex, isEqual}."""
+
+api_tokens = Table(
+    "api_tokens",
+    health_metadata,
+    Column("id", String, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("bots", Text, nullable=False),
+    Column("hosts", Text, nullable=False),
+    Column("actForOthers", Integer, nullable=False, server_default="0"),
+    Column("createdAt", Text, nullable=False),
+    Column("createdBy", Text, nullable=False),
+    Column("expiresAt", Text),
+    Column("lastUsedAt", Text),
+    Column("revokedAt", Text),
+    Column("revokedBy", Text),
+)
+"""API tokens, also revoked ones. `digest` is the SHA-256 in hexadecimal; `scopes` are separated by blanks;
+`bots` and `hosts` are JSON lists of globs."""

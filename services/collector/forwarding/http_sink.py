@@ -8,7 +8,8 @@ import msgspec
 import structlog
 
 from services.collector.forwarding.forwarder import SinkUnavailableError
-from shared.runtime import bearer_tokens, clock
+from shared.access import bearer_tokens
+from shared.runtime import clock
 from shared.runtime.http.client import HttpClient, Reply
 from shared.runtime.http.dial import NetworkError
 from shared.runtime.http.responses import parse_retry_after_s

@@ -4,7 +4,7 @@ import pytest
 
 from services.ingestion.config import IngestionSettings
 from services.ingestion.ingest_tokens import UNRESTRICTED, IngestTokens, TokenScope
-from shared.runtime import bearer_tokens
+from shared.access import bearer_tokens
 from shared.runtime.environment import load_settings
 from shared.schema.faults import InvalidError
 from shared.schema.records import AnyRecord, Check, Equity, Health, Performance

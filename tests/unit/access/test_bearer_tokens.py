@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.runtime import bearer_tokens
-from shared.runtime.bearer_tokens import Token
+from shared.access import bearer_tokens
+from shared.access.bearer_tokens import Token
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
