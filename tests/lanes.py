@@ -14,7 +14,7 @@ LANES = {
         "analytics", "bench", "jobs", "kills", "muting", "notices", "path", "reload", "rules", "takeover",
     ),
     "kills and spool": ("notice_kills", "spool"),
-    "starts": ("up", "restored", "checks"),
+    "starts": ("up", "restored", "upgrade", "checks"),
     "watchdog and disk": ("watchdog", "full_disk", "heartbeats", "client_alone"),
 }  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""
