@@ -20,6 +20,7 @@ SERVER_COMMANDS = {
     "up": "run every part on this machine until Ctrl-C",
     "rules": "validate, explain and test the rules",
     "notify": "test notification channels",
+    "doctor": "find out what is wrong, and how to fix it",
     "encrypt": "encrypt a value (on standard input) for the config",
 }
 """Commands of the server's distribution: name → help."""

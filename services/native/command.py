@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Mapping
 
-from services.native.preflight import StartError
+from services.native.diagnostics.site import Site
+from services.native.preflight import StartError, require_ready
 from services.native.stack import NativeStack
 from services.native.terminal import AlertPrinter, greeting
 from shared.runtime.signals import stop_on
@@ -25,6 +26,7 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
     """Run every part until Ctrl-C, SIGTERM or SIGHUP; return the exit code."""
     started = time.monotonic()
     try:
+        require_ready(Site(environ, demo=demo))
         stack = NativeStack(environ, demo=demo)
         stack.prepare()
     except (StartError, InvalidError) as error:

@@ -1,66 +1,54 @@
-"""Checks before the parts start: paths, folders, ports, and no other Botwatch in the home."""
+"""Before the parts start: run the checks, make the folders."""
 
-import errno
-import os
-import socket
-from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
+from services.native.diagnostics.finding import Finding
+from services.native.diagnostics.home import FOLDERS, FURTHER_FOLDERS
+from services.native.diagnostics.registry import PREFLIGHT, diagnose
+from services.native.diagnostics.site import Site
+from shared.runtime.settings import REPOSITORY
 
-FOLDERS = ("data/redis", "data/monitoring", "logs", "run")
+START_SCRIPT = REPOSITORY / "deploy" / "start_monitoring.sh"
 
 
 class StartError(Exception):
     """Botwatch cannot start; each argument is a sentence with the reason and what to do."""
 
 
-def validate_paths(paths: Mapping[str, str]) -> None:
-    """Raise StartError for a path (name → path) that supervisor's file or a database's URL would misread."""
-    for name, path in paths.items():
-        if found := sorted(set(path) & set('%"\\?\n')):
-            raise StartError(f"{name}: expected a path without {' '.join(found)}, got {path}")
+def require_ready(site: Site) -> list[Finding]:
+    """Run every check of the start and return the findings.
 
-
-def ensure_not_running(home: Path) -> None:
-    """Raise StartError if a supervisor already runs in `home`."""
-    path = home / "run" / "supervisord.pid"
-    try:
-        process = psutil.Process(int(path.read_text()))
-        is_running = any("supervisord" in word for word in process.cmdline())
-    except (OSError, ValueError, psutil.Error):  # a home that cannot be used is reported later
-        return
-    if is_running:
-        raise StartError(f"Botwatch is already running in {home} (pid {process.pid})")
-
-
-def ensure_ports_free(ports: Mapping[str, int]) -> None:
-    """Raise StartError, a sentence per port of `ports` (setting → port), unless all are free on loopback."""
-    faults = []
-    seen: dict[int, str] = {}
-    for setting, port in ports.items():
-        if port in seen:
-            faults.append(f"{seen[port]} and {setting} are both set to {port}; use different ports")
-        elif not _is_free(port):
-            faults.append(
-                f"port {port} ({setting}) is taken by {process_on_port(port)}; stop that process, "
-                f"or set {setting} to another port"
-            )
-        seen[port] = setting
-    if faults:
+    StartError with a sentence per critical finding, or if Botwatch already runs.
+    """
+    if site.supervisor:
+        raise StartError(f"Botwatch is already running in {site.home} (pid {site.supervisor.pid})")
+    findings = list(diagnose(site, PREFLIGHT))
+    if faults := [f"{one.what}; {one.fix}" for one in findings if one.status == "critical"]:
         raise StartError(*faults)
+    return findings
 
 
-def create_folders(home: Path) -> None:
-    """Create the folders of `home`; StartError if one cannot be made or written."""
-    for folder in FOLDERS:
+def create_folders(home: Path, config: Path) -> None:
+    """Create the folders of `home`, and what the guide names relative to `enterprise/monitoring`.
+
+    StartError if one cannot be made.
+    """
+    for folder in (*FOLDERS, *FURTHER_FOLDERS):
         path = home / folder
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_writable(path, error.strerror) from error
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise not_writable(path, "Permission denied")
+    _link(home / "config" / "monitoring", config.absolute())
+    _link(home / "enterprise" / "monitoring" / START_SCRIPT.name, START_SCRIPT)
+
+
+def _link(path: Path, target: Path) -> None:
+    """Make `path` a link to `target`; what a user has put there instead stays."""
+    if path.is_symlink() and path.readlink() != target:
+        path.unlink()
+    if not path.exists() and not path.is_symlink():
+        path.symlink_to(target)
 
 
 def not_writable(path: Path, reason: str | None) -> StartError:
@@ -68,34 +56,3 @@ def not_writable(path: Path, reason: str | None) -> StartError:
     return StartError(
         f"cannot write to {path}: {reason}; set BOTWATCH_HOME to a folder that this user may write to"
     )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                return False
-            raise
-    return True
-
-
-def process_on_port(port: int) -> str:
-    """Return the process that listens on `port`, for a sentence: `redis-server (pid 4711)`."""
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        return "a process that this user may not see"
-    for connection in connections:
-        if connection.status != psutil.CONN_LISTEN or not connection.laddr or not connection.pid:
-            continue
-        if connection.laddr.port == port:
-            try:
-                process = psutil.Process(connection.pid)
-                words = " ".join([process.name(), *process.cmdline()[1:]])[:80]
-            except psutil.Error:
-                words = "a process"
-            return f"{words} (pid {connection.pid})"
-    return "a process of another user"

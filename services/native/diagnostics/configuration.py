@@ -1,0 +1,55 @@
+"""Diagnostics of the configuration: documents, and secrets from the environment."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from services.native.diagnostics.finding import Finding, critical, ok, warning
+from services.native.diagnostics.site import Site
+from shared.runtime.settings import read_variable
+
+TOKENS = ("INGEST_TOKEN", "COLLECTOR_TOKEN", "BOTWATCH_SECRET")
+SHORTEST_SECRET = 20
+"""Characters; `openssl rand -hex 32` prints 64."""
+
+
+def check_documents(site: Site) -> Iterator[Finding]:
+    """Check the config documents as every part reads them."""
+    folder = site.settings.botwatch_config
+    for fault in site.faults:
+        yield critical(fault, f"edit it, then run `botwatch rules check {folder}`")
+    if site.documents:
+        yield ok(f"config documents in {folder} are valid", str(folder))
+        if not site.documents.channels:
+            fix = f"set ALERT_WEBHOOK_URL, or add a channel to {folder}/notifications.yml"
+            yield warning("no notification channel is configured: alerts appear only on the page", fix)
+
+
+def check_secrets(site: Site) -> Iterator[Finding]:
+    """Check secrets that the environment sets; the others are generated at the first start."""
+    weak = missing = False
+    for name in TOKENS:
+        try:
+            value = read_variable(name, site.environ)
+        except OSError as error:
+            missing = True
+            fix = f"ls -l {site.environ[f'{name}_FILE']}"
+            yield critical(f"{name}_FILE cannot be read: {error.strerror}", fix)
+            continue
+        if value and len(value) < SHORTEST_SECRET:
+            weak = True
+            what = f"{name} has {len(value)} characters (≥ {SHORTEST_SECRET}): it can be guessed"
+            fix = f"set {name} to the output of `openssl rand -hex 32`"
+            yield critical(what, fix, len(value)) if site.production else warning(what, fix, len(value))
+    if not site.is_redis_embedded and site.way == "native" and not urlsplit(site.redis_url).password:
+        weak = True
+        what = "REDIS_URL has no password: every process on its network may change records"
+        fix = "add a user and password to Redis and to REDIS_URL (docs/security.md#redis)"
+        yield critical(what, fix) if site.production else warning(what, fix)
+    if site.production and site.environ.get("ACCESS", "required") != "required":
+        yield critical(
+            f"ACCESS is {site.environ['ACCESS']!r}: anyone who reaches the ports may do everything",
+            "unset ACCESS, or set ACCESS=required",
+        )
+    if not weak and not missing:
+        made = site.credentials.exists() or site.way == "container"
+        yield ok("secrets are in place" if made else "secrets will be generated at the first start")

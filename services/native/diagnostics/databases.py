@@ -1,0 +1,140 @@
+"""Diagnostics of the databases: schema, integrity, jobs, self-alerts, backups."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from services.native.diagnostics.finding import Finding, critical, ok, warning
+from services.native.diagnostics.machine import in_mb
+from services.native.diagnostics.site import Site
+from shared.runtime import clock
+from shared.schema.timestamps import from_store
+from shared.store.revisions import known_revisions, open_read_only, stored_revision
+
+CHECK_LIMIT_S = 10.0
+"""How long the integrity check of one database may take."""
+STEPS = 100_000
+"""SQLite's steps between two looks at the time."""
+BACKUP_DUE = timedelta(hours=26)
+JOB_OVERDUE = timedelta(minutes=30)
+RESTORE = "start_monitoring.sh --stop, then restore a backup (docs/operations.md#backups)"
+
+
+def check_versions(site: Site) -> Iterator[Finding]:
+    """Check that no database is newer than the code."""
+    for line, path in site.databases.items():
+        if not path.exists() or not path.stat().st_size:
+            yield ok(f"{path.name} will be created")
+            continue
+        known = known_revisions(line)
+        try:
+            found = stored_revision(path)
+        except (sqlite3.Error, OSError) as error:
+            yield _unreadable(path, error)
+            continue
+        if found in (None, known[-1]):
+            yield ok(f"{path.name} has schema {known[-1]}", found)
+        elif found in known:
+            yield ok(f"{path.name} has schema {found} and is migrated to {known[-1]} by the start", found)
+        else:
+            yield critical(
+                f"{path.name} has schema {found}, newer than this version knows (≤ {known[-1]})",
+                "install the version that wrote it, or restore the backup from before the upgrade",
+                found,
+            )
+
+
+def _unreadable(path: Path, error: Exception) -> Finding:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    is_denied = "unable to open" in str(reason) or "readonly" in str(reason)
+    fix = f"sudo chown $USER {path}* && chmod 640 {path}*" if is_denied else RESTORE
+    return critical(f"{path} cannot be read: {reason}", fix, str(path))
+
+
+def check_integrity(site: Site) -> Iterator[Finding]:
+    """Check each file with SQLite's quick_check, for a bounded time, and show its size."""
+    for path in site.databases.values():
+        if not path.exists():
+            yield warning(f"{path} does not exist", "the start creates it", str(path))
+            continue
+        size = path.stat().st_size
+        try:
+            with closing(open_read_only(path)) as connection:
+                deadline = time.monotonic() + CHECK_LIMIT_S
+                connection.set_progress_handler(partial(_is_past, deadline), STEPS)
+                (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            if "interrupted" in str(error):
+                yield ok(f"{path.name} ({in_mb(size)}): no damage found within {CHECK_LIMIT_S:g} s", size)
+            else:
+                yield _unreadable(path, error)
+            continue
+        if result == "ok":
+            yield ok(f"{path.name} ({in_mb(size)}) is intact", size)
+        else:
+            yield critical(f"{path.name} is damaged: {result.splitlines()[-1]}", RESTORE, size)
+
+
+def _is_past(deadline: float) -> bool:
+    return time.monotonic() > deadline
+
+
+def check_jobs(site: Site) -> Iterator[Finding]:
+    """Check how each background job last ran."""
+    now = clock.now()
+    for name, failures, error, due, last in _rows(
+        site, "SELECT name, failures, error, nextDueAt, lastSuccessAt FROM job_runs ORDER BY name"
+    ):
+        log = f"tail {site.home}/logs/jobs.log (docs/runbooks/botwatch-job-failing.md)"
+        if failures:
+            yield warning(f"job {name} has failed {failures} times: {error}", log, int(str(failures)))
+        elif now > from_store(str(due)) + JOB_OVERDUE and site.supervisor:
+            yield warning(f"job {name} is overdue since {due}", log, str(due))
+        else:
+            yield ok(f"job {name} last succeeded {last or 'never (not due yet)'}", str(last or ""))
+
+
+def check_self_alerts(site: Site) -> Iterator[Finding]:
+    """Report the open alerts about Botwatch itself."""
+    rows = _rows(
+        site,
+        "SELECT severity, message, timestamp FROM alerts WHERE component = 'botwatch'"
+        " AND status != 'RESOLVED' AND id != 'watchdog' ORDER BY timestamp LIMIT 20",
+    )
+    for severity, message, since in rows:
+        what = f"open alert since {since}: {message}"
+        fix = "follow its runbook on the page, or in docs/runbooks"
+        yield critical(what, fix) if severity == "CRITICAL" else warning(what, fix)
+    if not rows and site.databases and site.databases["health"].exists():
+        yield ok("no open alert about Botwatch itself")
+
+
+def check_backups(site: Site) -> Iterator[Finding]:
+    """Check that there is a recent backup."""
+    folder = site.home / "backups" / "monitoring"
+    times = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    if not times:
+        yield warning(f"no backup in {folder}", "botwatch backup now", "")
+        return
+    age = timedelta(seconds=max(0, round(clock.now().timestamp() - max(times))))
+    what = f"the last backup in {folder} is {age} old"
+    if age > BACKUP_DUE:
+        yield warning(f"{what} (≤ {BACKUP_DUE})", "botwatch backup now", age.total_seconds())
+    else:
+        yield ok(what, age.total_seconds())
+
+
+def _rows(site: Site, statement: str) -> list[tuple[object, ...]]:
+    """Return rows of the health database; none without that database or table."""
+    path = site.databases.get("health")
+    if path is None or not path.exists():
+        return []
+    try:
+        with closing(open_read_only(path)) as connection:
+            return connection.execute(statement).fetchall()
+    except sqlite3.Error:
+        return []  # the integrity check says why
