@@ -14,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-unit test-stack lint format lock schema bench screenshots clean purge up down logs
+.PHONY: help setup run test test-unit test-stack lint format lock sbom schema bench screenshots clean purge up down logs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,13 @@ lock: $(VENV)/dev ## Pin every dependency with hashes
 	PATH=$(BIN):$$PATH $(LOCK) $(SERVICES:%=--extra %) --extra native pyproject.toml -o requirements/native.txt
 	PATH=$(BIN):$$PATH $(LOCK) --all-extras pyproject.toml -o requirements/dev.txt
 	PATH=$(BIN):$$PATH $(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
+
+sbom: $(VENV)/dev ## Write each image's packages to sbom/*.cdx.json (CycloneDX)
+	@mkdir -p sbom
+	for service in $(SERVICES); do \
+	  PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/$$service.txt --pyproject pyproject.toml \
+	    --output-reproducible -o sbom/botwatch-$$service.cdx.json || exit 1; \
+	done
 
 up: ## Start the compose stack and wait until it is healthy
 	docker compose up --build --wait

@@ -10,12 +10,12 @@ no longer reads.
 from xdist.scheduler import LoadFileScheduling
 
 LANES = {
-    "shared stack and notices": (
-        "analytics", "bench", "jobs", "kills", "muting", "notices", "path", "reload", "rules", "takeover",
+    "shared stack": (
+        "analytics", "bench", "heartbeats", "jobs", "kills", "muting", "path", "reload", "rules", "takeover",
     ),
-    "kills and spool": ("notice_kills", "spool"),
-    "starts": ("up", "restored", "upgrade", "checks"),
-    "watchdog and disk": ("watchdog", "full_disk", "heartbeats", "client_alone"),
+    "kills": ("notice_kills",),
+    "starts": ("up", "restored", "upgrade", "checks", "notices", "spool"),
+    "watchdog and disk": ("watchdog", "full_disk", "client_alone"),
 }  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""
 ORACLES = tuple(f"tests/unit/analytics/test_{name}.py" for name in ("drawdown", "returns", "trades"))

@@ -16,6 +16,13 @@ from shared.schema.faults import Fault, InvalidError
 BUSY_TIMEOUT_S = 5.0
 RESTORE_HINT = "stop Botwatch, move the file aside, restore a backup (docs/runbooks/botwatch-store-away.md)"
 
+AFTER_COMMIT = "after_commit"
+
+
+def call_after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Call `call` after the commit of the write transaction of `Database.write` that `connection` is in."""
+    connection.info.setdefault(AFTER_COMMIT, []).append(call)
+
 
 class SchemaMissingError(InvalidError):
     """The database has no tables: it has not been migrated."""
@@ -77,10 +84,13 @@ class Database:
         with (
             self._detect_damage(),
             self.engine.connect().execution_options(immediate=True) as connection,
-            connection.begin(),
         ):
-            self._guard(connection)
-            yield connection
+            connection.info.pop(AFTER_COMMIT, None)  # of a transaction that was rolled back
+            with connection.begin():
+                self._guard(connection)
+                yield connection
+            for call in connection.info.pop(AFTER_COMMIT, ()):
+                call()
 
     @contextmanager
     def _detect_damage(self) -> Iterator[None]:

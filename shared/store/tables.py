@@ -341,9 +341,41 @@ audit_log = Table(
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("by", Text),
+    Column("address", Text),
+    Column("before", Text),
+    Column("after", Text),
+    Column("keyId", Text),
+    Column("mac", Text),
+    Column("outcome", Text, nullable=False, server_default="ok"),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Index("audit_log_timestamp", "timestamp"),
     sqlite_autoincrement=True,
 )
-"""Actions of operators that leave no other trace: `bot.forget`, `bot.retire` or `bot.unretire`."""
+"""Administrative actions: `subject` is the target, `by` the actor; `before` and `after` are JSON.
+
+`mac` chains each entry to the one before it (`shared/store/audit_chain.py`); NULL where older than the chain.
+"""
+
+audit_denials = Table(
+    "audit_denials",
+    health_metadata,
+    Column("address", Text, primary_key=True),
+    Column("action", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("firstAt", Text, nullable=False),
+    Column("lastAt", Text, nullable=False),
+)
+"""Denied requests that repeat within a minute, counted until one entry of `audit_log` has their number."""
+
+audit_shipping = Table(
+    "audit_shipping",
+    health_metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("entryId", Integer, nullable=False),
+)
+"""The newest entry of `audit_log` that `syslog` or `webhook` has received."""
 
 job_runs = Table(
     "job_runs",

@@ -21,3 +21,9 @@ def test_the_packaging_reads_the_version_from_the_code() -> None:
         document = tomllib.loads((REPOSITORY / path).read_text(encoding="utf-8"))
         assert document["project"]["dynamic"] == ["version"]
         assert document["tool"]["setuptools"]["dynamic"]["version"] == {"attr": source}
+
+
+def test_images_are_labelled_with_the_version() -> None:
+    """A release also changes the label in the Dockerfile."""
+    dockerfile = (REPOSITORY / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    assert f"org.opencontainers.image.version={VERSION}\n" in dockerfile

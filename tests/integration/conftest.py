@@ -17,6 +17,13 @@ from shared.runtime.redis.connection import connect_redis
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
 from tests.support import free_port
 
+SCALPER, NIGHTLY = "k5JtLq2vXb8Rw0Zs", "n7YcHd4uTf1Mg6Pa"
+HEARTBEATS = {
+    SCALPER: {"name": "scalper", "period": "2s", "grace": "1s"},
+    NIGHTLY: {"name": "nightly", "cron": "0 3 * * *", "timeZone": "Europe/Berlin"},
+}
+"""Of the shared stack: key -> heartbeat."""
+
 
 class WebhookHandler(http.server.BaseHTTPRequestHandler):
     """Keeps the JSON that is posted."""
@@ -92,7 +99,7 @@ def _write_config(folder: Path, receivers: WebhookAndMailReceivers) -> None:
         "from": "monitoring@example.com", "to": ["admin@example.com"],
     }  # fmt: skip
     health = {
-        "monitoring": {"intervalSeconds": 1},
+        "monitoring": {"intervalSeconds": 1, "heartbeats": HEARTBEATS},
         "alerts": {"webhookUrl": f"http://127.0.0.1:{receivers.http_port}/hook", "emailConfig": email},
     }
     (folder / "health_monitor.json").write_text(json.dumps(health))
@@ -102,10 +109,10 @@ def _write_config(folder: Path, receivers: WebhookAndMailReceivers) -> None:
 def stack(
     receivers: WebhookAndMailReceivers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[BotwatchProcess]:
-    """Yield a running Botwatch without a bot."""
+    """Yield a running Botwatch without a bot, with two workers at the HTTP door."""
     folder = tmp_path_factory.mktemp("stack")
     _write_config(folder / "config", receivers)
-    with botwatch_up(folder, folder / "config") as running:
+    with botwatch_up(folder, folder / "config", WEB_WORKERS="2") as running:
         yield running
 
 

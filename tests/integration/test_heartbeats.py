@@ -5,41 +5,17 @@ import os
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
+from tests.integration.conftest import NIGHTLY, SCALPER
+from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
 from tests.integration.test_kills import pid_of
 from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
-
-KEY = "k5JtLq2vXb8Rw0Zs"
-NIGHTLY = "n7YcHd4uTf1Mg6Pa"
-HEARTBEATS = {
-    KEY: {"name": "scalper", "period": "2s", "grace": "1s"},
-    NIGHTLY: {"name": "nightly", "cron": "0 3 * * *", "timeZone": "Europe/Berlin"},
-}
-
-
-@pytest.fixture(scope="module")
-def pinged(
-    receivers: WebhookAndMailReceivers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BotwatchProcess]:
-    """Yield a Botwatch of its own, with two workers at the HTTP door."""
-    folder = tmp_path_factory.mktemp("heartbeats")
-    config = folder / "config"
-    config.mkdir()
-    document = {
-        "monitoring": {"heartbeats": HEARTBEATS},
-        "alerts": {"webhookUrl": f"http://127.0.0.1:{receivers.http_port}/hook"},
-    }
-    (config / "health_monitor.json").write_text(json.dumps(document))
-    with botwatch_up(folder, config, WEB_WORKERS="2") as running:
-        yield running
 
 
 def ping(stack: BotwatchProcess, path: str, body: bytes | None = None) -> int:
@@ -54,7 +30,7 @@ def ping(stack: BotwatchProcess, path: str, body: bytes | None = None) -> int:
 
 def told(receivers: WebhookAndMailReceivers, check: str) -> list[dict[str, Any]]:
     """Return what the webhook was told about a heartbeat."""
-    return [body for body in receivers.bodies if body["details"]["labels"].get("check") == check]
+    return [body for body in receivers.bodies if body["details"].get("labels", {}).get("check") == check]
 
 
 def changes(receivers: WebhookAndMailReceivers, check: str) -> list[str]:
@@ -62,11 +38,11 @@ def changes(receivers: WebhookAndMailReceivers, check: str) -> list[str]:
 
 
 def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(
-    pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
-    assert ping(pinged, KEY) == 200
+    assert ping(stack, SCALPER) == 200
     wait_until(
-        lambda: pinged.rows(
+        lambda: stack.rows(
             "system_health.db", "SELECT status FROM checks WHERE host = 'heartbeats' AND status = 'ok'"
         ),
         "the ping is a row",
@@ -82,59 +58,59 @@ def test_a_bot_that_falls_silent_is_told_of_until_it_pings_again(
     assert body["message"].startswith("scalper: ")
     assert " s late: due at " in body["message"]
     assert "(every 2s, grace 1s); last ping " in body["message"]
-    assert KEY not in json.dumps(body)
+    assert SCALPER not in json.dumps(body)
 
-    assert ping(pinged, KEY) == 200
+    assert ping(stack, SCALPER) == 200
     since = told(receivers, "scalper").index(body) + 1
     wait_until(lambda: "resolved" in changes(receivers, "scalper")[since:], "its end is told")
 
 
 def test_a_failed_job_alerts_at_once_with_exit_code_and_last_line(
-    pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
-    assert ping(pinged, f"{NIGHTLY}/start") == 200
-    assert ping(pinged, f"{NIGHTLY}/3", b"dumping\nno space left on device\n") == 200
+    assert ping(stack, f"{NIGHTLY}/start") == 200
+    assert ping(stack, f"{NIGHTLY}/3", b"dumping\nno space left on device\n") == 200
     wait_until(lambda: changes(receivers, "nightly") == ["opened"], "the failure is told")
     message = told(receivers, "nightly")[0]["message"]
     assert message.startswith("nightly: Failed after ")
     assert message.endswith(" with exit code 3: no space left on device")
-    assert ping(pinged, f"{NIGHTLY}/0") == 200
+    assert ping(stack, f"{NIGHTLY}/0") == 200
     wait_until(lambda: changes(receivers, "nightly") == ["opened", "resolved"], "its end is told")
 
 
-def test_a_heartbeat_is_seen_like_any_check(pinged: BotwatchProcess) -> None:
-    assert ping(pinged, KEY) == 200
+def test_a_heartbeat_is_seen_like_any_check(stack: BotwatchProcess) -> None:
+    assert ping(stack, SCALPER) == 200
     found = wait_until(
-        lambda: pinged.dashboard("/api/monitoring/checks?host=heartbeats").get("heartbeats"),
+        lambda: stack.dashboard("/api/monitoring/checks?host=heartbeats").get("heartbeats"),
         "the API has the checks",
     )
     assert set(found) == {"scalper", "nightly"}
     assert found["nightly"]["type"] == "heartbeat"
-    assert pinged.ingestion("/health")["status"] == "ok"
+    assert stack.ingestion("/health")["status"] == "ok"
 
 
 def test_a_killed_process_finds_again_what_it_knew(
-    pinged: BotwatchProcess, receivers: WebhookAndMailReceivers
+    stack: BotwatchProcess, receivers: WebhookAndMailReceivers
 ) -> None:
     newest = (
         "SELECT recordId, status FROM checks WHERE host = 'heartbeats' AND \"check\" = 'nightly'"
         " ORDER BY id DESC LIMIT 1"
     )
     ((before, _),) = wait_until(
-        lambda: [row for row in pinged.rows("system_health.db", newest) if row[1] == "ok"], "it is well"
+        lambda: [row for row in stack.rows("system_health.db", newest) if row[1] == "ok"], "it is well"
     )
-    os.kill(pid_of(pinged, "ingestion-redis"), signal.SIGKILL)
+    os.kill(pid_of(stack, "ingestion-redis"), signal.SIGKILL)
     ((_, status),) = wait_until(
-        lambda: [row for row in pinged.rows("system_health.db", newest) if row[0] != before],
+        lambda: [row for row in stack.rows("system_health.db", newest) if row[0] != before],
         "it reports again",
     )
     assert status == "ok"
     assert changes(receivers, "nightly") == ["opened", "resolved"]
 
 
-def test_no_key_is_in_a_log(pinged: BotwatchProcess) -> None:
-    assert ping(pinged, "an-unknown-key") == 404
-    assert ping(pinged, f"{KEY}/nonsense") == 404
-    written = [path.read_text(errors="replace") for path in Path(pinged.home / "logs").glob("*.log")]
+def test_no_key_is_in_a_log(stack: BotwatchProcess) -> None:
+    assert ping(stack, "an-unknown-key") == 404
+    assert ping(stack, f"{SCALPER}/nonsense") == 404
+    written = [path.read_text(errors="replace") for path in Path(stack.home / "logs").glob("*.log")]
     assert written
-    assert not any(KEY in text or NIGHTLY in text or "an-unknown-key" in text for text in written)
+    assert not any(SCALPER in text or NIGHTLY in text or "an-unknown-key" in text for text in written)

@@ -35,10 +35,11 @@ def port() -> int:
     return free_port()
 
 
-@pytest.fixture
-def stack(tmp_path: Path, config: Path, port: int) -> Iterator[BotwatchProcess]:
-    """Yield a Botwatch whose door demands a token."""
-    with botwatch_up(tmp_path, config, INGESTION_PORT=str(port), COLLECTOR_TOKEN=TOKEN) as running:
+@pytest.fixture(scope="module")
+def stack(config: Path, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BotwatchProcess]:
+    """Yield a Botwatch whose door demands a token; it starts once a test asks for it."""
+    folder = tmp_path_factory.mktemp("spool")
+    with botwatch_up(folder, config, INGESTION_PORT=str(port), COLLECTOR_TOKEN=TOKEN) as running:
         yield running
 
 

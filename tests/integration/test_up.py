@@ -6,15 +6,62 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
 
-from tests.integration.stack import botwatch_up
+from tests.integration.stack import BotwatchProcess, botwatch_up
 from tests.support import HANG_S, free_port, wait_until
 
 pytestmark = pytest.mark.integration
+
+
+CONDITION = {
+    "metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH",
+    "description": "Too deep", "enabled": True,
+}  # fmt: skip
+BREACH = {"bot": "deep", "portfolioValue": 1, "maxDrawdown": 30}
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+class Run(NamedTuple):
+    """What was seen of one `botwatch up`."""
+
+    health: str
+    """What the HTTP door said of itself."""
+    output: str
+    processes: list[psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[signal.Signals, Run]:
+    """Run Botwatch once for each way to end it, on one home; an alert opens in the first run and stays open.
+
+    Home and config folder have spaces and quotes in their names.
+    """
+    folder = tmp_path_factory.mktemp("up")
+    config, home = folder / "my config", folder / "Turbo Bot's home"
+    config.mkdir()
+    (config / "performance_logger.json").write_text(json.dumps({"alerting": {"conditions": [CONDITION]}}))
+    found = {}
+    for how in ENDS:
+        with botwatch_up(folder, config, demo=True, BOTWATCH_HOME=str(home)) as stack:
+            health = str(stack.ingestion("/health")["status"])
+            if how is ENDS[0]:
+                stack.ingestion("/api/v1/performance", BREACH)
+            wait_until(partial(shows, stack, "HIGH     deep: Too deep"), "the terminal shows the alert")
+            family = psutil.Process(stack.process.pid).children(recursive=True)
+            stack.process.send_signal(how)
+            stack.process.wait(timeout=HANG_S)
+        found[how] = Run(health, stack.output(), family)
+    return found
+
+
+def shows(stack: BotwatchProcess, text: str) -> bool:
+    return text in stack.output()
 
 
 def environ(folder: Path, **further: str) -> dict[str, str]:
@@ -51,14 +98,6 @@ def test_an_unknown_key_in_a_document(tmp_path: Path) -> None:
     assert "performance_logger.json: $.alertng: unknown key; did you mean `alerting`?" in done.stderr
 
 
-def test_paths_with_spaces_and_quotes(tmp_path: Path) -> None:
-    """Home and config folder may have them."""
-    config = tmp_path / "my config"
-    config.mkdir()
-    with botwatch_up(tmp_path, config, BOTWATCH_HOME=str(tmp_path / "Turbo Bot's home")) as stack:
-        assert stack.ingestion("/health")["status"] == "ok"
-
-
 def test_a_home_that_cannot_be_created_and_an_invalid_port(tmp_path: Path) -> None:
     """One line each, with the setting to change."""
     (tmp_path / "home").touch()
@@ -75,39 +114,24 @@ def test_a_home_with_a_percent_sign(tmp_path: Path) -> None:
     assert "BOTWATCH_HOME: expected a path without %" in done.stderr
 
 
-def test_the_terminal_lists_alerts_that_are_already_open(tmp_path: Path) -> None:
+def test_paths_with_spaces_and_quotes(runs: dict[signal.Signals, Run]) -> None:
+    """Home and config folder may have them."""
+    assert {run.health for run in runs.values()} == {"ok"}
+
+
+def test_the_terminal_lists_alerts_that_are_already_open(runs: dict[signal.Signals, Run]) -> None:
     """An alert that opened in an earlier run is shown when Botwatch is up again."""
-    condition = {"metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH"}
-    document = {"alerting": {"conditions": [{**condition, "description": "Too deep", "enabled": True}]}}
-    config = tmp_path / "config"
-    config.mkdir()
-    (config / "performance_logger.json").write_text(json.dumps(document))
-    with botwatch_up(tmp_path, config) as stack:
-        stack.ingestion("/api/v1/performance", {"bot": "deep", "portfolioValue": 1, "maxDrawdown": 30})
-        wait_until(lambda: stack.alerts("deep"), "it is open")
-    with botwatch_up(tmp_path, config) as stack:
-        wait_until(lambda: "open         HIGH     deep: Too deep" in stack.output(), "the terminal lists it")
+    first, *later = (run.output for run in runs.values())
+    assert "opened       HIGH     deep: Too deep" in first
+    assert all("open         HIGH     deep: Too deep" in output for output in later)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_is_left_after_the_end(how: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ENDS)
+def test_no_process_is_left_after_the_end(how: signal.Signals, runs: dict[signal.Signals, Run]) -> None:
     """After Ctrl-C, SIGTERM or SIGKILL, all child processes stop."""
-    output = (tmp_path / "output.txt").open("w")
-    command = [sys.executable, "-m", "botwatch.cli", "up", "--demo"]
-    process = subprocess.Popen(command, env=environ(tmp_path), stdout=output, stderr=subprocess.STDOUT)
-    try:
-        wait_until(
-            lambda: "Botwatch is up" in (tmp_path / "output.txt").read_text(), "it is up", timeout_s=240
-        )
-        family = psutil.Process(process.pid).children(recursive=True)
-        assert len(family) >= 10
-        process.send_signal(how)
-        process.wait(timeout=HANG_S)
-        wait_until(
-            lambda: not any(child.is_running() and child.status() != "zombie" for child in family),
-            "every process has ended",
-        )
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-        output.close()
+    family = runs[how].processes
+    assert len(family) >= 10
+    wait_until(
+        lambda: not any(child.is_running() and child.status() != "zombie" for child in family),
+        "every process has ended",
+    )

@@ -56,6 +56,7 @@ def page_without(browser: Chrome, sources: DataSources, *names: str) -> Iterator
         yield files
 
 
+@pytest.mark.usefixtures("fast_timers")
 @pytest.mark.parametrize("name", ["main.js", "hosts.js"])
 def test_a_page_whose_script_fails_says_so_and_recovers(
     browser: Chrome, sources: DataSources, name: str
@@ -85,6 +86,7 @@ def test_a_page_without_the_chart_library_shows_the_rest(browser: Chrome, source
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
 
 
+@pytest.mark.usefixtures("fast_timers")
 def test_a_broadcaster_that_does_not_answer_is_tried_again(browser: Chrome, sources: DataSources) -> None:
     """A handshake without an answer ends after ten seconds; browsers alone wait for minutes."""
     broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()

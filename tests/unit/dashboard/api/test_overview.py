@@ -284,7 +284,7 @@ def reasons(client: FlaskClient) -> list[str]:
 def test_a_redis_that_wants_a_password_is_not_said_to_be_silent(
     tmp_path: Path, performance: Database, health: Database
 ) -> None:
-    with valkey(tmp_path, None, "--requirepass", "secret") as url, connect_redis(url) as redis:
+    with valkey(tmp_path, None, "--requirepass", "secret") as url, connect_redis(url, retries=0) as redis:
         client = create_dashboard_app(
             SETTINGS, DataSources(redis, performance, health), LINKS, lambda: NOON
         ).test_client()
