@@ -21,6 +21,7 @@ SERVER_COMMANDS = {
     "rules": "validate, explain and test the rules",
     "notify": "test notification channels",
     "doctor": "find out what is wrong, and how to fix it",
+    "user": "add, list and change the users of the page",
     "encrypt": "encrypt a value (on standard input) for the config",
 }
 """Commands of the server's distribution: name → help."""

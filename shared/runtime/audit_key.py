@@ -21,11 +21,16 @@ HEAD = Path("data", "audit.head")
 
 def audit_key(home: Path, environ: Mapping[str, str] = os.environ) -> AuditKeyFile:
     """Return where the key and the head are; make them if there is no key. Raises OSError."""
-    named = environ.get("AUDIT_KEY_FILE")
-    file = AuditKeyFile(Path(named) if named else home / "secrets" / KEY_NAME, home / HEAD)
-    if not named:
+    file = audit_key_file(home, environ)
+    if not environ.get("AUDIT_KEY_FILE"):
         create_audit_key(file)
     return file
+
+
+def audit_key_file(home: Path, environ: Mapping[str, str] = os.environ) -> AuditKeyFile:
+    """Return where the key and the head are, whether they exist or not."""
+    named = environ.get("AUDIT_KEY_FILE")
+    return AuditKeyFile(Path(named) if named else home / "secrets" / KEY_NAME, home / HEAD)
 
 
 def create_audit_key(file: AuditKeyFile, mode: int = 0o600) -> None:

@@ -53,7 +53,7 @@ class SignedLinks:
     """Creates and verifies links below `dashboard_url`."""
 
     def __init__(self, secret: bytes, dashboard_url: str) -> None:
-        self._secret = secret
+        self.secret = secret
         self._dashboard_url = dashboard_url.rstrip("/")
 
     def acknowledge_url(self, alert: Alert, to: str, now: datetime) -> str:
@@ -80,7 +80,7 @@ class SignedLinks:
         return claim
 
     def _signature(self, said: str) -> str:
-        return hmac.new(self._secret, said.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.secret, said.encode(), hashlib.sha256).hexdigest()
 
 
 def load_secret(home: Path, environ: Mapping[str, str]) -> bytes:

@@ -428,3 +428,50 @@ api_tokens = Table(
 )
 """API tokens, also revoked ones. `digest` is the SHA-256 in hexadecimal; `scopes` are separated by blanks;
 `bots` and `hosts` are JSON lists of globs."""
+
+users = Table(
+    "users",
+    health_metadata,
+    Column("name", String, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("passwordHash", Text, nullable=False),
+    Column("disabled", Integer, nullable=False, server_default="0"),
+    Column("totpSecret", Text),
+    Column("totpStep", Integer),
+    Column("recoveryCodes", Text),
+    Column("createdAt", Text, nullable=False),
+    Column("passwordChangedAt", Text, nullable=False),
+    Column("lastLoginAt", Text),
+)
+"""People who may sign in. `role` is viewer, operator or admin; `passwordHash` is argon2id.
+
+`totpSecret` is encrypted; `totpStep` is the 30 s step of the last accepted code; `recoveryCodes` is a JSON
+list of SHA-256 digests.
+"""
+
+sessions = Table(
+    "sessions",
+    health_metadata,
+    Column("idHash", String, primary_key=True),
+    Column("user", String, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("createdAt", Text, nullable=False),
+    Column("lastSeenAt", Text, nullable=False),
+    Column("expiresAt", Text, nullable=False),
+    Column("endedAt", Text),
+    Column("address", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+    Index("sessions_user", "user"),
+)
+"""Sessions, and for 30 days those that ended. `idHash` is the SHA-256 of the cookie's value."""
+
+login_attempts = Table(
+    "login_attempts",
+    health_metadata,
+    Column("id", Integer, primary_key=True),
+    Column("timestamp", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("network", Text, nullable=False),
+    Index("login_attempts_name", "name", "timestamp"),
+    Index("login_attempts_network", "network", "timestamp"),
+)
+"""Logins of the last hour that failed, or are being checked; `network` is an IPv4 address or an IPv6 /64."""

@@ -81,7 +81,7 @@ def create_web_app(
 
     `null_origins` names a blueprint that accepts requests of pages without an origin.
     """
-    app = Flask(name)
+    app = Flask(name, static_folder=None)
     app.extensions["botwatch"] = web_part
     if web_part.trusts_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)  # type: ignore[method-assign]
