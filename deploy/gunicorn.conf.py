@@ -3,11 +3,16 @@
 import atexit
 import os
 import shutil
+import ssl
+from collections.abc import Callable
+from pathlib import Path
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
 from gunicorn.workers.base import Worker
 
 from shared.runtime.web.multiprocess_metrics import create_multiprocess_dir
+from shared.runtime.web.tls import TlsFiles, server_context
 
 worker_class = "shared.runtime.web.gunicorn_worker.LimitedWorker"
 preload_app = True
@@ -30,6 +35,11 @@ def remove_metrics() -> None:
     """Remove the folder when the master ends, also when it could not start; workers leave it alone."""
     if os.getpid() == master:
         shutil.rmtree(metrics, ignore_errors=True)
+
+
+def ssl_context(config: Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Return the context of TLS, which follows renewed certificates."""
+    return server_context(TlsFiles(Path(config.certfile), Path(config.keyfile)))
 
 
 def post_worker_init(worker: Worker) -> None:

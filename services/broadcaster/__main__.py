@@ -14,6 +14,7 @@ from shared.runtime.health import HealthChecks, Pulse
 from shared.runtime.liveness import StallGuard
 from shared.runtime.redis import connection as blocking
 from shared.runtime.redis.presence import PresencePublisher, server_url
+from shared.runtime.web.tls import TlsFiles, scheme, server_context, tls_files
 
 log = structlog.get_logger()
 
@@ -23,14 +24,16 @@ PART = "broadcaster"
 def main() -> None:
     """Run the broadcaster."""
     settings = service.configure_part(PART, BroadcasterSettings)
+    with service.exit_on_invalid_config(PART):
+        tls = tls_files(settings)
     try:
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, tls))
     except OSError as error:
         sys.exit(f"botwatch {PART}: {error}")
     log.info("stopped")
 
 
-async def run(settings: BroadcasterSettings) -> None:
+async def run(settings: BroadcasterSettings, tls: TlsFiles | None) -> None:
     """Serve until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,10 +44,10 @@ async def run(settings: BroadcasterSettings) -> None:
         Pulse(),
     )
     health = HealthChecks(PART, {"redis": asking.ping, "loop": pulse.check})
-    broadcaster = WebSocketServer(settings, StreamSource(redis), health, pulse)
+    broadcaster = WebSocketServer(settings, StreamSource(redis), health, pulse, tls and server_context(tls))
     server = await broadcaster.listen()
     port = next(iter(server.sockets)).getsockname()[1]
-    url = server_url(settings.websocket_host, port)
+    url = server_url(settings.websocket_host, port, scheme(settings))
     presence = PresencePublisher(asking, PART, url)
     liveness = StallGuard(pulse)
     log.info("started", health=f"{url}/health")

@@ -1,6 +1,7 @@
 """The WebSocket server: one task reads Redis, and each client has a writer task."""
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
@@ -56,9 +57,15 @@ class WebSocketServer:
     """Reads the streams and serves the clients."""
 
     def __init__(
-        self, settings: BroadcasterSettings, source: StreamSource, health: HealthChecks, pulse: Pulse
+        self,
+        settings: BroadcasterSettings,
+        source: StreamSource,
+        health: HealthChecks,
+        pulse: Pulse,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self._settings = settings
+        self._tls = tls
         self._hosts = AllowedHosts(settings, settings.dashboard_port)
         self._source = source
         self._health = health
@@ -79,6 +86,7 @@ class WebSocketServer:
             self._serve,
             self._settings.websocket_host,
             self._settings.websocket_port,
+            ssl=self._tls,
             compression=None,  # it would halve the rate and triple the memory of each connection
             max_size=MAX_INCOMING_BYTES,
             close_timeout=CLOSE_TIMEOUT_S,

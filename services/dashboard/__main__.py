@@ -4,6 +4,7 @@ from services.dashboard.config import DashboardSettings
 from shared.runtime.config.documents import load_documents
 from shared.runtime.service import configure_part, exit_on_invalid_config
 from shared.runtime.web.app import exec_gunicorn
+from shared.runtime.web.tls import tls_files
 
 
 def main() -> None:
@@ -11,7 +12,8 @@ def main() -> None:
     settings = configure_part("dashboard", DashboardSettings)
     with exit_on_invalid_config("dashboard"):
         load_documents(settings.botwatch_config)
-    exec_gunicorn("services.dashboard.wsgi:app()", settings, settings.dashboard_port)
+        tls = tls_files(settings)
+    exec_gunicorn("services.dashboard.wsgi:app()", settings, settings.dashboard_port, tls)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+HSTS = "max-age=31536000"
+"""Over TLS: browsers use only TLS for this host for a year. Source: RFC 6797."""
+
 _UNITS = {figure.wire: figure.unit.name for figure in metric_fields(Performance)}
 DEFINITIONS = {
     "families": [
@@ -105,6 +108,8 @@ def security_headers(settings: DashboardSettings) -> Callable[[Response], Respon
         if request.endpoint == "page.static" and response.status_code in _CACHEABLE:
             response.headers["Cache-Control"] = STATIC_CACHE
         response.headers.setdefault("Cache-Control", "no-store")
+        if request.is_secure and request.host.partition(":")[0] != "localhost":
+            response.headers["Strict-Transport-Security"] = HSTS  # it would hold for every port of localhost
         return response
 
     return secure

@@ -24,13 +24,15 @@ def main() -> None:
 def run_http_endpoint() -> None:
     """Validate the configuration, then replace this process with gunicorn serving the HTTP endpoint."""
     from shared.runtime.web.app import exec_gunicorn  # noqa: PLC0415 - the Redis listener needs no Flask
+    from shared.runtime.web.tls import tls_files  # noqa: PLC0415
 
     settings = configure_part("ingestion", IngestionSettings)
     with exit_on_invalid_config("ingestion"):
         documents = load_documents(settings.botwatch_config)
         parse_heartbeats(documents.health.monitoring.heartbeats)
+        tls = tls_files(settings)
         IngestTokens(settings)  # fail here, once, rather than in every worker
-    exec_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents))
+    exec_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents), tls)
 
 
 def run_redis_listener() -> None:

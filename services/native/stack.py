@@ -26,6 +26,7 @@ from shared.runtime.redis import presence
 from shared.runtime.redis.acl import filter_environment
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.settings import REPOSITORY
+from shared.runtime.web.tls import scheme
 
 PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""
@@ -61,7 +62,8 @@ class NativeStack:
             "REDIS_PORT": str(settings.redis_port),
             "DURABILITY": settings.durability,
             CREDENTIALS: str(self._credentials) if self._embedded else "",
-            "DASHBOARD_URL": environ.get("DASHBOARD_URL") or f"http://localhost:{settings.dashboard_port}",
+            "DASHBOARD_URL": environ.get("DASHBOARD_URL")
+            or f"{scheme(settings)}://localhost:{settings.dashboard_port}",
             "VALKEY_SERVER": str(get_binary_path()),
         }
         self._created_at = clock.now()
@@ -161,7 +163,8 @@ class NativeStack:
     def addresses(self) -> dict[str, str]:
         """Return where everything is: name → URL, channels or folder."""
         dashboard, ingestion = (
-            f"http://localhost:{self._ports[name]}" for name in ("DASHBOARD_PORT", "INGESTION_PORT")
+            f"{scheme(self._settings)}://localhost:{self._ports[name]}"
+            for name in ("DASHBOARD_PORT", "INGESTION_PORT")
         )
         bot_url = credentials.redis_url(self._credentials, "bot") if self._embedded else "yours (REDIS_URL)"
         return {
@@ -170,7 +173,7 @@ class NativeStack:
             "Metrics": f"{ingestion}/metrics",
             "Health": f"{ingestion}/health",
             "Records": f"{ingestion}/api/v1/records",
-            "WebSocket": f"ws://localhost:{self._ports['WEBSOCKET_PORT']}/monitoring",
+            "WebSocket": f"{scheme(self._settings, 'ws')}://localhost:{self._ports['WEBSOCKET_PORT']}/monitoring",
             "Redis (bots)": bot_url,
             "Channels": ", ".join(self._documents.channels) or "none configured (alerts only on the page)",
             "State and logs": str(self._home),

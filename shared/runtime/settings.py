@@ -26,6 +26,10 @@ class PartSettings(msgspec.Struct, frozen=True, kw_only=True):
     access: Literal["open", "required"] = "open"
     """`open`: whoever reaches a port may do everything, for loopback only; `required`: nothing without an
     identity (a user's session, or an API token)."""
+    tls_certificate: Path | None = None
+    """PEM file: the public ports speak TLS with this certificate and its chain, which may be renewed."""
+    tls_key: Path | None = None
+    """PEM file with the certificate's private key, without a password."""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     health_host: str = "127.0.0.1"

@@ -51,9 +51,9 @@ class PartPresence(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=T
     """Databases that it found damaged: name → SQLite's error."""
 
 
-def server_url(host: str, port: int) -> str:
+def server_url(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL of a server on this host; for one that listens on all addresses, by the host's name."""
-    return f"http://{socket.gethostname() if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
+    return f"{scheme}://{socket.gethostname() if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
 
 
 class PresencePublisher:

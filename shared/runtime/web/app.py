@@ -23,6 +23,7 @@ from shared.runtime.health import BuildInfo, Check, HealthChecks
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
+from shared.runtime.web.tls import TlsFiles, scheme
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class WebWorkerPart:
         self.hosts = AllowedHosts(settings)
         self.trusts_proxy = settings.trust_proxy
         self._redis = redis
-        self._url = server_url(settings.bind_host, port)
+        self._url = server_url(settings.bind_host, port, scheme(settings))
         self._presence: PresencePublisher | None = None
 
     def start(self) -> None:
@@ -166,13 +167,14 @@ def _request_counter(part: str) -> Callable[[Response], Response]:
     return count
 
 
-def exec_gunicorn(app: str, settings: WebSettings, port: int) -> NoReturn:
-    """Become gunicorn, serving `app` (`module:factory()`) on `port`."""
+def exec_gunicorn(app: str, settings: WebSettings, port: int, tls: TlsFiles | None) -> NoReturn:
+    """Become gunicorn, serving `app` (`module:factory()`) on `port`, with TLS if there are files for it."""
     arguments = [
         *(sys.executable, "-m", "gunicorn"),
         *("--config", str(REPOSITORY / "deploy" / "gunicorn.conf.py")),
         *("--bind", f"{settings.bind_host}:{port}"),
         *("--workers", str(settings.web_workers), "--threads", str(settings.web_threads)),
+        *(("--certfile", str(tls.certificate), "--keyfile", str(tls.key)) if tls else ()),
         app,
     ]
     os.execv(sys.executable, arguments)  # noqa: S606 - no shell is the point

@@ -87,6 +87,8 @@ class LimitedWorker(gasgi.ASGIWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Put the ASGI application in front of the app."""
         self.connections = ConnectionLimiter()
+        # gunicorn has no setting for it, and asyncio's 60 s let silent clients hold many connections.
+        asyncio.constants.SSL_HANDSHAKE_TIMEOUT = self.head_s  # type: ignore[attr-defined]
         self.wsgi = self.app.wsgi()
         self.asgi = WsgiBridge(self.wsgi, self.cfg.threads, self.body_s)
         # Loaded modules stay: the garbage collector need not scan them during a large response.
