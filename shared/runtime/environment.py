@@ -71,6 +71,6 @@ def _expected(kind: Any, error: Exception, text: str) -> str:  # noqa: ANN401 - 
 
 
 def _parse_value(text: str, kind: Any) -> object:  # noqa: ANN401 - any annotation
-    if kind is Path:
+    if kind in (Path, Path | None):
         return Path(text)
     return msgspec.convert(text, kind, strict=False)

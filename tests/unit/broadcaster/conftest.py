@@ -74,13 +74,14 @@ def redis(valkey: RestartableValkey) -> Iterator[Redis]:
 class BroadcasterProcess:
     """The broadcaster as its supervisor starts it."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, **settings: str) -> None:
         self.port = free_port()
         self.address = f"ws://127.0.0.1:{self.port}/monitoring"
         environ = os.environ | {
             "REDIS_URL": redis_url,
             "WEBSOCKET_PORT": str(self.port),
             "WEBSOCKET_QUEUE_BYTES": "200000",
+            **settings,
         }
         command = [sys.executable, "-m", "services.broadcaster"]
         self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environ, stderr=subprocess.PIPE)

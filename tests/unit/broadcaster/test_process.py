@@ -3,18 +3,20 @@
 import http.client
 import json
 import socket
+import ssl
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
@@ -23,6 +25,7 @@ from shared.schema import redis_keys
 from shared.schema.records import Equity
 from tests.support import time_until
 from tests.unit.broadcaster.conftest import BroadcasterProcess, RestartableValkey
+from tests.unit.collector.certificate_authority import authority, certificate
 
 pytestmark = pytest.mark.integration
 
@@ -378,3 +381,18 @@ def test_a_client_can_request_keepalives(broadcaster: BroadcasterProcess, redis:
         assert [receive(client), receive(client)] == [[{"type": "alive"}]] * 2
         RecordLog(redis).append([equity(1)], "test")
         assert values(messages(other, 1)) == [1]
+
+
+def test_with_a_certificate_it_serves_over_tls_only(valkey: RestartableValkey, tmp_path: Path) -> None:
+    """A client that verifies the certificate gets the snapshot; `ws://` is refused."""
+    root = authority()
+    file = certificate(root, "localhost").save(tmp_path / "tls.pem")
+    process = BroadcasterProcess(valkey.url, TLS_CERTIFICATE=str(file), TLS_KEY=str(file))
+    try:
+        verifying = ssl.create_default_context(cadata=root.pem.decode())
+        with connect(f"wss://localhost:{process.port}/monitoring", ssl=verifying) as client:
+            assert receive(client)["type"] == "snapshot"
+        with pytest.raises((InvalidMessage, OSError)):
+            connect(process.address)
+    finally:
+        process.close()
