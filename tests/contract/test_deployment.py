@@ -21,10 +21,12 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"))
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*))?")
 ONE_SHOT = {"migrate", "botwatch", "secrets"}
-NOT_A_PART = {"demo", "botwatch", "secrets"}
+NOT_A_PART = {"demo", "botwatch", "secrets", "caddy"}
 SECRETS = {"BOTWATCH_KEY", "BOTWATCH_SECRET"}
 """Looked up where they are needed; no part's settings hold them."""
-OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("botwatch-"))
+BUILT = sorted(name for name, service in SERVICES.items() if service["image"].startswith("botwatch-"))
+OURS = [name for name in BUILT if name != "caddy"]
+"""What runs our code."""
 LASTING = sorted(set(SERVICES) - ONE_SHOT)
 
 
@@ -64,7 +66,7 @@ def test_every_service_folder_has_locked_requirements() -> None:
 def test_each_image_is_built_once() -> None:
     built = [service["image"] for service in SERVICES.values() if "build" in service]
     assert len(built) == len(set(built))
-    assert {SERVICES[name]["image"] for name in OURS} == set(built)
+    assert {SERVICES[name]["image"] for name in BUILT} == set(built)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -98,8 +100,10 @@ def test_every_lasting_container_is_health_checked_and_comes_back(name: str) -> 
 def test_ports_are_published_on_the_bind_address_only(name: str) -> None:
     # Redis only ever on loopback: its passwords would cross a network in the clear.
     for port in SERVICES[name].get("ports", []):
-        address = r"127\.0\.0\.1" if name == "redis" else r"\$\{BIND_ADDRESS:-127\.0\.0\.1\}"
-        assert re.fullmatch(rf"{address}:\$\{{\w+_PORT:-\d+\}}:\d+", port)
+        prefix = "TLS_" if name == "caddy" else ""
+        variable = rf"\$\{{{prefix}BIND_ADDRESS:-127\.0\.0\.1\}}"
+        address = r"127\.0\.0\.1" if name == "redis" else variable
+        assert re.fullmatch(rf"{address}:\$\{{\w+:-\d+\}}:\d+", port)
         assert "edge" in SERVICES[name]["networks"], "an internal network publishes nothing"
 
 
@@ -128,9 +132,9 @@ def test_the_collector_which_sees_the_host_is_a_user_of_its_own() -> None:
     assert [name for name in OURS if SERVICES[name]["user"] == SERVICES["collector"]["user"]] == ["collector"]
 
 
-def test_a_plain_start_runs_neither_the_demo_nor_the_command() -> None:
+def test_a_plain_start_runs_neither_demo_nor_command_nor_tls() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    assert profiles == {"demo": ["demo"], "botwatch": ["tools"]}
+    assert profiles == {"demo": ["demo"], "botwatch": ["tools"], "caddy": ["tls"]}
 
 
 def test_redis_keeps_an_append_only_file_and_never_evicts() -> None:
@@ -170,7 +174,7 @@ def test_images_are_pinned_and_from_the_default_registry() -> None:
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     stages = {stage.split()[-1] for stage in re.findall(r"^FROM .* AS \w[\w-]*$", dockerfile, re.MULTILINE)}
     bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
-    images = bases | {service["image"] for name, service in SERVICES.items() if name not in OURS}
+    images = bases | {service["image"] for name, service in SERVICES.items() if name not in BUILT}
     for image in images:
         host = image.partition("/")[0] if "/" in image else ""
         assert not re.search(r"[.:]", host), image

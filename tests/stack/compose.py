@@ -19,7 +19,7 @@ from redis import Redis
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAFANA = "grafana"
-PORTS = ("INGESTION", "DASHBOARD", "WEBSOCKET", "PROMETHEUS", "GRAFANA", "REDIS")
+PORTS = ("INGESTION", "DASHBOARD", "WEBSOCKET", "PROMETHEUS", "GRAFANA", "REDIS", "HTTPS", "HTTP")
 UP_TIMEOUT_S = 840
 CALL_TIMEOUT_S = 120
 # The parts run below an init that cannot be killed from inside; its child can, as a crash would end it.
@@ -78,6 +78,7 @@ class ComposeStack:
             **{f"{name}_PORT": str(port) for name, port in self.ports.items()},
             "BOTWATCH_CONFIG": str(config),
             "BIND_ADDRESS": "127.0.0.1",
+            "COMPOSE_PROFILES": "tls",
         }
         self.has_grafana = True
 
@@ -106,7 +107,7 @@ class ComposeStack:
 
     def down(self) -> None:
         """Stop it and remove its containers, networks and volumes; images stay."""
-        self.compose("--profile", "demo", "down", "--volumes", "--timeout", "10")
+        self.compose("--profile", "demo", "--profile", "tls", "down", "--volumes", "--timeout", "10")
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return what docker says of every container, by service."""
