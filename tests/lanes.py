@@ -20,12 +20,23 @@ LANES = {
 """The integration modules, `test_*.py`, that run one after the other."""
 ORACLES = tuple(f"tests/unit/analytics/test_{name}.py" for name in ("drawdown", "returns", "trades"))
 """These import pandas, which takes seconds."""
+BROWSER = (
+    *(
+        f"tests/unit/dashboard/test_{name}_page.py"
+        for name in ("acknowledge", "attention", "bots", "checks", "live", "many_bots", "starting")
+    ),
+    "tests/unit/dashboard/test_foreign_names.py",
+    "tests/unit/dashboard/test_page_modules.py",
+    "tests/unit/notifier/test_templates.py",
+)
+"""These share one Chromium, which takes seconds to start."""
 CONTROL_GROUPS = tuple(f"tests/unit/collector/checks/test_{name}.py" for name in ("container", "systemd"))
 """A systemd that starts moves all processes of the root control group to one of its own, and so those of the
 other module out of their group with limits."""
 LANE_OF = {
     **{f"tests/integration/test_{name}.py": lane for lane, names in LANES.items() for name in names},
     **dict.fromkeys(ORACLES, "oracles"),
+    **dict.fromkeys(BROWSER, "browser"),
     **dict.fromkeys(CONTROL_GROUPS, "control groups"),
 }
 LONGEST = (

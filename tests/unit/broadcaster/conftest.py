@@ -106,3 +106,11 @@ def broadcaster(valkey: RestartableValkey, redis: Redis) -> Iterator[Broadcaster
     process = BroadcasterProcess(valkey.url)
     yield process
     process.close()
+
+
+@pytest.fixture(scope="module")
+def shared_broadcaster(valkey_url: str) -> Iterator[BroadcasterProcess]:
+    """Start a broadcaster for the tests that publish nothing, on another Valkey than `redis`."""
+    process = BroadcasterProcess(valkey_url)
+    yield process
+    process.close()

@@ -196,21 +196,21 @@ def test_unreadable_entries_are_skipped(broadcaster: BroadcasterProcess, redis: 
         assert values(messages(client, 1)) == [1]
 
 
-def test_an_invalid_query_and_another_path_are_rejected(broadcaster: BroadcasterProcess) -> None:
-    status, words = status_of(f"{broadcaster.address}?kind=equitty")
+def test_an_invalid_query_and_another_path_are_rejected(shared_broadcaster: BroadcasterProcess) -> None:
+    status, words = status_of(f"{shared_broadcaster.address}?kind=equitty")
     assert status == 400
     assert "did you mean `equity`?" in words
-    assert status_of(broadcaster.address.replace("monitoring", "elsewhere"))[0] == 404
+    assert status_of(shared_broadcaster.address.replace("monitoring", "elsewhere"))[0] == 404
 
 
-def test_health_and_metrics_are_answered_on_the_same_port(broadcaster: BroadcasterProcess) -> None:
-    time_until(lambda: json.loads(get(broadcaster, "/health"))["status"] == "ok")
-    with connect(broadcaster.address, proxy=None) as client:
+def test_health_and_metrics_are_answered_on_the_same_port(shared_broadcaster: BroadcasterProcess) -> None:
+    time_until(lambda: json.loads(get(shared_broadcaster, "/health"))["status"] == "ok")
+    with connect(shared_broadcaster.address, proxy=None) as client:
         receive(client)
-        assert "botwatch_websocket_clients 1.0" in get(broadcaster, "/metrics")
-    time_until(lambda: "botwatch_websocket_clients 0.0" in get(broadcaster, "/metrics"))
+        assert "botwatch_websocket_clients 1.0" in get(shared_broadcaster, "/metrics")
+    time_until(lambda: "botwatch_websocket_clients 0.0" in get(shared_broadcaster, "/metrics"))
     for name in ("messages", "dropped"):
-        assert f"botwatch_websocket_{name}_total" in get(broadcaster, "/metrics")
+        assert f"botwatch_websocket_{name}_total" in get(shared_broadcaster, "/metrics")
 
 
 def test_client_messages_are_ignored_up_to_a_limit(broadcaster: BroadcasterProcess, redis: Redis) -> None:
@@ -336,9 +336,9 @@ def test_it_survives_a_redis_outage_and_logs_it_once(
     ],
 )
 def test_pages_of_other_sites_see_nothing(
-    broadcaster: BroadcasterProcess, headers: dict[str, str], status: int
+    shared_broadcaster: BroadcasterProcess, headers: dict[str, str], status: int
 ) -> None:
-    address = urlsplit(broadcaster.address)
+    address = urlsplit(shared_broadcaster.address)
     connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=10)
     upgrade = {
         "Connection": "Upgrade",
@@ -351,20 +351,20 @@ def test_pages_of_other_sites_see_nothing(
     connection.close()
 
 
-def test_the_dashboard_page_may_connect(broadcaster: BroadcasterProcess) -> None:
-    with connect(broadcaster.address, origin=Origin("http://127.0.0.1:3001"), proxy=None) as client:
+def test_the_dashboard_page_may_connect(shared_broadcaster: BroadcasterProcess) -> None:
+    with connect(shared_broadcaster.address, origin=Origin("http://127.0.0.1:3001"), proxy=None) as client:
         assert client.recv(timeout=10)
 
 
 def test_many_handshakes_affect_neither_clients_nor_health(
-    broadcaster: BroadcasterProcess,
+    shared_broadcaster: BroadcasterProcess,
 ) -> None:
-    port = urlsplit(broadcaster.address).port
+    port = urlsplit(shared_broadcaster.address).port
     with ExitStack() as stack:
         for _ in range(300):
             idle = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             idle.sendall(b"GET /monitoring HTTP/1.1\r\n")
-        with connect(broadcaster.address, proxy=None) as client:
+        with connect(shared_broadcaster.address, proxy=None) as client:
             assert receive(client)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
             assert json.load(answer)["status"] == "ok"
