@@ -16,6 +16,7 @@ from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
 from services.dashboard.page import create_page, create_runbooks, security_headers
 from services.dashboard.prometheus_exporter import AlertMetricsCollector
+from services.dashboard.route_scopes import ROUTE_SCOPES
 from shared.runtime import clock
 from shared.runtime.clock import Clock
 from shared.runtime.health import Check
@@ -33,7 +34,9 @@ def create_dashboard_app(
     settings: DashboardSettings, sources: DataSources, links: SignedLinks, time: Clock = clock.now
 ) -> Flask:
     """Return the app; it opens no connection, so that workers may be forked from it."""
-    web_part = WebWorkerPart("dashboard", settings, sources.redis, settings.dashboard_port)
+    page = create_page(settings)
+    scopes = {**ROUTE_SCOPES, f"GET {page.static_url_path}/<path:filename>": None}
+    web_part = WebWorkerPart("dashboard", settings, sources.redis, settings.dashboard_port, scopes)
     sources.refusal = web_part.refusal
     checks: dict[str, Check] = {
         "redis": sources.redis.ping,
@@ -54,7 +57,7 @@ def create_dashboard_app(
     app.register_blueprint(create_api(sources, desk, time))
     app.register_blueprint(create_acknowledge_pages(sources, links, desk, time))
     app.register_blueprint(create_reload_route(sources, settings))
-    app.register_blueprint(create_page(settings))
+    app.register_blueprint(page)
     app.register_blueprint(create_runbooks())
     app.register_error_handler(DatabaseError, _store_error)
     app.register_error_handler(TimeBudgetExceededError, _too_slow)

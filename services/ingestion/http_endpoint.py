@@ -1,6 +1,7 @@
 """HTTP endpoint: records by POST, pings, the latest metrics for Prometheus, and health."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -10,19 +11,21 @@ from prometheus_client.registry import Collector
 
 from services.ingestion.config import IngestionSettings
 from services.ingestion.future_timestamps import FutureEvents, future_warnings
-from services.ingestion.ingest_tokens import IngestTokens
+from services.ingestion.ingest_tokens import ENVIRONMENT_TOKENS, UNRESTRICTED, IngestTokens, denial
 from services.ingestion.percent_conversion import ToPercent, keep_percent
-from services.ingestion.ping_endpoint import create_ping_routes
+from services.ingestion.ping_endpoint import PING_SCOPES, create_ping_routes
 from services.ingestion.prometheus_exporter import (
     LatestMetricsCollector,
     LogMetricsCollector,
     RedisDependentCollector,
 )
 from services.ingestion.request_body import BodyError, decompress, is_lines
+from shared.access.identity import Scope
 from shared.runtime import clock
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.record_log import MAX_ENTRIES, LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error, json_response
+from shared.runtime.web.request_access import RequestAccess
 from shared.schema.decoding import DecodedBody, decode
 from shared.schema.records import KINDS, AnyRecord
 
@@ -31,6 +34,17 @@ log = structlog.get_logger()
 SOURCE = "http"
 REDIS_TIMEOUT_S = 1.0
 """For /metrics and /health: they must report that Redis hangs before their caller times out."""
+
+
+_KINDS_RULE = "/api/v1/<any({}):kind>".format(", ".join(KINDS))
+ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
+    {
+        "POST /api/v1/records": "ingest",
+        f"POST {_KINDS_RULE}": "ingest",
+        **PING_SCOPES,
+    }
+)
+"""What each route needs; the secret of a ping is its address."""
 
 
 def create_ingestion_app(
@@ -54,9 +68,13 @@ def create_ingestion_app(
         collectors.append(
             RedisDependentCollector(LatestMetricsCollector(asked, settings.metrics_stale_seconds))
         )
+    tokens = IngestTokens(settings)
+    web_part = WebWorkerPart("ingestion", settings, redis, port, ROUTE_SCOPES)
+    web_part.access.further.append(lambda: tokens.identity_of(request.headers.get("Authorization")))
+    web_part.access.authenticator.hint = ENVIRONMENT_TOKENS
     app = create_web_app(
         "ingestion",
-        WebWorkerPart("ingestion", settings, redis, port),
+        web_part,
         checks={"redis": asked.ping, "log": lambda: _check_log_writable(asked_log)},
         collectors=collectors,
         metrics_path=metrics_path or "/metrics",
@@ -67,55 +85,54 @@ def create_ingestion_app(
 
     future_events = FutureEvents()
     app.register_blueprint(create_ping_routes(redis, heartbeats))
-    app.before_request(_require_token(IngestTokens(settings)))
+    app.before_request(_find_sender(web_part.access, tokens))
 
     @app.post("/api/v1/records")
     def post_records() -> Response:
         return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind=None)
 
-    @app.post("/api/v1/<any({}):kind>".format(", ".join(KINDS)))
+    @app.post(_KINDS_RULE)
     def post_kind(kind: str) -> Response:
         return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind)
 
     return app
 
 
-def _require_token(senders: IngestTokens) -> Callable[[], Response | None]:
-    """Return the check of the bearer token; only `/api/` needs one."""
+def _find_sender(access: RequestAccess, tokens: IngestTokens) -> Callable[[], None]:
+    """Return the function that sets who sends the records of a request, `g.sender`.
 
-    def reject_unknown() -> Response | None:
+    Where access is open, a token is needed nevertheless once the environment has one.
+    """
+
+    def find_sender() -> None:
         if not request.path.startswith("/api/"):
-            return None
-        g.sender = senders.scope_of(request.headers.get("Authorization"))
-        if g.sender is not None:
-            return None
-        message = (
-            "missing or unknown token: expected `Authorization: Bearer …` with INGEST_TOKEN, one of "
-            "INGEST_TOKENS, or COLLECTOR_TOKEN"
-        )
-        response = json_error(HTTPStatus.UNAUTHORIZED, message)
-        response.headers["WWW-Authenticate"] = 'Bearer realm="Botwatch"'
-        return response
+            return
+        if not access.authenticator.is_open:
+            g.sender = g.identity
+        elif tokens:
+            g.sender = access.identify("ingest")
+        else:
+            g.sender = UNRESTRICTED
 
-    return reject_unknown
+    return find_sender
 
 
 def _ingest(
     record_log: RecordLog, to_percent: ToPercent, future_events: FutureEvents, limit: int, kind: str | None
 ) -> Response:
-    partial = _is_partial()
+    is_partial = _is_partial()
     lines = is_lines(request.content_type or "")
     body = decompress(request.get_data(), request.content_encoding or "", limit)
     arrival = clock.now()
     decoded = decode(body, arrival=arrival, kind=kind, lines=lines)
     valid = len(decoded.records)
-    decoded = decoded.without(g.sender.denial)
+    decoded = decoded.without(partial(denial, g.sender))
     is_forbidden = len(decoded.records) < valid
     to_percent(decoded.records)
     entry = None
-    if decoded.records and (partial or not decoded.faults):
+    if decoded.records and (is_partial or not decoded.faults):
         events = future_events.due_events(decoded.clamped, arrival)
-        decoded, entry = _append_decoded(record_log, decoded, events, partial=partial)
+        decoded, entry = _append_decoded(record_log, decoded, events, partial=is_partial)
     if decoded.faults:
         record_log.count_rejected(decoded.refused, SOURCE)
         if entry is None:

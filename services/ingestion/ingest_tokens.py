@@ -6,63 +6,61 @@ resolve alerts about others.
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from services.ingestion.config import IngestionSettings
 from shared.access import bearer_tokens
+from shared.access.identity import ANY_NAME, Identity
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.patterns import glob_matches
 from shared.schema.records import AnyRecord, HostRecord, Performance
 
-ANY_NAME = "*"
 _ENTRY = re.compile(rf"(?P<token>{bearer_tokens.PATTERN})=(?P<bot>[^=].*)\Z")
 
 
-class TokenScope(NamedTuple):
-    """The records that a token allows."""
-
-    bots: tuple[str, ...] = ()
-    """Globs for names of bots."""
-    hosts: bool = False
-    """Whether `health` and `check` records are allowed, as for collectors."""
-
-    def denial(self, record: AnyRecord) -> Fault | None:
-        """Return why a record is not allowed, with a path relative to the record, or None."""
-        if isinstance(record, HostRecord):
-            reason = f"`{record.kind}` records require COLLECTOR_TOKEN"
-            return None if self.hosts else Fault("kind", reason)
-        if isinstance(record, Performance) and record.source == "computed":
-            return Fault("source", "`computed` is reserved for Botwatch's recorder; omit `source`")
-        if ANY_NAME in self.bots or any(glob_matches(bot, record.bot) for bot in self.bots):
-            return None
-        if not self.bots:
-            return Fault(
-                "kind", f"COLLECTOR_TOKEN may only write `health` and `check` records, got `{record.kind}`"
-            )
-        return Fault("bot", f"token is not allowed to write records of {record.bot!r}; see INGEST_TOKENS")
+UNRESTRICTED = Identity("anyone", "open", frozenset(("ingest",)), (ANY_NAME,))
+"""The identity of Redis clients, and of HTTP clients if access is open and no token is set."""
+ENVIRONMENT_TOKENS = ", INGEST_TOKEN, one of INGEST_TOKENS, or COLLECTOR_TOKEN"
+"""What is accepted besides an API token, for the message about a missing one."""
 
 
-UNRESTRICTED = TokenScope((ANY_NAME,))
-"""The scope of Redis clients, and of HTTP clients if no token is set."""
+def denial(sender: Identity, record: AnyRecord) -> Fault | None:
+    """Return why `sender` may not send a record, with a path relative to the record, or None."""
+    if isinstance(record, HostRecord):
+        return None if sender.may_send_host(record.host) else _host_denial(sender, record)
+    if isinstance(record, Performance) and record.source == "computed":
+        return Fault("source", "`computed` is reserved for Botwatch's recorder; omit `source`")
+    if sender.may_send_bot(record.bot):
+        return None
+    if not sender.bots:
+        expected = "`health` and `check` records"
+        return Fault("kind", f"{sender.name} may only write {expected}, got `{record.kind}`")
+    hint = f"; see {sender.name}" if sender.name == "INGEST_TOKENS" else ""
+    return Fault("bot", f"token is not allowed to write records of {record.bot!r}{hint}")
+
+
+def _host_denial(sender: Identity, record: HostRecord) -> Fault:
+    if sender.hosts:
+        return Fault("host", f"token is not allowed to write records of host {record.host!r}")
+    return Fault("kind", f"`{record.kind}` records require COLLECTOR_TOKEN or an API token with `hosts`")
 
 
 class IngestTokens:
-    """The scopes of all tokens for HTTP.
+    """The tokens of the environment.
 
     Without COLLECTOR_TOKEN, collectors use INGEST_TOKEN, as in earlier versions.
     """
 
     def __init__(self, settings: IngestionSettings) -> None:
         """Parse the tokens; InvalidError names every invalid entry without showing a token."""
-        self._by_digest: dict[bytes, TokenScope] = {}
+        self._by_digest: dict[bytes, Identity] = {}
         faults = []
         if settings.ingest_token:
-            sender = TokenScope((ANY_NAME,), hosts=settings.collector_token is None)
+            sender = _sender("INGEST_TOKEN", (ANY_NAME,), is_collector=settings.collector_token is None)
             self._by_digest[bearer_tokens.digest(settings.ingest_token)] = sender
         if settings.collector_token:
             if settings.collector_token == settings.ingest_token:
                 faults.append(Fault("COLLECTOR_TOKEN", "expected a different token than INGEST_TOKEN"))
-            self._by_digest[bearer_tokens.digest(settings.collector_token)] = TokenScope(hosts=True)
+            collector = _sender("COLLECTOR_TOKEN", (), is_collector=True)
+            self._by_digest[bearer_tokens.digest(settings.collector_token)] = collector
         others = frozenset(self._by_digest)
         faults += self._add_bots(settings.ingest_tokens, others)
         if settings.ingest_tokens and not faults and len(self._by_digest) == len(others):
@@ -85,12 +83,18 @@ class IngestTokens:
             if key in others:
                 message = f"entry {number}: expected a different token than INGEST_TOKEN and COLLECTOR_TOKEN"
                 yield Fault("INGEST_TOKENS", message)
-            known = self._by_digest.get(key, TokenScope())
-            self._by_digest[key] = TokenScope((*known.bots, found["bot"]), known.hosts)
+            known = self._by_digest[key].bots if key in self._by_digest else ()
+            self._by_digest[key] = _sender("INGEST_TOKENS", (*known, found["bot"]), is_collector=False)
 
-    def scope_of(self, authorization: str | None) -> TokenScope | None:
-        """Return the scope for an Authorization header; None for a missing or unknown token."""
-        if not self._by_digest:
-            return UNRESTRICTED
+    def __bool__(self) -> bool:
+        return bool(self._by_digest)
+
+    def identity_of(self, authorization: str | None) -> Identity | None:
+        """Return the identity for an Authorization header; None for a missing or unknown token."""
         key = bearer_tokens.digest_from_header(authorization)
         return None if key is None else self._by_digest.get(key)
+
+
+def _sender(setting: str, bots: tuple[str, ...], *, is_collector: bool) -> Identity:
+    hosts = (ANY_NAME,) if is_collector else ()
+    return Identity(setting, "token", frozenset(("ingest",)), bots, hosts=hosts)

@@ -7,6 +7,7 @@ into a Redis stream, which the heartbeat monitor of the single process `ingestio
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 import msgspec
 import structlog
@@ -15,6 +16,7 @@ from redis import Redis
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from services.ingestion.heartbeats import Action, Ping
+from shared.access.identity import Scope
 from shared.runtime import clock
 from shared.runtime.web.app import json_error
 from shared.schema.redis_keys import PINGS
@@ -48,16 +50,18 @@ _RUN = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
 _CODE = re.compile(r"[0-9]{1,3}\Z")
 
 
+_METHODS = ("GET", "POST")
+_RULES = ("/ping/<key>", "/ping/<key>/", "/ping/<key>/<action>", "/ping/<key>/<action>/")
+PING_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
+    {f"{method} {rule}": None for method in _METHODS for rule in _RULES}
+)
+
+
 def create_ping_routes(redis: Redis, names: Mapping[str, str]) -> Blueprint:
     """Return the routes; `names` maps keys to names of heartbeats."""
     part = Blueprint("pings", __name__)
     take = redis.register_script(_ACCEPT_PING)
-    methods = ["HEAD", "GET", "POST"]
 
-    @part.route("/ping/<key>", methods=methods)
-    @part.route("/ping/<key>/", methods=methods)
-    @part.route("/ping/<key>/<action>", methods=methods)
-    @part.route("/ping/<key>/<action>/", methods=methods)
     def answer(key: str, action: str = "") -> Response:
         name = names.get(key)
         if name is None:
@@ -74,6 +78,8 @@ def create_ping_routes(redis: Redis, names: Mapping[str, str]) -> Blueprint:
         keys = [PINGS, f"{PINGS}:rate:{name}"]
         return _respond(take(keys=keys, args=[RATE_LIMIT, RATE_WINDOW_S, MAX_PENDING, data]), name)
 
+    for rule in _RULES:
+        part.add_url_rule(rule, view_func=answer, methods=["HEAD", *_METHODS])
     return part
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.ingestion.future_timestamps import FutureEvents
-from services.ingestion.ingest_tokens import UNRESTRICTED
+from services.ingestion.ingest_tokens import UNRESTRICTED, denial
 from services.ingestion.percent_conversion import ToPercent, keep_percent
 from shared.runtime import clock
 from shared.runtime.redis.connection import without_retries
@@ -48,7 +49,7 @@ def decode_valid(
     if data is None:
         record_log.reject(b"", f"expected the field `{redis_keys.FIELD.decode()}` with JSON", door)
         return []
-    decoded = decode(data, arrival=arrival).without(UNRESTRICTED.denial)
+    decoded = decode(data, arrival=arrival).without(partial(denial, UNRESTRICTED))
     if decoded.faults:
         reason = "; ".join(map(str, decoded.faults))
         record_log.reject(data, reason, door)

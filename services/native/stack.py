@@ -61,7 +61,7 @@ class NativeStack:
             "EMBEDDED_REDIS": str(self._embedded).lower(),
             "REDIS_PORT": str(settings.redis_port),
             "DURABILITY": settings.durability,
-            CREDENTIALS: str(self._credentials) if self._embedded else "",
+            CREDENTIALS: str(self._credentials),
             "DASHBOARD_URL": environ.get("DASHBOARD_URL")
             or f"{scheme(settings)}://localhost:{settings.dashboard_port}",
             "VALKEY_SERVER": str(get_binary_path()),
@@ -76,10 +76,11 @@ class NativeStack:
         self._migrate()
 
     def _prepare_credentials(self) -> None:
-        """Make existing folders private, and make the credentials of Redis."""
+        """Make existing folders private, and make the credentials of Redis and Botwatch's own tokens."""
         try:
             for folder in HOME_FOLDERS:
                 restrict_modes(self._home / folder, UMASK)
+            credentials.create_tokens(self._credentials)
             if self._embedded:
                 credentials.create_missing(self._credentials, f"127.0.0.1:{self._settings.redis_port}")
                 self._redis_url = credentials.redis_url(self._credentials, "botwatch")

@@ -1,9 +1,11 @@
 """Credentials: generated once, stored in files below one folder, so that nothing has to be set up.
 
 `<user>/redis-url` has a Redis user's URL with its password, `redis/users.acl` the ACL file of Redis, and
-`grafana/admin-password` the password of Grafana's `admin`. `botwatch up` creates them natively; in compose
-`python -m shared.runtime.credentials` does so before Redis starts, and each container sees only its own
-folder.
+`grafana/admin-password` the password of Grafana's `admin`. `prometheus/api-token` and `botwatch/api-token`
+are Botwatch's own API tokens; `<part>/internal-tokens` has their digests.
+
+`botwatch up` creates them natively; in compose `python -m shared.runtime.credentials` does so before Redis
+starts, and each container sees only its own folder.
 """
 
 import os
@@ -12,8 +14,11 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from shared.access.bearer_tokens import new_api_token
+from shared.access.internal_tokens import INTERNAL_TOKENS, format_internal_tokens
 from shared.runtime.file_modes import SHARED_UMASK, UMASK, restrict_modes, write_private
 from shared.runtime.redis.acl import USERS, acl_file
+from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.faults import Fault, InvalidError
 
 FOLDER = "secrets"
@@ -21,6 +26,8 @@ FOLDER = "secrets"
 URL = "redis-url"
 ACL = Path("redis", "users.acl")
 GRAFANA = Path("grafana", "admin-password")
+TOKEN_FILE = "api-token"  # noqa: S105 - a file name
+DIGESTS_FILE = "internal-tokens"
 
 PRIVATE_MODES = (0o700, 0o600)
 """Modes of folders and files if all parts run as one user."""
@@ -47,6 +54,21 @@ def create_missing(
         write_private(folder / GRAFANA, grafana or secrets.token_urlsafe(24), of_file)
 
 
+def create_tokens(folder: Path, modes: tuple[int, int] = PRIVATE_MODES) -> None:
+    """Create Botwatch's own API tokens below `folder`; existing ones stay. Each part gets their digests."""
+    of_folder, of_file = modes
+    tokens = {}
+    for part in ("", *INTERNAL_TOKENS, *EXPECTED_PARTS):
+        (folder / part).mkdir(mode=of_folder, parents=True, exist_ok=True)
+        (folder / part).chmod(of_folder)
+    for name in INTERNAL_TOKENS:
+        path = folder / name / TOKEN_FILE
+        tokens[name] = path.read_text(encoding="utf-8").strip() if path.exists() else new_api_token()
+        write_private(path, f"{tokens[name]}\n", of_file)
+    for part in EXPECTED_PARTS:
+        write_private(folder / part / DIGESTS_FILE, format_internal_tokens(tokens), of_file)
+
+
 def redis_url(folder: Path, user: str) -> str:
     """Return the Redis URL of a user."""
     return (folder / user / URL).read_text(encoding="utf-8").strip()
@@ -68,6 +90,7 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case []:
             create_missing(folder, "redis:6379", GROUP_MODES, os.environ.get("GRAFANA_PASSWORD", ""))
+            create_tokens(folder, GROUP_MODES)
             restrict_modes(Path("/var/lib/botwatch"), UMASK)
             restrict_modes(Path("/var/lib/collector"), SHARED_UMASK)  # the collector is another user
         case ["grafana"]:

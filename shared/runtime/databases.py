@@ -1,9 +1,6 @@
 """Open the two databases that the config documents name."""
 
-import os
-from pathlib import Path
-
-from shared.runtime.config.documents import DatabaseSection, Documents
+from shared.runtime.config.documents import DatabaseSection, Documents, database_path
 from shared.runtime.settings import PartSettings
 from shared.store.database import Database, sqlite_url
 
@@ -23,6 +20,5 @@ def _open_database(settings: PartSettings, section: DatabaseSection) -> Database
 
 
 def database_url(settings: PartSettings, section: DatabaseSection) -> str:
-    """Return the URL of a document's database; relative to `enterprise/monitoring` in the home."""
-    base = settings.botwatch_home.absolute() / "enterprise" / "monitoring"
-    return sqlite_url(Path(os.path.normpath(base / section.path)))
+    """Return the URL of a document's database."""
+    return sqlite_url(database_path(settings, section))

@@ -2,8 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from socketserver import ThreadingMixIn
+from types import MappingProxyType
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -12,6 +14,9 @@ from prometheus_client import REGISTRY, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.access.authenticator import Authenticator
+from shared.access.refusals import AccessDeniedError
+from shared.runtime import clock
 from shared.runtime.allowed_hosts import AllowedHosts
 from shared.version import VERSION
 
@@ -52,6 +57,13 @@ class HealthReport(msgspec.Struct, rename="camel"):
     checks: dict[str, DependencyResult]
 
 
+class BriefReport(msgspec.Struct, rename="camel"):
+    """The body of /health for those who may not read: no details."""
+
+    part: str
+    status: str
+
+
 class HealthChecks:
     """The dependencies of a part."""
 
@@ -68,6 +80,11 @@ class HealthChecks:
         results = {name: _run(check) for name, check in list(self._checks.items())}
         healthy = all(result.status == "ok" for result in results.values())
         return HealthReport(self.part, VERSION, "ok" if healthy else "failing", results)
+
+
+def brief(report: HealthReport) -> BriefReport:
+    """Return a report without details."""
+    return BriefReport(report.part, report.status)
 
 
 def _run(check: Check) -> DependencyResult:
@@ -117,27 +134,46 @@ class _QuietHandler(WSGIRequestHandler):
         """Leave scrapes out of the logs."""
 
 
-def serve_health(health: HealthChecks, host: str, port: int, allowed: AllowedHosts) -> _HealthServer:
-    """Serve /metrics and /health on `host:port` (0: any free port) in a thread."""
+def serve_health(
+    health: HealthChecks, host: str, port: int, allowed: AllowedHosts, access: Authenticator
+) -> _HealthServer:
+    """Serve /metrics and /health on `host:port` (0: any free port) in a thread.
+
+    /metrics needs the scope `read`; without it /health has no details.
+    """
     metrics = make_wsgi_app(REGISTRY)
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
         if refusal := allowed.host_refusal(environ.get("HTTP_HOST")):
-            status = f"{refusal.status.value} {refusal.status.phrase}"
-            start_response(status, [("Content-Type", "text/plain")])
-            return [f"{refusal.message}\n".encode()]
+            return _refuse(start_response, refusal.status, refusal.message)
+        sent_from = (environ.get("HTTP_AUTHORIZATION"), environ["REMOTE_ADDR"])
         if path == "/metrics":
+            try:
+                access.authenticate(*sent_from, "read", clock.now())
+            except AccessDeniedError as denied:
+                return _refuse(start_response, denied.refusal.status, str(denied), denied.refusal.headers)
             rendered: Iterable[bytes] = metrics(environ, start_response)
             return rendered
         if path == "/health":
             report = health.report()
             status = "200 OK" if report.status == "ok" else "503 Service Unavailable"
             start_response(status, [("Content-Type", "application/json")])
-            return [msgspec.json.encode(report)]
+            may_read = access.may_read(*sent_from, clock.now())
+            return [msgspec.json.encode(report if may_read else brief(report))]
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"/metrics or /health\n"]
 
     server = make_server(host, port, app, server_class=_HealthServer, handler_class=_QuietHandler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
+
+
+def _refuse(
+    start_response: StartResponse,
+    status: HTTPStatus,
+    message: str,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> list[bytes]:
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain"), *headers.items()])
+    return [f"{message}\n".encode()]

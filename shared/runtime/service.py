@@ -12,6 +12,7 @@ import structlog
 from redis import Redis
 
 from shared.runtime import health, logging_setup
+from shared.runtime.access import create_authenticator
 from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.environment import load_settings
 from shared.runtime.health import HealthChecks, Pulse
@@ -122,9 +123,12 @@ def running_part(
         frame.health.add("lease", lease.check)
     frame.health.add("loop", frame.pulse.check)
     stop_on((signal.SIGTERM, signal.SIGINT), frame.stopping, STOP_LIMIT_S, frame.hangup)
+    with exit_on_invalid_config(part):
+        access = create_authenticator(part, settings, redis if has_redis else None)
     server = health.serve_health(
-        frame.health, settings.health_host, settings.health_port, AllowedHosts(settings)
+        frame.health, settings.health_host, settings.health_port, AllowedHosts(settings), access
     )
+    access.start()
     url = server_url(settings.health_host, server.server_port)
     presence = liveness = None
     try:
@@ -152,6 +156,7 @@ def running_part(
             presence.close()
         if lease:
             lease.release()
+        access.close()
         server.shutdown()
         server.server_close()
         redis.close()

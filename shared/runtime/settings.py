@@ -26,6 +26,10 @@ class PartSettings(msgspec.Struct, frozen=True, kw_only=True):
     access: Literal["open", "required"] = "open"
     """`open`: whoever reaches a port may do everything, for loopback only; `required`: nothing without an
     identity (a user's session, or an API token)."""
+    internal_tokens: str = ""
+    """The digests of Botwatch's own tokens (`shared.access.internal_tokens`), usually from a file."""
+    bind_address: str = ""
+    """In a container: the address at which its port is published on the host."""
     tls_certificate: Path | None = None
     """PEM file: the public ports speak TLS with this certificate and its chain, which may be renewed."""
     tls_key: Path | None = None

@@ -49,6 +49,8 @@ HEARTBEAT_STATES = f"{PREFIX}:heartbeats"
 """Hash: a heartbeat's name → its `HeartbeatState` as JSON."""
 HEARTBEAT_BODIES = f"{PREFIX}:heartbeats:bodies"
 """Hash: a heartbeat's name → the end of its last body."""
+ACCESS_EVENTS = f"{PREFIX}:access:events"
+"""List: uses of tokens and refused requests, from every part to the dashboard, which stores them."""
 MISPLACED = f"{PREFIX}:wrong-type:"
 """Prefix of keys that were moved aside because of their type: this, then the key's name."""
 
@@ -69,6 +71,11 @@ def lease_key(part: str) -> str:
     return f"{PREFIX}:lease:{part}:0"
 
 
+def ticket_key(digest: str) -> str:
+    """Return the key of a one-time ticket for the WebSocket, by its SHA-256; the value is its identity."""
+    return f"{PREFIX}:access:tickets:{digest}"
+
+
 def record_stream() -> str:
     """Return the name of the record stream: the log."""
     return f"{PREFIX}:records:0"
@@ -81,7 +88,7 @@ TYPES = MappingProxyType(
             (ALERTS_OPEN, LATEST, COUNTERS, RELOADED, PARTS, HEARTBEAT_STATES, HEARTBEAT_BODIES), "hash"
         ),
         **dict.fromkeys((BOTS, HOSTS), "zset"),
-        **dict.fromkeys((WAKE, CHANNEL_TESTS), "list"),
+        **dict.fromkeys((WAKE, CHANNEL_TESTS, ACCESS_EVENTS), "list"),
         **dict.fromkeys((ALERTS_CURSOR, RELOAD, RULES), "string"),
     }
 )

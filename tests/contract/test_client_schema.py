@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
 from botwatch.validation import faults_of
-from services.ingestion.ingest_tokens import UNRESTRICTED
+from services.ingestion.ingest_tokens import UNRESTRICTED, denial
 from shared.runtime.settings import REPOSITORY
 from shared.schema.decoding import decode
 from shared.schema.export import CLIENT_SCHEMA, client_schema
@@ -56,7 +57,7 @@ def test_the_client_ships_the_servers_schema() -> None:
 def agree(record: dict[str, Any]) -> bool:
     """Say whether the client's verdict is that of the server, which takes what any bot may send."""
     body = msgspec.json.encode(record) if 10**400 not in record.values() else None
-    refused = body is None or bool(decode(body, arrival=NOON).without(UNRESTRICTED.denial).faults)
+    refused = body is None or bool(decode(body, arrival=NOON).without(partial(denial, UNRESTRICTED)).faults)
     return bool(list(faults_of(record))) is refused
 
 

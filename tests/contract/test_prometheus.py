@@ -64,8 +64,21 @@ def test_everything_in_services_is_scraped() -> None:
     assert folders <= set(targets())
 
 
-def test_promtool_accepts_the_configuration() -> None:
-    promtool("check", "config", FOLDER / "prometheus.yml")
+def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
+    token = tmp_path / "api-token"
+    token.write_text("bw_test")
+    text = (FOLDER / "prometheus.yml").read_text(encoding="utf-8")
+    assert "/run/botwatch/api-token" in text
+    (tmp_path / "prometheus.yml").write_text(text.replace("/run/botwatch/api-token", str(token)))
+    (tmp_path / "rules").symlink_to(FOLDER / "rules")
+    promtool("check", "config", tmp_path / "prometheus.yml")
+
+
+def test_every_part_is_scraped_with_the_token() -> None:
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+    for scrape in config["scrape_configs"]:
+        has_token = "authorization" in scrape
+        assert has_token is (scrape["job_name"] != "prometheus"), scrape["job_name"]
 
 
 def test_promtool_accepts_the_rules() -> None:

@@ -32,7 +32,7 @@ from shared.runtime.config.notifications import (
     check_time_zone,
 )
 from shared.runtime.config.yaml_limits import validate_yaml_size
-from shared.runtime.settings import read_variable
+from shared.runtime.settings import PartSettings, read_variable
 from shared.schema.conditions import Condition, Document
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.patterns import glob_matches
@@ -207,6 +207,12 @@ class Documents(msgspec.Struct, frozen=True):
             **self.notifications.channels,
         }
         return {name: channel for name, channel in found.items() if channel.is_enabled}
+
+
+def database_path(settings: PartSettings, section: DatabaseSection) -> Path:
+    """Return the file of a document's database; relative to `enterprise/monitoring` in the home."""
+    base = settings.botwatch_home.absolute() / "enterprise" / "monitoring"
+    return Path(os.path.normpath(base / section.path))
 
 
 def load_documents(folder: Path, environ: Mapping[str, str] = os.environ) -> Documents:

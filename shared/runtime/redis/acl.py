@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from shared.schema.redis_keys import (
+    ACCESS_EVENTS,
     ALERTS,
     BOT_CHANNEL,
     BOT_STREAM,
@@ -22,6 +23,7 @@ from shared.schema.redis_keys import (
     RULES,
     WAKE,
     lease_key,
+    ticket_key,
 )
 
 ALL_COMMANDS = "~* &* +@all"
@@ -37,9 +39,9 @@ _ALERTS = f"~{ALERTS}* ~{WAKE} ~{RELOAD}*"
 _PINGS = f"~{PREFIX}:pings*"
 
 _KEYS = {
-    "broadcaster": "",
+    "broadcaster": f"~{ticket_key('*')}",
     "collector": _LOG,
-    "dashboard": f"{_LOG} {_ALERTS}",
+    "dashboard": f"{_LOG} {_ALERTS} ~{ticket_key('*')}",
     "evaluator": f"{_LOG} {_ALERTS} ~{RULES}",
     "ingestion": f"{_LOG} {_PINGS}",
     "ingestion-redis": (
@@ -56,7 +58,8 @@ _KEYS = {
 USERS: Mapping[str, str] = {
     **{
         part: (
-            f"{_DATA} %R~{PREFIX}:* ~{PREFIX}:parts ~{PREFIX}:{part}:* ~{lease_key(part)[:-1]}* {keys}"
+            f"{_DATA} %R~{PREFIX}:* ~{PREFIX}:parts ~{ACCESS_EVENTS} ~{PREFIX}:{part}:*"
+            f" ~{lease_key(part)[:-1]}* {keys}"
         ).rstrip()
         for part, keys in _KEYS.items()
     },

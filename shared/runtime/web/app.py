@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -18,11 +18,15 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from shared.access.identity import ForbiddenError, Scope
+from shared.access.refusals import AccessDeniedError
+from shared.runtime.access import create_authenticator
 from shared.runtime.allowed_hosts import AllowedHosts
-from shared.runtime.health import BuildInfo, Check, HealthChecks
+from shared.runtime.health import BuildInfo, Check, HealthChecks, brief
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
+from shared.runtime.web.request_access import RequestAccess
 from shared.runtime.web.tls import TlsFiles, scheme
 from shared.schema.faults import InvalidError
 
@@ -38,8 +42,12 @@ class WebWorkerPart:
     gunicorn's hooks in deploy/gunicorn.conf.py find it as `app.extensions["botwatch"]`.
     """
 
-    def __init__(self, part: str, settings: WebSettings, redis: Redis, port: int) -> None:
+    def __init__(
+        self, part: str, settings: WebSettings, redis: Redis, port: int, scopes: Mapping[str, Scope | None]
+    ) -> None:
+        """`scopes` has what each route needs, besides /health and /metrics (`RequestAccess`)."""
         self.part = part
+        self.access = RequestAccess(create_authenticator(part, settings, redis), scopes)
         self.hosts = AllowedHosts(settings)
         self.trusts_proxy = settings.trust_proxy
         self._redis = redis
@@ -49,6 +57,7 @@ class WebWorkerPart:
     def start(self) -> None:
         """Start publishing presence; called in each worker after the fork."""
         self._presence = PresencePublisher(self._redis, self.part, self._url)
+        self.access.authenticator.start()
 
     def refusal(self) -> RedisError | None:
         """Return why Redis rejected this worker's last presence write; None if it did not, or is down."""
@@ -56,6 +65,7 @@ class WebWorkerPart:
 
     def close(self) -> None:
         """Stop publishing presence."""
+        self.access.authenticator.close()
         if self._presence:
             self._presence.close()
 
@@ -97,7 +107,8 @@ def create_web_app(
     def answer_health() -> Response:
         report = health.report()
         return json_response(
-            report, HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+            report if g.identity.allows("read") else brief(report),
+            HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE,
         )
 
     @app.get(metrics_path)
@@ -111,6 +122,10 @@ def create_web_app(
     app.register_error_handler(Exception, _unexpected)
     app.before_request(_start_timer)
     app.before_request(lambda: _reject_cross_site(web_part.hosts, null_origins))
+    web_part.access.scopes |= {"GET /health": None, f"GET {metrics_path}": "read"}
+    app.before_request(web_part.access.check)
+    app.register_error_handler(AccessDeniedError, _access_denied)
+    app.register_error_handler(ForbiddenError, web_part.access.forbid)
     app.after_request(_request_counter(web_part.part))
     return app
 
@@ -141,6 +156,12 @@ def _unexpected(raised: Exception) -> Response:
     # Not the path: it may contain the token of a link.
     log.error("request failed", route=str(request.url_rule), exc_info=raised)
     return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log of this part")
+
+
+def _access_denied(raised: AccessDeniedError) -> Response:
+    response = json_error(raised.refusal.status, str(raised))
+    response.headers.extend(raised.refusal.headers)
+    return response
 
 
 def _start_timer() -> None:

@@ -3,8 +3,9 @@
 import pytest
 
 from services.ingestion.config import IngestionSettings
-from services.ingestion.ingest_tokens import UNRESTRICTED, IngestTokens, TokenScope
+from services.ingestion.ingest_tokens import UNRESTRICTED, IngestTokens, denial
 from shared.access import bearer_tokens
+from shared.access.identity import Identity
 from shared.runtime.environment import load_settings
 from shared.schema.faults import InvalidError
 from shared.schema.records import AnyRecord, Check, Equity, Health, Performance
@@ -17,16 +18,16 @@ HOST_RECORDS: list[AnyRecord] = [
 COMPUTED = Performance(bot="scalper-1", source="computed", max_drawdown=0.0)
 
 
-def sender(token: str, **environ: str) -> TokenScope | None:
+def sender(token: str, **environ: str) -> Identity | None:
     """Return who shows a token, where these are set."""
-    return IngestTokens(load_settings(IngestionSettings, environ)).scope_of(
+    return IngestTokens(load_settings(IngestionSettings, environ)).identity_of(
         bearer_tokens.authorization_header(token)
     )
 
 
-def may_write(scope: TokenScope | None, record: AnyRecord) -> bool:
+def may_write(found: Identity | None, record: AnyRecord) -> bool:
     """Say whether a sender may write a record."""
-    return scope is not None and scope.denial(record) is None
+    return found is not None and denial(found, record) is None
 
 
 @pytest.mark.parametrize(
@@ -65,20 +66,20 @@ def test_hosts(token: str, environ: dict[str, str], is_allowed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "scope",
-    [UNRESTRICTED, TokenScope(("scalper-*",)), TokenScope(("*",), hosts=True), TokenScope(hosts=True)],
+    ("bots", "hosts"), [(("scalper-*",), ()), (("*",), ("*",)), ((), ("*",)), (UNRESTRICTED.bots, ())]
 )
-def test_computed_figures(scope: TokenScope) -> None:
+def test_computed_figures(bots: tuple[str, ...], hosts: tuple[str, ...]) -> None:
     """Nobody may write computed figures."""
-    assert "source: `computed` is reserved" in str(scope.denial(COMPUTED))
+    identity = Identity("token:any", "token", frozenset(("ingest",)), bots, hosts=hosts)
+    assert "source: `computed` is reserved" in str(denial(identity, COMPUTED))
 
 
 @pytest.mark.parametrize("environ", [{"INGEST_TOKENS": f"{SCALPER}=*"}, {"COLLECTOR_TOKEN": COLLECTOR}])
 def test_strangers(environ: dict[str, str]) -> None:
     """Any token that is set closes the endpoint to whoever shows none."""
     senders = IngestTokens(load_settings(IngestionSettings, environ))
-    assert senders.scope_of(None) is None
-    assert senders.scope_of(bearer_tokens.authorization_header(ALL)) is None
+    assert senders.identity_of(None) is None
+    assert senders.identity_of(bearer_tokens.authorization_header(ALL)) is None
 
 
 @pytest.mark.parametrize(

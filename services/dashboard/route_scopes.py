@@ -1,0 +1,42 @@
+"""What each route of the dashboard needs: one table, which a test holds against all routes. Pure."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from shared.access.identity import Scope
+
+_API = "/api/monitoring"
+
+ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
+    {
+        "GET /": "read",
+        "GET /runbooks/<name>": "read",
+        f"GET {_API}": "read",
+        f"GET {_API}/alerts": "read",
+        f"GET {_API}/alerts/<alert_id>": "read",
+        f"GET {_API}/bots": "read",
+        f"GET {_API}/checks": "read",
+        f"GET {_API}/checks/history": "read",
+        f"GET {_API}/health": "read",
+        f"GET {_API}/drawdown": "read",
+        f"GET {_API}/equity": "read",
+        f"GET {_API}/performance": "read",
+        f"GET {_API}/rules": "read",
+        f"GET {_API}/silences": "read",
+        f"GET {_API}/silences/<silence_id>": "read",
+        f"GET {_API}/trades": "read",
+        f"GET {_API}/trends": "read",
+        f"POST {_API}/alerts/<alert_id>/acknowledge": "operate",
+        f"POST {_API}/bots/<path:bot>/retire": "operate",
+        f"POST {_API}/bots/<path:bot>/unretire": "operate",
+        f"POST {_API}/silences": "operate",
+        f"DELETE {_API}/silences/<silence_id>": "operate",
+        f"DELETE {_API}/bots/<path:bot>": "admin",
+        f"POST {_API}/config/reload": "admin",
+        "GET /static/<path:filename>": None,
+        # A link is signed: it is the permission for its alert.
+        "GET /acknowledge/<token>": None,
+        "POST /acknowledge/<token>": None,
+    }
+)
+"""`METHOD /rule` → scope; None: for everybody. A route that is missing here needs `admin`."""
