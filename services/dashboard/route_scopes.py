@@ -33,7 +33,6 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"DELETE {_API}/silences/<silence_id>": "operate",
         f"DELETE {_API}/bots/<path:bot>": "admin",
         f"POST {_API}/config/reload": "admin",
-        "GET /static/<path:filename>": None,
         # A link is signed: it is the permission for its alert.
         "GET /acknowledge/<token>": None,
         "POST /acknowledge/<token>": None,
