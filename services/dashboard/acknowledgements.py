@@ -7,6 +7,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from services.dashboard.data_sources import DataSources
+from services.dashboard.request_audit import RequestAudit
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.schema.alerts import Acknowledgement, Alert
 from shared.schema.durations import to_timedelta
@@ -18,7 +19,8 @@ log = structlog.get_logger()
 class AcknowledgementService:
     """Acknowledges alerts and publishes the change."""
 
-    def __init__(self, sources: DataSources) -> None:
+    def __init__(self, sources: DataSources, audit: RequestAudit) -> None:
+        self._audit = audit
         self._database = sources.health
         self._announcer = AlertStreamPublisher(sources.redis, sources.health)
 
@@ -38,7 +40,12 @@ class AcknowledgementService:
             alert = alerts.alert_by_id(connection, alert_id)
             if alert is None or alert.status == "RESOLVED" or not may(alert):
                 return alert
+            before = _acknowledgement(alert)
             alert = alert_changes.acknowledge(connection, alert_id, given.by, given.comment, now, until)
+            after = _acknowledgement(alert) if alert else None
+            self._audit.append(
+                connection, now, "alert.acknowledge", alert_id, by=given.by, before=before, after=after
+            )
         log.info("acknowledged", alert=alert_id, by=given.by)
         try:
             self._announcer.publish()
@@ -49,3 +56,15 @@ class AcknowledgementService:
                 error=str(away),
             )
         return alert
+
+
+def _acknowledgement(alert: Alert) -> dict[str, object]:
+    """Return what an acknowledgement changes, and which alert it is, for the audit log."""
+    return {
+        "rule": alert.details.rule,
+        "component": alert.component,
+        "status": alert.status,
+        "assignee": alert.assignee,
+        "comment": alert.comment,
+        "until": alert.acknowledged_until,
+    }

@@ -16,8 +16,10 @@ from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
 from services.dashboard.page import create_page, create_runbooks, security_headers
 from services.dashboard.prometheus_exporter import AlertMetricsCollector
+from services.dashboard.request_audit import RequestAudit
 from services.dashboard.route_scopes import ROUTE_SCOPES
 from shared.runtime import clock
+from shared.runtime.audit_key import audit_key
 from shared.runtime.clock import Clock
 from shared.runtime.health import Check
 from shared.runtime.signed_links import SignedLinks
@@ -53,10 +55,11 @@ def create_dashboard_app(
         null_origins=ACKNOWLEDGEMENTS,
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    desk = AcknowledgementService(sources)
-    app.register_blueprint(create_api(sources, desk, time))
+    audit = RequestAudit(sources.health, audit_key(settings.botwatch_home))
+    desk = AcknowledgementService(sources, audit)
+    app.register_blueprint(create_api(sources, desk, audit, time))
     app.register_blueprint(create_acknowledge_pages(sources, links, desk, time))
-    app.register_blueprint(create_reload_route(sources, settings))
+    app.register_blueprint(create_reload_route(sources, settings, audit, time))
     app.register_blueprint(page)
     app.register_blueprint(create_runbooks())
     app.register_error_handler(DatabaseError, _store_error)

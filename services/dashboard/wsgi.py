@@ -29,5 +29,5 @@ def app() -> Flask:
     redis = connect_redis(settings.redis_url, call_timeout_s=REDIS_TIMEOUT_S, retries=1)
     with exit_on_invalid_config("dashboard"):
         secret = load_secret(settings.botwatch_home, os.environ)
-    links = SignedLinks(secret, settings.dashboard_url)
-    return create_dashboard_app(settings, DataSources(redis, performance, health), links)
+        links = SignedLinks(secret, settings.dashboard_url)
+        return create_dashboard_app(settings, DataSources(redis, performance, health), links)

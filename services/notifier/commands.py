@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.notifier.channel_tests import (
     FAILED,
@@ -24,11 +25,13 @@ from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime import clock
 from shared.runtime.config.documents import load_documents
 from shared.runtime.environment import load_settings
+from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.redis.connection import connect_redis, describe_redis_error
 from shared.runtime.redis.presence import read_presence
 from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 from shared.schema.terminal_escaping import escape_controls
+from shared.store.audit import AuditEntry, Outcome
 
 CREDENTIALS = Path("secrets", "botwatch", "redis-url")
 """Path below BOTWATCH_HOME: URL of the operator's Redis user, written by `botwatch up`."""
@@ -62,6 +65,8 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> in
             documents = load_documents(settings.botwatch_config, environ)
             contents = _contents(settings)
             result = run_channel_test(name, documents, contents, settings.dashboard_url, environ)
+        if name is not None:
+            _append_audit(settings, environ, name, result)
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch notify test: {fault}\n" for fault in error.faults)
         return FAILED
@@ -70,6 +75,19 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> in
         f"botwatch notify test: {escape_controls(line)}\n" for line in result.error.splitlines()
     )
     return result.code
+
+
+def _append_audit(
+    settings: PartSettings, environ: Mapping[str, str], channel: str, result: TestResult
+) -> None:
+    """Append the test to the audit log; a fault of that is a warning, since the message was sent."""
+    outcome: Outcome = "failed" if result.code else "ok"
+    entry = AuditEntry(action="notify.test", actor=local_actor(), target=channel, outcome=outcome)
+    try:
+        append_local_audit(settings, load_documents(settings.botwatch_config, environ), entry)
+    except (InvalidError, SQLAlchemyError) as error:
+        reason = str(error).partition("\n")[0]
+        sys.stderr.write(f"botwatch notify test: warning: not in the audit log: {reason}\n")
 
 
 def _test_through_notifier(url: str, name: str | None) -> tuple[TestResult | None, str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared.runtime.file_modes import write_private
+from shared.schema.faults import Fault, InvalidError
 from shared.store.audit import AuditKeyFile
 from shared.store.audit_chain import make_head
 
@@ -20,10 +21,13 @@ HEAD = Path("data", "audit.head")
 
 
 def audit_key(home: Path, environ: Mapping[str, str] = os.environ) -> AuditKeyFile:
-    """Return where the key and the head are; make them if there is no key. Raises OSError."""
+    """Return where the key and the head are; make them if there is no key. InvalidError: neither works."""
     file = audit_key_file(home, environ)
     if not environ.get("AUDIT_KEY_FILE"):
-        create_audit_key(file)
+        try:
+            create_audit_key(file)
+        except OSError as error:
+            raise InvalidError([Fault(str(file.key), f"audit key cannot be made: {error}")]) from error
     return file
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +16,6 @@ from sqlalchemy.dialects.sqlite import insert
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.timestamps import to_store
 from shared.store.audit_chain import (
-    BEGIN,
     PRUNE,
     ROTATE,
     AuditRow,
@@ -27,10 +27,10 @@ from shared.store.audit_chain import (
     is_sealed,
     key_id,
     make_head,
-    older_digest,
+    older_mac,
 )
 from shared.store.database import call_after_commit
-from shared.store.tables import audit_denials, audit_log
+from shared.store.tables import audit_denials, audit_documents, audit_log
 
 log = structlog.get_logger()
 
@@ -143,25 +143,27 @@ class _Appender:
 
     def append(self, entry: AuditEntry, count: int = 1) -> None:
         """Append `entry`, which stands for `count` requests."""
-        if self._last is None or self._last.mac is None:
-            self._insert(self._begin(), 1, self._keys[-1])
         self._rotate()
         self._insert(entry, count, self._keys[-1])
 
-    def _begin(self) -> AuditEntry:
-        older = [_to_row(row) for row in self._connection.execute(select(*_COLUMNS).order_by(audit_log.c.id))]
-        digest = older_digest(self._keys[-1], older)
-        return _own_entry(BEGIN, {"olderEntries": len(older), "digest": digest})
+    def _previous_mac(self, key: bytes) -> str:
+        if self._last and self._last.mac:
+            return self._last.mac
+        older = self._connection.execute(select(*_COLUMNS).order_by(audit_log.c.id))
+        return older_mac(key, [_to_row(row) for row in older])
 
     def _rotate(self) -> None:
         """Chain the current key to the one before it, if it is new."""
         current = key_id(self._keys[-1])
         last = self._last
-        if last is None or last.key_id == current or (last.action == ROTATE and names_key(last) == current):
+        if last is None or last.key_id is None:
             return
-        old = next((key for key in self._keys if key_id(key) == last.key_id), None)
+        expected = names_key(last) if last.action == ROTATE else last.key_id
+        if expected == current:
+            return
+        old = next((key for key in self._keys if key_id(key) == expected), None)
         if old is None:
-            text = f"audit key {last.key_id} of the newest entry is missing: put the old key file back"
+            text = f"audit key {expected} of the newest entry is missing: put the old key file back"
             raise InvalidError([Fault(str(self._file.key), text)])
         self._insert(_own_entry(ROTATE, {"keyId": current}), 1, old)
 
@@ -180,7 +182,7 @@ class _Appender:
             key_id=key_id(key),
             mac=None,
         )
-        row = replace(row, mac=entry_mac(key, (self._last.mac if self._last else None) or "", row))
+        row = replace(row, mac=entry_mac(key, self._previous_mac(key), row))
         values = asdict(row)
         values["keyId"] = values.pop("key_id")
         self._connection.execute(insert(audit_log).values(values))
@@ -213,6 +215,20 @@ class _Appender:
         except OSError as error:
             # The entry is committed and the next one advances the head: nothing is wrong with the chain.
             log.error("cannot write the head of the audit log", file=str(self._file.head), error=str(error))
+
+
+def read_audited_documents(connection: Connection) -> dict[str, Any]:
+    """Return the config documents as they were last loaded, without secrets, by name."""
+    rows = connection.execute(select(audit_documents.c.name, audit_documents.c.document))
+    return {name: msgspec.json.decode(document) for name, document in rows}
+
+
+def write_audited_documents(connection: Connection, documents: Mapping[str, Any]) -> None:
+    """Replace what `read_audited_documents` returns."""
+    connection.execute(delete(audit_documents))
+    for name, document in documents.items():
+        row = {"name": name, "document": msgspec.json.encode(document).decode()}
+        connection.execute(insert(audit_documents).values(row))
 
 
 def newest_entry(connection: Connection) -> AuditRow | None:

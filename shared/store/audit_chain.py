@@ -2,7 +2,7 @@
 
     mac(n) = HMAC-SHA256(key, "entry" | mac(n-1) | canonical JSON of the entry's fields)
 
-The first chained entry (`audit.begin`) seals the rows that are older than the chain, an `audit.prune` entry
+The MAC before the first entry is that of all rows that are older than the chain. An `audit.prune` entry seals
 the range that was removed, an `audit.rotate` entry (still under the old key) names the key that follows. The
 head, a file outside the database, has the number and MAC of the newest entry: entries missing at the end are
 found by it. Without the key nobody can make a MAC or a head.
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import asdict
 
-BEGIN, PRUNE, ROTATE, RESTORE = "audit.begin", "audit.prune", "audit.rotate", "audit.restore"
-KEY_ACTIONS = frozenset((BEGIN, PRUNE, ROTATE, RESTORE))
+PRUNE, ROTATE = "audit.prune", "audit.rotate"
 """Entries that the chain itself writes."""
+
+WRONG_MAC = "was changed, moved or inserted: its MAC is wrong"
 
 
 class AuditRow(msgspec.Struct, frozen=True):
@@ -77,8 +78,8 @@ def entry_mac(key: bytes, previous: str, row: AuditRow) -> str:
     return _mac(key, b"entry", previous.encode() + b"\n" + msgspec.json.encode(fields, order="sorted"))
 
 
-def older_digest(key: bytes, rows: Sequence[AuditRow]) -> str:
-    """Return the MAC over the rows that are older than the chain."""
+def older_mac(key: bytes, rows: Sequence[AuditRow]) -> str:
+    """Return the MAC before the first entry: of the rows that are older than the chain."""
     return _mac(key, b"older", msgspec.json.encode(rows, order="sorted"))
 
 
@@ -136,10 +137,6 @@ class ChainVerifier:
         if row.mac is None:
             return ChainFault(row.id, "was inserted: it has no MAC")
         if self._last is None and not self._pruned:
-            if row.action != BEGIN:
-                return ChainFault(
-                    row.id, f"is the first with a MAC, but not `{BEGIN}`: entries before it are missing"
-                )
             return None
         expected = (self._last.id if self._last else self._pruned) + 1
         if row.id > expected:
@@ -155,16 +152,20 @@ class ChainVerifier:
             return ChainFault(row.id, f"was made with a key that is not in the key file ({row.key_id})")
         if self._key is not None and row.key_id != self._key:
             return ChainFault(row.id, f"was made with the key {row.key_id}, expected {self._key}")
-        if not _is_equal(entry_mac(key, self._mac, row), row.mac or ""):
-            return ChainFault(row.id, "was changed, moved or inserted: its MAC is wrong")
-        if row.action == BEGIN and details(row).get("digest") != older_digest(key, self._older):
-            first = self._older[0].id if self._older else row.id
-            return ChainFault(
-                first, "or another row that is older than the chain was changed, removed or inserted"
-            )
+        is_first = self._last is None and not self._pruned
+        previous = older_mac(key, self._older) if is_first else self._mac
+        if not _is_equal(entry_mac(key, previous, row), row.mac or ""):
+            return self._wrong_start(row) if is_first else ChainFault(row.id, WRONG_MAC)
         self._mac, self._last, self._count = row.mac or "", row, self._count + 1
         self._key = details(row).get("keyId") if row.action == ROTATE else row.key_id
         return None
+
+    def _wrong_start(self, row: AuditRow) -> ChainFault:
+        if self._older:
+            return ChainFault(
+                self._older[0].id, f"or another up to {row.id} was changed, removed or inserted"
+            )
+        return ChainFault(row.id, "was changed or inserted, or those before it were removed")
 
     def _fault_of_head(self, head: ChainHead | None) -> ChainFault | None:
         newest = self._last.id if self._last else self._pruned

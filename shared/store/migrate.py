@@ -1,6 +1,7 @@
 """Migrations: each database has its own line of Alembic revisions in `migrations/<database>/versions`."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -18,13 +19,19 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LINES: dict[str, MetaData] = {"performance": performance_metadata, "health": health_metadata}
 
 
-def migrate(database: Database, line: str) -> str:
+Migrated = Callable[[Connection, str | None, str], None]
+"""Called with the revisions before (None: there were no tables) and after a migration, in its transaction."""
+
+
+def migrate(database: Database, line: str, migrated: Migrated = lambda *_: None) -> str:
     """Migrate `database` to the newest revision of `line` (`performance` or `health`); return its name."""
     _create_shrinkable(database)
     with database.write() as connection:
+        before = current_revision(connection)
         command.upgrade(_config(line, connection), "head")
-    with database.read() as connection:
-        return current_revision(connection) or ""
+        after = current_revision(connection) or ""
+        migrated(connection, before, after)
+    return after
 
 
 def current_revision(connection: Connection) -> str | None:

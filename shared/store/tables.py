@@ -369,6 +369,14 @@ audit_denials = Table(
 )
 """Denied requests that repeat within a minute, counted until one entry of `audit_log` has their number."""
 
+audit_documents = Table(
+    "audit_documents",
+    health_metadata,
+    Column("name", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+"""The config documents as last loaded, as JSON without secrets: what the next change is compared with."""
+
 audit_shipping = Table(
     "audit_shipping",
     health_metadata,

@@ -5,32 +5,37 @@ from http import HTTPStatus
 
 import structlog
 from flask import Blueprint, Response, request
-from sqlalchemy import insert
 
 from services.dashboard.api.queries import ended_by
 from services.dashboard.data_sources import DataSources
+from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.web.app import json_error, json_response
 from shared.schema.records import RETIRED, UNRETIRED, Heartbeat
-from shared.schema.timestamps import to_store
 from shared.store import history
-from shared.store.tables import audit_log
 
 log = structlog.get_logger()
 
 ENDPOINT = "dashboard"
 
 
-def add_bots(api: Blueprint, sources: DataSources, clock: Clock) -> None:
+def add_bots(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: Clock) -> None:
     """Add the routes below `/bots/NAME`; names may hold slashes."""
     record_log = RecordLog(sources.redis)
+
+    def append(action: str, bot: str, now: datetime) -> None:
+        # Before the request is carried out, so that none is missing in the audit log.
+        by = ended_by(request.args)
+        with sources.health.write() as connection:
+            audit.append(connection, now, action, bot, by=by)
+        log.info("operator request", action=action, bot=bot, by=by)
 
     def mark(bot: str, status: str, action: str) -> Response:
         now = clock()
         if not _bot_exists(sources, bot, now):
             return _bot_not_found(bot)
-        _write_audit(sources, action, bot, ended_by(request.args), now)
+        append(action, bot, now)
         record_log.append([Heartbeat(bot=bot, status=status, timestamp=now)], ENDPOINT)
         return json_response({"bot": bot, "retired": status == RETIRED}, HTTPStatus.ACCEPTED)
 
@@ -47,17 +52,9 @@ def add_bots(api: Blueprint, sources: DataSources, clock: Clock) -> None:
         now = clock()
         if not _bot_exists(sources, bot, now):
             return _bot_not_found(bot)
-        _write_audit(sources, "bot.forget", bot, ended_by(request.args), now)
+        append("bot.forget", bot, now)
         record_log.forget(bot)
         return json_response({"bot": bot, "forgotten": True}, HTTPStatus.ACCEPTED)
-
-
-def _write_audit(sources: DataSources, action: str, bot: str, by: str | None, now: datetime) -> None:
-    """Write the request to the audit log before it is carried out, so that none is missing there."""
-    with sources.health.write() as connection:
-        row = {"timestamp": to_store(now), "action": action, "subject": bot, "by": by}
-        connection.execute(insert(audit_log).values(row))
-    log.info("operator request", action=action, bot=bot, by=by)
 
 
 def _bot_exists(sources: DataSources, bot: str, now: datetime) -> bool:

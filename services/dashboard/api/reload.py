@@ -7,10 +7,12 @@ from flask import Blueprint, Response
 
 from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
+from services.dashboard.request_audit import RequestAudit
+from shared.runtime.clock import Clock
 from shared.runtime.config.documents import load_documents
 from shared.runtime.redis.reload_requests import RELOADING_PARTS, request_reload, wait_for_results
 from shared.runtime.web.app import json_error, json_response
-from shared.schema.faults import InvalidError
+from shared.schema.faults import Fault, InvalidError
 
 log = structlog.get_logger()
 
@@ -18,21 +20,28 @@ REPLY_TIMEOUT_S = 5.0
 """How long the parts may take to respond."""
 
 
-def create_reload_route(sources: DataSources, settings: DashboardSettings) -> Blueprint:
+def create_reload_route(
+    sources: DataSources, settings: DashboardSettings, audit: RequestAudit, clock: Clock
+) -> Blueprint:
     """Return the route that requests a reload and returns its result."""
     routes = Blueprint("configuration", __name__, url_prefix="/api/monitoring/config")
+
+    def refuse(faults: list[Fault]) -> Response:
+        audit.append_reload(clock(), settings.botwatch_config, faults)
+        return _invalid_config(faults)
 
     @routes.post("/reload")
     def reload() -> Response:
         try:
             load_documents(settings.botwatch_config)
         except InvalidError as wrong:
-            return _invalid_config(wrong.faults)
+            return refuse(wrong.faults)
         request = request_reload(sources.redis)
         log.info("reload requested", request=request)
         answers = wait_for_results(sources.redis, request, REPLY_TIMEOUT_S)
         if faults := [fault for answer in answers.values() for fault in answer.faults]:
-            return _invalid_config(faults)
+            return refuse(faults)
+        audit.append_reload(clock(), settings.botwatch_config)
         if missing := [part for part in RELOADING_PARTS if part not in answers]:
             silent = " and the ".join(missing)
             words = f"no response from the {silent}: the configuration is loaded there at the next start"

@@ -14,6 +14,7 @@ from services.dashboard.api.overview import overview, trends
 from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
 from services.dashboard.api.silences import add_silences
 from services.dashboard.data_sources import DataSources
+from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_error, json_response
 from shared.store import alerts, outbox
@@ -21,16 +22,18 @@ from shared.store import alerts, outbox
 PREFIX = "/api/monitoring"
 
 
-def create_api(sources: DataSources, desk: AcknowledgementService, clock: Clock) -> Blueprint:
+def create_api(
+    sources: DataSources, desk: AcknowledgementService, audit: RequestAudit, clock: Clock
+) -> Blueprint:
     """Return the routes that read, and those that acknowledge and silence."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_read_routes(api, sources, clock)
     add_checks(api, sources, clock)
     add_history(api, sources, clock)
-    add_bots(api, sources, clock)
+    add_bots(api, sources, audit, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, desk, clock)
-    add_silences(api, sources, clock)
+    add_silences(api, sources, audit, clock)
     return api
 
 

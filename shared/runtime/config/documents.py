@@ -236,6 +236,26 @@ def load_documents(folder: Path, environ: Mapping[str, str] = os.environ) -> Doc
     return Documents(performance, health, notifications)
 
 
+DOCUMENTS = ("performance_logger.json", "health_monitor.json", "notifications.yml")
+
+
+def read_documents(folder: Path) -> dict[str, Any]:
+    """Return what the documents say as written, with references such as `${NAME}`, by file name.
+
+    A missing one is omitted; one that cannot be read or decoded is None.
+    """
+    found: dict[str, Any] = {}
+    for name in DOCUMENTS:
+        try:
+            data = (folder / name).read_bytes()
+            found[name] = _decode_yaml(data) if name.endswith(".yml") else msgspec.json.decode(data)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, RecursionError):
+            found[name] = None
+    return found
+
+
 D = TypeVar("D", bound=Document)
 
 

@@ -1,6 +1,7 @@
 """A dashboard on a real Valkey and real SQLite, asked through Flask's test client, at a fixed moment."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,16 +11,26 @@ from redis import Redis
 from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
+from shared.runtime.audit_key import audit_key
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
 from shared.runtime.signed_links import SignedLinks
 from shared.schema.redis_keys import PARTS
+from shared.store.audit import AuditKeyFile
 from shared.store.database import Database
 from tests.support import free_port
 from tests.unit.dashboard.sample_data import NOON
 
 SETTINGS = DashboardSettings(dashboard_url="https://botwatch.example", websocket_port=18080)
 LINKS = SignedLinks(b"a secret of the tests", SETTINGS.dashboard_url)
+
+
+@pytest.fixture(autouse=True)
+def audit_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AuditKeyFile:
+    """Give each dashboard an audit key of its own; return where it is."""
+    file = audit_key(tmp_path, {})
+    monkeypatch.setattr("services.dashboard.app.audit_key", lambda _home: file)
+    return file
 
 
 @pytest.fixture

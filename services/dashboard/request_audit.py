@@ -1,0 +1,64 @@
+"""Audit entries on requests: who asked and from where are those of the request that is being answered."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from flask import g, request
+from sqlalchemy import Connection
+
+from shared.access.identity import OPEN, Identity
+from shared.runtime.config_audit import append_config_audit
+from shared.schema.faults import Fault
+from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
+from shared.store.database import Database
+
+
+class RequestAudit:
+    """Appends entries to the audit log, in the transaction of the change or in one of its own."""
+
+    def __init__(self, database: Database, key: AuditKeyFile) -> None:
+        self._database = database
+        self._key = key
+
+    def append(
+        self,
+        connection: Connection,
+        at: datetime,
+        action: str,
+        target: str,
+        *,
+        by: str | None = None,
+        before: Any = None,  # noqa: ANN401 - JSON
+        after: Any = None,  # noqa: ANN401 - JSON
+    ) -> None:
+        """Append an entry; `by` is the name that the request gives, which counts where access is open."""
+        entry = request_entry(action, target, by, before=before, after=after)
+        append_audit(connection, entry, at, self._key)
+
+    def append_reload(self, at: datetime, folder: Path, faults: Sequence[Fault] = ()) -> None:
+        """Append what a reload of the documents in `folder` changed, or that it was refused."""
+        entry = request_entry("config.reload", "config documents", None)
+        with self._database.write() as connection:
+            append_config_audit(connection, entry, folder, self._key, at, faults=faults)
+
+
+def request_entry(
+    action: str,
+    target: str,
+    by: str | None,
+    *,
+    before: Any = None,  # noqa: ANN401 - JSON
+    after: Any = None,  # noqa: ANN401 - JSON
+) -> AuditEntry:
+    """Return the entry on the request that is being answered."""
+    identity: Identity = g.get("identity", OPEN)
+    return AuditEntry(
+        action=action,
+        actor=by or identity.name if identity.kind == "open" else identity.name,
+        address=request.remote_addr,
+        target=target,
+        before=before,
+        after=after,
+    )
