@@ -18,6 +18,7 @@ from botwatch.version import VERSION
 COMMANDS_GROUP = "botwatch.commands"
 SERVER_COMMANDS = {
     "up": "run every part on this machine until Ctrl-C",
+    "audit": "list, export and verify the audit log",
     "rules": "validate, explain and test the rules",
     "notify": "test notification channels",
     "doctor": "find out what is wrong, and how to fix it",

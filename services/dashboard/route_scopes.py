@@ -32,6 +32,7 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"POST {_API}/silences": "operate",
         f"DELETE {_API}/silences/<silence_id>": "operate",
         f"DELETE {_API}/bots/<path:bot>": "admin",
+        f"GET {_API}/audit": "admin",
         f"POST {_API}/config/reload": "admin",
         # A link is signed: it is the permission for its alert.
         "GET /acknowledge/<token>": None,

@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import structlog
 from msgspec.structs import asdict, replace
-from sqlalchemy import Connection, Row, RowMapping, delete, desc, func, select
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, delete, desc, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.timestamps import to_store
+from shared.schema.timestamps import from_store, to_store
 from shared.store.audit_chain import (
     PRUNE,
     ROTATE,
@@ -215,6 +215,67 @@ class _Appender:
         except OSError as error:
             # The entry is committed and the next one advances the head: nothing is wrong with the chain.
             log.error("cannot write the head of the audit log", file=str(self._file.head), error=str(error))
+
+
+class AuditFilter(NamedTuple):
+    """Which entries are wanted; None lets any pass."""
+
+    action: str | None = None
+    """The beginning of an action: `user` or `user.` for all actions on users."""
+    actor: str | None = None
+    target: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    """Only entries with smaller IDs: the cursor towards older ones."""
+
+
+def list_audit(connection: Connection, wanted: AuditFilter, limit: int) -> list[AuditRow]:
+    """Return the newest entries that `wanted` lets pass, newest first."""
+    statement = select(*_COLUMNS).where(*_conditions(wanted)).order_by(desc(audit_log.c.id)).limit(limit)
+    return [_to_row(row) for row in connection.execute(statement)]
+
+
+def list_audit_after(connection: Connection, wanted: AuditFilter, after: int, limit: int) -> list[AuditRow]:
+    """Return the oldest entries after the ID `after` that `wanted` lets pass, oldest first."""
+    statement = select(*_COLUMNS).where(*_conditions(wanted), audit_log.c.id > after)
+    return [_to_row(row) for row in connection.execute(statement.order_by(audit_log.c.id).limit(limit))]
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    column = audit_log.c
+    found = [
+        column[name] == value
+        for name, value in (("by", wanted.actor), ("subject", wanted.target), ("outcome", wanted.outcome))
+        if value is not None
+    ]
+    if wanted.action is not None:
+        found.append(column.action.startswith(wanted.action, autoescape=True))
+    if wanted.since is not None:
+        found.append(column.timestamp >= to_store(wanted.since))
+    if wanted.until is not None:
+        found.append(column.timestamp < to_store(wanted.until))
+    if wanted.before is not None:
+        found.append(column.id < wanted.before)
+    return found
+
+
+def wire_entry(row: AuditRow) -> dict[str, Any]:
+    """Return an entry as the API, the command and the receivers show it."""
+    return {
+        "id": row.id,
+        "timestamp": from_store(row.timestamp),
+        "action": row.action,
+        "actor": row.by,
+        "address": row.address,
+        "target": row.subject,
+        "before": row.before and msgspec.Raw(row.before.encode()),
+        "after": row.after and msgspec.Raw(row.after.encode()),
+        "outcome": row.outcome,
+        "count": row.count,
+        "mac": row.mac,
+    }
 
 
 def read_audited_documents(connection: Connection) -> dict[str, Any]:

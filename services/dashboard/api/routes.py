@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 
 from services.dashboard import snapshot
 from services.dashboard.acknowledgements import AcknowledgementService
+from services.dashboard.api.audit import add_audit
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
@@ -34,6 +35,7 @@ def create_api(
     _add_alerts(api, sources)
     _add_acknowledge(api, desk, clock)
     add_silences(api, sources, audit, clock)
+    add_audit(api, sources)
     return api
 
 

@@ -1,0 +1,180 @@
+"""The command `botwatch audit`: list, export and verify the audit log of this machine, rotate its key."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.runtime import clock, databases
+from shared.runtime.audit_key import audit_key, rotate_audit_key
+from shared.runtime.config.documents import load_documents
+from shared.runtime.environment import load_settings
+from shared.runtime.local_audit import local_actor
+from shared.runtime.settings import PartSettings
+from shared.schema.faults import Fault, InvalidError
+from shared.schema.terminal_escaping import escape_controls
+from shared.schema.timestamps import from_wire
+from shared.store.audit import (
+    AuditEntry,
+    AuditFilter,
+    AuditKeyFile,
+    append_audit,
+    list_audit,
+    list_audit_after,
+    verify_audit,
+    wire_entry,
+)
+from shared.store.audit_chain import AuditRow, ChainReport
+from shared.store.database import Database
+
+FAILED, USAGE_ERROR = 1, 2
+BATCH = 500
+DEFAULT_LIMIT = 50
+Action = Callable[[Database, AuditKeyFile, argparse.Namespace], int]
+
+
+def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `botwatch audit`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    filters = argparse.ArgumentParser(add_help=False)
+    for name, text in (
+        ("action", "only actions that begin with this, such as user or alert.acknowledge"),
+        ("actor", "only of this name"),
+        ("target", "only on this target"),
+        ("since", "only from this time on: ISO-8601 with a zone"),
+        ("until", "only before this time"),
+    ):
+        filters.add_argument(f"--{name}", help=text, type=_moment if name in ("since", "until") else str)
+    filters.add_argument("--outcome", choices=("ok", "denied", "failed"))
+    listing = actions.add_parser("list", parents=[filters], help="list entries, newest first")
+    listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help="default: %(default)s")
+    export = actions.add_parser("export", parents=[filters], help="print entries as JSON lines, oldest first")
+    verify = actions.add_parser("verify", help="find changed, removed, moved or inserted entries")
+    rotate = actions.add_parser("rotate-key", help="chain the following entries with a new key")
+    for action, run in ((listing, _list), (export, _export), (verify, _verify), (rotate, _rotate_key)):
+        if action in (listing, verify):
+            action.add_argument("--json", action="store_true")
+        action.set_defaults(run=lambda options, run=run: run_audit(run, options, os.environ))
+
+
+def run_audit(action: Action, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run one action on the database of BOTWATCH_HOME; return 0, 1 where something is wrong."""
+    try:
+        with _open(environ) as (database, key):
+            return action(database, key, options)
+    except InvalidError as error:
+        sys.stderr.writelines(f"botwatch audit: {fault}\n" for fault in error.faults)
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        sys.stderr.write(f"botwatch audit: {reason}\n")
+    return FAILED
+
+
+@contextmanager
+def _open(environ: Mapping[str, str]) -> Iterator[tuple[Database, AuditKeyFile]]:
+    settings = load_settings(PartSettings, environ)
+    url = databases.database_url(settings, load_documents(settings.botwatch_config, environ).health.database)
+    database = Database(url, afresh=True)  # never creates the file
+    try:
+        database.require_schema("audit_denials")
+        yield database, audit_key(settings.botwatch_home, environ)
+    finally:
+        database.close()
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return from_wire(datetime.fromisoformat(text))
+    except (ValueError, TypeError):  # TypeError: without a zone it cannot be compared
+        expected = "expected ISO-8601 with a zone, such as 2026-11-28T12:00:00Z"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
+
+
+def _filter(options: argparse.Namespace) -> AuditFilter:
+    names = ("action", "actor", "target", "outcome", "since", "until")
+    return AuditFilter(**{name: getattr(options, name) for name in names})
+
+
+def _list(database: Database, _key: AuditKeyFile, options: argparse.Namespace) -> int:
+    if options.limit < 1:
+        sys.stderr.write(f"botwatch audit: --limit: expected at least 1, got {options.limit}\n")
+        return USAGE_ERROR
+    with database.read() as connection:
+        rows = list_audit(connection, _filter(options), options.limit)
+    if options.json:
+        print(msgspec.json.encode(list(map(wire_entry, rows))).decode())
+    else:
+        for row in rows:
+            print(audit_line(row))
+    return 0
+
+
+def audit_line(row: AuditRow) -> str:
+    """Return an entry on one line: number, time, who, from where, what, result, and what changed."""
+    change = " → ".join(part for part in (row.before, row.after) if part)
+    times = f" {row.count} times" if row.count > 1 else ""
+    outcome = "" if row.outcome == "ok" else f" [{row.outcome}{times}]"
+    address = f" from {row.address}" if row.address else ""
+    who = f"{row.by or '-'}{address}"
+    text = f"{row.id}  {row.timestamp} UTC  {who}  {row.action} {row.subject}{outcome}  {change}"
+    return escape_controls(text.rstrip())
+
+
+def _export(database: Database, _key: AuditKeyFile, options: argparse.Namespace) -> int:
+    after, wanted = 0, _filter(options)
+    while True:
+        with database.read() as connection:
+            rows = list_audit_after(connection, wanted, after, BATCH)
+        if not rows:
+            return 0
+        for row in rows:
+            print(msgspec.json.encode(wire_entry(row)).decode())
+        after = rows[-1].id
+
+
+def _verify(database: Database, key: AuditKeyFile, options: argparse.Namespace) -> int:
+    with database.read() as connection:
+        report = verify_audit(connection, key)
+    if options.json:
+        newest = report.newest
+        print(
+            msgspec.json.encode(
+                {
+                    "ok": report.fault is None,
+                    "entries": report.entries,
+                    "olderEntries": report.older,
+                    "newest": newest and {"id": newest.id, "timestamp": newest.timestamp, "mac": newest.mac},
+                    "fault": report.fault and report.fault._asdict(),
+                }
+            ).decode()
+        )
+    else:
+        _print_report(report)
+    return FAILED if report.fault else 0
+
+
+def _print_report(report: ChainReport) -> None:
+    if report.fault:
+        print(f"Entry {report.fault.id} {report.fault.problem}.")
+        print(f"{report.entries} entries before it are right. Keep the database file: it is evidence.")
+        return
+    older = f", {report.older} older than the chain" if report.older else ""
+    print(f"The audit log is complete and unchanged: {report.entries} entries{older}.")
+    if report.newest:
+        print(f"Newest: entry {report.newest.id}, MAC {report.newest.mac}")
+
+
+def _rotate_key(database: Database, key: AuditKeyFile, _options: argparse.Namespace) -> int:
+    if not key.key.exists():
+        raise InvalidError([Fault(str(key.key), "there is no audit key yet: start Botwatch first")])
+    rotate_audit_key(key.key)
+    entry = AuditEntry(action="audit.rotate-key", actor=local_actor(), target=str(key.key.name))
+    with database.write() as connection:
+        append_audit(connection, entry, clock.now(), key)
+    print(f"A new audit key is in {key.key}; keep the older lines: they verify older entries.")
+    return 0
