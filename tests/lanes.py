@@ -13,8 +13,8 @@ LANES = {
     "shared stack": (
         "analytics", "bench", "heartbeats", "jobs", "kills", "muting", "path", "reload", "rules", "takeover",
     ),
-    "kills": ("notice_kills",),
-    "starts": ("up", "restored", "upgrade", "checks", "notices", "spool"),
+    "kills and checks": ("notice_kills", "spool", "checks"),
+    "starts and notices": ("up", "restored", "upgrade", "notices"),
     "watchdog and disk": ("watchdog", "full_disk", "client_alone"),
 }  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""

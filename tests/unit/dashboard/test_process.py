@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,11 +31,13 @@ def environment(home: Path, redis_url: str, port: int) -> dict[str, str]:
 
 
 def test_it_serves_says_that_it_runs_and_stops_at_once_on_sigterm(
-    tmp_path: Path, valkey_url: str, redis: Redis
+    tmp_path: Path, valkey_url: str, redis: Redis, migrated: Path
 ) -> None:
     port = free_port()
     environ = environment(tmp_path, valkey_url, port)
-    subprocess.run([sys.executable, "-m", "shared.runtime.migrate"], env=environ, check=True, timeout=60)
+    (tmp_path / "data" / "monitoring").mkdir(parents=True)
+    for line, name in (("performance", "performance_metrics.db"), ("health", "system_health.db")):
+        shutil.copy(migrated / f"{line}.db", tmp_path / "data" / "monitoring" / name)
     with subprocess.Popen([sys.executable, "-m", "services.dashboard"], env=environ) as process:
         try:
             wait_until(lambda: status_of(port, "/health") == 200, "the dashboard is healthy")
