@@ -16,7 +16,7 @@ _ALLOWED_VALUES: dict[str, tuple[str, ...]] = {
     "severity": SEVERITIES,
     "alive": ("true",),
 }
-_NAMES = ("since", "bot", "kind", "severity", "alive")
+_NAMES = ("since", "bot", "kind", "severity", "alive", "ticket")
 
 
 class Query(NamedTuple):

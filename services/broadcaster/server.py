@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
@@ -17,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+from services.broadcaster.client_access import REVOKED, ClientAccess
 from services.broadcaster.config import BroadcasterSettings
 from services.broadcaster.encoding import decode_alert_entry, decode_record_entry, encode_gap
 from services.broadcaster.hub import Entry, Frame, Hub, HubClient, frames
@@ -24,8 +26,10 @@ from services.broadcaster.limited_connection import CountedConnection
 from services.broadcaster.query import Query, parse_query
 from services.broadcaster.stream_merge import StreamEntryAt, StreamPositions, format_position
 from services.broadcaster.stream_source import RECORDS, STREAMS, StreamSource
+from shared.access.identity import Identity
+from shared.access.refusals import AccessDeniedError
 from shared.runtime.allowed_hosts import AllowedHosts
-from shared.runtime.health import HealthChecks, Pulse
+from shared.runtime.health import HealthChecks, Pulse, brief
 from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.web.connection_limits import ConnectionLimiter
@@ -62,10 +66,12 @@ class WebSocketServer:
         source: StreamSource,
         health: HealthChecks,
         pulse: Pulse,
+        access: ClientAccess,
         tls: ssl.SSLContext | None,
     ) -> None:
         self._settings = settings
         self._tls = tls
+        self._access = access
         self._hosts = AllowedHosts(settings, settings.dashboard_port)
         self._source = source
         self._health = health
@@ -79,6 +85,7 @@ class WebSocketServer:
         self._connections: dict[HubClient, ServerConnection] = {}
         self._ready: dict[HubClient, asyncio.Event] = {}
         self._drops: set[asyncio.Task[None]] = set()
+        self._identities: WeakKeyDictionary[ServerConnection, Identity] = WeakKeyDictionary()
 
     async def listen(self) -> Server:
         """Open the port."""
@@ -128,6 +135,7 @@ class WebSocketServer:
         if (now := asyncio.get_running_loop().time()) >= self._alive_at:
             self._alive_at = now + KEEPALIVE_INTERVAL_S
             self._wake(self._hub.publish_keepalive(Frame(b'[{"type":"alive"}]', 1)))
+            self._close_revoked()
         await asyncio.sleep(0 if batch.more or not batch.entries else FLUSH_INTERVAL_S)
 
     def _wake(self, clients: Iterable[HubClient]) -> None:
@@ -143,23 +151,36 @@ class WebSocketServer:
         refusal = self._hosts.host_refusal(host) or self._hosts.origin_refusal(origin, host)
         if refusal:
             return connection.respond(refusal.status, f"{refusal.message}\n")
-        address = urlsplit(request.path)
+        try:
+            return await self._respond(connection, request)
+        except AccessDeniedError as denied:
+            response = connection.respond(denied.refusal.status, f"{denied}\n")
+            response.headers.update(denied.refusal.headers)
+            return response
+
+    async def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
+        address, client = urlsplit(request.path), client_address(connection)
         if address.path == PATH:
-            return await self._rejection(connection, address.query)
+            return await self._rejection(connection, request)
         if address.path == "/metrics":
+            self._access.authenticate(request, client)
             rendered = generate_latest(REGISTRY).decode()
             return _with_type(connection.respond(HTTPStatus.OK, rendered), CONTENT_TYPE_LATEST)
         if address.path == "/health":
             report = await asyncio.to_thread(self._health.report)
             status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-            text = msgspec.json.encode(report).decode()
+            may_read = self._access.may_read(request, client)
+            text = msgspec.json.encode(report if may_read else brief(report)).decode()
             return _with_type(connection.respond(status, text), "application/json")
         return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
 
-    async def _rejection(self, connection: ServerConnection, query: str) -> Response | None:
-        """Return the rejection of a WebSocket with an invalid query, or while Redis is down; else None."""
+    async def _rejection(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Return the rejection of a WebSocket with an invalid query, or while Redis is down; else None.
+
+        Raises AccessDeniedError.
+        """
         try:
-            parse_query(query)
+            parse_query(urlsplit(request.path).query)
         except InvalidError as error:
             return connection.respond(HTTPStatus.BAD_REQUEST, "\n".join(map(str, error.faults)) + "\n")
         try:
@@ -167,6 +188,11 @@ class WebSocketServer:
                 await self._reading.wait()
         except TimeoutError:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{self._fault}; retry later\n")
+        try:
+            self._identities[connection] = await self._access.identify(request, client_address(connection))
+        except RedisError as error:
+            fault = describe_redis_error(error)
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"{fault}; retry later\n")
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -247,7 +273,18 @@ class WebSocketServer:
         connection = self._connections[client]
         DROPPED.inc()
         log.warning("slow client dropped", address=connection.remote_address)
-        task = asyncio.create_task(close(connection, SLOW_CONSUMER, "slow consumer"))
+        self._begin_close(connection, SLOW_CONSUMER, "slow consumer")
+
+    def _close_revoked(self) -> None:
+        """Close the connections whose token or session is no longer valid."""
+        revoked = self._access.revoked(list(self._identities.values()))
+        for connection in [one for one, identity in self._identities.items() if identity in revoked]:
+            del self._identities[connection]
+            log.info("client closed: token or session no longer valid", address=connection.remote_address)
+            self._begin_close(connection, REVOKED, "token or session no longer valid")
+
+    def _begin_close(self, connection: ServerConnection, code: int, reason: str) -> None:
+        task = asyncio.create_task(close(connection, code, reason))
         self._drops.add(task)
         task.add_done_callback(self._drops.discard)
 
@@ -277,6 +314,11 @@ async def close(connection: ServerConnection, code: int, reason: str) -> None:
     except TimeoutError:
         log.debug("client did not finish the closing handshake", address=connection.remote_address)
     connection.transport.abort()
+
+
+def client_address(connection: ServerConnection) -> str:
+    """Return the client's IP address."""
+    return str(connection.remote_address[0]) if connection.remote_address else ""
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -26,6 +26,7 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"GET {_API}/silences/<silence_id>": "read",
         f"GET {_API}/trades": "read",
         f"GET {_API}/trends": "read",
+        f"POST {_API}/websocket-ticket": "read",
         f"POST {_API}/alerts/<alert_id>/acknowledge": "operate",
         f"POST {_API}/bots/<path:bot>/retire": "operate",
         f"POST {_API}/bots/<path:bot>/unretire": "operate",

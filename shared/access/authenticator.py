@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -23,7 +23,15 @@ from prometheus_client import Counter
 
 from shared.access.access_events import AccessEvents
 from shared.access.bearer_tokens import digest, is_mistyped, token_from_header
-from shared.access.identity import OPEN, ForbiddenError, Identity, Scope, require_scope, token_identity
+from shared.access.identity import (
+    OPEN,
+    ROLES,
+    ForbiddenError,
+    Identity,
+    Scope,
+    require_scope,
+    token_identity,
+)
 from shared.access.internal_tokens import parse_internal_tokens
 from shared.access.refusals import (
     AccessDeniedError,
@@ -33,7 +41,8 @@ from shared.access.refusals import (
     missing_token,
     throttled,
 )
-from shared.schema.timestamps import from_store, to_wire
+from shared.access.session_cookie import IDLE, hash_id, session_id_in
+from shared.schema.timestamps import from_store, to_store, to_wire
 
 log = structlog.get_logger()
 
@@ -41,10 +50,16 @@ REFRESH_INTERVAL_S = 1.0
 FLUSH_INTERVAL_S = 10.0
 MAX_TOKENS = 5_000
 """Limit of tokens in memory, the newest; revoked and expired ones are there to say why they are refused."""
+MAX_SESSIONS = 5_000
 MAX_BAD_TOKENS = 20
 """Limit of bad tokens per address and minute; a valid token is accepted regardless."""
 LOCK_TIMEOUT_S = 0.5
 _SELECT = "SELECT * FROM api_tokens ORDER BY createdAt DESC LIMIT ?"
+_SELECT_SESSIONS = """
+    SELECT idHash, name, role FROM sessions JOIN users ON sessions.user = users.name
+    WHERE endedAt IS NULL AND disabled = 0 AND expiresAt > :now AND lastSeenAt > :idle
+    ORDER BY lastSeenAt DESC LIMIT :most
+"""
 
 DENIED = Counter("botwatch_access_denied", "Requests that were refused.", ["part", "reason"])
 
@@ -88,6 +103,7 @@ class Authenticator:
         self._database = database
         self._tokens: Mapping[bytes, StoredToken] | None = None
         self._credentials: Mapping[str, StoredToken] = {}
+        self._sessions: Mapping[str, Identity] = {}
         self._is_unreadable = False
         self._limit = RateLimitItemPerMinute(MAX_BAD_TOKENS)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -139,6 +155,11 @@ class Authenticator:
             return found.identity
         raise self._bad_token(refusal or _unknown(token), address, found.identity.name if found else "")
 
+    def session_identity(self, cookie_header: str | None) -> Identity | None:
+        """Return the user of the session in a header Cookie; None without an open one."""
+        session_id = session_id_in(cookie_header)
+        return self._sessions.get(hash_id(session_id)) if session_id else None
+
     def require(self, identity: Identity, scope: Scope, address: str) -> None:
         """Raise AccessDeniedError (403) unless `identity` has `scope`."""
         try:
@@ -153,8 +174,11 @@ class Authenticator:
         return AccessDeniedError(refusal)
 
     def is_valid(self, identity: Identity, now: datetime) -> bool:
-        """Return whether the token of `identity` is still valid; True for an identity without one."""
-        if not identity.credential.startswith("token:"):
+        """Return whether the token or session of `identity` is still valid; True for one without."""
+        kind, _, key = identity.credential.partition(":")
+        if kind == "session":
+            return key in self._sessions
+        if kind != "token":
             return True
         found = self._credentials.get(identity.credential)
         return found is not None and found.refusal(now) is None
@@ -163,7 +187,8 @@ class Authenticator:
         """Read the tokens from the database."""
         stored: Mapping[bytes, StoredToken] = {}
         try:
-            stored = _read_tokens(self._database) if self._database else {}
+            if self._database and self._database.exists():
+                stored, self._sessions = _read_credentials(self._database)
         except sqlite3.Error as error:
             if not self._is_unreadable:
                 log.warning("cannot read API tokens; keeping those read before", error=str(error))
@@ -202,18 +227,24 @@ def _unknown(token: str) -> Refusal:
     return invalid_token("the token is not known", "unknown")
 
 
-def _read_tokens(path: Path) -> dict[bytes, StoredToken]:
-    if not path.exists():
-        return {}
+def _read_credentials(path: Path) -> tuple[dict[bytes, StoredToken], dict[str, Identity]]:
+    """Return the tokens and the users of open sessions, each by the digest."""
+    now = datetime.now(UTC)
+    times = {"now": to_store(now), "idle": to_store(now - IDLE), "most": MAX_SESSIONS}
     address = f"file:{quote(str(path))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
         connection.row_factory = sqlite3.Row
-        return {
+        tokens = {
             bytes.fromhex(row["digest"]): StoredToken(
                 token_identity(dict(row)), _moment(row["expiresAt"]), _moment(row["revokedAt"])
             )
             for row in connection.execute(_SELECT, (MAX_TOKENS,))
         }
+        sessions = {
+            key: Identity(name, "user", ROLES[role], credential=f"session:{key}")
+            for key, name, role in connection.execute(_SELECT_SESSIONS, times)
+        }
+        return tokens, sessions
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -4,27 +4,22 @@ A session ends after 12 hours without a request, after 7 days in any case, and a
 logout, a new password, or an admin. Every process that opens the health database sees that.
 """
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
-from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from shared.access.identity import ROLES, Identity
+from shared.access.session_cookie import COOKIE, IDLE, SECURE_COOKIE, hash_id
 from shared.schema.timestamps import from_store, to_store
 from shared.store.tables import sessions, users
 
-IDLE = timedelta(hours=12)
 LIFETIME = timedelta(days=7)
 KEPT = timedelta(days=30)
 """How long a session is kept after its end: its address is known as the user's."""
 TOUCH_INTERVAL = timedelta(minutes=1)
 """How often at most a request is recorded."""
-COOKIE = "botwatch_session"
-SECURE_COOKIE = f"__Host-{COOKIE}"
-"""Over HTTPS: browsers take it from this very host only, and send it back to this very host only."""
 MAX_BROWSER = 200
 """Characters of the header User-Agent that are kept."""
 
@@ -42,21 +37,6 @@ class Session(NamedTuple):
 def cookie_name(*, secure: bool) -> str:
     """Return the cookie's name over HTTPS or HTTP."""
     return SECURE_COOKIE if secure else COOKIE
-
-
-def session_id_in(cookie_header: str | None) -> str | None:
-    """Return the session ID in a header Cookie, None without one."""
-    try:
-        cookies = SimpleCookie(cookie_header or "")
-    except CookieError:
-        return None
-    found = cookies.get(SECURE_COOKIE) or cookies.get(COOKIE)
-    return found.value if found else None
-
-
-def hash_id(session_id: str) -> str:
-    """Return what the database has of a session ID."""
-    return hashlib.sha256(session_id.encode(errors="replace")).hexdigest()
 
 
 def start_session(connection: Connection, user: str, address: str, browser: str, at: datetime) -> str:

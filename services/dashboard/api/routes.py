@@ -3,7 +3,7 @@
 from collections import Counter
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from services.dashboard import snapshot
 from services.dashboard.acknowledgements import AcknowledgementService
@@ -16,6 +16,7 @@ from services.dashboard.api.queries import alert_filter, bot_name, bot_page, par
 from services.dashboard.api.silences import add_silences
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
+from shared.access.tickets import LIFETIME_S, issue_ticket
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_error, json_response
 from shared.store import alerts, outbox
@@ -36,6 +37,7 @@ def create_api(
     _add_acknowledge(api, desk, clock)
     add_silences(api, sources, audit, clock)
     add_audit(api, sources)
+    _add_ticket(api, sources)
     return api
 
 
@@ -104,6 +106,13 @@ def _add_acknowledge(api: Blueprint, desk: AcknowledgementService, clock: Clock)
         if alert.status == "RESOLVED":
             return json_error(HTTPStatus.CONFLICT, "alert is already resolved", alert=alert)
         return json_response(alert)
+
+
+def _add_ticket(api: Blueprint, sources: DataSources) -> None:
+    @api.post("/websocket-ticket")
+    def websocket_ticket() -> Response:
+        ticket = issue_ticket(sources.redis, g.identity)
+        return json_response({"ticket": ticket, "expiresInSeconds": LIFETIME_S}, HTTPStatus.CREATED)
 
 
 def _alert_not_found(alert_id: str) -> Response:

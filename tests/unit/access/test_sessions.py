@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from shared.access.session_cookie import IDLE, session_id_in
 from shared.access.sessions import (
-    IDLE,
     KEPT,
     LIFETIME,
     end_session,
     end_sessions,
     find_session,
-    session_id_in,
     start_session,
     touch_session,
 )
