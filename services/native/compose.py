@@ -70,7 +70,10 @@ class ComposeStack:
 
     def wait_until_ready(self, stopping: threading.Event) -> int:
         """Start the containers and wait until they are healthy; print what Compose prints, return 0 or 1."""
-        return 1 if self._stream(self.UP, stopping, print) else 0
+        code = self._stream(self.UP, stopping, print)
+        if code and not stopping.is_set():
+            print(f"`{' '.join(self.UP)}` failed (exit code {code}): correct what its last lines say, start again")
+        return 1 if code else 0
 
     def follow(self, write_line: Callable[[str], None], stopping: threading.Event) -> int:
         """Pass on the containers' logs until `stopping` is set; return 1 if another command stops them."""

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROG, description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=PROG, description=DESCRIPTION, allow_abbrev=False)
     actions = parser.add_mutually_exclusive_group(required=True)
     actions.add_argument("--production", action="store_true", help="start in the background, in containers")
     actions.add_argument("--status", action="store_true", help="show what runs; exit 1 if a part is down")
