@@ -72,7 +72,7 @@ class ComposeStack:
         """Start the containers and wait until they are healthy; print what Compose prints, return 0 or 1."""
         code = self._stream(self.UP, stopping, print)
         if code and not stopping.is_set():
-            print(f"`{' '.join(self.UP)}` failed (exit code {code}): correct what its last lines say, start again")
+            print(f"`{' '.join(self.UP)}` failed (exit code {code}): correct what its last lines say")
         return 1 if code else 0
 
     def follow(self, write_line: Callable[[str], None], stopping: threading.Event) -> int:

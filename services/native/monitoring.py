@@ -18,27 +18,26 @@ from functools import partial
 from typing import Literal
 
 import psutil
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.native import upgrade
 from services.native.compose import ComposeStack
 from services.native.diagnostics.finding import lines, summary
 from services.native.diagnostics.machine import in_mb
-from services.native.diagnostics.site import Site, Way
+from services.native.diagnostics.site import Site, production_site
 from services.native.output_log import Lines, OutputLog
 from services.native.pid_file import AlreadyRunningError, PidFile
 from services.native.preflight import StartError, create_folders, require_ready
 from services.native.stack import NativeStack
 from services.native.startup_log import Console, detach, startup_log
 from services.native.terminal import AlertPrinter
-from sqlalchemy.exc import SQLAlchemyError
-
 from shared.runtime import clock, databases
 from shared.runtime.audit_key import audit_key
 from shared.runtime.config.documents import load_documents
 from shared.runtime.file_modes import UMASK
-from shared.store.audit import AuditEntry, append_audit
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
+from shared.store.audit import AuditEntry, append_audit
 from shared.version import VERSION
 
 
@@ -61,11 +60,6 @@ def main() -> int:
         logs.mkdir(parents=True, exist_ok=True)
     with startup_log(logs, console):
         return run(site, console)
-
-
-def production_site(environ: Mapping[str, str], way: Way) -> Site:
-    """Return the installation with the settings of production: nobody may do anything without an identity."""
-    return Site({"ACCESS": "required", **environ}, way, production=True)
 
 
 def run(site: Site, console: Console) -> int:

@@ -16,8 +16,7 @@ from services.native import upgrade
 from services.native.compose import COMPOSE, ComposeStack, is_running
 from services.native.diagnostics.finding import exit_code, lines, summary
 from services.native.diagnostics.registry import PREFLIGHT, diagnose
-from services.native.diagnostics.site import Site, Way, running_supervisor
-from services.native.monitoring import production_site
+from services.native.diagnostics.site import Site, Way, production_site, running_supervisor
 from services.native.pid_file import STOP_TIMEOUT_S, PidFile
 from shared.runtime import clock
 from shared.runtime.redis.connection import connect_redis

@@ -53,7 +53,7 @@ def write_bundle(path: Path, site: Site, findings: Iterable[Finding], *, records
         **{f"logs/{log.name}": _end(log) for log in sorted((site.home / "logs").glob("*.log"))},
     }
     if records:
-        for file in site.databases.values():
+        for file in filter(Path.exists, site.databases.values()):
             files |= {f"records/{file.stem}/{name}.json": text for name, text in _records(file)}
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as target, tarfile.open(fileobj=target, mode="w:gz") as archive:

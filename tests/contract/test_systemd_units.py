@@ -17,8 +17,8 @@ MOST_EXPOSED = 30
 @pytest.fixture(params=UNITS, ids=lambda path: str(path.stem))
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a unit whose program is this Python: /opt/botwatch is not installed here."""
-    text = request.param.read_text().replace("/opt/botwatch/.venv/bin/python", sys.executable)
-    path = tmp_path / request.param.name
+    text = str(request.param.read_text()).replace("/opt/botwatch/.venv/bin/python", sys.executable)
+    path = tmp_path / str(request.param.name)
     path.write_text(text.replace("WorkingDirectory=/opt/botwatch", f"WorkingDirectory={REPOSITORY}"))
     return path
 

@@ -10,7 +10,7 @@ import psutil
 
 from services.native import compose
 from shared.runtime import credentials
-from shared.runtime.config.documents import Documents, load_documents
+from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger, load_documents
 from shared.runtime.config.notifications import Port
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import PartSettings
@@ -93,13 +93,12 @@ class Site:
 
     @property
     def databases(self) -> dict[str, Path]:
-        """The files of the databases: line of migrations → path; none if the documents are invalid."""
-        if self.documents is None:
-            return {}
+        """The files of the databases: line of migrations → path; by default if documents are invalid."""
+        documents = self.documents
         base = self.home / "enterprise" / "monitoring"
         sections = {
-            "performance": self.documents.performance.database,
-            "health": self.documents.health.database,
+            "performance": (documents.performance if documents else PerformanceLogger()).database,
+            "health": (documents.health if documents else HealthMonitor()).database,
         }
         return {line: Path(os.path.normpath(base / section.path)) for line, section in sections.items()}
 
@@ -116,6 +115,11 @@ class Site:
     def supervisor(self) -> psutil.Process | None:
         """The supervisor that runs in this home."""
         return running_supervisor(self.home)
+
+
+def production_site(environ: Mapping[str, str], way: Way) -> Site:
+    """Return the installation with the settings of production: nobody may do anything without an identity."""
+    return Site({"ACCESS": "required", **environ}, way, production=True)
 
 
 def running_supervisor(home: Path) -> psutil.Process | None:

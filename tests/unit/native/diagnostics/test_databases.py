@@ -1,0 +1,109 @@
+"""Diagnostics of the databases: schema, integrity, jobs, self-alerts, backups."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.native.diagnostics import databases
+from services.native.diagnostics.finding import Finding
+from services.native.diagnostics.site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path, migrated: Path) -> Site:
+    folder = tmp_path / "data" / "monitoring"
+    folder.mkdir(parents=True)
+    shutil.copy(migrated / "performance.db", folder / "performance_metrics.db")
+    shutil.copy(migrated / "health.db", folder / "system_health.db")
+    return Site({"BOTWATCH_HOME": str(tmp_path)})
+
+
+def run(site: Site, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(site.databases["health"])) as connection, connection:
+        connection.execute(statement, values)
+
+
+def problems(found: list[Finding]) -> list[Finding]:
+    return [one for one in found if one.status != "ok"]
+
+
+def test_a_current_schema(site: Site) -> None:
+    """Nothing to do."""
+    assert problems(list(databases.check_versions(site))) == []
+
+
+def test_an_older_schema_is_migrated(site: Site) -> None:
+    """The finding says from and to."""
+    run(site, "UPDATE alembic_version SET version_num = '0003'")
+    found = [one.what for one in databases.check_versions(site)]
+    assert any(what.startswith("system_health.db has schema 0003 and is migrated to ") for what in found)
+
+
+def test_a_newer_schema_is_refused(site: Site) -> None:
+    """An older Botwatch must not touch it."""
+    run(site, "UPDATE alembic_version SET version_num = '9000'")
+    [found] = problems(list(databases.check_versions(site)))
+    assert found.status == "critical"
+    assert found.what.startswith("system_health.db has schema 9000, newer than this version knows")
+
+
+def test_intact_and_damaged_files(site: Site) -> None:
+    """SQLite's own check decides; a file that is none is said plainly."""
+    assert problems(list(databases.check_integrity(site))) == []
+    path = site.databases["performance"]
+    data = bytearray(path.read_bytes())
+    data[4096 : 4096 * 3] = b"\xff" * 8192
+    path.write_bytes(data)
+    site.databases["health"].write_bytes(b"no database" * 1000)
+    damaged, unreadable = databases.check_integrity(site)
+    assert damaged.status == unreadable.status == "critical"
+    assert "performance_metrics.db" in damaged.what
+    assert "not a database" in unreadable.what
+    assert "restore a backup" in damaged.fix
+
+
+def test_a_check_that_takes_long_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how far it came, and is no failure."""
+    monkeypatch.setattr(databases, "CHECK_LIMIT_S", -1.0)
+    monkeypatch.setattr(databases, "STEPS", 1)
+    found = list(databases.check_integrity(site))
+    assert {one.status for one in found} == {"ok"}
+    assert "no damage found within" in found[0].what
+
+
+def test_jobs_that_fail(site: Site) -> None:
+    """The finding has the error and the number of failures."""
+    run(
+        site,
+        "INSERT INTO job_runs (name, failures, error, outcome, nextDueAt)"
+        " VALUES ('vacuum', 3, 'disk full', 'failure', '2026-01-01 00:00:00.000')",
+    )
+    [found] = databases.check_jobs(site)
+    assert (found.status, found.what) == ("warning", "job vacuum has failed 3 times: disk full")
+
+
+def test_open_self_alerts(site: Site) -> None:
+    """A critical one is critical; resolved ones and those of bots are left out."""
+    for number, row in enumerate(
+        [("CRITICAL", "botwatch", "ACTIVE"), ("HIGH", "botwatch", "RESOLVED"), ("HIGH", "bot", "ACTIVE")]
+    ):
+        run(
+            site,
+            "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, fingerprint,"
+            " updatedAt) VALUES (?1, '2026-01-01', ?2, 'CONNECTIVITY', ?3, 'Delivery has stalled', ?4, ?1,"
+            " '2026-01-01')",
+            number,
+            *row,
+        )
+    [found] = databases.check_self_alerts(site)
+    assert found.status == "critical"
+    assert found.what.endswith("Delivery has stalled")
+
+
+def test_no_backup(site: Site) -> None:
+    """The fix is the command."""
+    [found] = databases.check_backups(site)
+    assert (found.status, found.fix) == ("warning", "botwatch backup now")
