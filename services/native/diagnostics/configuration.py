@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from cryptography import x509
+
 from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.site import Site
+from shared.runtime import clock
 from shared.runtime.settings import read_variable
+from shared.runtime.web.tls import tls_files
+from shared.schema.faults import InvalidError
 
 TOKENS = ("INGEST_TOKEN", "COLLECTOR_TOKEN", "BOTWATCH_SECRET")
+FEW_DAYS = 14
+"""Certificates are renewed well before."""
 SHORTEST_SECRET = 20
 """Characters; `openssl rand -hex 32` prints 64."""
 
@@ -22,6 +29,25 @@ def check_documents(site: Site) -> Iterator[Finding]:
         if not site.documents.channels:
             fix = f"set ALERT_WEBHOOK_URL, or add a channel to {folder}/notifications.yml"
             yield warning("no notification channel is configured: alerts appear only on the page", fix)
+
+
+def check_certificate(site: Site) -> Iterator[Finding]:
+    """Check the certificate and key of the public ports, if they are set."""
+    try:
+        files = tls_files(site.settings)
+    except InvalidError as error:
+        for fault in error.faults:
+            yield critical(str(fault), "set TLS_CERTIFICATE and TLS_KEY to PEM files that belong together")
+        return
+    if files is None:
+        return
+    [certificate, *_] = x509.load_pem_x509_certificates(files.certificate.read_bytes())
+    days = (certificate.not_valid_after_utc - clock.now()).days
+    what = f"the certificate {files.certificate} is valid for {days} days"
+    if days < FEW_DAYS:
+        yield warning(f"{what} (≥ {FEW_DAYS})", "renew it; it is loaded without a restart", days)
+    else:
+        yield ok(what, days)
 
 
 def check_secrets(site: Site) -> Iterator[Finding]:

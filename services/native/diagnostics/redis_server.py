@@ -14,7 +14,8 @@ from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.machine import in_mb
 from services.native.diagnostics.site import Site
 from shared.runtime import clock
-from shared.runtime.health import HealthReport
+from shared.runtime.health import DependencyResult
+from shared.runtime.http.dial import client_context
 from shared.runtime.redis.connection import connect_redis, describe_redis_error
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence, read_presence
 from shared.runtime.redis.record_log import MAX_ENTRIES
@@ -136,7 +137,7 @@ def _log_of(site: Site, name: str) -> str:
 
 def _part(site: Site, part: PartPresence) -> Finding:
     try:
-        report = _health(part.url) if part.url else None
+        report = _health(part.url, site.api_token) if part.url else None
     except (OSError, http.client.HTTPException, msgspec.MsgspecError, ValueError) as error:
         return warning(f"{part.part} does not answer at {part.url}/health: {error}", _log_of(site, part.part))
     if report is None:
@@ -145,17 +146,31 @@ def _part(site: Site, part: PartPresence) -> Finding:
         what = f"{part.part} runs version {report.version}, the code is {VERSION}"
         return warning(what, "start_monitoring.sh --stop, then start again", report.version)
     failing = [f"{name}: {result.error}" for name, result in report.checks.items() if result.status != "ok"]
-    if failing:
-        return critical(f"{part.part} is failing: {'; '.join(failing)}", _log_of(site, part.part))
+    if failing or report.status != "ok":
+        what = f"{part.part} is failing: {'; '.join(failing) or report.status}"
+        return critical(what, _log_of(site, part.part))
     return ok(f"{part.part} is healthy (version {report.version}, pid {part.pid})", part.pid)
 
 
-def _health(url: str) -> HealthReport:
+class KnownHealth(msgspec.Struct, frozen=True):
+    """What this caller may know of a part's /health: without a token only the status."""
+
+    status: str
+    version: str = VERSION
+    checks: dict[str, DependencyResult] = {}
+
+
+def _health(url: str, token: str) -> KnownHealth:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=CALL_TIMEOUT_S)
+    host, port = address.hostname or "", address.port
+    connection = http.client.HTTPConnection(host, port, timeout=CALL_TIMEOUT_S)
+    if address.scheme == "https":  # on this machine; its certificate is for the public name
+        context = client_context(verify=False)
+        connection = http.client.HTTPSConnection(host, port, timeout=CALL_TIMEOUT_S, context=context)
     with closing(connection):
-        connection.request("GET", "/health")
-        return msgspec.json.decode(connection.getresponse().read(1 << 20), type=HealthReport)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", "/health", headers=headers)
+        return msgspec.json.decode(connection.getresponse().read(1 << 20), type=KnownHealth)
 
 
 def check_readers(site: Site) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ PREFLIGHT = (
     Diagnostic("clock", machine.check_clock),
     Diagnostic("config", configuration.check_documents),
     Diagnostic("secrets", configuration.check_secrets),
+    Diagnostic("certificate", configuration.check_certificate),
     Diagnostic("schema", databases.check_versions),
 )
 """What must hold before anything is started; a critical finding prevents the start."""

@@ -73,6 +73,16 @@ class Site:
         return self.settings.redis_url
 
     @property
+    def api_token(self) -> str:
+        """Botwatch's own API token for the command line; empty if there is none that this user may read."""
+        url_file = self.environ.get("REDIS_URL_FILE", "")
+        folder = Path(url_file).parent if self.way == "container" else self.credentials / "botwatch"
+        try:
+            return (folder / credentials.TOKEN_FILE).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    @property
     def public_ports(self) -> dict[str, int]:
         """The ports of the parts: setting → port."""
         documents = self.documents

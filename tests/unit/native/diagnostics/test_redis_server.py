@@ -9,6 +9,7 @@ from redis import Redis
 
 from services.native.diagnostics import redis_server
 from services.native.diagnostics.site import Site
+from shared.access.authenticator import Authenticator
 from shared.runtime import clock, health
 from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.health import HealthChecks, serve_health
@@ -16,6 +17,8 @@ from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
 from shared.runtime.settings import PartSettings
 from shared.schema import redis_keys
 from tests.support import free_port
+
+OPEN = Authenticator("recorder", is_open=True)
 
 
 def site(url: str, home: Path) -> Site:
@@ -46,7 +49,7 @@ def test_a_redis_that_is_down(tmp_path: Path) -> None:
 def test_parts(redis: Redis, valkey_url: str, tmp_path: Path) -> None:
     """Up, of another version, failing, silent, and missing."""
     checks = HealthChecks("recorder", {})
-    server = serve_health(checks, "127.0.0.1", 0, AllowedHosts(PartSettings()))
+    server = serve_health(checks, "127.0.0.1", 0, AllowedHosts(PartSettings()), OPEN)
     try:
         url = f"http://127.0.0.1:{server.server_port}"
         now = clock.now()
@@ -74,7 +77,7 @@ def test_a_part_of_another_version(
     redis: Redis, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It still runs the code from before the upgrade."""
-    server = serve_health(HealthChecks("recorder", {}), "127.0.0.1", 0, AllowedHosts(PartSettings()))
+    server = serve_health(HealthChecks("recorder", {}), "127.0.0.1", 0, AllowedHosts(PartSettings()), OPEN)
     try:
         now = clock.now()
         url = f"http://127.0.0.1:{server.server_port}"
