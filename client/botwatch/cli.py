@@ -22,6 +22,7 @@ SERVER_COMMANDS = {
     "rules": "validate, explain and test the rules",
     "notify": "test notification channels",
     "doctor": "find out what is wrong, and how to fix it",
+    "token": "create, list and revoke API tokens",
     "user": "add, list and change the users of the page",
     "encrypt": "encrypt a value (on standard input) for the config",
 }

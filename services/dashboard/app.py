@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from services.dashboard.access_journal import AccessJournal
 from services.dashboard.acknowledge_page import NAME as ACKNOWLEDGEMENTS
 from services.dashboard.acknowledge_page import create_acknowledge_pages
 from services.dashboard.acknowledgements import AcknowledgementService
@@ -55,7 +56,9 @@ def create_dashboard_app(
         null_origins=ACKNOWLEDGEMENTS,
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    audit = RequestAudit(sources.health, audit_key(settings.botwatch_home))
+    key = audit_key(settings.botwatch_home)
+    audit = RequestAudit(sources.health, key)
+    web_part.background.append(AccessJournal(sources.redis, sources.health, key, time).run)
     desk = AcknowledgementService(sources, audit)
     app.register_blueprint(create_api(sources, desk, audit, time))
     app.register_blueprint(create_acknowledge_pages(sources, links, desk, time))

@@ -35,6 +35,9 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"DELETE {_API}/bots/<path:bot>": "admin",
         f"GET {_API}/audit": "admin",
         f"POST {_API}/config/reload": "admin",
+        f"GET {_API}/tokens": "admin",
+        f"POST {_API}/tokens": "admin",
+        f"DELETE {_API}/tokens/<token>": "admin",
         # A link is signed: it is the permission for its alert.
         "GET /acknowledge/<token>": None,
         "POST /acknowledge/<token>": None,

@@ -85,6 +85,11 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= now else "active"
 
+    def audited(self) -> dict[str, Any]:
+        """Return what an audit entry has of the token."""
+        fields = {"id", "scopes", "bots", "hosts", "actForOthers", "expiresAt"}
+        return {name: value for name, value in msgspec.to_builtins(self).items() if name in fields}
+
 
 class NewToken(NamedTuple):
     """A token that was created, and its secret, which is not stored."""

@@ -9,6 +9,7 @@ import msgspec
 
 from services.dashboard.api.parameters import QueryParameters
 from services.dashboard.snapshot import PERFORMANCE_METRICS
+from shared.access.tokens import TokenRequest
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
 from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
 from shared.schema.durations import format_duration_ms, milliseconds
@@ -213,6 +214,11 @@ def silence_filter(arguments: Mapping[str, str]) -> SilenceFilter:
 def parse_silence(body: bytes) -> SilenceRequest:
     """Read a silence that is asked for; InvalidError lists its faults."""
     return _decode_body(body, SilenceRequest, '{"matchers": […], "endsAt": "…", "createdBy": "name"}')
+
+
+def parse_token(body: bytes) -> TokenRequest:
+    """Read a token that is asked for; InvalidError lists its faults."""
+    return _decode_body(body, TokenRequest, '{"name": "ci", "scopes": ["read"]}')
 
 
 def ended_by(arguments: Mapping[str, str]) -> str | None:

@@ -14,6 +14,7 @@ from services.dashboard.api.history import add_history
 from services.dashboard.api.overview import overview, trends
 from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
 from services.dashboard.api.silences import add_silences
+from services.dashboard.api.tokens import add_tokens
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.access.tickets import LIFETIME_S, issue_ticket
@@ -38,6 +39,7 @@ def create_api(
     add_silences(api, sources, audit, clock)
     add_audit(api, sources)
     _add_ticket(api, sources)
+    add_tokens(api, sources, audit, clock)
     return api
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -53,11 +54,16 @@ class WebWorkerPart:
         self._redis = redis
         self._url = server_url(settings.bind_host, port, scheme(settings))
         self._presence: PresencePublisher | None = None
+        self.background: list[Callable[[threading.Event], None]] = []
+        """Functions that each worker runs in a thread, until the event is set."""
+        self._stopping = threading.Event()
 
     def start(self) -> None:
         """Start publishing presence; called in each worker after the fork."""
         self._presence = PresencePublisher(self._redis, self.part, self._url)
         self.access.authenticator.start()
+        for run in self.background:
+            threading.Thread(target=run, args=[self._stopping], daemon=True).start()
 
     def refusal(self) -> RedisError | None:
         """Return why Redis rejected this worker's last presence write; None if it did not, or is down."""
@@ -65,6 +71,7 @@ class WebWorkerPart:
 
     def close(self) -> None:
         """Stop publishing presence."""
+        self._stopping.set()
         self.access.authenticator.close()
         if self._presence:
             self._presence.close()
