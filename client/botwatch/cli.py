@@ -25,6 +25,8 @@ SERVER_COMMANDS = {
     "token": "create, list and revoke API tokens",
     "user": "add, list and change the users of the page",
     "encrypt": "encrypt a value (on standard input) for the config",
+    "backup": "create, list and verify backups",
+    "restore": "restore a backup",
 }
 """Commands of the server's distribution: name → help."""
 

@@ -1,17 +1,21 @@
 """Jobs: runs background work on a schedule, one job at a time, each in a process of its own."""
 
+from prometheus_client import REGISTRY
+
+from services.jobs.backups.metrics import BackupMetrics
+from services.jobs.config import JobsSettings
 from services.jobs.scheduler import JobScheduler
 from shared.runtime import clock, databases
 from shared.runtime.config.documents import load_documents
 from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
-from shared.runtime.settings import PartSettings
 from shared.store.database import Database
 
 
 def main() -> None:
     """Run jobs until stopped."""
-    settings = configure_part("jobs", PartSettings)
+    settings = configure_part("jobs", JobsSettings)
     with exit_on_invalid_config("jobs"):
+        jobs = settings.validated().scheduled_jobs()
         documents = load_documents(settings.botwatch_config)
         # Opened for each use: a job's process is a fork, which must not share a connection with this one.
         health = Database(
@@ -22,7 +26,8 @@ def main() -> None:
         health.require_schema("job_runs")
     with running_part("jobs", settings, single=True) as frame:
         frame.databases = (health,)
-        scheduler = JobScheduler(frame.redis, health, frame.stopping, frame.pulse.touch, clock.now)
+        REGISTRY.register(BackupMetrics(settings.botwatch_home))
+        scheduler = JobScheduler(frame.redis, health, frame.stopping, frame.pulse.touch, clock.now, jobs=jobs)
         frame.health.add("jobs", scheduler.check)
         run_loop(frame, scheduler.step)
         scheduler.close()

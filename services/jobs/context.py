@@ -7,10 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from services.jobs.config import JobsSettings
 from shared.runtime import clock, databases
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.environment import load_settings
-from shared.runtime.settings import PartSettings
 from shared.store.database import Database
 
 PAUSE_S = 0.1
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class JobContext(NamedTuple):
-    """Databases, config documents and folders as they are when a run starts."""
+    """Databases, config documents, folders and settings as they are when a run starts."""
 
     performance: Database
     health: Database
@@ -28,6 +28,7 @@ class JobContext(NamedTuple):
     home: Path
     now: clock.Clock
     sleep: Callable[[float], None] = time.sleep
+    settings: JobsSettings = JobsSettings()
 
     def paced(self, steps: Iterable[T]) -> Iterator[T]:
         """Yield from `steps`, each a write transaction, with pauses as long: others must get a turn."""
@@ -45,10 +46,10 @@ JobFunction = Callable[[JobContext], Mapping[str, int]]
 @contextmanager
 def open_context() -> Iterator[JobContext]:
     """Read settings and documents as they are now, and open both databases."""
-    settings = load_settings(PartSettings, os.environ)
+    settings = load_settings(JobsSettings, os.environ).validated()
     documents = load_documents(settings.botwatch_config)
     with (
         closing(databases.performance_database(settings, documents)) as performance,
         closing(databases.health_database(settings, documents)) as health,
     ):
-        yield JobContext(performance, health, documents, settings.botwatch_home, clock.now)
+        yield JobContext(performance, health, documents, settings.botwatch_home, clock.now, settings=settings)

@@ -4,11 +4,11 @@ import pkgutil
 from datetime import datetime
 
 import structlog
-from rq.cron import CronJob
 
+from services.jobs.config import next_due
 from services.jobs.context import JobContext, JobFunction, open_context
 from shared.runtime.logging_setup import redact_credentials
-from shared.schema.jobs import QUEUE, Job
+from shared.schema.jobs import Job
 from shared.store.job_runs import record_failure, record_start, record_success
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ MAX_ERROR_LENGTH = 300
 def run_job(job: Job) -> None:
     """Run `job` with the settings and config documents of now; raise what it raises."""
     with open_context() as context:
-        run_recorded(job, resolve(job), context)
+        run_recorded(context.settings.scheduled_jobs()[job.name], resolve(job), context)
 
 
 def resolve(job: Job) -> JobFunction:
@@ -52,6 +52,4 @@ def describe_error(error: Exception) -> str:
 
 def next_run(job: Job, after: datetime) -> datetime:
     """Return the first time after `after` at which `job` is due."""
-    schedule = CronJob(QUEUE, func_name=job.name, cron=job.cron)
-    schedule.set_enqueue_time(after)
-    return schedule.get_next_enqueue_time()
+    return next_due(job.cron, after)

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -22,6 +23,7 @@ from rq.serializers import JSONSerializer
 
 from services.jobs.worker import JobWorker, RegisteredJob, job_queue
 from shared.runtime.clock import Clock
+from shared.schema import redis_keys
 from shared.schema.jobs import JOBS, QUEUE, RETRY_INTERVALS_S, Job, JobRun
 from shared.store.database import Database
 from shared.store.job_runs import read_job_runs, record_failure, set_scheduled
@@ -78,6 +80,7 @@ class JobScheduler:
         beat: Callable[[], None],
         now: Clock,
         start_delay_s: float = START_DELAY_S,
+        jobs: Mapping[str, Job] = JOBS,
     ) -> None:
         self._redis = redis
         self._health = health
@@ -87,7 +90,7 @@ class JobScheduler:
         self._queue: Queue = job_queue(redis)
         self._worker: Worker = JobWorker(self._queue, beat, stopping, self._record_killed)
         self._cron = CronScheduler(redis)
-        self._cron.get_jobs().extend(map(ScheduledJob, JOBS.values()))
+        self._cron.get_jobs().extend(map(ScheduledJob, jobs.values()))
         self._retries = RQScheduler([self._queue], connection=redis, serializer=JSONSerializer)
         self._retries.prepare_registries([QUEUE])
         self._runs: Mapping[str, JobRun] = {}
@@ -104,6 +107,7 @@ class JobScheduler:
         if time.monotonic() >= self._first_at:
             self._cron.enqueue_jobs()
         self._retries.enqueue_scheduled_jobs()
+        self._enqueue_requested()
         try:
             taken = Queue.dequeue_any(
                 [self._queue], BLOCK_S, self._redis, job_class=RegisteredJob, serializer=JSONSerializer
@@ -115,6 +119,13 @@ class JobScheduler:
             log.info("job started", job=job.func_name)
             self._worker.execute_job(job, queue)
             self._count(job.func_name)
+
+    def _enqueue_requested(self) -> None:
+        """Enqueue the jobs that other parts requested: they may not write the queue."""
+        requested = cast("list[bytes]", self._redis.spop(redis_keys.JOB_REQUESTS, len(JOBS)))
+        for name in {value.decode(errors="replace") for value in requested} & JOBS.keys():
+            log.info("job requested", job=name)
+            ScheduledJob(JOBS[name]).enqueue(self._redis)
 
     def check(self) -> dict[str, str]:
         """Return the status of every job, for /health; raise the error that prevents recording, if any."""

@@ -16,12 +16,13 @@ from services.native import upgrade
 from services.native.compose import COMPOSE, ComposeStack, is_running
 from services.native.diagnostics.finding import exit_code, lines, summary
 from services.native.diagnostics.registry import PREFLIGHT, diagnose
-from services.native.diagnostics.site import Site, Way, production_site, running_supervisor
+from services.native.diagnostics.site import Site, Way, production_site
 from services.native.pid_file import STOP_TIMEOUT_S, PidFile
 from shared.runtime import clock
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS, read_presence
 from shared.runtime.settings import REPOSITORY
+from shared.runtime.supervisor_pid import running_supervisor
 from shared.schema.faults import InvalidError
 
 PROG = "start_monitoring.sh"

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +23,7 @@ from services.notifier.content.templates import Templates
 from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime import clock
 from shared.runtime.config.documents import load_documents
+from shared.runtime.credentials import operator_redis_url
 from shared.runtime.environment import load_settings
 from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.redis.connection import connect_redis, describe_redis_error
@@ -32,9 +32,6 @@ from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 from shared.schema.terminal_escaping import escape_controls
 from shared.store.audit import AuditEntry, Outcome
-
-CREDENTIALS = Path("secrets", "botwatch", "redis-url")
-"""Path below BOTWATCH_HOME: URL of the operator's Redis user, written by `botwatch up`."""
 
 
 def add_notify_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +56,7 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> in
     """
     try:
         settings = load_settings(PartSettings, environ)
-        result, why = _test_through_notifier(_redis_url(settings, environ), name)
+        result, why = _test_through_notifier(operator_redis_url(settings, environ), name)
         if result is None:
             sys.stderr.write(f"botwatch notify test: {why}; testing with this environment's configuration\n")
             documents = load_documents(settings.botwatch_config, environ)
@@ -100,16 +97,6 @@ def _test_through_notifier(url: str, name: str | None) -> tuple[TestResult | Non
             return request_channel_test(redis, name, REPLY_TIMEOUT_S), ""
         except RedisError as error:
             return None, f"cannot reach the notifier: {describe_redis_error(error)} ({type(error).__name__})"
-
-
-def _redis_url(settings: PartSettings, environ: Mapping[str, str]) -> str:
-    """Return the configured URL, else that of the local `botwatch up`."""
-    if environ.get("REDIS_URL") or environ.get("REDIS_URL_FILE"):
-        return settings.redis_url
-    try:
-        return (settings.botwatch_home / CREDENTIALS).read_text(encoding="utf-8").strip()
-    except OSError:
-        return f"redis://127.0.0.1:{environ.get('REDIS_PORT') or 6379}/0"
 
 
 def _contents(settings: PartSettings) -> ContentFactory:

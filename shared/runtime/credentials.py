@@ -11,6 +11,7 @@ starts, and each container sees only its own folder.
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from shared.access.internal_tokens import INTERNAL_TOKENS, format_internal_token
 from shared.runtime.file_modes import SHARED_UMASK, UMASK, restrict_modes, write_private
 from shared.runtime.redis.acl import USERS, acl_file
 from shared.runtime.redis.presence import EXPECTED_PARTS
+from shared.runtime.settings import PartSettings
 from shared.schema.faults import Fault, InvalidError
 
 FOLDER = "secrets"
@@ -72,6 +74,16 @@ def create_tokens(folder: Path, modes: tuple[int, int] = PRIVATE_MODES) -> None:
 def redis_url(folder: Path, user: str) -> str:
     """Return the Redis URL of a user."""
     return (folder / user / URL).read_text(encoding="utf-8").strip()
+
+
+def operator_redis_url(settings: PartSettings, environ: Mapping[str, str]) -> str:
+    """Return the configured Redis URL, else that of the local `botwatch up`."""
+    if environ.get("REDIS_URL") or environ.get("REDIS_URL_FILE"):
+        return settings.redis_url
+    try:
+        return redis_url(settings.botwatch_home / FOLDER, "botwatch")
+    except OSError:
+        return f"redis://127.0.0.1:{environ.get('REDIS_PORT') or 6379}/0"
 
 
 def _existing_password(path: Path) -> str | None:

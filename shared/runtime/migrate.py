@@ -10,6 +10,7 @@ from sqlalchemy.exc import DatabaseError
 
 from shared.runtime import clock, databases
 from shared.runtime.audit_key import audit_key
+from shared.runtime.backups import interrupted_restore
 from shared.runtime.config.documents import load_documents
 from shared.runtime.config_audit import append_config_audit
 from shared.runtime.local_audit import local_actor
@@ -29,6 +30,10 @@ def main() -> None:
     with exit_on_invalid_config("migrate"):
         documents = load_documents(settings.botwatch_config)
         audit = StartAudit(settings)
+        backup = interrupted_restore(settings.botwatch_home)
+    if backup:
+        text = f"the restore of {backup} was interrupted: complete it with `botwatch restore {backup}`"
+        exit_invalid_config("migrate", RuntimeError(text))
     for line, database in (
         ("performance", databases.performance_database(settings, documents)),
         ("health", databases.health_database(settings, documents)),  # last: it has the audit log

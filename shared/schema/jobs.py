@@ -30,7 +30,7 @@ class Job(NamedTuple):
     function: str
     """`module:function`; takes a `JobContext`, returns counts of what it did, and may be run again."""
     cron: str
-    """When it runs, as a cron expression in local time."""
+    """When it runs, as a cron expression in local time; a setting may change it."""
     timeout_s: int
     """Time limit; a run that takes longer fails."""
 
@@ -43,6 +43,9 @@ JOBS = MappingProxyType(
             Job("wal-checkpoint", "services.jobs.storage:truncate_wals", "22 * * * *", 60),
             Job("vacuum", "services.jobs.storage:reclaim_free_pages", "37 3 * * *", 900),
             Job("log-archive", "services.jobs.log_archive:archive_logs", "52 * * * *", 300),
+            Job("backup", "services.jobs.backups.jobs:back_up", "17 2 * * *", 1500),
+            Job("backup-upload", "services.jobs.backups.jobs:upload", "42 * * * *", 1500),
+            Job("backup-verify", "services.jobs.backups.jobs:verify", "47 4 * * 0", 1500),
         )
     }
 )

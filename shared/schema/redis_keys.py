@@ -42,6 +42,8 @@ CHANNEL_TESTS = f"{PREFIX}:notifier:tests"
 """List of requested channel tests; the results are lists `…:<id>` with one entry."""
 PARTS = f"{PREFIX}:parts"
 """Hash of running parts: name → JSON status."""
+JOB_REQUESTS = f"{PREFIX}:jobs:requests"
+"""Set of names of jobs to run at once; the jobs part takes them."""
 
 PINGS = f"{PREFIX}:pings"
 """Stream of pings that were accepted and not yet processed: field `data`, a `Ping` as MessagePack."""
@@ -90,6 +92,7 @@ TYPES = MappingProxyType(
         **dict.fromkeys((BOTS, HOSTS), "zset"),
         **dict.fromkeys((WAKE, CHANNEL_TESTS, ACCESS_EVENTS), "list"),
         **dict.fromkeys((ALERTS_CURSOR, RELOAD, RULES), "string"),
+        JOB_REQUESTS: "set",
     }
 )
 """The `TYPE` of each key with a fixed name. Leases and indexes are repaired where they are used."""

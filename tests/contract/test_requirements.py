@@ -60,7 +60,7 @@ def packages(paths: set[Path]) -> Iterator[str]:
         for name in imports_of(path):
             top = name.split(".")[0]
             if top not in OURS and top not in sys.stdlib_module_names:
-                yield distributions[top][0].lower().replace("_", "-")
+                yield re.sub(r"[._]", "-", distributions[top][0].lower())
         text = path.read_text(encoding="utf-8")
         yield from (package for call, package in HIDDEN.items() if call in text)
 

@@ -14,11 +14,11 @@ from shared.runtime.config.documents import Documents, HealthMonitor, Performanc
 from shared.runtime.config.notifications import Port
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import PartSettings
+from shared.runtime.supervisor_pid import running_supervisor
 from shared.schema.faults import InvalidError
 
 Way = Literal["native", "compose", "container"]
 """Where the parts run: on this machine, in containers on it, or in the containers beside this one."""
-SUPERVISOR_PID = Path("run", "supervisord.pid")
 
 
 class UpSettings(PartSettings, frozen=True, kw_only=True):
@@ -130,13 +130,3 @@ class Site:
 def production_site(environ: Mapping[str, str], way: Way) -> Site:
     """Return the installation with the settings of production: nobody may do anything without an identity."""
     return Site({"ACCESS": "required", **environ}, way, production=True)
-
-
-def running_supervisor(home: Path) -> psutil.Process | None:
-    """Return the process of the supervisor that runs in `home`, or None."""
-    try:
-        process = psutil.Process(int((home / SUPERVISOR_PID).read_text()))
-        is_supervisor = any("supervisord" in word for word in process.cmdline())
-    except (OSError, ValueError, psutil.Error):  # a home that cannot be used is reported by its folders
-        return None
-    return process if is_supervisor else None

@@ -17,6 +17,7 @@ from shared.schema.redis_keys import (
     BOTS,
     COUNTERS,
     HOSTS,
+    JOB_REQUESTS,
     LATEST,
     PREFIX,
     RELOAD,
@@ -41,7 +42,7 @@ _PINGS = f"~{PREFIX}:pings*"
 _KEYS = {
     "broadcaster": f"~{ticket_key('*')}",
     "collector": _LOG,
-    "dashboard": f"{_LOG} {_ALERTS} ~{ticket_key('*')}",
+    "dashboard": f"{_LOG} {_ALERTS} ~{ticket_key('*')} ~{JOB_REQUESTS}",
     "evaluator": f"{_LOG} {_ALERTS} ~{RULES}",
     "ingestion": f"{_LOG} {_PINGS}",
     "ingestion-redis": (
@@ -74,6 +75,7 @@ SECRETS: Mapping[str, str] = {
     "collector": "INGEST_TOKEN|COLLECTOR_TOKEN",
     "dashboard": "BOTWATCH_SECRET",
     "ingestion": "INGEST_TOKENS?|COLLECTOR_TOKEN",
+    "jobs": r"BOTWATCH_KEY|BACKUP_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)",
     "notifier": rf"{_CHANNELS}|BOTWATCH_KEY|BOTWATCH_SECRET",
     "watchdog": rf"{_CHANNELS}|BOTWATCH_KEY|BOTWATCH_SECRET",
 }

@@ -1,0 +1,226 @@
+"""The command `botwatch backup`, and what it shares with `botwatch restore`."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.jobs.backups.archive import read_identities
+from services.jobs.backups.audit import audit_backup, audit_failure, local_actor
+from services.jobs.backups.create import create_backup, delete_expired, verify_backup
+from services.jobs.backups.errors import BackupError
+from services.jobs.backups.jobs import database_path
+from services.jobs.backups.workspace import Sources
+from services.jobs.config import JobsSettings
+from shared.runtime import clock, databases
+from shared.runtime.backups import describe_backup, list_backups
+from shared.runtime.config.documents import load_documents
+from shared.runtime.environment import load_settings
+from shared.runtime.file_modes import UMASK
+from shared.runtime.logging_setup import redact_credentials
+from shared.schema.backups import Backup, id_of_file
+from shared.schema.faults import InvalidError
+from shared.schema.terminal_escaping import escape_controls
+from shared.store.database import Database
+
+LATEST = "latest"
+FAILED = 1
+
+
+class Surroundings(NamedTuple):
+    """What the commands work with."""
+
+    settings: JobsSettings
+    sources: Sources
+    health: Database
+
+
+def add_backup_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `botwatch backup`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, run, text in (
+        ("now", _now, "create a backup, verify it by a trial restore, and upload it if BACKUP_URL is set"),
+        ("list", _list, "list the backups"),
+        ("verify", _verify, "verify a backup by a trial restore"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--json", action="store_true", help="print JSON")
+        action.set_defaults(run=command(f"backup {name}", run))
+        if name == "list":
+            action.add_argument("--remote", action="store_true", help="list those at BACKUP_URL")
+        if name == "verify":
+            action.add_argument("id", metavar="ID", help=f"`botwatch backup list` shows them; or {LATEST}")
+            add_identity(action)
+
+
+def add_identity(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a private key."""
+    parser.add_argument("--identity", type=Path, metavar="FILE", help="private key of an encrypted backup")
+
+
+Action = Callable[[Surroundings, argparse.Namespace], object]
+"""Does the work, prints text unless `--json`, and returns what is printed then."""
+
+
+def command(name: str, action: Action) -> Callable[[argparse.Namespace], int]:
+    """Return the function that runs `action` and returns the exit code; errors are one sentence each."""
+
+    def run(options: argparse.Namespace) -> int:
+        os.umask(UMASK)
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
+        try:
+            with _surroundings(os.environ) as surroundings:
+                result = action(surroundings, options)
+        except (BackupError, InvalidError, OSError, SQLAlchemyError) as error:
+            faults = error.faults if isinstance(error, InvalidError) else [error]
+            for fault in faults:
+                text = redact_credentials(str(fault).partition("\n")[0])
+                sys.stderr.write(f"botwatch {name}: {escape_controls(text)}\n")
+            return FAILED
+        if options.json:
+            sys.stdout.write(f"{msgspec.json.format(msgspec.json.encode(result)).decode()}\n")
+        return 0
+
+    return run
+
+
+@contextmanager
+def _surroundings(environ: Mapping[str, str]) -> Iterator[Surroundings]:
+    settings = load_settings(JobsSettings, environ).validated()
+    documents = load_documents(settings.botwatch_config)
+    health = databases.health_database(settings, documents)
+    performance = databases.performance_database(settings, documents)
+    files = {"performance": database_path(performance), "health": database_path(health)}
+    home = settings.botwatch_home.absolute()
+    try:
+        yield Surroundings(settings, Sources(home, settings.botwatch_config, files), health)
+    finally:
+        health.close()
+        performance.close()
+
+
+def print_text(options: argparse.Namespace, text: str) -> None:
+    """Print a line for people; nothing where JSON is wanted."""
+    if not options.json:
+        sys.stdout.write(f"{escape_controls(text)}\n")
+
+
+def show_progress(text: str) -> None:
+    """Show what is being done, on one line of a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{escape_controls(text)}")
+        sys.stderr.flush()
+
+
+def end_progress() -> None:
+    """Clear the line of `show_progress`."""
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+
+
+@contextmanager
+def _audited(given: Surroundings, action: str) -> Iterator[None]:
+    """Append an entry to the audit log if the block fails."""
+    try:
+        yield
+    except BackupError as error:
+        audit_failure(given.health, given.sources, (action, local_actor(), str(error)), clock.now())
+        raise
+    finally:
+        end_progress()
+
+
+def _now(given: Surroundings, options: argparse.Namespace) -> object:
+    settings, sources = given.settings, given.sources
+    with _audited(given, "backup.create"):
+        backup = create_backup(sources, settings, clock.now, show_progress)
+    try:
+        audit_backup(given.health, sources, backup, local_actor(), clock.now())
+    except (SQLAlchemyError, InvalidError) as error:  # before an upgrade the table may be an older one
+        reason = str(error).partition("\n")[0]
+        print_text(options, f"The backup is missing in the audit log: {reason}.")
+    deleted = delete_expired(sources)
+    assert backup.manifest  # noqa: S101 - it was just created
+    print_text(options, f"Created {backup.id}: {_size(backup.bytes)}, verified by a trial restore.")
+    if backup.manifest.secrets == "left out":
+        text = "Secrets are not in it: set BACKUP_PUBLIC_KEY or BOTWATCH_KEY to include them, encrypted."
+        print_text(options, text)
+    if deleted:
+        print_text(options, f"Deleted {len(deleted)} that need not be kept.")
+    if settings.backup_url:
+        from services.jobs.backups.remote import upload_missing  # noqa: PLC0415 - 8 MB of memory
+
+        uploaded = upload_missing(sources, settings, clock.now, show_progress)
+        end_progress()
+        print_text(options, f"Uploaded {len(uploaded)} to {settings.backup_url}.")
+    return describe_backup(find_backup(list_backups(sources.home), backup.id))
+
+
+def _list(given: Surroundings, options: argparse.Namespace) -> object:
+    found = _remote_backups(given.settings) if options.remote else list_backups(given.sources.home)
+    if not found:
+        print_text(options, "No backups yet: `botwatch backup now` creates one.")
+    for backup in found:
+        print_text(options, _line(backup))
+    return [describe_backup(backup) for backup in found]
+
+
+def _remote_backups(settings: JobsSettings) -> list[Backup]:
+    if not settings.backup_url:
+        raise BackupError("BACKUP_URL is not set: expected s3://BUCKET/PREFIX")
+    from services.jobs.backups.remote import RemoteFolder  # noqa: PLC0415 - 8 MB of memory
+
+    return RemoteFolder(settings.backup_url, settings).backups()
+
+
+def _line(backup: Backup) -> str:
+    words = [f"{backup.id}  {_size(backup.bytes):>9}"]
+    if backup.error:
+        words.append(f"DAMAGED: {backup.error}")
+    elif backup.verified_at:
+        words.append(f"verified {backup.verified_at:%Y-%m-%d %H:%M} UTC")
+    else:
+        words.append("not verified")
+    if backup.manifest:
+        words.append("with secrets" if backup.manifest.secrets == "encrypted" else "without secrets")
+    words += ["encrypted"] if backup.is_encrypted else []
+    words += ["uploaded"] if backup.uploaded_at else []
+    return ", ".join(words)
+
+
+def _size(amount: int) -> str:
+    return f"{amount / 2**20:,.1f} MiB" if amount >= 2**20 else f"{amount / 2**10:,.1f} KiB"
+
+
+def find_backup(backups: list[Backup], wanted: str) -> Backup:
+    """Return the backup that an ID, the name of an archive, or `latest` means. Raises BackupError."""
+    name = id_of_file(wanted) or wanted
+    found = next((backup for backup in backups if name in (backup.id, LATEST)), None)
+    if found is None:
+        raise BackupError(f"no backup {wanted!r}: `botwatch backup list` shows those that exist")
+    return found
+
+
+def _verify(given: Surroundings, options: argparse.Namespace) -> object:
+    identities = read_identities(options.identity) if options.identity else []
+    backup = find_backup(list_backups(given.sources.home), options.id)
+    try:
+        verified = verify_backup(given.sources, backup, identities, clock.now, show_progress)
+    finally:
+        end_progress()
+    how = "a trial restore" if verified.verified_by == "trial restore" else "its SHA-256"
+    manifest = verified.manifest
+    rows = sum(sum(copy.rows.values()) for copy in manifest.databases.values()) if manifest else 0
+    print_text(options, f"{verified.id} is sound: verified by {how}, {rows:,} rows in both databases.")
+    return describe_backup(verified)

@@ -1,0 +1,66 @@
+"""Settings of the jobs part and of the commands that work with backups."""
+
+from datetime import datetime
+from typing import Self
+
+from rq.cron import CronJob
+
+from shared.runtime.settings import PartSettings
+from shared.schema.faults import Fault, InvalidError
+from shared.schema.jobs import JOBS, QUEUE, Job
+
+
+class JobsSettings(PartSettings, frozen=True, kw_only=True):
+    """Settings of the jobs part."""
+
+    backup_schedule: str = JOBS["backup"].cron
+    """When `backup` runs: a cron expression in local time."""
+    backup_verify_schedule: str = JOBS["backup-verify"].cron
+    """When `backup-verify` runs."""
+    backup_public_key: str = ""
+    """Backups are encrypted to this key: `age1…`, or an SSH public key."""
+    botwatch_key: str = ""
+    """Encrypts the secrets in a backup, if there is no public key."""
+    backup_url: str = ""
+    """`s3://bucket/prefix`: where backups are uploaded."""
+    backup_endpoint: str = ""
+    """URL of an S3-compatible service other than Amazon's."""
+    backup_region: str = ""
+    backup_access_key_id: str = ""
+    backup_secret_access_key: str = ""
+
+    def scheduled_jobs(self) -> dict[str, Job]:
+        """Return every job, by name, with the schedule that is set for it."""
+        schedules = {"backup": self.backup_schedule, "backup-verify": self.backup_verify_schedule}
+        return {name: job._replace(cron=schedules.get(name, job.cron)) for name, job in JOBS.items()}
+
+    def validated(self) -> Self:
+        """Return these settings. Raises InvalidError."""
+        faults = [
+            Fault(name, f"expected a cron expression such as 17 2 * * *, got {cron[:40]!r}")
+            for name, cron in (
+                ("BACKUP_SCHEDULE", self.backup_schedule),
+                ("BACKUP_VERIFY_SCHEDULE", self.backup_verify_schedule),
+            )
+            if not _is_cron(cron)
+        ]
+        if self.backup_url and not self.backup_url.startswith("s3://"):
+            faults.append(Fault("BACKUP_URL", "expected s3://BUCKET/PREFIX"))
+        if faults:
+            raise InvalidError(faults)
+        return self
+
+
+def _is_cron(text: str) -> bool:
+    try:
+        next_due(text, datetime.now().astimezone())
+    except ValueError:
+        return False
+    return True
+
+
+def next_due(cron: str, after: datetime) -> datetime:
+    """Return the first time after `after` that a cron expression matches; ValueError if it is none."""
+    schedule = CronJob(QUEUE, func_name="schedule", cron=cron)
+    schedule.set_enqueue_time(after)
+    return schedule.get_next_enqueue_time()
