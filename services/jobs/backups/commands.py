@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.jobs.backups.archive import read_identities
-from services.jobs.backups.audit import audit_backup, audit_failure, local_actor
+from services.jobs.backups.audit import creation_entry, failure_entry
 from services.jobs.backups.create import create_backup, delete_expired, verify_backup
 from services.jobs.backups.errors import BackupError
 from services.jobs.backups.jobs import database_path
@@ -22,14 +22,15 @@ from services.jobs.backups.workspace import Sources
 from services.jobs.config import JobsSettings
 from shared.runtime import clock, databases
 from shared.runtime.backups import describe_backup, list_backups
-from shared.runtime.config.documents import load_documents
+from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.environment import load_settings
 from shared.runtime.file_modes import UMASK
+from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.logging_setup import redact_credentials
 from shared.schema.backups import Backup, id_of_file
 from shared.schema.faults import InvalidError
 from shared.schema.terminal_escaping import escape_controls
-from shared.store.database import Database
+from shared.store.audit import AuditEntry
 
 LATEST = "latest"
 FAILED = 1
@@ -39,8 +40,8 @@ class Surroundings(NamedTuple):
     """What the commands work with."""
 
     settings: JobsSettings
+    documents: Documents
     sources: Sources
-    health: Database
 
 
 def add_backup_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,8 +81,7 @@ def command(name: str, action: Action) -> Callable[[argparse.Namespace], int]:
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
         try:
-            with _surroundings(os.environ) as surroundings:
-                result = action(surroundings, options)
+            result = action(_surroundings(os.environ), options)
         except (BackupError, InvalidError, OSError, SQLAlchemyError) as error:
             faults = error.faults if isinstance(error, InvalidError) else [error]
             for fault in faults:
@@ -95,19 +95,15 @@ def command(name: str, action: Action) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-@contextmanager
-def _surroundings(environ: Mapping[str, str]) -> Iterator[Surroundings]:
+def _surroundings(environ: Mapping[str, str]) -> Surroundings:
     settings = load_settings(JobsSettings, environ).validated()
     documents = load_documents(settings.botwatch_config)
-    health = databases.health_database(settings, documents)
-    performance = databases.performance_database(settings, documents)
-    files = {"performance": database_path(performance), "health": database_path(health)}
+    files = {
+        "performance": database_path(databases.performance_database(settings, documents)),
+        "health": database_path(databases.health_database(settings, documents)),
+    }
     home = settings.botwatch_home.absolute()
-    try:
-        yield Surroundings(settings, Sources(home, settings.botwatch_config, files), health)
-    finally:
-        health.close()
-        performance.close()
+    return Surroundings(settings, documents, Sources(home, settings.botwatch_config, files))
 
 
 def print_text(options: argparse.Namespace, text: str) -> None:
@@ -135,21 +131,26 @@ def _audited(given: Surroundings, action: str) -> Iterator[None]:
     try:
         yield
     except BackupError as error:
-        audit_failure(given.health, given.sources, (action, local_actor(), str(error)), clock.now())
+        _append_audit(given, failure_entry(action, local_actor(), str(error)))
         raise
     finally:
         end_progress()
+
+
+def _append_audit(given: Surroundings, entry: AuditEntry) -> None:
+    """Append an entry to the audit log; a backup before an upgrade finds an older table, and goes on."""
+    try:
+        append_local_audit(given.settings, given.documents, entry)
+    except (SQLAlchemyError, InvalidError) as error:
+        reason = str(error).partition("\n")[0]
+        sys.stderr.write(f"botwatch: warning: {entry.action} is not in the audit log: {reason}\n")
 
 
 def _now(given: Surroundings, options: argparse.Namespace) -> object:
     settings, sources = given.settings, given.sources
     with _audited(given, "backup.create"):
         backup = create_backup(sources, settings, clock.now, show_progress)
-    try:
-        audit_backup(given.health, sources, backup, local_actor(), clock.now())
-    except (SQLAlchemyError, InvalidError) as error:  # before an upgrade the table may be an older one
-        reason = str(error).partition("\n")[0]
-        print_text(options, f"The backup is missing in the audit log: {reason}.")
+    _append_audit(given, creation_entry(backup, local_actor()))
     deleted = delete_expired(sources)
     assert backup.manifest  # noqa: S101 - it was just created
     print_text(options, f"Created {backup.id}: {_size(backup.bytes)}, verified by a trial restore.")

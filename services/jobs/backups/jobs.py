@@ -6,12 +6,14 @@ from pathlib import Path
 import structlog
 from sqlalchemy.engine import make_url
 
-from services.jobs.backups.audit import audit_backup
+from services.jobs.backups.audit import creation_entry
 from services.jobs.backups.create import create_backup, delete_expired, verify_backup
 from services.jobs.backups.errors import BackupError
 from services.jobs.backups.workspace import Sources
 from services.jobs.context import JobContext
+from shared.runtime.audit_key import audit_key
 from shared.runtime.backups import list_backups
+from shared.store.audit import SYSTEM, append_audit
 from shared.store.database import Database
 
 log = structlog.get_logger()
@@ -21,7 +23,8 @@ def back_up(context: JobContext) -> Mapping[str, int]:
     """Create a verified backup, delete those that need not be kept, and upload what is missing elsewhere."""
     sources = backup_sources(context)
     backup = create_backup(sources, context.settings, context.now, log.debug)
-    audit_backup(context.health, sources, backup, "system", context.now())
+    with context.health.write() as connection:
+        append_audit(connection, creation_entry(backup, SYSTEM), context.now(), audit_key(sources.home))
     deleted = delete_expired(sources)
     try:
         uploaded = upload(context)["uploaded"]

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.jobs.backups.archive import read_identities
-from services.jobs.backups.audit import local_actor
 from services.jobs.backups.commands import (
     LATEST,
     Surroundings,
@@ -29,6 +28,7 @@ from services.jobs.backups.workspace import DOWNLOADS
 from shared.runtime import clock
 from shared.runtime.backups import list_backups
 from shared.runtime.credentials import operator_redis_url
+from shared.runtime.local_audit import local_actor
 from shared.schema.backups import id_of_file
 
 

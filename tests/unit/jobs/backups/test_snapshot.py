@@ -34,6 +34,7 @@ def writing(sources: Sources) -> Iterator[list[int]]:
 
     thread = threading.Thread(target=write)
     thread.start()
+    wait_until(lambda: last[0] > 1, "the writer has begun")
     try:
         yield last
     finally:
