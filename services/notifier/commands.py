@@ -20,11 +20,12 @@ from services.notifier.channel_tests import (
 )
 from services.notifier.content.rendering import ContentFactory, NotificationContent
 from services.notifier.content.templates import Templates
-from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime import clock
 from shared.runtime.config.documents import load_documents
 from shared.runtime.credentials import operator_redis_url
+from shared.runtime.encrypted_values import encrypt, new_key, rotate
 from shared.runtime.environment import load_settings
+from shared.runtime.file_modes import write_private
 from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.redis.connection import connect_redis, describe_redis_error
 from shared.runtime.redis.presence import read_presence
@@ -44,8 +45,20 @@ def add_notify_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_encrypt_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `botwatch encrypt`."""
-    parser.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
-    parser.set_defaults(run=lambda options: print_new_key() if options.new_key else encrypt_value(os.environ))
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
+    instead.add_argument(
+        "--rotate",
+        action="store_true",
+        help="encrypt the values in the config documents again with the first key of BOTWATCH_KEY=NEW,OLD",
+    )
+    parser.set_defaults(run=lambda options: _run_encrypt(options, os.environ))
+
+
+def _run_encrypt(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    if options.new_key:
+        return print_new_key()
+    return rotate_values(environ) if options.rotate else encrypt_value(environ)
 
 
 def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> int:
@@ -124,4 +137,28 @@ def encrypt_value(environ: Mapping[str, str]) -> int:
 def print_new_key() -> int:
     """Print a new key for encrypted values."""
     sys.stdout.write(f"{new_key()}\n")
+    return 0
+
+
+def rotate_values(environ: Mapping[str, str]) -> int:
+    """Encrypt the values in the config documents again with the first key; all documents, or none."""
+    try:
+        folder = load_settings(PartSettings, environ).botwatch_config
+        found = {
+            path: rotate(path.read_text(encoding="utf-8"), environ)
+            for path in sorted(folder.iterdir())
+            if path.suffix in (".json", ".yml")
+        }
+    except InvalidError as error:
+        sys.stderr.writelines(f"botwatch encrypt: {fault}\n" for fault in error.faults)
+        return FAILED
+    except OSError as error:
+        sys.stderr.write(f"botwatch encrypt: {error.filename}: {error.strerror}\n")
+        return FAILED
+    for path, (text, values) in found.items():
+        if values:
+            write_private(path, text, path.stat().st_mode & 0o777)
+            sys.stdout.write(f"{path}: {values} encrypted again\n")
+    if not any(values for _, values in found.values()):
+        sys.stdout.write(f"{folder}: no encrypted value\n")
     return 0

@@ -8,6 +8,7 @@ Kinds that need a large library are imported when the first check of that kind i
 `websockets` would add 10 MB to every collector, used or not.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ from shared.runtime.config.check_sections import (
     SecuritySection,
 )
 from shared.runtime.config.documents import MonitoringSection, Resource
+from shared.runtime.encrypted_values import decrypt_section
 from shared.schema.durations import Duration, milliseconds
 from shared.schema.faults import Fault, InvalidError
 
@@ -162,7 +164,7 @@ def _exchange(name: str, section: ExchangeSection, place: WatchedHost) -> Iterat
     path = f"{DOCUMENT}.exchanges.{name}"
     yield path, name, partial(_exchange_check, section, place)
     try:
-        page = apply_preset(name, section).status_page
+        page = apply_preset(name, decrypt_section(section, os.environ)).status_page
     except ValueError:
         return  # reported with the exchange itself
     if page:
@@ -177,10 +179,12 @@ def _exchange(name: str, section: ExchangeSection, place: WatchedHost) -> Iterat
 
 
 def _exchange_check(section: ExchangeSection, place: WatchedHost, name: str) -> ScheduledCheck:
-    return _scheduled(name, "exchange", apply_preset(name, section), section, place)
+    clear = decrypt_section(section, os.environ)
+    return _scheduled(name, "exchange", apply_preset(name, clear), section, place)
 
 
 def _check(check: CheckSection, place: WatchedHost, name: str) -> ScheduledCheck:
+    check = decrypt_section(check, os.environ)
     return _scheduled(name, check.kind, check, check, place)
 
 

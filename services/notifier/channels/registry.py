@@ -17,8 +17,8 @@ from services.notifier.channels.watchdog_ping import (
 )
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.content.message_view import MessageContent
-from services.notifier.encrypted_values import ENCRYPTED_PREFIX, decrypt
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
+from shared.runtime.encrypted_values import ENCRYPTED_PREFIX, decrypt
 from shared.runtime.http.urls import parse_server_address, split_url
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL

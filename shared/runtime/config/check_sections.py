@@ -18,8 +18,12 @@ Address = Annotated[
         description="a host and a port, such as db:5432",
     ),
 ]
-Url = Annotated[str, Meta(pattern=r"^https?://\S+\Z", description="a URL: http://… or https://…")]
-WebSocketUrl = Annotated[str, Meta(pattern=r"^wss?://\S+\Z", description="a URL: ws://… or wss://…")]
+Url = Annotated[
+    str, Meta(pattern=r"^(https?://|encrypted:)\S+\Z", description="a URL: http://… or https://…")
+]
+WebSocketUrl = Annotated[
+    str, Meta(pattern=r"^(wss?://|encrypted:)\S+\Z", description="a URL: ws://… or wss://…")
+]
 PathName = Annotated[str, Meta(pattern=r"^/\S*\Z", description="a path that begins with /")]
 MIN_INTERVAL_MS = 1_000
 

@@ -72,7 +72,7 @@ USERS: Mapping[str, str] = {
 
 _CHANNELS = r"ALERT_\w+|HEARTBEAT_URL"
 SECRETS: Mapping[str, str] = {
-    "collector": "INGEST_TOKEN|COLLECTOR_TOKEN",
+    "collector": "INGEST_TOKEN|COLLECTOR_TOKEN|BOTWATCH_KEY",
     "dashboard": "BOTWATCH_SECRET",
     "ingestion": "INGEST_TOKENS?|COLLECTOR_TOKEN",
     "jobs": r"BOTWATCH_KEY|BACKUP_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY)",

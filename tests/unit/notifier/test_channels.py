@@ -10,8 +10,8 @@ from services.notifier.channels.email import EmailTransport
 from services.notifier.channels.registry import build_transport
 from services.notifier.channels.slack import SlackTransport
 from services.notifier.channels.webhook import WebhookTransport
-from services.notifier.encrypted_values import encrypt, new_key
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
+from shared.runtime.encrypted_values import encrypt, new_key
 from shared.schema.faults import InvalidError
 from tests.unit.notifier.fake_receivers import FakeContent, WebhookReceiver, make_message
 

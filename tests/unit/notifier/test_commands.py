@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ from redis import Redis
 from botwatch import cli
 from services.notifier import commands
 from services.notifier.channel_tests import ChannelTester, request_channel_test
-from services.notifier.encrypted_values import decrypt, encrypt, new_key
 from shared.runtime.config.documents import load_documents
+from shared.runtime.encrypted_values import decrypt, encrypt, new_key
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import PresencePublisher
 from shared.runtime.settings import REPOSITORY
@@ -245,6 +246,32 @@ def test_nothing_to_encrypt_and_nothing_to_do_it_with_are_said(
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert commands.encrypt_value({}) == code
     assert said in capsys.readouterr().err
+
+
+def test_values_are_encrypted_again_in_all_documents_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a key missing nothing changes; with both keys each document is rewritten and keeps its mode."""
+    old, new = new_key(), new_key()
+    document, other = tmp_path / "notifications.yml", tmp_path / "health_monitor.json"
+    document.write_text(
+        f"channels: {{ desk: {{ url: '{encrypt('tgram://hush/1', {'BOTWATCH_KEY': old})}' }} }}\n"
+    )
+    document.chmod(0o640)
+    other.write_text("{}")
+    before = document.read_text()
+    monkeypatch.setenv("BOTWATCH_CONFIG", str(tmp_path))
+    monkeypatch.setenv("BOTWATCH_KEY", new)
+    assert cli.main(["encrypt", "--rotate"]) == 1
+    assert "BOTWATCH_KEY: does not match" in capsys.readouterr().err
+    assert document.read_text() == before
+    monkeypatch.setenv("BOTWATCH_KEY", f"{new},{old}")
+    assert cli.main(["encrypt", "--rotate"]) == 0
+    assert capsys.readouterr().out == f"{document}: 1 encrypted again\n"
+    assert document.stat().st_mode & 0o777 == 0o640
+    assert other.read_text() == "{}"
+    (url,) = re.findall("encrypted:[^']+", document.read_text())
+    assert decrypt(url, {"BOTWATCH_KEY": new}) == "tgram://hush/1"
 
 
 def test_the_command_needs_neither_redis_nor_a_database(

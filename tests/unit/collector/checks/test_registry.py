@@ -1,5 +1,7 @@
 """Which checks a document asks for, and that every kind of check has its probe."""
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,10 +13,12 @@ from services.collector.checks.scheduler import ScheduledCheck
 from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import KINDS, SecuritySection
 from shared.runtime.config.documents import MonitoringSection
+from shared.runtime.encrypted_values import encrypt, new_key
 from shared.schema.faults import InvalidError
 from shared.schema.records import CheckType
 
 PLACE = WatchedHost("box", Path("/proc"), Path("/"))
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EVERY_KIND = sorted({*get_args(CheckType)} - {"heartbeat"})
 """Heartbeats are no looks: they come to the door by themselves."""
 
@@ -119,3 +123,14 @@ def test_what_happened_counts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (one.failures, one.severity, one.every_s) == (1, "critical", 30.0)
     assert isinstance(given[0], SecuritySection)
     assert given[1:] == [10.0, PLACE]
+
+
+def test_encrypted_values_are_used_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check's URL may be encrypted; without the key the check is named with what is missing."""
+    monkeypatch.setenv("BOTWATCH_KEY", new_key())
+    url = encrypt("http://ann:hush@127.0.0.1:1/", os.environ)
+    seen = watched(checks={"web": {"http": {"url": url}, "timeout": "1s"}})["web"].probe.run(NOON)
+    assert (seen.status, seen.reason) == ("critical", "refused")
+    monkeypatch.delenv("BOTWATCH_KEY")
+    with pytest.raises(InvalidError, match=r"checks\.web: BOTWATCH_KEY: not set"):
+        watched(checks={"web": {"http": {"url": url}}})

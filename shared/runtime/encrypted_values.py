@@ -1,17 +1,26 @@
-"""Encrypted config values (Fernet: AES-128-CBC with HMAC-SHA256)."""
+"""Encrypted config values (Fernet: AES-128-CBC with HMAC-SHA256).
 
+BOTWATCH_KEY may hold several keys: the first one encrypts, all of them decrypt.
+"""
+
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from shared.runtime.settings import read_variable
 from shared.schema.faults import Fault, InvalidError
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+    from cryptography.fernet import MultiFernet
 
 KEY_VARIABLE = "BOTWATCH_KEY"
 ENCRYPTED_PREFIX = "encrypted:"
 """Prefix of an encrypted value."""
+_ENCRYPTED = re.compile(rf"{ENCRYPTED_PREFIX}[\w-]+=*")
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def new_key() -> str:
@@ -44,8 +53,35 @@ def decrypt(text: str, environ: Mapping[str, str]) -> str:
         raise InvalidError([Fault(KEY_VARIABLE, what)]) from error
 
 
-def _cipher(environ: Mapping[str, str]) -> "Fernet":
-    from cryptography.fernet import Fernet  # noqa: PLC0415 - as above
+def decrypt_section(section: S, environ: Mapping[str, str]) -> S:
+    """Return a section of a config document with all its values in clear, validated again.
+
+    Raises InvalidError if the key is missing or does not match, msgspec.ValidationError (a ValueError) if a
+    decrypted value is invalid.
+    """
+    values = msgspec.to_builtins(section)
+    clear = _decrypt_all(values, environ)
+    return section if clear == values else msgspec.convert(clear, type(section))
+
+
+def _decrypt_all(value: object, environ: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {key: _decrypt_all(item, environ) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_decrypt_all(item, environ) for item in value]
+    return decrypt(value, environ) if isinstance(value, str) else value
+
+
+def rotate(document: str, environ: Mapping[str, str]) -> tuple[str, int]:
+    """Encrypt each value of a config document again, with the first key; return it and how many there are.
+
+    Raises InvalidError if no key matches one of them.
+    """
+    return _ENCRYPTED.subn(lambda found: encrypt(decrypt(found[0], environ), environ), document)
+
+
+def _cipher(environ: Mapping[str, str]) -> "MultiFernet":
+    from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - as above
 
     try:
         key = read_variable(KEY_VARIABLE, environ)
@@ -58,7 +94,9 @@ def _cipher(environ: Mapping[str, str]) -> "Fernet":
         )
         raise InvalidError([Fault(KEY_VARIABLE, what)])
     try:
-        return Fernet(key.encode())
+        return MultiFernet([Fernet(one.encode()) for one in re.split(r"[\s,]+", key.strip())])
     except ValueError as error:
-        what = "invalid key: expected the output of `botwatch encrypt --new-key`"
+        what = (
+            "invalid key: expected the output of `botwatch encrypt --new-key`, or several separated by commas"
+        )
         raise InvalidError([Fault(KEY_VARIABLE, what)]) from error

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from services.notifier.encrypted_values import decrypt, encrypt, new_key
+from shared.runtime.config.check_sections import HttpSection
+from shared.runtime.encrypted_values import decrypt, decrypt_section, encrypt, new_key, rotate
 from shared.schema.faults import InvalidError
 
 SECRET = "https://example.org/höök"
@@ -57,3 +59,26 @@ def test_a_missing_or_wrong_key_is_named_and_not_shown(environ: dict[str, str], 
 def test_a_damaged_value_is_refused(damage: str) -> None:
     with pytest.raises(InvalidError, match="damaged"):
         decrypt(damage, {"BOTWATCH_KEY": new_key()})
+
+
+def test_a_section_is_decrypted_whole_and_validated_again() -> None:
+    """A URL and a header of a check are in clear; what decrypts to no URL is refused."""
+    environ = {"BOTWATCH_KEY": new_key()}
+    section = HttpSection(
+        url=encrypt("https://db.example", environ), headers={"X": encrypt("hush", environ), "Y": "open"}
+    )
+    clear = decrypt_section(section, environ)
+    assert (clear.url, clear.headers) == ("https://db.example", {"X": "hush", "Y": "open"})
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.url"):
+        decrypt_section(HttpSection(url=encrypt("no URL", environ)), environ)
+
+
+def test_rotation_encrypts_with_the_first_of_two_keys() -> None:
+    """While both keys are set, old values are read; after the rotation the old key is not needed."""
+    old, new = new_key(), new_key()
+    document = f"url: {encrypt(SECRET, {'BOTWATCH_KEY': old})}  # a comment\n"
+    assert decrypt(document[5:].split(maxsplit=1)[0], {"BOTWATCH_KEY": f"{new},{old}"}) == SECRET
+    rotated, values = rotate(document, {"BOTWATCH_KEY": f"{new}, {old}"})
+    assert values == 1
+    assert rotated.endswith("  # a comment\n")
+    assert decrypt(rotated[5:].split()[0], {"BOTWATCH_KEY": new}) == SECRET
