@@ -7,7 +7,6 @@ session of its own, and prints what it prints until the parts are ready.
 
 import argparse
 import contextlib
-import getpass
 import os
 import signal
 import sys
@@ -15,29 +14,24 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal
 
 import psutil
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.native import upgrade
 from services.native.compose import ComposeStack
 from services.native.diagnostics.finding import lines, summary
 from services.native.diagnostics.machine import in_mb
 from services.native.diagnostics.site import Site, production_site
+from services.native.first_admin import has_users
 from services.native.output_log import Lines, OutputLog
 from services.native.pid_file import AlreadyRunningError, PidFile
 from services.native.preflight import StartError, create_folders, require_ready
 from services.native.stack import NativeStack
 from services.native.startup_log import Console, detach, startup_log
 from services.native.terminal import AlertPrinter
-from shared.runtime import clock, databases
-from shared.runtime.audit_key import audit_key
-from shared.runtime.config.documents import load_documents
 from shared.runtime.file_modes import UMASK
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
-from shared.store.audit import AuditEntry, append_audit
 from shared.version import VERSION
 
 
@@ -100,10 +94,8 @@ def _run_native(
             addresses = stack.addresses()
             addresses["Redis (bots)"] = f"URL in {site.credentials}/bot/redis-url"  # it has a password
             _announce(site, addresses, pid_file, console, time.monotonic() - started)
-            record_action(site, "monitoring.start")
             with contextlib.redirect_stdout(Lines(partial(output.write, "alerts"))):
                 code = stack.follow(AlertPrinter(stack.redis), stopping)
-            record_action(site, "monitoring.stop", outcome="failed" if code else "ok")
         pid_file.mark("stopping")
         print("Botwatch is stopping …", flush=True)
     return code
@@ -142,24 +134,10 @@ def _announce(
     print("\n".join(f"  {name:<15} {address}" for name, address in addresses.items()))
     print(f"\nStop it: kill $(cat {pid_file.path})", flush=True)
     pid_file.mark("running")
-    console.close()
-
-
-def record_action(site: Site, action: str, outcome: Literal["ok", "failed"] = "ok") -> None:
-    """Append the start or the stop to the audit log; if that fails, say so and go on."""
-    entry = AuditEntry(
-        action=action,
-        actor=f"os:{getpass.getuser()}",
-        target=str(site.home),
-        after={"version": VERSION, "pid": os.getpid()},
-        outcome=outcome,
-    )
-    try:
-        database = databases.health_database(site.settings, load_documents(site.settings.botwatch_config))
-        with contextlib.closing(database), database.write() as connection:
-            append_audit(connection, entry, clock.now(), audit_key(site.home, site.environ))
-    except (InvalidError, SQLAlchemyError, OSError, KeyError) as error:
-        print(f"cannot write {action} to the audit log: {error}", flush=True)
+    if console.is_starter:
+        console.close()
+    elif not has_users(site):  # no password here: it would end in systemd's journal
+        print("Nobody can sign in yet: botwatch user add admin --role admin --generate", flush=True)
 
 
 class Statistics:

@@ -17,6 +17,7 @@ from services.native.compose import COMPOSE, ComposeStack, is_running
 from services.native.diagnostics.finding import exit_code, lines, summary
 from services.native.diagnostics.registry import PREFLIGHT, diagnose
 from services.native.diagnostics.site import Site, Way, production_site
+from services.native.first_admin import create_first_admin
 from services.native.pid_file import STOP_TIMEOUT_S, PidFile
 from shared.runtime import clock
 from shared.runtime.redis.connection import connect_redis
@@ -104,6 +105,7 @@ def start(site: Site) -> int:
         return 128 + signal.SIGINT
     holder = pid_file.holder()
     if holder and holder.pid == process.pid and holder.state == "running":
+        create_first_admin(site)
         return 0
     code = process.wait()
     if code:

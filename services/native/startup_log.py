@@ -19,8 +19,10 @@ MAX_BYTES = 1_000_000
 class Console:
     """The terminal of the process that started this one; it may be closed at any time."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, is_starter: bool = False) -> None:
+        """`is_starter`: the process at the other end goes on once everything is healthy."""
         self._stream: TextIO | None = stream
+        self.is_starter = is_starter
 
     def print(self, line: str) -> None:
         """Print one line."""
@@ -46,7 +48,7 @@ def detach() -> Console:
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
     os.close(nowhere)
-    return Console(console)
+    return Console(console, is_starter=True)
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def process_on_port(port: int) -> str:
 def describe(process: psutil.Process) -> str:
     """Return a process's name, arguments and ID for a sentence."""
     try:
-        words = " ".join([process.name(), *process.cmdline()[1:]])[:80]
+        words = " ".join(" ".join([process.name(), *process.cmdline()[1:]]).split())[:80]
     except psutil.Error:
         words = "a process"
     return f"{words} (pid {process.pid})"
