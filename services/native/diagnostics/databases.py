@@ -12,6 +12,7 @@ from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.machine import in_mb
 from services.native.diagnostics.site import Site
 from shared.runtime import clock
+from shared.runtime.backups import FOLDER, interrupted_restore, list_backups
 from shared.schema.timestamps import from_store
 from shared.store.revisions import known_revisions, open_read_only, stored_revision
 
@@ -115,19 +116,26 @@ def check_self_alerts(site: Site) -> Iterator[Finding]:
         yield ok("no open alert about Botwatch itself")
 
 
+def check_restore(site: Site) -> Iterator[Finding]:
+    """Check that no restore was interrupted: the databases are then of two moments."""
+    if backup := interrupted_restore(site.home):
+        yield critical(f"the restore of {backup} was interrupted", f"botwatch restore {backup}", backup)
+
+
 def check_backups(site: Site) -> Iterator[Finding]:
-    """Check that there is a recent backup."""
-    folder = site.home / "backups" / "monitoring"
-    times = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    if not times:
-        yield warning(f"no backup in {folder}", "botwatch backup now", "")
+    """Check that there is a recent, verified backup."""
+    now = "botwatch backup now"
+    verified = [backup for backup in list_backups(site.home) if backup.verified_at]
+    if not verified:
+        yield warning(f"no verified backup in {site.home / FOLDER}", now)
         return
-    age = timedelta(seconds=max(0, round(clock.now().timestamp() - max(times))))
-    what = f"the last backup in {folder} is {age} old"
+    age = clock.now() - verified[0].created_at
+    hours = age.total_seconds() / 3600
+    what = f"the last backup, {verified[0].id}, is {hours:.1f} h old"
     if age > BACKUP_DUE:
-        yield warning(f"{what} (≤ {BACKUP_DUE})", "botwatch backup now", age.total_seconds())
+        yield warning(f"{what} (≤ {BACKUP_DUE.total_seconds() / 3600:.0f} h)", now, round(hours, 1))
     else:
-        yield ok(what, age.total_seconds())
+        yield ok(f"{what} and verified", round(hours, 1))
 
 
 def _rows(site: Site, statement: str) -> list[tuple[object, ...]]:

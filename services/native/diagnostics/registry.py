@@ -29,6 +29,7 @@ PREFLIGHT = (
     Diagnostic("config", configuration.check_documents),
     Diagnostic("secrets", configuration.check_secrets),
     Diagnostic("certificate", configuration.check_certificate),
+    Diagnostic("restore", databases.check_restore),
     Diagnostic("schema", databases.check_versions),
 )
 """What must hold before anything is started; a critical finding prevents the start."""
@@ -54,7 +55,7 @@ def diagnose(site: Site, diagnostics: Iterable[Diagnostic]) -> Iterator[Finding]
         try:
             for finding in diagnostic.run(site):
                 yield msgspec.structs.replace(finding, diagnostic=diagnostic.name)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             what = f"the check cannot run: {error}"
             found = critical(what, "run it as the user that runs Botwatch")
             yield msgspec.structs.replace(found, diagnostic=diagnostic.name)

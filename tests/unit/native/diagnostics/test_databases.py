@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from services.native.diagnostics import databases
 from services.native.diagnostics.finding import Finding
 from services.native.diagnostics.site import Site
+from shared.runtime import clock
+from shared.runtime.backups import write_backup
+from shared.schema.backups import Backup
 
 
 @pytest.fixture
@@ -103,7 +107,29 @@ def test_open_self_alerts(site: Site) -> None:
     assert found.what.endswith("Delivery has stalled")
 
 
-def test_no_backup(site: Site) -> None:
-    """The fix is the command."""
-    [found] = databases.check_backups(site)
-    assert (found.status, found.fix) == ("warning", "botwatch backup now")
+def test_backups(site: Site) -> None:
+    """None, a recent one, and one that is overdue."""
+    [none] = databases.check_backups(site)
+    assert (none.status, none.fix) == ("warning", "botwatch backup now")
+    folder = site.home / "backups" / "monitoring"
+    folder.mkdir(parents=True)
+    now = clock.now()
+    for age, status in ((timedelta(days=2), "warning"), (timedelta(hours=1), "ok")):
+        name = f"botwatch-{now - age:%Y%m%dT%H%M%SZ}"
+        (folder / f"{name}.tar.zst").touch()
+        [unverified] = databases.check_backups(site)
+        assert unverified.status == "warning"
+        backup = Backup(id=name, file=f"{name}.tar.zst", bytes=0, sha256="", verified_at=now)
+        write_backup(site.home, backup)
+        [found] = databases.check_backups(site)
+        assert found.status == status
+
+
+def test_an_interrupted_restore(site: Site) -> None:
+    """It must be completed before anything starts."""
+    assert list(databases.check_restore(site)) == []
+    folder = site.home / "backups" / "monitoring"
+    folder.mkdir(parents=True)
+    (folder / "restore.json").write_text('{"id": "botwatch-20261128T120000Z"}')
+    [found] = databases.check_restore(site)
+    assert (found.status, found.fix) == ("critical", "botwatch restore botwatch-20261128T120000Z")
