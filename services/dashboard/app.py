@@ -1,5 +1,6 @@
 """The dashboard's Flask app, put together."""
 
+from datetime import datetime
 from http import HTTPStatus
 
 import structlog
@@ -7,24 +8,34 @@ from flask import Flask, Response
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from services.dashboard.access_journal import AccessJournal
+from services.dashboard.account_page import create_account_page
+from services.dashboard.accounts import Accounts
 from services.dashboard.acknowledge_page import NAME as ACKNOWLEDGEMENTS
 from services.dashboard.acknowledge_page import create_acknowledge_pages
 from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.overview import TimeBudgetExceededError
 from services.dashboard.api.reload import create_reload_route
 from services.dashboard.api.routes import create_api
+from services.dashboard.api.users import create_users_api
 from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
+from services.dashboard.guard import Guard
+from services.dashboard.login_pages import create_login_pages
 from services.dashboard.page import create_page, create_runbooks, security_headers
 from services.dashboard.prometheus_exporter import AlertMetricsCollector
+from services.dashboard.proxy_users import ProxyUsers
 from services.dashboard.request_audit import RequestAudit
 from services.dashboard.route_scopes import ROUTE_SCOPES
+from shared.access.login import Logins
+from shared.access.sealing import Sealer
+from shared.access.users import Users
 from shared.runtime import clock
 from shared.runtime.audit_key import audit_key
 from shared.runtime.clock import Clock
 from shared.runtime.health import Check
 from shared.runtime.signed_links import SignedLinks
 from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error
+from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
 from shared.store.database import Database, is_corruption
 
 log = structlog.get_logger()
@@ -63,12 +74,40 @@ def create_dashboard_app(
     app.register_blueprint(create_api(sources, desk, audit, time))
     app.register_blueprint(create_acknowledge_pages(sources, links, desk, time))
     app.register_blueprint(create_reload_route(sources, settings, audit, time))
+    accounts, guard = _create_access(settings, sources, links, time, key)
+    guard.install(app, web_part.access)
+    app.register_blueprint(create_login_pages(accounts, links.secret))
+    app.register_blueprint(create_account_page(accounts, links.secret))
+    app.register_blueprint(create_users_api(accounts))
     app.register_blueprint(page)
     app.register_blueprint(create_runbooks())
     app.register_error_handler(DatabaseError, _store_error)
     app.register_error_handler(TimeBudgetExceededError, _too_slow)
     app.after_request(security_headers(settings))
     return app
+
+
+def _create_access(
+    settings: DashboardSettings, sources: DataSources, links: SignedLinks, time: Clock, key: AuditKeyFile
+) -> tuple[Accounts, Guard]:
+    """Return the users, and the guard of every route. Raises InvalidError for wrong settings of a proxy."""
+    users = Users(sources.health, key, Sealer(links.secret))
+    accounts = Accounts(users, Logins(sources.health, users, key), time, is_open=settings.access == "open")
+
+    def report_spoofing(name: str, address: str, at: datetime) -> None:
+        entry = AuditEntry(
+            action="user.login",
+            actor=name,
+            address=address,
+            target=settings.proxy_user_header,
+            after={"reason": "not an address of a proxy"},
+            outcome="denied",
+        )
+        with sources.health.write() as connection:
+            append_audit(connection, entry, at, key)
+
+    proxies = ProxyUsers(settings, users, report_spoofing)
+    return accounts, Guard(sources.health, proxies, time)
 
 
 def _database_check(database: Database) -> Check:

@@ -7,11 +7,13 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask import Blueprint, Response, abort, g, make_response, render_template, request
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from services.dashboard.config import DashboardSettings
+from services.dashboard.guard import current_session
+from shared.access.identity import ROLES, Identity
 from shared.runtime.settings import REPOSITORY
 from shared.schema.metric_definitions import FAMILIES
 from shared.schema.records import Performance
@@ -73,6 +75,9 @@ def create_page(settings: DashboardSettings) -> Blueprint:
             definitions=DEFINITIONS,
             modules=MODULES,
             version=VERSION,
+            identity=g.identity,
+            role=role_name(g.identity),
+            has_account=current_session() is not None,
         )
 
     return page
@@ -100,7 +105,8 @@ def security_headers(settings: DashboardSettings) -> Callable[[Response], Respon
     """Return a function that adds the headers to a response; only static files may be cached."""
 
     def secure(response: Response) -> Response:
-        response.headers.extend(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         response.headers["Content-Security-Policy"] = (
             f"default-src 'self'; connect-src 'self' {_websockets(settings)}; object-src 'none'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -123,3 +129,8 @@ def _websockets(settings: DashboardSettings) -> str:
     name = urlsplit(f"//{request.host}").hostname or "localhost"
     name = f"[{name}]" if ":" in name else name
     return f"ws://{name}:{settings.websocket_port} wss://{name}:{settings.websocket_port}"
+
+
+def role_name(identity: Identity) -> str:
+    """Return the highest role whose scopes the identity has; empty if it has none."""
+    return next((role for role, scopes in [*ROLES.items()][::-1] if scopes <= identity.scopes), "")

@@ -13,7 +13,9 @@ from typing import Literal, NamedTuple
 from shared.access.identity import ForbiddenError, Scope
 
 REALM = 'Bearer realm="Botwatch"'
-DenialReason = Literal["missing", "unknown", "mistyped", "expired", "revoked", "scope", "name", "throttled"]
+DenialReason = Literal[
+    "missing", "unknown", "mistyped", "expired", "revoked", "scope", "name", "origin", "throttled"
+]
 
 
 class Refusal(NamedTuple):

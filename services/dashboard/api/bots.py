@@ -4,9 +4,9 @@ from datetime import datetime
 from http import HTTPStatus
 
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
-from services.dashboard.api.queries import ended_by
+from services.dashboard.api.queries import acting
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
@@ -26,7 +26,7 @@ def add_bots(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: C
 
     def append(action: str, bot: str, now: datetime) -> None:
         # Before the request is carried out, so that none is missing in the audit log.
-        by = ended_by(request.args)
+        by = acting(request.args, g.identity)
         with sources.health.write() as connection:
             audit.append(connection, now, action, bot, by=by)
         log.info("operator request", action=action, bot=bot, by=by)

@@ -1,7 +1,7 @@
 """What requests ask for: filters, histories, acknowledgements, silences. Every fault is named."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar, cast, get_args
 
@@ -9,6 +9,7 @@ import msgspec
 
 from services.dashboard.api.parameters import QueryParameters
 from services.dashboard.snapshot import PERFORMANCE_METRICS
+from shared.access.identity import OPEN, Identity, resolve_actor
 from shared.access.tokens import TokenRequest
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
 from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
@@ -211,29 +212,43 @@ def silence_filter(arguments: Mapping[str, str]) -> SilenceFilter:
     return SilenceFilter(cast("SilenceState | None", state), limit)
 
 
-def parse_silence(body: bytes) -> SilenceRequest:
-    """Read a silence that is asked for; InvalidError lists its faults."""
-    return _decode_body(body, SilenceRequest, '{"matchers": […], "endsAt": "…", "createdBy": "name"}')
+def parse_silence(body: bytes, identity: Identity) -> SilenceRequest:
+    """Read a silence of `identity`. InvalidError lists its faults; ForbiddenError for another's name."""
+    example = '{"matchers": […], "endsAt": "…", "createdBy": "name"}'
+    return decode_body(body, SilenceRequest, example, lambda value: _set_actor(value, "createdBy", identity))
 
 
 def parse_token(body: bytes) -> TokenRequest:
     """Read a token that is asked for; InvalidError lists its faults."""
-    return _decode_body(body, TokenRequest, '{"name": "ci", "scopes": ["read"]}')
+    return decode_body(body, TokenRequest, '{"name": "ci", "scopes": ["read"]}')
 
 
-def ended_by(arguments: Mapping[str, str]) -> str | None:
-    """Read who ends a silence, if it is said."""
+def acting(arguments: Mapping[str, str], identity: Identity) -> str | None:
+    """Read who acts: the signed-in name, or `by` if it is said. ForbiddenError for another's name."""
     read = QueryParameters(arguments, ("by",))
     by = (read.text("by") or "").strip()
     if len(by) > MAX_NAME:
         read.add_error("by", f"expected at most {MAX_NAME} characters, got {len(by)}")
     read.check()
-    return by or None
+    return resolve_actor(identity, by)
 
 
-def parse_acknowledgement(body: bytes) -> Acknowledgement:
-    """Read an acknowledgement; InvalidError lists its faults. Blanks around the texts are dropped."""
-    found = _decode_body(body, Acknowledgement, '{"by": "name"}')
+def _set_actor(value: object, field: str, identity: Identity) -> None:
+    """Set who acts in a body to the signed-in name. ForbiddenError for another's name."""
+    if isinstance(value, dict) and identity.kind != "open":
+        given = value.get(field)
+        if given is None or isinstance(given, str):
+            value[field] = resolve_actor(identity, given)
+
+
+def parse_acknowledgement(body: bytes, identity: Identity = OPEN) -> Acknowledgement:
+    """Read an acknowledgement by `identity`; blanks around the texts are dropped.
+
+    InvalidError lists its faults; ForbiddenError for another's name.
+    """
+    found = decode_body(
+        body, Acknowledgement, '{"by": "name"}', lambda value: _set_actor(value, "by", identity)
+    )
     faults = []
     by, comment = found.by.strip(), (found.comment or "").strip()
     if not by:
@@ -256,13 +271,17 @@ def _is_valid_timeout(timeout: str | float) -> bool:
         return False
 
 
-def _decode_body(body: bytes, kind: type[S], example: str) -> S:
+def decode_body(
+    body: bytes, kind: type[S], example: str, complete: Callable[[object], None] = lambda _: None
+) -> S:
+    """Read a JSON body, which `complete` may change, as a `kind`; InvalidError lists its faults."""
     try:
         value = msgspec.json.decode(body.removeprefix(BOM))
     except UNREADABLE as error:
         raise InvalidError(
             [Fault("$", f"expected JSON like {example}: {describe_json_error(body, error)}")]
         ) from error
+    complete(value)
     faults = struct_faults(value, kind)
     if faults:
         raise InvalidError(faults)

@@ -102,7 +102,7 @@ def _add_alerts(api: Blueprint, sources: DataSources) -> None:
 def _add_acknowledge(api: Blueprint, desk: AcknowledgementService, clock: Clock) -> None:
     @api.post("/alerts/<alert_id>/acknowledge")
     def acknowledge(alert_id: str) -> Response:
-        alert = desk.acknowledge(alert_id, parse_acknowledgement(request.get_data()), clock())
+        alert = desk.acknowledge(alert_id, parse_acknowledgement(request.get_data(), g.identity), clock())
         if alert is None:
             return _alert_not_found(alert_id)
         if alert.status == "RESOLVED":

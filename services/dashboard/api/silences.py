@@ -5,11 +5,11 @@ from datetime import datetime
 from http import HTTPStatus
 
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy import Connection
 
 from services.dashboard import snapshot
-from services.dashboard.api.queries import ended_by, parse_silence, silence_filter
+from services.dashboard.api.queries import acting, parse_silence, silence_filter
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
@@ -32,7 +32,7 @@ def add_silences(api: Blueprint, sources: DataSources, audit: RequestAudit, cloc
 
     @api.post("/silences")
     def put() -> Response:
-        given, now = parse_silence(request.get_data()), clock()
+        given, now = parse_silence(request.get_data(), g.identity), clock()
         with sources.health.write() as connection:
             before = _find(connection, given.id)
             silence = store.put_silence(connection, given, str(uuid.uuid4()), now)
@@ -53,7 +53,7 @@ def add_silences(api: Blueprint, sources: DataSources, audit: RequestAudit, cloc
 
     @api.delete("/silences/<silence_id>")
     def end(silence_id: str) -> Response:
-        by, now = ended_by(request.args), clock()
+        by, now = acting(request.args, g.identity), clock()
         with sources.health.write() as connection:
             before = _find(connection, silence_id)
             silence = store.end_silence(connection, silence_id, now, by)

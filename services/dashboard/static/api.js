@@ -1,6 +1,7 @@
 // Requests to the dashboard's API, and the snapshots: fetched at intervals, and soon after a change that may change the
 // overall status.
 
+import { showSignedOut } from "./access.js";
 import { isConnected, reconnectNow } from "./socket.js";
 import { addTrends, applySnapshot, beginSnapshot, publish } from "./store.js";
 
@@ -13,8 +14,13 @@ const CALL_TIMEOUT_MS = 15_000;
 /** Return the JSON at `path`, which is relative to /api/monitoring; throw unless the status is 2xx. */
 export async function read(path) {
   const response = await fetch(API + path, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+  checkSignedIn(response);
   if (!response.ok) throw new Error(`status ${response.status}`);
   return response.json();
+}
+
+function checkSignedIn({ status }) {
+  if (status === 401) showSignedOut();
 }
 
 /** Send a request that the API may refuse; throw with its error and its validation errors. */
@@ -27,6 +33,7 @@ export async function call(method, path, body) {
   }).catch((error) => {
     throw new Error(`Request failed: ${error.message}`);
   });
+  checkSignedIn(response);
   const answer = await response.json();
   if (!response.ok) throw new Error([answer.error, ...(answer.faults ?? []).map((fault) => fault.message)].join("; "));
   return answer;

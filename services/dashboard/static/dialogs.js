@@ -1,12 +1,14 @@
 // What the dialogs with a form have in common: who sends it, and what the API answers.
 
-import { $, setTextOrHide } from "../elements.js";
-import { publish } from "../store.js";
+import { USER } from "./access.js";
+import { $, setTextOrHide } from "./elements.js";
+import { publish } from "./store.js";
 
 const NAME_KEY = "botwatch.by";
 
-/** Return the name that was last used; storage may be disabled. */
+/** Return the name of whoever is signed in, or else the one that was last used; storage may be disabled. */
 export function loadName() {
+  if (USER) return USER;
   try {
     return localStorage.getItem(NAME_KEY) ?? "";
   } catch {
@@ -15,6 +17,7 @@ export function loadName() {
 }
 
 function saveName(name) {
+  if (USER) return;
   try {
     localStorage.setItem(NAME_KEY, name);
   } catch {
@@ -28,6 +31,7 @@ export const showError = (id, text) => setTextOrHide($(id), text);
 /** Open a dialog with the user's name filled in; focus that field if it is empty, else `next`. */
 export function openForm(dialog, nameField, next) {
   $(nameField).value = loadName();
+  for (const element of $(dialog).querySelectorAll(".by")) element.hidden = Boolean(USER);
   showError(`${dialog}-fault`, "");
   $(dialog).showModal();
   ($(nameField).value ? $(next) : $(nameField)).focus();

@@ -1,8 +1,9 @@
 // Botwatch's page: fetches a snapshot, connects the WebSocket, and renders what changes.
 
+import { showSignedOut } from "./access.js";
 import { lastError, refetch, scheduleRefetch } from "./api.js";
 import { $, renderAges } from "./elements.js";
-import { connect } from "./socket.js";
+import { connect, UNAUTHENTICATED } from "./socket.js";
 import { dashboard, publish, subscribe } from "./store.js";
 import { announceAlert, connectShowAll, openDetailsFromLink, renderAlerts } from "./views/alerts.js";
 import { renderBots } from "./views/bots.js";
@@ -65,6 +66,10 @@ subscribe("disconnected", () => {
   tick();
 });
 subscribe("connection-failed", showConnectionError);
+subscribe("refused", (code, reason) => {
+  if (code === UNAUTHENTICATED) showSignedOut();
+  showConnectionError(new Error(reason || "signed out"));
+});
 
 $("not-started").remove();
 connectShowAll();

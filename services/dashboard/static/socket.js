@@ -8,6 +8,9 @@ import { addPoint, applyAlert, dashboard, entry, isBefore, markUpdated, now, pub
 /* ---------- Connection ---------- */
 
 const BACKOFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
+export const UNAUTHENTICATED = 4401;
+const FORBIDDEN = 4403;
+const REFUSED = [UNAUTHENTICATED, FORBIDDEN]; // the same request would be refused again
 const CONNECT_TIMEOUT_MS = 10_000; // browsers wait for minutes
 
 export let isConnected = false;
@@ -41,8 +44,13 @@ export function connect(attempt = 0) {
     markUpdated();
     for (const message of Array.isArray(frame) ? frame : [frame]) handleMessage(message);
   });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", ({ code, reason }) => {
     clearTimeout(connecting);
+    if (REFUSED.includes(code)) {
+      isConnected = false;
+      publish("refused", code, reason);
+      return;
+    }
     const wait = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] * (0.75 + Math.random() / 2);
     isConnected = false;
     nextAttemptAt = Date.now() + wait;

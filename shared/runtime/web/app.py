@@ -131,8 +131,8 @@ def create_web_app(
     app.before_request(lambda: _reject_cross_site(web_part.hosts, null_origins))
     web_part.access.scopes |= {"GET /health": None, f"GET {metrics_path}": "read"}
     app.before_request(web_part.access.check)
-    app.register_error_handler(AccessDeniedError, _access_denied)
-    app.register_error_handler(ForbiddenError, web_part.access.forbid)
+    app.register_error_handler(AccessDeniedError, answer_denied)
+    app.register_error_handler(ForbiddenError, lambda error: answer_denied(web_part.access.forbid(error)))
     app.after_request(_request_counter(web_part.part))
     return app
 
@@ -165,7 +165,8 @@ def _unexpected(raised: Exception) -> Response:
     return json_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log of this part")
 
 
-def _access_denied(raised: AccessDeniedError) -> Response:
+def answer_denied(raised: AccessDeniedError) -> Response:
+    """Return the response to a refused request."""
     response = json_error(raised.refusal.status, str(raised))
     response.headers.extend(raised.refusal.headers)
     return response

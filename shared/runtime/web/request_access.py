@@ -1,7 +1,6 @@
 """Access of requests to a web part: who sends one, and whether the route allows it."""
 
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from flask import g, request
 
@@ -48,10 +47,9 @@ class RequestAccess:
             self.authenticator.require(identity, scope, address)
         return identity
 
-    def forbid(self, error: ForbiddenError) -> NoReturn:
-        """Refuse what the identity of the current request may not do."""
-        refused = self.authenticator.denied(forbidden(error), request.remote_addr or "", g.identity.name)
-        raise refused from error
+    def forbid(self, error: ForbiddenError) -> AccessDeniedError:
+        """Return the refusal of what the identity of the current request may not do."""
+        return self.authenticator.denied(forbidden(error), request.remote_addr or "", g.identity.name)
 
     def _scope(self) -> Scope | None:
         if request.url_rule is None:

@@ -1,6 +1,7 @@
 // Alerts: those that need attention, those that are handled, and those resolved recently; and the dialogs that
 // acknowledge one and show its details.
 
+import { restrict } from "../access.js";
 import { call } from "../api.js";
 import { connectForm, openForm, send } from "../dialogs.js";
 import { $, descriptionRows, h, reconcile, renderCounts, setAge, setText, setTextOrHide } from "../elements.js";
@@ -66,11 +67,13 @@ function alertView(alert) {
   const since = h("span");
   const notes = { flaps: h("span"), raised: h("span", { class: "raised" }), muted: h("span", { class: "muted" }) };
   const holder = h("span", { class: "taken" });
-  const acknowledge = h("button", { type: "button", onclick: () => openAcknowledgeDialog(root.alert) }, "Acknowledge");
-  const silence = h(
-    "button",
-    { type: "button", class: "plain", onclick: () => openSilenceDialog(root.alert) },
-    "Silence",
+  const acknowledge = restrict(
+    h("button", { type: "button", onclick: () => openAcknowledgeDialog(root.alert) }, "Acknowledge"),
+    "operate",
+  );
+  const silence = restrict(
+    h("button", { type: "button", class: "plain", onclick: () => openSilenceDialog(root.alert) }, "Silence"),
+    "operate",
   );
   const actions = h("p", { class: "do" }, acknowledge, silence);
   const isFresh = ageSeconds(alert.timestamp) < FRESH_S && alert.status === "ACTIVE";

@@ -1,5 +1,6 @@
 // Bots: one card each, active ones first; all metrics of a bot, and the dialogs that retire or forget one.
 
+import { restrict } from "../access.js";
 import { call, fetchTrends, RETRY_MS } from "../api.js";
 import { chartView } from "../charts.js";
 import { connectForm, openForm, send } from "../dialogs.js";
@@ -123,9 +124,10 @@ function botView({ bot: name }) {
 }
 
 function actionButton(name, action) {
-  const { title } = BOT_ACTIONS[action];
+  const { title, scope } = BOT_ACTIONS[action];
   const open = () => openBotDialog(name, action);
-  return h("button", { type: "button", class: "plain", "aria-label": `${title} ${name}`, onclick: open }, title);
+  const attributes = { type: "button", class: "plain", "aria-label": `${title} ${name}`, onclick: open };
+  return restrict(h("button", attributes, title), scope);
 }
 
 /** Show the latest event that the bot, or Botwatch about it, has reported. */
@@ -242,6 +244,7 @@ $("definition-close").addEventListener("click", () => $("definition").close());
 export const BOT_ACTIONS = {
   retire: {
     title: "Retire",
+    scope: "operate",
     method: "POST",
     path: "/retire",
     about:
@@ -249,12 +252,14 @@ export const BOT_ACTIONS = {
   },
   unretire: {
     title: "Un-retire",
+    scope: "operate",
     method: "POST",
     path: "/unretire",
     about: "Expects it to report again: a silent bot opens alerts.",
   },
   forget: {
     title: "Forget",
+    scope: "admin",
     method: "DELETE",
     path: "",
     about: "Deletes all its records and metrics and resolves its open alerts. This cannot be undone.",

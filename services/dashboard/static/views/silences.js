@@ -1,5 +1,6 @@
 // Silences: those active now and those to come, and the dialog that creates one. They change seldom: fetched, not live.
 
+import { restrict } from "../access.js";
 import { call } from "../api.js";
 import { connectForm, loadName, openForm, send, showError } from "../dialogs.js";
 import { $, h, reconcile, setText } from "../elements.js";
@@ -27,7 +28,10 @@ function silenceView({ id }) {
   const matchers = h("span", { class: "component" });
   const period = h("span");
   const author = h("span");
-  const end = h("button", { type: "button", class: "plain", onclick: () => endSilence(id, end) }, "End");
+  const end = restrict(
+    h("button", { type: "button", class: "plain", onclick: () => endSilence(id, end) }, "End"),
+    "operate",
+  );
   const root = h(
     "li",
     { class: "alert", "data-severity": "NONE" },
