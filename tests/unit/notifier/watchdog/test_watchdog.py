@@ -71,9 +71,9 @@ class Yard:
             self.redis, WatchedDatabases(self.store, self.performance), line, "http://page", self.now
         )
 
-    def second(self) -> None:
-        """Let a second pass: who lives gives signs, hears the beat, and sends what is due."""
-        self.now += timedelta(seconds=1)
+    def step(self, seconds: int = 1) -> None:
+        """Let seconds pass: who lives gives signs, hears the beat, and sends what is due."""
+        self.now += timedelta(seconds=seconds)
         for part in self.living - {"watchdog"}:
             self._sign(part)
         if "notifier" in self.living:
@@ -103,15 +103,15 @@ class Yard:
         delivered = deliver(self.database, self.now)
         self.usual += [msgspec.to_builtins(one.notice) for one in delivered if one.channel == "desk"]
 
-    def seconds(self, count: int) -> None:
-        """Let time pass."""
-        for _ in range(count):
-            self.second()
+    def seconds(self, count: int, every: int = 1) -> None:
+        """Let time pass; with `every=5` in steps of the beat's interval, for a while in which little happens."""
+        for _ in range(0, count, every):
+            self.step(every)
 
     def until(self, ask: Callable[[], object], most: int = 60) -> int:
         """Let time pass until something is so; return how many seconds."""
         for passed in range(1, most + 1):
-            self.second()
+            self.step()
             if ask():
                 return passed
         raise AssertionError(f"not within {most} s")
@@ -142,7 +142,7 @@ def yard(
 ) -> Iterator[Yard]:
     """Yield a yard in which all has been well for a while."""
     yard = Yard(redis, database, receiver, lock_timeout_s)
-    yard.seconds(30)
+    yard.seconds(30, every=5)
     assert (yard.found(), yard.direct(), yard.told()) == ([], [], [])
     yield yard
     yard.store.close()
@@ -155,9 +155,9 @@ NOTIFIER = "Notifier is down: no other alerts are delivered"
 def test_stopped_part_is_notified_by_the_notifier_alone(yard: Yard) -> None:
     yard.living.remove("evaluator")
     assert yard.until(yard.told, 30) < 20
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     yard.living.add("evaluator")
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     assert yard.told() == [(EVALUATOR, "opened"), (EVALUATOR, "resolved")]
     assert yard.direct() == []
     (alert,) = yard.found()
@@ -169,10 +169,10 @@ def test_watchdog_notifies_while_the_notifier_is_down(
 ) -> None:
     yard.living.remove("notifier")
     assert yard.until(yard.direct) < 25
-    yard.seconds(120)
+    yard.seconds(120, every=5)
     assert yard.direct() == [(NOTIFIER, "opened")]
     yard.living.add("notifier")
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     assert yard.direct() == [(NOTIFIER, "opened")]
     assert yard.told() == [(NOTIFIER, "resolved")]
     (alert,) = yard.found()
@@ -214,9 +214,9 @@ def test_redis_away_is_one_alert_that_ends_when_it_is_back(yard: Yard) -> None:
         f"redis://127.0.0.1:{free_port()}/0", call_timeout_s=0.2, retries=0
     )
     assert yard.until(yard.told, 30) < 25
-    yard.seconds(30)
+    yard.seconds(30, every=5)
     yard.watchdog._redis = yard.redis  # noqa: SLF001
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     words = "Redis is down: no records are accepted and no rules are evaluated"
     assert yard.told() == [(words, "opened"), (words, "resolved")]
 
@@ -237,7 +237,7 @@ def test_locked_database_is_notified_out_of_band_and_recorded_later(
     )
     assert (words, "opened") in yard.direct()
     yard.living = set(EXPECTED_PARTS)
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     assert yard.direct().count((words, "opened")) == 1
     assert [change for message, change in yard.told() if message == words] == ["resolved"]
     assert {alert.status for alert in yard.found()} == {"RESOLVED"}
@@ -258,11 +258,11 @@ def test_restarted_watchdog_neither_repeats_nor_loses_open_alerts(yard: Yard) ->
     yard.until(yard.direct)
     yard.seconds(3)
     yard.begin()
-    yard.seconds(120)
+    yard.seconds(120, every=5)
     assert yard.direct() == [(NOTIFIER, "opened")]
     assert [alert.status for alert in yard.found()] == ["ACTIVE"]
     yard.living.add("notifier")
-    yard.seconds(30)
+    yard.seconds(30, every=5)
     assert [alert.status for alert in yard.found()] == ["RESOLVED"]
     assert yard.told() == [(NOTIFIER, "resolved")]
 
@@ -272,7 +272,7 @@ def test_a_watchdog_that_is_killed_before_it_told_tells_after_its_restart(yard: 
     yard.until(yard.found)
     yard.begin()
     yard.until(yard.direct, 10)
-    yard.seconds(30)
+    yard.seconds(30, every=5)
     assert yard.direct() == [(NOTIFIER, "opened")]
 
 
@@ -280,10 +280,10 @@ def test_failed_out_of_band_notification_is_retried_and_sent_once(yard: Yard) ->
     yard.receiver.answers = [(500, {})]
     yard.living.remove("notifier")
     yard.until(lambda: len(yard.direct()) == 2, 90)
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     assert len(yard.direct()) == 2
     yard.living.add("notifier")
-    yard.seconds(30)
+    yard.seconds(30, every=5)
     assert yard.told() == [(NOTIFIER, "resolved")]
 
 
@@ -294,9 +294,9 @@ def test_trouble_that_is_silenced_stays_silent(yard: Yard) -> None:
     with yard.database.write() as connection:
         put_silence(connection, request, "s1", yard.now)
     yard.living.remove("notifier")
-    yard.seconds(60)
+    yard.seconds(60, every=5)
     yard.living.add("notifier")
-    yard.seconds(30)
+    yard.seconds(30, every=5)
     assert (yard.direct(), yard.told()) == ([], [])
     (alert,) = yard.found()
     assert alert.status == "RESOLVED"
@@ -315,7 +315,7 @@ def test_silence_mutes_a_self_alert_while_it_is_active(yard: Yard) -> None:
     yard.seconds(3)
     (alert,) = yard.found()
     assert (alert.details.muted_by or "").startswith("silenced by ann until ")
-    yard.seconds(90)
+    yard.seconds(90, every=5)
     (alert,) = yard.found()
     assert alert.details.muted_by is None
     with yard.database.read() as connection:
@@ -331,7 +331,7 @@ def test_trouble_whose_silence_ends_before_it_does_is_told_then(yard: Yard) -> N
     with yard.database.write() as connection:
         put_silence(connection, request, "s1", yard.now)
     yard.living.remove("recorder")
-    yard.seconds(50)
+    yard.seconds(50, every=5)
     assert yard.told() == []
     yard.seconds(15)
     assert [change for _, change in yard.told()] == ["unmuted"]
