@@ -1,5 +1,6 @@
 """The chart of the last hour, checked by the colours of its pixels, and which limits it shows."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 from structlog.testing import capture_logs
 
 from services.notifier.content.chart import HEIGHT, WIDTH, ChartLimits, Point, draw_chart
@@ -47,12 +48,16 @@ def picture(
 
 def pixels(image: Image.Image, colour: Rgb, columns: tuple[int, int] = (0, LABELS_X)) -> set[tuple[int, int]]:
     """Return where a colour is; a little off, for there are not many in the file."""
-    raw = image.tobytes()
+    bands = [
+        band.point([255 * (abs(value - wanted) < 12) for value in range(256)])
+        for band, wanted in zip(
+            image.crop((columns[0], 0, columns[1], image.height)).split(), colour, strict=True
+        )
+    ]
+    found = ImageChops.darker(ImageChops.darker(bands[0], bands[1]), bands[2])
     return {
-        (x, y)
-        for y in range(image.height)
-        for x in range(*columns)
-        if all(abs(raw[3 * (y * image.width + x) + n] - colour[n]) < 12 for n in range(3))
+        (columns[0] + place.start() % found.width, place.start() // found.width)
+        for place in re.finditer(b"\xff", found.tobytes())
     }
 
 
