@@ -42,8 +42,8 @@ run: $(VENV)/run ## Run everything natively with a demo bot (embedded Valkey, al
 test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=6 at a time; T=path::name for one
 	$(BIN)/pytest $(or $(T),$(PARALLEL))
 
-test-unit: $(VENV)/dev ## Unit and contract tests in parallel
-	$(BIN)/pytest $(PARALLEL) tests/unit tests/contract
+test-unit: $(VENV)/dev ## The fast unit and contract tests: no browsers, no services, no repeated kills
+	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit tests/contract
 
 test-stack: $(VENV)/dev ## Tests against the compose stack, through its published ports
 	$(BIN)/pytest tests/stack

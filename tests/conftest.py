@@ -14,7 +14,7 @@ from xdist.scheduler import LoadFileScheduling
 from shared.runtime.redis.connection import connect_redis
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import MIGRATION_LINES, migrate
-from tests.lanes import LaneScheduling, turn
+from tests.lanes import LaneScheduling, is_slow, turn
 from tests.support import valkey
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
@@ -28,8 +28,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that take longest, so that no worker ends long after the others."""
+    """Begin with the tests that take longest, so that no worker ends long after the others; mark the slow."""
     items.sort(key=lambda item: turn(item.nodeid))
+    for item in items:
+        if is_slow(item.nodeid, getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

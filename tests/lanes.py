@@ -7,6 +7,8 @@ one after the other, while the other workers run the unit tests. pytest-xdist's 
 no longer reads.
 """
 
+from collections.abc import Collection
+
 from xdist.scheduler import LoadFileScheduling
 
 LANES = {
@@ -49,6 +51,35 @@ LONGEST = (
 )
 """Folders in the order of how long their modules take."""
 
+SLOW = (
+    "tests/contract/test_layers.py",
+    "tests/unit/analytics/test_drawdown.py",
+    "tests/unit/analytics/test_returns.py",
+    "tests/unit/analytics/test_trades.py",
+    "tests/unit/broadcaster/test_process.py",
+    "tests/unit/client/test_cli.py",
+    "tests/unit/client/test_demo_process.py",
+    "tests/unit/client/test_http_client.py",
+    "tests/unit/collector/checks/certificates/test_certificate_check.py",
+    "tests/unit/collector/checks/databases/",
+    "tests/unit/collector/checks/test_container.py",
+    "tests/unit/collector/checks/test_process.py",
+    "tests/unit/collector/checks/test_systemd.py",
+    "tests/unit/collector/test_process.py",
+    "tests/unit/dashboard/test_process.py",
+    "tests/unit/evaluator/test_kills.py",
+    "tests/unit/ingestion/test_http_endpoint.py",
+    "tests/unit/notifier/test_process.py",
+    "tests/unit/notifier/watchdog/test_watchdog.py",
+    "tests/unit/runtime/test_liveness.py",
+    "tests/unit/runtime/test_service.py",
+    "tests/unit/runtime/web/",
+)
+"""Modules that start processes, containers or servers, repeat a story for each kill, or import pandas.
+
+`make test` runs them; `make test-unit` leaves out them and all tests that use the browser.
+"""
+
 
 class LaneScheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
     """Keeps a module, or the modules of a lane, on one worker."""
@@ -61,3 +92,8 @@ class LaneScheduling(LoadFileScheduling):  # type: ignore[misc] # it has no type
 def turn(nodeid: str) -> int:
     """Return the place of a test's folder in the order in which tests begin."""
     return next((place for place, folder in enumerate(LONGEST) if nodeid.startswith(folder)), len(LONGEST))
+
+
+def is_slow(nodeid: str, fixtures: Collection[str]) -> bool:
+    """Return whether `make test-unit` leaves a test out."""
+    return nodeid.startswith(SLOW) or "chromium_session" in fixtures
