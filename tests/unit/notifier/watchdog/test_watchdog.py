@@ -104,7 +104,7 @@ class Yard:
         self.usual += [msgspec.to_builtins(one.notice) for one in delivered if one.channel == "desk"]
 
     def seconds(self, count: int, every: int = 1) -> None:
-        """Let time pass; with `every=5` in steps of the beat's interval, for a while in which little happens."""
+        """Let time pass; with `every=5` in steps of the beat's interval, for quiet minutes."""
         for _ in range(0, count, every):
             self.step(every)
 
