@@ -5,28 +5,26 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from redis import Redis
 
 from tests.support import free_port, wait_until
 from tests.unit.ingestion.http_requests import KEY, status
 
 
-@pytest.fixture
-def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def served(valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Run the HTTP endpoint like a user, with two workers, and yield its port."""
-    assert redis.ping()
+    folder = tmp_path_factory.mktemp("endpoint")
     document = {"monitoring": {"heartbeats": {KEY: {"name": "backup", "period": "1h"}}}}
-    (tmp_path / "health_monitor.json").write_text(json.dumps(document))
+    (folder / "health_monitor.json").write_text(json.dumps(document))
     port = free_port()
     own = {
-        "REDIS_URL": valkey_url, "BOTWATCH_CONFIG": str(tmp_path), "INGESTION_PORT": str(port),
-        "WEB_WORKERS": "2", "BOTWATCH_HOME": str(tmp_path),
+        "REDIS_URL": valkey_url, "BOTWATCH_CONFIG": str(folder), "INGESTION_PORT": str(port),
+        "WEB_WORKERS": "2", "BOTWATCH_HOME": str(folder),
     }  # fmt: skip
     command = [sys.executable, "-m", "services.ingestion", "http"]
-    with (tmp_path / "output.txt").open("w") as output:
+    with (folder / "output.txt").open("w") as output:
         server = subprocess.Popen(command, env={**os.environ, **own}, stdout=output, stderr=output)
         try:
             wait_until(lambda: status(port, "GET", "/health") == 200, "the endpoint is up")
@@ -34,4 +32,4 @@ def served(redis: Redis, valkey_url: str, tmp_path: Path) -> Iterator[int]:
         finally:
             server.terminate()
             server.wait(timeout=10)
-    assert KEY not in (tmp_path / "output.txt").read_text()
+    assert KEY not in (folder / "output.txt").read_text()
