@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from botwatch.errors import BotwatchError
 from botwatch.http_client import HttpClient
+from botwatch.local_token import find_token
 from botwatch.typed_json import Document
 
 URL = "http://localhost:3001"
@@ -50,9 +51,12 @@ def add_bots_arguments(parser: argparse.ArgumentParser) -> None:
 def run_bots(options: argparse.Namespace) -> int:
     """Run one action; return 0, 1 if the dashboard rejects it or is not responding, 2 for a wrong URL."""
     try:
-        server = HttpClient(options.url)
+        server = HttpClient(options.url, token=find_token(options.url))
     except ValueError as error:
         sys.stderr.write(f"botwatch bots: --url: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"botwatch bots: BOTWATCH_TOKEN_FILE: {error}\n")
         return 2
     try:
         return _run_action(server, options)

@@ -7,6 +7,7 @@ monitor.get_current_dashboard().summary.status
 """
 
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,19 +39,22 @@ class MonitoringController:
     """The monitoring of one bot: publishes its records, and asks the dashboard.
 
     With `redis_url`, records go to the durable stream in that Redis, otherwise to the HTTP endpoint at
-    `api_url`, with `api_token` if the server needs one (`INGEST_TOKEN`, or one of `INGEST_TOKENS`). Every
+    `api_url`. `token` is an API token (`bw_…`) for that endpoint (scope `ingest`) and the dashboard (`read`,
+    `operate`), by default BOTWATCH_TOKEN; `api_token` is another one for the endpoint alone, such as
+    `INGEST_TOKEN` or one of `INGEST_TOKENS`. Every
     `log_…` returns the id of the record. It raises ValueError for a record that is not valid, BotwatchError
     for one that the server rejects, and UnavailableError if there is no response after three retries. To
     retry later without a duplicate, keep the record and use `publish`: a second `log_…` is a new record.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, by name
         self,
         bot: str,
         *,
         redis_url: str | None = None,
         api_url: str | None = None,
         api_token: str = "",
+        token: str | None = None,
         dashboard_url: str = DASHBOARD_URL,
         heartbeat_interval_s: float = 10.0,
         timeout_s: float = TIMEOUT_S,
@@ -58,12 +62,13 @@ class MonitoringController:
         if redis_url and api_url:
             raise ValueError("expected redis_url or api_url, got both")
         self.bot = bot
+        token = _default_token() if token is None else token
         self._publisher: Publisher = (
             RedisPublisher(redis_url, timeout_s=timeout_s)
             if redis_url
-            else HttpPublisher(api_url or API_URL, token=api_token, timeout_s=timeout_s)
+            else HttpPublisher(api_url or API_URL, token=api_token or token, timeout_s=timeout_s)
         )
-        self._dashboard = DashboardClient(dashboard_url, timeout_s=timeout_s)
+        self._dashboard = DashboardClient(dashboard_url, token=token, timeout_s=timeout_s)
         self._heartbeat_interval_s = heartbeat_interval_s
         self._stopping = threading.Event()
         self._heartbeats: threading.Thread | None = None
@@ -283,6 +288,10 @@ class MonitoringController:
                 failing = False
 
 
+def _default_token() -> str:
+    return os.environ.get("BOTWATCH_TOKEN", "")
+
+
 def _is_exit(error: BaseException) -> bool:
     return isinstance(error, SystemExit) and error.code in (None, 0)
 
@@ -290,8 +299,12 @@ def _is_exit(error: BaseException) -> bool:
 class SystemHealthMonitor:
     """Asks for the health of hosts, which the collector samples."""
 
-    def __init__(self, dashboard_url: str = DASHBOARD_URL, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._dashboard = DashboardClient(dashboard_url, timeout_s=timeout_s)
+    def __init__(
+        self, dashboard_url: str = DASHBOARD_URL, *, token: str | None = None, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """`token` is an API token with the scope `read`, and `operate` to acknowledge; or BOTWATCH_TOKEN."""
+        token = _default_token() if token is None else token
+        self._dashboard = DashboardClient(dashboard_url, token=token, timeout_s=timeout_s)
 
     def start_monitoring(self) -> None:
         """Raise BotwatchError if the dashboard cannot be reached."""

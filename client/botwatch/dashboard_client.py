@@ -147,8 +147,8 @@ class HealthStatus:
 class DashboardClient:
     """The dashboard's API over HTTP."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._server = HttpClient(url, timeout_s=timeout_s)
+    def __init__(self, url: str, *, token: str = "", timeout_s: float) -> None:
+        self._server = HttpClient(url, token=token, timeout_s=timeout_s)
 
     def dashboard(self) -> Dashboard:
         """Return the current state of everything."""

@@ -24,6 +24,7 @@ class _HttpAnswer(NamedTuple):
     status: int
     retry_after: str | None
     body: bytes
+    is_token_refused: bool = False
 
 
 @dataclass
@@ -108,14 +109,16 @@ class HttpClient:
         raise AssertionError("the last attempt returns or raises")
 
     def _send_once(self, method: str, path: str, body: bytes | None) -> _HttpAnswer:
-        headers = self._headers
+        sent = self._headers
         if body is not None:
-            headers = headers | {"Content-Type": "application/json"}
+            sent = sent | {"Content-Type": "application/json"}
         with self._lock:
             try:
-                self._connection.request(method, path, body, headers)
+                self._connection.request(method, path, body, sent)
                 response = self._connection.getresponse()
-                return _HttpAnswer(response.status, response.headers.get("Retry-After"), response.read())
+                headers = response.headers
+                is_refused = "Authorization" in self._headers and "WWW-Authenticate" in headers
+                return _HttpAnswer(response.status, headers.get("Retry-After"), response.read(), is_refused)
             except BaseException:
                 # The rest of an interrupted response must not be read as the next one.
                 self._connection.close()
@@ -135,6 +138,8 @@ def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
         refusal = _ErrorBody()
     kind = UnavailableError if answer.status in RETRYABLE_STATUSES else BotwatchError
     reason = refusal.error or http.client.responses.get(answer.status, "rejected")
+    if answer.is_token_refused:
+        reason = f"token refused: {reason}"
     return kind(f"{url} answered {answer.status}: {reason}", status=answer.status, faults=refusal.faults)
 
 

@@ -1,6 +1,7 @@
 """Dashboard: `python -m services.dashboard` serves the API and the page."""
 
 from services.dashboard.config import DashboardSettings
+from shared.runtime.access import log_open_access, require_secrets
 from shared.runtime.config.documents import load_documents
 from shared.runtime.service import configure_part, exit_on_invalid_config
 from shared.runtime.web.app import exec_gunicorn
@@ -12,7 +13,9 @@ def main() -> None:
     settings = configure_part("dashboard", DashboardSettings)
     with exit_on_invalid_config("dashboard"):
         load_documents(settings.botwatch_config)
+        require_secrets(settings)
         tls = tls_files(settings)
+    log_open_access(settings, settings.bind_host)
     exec_gunicorn("services.dashboard.wsgi:app()", settings, settings.dashboard_port, tls)
 
 

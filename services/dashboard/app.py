@@ -30,6 +30,7 @@ from shared.access.login import Logins
 from shared.access.sealing import Sealer
 from shared.access.users import Users
 from shared.runtime import clock
+from shared.runtime.access import open_access_warning
 from shared.runtime.audit_key import audit_key
 from shared.runtime.clock import Clock
 from shared.runtime.health import Check
@@ -52,6 +53,8 @@ def create_dashboard_app(
     scopes = {**ROUTE_SCOPES, f"GET {page.static_url_path}/<path:filename>": None}
     web_part = WebWorkerPart("dashboard", settings, sources.redis, settings.dashboard_port, scopes)
     sources.refusal = web_part.refusal
+    warning = open_access_warning(settings, settings.bind_host)
+    sources.access = {"mode": settings.access, "warning": warning}
     checks: dict[str, Check] = {
         "redis": sources.redis.ping,
         "performance": _database_check(sources.performance),

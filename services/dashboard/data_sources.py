@@ -63,6 +63,8 @@ class DataSources:
         self.health = health
         self._log = RecordLog(redis)
         self._away = False
+        self.access: Mapping[str, object] = {"mode": "open", "warning": None}
+        """Whether access is `open` or `required`, and a warning if it is open to the network."""
         self.refusal: Callable[[], RedisError | None] = lambda: None
         """Says why Redis takes no writes although it answers, where this process knows it."""
 

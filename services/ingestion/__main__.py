@@ -6,6 +6,7 @@ from services.ingestion.config import IngestionSettings, http_port
 from services.ingestion.heartbeats import parse_heartbeats
 from services.ingestion.ingest_tokens import IngestTokens
 from services.ingestion.percent_conversion import percent_converter
+from shared.runtime.access import log_open_access, require_secrets
 from shared.runtime.config.documents import load_documents
 from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
 
@@ -32,6 +33,8 @@ def run_http_endpoint() -> None:
         parse_heartbeats(documents.health.monitoring.heartbeats)
         tls = tls_files(settings)
         IngestTokens(settings)  # fail here, once, rather than in every worker
+        require_secrets(settings)
+    log_open_access(settings, settings.bind_host)
     exec_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents), tls)
 
 

@@ -101,6 +101,7 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
         "trends": trends(sources.performance, bots, now, deadline) if has_trends else {},
         "system": {
             **_system(sources, known),
+            "access": sources.access,
             "notifications": pending,
             "watchdog": {"heardAt": heard},
             "jobs": {name: _job(run, now) for name, run in jobs.items()},

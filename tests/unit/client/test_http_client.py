@@ -120,3 +120,15 @@ def test_an_invalid_url_is_rejected_at_once() -> None:
     """Before any request."""
     with pytest.raises(ValueError, match="expected a URL like"):
         HttpClient("localhost:9090")
+
+
+def test_a_refused_token_is_said(fake_server: FakeServer) -> None:
+    """The error begins with that, then has the server's reason; without a token it is the reason alone."""
+    body = {"error": "missing scope ingest: token:ci may not send records"}
+    challenge = {"WWW-Authenticate": 'Bearer realm="Botwatch", error="insufficient_scope", scope="ingest"'}
+    fake_server.answers = [fake_server.answers[0]._replace(status=403, body=body, headers=challenge)]
+    for token, expected in (("bw_x", "403: token refused: missing scope ingest"), ("", "403: missing scope")):
+        server = HttpClient(fake_server.url, token=token)
+        with pytest.raises(BotwatchError, match=expected):
+            server.post("/records", {}, Document)
+        server.close()
