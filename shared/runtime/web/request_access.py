@@ -65,7 +65,8 @@ class RequestAccess:
         if token is None and scope is None:
             return ANONYMOUS
         if token is None:
-            raise self.authenticator.denied(missing_token(scope, self.authenticator.hint), address)
+            hint = self.authenticator.hint if scope == "ingest" else ""
+            raise self.authenticator.denied(missing_token(scope, hint), address)
         try:
             return self.authenticator.identify(token, address, clock.now())
         except AccessDeniedError:
