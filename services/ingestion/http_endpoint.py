@@ -71,7 +71,7 @@ def create_ingestion_app(
     tokens = IngestTokens(settings)
     web_part = WebWorkerPart("ingestion", settings, redis, port, ROUTE_SCOPES)
     web_part.access.further.append(lambda: tokens.identity_of(request.headers.get("Authorization")))
-    web_part.access.authenticator.hint = ENVIRONMENT_TOKENS
+    web_part.access.hints["ingest"] = ENVIRONMENT_TOKENS
     app = create_web_app(
         "ingestion",
         web_part,

@@ -28,6 +28,8 @@ class RequestAccess:
     def __init__(self, authenticator: Authenticator, scopes: Mapping[str, Scope | None]) -> None:
         self.authenticator = authenticator
         self.scopes = dict(scopes)
+        self.hints: dict[Scope | None, str] = {}
+        """Further tokens that are accepted for a scope, for the message about a missing one."""
         self.further: list[Callable[[], Identity | None]] = []
         """Further ways to sign in, such as a session: each returns the identity of the current request."""
 
@@ -65,7 +67,7 @@ class RequestAccess:
         if token is None and scope is None:
             return ANONYMOUS
         if token is None:
-            hint = self.authenticator.hint if scope == "ingest" else ""
+            hint = self.hints.get(scope, self.authenticator.hint)
             raise self.authenticator.denied(missing_token(scope, hint), address)
         try:
             return self.authenticator.identify(token, address, clock.now())
