@@ -12,7 +12,7 @@ from shared.store.revisions import known_revisions, stored_revision
 from shared.version import VERSION
 
 COMMAND = (sys.executable, "-m", "botwatch.cli")
-IN_COMPOSE = ("docker", "compose", "run", "--rm", "--no-deps", "botwatch")
+IN_COMPOSE = ("docker", "compose", "run", "--rm", "--build", "botwatch")
 
 
 def upgrade_reason(site: Site) -> str:

@@ -22,7 +22,7 @@ STEPS = 100_000
 """SQLite's steps between two looks at the time."""
 BACKUP_DUE = timedelta(hours=26)
 JOB_OVERDUE = timedelta(minutes=30)
-RESTORE = "start_monitoring.sh --stop, then restore a backup (docs/operations.md#backups)"
+RESTORE = "start_monitoring.sh --stop, then `botwatch restore latest`"
 
 
 def check_versions(site: Site) -> Iterator[Finding]:

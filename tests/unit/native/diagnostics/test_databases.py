@@ -66,7 +66,7 @@ def test_intact_and_damaged_files(site: Site) -> None:
     assert damaged.status == unreadable.status == "critical"
     assert "performance_metrics.db" in damaged.what
     assert "not a database" in unreadable.what
-    assert "restore a backup" in damaged.fix
+    assert "botwatch restore latest" in damaged.fix
 
 
 def test_a_check_that_takes_long_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
