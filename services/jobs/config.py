@@ -1,10 +1,13 @@
 """Settings of the jobs part and of the commands that work with backups."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
+from msgspec import Meta
 from rq.cron import CronJob
 
+from services.jobs.syslog import parse_syslog_url
+from shared.runtime.http.urls import parse_http_url
 from shared.runtime.settings import PartSettings
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.jobs import JOBS, QUEUE, Job
@@ -28,6 +31,14 @@ class JobsSettings(PartSettings, frozen=True, kw_only=True):
     backup_region: str = ""
     backup_access_key_id: str = ""
     backup_secret_access_key: str = ""
+    audit_syslog: str = ""
+    """`udp://`, `tcp://` or `tls://` with host and port: where audit entries are sent as syslog messages."""
+    audit_webhook_url: str = ""
+    """URL that audit entries are posted to."""
+    audit_webhook_secret: str = ""
+    """Key that signs the posts (HMAC-SHA256)."""
+    audit_retention_days: Annotated[int, Meta(ge=0)] = 0
+    """Days that audit entries are kept; 0: forever."""
 
     def scheduled_jobs(self) -> dict[str, Job]:
         """Return every job, by name, with the schedule that is set for it."""
@@ -46,6 +57,14 @@ class JobsSettings(PartSettings, frozen=True, kw_only=True):
         ]
         if self.backup_url and not self.backup_url.startswith("s3://"):
             faults.append(Fault("BACKUP_URL", "expected s3://BUCKET/PREFIX"))
+        for name, url, parse in (
+            ("AUDIT_SYSLOG", self.audit_syslog, parse_syslog_url),
+            ("AUDIT_WEBHOOK_URL", self.audit_webhook_url, parse_http_url),
+        ):
+            try:
+                _ = url and parse(url)
+            except ValueError as error:
+                faults.append(Fault(name, str(error)))
         if faults:
             raise InvalidError(faults)
         return self

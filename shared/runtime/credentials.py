@@ -2,7 +2,7 @@
 
 `<user>/redis-url` has a Redis user's URL with its password, `redis/users.acl` the ACL file of Redis, and
 `grafana/admin-password` the password of Grafana's `admin`. `prometheus/api-token` and `botwatch/api-token`
-are Botwatch's own API tokens; `<part>/internal-tokens` has their digests.
+are Botwatch's own API tokens; `<part>/internal-tokens` has their digests. `audit.key` chains the audit log.
 
 `botwatch up` creates them natively; in compose `python -m shared.runtime.credentials` does so before Redis
 starts, and each container sees only its own folder.
@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 
 from shared.access.bearer_tokens import new_api_token
 from shared.access.internal_tokens import INTERNAL_TOKENS, format_internal_tokens
+from shared.runtime.audit_key import HEAD, KEY_NAME, create_audit_key, rotate_audit_key
 from shared.runtime.file_modes import SHARED_UMASK, UMASK, restrict_modes, write_private
 from shared.runtime.redis.acl import USERS, acl_file
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.runtime.settings import PartSettings
 from shared.schema.faults import Fault, InvalidError
+from shared.store.audit import AuditKeyFile
 
 FOLDER = "secrets"
 """Below BOTWATCH_HOME, natively."""
@@ -30,6 +32,11 @@ ACL = Path("redis", "users.acl")
 GRAFANA = Path("grafana", "admin-password")
 TOKEN_FILE = "api-token"  # noqa: S105 - a file name
 DIGESTS_FILE = "internal-tokens"
+
+AUDITING_PARTS = ("botwatch", "dashboard", "jobs", "recorder")
+"""Whose folders have the audit log's key in compose: `recorder` for `migrate`."""
+HOME = Path("/var/lib/botwatch")
+"""BOTWATCH_HOME in compose."""
 
 PRIVATE_MODES = (0o700, 0o600)
 """Modes of folders and files if all parts run as one user."""
@@ -71,6 +78,15 @@ def create_tokens(folder: Path, modes: tuple[int, int] = PRIVATE_MODES) -> None:
         write_private(folder / part / DIGESTS_FILE, format_internal_tokens(tokens), of_file)
 
 
+def create_audit_keys(folder: Path, home: Path, modes: tuple[int, int] = GROUP_MODES) -> None:
+    """Create the audit log's key below `folder`, if there is none, and give it to the parts that append."""
+    of_file = modes[1]
+    create_audit_key(AuditKeyFile(folder / KEY_NAME, home / HEAD), of_file)
+    key = (folder / KEY_NAME).read_text(encoding="ascii")
+    for part in AUDITING_PARTS:
+        write_private(folder / part / KEY_NAME, key, of_file)
+
+
 def redis_url(folder: Path, user: str) -> str:
     """Return the Redis URL of a user."""
     return (folder / user / URL).read_text(encoding="utf-8").strip()
@@ -103,15 +119,19 @@ def main(arguments: list[str]) -> int:
         case []:
             create_missing(folder, "redis:6379", GROUP_MODES, os.environ.get("GRAFANA_PASSWORD", ""))
             create_tokens(folder, GROUP_MODES)
-            restrict_modes(Path("/var/lib/botwatch"), UMASK)
+            create_audit_keys(folder, HOME)
+            restrict_modes(HOME, UMASK)
             restrict_modes(Path("/var/lib/collector"), SHARED_UMASK)  # the collector is another user
+        case ["rotate-audit-key"]:
+            rotate_audit_key(folder / KEY_NAME)
+            create_audit_keys(folder, HOME)
         case ["grafana"]:
             sys.stdout.write((folder / GRAFANA).read_text(encoding="utf-8") + "\n")
         case [user] if user in USERS:
             port = os.environ.get("REDIS_PORT") or "6379"
             sys.stdout.write(redis_url(folder, user).replace("@redis:6379/", f"@localhost:{port}/") + "\n")
         case _:
-            expected = ", ".join(["grafana", *USERS])
+            expected = ", ".join(["grafana", "rotate-audit-key", *USERS])
             sys.stderr.write(f"secrets: expected one of {expected}, got {' '.join(arguments)}\n")
             return 2
     return 0

@@ -13,7 +13,7 @@ from shared.schema.faults import InvalidError
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _NAMED = re.compile(
     r"PATH|HOME|USER|LANG|TZ|TMPDIR|DURABILITY|EMBEDDED_REDIS|VALKEY_SERVER|TRUST_PROXY|"
-    r"(ALERT|ALLOWED|BIND|BOTWATCH|COLLECTOR|DASHBOARD|HEALTH|HEARTBEAT|HOST|INGEST|INGESTION|LC|LOG|MAX|"
+    r"(ALERT|ALLOWED|AUDIT|BIND|BOTWATCH|COLLECTOR|DASHBOARD|HEALTH|HEARTBEAT|HOST|INGEST|INGESTION|LC|LOG|MAX|"
     r"METRICS|PYTHON|REDIS|WEB|WEBSOCKET)_?[A-Z_]*"
 )
 """Variables that the system or Botwatch reads by name: `shared.runtime.redis.acl` has their visibility."""

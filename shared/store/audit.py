@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.timestamps import from_store, to_store
+from shared.schema.units import MAX_INTEGER
 from shared.store.audit_chain import (
     PRUNE,
     ROTATE,
@@ -128,6 +129,27 @@ def append_denials(connection: Connection, at: datetime, key: AuditKeyFile) -> i
         appender.append(_denials_entry(row), row["count"])
     connection.execute(delete(audit_denials).where(ended))
     return len(rows)
+
+
+def prune_audit(connection: Connection, before: datetime, at: datetime, key: AuditKeyFile) -> int:
+    """Remove the entries older than `before`, and append an entry that seals their range; return how many.
+
+    The newest entry that the head names stays, and so do the rows older than the chain while one of the
+    entries after them must stay.
+    """
+    head = key.read_head()
+    newer = select(func.min(audit_log.c.id)).where(audit_log.c.timestamp >= to_store(before))
+    end = min(connection.scalar(newer) or MAX_INTEGER, head.id if head else 0)
+    last = newest_entry(connection, end)
+    if last is None or last.mac is None:
+        return 0
+    removed = select(func.count(), func.min(audit_log.c.id)).where(audit_log.c.id <= last.id)
+    count, first = connection.execute(removed).one()
+    sealed = {"first": first, "last": last.id, "entries": count, "until": last.timestamp, "mac": last.mac}
+    following = names_key(last) if last.action == ROTATE else last.key_id
+    _Appender(connection, key, at).append(_own_entry(PRUNE, sealed | {"keyId": following}))
+    connection.execute(delete(audit_log).where(audit_log.c.id <= last.id))
+    return int(count)
 
 
 class _Appender:
@@ -292,9 +314,10 @@ def write_audited_documents(connection: Connection, documents: Mapping[str, Any]
         connection.execute(insert(audit_documents).values(row))
 
 
-def newest_entry(connection: Connection) -> AuditRow | None:
-    """Return the newest entry; None if there is none."""
-    row = connection.execute(select(*_COLUMNS).order_by(desc(audit_log.c.id)).limit(1)).one_or_none()
+def newest_entry(connection: Connection, before: int = MAX_INTEGER) -> AuditRow | None:
+    """Return the newest entry whose ID is less than `before`; None if there is none."""
+    statement = select(*_COLUMNS).where(audit_log.c.id < before).order_by(desc(audit_log.c.id)).limit(1)
+    row = connection.execute(statement).one_or_none()
     return _to_row(row) if row else None
 
 

@@ -22,7 +22,7 @@ FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*))?")
 ONE_SHOT = {"migrate", "botwatch", "secrets"}
 NOT_A_PART = {"demo", "botwatch", "secrets", "caddy"}
-SECRETS = {"BOTWATCH_KEY", "BOTWATCH_SECRET"}
+SECRETS = {"AUDIT_KEY", "BOTWATCH_KEY", "BOTWATCH_SECRET"}
 """Looked up where they are needed; no part's settings hold them."""
 BUILT = sorted(name for name, service in SERVICES.items() if service["image"].startswith("botwatch-"))
 OURS = [name for name in BUILT if name != "caddy"]

@@ -1,15 +1,10 @@
 """Webhook: the full notification as JSON, signed if a secret is configured."""
 
-import hashlib
-import hmac
-from datetime import datetime
-
 from services.notifier.channels.json_poster import JsonPoster, PostResponse
 from services.notifier.content.message import NotificationMessage
 from shared.runtime import clock
+from shared.runtime.http.signature import SIGNATURE, sign
 from shared.schema.alerts import encode_json
-
-SIGNATURE = "Botwatch-Signature"
 
 
 class WebhookTransport:
@@ -46,13 +41,3 @@ class SignedPoster:
             # Computed for each attempt: receivers reject old signatures.
             headers[SIGNATURE] = sign(body, self._secret, clock.now())
         self.last_response = self._poster.post(body, headers)
-
-
-def sign(body: bytes, secret: str, now: datetime) -> str:
-    """Return the signature of `body` at `now`: HMAC-SHA256 in hex over `<unix seconds>.<body>`.
-
-    The header has Stripe's format: `t=<unix seconds>,v1=<hex>`.
-    """
-    seconds = int(now.timestamp())
-    digest = hmac.new(secret.encode(), f"{seconds}.".encode() + body, hashlib.sha256)
-    return f"t={seconds},v1={digest.hexdigest()}"

@@ -14,8 +14,9 @@ import pytest
 from services.notifier.channels import json_poster
 from services.notifier.channels.base import TransportError
 from services.notifier.channels.json_poster import PostResponse, error_from_response
-from services.notifier.channels.webhook import WebhookTransport, sign
+from services.notifier.channels.webhook import WebhookTransport
 from shared.runtime import clock
+from shared.runtime.http.signature import sign
 from tests.unit.notifier.fake_receivers import NOON, WebhookReceiver, make_message, make_notice
 
 
