@@ -38,6 +38,10 @@ PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""
 HOME_FOLDERS = ("data", "logs", "run", "collector", "spool", "backups")
 """Folders of a home that may have been made with wider modes."""
+ACCESS_TEXTS = {
+    "open": "open: whoever reaches these ports may do everything (ACCESS=required denies that)",
+    "required": "required: users (botwatch user add) and API tokens (botwatch token create)",
+}
 
 
 class NativeStack:
@@ -195,5 +199,6 @@ class NativeStack:
             "WebSocket": f"{scheme(self._settings, 'ws')}://localhost:{self._ports['WEBSOCKET_PORT']}/monitoring",
             "Redis (bots)": bot_url,
             "Channels": ", ".join(self._documents.channels) or "none configured (alerts only on the page)",
+            "Access": ACCESS_TEXTS[self._settings.access],
             "State and logs": str(self._home),
         }

@@ -28,7 +28,7 @@ def stored_at(ticket: str) -> str:
     return ticket_key(digest(ticket).hex())
 
 
-def ticket_identity(stored: bytes | None) -> Identity | None:
+def ticket_identity(stored: bytes | str | None) -> Identity | None:
     """Return the identity of what Redis had of a ticket; None if it had nothing or something else."""
     try:
         return msgspec.json.decode(stored or b"", type=Identity)

@@ -19,13 +19,22 @@ export let nextAttemptAt = null; // ms; null unless it waits to reconnect
 let lastId = null; // of the last message with an ID
 let reconnecting = 0;
 
-export function connect(attempt = 0) {
+export async function connect(attempt = 0) {
   clearTimeout(reconnecting);
   nextAttemptAt = null;
   let socket;
   let failures = attempt;
   try {
-    socket = new WebSocket(socketAddress());
+    const address = socketAddress();
+    if (document.body.dataset.user) {
+      const ticket = await fetchTicket();
+      if (ticket === null) {
+        reconnectLater(failures);
+        return;
+      }
+      address.searchParams.set("ticket", ticket);
+    }
+    socket = new WebSocket(address);
   } catch (error) {
     publish("connection-failed", error);
     return;
@@ -51,12 +60,24 @@ export function connect(attempt = 0) {
       publish("refused", code, reason);
       return;
     }
-    const wait = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] * (0.75 + Math.random() / 2);
-    isConnected = false;
-    nextAttemptAt = Date.now() + wait;
-    reconnecting = setTimeout(connect, wait, failures + 1);
-    publish("disconnected");
+    reconnectLater(failures);
   });
+}
+
+function reconnectLater(failures) {
+  const wait = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] * (0.75 + Math.random() / 2);
+  isConnected = false;
+  nextAttemptAt = Date.now() + wait;
+  reconnecting = setTimeout(connect, wait, failures + 1);
+  publish("disconnected");
+}
+
+/** Return a one-time ticket, or null; a browser sends no headers with a WebSocket, and cookies to this host only. */
+async function fetchTicket() {
+  const address = `${document.body.dataset.base}api/monitoring/websocket-ticket`;
+  const signal = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+  const response = await fetch(address, { method: "POST", signal }).catch(() => null);
+  return response?.ok ? (await response.json()).ticket : null;
 }
 
 /** Connect at once if it waits to reconnect. */
