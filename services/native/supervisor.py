@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import psutil
 
+from services.native.part_environment import supervisor_environment
 from shared.runtime.settings import REPOSITORY
 from shared.schema.terminal_escaping import escape_controls
 
@@ -46,19 +47,24 @@ class StartupProgress:
 class Supervisor:
     """supervisord in a session of its own: Ctrl-C reaches only `botwatch up`, and the parts stop in order."""
 
-    def __init__(self, home: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, environ: Mapping[str, str], private: Mapping[str, Collection[str]]
+    ) -> None:
+        """Start it; `private` has further secrets: names of variables to the parts that need them."""
         self._logs = home / "logs"
         self._log = self._logs / "supervisord.log"
         self._log.touch()
         self._logged_before = self._log.stat().st_size
         self._children: list[psutil.Process] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", "deploy/supervisord.conf"],
-            env=environ,
-            cwd=REPOSITORY,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509
-        )
+        with supervisor_environment(environ, private) as (public, descriptors):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.native.supervisord", "-c", "deploy/supervisord.conf"],
+                env=public,
+                pass_fds=descriptors,
+                cwd=REPOSITORY,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
+            )
 
     def is_running(self) -> bool:
         """Return whether supervisord runs."""

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.integration
 @contextmanager
 def standby(stack: BotwatchProcess, part: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a second process of a part, as somebody would by mistake."""
-    environ = psutil.Process(pid_of(stack, part)).environ()
+    environ = psutil.Process(stack.process.pid).environ()
+    environ["REDIS_URL_FILE"] = str(stack.home / "secrets" / part / "redis-url")
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", f"services.{part}"],

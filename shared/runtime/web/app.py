@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import NoReturn
 
 import msgspec
 import structlog
 from flask import Flask, Response, current_app, g, request
+from gunicorn.app import wsgiapp  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -196,14 +196,14 @@ def _request_counter(part: str) -> Callable[[Response], Response]:
     return count
 
 
-def exec_gunicorn(app: str, settings: WebSettings, port: int, tls: TlsFiles | None) -> NoReturn:
-    """Become gunicorn, serving `app` (`module:factory()`) on `port`, with TLS if there are files for it."""
-    arguments = [
-        *(sys.executable, "-m", "gunicorn"),
+def run_gunicorn(app: str, settings: WebSettings, port: int, tls: TlsFiles | None) -> None:
+    """Serve `app` (`module:factory()`) with gunicorn on `port` until this process ends, over TLS if given."""
+    sys.argv = [
+        "gunicorn",
         *("--config", str(REPOSITORY / "deploy" / "gunicorn.conf.py")),
         *("--bind", f"{settings.bind_host}:{port}"),
         *("--workers", str(settings.web_workers), "--threads", str(settings.web_threads)),
         *(("--certfile", str(tls.certificate), "--keyfile", str(tls.key)) if tls else ()),
         app,
     ]
-    os.execv(sys.executable, arguments)  # noqa: S606 - no shell is the point
+    wsgiapp.run()

@@ -6,7 +6,20 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from prometheus_client import values
+
 PREFIX = "botwatch-metrics-"
+
+
+def share_metrics() -> str:
+    """Let the workers that are forked from this process share their metrics in a new folder; return it.
+
+    prometheus_client chooses how it stores values at its import; a metric with labels stores none before its
+    first use, one without labels must be created after this call.
+    """
+    folder = os.environ["PROMETHEUS_MULTIPROC_DIR"] = create_multiprocess_dir()
+    values.ValueClass = values.get_value_class()
+    return folder
 
 
 def create_multiprocess_dir() -> str:

@@ -7,6 +7,7 @@ returned, whose step is armed, the process that the file names is killed with SI
 import functools
 import json
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable
@@ -92,9 +93,16 @@ def arm_notifier_steps() -> None:
     kill_after("marked and committed", DeliveryWorker, "_deliver_batch")
 
 
-if os.environ.get("KILLING"):
-    role = sys.orig_argv[sys.orig_argv.index("-m") + 1 :] if "-m" in sys.orig_argv else []
+def run_armed(*given: Any, **named: Any) -> Any:
+    """Run the module of a part, with its steps armed."""
+    role = sys.orig_argv[sys.orig_argv.index("-m") + 1 :]
     if role == ["services.evaluator"]:
         arm_evaluator_steps()
     elif role == ["services.notifier"]:
         arm_notifier_steps()
+    return run_module(*given, **named)
+
+
+if os.environ.get("KILLING"):
+    # supervisord forks the parts, each of which then runs its module.
+    run_module, runpy.run_module = runpy.run_module, run_armed
