@@ -6,6 +6,7 @@ import { $, renderAges } from "./elements.js";
 import { connect, UNAUTHENTICATED } from "./socket.js";
 import { dashboard, publish, subscribe } from "./store.js";
 import { announceAlert, connectShowAll, openDetailsFromLink, renderAlerts } from "./views/alerts.js";
+import { connectAudit } from "./views/audit.js";
 import { renderBots } from "./views/bots.js";
 import { renderChecks, renderHosts } from "./views/hosts.js";
 import { refetchSilences } from "./views/silences.js";
@@ -73,6 +74,7 @@ subscribe("refused", (code, reason) => {
 
 $("not-started").remove();
 connectShowAll();
+connectAudit();
 $("bot-filter").addEventListener("input", () => publish("change", "bots"));
 window.addEventListener("hashchange", openDetailsFromLink);
 setInterval(() => {
