@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 MAX_LINES = 200
 MAX_VALUE = 120
 """Longest value in a line, characters."""
-_SECRET_NAME = re.compile(r"pass|secret|token|credential|authorization|cookie|api_?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"pass|secret|token|credential|authorization|cookie|key$", re.IGNORECASE)
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})?")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST_SHOWN = frozenset(("http", "https", "ws", "wss"))
