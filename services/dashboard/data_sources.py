@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -57,8 +58,12 @@ class CurrentState(NamedTuple):
 class DataSources:
     """The connections of the dashboard."""
 
-    def __init__(self, redis: Redis, performance: Database, health: Database) -> None:
+    def __init__(
+        self, redis: Redis, performance: Database, health: Database, home: Path | None = None
+    ) -> None:
+        """`home` is the folder with the backups."""
         self.redis = redis
+        self.home = home
         self.performance = performance
         self.health = health
         self._log = RecordLog(redis)

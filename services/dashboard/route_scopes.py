@@ -34,6 +34,8 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"DELETE {_API}/silences/<silence_id>": "operate",
         f"DELETE {_API}/bots/<path:bot>": "admin",
         f"GET {_API}/audit": "admin",
+        f"GET {_API}/backups": "admin",
+        f"POST {_API}/backups": "admin",
         f"POST {_API}/config/reload": "admin",
         f"GET {_API}/tokens": "admin",
         f"POST {_API}/tokens": "admin",

@@ -30,4 +30,5 @@ def app() -> Flask:
     with exit_on_invalid_config("dashboard"):
         secret = load_secret(settings.botwatch_home, os.environ)
         links = SignedLinks(secret, settings.dashboard_url)
-        return create_dashboard_app(settings, DataSources(redis, performance, health), links)
+        sources = DataSources(redis, performance, health, settings.botwatch_home)
+        return create_dashboard_app(settings, sources, links)

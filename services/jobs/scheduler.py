@@ -107,7 +107,7 @@ class JobScheduler:
         if time.monotonic() >= self._first_at:
             self._cron.enqueue_jobs()
         self._retries.enqueue_scheduled_jobs()
-        self._enqueue_requested()
+        self.enqueue_requested(self._redis)
         try:
             taken = Queue.dequeue_any(
                 [self._queue], BLOCK_S, self._redis, job_class=RegisteredJob, serializer=JSONSerializer
@@ -120,12 +120,13 @@ class JobScheduler:
             self._worker.execute_job(job, queue)
             self._count(job.func_name)
 
-    def _enqueue_requested(self) -> None:
+    @staticmethod
+    def enqueue_requested(redis: Redis) -> None:
         """Enqueue the jobs that other parts requested: they may not write the queue."""
-        requested = cast("list[bytes]", self._redis.spop(redis_keys.JOB_REQUESTS, len(JOBS)))
+        requested = cast("list[bytes]", redis.spop(redis_keys.JOB_REQUESTS, len(JOBS)))
         for name in {value.decode(errors="replace") for value in requested} & JOBS.keys():
             log.info("job requested", job=name)
-            ScheduledJob(JOBS[name]).enqueue(self._redis)
+            ScheduledJob(JOBS[name]).enqueue(redis)
 
     def check(self) -> dict[str, str]:
         """Return the status of every job, for /health; raise the error that prevents recording, if any."""

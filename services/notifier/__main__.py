@@ -1,12 +1,14 @@
 """Notifier: `python -m services.notifier deliver`, and `… watchdog`, which monitors all parts."""
 
 import sys
+from datetime import timedelta
 from functools import partial
 
+from services.notifier.config import WatchdogSettings
 from services.notifier.content.rendering import ContentFactory, load_contents
 from services.notifier.notifier import ConfigReader, Notifier, Reloader
 from services.notifier.watchdog.out_of_band import OutOfBandSender
-from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases
+from services.notifier.watchdog.watchdog import Watchdog, WatchedBackups, WatchedDatabases
 from shared.runtime import clock, service
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.databases import health_database, performance_database
@@ -76,7 +78,7 @@ def _pending(health: Database) -> dict[str, int]:
 
 def run_watchdog() -> None:
     """Monitor all parts until stopped."""
-    settings = service.configure_part("watchdog", PartSettings)
+    settings = service.configure_part("watchdog", WatchdogSettings)
     with service.exit_on_invalid_config("watchdog"):
         documents = load_documents(settings.botwatch_config)
         health, performance = health_database(settings, documents), performance_database(settings, documents)
@@ -91,7 +93,8 @@ def run_watchdog() -> None:
         ),
         Database(performance.url, afresh=True, lock_timeout_s=LOCK_TIMEOUT_S),
     )
-    watchdog = Watchdog(redis, watched, sender, settings.dashboard_url.rstrip("/"), clock.now())
+    backups = WatchedBackups(settings.botwatch_home, timedelta(hours=settings.backup_max_age_hours))
+    watchdog = Watchdog(redis, watched, sender, settings.dashboard_url.rstrip("/"), clock.now(), backups)
     with service.running_part("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
         while not frame.stopping.is_set():

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from shared.schema.redis_keys import RECORDER_GROUP
 from shared.schema.stream_ids import START, split_id
 from shared.schema.timestamps import from_epoch_ms
 
@@ -13,8 +14,8 @@ FORMAT = 1
 """Version of the layout of an archive; a higher one is refused."""
 SUFFIX = ".tar.zst"
 ENCRYPTED_SUFFIX = f"{SUFFIX}.age"
-_FENCES = "-fence"
-"""Ends the names of fencing tokens, which are stored beside the offsets."""
+READERS = (RECORDER_GROUP, "evaluator-tracks")
+"""Who reads the log again from its offset in a database; other rows of `log_position` are something else."""
 _NAME = re.compile(rf"(botwatch-\d{{8}}T\d{{6}}Z)({re.escape(SUFFIX)}(?:\.age)?)")
 
 
@@ -63,7 +64,7 @@ class Manifest(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
             position
             for database in self.databases.values()
             for reader, position in database.positions.items()
-            if not reader.endswith(_FENCES)
+            if reader in READERS
         ]
         return min(positions, key=split_id, default=START)
 

@@ -1,9 +1,11 @@
-"""A backup of the databases is put back: what Redis still holds is stored and judged again."""
+"""A backup is restored: what the log in Redis still has is stored and evaluated again."""
 
 import json
-import sqlite3
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -11,13 +13,12 @@ import pytest
 
 from shared.runtime.redis.connection import connect_redis
 from tests.integration.stack import BotwatchProcess, botwatch_up
-from tests.support import wait_until
+from tests.support import HANG_S, wait_until
 
 pytestmark = pytest.mark.integration
 
 BOT = "restored"
 CONDITION = {"metricName": "maxDrawdown", "threshold": 20, "operator": ">", "severity": "HIGH"}
-DATABASES = ("performance_metrics.db", "system_health.db")
 
 
 @contextmanager
@@ -50,29 +51,44 @@ def kill_everything(stack: BotwatchProcess) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
+def botwatch(stack: BotwatchProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as an operator would."""
+    own = {
+        "BOTWATCH_HOME": str(stack.home),
+        "BOTWATCH_CONFIG": str(stack.home.parent / "config"),
+        "REDIS_PORT": str(stack.ports["REDIS_PORT"]),
+    }
+    words = [sys.executable, "-m", "botwatch.cli", *arguments]
+    return subprocess.run(
+        words, env=os.environ | own, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
+
+
 def test_a_backup_that_is_put_back_gets_what_redis_still_holds(tmp_path: Path) -> None:
     """Rows and the alert from after the backup are there again, each row once."""
     (tmp_path / "config").mkdir()
     document = json.dumps({"alerting": {"conditions": [CONDITION]}})
     (tmp_path / "config" / "performance_logger.json").write_text(document)
-    data = tmp_path / "home" / "data" / "monitoring"
     with running(tmp_path) as stack:
         publish(stack, 0)
         wait_until(lambda: count(stack) == (100, 100), "the first records are stored")
-        for name in DATABASES:
-            with (
-                closing(sqlite3.connect(data / name)) as source,
-                closing(sqlite3.connect(tmp_path / name)) as to,
-            ):
-                source.backup(to)
+        made = botwatch(stack, "backup", "now", "--json")
+        assert made.returncode == 0, made.stderr
+        backup = json.loads(made.stdout)["id"]
         publish(stack, 100)
         wait_until(lambda: count(stack) == (200, 200), "the second records are stored")
         wait_until(lambda: stack.alerts(BOT), "the alert opens")
+        shown = stack.dashboard("/api/monitoring")["system"]["backup"]
+        assert shown["id"] >= backup
+        refused = botwatch(stack, "restore", backup)
+        assert refused.returncode == 1
+        assert "Botwatch is running in" in refused.stderr
         kill_everything(stack)
-    for name in DATABASES:
-        for file in data.glob(f"{name}*"):
-            file.unlink()
-        (tmp_path / name).rename(data / name)
+    restored = botwatch(stack, "restore", backup)
+    assert restored.returncode == 0, restored.stderr
+    assert "are read again from the log" in restored.stdout
+    assert "Lost:" not in restored.stdout
+    assert count(stack) == (100, 100)
     with running(tmp_path) as stack:
         wait_until(lambda: count(stack) == (200, 200), "all records are there")
         wait_until(lambda: [one["status"] for one in stack.alerts(BOT)] == ["ACTIVE"], "the alert is open")

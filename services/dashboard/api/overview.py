@@ -14,6 +14,7 @@ from services.dashboard.api.queries import ALL_BOTS, BotPage
 from services.dashboard.data_sources import CurrentState, DataSources
 from services.dashboard.overall_status import StatusInputs, evaluate_status, needs_attention
 from services.dashboard.snapshot import Fields
+from shared.runtime.backups import describe_backup, newest_verified
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.alerts import Alert
 from shared.schema.jobs import JobRun
@@ -105,6 +106,7 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
             "notifications": pending,
             "watchdog": {"heardAt": heard},
             "jobs": {name: _job(run, now) for name, run in jobs.items()},
+            "backup": _newest_backup(sources.home),
         },
         "page": {
             "limit": wanted.limit,
@@ -221,6 +223,12 @@ def _job(run: JobRun, now: datetime) -> Fields:
         "lastSuccessAt": run.last_success_at,
         "nextDueAt": run.next_due_at,
     }
+
+
+def _newest_backup(home: Path | None) -> Fields | None:
+    """Describe the newest verified backup; None without one."""
+    backup = newest_verified(home) if home else None
+    return dict(describe_backup(backup)) if backup else None
 
 
 def _database_file(database: Database) -> Fields:

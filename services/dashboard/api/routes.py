@@ -8,6 +8,7 @@ from flask import Blueprint, Response, g, request
 from services.dashboard import snapshot
 from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.audit import add_audit
+from services.dashboard.api.backups import add_backups
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
@@ -38,6 +39,7 @@ def create_api(
     _add_acknowledge(api, desk, clock)
     add_silences(api, sources, audit, clock)
     add_audit(api, sources)
+    add_backups(api, sources, audit, clock)
     _add_ticket(api, sources)
     add_tokens(api, sources, audit, clock)
     return api

@@ -38,6 +38,7 @@ class RemoteFolder:
             "region": settings.backup_region or ("us-east-1" if settings.backup_endpoint else ""),
             "access_key_id": settings.backup_access_key_id,
             "secret_access_key": settings.backup_secret_access_key,
+            "disable_bulk_delete": "true",  # not every S3-compatible service has it
         }
         try:
             self._store = S3Store.from_url(

@@ -21,10 +21,13 @@ DISK_FULL_LIMIT = timedelta(seconds=3)
 """How long a disk may be full; short, so that the parts that wait for space are not reported as down."""
 STARTUP_LIMIT = timedelta(seconds=60)
 """How long parts may take to start, together with the watchdog."""
+BACKUP_LIMIT = timedelta(hours=36)
+"""How old the newest verified backup may be by default: a daily one that failed once."""
 COUNTER_WINDOW = timedelta(minutes=5)
 """How long an alert about a counter stays open after the last increase."""
 
 DISK, REDIS, STORE, PERFORMANCE = "disk", "redis", "store", "performance"
+BACKUP = "backup"
 BEATS, DISPATCH, DELIVERY = "beats", "dispatch", "delivery"
 RECORDS_REFUSED, VALUES_EVICTED = "recordsRefused", "valuesEvicted"
 COUNTER_CHECKS = (RECORDS_REFUSED, VALUES_EVICTED)
@@ -34,6 +37,7 @@ _RULES = {
     REDIS: "botwatch-redis-away",
     STORE: "botwatch-store-away",
     PERFORMANCE: "botwatch-store-away",
+    BACKUP: "botwatch-backup-overdue",
     BEATS: "botwatch-watchdog-silent",
     DISPATCH: "botwatch-deliveries-overdue",
     DELIVERY: "botwatch-deliveries-overdue",
@@ -45,6 +49,7 @@ _MESSAGES = {
     REDIS: "Redis is down: no records are accepted and no rules are evaluated",
     STORE: "system_health.db is unavailable: alerts cannot open or resolve, and no notifications are sent",
     PERFORMANCE: "performance_metrics.db is unavailable: records stay in the log and are missing on the page",
+    BACKUP: "The newest verified backup is too old",
     BEATS: "Watchdog beat missing: alerts may not be delivered",
     DISPATCH: "Notification delivery has stalled",
     DELIVERY: "Notification delivery has stalled",
@@ -96,12 +101,16 @@ class SystemSnapshot(NamedTuple):
     """Value of each of `COUNTER_CHECKS`; None: unknown."""
     jobs: Mapping[str, JobRun] | None = None
     """Last run of each job; None: unknown."""
+    newest_backup_at: datetime | None = None
+    """When the newest verified backup was made; None: there is none yet, or unknown."""
 
 
 class Diagnosis:
     """Evaluates a series of snapshots."""
 
-    def __init__(self, expected: frozenset[str], started: datetime) -> None:
+    def __init__(
+        self, expected: frozenset[str], started: datetime, backup_limit: timedelta = BACKUP_LIMIT
+    ) -> None:
         self._parts = sorted(expected)
         limits = {
             DISK: DISK_FULL_LIMIT,
@@ -111,6 +120,7 @@ class Diagnosis:
             DISPATCH: DELIVERY_LIMIT,
             DELIVERY: DELIVERY_LIMIT,
             BEATS: STARTUP_LIMIT,
+            BACKUP: backup_limit,
             **dict.fromkeys(COUNTER_CHECKS, timedelta(0)),
             **dict.fromkeys(_JOB_CHECKS, OVERDUE_AFTER),
         }
@@ -167,6 +177,7 @@ class Diagnosis:
         for part in self._parts:
             self._update(part, self._is_alive(part, snapshot), now)
         self._update_jobs(snapshot.jobs, now)
+        self._update_backup(snapshot.newest_backup_at, now)
         has_cause = bool(self._failing & {REDIS, STORE, *self._parts})
         for check, is_fine in self._symptoms(snapshot).items():
             self._update(check, None if has_cause and not is_fine else is_fine, now)
@@ -198,6 +209,19 @@ class Diagnosis:
             else:
                 self._limits[check] = timedelta(0) if run.is_failing else OVERDUE_AFTER
                 self._update(check, not run.is_failing and now <= run.next_due_at, now)
+
+    def _update_backup(self, newest: datetime | None, now: datetime) -> None:
+        """Check the age of the newest verified backup; before the first one the job itself is checked."""
+        if newest is None:
+            self._update(BACKUP, None, now)
+            return
+        limit = self._limits[BACKUP]
+        self._words |= {
+            BACKUP: f"The newest verified backup is of {newest:%Y-%m-%d %H:%M} UTC: "
+            f"older than {limit.total_seconds() / 3600:.0f} h"
+        }
+        self._last_ok_at[BACKUP] = newest
+        self._update(BACKUP, now - newest <= limit, now)
 
     def _is_alive(self, part: str, snapshot: SystemSnapshot) -> bool | None:
         """Return whether a part is up, None if unknown."""
@@ -258,6 +282,8 @@ class Diagnosis:
             metric, value = "secondsWithout", max(0, round((now - self._last_ok_at[check]).total_seconds()))
             if check in COUNTER_CHECKS:
                 severity, metric, value = "HIGH", check, self._risen[check]
+            if check == BACKUP:
+                severity = "HIGH"
             if rule == JOB_RULE:
                 severity, message = "MEDIUM", _describe_job(_JOB_CHECKS[check], self._runs)
             if rule == PART_RULE:

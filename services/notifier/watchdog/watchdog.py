@@ -7,7 +7,7 @@ other; if nobody is notified within seconds, the watchdog sends it itself.
 import os
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from services.notifier.self_alert_store import update_self_alerts
 from services.notifier.self_alerts import build_alert
 from services.notifier.watchdog.diagnosis import (
+    BACKUP_LIMIT,
     RECORDS_REFUSED,
     VALUES_EVICTED,
     Diagnosis,
@@ -28,6 +29,7 @@ from services.notifier.watchdog.diagnosis import (
 )
 from services.notifier.watchdog.out_of_band import OutOfBandSender
 from services.notifier.watchdog.self_alert_notifier import SelfAlertNotifier
+from shared.runtime.backups import newest_verified
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS, CannotPersistError, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
@@ -45,6 +47,7 @@ from shared.store.out_of_band import dispatch_cursor_if_behind, oldest_unattempt
 log = structlog.get_logger()
 
 WATCHDOG_PART = "watchdog"
+BACKUPS_READ_EVERY = timedelta(minutes=1)
 
 
 class WatchedDatabases(NamedTuple):
@@ -52,6 +55,13 @@ class WatchedDatabases(NamedTuple):
 
     health: Database
     performance: Database
+
+
+class WatchedBackups(NamedTuple):
+    """Where the backups are, and how old the newest verified one may be."""
+
+    home: Path
+    limit: timedelta
 
 
 class Watchdog:
@@ -64,13 +74,18 @@ class Watchdog:
         sender: OutOfBandSender,
         url: str,
         started_at: datetime,
+        backups: WatchedBackups | None = None,
     ) -> None:
         self._redis = redis
+        self._backups = backups
+        self._backups_read_at: datetime | None = None
+        self._newest_backup: datetime | None = None
         self._database = databases.health
         self._performance = databases.performance
         self._line = sender
         self._url = url
-        self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, started_at)
+        backup_limit = backups.limit if backups else BACKUP_LIMIT
+        self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, started_at, backup_limit)
         self._key_types = KeyTypes(redis)
         self._beat = 0
         self._refusal: RedisError | None = None
@@ -159,8 +174,19 @@ class Watchdog:
         snapshot = self._read_state(now)
         refusal = describe_redis_error(self._refusal) if self._refusal else None
         return snapshot._replace(
-            disk=describe_full_disk(self._database.url, self._refusal), redis_refusal=refusal
+            newest_backup_at=self._newest_backup_at(now),
+            disk=describe_full_disk(self._database.url, self._refusal),
+            redis_refusal=refusal,
         )
+
+    def _newest_backup_at(self, now: datetime) -> datetime | None:
+        """Return when the newest verified backup was made; the folder is read once a minute."""
+        read_at = self._backups_read_at
+        if self._backups and (read_at is None or not timedelta(0) <= now - read_at < BACKUPS_READ_EVERY):
+            newest = newest_verified(self._backups.home)
+            self._newest_backup = newest.created_at if newest else None
+            self._backups_read_at = now
+        return self._newest_backup
 
     def _read_state(self, now: datetime) -> SystemSnapshot:
         heartbeats: Mapping[str, datetime] | None = None

@@ -130,7 +130,12 @@ function partView({ name }) {
   };
 }
 
-function systemFacts({ redis, log, databases, notifications, watchdog }, at) {
+function describeBackup(backup, at) {
+  const age = duration(Math.max(0, at - Date.parse(backup.createdAt)) / 1000);
+  return `${age} ago, ${bytes(backup.bytes)}, verified`;
+}
+
+function systemFacts({ redis, log, databases, notifications, watchdog, backup }, at) {
   const lastBeatAt = Date.parse(watchdog.heardAt);
   const groups = Object.entries(log?.groups ?? {});
   const pending = Object.values(notifications).reduce((sum, count) => sum + count, 0);
@@ -143,6 +148,7 @@ function systemFacts({ redis, log, databases, notifications, watchdog }, at) {
       "Watchdog",
       Number.isNaN(lastBeatAt) ? "no beat yet" : `last beat ${duration(Math.max(0, at - lastBeatAt) / 1000)} ago`,
     ],
+    ["Last backup", backup ? describeBackup(backup, at) : "none yet"],
     ...Object.entries(databases).map(([name, file]) => [
       `Database ${name}`,
       isDefined(file.bytes) ? bytes(file.bytes) : null,

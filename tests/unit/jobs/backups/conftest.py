@@ -40,6 +40,7 @@ def sources(migrated: Path, tmp_path: Path) -> Sources:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("INSERT INTO log_position VALUES ('recorder', 0, ?)", (POSITIONS[line],))
             connection.execute("INSERT INTO log_position VALUES ('recorder-fence', 0, '3')")
+            connection.execute("INSERT INTO log_position VALUES ('evaluator', 0, '5-0')")
             connection.commit()
     insert_equity(files["performance"], 10)
     (home / "secrets" / "bot").mkdir(parents=True)

@@ -17,7 +17,8 @@ from services.jobs.backups.secret_files import read_secrets
 from services.jobs.backups.workspace import Sources, locked_folder
 from services.jobs.config import JobsSettings
 from shared.runtime.backups import list_backups, newest_verified, write_backup
-from shared.schema.backups import Backup
+from shared.schema.backups import READERS, Backup
+from shared.store.log_offsets import RULE_STATE_READER
 from tests.unit.jobs.backups.conftest import KEY, POSITIONS, insert_equity
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -48,7 +49,8 @@ def test_a_backup_says_what_it_contains(sources: Sources) -> None:
     assert manifest.databases["performance"].rows["equity"] == 10
     assert manifest.databases["health"].revision
     assert manifest.databases["performance"].positions["recorder"] == POSITIONS["performance"]
-    assert manifest.position == POSITIONS["health"]  # the lower one, and no fencing token
+    assert manifest.position == POSITIONS["health"]  # the lower one of those who read again from there
+    assert RULE_STATE_READER in READERS
     assert manifest.secrets == "left out"
     assert [file.path for file in manifest.files] == [
         "config/notifications.yml",

@@ -175,6 +175,25 @@ def test_a_machine_that_slept_is_given_time_to_wake_up() -> None:
     assert watched(see, 5100) == {}
 
 
+def test_an_old_backup_is_said_until_there_is_a_new_one() -> None:
+    """Older than the limit by a second; a watchdog that starts later says it at once."""
+
+    def see(second: int) -> SystemSnapshot:
+        made = at(150) if second >= 150 else at(100) - timedelta(hours=36)
+        return fine(second)._replace(newest_backup_at=made)
+
+    found = watched(see, 200)
+    assert first(found) == (101, ["botwatch/botwatch-backup-overdue"])
+    assert found[150] == []
+    late = watched(see, 140, Diagnosis(PARTS, at(110)), begin=111)
+    assert first(late)[1] == ["botwatch/botwatch-backup-overdue"]
+
+
+def test_before_the_first_backup_nothing_is_overdue() -> None:
+    """Whether the job runs is a check of its own."""
+    assert watched(lambda second: fine(second)._replace(newest_backup_at=None), 100) == {}
+
+
 def test_a_clock_that_is_set_back_hides_no_dead_part() -> None:
     watch = Diagnosis(PARTS, at(0))
     assert watched(fine, 100, watch) == {}
