@@ -138,6 +138,7 @@ def test_backups_that_need_not_be_kept_are_deleted(sources: Sources) -> None:
         (sources.folder / f"{old}.tar.zst").write_bytes(b"")
         write_backup(sources.home, msgspec.structs.replace(backup, id=old, file=f"{old}.tar.zst"))
     (sources.folder / "botwatch-20260101T000000Z.json").write_text("{}")
+    (sources.folder / "system_health.db").write_bytes(b"copied there by hand")
     create(sources, NOON + timedelta(days=1))
     assert len(delete_expired(sources)) == 9
     assert sorted(one.id for one in list_backups(sources.home)) == [
@@ -145,6 +146,7 @@ def test_backups_that_need_not_be_kept_are_deleted(sources: Sources) -> None:
         "botwatch-20260201T120000Z",
     ]
     assert "botwatch-20260101T000000Z.json" not in names(sources.folder)
+    assert "system_health.db" in names(sources.folder)
 
 
 def test_only_one_process_works_at_a_time(sources: Sources) -> None:
