@@ -1,13 +1,19 @@
 """Access from the settings of a part: its warnings, and its refusal to start."""
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from shared.access.internal_tokens import INTERNAL_TOKENS
+from shared.access.authenticator import Authenticator
+from shared.access.bearer_tokens import new_api_token
+from shared.access.internal_tokens import INTERNAL_TOKENS, format_internal_tokens
 from shared.runtime.access import open_access_warning, require_secrets
+from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.credentials import create_tokens
 from shared.runtime.environment import load_settings
+from shared.runtime.health import HealthChecks, serve_health
 from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 
@@ -55,3 +61,28 @@ def test_botwatchs_own_tokens_are_made_once(tmp_path: Path) -> None:
         PartSettings, {"INTERNAL_TOKENS_FILE": str(tmp_path / "recorder" / "internal-tokens")}
     )
     assert len(settings.internal_tokens.splitlines()) == len(tokens)
+
+
+def test_the_internal_port_needs_the_scrape_token() -> None:
+    """Prometheus reads /metrics with its token; without it /metrics is refused and /health is brief."""
+    token = new_api_token()
+    access = Authenticator(
+        "probe", is_open=False, internal_tokens=format_internal_tokens({"prometheus": token})
+    )
+    checks = HealthChecks("probe", {"redis": lambda: "up"})
+    server = serve_health(checks, "127.0.0.1", 0, AllowedHosts(PartSettings()), access)
+    url = f"http://127.0.0.1:{server.server_port}"
+    with server:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/metrics", timeout=5)
+        with refused.value as response:
+            assert (response.status, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="Botwatch"')
+            assert response.read().startswith(b"missing token: expected")
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
+            assert response.read() == b'{"part":"probe","status":"ok"}'
+        header = {"Authorization": f"Bearer {token}"}
+        for path, expected in (("/metrics", b"botwatch_build_info"), ("/health", b'"checks":{"redis"')):
+            request = urllib.request.Request(f"{url}{path}", headers=header)
+            with urllib.request.urlopen(request, timeout=5) as response:
+                assert expected in response.read()
+        server.shutdown()
