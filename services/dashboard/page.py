@@ -66,8 +66,8 @@ def create_page(settings: DashboardSettings) -> Blueprint:
     page = Blueprint("page", __name__, static_folder=_STATIC, static_url_path=f"/static/{_DIGEST}")
 
     @page.get("/")
-    def index() -> str:
-        return render_template(
+    def index() -> Response:
+        html = render_template(
             "index.html",
             records_url=f"{request.scheme}://{urlsplit(request.host_url).hostname}:{settings.ingestion_port}",
             websocket_port=settings.websocket_port,
@@ -79,6 +79,10 @@ def create_page(settings: DashboardSettings) -> Blueprint:
             role=role_name(g.identity),
             has_account=current_session() is not None,
         )
+        response = make_response(html)
+        # Without a referrer the Origin of the form that signs out would be `null`, which is refused.
+        response.headers["Referrer-Policy"] = "same-origin" if current_session() else "no-referrer"
+        return response
 
     return page
 
