@@ -6,16 +6,21 @@ Connects only (TCP, TLS, STARTTLS): no message is sent. `botwatch notify test CH
 import smtplib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.site import Site
 from shared.runtime import clock
 from shared.runtime.config.notifications import ChannelSection
+from shared.runtime.encrypted_values import decrypt_section
 from shared.runtime.http.dial import ConnectError, client_context, dial
+from shared.schema.faults import InvalidError
 
 TIMEOUT_S = 3.0
 WORKERS = 8
@@ -38,11 +43,11 @@ def check_channels(site: Site) -> Iterator[Finding]:
     """Connect to the server of every channel, all at once."""
     channels = site.documents.channels if site.documents else {}
     with ThreadPoolExecutor(WORKERS) as pool:
-        yield from pool.map(_check_channel, channels, channels.values())
+        yield from pool.map(partial(_check_channel, site.environ), channels, channels.values())
 
 
 def server_of(channel: ChannelSection) -> Server | None:
-    """Return the server of a channel; None if its URL does not say it: encrypted, or a service of apprise."""
+    """Return the server of a channel; None if its URL, for a service of apprise, does not say it."""
     if email := channel.email:
         default = {SMTPS: "tls", PLAIN_SMTP: "none"}.get(email.port, "starttls")
         return Server(email.smtp, email.port, email.security or default)
@@ -57,8 +62,12 @@ def server_of(channel: ChannelSection) -> Server | None:
     return Server(url.hostname, port or (443 if is_secure else 80), "tls" if is_secure else "none")
 
 
-def _check_channel(name: str, channel: ChannelSection) -> Finding:
-    server = server_of(channel)
+def _check_channel(environ: Mapping[str, str], name: str, channel: ChannelSection) -> Finding:
+    try:
+        server = server_of(decrypt_section(channel, environ))
+    except (InvalidError, msgspec.ValidationError) as error:
+        reason = error.faults[0] if isinstance(error, InvalidError) else "its decrypted value is invalid"
+        return critical(f"channel {name}: {reason}", "set BOTWATCH_KEY, or encrypt it again")
     test = f"botwatch notify test {name}"
     if server is None:
         return ok(f"channel {name}: its address is known to the notifier only; `{test}` sends a message")

@@ -9,6 +9,7 @@ import pytest
 from services.native.diagnostics.channels import Server, check_channels, server_of
 from services.native.diagnostics.site import Site
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
+from shared.runtime.encrypted_values import encrypt, new_key
 from tests.support import free_port
 
 
@@ -18,11 +19,10 @@ from tests.support import free_port
         ("https://hooks.example.com/x", Server("hooks.example.com", 443, "tls")),
         ("http://hook.lan:8000/", Server("hook.lan", 8000, "none")),
         ("slack://token", None),
-        ("encrypted:abc", None),
     ],
 )
 def test_the_server_of_a_url(url: str, expected: Server | None) -> None:
-    """Services of apprise and encrypted URLs do not say."""
+    """Services of apprise do not say."""
     assert server_of(ChannelSection(url=url)) == expected
 
 
@@ -31,6 +31,19 @@ def test_the_server_of_a_mailbox(port: int, security: str) -> None:
     """By default the port decides on the encryption."""
     mailbox = EmailConfig(smtp=f"mail.example.com:{port}", sender="a@example.com", to=["b@example.com"])
     assert server_of(ChannelSection(email=mailbox)) == Server("mail.example.com", port, security)
+
+
+def test_an_encrypted_address_needs_the_key(tmp_path: Path) -> None:
+    """It is decrypted to connect; a missing key is critical."""
+    key = new_key()
+    address = encrypt(f"http://127.0.0.1:{free_port()}/", {"BOTWATCH_KEY": key})
+    (tmp_path / "notifications.yml").write_text(json.dumps({"channels": {"hook": {"url": address}}}))
+    environ = {"BOTWATCH_CONFIG": str(tmp_path)}
+    [locked] = check_channels(Site(environ))
+    [found] = check_channels(Site({**environ, "BOTWATCH_KEY": key}))
+    assert (locked.status, found.status) == ("critical", "critical")
+    assert "BOTWATCH_KEY" in locked.what
+    assert "connection refused" in found.what
 
 
 def test_reachable_and_unreachable_channels(tmp_path: Path) -> None:
