@@ -48,13 +48,17 @@ log = structlog.get_logger()
 
 REFRESH_INTERVAL_S = 1.0
 FLUSH_INTERVAL_S = 10.0
-MAX_TOKENS = 5_000
-"""Limit of tokens in memory, the newest; revoked and expired ones are there to say why they are refused."""
+MAX_TOKENS = 2_000
+"""Limit of tokens in memory; after the active ones, those that must be refused with the reason."""
 MAX_SESSIONS = 5_000
+"""Limit of open sessions in memory, those that were used last."""
 MAX_BAD_TOKENS = 20
 """Limit of bad tokens per address and minute; a valid token is accepted regardless."""
 LOCK_TIMEOUT_S = 0.5
-_SELECT = "SELECT * FROM api_tokens ORDER BY createdAt DESC LIMIT ?"
+_SELECT = """
+    SELECT * FROM api_tokens
+    ORDER BY revokedAt IS NOT NULL, coalesce(expiresAt <= :now, 0), createdAt DESC LIMIT :most
+"""
 _SELECT_SESSIONS = """
     SELECT idHash, name, role FROM sessions JOIN users ON sessions.user = users.name
     WHERE endedAt IS NULL AND disabled = 0 AND expiresAt > :now AND lastSeenAt > :idle
@@ -238,7 +242,7 @@ def _read_credentials(path: Path) -> tuple[dict[bytes, StoredToken], dict[str, I
             bytes.fromhex(row["digest"]): StoredToken(
                 token_identity(dict(row)), _moment(row["expiresAt"]), _moment(row["revokedAt"])
             )
-            for row in connection.execute(_SELECT, (MAX_TOKENS,))
+            for row in connection.execute(_SELECT, times | {"most": MAX_TOKENS})
         }
         sessions = {
             key: Identity(name, "user", ROLES[role], credential=f"session:{key}")

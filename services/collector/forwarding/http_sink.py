@@ -86,7 +86,7 @@ class HttpSink:
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return (
                 f"{said}: set COLLECTOR_TOKEN to that of the receiving Botwatch "
-                "(INGEST_TOKEN where it has no COLLECTOR_TOKEN)"
+                f"(INGEST_TOKEN where it has no COLLECTOR_TOKEN): {self._quote(answer)}"
             )
         return f"{said}: {self._quote(answer)}"
 
