@@ -12,6 +12,8 @@ from shared.runtime.settings import PartSettings
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.jobs import JOBS, QUEUE, Job
 
+EVERY_MINUTE = "* * * * *"
+
 
 class JobsSettings(PartSettings, frozen=True, kw_only=True):
     """Settings of the jobs part."""
@@ -43,6 +45,8 @@ class JobsSettings(PartSettings, frozen=True, kw_only=True):
     def scheduled_jobs(self) -> dict[str, Job]:
         """Return every job, by name, with the schedule that is set for it."""
         schedules = {"backup": self.backup_schedule, "backup-verify": self.backup_verify_schedule}
+        if self.audit_syslog or self.audit_webhook_url:
+            schedules["audit-shipping"] = EVERY_MINUTE
         return {name: job._replace(cron=schedules.get(name, job.cron)) for name, job in JOBS.items()}
 
     def validated(self) -> Self:

@@ -49,7 +49,7 @@ def _redact_text(text: str, fingerprint: Fingerprint, name: str) -> str:
         return text
     if found := _URL.search(text):
         scheme = found["scheme"].lower()
-        host = _host_of(text[found.start() :]) if scheme in _HOST_SHOWN else ""
+        host = _host_of(text[found.start() :].rstrip("}")) if scheme in _HOST_SHOWN else ""
         return f"{scheme}://{host}… ({fingerprint(text)})"
     if _SECRET_NAME.search(name) or text.startswith("encrypted:"):
         return f"redacted ({fingerprint(text)})"

@@ -216,3 +216,10 @@ def test_folded(context: JobContext) -> None:
         append(context, action="user.login", outcome="denied", address="192.0.2.1")
     later = context._replace(now=lambda: NOON + FOLD_INTERVAL)
     assert check_audit(later) == {"verified": 2, "folded": 1, "pruned": 0}
+
+
+def test_schedule() -> None:
+    """Shipping runs every minute if there is a receiver, so that nothing is forked for nothing."""
+    configured_jobs = JobsSettings(audit_syslog="udp://127.0.0.1").scheduled_jobs()
+    assert configured_jobs["audit-shipping"].cron == "* * * * *"
+    assert JobsSettings().scheduled_jobs()["audit-shipping"].cron == "42 * * * *"
