@@ -160,12 +160,23 @@ def _now(given: Surroundings, options: argparse.Namespace) -> object:
     if deleted:
         print_text(options, f"Deleted {len(deleted)} that need not be kept.")
     if settings.backup_url:
-        from services.jobs.backups.remote import upload_missing  # noqa: PLC0415 - 8 MB of memory
-
-        uploaded = upload_missing(sources, settings, clock.now, show_progress)
-        end_progress()
-        print_text(options, f"Uploaded {len(uploaded)} to {settings.backup_url}.")
+        _upload(given, options)
     return describe_backup(find_backup(list_backups(sources.home), backup.id))
+
+
+def _upload(given: Surroundings, options: argparse.Namespace) -> None:
+    """Upload what is missing at BACKUP_URL; the backup here counts, and the job tries again."""
+    from services.jobs.backups.remote import upload_missing  # noqa: PLC0415 - 8 MB of memory
+
+    try:
+        uploaded = upload_missing(given.sources, given.settings, clock.now, show_progress)
+    except BackupError as error:
+        end_progress()
+        text = redact_credentials(escape_controls(str(error)))
+        sys.stderr.write(f"botwatch backup now: warning: not uploaded, tried again hourly: {text}\n")
+        return
+    end_progress()
+    print_text(options, f"Uploaded {len(uploaded)} to {given.settings.backup_url}.")
 
 
 def _list(given: Surroundings, options: argparse.Namespace) -> object:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 REQUEST_TIMEOUT_S = 120
 """Of one request; archives are uploaded in parts of 5 MiB."""
 RETRY_TIMEOUT = timedelta(seconds=30)
-MAX_REASON = 200
+MAX_REASON = 400
 
 
 class RemoteFolder:
@@ -110,7 +110,7 @@ class RemoteFolder:
         return [backup.id for backup in expired]
 
     def _error(self, what: str, error: Exception) -> BackupError:
-        reason = " ".join(str(error).split())[:MAX_REASON]
+        reason = " ".join(str(error).partition("Debug source")[0].split())[:MAX_REASON]
         return BackupError(f"{self.url}: {what}: {reason}")
 
 
