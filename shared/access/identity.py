@@ -21,7 +21,7 @@ SCOPE_TEXTS: Mapping[Scope, str] = {
     "ingest": "send records",
     "read": "see the page, the API, the WebSocket and /metrics",
     "operate": "acknowledge, silence, retire bots, plan maintenance, make reports",
-    "admin": "configuration, users, tokens, backups, deletion of bots",
+    "admin": "manage configuration, users, tokens and backups, or delete bots",
 }
 """What each scope allows, after `may`."""
 ROLES: Mapping[str, frozenset[Scope]] = {
