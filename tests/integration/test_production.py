@@ -5,7 +5,6 @@ One Botwatch for all of this module; the last test stops it.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import pytest
 
 from services.native.pid_file import PidFile
 from shared.runtime.settings import REPOSITORY
-from tests.support import HANG_S, free_port, wait_until
+from tests.support import HANG_S, free_port, require_program, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -129,6 +128,7 @@ def test_the_password_of_the_first_admin_is_shown_once(production: Production) -
 )
 def test_a_command_of_the_guide_works_as_printed(command: str, expected: str, production: Production) -> None:
     """From `enterprise/monitoring`, while everything runs."""
+    require_program("ps")
     done = production.shell(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert expected in done.stdout
@@ -136,8 +136,7 @@ def test_a_command_of_the_guide_works_as_printed(command: str, expected: str, pr
 
 def test_the_port_is_found_by_lsof(production: Production) -> None:
     """`lsof -i :9090` names the part that listens."""
-    if not shutil.which("lsof"):
-        pytest.skip("lsof is not installed")
+    require_program("lsof")
     done = production.shell(f"lsof -i :{production.environ['INGESTION_PORT']}")
     assert "LISTEN" in done.stdout
 
