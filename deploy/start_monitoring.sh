@@ -12,9 +12,13 @@ case $called_from in
 esac
 case $BOTWATCH_HOME in
 /*) ;;
-*) BOTWATCH_HOME=$(pwd)/$BOTWATCH_HOME ;;
+*) BOTWATCH_HOME=$PWD/$BOTWATCH_HOME ;;
 esac
 export BOTWATCH_HOME
+case ${BOTWATCH_CONFIG:-/} in
+/*) ;;
+*) export BOTWATCH_CONFIG="$PWD/$BOTWATCH_CONFIG" ;;
+esac
 
 python=${BOTWATCH_PYTHON:-$repository/.venv/bin/python}
 if [ ! -x "$python" ]; then

@@ -1,5 +1,6 @@
 """Before an upgrade: whether this start is one, and the backup that it needs."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,13 @@ def upgrade_reason(site: Site) -> str:
     earlier = version.read_text(encoding="utf-8").strip() if version.exists() else VERSION
     reasons = [] if earlier == VERSION else [f"version {earlier} → {VERSION}"]
     for line, path in site.databases.items():
-        if path.exists() and path.stat().st_size:
-            found, newest = stored_revision(path), known_revisions(line)[-1]
-            if found not in (None, newest):
-                reasons.append(f"{path.name}: schema {found} → {newest}")
+        newest = known_revisions(line)[-1]
+        try:
+            found = stored_revision(path) if path.exists() and path.stat().st_size else None
+        except sqlite3.Error:
+            continue  # the checks say what is wrong with it
+        if found not in (None, newest):
+            reasons.append(f"{path.name}: schema {found} → {newest}")
     return ", ".join(reasons)
 
 
