@@ -2,9 +2,12 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,17 @@ from services.jobs.backups import snapshot
 from services.jobs.backups.snapshot import copy_databases, describe_copy, integrity_faults
 from services.jobs.backups.workspace import Sources
 from tests.support import wait_until
+
+
+class SlowConnection(sqlite3.Connection):
+    """Takes its time once its snapshot has begun: enough for a writer that is not locked out."""
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        """Run a statement."""
+        found = super().execute(sql, *arguments)
+        if "FROM sqlite_schema" in sql:
+            time.sleep(0.03)
+        return found
 
 
 @contextmanager
@@ -52,6 +66,8 @@ def test_both_copies_are_of_one_moment(
 ) -> None:
     """Under constant writes in many steps, the copies are never more than one transaction apart."""
     monkeypatch.setattr(snapshot, "PAGES_PER_STEP", 2)
+    connect = partial(sqlite3.connect, factory=SlowConnection)
+    monkeypatch.setattr("services.jobs.backups.snapshot.sqlite3.connect", connect)
     steps: list[int] = []
     with writing(sources) as last:
 
