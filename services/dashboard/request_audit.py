@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from shared.access.identity import OPEN, Identity
 from shared.runtime.config_audit import append_config_audit
+from shared.runtime.web.request_access import ANONYMOUS
 from shared.schema.faults import Fault
 from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
 from shared.store.database import Database
@@ -52,11 +53,21 @@ def request_entry(
     before: Any = None,  # noqa: ANN401 - JSON
     after: Any = None,  # noqa: ANN401 - JSON
 ) -> AuditEntry:
-    """Return the entry on the request that is being answered."""
+    """Return the entry on the request that is being answered.
+
+    The actor is who is signed in, also where that one acts for another. A name that nobody has checked counts
+    where access is open; where it is not, that of a signed link is marked: `link:ann`.
+    """
     identity: Identity = g.get("identity", OPEN)
+    if identity is ANONYMOUS:
+        actor = f"link:{by or identity.name}"
+    else:
+        actor = by or identity.name if identity.kind == "open" else identity.name
+    if after is None and by and not actor.endswith(by):
+        after = {"by": by}
     return AuditEntry(
         action=action,
-        actor=by or identity.name if identity.kind == "open" else identity.name,
+        actor=actor,
         address=request.remote_addr,
         target=target,
         before=before,

@@ -103,9 +103,29 @@ def test_signed_in(redis: Redis, performance: Database, health: Database) -> Non
     def sign_in() -> None:
         g.identity = identity
 
-    app.test_client().post("/api/monitoring/silences", json=SILENCE | {"endsAt": "2099-01-01T00:00:00Z"})
+    RecordLog(redis).append([Equity(bot="a", timestamp=NOON, equity=1)], "test")
+    client = app.test_client()
+    client.post("/api/monitoring/silences", json=SILENCE | {"endsAt": "2099-01-01T00:00:00Z"})
+    client.post("/api/monitoring/bots/a/retire?by=kim")
+    created, retired = entries(health)
+    assert (created["by"], created["after"]["createdBy"]) == ("token:ci", "kim")
+    assert (retired["by"], retired["after"]) == ("token:ci", {"by": "kim"})
+
+
+def test_link(redis: Redis, performance: Database, health: Database) -> None:
+    """Where access is required, the name that a link's page is given is marked as nobody's proof."""
+    settings = DashboardSettings(
+        access="required",
+        internal_tokens=f"{'00' * 32} prometheus read",
+        dashboard_url="https://botwatch.example",
+    )
+    app = create_dashboard_app(settings, DataSources(redis, performance, health), LINKS, lambda: NOON)
+    alert = store_open_alert(health, make_alert(1))
+    path = LINKS.acknowledge_url(alert, "lee", NOON).removeprefix("https://botwatch.example")
+    form = {"by": "admin", "comment": "", "timeout": "", "seen": ""}
+    assert app.test_client().post(path, data=form).status_code == 200
     (row,) = entries(health)
-    assert (row["by"], row["after"]["createdBy"]) == ("token:ci", "kim")
+    assert (row["by"], row["after"]["assignee"]) == ("link:admin", "admin")
 
 
 @pytest.fixture
