@@ -122,7 +122,7 @@ def test_grafana_gets_the_chosen_or_a_generated_password(tmp_path: Path) -> None
     [
         ("recorder", set()), ("evaluator", set()), ("dashboard", {"BOTWATCH_SECRET"}),
         ("ingestion", {"INGEST_TOKEN", "INGEST_TOKENS", "COLLECTOR_TOKEN"}),
-        ("collector", {"INGEST_TOKEN", "COLLECTOR_TOKEN"}),
+        ("collector", {"INGEST_TOKEN", "COLLECTOR_TOKEN", "BOTWATCH_KEY"}),
         ("notifier", {"ALERT_WEBHOOK_URL", "ALERT_SMTP_PASSWORD_FILE", "BOTWATCH_KEY", "BOTWATCH_SECRET"}),
     ],
 )  # fmt: skip
