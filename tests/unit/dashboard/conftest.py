@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from redis import Redis
 
@@ -31,6 +32,12 @@ def audit_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AuditKeyFile:
     file = audit_key(tmp_path, {})
     monkeypatch.setattr("services.dashboard.app.audit_key", lambda _home: file)
     return file
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords with little work: each test that signs in adds users."""
+    monkeypatch.setattr("shared.access.passwords._HASHER", PasswordHasher(1, 8, 1))
 
 
 @pytest.fixture
