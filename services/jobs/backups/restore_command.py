@@ -120,7 +120,7 @@ def _located(given: Surroundings, wanted: str, interrupted: str | None) -> Itera
     name = wanted.rstrip("/").rpartition("/")[2]
     backup = id_of_file(name) or name
     if interrupted:
-        if interrupted not in (backup, LATEST):
+        if backup not in (interrupted, LATEST):
             raise BackupError(
                 f"a restore was interrupted: complete it first with `botwatch restore {interrupted}`"
             )

@@ -11,6 +11,7 @@ import structlog
 
 from botwatch.cli import main
 from services.jobs.backups.workspace import Sources
+from shared.runtime import migrate
 from tests.support import free_port
 from tests.unit.jobs.backups.conftest import count_equity, insert_equity
 
@@ -105,3 +106,25 @@ def test_a_restore_is_refused_while_a_database_is_in_use(
         assert main(["restore", "latest"]) == 1
     assert "another program has" in capsys.readouterr().err
     assert count_equity(home.databases["performance"]) == 13
+
+
+def test_an_interrupted_restore_is_completed_first(
+    home: Sources, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then no part starts, and no other backup is restored; the same command completes it."""
+    assert main(["backup", "now"]) == 0
+    monkeypatch.setattr("services.jobs.backups.restore._replace_files", lambda _journal: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["restore", "latest"])
+    monkeypatch.undo()
+    monkeypatch.setenv("BOTWATCH_HOME", str(home.home))
+    monkeypatch.setenv("BOTWATCH_CONFIG", str(home.config))
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    insert_equity(home.databases["performance"], 3)
+    with pytest.raises(SystemExit, match="78"):
+        migrate.main()
+    assert "was interrupted: complete it with `botwatch restore botwatch-" in capsys.readouterr().err
+    assert main(["restore", "botwatch-20200101T000000Z"]) == 1
+    assert "a restore was interrupted: complete it first" in capsys.readouterr().err
+    assert main(["restore", "latest"]) == 0
+    assert count_equity(home.databases["performance"]) == 10
