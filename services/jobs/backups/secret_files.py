@@ -5,11 +5,12 @@ by Fernet; without either they are left out.
 """
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from services.jobs.backups.archive import is_inside
 from services.jobs.backups.errors import BackupError
@@ -96,8 +97,9 @@ def read_secrets(folder: Path, botwatch_key: str) -> dict[str, bytes] | None:
         ) from error
 
 
-def _cipher(key: str) -> Fernet:
+def _cipher(key: str) -> MultiFernet:
+    """Return what encrypts with the first key and decrypts with each, as for values in the config."""
     try:
-        return Fernet(key.encode())
+        return MultiFernet([Fernet(one.encode()) for one in re.split(r"[\s,]+", key.strip())])
     except ValueError as error:
-        raise BackupError("BOTWATCH_KEY: expected a key that `botwatch encrypt --new-key` printed") from error
+        raise BackupError("BOTWATCH_KEY: expected keys that `botwatch encrypt --new-key` printed") from error

@@ -78,6 +78,7 @@ def test_secrets_are_encrypted_with_the_key(sources: Sources, tmp_path: Path) ->
     assert set(secrets) == {"secrets/bot/redis-url", "data/link.key", "config/smtp-password"}
     assert not [path for path in out.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
     other = "b3RoZXIta2V5LW9mLTMyLWJ5dGVzLWZvci1mZXJuZXQ="
+    assert read_secrets(out, f"{other},{KEY}") == secrets  # a newer key first, the old one still there
     with pytest.raises(BackupError, match="BOTWATCH_KEY is not the one"):
         read_secrets(out, other)
 
