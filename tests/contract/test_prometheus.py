@@ -18,7 +18,7 @@ SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_tex
 ]
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
 TESTS = sorted((FOLDER / "tests").glob("*.yml"))
-NOT_PARTS = ("secrets", "migrate", "demo", "botwatch")
+NOT_PARTS = ("secrets", "migrate", "demo", "botwatch", "caddy")
 """Services that run once or on demand, and the demo bot: none of them answers /metrics."""
 
 
