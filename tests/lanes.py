@@ -52,7 +52,11 @@ LONGEST = (
 """Folders in the order of how long their modules take."""
 
 SLOW = (
+    "tests/contract/test_client_schema.py",
+    "tests/contract/test_grafana.py",
     "tests/contract/test_layers.py",
+    "tests/contract/test_prometheus.py",
+    "tests/contract/test_requirements.py",
     "tests/unit/analytics/test_drawdown.py",
     "tests/unit/analytics/test_returns.py",
     "tests/unit/analytics/test_trades.py",
@@ -66,16 +70,22 @@ SLOW = (
     "tests/unit/collector/checks/test_process.py",
     "tests/unit/collector/checks/test_systemd.py",
     "tests/unit/collector/test_process.py",
+    "tests/unit/dashboard/api/test_history.py",
     "tests/unit/dashboard/test_process.py",
     "tests/unit/evaluator/test_kills.py",
     "tests/unit/ingestion/test_http_endpoint.py",
+    "tests/unit/jobs/test_runs.py",
+    "tests/unit/notifier/delivery/test_fallback.py",
+    "tests/unit/notifier/planning/test_dispatcher.py",
     "tests/unit/notifier/test_process.py",
     "tests/unit/notifier/watchdog/test_watchdog.py",
+    "tests/unit/recorder/test_metrics_calculator.py",
     "tests/unit/runtime/test_liveness.py",
     "tests/unit/runtime/test_service.py",
     "tests/unit/runtime/web/",
+    "tests/unit/store/test_history.py",
 )
-"""Modules that start processes, containers or servers, repeat a story for each kill, or import pandas.
+"""Modules that start processes, containers or servers, repeat a story per kill or seed, or import pandas.
 
 `make test` runs them; `make test-unit` leaves out them and all tests that use the browser.
 """
