@@ -61,7 +61,7 @@ class Production:
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
     """Start Botwatch as the guide says, with a umask that gives everything to everybody."""
     home = tmp_path_factory.mktemp("production") / "home"
-    hidden = ("REDIS_URL", "BOTWATCH_HOME")
+    hidden = ("REDIS_URL", "BOTWATCH_HOME", "COLUMNS")  # ps cuts lines at COLUMNS, which pytest-xdist sets
     environ = {name: text for name, text in os.environ.items() if name not in hidden}
     environ |= {name: str(free_port()) for name in PORTS}
     done = subprocess.run(
