@@ -27,6 +27,7 @@ SERVER_COMMANDS = {
     "encrypt": "encrypt a value (on standard input) for the config",
     "backup": "create, list and verify backups",
     "restore": "restore a backup",
+    "maintain": "free space now: expired rows, old files and logs, free pages; show sizes",
 }
 """Commands of the server's distribution: name → help."""
 

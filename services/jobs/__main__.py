@@ -5,6 +5,7 @@ from prometheus_client import REGISTRY
 from services.jobs.backups.metrics import BackupMetrics
 from services.jobs.config import JobsSettings
 from services.jobs.scheduler import JobScheduler
+from services.jobs.sizes import SizeMetrics
 from shared.runtime import clock, databases
 from shared.runtime.config.documents import load_documents
 from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
@@ -24,9 +25,11 @@ def main() -> None:
             sync_commits=settings.durability == "always",
         )
         health.require_schema("job_runs")
+        performance = databases.performance_database(settings, documents)  # never opened here
     with running_part("jobs", settings, single=True) as frame:
         frame.databases = (health,)
         REGISTRY.register(BackupMetrics(settings.botwatch_home))
+        REGISTRY.register(SizeMetrics({"performance": performance, "health": health}))
         scheduler = JobScheduler(frame.redis, health, frame.stopping, frame.pulse.touch, clock.now, jobs=jobs)
         frame.health.add("jobs", scheduler.check)
         run_loop(frame, scheduler.step)

@@ -41,6 +41,8 @@ class JobsSettings(PartSettings, frozen=True, kw_only=True):
     """Key that signs the posts (HMAC-SHA256)."""
     audit_retention_days: Annotated[int, Meta(ge=0)] = 0
     """Days that audit entries are kept; 0: forever."""
+    file_retention_days: Annotated[int, Meta(ge=0)] = 30
+    """Days that files in `results` and `tmp/monitoring` are kept; 0: forever."""
 
     def scheduled_jobs(self) -> dict[str, Job]:
         """Return every job, by name, with the schedule that is set for it."""

@@ -9,8 +9,10 @@ from typing import NamedTuple, TypeVar
 
 from services.jobs.config import JobsSettings
 from shared.runtime import clock, databases
+from shared.runtime.audit_key import audit_key
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.environment import load_settings
+from shared.store.audit import SYSTEM, AuditEntry, append_audit
 from shared.store.database import Database
 
 PAUSE_S = 0.1
@@ -29,6 +31,19 @@ class JobContext(NamedTuple):
     now: clock.Clock
     sleep: Callable[[float], None] = time.sleep
     settings: JobsSettings = JobsSettings()
+    actor: str = SYSTEM
+    """Who runs the job, for the audit log."""
+
+    @property
+    def databases(self) -> dict[str, Database]:
+        """Both databases by name."""
+        return {"performance": self.performance, "health": self.health}
+
+    def append_audit(self, action: str, target: str, after: Mapping[str, int]) -> None:
+        """Append what was deleted to the audit log."""
+        entry = AuditEntry(action=action, actor=self.actor, target=target, after=dict(after))
+        with self.health.write() as connection:
+            append_audit(connection, entry, self.now(), audit_key(self.home))
 
     def paced(self, steps: Iterable[T]) -> Iterator[T]:
         """Yield from `steps`, each a write transaction, with pauses as long: others must get a turn."""

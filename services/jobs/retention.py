@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from itertools import chain
 
 from services.jobs.context import JobContext
-from shared.runtime.audit_key import audit_key
-from shared.store.audit import SYSTEM, AuditEntry, append_audit
 from shared.store.retention import (
     COMPUTED_RETENTION,
     metrics_floor,
@@ -27,13 +25,15 @@ def remove_expired_rows(context: JobContext) -> Mapping[str, int]:
             metrics_floor(context.performance, now, days),
             computed_before=now - COMPUTED_RETENTION,
         ),
-        remove_health(context.health, retention_limit(now, documents.health.database.retention_days)),
+        remove_health(
+            context.health,
+            retention_limit(now, documents.health.database.retention_days),
+            retention_limit(now, documents.alert_retention_days),
+        ),
     )
     removed = Counter[str]()
     for batch in context.paced(batch for batch in batches if batch.rows):
         removed[batch.table] += batch.rows
     if removed:
-        entry = AuditEntry(action="records.purge", actor=SYSTEM, target="expired rows", after=dict(removed))
-        with context.health.write() as connection:
-            append_audit(connection, entry, now, audit_key(context.home))
+        context.append_audit("records.purge", "expired rows", removed)
     return removed

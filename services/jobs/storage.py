@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import structlog
 
+from services.jobs.backups.workspace import ensure_space
 from services.jobs.context import JobContext
 from shared.store.database import Database
 
@@ -17,6 +18,9 @@ VACUUM_PAGES = 500
 RESERVED_FRACTION = 0.1
 """Free pages up to this fraction of those in use stay: new rows soon need them again."""
 
+VACUUM_SPACE = 2
+"""Free space that VACUUM needs, as a multiple of the file: for the copy, and for the write-ahead log."""
+
 
 class WalBusyError(Exception):
     """Readers kept a write-ahead log from being truncated."""
@@ -27,10 +31,7 @@ def truncate_wals(context: JobContext) -> Mapping[str, int]:
 
     The recorder moves them to the databases every five seconds, but such a file never shrinks by itself.
     """
-    return {
-        name: _truncate_wal(database, context)
-        for name, database in (("performance", context.performance), ("health", context.health))
-    }
+    return {name: _truncate_wal(database, context) for name, database in context.databases.items()}
 
 
 def _truncate_wal(database: Database, context: JobContext) -> int:
@@ -44,10 +45,7 @@ def _truncate_wal(database: Database, context: JobContext) -> int:
 
 def reclaim_free_pages(context: JobContext) -> Mapping[str, int]:
     """Shrink both files by their free pages, but for a reserve; return the pages freed, by database."""
-    return {
-        name: sum(context.paced(_vacuum_steps(database)))
-        for name, database in (("performance", context.performance), ("health", context.health))
-    }
+    return {name: sum(context.paced(_vacuum_steps(database))) for name, database in context.databases.items()}
 
 
 def _vacuum_steps(database: Database) -> Iterator[int]:
@@ -66,3 +64,23 @@ def _vacuum_steps(database: Database) -> Iterator[int]:
                 connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
         yield step
         surplus -= step
+
+
+def rewrite_databases(context: JobContext) -> Mapping[str, int]:
+    """Rewrite both files whole by VACUUM; return the pages freed, by database.
+
+    Not a job: nothing can be written meanwhile. Raises BackupError if the disk has too little space.
+    """
+    return {name: _rewrite(database) for name, database in context.databases.items()}
+
+
+def _rewrite(database: Database) -> int:
+    ensure_space(database.path.parent, VACUUM_SPACE * database.file_bytes(), f"VACUUM of {database.name}")
+    before = _page_count(database)
+    database.vacuum()
+    return before - _page_count(database)
+
+
+def _page_count(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.exec_driver_sql("PRAGMA page_count").scalar() or 0)

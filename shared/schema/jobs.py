@@ -44,6 +44,8 @@ JOBS = MappingProxyType(
             Job("vacuum", "services.jobs.storage:reclaim_free_pages", "37 3 * * *", 900),
             Job("audit-check", "services.jobs.audit.upkeep:check_audit", "12 * * * *", 300),
             Job("audit-shipping", "services.jobs.audit.shipping:ship_audit", "42 * * * *", 300),
+            Job("database-sizes", "services.jobs.sizes:store_sizes", "2 0 * * *", 900),
+            Job("clean-files", "services.jobs.clean_files:delete_old_files", "32 4 * * *", 300),
             Job("log-archive", "services.jobs.log_archive:archive_logs", "52 * * * *", 300),
             Job("backup", "services.jobs.backups.jobs:back_up", "17 2 * * *", 1500),
             Job("backup-upload", "services.jobs.backups.jobs:upload", "42 * * * *", 1500),

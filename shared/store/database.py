@@ -148,9 +148,32 @@ class Database:
         """Return the size of the WAL file; 0 without one."""
         return self._wal.stat().st_size if self._wal.exists() else 0
 
+    def file_bytes(self) -> int:
+        """Return the size of the database file with its WAL; 0 without one."""
+        return self.wal_bytes() + (self.path.stat().st_size if self.path.exists() else 0)
+
+    def vacuum(self) -> None:
+        """Rewrite the file without free pages; from then on it can shrink by incremental vacuum.
+
+        Writers wait meanwhile, for seconds per gigabyte. Raises OperationalError, as for a full disk: the
+        file is then unchanged.
+        """
+        with self.engine.connect() as connection:
+            cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction
+            try:
+                cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                cursor.execute("VACUUM")
+            except sqlite3.OperationalError as error:
+                raise OperationalError("VACUUM", {}, error) from error
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(make_url(self.url).database or "")
+
     @property
     def _wal(self) -> Path:
-        return Path(f"{make_url(self.url).database}-wal")
+        return Path(f"{self.path}-wal")
 
     def require_schema(self, table: str) -> None:
         """Raise SchemaMissingError unless `table` exists."""

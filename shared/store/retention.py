@@ -94,8 +94,14 @@ def remove_performance(
     yield from _remove_remarks(database, max(before, computed_before or before))
 
 
-def remove_health(database: Database, before: datetime) -> Iterator[RemovedRows]:
-    """Delete health records, check results and resolved alerts before `before`, batch by batch."""
+def remove_health(
+    database: Database, before: datetime, alerts_before: datetime | None = None
+) -> Iterator[RemovedRows]:
+    """Delete health records and check results before `before`, batch by batch.
+
+    Likewise alerts that were opened and resolved before `alerts_before` (default: `before`).
+    """
+    limit = to_store(alerts_before or before)
     for table in (health_metrics, checks):
         for host in _subjects(database, table):
             yield from _remove(database, table, table.c.host == host, table.c.timestamp < to_store(before))
@@ -104,8 +110,8 @@ def remove_health(database: Database, before: datetime) -> Iterator[RemovedRows]
         database,
         alerts,
         alerts.c.status == "RESOLVED",
-        alerts.c.timestamp < to_store(before),
-        resolved < to_store(before),
+        alerts.c.timestamp < limit,
+        resolved < limit,
         most=BATCH_ALERTS,
     )
 

@@ -483,3 +483,15 @@ login_attempts = Table(
     Index("login_attempts_network", "network", "timestamp"),
 )
 """Logins of the last hour that failed, or are being checked; `network` is an IPv4 address or an IPv6 /64."""
+
+database_sizes = Table(
+    "database_sizes",
+    health_metadata,
+    Column("day", Text, primary_key=True),
+    Column("database", Text, primary_key=True),
+    Column("tableName", Text, primary_key=True),
+    Column("rows", Integer),
+    Column("bytes", Integer),
+)
+"""Size of each table with its indexes, a row per UTC day; `tableName` is empty for the whole database, with
+its write-ahead log. `database` is performance or health; `bytes` is null where SQLite cannot tell."""

@@ -23,6 +23,7 @@ from shared.schema.timestamps import from_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
 from shared.store.alerts import count_by_severity, list_alerts, open_alerts
 from shared.store.database import Database
+from shared.store.database_sizes import DatabaseGrowth, read_growth
 from shared.store.deliveries import last_sent
 from shared.store.job_runs import read_job_runs
 from shared.store.outbox import pending_by_channel
@@ -91,6 +92,10 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
         pending = pending_by_channel(connection)
         heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
         jobs = read_job_runs(connection)
+        databases = {
+            name: _database_file(database) | _growth(read_growth(connection, name))
+            for name, database in (("performance", sources.performance), ("health", sources.health))
+        }
     deadline.record_step("the alerts")
     return {
         "timestamp": now,
@@ -101,7 +106,8 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
         "alerts": {"active": active, "counts": count_by_severity(active), "recent": recent},
         "trends": trends(sources.performance, bots, now, deadline) if has_trends else {},
         "system": {
-            **_system(sources, known),
+            **_system(known),
+            "databases": databases,
             "access": sources.access,
             "notifications": pending,
             "watchdog": {"heardAt": heard},
@@ -184,7 +190,7 @@ def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
     return [(from_store(row[0]), row[1]) for row in rows]
 
 
-def _system(sources: DataSources, known: CurrentState) -> Fields:
+def _system(known: CurrentState) -> Fields:
     return {
         "version": VERSION,
         "parts": {
@@ -202,10 +208,6 @@ def _system(sources: DataSources, known: CurrentState) -> Fields:
             "status": "away" if known.redis_down else "up",
             "latencyMs": known.redis_latency_ms,
             "fault": known.redis_fault,
-        },
-        "databases": {
-            "performance": _database_file(sources.performance),
-            "health": _database_file(sources.health),
         },
     }
 
@@ -229,6 +231,15 @@ def _newest_backup(home: Path | None) -> Fields | None:
     """Describe the newest verified backup; None without one."""
     backup = newest_verified(home) if home else None
     return dict(describe_backup(backup)) if backup else None
+
+
+def _growth(found: DatabaseGrowth | None) -> Fields:
+    """Name what was measured last: the day, the growth, and the tables."""
+    return {
+        "measuredOn": found.measured_on if found else None,
+        "bytesPerDay": found.whole.bytes_per_day if found else None,
+        "tables": found.tables if found else {},
+    }
 
 
 def _database_file(database: Database) -> Fields:

@@ -1,10 +1,11 @@
 """Diagnostics of the databases: schema, integrity, jobs, self-alerts, backups."""
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,8 @@ CHECK_LIMIT_S = 10.0
 STEPS = 100_000
 """SQLite's steps between two looks at the time."""
 BACKUP_DUE = timedelta(hours=26)
+DISK_LASTS_DAYS = 30
+"""A disk that its databases fill sooner is reported."""
 JOB_OVERDUE = timedelta(minutes=30)
 RESTORE = "start_monitoring.sh --stop, then `botwatch restore latest`"
 
@@ -86,6 +89,35 @@ def _is_past(deadline: float) -> bool:
     return time.monotonic() > deadline
 
 
+def check_sizes(site: Site) -> Iterator[Finding]:
+    """Show how much each database grows, and report when its disk will be full."""
+    for name, path in site.databases.items():
+        days = _rows(
+            site,
+            "SELECT day, bytes FROM database_sizes WHERE tableName = '' AND database = ?"
+            " AND day >= date('now', '-8 days') ORDER BY day",
+            name,
+        )
+        ((first, before), (last, size)) = (days[0], days[-1]) if days else ((None, 0), (None, 0))
+        if first == last:
+            yield ok(f"{path.name}: growth is not known yet, it is measured once a day")
+            continue
+        per_day = (int(str(size)) - int(str(before))) / _days_between(str(first), str(last))
+        what = f"{path.name} grows by {in_mb(max(0, per_day))} a day"
+        left = shutil.disk_usage(path.parent).free / per_day if per_day > 0 else float("inf")
+        if left < DISK_LASTS_DAYS:
+            fix = f"botwatch maintain, lower retentionDays, or enlarge the disk (df -h {path.parent})"
+            yield warning(
+                f"{what}: its disk is full in {left:.0f} days (≥ {DISK_LASTS_DAYS})", fix, round(per_day)
+            )
+        else:
+            yield ok(what, round(per_day))
+
+
+def _days_between(first: str, last: str) -> int:
+    return (date.fromisoformat(last) - date.fromisoformat(first)).days
+
+
 def check_jobs(site: Site) -> Iterator[Finding]:
     """Check how each background job last ran."""
     now = clock.now()
@@ -138,13 +170,13 @@ def check_backups(site: Site) -> Iterator[Finding]:
         yield ok(f"{what} and verified", round(hours, 1))
 
 
-def _rows(site: Site, statement: str) -> list[tuple[object, ...]]:
+def _rows(site: Site, statement: str, *values: str) -> list[tuple[object, ...]]:
     """Return rows of the health database; none without that database or table."""
     path = site.databases.get("health")
     if path is None or not path.exists():
         return []
     try:
         with closing(open_read_only(path)) as connection:
-            return connection.execute(statement).fetchall()
+            return connection.execute(statement, values).fetchall()
     except sqlite3.Error:
         return []  # the integrity check says why

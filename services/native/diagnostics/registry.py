@@ -38,6 +38,7 @@ DOCTOR = (
     *PREFLIGHT,
     Diagnostic("modes", home.check_modes),
     Diagnostic("integrity", databases.check_integrity),
+    Diagnostic("sizes", databases.check_sizes),
     Diagnostic("redis", redis_server.check_redis),
     Diagnostic("parts", redis_server.check_parts),
     Diagnostic("readers", redis_server.check_readers),

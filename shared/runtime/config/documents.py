@@ -165,11 +165,13 @@ class MonitoringSection(Document, kw_only=True):
 
 
 class AlertsSection(Document, kw_only=True):
-    """Whom to notify."""
+    """Whom to notify, and how long resolved alerts are kept."""
 
     enabled: bool = True
     webhook_url: str = ""
     email_config: EmailConfig | None = None
+    retention_days: Annotated[int, Meta(ge=1)] | None = None
+    """Days that resolved alerts are kept; default: `retentionDays` of the database."""
 
 
 class HealthMonitor(Document, kw_only=True):
@@ -190,6 +192,11 @@ class Documents(msgspec.Struct, frozen=True):
     performance: PerformanceLogger
     health: HealthMonitor
     notifications: Notifications
+
+    @property
+    def alert_retention_days(self) -> int:
+        """Days that resolved alerts are kept."""
+        return self.health.alerts.retention_days or self.health.database.retention_days
 
     @property
     def channels(self) -> dict[str, ChannelSection]:

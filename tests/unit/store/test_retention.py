@@ -187,6 +187,8 @@ def test_resolved_alerts_leave_with_their_events_and_notifications(health: Datab
         connection.execute(alerts.insert(), found)
         connection.execute(alert_events.insert(), event)
         connection.execute(notifications.insert(), notice)
+    kept_longer = list(remove_health(health, NOON - timedelta(days=1), NOON - timedelta(days=30)))
+    assert [batch.rows for batch in kept_longer] == [0] * len(kept_longer)
     removed = list(remove_health(health, NOON))
     assert removed == [RemovedRows("health_metrics", 1), RemovedRows("alerts", 2)]
     with health.read() as connection:

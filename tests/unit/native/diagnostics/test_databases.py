@@ -54,6 +54,20 @@ def test_a_newer_schema_is_refused(site: Site) -> None:
     assert found.what.startswith("system_health.db has schema 9000, newer than this version knows")
 
 
+def test_growth_that_fills_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full within 30 days at the growth of the last days is a warning; unknown growth none."""
+    assert problems(list(databases.check_sizes(site))) == []
+    for days, size in ((2, 0), (0, 2_000_000)):
+        insert = "INSERT INTO database_sizes VALUES (date('now', ?), 'performance', '', NULL, ?)"
+        run(site, insert, f"-{days} days", size)
+    assert problems(list(databases.check_sizes(site))) == []
+    usage = shutil.disk_usage(site.home)._replace(free=20_500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    [found] = problems(list(databases.check_sizes(site)))
+    assert found.what == "performance_metrics.db grows by 1 MB a day: its disk is full in 20 days (≥ 30)"
+    assert "botwatch maintain" in found.fix
+
+
 def test_intact_and_damaged_files(site: Site) -> None:
     """SQLite's own check decides; a file that is none is said plainly."""
     assert problems(list(databases.check_integrity(site))) == []

@@ -1,0 +1,143 @@
+"""The command `botwatch maintain`: runs the jobs that free space now, and shows sizes before and after."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from services.jobs.backups.commands import Surroundings, command, end_progress, print_text, show_progress
+from services.jobs.clean_files import delete_old_files
+from services.jobs.context import JobContext, JobFunction, open_context
+from services.jobs.log_archive import archive_logs
+from services.jobs.retention import remove_expired_rows
+from services.jobs.sizes import store_sizes
+from services.jobs.storage import WalBusyError, reclaim_free_pages, rewrite_databases, truncate_wals
+from shared.runtime.local_audit import local_actor
+from shared.schema.faults import Fault, InvalidError
+from shared.store.database import Database
+from shared.store.database_sizes import DatabaseGrowth, Growth, read_growth
+
+MOST_TABLES = 5
+"""Number of tables that the text shows, the largest; `--json` has all."""
+MIB = 2**20
+
+
+class Step(NamedTuple):
+    """A job that the command runs."""
+
+    job: str
+    function: JobFunction
+    label: str
+    """Begins the line about what it did."""
+
+
+STEPS = (
+    Step("retention", remove_expired_rows, "Expired rows deleted"),
+    Step("clean-files", delete_old_files, "Old files deleted"),
+    Step("log-archive", archive_logs, "Log files"),
+    Step("vacuum", reclaim_free_pages, "Free pages returned to the file system"),
+    Step("wal-checkpoint", truncate_wals, "Write-ahead logs emptied, bytes"),
+)
+FULL_VACUUM = Step("vacuum", rewrite_databases, "VACUUM done, pages freed")
+
+
+class Report(msgspec.Struct, frozen=True, rename="camel"):
+    """What the command did, as `--json` shows it: each by database or by job."""
+
+    bytes_before: dict[str, int]
+    bytes_after: dict[str, int]
+    done: dict[str, Mapping[str, int]]
+    sizes: dict[str, DatabaseGrowth | None]
+
+
+def add_maintain_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `botwatch maintain`."""
+    parser.description = (
+        f"Run the jobs {', '.join(step.job for step in STEPS)} now. Botwatch may run meanwhile."
+    )
+    parser.add_argument(
+        "--vacuum",
+        action="store_true",
+        help="rewrite both databases whole, in quiet hours: new records wait in the log until it is done",
+    )
+    parser.add_argument(
+        "--resolved-alerts-days",
+        type=int,
+        metavar="DAYS",
+        help="delete alerts resolved longer ago than this (default: alerts.retentionDays)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=command("maintain", _maintain))
+
+
+def _maintain(_: Surroundings, options: argparse.Namespace) -> object:
+    with open_context() as opened:
+        context = _with_alert_days(opened._replace(actor=local_actor()), options.resolved_alerts_days)
+        for database in context.databases.values():
+            _require_database(database)
+        before, done = _file_sizes(context), {}
+        for step in STEPS:
+            chosen = FULL_VACUUM if options.vacuum and step.job == FULL_VACUUM.job else step
+            done[step.job] = _run(chosen, context, options)
+        store_sizes(context)
+        with context.health.read() as connection:
+            sizes = {name: read_growth(connection, name) for name in before}
+        report = Report(before, _file_sizes(context), done, sizes)
+    for line in _size_lines(report):
+        print_text(options, line)
+    return report
+
+
+def _with_alert_days(context: JobContext, days: int | None) -> JobContext:
+    if days is None:
+        return context
+    if days < 1:
+        raise InvalidError([Fault("--resolved-alerts-days", f"expected at least 1, got {days}")])
+    replace, documents = msgspec.structs.replace, context.documents
+    alerts = replace(documents.health.alerts, retention_days=days)
+    return context._replace(documents=replace(documents, health=replace(documents.health, alerts=alerts)))
+
+
+def _require_database(database: Database) -> None:
+    """Raise InvalidError unless the file exists with its tables; connecting would create an empty one."""
+    if not database.path.is_file():
+        raise InvalidError([Fault(str(database.path), "does not exist: start Botwatch first")])
+    database.require_schema("log_position")
+
+
+def _file_sizes(context: JobContext) -> dict[str, int]:
+    return {name: database.file_bytes() for name, database in context.databases.items()}
+
+
+def _run(step: Step, context: JobContext, options: argparse.Namespace) -> Mapping[str, int]:
+    """Run one job, print what it did, and return it."""
+    show_progress(f"{step.job} …")
+    try:
+        result = step.function(context)
+    except WalBusyError as error:
+        print_text(options, f"{error}; the job {step.job} tries again every hour.")
+        return {}
+    finally:
+        end_progress()
+    counts = ", ".join(f"{name} {count:,}" for name, count in result.items() if count)
+    print_text(options, f"{step.label}: {counts or 'none'}.")
+    return result
+
+
+def _size_lines(report: Report) -> Iterator[str]:
+    for name, size in report.bytes_after.items():
+        yield f"{name}: {report.bytes_before[name] / MIB:,.1f} MiB before, {size / MIB:,.1f} MiB now."
+        growth = report.sizes[name]
+        if growth is None:
+            continue
+        largest = sorted(growth.tables.items(), key=lambda pair: -(pair[1].bytes or 0))
+        for table, found in [("all tables", growth.whole), *largest[:MOST_TABLES]]:
+            yield f"  {table:<22}{_describe(found)}"
+
+
+def _describe(size: Growth) -> str:
+    rows = f"{size.rows:>12,} rows" if size.rows is not None else f"{'':>17}"
+    amount = f"{size.bytes / MIB:>10,.1f} MiB" if size.bytes is not None else ""
+    growth = f"  {size.bytes_per_day / MIB:+,.1f} MiB a day" if size.bytes_per_day is not None else ""
+    return f"{rows}{amount}{growth}".rstrip()
