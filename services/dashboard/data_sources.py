@@ -11,6 +11,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from shared.runtime.databases import disk_of
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import CannotPersistError, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
@@ -68,6 +69,7 @@ class DataSources:
         self.health = health
         self._log = RecordLog(redis)
         self._away = False
+        self.disk = disk_of(performance.url)
         self.access: Mapping[str, object] = {"mode": "open", "warning": None}
         """Whether access is `open` or `required`, and a warning if it is open to the network."""
         self.refusal: Callable[[], RedisError | None] = lambda: None

@@ -7,7 +7,8 @@ from services.ingestion.heartbeats import parse_heartbeats
 from services.ingestion.ingest_tokens import IngestTokens
 from services.ingestion.percent_conversion import percent_converter
 from shared.runtime.access import log_open_access, require_secrets
-from shared.runtime.config.documents import load_documents
+from shared.runtime.config.documents import database_path, load_documents
+from shared.runtime.disk_space import DiskSpace
 from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
 
 
@@ -52,13 +53,14 @@ def run_redis_listener() -> None:
         percent = percent_converter(documents.performance.analytics)
         expected = parse_heartbeats(documents.health.monitoring.heartbeats)
     with running_part("ingestion-redis", settings, single=True) as frame:
-        channel = ChannelListener(frame.redis, frame.stopping, percent, settings.max_bots)
+        disk = DiskSpace(database_path(settings, documents.performance.database).parent)
+        channel = ChannelListener(frame.redis, frame.stopping, percent, settings.max_bots, disk)
         frame.health.add("channel", channel.check)
         monitor = HeartbeatMonitor(frame.redis, expected.values(), frame.stopping)
         frame.health.add("heartbeats", monitor.check)
         channel.thread.start()
         monitor.thread.start()
-        stream = StreamListener(frame.redis, frame.stopping, percent, frame.lease, settings.max_bots)
+        stream = StreamListener(frame.redis, frame.stopping, percent, frame.lease, settings.max_bots, disk)
         run_loop(frame, stream.step)
         channel.thread.join(timeout=2)
         monitor.thread.join(timeout=2)

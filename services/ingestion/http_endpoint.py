@@ -22,6 +22,7 @@ from services.ingestion.prometheus_exporter import (
 from services.ingestion.request_body import BodyError, decompress, is_lines
 from shared.access.identity import Scope
 from shared.runtime import clock
+from shared.runtime.disk_space import DiskSpace
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.record_log import MAX_ENTRIES, LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error, json_response
@@ -53,14 +54,15 @@ def create_ingestion_app(
     metrics_path: str | None,
     to_percent: ToPercent = keep_percent,
     heartbeats: Mapping[str, str] = MappingProxyType({}),
+    disk: DiskSpace | None = None,
 ) -> Flask:
     """Return the endpoint as a Flask app.
 
     Metrics of bots and hosts are served at `metrics_path`, or not at all if it is None; `heartbeats` maps
-    ping keys to names.
+    ping keys to names. Records are rejected while `disk` is full.
     """
     redis = connect_redis(settings.redis_url)
-    record_log = RecordLog(redis, max_bots=settings.max_bots)
+    record_log = RecordLog(redis, max_bots=settings.max_bots, disk=disk)
     asked = connect_redis(settings.redis_url, call_timeout_s=REDIS_TIMEOUT_S, retries=0)
     asked_log = RecordLog(asked)
     collectors: list[Collector] = [RedisDependentCollector(LogMetricsCollector(asked))]

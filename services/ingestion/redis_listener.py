@@ -14,6 +14,7 @@ from services.ingestion.future_timestamps import FutureEvents
 from services.ingestion.ingest_tokens import UNRESTRICTED, denial
 from services.ingestion.percent_conversion import ToPercent, keep_percent
 from shared.runtime import clock
+from shared.runtime.disk_space import DiskSpace
 from shared.runtime.redis.connection import without_retries
 from shared.runtime.redis.lease import LeaderLease
 from shared.runtime.redis.log_trim import trim_acked
@@ -80,10 +81,11 @@ class StreamListener:
         to_percent: ToPercent = keep_percent,
         lease: LeaderLease | None = None,
         max_bots: int | None = None,
+        disk: DiskSpace | None = None,
     ) -> None:
         self._redis = redis
         # A repeated call could append the same entries twice.
-        self._log = RecordLog(without_retries(redis), max_bots=max_bots)
+        self._log = RecordLog(without_retries(redis), max_bots=max_bots, disk=disk)
         self._stopping = stopping
         self._to_percent = to_percent
         self._reader = StreamReader(
@@ -149,9 +151,10 @@ class ChannelListener:
         stopping: threading.Event,
         to_percent: ToPercent = keep_percent,
         max_bots: int | None = None,
+        disk: DiskSpace | None = None,
     ) -> None:
         self._redis = redis
-        self._log = RecordLog(redis, max_bots=max_bots)
+        self._log = RecordLog(redis, max_bots=max_bots, disk=disk)
         self._stopping = stopping
         self._to_percent = to_percent
         self._future_events = FutureEvents()

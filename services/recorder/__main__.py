@@ -35,7 +35,8 @@ def main() -> None:
         record_log = RecordLog(
             frame.redis, lease=frame.lease, max_bots=0
         )  # no bot is new because of what is computed
-        recorder = Recorder(record_log, performance, health, calculator, frame.stopping, clock.now)
+        disk = databases.disk_of(performance.url)
+        recorder = Recorder(record_log, performance, health, calculator, frame.stopping, clock.now, disk)
         recorder.register_known_bots()
         recorder.writer = writer
         frame.health.add("databases", recorder.check)

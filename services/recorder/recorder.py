@@ -10,19 +10,20 @@ from datetime import datetime
 from typing import NamedTuple
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import OperationalError
 
 from services.recorder.conflicts import ConflictReporter
 from services.recorder.metrics_calculator import MetricsCalculator
 from services.recorder.rollups import Rollups
+from shared.runtime.disk_space import PAUSED, DiskLevel, DiskSpace
 from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER, trim_log
 from shared.runtime.redis.record_log import LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis.stream_reader import LogEntry, LogReader
 from shared.schema import redis_keys
-from shared.schema.records import AnyRecord, HostRecord
+from shared.schema.records import AnyRecord, HostRecord, Performance
 from shared.schema.stream_ids import clamp_to_newest, is_after, split_id
 from shared.store.database import Database
 from shared.store.forget import forget_bot
@@ -43,6 +44,7 @@ CATCH_UP_BUDGET_S = 0.05
 SOURCE = "recorder"
 TRIM_INTERVAL_S = 5.0
 FORGET_INTERVAL_S = 3600.0
+DISK_PAUSE_S = 0.5
 
 ROWS = Counter("botwatch_recorder_rows", "Rows written.", ["database"])
 REPEATED = Counter(
@@ -53,6 +55,8 @@ CONFLICTING = Counter(
     "Records that reuse the ID of another record with different content.",
     ["kind"],
 )
+DISK_FREE = Gauge("botwatch_disk_free_bytes", "Free space of the disk of the databases.")
+DISK_LEVEL = Gauge("botwatch_disk_level", "0: enough free space, 1: low, 2: very low, 3: full.")
 COMMIT = Histogram("botwatch_recorder_commit_seconds", "Time to write a batch.", ["database"])
 
 
@@ -159,8 +163,10 @@ class Recorder:
         calculator: MetricsCalculator,
         stopping: threading.Event,
         now: Callable[[], datetime],
+        disk: DiskSpace | None = None,
     ) -> None:
         self._log = record_log
+        self._disk = disk
         self._reader = LogReader(record_log, redis_keys.RECORDER_GROUP, batch=READ_COUNT)
         self._calculator = calculator
         self._rollups = Rollups(performance)
@@ -177,7 +183,14 @@ class Recorder:
         self._conflicts = ConflictReporter()
 
     def step(self) -> None:
-        """Write the next batch, publish computed metrics, and do what else is due."""
+        """Write the next batch, publish computed metrics, and do what else is due.
+
+        On a disk that is nearly full, records wait in the log.
+        """
+        level = self._read_disk()
+        if level >= DiskLevel.VERY_LOW:
+            self._stopping.wait(DISK_PAUSE_S)
+            return
         entries = self._read_batch()
         if self._reader.take_lost_flag():
             newest = self._log.last_id()
@@ -189,13 +202,27 @@ class Recorder:
                 return
             self._reader.ack(entries)
         self._update_metrics()
-        self._rollups.step()
+        if level < DiskLevel.LOW:
+            self._rollups.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             self._trim()
             self._trimmed = time.monotonic()
         if time.monotonic() - self._forgot >= FORGET_INTERVAL_S:
             self._log.evict_latest(self._now() - FORGOTTEN_AFTER)
             self._forgot = time.monotonic()
+
+    def _read_disk(self) -> DiskLevel:
+        """Return how full the disk is, export it, and log a change."""
+        if self._disk is None:
+            return DiskLevel.OK
+        before, state = self._disk.level, self._disk.read()
+        if state:
+            DISK_FREE.set(state.free)
+            DISK_LEVEL.set(state.level)
+            if state.level is not before:
+                paused = ", ".join(PAUSED[state.level]) or "nothing"
+                log.warning("disk space changed", disk=state.level.text, space=str(state), paused=paused)
+        return self._disk.level
 
     def register_known_bots(self) -> None:
         """Count recently active bots towards MAX_BOTS, even if Redis lost them."""
@@ -264,10 +291,17 @@ class Recorder:
         self._insert(entries[begin:])
 
     def _insert(self, entries: list[LogEntry]) -> None:
+        if self._disk and self._disk.level >= DiskLevel.LOW:
+            entries = [entry._replace(records=without_computed(entry.records)) for entry in entries]
         performance, health = split_by_database(entries, self._performance.position, self._health.position)
         for record in (*self._performance.write(performance), *self._health.write(health)):
             CONFLICTING.labels(record.kind).inc()
             self._conflicts.add(record)
+
+
+def without_computed(records: Sequence[AnyRecord]) -> list[AnyRecord]:
+    """Return the records without the metrics that the recorder itself computed."""
+    return [one for one in records if not (isinstance(one, Performance) and one.source == "computed")]
 
 
 def split_by_database(

@@ -14,7 +14,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from shared.schema.faults import Fault, InvalidError
 
 BUSY_TIMEOUT_S = 5.0
-RESTORE_HINT = "stop Botwatch, move the file aside, restore a backup (docs/runbooks/botwatch-store-away.md)"
+RESTORE_HINT = (
+    "stop Botwatch, restore a backup with `botwatch restore latest` (docs/runbooks/botwatch-store-away.md)"
+)
 
 AFTER_COMMIT = "after_commit"
 

@@ -1,10 +1,13 @@
 """A disk that is full: Redis and SQLite of a running Botwatch on a small one, filled and cleared again.
 
-One alert names the disk, no part ends, no record that was accepted is lost, and all goes on by itself.
+One alert names the disk, no part ends, no record that was accepted is lost, and all goes on by itself. With
+little space left recording pauses first, then ingestion.
 """
 
 import json
+import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +46,16 @@ def receivers() -> Iterator[WebhookAndMailReceivers]:
         yield running
 
 
+def leave(disk: Path, mib: int) -> Path:
+    """Write until so much space is left."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        while shutil.disk_usage(disk).free > mib * 2**20:
+            file.write(b"x" * 2**16)
+            file.flush()
+    return ballast
+
+
 def fill(disk: Path) -> Path:
     """Write until nothing more fits."""
     ballast = disk / "ballast"
@@ -68,6 +81,18 @@ def pids(stack: BotwatchProcess) -> set[int]:
     children = psutil.Process(stack.process.pid).children(recursive=True)
     jobs = {child.pid for child in children if "services.jobs" in child.cmdline()}
     return {child.pid for child in children if child.ppid() not in jobs}
+
+
+def level(stack: BotwatchProcess) -> str:
+    """Return how full the disk is, as the API says."""
+    return str(stack.dashboard("/api/monitoring")["system"]["disk"]["level"])
+
+
+def waits(sender: "Sender") -> bool:
+    """Return whether a record that was accepted a second ago is not stored."""
+    before = set(sender.accepted)
+    time.sleep(1)
+    return bool(sender.post().get("accepted")) and bool(before - set(sender.stored()))
 
 
 class Sender:
@@ -124,4 +149,18 @@ def test_a_full_disk_is_one_alert_and_costs_nothing(
         assert len(sender.stored()) == len(set(sender.stored()))
         wait_until(lambda: len(told(receivers)) > 1, "its end is told")
         assert pids(stack) == living
-    assert told(receivers) == [("botwatch-disk-full", "opened"), ("botwatch-disk-full", "resolved")]
+
+        ballast = leave(disk, 13)
+        wait_until(lambda: level(stack) == "very low", "recording is paused")
+        wait_until(lambda: waits(sender), "an accepted record waits in the log")
+        ballast.unlink()
+        ballast = leave(disk, 5)
+        wait_until(lambda: "disk is full" in sender.post().get("error", ""), "records are rejected in time")
+        assert level(stack) == "full"
+        ballast.unlink()
+        wait_until(lambda: sender.post().get("accepted"), "records are taken again")
+        wait_until(lambda: sender.accepted <= set(sender.stored()), "what waited is stored")
+        assert level(stack) == "ok"
+    changes = told(receivers)
+    assert changes[:2] == [("botwatch-disk-full", "opened"), ("botwatch-disk-full", "resolved")]
+    assert {rule for rule, _ in changes} == {"botwatch-disk-full"}

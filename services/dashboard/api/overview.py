@@ -15,6 +15,7 @@ from services.dashboard.data_sources import CurrentState, DataSources
 from services.dashboard.overall_status import StatusInputs, evaluate_status, needs_attention
 from services.dashboard.snapshot import Fields
 from shared.runtime.backups import describe_backup, newest_verified
+from shared.runtime.disk_space import PAUSED, DiskSpace
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.alerts import Alert
 from shared.schema.jobs import JobRun
@@ -108,6 +109,7 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
         "system": {
             **_system(known),
             "databases": databases,
+            "disk": _disk(sources.disk),
             "access": sources.access,
             "notifications": pending,
             "watchdog": {"heardAt": heard},
@@ -239,6 +241,17 @@ def _growth(found: DatabaseGrowth | None) -> Fields:
         "measuredOn": found.measured_on if found else None,
         "bytesPerDay": found.whole.bytes_per_day if found else None,
         "tables": found.tables if found else {},
+    }
+
+
+def _disk(disk: DiskSpace | None) -> Fields | None:
+    """Describe the disk of the databases; None if it is unknown."""
+    state = disk.read() if disk else None
+    return state and {
+        "level": state.level.text,
+        "freeBytes": state.free,
+        "totalBytes": state.total,
+        "paused": PAUSED[state.level],
     }
 
 

@@ -19,6 +19,8 @@ DELIVERY_LIMIT = timedelta(seconds=15)
 """How long due events and deliveries may stay untouched."""
 DISK_FULL_LIMIT = timedelta(seconds=3)
 """How long a disk may be full; short, so that the parts that wait for space are not reported as down."""
+DISK_LOW_LIMIT = timedelta(seconds=30)
+"""How long space may be low: longer than a file that is written and deleted."""
 STARTUP_LIMIT = timedelta(seconds=60)
 """How long parts may take to start, together with the watchdog."""
 BACKUP_LIMIT = timedelta(hours=36)
@@ -26,6 +28,7 @@ BACKUP_LIMIT = timedelta(hours=36)
 COUNTER_WINDOW = timedelta(minutes=5)
 """How long an alert about a counter stays open after the last increase."""
 
+DISK_LOW = "diskLow"
 DISK, REDIS, STORE, PERFORMANCE = "disk", "redis", "store", "performance"
 BACKUP = "backup"
 BEATS, DISPATCH, DELIVERY = "beats", "dispatch", "delivery"
@@ -34,6 +37,7 @@ COUNTER_CHECKS = (RECORDS_REFUSED, VALUES_EVICTED)
 """Counters in Redis whose increase is a problem; also the metric names of the alerts."""
 _RULES = {
     DISK: "botwatch-disk-full",
+    DISK_LOW: "botwatch-disk-low",
     REDIS: "botwatch-redis-away",
     STORE: "botwatch-store-away",
     PERFORMANCE: "botwatch-store-away",
@@ -46,6 +50,7 @@ _RULES = {
 }
 _MESSAGES = {
     DISK: "Disk full",
+    DISK_LOW: "Disk space low",
     REDIS: "Redis is down: no records are accepted and no rules are evaluated",
     STORE: "system_health.db is unavailable: alerts cannot open or resolve, and no notifications are sent",
     PERFORMANCE: "performance_metrics.db is unavailable: records stay in the log and are missing on the page",
@@ -89,6 +94,8 @@ class SystemSnapshot(NamedTuple):
     """Why the performance database is unavailable; None: available or unknown."""
     disk: str | None = None
     """Message about a full disk; then nothing else can be diagnosed, as everything waits for space."""
+    disk_low: str | None = None
+    """Message about a disk with little space; everything else still works."""
     redis_refusal: str | None = None
     """Why Redis rejects writes although it responds; then heartbeats are unknown."""
     last_beat_at: datetime | None = None
@@ -114,6 +121,7 @@ class Diagnosis:
         self._parts = sorted(expected)
         limits = {
             DISK: DISK_FULL_LIMIT,
+            DISK_LOW: DISK_LOW_LIMIT,
             REDIS: RESPONSE_LIMIT,
             STORE: RESPONSE_LIMIT,
             PERFORMANCE: RESPONSE_LIMIT,
@@ -154,7 +162,10 @@ class Diagnosis:
         """Return the current problems, without those that are consequences of another one."""
         self._slept = not timedelta(0) <= now - self._looked <= RESPONSE_LIMIT
         self._looked = now
-        self._words |= {DISK: snapshot.disk or self._words[DISK]}
+        self._words |= {
+            DISK: snapshot.disk or self._words[DISK],
+            DISK_LOW: snapshot.disk_low or self._words[DISK_LOW],
+        }
         self._words |= {
             REDIS: f"{snapshot.redis_refusal}: no records are accepted"
             if snapshot.redis_refusal
@@ -165,6 +176,7 @@ class Diagnosis:
             for check in self._limits.keys() - {DISK}:
                 self._update(check, None, now)
             return list(self._self_alerts(now))
+        self._update(DISK_LOW, snapshot.disk_low is None, now)
         self._update(REDIS, snapshot.heartbeats is not None and not snapshot.redis_refusal, now)
         self._words |= {
             STORE: _with_reason(snapshot.health_database_error, STORE),
@@ -282,7 +294,7 @@ class Diagnosis:
             metric, value = "secondsWithout", max(0, round((now - self._last_ok_at[check]).total_seconds()))
             if check in COUNTER_CHECKS:
                 severity, metric, value = "HIGH", check, self._risen[check]
-            if check == BACKUP:
+            if check in (BACKUP, DISK_LOW):
                 severity = "HIGH"
             if rule == JOB_RULE:
                 severity, message = "MEDIUM", _describe_job(_JOB_CHECKS[check], self._runs)

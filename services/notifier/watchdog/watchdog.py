@@ -5,7 +5,6 @@ other; if nobody is notified within seconds, the watchdog sends it itself.
 """
 
 import os
-import shutil
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +14,6 @@ from typing import NamedTuple, cast
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from services.notifier.self_alert_store import update_self_alerts
@@ -30,6 +28,8 @@ from services.notifier.watchdog.diagnosis import (
 from services.notifier.watchdog.out_of_band import OutOfBandSender
 from services.notifier.watchdog.self_alert_notifier import SelfAlertNotifier
 from shared.runtime.backups import newest_verified
+from shared.runtime.databases import disk_of
+from shared.runtime.disk_space import LIMITS, MIB, DiskLevel, DiskSpace, DiskState
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import WRITE_REFUSED_ERRORS, CannotPersistError, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
@@ -87,6 +87,7 @@ class Watchdog:
         backup_limit = backups.limit if backups else BACKUP_LIMIT
         self._watch = Diagnosis(EXPECTED_PARTS - {WATCHDOG_PART}, started_at, backup_limit)
         self._key_types = KeyTypes(redis)
+        self._disk = disk_of(self._database.url)
         self._beat = 0
         self._refusal: RedisError | None = None
         """Why Redis rejected the last beat; None: accepted, or Redis is down."""
@@ -175,7 +176,8 @@ class Watchdog:
         refusal = describe_redis_error(self._refusal) if self._refusal else None
         return snapshot._replace(
             newest_backup_at=self._newest_backup_at(now),
-            disk=describe_full_disk(self._database.url, self._refusal),
+            disk=describe_full_disk(self._disk, self._refusal),
+            disk_low=describe_low_disk(self._disk),
             redis_refusal=refusal,
         )
 
@@ -258,24 +260,32 @@ def _describe_database_error(database: Database, error: SQLAlchemyError) -> str:
     return f"{database.name} {'is damaged' if damaged else 'is unavailable'} ({why})"
 
 
-MIN_FREE_BYTES = 8 * 2**20
-"""With less free space SQLite may fail to write a transaction."""
-MIB = 2**20
 _DO = "Free space; Botwatch recovers by itself"
 
 
-def describe_full_disk(database_url: str, refusal: RedisError | None) -> str | None:
+def describe_full_disk(disk: DiskSpace | None, refusal: RedisError | None) -> str | None:
     """Return the message about a full disk, of the SQLite database or of Redis; None if neither is full."""
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite" and url.database:
-        folder = Path(url.database).parent
-        try:
-            usage = shutil.disk_usage(folder)
-        except OSError:
-            return None  # the database has a check of its own
-        if usage.free < MIN_FREE_BYTES:
-            left = f"{usage.free / MIB:.1f} of {usage.total / MIB:,.0f} MiB free"
-            return f"Disk full on {os.uname().nodename}: {folder}: {left}. {_DO}"
+    state = disk.read() if disk else None
+    if disk and state and state.level is DiskLevel.FULL:
+        return f"Disk full on {_describe_disk(disk, state)}. Until then records are rejected"
     if isinstance(refusal, CannotPersistError):
         return f"Disk full on the Redis host: {str(refusal).partition(' script: ')[0]}. {_DO}"
     return None
+
+
+def describe_low_disk(disk: DiskSpace | None) -> str | None:
+    """Return the message about a disk with little space; None if it is full, or has enough."""
+    state = disk.read() if disk else None
+    if not (disk and state) or state.level not in (DiskLevel.LOW, DiskLevel.VERY_LOW):
+        return None
+    waiting, rejected = (
+        f"{LIMITS[level].of(state.total) / MIB:,.0f} MiB" for level in (DiskLevel.VERY_LOW, DiskLevel.FULL)
+    )
+    return (
+        f"Disk space low on {_describe_disk(disk, state)}. Until then rollups and computed metrics are not "
+        f"stored; below {waiting} records wait in the log, below {rejected} they are rejected"
+    )
+
+
+def _describe_disk(disk: DiskSpace, state: DiskState) -> str:
+    return f"{os.uname().nodename}: {disk.folder}: {state}. {_DO}"

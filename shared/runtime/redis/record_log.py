@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from shared.runtime import clock
+from shared.runtime.disk_space import DiskLevel, DiskSpace
 from shared.runtime.redis import latest_values
 from shared.runtime.redis.connection import WrongTypeError
 from shared.runtime.redis.lease import LeaderLease
@@ -212,8 +213,11 @@ class RecordLog:
         lease: LeaderLease | None = None,
         *,
         max_bots: int | None = None,
+        disk: DiskSpace | None = None,
     ) -> None:
+        """`max_bots` limits the bots and the hosts; appending is refused while `disk` is full."""
         self.redis = redis
+        self._disk = disk
         self.lease = lease
         self.stream = redis_keys.record_stream()
         self._max_bots = max_bots
@@ -225,9 +229,10 @@ class RecordLog:
         """Append `records` as one entry and return its ID; update the latest values and counters.
 
         Atomic: either all records are in the log or none. `source` is acked in the same step, so that entries
-        of a stream are appended exactly once. Raises LogFullError at the limit of entries, and
-        TooManyBotsError when a record's bot or host is new and the limit is reached.
+        of a stream are appended exactly once. Raises LogFullError at the limit of entries or on a full disk,
+        and TooManyBotsError when a record's bot or host is new and the limit is reached.
         """
+        self._require_disk_space()
         stream, group, entries = source or AckedSource(self.stream, "", [])
         now = clock.now()
         values = latest_values.newest_by_field(records, now)
@@ -269,6 +274,11 @@ class RecordLog:
             refused = frozenset(zip(names[::2], names[1::2], strict=True))
             raise TooManyBotsError(refused, self._max_bots or 0)
         return str(entry.decode())
+
+    def _require_disk_space(self) -> None:
+        if self._disk and self._disk.read_level() is DiskLevel.FULL:
+            self.redis.ping()  # if Redis cannot write either, its answer says more
+            raise LogFullError(f"disk is full: {self._disk.read()}")
 
     def forget(self, bot: str) -> str:
         """Append an entry that makes every reader delete its data of a bot, and return its ID.

@@ -19,10 +19,11 @@ from services.recorder.recorder import Recorder, split_by_database
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import Notifications
+from shared.runtime.disk_space import DiskLevel, DiskSpace
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.stream_reader import LogEntry
 from shared.schema import redis_keys
-from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, encode_frame
+from shared.schema.records import AnyRecord, Equity, Health, Heartbeat, Performance, encode_frame
 from shared.store import retrying_writer
 from shared.store.database import Database, SchemaMissingError, sqlite_url
 from shared.store.log_offsets import RULE_STATE_READER, write_offset
@@ -41,11 +42,12 @@ def make(
     health: Database,
     now: clock.Clock = clock.now,
     documents: Documents | None = None,
+    disk: DiskSpace | None = None,
 ) -> Recorder:
     chosen = documents or Documents(PerformanceLogger(), HealthMonitor(), Notifications())
     analyst = MetricsCalculator(performance, chosen.performance, now)
     analyst.start()
-    return Recorder(RecordLog(redis), performance, health, analyst, threading.Event(), now)
+    return Recorder(RecordLog(redis), performance, health, analyst, threading.Event(), now, disk)
 
 
 def count(database: Database, table: str) -> int:
@@ -61,6 +63,37 @@ def test_records_reach_the_database_they_belong_to(
     recorder.step()
     assert (count(performance, "equity"), count(health, "health_metrics")) == (2, 1)
     assert redis.xpending(redis_keys.record_stream(), redis_keys.RECORDER_GROUP)["pending"] == 0
+
+
+class Disk(DiskSpace):
+    """A disk whose level the test says."""
+
+    said = DiskLevel.OK
+
+    @property
+    def level(self) -> DiskLevel:
+        """The level that the test says."""
+        return self.said
+
+
+def test_a_disk_that_is_nearly_full_pauses_in_order(
+    redis: Redis, performance: Database, health: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Low: no computed metrics, no rollups; very low: records wait in the log; then all goes on."""
+    monkeypatch.setattr(module, "DISK_PAUSE_S", 0)
+    disk = Disk(tmp_path)
+    recorder = make(redis, performance, health, disk=disk)
+    rolled_up: list[DiskLevel] = []
+    monkeypatch.setattr(recorder._rollups, "step", lambda: rolled_up.append(disk.level))  # noqa: SLF001
+    computed = Performance(bot="b", portfolio_value=1, timestamp=NOON, source="computed")
+    rows = []
+    for disk.said in (DiskLevel.LOW, DiskLevel.VERY_LOW, DiskLevel.FULL, DiskLevel.OK):
+        RecordLog(redis).append([computed, *points(1)], "http")
+        recorder.step()
+        stored = count(performance, "performance_metrics WHERE source = 'computed'")
+        rows.append((count(performance, "equity"), stored > 0))
+    assert rows == [(1, False), (1, False), (1, False), (4, True)]
+    assert rolled_up == [DiskLevel.OK]
 
 
 def test_a_recorder_killed_after_its_commit_does_not_write_twice(

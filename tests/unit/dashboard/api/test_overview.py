@@ -170,6 +170,7 @@ def test_the_system_shows_parts_the_log_and_the_databases(client: FlaskClient, r
     assert system["databases"]["health"]["path"] == "health.db"
     assert system["databases"]["performance"]["bytes"] > 0
     assert system["databases"]["health"]["bytesPerDay"] is None
+    assert (system["disk"]["level"], system["disk"]["paused"]) == ("ok", [])
 
 
 def test_a_part_that_no_longer_says_that_it_runs_is_a_warning(client: FlaskClient, redis: Redis) -> None:

@@ -272,6 +272,18 @@ def test_a_full_disk_is_one_alert_and_not_one_for_each_part_that_waits() -> None
     assert watched(see, 300) == {103: ["botwatch/botwatch-disk-full"], 200: []}
 
 
+def test_low_disk_space_is_an_alert_beside_others() -> None:
+    """It opens after 30 s, and does not hide that a part is down."""
+
+    def see(second: int) -> SystemSnapshot:
+        alive = fine(min(second, 120))
+        return alive._replace(disk_low="Disk space low on vm" if 100 <= second < 200 else None)
+
+    opened = watched(see, 135)
+    assert opened[130] == ["botwatch/botwatch-disk-low"]
+    assert len(opened) > 1
+
+
 def test_a_redis_that_takes_no_writes_is_one_alert_with_its_reason() -> None:
     """Parts cannot give signs of life then: they are not down."""
 

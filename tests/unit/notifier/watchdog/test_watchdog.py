@@ -16,8 +16,14 @@ from redis.exceptions import OutOfMemoryError
 from services.notifier.__main__ import LOCK_TIMEOUT_S
 from services.notifier.watchdog.diagnosis import PART_RULE
 from services.notifier.watchdog.out_of_band import OutOfBandSender
-from services.notifier.watchdog.watchdog import Watchdog, WatchedDatabases, describe_full_disk
+from services.notifier.watchdog.watchdog import (
+    Watchdog,
+    WatchedDatabases,
+    describe_full_disk,
+    describe_low_disk,
+)
 from shared.runtime import clock
+from shared.runtime.databases import disk_of
 from shared.runtime.redis.connection import CannotPersistError, connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
 from shared.runtime.redis.record_log import RecordLog, StreamEntry
@@ -446,9 +452,19 @@ def test_the_folder_of_a_database_without_space_is_named(
 ) -> None:
     """What to do stands in the message."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(50 * 2**20, 49 * 2**20, 2**20))
-    said = describe_full_disk(sqlite_url(tmp_path / "health.db"), None) or ""
+    said = describe_full_disk(disk_of(sqlite_url(tmp_path / "health.db")), None) or ""
     assert said.startswith("Disk full on ")
     assert f"{tmp_path}: 1.0 of 50 MiB free. Free space" in said
+
+
+def test_low_space_says_what_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what comes next."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(64 * 2**20, 0, 20 * 2**20))
+    disk = disk_of(sqlite_url(tmp_path / "health.db"))
+    assert describe_full_disk(disk, None) is None
+    said = describe_low_disk(disk) or ""
+    assert said.startswith("Disk space low on ")
+    assert "below 16 MiB records wait in the log, below 8 MiB they are rejected" in said
 
 
 def test_the_disk_of_redis_is_told_by_its_answer(tmp_path: Path) -> None:
@@ -456,7 +472,7 @@ def test_the_disk_of_redis_is_told_by_its_answer(tmp_path: Path) -> None:
     error = CannotPersistError(
         "Errors writing to the AOF file: No space left on device script: 12ab, on @user"
     )
-    said = describe_full_disk(sqlite_url(tmp_path / "health.db"), error) or ""
+    said = describe_full_disk(disk_of(sqlite_url(tmp_path / "health.db")), error) or ""
     assert said.startswith(
         "Disk full on the Redis host: Errors writing to the AOF file: No space left on device. Free"
     )
@@ -464,6 +480,6 @@ def test_the_disk_of_redis_is_told_by_its_answer(tmp_path: Path) -> None:
 
 def test_with_space_no_disk_is_full(tmp_path: Path) -> None:
     """Another reason to refuse is no full disk, and neither is a database on a server."""
-    assert describe_full_disk(sqlite_url(tmp_path / "health.db"), OutOfMemoryError("x")) is None
-    assert describe_full_disk(sqlite_url(tmp_path / "gone" / "health.db"), None) is None
-    assert describe_full_disk("postgresql://host/db", None) is None
+    assert describe_full_disk(disk_of(sqlite_url(tmp_path / "health.db")), OutOfMemoryError("x")) is None
+    assert describe_full_disk(disk_of(sqlite_url(tmp_path / "gone" / "health.db")), None) is None
+    assert describe_full_disk(disk_of("postgresql://host/db"), None) is None

@@ -1,5 +1,6 @@
 """The log: appended atomically, read by groups without loss, trimmed behind the slowest."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from redis import Redis
 
 from shared.runtime import clock
+from shared.runtime.disk_space import DiskSpace
 from shared.runtime.redis import record_log as log_module
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.log_trim import oldest_needed, trim_log
@@ -256,6 +258,18 @@ def test_past_the_cap_the_log_refuses_and_stays_as_it_is(
     with pytest.raises(LogFullError):
         log.append([point(3)], "http")
     assert log.latest()["equity|a"] == point(2)
+
+
+def test_a_full_disk_refuses_as_a_full_log(
+    redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is for alerts; a log without the disk, as of the watchdog, is not affected."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(LogFullError, match=r"disk is full: 1\.0 of .* MiB free"):
+        RecordLog(redis, disk=DiskSpace(tmp_path)).append([point(1)], "http")
+    assert not redis.exists(redis_keys.record_stream())
+    RecordLog(redis).append([point(1)], "http")
 
 
 def test_a_redis_without_memory_refuses_as_a_full_log(tmp_path: Path) -> None:
