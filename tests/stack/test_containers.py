@@ -10,6 +10,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
+from shared.runtime.audit_key import KEY_NAME
+from shared.runtime.credentials import AUDITING_PARTS
 from shared.schema.jobs import JOBS
 from tests.stack.compose import ComposeStack, wait_until
 
@@ -71,7 +73,9 @@ def test_ports_are_published_on_loopback_only(stack: ComposeStack) -> None:
 
 def test_each_container_has_the_password_of_its_own_part_only(stack: ComposeStack) -> None:
     for name in PARTS:
-        assert stack.execute(name, "ls", "/run/botwatch").split() == ["redis-url"], name
+        expected = {"internal-tokens", "redis-url"} | ({KEY_NAME} if name in AUDITING_PARTS else set())
+        assert set(stack.execute(name, "ls", "/run/botwatch").split()) == expected, name
+        assert "bw_" not in stack.execute(name, "cat", "/run/botwatch/internal-tokens")  # digests only
         assert f"redis://{name}:" in stack.execute(name, "cat", "/run/botwatch/redis-url")
     for container in stack.containers().values():
         assert not any("redis://" in one for one in container["Config"]["Env"])
