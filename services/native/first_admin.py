@@ -22,7 +22,7 @@ def create_first_admin(site: Site) -> None:
     if has_users(site):
         return
     print("\nNobody can sign in yet. The first admin, whose password is shown only here:", flush=True)
-    add = [*command(site), "user", "add", NAME, "--role", "admin", "--generate"]
+    add = [*command(site, site.environ), "user", "add", NAME, "--role", "admin", "--generate"]
     done = subprocess.run(add, env=site.environ, cwd=REPOSITORY, check=False)  # no timeout: prints by itself
     if done.returncode:
         print("It was not made: correct what the line above says, then run: " + " ".join(add), flush=True)
@@ -40,7 +40,7 @@ def has_users(site: Site) -> bool:
 
 
 def _has_users_in_container(site: Site) -> bool:
-    listing = [*command(site), "user", "list", "--json"]
+    listing = [*command(site, site.environ), "user", "list", "--json"]
     try:
         done = subprocess.run(
             listing,

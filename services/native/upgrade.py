@@ -13,7 +13,9 @@ from shared.store.revisions import known_revisions, stored_revision
 from shared.version import VERSION
 
 COMMAND = (sys.executable, "-m", "botwatch.cli")
-IN_COMPOSE = ("docker", "compose", "run", "--rm", "--build", "botwatch")
+IN_COMPOSE = ("docker", "compose", "run", "--rm", "-T", "botwatch")
+BUILD = ("docker", "compose", "build", "--quiet", "botwatch")
+"""Apart from running it: the progress of a build would stand in the command's output."""
 
 
 def upgrade_reason(site: Site) -> str:
@@ -37,9 +39,14 @@ def remember_version(site: Site) -> None:
     write_private(site.home / "run" / "version", f"{VERSION}\n", 0o640)
 
 
-def command(site: Site) -> Sequence[str]:
-    """Return how to run `botwatch` where the databases are."""
-    return IN_COMPOSE if site.way == "compose" else COMMAND
+def command(site: Site, environ: Mapping[str, str]) -> Sequence[str]:
+    """Return how to run `botwatch` where the databases are; in compose its image is built first."""
+    if site.way != "compose":
+        return COMMAND
+    subprocess.run(
+        BUILD, env=environ, cwd=REPOSITORY, stdin=subprocess.DEVNULL, check=False
+    )  # says why itself
+    return IN_COMPOSE
 
 
 def back_up(site: Site, environ: Mapping[str, str]) -> None:
@@ -49,7 +56,7 @@ def back_up(site: Site, environ: Mapping[str, str]) -> None:
         return
     print(f"Backing up before the upgrade ({reason}) …", flush=True)
     done = subprocess.run(
-        [*command(site), "backup", "now"],
+        [*command(site, environ), "backup", "now"],
         env=environ,
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
