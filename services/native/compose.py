@@ -19,17 +19,44 @@ SETTINGS = {"broadcaster": "WEBSOCKET_PORT"}
 
 def published_ports(environ: Mapping[str, str]) -> dict[str, int]:
     """Return the ports that the stack publishes: setting → port; empty if Compose cannot say."""
+    return {
+        SETTINGS.get(name, f"{name.upper().replace('-', '_')}_PORT"): int(port["published"])
+        for name, service in _services(environ).items()
+        for port in service.get("ports", [])
+        if port.get("published")
+    }
+
+
+def public_addresses(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return where the stack is: name → URL. What publishes no port of its own is behind DASHBOARD_URL."""
+    ports = published_ports(environ)
+    settings = _services(environ).get("dashboard", {}).get("environment", {})
+    page = settings.get("DASHBOARD_URL", "").rstrip("/")
+    dashboard, ingestion = (
+        f"http://localhost:{ports[name]}" if name in ports else page
+        for name in ("DASHBOARD_PORT", "INGESTION_PORT")
+    )
+    websocket = settings.get("WEBSOCKET_URL", "")
+    if "WEBSOCKET_PORT" in ports:
+        websocket = f"ws://localhost:{ports['WEBSOCKET_PORT']}/monitoring"
+    return {
+        "Page": f"{dashboard}/",
+        "Dashboard API": f"{dashboard}/api/monitoring",
+        "Metrics": f"{ingestion}/metrics",
+        "Health": f"{ingestion}/health",
+        "WebSocket": websocket,
+        "Redis (bots)": "docker compose run --rm secrets bot",
+    }
+
+
+def _services(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the services of the stack as Compose reads them; empty if it cannot say."""
     try:
         done = _run(environ, "config", "--format", "json")
         services: dict[str, Any] = json.loads(done.stdout)["services"] if done.returncode == 0 else {}
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return {}
-    return {
-        SETTINGS.get(name, f"{name.upper().replace('-', '_')}_PORT"): int(port["published"])
-        for name, service in services.items()
-        for port in service.get("ports", [])
-        if port.get("published")
-    }
+    return services
 
 
 def is_running(environ: Mapping[str, str]) -> bool:

@@ -18,7 +18,7 @@ from functools import partial
 import psutil
 
 from services.native import upgrade
-from services.native.compose import ComposeStack
+from services.native.compose import ComposeStack, public_addresses
 from services.native.diagnostics.finding import lines, summary
 from services.native.diagnostics.machine import in_mb
 from services.native.diagnostics.site import Site, production_site
@@ -108,16 +108,7 @@ def _run_compose(
     with OutputLog(site.home / "logs", Statistics()) as output, ComposeStack(site.environ) as stack:
         code = stack.wait_until_ready(stopping)
         if code == 0 and not stopping.is_set():
-            ports = site.ports
-            dashboard, ingestion = (ports.get(f"{name}_PORT", 0) for name in ("DASHBOARD", "INGESTION"))
-            addresses = {
-                "Page": f"http://localhost:{dashboard}/",
-                "Dashboard API": f"http://localhost:{dashboard}/api/monitoring",
-                "Metrics": f"http://localhost:{ingestion}/metrics",
-                "Health": f"http://localhost:{ingestion}/health",
-                "WebSocket": f"ws://localhost:{ports.get('WEBSOCKET_PORT', 0)}/monitoring",
-                "Redis (bots)": "docker compose run --rm secrets bot",
-            }
+            addresses = public_addresses(site.environ)
             _announce(site, addresses, pid_file, console, time.monotonic() - started)
             code = stack.follow(partial(output.write, "compose"), stopping)
         pid_file.mark("stopping")
