@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.jobs.backups.commands import Surroundings, command, end_progress, print_text, show_progress
+from services.jobs.backups.commands import (
+    Surroundings,
+    command,
+    end_progress,
+    print_text,
+    show_progress,
+    size_text,
+)
 from services.jobs.clean_files import delete_old_files
 from services.jobs.context import JobContext, JobFunction, open_context
 from services.jobs.log_archive import archive_logs
@@ -20,7 +27,6 @@ from shared.store.database_sizes import DatabaseGrowth, Growth, read_growth
 
 MOST_TABLES = 5
 """Number of tables that the text shows, the largest; `--json` has all."""
-MIB = 2**20
 
 
 class Step(NamedTuple):
@@ -127,17 +133,17 @@ def _run(step: Step, context: JobContext, options: argparse.Namespace) -> Mappin
 
 def _size_lines(report: Report) -> Iterator[str]:
     for name, size in report.bytes_after.items():
-        yield f"{name}: {report.bytes_before[name] / MIB:,.1f} MiB before, {size / MIB:,.1f} MiB now."
+        yield f"Database {name}: {size_text(report.bytes_before[name])} before, {size_text(size)} now."
         growth = report.sizes[name]
         if growth is None:
             continue
         largest = sorted(growth.tables.items(), key=lambda pair: -(pair[1].bytes or 0))
-        for table, found in [("all tables", growth.whole), *largest[:MOST_TABLES]]:
+        for table, found in [("whole database", growth.whole), *largest[:MOST_TABLES]]:
             yield f"  {table:<22}{_describe(found)}"
 
 
 def _describe(size: Growth) -> str:
     rows = f"{size.rows:>12,} rows" if size.rows is not None else f"{'':>17}"
-    amount = f"{size.bytes / MIB:>10,.1f} MiB" if size.bytes is not None else ""
-    growth = f"  {size.bytes_per_day / MIB:+,.1f} MiB a day" if size.bytes_per_day is not None else ""
+    amount = f"{size_text(size.bytes):>14}" if size.bytes is not None else ""
+    growth = f"  grows by {size_text(size.bytes_per_day)} a day" if size.bytes_per_day is not None else ""
     return f"{rows}{amount}{growth}".rstrip()

@@ -153,7 +153,7 @@ def _now(given: Surroundings, options: argparse.Namespace) -> object:
     _append_audit(given, creation_entry(backup, local_actor()))
     deleted = delete_expired(sources)
     assert backup.manifest  # noqa: S101 - it was just created
-    print_text(options, f"Created {backup.id}: {_size(backup.bytes)}, verified by a trial restore.")
+    print_text(options, f"Created {backup.id}: {size_text(backup.bytes)}, verified by a trial restore.")
     if backup.manifest.secrets == "left out":
         text = "Secrets are not in it: set BACKUP_PUBLIC_KEY or BOTWATCH_KEY to include them, encrypted."
         print_text(options, text)
@@ -197,7 +197,7 @@ def _remote_backups(settings: JobsSettings) -> list[Backup]:
 
 
 def _line(backup: Backup) -> str:
-    words = [f"{backup.id}  {_size(backup.bytes):>9}"]
+    words = [f"{backup.id}  {size_text(backup.bytes):>9}"]
     if backup.error:
         words.append(f"DAMAGED: {backup.error}")
     elif backup.verified_at:
@@ -211,7 +211,8 @@ def _line(backup: Backup) -> str:
     return ", ".join(words)
 
 
-def _size(amount: int) -> str:
+def size_text(amount: float) -> str:
+    """Return a size for people."""
     return f"{amount / 2**20:,.1f} MiB" if amount >= 2**20 else f"{amount / 2**10:,.1f} KiB"
 
 
