@@ -96,7 +96,7 @@ def mask(value: object, secrets: list[str], *, is_secret: bool = False) -> objec
             return found
         case list():
             return [mask(item, secrets, is_secret=is_secret) for item in value]
-        case str() if is_secret and value and not _ONLY_VARIABLE.fullmatch(value):
+        case str() if (is_secret or "://" in value) and value and not _ONLY_VARIABLE.fullmatch(value):
             secrets.append(value)
             return _masked_url(value)
     return value

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 MAX_LINES = 200
 MAX_VALUE = 120
 """Longest value in a line, characters."""
-_SECRET_NAME = re.compile(r"pass|secret|token|credential|authorization|cookie|key$", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"pass|username|secret|token|credential|authorization|cookie|key$", re.IGNORECASE)
 _REFERENCE = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})?")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST_SHOWN = frozenset(("http", "https", "ws", "wss"))
@@ -28,7 +28,7 @@ def redact(value: object, fingerprint: Fingerprint, name: str = "") -> Any:  # n
         case dict():
             return {
                 _redact_key(str(key), name): redact(
-                    item, fingerprint, "secret" if name in _SECRET_VALUES else str(key)
+                    item, fingerprint, "secret" if _is_secret(name) else str(key)
                 )
                 for key, item in value.items()
             }
@@ -36,8 +36,15 @@ def redact(value: object, fingerprint: Fingerprint, name: str = "") -> Any:  # n
             return [redact(item, fingerprint, name) for item in value]
         case str() if name != "$schema":
             return _redact_text(value, fingerprint, name)
+        case int() | float() if not isinstance(value, bool) and _is_secret(name):
+            return _redact_text(str(value), fingerprint, name)
         case _:
             return value
+
+
+def _is_secret(section: str) -> bool:
+    """Return whether all values of a section are secrets, as where a secret's value is of a wrong type."""
+    return section in _SECRET_VALUES or bool(_SECRET_NAME.search(section))
 
 
 def _redact_key(key: str, section: str) -> str:

@@ -23,7 +23,12 @@ channels:
   mail: {{email: {{smtp: mail.example.com, from: a@example.com, to: [b@example.com],
                   username: "{CANARY}-user", password: "encrypted:{CANARY}-cipher"}}}}
 """
-HEALTH = {"monitoring": {"heartbeats": {f"{CANARY}-heartbeat-key": {"every": "5m"}}}}
+HEALTH = {
+    "monitoring": {
+        "heartbeats": {f"{CANARY}-heartbeat-key": {"every": "5m"}},
+        "exchanges": {"venue": {"rest": f"https://api.example.com/{CANARY}-rest?key={CANARY}-key"}},
+    }
+}
 ENVIRON = {
     "CHAT_URL": f"https://chat.example.com/{CANARY}-env",
     "INGEST_TOKEN": f"{CANARY}-ingest-token",

@@ -6,6 +6,7 @@ to reconnect. What a bot feels on an open connection is the latency less the pha
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ DEFAULT_RETRY_AFTER = timedelta(minutes=1)
 """After a 429 without Retry-After."""
 MAX_RETRY_AFTER = timedelta(days=1)
 """Whatever Retry-After says: an exchange is not given up for ever."""
+_KEY_IN_PATH = re.compile(r"/(?=[^/]*\d)(?=[^/]*[A-Za-z])[^/]{16,}")
+"""An API key in a path, as of many RPC providers: long, with letters and digits."""
 _FINE = range(200, 300)
 _LIMITED, _BANNED = 429, 418
 """Too many requests; 418 is Binance's word to an address that did not stop after a 429."""
@@ -114,7 +117,7 @@ class ExchangeProbe:
         try:
             server = parse_server_time(json.loads(fetched.answer.body), self._time_path)
         except (ValueError, RecursionError) as error:
-            text = f"{url.hostname}{url.path} returned no server time"
+            text = f"{url.hostname}{_shown_path(url.path)} returned no server time"
             raise NetworkError("protocol", text) from error
         moments = (wall_ms + 1000 * (at - started) for at in (fetched.asked_at, fetched.answered_at))
         skew = clock_skew(server, *moments)
@@ -141,7 +144,7 @@ class ExchangeProbe:
     def _status_failure(self, error: "_StatusError", now: datetime) -> EndpointFailure:
         words = f"{error.host} answered {format_status(error.code)}"
         if error.code not in (_LIMITED, _BANNED):
-            return EndpointFailure("http", f"{words} for {error.path or '/'}")
+            return EndpointFailure("http", f"{words} for {_shown_path(error.path)}")
         until = now + parse_retry_after(error.retry_after, now)
         paused = f"paused until {until:%H:%M:%S} UTC"
         self._rate_limited_until = until
@@ -151,6 +154,11 @@ class ExchangeProbe:
         return EndpointFailure(
             "rate_limited", f"Rate-limited by {error.host} ({format_status(error.code)}); {paused}", "warning"
         )
+
+
+def _shown_path(path: str) -> str:
+    """Return the path of a URL without API keys, which some providers want there."""
+    return _KEY_IN_PATH.sub("/***", path.partition("?")[0]) or "/"
 
 
 def create_probe(section: ExchangeSection, timeout_s: float, place: WatchedHost) -> ExchangeProbe:

@@ -108,6 +108,14 @@ def test_a_dead_rest_is_told_apart_from_a_dead_exchange(local: FakeExchange) -> 
     assert seen.figures["status_code"] == 503
 
 
+def test_an_api_key_in_the_path_is_not_told(local: FakeExchange) -> None:
+    """Providers of nodes want it there; the words for people go into logs, alerts and notices."""
+    local.rest = 503
+    seen = look(local, rest=local.url("/v3/9aa3d95b3bc440fa88ea12eaa4456161?key=x"), time=None)
+    assert "127.0.0.1 answered 503 Service Unavailable for /v3/***" in seen.text
+    assert "9aa3d9" not in seen.text
+
+
 def test_an_exchange_that_is_gone_is_one_sentence(local: FakeExchange) -> None:
     port = free_port()
     seen = look(local, rest=f"http://127.0.0.1:{port}/", time=None, web_socket=f"ws://127.0.0.1:{port}/")
