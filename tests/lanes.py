@@ -16,7 +16,7 @@ LANES = {
         "analytics", "bench", "heartbeats", "jobs", "kills", "muting", "path", "reload", "rules", "takeover",
     ),
     "kills and checks": ("notice_kills", "spool", "checks"),
-    "starts and notices": ("up", "restored", "upgrade", "notices"),
+    "starts and notices": ("up", "restored", "upgrade", "canaries", "notices"),
     "watchdog and disk": ("watchdog", "full_disk", "client_alone"),
 }  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""
