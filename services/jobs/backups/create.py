@@ -75,10 +75,10 @@ def _collect(
         databases = {name: describe_copy(folder / path, path) for name, path in paths.items()}
     except sqlite3.Error as error:
         raise BackupError(f"the databases cannot be copied: {error}") from error
-    documents = secret_files.config_documents(sources.config)
-    for path, document in documents.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(document, folder / path)
+    if settings.backup_public_key or not settings.botwatch_key:  # else they are among the secrets
+        for path, document in secret_files.config_documents(sources.config).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(document, folder / path)
     with_secrets = secret_files.write_secrets(
         sources, folder, settings.backup_public_key, settings.botwatch_key
     )

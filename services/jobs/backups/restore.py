@@ -19,7 +19,7 @@ from services.jobs.backups.archive import extract_archive
 from services.jobs.backups.create import check_databases
 from services.jobs.backups.errors import BackupError
 from services.jobs.backups.journal import Journal, read_journal
-from services.jobs.backups.secret_files import config_documents, read_secrets
+from services.jobs.backups.secret_files import read_secrets
 from services.jobs.backups.snapshot import Told
 from services.jobs.backups.workspace import STAGED, Sources, locked_folder
 from shared.runtime.audit_key import HEAD, KEY_NAME, audit_key
@@ -99,7 +99,9 @@ def _prepare(sources: Sources, request: Request, work: Path, told: Told) -> Jour
     if secrets is None:
         notes.append("The backup has no secrets that can be read here: passwords and keys stay as they are.")
     for name, data in (secrets or {}).items():
-        if (live := _secret_to_replace(sources, name, data)) is not None:
+        if name.startswith("config/"):
+            _write_file(work / name, data)
+        elif (live := _secret_to_replace(sources, name, data)) is not None:
             new[live] = _write_file(work / "secrets" / name, data)
     for line, copy in manifest.databases.items():
         told(f"migrating {copy.path}")
@@ -134,8 +136,6 @@ def _secret_to_replace(sources: Sources, name: str, data: bytes) -> Path | None:
 
     A password that exists stays: it is in use, and may be newer. A key belongs to the data.
     """
-    if name.startswith("config/"):
-        return None
     live = sources.home / name
     if not live.exists():
         return live
@@ -181,14 +181,15 @@ def _audit_restore(
 
 
 def _keep_documents(sources: Sources, backup: str, work: Path) -> list[str]:
-    """Keep the config documents of the backup that differ from the current ones; they are not replaced."""
-    current, folder = config_documents(sources.config), sources.folder / f"config-of-{backup}"
+    """Keep the config files of the backup that differ from the current ones; they are not replaced."""
+    folder = sources.folder / f"config-of-{backup}"
     different = []
     for path in sorted(file for file in (work / "config").rglob("*") if file.is_file()):
-        name = path.relative_to(work).as_posix()
-        if name not in current or current[name].read_bytes() != path.read_bytes():
-            different.append(name.removeprefix("config/"))
-            _write_file(folder / different[-1], path.read_bytes())
+        name = path.relative_to(work / "config").as_posix()
+        current = sources.config / name
+        if not current.is_file() or current.read_bytes() != path.read_bytes():
+            different.append(name)
+            _write_file(folder / name, path.read_bytes())
     names = ", ".join(different)
     text = f"Config documents were not replaced; those of the backup that differ ({names}) are in {folder}."
     return [text] if different else []

@@ -1,7 +1,7 @@
-"""The secrets in a backup: credentials, keys, and what else is in the config folder than documents.
+"""The secrets in a backup: credentials, keys, and the config folder, whose documents may have secrets too.
 
 With a public key they are in the archive, which is encrypted as a whole; with BOTWATCH_KEY they are encrypted
-by Fernet; without either they are left out.
+by Fernet. Without either they are left out, but for the config documents, which are in clear.
 """
 
 import io
@@ -74,10 +74,11 @@ def write_secrets(sources: Sources, folder: Path, public_key: str, botwatch_key:
     """Write the secrets to `folder` as they may stand in an archive; return whether they are in it."""
     if not public_key and not botwatch_key:
         return False
-    packed = pack(secret_files(sources))
+    files = secret_files(sources)
     if public_key:
-        (folder / IN_CLEAR).write_bytes(packed)
+        (folder / IN_CLEAR).write_bytes(pack(files))
     else:
+        packed = pack(files | config_documents(sources.config))
         (folder / ENCRYPTED).write_bytes(_cipher(botwatch_key).encrypt(packed))
     return True
 

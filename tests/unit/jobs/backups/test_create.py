@@ -68,14 +68,15 @@ def test_rows_in_the_write_ahead_log_are_in_the_backup(sources: Sources) -> None
 
 
 def test_secrets_are_encrypted_with_the_key(sources: Sources, tmp_path: Path) -> None:
-    """Credentials, keys, and files of the config folder that are no documents; in clear nowhere."""
+    """Credentials, keys, and all files of the config folder; in clear nowhere."""
     backup = create(sources, botwatch_key=KEY)
     out = tmp_path / "out"
     out.mkdir()
     extract_archive(sources.folder / backup.file, out, [], silent)
     secrets = read_secrets(out, KEY)
     assert secrets
-    assert set(secrets) == {"secrets/bot/redis-url", "data/link.key", "config/smtp-password"}
+    config = {"config/notifications.yml", "config/smtp-password"}
+    assert set(secrets) == {"secrets/bot/redis-url", "data/link.key"} | config
     assert not [path for path in out.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
     other = "b3RoZXIta2V5LW9mLTMyLWJ5dGVzLWZvci1mZXJuZXQ="
     assert read_secrets(out, f"{other},{KEY}") == secrets  # a newer key first, the old one still there
