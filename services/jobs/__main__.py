@@ -10,6 +10,7 @@ from shared.runtime import clock, databases
 from shared.runtime.config.documents import load_documents
 from shared.runtime.service import configure_part, exit_on_invalid_config, run_loop, running_part
 from shared.store.database import Database
+from shared.store.fork_lock import guard_forks
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
         )
         health.require_schema("job_runs")
         performance = databases.performance_database(settings, documents)  # never opened here
+    guard_forks()  # threads read the tables of tokens and sizes
     with running_part("jobs", settings, single=True) as frame:
         frame.databases = (health,)
         REGISTRY.register(BackupMetrics(settings.botwatch_home))

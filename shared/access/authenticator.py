@@ -43,6 +43,7 @@ from shared.access.refusals import (
 )
 from shared.access.session_cookie import IDLE, hash_id, session_id_in
 from shared.schema.timestamps import from_store, to_store, to_wire
+from shared.store.fork_lock import sqlite_in_use
 
 log = structlog.get_logger()
 
@@ -236,7 +237,7 @@ def _read_credentials(path: Path) -> tuple[dict[bytes, StoredToken], dict[str, I
     now = datetime.now(UTC)
     times = {"now": to_store(now), "idle": to_store(now - IDLE), "most": MAX_SESSIONS}
     address = f"file:{quote(str(path))}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
+    with sqlite_in_use(), closing(sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT_S)) as connection:
         connection.row_factory = sqlite3.Row
         tokens = {
             bytes.fromhex(row["digest"]): StoredToken(

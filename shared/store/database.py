@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from shared.schema.faults import Fault, InvalidError
+from shared.store.fork_lock import sqlite_in_use
 
 BUSY_TIMEOUT_S = 5.0
 RESTORE_HINT = (
@@ -77,13 +78,19 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a connection inside a read transaction."""
-        with self._detect_damage(), self.engine.connect() as connection, connection.begin():
+        with (
+            sqlite_in_use(),
+            self._detect_damage(),
+            self.engine.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Yield a connection inside a write transaction: commit at the end, roll back on an exception."""
         with (
+            sqlite_in_use(),
             self._detect_damage(),
             self.engine.connect().execution_options(immediate=True) as connection,
         ):
