@@ -19,9 +19,13 @@ SETTINGS = {"broadcaster": "WEBSOCKET_PORT"}
 
 def published_ports(environ: Mapping[str, str]) -> dict[str, int]:
     """Return the ports that the stack publishes: setting → port; empty if Compose cannot say."""
+    return _ports(_services(environ))
+
+
+def _ports(services: Mapping[str, Any]) -> dict[str, int]:
     return {
         SETTINGS.get(name, f"{name.upper().replace('-', '_')}_PORT"): int(port["published"])
-        for name, service in _services(environ).items()
+        for name, service in services.items()
         for port in service.get("ports", [])
         if port.get("published")
     }
@@ -29,8 +33,9 @@ def published_ports(environ: Mapping[str, str]) -> dict[str, int]:
 
 def public_addresses(environ: Mapping[str, str]) -> dict[str, str]:
     """Return where the stack is: name → URL. What publishes no port of its own is behind DASHBOARD_URL."""
-    ports = published_ports(environ)
-    settings = _services(environ).get("dashboard", {}).get("environment", {})
+    services = _services(environ)
+    ports = _ports(services)
+    settings = services.get("dashboard", {}).get("environment", {})
     page = settings.get("DASHBOARD_URL", "").rstrip("/")
     dashboard, ingestion = (
         f"http://localhost:{ports[name]}" if name in ports else page

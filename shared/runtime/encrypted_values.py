@@ -80,9 +80,14 @@ def rotate(document: str, environ: Mapping[str, str]) -> tuple[str, int]:
     return _ENCRYPTED.subn(lambda found: encrypt(decrypt(found[0], environ), environ), document)
 
 
-def _cipher(environ: Mapping[str, str]) -> "MultiFernet":
+def fernet_keys(keys: str) -> "MultiFernet":
+    """Return what encrypts with the first of `keys` and decrypts with each; ValueError if one is no key."""
     from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - as above
 
+    return MultiFernet([Fernet(key.encode()) for key in re.split(r"[\s,]+", keys.strip())])
+
+
+def _cipher(environ: Mapping[str, str]) -> "MultiFernet":
     try:
         key = read_variable(KEY_VARIABLE, environ)
     except OSError as error:
@@ -94,7 +99,7 @@ def _cipher(environ: Mapping[str, str]) -> "MultiFernet":
         )
         raise InvalidError([Fault(KEY_VARIABLE, what)])
     try:
-        return MultiFernet([Fernet(one.encode()) for one in re.split(r"[\s,]+", key.strip())])
+        return fernet_keys(key)
     except ValueError as error:
         what = (
             "invalid key: expected the output of `botwatch encrypt --new-key`, or several separated by commas"

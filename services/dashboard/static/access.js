@@ -4,7 +4,7 @@ import { $, setText } from "./elements.js";
 
 const { base, user, role, scopes } = document.body.dataset;
 
-/** The name of whoever is signed in; "" where access is open. */
+/** The name of the signed-in user; "" where access is open. */
 export const USER = user;
 
 const MISSING = {

@@ -6,7 +6,7 @@ import { publish } from "./store.js";
 
 const NAME_KEY = "botwatch.by";
 
-/** Return the name of whoever is signed in, or else the one that was last used; storage may be disabled. */
+/** Return the name of the signed-in user, or else the one that was last used; storage may be disabled. */
 export function loadName() {
   if (USER) return USER;
   try {

@@ -5,16 +5,16 @@ by Fernet. Without either they are left out, but for the config documents, which
 """
 
 import io
-import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken, MultiFernet
 
 from services.jobs.backups.archive import is_inside
 from services.jobs.backups.errors import BackupError
 from services.jobs.backups.workspace import Sources
+from shared.runtime.encrypted_values import fernet_keys
 
 IN_CLEAR = "secrets.tar"
 """Only in an archive that is encrypted as a whole."""
@@ -99,8 +99,7 @@ def read_secrets(folder: Path, botwatch_key: str) -> dict[str, bytes] | None:
 
 
 def _cipher(key: str) -> MultiFernet:
-    """Return what encrypts with the first key and decrypts with each, as for values in the config."""
     try:
-        return MultiFernet([Fernet(one.encode()) for one in re.split(r"[\s,]+", key.strip())])
+        return fernet_keys(key)
     except ValueError as error:
         raise BackupError("BOTWATCH_KEY: expected keys that `botwatch encrypt --new-key` printed") from error
