@@ -1,6 +1,7 @@
 """Settings of the jobs part and of the commands that work with backups."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Self
 
 from msgspec import Meta
@@ -26,6 +27,8 @@ class JobsSettings(PartSettings, frozen=True, kw_only=True):
     """Backups are encrypted to this key: `age1…`, or an SSH public key."""
     botwatch_key: str = ""
     """Encrypts the secrets in a backup, if there is no public key."""
+    secrets_folder: Path | None = None
+    """The folder of passwords and keys; `secrets` in the home if it is not set."""
     backup_url: str = ""
     """`s3://bucket/prefix`: where backups are uploaded."""
     backup_endpoint: str = ""

@@ -103,7 +103,8 @@ def _surroundings(environ: Mapping[str, str]) -> Surroundings:
         "health": database_path(databases.health_database(settings, documents)),
     }
     home = settings.botwatch_home.absolute()
-    return Surroundings(settings, documents, Sources(home, settings.botwatch_config, files))
+    sources = Sources(home, settings.botwatch_config, files, settings.secrets_folder)
+    return Surroundings(settings, documents, sources)
 
 
 def print_text(options: argparse.Namespace, text: str) -> None:

@@ -65,6 +65,7 @@ def backup_sources(context: JobContext) -> Sources:
         context.home.absolute(),
         context.settings.botwatch_config,
         {"performance": database_path(context.performance), "health": database_path(context.health)},
+        context.settings.secrets_folder,
     )
 
 

@@ -7,6 +7,7 @@
 4. Delete the journal.
 """
 
+import errno
 import os
 import shutil
 from datetime import UTC, datetime
@@ -38,6 +39,10 @@ _OTHER_AUDIT_KEY = (
     "The audit log of the backup was made with another key: put the old secrets/audit.key back; "
     "until then nothing can be appended to it."
 )
+_NEW_PASSWORDS = (
+    "The passwords of the backup are in place: stop what still has the old ones, in compose with "
+    "`docker compose down`."
+)
 _SIDE_FILES = ("-wal", "-shm", "")
 """What belongs to a database file; the file itself is moved last."""
 
@@ -50,6 +55,8 @@ class Request(NamedTuple):
     botwatch_key: str
     actor: str
     now: datetime
+    passwords: bool = False
+    """Whether passwords that exist are replaced, too."""
 
 
 def restore_backup(sources: Sources, request: Request, told: Told) -> Journal:
@@ -63,7 +70,7 @@ def restore_backup(sources: Sources, request: Request, told: Told) -> Journal:
             journal = _prepare(sources, request, work, told)
             _write_journal(sources, journal)
         told("replacing the files")
-        _replace_files(journal)
+        _replace_files(journal, sources.secrets)
         (sources.folder / JOURNAL).unlink()
         sync_folder(sources.folder)
     return journal
@@ -101,8 +108,10 @@ def _prepare(sources: Sources, request: Request, work: Path, told: Told) -> Jour
     for name, data in (secrets or {}).items():
         if name.startswith("config/"):
             _write_file(work / name, data)
-        elif (live := _secret_to_replace(sources, name, data)) is not None:
+        elif (live := _secret_to_replace(sources, request, name, data)) is not None:
             new[live] = _write_file(work / "secrets" / name, data)
+    if request.passwords and new:
+        notes.append(_NEW_PASSWORDS)
     for line, copy in manifest.databases.items():
         told(f"migrating {copy.path}")
         new[sources.databases[line]] = work / copy.path
@@ -131,15 +140,18 @@ def _check_revisions(archive: str, manifest: Manifest) -> None:
             )
 
 
-def _secret_to_replace(sources: Sources, name: str, data: bytes) -> Path | None:
+def _secret_to_replace(sources: Sources, request: Request, name: str, data: bytes) -> Path | None:
     """Return the file that a secret of the backup replaces; None if it stays as it is.
 
-    A password that exists stays: it is in use, and may be newer. A key belongs to the data.
+    A password that exists stays, unless it was asked for: it is in use, and may be newer. A key belongs to
+    the data.
     """
-    live = sources.home / name
+    folder, _, rest = name.partition("/")
+    live = sources.secrets / rest if folder == "secrets" else sources.home / name
     if not live.exists():
         return live
-    return live if name.endswith(".key") and live.read_bytes() != data else None
+    wanted = request.passwords or name.endswith(".key")
+    return live if wanted and live.read_bytes() != data else None
 
 
 def _migrate(path: Path, line: str) -> None:
@@ -155,7 +167,7 @@ def _audit_restore(
     """Append the restore to the restored audit log, and seal its end anew; return what to know of it."""
     work, new = prepared
     current = audit_key(sources.home)
-    key = AuditKeyFile(new.get(sources.home / "secrets" / KEY_NAME, current.key), work / HEAD.name)
+    key = AuditKeyFile(new.get(sources.secrets / KEY_NAME, current.key), work / HEAD.name)
     database = Database(sqlite_url(new[sources.databases["health"]]))
     before = {"position": manifest.position, "at": manifest.finished_at}
     entry = AuditEntry(action="backup.restore", actor=request.actor, target=manifest.id, after=before)
@@ -202,7 +214,7 @@ def _write_journal(sources: Sources, journal: Journal) -> None:
     sync_folder(sources.folder)
 
 
-def _replace_files(journal: Journal) -> None:
+def _replace_files(journal: Journal, secrets: Path) -> None:
     """Put every new file in its place and the old one aside, but for those that an interrupted run did."""
     aside = Path(journal.aside)
     aside.mkdir(mode=0o700, exist_ok=True)
@@ -213,7 +225,9 @@ def _replace_files(journal: Journal) -> None:
         for suffix in _SIDE_FILES:
             old = Path(f"{name}{suffix}")
             if old.exists():
-                _move(old, _free_name(aside / old.name))
+                kept = aside / (old.relative_to(secrets) if old.is_relative_to(secrets) else old.name)
+                kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _move(old, _free_name(kept))
         staged.rename(name)
         sync_folder(staged.parent)
     sync_folder(aside)
@@ -231,8 +245,8 @@ def _move(source: Path, target: Path) -> None:
         os.fsync(file.fileno())
     try:
         source.replace(target)
-    except OSError:
-        if source.stat().st_dev == target.parent.stat().st_dev:
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # also between mounts of one device, such as two volumes
             raise
         partial = target.with_name(f"{target.name}.partial")
         shutil.copy2(source, partial)

@@ -40,6 +40,11 @@ def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"an ID from `botwatch backup list`, {LATEST}, a file, or s3://…",
     )
     parser.add_argument("--into", type=Path, metavar="DIR", help="extract into this folder only")
+    parser.add_argument(
+        "--passwords",
+        action="store_true",
+        help="replace the passwords that exist, too: those of a new installation on another machine",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_identity(parser)
     parser.set_defaults(run=command("restore", _restore))
@@ -55,7 +60,9 @@ def _restore(given: Surroundings, options: argparse.Namespace) -> object:
     if not options.into:
         ensure_stopped(sources, redis_url)
     with _located(given, options.backup, journal.id if journal else None) as archive:
-        request = restore.Request(archive, identities, settings.botwatch_key, local_actor(), now)
+        request = restore.Request(
+            archive, identities, settings.botwatch_key, local_actor(), now, options.passwords
+        )
         try:
             if options.into:
                 manifest = restore.restore_into(options.into, request, show_progress)

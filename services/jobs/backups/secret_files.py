@@ -13,7 +13,7 @@ from cryptography.fernet import InvalidToken, MultiFernet
 
 from services.jobs.backups.archive import is_inside
 from services.jobs.backups.errors import BackupError
-from services.jobs.backups.workspace import Sources
+from services.jobs.backups.workspace import STAGED, Sources
 from shared.runtime.encrypted_values import fernet_keys
 
 IN_CLEAR = "secrets.tar"
@@ -34,7 +34,7 @@ def config_documents(config: Path) -> dict[str, Path]:
 def secret_files(sources: Sources) -> dict[str, Path]:
     """Return the files with secrets: path in the archive → file."""
     home, config = sources.home, sources.config
-    found = {str(path.relative_to(home)): path for path in _files(home / "secrets")}
+    found = {f"secrets/{path.relative_to(sources.secrets)}": path for path in _files(sources.secrets)}
     found |= {str(path.relative_to(home)): path for path in sorted((home / "data").glob("*.key"))}
     others = (path for path in _files(config) if not _is_document(path, config))
     return found | {f"config/{path.relative_to(config)}": path for path in others}
@@ -43,7 +43,9 @@ def secret_files(sources: Sources) -> dict[str, Path]:
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
+        if hidden or path.name.endswith(STAGED):
+            continue
+        if path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
             yield path
 
 

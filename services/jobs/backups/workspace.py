@@ -29,6 +29,13 @@ class Sources(NamedTuple):
     """The folder of the config documents."""
     databases: dict[str, Path]
     """`performance` and `health`."""
+    secrets_folder: Path | None = None
+    """The folder of passwords and keys, if it is not `secrets` in the home: in compose it is a volume."""
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of passwords and keys."""
+        return self.secrets_folder or self.home / "secrets"
 
     @property
     def folder(self) -> Path:
@@ -79,9 +86,10 @@ def delete_leftovers(sources: Sources) -> None:
         if path.name.startswith(DOWNLOADS) and path.name != f"{DOWNLOADS}{os.getpid()}":
             shutil.rmtree(path)
     if not (folder / JOURNAL).exists():  # with a journal they are about to be put in place
-        for parent in {sources.home / "data", sources.home / "secrets", *_parents(sources)}:
+        for parent in {sources.home / "data", sources.secrets, *_parents(sources)}:
             for path in parent.rglob(f"*{STAGED}"):
-                path.unlink(missing_ok=True)
+                if os.access(path.parent, os.W_OK):  # the jobs part may only read the volume of secrets
+                    path.unlink(missing_ok=True)
 
 
 def _parents(sources: Sources) -> set[Path]:

@@ -113,7 +113,7 @@ def test_an_interrupted_restore_is_completed_first(
 ) -> None:
     """Until then no part starts, and no other backup is restored; the same command completes it."""
     assert main(["backup", "now"]) == 0
-    monkeypatch.setattr("services.jobs.backups.restore._replace_files", lambda _journal: 1 / 0)
+    monkeypatch.setattr("services.jobs.backups.restore._replace_files", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["restore", "latest"])
     monkeypatch.undo()

@@ -1,5 +1,6 @@
 """A restore replaces the state, keeps the old one, and can be killed at any step."""
 
+import errno
 import io
 import os
 import shutil
@@ -174,6 +175,48 @@ def test_keys_come_back_and_passwords_stay(sources: Sources) -> None:
     restore_backup(sources, request(sources, backup.file), silent)
     assert "geheim" in password.read_text()
     assert password.stat().st_mode & 0o777 == 0o600
+
+
+def test_passwords_are_replaced_if_asked_for(sources: Sources, tmp_path: Path) -> None:
+    """From a folder elsewhere, as in compose; the others are kept by the names of their users."""
+    elsewhere = sources._replace(secrets_folder=tmp_path / "volume")
+    (sources.home / "secrets").rename(elsewhere.secrets)
+    (elsewhere.secrets / "notifier").mkdir()
+    (elsewhere.secrets / "notifier" / "redis-url").write_text("redis://notifier:old@127.0.0.1/0\n")
+    backup = create(elsewhere)
+    assert backup.manifest
+    assert backup.manifest.secrets == "encrypted"
+    for user in ("bot", "notifier"):
+        (elsewhere.secrets / user / "redis-url").write_text(f"redis://{user}:newer@127.0.0.1/0\n")
+        (elsewhere.secrets / user / "redis-url").chmod(0o640)
+    wanted = request(elsewhere, backup.file)
+    restore_backup(elsewhere, wanted, silent)
+    assert "newer" in (elsewhere.secrets / "bot" / "redis-url").read_text()
+    done = restore_backup(elsewhere, wanted._replace(passwords=True, now=NOON + timedelta(hours=2)), silent)
+    for user, password in (("bot", "geheim"), ("notifier", "old")):
+        restored = elsewhere.secrets / user / "redis-url"
+        assert password in restored.read_text()
+        assert restored.stat().st_mode & 0o777 == 0o640
+        assert f"{user}:newer" in (Path(done.aside) / user / "redis-url").read_text()
+    assert any("docker compose down" in note for note in done.notes)
+
+
+def test_files_move_between_mounts_of_one_device(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In compose each volume is a mount: a file is copied then, and nothing is left behind."""
+    backup = create(sources)
+    (sources.home / "data" / "link.key").write_bytes(b"n" * 32)
+    replace = Path.replace
+
+    def within_one_mount(path: Path, target: Path) -> Path:
+        if path.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", within_one_mount)
+    done = restore_backup(sources, request(sources, backup.file), silent)
+    assert (sources.home / "data" / "link.key").read_bytes() == b"k" * 32
+    assert (Path(done.aside) / "link.key").read_bytes() == b"n" * 32
+    assert [path for path in sources.home.rglob("*") if path.suffix in (STAGED, ".partial")] == []
 
 
 def test_config_documents_are_kept_beside(sources: Sources) -> None:
