@@ -108,6 +108,7 @@ PROFIT = Row(
         ),
         panel("Profit and loss", "totalPnL", "realizedPnL", "unrealizedPnL"),
         panel("Net flows", "netFlows"),
+        panel("Fees and funding", "feesPaid", "fundingPaid"),
     ),
 )
 
@@ -118,6 +119,9 @@ RISK = Row(
         panel("Calmar", "calmarRatio"),
         panel("Annual return and volatility", "annualReturn", "volatility"),
         panel("Daily returns", "tradingDays"),
+        panel("Shape of the returns", "skewness", "kurtosis", "tailRatio"),
+        panel("Against the benchmark", "beta", "informationRatio"),
+        panel("Alpha", "alpha"),
     ),
 )
 
@@ -126,6 +130,8 @@ DRAWDOWN = Row(
     (
         panel("Drawdown", "currentDrawdown", "maxDrawdown", steps=((None, "green"), (0.2, "red"))),
         panel("Drawdown duration", "drawdownDuration", "longestDrawdown"),
+        panel("Ulcer index and time under water", "ulcerIndex", "timeUnderWater"),
+        panel("Recovery factor", "recoveryFactor"),
     ),
 )
 
@@ -147,6 +153,9 @@ TRADES = Row(
         panel("Trades", "totalTrades"),
         panel("Trade frequency", "trades24h", "tradesPerDay"),
         panel("Average trade duration", "averageTradeDuration"),
+        panel("Losses in a row", "consecutiveLosses"),
+        panel("Cost share", "costShare"),
+        panel("Reported trades that differ", "tradeDifferences"),
     ),
     across=3,
 )
@@ -163,13 +172,21 @@ EXECUTION = Row(
         percentiles("Acknowledged to first fill", "firstFillLatency", "Ms"),
         percentiles("Submitted to last fill", "lastFillLatency", "Ms"),
         percentiles("Submitted to cancelled", "cancelLatency", "Ms"),
+        panel("Maker share", "makerShare"),
+        panel("Turnover", "turnover"),
     ),
     across=3,
 )
 
 EXPOSURE = Row(
     "Exposure",
-    (panel("Exposure", "exposure", "netExposure"), panel("Leverage", "leverage")),
+    (
+        panel("Exposure", "exposure", "netExposure", "concentration"),
+        panel("Leverage", "leverage"),
+        panel("Open positions", "openPositions", "positionDifferences"),
+        panel("Margin ratio and distance to liquidation", "marginRatio", "liquidationDistance"),
+        panel("Margin used", "marginUsed"),
+    ),
 )
 
 AGREEMENT = Row(

@@ -17,6 +17,7 @@ Number = float | Decimal
 PERFORMANCE = frozenset(validation.SCHEMAS["performance"]["properties"]) - {
     *("kind", "bot", "timestamp", "id", "labels", "source"),
     *("undefined", "lowConfidence", "differences"),
+    *("currency", "benchmark", "tradeMatching", "warnings"),
 }
 """The metrics of a `performance` record."""
 

@@ -55,7 +55,8 @@ def faults_of(record: object, path: str = "$") -> Iterator[Fault]:
         yield Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_quote(kind)}")
     else:
         yield from _object(record, SCHEMAS[kind], path)
-        yield from _timestamp(record.get("timestamp"), f"{path}.timestamp")
+        for name in ("timestamp", "openedAt"):
+            yield from _timestamp(record.get(name), f"{path}.{name}")
         if kind == "performance":
             if record.get("source") == "computed":
                 yield Fault(f"{path}.source", "`computed` is reserved for Botwatch; omit `source`")

@@ -23,15 +23,12 @@ from shared.analytics.execution import execution_metrics
 from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.positions import Trade
 from shared.analytics.settings import AnalyticsSettings
-from shared.analytics.state import VERSION, AccountState
+from shared.analytics.state import VERSION, AccountState, upgraded
 from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
 COMPARE_INTERVAL_MS = 10_000
 """Minimum interval between comparisons of reported and computed metrics, by the bot's clock."""
-
-
-_decoder = msgspec.json.Decoder(AccountState)
 
 
 class BotAccount:
@@ -48,7 +45,7 @@ class BotAccount:
         self._execution: dict[str, MetricValue] | None = None
 
     @property
-    def last_event(self) -> tuple[int, int]:
+    def last_event(self) -> tuple[int, int, int]:
         """Order of the latest event; earlier events must not be applied."""
         return self.state.head
 
@@ -62,8 +59,8 @@ class BotAccount:
     ) -> "BotAccount | None":
         """Restore the result of `to_json`; None if it is of an older version or of other settings."""
         try:
-            state = _decoder.decode(data)
-        except msgspec.DecodeError:
+            state = msgspec.convert(upgraded(msgspec.json.decode(data)), AccountState)
+        except (msgspec.DecodeError, msgspec.ValidationError):
             return None
         if not oldest_version <= state.version <= VERSION or _state_settings(
             state.settings

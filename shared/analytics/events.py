@@ -4,9 +4,26 @@ Metrics must not depend on how events arrived: live, late, or read again after a
 by time, then by kind, then by arrival.
 """
 
+from datetime import datetime
 from typing import NamedTuple
 
-from shared.schema.records import AnyRecord, Equity, Fill, Metric, Order, OrderStatus, Performance, Side
+from shared.schema.records import (
+    AnyRecord,
+    CashFlow,
+    ContractType,
+    Equity,
+    Fill,
+    FundingPayment,
+    Metric,
+    Order,
+    OrderStatus,
+    Performance,
+    PositionSide,
+    PositionSnapshot,
+    ReportedTrade,
+    Side,
+    SymbolRecord,
+)
 from shared.schema.timestamps import epoch_ms
 from shared.schema.units import metric_fields
 
@@ -41,6 +58,20 @@ class OrderUpdate(NamedTuple):
     quantity: float
     status: OrderStatus
     decision_price: float | None = None
+    sequence: int = 0
+
+
+class ContractTerms(NamedTuple):
+    """The terms of a symbol's contract, as far as they are known."""
+
+    contract_type: ContractType | None = None
+    multiplier: float | None = None
+    lot_size: float | None = None
+    base: str | None = None
+    quote: str | None = None
+
+
+NO_TERMS = ContractTerms()
 
 
 class Execution(NamedTuple):
@@ -54,6 +85,65 @@ class Execution(NamedTuple):
     price: float
     fee: float = 0.0
     fee_currency: str | None = None
+    leg: str = ""
+    """Which of the symbol's positions: its side in hedge mode, or the broker's ID; empty: there is one."""
+    terms: ContractTerms = NO_TERMS
+    is_maker: bool | None = None
+    sequence: int = 0
+
+
+class PositionReport(NamedTuple):
+    """A position as the broker has it."""
+
+    at: int
+    symbol: str
+    quantity: float
+    """Negative is short."""
+    entry_price: float | None = None
+    mark_price: float | None = None
+    liquidation_price: float | None = None
+    margin: float | None = None
+    opened_at: int | None = None
+    leg: str = ""
+    terms: ContractTerms = NO_TERMS
+    sequence: int = 0
+
+
+class TradeReport(NamedTuple):
+    """A closed trade as the bot counts it; `at` is when it closed."""
+
+    at: int
+    symbol: str
+    side: PositionSide
+    quantity: float
+    entry_price: float
+    exit_price: float
+    pnl: float
+    opened_at: int | None = None
+    fees: float = 0.0
+    funding: float = 0.0
+    leg: str = ""
+    sequence: int = 0
+
+
+class FundingPaid(NamedTuple):
+    """A payment for holding a position or borrowed money; a negative amount is paid."""
+
+    at: int
+    amount: float
+    symbol: str | None = None
+    leg: str = ""
+    currency: str | None = None
+    sequence: int = 0
+
+
+class Flow(NamedTuple):
+    """Money moved into the account (positive) or out of it."""
+
+    at: int
+    amount: float
+    currency: str | None = None
+    sequence: int = 0
 
 
 class EquityPoint(NamedTuple):
@@ -63,6 +153,10 @@ class EquityPoint(NamedTuple):
     equity: float
     net_flow: float = 0.0
     unrealized: float | None = None
+    currency: str | None = None
+    margin_used: float | None = None
+    maintenance_margin: float | None = None
+    sequence: int = 0
 
 
 class ReportedMetrics(NamedTuple):
@@ -74,19 +168,42 @@ class ReportedMetrics(NamedTuple):
     """The record, or its stored row: read only when metrics are compared."""
 
 
-TradingEvent = Quote | OrderUpdate | Execution | EquityPoint | ReportedMetrics
+TradingEvent = (
+    Quote
+    | OrderUpdate
+    | Execution
+    | PositionReport
+    | TradeReport
+    | FundingPaid
+    | Flow
+    | EquityPoint
+    | ReportedMetrics
+)
 EVENT_RANK: dict[type[TradingEvent], int] = {
     Quote: 0,
-    OrderUpdate: 1,
-    Execution: 2,
-    EquityPoint: 3,
-    ReportedMetrics: 4,
+    OrderUpdate: 10,
+    Execution: 20,
+    FundingPaid: 30,
+    Flow: 40,
+    PositionReport: 50,
+    EquityPoint: 60,
+    TradeReport: 70,
+    ReportedMetrics: 80,
 }
+STATUS_RANK: dict[str, int] = {"submitted": 0, "acknowledged": 1, "partially_filled": 2}
+"""Of the same millisecond, an order's first status comes first; any other status is its last."""
 
 
-def event_order(event: TradingEvent) -> tuple[int, int]:
-    """Return the sort key of `event` in the order of folding; arrival decides between equals."""
-    return event.at, EVENT_RANK[type(event)]
+def event_order(event: TradingEvent) -> tuple[int, int, int]:
+    """Return the sort key of `event` in the order of folding; arrival decides between equals.
+
+    By time, by `sequence` where the bot gave one, then by kind.
+    """
+    kind = type(event)
+    rank = EVENT_RANK[kind]
+    if kind is OrderUpdate:
+        rank += STATUS_RANK.get(event.status, 3)  # type: ignore[union-attr]
+    return event.at, getattr(event, "sequence", 0), rank
 
 
 def event_from_record(record: AnyRecord) -> TradingEvent | None:
@@ -100,33 +217,97 @@ def _event_of(record: AnyRecord) -> TradingEvent | None:
         case Performance(source="reported"):
             return ReportedMetrics(epoch_ms(record.at), record.portfolio_value, record)
         case Equity():
-            return EquityPoint(epoch_ms(record.at), record.equity, record.net_flow, record.unrealized_pnl)
+            return EquityPoint(
+                epoch_ms(record.at), record.equity, record.net_flow, record.unrealized_pnl, record.currency,
+                record.margin_used, record.maintenance_margin, record.sequence or 0,
+            )  # fmt: skip
         case Fill():
             return Execution(
                 epoch_ms(record.at), record.order_id, record.symbol, record.side,
                 record.quantity, record.price, record.fee, record.fee_currency,
+                _leg(record), _terms(record), is_maker(record.liquidity), record.sequence or 0,
             )  # fmt: skip
         case Order():
             return OrderUpdate(
                 epoch_ms(record.at), record.order_id, record.symbol, record.side,
-                record.quantity, record.status, record.decision_price,
+                record.quantity, record.status, record.decision_price, record.sequence or 0,
             )  # fmt: skip
         case Metric(unit="price"):
             return Quote(epoch_ms(record.at), record.name, record.value)
+    return _account_event(record)
+
+
+def _account_event(record: AnyRecord) -> TradingEvent | None:
+    match record:
+        case PositionSnapshot():
+            return PositionReport(
+                epoch_ms(record.at), record.symbol, record.signed_quantity, record.entry_price,
+                record.mark_price, record.liquidation_price, record.margin, _optional_ms(record.opened_at),
+                _leg(record), _terms(record), record.sequence or 0,
+            )  # fmt: skip
+        case ReportedTrade():
+            return TradeReport(
+                epoch_ms(record.at), record.symbol, record.side, record.quantity, record.entry_price,
+                record.exit_price, record.pnl, _optional_ms(record.opened_at), record.fees, record.funding,
+                _leg(record), record.sequence or 0,
+            )  # fmt: skip
+        case FundingPayment():
+            return FundingPaid(
+                epoch_ms(record.at), record.amount, record.symbol, _leg(record), record.currency,
+                record.sequence or 0,
+            )  # fmt: skip
+        case CashFlow():
+            return Flow(epoch_ms(record.at), record.amount, record.currency, record.sequence or 0)
     return None
+
+
+def is_maker(liquidity: str | None) -> bool | None:
+    """Return whether an execution added liquidity; None if unknown."""
+    return None if liquidity is None else liquidity == "maker"
+
+
+def _leg(record: SymbolRecord | FundingPayment) -> str:
+    return record.position_id or record.position_side or ""
+
+
+def _optional_ms(moment: object) -> int | None:
+    return epoch_ms(moment) if isinstance(moment, datetime) else None
+
+
+def _terms(record: SymbolRecord) -> ContractTerms:
+    terms = ContractTerms(
+        record.contract_type, record.multiplier, record.lot_size, record.base_currency, record.quote_currency
+    )
+    return NO_TERMS if terms == NO_TERMS else terms
 
 
 def is_plausible(event: TradingEvent) -> bool:
     """Return whether the amounts are plausible for an account; ingestion accepts any finite number."""
+    if isinstance(event, Quote):
+        return 0 < event.price <= MAX
+    return all(abs(amount) <= MAX for amount in _amounts(event))
+
+
+def _amounts(event: TradingEvent) -> tuple[float, ...]:
     match event:
         case ReportedMetrics():
-            return abs(event.portfolio_value or 0.0) <= MAX
+            return (event.portfolio_value or 0.0,)
         case EquityPoint():
-            return abs(event.equity) <= MAX and abs(event.net_flow) <= MAX
+            return event.equity, event.net_flow
         case Execution():
-            amounts = (event.quantity, abs(event.price), event.quantity * abs(event.price), abs(event.fee))
-            return max(amounts) <= MAX
+            return event.quantity, event.price, event.quantity * event.price, event.fee
         case OrderUpdate():
-            return event.quantity <= MAX
-        case Quote():
-            return 0 < event.price <= MAX
+            return (event.quantity,)
+        case PositionReport():
+            price = event.entry_price or 0.0
+            return event.quantity, price, event.quantity * price
+    return _reported_amounts(event)
+
+
+def _reported_amounts(event: TradingEvent) -> tuple[float, ...]:
+    match event:
+        case TradeReport():
+            return event.quantity, event.pnl, event.fees, event.funding
+        case FundingPaid() | Flow():
+            return (event.amount,)
+    return ()

@@ -1,5 +1,7 @@
 """Account state: everything kept of one bot's account; its JSON restores it to the last bit."""
 
+from typing import Any
+
 import msgspec
 
 from shared.analytics.curve import EquityCurve
@@ -11,7 +13,7 @@ from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Difference
 
-VERSION = 3
+VERSION = 4
 """States of other versions are recomputed from the events, as far back as these are kept."""
 OLDEST_VERSION = 2
 """States from this version on can be read: they cover events that are deleted."""
@@ -24,7 +26,7 @@ class AccountState(msgspec.Struct):
     version: int = VERSION
     began: int = 0
     """Time of the first event, epoch milliseconds."""
-    head: tuple[int, int] = (0, 0)
+    head: tuple[int, int, int] = (0, 0, 0)
     """Order of the latest event (see `event_order`)."""
     equity: float | None = None
     equity_began: int = 0
@@ -54,3 +56,12 @@ class AccountState(msgspec.Struct):
     def total(self, equity: float) -> float:
         """Return the total P&L at `equity`: equity - start - net flows."""
         return equity - self.start - self.flows
+
+
+def upgraded(state: Any) -> Any:  # noqa: ANN401 - decoded JSON
+    """Return the decoded JSON of a state of an older version as this version has it."""
+    head = state.get("head") if isinstance(state, dict) else None
+    if isinstance(head, list) and len(head) == len(("at", "rank")):
+        # Any further event of that millisecond may come.
+        state["head"] = [head[0], 0, 10 * head[1]]
+    return state

@@ -39,6 +39,8 @@ _NO_ENDED = "no order has ended"
 _NO_EXPOSURE = "no fill yet, or no equity above zero"
 _NO_SLIPPAGE = "no filled order with a decision price or a quote"
 _NO_LATENCY = "no order with both timestamps"
+_NO_PROFIT = "no winning trade, or an amount without a rate"
+_NO_BENCHMARK = "fewer than two daily returns with a price of the benchmark"
 _FEW_RETURNS = "Low confidence: only {n} daily returns."
 _FEES_LEFT_OUT = "Fees in a currency without a rate are not included; closed trades so far: {n}."
 
@@ -85,6 +87,11 @@ PROFIT = MetricFamilyDefinition(
             "netFlows", "Net flows", "equity",
             "Deposits minus withdrawals since the start.", _NO_EQUITY, SIGNED,
         ),
+        MetricDefinition("feesPaid", "Fees", "fills", "Fees of all fills.", _NO_FILLS),
+        MetricDefinition(
+            "fundingPaid", "Funding", "funding",
+            "Funding, swap and interest: paid minus received.", "never", SIGNED,
+        ),
     ),
     _FEES_LEFT_OUT,
 )  # fmt: skip
@@ -120,6 +127,36 @@ RISK = MetricFamilyDefinition(
             "Number of daily returns: last equity of a day over that of the day before, without deposits and "
             "withdrawals; the current day counts so far.", _NO_EQUITY, COUNT,
         ),
+        MetricDefinition(
+            "skewness", "Skewness", "equity",
+            "Sample skewness (g1) of daily returns: negative where large losses are more likely than large "
+            "gains.", "fewer than three daily returns, or none that differ", SIGNED,
+        ),
+        MetricDefinition(
+            "kurtosis", "Excess kurtosis", "equity",
+            "Excess kurtosis (g2) of daily returns: 0 for a normal distribution, higher with fat tails.",
+            "fewer than four daily returns, or none that differ", SIGNED,
+        ),
+        MetricDefinition(
+            "tailRatio", "Tail ratio", "equity",
+            "95th percentile of the last 365 daily returns over the 5th, without signs.",
+            "fewer than two daily returns, or a 5th percentile of 0",
+        ),
+        MetricDefinition(
+            "beta", "Beta", "equity, prices",
+            "Covariance of daily returns with the benchmark's over the benchmark's variance.",
+            _NO_BENCHMARK, SIGNED,
+        ),
+        MetricDefinition(
+            "alpha", "Alpha", "equity, prices",
+            "Mean daily return minus beta times the benchmark's, times the trading days a year.",
+            _NO_BENCHMARK, SIGNED,
+        ),
+        MetricDefinition(
+            "informationRatio", "Information ratio", "equity, prices",
+            "Mean over standard deviation (n - 1) of the daily returns minus the benchmark's, times the root "
+            "of the trading days a year.", _NO_BENCHMARK, SIGNED,
+        ),
     ),
     _FEW_RETURNS,
 )  # fmt: skip
@@ -143,6 +180,18 @@ DRAWDOWN = MetricFamilyDefinition(
         MetricDefinition(
             "longestDrawdown", "Longest drawdown", "equity",
             "The longest time from a peak until it was reached again; the open one counts.", _NEVER_WORTH,
+        ),
+        MetricDefinition(
+            "timeUnderWater", "Time under water", "equity",
+            "Share of the time since the first equity in which it was below its peak.", _NEVER_WORTH,
+        ),
+        MetricDefinition(
+            "ulcerIndex", "Ulcer index", "equity",
+            "Root mean square of the drawdown at the end of each day.", _NEVER_WORTH,
+        ),
+        MetricDefinition(
+            "recoveryFactor", "Recovery factor", "equity",
+            "Total P&L over the deepest drawdown in money.", "no drawdown yet", SIGNED,
         ),
     ),
 )  # fmt: skip
@@ -199,7 +248,8 @@ TRADES = MetricFamilyDefinition(
     (
         MetricDefinition(
             "totalTrades", "Trades", "fills",
-            "Closed round trips: from flat to flat, or to the other side.", _NO_FILLS, COUNT,
+            "Closed trades, as `tradeMatching` counts them: by default from flat to flat, or to the other "
+            "side.", _NO_FILLS, COUNT,
         ),
         MetricDefinition(
             "winRate", "Win rate", "fills",
@@ -227,6 +277,19 @@ TRADES = MetricFamilyDefinition(
         MetricDefinition(
             "averageTradeDuration", "Average trade", "fills",
             "Mean time from opening a trade to closing it.", "no closed trade",
+        ),
+        MetricDefinition(
+            "consecutiveLosses", "Losses in a row", "fills",
+            "Losing trades since the last one that was not a loss.", _NO_TRADES, COUNT,
+        ),
+        MetricDefinition(
+            "costShare", "Cost share", "fills, funding",
+            "Fees, slippage and funding paid, of the gross profit of winning trades.", _NO_PROFIT,
+        ),
+        MetricDefinition(
+            "tradeDifferences", "Trade differences", "trades, fills",
+            "Reported closed trades of the last 24 hours that the fills do not confirm.",
+            "no reported trade", COUNT,
         ),
     ),
     _FEES_LEFT_OUT,
@@ -268,6 +331,14 @@ EXECUTION = MetricFamilyDefinition(
             "droppedLatencies", "Latencies dropped", "orders, fills",
             "Negative latencies, left out: their timestamps come from different clocks.", "never", COUNT,
         ),
+        MetricDefinition(
+            "makerShare", "Maker share", "fills",
+            "Share of the traded notional that was filled as maker.", "no fill with `liquidity`",
+        ),
+        MetricDefinition(
+            "turnover", "Turnover", "fills, equity",
+            "Traded notional over the mean equity, per day.", "within the first day, or no equity above zero",
+        ),
     ),
 )  # fmt: skip
 
@@ -285,6 +356,33 @@ EXPOSURE = MetricFamilyDefinition(
         MetricDefinition(
             "leverage", "Leverage", "equity, fills",
             "Gross notional over the equity, as a multiple.", _NO_EXPOSURE,
+        ),
+        MetricDefinition(
+            "openPositions", "Open positions", "fills, positions", "Positions that are open.",
+            "neither a fill nor a position yet", COUNT,
+        ),
+        MetricDefinition(
+            "concentration", "Concentration", "fills, positions",
+            "Notional of the largest symbol, of the gross notional of all.", "no open position",
+        ),
+        MetricDefinition(
+            "marginUsed", "Margin used", "equity, positions",
+            "Initial margin of all open positions, as reported.", "no margin reported",
+        ),
+        MetricDefinition(
+            "marginRatio", "Margin ratio", "equity",
+            "Maintenance margin over the equity: at 100% positions are liquidated.",
+            "no `maintenanceMargin` reported, or no equity above zero",
+        ),
+        MetricDefinition(
+            "liquidationDistance", "To liquidation", "positions",
+            "How far the price may move before the first position is liquidated, as a share of the price.",
+            "no open position with a liquidation price",
+        ),
+        MetricDefinition(
+            "positionDifferences", "Position differences", "positions, fills",
+            "Positions whose quantity differed from the broker's within the last hour.",
+            "no `position` record", COUNT,
         ),
     ),
 )  # fmt: skip

@@ -33,7 +33,23 @@ LabelName = Annotated[str, Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,62}\Z")]
 Labels = Annotated[dict[LabelName, Annotated[str, Meta(max_length=256)]], Meta(max_length=16)]
 Quantity = Annotated[float, Meta(gt=0)]
 Side = Literal["buy", "sell"]
+PositionSide = Literal["long", "short"]
+ContractType = Literal["spot", "linear", "inverse", "quanto", "option"]
+"""How the P&L of a symbol is made. `linear`: in the quote currency; `inverse`: in the base currency."""
+TradeMatching = Literal["flat-to-flat", "fifo", "lifo", "average", "reported"]
+"""What counts as a closed trade: see docs/metrics.md."""
+Currency = Annotated[str, Meta(min_length=1, max_length=16)]
 Timestamp = Annotated[datetime, Meta(tz=True)]
+Sequence = Annotated[int, Meta(ge=0, le=2**53)]
+"""Orders a bot's records of the same millisecond."""
+
+
+def _from_wire(moment: datetime | int | None, field_name: str) -> datetime | None:
+    """Return the time in UTC; ValueError names the field."""
+    try:
+        return None if moment is None else from_wire(moment)
+    except ValueError as error:
+        raise ValueError(f"`{field_name}`: {error}") from error
 
 
 class Record(
@@ -53,11 +69,7 @@ class Record(
     labels: Labels = {}
 
     def __post_init__(self) -> None:
-        if self.timestamp is not None:
-            try:
-                self.timestamp = from_wire(self.timestamp)
-            except ValueError as error:
-                raise ValueError(f"`timestamp`: {error}") from error
+        self.timestamp = _from_wire(self.timestamp, "timestamp")
 
     @property
     def kind(self) -> str:
@@ -181,6 +193,39 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
     """Gross notional as a share of the equity."""
     net_exposure: Percent | None = None
     leverage: Number | None = None
+    concentration: Percent | None = None
+    """Notional of the largest symbol as a share of the gross notional."""
+    open_positions: Count | None = None
+    margin_used: Money | None = None
+    margin_ratio: Percent | None = None
+    """Maintenance margin as a share of the equity; positions are liquidated at 100%."""
+    liquidation_distance: Percent | None = None
+    """How far the price of the position nearest to its liquidation is away from it."""
+    fees_paid: Money | None = None
+    funding_paid: Money | None = None
+    """Funding, swap and interest: paid minus received."""
+    turnover: Number | None = None
+    """Traded notional over the mean equity, per day."""
+    maker_share: Percent | None = None
+    cost_share: Percent | None = None
+    """Fees, slippage and funding as a share of the gross profit."""
+    consecutive_losses: Count | None = None
+    """Losing trades in a row until now."""
+    recovery_factor: Number | None = None
+    ulcer_index: Percent | None = None
+    time_under_water: Percent | None = None
+    """Share of the time below the peak."""
+    skewness: Number | None = None
+    kurtosis: Number | None = None
+    """Excess kurtosis of daily returns."""
+    tail_ratio: Number | None = None
+    beta: Number | None = None
+    alpha: Percent | None = None
+    information_ratio: Number | None = None
+    position_differences: Count | None = None
+    """Positions that differed from the broker's within the last hour."""
+    trade_differences: Count | None = None
+    """Reported closed trades whose P&L differs from that of the fills, in the last 24 hours."""
     disagreements: Count | None = None
     """Number of metrics whose reported and computed values differed in two comparisons in a row.
 
@@ -191,6 +236,13 @@ class Performance(BotRecord, kw_only=True, tag="performance"):
     low_confidence: Annotated[dict[Name, Count], Meta(max_length=128)] = {}
     """Metrics with too few samples to rely on, and the number of samples."""
     differences: Annotated[dict[Name, Difference], Meta(max_length=128)] = {}
+    currency: Currency | None = None
+    """The account's currency."""
+    benchmark: Name | None = None
+    """The symbol behind `beta`, `alpha` and `informationRatio`."""
+    trade_matching: TradeMatching | None = None
+    warnings: Annotated[list[Name], Meta(max_length=32)] = []
+    """What is doubtful about the computed metrics, in snake case: `guessed_currency`, …"""
     source: Literal["reported", "computed"] = "reported"
 
     def __post_init__(self) -> None:
@@ -207,6 +259,12 @@ class Equity(BotRecord, kw_only=True, tag="equity"):
     """Deposits minus withdrawals since the previous point, account currency."""
     cash: Money | None = None
     unrealized_pnl: Money | None = field(default=None, name="unrealizedPnL")
+    currency: Currency | None = None
+    """The account's currency; default: `currency` of the bot's settings, else the symbols' quote currency."""
+    margin_used: Money | None = None
+    """Initial margin of all open positions."""
+    maintenance_margin: Money | None = None
+    sequence: Sequence | None = None
 
 
 OrderStatus = Literal[
@@ -227,19 +285,121 @@ class Order(BotRecord, kw_only=True, tag="order"):
     """The price when the strategy decided: the reference of slippage."""
     status: OrderStatus
     reason: Text | None = None
+    sequence: Sequence | None = None
 
 
-class Fill(BotRecord, kw_only=True, tag="fill"):
+class SymbolRecord(BotRecord, kw_only=True):
+    """A record about a symbol, with the terms of its contract; settings have defaults for these terms."""
+
+    symbol: Name
+    position_side: PositionSide | None = None
+    """In hedge mode: which of the symbol's two positions."""
+    position_id: Name | None = None
+    """Of brokers that keep each position of a symbol apart."""
+    contract_type: ContractType | None = None
+    multiplier: Quantity | None = None
+    """Units of the base currency (`inverse`: of the quote currency) per contract; default 1."""
+    lot_size: Quantity | None = None
+    """The smallest quantity that can be traded."""
+    base_currency: Currency | None = None
+    quote_currency: Currency | None = None
+    sequence: Sequence | None = None
+
+
+class Fill(SymbolRecord, kw_only=True, tag="fill"):
     """One execution of an order. From: bots. To: recorder."""
 
     order_id: Name
     fill_id: Name
-    symbol: Name
     side: Side
     quantity: Quantity
     price: Number
     fee: Money = 0.0
     fee_currency: Name | None = None
+    liquidity: Literal["maker", "taker"] | None = None
+
+
+class PositionSnapshot(SymbolRecord, kw_only=True, tag="position"):
+    """A position as the broker has it at one time: an opening balance, and a check of the fills.
+
+    From: bots. To: recorder.
+    """
+
+    quantity: Number
+    """0 is flat; negative is short, unless `side` is given."""
+    side: PositionSide | None = None
+    entry_price: Number | None = None
+    """Average price of the held quantity."""
+    mark_price: Number | None = None
+    liquidation_price: Number | None = None
+    margin: Money | None = None
+    """Margin of this position, account currency."""
+    unrealized_pnl: Money | None = field(default=None, name="unrealizedPnL")
+    opened_at: Timestamp | int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.opened_at = _from_wire(self.opened_at, "openedAt")
+
+    @property
+    def signed_quantity(self) -> float:
+        """The quantity, negative if short."""
+        side = self.side or self.position_side
+        return self.quantity if side is None else abs(self.quantity) * (1 if side == "long" else -1)
+
+
+class ReportedTrade(SymbolRecord, kw_only=True, tag="trade"):
+    """A closed trade as the bot or its broker counts it; `timestamp` is when it closed.
+
+    From: bots. To: recorder.
+    """
+
+    side: PositionSide
+    quantity: Quantity
+    entry_price: Number
+    exit_price: Number
+    pnl: Money
+    """Net of fees and funding, account currency."""
+    opened_at: Timestamp | int | None = None
+    fees: Money = 0.0
+    funding: Money = 0.0
+    """Funding, swap and interest paid; negative is received."""
+    reason: Text | None = None
+    """Why it was closed: `stop_loss`, `take_profit`, …"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.opened_at = _from_wire(self.opened_at, "openedAt")
+
+
+class FundingPayment(BotRecord, kw_only=True, tag="funding"):
+    """A payment for holding a position or borrowed money. From: bots. To: recorder."""
+
+    amount: Money
+    """What the account received; negative is paid."""
+    type: Literal["funding", "swap", "interest"] = "funding"
+    symbol: Name | None = None
+    """The position it is paid for; None: the account."""
+    position_side: PositionSide | None = None
+    position_id: Name | None = None
+    currency: Currency | None = None
+    """Default: the account's."""
+    rate: Percent | None = None
+    sequence: Sequence | None = None
+
+
+class CashFlow(BotRecord, kw_only=True, tag="flow"):
+    """Money moved into the account or out of it. From: bots. To: recorder.
+
+    Report a flow either so or as `netFlow` of an `equity` record, not both.
+    """
+
+    amount: Money
+    """Positive into the account."""
+    type: Literal["deposit", "withdrawal", "transfer", "bonus"] = "transfer"
+    currency: Currency | None = None
+    """Default: the account's."""
+    sequence: Sequence | None = None
 
 
 STOPPED, RETIRED, UNRETIRED = "stopped", "retired", "expected"
@@ -438,11 +598,28 @@ class Event(BotRecord, kw_only=True, tag="event"):
     text: Text = ""
 
 
-AnyRecord = Performance | Equity | Order | Fill | Heartbeat | Health | Check | Metric | Event
+AnyRecord = (
+    Performance
+    | Equity
+    | Order
+    | Fill
+    | PositionSnapshot
+    | ReportedTrade
+    | FundingPayment
+    | CashFlow
+    | Heartbeat
+    | Health
+    | Check
+    | Metric
+    | Event
+)
 KINDS: dict[str, type[Record]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Performance, Equity, Order, Fill, Heartbeat, Health, Check, Metric, Event)
-}
+    for kind in (
+        Performance, Equity, Order, Fill, PositionSnapshot, ReportedTrade, FundingPayment, CashFlow,
+        Heartbeat, Health, Check, Metric, Event,
+    )
+}  # fmt: skip
 
 
 _encoder = msgspec.json.Encoder()

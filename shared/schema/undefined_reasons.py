@@ -22,6 +22,23 @@ REASONS = {
 }
 """By code; `{n}` is the number of returns, trades or orders. The page fills it in, too."""
 
+WARNINGS = {
+    "guessed_currency": "The account's currency is guessed from the symbols: send `currency`.",
+    "unknown_opening_position": "The fills contradict the equity: a position was held before the first "
+    "record. Send a `position` record.",
+    "too_many_positions": "More positions are open than Botwatch follows: no figures of positions.",
+    "never_flat": "The bot never goes flat: each reduction of a position counts as a trade.",
+    "learned_lot_size": "A lot size is learned from the quantities of fills: set `lotSize`.",
+    "approximate_return": "A day's return is approximate: no equity is known near a deposit or withdrawal.",
+    "merged_lots": "Lots of a position were merged: it has more than Botwatch follows.",
+}
+"""What is doubtful about computed metrics, by code of `Performance.warnings`."""
+
+
+def describe_warning(code: str) -> str:
+    """Return the sentence for a warning; for an unknown code, the code as words."""
+    return WARNINGS.get(code) or f"{code.replace('_', ' ').capitalize()}."
+
 
 def describe_undefined(why: Undefined) -> str:
     """Return the sentence for `why`; for an unknown code, the code as words."""

@@ -24,13 +24,20 @@ from sqlalchemy.dialects.sqlite import insert
 
 from shared.analytics.curve import EquityBar
 from shared.analytics.events import (
+    NO_TERMS,
+    ContractTerms,
     EquityPoint,
     Execution,
+    Flow,
+    FundingPaid,
     OrderUpdate,
+    PositionReport,
     Quote,
     ReportedMetrics,
+    TradeReport,
     TradingEvent,
     event_order,
+    is_maker,
     is_plausible,
 )
 from shared.analytics.positions import Trade
@@ -44,8 +51,12 @@ from shared.store.tables import (
     equity_hours,
     equity_minutes,
     fills,
+    flows,
+    funding,
     orders,
     performance_metrics,
+    positions,
+    reported_trades,
     samples,
     trades,
 )
@@ -70,17 +81,20 @@ class StoredCheckpoint(NamedTuple):
     state: str
 
 
+EVENT_TABLES = (equity, fills, orders, performance_metrics, positions, reported_trades, funding, flows)
+"""Tables with the events of bots, besides market prices."""
+
+
 def bots_with_events(connection: Connection) -> list[str]:
     """Return the bots that have rows from which metrics are computed."""
-    tables = (equity, fills, orders, performance_metrics)
-    return sorted({bot for table in tables for bot in subjects(connection, table)})
+    return sorted({bot for table in EVENT_TABLES for bot in subjects(connection, table)})
 
 
 def last_event_ms(connection: Connection, bot: str) -> int:
     """Return the time of the bot's newest event, epoch milliseconds; 0 without events."""
     found = (
         connection.execute(select(func.max(table.c.timestamp)).where(table.c.bot == bot)).scalar()
-        for table in (equity, fills, orders, performance_metrics)
+        for table in EVENT_TABLES
     )
     return max((_ms(text) for text in found if text), default=0)
 
@@ -95,7 +109,8 @@ def trading_events_after(connection: Connection, bot: str, after: int, most: int
     bound: int | None = None
     for query, make in _KINDS:
         rows = connection.execute(query, wanted).all()
-        found.append([event for row in rows if is_plausible(event := make(_ms(row.timestamp), row))])
+        made = [event for row in rows if is_plausible(event := make(_ms(row.timestamp), row))]
+        found.append(sorted(made, key=event_order))
         if len(rows) == most:
             last = _ms(rows[-1].timestamp)
             if last == _ms(rows[0].timestamp):
@@ -132,20 +147,68 @@ def _quote(at: int, row: Row[Any]) -> TradingEvent:
 
 
 def _order_step(at: int, row: Row[Any]) -> TradingEvent:
-    return OrderUpdate(at, row.orderId, row.symbol, row.side, row.quantity, row.status, row.decisionPrice)
+    return OrderUpdate(
+        at, row.orderId, row.symbol, row.side, row.quantity, row.status, row.decisionPrice, row.sequence or 0
+    )
 
 
 def _execution(at: int, row: Row[Any]) -> TradingEvent:
-    fee = row.fee or 0.0
-    return Execution(at, row.orderId, row.symbol, row.side, row.quantity, row.price, fee, row.feeCurrency)
+    return Execution(
+        at, row.orderId, row.symbol, row.side, row.quantity, row.price, row.fee or 0.0, row.feeCurrency,
+        _leg(row), _terms(row), is_maker(row.liquidity), row.sequence or 0,
+    )  # fmt: skip
+
+
+def _position_report(at: int, row: Row[Any]) -> TradingEvent:
+    side = row.side or row.positionSide
+    quantity = row.quantity if side is None else abs(row.quantity) * (1 if side == "long" else -1)
+    return PositionReport(
+        at, row.symbol, quantity, row.entryPrice, row.markPrice, row.liquidationPrice, row.margin,
+        _optional_ms(row.openedAt), _leg(row), _terms(row), row.sequence or 0,
+    )  # fmt: skip
+
+
+def _trade_report(at: int, row: Row[Any]) -> TradingEvent:
+    return TradeReport(
+        at, row.symbol, row.side, row.quantity, row.entryPrice, row.exitPrice, row.pnl,
+        _optional_ms(row.openedAt), row.fees or 0.0, row.funding or 0.0, _leg(row), row.sequence or 0,
+    )  # fmt: skip
+
+
+def _funding_paid(at: int, row: Row[Any]) -> TradingEvent:
+    return FundingPaid(at, row.amount, row.symbol, _leg(row), row.currency, row.sequence or 0)
+
+
+def _flow(at: int, row: Row[Any]) -> TradingEvent:
+    return Flow(at, row.amount, row.currency, row.sequence or 0)
+
+
+def _leg(row: Row[Any]) -> str:
+    return row.positionId or row.positionSide or ""
+
+
+def _optional_ms(text: str | None) -> int | None:
+    return None if text is None else _ms(text)
+
+
+def _terms(row: Row[Any]) -> ContractTerms:
+    terms = ContractTerms(row.contractType, row.multiplier, row.lotSize, row.baseCurrency, row.quoteCurrency)
+    return NO_TERMS if terms == NO_TERMS else terms
 
 
 def _equity_point(at: int, row: Row[Any]) -> TradingEvent:
-    return EquityPoint(at, row.equity, row.netFlow or 0.0, row.unrealizedPnL)
+    return EquityPoint(
+        at, row.equity, row.netFlow or 0.0, row.unrealizedPnL, row.currency, row.marginUsed,
+        row.maintenanceMargin, row.sequence or 0,
+    )  # fmt: skip
 
 
 def _report(at: int, row: Row[Any]) -> TradingEvent:
     return ReportedMetrics(at, row.portfolio_value, row)
+
+
+def _every_column(table: Table) -> Select[Any]:
+    return _query(table, *(column for column in table.c if column.name not in ("id", "timestamp", "labels")))
 
 
 _KINDS: tuple[tuple[Select[Any], Callable[[int, Row[Any]], TradingEvent]], ...] = (
@@ -153,18 +216,16 @@ _KINDS: tuple[tuple[Select[Any], Callable[[int, Row[Any]], TradingEvent]], ...] 
     (
         _query(
             orders, orders.c.orderId, orders.c.symbol, orders.c.side, orders.c.quantity,
-            orders.c.status, orders.c.decisionPrice,
+            orders.c.status, orders.c.decisionPrice, orders.c.sequence,
         ),
         _order_step,
     ),
-    (
-        _query(
-            fills, fills.c.orderId, fills.c.symbol, fills.c.side, fills.c.quantity, fills.c.price,
-            fills.c.fee, fills.c.feeCurrency,
-        ),
-        _execution,
-    ),
-    (_query(equity, equity.c.equity, equity.c.netFlow, equity.c.unrealizedPnL), _equity_point),
+    (_every_column(fills), _execution),
+    (_every_column(positions), _position_report),
+    (_every_column(reported_trades), _trade_report),
+    (_every_column(funding), _funding_paid),
+    (_every_column(flows), _flow),
+    (_every_column(equity), _equity_point),
     (
         _query(
             performance_metrics,

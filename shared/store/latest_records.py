@@ -7,7 +7,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Table, desc, func
 
 from shared.schema.records import AnyRecord, Performance, Record
 from shared.schema.timestamps import from_store
-from shared.store.records import subjects
+from shared.store.records import is_time, subjects
 from shared.store.tables import REMARKS, TABLES, performance_metrics, performance_remarks, subject_column
 
 MAX_ROWS_SEARCHED = 1000
@@ -62,9 +62,13 @@ def to_record(kind: type[Record], row: Row[Any]) -> AnyRecord:
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
         value = stored[field.encode_name]
-        if value is not None:
-            values[field.encode_name] = msgspec.json.decode(value) if _is_structured(field.type) else value
-    values["timestamp"] = from_store(row.timestamp)
+        if value is None:
+            continue
+        if is_time(field.type):
+            value = from_store(value)
+        elif _is_structured(field.type):
+            value = msgspec.json.decode(value)
+        values[field.encode_name] = value
     return msgspec.convert(values, kind)  # type: ignore[return-value]
 
 

@@ -236,6 +236,8 @@ def _row_of(kind: type[Record]) -> Callable[[AnyRecord], dict[str, Any]]:
     nested = [
         field.encode_name for field in fields if field.encode_name in known and not _is_plain(field.type)
     ]
+    times = [field.encode_name for field in fields if field.encode_name in known and is_time(field.type)]
+    times.remove("timestamp")
 
     def row_of(record: AnyRecord) -> dict[str, Any]:
         values = msgspec.to_builtins(record, builtin_types=(datetime,))
@@ -244,6 +246,9 @@ def _row_of(kind: type[Record]) -> Callable[[AnyRecord], dict[str, Any]]:
         for name in nested:
             if name in row:
                 row[name] = msgspec.json.encode(row[name]).decode()
+        for name in times:
+            if name in row:
+                row[name] = to_store(row[name])
         return row
 
     return row_of
@@ -255,6 +260,14 @@ def _is_plain(kind: object) -> bool:
     return not isinstance(
         info, msgspec.inspect.ListType | msgspec.inspect.DictType | msgspec.inspect.StructType
     )
+
+
+def is_time(kind: object) -> bool:
+    """Return whether a field's values are times."""
+    info = msgspec.inspect.type_info(kind)
+    parts = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    plain = (part.type if isinstance(part, msgspec.inspect.Metadata) else part for part in parts)
+    return any(isinstance(part, msgspec.inspect.DateTimeType) for part in plain)
 
 
 def subjects(connection: Connection, table: Table) -> list[str]:

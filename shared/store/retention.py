@@ -11,20 +11,17 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Table, TextClause, delete, func, select, text, tuple_
 
 from shared.schema.timestamps import EARLIEST, EPOCH, epoch_ms, from_epoch_ms, to_store
-from shared.store.analytics_data import checkpoint_before
+from shared.store.analytics_data import EVENT_TABLES, checkpoint_before
 from shared.store.database import Database
 from shared.store.records import subjects
 from shared.store.rollups import SOURCES, rollup_offset
 from shared.store.tables import (
     alerts,
     checks,
-    equity,
     equity_minutes,
     events,
-    fills,
     health_metrics,
     heartbeats,
-    orders,
     performance_metrics,
     performance_minutes,
     performance_remarks,
@@ -42,7 +39,7 @@ COMPUTED_RETENTION = timedelta(days=7)
 KeepFrom = Callable[[str], datetime | None]
 """Returns the time from which a bot's raw rows are still needed; None: all are."""
 
-_EVENT_TABLES = (performance_metrics, equity, orders, fills, samples)
+_EVENT_TABLES = (*EVENT_TABLES, samples)
 """Tables from which a bot's metrics are computed."""
 
 

@@ -36,7 +36,7 @@ def _column(name: str, kind: object, *, required: bool) -> Column[object]:
     types: list[type] = [type(part) for part in plain]
     if msgspec.inspect.FloatType in types:
         return Column(name, Float, nullable=not required)
-    if msgspec.inspect.IntType in types:
+    if msgspec.inspect.IntType in types and msgspec.inspect.DateTimeType not in types:
         return Column(name, Integer, nullable=not required)
     return Column(name, Text, nullable=not required)
 
@@ -122,6 +122,11 @@ and reported records, have theirs in `undefined` and `lowConfidence`.
 equity = _record_table("equity", records.Equity, performance_metadata, subject="bot")
 orders = _record_table("orders", records.Order, performance_metadata, subject="bot")
 fills = _record_table("fills", records.Fill, performance_metadata, subject="bot")
+positions = _record_table("positions", records.PositionSnapshot, performance_metadata, subject="bot")
+"""Positions as brokers reported them."""
+reported_trades = _record_table("reported_trades", records.ReportedTrade, performance_metadata, subject="bot")
+funding = _record_table("funding", records.FundingPayment, performance_metadata, subject="bot")
+flows = _record_table("flows", records.CashFlow, performance_metadata, subject="bot")
 heartbeats = _record_table("heartbeats", records.Heartbeat, performance_metadata, subject="bot")
 FILL_IDENTITY = ("bot", "symbol", "fillId", "orderId", "side", "quantity", "price")
 Index("fills_bot_fillId", *(fills.c[name] for name in FILL_IDENTITY), unique=True)
@@ -155,10 +160,67 @@ trades = Table(
     Column("entryPrice", Float, nullable=False),
     Column("exitPrice", Float, nullable=False),
     Column("fees", Float, nullable=False),
-    Column("pnl", Float, nullable=False),
+    Column("pnl", Float, nullable=True),
+    Column("funding", Float, nullable=False, server_default="0"),
+    Column("positionSide", Text),
+    Column("positionId", Text),
+    Column("multiplier", Float, nullable=False, server_default="1"),
+    Column("contractType", Text),
+    Column("matching", Text, nullable=False, server_default="flat-to-flat"),
+    Column("maxAdverse", Float),
+    Column("maxFavorable", Float),
+    Column("undefined", Text),
     Index("trades_bot_closedAt", "bot", "closedAt"),
 )
-"""Closed round trips, from flat to flat, made from the fills: `pnl` is net of `fees`, in account currency."""
+"""Closed trades made from the fills; `pnl` is net of `fees` and `funding` (paid), in account currency.
+
+`maxAdverse` and `maxFavorable` are the lowest and highest unrealised P&L while a trade was open, where market
+prices are known. `undefined` is the reason why `pnl` is null.
+"""
+
+open_positions = Table(
+    "open_positions",
+    performance_metadata,
+    Column("bot", String, primary_key=True),
+    Column("symbol", String, primary_key=True),
+    Column("leg", String, primary_key=True),
+    Column("side", Text, nullable=False),
+    Column("quantity", Float, nullable=False),
+    Column("entryPrice", Float, nullable=False),
+    Column("openedAt", Text),
+    Column("markPrice", Float),
+    Column("markAt", Text),
+    Column("unrealizedPnL", Float),
+    Column("notional", Float),
+    Column("quoteCurrency", Text),
+    Column("contractType", Text),
+    Column("multiplier", Float, nullable=False),
+    Column("fees", Float, nullable=False),
+    Column("funding", Float, nullable=False),
+    Column("margin", Float),
+    Column("liquidationPrice", Float),
+    Column("foldedQuantity", Float),
+    Column("reportedAt", Text),
+    Column("undefined", Text),
+    Column("updatedAt", Text, nullable=False),
+)
+"""Every bot's open positions, replaced by the recorder; `leg` is the position side or ID, empty without one.
+
+`quantity` is positive; `notional` and `unrealizedPnL` are in account currency, `undefined` is why they are
+null. `reportedAt` is the time of the latest `position` record; `foldedQuantity` (signed) is what the fills
+gave where that record differed from it.
+"""
+
+rates = Table(
+    "rates",
+    performance_metadata,
+    Column("base", String, primary_key=True),
+    Column("quote", String, primary_key=True),
+    Column("minute", Integer, primary_key=True, autoincrement=False),
+    Column("at", Integer, nullable=False),
+    Column("price", Float, nullable=False),
+)
+"""Prices of currencies: the first that any bot reported in each minute since 1970; `at` is epoch ms."""
 
 
 def _equity_rollup(name: str) -> Table:
@@ -217,6 +279,10 @@ TABLES: dict[type[records.Record], Table] = {
     records.Equity: equity,
     records.Order: orders,
     records.Fill: fills,
+    records.PositionSnapshot: positions,
+    records.ReportedTrade: reported_trades,
+    records.FundingPayment: funding,
+    records.CashFlow: flows,
     records.Heartbeat: heartbeats,
     records.Metric: samples,
     records.Event: events,

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta
 
-from shared.analytics.settings import AnalyticsSettings
+from shared.analytics.events import ContractTerms
+from shared.analytics.settings import RATE_MAX_AGE_S, AnalyticsSettings, Matching
 from shared.runtime.config.check_sections import (
     CheckSection,
     ExchangeSection,
@@ -36,6 +37,7 @@ from shared.runtime.settings import PartSettings, read_variable
 from shared.schema.conditions import Condition, Document
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.patterns import glob_matches
+from shared.schema.records import ContractType, Currency
 
 
 class DatabaseSection(Document, kw_only=True):
@@ -71,15 +73,37 @@ class BotSection(Document, kw_only=True):
 
     annualisation: Literal[365, 252] | None = None
     start_equity: Annotated[float, Meta(gt=0)] | None = None
-    currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    currency: Currency | None = None
     time_zone: str | None = None
     unit: Literal["percent", "fraction"] | None = None
     """Unit of shares in its performance records: 8.5 or 0.085 for 8.5%. Never guessed; default: percent."""
     compare: bool | None = None
+    matching: Matching | None = None
+    """What counts as a closed trade; default: `flat-to-flat`, `average` for bots that never go flat."""
+    benchmark: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """Symbol that beta, alpha and information ratio compare with; default: the only symbol of the bot."""
 
     def __post_init__(self) -> None:
         if self.time_zone is not None:
             check_time_zone(self.time_zone)
+
+
+class SymbolSection(Document, kw_only=True):
+    """Terms of a symbol's contract; those on a record take precedence."""
+
+    contract_type: ContractType | None = None
+    multiplier: Annotated[float, Meta(gt=0)] | None = None
+    """Units of the base currency (`inverse`: of the quote currency) per contract."""
+    lot_size: Annotated[float, Meta(gt=0)] | None = None
+    """The smallest quantity that can be traded; smaller remainders of a position are dust."""
+    base_currency: Currency | None = None
+    quote_currency: Currency | None = None
+
+    def terms(self) -> ContractTerms:
+        """Return the terms for the analytics."""
+        return ContractTerms(
+            self.contract_type, self.multiplier, self.lot_size, self.base_currency, self.quote_currency
+        )
 
 
 class AnalyticsSection(Document, kw_only=True):
@@ -89,12 +113,19 @@ class AnalyticsSection(Document, kw_only=True):
     """Minimum interval of a bot's computed metrics in the log."""
     bots: dict[str, BotSection] = msgspec.field(default_factory=dict)
     """By name or pattern (`scalper-*`), in the order of the document: later ones override earlier ones."""
+    symbols: dict[str, SymbolSection] = msgspec.field(default_factory=dict)
+    """By symbol or pattern (`BTC-*-SWAP`), likewise."""
+    reporting_currency: Currency | None = None
+    """Currency of sums over accounts in several currencies; default: one sum per currency."""
+    rate_max_age_seconds: Annotated[float, Meta(gt=0)] = RATE_MAX_AGE_S
+    """Age up to which a price of a currency is used for conversion."""
 
     def settings_for(self, bot: str) -> AnalyticsSettings:
         """Return the settings of `bot`."""
         chosen = self._matching(bot)
         chosen.pop("unit", None)
-        return AnalyticsSettings(**chosen)
+        symbols = {pattern: section.terms() for pattern, section in self.symbols.items()}
+        return AnalyticsSettings(**chosen, rate_max_age_s=self.rate_max_age_seconds, symbols=symbols)
 
     def reports_fractions(self, bot: str) -> bool:
         """Return whether `bot` reports shares as fractions, not in percent."""

@@ -142,7 +142,8 @@ def test_what_the_log_holds_is_valid_at_the_door(record: AnyRecord) -> None:
 
 def test_every_kind_has_a_decoder() -> None:
     assert set(KINDS) == {
-        "performance", "equity", "order", "fill", "heartbeat", "health", "check", "metric", "event",
+        "performance", "equity", "order", "fill", "position", "trade", "funding", "flow",
+        "heartbeat", "health", "check", "metric", "event",
     }  # fmt: skip
 
 

@@ -26,5 +26,5 @@ def test_a_metric_is_exported_in_base_units_with_a_suffix(
 
 
 def test_every_number_of_performance_and_health_records_is_exported() -> None:
-    assert len(metric_fields(Performance)) == 57
+    assert len(metric_fields(Performance)) == 79
     assert len(metric_fields(Health)) == 35

@@ -9,15 +9,19 @@ from sqlalchemy import func, select
 
 from shared.schema.records import (
     AnyRecord,
+    CashFlow,
     Check,
     Equity,
     Event,
     Fill,
+    FundingPayment,
     Health,
     Heartbeat,
     Metric,
     Order,
     Performance,
+    PositionSnapshot,
+    ReportedTrade,
 )
 from shared.store import retention
 from shared.store.database import Database
@@ -58,6 +62,12 @@ def records(at: datetime, bot: str = "a") -> list[AnyRecord]:
         Equity(bot=bot, timestamp=at, equity=1),
         Order(bot=bot, timestamp=at, status="filled", **traded),
         Fill(bot=bot, timestamp=at, fill_id=str(at), price=1, **traded),
+        PositionSnapshot(bot=bot, timestamp=at, symbol="x", quantity=1),
+        ReportedTrade(
+            bot=bot, timestamp=at, symbol="x", side="long", quantity=1, entry_price=1, exit_price=2, pnl=1
+        ),
+        FundingPayment(bot=bot, timestamp=at, amount=1),
+        CashFlow(bot=bot, timestamp=at, amount=1),
         Heartbeat(bot=bot, timestamp=at),
         Metric(bot=bot, timestamp=at, name="x", value=1),
         Event(bot=bot, timestamp=at, title="x"),
@@ -99,7 +109,7 @@ def test_what_is_old_leaves_every_table_but_the_small_ones(performance: Database
     } == {1}
     assert (left["performance_metrics"], left["performance_minutes"], left["equity_minutes"]) == (2, 2, 0)
     assert (left["performance_hours"], left["equity_hours"], left["trades"]) == (4, 1, 1)
-    assert removed == 8 + 2 + 1
+    assert removed == 12 + 2 + 1
 
 
 @pytest.mark.parametrize(
