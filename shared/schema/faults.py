@@ -6,9 +6,10 @@ ValueError
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,6 +41,16 @@ class Fault(msgspec.Struct, frozen=True, rename="camel"):
         return f"{self.path}: {self.message}"
 
 
+class _Field(NamedTuple):
+    """A field of a struct: its kind of value, and which struct a value, or each item or entry of it, is."""
+
+    kind: Any
+    required: bool
+    struct: type[msgspec.Struct] | None
+    item: type[msgspec.Struct] | None
+    entry: type[msgspec.Struct] | None
+
+
 class InvalidError(ValueError):
     """An invalid input; `faults` lists every reason."""
 
@@ -68,7 +79,7 @@ def _struct_faults(value: object, kind: type[msgspec.Struct], path: str) -> Iter
     if not isinstance(value, dict):
         yield Fault(path, f"expected an object, got {json_type(value)}")
         return
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     tag_field = kind.__struct_config__.tag_field
     known = [*fields, *([tag_field] if tag_field else [])]
     sound = True
@@ -80,7 +91,7 @@ def _struct_faults(value: object, kind: type[msgspec.Struct], path: str) -> Iter
 
 
 def _field_faults(
-    value: dict[Any, Any], fields: dict[str, Any], known: Sequence[str], path: str
+    value: dict[Any, Any], fields: Mapping[str, _Field], known: Sequence[str], path: str
 ) -> Iterator[Fault]:
     for name in value:
         if name not in known:
@@ -90,16 +101,16 @@ def _field_faults(
             yield Fault(f"{path}.{name}", f"unknown key{hint}")
     for name, field in fields.items():
         if name in value:
-            yield from _value_faults(value[name], field.type, f"{path}.{name}")
+            yield from _value_faults(value[name], field, f"{path}.{name}")
         elif field.required:
             yield Fault(f"{path}.{name}", "required, but missing")
 
 
-def _nested_suggestion(name: str, fields: dict[str, Any], path: str) -> str:
+def _nested_suggestion(name: str, fields: Mapping[str, _Field], path: str) -> str:
     """Return `; did you mean …?` when a section below has a key of just this name, or nothing."""
     for key, field in fields.items():
-        if inner := _struct_of(field.type):
-            below = {element.encode_name: element for element in msgspec.structs.fields(inner)}
+        if field.struct:
+            below = _fields(field.struct)
             if name in below:
                 return f"; did you mean `{path}.{key}.{name}`?"
             if found := _nested_suggestion(name, below, f"{path}.{key}"):
@@ -107,18 +118,17 @@ def _nested_suggestion(name: str, fields: dict[str, Any], path: str) -> str:
     return ""
 
 
-def _value_faults(value: object, expected: Any, path: str) -> Iterator[Fault]:  # noqa: ANN401 - any annotation
-    inner, item, entry = _struct_of(expected), _item_struct_of(expected), _entry_struct_of(expected)
-    if inner and isinstance(value, dict):
-        yield from _struct_faults(value, inner, path)
-    elif item and isinstance(value, list):
+def _value_faults(value: object, field: _Field, path: str) -> Iterator[Fault]:
+    if field.struct and isinstance(value, dict):
+        yield from _struct_faults(value, field.struct, path)
+    elif field.item and isinstance(value, list):
         for i, element in enumerate(value):
-            yield from _struct_faults(element, item, f"{path}[{i}]")
-    elif entry and isinstance(value, dict):
+            yield from _struct_faults(element, field.item, f"{path}[{i}]")
+    elif field.entry and isinstance(value, dict):
         for key, element in value.items():
-            yield from _struct_faults(element, entry, f"{path}.{key}")
+            yield from _struct_faults(element, field.entry, f"{path}.{key}")
     else:
-        yield from _whole_faults(value, expected, path)
+        yield from _whole_faults(value, field.kind, path)
 
 
 def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # noqa: ANN401
@@ -185,22 +195,24 @@ def json_type(value: object) -> str:
     return names.get(type(value), "number")
 
 
-def _struct_of(expected: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401
-    info = msgspec.inspect.type_info(expected)
+@cache  # msgspec inspects a type in milliseconds, and each config file has hundreds
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, _Field]:
+    """Return the fields of a struct by their names in JSON."""
+    return {field.encode_name: _inspect(field) for field in msgspec.structs.fields(kind)}
+
+
+def _inspect(field: msgspec.structs.FieldInfo) -> _Field:
+    info = msgspec.inspect.type_info(field.type)
     parts = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    structs = [part.cls for part in parts if isinstance(part, msgspec.inspect.StructType)]
-    return structs[0] if len(structs) == 1 else None
+    structs = [struct for part in parts if (struct := _struct_of(part))]
+    return _Field(
+        field.type,
+        field.required,
+        struct=structs[0] if len(structs) == 1 else None,
+        item=_struct_of(info.item_type) if isinstance(info, msgspec.inspect.ListType) else None,
+        entry=_struct_of(info.value_type) if isinstance(info, msgspec.inspect.DictType) else None,
+    )
 
 
-def _item_struct_of(expected: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401
-    info = msgspec.inspect.type_info(expected)
-    if isinstance(info, msgspec.inspect.ListType) and isinstance(info.item_type, msgspec.inspect.StructType):
-        return info.item_type.cls
-    return None
-
-
-def _entry_struct_of(expected: Any) -> type[msgspec.Struct] | None:  # noqa: ANN401
-    info = msgspec.inspect.type_info(expected)
-    if isinstance(info, msgspec.inspect.DictType) and isinstance(info.value_type, msgspec.inspect.StructType):
-        return info.value_type.cls
-    return None
+def _struct_of(info: msgspec.inspect.Type) -> type[msgspec.Struct] | None:
+    return info.cls if isinstance(info, msgspec.inspect.StructType) else None
