@@ -1,20 +1,18 @@
 """Phrasing: lines, names, times and durations for people; text from records made safe for chats. Pure."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-_CONTROLS = ("Cc", "Cs")
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that change the text direction: a label could make its line read differently."""
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""Control characters, lone surrogates, and what changes the text direction: a label could make its line read
+differently."""
 
 
 def single_line(text: str, most: int = 1000) -> str:
     """Return `text` as one line of at most `most` characters, without control characters."""
-    words = " ".join(text.split())
-    plain = "".join(c for c in words if c not in _BIDI_CONTROLS and unicodedata.category(c) not in _CONTROLS)
+    plain = _CONTROLS.sub("", " ".join(text.split()))
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
