@@ -6,6 +6,7 @@ import structlog
 from redis import ConnectionPool, Redis
 from redis._parsers.base import BaseParser
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 2.0
 CALL_TIMEOUT_S = 5.0
+_DRIVER = DriverInfo()
+"""What clients call themselves. One for all: redis-py would read its package's metadata for each client."""
 BLOCK_MS = 1000
 """How long a blocking read waits: well below the call's timeout."""
 
@@ -94,6 +97,7 @@ def connect_redis(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: 
             ExponentialBackoff(cap=0.5, base=0.05), retries=retries, supported_errors=(ConnectionError,)
         ),
         protocol=2,
+        driver_info=_DRIVER,
     )
 
 
