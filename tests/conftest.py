@@ -1,5 +1,6 @@
 """Fixtures that tests of several kinds use, and how the tests run in parallel."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from typing import Any
 import hypothesis
 import pytest
 from redis import Redis
+from sqlalchemy import Engine, create_engine
 from xdist.scheduler import LoadFileScheduling
 
 from shared.runtime.redis.connection import connect_redis
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import MIGRATION_LINES, migrate
-from tests.lanes import LaneScheduling, is_slow, turn
+from tests.lanes import LaneScheduling, is_slow, lane_of, turn
 from tests.support import valkey
 
 hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
@@ -31,8 +33,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take longest, so that no worker ends long after the others; mark the slow."""
     items.sort(key=lambda item: turn(item.nodeid))
     for item in items:
-        if is_slow(item.nodeid, getattr(item, "fixturenames", ())):
+        fixtures, module = getattr(item, "fixturenames", ()), item.nodeid.partition("::")[0]
+        if "chromium_session" in fixtures and lane_of(module) != "browser":
+            raise pytest.UsageError(f"{module} uses the browser: add it to BROWSER in tests/lanes.py")
+        if is_slow(item.nodeid, fixtures):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave out what lives as long as the tests: else it takes 6 % of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def shared_statements() -> Iterator[None]:
+    """Let all databases share what SQLAlchemy has compiled: nearly each test opens databases of its own."""
+    model = create_engine("sqlite://")
+    model.connect().close()  # it learns what SQLite can do
+    compiled: dict[Any, Any] = {}
+
+    def create(url: str, **options: Any) -> Engine:
+        engine = create_engine(url, **options)
+        if (
+            not options.get("poolclass") and engine.dialect.name == "sqlite"
+        ):  # those have a dialect of their own
+            engine.dialect = model.dialect
+            engine.update_execution_options(compiled_cache=compiled)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shared.store.database.create_engine", create)
+        yield
+    model.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ one after the other, while the other workers run the unit tests. pytest-xdist's 
 no longer reads.
 """
 
+import re
 from collections.abc import Collection
 
 from xdist.scheduler import LoadFileScheduling
@@ -20,16 +21,12 @@ LANES = {
     "watchdog and disk": ("watchdog", "full_disk", "client_alone"),
 }  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""
-ORACLES = tuple(f"tests/unit/analytics/test_{name}.py" for name in ("drawdown", "returns", "trades"))
+ORACLES = tuple(
+    f"tests/unit/analytics/test_{name}.py" for name in ("drawdown", "returns", "trades", "value_at_risk")
+)
 """These import pandas, which takes seconds."""
-BROWSER = (
-    *(
-        f"tests/unit/dashboard/test_{name}_page.py"
-        for name in ("acknowledge", "attention", "bots", "checks", "live", "many_bots", "starting")
-    ),
-    "tests/unit/dashboard/test_foreign_names.py",
-    "tests/unit/dashboard/test_page_modules.py",
-    "tests/unit/notifier/test_templates.py",
+BROWSER = re.compile(
+    r"tests/unit/(dashboard/test_(\w+_page|foreign_names|page_modules)|notifier/test_templates)\.py"
 )
 """These share one Chromium, which takes seconds to start."""
 CONTROL_GROUPS = tuple(f"tests/unit/collector/checks/test_{name}.py" for name in ("container", "systemd"))
@@ -38,7 +35,6 @@ other module out of their group with limits."""
 LANE_OF = {
     **{f"tests/integration/test_{name}.py": lane for lane, names in LANES.items() for name in names},
     **dict.fromkeys(ORACLES, "oracles"),
-    **dict.fromkeys(BROWSER, "browser"),
     **dict.fromkeys(CONTROL_GROUPS, "control groups"),
 }
 LONGEST = (
@@ -52,14 +48,12 @@ LONGEST = (
 """Folders in the order of how long their modules take."""
 
 SLOW = (
+    *ORACLES,
     "tests/contract/test_client_schema.py",
     "tests/contract/test_grafana.py",
     "tests/contract/test_layers.py",
     "tests/contract/test_prometheus.py",
     "tests/contract/test_requirements.py",
-    "tests/unit/analytics/test_drawdown.py",
-    "tests/unit/analytics/test_returns.py",
-    "tests/unit/analytics/test_trades.py",
     "tests/unit/broadcaster/test_process.py",
     "tests/unit/client/test_cli.py",
     "tests/unit/client/test_demo_process.py",
@@ -96,7 +90,12 @@ class LaneScheduling(LoadFileScheduling):  # type: ignore[misc] # it has no type
 
     def _split_scope(self, nodeid: str) -> str:
         module: str = super()._split_scope(nodeid)
-        return LANE_OF.get(module, module)
+        return lane_of(module)
+
+
+def lane_of(module: str) -> str:
+    """Return the name of a module's lane; its own path if it has none."""
+    return "browser" if BROWSER.fullmatch(module) else LANE_OF.get(module, module)
 
 
 def turn(nodeid: str) -> int:

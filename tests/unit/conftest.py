@@ -1,8 +1,12 @@
-"""A browser for the pages and for mails: Chromium starts once, all tests of a worker share its tab."""
+"""Passwords that cost little, and a browser for the pages and for mails.
+
+Chromium starts once, all tests of a worker share its tab.
+"""
 
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 from selenium.webdriver import Chrome
 
 from tests.unit.dashboard.browser import chromium
@@ -11,6 +15,14 @@ FAST_TIMERS = """
 const exact = setTimeout;
 window.setTimeout = (run, ms, ...given) => exact(run, ms >= 1000 ? ms / 10 : ms, ...given);
 """
+
+
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords with little work, also that of the unknown user."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("shared.access.passwords._HASHER", hasher)
+    monkeypatch.setattr("shared.access.passwords._UNKNOWN_USER_HASH", hasher.hash("nobody's"))
 
 
 @pytest.fixture(scope="session")

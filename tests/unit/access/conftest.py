@@ -25,6 +25,6 @@ def users(health: Database, key: AuditKeyFile) -> Users:
 
 
 @pytest.fixture
-def logins(health: Database, users: Users, key: AuditKeyFile) -> Logins:
+def logins(health: Database, users: Users, key: AuditKeyFile, cheap_hashes: None) -> Logins:  # noqa: ARG001 - many are guessed
     """Return the logins of these users."""
     return Logins(health, users, key)
