@@ -26,15 +26,19 @@ class TradeStatistics(msgspec.Struct):
 
     def apply(self, trade: Trade) -> None:
         """Add a closed trade."""
+        self.apply_result(trade.pnl, trade.opened_at, trade.closed_at)
+
+    def apply_result(self, pnl: float, opened_at: int, closed_at: int) -> None:
+        """Add the P&L and the times (epoch milliseconds) of a closed trade."""
         self.n += 1
-        if trade.pnl > 0:
+        if pnl > 0:
             self.wins += 1
-            self.gains += trade.pnl
-        elif trade.pnl < 0:
+            self.gains += pnl
+        elif pnl < 0:
             self.losses += 1
-            self.lost -= trade.pnl
-        self.duration_ms += trade.closed_at - trade.opened_at
-        minute = trade.closed_at // MINUTE_MS
+            self.lost -= pnl
+        self.duration_ms += closed_at - opened_at
+        minute = closed_at // MINUTE_MS
         if self.by_minute and self.by_minute[-1][0] == minute:
             self.by_minute[-1] = (minute, self.by_minute[-1][1] + 1)
         else:
