@@ -187,6 +187,22 @@ class MetricsCalculator:
         """Bots with loaded metrics."""
         return list(self._bots)
 
+    @property
+    def interval_s(self) -> float:
+        """Minimum interval between two computed records of a bot, seconds."""
+        return self._analytics.interval_seconds
+
+    def kept_since(self) -> datetime:
+        """Return the time from which rows are retained."""
+        return self._now() - self._kept
+
+    def restore_before(self, connection: Connection, bot: str, moment: int) -> BotMetrics:
+        """Return a bot's metrics as of a checkpoint before `moment` (epoch ms), apart from the current."""
+        past = BotMetrics(self._monotonic())
+        past.rewind(moment)
+        self._restore_checkpoint(connection, bot, past)
+        return past
+
     def forget(self, bot: str) -> None:
         """Drop the metrics of a bot whose rows are deleted."""
         self._bots.pop(bot, None)

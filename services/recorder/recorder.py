@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.recorder.conflicts import ConflictReporter
 from services.recorder.metrics_calculator import MetricsCalculator
+from services.recorder.missed_metrics import MissedMetrics
 from services.recorder.rollups import Rollups
 from shared.runtime.disk_space import PAUSED, DiskLevel, DiskSpace
 from shared.runtime.redis.connection import BLOCK_MS
@@ -170,6 +171,7 @@ class Recorder:
         self._reader = LogReader(record_log, redis_keys.RECORDER_GROUP, batch=READ_COUNT)
         self._calculator = calculator
         self._rollups = Rollups(performance)
+        self._missed = MissedMetrics(performance, calculator, now)
         self._performance = TargetDatabase(
             "performance", performance, performance_position, record_log, calculator
         )
@@ -188,6 +190,8 @@ class Recorder:
         On a disk that is nearly full, records wait in the log.
         """
         level = self._read_disk()
+        if level >= DiskLevel.LOW:
+            self._missed.pause()
         if level >= DiskLevel.VERY_LOW:
             self._stopping.wait(DISK_PAUSE_S)
             return
@@ -204,6 +208,7 @@ class Recorder:
         self._update_metrics()
         if level < DiskLevel.LOW:
             self._rollups.step()
+            self._missed.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             self._trim()
             self._trimmed = time.monotonic()
@@ -251,7 +256,7 @@ class Recorder:
 
     def _read_batch(self) -> list[LogEntry]:
         """Read until the batch is full or its time is up; what arrives later waits for the next batch."""
-        entries = self._reader.read(self._calculator.wait_ms(BLOCK_MS))
+        entries = self._reader.read(1 if self._missed.is_busy else self._calculator.wait_ms(BLOCK_MS))
         deadline = time.monotonic() + BATCH_MS / 1000
         while entries and sum(len(entry.records) for entry in entries) < BATCH_RECORDS:
             left_ms = int((deadline - time.monotonic()) * 1000)
@@ -287,6 +292,7 @@ class Recorder:
             if entry.forget is not None:
                 self._insert(entries[begin:place])
                 self._performance.forget(entry.forget, entry.id, self.writer.beat)
+                self._missed.forget(entry.forget)
                 begin = place + 1
         self._insert(entries[begin:])
 

@@ -6,9 +6,10 @@
 | very low | 2% (16 MiB, 512 MiB)                 | nothing is recorded: records wait in the log            |
 | full     | 0.5% (8 MiB, 32 MiB)                 | records are rejected: 503, the bots' stream is not read |
 
-What is left below the last limit is for alerts and notifications; with less than 8 MiB SQLite may fail to
-write a transaction. The log has a limit of its own, and lies on the same disk if Botwatch runs Redis. A
-level ends when there is a quarter more free space than its limit, so that it does not alternate.
+What pauses at the first level is made up for later. What is left below the last limit is for alerts and
+notifications; with less than 8 MiB SQLite may fail to write a transaction. The log has a limit of its own,
+and lies on the same disk if Botwatch runs Redis. A level ends when there is a quarter more free space than
+its limit, so that it does not alternate.
 """
 
 import shutil

@@ -4,7 +4,7 @@ Events are returned in the one order in which they are folded: reading them agai
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from heapq import merge
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     desc,
     func,
     select,
+    text,
 )
 from sqlalchemy.dialects.sqlite import insert
 
@@ -96,7 +97,7 @@ def last_event_ms(connection: Connection, bot: str) -> int:
         connection.execute(select(func.max(table.c.timestamp)).where(table.c.bot == bot)).scalar()
         for table in EVENT_TABLES
     )
-    return max((_ms(text) for text in found if text), default=0)
+    return max((_ms(moment) for moment in found if moment), default=0)
 
 
 def trading_events_after(connection: Connection, bot: str, after: int, most: int) -> EventBatch:
@@ -126,8 +127,8 @@ def _text(milliseconds: int) -> str:
     return to_store(from_epoch_ms(milliseconds))
 
 
-def _ms(text: str) -> int:
-    return epoch_ms(from_store(text))
+def _ms(moment: str) -> int:
+    return epoch_ms(from_store(moment))
 
 
 def _query(
@@ -237,6 +238,28 @@ _KINDS: tuple[tuple[Select[Any], Callable[[int, Row[Any]], TradingEvent]], ...] 
 )  # fmt: skip
 
 
+_MINUTES_WITHOUT_METRICS = text("""
+    SELECT minute FROM (
+        SELECT timestamp AS minute FROM equity_minutes
+        WHERE bot = :bot AND timestamp >= :since AND timestamp < :until
+        UNION
+        SELECT substr("closedAt", 1, 17) || '00.000' FROM trades
+        WHERE bot = :bot AND "closedAt" >= :since AND "closedAt" < :until
+    ) WHERE NOT EXISTS (
+        SELECT 1 FROM performance_metrics AS found
+        WHERE found.source = 'computed' AND found.bot = :bot
+        AND found.timestamp >= minute AND found.timestamp < substr(minute, 1, 17) || '6'
+    ) ORDER BY minute
+""")
+
+
+def minutes_without_metrics(connection: Connection, bot: str, since: datetime, until: datetime) -> list[int]:
+    """Return the whole minutes with equity or closed trades, but no computed metrics, epoch milliseconds."""
+    begin, end = (to_store(moment.replace(second=0, microsecond=0)) for moment in (since, until))
+    wanted = {"bot": bot, "since": begin, "until": end}
+    return [_ms(minute) for minute in connection.execute(_MINUTES_WITHOUT_METRICS, wanted).scalars()]
+
+
 def newest_checkpoints(connection: Connection) -> dict[str, int]:
     """Return the end of each bot's newest checkpoint, epoch milliseconds."""
     query = select(checkpoints.c.bot, func.max(checkpoints.c.until)).group_by(checkpoints.c.bot)
@@ -278,10 +301,10 @@ def _checkpoints_to_keep(untils: list[str]) -> set[str]:
     """Return the ends to keep; `untils` are the ends of checkpoints, newest first."""
     days: dict[date, str] = {}
     months: dict[tuple[int, int], str] = {}
-    for text in untils:
-        day = from_store(text).date()
-        days.setdefault(day, text)
-        months.setdefault((day.year, day.month), text)
+    for until in untils:
+        day = from_store(until).date()
+        days.setdefault(day, until)
+        months.setdefault((day.year, day.month), until)
     return {*untils[:LATEST_CHECKPOINTS], *list(days.values())[:DAILY_CHECKPOINTS], *months.values()}
 
 
