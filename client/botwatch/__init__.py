@@ -2,9 +2,11 @@
 
 from botwatch.client import MonitoringController, SystemHealthMonitor
 from botwatch.errors import BotwatchError, Fault, InvalidRecordError, UnavailableError
+from botwatch.record_methods import Contract
 
 __all__ = [
     "BotwatchError",
+    "Contract",
     "Fault",
     "InvalidRecordError",
     "MonitoringController",

@@ -9,33 +9,28 @@ monitor.get_current_dashboard().summary.status
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
-from botwatch import records, validation
+from botwatch import validation
 from botwatch.dashboard_client import Dashboard, DashboardAlert, DashboardClient, HealthStatus, health_status
 from botwatch.errors import BotwatchError
 from botwatch.http_client import TIMEOUT_S
 from botwatch.publishers import HttpPublisher, Publisher, RedisPublisher
-from botwatch.records import Number, Record
+from botwatch.record_methods import RecordMethods
+from botwatch.records import Record
 
 log = logging.getLogger("botwatch")
 
 API_URL = "http://localhost:9090"
 DASHBOARD_URL = "http://localhost:3001"
 
-Side = Literal["buy", "sell"]
-OrderStatus = Literal[
-    "submitted", "acknowledged", "partially_filled", "filled", "cancelled", "rejected", "expired"
-]
 STOPPED, RETIRED = "stopped", "retired"
 """Heartbeat statuses of a bot that stopped on purpose, for now or for good."""
-Labels = Mapping[str, str] | None
 
 
-class MonitoringController:
+class MonitoringController(RecordMethods):
     """The monitoring of one bot: publishes its records, and asks the dashboard.
 
     With `redis_url`, records go to the durable stream in that Redis, otherwise to the HTTP endpoint at
@@ -132,127 +127,6 @@ class MonitoringController:
         else:
             self._disconnect()
 
-    def log_performance_metrics(
-        self,
-        metrics: Mapping[str, object] | None = None,
-        /,
-        *,
-        timestamp: datetime | None = None,
-        labels: Labels = None,
-        **figures: Number | None,
-    ) -> str:
-        """Publish the bot's metrics, named `portfolioValue` or `portfolio_value`; None means undefined.
-
-        Percentages are percent (`winRate=65.2`), drawdown and VaR positive, latency milliseconds.
-        """
-        every = [*(metrics or {}).items(), *figures.items()]
-        if len({records.to_camel_case(name) for name, _ in every}) < len(every):
-            raise ValueError("a metric was given twice")
-        return self._log(records.performance(self.bot, dict(every), timestamp=timestamp, labels=labels))
-
-    def log_equity(
-        self,
-        equity: Number,
-        *,
-        net_flow: Number | None = None,
-        cash: Number | None = None,
-        unrealized_pnl: Number | None = None,
-        timestamp: datetime | None = None,
-        labels: Labels = None,
-    ) -> str:
-        """Publish the account's equity; `net_flow` is deposits minus withdrawals since the last record."""
-        return self._log(
-            records.record(
-                "equity", self.bot, timestamp=timestamp, labels=labels,
-                equity=equity, netFlow=net_flow, cash=cash, unrealizedPnL=unrealized_pnl,
-            )
-        )  # fmt: skip
-
-    def log_order(  # noqa: PLR0913 - an order has that many fields
-        self,
-        order_id: str,
-        symbol: str,
-        side: Side,
-        quantity: Number,
-        status: OrderStatus,
-        *,
-        type: str = "market",  # noqa: A002 - the wire's name
-        limit_price: Number | None = None,
-        decision_price: Number | None = None,
-        reason: str | None = None,
-        timestamp: datetime | None = None,
-        labels: Labels = None,
-    ) -> str:
-        """Publish a change of an order's status; `decision_price` is the reference of slippage."""
-        return self._log(
-            records.record(
-                "order", self.bot, timestamp=timestamp, labels=labels,
-                orderId=order_id, symbol=symbol, side=side, type=type, quantity=quantity, status=status,
-                limitPrice=limit_price, decisionPrice=decision_price, reason=reason,
-            )
-        )  # fmt: skip
-
-    def log_fill(  # noqa: PLR0913 - and so has a fill
-        self,
-        order_id: str,
-        fill_id: str,
-        symbol: str,
-        side: Side,
-        quantity: Number,
-        price: Number,
-        *,
-        fee: Number | None = None,
-        fee_currency: str | None = None,
-        timestamp: datetime | None = None,
-        labels: Labels = None,
-    ) -> str:
-        """Publish one execution of an order."""
-        return self._log(
-            records.record(
-                "fill", self.bot, timestamp=timestamp, labels=labels,
-                orderId=order_id, fillId=fill_id, symbol=symbol, side=side, quantity=quantity, price=price,
-                fee=fee, feeCurrency=fee_currency,
-            )
-        )  # fmt: skip
-
-    def heartbeat(self, status: str = "ok", *, interval_seconds: float | None = None) -> str:
-        """Publish a heartbeat; `interval_seconds` is how often to expect one."""
-        return self._log(
-            records.record("heartbeat", self.bot, status=status, intervalSeconds=interval_seconds)
-        )
-
-    def log_metric(
-        self,
-        name: str,
-        value: Number,
-        unit: str | None = None,
-        *,
-        timestamp: datetime | None = None,
-        labels: Labels = None,
-    ) -> str:
-        """Publish any other number, for graphs and rules."""
-        return self._log(
-            records.record(
-                "metric", self.bot, timestamp=timestamp, labels=labels, name=name, value=value, unit=unit
-            )
-        )
-
-    def log_event(
-        self,
-        title: str,
-        text: str = "",
-        *,
-        level: Literal["debug", "info", "warning", "error"] = "info",
-        timestamp: datetime | None = None,
-        labels: Labels = None,
-    ) -> str:
-        """Publish an event; charts show it."""
-        return self._log(
-            records.record(
-                "event", self.bot, timestamp=timestamp, labels=labels, level=level, title=title, text=text
-            )
-        )
-
     def publish(self, made: Sequence[Record]) -> None:
         """Publish records made with `botwatch.records`, all or none; publishing them again is harmless.
 
@@ -270,10 +144,6 @@ class MonitoringController:
     def acknowledge_alert(self, alert_id: str, by: str, comment: str | None = None) -> DashboardAlert:
         """Acknowledge an alert as `by`, and return it."""
         return self._dashboard.acknowledge(alert_id, by, comment)
-
-    def _log(self, made: Record) -> str:
-        self.publish([made])
-        return str(made["id"])
 
     def _heartbeat_loop(self, stopping: threading.Event) -> None:
         failing = False

@@ -1,5 +1,6 @@
 """The client as a bot uses it: over HTTP against a fake server, over Redis against a real Valkey."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from botwatch import BotwatchError, MonitoringController, SystemHealthMonitor, UnavailableError
+from botwatch import BotwatchError, Contract, MonitoringController, SystemHealthMonitor, UnavailableError
 from botwatch.publishers import translate_redis_errors
 from botwatch.records import record
 from shared.schema import records as schema
@@ -110,6 +111,85 @@ def test_every_kind_of_record_is_published_and_decoded(valkey_url: str, redis: R
     assert isinstance(event, schema.Event)
     assert (event.title, event.text, event.level) == ("restarted", "after an update", "warning")
     assert [found.id for found in published(redis)][:-1] == ids
+
+
+def test_records_of_a_real_account(valkey_url: str, redis: Redis) -> None:
+    """Positions, trades, funding, flows and contract terms arrive as they were logged."""
+    swap = Contract("inverse", 100, 1, "BTC", "USD")
+    with MonitoringController("b", redis_url=valkey_url) as monitor:
+        monitor.log_equity(1000, currency="USDT", margin_used=200.5, maintenance_margin=50, sequence=9)
+        monitor.log_order("o-1", "BTC-SWAP", "buy", 2, "filled", sequence=1)
+        monitor.log_fill(
+            "o-1", "f-1", "BTC-SWAP", "buy", 2, 50_000,
+            liquidity="maker", contract=swap, position_side="long", sequence=2,
+        )  # fmt: skip
+        monitor.log_position(
+            "BTC-SWAP", 2, entry_price=50_000, mark_price=50_100, liquidation_price=41_000, margin=20,
+            unrealized_pnl=0.1, opened_at=NOON, side="short", position_id="p-7", contract=swap,
+        )  # fmt: skip
+        monitor.log_trade(
+            "EURUSD", "short", 1000, 1.1, 1.09, 9.5, opened_at=NOON, fees=0.5, funding=0.1, reason="roi"
+        )
+        monitor.log_funding(-0.25, type="swap", symbol="EURUSD", currency="USD", rate=0.01)
+        monitor.log_flow(500, type="deposit", currency="USD")
+    equity, order, fill, position, trade, funding, flow, _ = published(redis)
+    terms = {
+        "contract_type": "inverse", "multiplier": 100, "lot_size": 1,
+        "base_currency": "BTC", "quote_currency": "USD",
+    }  # fmt: skip
+    for record_, expected in (
+        (equity, {"currency": "USDT", "margin_used": 200.5, "maintenance_margin": 50, "sequence": 9}),
+        (order, {"sequence": 1}),
+        (fill, {"liquidity": "maker", "position_side": "long", "sequence": 2, **terms}),
+        (
+            position,
+            {
+                "signed_quantity": -2, "entry_price": 50_000, "mark_price": 50_100, "margin": 20,
+                "liquidation_price": 41_000, "unrealized_pnl": 0.1, "opened_at": NOON, "position_id": "p-7",
+                **terms,
+            },
+        ),
+        (
+            trade,
+            {
+                "side": "short", "quantity": 1000, "entry_price": 1.1, "exit_price": 1.09, "pnl": 9.5,
+                "opened_at": NOON, "fees": 0.5, "funding": 0.1, "reason": "roi",
+            },
+        ),
+        (funding, {"amount": -0.25, "type": "swap", "symbol": "EURUSD", "currency": "USD", "rate": 0.01}),
+        (flow, {"amount": 500, "type": "deposit", "currency": "USD"}),
+    ):  # fmt: skip
+        assert {name: getattr(record_, name) for name in expected} == expected
+    assert [record_.kind for record_ in (position, trade, funding, flow)] == [
+        "position", "trade", "funding", "flow",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda monitor: monitor.log_trade("X", "buy", 1, 1, 1, 0), r"\$.side: expected one of long, short"),
+        (lambda monitor: monitor.log_position("X", "one"), r"\$.quantity: expected a number"),
+        (lambda monitor: monitor.log_flow(float("inf")), "amount: expected a finite number"),
+        (
+            lambda monitor: monitor.log_funding(1, type="fee"),
+            r"\$.type: expected one of funding, interest, swap",
+        ),
+        (
+            lambda monitor: monitor.log_fill("o", "f", "X", "buy", 1, 1, contract=Contract(multiplier=0)),
+            r"\$.multiplier: expected more than 0",
+        ),
+    ],
+)
+def test_an_invalid_account_record_is_not_sent(
+    wrong: Callable[[MonitoringController], str], message: str, valkey_url: str, redis: Redis
+) -> None:
+    """The error names the field and what was expected."""
+    monitor = MonitoringController("b", redis_url=valkey_url)
+    with pytest.raises(ValueError, match=message):
+        wrong(monitor)
+    monitor.close()
+    assert redis.xlen(redis_keys.BOT_STREAM) == 0
 
 
 def statuses(client: Redis) -> list[str]:
