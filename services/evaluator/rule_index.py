@@ -17,6 +17,7 @@ from shared.schema.records import (
     CHECK_STATE,
     KINDS,
     AnyRecord,
+    CashFlow,
     Check,
     Equity,
     Health,
@@ -38,6 +39,8 @@ HOST_METRICS = frozenset(
     )
 )
 """Metrics and kinds of records about hosts."""
+NET_FLOW = "netFlow"
+"""A deposit or withdrawal, of an equity record or as a record of its own."""
 ARRIVED = 1.0
 """Value of a kind of record (`fill`, `heartbeat`, …) as a metric: it arrived."""
 
@@ -70,6 +73,8 @@ class RuleIndex:
             yield "value", record.name
         elif kind in EVALUATED_KINDS:
             yield from ((figure.attribute, figure.wire) for figure in metric_fields(kind))
+        elif kind is CashFlow:
+            yield "amount", NET_FLOW
         if kind is Check:
             yield "state", CHECK_STATE
 

@@ -16,12 +16,14 @@ from shared.analytics.events import (
     OrderUpdate,
     Quote,
     ReportedMetrics,
+    TradeReport,
     TradingEvent,
     event_order,
 )
 from shared.analytics.execution import execution_metrics
 from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.positions import Trade
+from shared.analytics.reported_trades import closed_trade
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.state import VERSION, AccountState, upgraded
 from shared.analytics.value import MetricValue
@@ -91,6 +93,8 @@ class BotAccount:
                 state.book.apply_quote(event)
             case ReportedMetrics():
                 self._take_report(event)
+            case TradeReport():
+                state.reported.apply_report(event)
 
     def _take_fill(self, event: Execution) -> None:
         state = self.state
@@ -99,10 +103,13 @@ class BotAccount:
         trade = state.book.apply_fill(event, state.settings.currency)
         if trade:
             state.trades.apply(trade)
+            state.reported.apply_folded(closed_trade(trade))
             self.trades.append(trade)
 
     def _take_equity(self, event: EquityPoint) -> None:
-        self.state.own_equity = True
+        state = self.state
+        state.own_equity = True
+        state.margin_used, state.maintenance_margin = event.margin_used, event.maintenance_margin
         self._add_point(event)
 
     def _add_point(self, event: EquityPoint) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from shared.analytics.drawdown import Drawdown
 from shared.analytics.exposure import exposure_metrics
+from shared.analytics.margin import margin_metrics
 from shared.analytics.returns import (
     CONFIDENT_RETURNS,
     annual_return,
@@ -45,7 +46,9 @@ _TRADES = (
 def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
     """Return every metric by attribute of `Performance`, except execution; shares are fractions."""
     now = state.head[0]
-    found = {**_pnl(state), **_risk(state, now), **_trading(state, now)}
+    reported = state.reported.metrics(state.began, now)
+    margin = margin_metrics(state.margin_used, state.maintenance_margin, state.equity, ())
+    found = {**_pnl(state), **_risk(state, now), **_trading(state, now), **reported, **margin}
     if state.book.fills:
         found |= exposure_metrics(state.book.positions, _prices(state), state.equity)
     else:
@@ -163,20 +166,10 @@ def _trading(state: AccountState, now: int) -> dict[str, MetricValue]:
     trades = state.trades
     if not state.book.fills:
         return dict.fromkeys(_TRADES, undefined("no_fills"))
-    found = {
-        "win_rate": trades.win_rate(),
-        "profit_factor": trades.profit_factor(),
-        "expectancy": trades.expectancy(),
-        "expectancy_ratio": trades.expectancy_ratio(),
-    }
+    found = trades.metrics(state.began, now)
     if trades.n and state.book.unconverted:
-        found = dict.fromkeys(_NET_OF_FEES, undefined("unknown_fee_rate", trades.n))
-    return found | {
-        "total_trades": trades.n,
-        "trades24h": trades.in_last_day(now),
-        "trades_per_day": trades.per_day(state.began, now),
-        "average_trade_duration": trades.average_duration(),
-    }
+        found |= dict.fromkeys(_NET_OF_FEES, undefined("unknown_fee_rate", trades.n))
+    return found
 
 
 def _prices(state: AccountState) -> Mapping[str, float]:

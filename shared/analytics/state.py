@@ -8,6 +8,7 @@ from shared.analytics.curve import EquityCurve
 from shared.analytics.drawdown import Drawdown
 from shared.analytics.execution import Orders
 from shared.analytics.positions import PositionBook
+from shared.analytics.reported_trades import ReportedTrades
 from shared.analytics.returns import Returns
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.trades import TradeStatistics
@@ -46,6 +47,10 @@ class AccountState(msgspec.Struct):
     curve: EquityCurve = msgspec.field(default_factory=EquityCurve)
     book: PositionBook = msgspec.field(default_factory=PositionBook)
     trades: TradeStatistics = msgspec.field(default_factory=TradeStatistics)
+    reported: ReportedTrades = msgspec.field(default_factory=ReportedTrades)
+    margin_used: float | None = None
+    """Initial margin of all positions, as in the latest equity record, account currency."""
+    maintenance_margin: float | None = None
     orders: Orders = msgspec.field(default_factory=Orders)
     compared_at: int = 0
     differences: dict[str, Difference] | None = None

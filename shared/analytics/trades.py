@@ -46,6 +46,19 @@ class TradeStatistics(msgspec.Struct):
                 del self.by_minute[0]
             self.by_minute.append((minute, 1))
 
+    def metrics(self, began: int, now: int) -> dict[str, MetricValue]:
+        """Return the trade figures by attribute of `Performance`, from the first event until `now`."""
+        return {
+            "win_rate": self.win_rate(),
+            "profit_factor": self.profit_factor(),
+            "expectancy": self.expectancy(),
+            "expectancy_ratio": self.expectancy_ratio(),
+            "total_trades": self.n,
+            "trades24h": self.in_last_day(now),
+            "trades_per_day": self.per_day(began, now),
+            "average_trade_duration": self.average_duration(),
+        }
+
     def win_rate(self) -> MetricValue:
         """Return the trades with pnl > 0 over all closed trades, a fraction; zeros count in the denominator.
 

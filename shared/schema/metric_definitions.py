@@ -284,7 +284,8 @@ TRADES = MetricFamilyDefinition(
         ),
         MetricDefinition(
             "costShare", "Cost share", "fills, funding",
-            "Fees, slippage and funding paid, of the gross profit of winning trades.", _NO_PROFIT,
+            "Fees, slippage and funding paid, of the P&L of winning trades before fees and funding.",
+            _NO_PROFIT,
         ),
         MetricDefinition(
             "tradeDifferences", "Trade differences", "trades, fills",

@@ -19,6 +19,12 @@ REASONS = {
     "too_large": "The value is too large to be meaningful.",
     "unknown_fee_rate": "Fees were paid in a currency without a known rate: send its price, or set "
     "`analytics.currency`.",
+    "no_margin": "No margin has been reported: send `marginUsed` and `maintenanceMargin` with the equity.",
+    "no_liquidation_price": "No open position has a liquidation price.",
+    "no_open_positions": "No position is open.",
+    "no_gross_profit": "No winning trade yet to divide by.",
+    "no_liquidity": "No fill says whether it was maker or taker.",
+    "no_reported_trades": "No closed trade has been reported: send `trade` records.",
 }
 """By code; `{n}` is the number of returns, trades or orders. The page fills it in, too."""
 

@@ -34,6 +34,9 @@ REQUIRED_FIELDS: dict[str, dict[str, Any]] = {
     "performance": {"source": "computed"},  # a reported record would need a portfolio value
     "order": {"orderId": "o", "symbol": "s", "side": "buy", "quantity": 1, "status": "submitted"},
     "fill": {"orderId": "o", "fillId": "f", "symbol": "s", "side": "buy", "quantity": 1, "price": 1},
+    "position": {"symbol": "s", "quantity": 1},
+    "trade": {"symbol": "s", "side": "long", "quantity": 1, "entryPrice": 1, "exitPrice": 1, "pnl": 0},
+    "funding": {"amount": 1},
     "event": {"title": "t"},
 }
 """Required fields of each kind besides the metrics of a series."""
@@ -130,6 +133,8 @@ def _common(series: SeriesSection) -> dict[str, Any]:
 def _metric_fields(series: SeriesSection, value: float) -> Mapping[str, Any]:
     if series.record_kind == "metric":
         return {"value": value}
+    if series.metric == "flow":
+        return {"amount": value}
     is_figure = any(figure.wire == series.metric for figure in metric_fields(KINDS[series.record_kind]))
     return {series.metric: value} if is_figure else {}
 
