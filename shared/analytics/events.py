@@ -293,21 +293,31 @@ def _amounts(event: TradingEvent) -> tuple[float, ...]:
         case ReportedMetrics():
             return (event.portfolio_value or 0.0,)
         case EquityPoint():
-            return event.equity, event.net_flow
+            margins = event.margin_used or 0.0, event.maintenance_margin or 0.0
+            return event.equity, event.net_flow, *margins
         case Execution():
-            return event.quantity, event.price, event.quantity * event.price, event.fee
+            return event.fee, *_held_amounts(event.quantity, event.price, event.terms)
         case OrderUpdate():
             return (event.quantity,)
         case PositionReport():
-            price = event.entry_price or 0.0
-            return event.quantity, price, event.quantity * price
+            further = event.mark_price or 0.0, event.liquidation_price or 0.0, event.margin or 0.0
+            return *further, *_held_amounts(event.quantity, event.entry_price or 0.0, event.terms)
     return _reported_amounts(event)
+
+
+def _held_amounts(quantity: float, price: float, terms: ContractTerms) -> tuple[float, ...]:
+    """Return a quantity, its price and its notional, each also with the multiplier."""
+    multiplier = terms.multiplier or 1.0
+    units = quantity * multiplier
+    return quantity, price, quantity * price, multiplier, units, units * price
 
 
 def _reported_amounts(event: TradingEvent) -> tuple[float, ...]:
     match event:
         case TradeReport():
-            return event.quantity, event.pnl, event.fees, event.funding
+            notionals = event.quantity * event.entry_price, event.quantity * event.exit_price
+            prices = event.entry_price, event.exit_price
+            return event.quantity, *prices, *notionals, event.pnl, event.fees, event.funding
         case FundingPaid() | Flow():
             return (event.amount,)
     return ()

@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 from shared.analytics.events import TradingEvent, event_from_record, event_order
 from shared.schema.records import (
     AnyRecord,
+    CashFlow,
+    ContractType,
     Equity,
     Fill,
+    FundingPayment,
     Metric,
     Order,
     OrderStatus,
     Performance,
+    PositionSnapshot,
+    ReportedTrade,
     decode_frame,
     encode_frame,
 )
@@ -51,12 +56,67 @@ CURRENCIES = st.sampled_from([None, "BTC", "USDT", "BNB", "EUR", "/"])
 ORDERS = st.sampled_from(["1", "2", "/"])
 SIDES = st.sampled_from(["buy", "sell"])
 BOT = st.just("b")
-RECORDS = st.one_of(
+LONG_SHORT = st.sampled_from([None, "long", "short"])
+SEQUENCES = st.sampled_from([None, 0, 1, 2**53])
+POSITION = {"bot": BOT, "symbol": SYMBOLS, "position_side": LONG_SHORT, "sequence": SEQUENCES}
+TERMS = {
+    "contract_type": st.sampled_from([None, *get_args(ContractType)]),
+    "multiplier": st.none() | QUANTITIES,
+    "lot_size": st.none() | QUANTITIES,
+    "quote_currency": CURRENCIES,
+}
+ACCOUNT_RECORDS = (
     st.builds(
-        Equity, bot=BOT, equity=NUMBERS, net_flow=st.just(0.0) | NUMBERS, unrealized_pnl=OPTIONAL_NUMBERS
+        PositionSnapshot,
+        **POSITION,
+        **TERMS,
+        quantity=NUMBERS,
+        side=LONG_SHORT,
+        entry_price=OPTIONAL_NUMBERS,
+        mark_price=OPTIONAL_NUMBERS,
+        liquidation_price=OPTIONAL_NUMBERS,
+        margin=OPTIONAL_NUMBERS,
+    ),
+    st.builds(
+        ReportedTrade,
+        **POSITION,
+        side=st.sampled_from(["long", "short"]),
+        quantity=QUANTITIES,
+        entry_price=NUMBERS,
+        exit_price=NUMBERS,
+        pnl=NUMBERS,
+        fees=NUMBERS,
+        funding=NUMBERS,
+    ),
+    st.builds(
+        FundingPayment,
+        bot=BOT,
+        amount=NUMBERS,
+        symbol=st.none() | SYMBOLS,
+        position_side=LONG_SHORT,
+        currency=CURRENCIES,
+    ),
+    st.builds(CashFlow, bot=BOT, amount=NUMBERS, currency=CURRENCIES, sequence=SEQUENCES),
+)
+RECORDS = st.one_of(
+    *ACCOUNT_RECORDS,
+    st.builds(
+        Equity,
+        bot=BOT,
+        equity=NUMBERS,
+        net_flow=st.just(0.0) | NUMBERS,
+        unrealized_pnl=OPTIONAL_NUMBERS,
+        currency=CURRENCIES,
+        margin_used=OPTIONAL_NUMBERS,
+        maintenance_margin=OPTIONAL_NUMBERS,
+        sequence=SEQUENCES,
     ),
     st.builds(
         Fill,
+        position_side=LONG_SHORT,
+        **TERMS,
+        liquidity=st.sampled_from([None, "maker", "taker"]),
+        sequence=SEQUENCES,
         bot=BOT,
         order_id=ORDERS,
         fill_id=ORDERS,

@@ -21,7 +21,7 @@ from shared.analytics.events import (
 )
 from shared.analytics.execution import WINDOW
 from shared.analytics.settings import AnalyticsSettings
-from shared.schema.records import Equity, Fill, Metric, decode_frame, encode_frame
+from shared.schema.records import Equity, Fill, Metric, OrderStatus, decode_frame, encode_frame
 from shared.schema.timestamps import epoch_ms
 from tests.bench.analytics import deep_size, mixed_events
 from tests.unit.analytics.extreme_records import CURRENCIES, EVENTS
@@ -120,6 +120,26 @@ def test_at_equal_times_quotes_precede_orders_fills_and_equity() -> None:
         bot.account.apply(event)
     assert bot.number("slippage_bps") == pytest.approx(100)
     assert bot.number("unrealized_pnl") == 10
+
+
+def test_a_sequence_orders_records_of_the_same_millisecond() -> None:
+    """Sold at 100 and bought back at 90, told together: a short trade of +10, not a long one of -10."""
+    at = T + 1
+    told: list[TradingEvent] = [
+        Execution(at, "2", BTC, "buy", 1, 90, sequence=8),
+        Execution(at, "1", BTC, "sell", 1, 100, sequence=7),
+    ]
+    account = folded(AnalyticsSettings(), sorted(told, key=event_order))
+    assert [(trade.side, trade.pnl) for trade in account.trades] == [("sell", 10)]
+
+
+def test_an_orders_first_status_comes_before_its_last_one() -> None:
+    """All of them at the same millisecond, in the wrong order: the order is filled, not open."""
+    statuses: tuple[OrderStatus, ...] = ("filled", "partially_filled", "acknowledged", "submitted")
+    told: list[TradingEvent] = [OrderUpdate(T, "1", BTC, "buy", 1, status) for status in statuses]
+    account = folded(AnalyticsSettings(), sorted(told, key=event_order))
+    found = account.values()
+    assert (found["total_orders"], found["fill_rate"], found["order_latency_ms"]) == (1, 1, 0)
 
 
 def test_an_event_from_before_the_latest_is_refused() -> None:
