@@ -23,6 +23,7 @@ from shared.analytics.events import (
 from shared.analytics.execution import execution_metrics
 from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.positions import Trade
+from shared.analytics.rates import NO_RATES, Rates
 from shared.analytics.reported_trades import closed_trade
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.state import VERSION, AccountState, upgraded
@@ -36,8 +37,11 @@ COMPARE_INTERVAL_MS = 10_000
 class BotAccount:
     """A bot's state, and its output since it was last taken."""
 
-    def __init__(self, settings: AnalyticsSettings, state: AccountState | None = None) -> None:
+    def __init__(
+        self, settings: AnalyticsSettings, state: AccountState | None = None, rates: Rates = NO_RATES
+    ) -> None:
         self.state = state or AccountState(settings=settings)
+        self._rates = rates
         self.trades: list[Trade] = []
         """Trades closed since they were last taken."""
         self.minutes: dict[int, EquityBar] = {}
@@ -57,7 +61,12 @@ class BotAccount:
 
     @classmethod
     def from_json(
-        cls, data: bytes | str, settings: AnalyticsSettings, *, oldest_version: int = VERSION
+        cls,
+        data: bytes | str,
+        settings: AnalyticsSettings,
+        rates: Rates = NO_RATES,
+        *,
+        oldest_version: int = VERSION,
     ) -> "BotAccount | None":
         """Restore the result of `to_json`; None if it is of an older version or of other settings."""
         try:
@@ -71,7 +80,14 @@ class BotAccount:
         state.settings, state.version = settings, VERSION
         if not settings.compare:
             state.differences, state.differed = None, []
-        return cls(settings, state)
+        return cls(settings, state, rates)
+
+    def convert(self, amount: float, of: str | None, at: int) -> float | None:
+        """Return `amount` of currency `of` in the account's currency; None while its rate is unknown.
+
+        An unknown currency `of` counts as the account's.
+        """
+        return self.state.conversions.convert(self._rates, amount, of, self.state.account_currency(), at)
 
     def apply(self, event: TradingEvent) -> None:
         """Fold one event; ValueError if it precedes the latest one."""
@@ -114,6 +130,7 @@ class BotAccount:
 
     def _add_point(self, event: EquityPoint) -> None:
         state = self.state
+        state.reported_currency = event.currency or state.reported_currency
         at, equity, flow = event.at, event.equity, event.net_flow
         first = state.equity is None
         if first:
@@ -166,4 +183,4 @@ class BotAccount:
 
 def _state_settings(settings: AnalyticsSettings) -> tuple[object, ...]:
     """Return the settings that the state depends on; the others only affect derived metrics."""
-    return settings.start_equity, settings.currency, settings.time_zone
+    return settings.start_equity, settings.currency, settings.time_zone, settings.rate_max_age_s

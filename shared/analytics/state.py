@@ -8,9 +8,11 @@ from shared.analytics.curve import EquityCurve
 from shared.analytics.drawdown import Drawdown
 from shared.analytics.execution import Orders
 from shared.analytics.positions import PositionBook
+from shared.analytics.rates import Conversions
 from shared.analytics.reported_trades import ReportedTrades
 from shared.analytics.returns import Returns
 from shared.analytics.settings import AnalyticsSettings
+from shared.analytics.symbols import common_code
 from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Difference
 
@@ -52,11 +54,20 @@ class AccountState(msgspec.Struct):
     """Initial margin of all positions, as in the latest equity record, account currency."""
     maintenance_margin: float | None = None
     orders: Orders = msgspec.field(default_factory=Orders)
+    conversions: Conversions = msgspec.field(default_factory=Conversions)
+    reported_currency: str | None = None
+    """Currency of the latest equity point that has one."""
+    guessed_currency: str | None = None
+    """Currency in which the first symbol that says one is settled."""
     compared_at: int = 0
     differences: dict[str, Difference] | None = None
     """None until metrics could be compared."""
     differed: list[str] = []
     """Metrics that differed at the previous comparison; differing once may be a matter of timing."""
+
+    def account_currency(self) -> str | None:
+        """Return the account's currency: as set, else as last reported, else guessed; None if unknown."""
+        return common_code(self.settings.currency or self.reported_currency) or self.guessed_currency
 
     def total(self, equity: float) -> float:
         """Return the total P&L at `equity`: equity - start - net flows."""

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from shared.analytics.account import BotAccount
 from shared.analytics.events import EquityPoint, Execution, OrderUpdate, Quote, TradingEvent
+from shared.analytics.rates import QuotedRates
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.value import MetricValue
 from shared.schema.records import OrderStatus, Side, Undefined
@@ -18,7 +19,8 @@ class FakeBot:
     """An account in the making; every event is a second after the one before."""
 
     def __init__(self, begin: datetime = NOON, **settings: Any) -> None:
-        self.account = BotAccount(AnalyticsSettings(**settings))
+        self.rates = QuotedRates()
+        self.account = BotAccount(AnalyticsSettings(**settings), rates=self.rates)
         self.at = epoch_ms(begin)
 
     def advance(self, **span: float) -> Self:
@@ -28,6 +30,8 @@ class FakeBot:
 
     def send(self, event: TradingEvent) -> Self:
         """Fold an event, and let a second pass."""
+        if isinstance(event, Quote | Execution):
+            self.rates.add(event)
         self.account.apply(event)
         return self.advance(seconds=1)
 
