@@ -22,7 +22,7 @@ from services.dashboard.data_sources import DataSources
 from services.dashboard.guard import Guard
 from services.dashboard.login_pages import create_login_pages
 from services.dashboard.page import create_page, create_runbooks, security_headers
-from services.dashboard.prometheus_exporter import AlertMetricsCollector
+from services.dashboard.prometheus_exporter import AlertMetricsCollector, PositionMetricsCollector
 from services.dashboard.proxy_users import ProxyUsers
 from services.dashboard.request_audit import RequestAudit
 from services.dashboard.route_scopes import ROUTE_SCOPES
@@ -66,7 +66,7 @@ def create_dashboard_app(
         "services.dashboard",
         web_part,
         checks,
-        [AlertMetricsCollector(sources.health)],
+        [AlertMetricsCollector(sources.health), PositionMetricsCollector(sources.performance)],
         null_origins=ACKNOWLEDGEMENTS,
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from shared.runtime.config.documents import AnalyticsSection
 from shared.runtime.databases import disk_of
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import CannotPersistError, describe_redis_error
@@ -22,6 +24,7 @@ from shared.schema import redis_keys
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
 from shared.schema.rule_status import RuleStatus
 from shared.store.check_history import latest_checks
+from shared.store.currency_rates import StoredRate, newest_rate
 from shared.store.database import Database
 from shared.store.latest_records import latest_record_of, latest_records
 
@@ -60,15 +63,26 @@ class DataSources:
     """The connections of the dashboard."""
 
     def __init__(
-        self, redis: Redis, performance: Database, health: Database, home: Path | None = None
+        self,
+        redis: Redis,
+        performance: Database,
+        health: Database,
+        home: Path | None = None,
+        analytics: AnalyticsSection | None = None,
     ) -> None:
-        """`home` is the folder with the backups."""
+        """`home` is the folder with the backups; `analytics` has the currencies of accounts and sums."""
         self.redis = redis
         self.home = home
         self.performance = performance
         self.health = health
         self._log = RecordLog(redis)
         self._away = False
+        analytics = analytics or AnalyticsSection()
+        self.reporting_currency = analytics.reporting_currency
+        self.configured_currency: Callable[[str], str | None] = lru_cache(maxsize=4096)(
+            lambda bot: analytics.settings_for(bot).currency
+        )
+        """Return the currency of a bot's settings."""
         self.disk = disk_of(performance.url)
         self.access: Mapping[str, object] = {"mode": "open", "warning": None}
         """Whether access is `open` or `required`, and a warning if it is open to the network."""
@@ -118,6 +132,15 @@ class DataSources:
         return decode_or_none(
             redis_keys.RULES, lambda: msgspec.json.decode(data or b"", type=list[RuleStatus])
         )
+
+    def newest_rate_at(self, now: datetime) -> Callable[[str, str], StoredRate | None]:
+        """Return the function that finds the newest stored price of a currency in another at `now`."""
+
+        def newest(base: str, quote: str) -> StoredRate | None:
+            with self.performance.read() as connection:
+                return newest_rate(connection, base, quote, now)
+
+        return newest
 
     def last_stored(self, bot: str) -> list[AnyRecord]:
         """Return the newest stored records of a bot, however long ago they came."""

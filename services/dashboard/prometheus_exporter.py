@@ -9,7 +9,11 @@ from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
 from shared.store.alerts import count_by_severity, open_alerts
 from shared.store.database import Database
 from shared.store.deliveries import last_sent
+from shared.store.open_positions import largest_positions
 from shared.store.outbox import pending_by_channel
+
+MAX_POSITIONS = 1000
+"""How many positions have samples, the largest first: Prometheus pays for each series."""
 
 
 class AlertMetricsCollector(Collector):
@@ -44,5 +48,52 @@ def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily
         GaugeMetricFamily("botwatch_notifications_pending", "Notices not yet delivered.", labels=["channel"]),
         GaugeMetricFamily(
             "botwatch_watchdog_heard_timestamp_seconds", "When the watchdog's beat last came through."
+        ),
+    )
+
+
+class PositionMetricsCollector(Collector):
+    """Open positions of bots by symbol and side, the largest ones; and how many are left out."""
+
+    def __init__(self, performance: Database) -> None:
+        self._performance = performance
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Return the families without samples: registering must not open the database before the fork."""
+        yield from _position_families()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read the samples."""
+        with self._performance.read() as connection:
+            largest, total = largest_positions(connection, MAX_POSITIONS)
+        quantity, notional, profit, dropped = _position_families()
+        for one in largest:
+            labels = [one.bot, one.symbol, one.side]
+            quantity.add_metric(labels, one.quantity)
+            # A sum without what is undefined would be wrong.
+            if one.notional is not None and not one.undefined:
+                notional.add_metric(labels, abs(one.notional))
+                if one.unrealized_pnl is not None:
+                    profit.add_metric(labels, one.unrealized_pnl)
+        dropped.add_metric([], total - len(largest))
+        yield from (quantity, notional, profit, dropped)
+
+
+def _position_families() -> tuple[GaugeMetricFamily, ...]:
+    labels = ["bot", "symbol", "side"]
+    return (
+        GaugeMetricFamily("botwatch_bot_position_quantity", "Quantity of an open position.", labels=labels),
+        GaugeMetricFamily(
+            "botwatch_bot_position_notional", "Notional of an open position, account currency.", labels=labels
+        ),
+        GaugeMetricFamily(
+            "botwatch_bot_position_unrealized_pnl",
+            "Unrealised P&L of an open position, account currency.",
+            labels=labels,
+        ),
+        GaugeMetricFamily(
+            "botwatch_bot_positions_dropped",
+            f"Open positions without samples: the largest {MAX_POSITIONS} have some.",
+            labels=[],
         ),
     )

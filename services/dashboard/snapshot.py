@@ -3,7 +3,7 @@
 An undefined figure is there, as None.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
@@ -27,7 +27,7 @@ from shared.schema.records import (
     Performance,
     Record,
 )
-from shared.schema.undefined_reasons import describe_undefined
+from shared.schema.undefined_reasons import describe_undefined, describe_warning
 
 Fields = dict[str, object]
 
@@ -61,21 +61,25 @@ def group_by_bot(records: Iterable[AnyRecord]) -> dict[str, list[AnyRecord]]:
     return dict(sorted(found.items()))
 
 
-def bot_snapshots(records: Iterable[AnyRecord], now: datetime) -> dict[str, Fields]:
+def bot_snapshots(
+    records: Iterable[AnyRecord], now: datetime, configured: Callable[[str], str | None] = lambda _: None
+) -> dict[str, Fields]:
     """Return each bot's latest performance record with its moments, by name.
 
     What a bot does not report itself is taken from the computed record: `computed` names those figures,
     `lowConfidence` those of them that few returns are behind, `undefined` says why what is still None is so.
     `differences` are the figures that the bot reports otherwise than they are in `computedFigures`.
+    `configured` returns the currency of a bot's settings.
     """
-    return {bot: bot_snapshot(bot, own, now) for bot, own in group_by_bot(records).items()}
+    return {bot: bot_snapshot(bot, own, now, configured(bot)) for bot, own in group_by_bot(records).items()}
 
 
-def bot_snapshot(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
-    """Return one bot's latest figures, as `of_bots` does."""
+def bot_snapshot(bot: str, records: list[AnyRecord], now: datetime, configured: str | None = None) -> Fields:
+    """Return one bot's latest figures, as `bot_snapshots` does; `configured` is its settings' currency."""
     last_seen = last_seen_at(records)
     found: Fields = {
         "bot": bot,
+        "currency": account_currency(records) or configured,
         **_performance([record for record in records if isinstance(record, Performance)]),
         "lastSeen": last_seen,
         "ageSeconds": _age(last_seen, now),
@@ -134,8 +138,19 @@ def is_retired(records: Sequence[AnyRecord]) -> bool:
     return last_seen is None or last_seen <= beat.at
 
 
+def account_currency(records: Iterable[AnyRecord]) -> str | None:
+    """Return the currency of a bot's account, as its latest records have it: the computed one first."""
+    found: dict[str, str | None] = {}
+    for record in records:
+        if isinstance(record, Performance):
+            found[record.source] = record.currency
+        elif isinstance(record, Equity):
+            found["equity"] = record.currency
+    return found.get("computed") or found.get("equity") or found.get("reported")
+
+
 def portfolio_value(records: Iterable[AnyRecord]) -> float | None:
-    """Return the portfolio value that `of_bot` shows: the reported one, else the computed one."""
+    """Return the portfolio value that `bot_snapshot` shows: the reported one, else the computed one."""
     found = {record.source: record.portfolio_value for record in records if isinstance(record, Performance)}
     reported = found.get("reported")
     return found.get("computed") if reported is None else reported
@@ -170,7 +185,7 @@ def _metric_values(record: Performance | None) -> Fields:
 def _metric_notes(computed: Performance | None, shown: Fields, filled: list[str]) -> Fields:
     """Return what the recorder says of the figures that are `shown`; the `filled` ones are its own."""
     if computed is None:
-        return {"undefined": {}, "lowConfidence": {}, "differences": {}, "disagreements": None}
+        return dict(_NO_NOTES)
     return {
         "undefined": {
             name: {"reason": why.reason, "n": why.n, "text": describe_undefined(why)}
@@ -180,8 +195,21 @@ def _metric_notes(computed: Performance | None, shown: Fields, filled: list[str]
         "lowConfidence": {name: n for name, n in computed.low_confidence.items() if name in filled},
         "differences": computed.differences,
         "disagreements": computed.disagreements,
+        "benchmark": computed.benchmark,
+        "tradeMatching": computed.trade_matching,
+        "warnings": [{"code": code, "text": describe_warning(code)} for code in computed.warnings],
     }
 
+
+_NO_NOTES: Fields = {
+    "undefined": {},
+    "lowConfidence": {},
+    "differences": {},
+    "disagreements": None,
+    "benchmark": None,
+    "tradeMatching": None,
+    "warnings": [],
+}
 
 _METRIC_NAMES, _ATTRIBUTES = zip(
     *((wire, name) for wire, name in _names(Performance) if wire in PERFORMANCE_METRICS), strict=True
@@ -221,12 +249,6 @@ def bot_summary(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
         "kinds": moments,
         "retired": is_retired(records),
     }
-
-
-def sum_defined(values: Iterable[float | None]) -> float | None:
-    """Sum the values that there are; None when there is none."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:

@@ -30,5 +30,6 @@ def app() -> Flask:
     with exit_on_invalid_config("dashboard"):
         secret = load_secret(settings.botwatch_home, os.environ)
         links = SignedLinks(secret, settings.dashboard_url)
-        sources = DataSources(redis, performance, health, settings.botwatch_home)
+        analytics = documents.performance.analytics
+        sources = DataSources(redis, performance, health, settings.botwatch_home, analytics)
         return create_dashboard_app(settings, sources, links)

@@ -13,11 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Table,
     TextClause,
     and_,
-    desc,
     exists,
     func,
     select,
@@ -191,31 +189,3 @@ def has_history(connection: Connection, bot: str) -> bool:
     """Return whether a bot has any history."""
     tables = (performance_metrics, performance_hours, equity, equity_hours, trades)
     return any(connection.execute(select(exists().where(table.c.bot == bot))).scalar() for table in tables)
-
-
-def closed_trades(
-    connection: Connection, bot: str | None, span: tuple[datetime, datetime], before: int | None, limit: int
-) -> Sequence[RowMapping]:
-    """Return round trips closed in `span` (end included), newest first.
-
-    `before` is a trade's number: return only earlier trades of the bot.
-    """
-    wanted = [*_closed(bot, span), *([trades.c.number < before] if before is not None else [])]
-    order = (desc(trades.c.closedAt), trades.c.bot, desc(trades.c.number))
-    found = select(trades).where(*wanted).order_by(*(order if bot is None else order[2:])).limit(limit)
-    return connection.execute(found).mappings().all()
-
-
-def trade_totals(
-    connection: Connection, bot: str | None, span: tuple[datetime, datetime]
-) -> tuple[int, float]:
-    """Return the number of round trips closed in `span`, and their profit, account currency."""
-    total = func.coalesce(func.sum(trades.c.pnl), 0.0)
-    count, pnl = connection.execute(select(func.count(), total).where(*_closed(bot, span))).one()
-    return count, pnl
-
-
-def _closed(bot: str | None, span: tuple[datetime, datetime]) -> list[ColumnElement[bool]]:
-    since, until = map(to_store, span)
-    closed = [trades.c.closedAt >= since, trades.c.closedAt <= until]
-    return closed if bot is None else [trades.c.bot == bot, *closed]

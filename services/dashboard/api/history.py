@@ -1,4 +1,4 @@
-"""The API's histories of a bot: performance, equity, drawdown, closed trades."""
+"""The API's histories of a bot: performance, equity, drawdown."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,15 +6,15 @@ from http import HTTPStatus
 from operator import itemgetter
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Connection, Integer, RowMapping
+from sqlalchemy import Connection, Integer
 
 from services.dashboard import snapshot
-from services.dashboard.api.queries import HistoryQuery, curve_query, history_query, trades_query
+from services.dashboard.api.queries import HistoryQuery, curve_query, history_query
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_error, json_response
-from shared.schema.timestamps import EARLIEST, from_store
+from shared.schema.timestamps import from_store
 from shared.store import history
 from shared.store.candles import Candle
 from shared.store.tables import performance_metrics
@@ -34,13 +34,15 @@ def add_history(api: Blueprint, sources: DataSources, clock: Clock) -> None:
         now = clock()
         records = sources.read_current(now).records
         if not request.args:
-            return json_response(snapshot.bot_snapshots(records, now))
+            return json_response(snapshot.bot_snapshots(records, now, sources.configured_currency))
         query = history_query(request.args, now)
         points = performance_points(sources, query)
         bot = query.bot
         own = snapshot.group_by_bot(records).get(bot) or sources.last_stored(bot)
-        known = snapshot.bot_snapshot(bot, own, now) if own else {"bot": bot}
-        if not points and (refusal := _bot_not_found(sources, bot, now)):
+        known = (
+            snapshot.bot_snapshot(bot, own, now, sources.configured_currency(bot)) if own else {"bot": bot}
+        )
+        if not points and (refusal := bot_not_found(sources, bot, now)):
             return refusal
         return json_response({**known, **range_fields(query.steps), "points": points})
 
@@ -51,21 +53,6 @@ def add_history(api: Blueprint, sources: DataSources, clock: Clock) -> None:
     @api.get("/drawdown")
     def drawdown() -> Response:
         return _curve(sources, clock(), history.drawdown_candles, _drawdown_point, MINUTE)
-
-    @api.get("/trades")
-    def trades() -> Response:
-        now = clock()
-        bot, since, until, before, limit = trades_query(request.args, now)
-        span = (since or EARLIEST, until)
-        with sources.performance.read() as connection:
-            count, pnl = history.trade_totals(connection, bot, span)
-            rows = history.closed_trades(connection, bot, span, before, limit)
-        if bot is not None and not count and (refusal := _bot_not_found(sources, bot, now)):
-            return refusal
-        found = [_trade(row) for row in rows]
-        return json_response(
-            {"bot": bot, "from": since, "to": until, "count": count, "pnl": pnl, "trades": found}
-        )
 
 
 def performance_points(sources: DataSources, query: HistoryQuery) -> list[Fields]:
@@ -89,7 +76,7 @@ def _curve(
     bot, steps = curve_query(request.args, now, least)
     with sources.performance.read() as connection:
         found = curve(connection, bot, steps)
-    if not found and (refusal := _bot_not_found(sources, bot, now)):
+    if not found and (refusal := bot_not_found(sources, bot, now)):
         return refusal
     points = [{"timestamp": begin, **point(candle)} for begin, candle in found.items()]
     return json_response({"bot": bot, **range_fields(steps), "points": points})
@@ -109,12 +96,6 @@ def _drawdown_point(candle: Candle) -> Fields:
     return {"drawdown": candle.high, "current": candle.close}
 
 
-def _trade(row: RowMapping) -> Fields:
-    opened, closed = from_store(row["openedAt"]), from_store(row["closedAt"])
-    duration = (closed - opened).total_seconds()
-    return {**row, "openedAt": opened, "closedAt": closed, "durationSeconds": duration}
-
-
 def range_fields(steps: TimeBuckets) -> Fields:
     """Return what was answered: whole steps, so that the next span begins where this one ends."""
     return {
@@ -125,7 +106,7 @@ def range_fields(steps: TimeBuckets) -> Fields:
     }
 
 
-def _bot_not_found(sources: DataSources, bot: str, now: datetime) -> Response | None:
+def bot_not_found(sources: DataSources, bot: str, now: datetime) -> Response | None:
     """Return 404 for a bot without any record; one that stopped reporting still has its history."""
     with sources.performance.read() as connection:
         if history.has_history(connection, bot):

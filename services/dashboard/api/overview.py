@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import make_url
 
 from services.dashboard import snapshot
+from services.dashboard.account_sums import AccountSum, sum_accounts
 from services.dashboard.api.queries import ALL_BOTS, BotPage
 from services.dashboard.data_sources import CurrentState, DataSources
 from services.dashboard.overall_status import StatusInputs, evaluate_status, needs_attention
@@ -83,7 +84,9 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
     deadline.record_step("the latest values")
     records = snapshot.group_by_bot(known.records)
     names = wanted.names(list(records))
-    bots = {bot: snapshot.bot_snapshot(bot, records[bot], now) for bot in names}
+    bots = {
+        bot: snapshot.bot_snapshot(bot, records[bot], now, sources.configured_currency(bot)) for bot in names
+    }
     has_trends = len(bots) <= MAX_BOTS_WITH_TRENDS if wanted.trends is None else wanted.trends
     hosts = snapshot.host_snapshots(known.records, now)
     deadline.record_step("the figures")
@@ -98,9 +101,10 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
             for name, database in (("performance", sources.performance), ("health", sources.health))
         }
     deadline.record_step("the alerts")
+    worth = _portfolio_value(sources, records, now)
     return {
         "timestamp": now,
-        "summary": _summary(known, records, hosts, active),
+        "summary": {**_summary(known, records, hosts, active), **_worth_fields(worth)},
         "performance": bots,
         "health": hosts,
         "checks": snapshot.check_snapshots(known.records, now),
@@ -146,10 +150,29 @@ def _summary(
         "handled": overall.handled,
         "bots": len(bots),
         "hosts": len(hosts),
-        "portfolioValue": snapshot.sum_defined(map(snapshot.portfolio_value, bots.values())),
         "activeAlerts": len(active),
         "triggeredAlerts": sum(needs_attention(alert) for alert in active),
         "alertsBySeverity": count_by_severity(active),
+    }
+
+
+def _portfolio_value(sources: DataSources, bots: Mapping[str, list[AnyRecord]], now: datetime) -> AccountSum:
+    """Sum the portfolio values of all bots."""
+    values = [
+        (snapshot.account_currency(records) or sources.configured_currency(bot), value)
+        for bot, records in bots.items()
+        if (value := snapshot.portfolio_value(records)) is not None
+    ]
+    return sum_accounts(values, sources.reporting_currency, sources.newest_rate_at(now))
+
+
+def _worth_fields(worth: AccountSum) -> Fields:
+    return {
+        "portfolioValue": worth.total,
+        "portfolioValueReason": worth.reason if worth.by_currency else "No bot has a portfolio value yet.",
+        "portfolioValues": worth.by_currency,
+        "currency": worth.currency,
+        "rates": worth.rate_fields(),
     }
 
 

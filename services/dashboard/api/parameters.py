@@ -3,10 +3,13 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from shared.schema.faults import Fault, InvalidError, did_you_mean
 from shared.schema.timestamps import EARLIEST, from_wire
 from shared.store.time_buckets import HOUR, MINUTE, TimeBuckets
+
+W = TypeVar("W", bound=str)
 
 MAX_STEPS = 5000
 DEFAULT_MAX_STEPS = 500
@@ -78,6 +81,14 @@ class QueryParameters:
             if word not in known:
                 self.add_error(name, f"unknown name {word!r}{did_you_mean(word, known)}")
         return tuple(dict.fromkeys(words))
+
+    def one_of(self, name: str, known: Sequence[W]) -> W | None:
+        """Return one of the `known` words; None where it is not given."""
+        text = self.text(name)
+        found = next((word for word in known if word == text), None)
+        if text and found is None:
+            self.add_error(name, f"expected one of {', '.join(known)}, got {text!r}")
+        return found
 
     def timestamp(self, name: str) -> datetime | None:
         """Return a moment: ISO-8601 with a zone, or epoch milliseconds."""

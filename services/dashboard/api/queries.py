@@ -18,6 +18,8 @@ from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.records import CheckStatus, CheckType
 from shared.schema.silences import SilenceRequest, SilenceState
 from shared.schema.units import MAX_INTEGER
+from shared.store.closed_trades import TRADE_SOURCES, TradeSource
+from shared.store.open_positions import PositionFilter, PositionKey
 from shared.store.rollups import SOURCES
 from shared.store.time_buckets import SECOND, TimeBuckets
 
@@ -109,6 +111,16 @@ class TradesQuery(NamedTuple):
     until: datetime
     before: int | None
     limit: int
+    source: TradeSource | None = None
+    """None: reported trades of bots that report any, else those made from fills."""
+
+
+class PositionsQuery(NamedTuple):
+    """Which page of the open positions is wanted."""
+
+    wanted: PositionFilter
+    after: PositionKey | None
+    limit: int
 
 
 def history_query(arguments: Mapping[str, str], now: datetime) -> HistoryQuery:
@@ -153,7 +165,7 @@ def check_history_query(arguments: Mapping[str, str], now: datetime) -> CheckHis
 
 def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
     """Read which closed trades are wanted."""
-    read = QueryParameters(arguments, ("bot", "from", "to", "limit", "before"))
+    read = QueryParameters(arguments, ("bot", "from", "to", "limit", "before", "source"))
     bot, before = read.text("bot"), read.number("before", MAX_INTEGER)
     if before is not None and bot is None:
         read.add_error("before", "requires `bot`: trades are numbered per bot")
@@ -163,7 +175,23 @@ def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
         read.timestamp("to") or now,
         before,
         read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT,
+        read.one_of("source", TRADE_SOURCES),
     )
+    read.check()
+    return query
+
+
+def positions_query(arguments: Mapping[str, str]) -> PositionsQuery:
+    """Read which open positions are wanted; `after` is `page.next` of the page before, as JSON."""
+    read = QueryParameters(arguments, ("bot", "symbol", "limit", "after"))
+    after, text = None, read.text("after")
+    if text:
+        try:
+            after = msgspec.json.decode(text, type=tuple[str, str, str])
+        except UNREADABLE:
+            read.add_error("after", f"expected `page.next` of the page before, as JSON; got {text!r}")
+    wanted = PositionFilter(read.text("bot"), read.text("symbol"))
+    query = PositionsQuery(wanted, after, read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT)
     read.check()
     return query
 

@@ -13,9 +13,11 @@ from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
 from services.dashboard.api.overview import overview, trends
+from services.dashboard.api.positions import add_positions
 from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
 from services.dashboard.api.silences import add_silences
 from services.dashboard.api.tokens import add_tokens
+from services.dashboard.api.trades import add_trades
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.access.tickets import LIFETIME_S, issue_ticket
@@ -34,6 +36,8 @@ def create_api(
     _add_read_routes(api, sources, clock)
     add_checks(api, sources, clock)
     add_history(api, sources, clock)
+    add_trades(api, sources, clock)
+    add_positions(api, sources, clock)
     add_bots(api, sources, audit, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, desk, clock)

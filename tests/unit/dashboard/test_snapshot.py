@@ -6,10 +6,9 @@ from services.dashboard.snapshot import (
     PERFORMANCE_METRICS,
     bot_snapshots,
     host_snapshots,
-    portfolio_value,
-    sum_defined,
 )
 from shared.schema.records import (
+    AnyRecord,
     Difference,
     Equity,
     Fill,
@@ -20,7 +19,7 @@ from shared.schema.records import (
     Performance,
     Undefined,
 )
-from shared.schema.undefined_reasons import REASONS, describe_undefined
+from shared.schema.undefined_reasons import REASONS, WARNINGS, describe_undefined
 from tests.unit.dashboard.sample_data import NOON
 
 AGO = [NOON - timedelta(seconds=n) for n in range(100)]
@@ -136,9 +135,28 @@ def test_hosts_are_told_apart_from_bots_and_keep_undefined_figures() -> None:
     assert bot_snapshots(records, NOON) == {}
 
 
-def test_a_total_of_nothing_is_undefined() -> None:
-    assert sum_defined([portfolio_value([Heartbeat(bot="alpha", timestamp=NOON)])]) is None
-    assert (
-        sum_defined([None, portfolio_value([Performance(bot="beta", timestamp=NOON, portfolio_value=0)])])
-        == 0
-    )
+def test_the_currency_is_the_computed_one_else_that_of_the_equity_else_configured() -> None:
+    equity = Equity(bot="alpha", timestamp=AGO[1], equity=1, currency="USD")
+    reported = Performance(bot="alpha", timestamp=AGO[1], portfolio_value=1)
+    computed = Performance(bot="alpha", timestamp=AGO[1], source="computed", currency="USDT")
+
+    def currency(*records: AnyRecord) -> object:
+        return bot_snapshots(records, NOON, lambda bot: f"{bot} EUR")["alpha"]["currency"]
+
+    assert currency(reported, equity, computed) == "USDT"
+    assert currency(reported, equity) == "USD"
+    assert currency(reported) == "alpha EUR"
+    assert bot_snapshots([reported], NOON)["alpha"]["currency"] is None
+
+
+def test_warnings_of_the_computed_record_have_sentences() -> None:
+    computed = Performance(
+        bot="alpha", timestamp=AGO[1], source="computed", warnings=["never_flat", "invented"],
+        trade_matching="average", benchmark="BTCUSDT",
+    )  # fmt: skip
+    bot = bot_snapshots([computed], NOON)["alpha"]
+    assert (bot["tradeMatching"], bot["benchmark"]) == ("average", "BTCUSDT")
+    assert bot["warnings"] == [
+        {"code": "never_flat", "text": WARNINGS["never_flat"]},
+        {"code": "invented", "text": "Invented."},
+    ]

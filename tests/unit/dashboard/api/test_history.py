@@ -15,7 +15,7 @@ from shared.store.database import Database
 from shared.store.records import insert_records
 from shared.store.retention import remove_performance
 from shared.store.rollups import roll_up
-from shared.store.tables import equity_minutes, trades
+from shared.store.tables import equity_minutes
 from tests.unit.dashboard.sample_data import NOON, body, get_json
 
 API = "/api/monitoring"
@@ -229,83 +229,3 @@ def test_drawdown_is_answered_in_percent_from_a_minute_on(client: FlaskClient, p
     ]
     assert "from 1m to 100d" in faults(client, "/drawdown?bot=alpha&step=30s")["step"]
     assert set(faults(client, "/equity?fields=x")) == {"bot", "fields"}
-
-
-def trade(bot: str, number: int, minutes_ago: float, pnl: float) -> dict[str, Any]:
-    closed = NOON - minutes_ago * MINUTE
-    return {
-        "bot": bot,
-        "number": number,
-        "symbol": "X",
-        "side": "buy",
-        "quantity": 2,
-        "pnl": pnl,
-        "openedAt": to_store(closed - 90 * MINUTE),
-        "closedAt": to_store(closed),
-        "entryPrice": 10,
-        "exitPrice": 11,
-        "fees": 0.5,
-    }
-
-
-@pytest.fixture
-def traded(performance: Database) -> Database:
-    """Return the database with four closed trades of two bots."""
-    rows = [
-        trade("alpha", 1, 30, 5),
-        trade("beta", 1, 20, 3),
-        trade("alpha", 2, 10, -2),
-        trade("alpha", 3, 0, 1),
-    ]
-    with performance.write() as connection:
-        connection.execute(trades.insert(), rows)
-    return performance
-
-
-@pytest.mark.usefixtures("traded")
-def test_closed_trades_come_newest_first_with_count_and_sum(client: FlaskClient) -> None:
-    found = get_json(client, f"{API}/trades")
-    assert [(one["bot"], one["number"]) for one in found["trades"]] == [
-        ("alpha", 3),
-        ("alpha", 2),
-        ("beta", 1),
-        ("alpha", 1),
-    ]
-    assert (found["bot"], found["from"], found["to"]) == (None, None, "2026-01-31T12:00:00Z")
-    assert (found["count"], found["pnl"]) == (4, 7)
-    assert found["trades"][2] == {
-        "bot": "beta",
-        "number": 1,
-        "symbol": "X",
-        "side": "buy",
-        "quantity": 2,
-        "openedAt": "2026-01-31T10:10:00Z",
-        "closedAt": "2026-01-31T11:40:00Z",
-        "durationSeconds": 5400,
-        "entryPrice": 10,
-        "exitPrice": 11,
-        "fees": 0.5,
-        "pnl": 3,
-    }
-
-
-@pytest.mark.usefixtures("traded")
-def test_trades_of_a_bot_are_paged_by_number_and_the_sum_is_the_spans(client: FlaskClient) -> None:
-    numbers, before = [], ""
-    while True:
-        found = get_json(client, f"{API}/trades?bot=alpha&limit=2{before}")
-        assert (found["count"], found["pnl"]) == (3, 4)
-        if not found["trades"]:
-            break
-        numbers.append([one["number"] for one in found["trades"]])
-        before = f"&before={numbers[-1][-1]}"
-    assert numbers == [[3, 2], [1]]
-    span = "from=2026-01-31T11:35:00Z&to=2026-01-31T11:50:00Z"
-    found = get_json(client, f"{API}/trades?bot=alpha&{span}")
-    assert ([one["number"] for one in found["trades"]], found["count"], found["pnl"]) == ([2], 1, -2)
-
-
-@pytest.mark.usefixtures("traded")
-def test_wrong_questions_after_trades_are_refused(client: FlaskClient) -> None:
-    assert set(faults(client, "/trades?before=3&limit=0&step=1")) == {"before", "limit", "step"}
-    assert "requires `bot`" in faults(client, "/trades?before=3")["before"]

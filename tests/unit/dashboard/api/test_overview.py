@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from redis import Redis
 from services.dashboard.app import create_dashboard_app
 from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
+from shared.runtime.config.documents import AnalyticsSection
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence, PresencePublisher
@@ -18,10 +20,11 @@ from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.stream_reader import ensure_group
 from shared.schema import redis_keys
 from shared.schema.records import AnyRecord, Disk, Equity, Health, Heartbeat, HostRecord, Metric, Performance
-from shared.schema.timestamps import to_wire
+from shared.schema.timestamps import epoch_ms, to_wire
 from shared.store.database import Database
 from shared.store.job_runs import record_start, record_success, set_scheduled
 from shared.store.records import insert_records
+from shared.store.tables import rates
 from tests.support import valkey, wait_until
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
 from tests.unit.dashboard.sample_data import (
@@ -56,6 +59,10 @@ def test_before_the_first_record_everything_is_there_and_unknown(client: FlaskCl
         "bots": 0,
         "hosts": 0,
         "portfolioValue": None,
+        "portfolioValueReason": "No bot has a portfolio value yet.",
+        "portfolioValues": {},
+        "currency": None,
+        "rates": {},
         "handled": [],
         "activeAlerts": 0,
         "triggeredAlerts": 0,
@@ -103,6 +110,40 @@ def test_bots_and_hosts_appear_with_their_latest_record(client: FlaskClient, red
     assert board["performance"]["alpha"]["sharpeRatio"] is None
     assert board["performance"]["gamma"]["portfolioValue"] is None
     assert board["health"]["box"]["cpuUsage"] == 7
+
+
+def test_money_of_several_currencies_is_not_added(
+    redis: Redis, performance: Database, health: Database
+) -> None:
+    """0.5 BTC at 60,000 and 1,000 USDT are 31,000 USDT once the price is known, and no number before."""
+    RecordLog(redis).append(
+        [
+            Equity(bot="coins", timestamp=NOON, equity=0.5, currency="BTC"),
+            Performance(bot="coins", timestamp=NOON, portfolio_value=0.5),
+            Performance(bot="cash", timestamp=NOON, portfolio_value=1000, source="computed", currency="USDT"),
+        ],
+        "test",
+    )
+
+    def summary(**analytics: str) -> dict[str, Any]:
+        section = msgspec.convert(analytics, AnalyticsSection)
+        sources = DataSources(redis, performance, health, analytics=section)
+        app = create_dashboard_app(SETTINGS, sources, LINKS, lambda: NOON)
+        found: dict[str, Any] = get_json(app.test_client(), "/api/monitoring")["summary"]
+        return found
+
+    apart = summary()
+    assert (apart["portfolioValue"], apart["currency"]) == (None, None)
+    assert apart["portfolioValues"] == {"BTC": 0.5, "USDT": 1000}
+    assert "Accounts are in BTC, USDT" in apart["portfolioValueReason"]
+    assert "No price of BTC/USDT" in summary(reportingCurrency="USDT")["portfolioValueReason"]
+    price = {"base": "BTC", "quote": "USDT", "minute": 0, "at": 0, "price": 60_000}
+    at = epoch_ms(NOON) - 60_000
+    with performance.write() as connection:
+        connection.execute(rates.insert(), [price | {"minute": at // 60_000, "at": at}])
+    one = summary(reportingCurrency="USDT")
+    assert (one["portfolioValue"], one["currency"], one["portfolioValueReason"]) == (31_000, "USDT", None)
+    assert one["rates"] == {"BTC": {"rate": 60_000, "at": "2026-01-31T11:59:00Z"}}
 
 
 def test_alerts_decide_the_status_and_are_listed(client: FlaskClient, health: Database) -> None:

@@ -1,0 +1,171 @@
+"""The API's open positions: each one, and the exposure of all that match."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from flask import Blueprint, Response, request
+from sqlalchemy import RowMapping
+
+from services.dashboard import snapshot
+from services.dashboard.account_sums import UNKNOWN, NewestRate, sum_accounts
+from services.dashboard.api.history import bot_not_found
+from services.dashboard.api.queries import positions_query
+from services.dashboard.api.trades import undefined_fields
+from services.dashboard.data_sources import DataSources
+from services.dashboard.snapshot import Fields
+from shared.runtime.clock import Clock
+from shared.runtime.web.app import json_response
+from shared.schema.timestamps import from_store
+from shared.store.open_positions import PositionSum, list_positions, position_sums
+
+MAX_SYMBOLS = 100
+"""How many symbols an exposure lists, the largest first."""
+DIFFERENCE = 1e-9
+"""Share of the quantity from which on the fills contradict the broker."""
+
+
+def add_positions(api: Blueprint, sources: DataSources, clock: Clock) -> None:
+    """Add the route to the API."""
+
+    @api.get("/positions")
+    def positions() -> Response:
+        now = clock()
+        wanted, after, limit = positions_query(request.args)
+        with sources.performance.read() as connection:
+            rows = list_positions(connection, wanted, after, limit + 1)
+            sums = position_sums(connection, wanted)
+        if wanted.bot is not None and not sums and (refusal := bot_not_found(sources, wanted.bot, now)):
+            return refusal
+        known = snapshot.group_by_bot(sources.read_current(now).records)
+
+        def currency(bot: str) -> str | None:
+            return snapshot.account_currency(known.get(bot, [])) or sources.configured_currency(bot)
+
+        shown = rows[:limit]
+        last = shown[-1] if len(rows) > limit else None
+        newest = sources.newest_rate_at(now)
+        return json_response(
+            {
+                "bot": wanted.bot,
+                "symbol": wanted.symbol,
+                "count": sum(one.number for one in sums),
+                "positions": [_position(row, currency(row["bot"]), now) for row in shown],
+                "exposure": exposures(sums, currency),
+                "total": total_exposure(sums, currency, sources.reporting_currency, newest),
+                "page": {"limit": limit, "next": last and [last["bot"], last["symbol"], last["leg"]]},
+            }
+        )
+
+
+def _position(row: RowMapping, currency: str | None, now: datetime) -> Fields:
+    times = {
+        name: from_store(row[name]) if row[name] else None
+        for name in ("openedAt", "markAt", "reportedAt", "updatedAt")
+    }
+    opened = times["openedAt"]
+    return {
+        **row,
+        **times,
+        "leg": row["leg"] or None,
+        "currency": currency,
+        "ageSeconds": max(0.0, (now - opened).total_seconds()) if opened else None,
+        "liquidationDistance": _liquidation_distance(row["markPrice"], row["liquidationPrice"]),
+        "differsFromBroker": _differs_from_broker(row),
+        "undefined": undefined_fields(row["undefined"]),
+    }
+
+
+def _liquidation_distance(mark: float | None, liquidation: float | None) -> float | None:
+    """Return how far the mark price is from that of liquidation, in percent of the mark price."""
+    return abs(mark - liquidation) / mark * 100 if mark and liquidation else None
+
+
+def _differs_from_broker(row: RowMapping) -> bool:
+    """Return whether the fills gave another quantity than the broker reported."""
+    folded = row["foldedQuantity"]
+    if folded is None:
+        return False
+    held = row["quantity"] * (-1 if row["side"] == "short" else 1)
+    return bool(abs(folded - held) > DIFFERENCE * abs(held))
+
+
+class _Exposure(NamedTuple):
+    long: float = 0.0
+    short: float = 0.0
+
+    def plus(self, side: str, notional: float) -> "_Exposure":
+        amount = abs(notional)
+        return self._replace(**{side: getattr(self, side) + amount})
+
+    @property
+    def gross(self) -> float:
+        return self.long + self.short
+
+    def fields(self) -> Fields:
+        return {"long": self.long, "short": self.short, "gross": self.gross, "net": self.long - self.short}
+
+
+def exposures(sums: Iterable[PositionSum], currency: Callable[[str], str | None]) -> Fields:
+    """Return the exposure by account currency: by side, by symbol and by the currency of the quotes."""
+    by_currency: dict[str, list[PositionSum]] = {}
+    for one in sums:
+        by_currency.setdefault(currency(one.bot) or UNKNOWN, []).append(one)
+    return {name: _exposure(own) for name, own in sorted(by_currency.items())}
+
+
+def _exposure(sums: Iterable[PositionSum]) -> Fields:
+    whole = _Exposure()
+    symbols: dict[str, _Exposure] = {}
+    quotes: dict[str, _Exposure] = {}
+    undefined, pnl = 0, 0.0
+    for one in sums:
+        undefined += one.undefined
+        pnl += one.unrealized_pnl or 0.0
+        notional = one.notional or 0.0
+        whole = whole.plus(one.side, notional)
+        for table, key in ((symbols, one.symbol), (quotes, one.quote_currency or UNKNOWN)):
+            table[key] = table.get(key, _Exposure()).plus(one.side, notional)
+    largest = sorted(symbols.items(), key=lambda item: (-item[1].gross, item[0]))
+    return {
+        **whole.fields(),
+        "unrealizedPnL": pnl,
+        "concentration": largest[0][1].gross / whole.gross * 100 if whole.gross else None,
+        "largestSymbol": largest[0][0] if whole.gross else None,
+        "undefined": undefined,
+        "symbols": {name: found.fields() for name, found in largest[:MAX_SYMBOLS]},
+        "moreSymbols": max(0, len(largest) - MAX_SYMBOLS),
+        "quoteCurrencies": {name: found.fields() for name, found in sorted(quotes.items())},
+    }
+
+
+def total_exposure(
+    sums: Iterable[PositionSum],
+    currency: Callable[[str], str | None],
+    reporting: str | None,
+    newest: NewestRate,
+) -> Fields:
+    """Return gross and net exposure and unrealised P&L of all accounts in one currency, null without it."""
+    known = [(currency(one.bot), one.notional, one.unrealized_pnl, one.side) for one in sums]
+    gross = sum_accounts(
+        ((name, None if notional is None else abs(notional)) for name, notional, _, _ in known),
+        reporting,
+        newest,
+    )
+    net = sum_accounts(
+        (
+            (name, None if notional is None else abs(notional) * (1 if side == "long" else -1))
+            for name, notional, _, side in known
+        ),
+        reporting,
+        newest,
+    )
+    pnl = sum_accounts(((name, value) for name, _, value, _ in known), reporting, newest)
+    return {
+        "currency": gross.currency,
+        "gross": gross.total,
+        "net": net.total,
+        "unrealizedPnL": pnl.total,
+        "reason": gross.reason,
+        "rates": gross.rate_fields(),
+    }
