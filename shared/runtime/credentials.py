@@ -80,11 +80,15 @@ def create_tokens(folder: Path, modes: tuple[int, int] = PRIVATE_MODES) -> None:
 
 def create_audit_keys(folder: Path, home: Path, modes: tuple[int, int] = GROUP_MODES) -> None:
     """Create the audit log's key below `folder`, if there is none, and give it to the parts that append."""
-    of_file = modes[1]
-    create_audit_key(AuditKeyFile(folder / KEY_NAME, home / HEAD), of_file)
+    create_audit_key(AuditKeyFile(folder / KEY_NAME, home / HEAD), modes[1])
+    share_audit_key(folder, modes)
+
+
+def share_audit_key(folder: Path, modes: tuple[int, int] = GROUP_MODES) -> None:
+    """Give the audit log's key to the parts that append."""
     key = (folder / KEY_NAME).read_text(encoding="ascii")
     for part in AUDITING_PARTS:
-        write_private(folder / part / KEY_NAME, key, of_file)
+        write_private(folder / part / KEY_NAME, key, modes[1])
 
 
 def redis_url(folder: Path, user: str) -> str:

@@ -163,6 +163,15 @@ def test_who_sends_gets_every_variable_of_the_documents() -> None:
         assert document_variables() <= set(SERVICES[name]["environment"]), name
 
 
+def test_the_command_has_what_the_parts_encrypt_and_sign_with() -> None:
+    """A TOTP secret, a config value or a backup of a part can be read by the command, and the reverse."""
+    command = set(SERVICES["botwatch"]["environment"])
+    assert {"BOTWATCH_KEY", "BOTWATCH_SECRET", "AUDIT_KEY_FILE", "BOTWATCH_TOKEN_FILE"} <= command
+    backups = {name for name in SERVICES["jobs"]["environment"] if name.startswith(("BACKUP_", "SECRETS_"))}
+    assert "BACKUP_PUBLIC_KEY" in backups
+    assert backups <= command
+
+
 def test_the_example_environment_matches_compose() -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     read = dict(VARIABLE.findall(text))

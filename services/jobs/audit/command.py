@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.jobs.config import JobsSettings
 from shared.runtime import clock, databases
-from shared.runtime.audit_key import audit_key, rotate_audit_key
+from shared.runtime.audit_key import KEY_NAME, audit_key, rotate_audit_key
 from shared.runtime.config.documents import load_documents
+from shared.runtime.credentials import share_audit_key
 from shared.runtime.environment import load_settings
 from shared.runtime.local_audit import local_actor
 from shared.runtime.settings import PartSettings
@@ -172,9 +175,19 @@ def _print_report(report: ChainReport) -> None:
 def _rotate_key(database: Database, key: AuditKeyFile, _options: argparse.Namespace) -> int:
     if not key.key.exists():
         raise InvalidError([Fault(str(key.key), "there is no audit key yet: start Botwatch first")])
-    rotate_audit_key(key.key)
+    _add_key(key.key)
     entry = AuditEntry(action="audit.rotate-key", actor=local_actor(), target=str(key.key.name))
     with database.write() as connection:
         append_audit(connection, entry, clock.now(), key)
     print(f"A new audit key is in {key.key}; keep the older lines: they verify older entries.")
     return 0
+
+
+def _add_key(path: Path) -> None:
+    """Add a key to the file; in compose to that of the volume, from which each part has its own."""
+    folder = load_settings(JobsSettings, os.environ).secrets_folder
+    if folder is None:
+        rotate_audit_key(path)
+    else:
+        rotate_audit_key(folder / KEY_NAME)
+        share_audit_key(folder)

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from botwatch.cli import main
-from shared.runtime.audit_key import audit_key
+from shared.runtime.audit_key import KEY_NAME, audit_key
+from shared.runtime.credentials import AUDITING_PARTS, share_audit_key
 from shared.store.audit import AuditEntry, append_audit
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate
@@ -59,6 +60,25 @@ def test_verified(health: Database, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "verify", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["ok"], report["entries"], report["fault"]["id"]) == (False, 1, 2)
+    health.close()
+
+
+def test_rotated_in_compose(
+    health: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The new key is in the volume of secrets and in the folder of each part that appends."""
+    volume = tmp_path / "volume"
+    for part in AUDITING_PARTS:
+        (volume / part).mkdir(parents=True)
+    (tmp_path / "secrets" / KEY_NAME).rename(volume / KEY_NAME)
+    share_audit_key(volume)
+    monkeypatch.setenv("SECRETS_FOLDER", str(volume))
+    monkeypatch.setenv("AUDIT_KEY_FILE", str(volume / "botwatch" / KEY_NAME))
+    assert main(["audit", "rotate-key"]) == 0
+    keys = {path.read_text() for path in volume.rglob(KEY_NAME)}
+    assert [len(text.split()) for text in keys] == [2]
+    assert main(["audit", "verify"]) == 0
+    assert "complete and unchanged: 5 entries" in capsys.readouterr().out
     health.close()
 
 
