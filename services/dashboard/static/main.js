@@ -3,7 +3,7 @@
 import { showSignedOut } from "./access.js";
 import { lastError, refetch, scheduleRefetch } from "./api.js";
 import { $, renderAges } from "./elements.js";
-import { connect, UNAUTHENTICATED } from "./socket.js";
+import { connect } from "./socket.js";
 import { dashboard, publish, subscribe } from "./store.js";
 import { announceAlert, connectShowAll, openDetailsFromLink, renderAlerts } from "./views/alerts.js";
 import { connectAudit } from "./views/audit.js";
@@ -67,8 +67,8 @@ subscribe("disconnected", () => {
   tick();
 });
 subscribe("connection-failed", showConnectionError);
-subscribe("refused", (code, reason) => {
-  if (code === UNAUTHENTICATED) showSignedOut();
+subscribe("refused", (reason) => {
+  showSignedOut();
   showConnectionError(new Error(reason || "signed out"));
 });
 

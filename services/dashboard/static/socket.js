@@ -8,9 +8,7 @@ import { addPoint, applyAlert, dashboard, entry, isBefore, markUpdated, now, pub
 /* ---------- Connection ---------- */
 
 const BACKOFF_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
-export const UNAUTHENTICATED = 4401;
-const FORBIDDEN = 4403;
-const REFUSED = [UNAUTHENTICATED, FORBIDDEN]; // the same request would be refused again
+const REVOKED = 4401; // the same request would be refused again
 const CONNECT_TIMEOUT_MS = 10_000; // browsers wait for minutes
 
 export let isConnected = false;
@@ -55,9 +53,9 @@ export async function connect(attempt = 0) {
   });
   socket.addEventListener("close", ({ code, reason }) => {
     clearTimeout(connecting);
-    if (REFUSED.includes(code)) {
+    if (code === REVOKED) {
       isConnected = false;
-      publish("refused", code, reason);
+      publish("refused", reason);
       return;
     }
     reconnectLater(failures);

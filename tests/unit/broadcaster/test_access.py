@@ -134,6 +134,15 @@ def test_a_session_connects_and_its_end_disconnects(closed: BroadcasterProcess, 
         assert raised.value.rcvd.code == 4401
 
 
+def test_a_ticket_without_read_is_refused(closed: BroadcasterProcess, redis: Redis) -> None:
+    """As a token is: the response is 403 and names the missing scope."""
+    ticket = issue_ticket(redis, Identity("bot", "proxy", frozenset({"ingest"})))
+    status, challenge, text = status_of(f"{closed.address}?ticket={ticket}", {})
+    assert status == 403
+    assert 'error="insufficient_scope", scope="read"' in challenge
+    assert "missing scope read" in text
+
+
 def test_metrics_need_a_token_and_health_shows_no_details(
     closed: BroadcasterProcess, database: Database
 ) -> None:
@@ -150,3 +159,20 @@ def test_metrics_need_a_token_and_health_shows_no_details(
         urllib.request.Request(f"{url}/metrics", headers=header), timeout=5
     ) as response:
         assert b'botwatch_access_denied_total{part="broadcaster",reason="missing"}' in response.read()
+
+
+def test_too_many_bad_tokens_are_throttled(closed: BroadcasterProcess, database: Database) -> None:
+    """The response is 429 and says when to try again; a valid token is still accepted. The last test here."""
+    header = create(database, "valid")
+    time_until(lambda: status_of(closed.address, header)[0] == 101)
+    wrong = {"Authorization": "Bearer bw_wrong"}
+    time_until(lambda: status_of(closed.address, wrong)[0] == 429)
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(closed.address, additional_headers=wrong, proxy=None),
+    ):
+        pass
+    response = refused.value.response
+    assert int(response.headers["Retry-After"]) > 0
+    assert "too many requests with bad tokens" in str(response.body)
+    assert status_of(closed.address, header)[0] == 101

@@ -21,6 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from shared.runtime.redis.record_log import RecordLog
+from shared.runtime.web.connection_limits import MAX_PER_ADDRESS
 from shared.schema import redis_keys
 from shared.schema.records import Equity
 from tests.support import time_until
@@ -349,6 +350,40 @@ def test_pages_of_other_sites_see_nothing(
     connection.request("GET", address.path, headers={**upgrade, **headers})
     assert connection.getresponse().status == status
     connection.close()
+
+
+def test_a_refused_handshake_says_why(shared_broadcaster: BroadcasterProcess) -> None:
+    """A client reads the status and one sentence with what to do."""
+    origin, host = Origin("http://evil.example"), "ws://evil.example/monitoring"
+    for address, sent, status, reason in (
+        (host, None, 421, "Host 'evil.example' is not allowed; add it to ALLOWED_HOSTS"),
+        (shared_broadcaster.address, origin, 403, "cross-site request from 'http://evil.example' rejected"),
+    ):
+        there = socket.create_connection(("127.0.0.1", shared_broadcaster.port))
+        with pytest.raises(InvalidStatus) as refused:
+            connect(address, origin=sent, sock=there)
+        there.close()
+        response = refused.value.response
+        assert response.status_code == status
+        assert reason in (response.body or b"").decode()
+
+
+def test_one_connection_too_many_is_closed_and_the_others_stay(
+    shared_broadcaster: BroadcasterProcess,
+) -> None:
+    """At the limit per address, with none of them idle."""
+    upgrade = (
+        b"GET /monitoring HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with connect(shared_broadcaster.address, proxy=None) as client, ExitStack() as stack:
+        for _ in range(MAX_PER_ADDRESS - 1):
+            other = stack.enter_context(socket.create_connection(("127.0.0.1", shared_broadcaster.port)))
+            other.sendall(upgrade)
+            assert other.recv(12) == b"HTTP/1.1 101"
+        with pytest.raises((InvalidMessage, OSError, EOFError)):
+            connect(shared_broadcaster.address, proxy=None)
+        assert receive(client)
 
 
 def test_the_dashboard_page_may_connect(shared_broadcaster: BroadcasterProcess) -> None:
