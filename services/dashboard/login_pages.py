@@ -19,6 +19,8 @@ CODE_WITHIN_S = 300
 """How long the page that asks for the code is valid."""
 BUSY_RETRY_S = 3
 MAX_PATH = 2000
+AGAIN = "again"
+"""In the address of the login once its page has asked again."""
 
 LOGINS = Counter("botwatch_logins", "Logins by outcome: ok, wrong, throttled, busy.", ["outcome"])
 
@@ -44,7 +46,7 @@ class _LoginPages:
         target = local_path(request.args.get("next"))
         if g.identity.allows("read"):
             return _redirect(target)
-        return _login_page(self._accounts)
+        return _login_page(self._accounts, again=_comes_from_another_site(), target=target)
 
     def check(self) -> Response:
         target, name = local_path(request.args.get("next")), request.form.get("name", "")
@@ -85,6 +87,16 @@ class _LoginPages:
         name = sessions.cookie_name(secure=request.is_secure)
         response.delete_cookie(name, secure=request.is_secure, httponly=True, samesite="Strict")
         return response
+
+
+def _comes_from_another_site() -> bool:
+    """Return whether a link of another site led here, so that the browser kept the session to itself.
+
+    The page then asks again, once: that request is its own, and has the cookie (SameSite=Strict).
+    """
+    is_link = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    is_page = request.headers.get("Sec-Fetch-Dest") == "document"
+    return is_link and is_page and AGAIN not in request.args
 
 
 def this_client() -> Client:
@@ -147,11 +159,22 @@ def _refusal(refused: LoginError | LoginBusyError, accounts: Accounts, name: str
 
 
 def _login_page(
-    accounts: Accounts, status: HTTPStatus = HTTPStatus.OK, *, name: str = "", fault: str = ""
+    accounts: Accounts,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    name: str = "",
+    fault: str = "",
+    again: bool = False,
+    target: str = "/",
 ) -> Response:
-    has_users = bool(accounts.users.list_all(accounts.clock()))
-    name = normalize_name(name)[:MAX_NAME]
-    return form_page("login.html", "Sign in", status, name=name, fault=fault, has_users=has_users)
+    known = {
+        "name": normalize_name(name)[:MAX_NAME],
+        "fault": fault,
+        "has_users": bool(accounts.users.list_all(accounts.clock())),
+        "again": again,
+        "target": request.script_root + target,
+    }
+    return form_page("login.html", "Sign in", status, **known)
 
 
 def _code_page(token: str, status: HTTPStatus = HTTPStatus.OK, *, fault: str = "") -> Response:

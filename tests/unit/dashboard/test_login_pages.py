@@ -119,6 +119,20 @@ def test_after_the_login_the_page_asked_for_is_shown(dashboard: RestrictedDashbo
     assert answer.headers["Location"] == "/"
 
 
+def test_a_link_of_another_site_is_asked_for_again_once(dashboard: RestrictedDashboard) -> None:
+    """Only a whole page that another site led to, and only once: it cannot go round in circles."""
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    for address, headers, expected in (
+        ("/login?next=/runbooks/drawdown", link, True),
+        ("/login?next=/runbooks/drawdown&again=1", link, False),
+        ("/login", link | {"Sec-Fetch-Site": "same-origin"}, False),
+        ("/login", link | {"Sec-Fetch-Dest": "iframe"}, False),
+    ):
+        page = dashboard.browser().get(address, headers=headers).text
+        assert ("/again.js" in page) is expected, (address, headers)
+        assert ('<a href="/runbooks/drawdown">Open the page</a>' in page) is expected
+
+
 def test_who_is_signed_in_skips_the_login(dashboard: RestrictedDashboard) -> None:
     """The login page leads on to where one wanted to go."""
     answer = dashboard.browser("vera").get("/login?next=/runbooks/drawdown")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,28 @@ def test_an_operator_acts_until_the_session_is_revoked(
     dashboard.broadcaster.connections[-1].close(4401, "session no longer valid")
     wait_until(lambda: "You are signed out." in text(browser, "#signed-out"), "the page says so")
     wait_until(lambda: browser.current_url == f"{dashboard.address}/login?next=%2F", "the login is shown")
+
+
+def test_a_link_of_another_site_opens_the_page_signed_in(
+    browser: Chrome, dashboard: ServedDashboard, tmp_path: Path
+) -> None:
+    """As in a web mail; the session cookie is SameSite=Strict. Without a session the login is shown, once."""
+    link = f"{dashboard.address}/#alert-1"
+    (tmp_path / "index.html").write_text(f'<a href="{link}">Drawdown</a>')
+    mail = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    with mail, running(mail.serve_forever, mail.shutdown):
+        address = f"http://localhost:{mail.server_port}/"  # another site than 127.0.0.1
+        browser.get(address)
+        browser.find_element(By.TAG_NAME, "a").click()
+        shown = f"{dashboard.address}/login?next=%2F&again=1#alert-1"
+        wait_until(lambda: browser.current_url == shown, "the login is shown")
+        sign_in(browser, "vera")
+        wait_until(lambda: browser.current_url == link, "the page is shown")
+        browser.get(address)
+        browser.find_element(By.TAG_NAME, "a").click()
+        wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
+        assert browser.current_url == link
+        wait_until(lambda: text(browser, "#details-title"), "the alert of the link is shown")
 
 
 def test_a_users_page_behind_a_proxy_takes_a_ticket(
