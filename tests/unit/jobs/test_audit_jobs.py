@@ -4,8 +4,10 @@ import http.server
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from shared.store.audit import (
 from shared.store.database import Database
 from shared.store.tables import audit_log
 from tests.support import free_port
+from tests.unit.collector.certificate_authority import authority, certificate, server_context
 from tests.unit.dashboard.sample_data import NOON
 
 MESSAGE = re.compile(rb"<109>1 (\S+) \S+ botwatch \d+ (\S+) - (\{.*\})")
@@ -77,7 +80,12 @@ def ship_to(server: socket.socket, context: JobContext) -> list[int]:
     thread.start()
     ship_audit(configured(context, audit_syslog=f"tcp://127.0.0.1:{server.getsockname()[1]}"))
     thread.join(10)
-    data, ids = found[0], []
+    return ids_in(found[0])
+
+
+def ids_in(data: bytes) -> list[int]:
+    """Return the IDs of the entries in counted messages."""
+    ids = []
     while data:
         length, _, data = data.partition(b" ")
         message, data = data[: int(length)], data[int(length) :]
@@ -95,6 +103,32 @@ def test_syslog_by_tcp(context: JobContext, receive: socket.socket) -> None:
     assert ship_to(receive, context) == [4]
     append(context)
     assert ship_to(receive, context) == [5]
+
+
+def test_syslog_by_tls(
+    context: JobContext, receive: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate is verified: a receiver of an unknown authority is sent nothing, and the job fails."""
+    root, found = authority(), []
+    tls = server_context(certificate(root, "localhost").save(tmp_path / "tls.pem"))
+
+    def serve() -> None:
+        for _ in range(2):
+            connection, _ = receive.accept()
+            with suppress(OSError), tls.wrap_socket(connection, server_side=True) as client:
+                found.append(b"".join(iter(lambda: client.recv(65_536), b"")))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    append(context, 2)
+    shipping = configured(context, audit_syslog=f"tls://localhost:{receive.getsockname()[1]}")
+    with pytest.raises(ShippingError, match=r"syslog: .*certificate"):
+        ship_audit(shipping)
+    trusting = ssl.create_default_context(cadata=root.pem.decode())
+    monkeypatch.setattr("services.jobs.syslog.client_context", lambda: trusting)
+    assert ship_audit(shipping) == {"syslog": 2}
+    thread.join(10)
+    assert [ids_in(data) for data in found] == [[1, 2]]
 
 
 def test_syslog_by_udp(context: JobContext) -> None:
