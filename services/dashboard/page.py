@@ -50,8 +50,7 @@ _DIGEST = sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()[:12
 _CACHEABLE = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
 STATIC_CACHE = "public, max-age=31536000, immutable"
 _SCRIPTS = [path.relative_to(_STATIC).as_posix() for path in _FILES if path.suffix == ".js"]
-_NO_MODULES = ("start.js", "again.js", "vendor/")
-MODULES = [name for name in _SCRIPTS if not name.startswith(_NO_MODULES)]
+MODULES = [name for name in _SCRIPTS if name != "start.js" and not name.startswith("vendor/")]
 """The page's ES modules; the browser fetches them all at once, not import by import."""
 
 RUNBOOKS = REPOSITORY / "docs" / "runbooks"
