@@ -21,6 +21,7 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"GET {_API}/drawdown": "read",
         f"GET {_API}/equity": "read",
         f"GET {_API}/performance": "read",
+        f"GET {_API}/portfolio": "read",
         f"GET {_API}/positions": "read",
         f"GET {_API}/rules": "read",
         f"GET {_API}/silences": "read",

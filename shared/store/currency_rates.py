@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, bindparam, desc, func, select
 
+from shared.analytics.symbols import common_code
 from shared.schema.timestamps import epoch_ms, from_epoch_ms
 from shared.store.tables import rates
 from shared.store.time_buckets import TimeBuckets
 
 MAX_AGE = timedelta(days=1)
 """Older prices are not used."""
-_NAMES_OF_BITCOIN = ("BTC", "XBT")
 _MINUTE_MS = 60_000
 
 _PAIR = (rates.c.base == bindparam("base"), rates.c.quote == bindparam("quote"))
@@ -45,7 +45,7 @@ class StoredRate(NamedTuple):
 
 def is_same_currency(one: str, other: str) -> bool:
     """Return whether two names are the same currency."""
-    return one == other or (one in _NAMES_OF_BITCOIN and other in _NAMES_OF_BITCOIN)
+    return common_code(one) == common_code(other)
 
 
 def newest_rate(connection: Connection, base: str, quote: str, now: datetime) -> StoredRate | None:
@@ -91,8 +91,7 @@ def _carried(
 
 
 def _pairs(base: str, quote: str) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Yield each name of the pair in the table, and whether its price is the inverse."""
-    for one in _NAMES_OF_BITCOIN if base in _NAMES_OF_BITCOIN else (base,):
-        for other in _NAMES_OF_BITCOIN if quote in _NAMES_OF_BITCOIN else (quote,):
-            yield {"base": one, "quote": other}, False
-            yield {"base": other, "quote": one}, True
+    """Yield the pair as it may be in the table, and whether its price is the inverse."""
+    one, other = common_code(base), common_code(quote)
+    yield {"base": one, "quote": other}, False
+    yield {"base": other, "quote": one}, True

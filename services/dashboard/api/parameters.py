@@ -102,32 +102,44 @@ class QueryParameters:
             self.add_error(name, f"{expected}; got {text!r}")
             return None
 
-    def time_buckets(self, now: datetime, least: timedelta) -> TimeBuckets:
-        """Return the steps that `from`, `to` and `step` mean; `least` is the narrowest that can be had."""
+    def time_buckets(
+        self,
+        now: datetime,
+        least: timedelta,
+        *,
+        most: timedelta = _WIDTHS[-1],
+        span: timedelta = DEFAULT_SPAN,
+    ) -> TimeBuckets:
+        """Return the steps that `from`, `to` and `step` mean.
+
+        `least` and `most` are the narrowest and the widest that can be had; `span` is the default range.
+        """
         until = self.timestamp("to") or now
-        since = self.timestamp("from") or max(until - DEFAULT_SPAN, EARLIEST)
+        since = self.timestamp("from") or max(until - span, EARLIEST)
         if since > until:
             self.add_error("from", "expected a time before `to`")
             since = until
-        possible = [TimeBuckets.covering(since, until, width) for width in _WIDTHS if width >= least]
-        width = self._width(least)
+        possible = [TimeBuckets.covering(since, until, width) for width in _WIDTHS if least <= width <= most]
+        width = self._width(least, most)
         if width is None:
-            return next(steps for steps in possible if steps.bucket_count <= DEFAULT_MAX_STEPS)
+            few = (steps for steps in possible if steps.bucket_count <= DEFAULT_MAX_STEPS)
+            width = next(few, possible[-1]).width
         steps = TimeBuckets.covering(since, until, width)
         if steps.bucket_count > MAX_STEPS:
-            enough = next(steps.width for steps in possible if steps.bucket_count <= MAX_STEPS)
             expected = f"expected at most {MAX_STEPS} steps, got {steps.bucket_count}"
-            self.add_error("step", f"{expected}; use {_format_width(enough)} or more")
+            enough = next((steps.width for steps in possible if steps.bucket_count <= MAX_STEPS), None)
+            instead = f"use {_format_width(enough)} or more" if enough else "use a later `from`"
+            self.add_error("step" if enough else "from", f"{expected}; {instead}")
         return steps
 
-    def _width(self, least: timedelta) -> timedelta | None:
+    def _width(self, least: timedelta, most: timedelta) -> timedelta | None:
         text = self.text("step")
         if text is None:
             return None
         found = _WIDTH.fullmatch(text)
         width = timedelta(seconds=int(found[1]) * _UNITS[found[2] or "s"]) if found else None
-        if width is None or not least <= width <= _WIDTHS[-1]:
-            ends = f"{_format_width(least)} to {_format_width(_WIDTHS[-1])}"
+        if width is None or not least <= width <= most:
+            ends = f"{_format_width(least)} to {_format_width(most)}"
             self.add_error(
                 "step", f"expected seconds, or a width like 30s, 5m, 1h, 1d, from {ends}; got {text!r}"
             )

@@ -21,10 +21,11 @@ from shared.schema.units import MAX_INTEGER
 from shared.store.closed_trades import TRADE_SOURCES, TradeSource
 from shared.store.open_positions import PositionFilter, PositionKey
 from shared.store.rollups import SOURCES
-from shared.store.time_buckets import SECOND, TimeBuckets
+from shared.store.time_buckets import MINUTE, SECOND, TimeBuckets
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+PORTFOLIO_SPAN = timedelta(days=30)
 MAX_NAME = 256
 MAX_COMMENT = 4096
 MAX_TIMEOUT_MS = 365 * 86_400_000
@@ -115,6 +116,13 @@ class TradesQuery(NamedTuple):
     """None: reported trades of bots that report any, else those made from fills."""
 
 
+class PortfolioQuery(NamedTuple):
+    """Which portfolios are wanted: one of each value of `label`, else one of all bots."""
+
+    label: str | None
+    steps: TimeBuckets
+
+
 class PositionsQuery(NamedTuple):
     """Which page of the open positions is wanted."""
 
@@ -177,6 +185,15 @@ def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
         read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT,
         read.one_of("source", TRADE_SOURCES),
     )
+    read.check()
+    return query
+
+
+def portfolio_query(arguments: Mapping[str, str], now: datetime) -> PortfolioQuery:
+    """Read which portfolios are wanted: by default of 30 days, in steps of at most a day."""
+    read = QueryParameters(arguments, ("label", "from", "to", "step"))
+    steps = read.time_buckets(now, MINUTE, most=timedelta(days=1), span=PORTFOLIO_SPAN)
+    query = PortfolioQuery(read.text("label"), steps)
     read.check()
     return query
 

@@ -13,6 +13,7 @@ from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
 from services.dashboard.api.overview import overview, trends
+from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
 from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
 from services.dashboard.api.silences import add_silences
@@ -38,6 +39,7 @@ def create_api(
     add_history(api, sources, clock)
     add_trades(api, sources, clock)
     add_positions(api, sources, clock)
+    add_portfolio(api, sources, clock)
     add_bots(api, sources, audit, clock)
     _add_alerts(api, sources)
     _add_acknowledge(api, desk, clock)

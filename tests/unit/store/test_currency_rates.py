@@ -22,10 +22,10 @@ def store(database: Database, *prices: tuple[str, str, float, float]) -> None:
 
 
 def test_the_newest_price_counts_in_either_direction(performance: Database) -> None:
-    """BTC/USD is 50,000 an hour ago, and USD/XBT is 1/40,000 a minute ago."""
-    store(performance, ("BTC", "USD", 60, 50_000), ("USD", "XBT", 1, 1 / 40_000))
+    """BTC/USD is 50,000 an hour ago, and USD/BTC is 1/40,000 a minute ago."""
+    store(performance, ("BTC", "USD", 60, 50_000), ("USD", "BTC", 1, 1 / 40_000))
     with performance.read() as connection:
-        found = newest_rate(connection, "BTC", "USD", NOON)
+        found = newest_rate(connection, "XBT", "USD", NOON)
         assert found is not None
         assert round(found.price, 6) == 40_000
         assert found.at == NOON - timedelta(minutes=1)
