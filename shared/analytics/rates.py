@@ -90,9 +90,12 @@ class QuotedRates(Rates):
 
 
 def rate_in(event: Quote | Execution) -> PairRate | None:
-    """Return the rate in an event: a market price of two currencies, or an execution at one."""
+    """Return the rate in an event: a market price of two currencies, or an execution at one.
+
+    None for dated futures and options, whose price is another than that of the currency.
+    """
     pair = pair_of(event.symbol)
-    if pair.base is None or pair.quote is None or pair.base == pair.quote:
+    if pair.base is None or pair.quote is None or pair.has_expiry:
         return None
     if not SMALLEST_PRICE <= event.price <= MAX:
         return None
