@@ -7,17 +7,17 @@ SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/__main__.p
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links
 # Most tests wait for a process or a deadline: more workers than cores. Four of six run the integration tests.
-test: WORKERS = 6
+test test-thorough: WORKERS = 6
 test-unit: WORKERS = 4
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Without cached bytecode each worker rewrites all tests and each started process compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-unit test-stack lint format lock sbom schema bench screenshots clean purge up down logs
+.PHONY: help setup run test test-unit test-thorough test-stack lint format lock sbom schema bench screenshots clean purge up down logs
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What runs needs is installed first; the tools for tests and lint come on top.
 $(VENV)/run: requirements/native.txt requirements/demo.txt pyproject.toml client/pyproject.toml
@@ -44,6 +44,9 @@ test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=6 at a time; 
 
 test-unit: $(VENV)/dev ## The fast unit and contract tests: no browsers, no services, no repeated kills
 	$(BIN)/pytest $(PARALLEL) -m "not slow" tests/unit tests/contract
+
+test-thorough: $(VENV)/dev ## What `make test` runs, with 100 examples of each property instead of 10
+	$(BIN)/pytest $(PARALLEL) --hypothesis-profile=thorough
 
 test-stack: $(VENV)/dev ## Tests against the compose stack, through its published ports
 	$(BIN)/pytest tests/stack

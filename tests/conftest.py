@@ -1,7 +1,6 @@
 """Fixtures that tests of several kinds use, and how the tests run in parallel."""
 
 import gc
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +16,11 @@ from shared.runtime.redis.connection import connect_redis
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import MIGRATION_LINES, migrate
 from tests.lanes import LaneScheduling, is_slow, lane_of, turn
-from tests.support import valkey
+from tests.support import IN_CI, valkey
 
-hypothesis.settings.register_profile("default", deadline=None, max_examples=25)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=100)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("thorough" if IN_CI else "quick")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
