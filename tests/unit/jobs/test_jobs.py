@@ -129,7 +129,10 @@ def test_free_pages_return_to_the_file_system_in_steps(
     assert len(steps) == -(-freed["performance"] // 20)
     assert reclaim_free_pages(context) == {"performance": 0, "health": 0}
     with context.performance.read() as connection:
-        assert connection.execute(text("PRAGMA freelist_count")).scalar() == 5
+        pages, free = (
+            connection.execute(text(f"PRAGMA {name}_count")).scalar_one() for name in ("page", "freelist")
+        )
+        assert free == (pages - free) // 10 > 0
 
 
 def test_a_file_of_an_earlier_release_keeps_its_size(context: JobContext, tmp_path: Path) -> None:

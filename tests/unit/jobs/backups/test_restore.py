@@ -31,6 +31,7 @@ from shared.schema.backups import Backup
 from shared.store.audit import verify_audit
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate, newest_revision
+from tests.releases import unpack
 from tests.unit.jobs.backups.conftest import KEY, count_equity, insert_equity
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -95,12 +96,9 @@ def test_a_restore_brings_back_what_was_and_keeps_what_is(sources: Sources) -> N
 
 def test_an_older_schema_is_migrated(sources: Sources) -> None:
     """A backup of an earlier release is restored at the schema of this one."""
-    with closing(sqlite3.connect(sources.databases["performance"])) as connection:
-        for column in ("undefinedId", "lowConfidenceId"):
-            connection.execute(f'ALTER TABLE performance_metrics DROP COLUMN "{column}"')
-        connection.execute("DROP TABLE performance_remarks")
-        connection.execute("UPDATE alembic_version SET version_num = '0003'")
-        connection.commit()
+    earlier = sources.home.parent / "earlier"
+    unpack("0.1.0", earlier)
+    shutil.copy(earlier / "data" / "monitoring" / "performance_metrics.db", sources.databases["performance"])
     backup = create(sources)
     restore_backup(sources, request(sources, backup.file), silent)
     with closing(sqlite3.connect(sources.databases["performance"])) as connection:
