@@ -15,8 +15,11 @@ from xdist.scheduler import LoadFileScheduling
 from shared.runtime.redis.connection import connect_redis
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import MIGRATION_LINES, migrate
-from tests.lanes import LaneScheduling, is_slow, lane_of, turn
+from tests.lanes import LaneScheduling, lane_of, turn
 from tests.support import IN_CI, valkey
+
+STARTING = frozenset({"broadcaster", "chromium_session", "served", "shared_broadcaster"})
+"""Fixtures that start a browser or a service: tests that use them are slow."""
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100)
@@ -35,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures, module = getattr(item, "fixturenames", ()), item.nodeid.partition("::")[0]
         if "chromium_session" in fixtures and lane_of(module) != "browser":
             raise pytest.UsageError(f"{module} uses the browser: add it to BROWSER in tests/lanes.py")
-        if is_slow(item.nodeid, fixtures):
+        if STARTING.intersection(fixtures):
             item.add_marker("slow")
 
 

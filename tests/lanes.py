@@ -8,7 +8,6 @@ no longer reads.
 """
 
 import re
-from collections.abc import Collection
 
 from xdist.scheduler import LoadFileScheduling
 
@@ -47,43 +46,6 @@ LONGEST = (
 )
 """Folders in the order of how long their modules take."""
 
-SLOW = (
-    *ORACLES,
-    "tests/contract/test_client_schema.py",
-    "tests/contract/test_grafana.py",
-    "tests/contract/test_layers.py",
-    "tests/contract/test_prometheus.py",
-    "tests/contract/test_requirements.py",
-    "tests/unit/broadcaster/test_process.py",
-    "tests/unit/client/test_cli.py",
-    "tests/unit/client/test_demo_process.py",
-    "tests/unit/client/test_http_client.py",
-    "tests/unit/collector/checks/certificates/test_certificate_check.py",
-    "tests/unit/collector/checks/databases/",
-    "tests/unit/collector/checks/test_container.py",
-    "tests/unit/collector/checks/test_process.py",
-    "tests/unit/collector/checks/test_systemd.py",
-    "tests/unit/collector/test_process.py",
-    "tests/unit/dashboard/api/test_history.py",
-    "tests/unit/dashboard/test_process.py",
-    "tests/unit/evaluator/test_kills.py",
-    "tests/unit/ingestion/test_http_endpoint.py",
-    "tests/unit/jobs/test_runs.py",
-    "tests/unit/notifier/delivery/test_fallback.py",
-    "tests/unit/notifier/planning/test_dispatcher.py",
-    "tests/unit/notifier/test_process.py",
-    "tests/unit/notifier/watchdog/test_watchdog.py",
-    "tests/unit/recorder/test_metrics_calculator.py",
-    "tests/unit/runtime/test_liveness.py",
-    "tests/unit/runtime/test_service.py",
-    "tests/unit/runtime/web/",
-    "tests/unit/store/test_history.py",
-)
-"""Modules that start processes, containers or servers, repeat a story per kill or seed, or import pandas.
-
-`make test` runs them; `make test-unit` leaves out them and all tests that use the browser.
-"""
-
 
 class LaneScheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
     """Keeps a module, or the modules of a lane, on one worker."""
@@ -101,8 +63,3 @@ def lane_of(module: str) -> str:
 def turn(nodeid: str) -> int:
     """Return the place of a test's folder in the order in which tests begin."""
     return next((place for place, folder in enumerate(LONGEST) if nodeid.startswith(folder)), len(LONGEST))
-
-
-def is_slow(nodeid: str, fixtures: Collection[str]) -> bool:
-    """Return whether `make test-unit` leaves a test out."""
-    return nodeid.startswith(SLOW) or "chromium_session" in fixtures

@@ -14,6 +14,8 @@ from shared.runtime.settings import REPOSITORY
 from shared.schema.decoding import decode
 from shared.schema.export import CLIENT_SCHEMA, client_schema
 
+pytestmark = pytest.mark.slow  # compares hundreds of structs
+
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EXAMPLES = [
     path

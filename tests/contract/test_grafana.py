@@ -16,6 +16,8 @@ from grafana.panels import DATASOURCE, GrafanaDashboard
 from shared.schema.records import Check, Health, Performance
 from shared.schema.units import metric_fields
 
+pytestmark = pytest.mark.slow  # reads all dashboards and rules
+
 ROOT = Path(__file__).resolve().parents[2]
 PROVISIONING = ROOT / "grafana" / "provisioning"
 RULES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))

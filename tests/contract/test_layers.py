@@ -12,6 +12,8 @@ import pytest
 
 from shared.runtime.settings import REPOSITORY
 
+pytestmark = pytest.mark.slow  # checks the imports of all modules
+
 PLANTED = {
     "services never import each other": (
         "services/evaluator/rule_result.py",

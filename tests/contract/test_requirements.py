@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # reads all locks
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("services/*/__main__.py"))
 OURS = ("services", "shared", "botwatch")

@@ -10,6 +10,8 @@ from services.native import start_monitoring
 from shared.runtime.settings import REPOSITORY
 from tests.support import free_port, require_program
 
+pytestmark = pytest.mark.slow  # starts processes
+
 SCRIPT = REPOSITORY / "deploy" / "start_monitoring.sh"
 
 

@@ -11,6 +11,8 @@ from tests.unit.analytics.equity_curves import RETURNS, STARTS, equity_from_retu
 from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_empyrical
 
+pytestmark = pytest.mark.slow  # imports pandas
+
 
 @given(RETURNS, STARTS)
 def test_the_maximum_is_empyricals_on_every_point(returns: list[float], start: float) -> None:

@@ -23,6 +23,8 @@ from tests.unit.analytics.equity_curves import (
 from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_empyrical
 
+pytestmark = pytest.mark.slow  # imports pandas
+
 NEW_YORK = ZoneInfo("America/New_York")
 
 

@@ -10,6 +10,8 @@ from shared.schema.records import Undefined
 from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_quantstats
 
+pytestmark = pytest.mark.slow  # imports pandas
+
 FIGURES = ("win_rate", "profit_factor", "expectancy", "expectancy_ratio", "average_trade_duration")
 
 

@@ -16,6 +16,8 @@ from tests.unit.analytics.equity_curves import (
 from tests.unit.analytics.fake_bot import FakeBot
 from tests.unit.analytics.oracles import of_empyrical, of_quantstats
 
+pytestmark = pytest.mark.slow  # imports pandas
+
 FIGURES = (
     "var95",
     "var99",

@@ -12,6 +12,8 @@ from tests.bench import __main__ as bench
 from tests.bench import peers, rules
 from tests.bench.figures import Latencies, Round, Throughput
 
+pytestmark = pytest.mark.slow  # measures for seconds
+
 FEW = replace(bench.QUICK, records=100, minutes=2_000, events=(100, 200))
 
 

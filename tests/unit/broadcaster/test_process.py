@@ -28,7 +28,7 @@ from tests.support import time_until
 from tests.unit.broadcaster.conftest import BroadcasterProcess, RestartableValkey
 from tests.unit.collector.certificate_authority import authority, certificate
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

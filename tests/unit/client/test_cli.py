@@ -9,6 +9,8 @@ import pytest
 from botwatch import cli
 from botwatch.version import VERSION
 
+pytestmark = pytest.mark.slow  # starts processes
+
 COMMAND = [sys.executable, "-m", "botwatch.cli"]
 
 

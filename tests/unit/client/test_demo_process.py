@@ -22,6 +22,8 @@ from shared.schema.decoding import decode
 from shared.schema.records import STOPPED, AnyRecord, Heartbeat
 from tests.support import free_port, valkey, wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 

@@ -13,6 +13,8 @@ from botwatch.typed_json import Document
 from tests.support import free_port
 from tests.unit.client.fake_server import FakeServer
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 def test_a_connection_is_reused(fake_server: FakeServer) -> None:
     """Three requests use one connection."""

@@ -22,6 +22,8 @@ from shared.schema.records import Check, Health
 from shared.schema.redis_keys import LATEST
 from tests.support import free_port, valkey, wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @contextmanager
 def running(

@@ -9,9 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
 from tests.support import free_port, wait_until
+
+pytestmark = pytest.mark.slow  # starts processes
 
 
 def status_of(port: int, path: str) -> int | None:

@@ -131,6 +131,7 @@ def test_two_factor_login_is_turned_on_with_a_code(
         assert connection.execute(select(users.c.totpSecret)).scalar_one() is None
 
 
+@pytest.mark.slow
 def test_a_password_on_the_command_line_is_refused() -> None:
     """Arguments are visible to every user of the machine: there is no place for a password."""
     words = [sys.executable, "-m", "botwatch.cli", "user", "add", "alice", "hunter2"]

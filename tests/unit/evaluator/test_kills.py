@@ -39,6 +39,8 @@ from shared.store.database import Database, sqlite_url
 from shared.store.tables import alert_events, alerts, notifications
 from tests.notification_planning import dispatch_due
 
+pytestmark = pytest.mark.slow  # repeats a story for each kill
+
 BEGIN = 1_767_225_600_000
 SAVE_EVERY = 7
 STEPS = 48

@@ -24,6 +24,8 @@ from shared.schema.records import Equity
 from tests.support import free_port
 from tests.unit.ingestion.http_requests import status
 
+pytestmark = pytest.mark.slow  # starts processes
+
 EQUITY = {"kind": "equity", "bot": "a", "equity": 100}
 
 

@@ -175,6 +175,7 @@ def test_concurrent_pings_are_each_accepted_once(served: int, redis: Redis) -> N
     assert sorted(ping.code or 0 for ping in taken(redis)) == [*range(40)]
 
 
+@pytest.mark.slow
 def test_a_real_server_accepts_chunked_and_too_long_bodies(served: int, redis: Redis) -> None:
     assert status(served, "POST", f"/ping/{KEY}/1", iter([b"one\n", b"two\n"])) == 200
     assert status(served, "POST", f"/ping/{KEY}/1", b"x" * 3_000_000) == 200

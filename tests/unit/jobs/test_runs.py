@@ -23,6 +23,8 @@ from shared.store.database import Database
 from shared.store.job_runs import read_job_runs, record_start, set_scheduled
 from tests.unit.jobs.conftest import NOON
 
+pytestmark = pytest.mark.slow  # starts processes
+
 VACUUM = JOBS["vacuum"]
 
 

@@ -5,9 +5,13 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from services.native.pid_file import PidFile
 from shared.runtime.settings import REPOSITORY
 from tests.support import HANG_S, free_port, wait_until
+
+pytestmark = pytest.mark.slow  # starts processes
 
 DOCKER = """#!/bin/sh
 echo "$*" >>"$CALLS"

@@ -9,6 +9,8 @@ from services.native.stack import NativeStack
 from services.native.supervisor import STALLED_AFTER_S, STARTUP_CPU_S, StartupProgress
 from tests.support import free_port
 
+pytestmark = pytest.mark.slow  # starts processes
+
 LATE = STALLED_AFTER_S + 1
 
 

@@ -16,6 +16,8 @@ from services.native.part_environment import CREDENTIALS, PRIVATE_FILES, supervi
 from shared.runtime.settings import REPOSITORY
 from tests.support import HANG_S, wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 TOKEN = "1:telegram-token"
 PROGRAMS = {
     "recorder": "probe wait",

@@ -274,6 +274,7 @@ def test_values_are_encrypted_again_in_all_documents_or_none(
     assert decrypt(url, {"BOTWATCH_KEY": new}) == "tgram://hush/1"
 
 
+@pytest.mark.slow
 def test_the_command_needs_neither_redis_nor_a_database(
     environ: dict[str, str], receiver: WebhookReceiver
 ) -> None:

@@ -21,7 +21,7 @@ from shared.store.database import Database, sqlite_url
 from tests.support import time_until
 from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[[], subprocess.Popen[bytes]]
 

@@ -25,6 +25,8 @@ from shared.store.records import insert_records
 from shared.store.retention import metrics_floor
 from shared.store.tables import checkpoints, equity_hours, equity_minutes, trades
 
+pytestmark = pytest.mark.slow  # repeats a story for each kill
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 

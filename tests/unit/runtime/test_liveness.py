@@ -12,6 +12,8 @@ from shared.runtime.liveness import LIMIT_S, TICK_S
 from shared.runtime.settings import REPOSITORY
 from tests.support import wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 LOOP = """
 import re, sys, time
 from shared.runtime.health import Pulse

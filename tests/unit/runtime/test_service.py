@@ -17,6 +17,8 @@ from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
 from tests.support import free_port, valkey, wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 PART = """
 from shared.runtime.service import configure_part, run_loop, running_part
 from shared.runtime.settings import PartSettings

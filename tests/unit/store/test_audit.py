@@ -187,6 +187,7 @@ for number in range(40):
 """
 
 
+@pytest.mark.slow
 def test_several_processes(health: Database, tmp_path: Path) -> None:
     """Processes that append at once, and make the key at once, keep one chain with its head at the end."""
     started = [
@@ -208,6 +209,7 @@ audit.AuditKeyFile.write_head = lambda *_: os.kill(os.getpid(), 9)
 """
 
 
+@pytest.mark.slow
 def test_killed_before_the_head(health: Database, key: AuditKeyFile, tmp_path: Path) -> None:
     """A kill between the commit and the head raises no false alarm, and the next entry catches up."""
     append(health, key)

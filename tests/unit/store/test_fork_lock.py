@@ -3,8 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from shared.runtime.settings import REPOSITORY
 from shared.store.database import Database
+
+pytestmark = pytest.mark.slow  # starts processes
 
 PROGRAM = """
 import os, sys, threading, time

@@ -20,6 +20,8 @@ from shared.store.tables import equity_hours, equity_minutes
 from shared.store.time_buckets import HOUR, MINUTE, SECOND, TimeBuckets
 from tests.unit.store.test_cost import steps
 
+pytestmark = pytest.mark.slow  # stores many rows
+
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 Source = Literal["reported", "computed"]

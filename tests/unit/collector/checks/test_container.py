@@ -23,6 +23,8 @@ from shared.runtime.settings import REPOSITORY
 from shared.schema.records import Health
 from tests.support import require_program
 
+pytestmark = pytest.mark.slow  # starts processes
+
 LOOK = """
 import subprocess, sys, time
 from datetime import UTC, datetime

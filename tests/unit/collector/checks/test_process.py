@@ -21,6 +21,8 @@ from services.collector.host.watched_host import WatchedHost
 from shared.runtime.config.check_sections import ProcessSection
 from tests.support import wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 HERE = WatchedHost("here", Path("/proc"), Path("/"))
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NAME = f"bot-{os.getpid()}"

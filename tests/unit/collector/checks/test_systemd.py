@@ -15,6 +15,8 @@ from services.collector.checks.systemd import create_probe, evaluate_unit, parse
 from services.collector.host.watched_host import WatchedHost
 from tests.support import unavailable, wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SYSTEMD = Path("/lib/systemd/systemd")
 UNITS = {

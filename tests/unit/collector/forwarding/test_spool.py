@@ -202,6 +202,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill_after", [1, 700, 2500])
 def test_killed_at_any_moment_it_loses_nothing_that_was_written(tmp_path: Path, kill_after: int) -> None:
     for begin in (0, 1_000_000):

@@ -18,6 +18,8 @@ from shared.store.rollups import roll_up
 from shared.store.tables import equity_minutes
 from tests.unit.dashboard.sample_data import NOON, body, get_json
 
+pytestmark = pytest.mark.slow  # stores many rows
+
 API = "/api/monitoring"
 MINUTE = timedelta(minutes=1)
 

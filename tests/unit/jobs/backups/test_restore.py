@@ -255,6 +255,7 @@ def test_a_backup_is_extracted_into_a_folder(sources: Sources, tmp_path: Path) -
         restore_into(folder, request(sources, backup.file), silent)
 
 
+@pytest.mark.slow
 def test_a_backup_killed_at_any_step_leaves_no_half_one(sources: Sources) -> None:
     """What is listed after each kill is whole, and the next run deletes the rest."""
     step = 0
@@ -270,6 +271,7 @@ def test_a_backup_killed_at_any_step_leaves_no_half_one(sources: Sources) -> Non
     assert len(list_backups(sources.home)) == before + 2
 
 
+@pytest.mark.slow
 def test_a_restore_killed_before_it_replaces_files_changes_nothing(sources: Sources) -> None:
     """Up to the journal the old state is what is used; the next restore starts over."""
     backup = create(sources)
@@ -288,6 +290,7 @@ def _restore(sources: Sources, backup: Backup) -> None:
     restore_backup(sources, request(sources, backup.file), silent)
 
 
+@pytest.mark.slow
 def test_a_restore_killed_while_it_replaces_files_is_completed(sources: Sources, tmp_path: Path) -> None:
     """At every step: run again, it ends with the state of the backup, and the old one whole and aside."""
     backup = create(sources)

@@ -63,6 +63,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert found[0].what == f"cannot write to {tmp_path}/file/home/data/redis: Not a directory"
 
 
+@pytest.mark.slow
 def test_what_a_start_makes_is_private_under_any_umask(tmp_path: Path) -> None:
     """Folders, databases, logs and secrets, with a umask of 000."""
     ports = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")

@@ -172,6 +172,7 @@ def test_a_chart_that_cannot_be_drawn_does_not_stop_the_notice() -> None:
     assert [(entry["event"], entry["alert"]) for entry in logs] == [("cannot draw a chart", "a1")]
 
 
+@pytest.mark.slow
 def test_pillow_is_loaded_by_those_who_draw_only() -> None:
     program = "import sys, services.notifier.content.rendering; sys.exit('PIL' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -19,6 +19,8 @@ from tests.unit.notifier.delivery_harness import (
 )
 from tests.unit.notifier.planning_harness import HOUR, MINUTE
 
+pytestmark = pytest.mark.slow  # repeats a story for each failure
+
 TEXT = """
 channels:
   phone: { url: "http://127.0.0.1:9/phone", fallback: pager }

@@ -23,6 +23,8 @@ from shared.store.tables import escalations as rows
 from tests.notification_planning import NoWorkers, Silent, dispatch_all
 from tests.unit.notifier.planning_harness import HOUR, MINUTE, PlanningHarness, channels
 
+pytestmark = pytest.mark.slow  # repeats a story for each kill
+
 SECOND = timedelta(seconds=1)
 NIGHT = (
     channels("desk", "phone")

@@ -46,6 +46,8 @@ from tests.support import free_port, time_until
 from tests.unit.notifier import config
 from tests.unit.notifier.fake_receivers import NOON, FakeContent, WebhookReceiver
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 class Yard:
     """A watchdog, the parts that it watches, and the usual way of telling, second by second."""

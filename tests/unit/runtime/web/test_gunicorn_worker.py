@@ -14,6 +14,8 @@ from shared.runtime.settings import REPOSITORY
 from tests.support import free_port, wait_until
 from tests.unit.runtime.short_timeouts_app import LIMIT
 
+pytestmark = pytest.mark.slow  # starts processes
+
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nthe beg"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nthe\r\n"
 

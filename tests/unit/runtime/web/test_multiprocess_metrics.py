@@ -11,6 +11,8 @@ import pytest
 from shared.runtime.settings import REPOSITORY
 from shared.runtime.web import multiprocess_metrics
 
+pytestmark = pytest.mark.slow  # starts processes
+
 MASTER = (
     "from shared.runtime.web.multiprocess_metrics import create_multiprocess_dir as d; print(d(), "
     "flush=True); input()"

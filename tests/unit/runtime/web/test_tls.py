@@ -16,6 +16,8 @@ from shared.schema.faults import InvalidError
 from tests.support import free_port, wait_until
 from tests.unit.collector.certificate_authority import IssuedCertificate, authority, certificate
 
+pytestmark = pytest.mark.slow  # starts processes
+
 ROOT = authority()
 
 

@@ -24,6 +24,8 @@ from tests.unit.collector.certificate_authority import (
     cross_signed,
 )
 
+pytestmark = pytest.mark.slow  # starts processes
+
 ROOT = authority()
 LOCAL = "127.0.0.1"
 HAS_CHAIN = hasattr(ssl.SSLSocket, "get_unverified_chain")

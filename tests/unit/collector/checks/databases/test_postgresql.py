@@ -28,6 +28,8 @@ from tests.unit.collector.fake_servers import (
 )
 from tests.unit.collector.postgresql_server import PASSWORD, PostgresqlServer
 
+pytestmark = pytest.mark.slow  # starts processes
+
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FINE = ServerState(1, 100, 1000, replica=False, receivers=None, lag_s=None)
 

@@ -23,6 +23,8 @@ from tests.unit.collector.fake_servers import (
     respond_with,
 )
 
+pytestmark = pytest.mark.slow  # starts processes
+
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 

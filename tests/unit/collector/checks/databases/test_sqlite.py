@@ -16,6 +16,8 @@ from services.collector.checks.databases import sqlite
 from services.collector.checks.databases.sqlite import DatabaseFiles, SqliteProbe, evaluate_wal
 from services.collector.host.watched_host import WatchedHost
 
+pytestmark = pytest.mark.slow  # starts processes
+
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HERE = WatchedHost("here", Path("/proc"), Path("/"))
 
