@@ -9,6 +9,7 @@ starts, and each container sees only its own folder.
 """
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ from shared.store.audit import AuditKeyFile
 FOLDER = "secrets"
 """Below BOTWATCH_HOME, natively."""
 URL = "redis-url"
+AUTHORITY = "ssl_ca_certs"
+"""redis-py's name for the file of the authority that Redis's certificate must be from."""
 ACL = Path("redis", "users.acl")
 GRAFANA = Path("grafana", "admin-password")
 TOKEN_FILE = "api-token"  # noqa: S105 - a file name
@@ -45,19 +48,21 @@ GROUP_MODES = (0o750, 0o640)
 
 
 def create_missing(
-    folder: Path, address: str, modes: tuple[int, int] = PRIVATE_MODES, grafana: str = ""
+    folder: Path, address: str, modes: tuple[int, int] = PRIVATE_MODES, grafana: str = "", authority: str = ""
 ) -> None:
     """Create missing credentials below `folder`; existing passwords stay. `address` is host:port of Redis.
 
-    `grafana` is a chosen password for Grafana, empty to generate one.
+    `grafana` is a chosen password for Grafana, empty to generate one. With `authority`, the file of a
+    certificate where the URLs are used, Redis is reached over TLS.
     """
+    scheme, verifying = ("rediss", f"?{AUTHORITY}={authority}") if authority else ("redis", "")
     of_folder, of_file = modes
     passwords = {user: _existing_password(folder / user / URL) or secrets.token_urlsafe(24) for user in USERS}
     for part in (Path(), *map(Path, USERS), ACL.parent, GRAFANA.parent):
         (folder / part).mkdir(mode=of_folder, parents=True, exist_ok=True)
         (folder / part).chmod(of_folder)
     for user, password in passwords.items():
-        write_private(folder / user / URL, f"redis://{user}:{password}@{address}/0\n", of_file)
+        write_private(folder / user / URL, f"{scheme}://{user}:{password}@{address}/0{verifying}\n", of_file)
     write_private(folder / ACL, acl_file(passwords), of_file)
     if grafana or not (folder / GRAFANA).exists():
         write_private(folder / GRAFANA, grafana or secrets.token_urlsafe(24), of_file)
@@ -121,7 +126,8 @@ def main(arguments: list[str]) -> int:
     folder = Path("/secrets")
     match arguments:
         case []:
-            create_missing(folder, "redis:6379", GROUP_MODES, os.environ.get("GRAFANA_PASSWORD", ""))
+            grafana, authority = (os.environ.get(name, "") for name in ("GRAFANA_PASSWORD", "REDIS_CA"))
+            create_missing(folder, "redis:6379", GROUP_MODES, grafana, authority)
             create_tokens(folder, GROUP_MODES)
             create_audit_keys(folder, HOME)
             restrict_modes(HOME, UMASK)
@@ -133,7 +139,8 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write((folder / GRAFANA).read_text(encoding="utf-8") + "\n")
         case [user] if user in USERS:
             port = os.environ.get("REDIS_PORT") or "6379"
-            sys.stdout.write(redis_url(folder, user).replace("@redis:6379/", f"@localhost:{port}/") + "\n")
+            url = redis_url(folder, user).replace("@redis:6379/", f"@localhost:{port}/")
+            sys.stdout.write(re.sub(f"{AUTHORITY}=.*", f"{AUTHORITY}=deploy/tls/redis-ca.crt", url) + "\n")
         case _:
             expected = ", ".join(["grafana", "rotate-audit-key", *USERS])
             sys.stderr.write(f"secrets: expected one of {expected}, got {' '.join(arguments)}\n")
