@@ -14,6 +14,8 @@ from pathlib import Path
 from services.jobs.context import JobContext
 
 KEPT = timedelta(days=30)
+COMPLETE_AFTER = timedelta(minutes=1)
+"""A file that an operator compresses is complete when it has not changed for so long."""
 MAX_BYTES = 200 * 2**20
 """Size of all archives together; the oldest go first."""
 
@@ -21,13 +23,28 @@ MAX_BYTES = 200 * 2**20
 def archive_logs(context: JobContext) -> Mapping[str, int]:
     """Compress rotated log files into `logs/archive`; return how many were archived and deleted."""
     logs = context.home / "logs"
-    rotated = sorted(logs.glob("*.log.[0-9]*"))
+    rotated, compressed = sorted(logs.glob("*.log.[0-9]*")), sorted(logs.glob("*.log.gz"))
     archive = logs / "archive"
-    if rotated:
+    if rotated or compressed:
         archive.mkdir(mode=0o750, exist_ok=True)
     for path in rotated:
         _archive_file(path, archive)
-    return {"archived": len(rotated), "deleted": _delete_old(archive, context.now())}
+    moved = sum(_move_compressed(path, archive, context.now()) for path in compressed)
+    return {"archived": len(rotated) + moved, "deleted": _delete_old(archive, context.now())}
+
+
+def _move_compressed(path: Path, archive: Path, now: datetime) -> bool:
+    """Move a log file that an operator has compressed, so that its name is free for the next time.
+
+    gzip sets its time, the one of the last line, when it is complete; it is kept as long as one made here.
+    """
+    found = path.stat()
+    if now.timestamp() - found.st_mtime < COMPLETE_AFTER.total_seconds():
+        return False
+    target = archive / _archive_name(path, found)
+    os.utime(path, (now.timestamp(), now.timestamp()))
+    path.replace(target)
+    return True
 
 
 def _archive_file(path: Path, archive: Path) -> None:
@@ -42,8 +59,7 @@ def _archive_file(path: Path, archive: Path) -> None:
         return
     with source:
         found = os.fstat(source.fileno())
-        moment = datetime.fromtimestamp(found.st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
-        target = archive / f"{path.name.partition('.log')[0]}-{moment}-{found.st_ino}.log.gz"
+        target = archive / _archive_name(path, found)
         partial = target.with_suffix(f".{os.getpid()}")
         try:
             with gzip.open(partial, "wb") as compressed:
@@ -54,6 +70,11 @@ def _archive_file(path: Path, archive: Path) -> None:
             partial.unlink(missing_ok=True)
         if path.exists() and path.stat().st_ino == found.st_ino:
             path.unlink(missing_ok=True)
+
+
+def _archive_name(path: Path, found: os.stat_result) -> str:
+    moment = datetime.fromtimestamp(found.st_mtime, UTC).strftime("%Y%m%dT%H%M%S")
+    return f"{path.name.partition('.log')[0]}-{moment}-{found.st_ino}.log.gz"
 
 
 def _delete_old(archive: Path, now: datetime) -> int:

@@ -57,13 +57,14 @@ def startup_log(logs: Path, console: Console) -> Iterator[None]:
     path = logs / NAME
     if path.exists() and path.stat().st_size > MAX_BYTES:
         path.replace(path.with_name(f"{NAME}.1"))
-    with path.open("a", encoding="utf-8", buffering=1) as file:
 
-        def write(line: str) -> None:
-            console.print(line)
+    def write(line: str) -> None:
+        console.print(line)
+        # Not kept open: between the start and the stop, weeks later, it may be compressed.
+        with path.open("a", encoding="utf-8") as file:
             file.write(f"{clock.now().isoformat(timespec='milliseconds')} {line}\n")
 
-        lines = Lines(write)
-        with contextlib.redirect_stdout(lines), contextlib.redirect_stderr(lines):
-            yield
+    lines = Lines(write)
+    with contextlib.redirect_stdout(lines), contextlib.redirect_stderr(lines):
+        yield
     sys.stdout.flush()

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from supervisor import options, process, supervisord  # type: ignore[import-untyped]
+from supervisor import loggers, options, process, supervisord  # type: ignore[import-untyped]
 from supervisor.medusa import asyncore_25 as asyncore  # type: ignore[import-untyped]
 
 import shared
@@ -47,6 +47,21 @@ class ForkedPart(BaseException):
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
+
+
+class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc]
+    """A log file that is opened again when its path means another file, or none, as after `gzip`."""
+
+    def emit(self, record: object) -> None:
+        """Write to the file at the path."""
+        try:
+            found = Path(self.baseFilename).stat()
+            moved = not os.path.samestat(found, os.fstat(self.stream.fileno()))
+        except FileNotFoundError:
+            moved = True
+        if moved:
+            self.reopen()
+        super().emit(record)
 
 
 class PartProcess(process.Subprocess):  # type: ignore[misc]
@@ -119,6 +134,7 @@ def main() -> None:
     preload()
     # supervisord has no setting for its classes.
     process.Subprocess, supervisord.ServerOptions = PartProcess, PartOptions
+    loggers.RotatingFileHandler = LogFile
     words = None
     try:
         supervisord.main(sys.argv[1:])

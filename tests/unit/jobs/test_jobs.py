@@ -184,6 +184,17 @@ def test_an_archive_that_was_cut_off_is_made_again_under_the_same_name(context: 
     assert gzip.decompress(before[0].read_bytes()) == b"a line\n"
 
 
+def test_logs_that_an_operator_compressed_are_archived(context: JobContext) -> None:
+    """Their names are free for the next time, and they are kept for 30 days from now."""
+    name = "recorder.log.gz"
+    for content in ("first\n", "second\n"):
+        rotated(context.home, name, age_s=40 * 86_400, content=content)
+        assert archive_logs(context) == {"archived": 1, "deleted": 0}
+    assert sorted(path.read_text() for path in archives(context.home)) == ["first\n", "second\n"]
+    rotated(context.home, name, age_s=1)
+    assert archive_logs(context) == {"archived": 0, "deleted": 0}, "gzip may still write it"
+
+
 def test_old_archives_are_deleted_by_age_and_by_size(
     context: JobContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,14 @@ def test_a_killed_part_is_started_again(running: Running) -> None:
     assert running.report("recorder") == other
 
 
+def test_a_log_that_gzip_took_is_begun_again(running: Running) -> None:
+    """What a part writes after `gzip` has removed its log, as the guide does, is in a new one."""
+    before = running.report("notifier")
+    subprocess.run(["gzip", running.folder / "notifier.log"], check=True, timeout=HANG_S)
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_until(lambda: running.report("notifier").get("pid", before["pid"]) != before["pid"], "it is logged")
+
+
 def test_a_part_ends_as_a_python_process_does(running: Running) -> None:
     """Its exit functions run, and its last words are printed."""
     before = running.report("recorder")["pid"]
