@@ -40,6 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; 2 for a wrong command line."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        try:
+            return _run(words)
+        finally:
+            sys.stdout.flush()  # also after --help, which leaves by SystemExit
+    except BrokenPipeError:
+        # `botwatch rules check | head`: the reader has enough, which is not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _run(words: list[str]) -> int:
+    try:
         parser = _create_parser(words[0] if words else "")
     except CommandUnavailableError as error:
         sys.stderr.write(f"botwatch: {error}\n")
@@ -48,15 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.run is None:
         parser.print_help(sys.stderr)
         return 2
-    try:
-        code: int = options.run(options)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # `botwatch rules check | head`: the reader has enough, which is not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    code: int = options.run(options)
     return code
 
 

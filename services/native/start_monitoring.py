@@ -31,7 +31,18 @@ DESCRIPTION = "Start, stop or show Botwatch in production. To try it with a demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one action; return 0, 1 if it failed, 2 for a wrong command line."""
+    """Run one action; return 0, 1 if it failed, 2 for a wrong command line, 141 if its output is not read."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # `start_monitoring.sh --status | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     way: Way = "native" if options.native else "compose"
     try:

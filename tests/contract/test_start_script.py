@@ -1,6 +1,7 @@
 """deploy/start_monitoring.sh is portable, finds its home, and changes nothing in a dry run."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     assert "Nothing was changed. A start would:" in done.stdout
     assert f"create folders and secrets in {home}" in done.stdout
     assert not home.exists()
+
+
+@pytest.mark.parametrize("action", [["--production", "--native", "--dry-run"], ["--status"]])
+def test_a_closed_pipe_is_no_error(tmp_path: Path, action: list[str]) -> None:
+    """`start_monitoring.sh --status | head -1` ends quietly, as by SIGPIPE."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [SCRIPT, *action], env={**os.environ, "BOTWATCH_HOME": str(tmp_path)}, stdout=writing,
+        stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_a_dry_run_for_containers_needs_only_the_command(tmp_path: Path) -> None:
