@@ -157,10 +157,10 @@ def test_a_part_ends_as_a_python_process_does(running: Running) -> None:
 
 def test_a_part_that_cannot_run_stops_no_other(running: Running) -> None:
     """One that rejects its configuration is not started again; one without its module says so in its log."""
-    supervisor_log = running.log("supervisord")
-    assert supervisor_log.count("spawned: 'evaluator'") == 1
-    assert "exited: evaluator (exit status 78; expected)" in supervisor_log
-    assert "No module named missing" in running.log("jobs")
+    refused = "exited: evaluator (exit status 78; expected)"
+    wait_until(lambda: refused in running.log("supervisord"), "it has exited")
+    assert running.log("supervisord").count("spawned: 'evaluator'") == 1
+    wait_until(lambda: "No module named missing" in running.log("jobs"), "it says what is missing")
 
 
 def test_what_parts_share_is_imported_without_metrics() -> None:
