@@ -24,6 +24,7 @@ SERVER_COMMANDS = {
     "doctor": "find out what is wrong, and how to fix it",
     "token": "create, list and revoke API tokens",
     "user": "add, list and change the users of the page",
+    "replay": "compute a bot's metrics from files, offline",
     "encrypt": "encrypt a value (on standard input) for the config",
     "backup": "create, list and verify backups",
     "restore": "restore a backup",

@@ -1,0 +1,1 @@
+"""`botwatch replay`: folds a past from files, offline, and prints its metrics."""
