@@ -21,6 +21,8 @@ COMMISSION = 0.0002
 CURRENCY = "USD"
 NEXT_LEVEL = 0.00005
 """How much worse the second part of an order fills: half a pip further into the book."""
+POSITION_BARS = 50
+"""The position is reported when it changes, and after as many bars."""
 REPLAY = {"replay": "EURUSD 1h"}
 REJECT_REASON = "simulated: the exchange could not take the order"
 MISSED_REASON = "simulated: the price ran away before anything was filled"
@@ -64,8 +66,9 @@ class DemoAccount:
     def __init__(self, start: float, commission: float) -> None:
         self.cash = start
         self.position = 0.0
+        self.entry_price = 0.0
+        """Average price of the position; of an earlier one while flat."""
         self._commission = commission
-        self._cost = 0.0
 
     def fill(self, quantity: float, price: float) -> float:
         """Buy (or with a negative `quantity` sell) at `price`, and return the fee.
@@ -76,9 +79,9 @@ class DemoAccount:
         self.cash -= quantity * price + fee
         position = self.position + quantity
         if position * self.position <= 0:
-            self._cost = price
+            self.entry_price = price
         elif abs(position) > abs(self.position):
-            self._cost = (self._cost * self.position + price * quantity) / position
+            self.entry_price = (self.entry_price * self.position + price * quantity) / position
         self.position = position
         return fee
 
@@ -88,7 +91,7 @@ class DemoAccount:
 
     def unrealized(self, price: float) -> float:
         """Return the gain of the open position since it was opened, without fees."""
-        return self.position * (price - self._cost)
+        return self.position * (price - self.entry_price)
 
 
 class BarSpan(NamedTuple):
@@ -135,6 +138,9 @@ class TradingBot:
         self._strategy = SmaReversal()
         self._pending: PendingOrder | None = None
         self._orders = 0
+        self._bars = 0
+        self._reported = 0.0
+        """The position that was last reported."""
 
     def trade(self, bar: Bar, span: BarSpan, *, closing: bool = False, net_flow: float = 0.0) -> list[Record]:
         """Trade one bar and return its records in order of time.
@@ -164,16 +170,35 @@ class TradingBot:
     def _on_close(self, price: float, now: datetime, closing: bool, net_flow: float) -> list[Record]:
         equity = self.account.equity(price)
         direction = self._strategy.on_close(price)
-        marked = records.record(
+        quoted = records.record(
+            "metric", self._name, timestamp=now, labels=REPLAY, name=SYMBOL, value=price, unit="price"
+        )
+        worth = records.record(
             "equity", self._name, timestamp=now, labels=REPLAY,
             equity=equity, netFlow=net_flow, cash=self.account.cash,
-            unrealizedPnL=self.account.unrealized(price),
+            unrealizedPnL=self.account.unrealized(price), currency=CURRENCY,
         )  # fmt: skip
+        marked = [quoted, *self._report_position(price, now), worth]
         if closing:
-            return [marked, *self._send_reversal(0, price, now, certain=True)]
+            return [*marked, *self._send_reversal(0, price, now, certain=True)]
         if direction:
-            return [marked, *self._send_reversal(direction * math.floor(equity / price), price, now)]
-        return [marked, *self._send_missed_again(now)]
+            return [*marked, *self._send_reversal(direction * math.floor(equity / price), price, now)]
+        return [*marked, *self._send_missed_again(now)]
+
+    def _report_position(self, price: float, now: datetime) -> list[Record]:
+        """Report the position as a broker has it, if it has changed or after some time."""
+        self._bars += 1
+        held = self.account.position
+        if held == self._reported and self._bars % POSITION_BARS:
+            return []
+        self._reported = held
+        return [
+            records.record(
+                "position", self._name, timestamp=now, labels=REPLAY,
+                symbol=SYMBOL, quantity=held, entryPrice=self.account.entry_price if held else None,
+                markPrice=price, unrealizedPnL=self.account.unrealized(price),
+            )
+        ]  # fmt: skip
 
     def _send_missed_again(self, now: datetime) -> list[Record]:
         """Cancel an order that was not filled, and send it again: it is filled at the next open."""
@@ -236,7 +261,7 @@ class TradingBot:
         return records.record(
             "fill", self._name, timestamp=at, labels=_simulated(drawn),
             orderId=order.id, fillId=f"{order.id}-{number}", symbol=SYMBOL, side=order.side,
-            quantity=quantity, price=price, fee=fee, feeCurrency=CURRENCY,
+            quantity=quantity, price=price, fee=fee, feeCurrency=CURRENCY, liquidity="taker",
         )  # fmt: skip
 
     def _order(

@@ -90,7 +90,7 @@ def test_only_raw_events_are_published(whole: list[Step]) -> None:
     """The server decodes all of them; metrics are computed by Botwatch."""
     made = records_of(whole)
     assert decode(msgspec.json.encode(made), arrival=NOON).faults == []
-    assert {record["kind"] for record in made} == {"equity", "order", "fill", "event"}
+    assert {record["kind"] for record in made} == {"equity", "order", "fill", "position", "metric", "event"}
     assert {record["labels"]["replay"] for record in made} == {"EURUSD 1h"}
 
 
@@ -108,6 +108,33 @@ def test_equity_follows_from_fills_fees_and_deposits(whole: list[Step], rough: l
             assert equity["cash"] == pytest.approx(cash, abs=1e-6)
             worth = cash + position * bars[index % len(bars)].close
             assert equity["equity"] == pytest.approx(worth, abs=1e-6)
+
+
+def test_positions_and_prices_are_those_of_the_account(rough: list[Step]) -> None:
+    """A price per bar; the position when it has changed and every 50 bars, flat at the end of a run."""
+    held, cost = 0.0, 0.0
+    reported, told = 0.0, []
+    for index, (_, made) in enumerate(rough):
+        bar = index % len(FEW)
+        for fill in (record for record in made if record["kind"] == "fill"):
+            assert fill["liquidity"] == "taker"
+            if held * (held + signed(fill)) <= 0:
+                cost = fill["price"]
+            elif abs(held + signed(fill)) > abs(held):
+                cost = (cost * held + signed(fill) * fill["price"]) / (held + signed(fill))
+            held += signed(fill)
+        (price,) = (record for record in made if record["kind"] == "metric")
+        assert (price["name"], price["value"], price["unit"]) == ("EURUSD", FEW[bar].close, "price")
+        found = [record for record in made if record["kind"] == "position"]
+        assert len(found) == (held != reported or (bar + 1) % 50 == 0)
+        for position in found:
+            reported = held
+            assert (position["quantity"], position["markPrice"]) == (held, FEW[bar].close)
+            assert position.get("entryPrice") == (pytest.approx(cost) if held else None)
+            told.append(held)
+    assert reported == held
+    assert 0.0 in told
+    assert {equity["currency"] for equity in of_kind(rough, "equity")} == {"USD"}
 
 
 def test_the_history_keeps_the_spacing_of_the_bars(whole: list[Step]) -> None:
