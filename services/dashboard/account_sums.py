@@ -1,4 +1,4 @@
-"""Sums of money over accounts in several currencies. Pure."""
+"""Sums of money over accounts in several currencies."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
