@@ -38,7 +38,7 @@ ENDED_AFTER = timedelta(days=1)
 MAX_HOLDINGS = 1_000_000
 """How many steps of all bots a request may have: they are folded within about a second."""
 MAX_VALUES = 100
-"""How many values of a label have a portfolio."""
+"""How many values of a label have a portfolio, and how many labels are named."""
 
 _DAY = timedelta(days=1)
 _PERCENT = {"totalReturn", "currentDrawdown", "maxDrawdown", "volatility", "var95"}
@@ -49,6 +49,9 @@ class _Bot(NamedTuple):
     name: str
     currency: str
     label: str | None
+    """The value of the label that is asked for."""
+    labels: frozenset[str]
+    """Names of all its labels."""
     equity: list[StepEquity]
 
 
@@ -62,7 +65,8 @@ def add_portfolio(api: Blueprint, sources: DataSources, clock: Clock) -> None:
         bots = _read_bots(sources, now, label, steps)
         currencies = sorted({bot.currency for bot in bots} - {UNKNOWN})
         currency = common_currency(currencies, sources.reporting_currency)
-        head = {"label": label, **range_fields(steps), "currency": currency}
+        labels = sorted({name for bot in bots for name in bot.labels})[:MAX_VALUES]
+        head = {"label": label, "labels": labels, **range_fields(steps), "currency": currency}
         if currency is None and currencies:
             reason = describe_several(currencies)
             return json_response({**head, "reason": reason, "portfolios": [], "leftOut": []})
@@ -114,7 +118,8 @@ def _bot(
 ) -> _Bot:
     currency = snapshot.account_currency(records) or sources.configured_currency(name)
     values = [(record.at, record.labels[label]) for record in records if label and label in record.labels]
-    return _Bot(name, currency or UNKNOWN, max(values)[1] if values else None, curve)
+    names = frozenset(name for record in records for name in record.labels)
+    return _Bot(name, currency or UNKNOWN, max(values)[1] if values else None, names, curve)
 
 
 class _Conversion:

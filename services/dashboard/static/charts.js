@@ -1,4 +1,4 @@
-// The chart of a bot's equity or portfolio value over the last hour, drawn by uPlot (vendor/uplot).
+// Charts of equity or portfolio value over time, drawn by uPlot (vendor/uplot).
 
 import { h, setText } from "./elements.js";
 import { money, timeOfDay, timeToMinute } from "./format.js";
@@ -11,7 +11,27 @@ const WINDOW_MS = 3_600_000;
 const GAP_MS = 120_000;
 const MIN_SPAN_MS = 10_000;
 
+/** Create the chart of a bot's last hour. */
 export function chartView(bot) {
+  const curve = curveView(timeOfDay);
+  return {
+    root: curve.root,
+    update(trends) {
+      const name = trends.get("equity")?.length ? "equity" : "portfolioValue";
+      const series = seriesOf(trends.get(name) ?? [], now());
+      curve.show(series, {
+        title: label(name),
+        name: `${label(name)} of ${bot}, last hour`,
+        none: "No equity in the last hour",
+        ends: series ? [timeToMinute(series.from), "now"] : ["", ""],
+        write: money,
+      });
+    },
+  };
+}
+
+/** Create a chart; `writeTime` writes the time under the cursor. `show(series, texts)` draws a series, null for none. */
+export function curveView(writeTime) {
   const [title, top, from, until] = [h("span"), h("span"), h("span"), h("span")];
   const image = h("div", { role: "img", hidden: "" });
   const none = h("p", { class: "none", hidden: "" });
@@ -24,27 +44,28 @@ export function chartView(bot) {
   );
   let chart = null;
   let shown = null;
+  let write = money;
 
   const readOut = () => {
     const index = chart?.cursor.idxs?.[1];
     const [at, value] = [shown?.times[index], shown?.values[index]];
-    setText(top, value === undefined ? (shown?.range ?? "") : `${money(value)} at ${timeOfDay(at)}`);
+    setText(top, value === undefined ? (shown?.range ?? "") : `${write(value)} at ${writeTime(at)}`);
   };
 
   return {
     root,
-    update(trends) {
-      const name = trends.get("equity")?.length ? "equity" : "portfolioValue";
-      shown = seriesOf(trends.get(name) ?? [], now());
+    show(series, texts) {
+      shown = series;
+      write = texts.write;
       const isDrawn = shown && globalThis.uPlot;
       image.hidden = !isDrawn;
       none.hidden = Boolean(isDrawn);
-      setText(none, shown ? "The chart library could not be loaded." : "No equity in the last hour");
-      setText(title, shown ? label(name) : "");
-      setText(from, shown ? timeToMinute(shown.from) : "");
-      setText(until, shown ? "now" : "");
+      setText(none, shown ? "The chart library could not be loaded." : texts.none);
+      setText(title, shown ? texts.title : "");
+      setText(from, shown ? texts.ends[0] : "");
+      setText(until, shown ? texts.ends[1] : "");
       if (isDrawn) {
-        image.setAttribute("aria-label", `${label(name)} of ${bot}, last hour: ${shown.range}`);
+        image.setAttribute("aria-label", `${texts.name}: ${shown.range}`);
         chart ??= create(image, () => shown, readOut);
         chart.setData([shown.times, shown.values]);
       }

@@ -14,6 +14,19 @@ export const number = (digits, options = {}) => {
 };
 export const money = number(2);
 export const signed = number(2, { signDisplay: "exceptZero" });
+
+// Of national currencies and what stands for them, such as USDT; coins have up to eight digits.
+const CURRENCIES = new Set(Intl.supportedValuesOf?.("currency"));
+const isCounted = (currency) => !currency || CURRENCIES.has(currency) || /USD|EUR|DAI/.test(currency);
+const coin = number(2, { maximumFractionDigits: 8 });
+const signedCoin = number(2, { maximumFractionDigits: 8, signDisplay: "exceptZero" });
+
+/** Write money with its currency, where that is known. */
+export function formatMoney(value, currency, withSign = false) {
+  const write = isCounted(currency) ? (withSign ? signed : money) : withSign ? signedCoin : coin;
+  return currency ? `${write(value)} ${currency}` : write(value);
+}
+
 export const whole = number(0);
 export const ratio = number(2);
 // A rate of 0.00003 must not read as 0.
@@ -42,16 +55,16 @@ export function duration(seconds) {
 
 const UNITS = {
   // digits, suffix
-  "account currency": [2, ""],
   percent: [2, "%"],
   "basis points": [2, " bps"],
   milliseconds: [1, " ms"],
   number: [2, ""],
 };
 
-/** Return the function that writes values of a metric definition's unit and style. */
+/** Return the function that writes values of a metric definition's unit and style; money takes a currency, too. */
 export function formatterOf({ unit, style }) {
   if (unit === "seconds") return duration;
+  if (unit === "account currency") return (value, currency) => formatMoney(value, currency, style === "signed");
   const [digits, suffix] = style === "count" ? [0, ""] : UNITS[unit];
   const format = number(digits, style === "signed" ? { signDisplay: "exceptZero" } : {});
   return (value) => (unit === "milliseconds" && value >= 60_000 ? duration(value / 1000) : format(value) + suffix);
@@ -66,6 +79,14 @@ const secondFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minut
 const minuteFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+const dayFormat = new Intl.DateTimeFormat(undefined, {
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+
+export const dayAndTime = (at) => dayFormat.format(new Date(at));
 export const timeOfDay = (at) => secondFormat.format(at);
 export const timeToMinute = (at) => minuteFormat.format(at);
 export const dateAndTime = (iso) => dateFormat.format(new Date(iso));

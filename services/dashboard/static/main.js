@@ -5,10 +5,12 @@ import { lastError, refetch, scheduleRefetch } from "./api.js";
 import { $, renderAges } from "./elements.js";
 import { connect } from "./socket.js";
 import { dashboard, publish, subscribe } from "./store.js";
+import { refreshAccounts } from "./views/accounts.js";
 import { announceAlert, connectShowAll, openDetailsFromLink, renderAlerts } from "./views/alerts.js";
 import { connectAudit } from "./views/audit.js";
 import { renderBots } from "./views/bots.js";
 import { renderChecks, renderHosts } from "./views/hosts.js";
+import { connectPortfolio, renderPortfolio } from "./views/portfolio.js";
 import { refetchSilences } from "./views/silences.js";
 import { renderConnection, renderFetchError, renderStatus, renderSystem, showConnectionError } from "./views/status.js";
 
@@ -56,7 +58,10 @@ subscribe("outdated", scheduleRefetch);
 subscribe("alert", announceAlert);
 subscribe("fetched", (error) => {
   renderFetchError(error);
-  if (!error) refetchSilences();
+  if (error) return;
+  refetchSilences();
+  refreshAccounts();
+  renderPortfolio();
 });
 subscribe("connected", () => {
   if (lastError) scheduleRefetch();
@@ -75,6 +80,7 @@ subscribe("refused", (reason) => {
 $("not-started").remove();
 connectShowAll();
 connectAudit();
+connectPortfolio();
 $("bot-filter").addEventListener("input", () => publish("change", "bots"));
 window.addEventListener("hashchange", openDetailsFromLink);
 setInterval(() => {

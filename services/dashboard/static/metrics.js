@@ -5,9 +5,9 @@
 // undefined_reasons.py.
 
 import { $, explained, missing, setNodes, setText } from "./elements.js";
-import { formatterOf, isDefined, money, plain } from "./format.js";
+import { formatMoney, formatterOf, isDefined, plain } from "./format.js";
 
-const { families, reasons } = JSON.parse($("definitions").textContent);
+const { families, reasons, warnings } = JSON.parse($("definitions").textContent);
 
 export const FAMILIES = families;
 
@@ -16,13 +16,14 @@ const DEFINITIONS = new Map(
 );
 const LABELS_AND_FORMATTERS = new Map([
   ...[...DEFINITIONS.values()].map((metric) => [metric.wire, [metric.label, formatterOf(metric)]]),
-  ["equity", ["Equity", money]],
+  ["equity", ["Equity", formatMoney]],
 ]);
 
 export const NAMES = [...DEFINITIONS.keys()];
 export const definitionOf = (name) => DEFINITIONS.get(name);
 export const label = (name) => LABELS_AND_FORMATTERS.get(name)?.[0] ?? name;
-export const formatMetric = (name, value) => (LABELS_AND_FORMATTERS.get(name)?.[1] ?? plain)(value);
+/** Write a metric's value; money with its currency. */
+export const formatMetric = (name, value, currency) => (LABELS_AND_FORMATTERS.get(name)?.[1] ?? plain)(value, currency);
 
 /* ---------- One bot's metrics ---------- */
 
@@ -37,6 +38,12 @@ export function undefinedReason(bot, name) {
   const words = undefinedMetric.reason.replaceAll("_", " ");
   const sentence = reasons[undefinedMetric.reason] ?? `${words[0].toUpperCase()}${words.slice(1)}.`;
   return undefinedMetric.text ?? sentence.replaceAll("{n}", undefinedMetric.n ?? 0);
+}
+
+/** Return the sentence for a warning of the API, or for a live record's code. */
+export function describeWarning(warning) {
+  const code = warning.code ?? warning;
+  return warning.text ?? warnings[code] ?? `${code[0].toUpperCase()}${code.slice(1).replaceAll("_", " ")}.`;
 }
 
 export const isComputed = (bot, name) => Boolean(bot.computed?.includes(name));
@@ -55,14 +62,14 @@ export const differenceOf = (bot, name) => (isComputed(bot, name) ? undefined : 
 const MAX_DIFFERENCES = 3;
 
 /** Show a metric; an undefined one is a dash with the reason. */
-export function setMetric(element, name, value, why) {
-  const text = isDefined(value) ? formatMetric(name, value) : null;
+export function setMetric(element, name, value, why, currency) {
+  const text = isDefined(value) ? formatMetric(name, value, currency) : null;
   setNodes(element, text ?? why, () => [text ?? missing(why)]);
 }
 
 /** Show a bot's metric with its notes, and with the computed value where the two differ. */
 export function setBotMetric(element, bot, name) {
-  if (isDefined(bot[name])) setTextWithNotes(element, formatMetric(name, bot[name]), bot, name);
+  if (isDefined(bot[name])) setTextWithNotes(element, formatMetric(name, bot[name], bot.currency), bot, name);
   else setMetric(element, name, null, `${label(name)}: ${undefinedReason(bot, name)}`);
 }
 
@@ -82,7 +89,9 @@ function notesFor(bot, name) {
   }
   const difference = differenceOf(bot, name);
   if (difference) {
-    const [reported, computed] = [difference.reported, difference.computed].map((value) => formatMetric(name, value));
+    const [reported, computed] = [difference.reported, difference.computed].map((value) =>
+      formatMetric(name, value, bot.currency),
+    );
     const meaning = `The bot reports ${reported}; Botwatch computes ${computed} from its raw records.`;
     notes.push(["other", `≠ ${computed}`, meaning]);
   }
@@ -102,7 +111,8 @@ export function renderDifferences(element, bot) {
   const names = Object.keys(bot.differences ?? {}).filter((name) => differenceOf(bot, name));
   const sentences = names.slice(0, MAX_DIFFERENCES).map((name) => {
     const { reported, computed } = differenceOf(bot, name);
-    return `${label(name)} ${formatMetric(name, reported)} reported, ${formatMetric(name, computed)} computed`;
+    const [told, made] = [reported, computed].map((value) => formatMetric(name, value, bot.currency));
+    return `${label(name)} ${told} reported, ${made} computed`;
   });
   if (names.length > MAX_DIFFERENCES) sentences.push(`and ${names.length - MAX_DIFFERENCES} more`);
   const head = names.length === 1 ? "1 metric differs" : `${names.length} metrics differ`;

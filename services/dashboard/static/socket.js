@@ -159,6 +159,7 @@ const APPLIERS = {
   equity(bot, record, at) {
     if (isBefore(record.timestamp, bot.equityAt)) return;
     Object.assign(bot, { equity: record.equity, equityAt: record.timestamp });
+    bot.currency ??= record.currency;
     addPoint(record.bot, "equity", at, record.equity);
   },
   order(bot, record) {
@@ -222,10 +223,14 @@ export function mergeMetrics(bot, record, isBefore) {
   bot.lowConfidence = filterNames(computed.lowConfidence, (name) => isComputed(bot, name));
   bot.differences = computed.differences ?? {};
   if (isComputedRecord) {
+    if (record.currency) bot.currency = record.currency;
     Object.assign(bot, {
       computedAt: record.timestamp,
       computedFigures: pick(NAMES, record),
       disagreements: record.disagreements ?? null,
+      benchmark: record.benchmark ?? null,
+      tradeMatching: record.tradeMatching ?? null,
+      warnings: record.warnings ?? [],
     });
   }
   if (!isComputedRecord || bot.source !== "reported") {

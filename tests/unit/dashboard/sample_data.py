@@ -8,11 +8,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from shared.schema.alerts import Alert, Details, Severity, build_notice
+from shared.schema.timestamps import to_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, watchdog_alert
 from shared.store.alerts import add_event, insert_alert, update_alert
 from shared.store.database import Database
 from shared.store.deliveries import claim, mark_sent
 from shared.store.outbox import PlannedDelivery, add_deliveries
+from shared.store.tables import equity_hours, open_positions
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 """The moment at which every request is answered."""
@@ -81,3 +83,38 @@ def store_resolved(database: Database, alert: Alert) -> None:
     with database.write() as connection:
         update_alert(connection, alert)
         add_event(connection, alert, "resolved", NOON)
+
+
+POSITION: dict[str, Any] = {
+    "leg": "", "side": "long", "entryPrice": 100, "openedAt": "2026-01-31 11:00:00.000", "markPrice": 110,
+    "markAt": "2026-01-31 11:59:00.000", "unrealizedPnL": None, "notional": None, "quoteCurrency": "USDT",
+    "contractType": "linear", "multiplier": 1, "fees": 0.1, "funding": 0.2, "margin": 50,
+    "liquidationPrice": 88, "foldedQuantity": None, "reportedAt": None, "undefined": None,
+    "updatedAt": "2026-01-31 12:00:00.000",
+}  # fmt: skip
+
+
+def hold(database: Database, *rows: dict[str, Any]) -> None:
+    """Store open positions, made by `held`."""
+    with database.write() as connection:
+        connection.execute(open_positions.insert(), [POSITION | row for row in rows])
+
+
+def held(bot: str, symbol: str, notional: float | None, side: str = "long", **more: Any) -> dict[str, Any]:
+    """Return what an open position of quantity 2 has besides `POSITION`."""
+    return {"bot": bot, "symbol": symbol, "quantity": 2, "notional": notional, "side": side, **more}
+
+
+def bar(bot: str, hours_ago: float, close: float, flow: float = 0.0) -> dict[str, Any]:
+    """Return a bot's equity of an hour or a minute."""
+    figures = dict.fromkeys(("open", "high", "low"), close)
+    return {
+        "bot": bot, "timestamp": to_store(NOON - timedelta(hours=hours_ago)), **figures, "close": close,
+        "netFlow": flow, "drawdown": 0, "lastDrawdown": 0, "peak": close, "points": 1,
+    }  # fmt: skip
+
+
+def earn(database: Database, *bars: dict[str, Any]) -> None:
+    """Store hours of equity, made by `bar`."""
+    with database.write() as connection:
+        connection.execute(equity_hours.insert(), bars)

@@ -15,9 +15,10 @@ import {
   setText,
   setTextOrHide,
 } from "../elements.js";
-import { clock, isDefined, plain, signed } from "../format.js";
+import { clock, formatMoney, isDefined, plain, signed } from "../format.js";
 import {
   definitionOf,
+  describeWarning,
   FAMILIES,
   formatMetric,
   isComputed,
@@ -32,6 +33,7 @@ import {
   undefinedReason,
 } from "../metrics.js";
 import { dashboard, publish, removeBot, setRetired } from "../store.js";
+import { positionsView, tradesView } from "./accounts.js";
 import { SEVERITIES } from "./alerts.js";
 
 const ON_CARD = ["currentDrawdown", "maxDrawdown", "sharpeRatio", "winRate", "profitFactor", "totalTrades"];
@@ -83,6 +85,7 @@ function botView({ bot: name }) {
   const grid = h("dl", { class: "figures" }, ...ON_CARD.map((metric) => h("div", {}, titleOf(metric), values[metric])));
   const legend = h("p", { class: "legend" });
   const differences = h("p", { class: "differs" });
+  const warnings = h("ul", { class: "differs" });
   const event = h("p", { class: "event" });
   const all = allMetricsView(name);
   const [retire, unretire, forget] = Object.keys(BOT_ACTIONS).map((action) => actionButton(name, action));
@@ -95,8 +98,11 @@ function botView({ bot: name }) {
     grid,
     legend,
     differences,
+    warnings,
     event,
     all.root,
+    positionsView(name),
+    tradesView(name),
     h("p", { class: "bot-actions" }, retire, unretire, forget),
   );
   viewport.observe(root);
@@ -116,6 +122,7 @@ function botView({ bot: name }) {
       for (const metric of ON_CARD) setBotMetric(values[metric], bot, metric);
       renderLegend(legend, bot, all.root.open ? NAMES : ["totalPnL", ...ON_CARD]);
       renderDifferences(differences, bot);
+      renderWarnings(warnings, bot.warnings ?? []);
       renderEvent(event, bot.lastEvent);
       if (root.isInView) chart.update(dashboard.trends.get(name) ?? new Map());
       all.update(bot);
@@ -136,6 +143,12 @@ function renderEvent(element, event) {
   setTextOrHide(element, event ? `${clock(event.timestamp)} ${event.title}${event.text ? `: ${event.text}` : ""}` : "");
 }
 
+function renderWarnings(element, warnings) {
+  element.hidden = !warnings.length;
+  const sentences = warnings.map(describeWarning);
+  setNodes(element, sentences.join("\n"), () => sentences.map((sentence) => h("li", {}, sentence)));
+}
+
 function renderAlertCount(element, name) {
   const alerts = dashboard.alerts.active.filter((alert) => alert.component === name);
   element.hidden = alerts.length === 0;
@@ -154,7 +167,12 @@ function renderPnl(element, bot) {
   }
   const invested = bot.portfolioValue - pnl;
   const share = isDefined(bot.portfolioValue) && invested > 0 ? ` (${signed((pnl / invested) * 100)}%)` : "";
-  setTextWithNotes(element, `${pnl > 0 ? "▲" : pnl < 0 ? "▼" : "■"} ${signed(pnl)}${share}`, bot, "totalPnL");
+  setTextWithNotes(
+    element,
+    `${pnl > 0 ? "▲" : pnl < 0 ? "▼" : "■"} ${formatMoney(pnl, bot.currency, true)}${share}`,
+    bot,
+    "totalPnL",
+  );
   element.title = "Total P&L, and as a share of the portfolio value without it";
 }
 
@@ -203,7 +221,7 @@ function term(bot, metric) {
 
 function activityRows(bot) {
   const equity = h("span");
-  setMetric(equity, "equity", bot.equity, "Equity: never reported.");
+  setMetric(equity, "equity", bot.equity, "Equity: never reported.", bot.currency);
   const times = [
     ["Last order", bot.lastOrderAt],
     ["Last fill", bot.lastFillAt],
@@ -218,7 +236,7 @@ function activityRows(bot) {
 export function openDefinition(name, { wire, label, text, unit, source, undefined: when }) {
   const bot = dashboard.performance.get(name) ?? {};
   const reported = isComputed(bot, wire) ? null : bot[wire];
-  const valueOr = (value, otherwise) => (isDefined(value) ? formatMetric(wire, value) : otherwise);
+  const valueOr = (value, otherwise) => (isDefined(value) ? formatMetric(wire, value, bot.currency) : otherwise);
   const notComputed = bot.computedFigures && !isDefined(reported) ? undefinedReason(bot, wire) : "–";
   const warning = lowConfidence(bot, wire);
   const rows = [

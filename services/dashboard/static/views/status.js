@@ -1,8 +1,17 @@
 // The overall status at the top, whether the page is live, and Botwatch's own parts at the bottom.
 
-import { $, factView, h, reconcile, SILENT_AFTER_S, setAge, setText } from "../elements.js";
-import { bytes, dateAndTime, duration, isDefined, ratio, timeOfDay, whole, withLocalTimes } from "../format.js";
-import { setMetric } from "../metrics.js";
+import { $, factView, h, missing, reconcile, SILENT_AFTER_S, setAge, setNodes, setText } from "../elements.js";
+import {
+  bytes,
+  dateAndTime,
+  duration,
+  formatMoney,
+  isDefined,
+  ratio,
+  timeOfDay,
+  whole,
+  withLocalTimes,
+} from "../format.js";
 import { isConnected, lastMessageAt, nextAttemptAt } from "../socket.js";
 import { ageSeconds, dashboard, lastUpdate } from "../store.js";
 
@@ -28,24 +37,30 @@ function titleOf({ status, triggeredAlerts }) {
   return `${triggeredAlerts ? `(${triggeredAlerts}) ` : ""}${STATUS_LABELS[status]} · Botwatch`;
 }
 
-function renderTotals({ portfolioValue, triggeredAlerts }) {
+function renderTotals(summary) {
   const bots = [...dashboard.performance.values()];
-  const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
   const isSilent = ({ lastSeen, retired }) => lastSeen && !retired && ageSeconds(lastSeen) > SILENT_AFTER_S.bot;
   const silent = bots.filter(isSilent).length;
   const totals = [
-    {
-      name: "Portfolio value",
-      metric: "portfolioValue",
-      value: portfolioValue,
-      why: "No bot has a portfolio value yet.",
-      note: valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : "",
-    },
-    { name: "Active alerts", value: triggeredAlerts, note: handledSummary() },
-    { name: "Bots", value: bots.length, note: silent ? `${silent} silent for 5 min` : "" },
-    { name: "Hosts", value: dashboard.health.size, note: checksSummary() },
+    { name: "Portfolio value", ...portfolioTotal(summary, bots) },
+    { name: "Active alerts", lines: [whole(summary.triggeredAlerts)], note: handledSummary() },
+    { name: "Bots", lines: [whole(bots.length)], note: silent ? `${silent} silent for 5 min` : "" },
+    { name: "Hosts", lines: [whole(dashboard.health.size)], note: checksSummary() },
   ];
   reconcile($("totals"), totals, ({ name }) => name, totalView);
+}
+
+/** Return the sum of all accounts, or else one of each currency. */
+export function portfolioTotal({ portfolioValue, portfolioValueReason, portfolioValues, currency, rates }, bots) {
+  const sums = Object.entries(portfolioValues).map(([name, sum]) =>
+    name === "unknown" ? `${formatMoney(sum)} (currency unknown)` : formatMoney(sum, name),
+  );
+  if (!isDefined(portfolioValue))
+    return { lines: sums, why: portfolioValueReason, note: sums.length ? portfolioValueReason : "" };
+  const valued = bots.filter((bot) => isDefined(bot.portfolioValue)).length;
+  const converted = Object.keys(rates).length ? sums.join(" + ") : "";
+  const some = valued && valued < bots.length ? `of ${valued} of ${bots.length} bots` : "";
+  return { lines: [formatMoney(portfolioValue, currency)], note: [converted, some].filter(Boolean).join(", ") };
 }
 
 function totalView({ name }) {
@@ -53,9 +68,11 @@ function totalView({ name }) {
   const note = h("span", { class: "note" });
   return {
     root: h("div", {}, h("dt", {}, name), h("dd", {}, value, note)),
-    update(total) {
-      setMetric(value, total.metric ?? "totalTrades", total.value, total.why ?? "");
-      setText(note, total.note);
+    update({ lines, why, note: text }) {
+      setNodes(value, JSON.stringify([lines, why]), () =>
+        lines.length ? lines.map((line) => h("span", { class: "line" }, line)) : [missing(why)],
+      );
+      setText(note, text);
     },
   };
 }

@@ -1,7 +1,6 @@
 """The API's portfolio: bots that come and go, in several currencies, by label."""
 
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
@@ -13,27 +12,14 @@ from services.dashboard.data_sources import DataSources
 from shared.runtime.config.documents import AnalyticsSection
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Equity
-from shared.schema.timestamps import epoch_ms, to_store
+from shared.schema.timestamps import epoch_ms
 from shared.store.database import Database
-from shared.store.tables import equity_hours, equity_minutes, rates
+from shared.store.tables import equity_minutes, rates
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
-from tests.unit.dashboard.sample_data import NOON, body, get_json
+from tests.unit.dashboard.sample_data import NOON, bar, body, earn, get_json
 
 API = "/api/monitoring/portfolio"
 HOUR = timedelta(hours=1)
-
-
-def bar(bot: str, hours_ago: float, close: float, flow: float = 0.0) -> dict[str, Any]:
-    figures = dict.fromkeys(("open", "high", "low"), close)
-    return {
-        "bot": bot, "timestamp": to_store(NOON - hours_ago * HOUR), **figures, "close": close,
-        "netFlow": flow, "drawdown": 0, "lastDrawdown": 0, "peak": close, "points": 1,
-    }  # fmt: skip
-
-
-def earn(database: Database, *bars: dict[str, Any]) -> None:
-    with database.write() as connection:
-        connection.execute(equity_hours.insert(), bars)
 
 
 @pytest.fixture
@@ -93,6 +79,7 @@ def test_a_label_splits_the_portfolio(client: FlaskClient, performance: Database
         ("grid", ["a", "b"], 220),
         (None, ["c"], 110),
     ]
+    assert found["labels"] == ["strategy"]
     assert get_json(client, API)["portfolios"][0]["portfolioValue"] == 330
 
 

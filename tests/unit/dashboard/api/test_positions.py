@@ -1,7 +1,6 @@
 """The API's open positions, their exposure, and their gauges for Prometheus."""
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,26 +11,9 @@ from services.dashboard import prometheus_exporter
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Equity
 from shared.store.database import Database
-from shared.store.tables import open_positions
-from tests.unit.dashboard.sample_data import NOON, body, get_json
+from tests.unit.dashboard.sample_data import NOON, POSITION, body, get_json, held, hold
 
 API = "/api/monitoring/positions"
-ROW: dict[str, Any] = {
-    "leg": "", "side": "long", "entryPrice": 100, "openedAt": "2026-01-31 11:00:00.000", "markPrice": 110,
-    "markAt": "2026-01-31 11:59:00.000", "unrealizedPnL": None, "notional": None, "quoteCurrency": "USDT",
-    "contractType": "linear", "multiplier": 1, "fees": 0.1, "funding": 0.2, "margin": 50,
-    "liquidationPrice": 88, "foldedQuantity": None, "reportedAt": None, "undefined": None,
-    "updatedAt": "2026-01-31 12:00:00.000",
-}  # fmt: skip
-
-
-def hold(database: Database, *rows: dict[str, Any]) -> None:
-    with database.write() as connection:
-        connection.execute(open_positions.insert(), [ROW | row for row in rows])
-
-
-def held(bot: str, symbol: str, notional: float | None, side: str = "long", **more: Any) -> dict[str, Any]:
-    return {"bot": bot, "symbol": symbol, "quantity": 2, "notional": notional, "side": side, **more}
 
 
 def test_a_position_has_all_that_a_broker_shows(client: FlaskClient, performance: Database) -> None:
@@ -40,8 +22,8 @@ def test_a_position_has_all_that_a_broker_shows(client: FlaskClient, performance
     found = get_json(client, API)
     assert found["count"] == 1
     assert found["positions"][0] == {
-        **ROW, "bot": "a", "symbol": "X", "quantity": 2, "notional": 220, "unrealizedPnL": 20, "leg": "long",
-        "foldedQuantity": 3, "currency": None, "openedAt": "2026-01-31T11:00:00Z",
+        **POSITION, "bot": "a", "symbol": "X", "quantity": 2, "notional": 220, "unrealizedPnL": 20,
+        "leg": "long", "foldedQuantity": 3, "currency": None, "openedAt": "2026-01-31T11:00:00Z",
         "markAt": "2026-01-31T11:59:00Z", "updatedAt": "2026-01-31T12:00:00Z", "ageSeconds": 3600,
         "liquidationDistance": 20, "differsFromBroker": True,
     }  # fmt: skip
