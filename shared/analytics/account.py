@@ -13,6 +13,7 @@ from shared.analytics.disagreements import find_disagreements
 from shared.analytics.events import (
     EquityPoint,
     Execution,
+    Flow,
     OrderUpdate,
     Quote,
     ReportedMetrics,
@@ -21,6 +22,7 @@ from shared.analytics.events import (
     event_order,
 )
 from shared.analytics.execution import execution_metrics
+from shared.analytics.flows import FlowShares, PendingFlows
 from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.positions import Trade
 from shared.analytics.rates import NO_RATES, Rates
@@ -71,7 +73,7 @@ class BotAccount:
         """Restore the result of `to_json`; None if it is of an older version or of other settings."""
         try:
             state = msgspec.convert(upgraded(msgspec.json.decode(data)), AccountState)
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError):
             return None
         if not oldest_version <= state.version <= VERSION or _state_settings(
             state.settings
@@ -111,6 +113,9 @@ class BotAccount:
                 self._take_report(event)
             case TradeReport():
                 state.reported.apply_report(event)
+            case Flow():
+                amount = self.convert(event.amount, event.currency, event.at)
+                state.pending_flows.add(event.at, amount, state.equity_at)
 
     def _take_fill(self, event: Execution) -> None:
         state = self.state
@@ -131,16 +136,24 @@ class BotAccount:
     def _add_point(self, event: EquityPoint) -> None:
         state = self.state
         state.reported_currency = event.currency or state.reported_currency
-        at, equity, flow = event.at, event.equity, event.net_flow
-        first = state.equity is None
-        if first:
-            state.equity_began = at
-            state.start, flow = self._start_values(equity, flow)
+        at, equity = event.at, event.equity
+        if state.equity is None:
+            flows = self._begin(event)
+        else:
+            if at >= state.returns.day_end:
+                state.drawdown.end_day()
+            flows = self._take_flows(event, state.equity)
+        net_flow = flows.early + flows.late
+        state.flows += net_flow
+        state.returns.apply(at, equity, flows.late, self._zone)
+        state.drawdown.apply(at, equity, flows.late, state.start)
+        state.drawdown.apply_pnl(state.total(equity), equity)
+        if flows.is_approximate:
+            state.returns.approximated_at = state.returns.day_end
         state.equity, state.equity_at, state.unrealized = equity, at, event.unrealized
-        state.flows += flow
-        state.returns.apply(at, equity, flow, self._zone)
-        state.drawdown.apply(at, equity, flow, state.start)
-        minute, hour = state.curve.apply(at, equity, flow, state.drawdown.last, state.drawdown.peak or 0.0)
+        minute, hour = state.curve.apply(
+            at, equity, net_flow, state.drawdown.last, state.drawdown.peak or 0.0
+        )
         if minute:
             self.minutes[minute.begin] = minute
         if hour:
@@ -148,17 +161,40 @@ class BotAccount:
         if state.book.is_flat():
             state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
 
-    def _start_values(self, equity: float, flow: float) -> tuple[float, float]:
-        """Return the start equity, and the flow that counts at the first point.
+    def _begin(self, event: EquityPoint) -> FlowShares:
+        """Set the start equity, and return the flows that count at the first point.
 
         Unless configured, the start equity is the equity before the first fills, which includes earlier
         deposits.
         """
-        configured = self.state.settings.start_equity
-        if configured is not None:
-            return configured, flow
-        book = self.state.book
-        return equity - book.realized() - book.unrealized(), 0.0
+        state = self.state
+        state.equity_began = event.at
+        if state.settings.start_equity is None:
+            state.start = event.equity - state.book.realized() - state.book.unrealized()
+            state.pending_flows = PendingFlows()
+            return FlowShares(0.0, 0.0)
+        state.start = state.settings.start_equity
+        state.returns.start_from(state.start)
+        return self._take_flows(event, state.start)
+
+    def _take_flows(self, event: EquityPoint, before: float) -> FlowShares:
+        """Return the flows since the equity `before`, and take those that count right after it.
+
+        A flow without a rate counts as the whole change of the equity.
+        """
+        state, pending = self.state, self.state.pending_flows
+        if pending.unconverted:
+            state.unconverted_flows = True
+            state.pending_flows = PendingFlows()
+            return FlowShares(0.0, event.equity - before, is_approximate=True)
+        if not pending.first_at:
+            return FlowShares(0.0, event.net_flow)
+        early, late, is_approximate = pending.shares(event.at, before, state.equity_at)
+        state.pending_flows = PendingFlows()
+        if early:
+            state.returns.apply(event.at, before + early, early, self._zone)
+            state.drawdown.apply(state.equity_at or event.at, before + early, early, state.start)
+        return FlowShares(early, late + event.net_flow, is_approximate)
 
     def _take_report(self, event: ReportedMetrics) -> None:
         state = self.state

@@ -2,40 +2,17 @@
 
 from collections.abc import Mapping
 
-from shared.analytics.drawdown import Drawdown
 from shared.analytics.exposure import exposure_metrics
 from shared.analytics.margin import margin_metrics
-from shared.analytics.returns import (
-    CONFIDENT_RETURNS,
-    annual_return,
-    calmar_ratio,
-    sharpe_ratio,
-    sortino_ratio,
-    volatility,
-)
+from shared.analytics.risk import risk_low_confidence, risk_metrics
 from shared.analytics.state import AccountState
-from shared.analytics.trades import DAY_MS
 from shared.analytics.value import MetricValue, finite_or_undefined, undefined
-from shared.analytics.value_at_risk import (
-    CONFIDENT_99,
-    TAIL_95,
-    TAIL_99,
-    expected_shortfall,
-    parametric_var,
-    value_at_risk,
-)
 from shared.schema.records import Performance, Undefined
 from shared.schema.timestamps import from_epoch_ms
 from shared.schema.units import PERCENT, metric_fields
 
 _METRIC_FIELDS = {figure.attribute: figure for figure in metric_fields(Performance)}
-_RATIOS = (
-    *("sharpe_ratio", "sortino_ratio", "calmar_ratio", "annual_return", "volatility"),
-    *("var95", "var95_amount", "cvar95", "cvar95_amount", "parametric_var95"),
-)
-_TAILS_99 = ("var99", "var99_amount", "parametric_var99")
 _NET_OF_FEES = ("win_rate", "profit_factor", "expectancy", "expectancy_ratio")
-_DRAWDOWNS = ("max_drawdown", "current_drawdown", "drawdown_duration", "longest_drawdown")
 _EXPOSURES = ("exposure", "net_exposure", "leverage")
 _TRADES = (
     *("win_rate", "profit_factor", "expectancy", "expectancy_ratio"),
@@ -48,7 +25,7 @@ def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
     now = state.head[0]
     reported = state.reported.metrics(state.began, now)
     margin = margin_metrics(state.margin_used, state.maintenance_margin, state.equity, ())
-    found = {**_pnl(state), **_risk(state, now), **_trading(state, now), **reported, **margin}
+    found = {**_pnl(state), **risk_metrics(state, now), **_trading(state, now), **reported, **margin}
     if state.book.fills:
         found |= exposure_metrics(state.book.positions, _prices(state), state.equity)
     else:
@@ -75,6 +52,7 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
         undefined=missing,
         low_confidence={_METRIC_FIELDS[name].wire: n for name, n in _low_confidence(state) if name in given},
         differences=state.differences or {},
+        warnings=_warnings(state),
         **given,  # type: ignore[arg-type]
     )
 
@@ -84,6 +62,11 @@ def _pnl(state: AccountState) -> dict[str, MetricValue]:
     book = state.book
     if state.equity is None:
         return _pnl_from_fills(state)
+    if state.unconverted_flows:
+        why = dict.fromkeys(
+            ("net_flows", "total_pnl", "realized_pnl", "unrealized_pnl"), undefined("no_rate")
+        )
+        return {"portfolio_value": state.equity, **why}
     total = state.total(state.equity)
     realized: MetricValue = undefined("no_fills")
     unrealized: MetricValue = undefined("no_fills")
@@ -116,52 +99,6 @@ def _pnl_from_fills(state: AccountState) -> dict[str, MetricValue]:
     return found | {"total_pnl": total, "realized_pnl": realized, "unrealized_pnl": unrealized}
 
 
-def _risk(state: AccountState, now: int) -> dict[str, MetricValue]:
-    if state.equity is None:
-        why: MetricValue = undefined("no_equity")
-        return dict.fromkeys(("trading_days", *_RATIOS, *_TAILS_99, *_DRAWDOWNS), why)
-    moments, a = state.returns.moments(), state.settings.annualisation
-    annual = annual_return(moments, a, (state.equity_at - state.equity_began) / DAY_MS)
-    return {
-        "trading_days": moments.n,
-        "sharpe_ratio": sharpe_ratio(moments, a),
-        "sortino_ratio": sortino_ratio(moments, a),
-        "volatility": volatility(moments, a),
-        "annual_return": annual,
-        "calmar_ratio": calmar_ratio(annual, state.drawdown.maximum()),
-        **_drawdown(state.drawdown, now),
-        **_values_at_risk(state.returns.latest(), state.equity),
-    }
-
-
-def _drawdown(drawdown: Drawdown, now: int) -> dict[str, MetricValue]:
-    return {
-        "max_drawdown": drawdown.maximum(),
-        "current_drawdown": drawdown.current(),
-        "drawdown_duration": drawdown.duration(now),
-        "longest_drawdown": drawdown.longest(now),
-    }
-
-
-def _values_at_risk(returns: list[float], equity: float) -> dict[str, MetricValue]:
-    ordered = sorted(returns)
-    found = {
-        "var95": value_at_risk(ordered, TAIL_95),
-        "var99": value_at_risk(ordered, TAIL_99),
-        "cvar95": expected_shortfall(ordered, TAIL_95),
-    }
-    amounts = {
-        f"{name}_amount": share * equity if isinstance(share, float) else share
-        for name, share in found.items()
-    }
-    return {
-        **found,
-        **amounts,
-        "parametric_var95": parametric_var(returns, TAIL_95),
-        "parametric_var99": parametric_var(returns, TAIL_99),
-    }
-
-
 def _trading(state: AccountState, now: int) -> dict[str, MetricValue]:
     trades = state.trades
     if not state.book.fills:
@@ -189,9 +126,12 @@ def _prices(state: AccountState) -> Mapping[str, float]:
 
 def _low_confidence(state: AccountState) -> list[tuple[str, int]]:
     """Return the metrics computed from few samples, with their number; also P&L without some fees."""
-    n = state.returns.moments().n
-    found = [(name, n) for name in _RATIOS if n < CONFIDENT_RETURNS]
-    found += [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]
+    found = risk_low_confidence(state)
     if state.book.unconverted:
         found.append(("realized_pnl", state.trades.n))
     return found
+
+
+def _warnings(state: AccountState) -> list[str]:
+    """Return what is doubtful about the metrics, by code of `WARNINGS`."""
+    return ["approximate_return"] if state.returns.has_approximate(state.head[0]) else []

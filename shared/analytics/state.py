@@ -5,12 +5,13 @@ from typing import Any
 import msgspec
 
 from shared.analytics.curve import EquityCurve
-from shared.analytics.drawdown import Drawdown
+from shared.analytics.drawdown import Drawdown, upgraded_drawdown
 from shared.analytics.execution import Orders
+from shared.analytics.flows import PendingFlows
 from shared.analytics.positions import PositionBook
 from shared.analytics.rates import Conversions
 from shared.analytics.reported_trades import ReportedTrades
-from shared.analytics.returns import Returns
+from shared.analytics.returns import Returns, upgraded_returns
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.symbols import common_code
 from shared.analytics.trades import TradeStatistics
@@ -38,7 +39,10 @@ class AccountState(msgspec.Struct):
     """Whether equity records arrived; before, reported portfolio values are used."""
     start: float = 0.0
     flows: float = 0.0
-    """Net flows since the start."""
+    """Net flows since the start, up to the latest equity point."""
+    pending_flows: PendingFlows = msgspec.field(default_factory=PendingFlows)
+    unconverted_flows: bool = False
+    """Whether a flow in another currency has no rate: `flows` is an estimate."""
     unrealized: float | None = None
     """Unrealised P&L of the latest equity point."""
     other: float = 0.0
@@ -75,9 +79,16 @@ class AccountState(msgspec.Struct):
 
 
 def upgraded(state: Any) -> Any:  # noqa: ANN401 - decoded JSON
-    """Return the decoded JSON of a state of an older version as this version has it."""
+    """Return the decoded JSON of a state of an older version as this version has it.
+
+    KeyError or TypeError if it is none.
+    """
     head = state.get("head") if isinstance(state, dict) else None
     if isinstance(head, list) and len(head) == len(("at", "rank")):
         # Any further event of that millisecond may come.
         state["head"] = [head[0], 0, 10 * head[1]]
+    if isinstance(state, dict) and state["version"] < VERSION and state["equity"] is not None:
+        upgraded_returns(state["returns"])
+        total = state["equity"] - state["start"] - state["flows"]
+        upgraded_drawdown(state["drawdown"], state["equity"], total)
     return state

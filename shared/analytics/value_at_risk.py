@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from shared.analytics.returns import MIN_RETURNS
+from shared.analytics.returns import MIN_RETURNS, NOISE
 from shared.analytics.value import MetricValue, finite_or_undefined, percentile, undefined
 
 CONFIDENT_99 = 100
@@ -50,3 +50,17 @@ def expected_shortfall(ordered: Sequence[float], tail: float) -> MetricValue:
         return undefined("too_few_returns", n)
     worst = math.floor((n - 1) * tail) + 1
     return finite_or_undefined(0.0 - math.fsum(ordered[:worst]) / worst, n)
+
+
+def tail_ratio(ordered: Sequence[float]) -> MetricValue:
+    """Return |95th percentile| / |5th percentile|, linearly interpolated, a number; `ordered` ascending.
+
+    Undefined below two returns and where the 5th percentile is 0. Source: empyrical.tail_ratio.
+    """
+    n = len(ordered)
+    if n < MIN_RETURNS:
+        return undefined("too_few_returns", n)
+    worst = abs(percentile(ordered, TAIL_95))
+    if worst <= NOISE:
+        return undefined("no_losses", n)
+    return finite_or_undefined(abs(percentile(ordered, 1 - TAIL_95)) / worst, n)

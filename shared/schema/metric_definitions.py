@@ -124,8 +124,8 @@ RISK = MetricFamilyDefinition(
         ),
         MetricDefinition(
             "tradingDays", "Daily returns", "equity",
-            "Number of daily returns: last equity of a day over that of the day before, without deposits and "
-            "withdrawals; the current day counts so far.", _NO_EQUITY, COUNT,
+            "Number of daily returns: last equity of a day over that of the day before, chained at deposits "
+            "and withdrawals; the current day counts so far.", _NO_EQUITY, COUNT,
         ),
         MetricDefinition(
             "skewness", "Skewness", "equity",
@@ -183,7 +183,8 @@ DRAWDOWN = MetricFamilyDefinition(
         ),
         MetricDefinition(
             "timeUnderWater", "Time under water", "equity",
-            "Share of the time since the first equity in which it was below its peak.", _NEVER_WORTH,
+            "Share of the time since the first equity that lies between a peak and its recovery.",
+            "no equity above zero yet, or only one point",
         ),
         MetricDefinition(
             "ulcerIndex", "Ulcer index", "equity",

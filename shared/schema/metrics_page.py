@@ -21,10 +21,16 @@ the number of metrics that disagreed in two consecutive comparisons, at least te
 
 Percentages are percent on the wire, in SQLite and in the API (8.5 is 8.5%); drawdown, value at risk and
 slippage are positive where they cost money. Prometheus has the same metrics as `botwatch_bot_…` with the
-label `source`, in base units: ratios and seconds. A daily return compares the last equity of a day with
-that of the day before, in the bot's time zone (`analytics.bots` in `performance_logger.json`), without
-deposits and withdrawals; days without an equity point are skipped. A year has 365 trading days, or the
-bot's `annualisation`.
+label `source`, in base units: ratios and seconds. A year has 365 trading days, or the bot's `annualisation`.
+
+A daily return compares the last equity of a day with that of the day before, in the bot's time zone
+(`analytics.bots` in `performance_logger.json`). It is time-weighted: chained at each deposit and withdrawal,
+∏ (equity right before the flow / equity right after the flow before it) − 1, so that no money moved in or out
+changes it: 50,000 paid into 1,000 at midday and −0.5% afterwards is a day of −0.5%. A flow (`netFlow` of an
+equity record, or a `flow` record) belongs to the next equity point, whose equity includes it. Up to an hour
+before that point, the flow counts at it; else, up to an hour after the previous point, right after that one;
+in between, by its share of the interval (modified Dietz), with the warning `approximate_return`. Days without
+an equity point are skipped. The first day counts if `startEquity` is set.
 
 An undefined metric is null, never 0; `undefined` has the reason (in SQLite, `undefinedId` and
 `lowConfidenceId` refer to rows of `performance_remarks`). Metrics based on few samples are marked ≈ on the

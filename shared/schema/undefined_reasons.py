@@ -19,6 +19,8 @@ REASONS = {
     "too_large": "The value is too large to be meaningful.",
     "unknown_fee_rate": "Fees were paid in a currency without a known rate: send its price, or set "
     "`analytics.currency`.",
+    "no_rate": "An amount in another currency has no rate yet: send the pair's price as a metric with the "
+    'unit "price".',
     "no_margin": "No margin has been reported: send `marginUsed` and `maintenanceMargin` with the equity.",
     "no_liquidation_price": "No open position has a liquidation price.",
     "no_open_positions": "No position is open.",

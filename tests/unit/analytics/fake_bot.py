@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from shared.analytics.account import BotAccount
-from shared.analytics.events import EquityPoint, Execution, OrderUpdate, Quote, TradingEvent
+from shared.analytics.events import EquityPoint, Execution, Flow, OrderUpdate, Quote, TradingEvent
 from shared.analytics.rates import QuotedRates
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.value import MetricValue
@@ -74,6 +74,10 @@ class FakeBot:
     def equity(self, equity: float, flow: float = 0.0, unrealized: float | None = None) -> Self:
         """Tell the account's worth."""
         return self.send(EquityPoint(self.at, equity, flow, unrealized))
+
+    def flow(self, amount: float, currency: str | None = None) -> Self:
+        """Tell a deposit, or a withdrawal where `amount` is negative."""
+        return self.send(Flow(self.at, amount, currency))
 
     def days(self, *worth: float | tuple[float, float]) -> Self:
         """Tell one equity a day, or an equity and what was paid in before it."""

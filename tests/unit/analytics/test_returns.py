@@ -174,8 +174,8 @@ def test_days_without_points_are_dropped() -> None:
 def test_what_is_paid_in_during_a_day_is_no_return() -> None:
     bot = FakeBot().equity(100).advance(days=1).equity(150, 60).equity(140, -20).equity(190, 30)
     assert bot.number("trading_days") == 1
-    # (190 − (60 − 20 + 30)) / 100 − 1 = 0.2
-    assert bot.account.state.returns.latest() == pytest.approx([0.2])
+    # (150 − 60) / 100 · (140 + 20) / 150 · (190 − 30) / 140 − 1
+    assert bot.account.state.returns.latest() == pytest.approx([0.9 * 160 / 150 * 160 / 140 - 1])
 
 
 def test_deposits_on_the_first_day_are_part_of_the_first_close() -> None:

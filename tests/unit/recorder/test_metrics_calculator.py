@@ -17,7 +17,7 @@ from shared.analytics.account import BotAccount
 from shared.analytics.events import event_from_record, event_order
 from shared.analytics.settings import AnalyticsSettings
 from shared.runtime.config.documents import AnalyticsSection, BotSection, DatabaseSection, PerformanceLogger
-from shared.schema.records import AnyRecord, Equity, Fill, Metric, Order, Performance
+from shared.schema.records import AnyRecord, CashFlow, Equity, Fill, Metric, Order, Performance
 from shared.schema.timestamps import epoch_ms, from_store, to_store
 from shared.store.analytics_data import checkpoint_before, newest_checkpoints
 from shared.store.database import Database, sqlite_url
@@ -103,7 +103,12 @@ def story(seed: int, length: int = 120, bot: str = "a") -> list[AnyRecord]:
         held += (1 if side == "buy" else -1) * quantity
         flow = random.choice((0.0, 0.0, 0.0, 500.0, -200.0))
         cash += flow
-        found.append(Metric(bot=bot, name="X", value=price, unit="price", timestamp=at))
+        if step % 7:
+            found.append(Metric(bot=bot, name="X", value=price, unit="price", timestamp=at))
+        else:
+            cash += 300
+            found.append(CashFlow(bot=bot, amount=300, timestamp=at))
+            at += timedelta(minutes=random.choice((0, 1, 300)))
         found.append(Equity(bot=bot, equity=cash + held * price, net_flow=flow, timestamp=at, id=f"e{step}"))
     return found
 
@@ -274,7 +279,7 @@ def test_rows_may_go_only_up_to_a_checkpoint_and_what_is_older_is_left_out(perfo
     assert base < desk.now - timedelta(days=2)
     before = desk.state()
     with performance.write() as connection:
-        for table in ("equity", "fills", "orders", "samples"):
+        for table in ("equity", "fills", "orders", "samples", "flows"):
             connection.exec_driver_sql(f"DELETE FROM {table} WHERE timestamp <= '{to_store(base)}'")  # noqa: S608
     desk.feed([Equity(bot="a", equity=1.0, timestamp=START)])
     assert desk.state() == before
@@ -295,9 +300,9 @@ def test_a_checkpoint_of_the_previous_release_covers_deleted_events(
     before, base = desk.state(), metrics_floor(performance, desk.now, 2)("a")
     assert base is not None
     with performance.write() as connection:
-        for table in ("equity", "fills", "orders", "samples"):
+        for table in ("equity", "fills", "orders", "samples", "flows"):
             connection.exec_driver_sql(f"DELETE FROM {table} WHERE timestamp <= '{to_store(base)}'")  # noqa: S608
-        older = func.replace(checkpoints.c.state, '"version":3', '"version":2')
+        older = func.replace(checkpoints.c.state, '"version":4', '"version":2')
         connection.execute(update(checkpoints).values(state=older))
     desk.kill()
     assert desk.state() == before
