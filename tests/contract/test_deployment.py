@@ -89,6 +89,18 @@ def test_every_container_is_confined(name: str) -> None:
     assert set(service["logging"]["options"]) == {"max-size", "max-file"}
 
 
+def test_memory_limits_are_those_that_were_measured() -> None:
+    """The table in docs/operations.md has each limit, at least two and a half times the measured peak."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z-]+)(?: \(the command\))? \| (\d+) \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    units = {"m": 1, "g": 1024}
+    for name, peak, limit, processes in rows:
+        given = SERVICES[name]["mem_limit"]
+        assert int(given[:-1]) * units[given[-1]] == int(limit) >= 2.5 * int(peak), name
+        assert SERVICES[name]["pids_limit"] >= 2.5 * int(processes), name
+    assert {name for name, *_ in rows} == set(SERVICES) - {"secrets", "migrate", "grafana"}
+
+
 @pytest.mark.parametrize("name", LASTING)
 def test_every_lasting_container_is_health_checked_and_comes_back(name: str) -> None:
     check = SERVICES[name]["healthcheck"]

@@ -46,3 +46,9 @@ def test_the_unit_stops_the_first_process_only(unit: Path) -> None:
     text = unit.read_text()
     assert "KillMode=mixed" in text
     assert "services.native.monitoring" in text
+
+
+def test_the_native_unit_may_read_the_state_of_the_clock() -> None:
+    """The adjtimex of glibc makes the system call clock_adjtime, which @system-service lacks."""
+    [native] = [path for path in UNITS if path.name == "botwatch.service"]
+    assert "SystemCallFilter=@system-service adjtimex clock_adjtime\n" in native.read_text()
