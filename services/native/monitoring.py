@@ -29,7 +29,7 @@ from services.native.preflight import StartError, create_folders, require_ready
 from services.native.stack import NativeStack
 from services.native.startup_log import Console, detach, startup_log
 from services.native.terminal import AlertPrinter
-from shared.runtime.file_modes import UMASK
+from shared.runtime.file_modes import restrict_umask
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
 from shared.version import VERSION
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--detached", action="store_true")
     options = parser.parse_args()
     console = detach() if options.detached else Console(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.umask(UMASK)
+    restrict_umask()
     try:
         site = production_site(os.environ, "compose" if options.compose else "native")
     except InvalidError as error:

@@ -1,6 +1,5 @@
 """The parts of one home: settings and environment, preparation, start, and end."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ from services.native.supervisor import StartupProgress, Supervisor
 from services.native.terminal import AlertPrinter
 from shared.runtime import clock, credentials
 from shared.runtime.config.documents import load_documents
-from shared.runtime.file_modes import UMASK, restrict_modes
+from shared.runtime.file_modes import UMASK, restrict_modes, restrict_umask
 from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.private_variables import private_variables
 from shared.runtime.redis import presence
@@ -78,7 +77,7 @@ class NativeStack:
 
     def prepare(self) -> None:
         """Make folders and credentials, and migrate; StartError says what is wrong."""
-        os.umask(UMASK)
+        restrict_umask()
         create_folders(self._home, self._settings.botwatch_config)
         self._prepare_credentials()
         self._migrate()

@@ -9,6 +9,11 @@ SHARED_UMASK = 0o007
 """For a folder that parts of several users share by their group: the group writes too."""
 
 
+def restrict_umask() -> None:
+    """Make new files of this process no more readable than UMASK, whatever it was started with."""
+    os.umask(os.umask(0o777) | UMASK)
+
+
 def restrict_modes(folder: Path, umask: int, *, secret: bool = False) -> None:
     """Apply `umask` to every file and folder below `folder`; `secret` removes all rights of the group, too.
 

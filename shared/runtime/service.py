@@ -15,6 +15,7 @@ from shared.runtime import health, logging_setup
 from shared.runtime.access import create_authenticator
 from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.environment import load_settings
+from shared.runtime.file_modes import restrict_umask
 from shared.runtime.health import HealthChecks, Pulse
 from shared.runtime.liveness import StallGuard
 from shared.runtime.redis.connection import (
@@ -77,7 +78,8 @@ class PartContext:
 
 
 def configure_part(part: str, kind: type[S]) -> S:
-    """Load the settings of `part` and configure logging; on invalid settings, exit with a line for each."""
+    """Load the settings of `part`, configure logging and file modes; exit with a line per invalid setting."""
+    restrict_umask()
     with exit_on_invalid_config(part):
         settings = load_settings(kind, os.environ)
     logging_setup.configure_logging(part, settings)

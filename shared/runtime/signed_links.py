@@ -110,7 +110,7 @@ def load_secret(home: Path, environ: Mapping[str, str]) -> bytes:
 
 def _make_key(path: Path) -> None:
     """Create a key at `path` atomically, unless another process was first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     handle, written = tempfile.mkstemp(dir=path.parent, prefix=".link-")  # only its owner may read it
     try:
         with os.fdopen(handle, "wb") as file:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyotp
 
@@ -28,7 +28,8 @@ from tests.support import HANG_S, free_port
 API = "/api/monitoring"
 VARIABLES = (
     "INGEST_TOKEN", "INGEST_TOKENS", "COLLECTOR_TOKEN", "BOTWATCH_KEY", "BOTWATCH_SECRET",
-    "BACKUP_SECRET_ACCESS_KEY", "AUDIT_WEBHOOK_SECRET", "HEARTBEAT_URL", "SMTP_PASSWORD", "CHECK_TOKEN",
+    "BACKUP_ACCESS_KEY_ID", "BACKUP_SECRET_ACCESS_KEY", "AUDIT_WEBHOOK_URL", "AUDIT_WEBHOOK_SECRET",
+    "HEARTBEAT_URL", "SMTP_PASSWORD", "CHECK_TOKEN",
 )  # fmt: skip
 """The secret variables."""
 TIMEOUT_S = 10
@@ -38,6 +39,8 @@ class EchoingServer(socketserver.StreamRequestHandler):
     """Speaks HTTP; refuses, and repeats what it was sent."""
 
     timeout = TIMEOUT_S
+    bodies: ClassVar[list[bytes]] = []
+    """What all were sent."""
 
     def handle(self) -> None:
         """Answer one request."""
@@ -46,6 +49,7 @@ class EchoingServer(socketserver.StreamRequestHandler):
             head += line
         length = re.search(rb"(?i)content-length: (\d+)", head)
         body = self.rfile.read(int(length[1])) if length else b""
+        self.bodies.append(body)
         reason = b" ".join(head.split())[:300]
         self.wfile.write(b"HTTP/1.0 500 " + reason + b"\r\nX-Echo: " + reason + b"\r\n\r\n" + head + body)
 
@@ -162,6 +166,7 @@ def write_documents(folder: Path, canaries: Canaries, http: int, smtp: int, key:
     folder.mkdir()
     for name, document in documents.items():
         (folder / name).write_text(json.dumps(document))
+    (folder / "tls.key").write_text(new("TLS key"))
 
 
 @dataclass
@@ -221,6 +226,7 @@ def use(planted: Planted) -> None:
         canaries[f"redis {path.parent.name}"] = str(url.password)
     for path in (home / "secrets").glob("*/api-token"):
         canaries[f"token {path.parent.name}"] = path.read_text().strip()
+    canaries["audit key"] = (home / "secrets" / "audit.key").read_text().strip()
     _sign_in(planted)
     created = planted.answer(f"{API}/tokens", {"name": "ci", "scopes": ["read"]})
     canaries["created token"] = created["secret"]

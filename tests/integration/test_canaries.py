@@ -1,6 +1,7 @@
 """Canaries: a secret is planted in every place that may hold one, and looked for where none may be."""
 
 import json
+import re
 import tarfile
 import urllib.request
 from collections.abc import Iterator
@@ -34,6 +35,9 @@ from tests.support import wait_until
 
 pytestmark = pytest.mark.integration
 
+ACKNOWLEDGE = re.compile(rb"/acknowledge/[\w-]+\.([0-9a-f]{64})")
+"""A signed link in a notification."""
+
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
@@ -44,12 +48,16 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
         write_documents(folder / "config", canaries, http, smtp, key)
         values = {name: canaries.new(name) for name in VARIABLES}
         values["INGEST_TOKENS"] += "=bot-*"
-        values["HEARTBEAT_URL"] = f"http://127.0.0.1:{http}/{values['HEARTBEAT_URL']}"
+        for name in ("HEARTBEAT_URL", "AUDIT_WEBHOOK_URL"):
+            values[name] = f"http://127.0.0.1:{http}/{values[name]}"
+        values |= {"BACKUP_URL": "s3://bucket/prefix", "BACKUP_ENDPOINT": f"http://127.0.0.1:{http}"}
         values |= {"ACCESS": "required", "LOG_LEVEL": "debug"}
         with botwatch_up(folder, folder / "config", demo=False, **values) as stack:
             planted = Planted(stack, values | {"BOTWATCH_CONFIG": str(folder / "config")}, canaries)
             use(planted)
             wait_until(lambda: failures(planted), "everything fails")
+            links = [link for body in EchoingServer.bodies for link in ACKNOWLEDGE.findall(body)]
+            canaries["signature of an acknowledge link"] = links[-1].decode()
             yield planted
 
 
@@ -127,9 +135,10 @@ def test_commands_and_bundle(planted: Planted) -> None:
 
 def test_backup(planted: Planted) -> None:
     """Databases and secrets in a backup have no canary in clear, and the documents neither."""
-    planted.command("backup", "now")
+    printed = planted.command("backup", "now")
+    assert "warning: not uploaded" in printed
     backup = max((planted.stack.home / "backups").rglob("*.tar.zst"))
-    found = {}
+    found = {"printed": planted.canaries.found_in(printed)}
     with zstd.open(backup) as clear, tarfile.open(fileobj=clear, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member)

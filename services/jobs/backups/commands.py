@@ -24,7 +24,7 @@ from shared.runtime import clock, databases
 from shared.runtime.backups import describe_backup, list_backups
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.environment import load_settings
-from shared.runtime.file_modes import UMASK
+from shared.runtime.file_modes import restrict_umask
 from shared.runtime.local_audit import append_local_audit, local_actor
 from shared.runtime.logging_setup import redact_credentials
 from shared.schema.backups import Backup, id_of_file
@@ -75,7 +75,7 @@ def command(name: str, action: Action) -> Callable[[argparse.Namespace], int]:
     """Return the function that runs `action` and returns the exit code; errors are one sentence each."""
 
     def run(options: argparse.Namespace) -> int:
-        os.umask(UMASK)
+        restrict_umask()
         structlog.configure(
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -33,6 +33,9 @@ class RemoteFolder:
 
     def __init__(self, url: str, settings: JobsSettings) -> None:
         self.url = url.rstrip("/")
+        self._credentials = [
+            one for one in (settings.backup_access_key_id, settings.backup_secret_access_key) if one
+        ]
         options = {
             "endpoint": settings.backup_endpoint,
             "region": settings.backup_region or ("us-east-1" if settings.backup_endpoint else ""),
@@ -52,7 +55,7 @@ class RemoteFolder:
                 retry_config={"max_retries": 2, "retry_timeout": RETRY_TIMEOUT},
             )
         except (BaseError, ValueError) as error:
-            raise self._error("is no address of a bucket, expected s3://BUCKET/PREFIX", error) from error
+            raise self._error("is no address of a bucket, expected s3://BUCKET/PREFIX", error) from None
 
     def backups(self) -> list[Backup]:
         """Return every complete backup, newest first."""
@@ -64,7 +67,7 @@ class RemoteFolder:
                 for name in notes
             ]
         except (BaseError, msgspec.DecodeError) as error:
-            raise self._error("cannot be listed", error) from error
+            raise self._error("cannot be listed", error) from None
         return sorted(
             (backup for backup in found if backup.file in names), key=lambda backup: backup.id, reverse=True
         )
@@ -75,7 +78,7 @@ class RemoteFolder:
             obstore.put(self._store, backup.file, folder / backup.file)
             obstore.put(self._store, f"{backup.id}.json", msgspec.json.encode(backup))
         except (BaseError, OSError) as error:
-            raise self._error(f"{backup.id} cannot be uploaded", error) from error
+            raise self._error(f"{backup.id} cannot be uploaded", error) from None
 
     def download(self, name: str, folder: Path, told: Told) -> Path:
         """Download an archive into `folder` and return it."""
@@ -89,7 +92,7 @@ class RemoteFolder:
                     done += len(chunk)
                     told(f"downloading {name}: {100 * done // max(1, found.meta['size'])}%")
         except (BaseError, OSError) as error:
-            raise self._error(f"{name} cannot be downloaded", error) from error
+            raise self._error(f"{name} cannot be downloaded", error) from None
         return target
 
     def delete_expired(self, local: Sequence[Backup]) -> list[str]:
@@ -106,11 +109,15 @@ class RemoteFolder:
             for name in names:
                 obstore.delete(self._store, name)
         except BaseError as error:
-            raise self._error("old backups cannot be deleted", error) from error
+            raise self._error("old backups cannot be deleted", error) from None
         return [backup.id for backup in expired]
 
     def _error(self, what: str, error: Exception) -> BackupError:
-        reason = " ".join(str(error).partition("Debug source")[0].split())[:MAX_REASON]
+        """Return what is wrong. A server may repeat what it was sent: raised `from None`, for tracebacks."""
+        text = str(error).partition("Debug source")[0]
+        for credential in self._credentials:
+            text = text.replace(credential, "***")
+        reason = " ".join(text.split())[:MAX_REASON]
         return BackupError(f"{self.url}: {what}: {reason}")
 
 

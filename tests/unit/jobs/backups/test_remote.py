@@ -2,10 +2,14 @@
 
 import secrets
 import shutil
+import threading
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from msgspec.structs import replace
 
 from services.jobs.backups.create import create_backup
 from services.jobs.backups.errors import BackupError
@@ -89,6 +93,36 @@ def test_a_server_that_is_down_is_said_in_one_sentence(sources: Sources) -> None
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(list_backups(sources.home)) == 1
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Refuses, and repeats what it was sent."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        body = str(self.headers).encode()
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_a_server_that_repeats_the_credentials_is_quoted_without_them(sources: Sources) -> None:
+    """Neither in the sentence nor in the traceback that the log of the jobs has."""
+    create(sources)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = replace(
+            settings_of(f"http://127.0.0.1:{server.server_port}"), backup_access_key_id="AKIA7"
+        )
+        with pytest.raises(BackupError, match="cannot be listed") as raised:
+            upload_missing(sources, settings, lambda: NOON, silent)
+        server.shutdown()
+    assert "Credential=***/" in str(raised.value)
+    assert "AKIA7" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_the_same_rules_keep_backups_there(sources: Sources, server: FakeS3) -> None:
