@@ -29,6 +29,7 @@ from shared.analytics.rates import NO_RATES, Rates
 from shared.analytics.reported_trades import closed_trade
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.state import VERSION, AccountState, upgraded
+from shared.analytics.symbols import pair_of
 from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
@@ -44,6 +45,8 @@ class BotAccount:
     ) -> None:
         self.state = state or AccountState(settings=settings)
         self._rates = rates
+        if settings.benchmark:
+            self.state.benchmark.symbol = settings.benchmark
         self.trades: list[Trade] = []
         """Trades closed since they were last taken."""
         self.minutes: dict[int, EquityBar] = {}
@@ -109,6 +112,8 @@ class BotAccount:
                 state.orders.apply_update(event, state.book.quotes.get(event.symbol))
             case Quote():
                 state.book.apply_quote(event)
+                if event.symbol == state.benchmark.symbol:
+                    state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
             case ReportedMetrics():
                 self._take_report(event)
             case TradeReport():
@@ -121,6 +126,10 @@ class BotAccount:
         state = self.state
         self._execution = None
         state.orders.apply_fill(event, state.book.quotes.get(event.symbol))
+        if not state.settings.benchmark:
+            state.benchmark.apply_fill(event.symbol)
+        if event.symbol == state.benchmark.symbol:
+            state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
         trade = state.book.apply_fill(event, state.settings.currency)
         if trade:
             state.trades.apply(trade)
@@ -137,12 +146,9 @@ class BotAccount:
         state = self.state
         state.reported_currency = event.currency or state.reported_currency
         at, equity = event.at, event.equity
-        if state.equity is None:
-            flows = self._begin(event)
-        else:
-            if at >= state.returns.day_end:
-                state.drawdown.end_day()
-            flows = self._take_flows(event, state.equity)
+        if at >= state.returns.day_end:
+            self._end_day()
+        flows = self._begin(event) if state.equity is None else self._take_flows(event, state.equity)
         net_flow = flows.early + flows.late
         state.flows += net_flow
         state.returns.apply(at, equity, flows.late, self._zone)
@@ -160,6 +166,18 @@ class BotAccount:
             self.hours[hour.begin] = hour
         if state.book.is_flat():
             state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
+
+    def _end_day(self) -> None:
+        """End the trading day of the latest equity point, if there is one."""
+        state = self.state
+        state.drawdown.end_day()
+        rate = None
+        if state.settings.benchmark and state.benchmark.price is None and state.returns.day_end:
+            pair = pair_of(state.settings.benchmark)
+            if pair.base and pair.quote:
+                moment = state.returns.day_end
+                rate = state.conversions.convert(self._rates, 1.0, pair.base, pair.quote, moment)
+        state.benchmark.end_day(state.returns.current(), rate)
 
     def _begin(self, event: EquityPoint) -> FlowShares:
         """Set the start equity, and return the flows that count at the first point.
@@ -219,4 +237,10 @@ class BotAccount:
 
 def _state_settings(settings: AnalyticsSettings) -> tuple[object, ...]:
     """Return the settings that the state depends on; the others only affect derived metrics."""
-    return settings.start_equity, settings.currency, settings.time_zone, settings.rate_max_age_s
+    return (
+        settings.start_equity,
+        settings.currency,
+        settings.time_zone,
+        settings.rate_max_age_s,
+        settings.benchmark,
+    )

@@ -66,6 +66,8 @@ class Drawdown(msgspec.Struct):
 
     def end_day(self) -> None:
         """End a day: its latest drawdown counts for the Ulcer index."""
+        if self.peak is None:
+            return
         self.squares += self.last**2
         self.days += 1
 

@@ -52,6 +52,7 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
         undefined=missing,
         low_confidence={_METRIC_FIELDS[name].wire: n for name, n in _low_confidence(state) if name in given},
         differences=state.differences or {},
+        benchmark=state.benchmark.symbol,
         warnings=_warnings(state),
         **given,  # type: ignore[arg-type]
     )

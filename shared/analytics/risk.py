@@ -1,5 +1,6 @@
 """Risk figures of an account: ratios, moments, value at risk and drawdown, as fractions."""
 
+from shared.analytics.benchmark import alpha, beta, information_ratio
 from shared.analytics.drawdown import Drawdown
 from shared.analytics.returns import (
     CONFIDENT_RETURNS,
@@ -31,6 +32,7 @@ _RATIOS = (
     *("var95", "var95_amount", "cvar95", "cvar95_amount", "parametric_var95"),
 )
 _TAILS_99 = ("var99", "var99_amount", "parametric_var99")
+_BENCHMARKS = ("beta", "alpha", "information_ratio")
 _DRAWDOWNS = (
     *("max_drawdown", "current_drawdown", "drawdown_duration", "longest_drawdown"),
     *("time_under_water", "ulcer_index", "recovery_factor"),
@@ -41,13 +43,14 @@ def risk_metrics(state: AccountState, now: int) -> dict[str, MetricValue]:
     """Return the risk figures at `now` (epoch milliseconds) by attribute of `Performance`."""
     if state.equity is None:
         why: MetricValue = undefined("no_equity")
-        return dict.fromkeys(("trading_days", *_RATIOS, *_TAILS_99, *_DRAWDOWNS), why)
+        return dict.fromkeys(("trading_days", *_RATIOS, *_TAILS_99, *_BENCHMARKS, *_DRAWDOWNS), why)
     total = undefined("no_rate") if state.unconverted_flows else state.total(state.equity)
     days = (state.equity_at - state.equity_began) / DAY_MS
     return {
         **_ratios(state.returns, state.settings.annualisation, days, state.drawdown.maximum()),
         **_drawdown(state.drawdown, now, total),
         **_values_at_risk(state.returns.latest(), state.equity),
+        **_benchmark(state),
     }
 
 
@@ -55,7 +58,9 @@ def risk_low_confidence(state: AccountState) -> list[tuple[str, int]]:
     """Return the risk figures computed from few daily returns, with their number."""
     n = state.returns.count()
     found = [(name, n) for name in _RATIOS if n < CONFIDENT_RETURNS]
-    return found + [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]
+    found += [(name, n) for name in _TAILS_99 if n < CONFIDENT_99]
+    pairs = state.benchmark.moments(state.returns.current()).n
+    return found + [(name, pairs) for name in _BENCHMARKS if pairs < CONFIDENT_RETURNS]
 
 
 def _ratios(
@@ -72,6 +77,17 @@ def _ratios(
         "calmar_ratio": calmar_ratio(annual, max_drawdown),
         "skewness": skewness(moments),
         "kurtosis": kurtosis(moments),
+    }
+
+
+def _benchmark(state: AccountState) -> dict[str, MetricValue]:
+    if state.benchmark.symbol is None:
+        return dict.fromkeys(_BENCHMARKS, undefined("no_benchmark"))
+    moments, annualisation = state.benchmark.moments(state.returns.current()), state.settings.annualisation
+    return {
+        "beta": beta(moments),
+        "alpha": alpha(moments, annualisation),
+        "information_ratio": information_ratio(moments, annualisation),
     }
 
 

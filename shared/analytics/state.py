@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from shared.analytics.benchmark import Benchmark
 from shared.analytics.curve import EquityCurve
 from shared.analytics.drawdown import Drawdown, upgraded_drawdown
 from shared.analytics.execution import Orders
@@ -50,6 +51,7 @@ class AccountState(msgspec.Struct):
     of unknown rate, trades from before the first record."""
     returns: Returns = msgspec.field(default_factory=Returns)
     drawdown: Drawdown = msgspec.field(default_factory=Drawdown)
+    benchmark: Benchmark = msgspec.field(default_factory=Benchmark)
     curve: EquityCurve = msgspec.field(default_factory=EquityCurve)
     book: PositionBook = msgspec.field(default_factory=PositionBook)
     trades: TradeStatistics = msgspec.field(default_factory=TradeStatistics)

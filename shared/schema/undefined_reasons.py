@@ -21,6 +21,8 @@ REASONS = {
     "`analytics.currency`.",
     "no_rate": "An amount in another currency has no rate yet: send the pair's price as a metric with the "
     'unit "price".',
+    "no_benchmark": "No benchmark: the bot does not trade exactly one symbol, and `benchmark` is not set.",
+    "no_benchmark_prices": "Too few daily returns with a price of the benchmark so far: {n}.",
     "no_margin": "No margin has been reported: send `marginUsed` and `maintenanceMargin` with the equity.",
     "no_liquidation_price": "No open position has a liquidation price.",
     "no_open_positions": "No position is open.",

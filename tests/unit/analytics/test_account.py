@@ -4,6 +4,7 @@ import math
 from itertools import islice, pairwise
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -203,8 +204,66 @@ def test_a_state_of_another_version_or_other_settings_is_not_restored() -> None:
         )
         is None
     )
-    for broken in (b"", b"{}", b"[]", dump[:-1], dump.replace(b"100.5", b'"x"')):
+    older_and_broken = older.replace(b"100.5", b'"x"')
+    for broken in (older_and_broken, b"", b"{}", b"[]", dump[:-1], dump.replace(b"100.5", b'"x"')):
         assert BotAccount.from_json(broken, AnalyticsSettings()) is None
+
+
+def of_version_3(account: BotAccount) -> bytes:
+    """Return the state as the release before stored it."""
+    state = msgspec.json.decode(account.to_json())
+    returns, drawdown = state["returns"], state["drawdown"]
+    returns["flow"] = 0.0
+    for name in ("growth", "has_return", "approximated_at"):
+        del returns[name]
+    del returns["ended"][6:]
+    names = ("under_ms", "counted_from", "best_pnl", "deepest_amount", "squares", "days")
+    for name in names:
+        del drawdown[name]
+    for name in ("benchmark", "pending_flows", "unconverted_flows"):
+        del state[name]
+    state["head"] = [state["head"][0], state["head"][2] // 10]
+    return msgspec.json.encode(state | {"version": 3})
+
+
+def test_a_state_of_version_3_continues_within_its_day() -> None:
+    bot = FakeBot().days(1000, 1010, 990, 1040, 1030).equity(1040)
+    upgraded = BotAccount.from_json(of_version_3(bot.account), AnalyticsSettings(), oldest_version=2)
+    assert upgraded is not None
+    for account in (upgraded, bot.account):
+        account.apply(EquityPoint(bot.at, 51_040, 50_000))
+        account.apply(EquityPoint(bot.at + 1000, 50_529.6))
+    names = ("skewness", "kurtosis", "sharpe_ratio", "var95", "max_drawdown", "recovery_factor")
+    for name in names:
+        assert upgraded.values()[name] == pytest.approx(bot.number(name), rel=1e-9), name
+    assert upgraded.state.returns.latest() == bot.account.state.returns.latest()
+    assert upgraded.state.returns.latest()[-1] == pytest.approx(1040 / 1030 * 0.99 - 1)
+
+
+def test_a_day_of_version_3_with_a_flow_is_approximate() -> None:
+    bot = FakeBot().days(1000, 1010).equity(1020)
+    old = msgspec.json.decode(of_version_3(bot.account))
+    old["returns"] |= {"close": 51_020.0, "flow": 50_000.0}
+    account = BotAccount.from_json(msgspec.json.encode(old), AnalyticsSettings(), oldest_version=2)
+    assert account is not None
+    account.apply(EquityPoint(bot.at, 50_509.8))
+    # (51020 − 50000) / 1010 as before, then 50509.8 / 51020 = 0.99
+    assert account.state.returns.current() == pytest.approx(1020 / 1010 * 0.99 - 1)
+    record = account.performance("b")
+    assert record is not None
+    assert record.warnings == ["approximate_return"]
+
+
+def test_older_returns_have_the_shape_of_those_that_are_kept() -> None:
+    bot = FakeBot()
+    worth = 1000.0
+    for day in range(500):
+        worth *= 1 + (0.01, -0.02, 0.03, 0.0, -0.01)[day % 5]
+        bot.equity(worth).advance(days=1)
+    upgraded = BotAccount.from_json(of_version_3(bot.account), AnalyticsSettings(), oldest_version=2)
+    assert upgraded is not None
+    for name in ("skewness", "kurtosis"):
+        assert upgraded.values()[name] == pytest.approx(bot.number(name), rel=0.02)
 
 
 def test_minutes_and_hours_come_out_when_they_end() -> None:

@@ -1,5 +1,6 @@
 """Drawdown at every equity point, compared with empyrical, unaffected by deposits and withdrawals."""
 
+import math
 from itertools import cycle, islice
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from shared.schema.records import Undefined
 from tests.unit.analytics.equity_curves import RETURNS, STARTS, equity_from_returns, returns_of
 from tests.unit.analytics.fake_bot import FakeBot
-from tests.unit.analytics.oracles import of_empyrical
+from tests.unit.analytics.oracles import of_empyrical, of_quantstats
 
 pytestmark = pytest.mark.slow  # imports pandas
 
@@ -142,3 +143,39 @@ def test_the_peak_stays_finite_after_repeated_ruin_and_deposits() -> None:
         bot.equity(16).equity(1e17, 1e17 - 16)
     assert bot.number("max_drawdown") == pytest.approx(1)
     assert bot.number("current_drawdown") <= 1
+
+
+def test_the_ulcer_index_is_the_root_mean_square_at_the_ends_of_days() -> None:
+    bot = FakeBot().equity(100).advance(days=1).equity(50).equity(90).advance(days=1).equity(80)
+    # 0 %, 10 % and 20 % at the ends of three days; the 50 % were within one
+    assert bot.number("ulcer_index") == pytest.approx(math.sqrt((0.1**2 + 0.2**2) / 3))
+    assert FakeBot().equity(-1).undefined_reason("ulcer_index") == ("not_positive_equity", 0)
+
+
+def test_the_ulcer_index_is_quantstats_but_for_the_count() -> None:
+    worth = equity_from_returns(1000, [0.02, -0.01, -0.03, 0.01, 0.05, -0.02, 0.01, -0.015])
+    returns, n = returns_of(worth), len(worth)
+    # quantstats leaves out the first point and divides by one less than it has
+    expected = of_quantstats("ulcer_index", returns) * math.sqrt((n - 2) / n)
+    assert FakeBot().days(*worth).number("ulcer_index") == pytest.approx(expected, rel=1e-9)
+
+
+def test_time_under_water_is_the_share_between_peaks_and_recoveries() -> None:
+    bot = FakeBot()
+    assert bot.equity(100).undefined_reason("time_under_water") == ("too_short", 0)
+    bot.advance(seconds=9).equity(90).advance(seconds=9).equity(110).advance(seconds=19).equity(120)
+    assert bot.number("time_under_water") == pytest.approx(20 / 40)  # from 100 to 110
+    bot.advance(seconds=59).equity(119)
+    assert bot.number("time_under_water") == pytest.approx((20 + 60) / 100)
+    bot.quote(1)
+    assert bot.number("time_under_water") == pytest.approx(81 / 101)
+
+
+def test_recovery_is_the_total_over_the_deepest_fall_in_money() -> None:
+    bot = FakeBot().equity(1000)
+    assert bot.undefined_reason("recovery_factor") == ("no_drawdown", 0)
+    # P&L 0, 100, 40, then 5000 are paid in, 340
+    bot.equity(1100).equity(1040).equity(6040, 5000).equity(6340)
+    assert bot.number("recovery_factor") == pytest.approx(340 / 60)
+    bot.equity(6040)
+    assert bot.number("recovery_factor") == pytest.approx(40 / 300)
