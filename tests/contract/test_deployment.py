@@ -243,6 +243,19 @@ def test_redis_over_tls_changes_nothing_else() -> None:
     assert done is None or done.returncode == 0 or "is not a docker command" in done.stderr, done
 
 
+def test_the_collector_can_do_without_the_hosts_root() -> None:
+    """The overlay replaces `/` by single paths below HOST_ROOT; everything else stays."""
+    text = (ROOT / "deploy" / "host-mounts.yml").read_text(encoding="utf-8")
+    narrow = yaml.safe_load(text.replace("!override", ""))["services"]["collector"]["volumes"]
+    root = SERVICES["collector"]["environment"]["HOST_ROOT"]
+    whole = f"/:{root}:ro"
+    kept = [volume for volume in SERVICES["collector"]["volumes"] if volume != whole]
+    assert whole in SERVICES["collector"]["volumes"]
+    assert [volume for volume in narrow if root not in str(volume)] == kept
+    for volume in narrow[len(kept) :]:
+        assert re.fullmatch(rf"(/\S+):{root}\1:ro", volume), volume
+
+
 def test_only_what_an_image_needs_reaches_the_build() -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in ignored

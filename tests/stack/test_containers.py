@@ -119,6 +119,27 @@ def test_the_collector_reports_the_host_and_not_its_container(stack: ComposeStac
     assert root == psutil.disk_usage("/").total
 
 
+_ATTEMPTS = """
+import socket
+for name, attempt in (
+    ("shadow", lambda: open("/host/root/etc/shadow")),
+    ("write", lambda: open("/host/root/tmp/botwatch", "w")),
+    ("environment", lambda: open("/host/proc/1/environ").read()),
+    ("root", lambda: open("/host/proc/1/root/etc/passwd")),
+    ("engine", lambda: socket.socket(socket.AF_UNIX).connect("/host/root/run/docker.sock")),
+):
+    try: print(name, attempt())
+    except OSError as error: print(name, error.strerror)
+"""
+
+
+def test_the_collector_reads_only_what_every_user_of_the_host_may(stack: ComposeStack) -> None:
+    """Of the host's root and processes; it writes nothing and does not reach the container engine."""
+    refused = ("Permission denied", "Read-only file system", "No such file or directory")
+    for line in stack.execute("collector", "python", "-c", _ATTEMPTS).splitlines():
+        assert line.partition(" ")[2] in refused, line
+
+
 def test_the_command_runs_beside_the_stack(stack: ComposeStack) -> None:
     stack.compose("build", "botwatch", timeout_s=600)
     command = ("run", "--rm", "-T", "botwatch")
