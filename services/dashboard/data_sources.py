@@ -1,7 +1,7 @@
 """Data sources of the dashboard: Redis for current values, SQLite for history and while Redis is down."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.runtime.redis.presence import PartPresence
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema import redis_keys
-from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance
+from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance, Record
 from shared.schema.rule_status import RuleStatus
 from shared.store.check_history import latest_checks
 from shared.store.currency_rates import StoredRate, newest_rate
@@ -142,10 +142,10 @@ class DataSources:
 
         return newest
 
-    def last_stored(self, bot: str) -> list[AnyRecord]:
+    def last_stored(self, bot: str, kinds: Sequence[type[Record]] = _STORED) -> list[AnyRecord]:
         """Return the newest stored records of a bot, however long ago they came."""
         with self.performance.read() as connection:
-            return [record for kind in _STORED for record in latest_record_of(connection, kind, bot)]
+            return [record for kind in kinds for record in latest_record_of(connection, kind, bot)]
 
     def _read_stored(self, now: datetime) -> list[AnyRecord]:
         with self.performance.read() as connection:

@@ -26,7 +26,7 @@ from shared.analytics.returns import CONFIDENT_RETURNS
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.records import AnyRecord, Undefined
+from shared.schema.records import AnyRecord, Equity, Performance, Undefined
 from shared.schema.timestamps import EPOCH
 from shared.schema.undefined_reasons import describe_undefined
 from shared.store.currency_rates import is_same_currency, rates_by_step
@@ -35,8 +35,8 @@ from shared.store.time_buckets import TimeBuckets
 
 ENDED_AFTER = timedelta(days=1)
 """A bot without equity for so long at the end of the range has left the portfolio."""
-MAX_HOLDINGS = 1_000_000
-"""How many steps of all bots a request may have: they are folded within about a second."""
+MAX_HOLDINGS = 500_000
+"""How many steps of all bots a request may have: they take about two seconds."""
 MAX_VALUES = 100
 """How many values of a label have a portfolio, and how many labels are named."""
 
@@ -108,7 +108,7 @@ def _read_bots(sources: DataSources, now: datetime, label: str | None, steps: Ti
             raise InvalidError([Fault("step", f"{expected}; use a wider `step` or a later `from`")])
         curves = equity_by_step(connection, names, steps)
     return [
-        _bot(sources, name, known.get(name) or sources.last_stored(name), label, curve)
+        _bot(sources, name, known.get(name) or sources.last_stored(name, (Equity, Performance)), label, curve)
         for name, curve in curves.items()
     ]
 

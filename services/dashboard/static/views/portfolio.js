@@ -6,7 +6,7 @@ import { $, h, missing, reconcile, setNodes, setText, setTextOrHide } from "../e
 import { dayAndTime, formatMoney, isDefined, number, percent, ratio } from "../format.js";
 import { dashboard, now } from "../store.js";
 
-const REFRESH_MS = 60_000;
+const REFRESH_MS = 300_000; // a point of 30 days is 2 h wide
 const DAY_MS = 86_400_000;
 const ALL = "All bots";
 const signedPercent = (value) => `${number(2, { signDisplay: "exceptZero" })(value)}%`;
@@ -23,7 +23,7 @@ const FIGURES = [
 let asked = 0;
 let lastRead = -Infinity;
 
-/** Show the section where there are several bots, and fetch it once a minute while the page is visible. */
+/** Show the section where there are several bots, and fetch it every few minutes while the page is visible. */
 export function renderPortfolio() {
   const bots = [...dashboard.performance.values()].filter(({ portfolioValue }) => isDefined(portfolioValue));
   $("portfolio").hidden = bots.length < 2;
@@ -47,7 +47,9 @@ async function refresh() {
     show(answer);
     setTextOrHide($("portfolio-fault"), "");
   } catch (error) {
-    if (own === asked) setTextOrHide($("portfolio-fault"), `The portfolio could not be read: ${error.message}.`);
+    if (own !== asked) return;
+    lastRead = -Infinity; // again with the next snapshot
+    setTextOrHide($("portfolio-fault"), `The portfolio could not be read: ${error.message}.`);
   }
 }
 
