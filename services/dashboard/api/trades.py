@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from services.dashboard import snapshot
 from services.dashboard.account_sums import AccountSum, sum_accounts
 from services.dashboard.api.history import bot_not_found
-from services.dashboard.api.queries import TradesQuery, trades_query
+from services.dashboard.api.queries import MAX_LIMIT, TradesQuery, trades_query
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
+from services.dashboard.trade_pairs import SAME_CLOSE, pair_trades
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
 from shared.schema.records import AnyRecord, Performance, Undefined
@@ -113,6 +114,11 @@ def find_trades(connection: Connection, query: TradesQuery) -> FoundTrades:
     ]
     if len(wanted) > 1:
         found.sort(key=_closed_at, reverse=True)
+    if query.bot is not None and found and "reported" in wanted:
+        times = [_closed_at(trade) for trade in found]
+        near = (min(times) - SAME_CLOSE, max(times) + SAME_CLOSE)
+        rows = closed_trades(connection, "fills", query.bot, near, before=None, limit=MAX_LIMIT)
+        pair_trades(found, [_trade(row, "fills") for row in rows])
     totals = {source: trade_totals(connection, source, query.bot, span) for source in TRADE_SOURCES}
     return FoundTrades(found[: query.limit], totals, reporting)
 

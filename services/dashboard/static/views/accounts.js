@@ -143,7 +143,8 @@ export function tradesView(bot) {
     table.root.hidden = !trades.length;
     none.hidden = trades.length > 0;
     older.hidden = count <= trades.length || shown >= 1000;
-    setNodes(table.body, JSON.stringify(trades), () => trades.map(tradeRow));
+    const rowOf = (trade) => tradeRow(trade, answer.sources.fills.count > 0);
+    setNodes(table.body, JSON.stringify(answer), () => trades.map(rowOf));
   };
   const details = fetchedDetails("Closed trades", load, about, differs, table.root, none, older);
   older.addEventListener("click", () => {
@@ -172,15 +173,24 @@ export function describeDifferences({ sources, tradeDifferences }) {
   return `${unconfirmed}Reported: ${one}; made from fills: ${other}.`;
 }
 
-function tradeRow(trade) {
+/** Return a note on a reported trade that the fills do not confirm; null where they do. */
+function differenceOf({ folded, currency }) {
+  if (folded?.agrees) return null;
+  if (!folded) return explained("other", "not in fills", "No trade made from the fills closed within a minute of it.");
+  const made = isDefined(folded.pnl) ? formatMoney(folded.pnl, currency, true) : "unknown";
+  return explained("other", `≠ ${made}`, `The P&L made from the fills is ${made}.`);
+}
+
+function tradeRow(trade, hasFills) {
   const { currency } = trade;
   const side = sideOf(trade.side);
+  const result = valueOr(trade.pnl, signedMoney(currency), `P&L: ${trade.undefined?.text ?? "not known."}`);
   const why = "only known for trades made from fills, with market prices.";
   return row(
     trade.reason ? [clock(trade.closedAt), h("small", { class: "quiet" }, ` ${trade.reason}`)] : clock(trade.closedAt),
     trade.positionId ? `${trade.symbol} (${trade.positionId})` : trade.symbol,
     side,
-    valueOr(trade.pnl, signedMoney(currency), `P&L: ${trade.undefined?.text ?? "not known."}`),
+    [result, trade.folded !== undefined && hasFills ? differenceOf(trade) : null].filter(Boolean),
     plain(trade.quantity),
     plain(trade.entryPrice),
     plain(trade.exitPrice),

@@ -161,6 +161,20 @@ def test_reported_trades_are_paged_by_closing(client: FlaskClient, performance: 
     assert pages == [[1, 4], [3, 2]]
 
 
+def test_each_reported_trade_has_the_one_made_from_fills(client: FlaskClient, traded: Database) -> None:
+    """Fills give 5 half an hour ago and -2 ten minutes ago; reported are 5.04 (under 1% off), -3 and 9."""
+    report(traded, "alpha", ("a", 30, 5.04), ("b", 10, -3), ("c", 15, 9))
+    with traded.write() as connection:
+        connection.execute(trades.update().values(side="buy"))
+    found = get_json(client, f"{API}/trades?bot=alpha")["trades"]
+    assert [(one["pnl"], one["folded"]) for one in found] == [
+        (-3, {"number": 2, "pnl": -2, "agrees": False}),
+        (9, None),
+        (5.04, {"number": 1, "pnl": 5, "agrees": True}),
+    ]
+    assert "folded" not in get_json(client, f"{API}/trades")["trades"][0]
+
+
 def test_a_trade_without_a_known_result_says_why(client: FlaskClient, performance: Database) -> None:
     """It counts as a trade, and its missing P&L is counted beside the sum of the others."""
     unknown: dict[str, Any] = trade("alpha", 2, 5, 0) | {"pnl": None, "undefined": "no_losses"}
