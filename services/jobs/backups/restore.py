@@ -36,8 +36,8 @@ from shared.store.revisions import known_revisions
 from shared.version import VERSION
 
 _OTHER_AUDIT_KEY = (
-    "The audit log of the backup was made with another key: put the old secrets/audit.key back; "
-    "until then nothing can be appended to it."
+    "The audit log of the backup was made with another key: put its secrets/audit.key back, or begin a new "
+    "log (docs/operations.md, Restore); until then Botwatch does not start."
 )
 _NEW_PASSWORDS = (
     "The passwords of the backup are in place: stop what still has the old ones, in compose with "

@@ -28,7 +28,7 @@ from services.jobs.config import JobsSettings
 from shared.runtime.audit_key import audit_key
 from shared.runtime.backups import interrupted_restore, list_backups
 from shared.schema.backups import Backup
-from shared.store.audit import verify_audit
+from shared.store.audit import AuditEntry, append_audit, verify_audit
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import migrate, newest_revision
 from tests.releases import unpack
@@ -240,6 +240,35 @@ def test_the_audit_log_goes_on_after_a_restore(sources: Sources) -> None:
     database.close()
     assert tuple(rows[-1]) == ("backup.restore", backup.id, "os:alice")
     assert report.fault is None
+
+
+def test_without_its_key_an_audit_log_is_begun_anew(sources: Sources) -> None:
+    """A backup without secrets says so on another machine; docs/operations.md has the way on."""
+    audit_key(sources.home, {})
+    backup = create_backup(sources, JobsSettings(), lambda: NOON, silent)
+    first = restore_backup(sources, request(sources, backup.file), silent)
+    assert not any("another key" in note for note in first.notes)
+    backup = create_backup(sources, JobsSettings(), lambda: NOON, silent)
+    for path in (sources.home / "data" / "audit.head", sources.home / "secrets" / "audit.key"):
+        path.unlink()
+    audit_key(sources.home, {})
+    later = request(sources, backup.file)._replace(now=NOON + timedelta(hours=2))
+    done = restore_backup(sources, later, silent)
+    assert any("until then Botwatch does not start" in note for note in done.notes)
+    health = sources.databases["health"]
+    with closing(sqlite3.connect(health)) as connection:
+        connection.execute("DELETE FROM audit_log")
+        connection.commit()
+    for path in (sources.home / "data" / "audit.head", sources.home / "secrets" / "audit.key"):
+        path.unlink()
+    database, key = Database(sqlite_url(health)), audit_key(sources.home, {})
+    with database.write() as connection:
+        entry = AuditEntry(action="botwatch.start", actor="os:alice", target="botwatch")
+        append_audit(connection, entry, NOON, key)
+    with database.read() as connection:
+        report = verify_audit(connection, key)
+    database.close()
+    assert (report.entries, report.fault) == (1, None)
 
 
 def test_a_backup_is_extracted_into_a_folder(sources: Sources, tmp_path: Path) -> None:
