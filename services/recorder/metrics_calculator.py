@@ -6,7 +6,7 @@ checkpoint and catches up with the rows in batches. Both ways lead to the same s
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -15,8 +15,10 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection
 
 from services.recorder.bot_metrics import BotMetrics
+from services.recorder.rate_recorder import RateRecorder
 from shared.analytics.account import BotAccount
 from shared.analytics.events import TradingEvent, event_from_record, event_order
+from shared.analytics.rates import PairRate
 from shared.analytics.state import OLDEST_VERSION
 from shared.runtime.config.documents import PerformanceLogger
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
@@ -33,7 +35,7 @@ CATCH_UP_EVENTS = 2_000
 
 EVENTS = Counter("botwatch_recorder_events", "Raw events applied to metrics in order of arrival.")
 REWINDS = Counter(
-    "botwatch_recorder_went_back", "Times a late event set a bot's metrics back to a checkpoint."
+    "botwatch_recorder_went_back", "Times a late event or rate set a bot's metrics back to a checkpoint."
 )
 TOO_LATE = Counter(
     "botwatch_recorder_too_late", "Raw events left out of metrics: older than the retained rows."
@@ -46,6 +48,10 @@ class PendingMetrics(NamedTuple):
 
     events: Mapping[str, list[TradingEvent]]
     """New events by bot, in the order of folding."""
+    rates: Sequence[PairRate]
+    """Rates that became known."""
+    changed_by_rates: Mapping[str, int]
+    """Bots whose conversions they may change, with the time from which, epoch milliseconds."""
     checkpoints: Mapping[str, int]
     """End of each bot's newest checkpoint, epoch milliseconds."""
     saved: list[str]
@@ -64,6 +70,7 @@ class MetricsCalculator:
     ) -> None:
         self._database = database
         self._analytics = settings.analytics
+        self._rates = RateRecorder(database, settings.analytics.rate_max_age_seconds)
         self._kept = timedelta(days=settings.database.retention_days)
         self._now = now
         self._monotonic = monotonic
@@ -87,16 +94,13 @@ class MetricsCalculator:
         """
         now_s = self._monotonic()
         events = self._events_by_bot(connection, new)
-        checkpoints: dict[str, int] = {}
-        for bot, found in events.items():
-            if found[0].at <= self._checkpoints.get(bot, 0):
-                store.delete_checkpoints_from(connection, bot, found[0].at)
-                left = store.checkpoint_before(connection, bot)
-                checkpoints[bot] = left.until if left else 0
+        rates = self._rates.write(connection, events)
+        changed = self._changed_by_rates(connection, rates)
+        checkpoints = self._delete_checkpoints(connection, events, changed)
         saved, written = [], []
         for bot, bot_metrics in self._bots.items():
-            may_save = bot not in events or events[bot][0].at > bot_metrics.folded_until
-            is_save_due = may_save and bot_metrics.is_save_due(now_s)
+            is_late = bot in changed or (bot in events and events[bot][0].at <= bot_metrics.folded_until)
+            is_save_due = not is_late and bot_metrics.is_save_due(now_s)
             if is_save_due or bot_metrics.is_write_due(now_s):
                 self._write(connection, bot, bot_metrics)
                 written.append(bot)
@@ -105,16 +109,46 @@ class MetricsCalculator:
                 store.save_checkpoint(connection, bot, StoredCheckpoint(bot_metrics.folded_until, state))
                 checkpoints[bot] = bot_metrics.folded_until
                 saved.append(bot)
-        return PendingMetrics(events, checkpoints, saved, written)
+        return PendingMetrics(events, rates, changed, checkpoints, saved, written)
+
+    def _changed_by_rates(self, connection: Connection, rates: Sequence[PairRate]) -> dict[str, int]:
+        """Return the bots that new rates may change, with the time from which rows are folded again."""
+        changed = self._rates.changed_bots(connection, rates, self._bots, self._checkpoints)
+        oldest = epoch_ms(self.kept_since())
+        for bot, moment in changed.items():
+            if moment < oldest:  # what a checkpoint of deleted rows has converted stays
+                changed[bot] = max(moment, self._replay_start(connection, bot) + 1)
+        return changed
+
+    def _delete_checkpoints(
+        self, connection: Connection, events: Mapping[str, list[TradingEvent]], changed: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Delete the checkpoints that late events or rates change; return the ends of those before."""
+        left: dict[str, int] = {}
+        for bot in events.keys() | changed.keys():
+            moments = [changed[bot]] if bot in changed else []
+            moments += [events[bot][0].at] if bot in events else []
+            if min(moments) <= self._checkpoints.get(bot, 0):
+                store.delete_checkpoints_from(connection, bot, min(moments))
+                kept = store.checkpoint_before(connection, bot)
+                left[bot] = kept.until if kept else 0
+        return left
 
     def apply_committed(self, change: PendingMetrics) -> None:
         """Apply the effects of a committed transaction."""
         now_s = self._monotonic()
         self._checkpoints |= change.checkpoints
+        self._rates.mark_committed(change.rates)
         for bot in change.written:
             self._bots[bot].mark_written(now_s)
         for bot in change.saved:
             self._bots[bot].mark_saved(now_s)
+        for bot, moment in change.changed_by_rates.items():
+            bot_metrics = self._bots.get(bot) or self._bot(bot)
+            if not bot_metrics.behind:
+                REWINDS.inc()
+                self._behind[bot] = None
+            bot_metrics.rewind(moment)
         for bot, events in change.events.items():
             bot_metrics = self._bots.get(bot) or self._bot(bot)
             was_behind = bot_metrics.behind
@@ -239,9 +273,9 @@ class MetricsCalculator:
 
     def _restore_checkpoint(self, connection: Connection, bot: str, bot_metrics: BotMetrics) -> None:
         """Restore a bot from the newest checkpoint before its first late event, or from nothing."""
-        settings = self._analytics.settings_for(bot)
+        settings, rates = self._analytics.settings_for(bot), self._rates.stored
         checkpoint = store.checkpoint_before(connection, bot, bot_metrics.late)
-        account = BotAccount.from_json(checkpoint.state, settings) if checkpoint else None
+        account = BotAccount.from_json(checkpoint.state, settings, rates) if checkpoint else None
         if checkpoint and account is None:
             log.info("recomputing metrics: the checkpoint's version or settings differ", bot=bot)
             # For events that retention has deleted, an older version's state is all there is.
@@ -249,9 +283,11 @@ class MetricsCalculator:
             until = min(kept_since, checkpoint.until + 1)
             checkpoint = store.checkpoint_before(connection, bot, until)
             if checkpoint:
-                account = BotAccount.from_json(checkpoint.state, settings, oldest_version=OLDEST_VERSION)
+                account = BotAccount.from_json(
+                    checkpoint.state, settings, rates, oldest_version=OLDEST_VERSION
+                )
         until = checkpoint.until if checkpoint and account else 0
-        bot_metrics.restore(account or BotAccount(settings), until)
+        bot_metrics.restore(account or BotAccount(settings, rates=rates), until)
 
     def _write(self, connection: Connection, bot: str, bot_metrics: BotMetrics) -> None:
         trades, minutes, hours = bot_metrics.rows_to_write()

@@ -29,7 +29,7 @@ from shared.analytics.rates import NO_RATES, Rates
 from shared.analytics.reported_trades import closed_trade
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.state import VERSION, AccountState, upgraded
-from shared.analytics.symbols import pair_of
+from shared.analytics.symbols import common_code, pair_of
 from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
@@ -90,9 +90,23 @@ class BotAccount:
     def convert(self, amount: float, of: str | None, at: int) -> float | None:
         """Return `amount` of currency `of` in the account's currency; None while its rate is unknown.
 
-        An unknown currency `of` counts as the account's.
+        An unknown currency `of` counts as the account's; while that is unknown, `of` is taken for it.
         """
-        return self.state.conversions.convert(self._rates, amount, of, self.state.account_currency(), at)
+        state, of = self.state, common_code(of)
+        if state.account_currency() is None:
+            state.guessed_currency = of
+        if of not in (None, state.guessed_currency) and state.is_currency_guessed:
+            state.relied_on_guess = True
+        return state.conversions.convert(self._rates, amount, of, state.account_currency(), at)
+
+    def _settled_in(self, event: Execution) -> str | None:
+        """Return the currency of an execution's P&L as far as its terms or its symbol say it."""
+        pair, own = pair_of(event.symbol, event.fee_currency), event.terms
+        given = self.state.settings.terms_of(event.symbol)
+        kind = own.contract_type or given.contract_type or pair.contract_type
+        if kind == "inverse":
+            return common_code(own.base or given.base) or pair.base
+        return common_code(own.quote or given.quote) or pair.money
 
     def apply(self, event: TradingEvent) -> None:
         """Fold one event; ValueError if it precedes the latest one."""
@@ -130,7 +144,9 @@ class BotAccount:
             state.benchmark.apply_fill(event.symbol)
         if event.symbol == state.benchmark.symbol:
             state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
-        trade = state.book.apply_fill(event, state.settings.currency)
+        if state.account_currency() is None:
+            state.guessed_currency = self._settled_in(event)
+        trade = state.book.apply_fill(event, state.account_currency(), self.convert)
         if trade:
             state.trades.apply(trade)
             state.reported.apply_folded(closed_trade(trade))

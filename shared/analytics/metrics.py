@@ -49,6 +49,8 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
         bot=bot,
         timestamp=from_epoch_ms(state.head[0]),
         source="computed",
+        currency=state.account_currency(),
+        warnings=_warnings(state),
         undefined=missing,
         low_confidence={_METRIC_FIELDS[name].wire: n for name, n in _low_confidence(state) if name in given},
         differences=state.differences or {},
@@ -56,6 +58,11 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
         warnings=_warnings(state),
         **given,  # type: ignore[arg-type]
     )
+
+
+def _warnings(state: AccountState) -> list[str]:
+    """Return what is doubtful about the metrics, by code of `WARNINGS`."""
+    return ["guessed_currency"] if state.is_guess_doubtful else []
 
 
 def _pnl(state: AccountState) -> dict[str, MetricValue]:
@@ -95,7 +102,7 @@ def _pnl_from_fills(state: AccountState) -> dict[str, MetricValue]:
     if not book.fills:
         return found | dict.fromkeys(("total_pnl", "realized_pnl", "unrealized_pnl"), why)
     unrealized = book.unrealized()
-    realized: MetricValue = undefined("unknown_fee_rate", book.fills) if book.unconverted else book.realized()
+    realized: MetricValue = undefined("no_rate", book.fills) if book.unconverted else book.realized()
     total = realized + unrealized if isinstance(realized, float) else realized
     return found | {"total_pnl": total, "realized_pnl": realized, "unrealized_pnl": unrealized}
 
@@ -106,7 +113,7 @@ def _trading(state: AccountState, now: int) -> dict[str, MetricValue]:
         return dict.fromkeys(_TRADES, undefined("no_fills"))
     found = trades.metrics(state.began, now)
     if trades.n and state.book.unconverted:
-        found |= dict.fromkeys(_NET_OF_FEES, undefined("unknown_fee_rate", trades.n))
+        found |= dict.fromkeys(_NET_OF_FEES, undefined("no_rate", trades.n))
     return found
 
 

@@ -1,12 +1,13 @@
 """Positions at average cost, and the P&L from them, net of fees; other tools match fills FIFO."""
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
-from shared.analytics.events import SMALLEST_PRICE, Execution, Quote
-from shared.analytics.symbols import SEPARATORS, common_code, pair_of
+from shared.analytics.events import Execution, Quote
+from shared.analytics.symbols import common_code, pair_of
 
 DUST_SHARE = 0.001
 """A remainder up to this share of a trade's largest quantity closes the trade: lot sizes, and fees paid in
@@ -16,6 +17,8 @@ ROUNDING = 1e-9
 MAX_SYMBOLS = 500
 """Further symbols replace the oldest; the P&L of a dropped position still shows in the equity."""
 T = TypeVar("T")
+Convert = Callable[[float, str | None, int], float | None]
+"""Converts an amount of a currency, at a time, to the account's currency; None while its rate is unknown."""
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -97,13 +100,13 @@ class PositionBook(msgspec.Struct):
         _keep(self.quotes, event.symbol, event.price)
         _keep(self.prices, event.symbol, event.price)
 
-    def apply_fill(self, event: Execution, currency: str | None) -> Trade | None:
+    def apply_fill(self, event: Execution, currency: str | None, convert: Convert) -> Trade | None:
         """Apply an execution and return the trade that it closes; `currency` is the account's."""
         self.fills += 1
         self.traded_at = event.at
         quantity = event.quantity if event.side == "buy" else -event.quantity
         _keep(self.prices, event.symbol, event.price)
-        fee, of_base = self._fee(event, currency)
+        fee, of_base = self._fee(event, currency, convert)
         self.fees += fee
         if of_base:
             quantity -= self._fee_in_asset(event, quantity)
@@ -133,36 +136,26 @@ class PositionBook(msgspec.Struct):
         held = self.positions.get(event.symbol)
         return min(event.fee, max((held.quantity if held else 0.0) + quantity, 0.0))
 
-    def _fee(self, event: Execution, currency: str | None) -> tuple[float, bool]:
+    def _fee(self, event: Execution, currency: str | None, convert: Convert) -> tuple[float, bool]:
         """Return the fee in account currency, and whether it was taken from the position.
 
-        The account's currency is `currency`, or else the symbol's quote. If the rate is unknown, the fee is
-        not converted: counted as account currency, 0.001 BNB would cost next to nothing.
+        If the rate is unknown, the fee is not converted: counted as account currency, 0.001 BNB would cost
+        next to nothing.
         """
         paid_in = common_code(event.fee_currency)
-        if not event.fee or paid_in is None:
+        if not event.fee or paid_in is None or paid_in == currency:
             return event.fee, False
         pair = pair_of(event.symbol, event.fee_currency)
-        account = common_code(currency) or pair.quote
-        if paid_in == account:
-            return event.fee, False
-        if paid_in == pair.base:
-            return event.fee * event.price, not pair.is_derivative
-        rate = self._rate(paid_in, account) if account else None
-        if rate is None:
-            if paid_in in self.unconverted or len(self.unconverted) < MAX_SYMBOLS:
-                self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
-            return 0.0, False
-        return event.fee * rate, False
-
-    def _rate(self, of: str, to: str) -> float | None:
-        """Return the price of one `of` in `to`, by the latest price of the pair."""
-        for separator in (*SEPARATORS, ""):
-            if (price := self.prices.get(f"{of}{separator}{to}", 0.0)) >= SMALLEST_PRICE:
-                return price
-            if (price := self.prices.get(f"{to}{separator}{of}", 0.0)) >= SMALLEST_PRICE:
-                return 1 / price
-        return None
+        fee, of_base = None, paid_in == pair.base and not pair.is_derivative
+        if paid_in == pair.base:  # at the price of the fill itself
+            fee = convert(event.fee * event.price, pair.quote, event.at)
+        elif currency:
+            fee = convert(event.fee, paid_in, event.at)
+        if fee is not None:
+            return fee, of_base
+        if paid_in in self.unconverted or len(self.unconverted) < MAX_SYMBOLS:
+            self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
+        return 0.0, of_base
 
     def _change_position(self, event: Execution, quantity: float, fee: float) -> Trade | None:
         """Close what `quantity` (negative sells) closes, then open with the rest; both share the fee."""

@@ -6,6 +6,7 @@ folding the same events again gives the same figures.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -17,6 +18,8 @@ from shared.analytics.symbols import common_code, pair_of
 MINUTE_MS = 60_000
 LATER_MS = 60_000
 """Without an earlier price, the first one within this time after a moment is its rate."""
+MAX_RATE_AGE = timedelta(days=1)
+"""Limit of the setting `rateMaxAgeSeconds`."""
 MAX_PAIRS = 500
 
 

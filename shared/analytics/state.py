@@ -64,7 +64,9 @@ class AccountState(msgspec.Struct):
     reported_currency: str | None = None
     """Currency of the latest equity point that has one."""
     guessed_currency: str | None = None
-    """Currency in which the first symbol that says one is settled."""
+    """Currency in which the first symbol that says one is settled; used until another is known."""
+    relied_on_guess: bool = False
+    """Whether an amount had to be converted to the guessed currency: then it matters whether it is right."""
     compared_at: int = 0
     differences: dict[str, Difference] | None = None
     """None until metrics could be compared."""
@@ -74,6 +76,18 @@ class AccountState(msgspec.Struct):
     def account_currency(self) -> str | None:
         """Return the account's currency: as set, else as last reported, else guessed; None if unknown."""
         return common_code(self.settings.currency or self.reported_currency) or self.guessed_currency
+
+    @property
+    def is_currency_guessed(self) -> bool:
+        """Whether nothing says what the account's currency is, except symbols."""
+        return self.settings.currency is None and self.reported_currency is None
+
+    @property
+    def is_guess_doubtful(self) -> bool:
+        """Whether amounts were converted to a guessed currency that nothing has confirmed."""
+        return self.relied_on_guess and (
+            self.is_currency_guessed or self.account_currency() != self.guessed_currency
+        )
 
     def total(self, equity: float) -> float:
         """Return the total P&L at `equity`: equity - start - net flows."""

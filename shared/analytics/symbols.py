@@ -19,7 +19,6 @@ QUOTES = (
 )
 """Quote currencies of symbols written without a separator."""
 
-SEPARATORS = ("/", "-", "_", ":")
 _METALS = ("XAU", "XAG", "XPT", "XPD")
 _CODES = {"XBT": "BTC", "XDG": "DOGE"}
 _BITFINEX = {"UST": "USDT", "UDC": "USDC"}

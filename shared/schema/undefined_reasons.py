@@ -17,6 +17,8 @@ REASONS = {
     "too_few_returns": "Too few daily returns so far: {n}.",
     "too_short": "The history is too short to extrapolate.",
     "too_large": "The value is too large to be meaningful.",
+    "no_rate": "An amount in another currency has no rate yet: send the pair's price as a metric with the "
+    'unit "price".',
     "unknown_fee_rate": "Fees were paid in a currency without a known rate: send its price, or set "
     "`analytics.currency`.",
     "no_rate": "An amount in another currency has no rate yet: send the pair's price as a metric with the "

@@ -6,10 +6,11 @@ metric checkpoints are kept: they are small.
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, TextClause, delete, func, select, text, tuple_
+from sqlalchemy import Column, ColumnElement, Table, TextClause, delete, func, select, text, tuple_
 
+from shared.analytics.rates import MAX_RATE_AGE, MINUTE_MS
 from shared.schema.timestamps import EARLIEST, EPOCH, epoch_ms, from_epoch_ms, to_store
 from shared.store.analytics_data import EVENT_TABLES, checkpoint_before
 from shared.store.database import Database
@@ -25,6 +26,7 @@ from shared.store.tables import (
     performance_metrics,
     performance_minutes,
     performance_remarks,
+    rates,
     samples,
 )
 
@@ -78,7 +80,7 @@ def remove_performance(
     """Delete rows before `before` from the performance database, batch by batch.
 
     Of the tables behind metrics, only rows before `keep_from(bot)` are deleted; of performance records, only
-    those already rolled up, and computed ones up to `computed_before`.
+    those already rolled up, and computed ones up to `computed_before`. Rates go when no row needs them.
     """
     for bot in _subjects(database, performance_metrics):
         until = _whole_hour(max(before, computed_before or before))
@@ -88,6 +90,7 @@ def remove_performance(
             kept = keep_from(bot) if table in _EVENT_TABLES else before
             if kept is not None:
                 yield from _of_bot(database, table, bot, _whole_hour(min(before, kept)))
+    yield from _remove_rates(database, before, keep_from)
     yield from _remove_remarks(database, max(before, computed_before or before))
 
 
@@ -111,6 +114,20 @@ def remove_health(
         resolved < limit,
         most=BATCH_ALERTS,
     )
+
+
+def _remove_rates(database: Database, before: datetime, keep_from: KeepFrom) -> Iterator[RemovedRows]:
+    """Delete rates that no remaining row of any bot can use: they count for up to a day."""
+    bots = {bot for table in _EVENT_TABLES for bot in _subjects(database, table)}
+    kept = [keep_from(bot) for bot in bots]
+    if None in kept:
+        return
+    limit = epoch_ms(min([before, *filter(None, kept)]) - MAX_RATE_AGE) // MINUTE_MS
+    with database.read() as connection:
+        pairs = connection.execute(select(rates.c.base, rates.c.quote).distinct()).all()
+    for base, quote in pairs:
+        old = (rates.c.base == base, rates.c.quote == quote, rates.c.minute < limit)
+        yield from _remove(database, rates, *old, order_by=rates.c.minute)
 
 
 def _remove_remarks(database: Database, before: datetime) -> Iterator[RemovedRows]:
@@ -148,12 +165,21 @@ def _of_bot(
 
 
 def _remove(
-    database: Database, table: Table, *old: ColumnElement[bool] | TextClause, most: int | None = None
+    database: Database,
+    table: Table,
+    *old: ColumnElement[bool] | TextClause,
+    most: int | None = None,
+    order_by: Column[Any] | None = None,
 ) -> Iterator[RemovedRows]:
     """Delete the rows matching `old` in as many transactions as needed; yield after each."""
     most = most or BATCH_ROWS
     key = tuple_(*table.primary_key)
-    oldest = select(*table.primary_key).where(*old).order_by(table.c.timestamp).limit(most)
+    oldest = (
+        select(*table.primary_key)
+        .where(*old)
+        .order_by(table.c.timestamp if order_by is None else order_by)
+        .limit(most)
+    )
     statement = delete(table).where(key.in_(oldest))
     removed = most
     while removed == most:

@@ -117,7 +117,7 @@ class AnalyticsSection(Document, kw_only=True):
     """By symbol or pattern (`BTC-*-SWAP`), likewise."""
     reporting_currency: Currency | None = None
     """Currency of sums over accounts in several currencies; default: one sum per currency."""
-    rate_max_age_seconds: Annotated[float, Meta(gt=0)] = RATE_MAX_AGE_S
+    rate_max_age_seconds: Annotated[float, Meta(gt=0, le=86_400)] = RATE_MAX_AGE_S
     """Age up to which a price of a currency is used for conversion."""
 
     def settings_for(self, bot: str) -> AnalyticsSettings:

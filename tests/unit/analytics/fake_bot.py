@@ -101,3 +101,8 @@ class FakeBot:
         value = self.value(name)
         assert isinstance(value, Undefined), f"{name}: {value}"
         return value.reason, value.n
+
+    def warnings(self) -> list[str]:
+        """Return what is doubtful about the metrics."""
+        record = self.account.performance("b")
+        return record.warnings if record else []

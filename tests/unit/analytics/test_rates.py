@@ -1,14 +1,17 @@
 """Rates: which price of a currency counts for an amount at a time."""
 
+from typing import Any
+
 import pytest
 
 from shared.analytics.account import BotAccount
-from shared.analytics.events import EquityPoint, Quote
+from shared.analytics.events import ContractTerms, EquityPoint, Execution, Quote
 from shared.analytics.rates import NO_RATES, Conversions, PairRate, QuotedRates, Rate
 from shared.analytics.settings import AnalyticsSettings
+from tests.unit.analytics.fake_bot import FakeBot
 
-AT = 1_000 * 60_000
-"""A whole minute, epoch milliseconds."""
+AT = 1_767_225_600_000
+"""2026-01-01, epoch milliseconds: a whole minute."""
 
 
 def rates(*quotes: tuple[float, float], pair: str = "BNB/USDT") -> QuotedRates:
@@ -96,3 +99,53 @@ def test_the_accounts_currency_is_set_or_reported() -> None:
     assert account.state.account_currency() == "USDT"
     assert account.convert(2, "BNB", AT) == 1200
     assert BotAccount(AnalyticsSettings(currency="XBT")).state.account_currency() == "BTC"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "more", "currency"),
+    [
+        ("BTC-USDT-SWAP", {}, "USDT"),
+        ("BTC-PERP", {}, "USD"),
+        ("PF_XBTUSD", {}, "USD"),
+        ("ETHUSDT-PERP.BINANCE", {}, "USDT"),
+        ("BTC/USD:BTC", {}, "BTC"),
+        ("BTC-USD-240628-50000-C", {}, "BTC"),
+        ("BTC/USDT:USDT-240628-50000-C", {}, "USDT"),
+        ("ETHUSD", {"terms": ContractTerms(contract_type="inverse")}, "ETH"),
+        ("ACME", {"terms": ContractTerms(quote="EUR")}, "EUR"),
+        ("ACME", {}, None),
+    ],
+)
+def test_an_unknown_account_currency_is_guessed_from_what_settles_the_symbol(
+    symbol: str, more: dict[str, Any], currency: str | None
+) -> None:
+    bot = FakeBot().send(Execution(AT, "1", symbol, "buy", 1, 100, **more))
+    record = bot.account.performance("b")
+    assert record is not None
+    assert (record.currency, record.warnings) == (currency, [])  # nothing had to be converted to it
+
+
+def test_a_guessed_currency_is_doubtful_once_an_amount_is_converted_to_it() -> None:
+    bot = FakeBot().quote(600, "BNBUSDT").buy(1, 100, fee=0.01, of="BNB", symbol="ETHUSDT")
+    assert bot.warnings() == ["guessed_currency"]
+    bot.send(EquityPoint(bot.at, 1000, currency="USDT"))
+    assert bot.warnings() == []  # confirmed
+    bot.send(EquityPoint(bot.at, 1000, currency="EUR"))
+    assert bot.warnings() == ["guessed_currency"]  # what was counted before is in USDT
+    assert FakeBot(currency="USDT").quote(600, "BNBUSDT").buy(1, 100, fee=0.01, of="BNB").warnings() == []
+
+
+def test_the_latest_equity_record_says_the_currency_and_a_setting_prevails() -> None:
+    bot = FakeBot().send(EquityPoint(AT, 1000, currency="USDT")).send(EquityPoint(AT, 1000))
+    assert bot.account.state.account_currency() == "USDT"
+    assert bot.send(EquityPoint(AT, 1000, currency="XBT")).account.state.account_currency() == "BTC"
+    fixed = FakeBot(currency="EUR").send(EquityPoint(AT, 1000, currency="USDT"))
+    assert fixed.account.state.account_currency() == "EUR"
+
+
+def test_a_fee_in_the_traded_asset_is_converted_from_the_quote_to_the_account() -> None:
+    """0.001 ETH at 0.05 BTC is 0.00005 BTC; at 60,000 USDT that is 3 USDT."""
+    bot = (
+        FakeBot(currency="USDT").quote(60_000, "BTCUSDT").buy(1, 0.05, fee=0.001, of="ETH", symbol="ETH/BTC")
+    )
+    assert bot.account.state.book.fees == pytest.approx(3)
