@@ -17,7 +17,7 @@ from shared.access.identity import ROLES, Identity
 from shared.runtime.settings import REPOSITORY
 from shared.schema.metric_definitions import FAMILIES
 from shared.schema.records import Performance
-from shared.schema.undefined_reasons import REASONS, WARNINGS
+from shared.schema.undefined_reasons import EARLIER_REASONS, REASONS, WARNINGS
 from shared.schema.units import metric_fields
 from shared.version import VERSION
 
@@ -39,7 +39,7 @@ DEFINITIONS = {
         }
         for family in FAMILIES
     ],
-    "reasons": REASONS,
+    "reasons": REASONS | EARLIER_REASONS,
     "warnings": WARNINGS,
 }
 """Names, units and explanations of metrics, sent with the page: it has no table of its own."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from shared.analytics.account import BotAccount
 from shared.analytics.curve import EquityBar
 from shared.analytics.events import TradingEvent, event_order
-from shared.analytics.positions import Trade
+from shared.analytics.trade import Trade
 
 CHECKPOINT_INTERVAL_S = 60.0
 CHECKPOINT_EVENTS = 5_000

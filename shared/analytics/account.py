@@ -14,7 +14,9 @@ from shared.analytics.events import (
     EquityPoint,
     Execution,
     Flow,
+    FundingPaid,
     OrderUpdate,
+    PositionReport,
     Quote,
     ReportedMetrics,
     TradeReport,
@@ -24,12 +26,15 @@ from shared.analytics.events import (
 from shared.analytics.execution import execution_metrics
 from shared.analytics.flows import FlowShares, PendingFlows
 from shared.analytics.metrics import compute_metrics, performance_record
-from shared.analytics.positions import Trade
+from shared.analytics.opening import OpeningCheck
+from shared.analytics.positions import Terms
 from shared.analytics.rates import NO_RATES, Rates
 from shared.analytics.reported_trades import closed_trade
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.state import VERSION, AccountState, upgraded
 from shared.analytics.symbols import common_code, pair_of
+from shared.analytics.trade import Trade
+from shared.analytics.trades import TradeStatistics
 from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
@@ -99,15 +104,6 @@ class BotAccount:
             state.relied_on_guess = True
         return state.conversions.convert(self._rates, amount, of, state.account_currency(), at)
 
-    def _settled_in(self, event: Execution) -> str | None:
-        """Return the currency of an execution's P&L as far as its terms or its symbol say it."""
-        pair, own = pair_of(event.symbol, event.fee_currency), event.terms
-        given = self.state.settings.terms_of(event.symbol)
-        kind = own.contract_type or given.contract_type or pair.contract_type
-        if kind == "inverse":
-            return common_code(own.base or given.base) or pair.base
-        return common_code(own.quote or given.quote) or pair.money
-
     def apply(self, event: TradingEvent) -> None:
         """Fold one event; ValueError if it precedes the latest one."""
         place = event_order(event)
@@ -116,7 +112,7 @@ class BotAccount:
             raise ValueError(f"the event at {place} comes before {state.head}")
         state.head = place
         state.began = state.began or event.at
-        match event:
+        match event:  # the most frequent first
             case EquityPoint():
                 self._take_equity(event)
             case Execution():
@@ -130,8 +126,19 @@ class BotAccount:
                     state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
             case ReportedMetrics():
                 self._take_report(event)
+            case _:
+                self._take_account_event(event)
+
+    def _take_account_event(self, event: PositionReport | TradeReport | FundingPaid | Flow) -> None:
+        state = self.state
+        match event:
+            case PositionReport():
+                self._take_position(event)
             case TradeReport():
                 state.reported.apply_report(event)
+            case FundingPaid():
+                amount = self.convert(event.amount, event.currency, event.at)
+                state.book.apply_funding(event, amount)
             case Flow():
                 amount = self.convert(event.amount, event.currency, event.at)
                 state.pending_flows.add(event.at, amount, state.equity_at)
@@ -144,13 +151,41 @@ class BotAccount:
             state.benchmark.apply_fill(event.symbol)
         if event.symbol == state.benchmark.symbol:
             state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
+        contract = state.book.learn(event.symbol, event.terms, state.settings, event.fee_currency)
         if state.account_currency() is None:
-            state.guessed_currency = self._settled_in(event)
-        trade = state.book.apply_fill(event, state.account_currency(), self.convert)
-        if trade:
+            state.guessed_currency = contract.money
+        account = Terms(state.settings.matching, state.account_currency(), self.convert)
+        trades = state.book.apply_fill(event, contract, account)
+        self._add_costs(event)
+        for trade in trades:
             state.trades.apply(trade)
             state.reported.apply_folded(closed_trade(trade))
+            state.opening.apply_trade(trade)
+            if trade.pnl is not None:
+                state.costs.apply_trade(trade.pnl, trade.fees + trade.funding)
             self.trades.append(trade)
+
+    def _add_costs(self, event: Execution) -> None:
+        """Add what an execution traded, and what it cost against the reference price of its order."""
+        state = self.state
+        contract = state.book.contract(event.symbol)
+        reference = state.orders.reference(event)
+        amounts = [contract.notional(event.quantity, event.price)]
+        if reference is not None:
+            side = 1.0 if event.side == "buy" else -1.0
+            amounts.append(side * contract.pnl(event.quantity, reference, event.price))
+        converted = [self.convert(amount, contract.money, event.at) or 0.0 for amount in amounts]
+        notional, slippage = abs(converted[0]), sum(converted[1:])
+        state.costs.apply_fill(notional, slippage, is_maker=event.is_maker)
+
+    def _take_position(self, event: PositionReport) -> None:
+        state = self.state
+        state.book.apply_report(event, state.settings, self.convert)
+        if state.opening.is_unknown:
+            # Trades made from half of the fills are no trades; from here on the position is known.
+            state.trades, state.opening = TradeStatistics(), OpeningCheck()
+            if state.equity is not None:
+                state.other = state.total(state.equity) - state.book.realized() - state.book.unrealized()
 
     def _take_equity(self, event: EquityPoint) -> None:
         state = self.state
@@ -162,6 +197,8 @@ class BotAccount:
         state = self.state
         state.reported_currency = event.currency or state.reported_currency
         at, equity = event.at, event.equity
+        if state.equity is not None:
+            state.costs.apply_equity(at - state.equity_at, state.equity)
         if at >= state.returns.day_end:
             self._end_day()
         flows = self._begin(event) if state.equity is None else self._take_flows(event, state.equity)
@@ -182,6 +219,17 @@ class BotAccount:
             self.hours[hour.begin] = hour
         if state.book.is_flat():
             state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
+            self._check_opening()
+
+    def _check_opening(self) -> None:
+        """Look whether the equity of a flat account shows a position from before the first record."""
+        state, book = self.state, self.state.book
+        if book.reports or len(book.places) != 1:
+            return
+        symbol = next(iter(book.places))
+        contract = book.contract(symbol)
+        if contract.contract_type != "inverse" and not book.unconverted:
+            state.opening.apply_flat(book.prices.get(symbol), state.other, is_spot=contract.is_spot)
 
     def _end_day(self) -> None:
         """End the trading day of the latest equity point, if there is one."""
@@ -204,7 +252,7 @@ class BotAccount:
         state = self.state
         state.equity_began = event.at
         if state.settings.start_equity is None:
-            state.start = event.equity - state.book.realized() - state.book.unrealized()
+            state.start = event.equity - state.book.realized() - state.book.unrealized() + state.book.opening
             state.pending_flows = PendingFlows()
             return FlowShares(0.0, 0.0)
         state.start = state.settings.start_equity

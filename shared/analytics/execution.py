@@ -81,6 +81,11 @@ class Orders(msgspec.Struct):
         order.filled += event.quantity
         order.spent += event.quantity * event.price
 
+    def reference(self, event: Execution) -> float | None:
+        """Return the reference price of the order of an execution; None if it is unknown."""
+        order = self.orders.get(_key(event))
+        return order.reference if order else None
+
     def _order(self, event: OrderUpdate | Execution, quoted: float | None) -> OrderState:
         key = _key(event)
         order = self.orders.get(key)

@@ -3,20 +3,23 @@
 from collections.abc import Mapping
 
 from shared.analytics.exposure import exposure_metrics
-from shared.analytics.margin import margin_metrics
+from shared.analytics.margin import MarkedPosition, margin_metrics
+from shared.analytics.positions import PositionBook
 from shared.analytics.risk import risk_low_confidence, risk_metrics
 from shared.analytics.state import AccountState
 from shared.analytics.value import MetricValue, finite_or_undefined, undefined
-from shared.schema.records import Performance, Undefined
+from shared.schema.records import Performance, TradeMatching, Undefined
 from shared.schema.timestamps import from_epoch_ms
 from shared.schema.units import PERCENT, metric_fields
 
 _METRIC_FIELDS = {figure.attribute: figure for figure in metric_fields(Performance)}
 _NET_OF_FEES = ("win_rate", "profit_factor", "expectancy", "expectancy_ratio")
-_EXPOSURES = ("exposure", "net_exposure", "leverage")
+_EXPOSURES = ("exposure", "net_exposure", "leverage", "concentration", "open_positions")
+_POSITION_PNL = ("realized_pnl", "unrealized_pnl")
 _TRADES = (
     *("win_rate", "profit_factor", "expectancy", "expectancy_ratio"),
     *("total_trades", "trades24h", "trades_per_day", "average_trade_duration"),
+    "consecutive_losses",
 )
 
 
@@ -24,12 +27,21 @@ def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
     """Return every metric by attribute of `Performance`, except execution; shares are fractions."""
     now = state.head[0]
     reported = state.reported.metrics(state.began, now)
-    margin = margin_metrics(state.margin_used, state.maintenance_margin, state.equity, ())
+    margin = margin_metrics(
+        state.margin_used, state.maintenance_margin, state.equity, _marked_positions(state.book)
+    )
     found = {**_pnl(state), **risk_metrics(state, now), **_trading(state, now), **reported, **margin}
-    if state.book.fills:
-        found |= exposure_metrics(state.book.positions, _prices(state), state.equity)
-    else:
+    found |= _costs(state)
+    book = state.book
+    if not book.fills and not book.reports:
         found |= dict.fromkeys(_EXPOSURES, undefined("no_fills"))
+    else:
+        found |= exposure_metrics(book, _prices(state), state.equity)
+    found["position_differences"] = book.differences(now) if book.reports else undefined("no_snapshots")
+    if why := _unknown_positions(state):
+        found |= dict.fromkeys((*_EXPOSURES, *_POSITION_PNL), why)
+        if not state.reported.statistics.n:
+            found |= dict.fromkeys(_TRADES, why)
     if state.differences is not None:
         found["disagreements"] = sum(name in state.differences for name in state.differed)
     return found
@@ -55,14 +67,9 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
         low_confidence={_METRIC_FIELDS[name].wire: n for name, n in _low_confidence(state) if name in given},
         differences=state.differences or {},
         benchmark=state.benchmark.symbol,
-        warnings=_warnings(state),
+        trade_matching=_matching(state),
         **given,  # type: ignore[arg-type]
     )
-
-
-def _warnings(state: AccountState) -> list[str]:
-    """Return what is doubtful about the metrics, by code of `WARNINGS`."""
-    return ["guessed_currency"] if state.is_guess_doubtful else []
 
 
 def _pnl(state: AccountState) -> dict[str, MetricValue]:
@@ -78,10 +85,10 @@ def _pnl(state: AccountState) -> dict[str, MetricValue]:
     total = state.total(state.equity)
     realized: MetricValue = undefined("no_fills")
     unrealized: MetricValue = undefined("no_fills")
-    if book.positions:
+    if not book.is_flat():
         realized = book.realized() + state.other
         unrealized = total - realized
-    elif book.fills:
+    elif book.fills or book.reports:
         realized, unrealized = total, 0.0
     elif state.unrealized is not None:
         realized, unrealized = total - state.unrealized, state.unrealized
@@ -99,7 +106,7 @@ def _pnl_from_fills(state: AccountState) -> dict[str, MetricValue]:
     book = state.book
     why = undefined("no_equity")
     found: dict[str, MetricValue] = {"portfolio_value": why, "net_flows": why}
-    if not book.fills:
+    if not book.fills and not book.reports:
         return found | dict.fromkeys(("total_pnl", "realized_pnl", "unrealized_pnl"), why)
     unrealized = book.unrealized()
     realized: MetricValue = undefined("no_rate", book.fills) if book.unconverted else book.realized()
@@ -117,19 +124,58 @@ def _trading(state: AccountState, now: int) -> dict[str, MetricValue]:
     return found
 
 
+def _costs(state: AccountState) -> dict[str, MetricValue]:
+    """Return what trading cost, and how much was traded."""
+    book, costs = state.book, state.costs
+    fees: MetricValue = undefined("no_fills")
+    if book.fills:
+        fees = undefined("no_rate", book.fills) if book.unconverted else book.fees
+    turnover: MetricValue = undefined("no_equity")
+    if state.equity is not None:
+        turnover = costs.turnover(state.equity_at - state.equity_began)
+    return {
+        "fees_paid": fees,
+        "funding_paid": book.funding,
+        "turnover": turnover if book.fills else undefined("no_fills"),
+        "maker_share": costs.maker_share(),
+        "cost_share": costs.cost_share(book.fees, book.funding),
+    }
+
+
+def _marked_positions(book: PositionBook) -> list[MarkedPosition]:
+    """Return what margin and liquidation need of the open positions."""
+    return [
+        MarkedPosition(
+            held.quantity > 0, held.mark or book.prices.get(held.symbol), held.liquidation_price, held.margin
+        )
+        for held in book.open_positions()
+    ]
+
+
+def _unknown_positions(state: AccountState) -> Undefined | None:
+    """Return why the positions are not known; None if they are."""
+    if state.opening.is_unknown:
+        return undefined("unknown_opening_position", state.trades.n)
+    if state.book.dropped:
+        return undefined("too_many_positions", len(state.book.positions))
+    return None
+
+
 def _prices(state: AccountState) -> Mapping[str, float]:
-    """Return the prices of open positions; that of a single one follows from the change in equity.
+    """Return the prices of open positions; that of a single linear one follows from the change in equity.
 
     Not if fills came after the latest equity point: it does not include them yet.
     """
     book = state.book
-    if state.equity is None or len(book.positions) != 1 or state.equity_at < book.traded_at:
+    held_positions = list(book.open_positions())
+    if state.equity is None or len(held_positions) != 1 or state.equity_at < book.traded_at:
         return book.prices
-    symbol, held = next(iter(book.positions.items()))
-    if symbol in book.quotes:
+    held = held_positions[0]
+    contract = book.contract(held.symbol)
+    if held.symbol in book.quotes or held.mark or contract.contract_type == "inverse" or not held.rate:
         return book.prices
     gained = state.total(state.equity) - book.realized() - state.other
-    return {symbol: held.cost + gained / held.quantity}
+    return {held.symbol: held.cost + gained / held.rate / (held.quantity * contract.multiplier)}
 
 
 def _low_confidence(state: AccountState) -> list[tuple[str, int]]:
@@ -142,4 +188,23 @@ def _low_confidence(state: AccountState) -> list[tuple[str, int]]:
 
 def _warnings(state: AccountState) -> list[str]:
     """Return what is doubtful about the metrics, by code of `WARNINGS`."""
-    return ["approximate_return"] if state.returns.has_approximate(state.head[0]) else []
+    book = state.book
+    found = {
+        "guessed_currency": state.is_guess_doubtful,
+        "approximate_return": state.returns.has_approximate(state.head[0]),
+        "unknown_opening_position": state.opening.is_unknown,
+        "too_many_positions": bool(book.dropped),
+        "never_flat": book.never_flat and state.settings.matching is None,
+        "learned_lot_size": book.learned_lot,
+        "merged_lots": book.merged_lots,
+    }
+    return [code for code, is_so in found.items() if is_so]
+
+
+def _matching(state: AccountState) -> TradeMatching | None:
+    """Return what counts as a closed trade; None without trades."""
+    if state.reported.statistics.n:
+        return "reported"
+    if not state.book.fills:
+        return None
+    return state.settings.matching or ("average" if state.book.never_flat else "flat-to-flat")

@@ -1,208 +1,432 @@
-"""Positions at average cost, and the P&L from them, net of fees; other tools match fills FIFO."""
+"""Positions of an account, and the P&L from them, net of fees and funding.
+
+A position is kept at average cost, with FIFO or LIFO matching by lots. What counts as a closed trade depends
+on the matching: from flat to flat, each closed lot, or each reduction.
+"""
 
 import math
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.analytics.events import Execution, Quote
-from shared.analytics.symbols import common_code, pair_of
+from shared.analytics.contracts import Contract, contract_of
+from shared.analytics.events import NO_TERMS, ContractTerms, Execution, FundingPaid, PositionReport, Quote
+from shared.analytics.lots import Lot, add_lot, decimals, lot_size_of, take_lots
+from shared.analytics.position import Position, Reduction
+from shared.analytics.settings import AnalyticsSettings, Matching
+from shared.analytics.symbols import common_code
+from shared.analytics.trade import ROUNDING, Trade
+from shared.analytics.trades import HOUR_MS
 
-DUST_SHARE = 0.001
-"""A remainder up to this share of a trade's largest quantity closes the trade: lot sizes, and fees paid in
-the traded asset, leave such remainders. The remainder stays in the position."""
-ROUNDING = 1e-9
-"""A remainder below this share is zero, and so is a trade's P&L below this share of its notional."""
-MAX_SYMBOLS = 500
-"""Further symbols replace the oldest; the P&L of a dropped position still shows in the equity."""
+MAX_POSITIONS = 600
+"""Open positions of an account; further ones are not followed, and what depends on them is undefined.
+
+With as many, and 1,000 orders, the state of an account takes 1 MiB."""
+MAX_SYMBOLS = 600
+"""Symbols whose prices and terms are known; further symbols replace the oldest without a position."""
+LEARNED_SHARE = 0.1
+"""A rest below a learned lot size closes a trade only up to this share of its largest quantity."""
+NEVER_FLAT_REDUCTIONS = 20
+"""A bot that reduced a position this often without going flat never goes flat: each reduction is a trade."""
 T = TypeVar("T")
 Convert = Callable[[float, str | None, int], float | None]
 """Converts an amount of a currency, at a time, to the account's currency; None while its rate is unknown."""
 
 
-class Trade(msgspec.Struct, frozen=True):
-    """A closed round trip in one symbol, from flat to flat; a flip closes one and opens the next."""
+class Terms(NamedTuple):
+    """What an account says of how its fills are counted."""
 
-    number: int
-    """Counts from 1 within the account."""
-    symbol: str
-    side: str
-    """Side of the opening fill."""
-    quantity: float
-    """Largest quantity held."""
-    opened_at: int
-    """Epoch milliseconds."""
-    closed_at: int
-    entry_price: float
-    """Average price of all opening fills."""
-    exit_price: float
-    fees: float
-    pnl: float
-    """Account currency, net of fees."""
-
-
-class Position(msgspec.Struct):
-    """The position in one symbol; a negative quantity is short."""
-
-    quantity: float = 0.0
-    cost: float = 0.0
-    """Average price of the held quantity."""
-    opened_at: int = 0
-    largest: float = 0.0
-    entered: float = 0.0
-    """Quantity opened in this trade, and its cost (`entered_for`)."""
-    entered_for: float = 0.0
-    left: float = 0.0
-    left_for: float = 0.0
-    earned: float = 0.0
-    """P&L of the closed part of this trade, before fees."""
-    fees: float = 0.0
-    side: int = 0
-    """Side of the trade: 1 long, −1 short, 0 none."""
-
-    def to_trade(self, number: int, symbol: str, at: int) -> Trade:
-        """Return the round trip that ends here."""
-        pnl = self.earned - self.fees
-        if abs(pnl) <= ROUNDING * abs(self.entered_for):  # break-even: the rest is rounding noise
-            pnl = 0.0
-        return Trade(
-            number, symbol, "buy" if self.side > 0 else "sell", self.largest, self.opened_at, at,
-            self.entered_for / self.entered, self.left_for / self.left, self.fees, pnl,
-        )  # fmt: skip
-
-    def after_trade(self) -> "Position":
-        """Return the position after the trade: flat, or its remainder."""
-        return Position(quantity=self.quantity, cost=self.cost, largest=abs(self.quantity))
+    matching: Matching | None
+    currency: str | None
+    convert: Convert
 
 
 class PositionBook(msgspec.Struct):
-    """All positions of one account, streaming: apply each execution in the order of time."""
+    """All positions of one account, streaming: apply fills, reports and payments in the order of time."""
 
     positions: dict[str, Position] = {}
-    """By symbol, without flat ones."""
+    """By symbol, of several positions in one by symbol and leg; without those that are flat and dustless."""
     prices: dict[str, float] = {}
     """Latest price of each symbol: its quote, or else its last fill."""
     quotes: dict[str, float] = {}
     """Latest quote of each symbol."""
+    terms: dict[str, ContractTerms] = {}
+    """Terms of contracts that records told, by symbol."""
+    places: dict[str, int] = {}
+    """Most decimals of the quantities of fills, by key of the position, once one came or it was reported."""
+    legs: dict[str, list[str]] = {}
+    """Keys of the positions of symbols that have several."""
     earned: float = 0.0
     """P&L of everything closed, before fees, account currency."""
     fees: float = 0.0
+    funding: float = 0.0
+    """Funding, swap and interest: paid minus received, account currency."""
     fills: int = 0
+    reports: int = 0
+    """Number of position reports."""
     traded_at: int = 0
     """Time of the latest fill, epoch milliseconds."""
     trades: int = 0
     unconverted: dict[str, float] = {}
-    """Fees by currency whose rate is unknown."""
+    """Amounts by currency whose rate is unknown."""
+    corrected: dict[str, int] = {}
+    """When a position last had to be corrected, by key."""
+    opening: float = 0.0
+    """Unrealised P&L of opening balances when they were reported, account currency."""
+    dropped: int = 0
+    """Fills and reports of positions beyond `MAX_POSITIONS`."""
+    never_flat: bool = False
+    learned_lot: bool = False
+    """Whether a learned lot size decided that a trade was closed."""
+    merged_lots: bool = False
 
     def apply_quote(self, event: Quote) -> None:
         """Apply a market price."""
-        _keep(self.quotes, event.symbol, event.price)
-        _keep(self.prices, event.symbol, event.price)
+        self._keep(self.quotes, event.symbol, event.price)
+        self._keep(self.prices, event.symbol, event.price)
+        for held in self._of_symbol(event.symbol):
+            held.observe(self.contract(event.symbol, NO_TERMS), event.price)
 
-    def apply_fill(self, event: Execution, currency: str | None, convert: Convert) -> Trade | None:
-        """Apply an execution and return the trade that it closes; `currency` is the account's."""
+    def apply_fill(self, event: Execution, contract: Contract, account: Terms) -> list[Trade]:
+        """Apply an execution and return the trades that it closes."""
         self.fills += 1
         self.traded_at = event.at
+        symbol = event.symbol
+        self._keep(self.prices, symbol, event.price)
+        key = _key(symbol, event.leg)
+        self._keep(self.places, key, max(self.places.get(key, 0), decimals(event.quantity)))
+        held = self._position(symbol, event.leg)
         quantity = event.quantity if event.side == "buy" else -event.quantity
-        _keep(self.prices, event.symbol, event.price)
-        fee, of_base = self._fee(event, currency, convert)
-        self.fees += fee
+        fee, of_base = self._fee(event, contract, account)
+        if fee is None:
+            self._note_unconverted(event.fee_currency or "", event.fee)
+        self.fees += fee or 0.0
+        if held is None:
+            self.dropped += 1
+            return []
+        held.is_unconverted |= fee is None
+        held.rate = account.convert(1.0, contract.money, event.at)
         if of_base:
-            quantity -= self._fee_in_asset(event, quantity)
-        return self._change_position(event, quantity, fee) if quantity else None
+            quantity -= min(event.fee, max(held.quantity + quantity, 0.0))
+        fill = _Fill(contract, account.matching or ("average" if self.never_flat else None), event)
+        trades = self._change(held, fill, quantity, fee or 0.0) if quantity else []
+        self._store(held)
+        return trades
+
+    def apply_funding(self, event: FundingPaid, amount: float | None) -> None:
+        """Apply a payment; `amount` is in account currency, negative is paid, None without a rate."""
+        if amount is None:
+            self._note_unconverted(event.currency or "", event.amount)
+        paid = -(amount or 0.0)
+        self.funding += paid
+        held = self.positions.get(_key(event.symbol, event.leg)) if event.symbol else None
+        if held and held.side:
+            held.funding += paid
+            held.open_funding += paid
+            held.is_unconverted |= amount is None
+
+    def apply_report(self, event: PositionReport, settings: AnalyticsSettings, convert: Convert) -> None:
+        """Apply a position as the broker has it: an opening balance, a confirmation or a correction."""
+        self.reports += 1
+        key = _key(event.symbol, event.leg)
+        contract = self.learn(event.symbol, event.terms, settings)
+        if event.mark_price:
+            self._keep(self.prices, event.symbol, event.mark_price)
+        held = self._position(event.symbol, event.leg)
+        if held is None:
+            self.dropped += 1
+            return
+        folded, is_opening = held.quantity if held.side else 0.0, key not in self.places
+        self._keep(self.places, key, self.places.get(key, 0))
+        if abs(folded - event.quantity) > self._tolerance(held, contract, event.quantity):
+            if not is_opening:
+                self.corrected = {
+                    name: at for name, at in self.corrected.items() if at > event.at - HOUR_MS
+                } | {key: event.at}
+            held = self._corrected(held, contract, event, is_partial=not is_opening)
+            held.folded = None if is_opening else folded
+            held.rate = convert(1.0, contract.money, event.at)
+            if is_opening and held.quantity:
+                price = self.prices.get(event.symbol, held.cost)
+                self.opening += contract.pnl(held.quantity, held.cost, price) * (held.rate or 0.0)
+        else:
+            held.folded = None
+        held.mark, held.marked_at, held.reported_at = event.mark_price, event.at, event.at
+        held.liquidation_price, held.margin = event.liquidation_price, event.margin
+        if event.mark_price:
+            held.observe(contract, event.mark_price)
+        self._store(held)
 
     def realized(self) -> float:
-        """Return the P&L of closed positions, minus all fees, account currency."""
-        return self.earned - self.fees
+        """Return the P&L of closed positions, minus all fees and funding, account currency."""
+        return self.earned - self.fees - self.funding
 
     def unrealized(self) -> float:
         """Return the P&L of open positions at the latest prices, before fees, account currency."""
         return math.fsum(
-            held.quantity * (self.prices.get(symbol, held.cost) - held.cost)
-            for symbol, held in self.positions.items()
+            self.contract(held.symbol).pnl(held.quantity, held.cost, self.prices.get(held.symbol, held.cost))
+            * (held.rate or 0.0)
+            for held in self.open_positions()
         )
 
+    def differences(self, now: int) -> int:
+        """Return how many positions had to be corrected in the hour until `now`."""
+        return sum(at > now - HOUR_MS for at in self.corrected.values())
+
+    def open_positions(self) -> Iterator[Position]:
+        """Yield the positions that are not flat; dust is none."""
+        return (held for held in self.positions.values() if held.side)
+
     def is_flat(self) -> bool:
-        """Return whether no trade is open; remainders of closed ones may exist."""
+        """Return whether no position is open; dust may exist."""
         return not any(held.side for held in self.positions.values())
 
-    def _fee_in_asset(self, event: Execution, quantity: float) -> float:
-        """Return how much of the position after the fill of `quantity` a fee in the traded asset takes.
+    def contract(self, symbol: str, configured: ContractTerms = NO_TERMS) -> Contract:
+        """Return the contract of a symbol by what is known of it."""
+        return contract_of(symbol, self.terms.get(symbol, NO_TERMS), configured)
 
-        It is valued at the fill's price. What it takes beyond the position was never in the book: it opens no
-        short.
-        """
-        held = self.positions.get(event.symbol)
-        return min(event.fee, max((held.quantity if held else 0.0) + quantity, 0.0))
+    def learn(
+        self, symbol: str, terms: ContractTerms, settings: AnalyticsSettings, hint: str | None = None
+    ) -> Contract:
+        """Return the contract of a record, and remember its terms and the configured ones."""
+        known = self.terms.get(symbol)
+        if known is None or terms is not NO_TERMS:
+            known = settings.terms_of(symbol) if known is None else known
+            known = known._replace(
+                **{name: value for name, value in terms._asdict().items() if value is not None}
+            )
+            if known != NO_TERMS:
+                self._keep(self.terms, symbol, known)
+        return contract_of(symbol, known, NO_TERMS, hint)
 
-    def _fee(self, event: Execution, currency: str | None, convert: Convert) -> tuple[float, bool]:
-        """Return the fee in account currency, and whether it was taken from the position.
+    def _position(self, symbol: str, leg: str) -> Position | None:
+        """Return the position, a new one if there is none; None beyond the limit."""
+        key = _key(symbol, leg)
+        held = self.positions.get(key)
+        if held is None:
+            if len(self.positions) >= MAX_POSITIONS:
+                self._drop_dust()
+            if len(self.positions) >= MAX_POSITIONS:
+                return None
+            held = Position(symbol, leg)
+        return held
 
-        If the rate is unknown, the fee is not converted: counted as account currency, 0.001 BNB would cost
-        next to nothing.
+    def _store(self, held: Position) -> None:
+        key = _key(held.symbol, held.leg)
+        if held.side or held.dust:
+            if held.leg and key not in self.positions:
+                self.legs.setdefault(held.symbol, []).append(key)
+            self.positions[key] = held
+        elif self.positions.pop(key, None) and held.leg:
+            self.legs[held.symbol].remove(key)
+
+    def _drop_dust(self) -> None:
+        """Make room: forget positions that are flat."""
+        for key, held in list(self.positions.items()):
+            if not held.side:
+                del self.positions[key]
+                if held.leg:
+                    self.legs[held.symbol].remove(key)
+
+    def _of_symbol(self, symbol: str) -> Iterator[Position]:
+        for key in (symbol, *self.legs.get(symbol, ())):
+            held = self.positions.get(key)
+            if held is not None and held.side:
+                yield held
+
+    def _keep(self, known: dict[str, T], symbol: str, value: T) -> None:
+        """Store a symbol's value; limits the number of symbols, but keeps those with a position."""
+        if symbol not in known and len(known) >= MAX_SYMBOLS:
+            oldest = next((name for name in known if name not in self.positions), next(iter(known)))
+            del known[oldest]
+        known[symbol] = value
+
+    def _note_unconverted(self, currency: str, amount: float) -> None:
+        if currency in self.unconverted or len(self.unconverted) < MAX_SYMBOLS:
+            self.unconverted[currency] = self.unconverted.get(currency, 0.0) + amount
+
+    def _fee(self, event: Execution, contract: Contract, account: Terms) -> tuple[float | None, bool]:
+        """Return the fee in account currency (None without a rate), and whether the position paid it.
+
+        A fee in an unknown currency counts as account currency. One in the traded asset of a spot market is
+        valued at the price of the fill itself.
         """
         paid_in = common_code(event.fee_currency)
-        if not event.fee or paid_in is None or paid_in == currency:
+        if not event.fee or paid_in is None or paid_in == account.currency:
             return event.fee, False
-        pair = pair_of(event.symbol, event.fee_currency)
-        fee, of_base = None, paid_in == pair.base and not pair.is_derivative
-        if paid_in == pair.base:  # at the price of the fill itself
-            fee = convert(event.fee * event.price, pair.quote, event.at)
-        elif currency:
-            fee = convert(event.fee, paid_in, event.at)
-        if fee is not None:
-            return fee, of_base
-        if paid_in in self.unconverted or len(self.unconverted) < MAX_SYMBOLS:
-            self.unconverted[paid_in] = self.unconverted.get(paid_in, 0.0) + event.fee
-        return 0.0, of_base
+        if paid_in == contract.base and contract.contract_type != "inverse":
+            value = account.convert(event.fee * event.price, contract.money, event.at)
+            return value, contract.is_spot
+        return (account.convert(event.fee, paid_in, event.at) if account.currency else None), False
 
-    def _change_position(self, event: Execution, quantity: float, fee: float) -> Trade | None:
+    def _tolerance(self, held: Position, contract: Contract, reported: float) -> float:
+        """Return below which difference a folded and a reported quantity agree."""
+        rounding = ROUNDING * max(abs(held.quantity), abs(reported))
+        return max(rounding, abs(held.dust), contract.lot_size or 0.0)
+
+    def _corrected(
+        self, held: Position, contract: Contract, event: PositionReport, *, is_partial: bool
+    ) -> Position:
+        """Return the position as reported; a trade whose opening or closing was not seen does not count."""
+        price = event.entry_price
+        if price is None:
+            price = held.cost if held.side else self.prices.get(event.symbol, 0.0)
+        fresh = Position(held.symbol, held.leg, dust=held.dust, dust_cost=held.dust_cost)
+        if event.quantity:
+            same = held.side and (held.quantity > 0) == (event.quantity > 0)
+            opened_at = event.opened_at or (held.opened_at if same else event.at)
+            fresh.increase(contract, event.quantity, price, opened_at, held.fees if same else 0.0)
+            fresh.funding = fresh.open_funding = held.funding if same else 0.0
+            fresh.is_partial = is_partial
+            fresh.lots = [Lot(abs(event.quantity), price, opened_at, fresh.fees)] if held.lots else None
+        return fresh
+
+    def _change(self, held: Position, fill: "_Fill", quantity: float, fee: float) -> list[Trade]:
         """Close what `quantity` (negative sells) closes, then open with the rest; both share the fee."""
-        held = self.positions.get(event.symbol) or Position()
+        contract, event = fill.contract, fill.event
         closing = _closing_quantity(quantity, held.quantity)
         opening = quantity - closing
-        trade = None
+        trades: list[Trade] = []
         if closing:
             if abs(opening) <= ROUNDING * held.largest:
                 closing, opening = quantity, 0.0
-            self._reduce(held, closing, event.price, fee * (closing / quantity))
-            if held.side and abs(held.quantity) <= (DUST_SHARE + ROUNDING) * held.largest:
-                self.trades += 1
-                trade = held.to_trade(self.trades, event.symbol, event.at)
-                held = held.after_trade()
+            trades = self._reduce(held, fill, closing, fee * (closing / quantity))
+        if opening < 0 < held.dust and contract.is_spot and not held.side:
+            opening = self._sell_dust(held, fill, opening)
         if opening:
-            _increase(held, opening, event, fee * (opening / quantity))
-        if held.quantity:
-            _keep(self.positions, event.symbol, held)
-        else:
-            self.positions.pop(event.symbol, None)
-        return trade
+            share = fee * (opening / quantity)
+            held.increase(contract, opening, event.price, event.at, share)
+            if fill.matching in ("fifo", "lifo"):
+                held.lots = held.lots or []
+                lot = Lot(abs(opening), event.price, event.at, share)
+                self.merged_lots |= add_lot(held.lots, lot, held.cost)
+        return trades
 
-    def _reduce(self, held: Position, closing: float, price: float, fee: float) -> None:
-        earned = -closing * (price - held.cost)
-        self.earned += earned
+    def _sell_dust(self, held: Position, fill: "_Fill", opening: float) -> float:
+        """Sell dust before a short is opened; return the rest of `opening`."""
+        sold = min(held.dust, -opening)
+        self.earned += fill.contract.pnl(sold, held.dust_cost, fill.event.price) * (held.rate or 0.0)
+        held.dust = held.dust - sold if held.dust - sold > ROUNDING * sold else 0.0
+        rest = opening + sold
+        return rest if -rest > ROUNDING * sold else 0.0
+
+    def _reduce(self, held: Position, fill: "_Fill", closing: float, fee: float) -> list[Trade]:
+        """Close a part of a position, or all of it, and return the trades that this closes."""
+        contract, event = fill.contract, fill.event
+        parts = _parts(held, fill, abs(closing), fee)
+        earned = [part.earned for part in parts if part.earned is not None]
+        if len(earned) < len(parts):
+            held.is_unconverted = True
+            self._note_unconverted(contract.money or "", 1.0)
+        self.earned += math.fsum(earned)
         held.quantity += closing
-        if abs(held.quantity) <= ROUNDING * held.largest:
+        held.left += abs(closing)
+        held.left_for += abs(closing) * contract.weigh(event.price)
+        held.earned += math.fsum(earned)
+        held.fees += fee
+        is_closed = self._is_closed(held, contract)
+        if fill.matching in (None, "flat-to-flat"):
+            trades = self._flat_to_flat(held, fill, parts, is_closed=is_closed)
+        else:
+            trades = [held.partial_trade(contract, self._next(), part, fill.matching) for part in parts]
+        if is_closed:
+            held.end_trade()
+        return trades
+
+    def _flat_to_flat(
+        self, held: Position, fill: "_Fill", parts: list[Reduction], *, is_closed: bool
+    ) -> list[Trade]:
+        if is_closed:
+            if held.is_partial:
+                return []
+            return [held.whole_trade(fill.contract, self._next(), fill.event.at)]
+        if fill.matching is not None:
+            return []
+        held.reductions += 1
+        if held.reductions < NEVER_FLAT_REDUCTIONS:
+            return []
+        self.never_flat = True
+        return [held.partial_trade(fill.contract, self._next(), part, "average") for part in parts]
+
+    def _is_closed(self, held: Position, contract: Contract) -> bool:
+        """Return whether what is left is nothing, or dust."""
+        rest = abs(held.quantity)
+        if rest <= ROUNDING * held.largest:
             held.quantity = 0.0
-        if held.side:  # P&L of a remainder belongs to no trade
-            held.earned += earned
-            held.left += abs(closing)
-            held.left_for += abs(closing) * price
-            held.fees += fee
+            return True
+        if contract.lot_size is not None:
+            return rest < contract.lot_size * (1 - ROUNDING)
+        places = self.places.get(_key(held.symbol, held.leg), 0)
+        if not contract.is_spot or not places or rest >= lot_size_of(places) * (1 - ROUNDING):
+            return False
+        self.learned_lot |= rest <= LEARNED_SHARE * held.largest
+        return rest <= LEARNED_SHARE * held.largest
+
+    def _next(self) -> int:
+        self.trades += 1
+        return self.trades
 
 
-def _increase(held: Position, opening: float, event: Execution, fee: float) -> None:
-    if not held.side:
-        held.side = 1 if opening > 0 else -1
-        held.opened_at = event.at
-    total = held.quantity + opening
-    held.cost = (held.cost * held.quantity + event.price * opening) / total
-    held.quantity = total
-    held.largest = max(held.largest, abs(total))
-    held.entered += abs(opening)
-    held.entered_for += abs(opening) * event.price
-    held.fees += fee
+class _Fill(msgspec.Struct, frozen=True):
+    """An execution with what it takes to match it."""
+
+    contract: Contract
+    matching: Matching | None
+    event: Execution
+
+
+def _parts(held: Position, fill: _Fill, quantity: float, fee: float) -> list[Reduction]:
+    """Return the parts of a position that a quantity (positive) closes: one, or one for each lot."""
+    share = min(quantity / abs(held.quantity), 1.0)
+    fees, funding = held.open_fees * share, held.open_funding * share
+    held.open_fees -= fees
+    held.open_funding -= funding
+    lots = [Lot(quantity, held.cost, held.opened_at, fees)]
+    if held.lots:
+        lots = take_lots(held.lots, quantity, newest_first=fill.matching == "lifo")
+    parts = [_reduction(held, fill, lot, (quantity, fee, funding)) for lot in lots]
+    if held.lots:  # the cost of what is left follows from the lots
+        total = math.fsum(lot.quantity for lot in held.lots)
+        weight = math.fsum(lot.quantity * fill.contract.weigh(lot.price) for lot in held.lots)
+        held.cost = fill.contract.unweigh(weight / total)
+    return parts
+
+
+def _reduction(held: Position, fill: _Fill, lot: Lot, whole: tuple[float, float, float]) -> Reduction:
+    """Return what closing a lot makes; `whole` is quantity, fee and funding of all that is closed at once."""
+    contract, event, rate = fill.contract, fill.event, held.rate
+    quantity, fee, funding = whole
+    raw = contract.pnl(math.copysign(lot.quantity, held.side), lot.price, event.price)
+    entry = abs(contract.notional(lot.quantity, lot.price))
+    if abs(raw) <= ROUNDING * entry:
+        raw = 0.0
+    earned = raw if not raw else None if rate is None else raw * rate
+    share = lot.quantity / quantity
+    return Reduction(
+        lot.quantity, lot.opened_at, event.at, lot.price, event.price, earned, lot.fees + fee * share,
+        funding * share, entry * (rate or 1.0),
+    )  # fmt: skip
+
+
+def upgraded_positions(book: dict[str, Any]) -> None:
+    """Change the decoded JSON of a book from before version 4: its positions were objects by symbol."""
+    names = (
+        *("quantity", "cost", "opened_at", "largest", "entered", "entered_for", "left", "left_for"),
+        *("earned", "fees", "side"),
+    )
+    for symbol, held in book["positions"].items():
+        if isinstance(held, dict):
+            given = {name: held[name] for name in names}
+            if not given["side"]:  # a rest without a trade is dust now
+                given = {"dust": held["quantity"], "dust_cost": held["cost"]}
+            position = Position(symbol, open_fees=given.get("fees", 0.0), **given)
+            book["positions"][symbol] = msgspec.to_builtins(position)
+    book.setdefault("places", dict.fromkeys(book["prices"], 0))
+
+
+def _key(symbol: str, leg: str) -> str:
+    return f"{symbol}\n{leg}" if leg else symbol
 
 
 def _closing_quantity(quantity: float, held: float) -> float:
@@ -210,10 +434,3 @@ def _closing_quantity(quantity: float, held: float) -> float:
     if not held or (quantity > 0) == (held > 0):  # their product may underflow
         return 0.0
     return math.copysign(min(abs(quantity), abs(held)), quantity)
-
-
-def _keep(known: dict[str, T], symbol: str, value: T) -> None:
-    """Store a symbol's value; limits the number of symbols."""
-    if symbol not in known and len(known) >= MAX_SYMBOLS:
-        del known[next(iter(known))]
-    known[symbol] = value

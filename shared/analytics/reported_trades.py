@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from shared.analytics.events import TradeReport
-from shared.analytics.positions import Trade
+from shared.analytics.trade import Trade
 from shared.analytics.trades import DAY_MS, TradeStatistics
 from shared.analytics.value import MetricValue, undefined
 
@@ -41,8 +41,7 @@ class ClosedTrade(msgspec.Struct, frozen=True, array_like=True):
 
 def closed_trade(trade: Trade) -> ClosedTrade:
     """Return what is compared of a trade made from the fills."""
-    notional = trade.quantity * abs(trade.entry_price)
-    return ClosedTrade(trade.closed_at, trade.symbol, trade.side == "buy", trade.pnl, notional)
+    return ClosedTrade(trade.closed_at, trade.symbol, trade.side == "buy", trade.pnl or 0.0, trade.notional)
 
 
 class ReportedTrades(msgspec.Struct):

@@ -5,11 +5,13 @@ from typing import Any
 import msgspec
 
 from shared.analytics.benchmark import Benchmark
+from shared.analytics.costs import TradingCosts
 from shared.analytics.curve import EquityCurve
 from shared.analytics.drawdown import Drawdown, upgraded_drawdown
 from shared.analytics.execution import Orders
 from shared.analytics.flows import PendingFlows
-from shared.analytics.positions import PositionBook
+from shared.analytics.opening import OpeningCheck
+from shared.analytics.positions import PositionBook, upgraded_positions
 from shared.analytics.rates import Conversions
 from shared.analytics.reported_trades import ReportedTrades
 from shared.analytics.returns import Returns, upgraded_returns
@@ -55,6 +57,8 @@ class AccountState(msgspec.Struct):
     curve: EquityCurve = msgspec.field(default_factory=EquityCurve)
     book: PositionBook = msgspec.field(default_factory=PositionBook)
     trades: TradeStatistics = msgspec.field(default_factory=TradeStatistics)
+    costs: TradingCosts = msgspec.field(default_factory=TradingCosts)
+    opening: OpeningCheck = msgspec.field(default_factory=OpeningCheck)
     reported: ReportedTrades = msgspec.field(default_factory=ReportedTrades)
     margin_used: float | None = None
     """Initial margin of all positions, as in the latest equity record, account currency."""
@@ -103,6 +107,8 @@ def upgraded(state: Any) -> Any:  # noqa: ANN401 - decoded JSON
     if isinstance(head, list) and len(head) == len(("at", "rank")):
         # Any further event of that millisecond may come.
         state["head"] = [head[0], 0, 10 * head[1]]
+    if isinstance(state, dict) and state["version"] < VERSION:
+        upgraded_positions(state["book"])
     if isinstance(state, dict) and state["version"] < VERSION and state["equity"] is not None:
         upgraded_returns(state["returns"])
         total = state["equity"] - state["start"] - state["flows"]

@@ -2,11 +2,12 @@
 
 import msgspec
 
-from shared.analytics.positions import Trade
+from shared.analytics.trade import Trade
 from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 
 MINUTE_MS = 60_000
 DAY_MINUTES = 24 * 60
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = DAY_MINUTES * MINUTE_MS
 
 
@@ -21,6 +22,8 @@ class TradeStatistics(msgspec.Struct):
     lost: float = 0.0
     """Positive, account currency."""
     duration_ms: int = 0
+    losses_in_a_row: int = 0
+    """Losing trades since the last one that was not a loss."""
     by_minute: list[tuple[int, int]] = []
     """(minute since 1970, trades closed in it) of the last day, oldest first."""
 
@@ -28,9 +31,11 @@ class TradeStatistics(msgspec.Struct):
         """Add a closed trade."""
         self.apply_result(trade.pnl, trade.opened_at, trade.closed_at)
 
-    def apply_result(self, pnl: float, opened_at: int, closed_at: int) -> None:
-        """Add the P&L and the times (epoch milliseconds) of a closed trade."""
+    def apply_result(self, pnl: float | None, opened_at: int, closed_at: int) -> None:
+        """Add the P&L (None if unknown) and the times (epoch milliseconds) of a closed trade."""
         self.n += 1
+        pnl = pnl or 0.0
+        self.losses_in_a_row = self.losses_in_a_row + 1 if pnl < 0 else 0
         if pnl > 0:
             self.wins += 1
             self.gains += pnl
@@ -57,6 +62,7 @@ class TradeStatistics(msgspec.Struct):
             "trades24h": self.in_last_day(now),
             "trades_per_day": self.per_day(began, now),
             "average_trade_duration": self.average_duration(),
+            "consecutive_losses": self.losses_in_a_row if self.n else undefined("no_trades"),
         }
 
     def win_rate(self) -> MetricValue:

@@ -19,12 +19,12 @@ REASONS = {
     "too_large": "The value is too large to be meaningful.",
     "no_rate": "An amount in another currency has no rate yet: send the pair's price as a metric with the "
     'unit "price".',
-    "unknown_fee_rate": "Fees were paid in a currency without a known rate: send its price, or set "
-    "`analytics.currency`.",
-    "no_rate": "An amount in another currency has no rate yet: send the pair's price as a metric with the "
-    'unit "price".',
     "no_benchmark": "No benchmark: the bot does not trade exactly one symbol, and `benchmark` is not set.",
     "no_benchmark_prices": "Too few daily returns with a price of the benchmark so far: {n}.",
+    "unknown_opening_position": "The fills contradict the equity: a position was held before the first "
+    "record. Send a `position` record.",
+    "too_many_positions": "More positions are open than Botwatch follows; followed: {n}.",
+    "no_snapshots": "No position has been reported by the broker: send `position` records.",
     "no_margin": "No margin has been reported: send `marginUsed` and `maintenanceMargin` with the equity.",
     "no_liquidation_price": "No open position has a liquidation price.",
     "no_open_positions": "No position is open.",
@@ -33,6 +33,11 @@ REASONS = {
     "no_reported_trades": "No closed trade has been reported: send `trade` records.",
 }
 """By code; `{n}` is the number of returns, trades or orders. The page fills it in, too."""
+EARLIER_REASONS = {
+    "unknown_fee_rate": "Fees were paid in a currency without a known rate: send its price, or set "
+    "`analytics.currency`.",
+}
+"""Codes that earlier releases stored."""
 
 WARNINGS = {
     "guessed_currency": "The account's currency is guessed from the symbols: send `currency`.",
@@ -54,5 +59,5 @@ def describe_warning(code: str) -> str:
 
 def describe_undefined(why: Undefined) -> str:
     """Return the sentence for `why`; for an unknown code, the code as words."""
-    text = REASONS.get(why.reason) or f"{why.reason.replace('_', ' ').capitalize()}."
+    text = (REASONS | EARLIER_REASONS).get(why.reason) or f"{why.reason.replace('_', ' ').capitalize()}."
     return text.replace("{n}", str(why.n))

@@ -41,7 +41,7 @@ from shared.analytics.events import (
     is_maker,
     is_plausible,
 )
-from shared.analytics.positions import Trade
+from shared.analytics.trade import Trade
 from shared.schema.records import Performance
 from shared.schema.timestamps import epoch_ms, from_epoch_ms, from_store, to_store
 from shared.schema.units import metric_fields

@@ -10,9 +10,9 @@ from services.recorder.replay.files import ReplayFile
 from services.recorder.replay.rows import FoundEvent, ReadReport
 from shared.analytics.account import BotAccount
 from shared.analytics.events import EquityPoint, Execution, Quote, TradeReport, TradingEvent, event_order
-from shared.analytics.positions import Trade
 from shared.analytics.rates import QuotedRates
 from shared.analytics.settings import AnalyticsSettings
+from shared.analytics.trade import Trade
 from shared.schema.faults import Fault, InvalidError
 
 STEP = 20_000

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from services.recorder.replay.fold import Replayed
-from shared.analytics.positions import Trade
+from shared.analytics.trade import Trade
 from shared.schema.metric_definitions import FAMILIES, MetricDefinition, MetricFamilyDefinition
 from shared.schema.records import Performance, encode_record
 from shared.schema.terminal_escaping import escape_controls

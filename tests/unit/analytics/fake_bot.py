@@ -56,8 +56,9 @@ class FakeBot:
         of: str | None = None,
         symbol: str = BTC,
         order: str = "1",
+        **more: Any,
     ) -> Self:
-        return self.send(Execution(self.at, order, symbol, side, quantity, price, fee, of))
+        return self.send(Execution(self.at, order, symbol, side, quantity, price, fee, of, **more))
 
     def order(
         self,

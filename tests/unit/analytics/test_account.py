@@ -57,7 +57,7 @@ def check_numbers(account: BotAccount) -> None:
     assert record is not None
     assert decode_frame(encode_frame([record])) == [record]
     for trade in account.trades:
-        assert all(map(math.isfinite, (trade.entry_price, trade.exit_price, trade.fees, trade.pnl)))
+        assert all(map(math.isfinite, (trade.entry_price, trade.exit_price, trade.fees, trade.pnl or 0.0)))
         assert trade.quantity > 0
 
 

@@ -127,7 +127,7 @@ def test_closed_trades_and_parts_of_open_ones_add_up_to_realised_pnl(
     exchange, bot = ExactAccount(cash=START), FakeBot(currency="USDT")
     for fill in fills:
         trade(bot, exchange, fill)
-    closed = sum(one.pnl for one in bot.account.trades)
+    closed = sum(one.pnl or 0.0 for one in bot.account.trades)
     open_parts = sum(held.earned - held.fees for held in bot.account.state.book.positions.values())
     assert closed + open_parts == pytest.approx(float(exchange.realized), rel=1e-9, abs=1e-6)
     if not any(held.quantity for held in exchange.holdings.values()) and bot.account.trades:

@@ -4,14 +4,17 @@ from itertools import pairwise
 
 import pytest
 
-from shared.analytics.positions import MAX_SYMBOLS, Position, Trade
+from shared.analytics.events import ContractTerms
+from shared.analytics.position import Position
+from shared.analytics.positions import MAX_POSITIONS, MAX_SYMBOLS
+from shared.analytics.trade import Trade
 from tests.unit.analytics.fake_bot import BTC, FakeBot
 
 ETH = "ETH/USDT"
 
 
 def position(bot: FakeBot, symbol: str = BTC) -> tuple[float, float]:
-    held = bot.account.state.book.positions.get(symbol, Position())
+    held = bot.account.state.book.positions.get(symbol, Position(symbol))
     return held.quantity, held.cost
 
 
@@ -161,13 +164,24 @@ def test_a_fee_without_a_known_account_currency_leaves_metrics_undefined() -> No
     assert bot.number("total_trades") == 1
 
 
-@pytest.mark.parametrize("symbol", ["BTC-USD-SWAP", "BTC/USD:BTC", "BTCUSD_PERP", "XBTUSD", "PF_XBTUSD"])
-def test_a_fee_in_the_base_of_a_derivative_takes_nothing_from_the_position(symbol: str) -> None:
-    bot = FakeBot(currency="USD")
+@pytest.mark.parametrize(
+    ("symbol", "expected"),
+    [
+        ("PF_XBTUSD", 9.895),  # linear, in USD: 10 - 0.0005 · (100 + 110)
+        *(
+            (name, 1 / 100 - 1 / 110 - 0.001)
+            for name in ("BTC-USD-SWAP", "BTC/USD:BTC", "BTCUSD_PERP", "XBTUSD")
+        ),
+    ],
+)
+def test_a_fee_in_the_base_of_a_derivative_takes_nothing_from_the_position(
+    symbol: str, expected: float
+) -> None:
+    bot = FakeBot()
     for _ in range(5):
         bot.buy(1, 100, fee=0.0005, of="BTC", symbol=symbol).sell(1, 110, fee=0.0005, of="BTC", symbol=symbol)
     assert [trade.side for trade in trades(bot)] == ["buy"] * 5
-    assert [trade.pnl for trade in trades(bot)] == pytest.approx([9.895] * 5)  # 10 − 0.0005 · (100 + 110)
+    assert [trade.pnl for trade in trades(bot)] == pytest.approx([expected] * 5)
     assert position(bot, symbol) == (0, 0)
 
 
@@ -221,27 +235,45 @@ def test_a_rebate_in_the_traded_asset_adds_to_the_position() -> None:
     assert realized(bot) == pytest.approx(1)
 
 
-def test_a_rest_of_a_thousandth_closes_the_trade_and_stays_in_the_position() -> None:
-    bot = FakeBot().buy(1, 100).sell(0.999, 110)
-    assert trades(bot)[0].pnl == pytest.approx(9.99)
-    assert position(bot) == pytest.approx((0.001, 100))
-    assert FakeBot().buy(1, 100).sell(0.998, 110).account.trades == []
+def test_a_rest_below_the_configured_lot_size_closes_the_trade_as_dust() -> None:
+    bot = FakeBot(symbols={BTC: ContractTerms(lot_size=0.01)}).buy(1, 100).sell(0.995, 110)
+    assert trades(bot)[0].pnl == pytest.approx(9.95)
+    held = bot.account.state.book.positions[BTC]
+    assert (held.side, held.quantity, held.dust_cost) == (0, 0, 100)
+    assert held.dust == pytest.approx(0.005)
+    assert (
+        FakeBot(symbols={BTC: ContractTerms(lot_size=0.01)}).buy(1, 100).sell(0.99, 110).account.trades == []
+    )
 
 
-def test_what_is_sold_later_of_a_rest_earns_but_is_no_trade() -> None:
-    bot = FakeBot().buy(1, 100).sell(0.999, 110).sell(0.001, 120)
+def test_twenty_trades_with_fees_in_the_traded_asset_are_twenty_trades() -> None:
+    """Quantities of five decimals: after each sale 0.00000834 BTC are left, less than one lot of 0.00001."""
+    bot = FakeBot(currency="USDT")
+    for _ in range(20):
+        bot.buy(0.00166, 60_000, fee=0.00000166, of="BTC").sell(0.00165, 60_600)
+    assert [trade.side for trade in trades(bot)] == ["buy"] * 20
+    held = bot.account.state.book.positions[BTC]
+    assert held.side == 0
+    assert held.dust == pytest.approx(20 * 0.00000834)
+    assert "learned_lot_size" in bot.warnings()
+
+
+def test_a_rest_of_a_tenth_is_no_dust_of_a_learned_lot_size() -> None:
+    """All quantities are whole tenths, but the rest of 0.05 is more than a tenth of 0.3."""
+    bot = FakeBot(currency="USDT").buy(0.3, 100, fee=0.05, of="BTC").sell(0.2, 110)
+    assert trades(bot) == []
+
+
+def test_computed_quantities_teach_no_lot_size() -> None:
+    bot = FakeBot().buy(0.1 + 0.2, 100).sell(0.1, 110)
+    assert (trades(bot), bot.warnings()) == ([], [])
+
+
+def test_dust_is_sold_before_a_short_is_opened() -> None:
+    bot = FakeBot(symbols={BTC: ContractTerms(lot_size=0.01)}).buy(1, 100).sell(0.995, 110).sell(0.005, 120)
     assert len(trades(bot)) == 1
-    assert position(bot) == (0, 0)
-    assert realized(bot) == pytest.approx(9.99 + 0.02)
-
-
-def test_the_trade_after_a_rest_has_its_own_prices() -> None:
-    bot = FakeBot().buy(1, 100).sell(0.999, 110).sell(1.001, 90).buy(1, 80)
-    assert position(bot) == pytest.approx((0, 0), abs=1e-12)
-    second = trades(bot)[1]
-    assert second.side == "sell"
-    assert [second.quantity, second.entry_price, second.exit_price] == pytest.approx([1, 90, 80])
-    assert second.pnl == pytest.approx(10)
+    assert bot.account.state.book.positions == {}
+    assert realized(bot) == pytest.approx(9.95 + 0.1)  # 0.005 · (120 - 100)
 
 
 def test_rounding_of_partial_fills_leaves_no_position() -> None:
@@ -257,21 +289,41 @@ def test_rounding_of_partial_fills_leaves_no_position() -> None:
 
 
 def test_funding_shows_as_realised_although_a_rest_is_still_held() -> None:
-    bot = FakeBot(start_equity=1000).buy(1, 100).sell(0.9995, 110).quote(110)
-    bot.equity(1010)  # 9.995 earned and the rest's 0.0005 · 10
-    assert bot.number("realized_pnl") == pytest.approx(9.995)
+    bot = FakeBot(start_equity=1000, symbols={BTC: ContractTerms(lot_size=0.001)})
+    bot.buy(1, 100).sell(0.9995, 110).quote(110).equity(1010)
+    assert (bot.number("realized_pnl"), bot.number("unrealized_pnl")) == (10, 0)
     bot.equity(1003)  # 7 of funding paid since
-    assert bot.number("realized_pnl") == pytest.approx(2.995)
-    assert bot.number("unrealized_pnl") == pytest.approx(0.005)
+    assert (bot.number("realized_pnl"), bot.number("unrealized_pnl")) == (3, 0)
 
 
-def test_of_ever_new_symbols_only_the_latest_are_kept() -> None:
+def test_520_open_positions_are_520_trades() -> None:
+    bot = FakeBot().equity(10_000)
+    for number in range(520):
+        bot.buy(1, 10, symbol=f"S{number}")
+    assert bot.number("open_positions") == 520
+    for number in range(520):
+        bot.sell(1, 11, symbol=f"S{number}")
+    bot.equity(10_520)
+    assert (bot.number("total_trades"), bot.number("realized_pnl"), bot.number("win_rate")) == (520, 520, 1)
+
+
+def test_beyond_the_limit_figures_of_positions_are_undefined_and_it_says_so() -> None:
+    bot = FakeBot().equity(10_000)
+    for number in range(MAX_POSITIONS + 1):
+        bot.buy(1, 10, symbol=f"S{number}")
+    for name in ("realized_pnl", "exposure", "open_positions", "win_rate", "total_trades"):
+        assert bot.undefined_reason(name) == ("too_many_positions", MAX_POSITIONS)
+    assert bot.number("total_pnl") == 0
+    assert "too_many_positions" in bot.warnings()
+
+
+def test_of_ever_new_symbols_only_the_latest_prices_are_kept() -> None:
     bot = FakeBot()
     for number in range(MAX_SYMBOLS + 5):
-        bot.buy(1, 10, symbol=f"S{number}").quote(11, symbol=f"S{number}")
+        bot.buy(1, 10, symbol=f"S{number}").quote(11, symbol=f"S{number}").sell(1, 11, symbol=f"S{number}")
     book = bot.account.state.book
-    assert len(book.positions) == len(book.prices) == len(book.quotes) == MAX_SYMBOLS
-    assert next(iter(book.positions)) == "S5"
+    assert len(book.prices) == len(book.quotes) == MAX_SYMBOLS
+    assert (book.positions, next(iter(book.prices))) == ({}, "S5")
 
 
 def test_trades_are_numbered_through() -> None:

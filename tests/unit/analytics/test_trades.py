@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.analytics.positions import Trade
+from shared.analytics.trade import Trade
 from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Undefined
 from tests.unit.analytics.fake_bot import FakeBot

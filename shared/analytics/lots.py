@@ -1,0 +1,63 @@
+"""Lots: the parts of a position by when they were opened, for FIFO and LIFO; and the learned lot size."""
+
+import math
+from typing import NamedTuple
+
+MAX_LOTS = 500
+"""Lots of a position; with more, the two oldest are merged."""
+MAX_DECIMALS = 10
+"""Quantities with more decimals are computed, not traded in lots."""
+
+
+class Lot(NamedTuple):
+    """A part of a position."""
+
+    quantity: float
+    """Positive."""
+    price: float
+    opened_at: int
+    """Epoch milliseconds."""
+    fees: float
+
+
+def add_lot(lots: list[Lot], lot: Lot, average: float) -> bool:
+    """Append a lot; return whether the two oldest had to be merged, at the price `average`."""
+    lots.append(lot)
+    if len(lots) <= MAX_LOTS:
+        return False
+    first, second = lots[0], lots[1]
+    lots[:2] = [Lot(first.quantity + second.quantity, average, first.opened_at, first.fees + second.fees)]
+    return True
+
+
+def take_lots(lots: list[Lot], quantity: float, *, newest_first: bool) -> list[Lot]:
+    """Remove `quantity` from the oldest or newest lots and return what was taken of each."""
+    taken = []
+    while lots and quantity > 0:
+        place = -1 if newest_first else 0
+        lot = lots[place]
+        share = min(lot.quantity, quantity)
+        quantity -= share
+        fees = lot.fees * (share / lot.quantity)
+        taken.append(lot._replace(quantity=share, fees=fees))
+        if share >= lot.quantity:
+            del lots[place]
+        else:
+            lots[place] = lot._replace(quantity=lot.quantity - share, fees=lot.fees - fees)
+    return taken
+
+
+def decimals(quantity: float) -> int:
+    """Return the number of decimals that `quantity` is written with; 0 for computed ones."""
+    text = repr(quantity)
+    if "e" in text:
+        mantissa, _, exponent = text.partition("e")
+        found = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent)
+    else:
+        found = len(text.partition(".")[2].rstrip("0"))
+    return found if 0 < found <= MAX_DECIMALS else 0
+
+
+def lot_size_of(places: int) -> float:
+    """Return the lot size of quantities with that many decimals."""
+    return math.pow(10, -places)
