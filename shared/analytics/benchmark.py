@@ -1,8 +1,8 @@
 """Benchmark: the account's daily returns compared with those of a price series.
 
-The benchmark is the symbol in the bot's settings, else the only one that the bot trades. Its close is its
-latest price before the end of the same trading day. A day without a price is joined to the next one with a
-price, so that both returns of a pair cover the same time.
+The benchmark is the symbol in the bot's settings, else the only one that the bot trades, from the day of its
+first fill on. Its close is its latest price before the end of the same trading day. A day without a price is
+joined to the next one with a price, so that both returns of a pair cover the same time.
 """
 
 import math

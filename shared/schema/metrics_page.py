@@ -32,6 +32,11 @@ before that point, the flow counts at it; else, up to an hour after the previous
 in between, by its share of the interval (modified Dietz), with the warning `approximate_return`. Days without
 an equity point are skipped. The first day counts if `startEquity` is set.
 
+Beta, alpha and the information ratio compare the daily returns with those of the bot's `benchmark`, by
+default the only symbol that it trades (from the day of its first fill on). Its close is its latest price, of
+the bot's own `metric` and `fill` records, before the end of the same day; without one, the price that any bot
+reported for that pair of currencies at the day's end. A day without a price is joined to the next with one.
+
 An undefined metric is null, never 0; `undefined` has the reason (in SQLite, `undefinedId` and
 `lowConfidenceId` refer to rows of `performance_remarks`). Metrics based on few samples are marked ≈ on the
 page and listed in `lowConfidence`: ratios from fewer than 30 daily returns, VaR 99% from fewer than 100, and

@@ -107,7 +107,7 @@ def story(seed: int, length: int = 120, bot: str = "a") -> list[AnyRecord]:
             found.append(Metric(bot=bot, name="X", value=price, unit="price", timestamp=at))
         else:
             cash += 300
-            found.append(CashFlow(bot=bot, amount=300, timestamp=at))
+            found.append(CashFlow(bot=bot, amount=300, timestamp=at, id=f"c{step}"))
             at += timedelta(minutes=random.choice((0, 1, 300)))
         found.append(Equity(bot=bot, equity=cash + held * price, net_flow=flow, timestamp=at, id=f"e{step}"))
     return found
