@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,12 @@ def defined_in_code() -> Iterator[str]:
                 yield from (name.removesuffix(suffix) + suffix for suffix in SUFFIXES[called])
 
 
-def known_metrics() -> set[str]:
+@cache
+def known_metrics() -> frozenset[str]:
     """Return every series that a query may ask for."""
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in RULES]
     rules = [rule for document in documents for group in document["groups"] for rule in group["rules"]]
-    return (
+    return frozenset(
         PROMETHEUS_OWN
         | {f"botwatch_bot_{figure.prometheus}" for figure in metric_fields(Performance)}
         | {"botwatch_bot_equity"}

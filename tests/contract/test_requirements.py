@@ -55,9 +55,12 @@ def reached(paths: list[Path]) -> set[Path]:
     return found
 
 
+_distributions = cache(packages_distributions)
+
+
 def packages(paths: set[Path]) -> Iterator[str]:
     """Yield the distributions that files import."""
-    distributions = packages_distributions()
+    distributions = _distributions()
     for path in paths:
         for name in imports_of(path):
             top = name.split(".")[0]
