@@ -53,14 +53,13 @@ def pytest_collection_finish() -> None:
 def shared_statements() -> Iterator[None]:
     """Let all databases share what SQLAlchemy has compiled: nearly each test opens databases of its own."""
     model = create_engine("sqlite://")
-    model.connect().close()  # it learns what SQLite can do
+    model.connect().close()  # its dialect learns what SQLite can do
     compiled: dict[Any, Any] = {}
 
     def create(url: str, **options: Any) -> Engine:
         engine = create_engine(url, **options)
-        if (
-            not options.get("poolclass") and engine.dialect.name == "sqlite"
-        ):  # those have a dialect of their own
+        has_pool = not options["poolclass"]  # `Database` has the dialect of the others require the file
+        if has_pool and engine.dialect.name == "sqlite":
             engine.dialect = model.dialect
             engine.update_execution_options(compiled_cache=compiled)
         return engine
