@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count, islice, pairwise
 from random import Random
 from typing import Any
@@ -268,13 +269,19 @@ def test_ids_are_unique_across_runs(whole: list[Step]) -> None:
         assert len(set(names)) == len(names) > 300
 
 
+@cache
+def three_runs(exchange: Callable[[int], SimulatedExchange]) -> list[Step]:
+    """Return what comes without a restart."""
+    return list(islice(replay("b", session(100), FEW, clock(), exchange), 1250))
+
+
 @pytest.mark.parametrize("exchange", [seeded_exchange, harsh])
 @pytest.mark.parametrize("done", [1, 57, 100, 101, 273, 399, 400, 401, 650, 800, 1234])
 def test_a_restart_continues_with_the_same_records(
     done: int, exchange: Callable[[int], SimulatedExchange]
 ) -> None:
     """From any position, through JSON, on any exchange."""
-    steps = list(islice(replay("b", session(100), FEW, clock(), exchange), 1250))
+    steps = three_runs(exchange)
     kept = typed_json.decode(typed_json.encode(vars(steps[done - 1][0])), ReplayPosition)
     later = clock(begin=NOON + timedelta(days=1))
     resumed = list(islice(replay("b", kept, FEW, later, exchange), 1250 - done))
