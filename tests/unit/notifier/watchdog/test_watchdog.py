@@ -68,6 +68,7 @@ class Yard:
         performance = Database(sqlite_url(Path(database.url.removeprefix("sqlite:///")).with_name("p.db")))
         with performance.write() as connection:
             connection.exec_driver_sql("CREATE TABLE log_position (x)")
+        performance.close()  # an open connection would hide damage behind its WAL
         self.performance = Database(performance.url, afresh=True, lock_timeout_s=lock_timeout_s)
         self.begin()
 
