@@ -52,7 +52,7 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_replay(options: argparse.Namespace) -> int:
     """Replay the files and print the result; return 1 with what is wrong with them."""
-    progress = _Progress(sys.stderr.isatty(), time.monotonic)
+    progress = Progress(sys.stderr.isatty(), time.monotonic)
     try:
         zone = _zone(options.time_zone)
         settings = _configured(options, {})
@@ -125,7 +125,7 @@ def _positive(text: str) -> float:
     return number
 
 
-class _Progress:
+class Progress:
     """One line on a terminal that says what is being done."""
 
     def __init__(self, is_terminal: bool, monotonic: Callable[[], float]) -> None:

@@ -71,12 +71,16 @@ class ValueFault(ValueError):  # noqa: N818 - one fault of a value
 
 def parse_number(text: str) -> float:
     """Return a number with a decimal point; its digits may be grouped by spaces. Raises ValueFault."""
-    digits = _SPACES.sub("", text)
     try:
-        number = float(digits)
+        number = float(text)
     except ValueError:
-        hint = " (a decimal point, no commas)" if "," in digits else ""
-        raise ValueFault(f"expected a number{hint}, got {quote(text)}") from None
+        try:
+            number = float(_SPACES.sub("", text))
+        except ValueError:
+            hint = " (a decimal point, no commas)" if "," in text else ""
+            raise ValueFault(f"expected a number{hint}, got {quote(text)}") from None
+    if "_" in text:  # Python's notation
+        raise ValueFault(f"expected a number, got {quote(text)}")
     if not math.isfinite(number):
         raise ValueFault(f"expected a finite number, got {quote(text)}")
     return number

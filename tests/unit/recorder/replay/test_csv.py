@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.recorder.replay.command import Progress
 from tests.unit.recorder.replay.conftest import Replayer
 
 FILLS = """\
@@ -128,6 +129,7 @@ def test_deals_of_metatrader_5(replayer: Replayer) -> None:
             '2026-01-01,X,buy,1,"1,5"',
             "line 3, column 5 (price): expected a number (a decimal point, no commas)",
         ),
+        ("2026-01-01,X,buy,1_0,1", "line 3, column 4 (quantity): expected a number, got '1_0'"),
         ("2026-01-01,X,buy,1,nan", "line 3, column 5 (price): expected a finite number, got 'nan'"),
         ("2026-01-01,X,buy,1", "line 3: expected at least 5 columns, got 4"),
         ("2026-01-01,X,buy,1e19,1", "line 3: expected amounts below 1e18"),
@@ -181,6 +183,20 @@ def test_a_wrong_file_is_refused(
     """With what was expected."""
     [fault] = replayer.faults(replayer.file("f.csv", content), *options)
     assert fault.startswith(expected)
+
+
+def test_the_progress_is_shown_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """At most every half a second, and removed at the end; elsewhere nothing is shown."""
+    moments = iter((0.0, 0.4, 0.6, 0.7))
+    shown = Progress(is_terminal=True, monotonic=lambda: next(moments))
+    for done in (1, 2_000, 3_000):
+        shown("folding", done)
+    shown.clear()
+    assert capsys.readouterr().err == "\r\x1b[Kfolding: 2,000 events\r\x1b[K"
+    hidden = Progress(is_terminal=False, monotonic=lambda: 1.0)
+    hidden("folding", 1)
+    hidden.clear()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_missing_file(replayer: Replayer) -> None:
