@@ -26,6 +26,7 @@ def test_trades_with_fees(replayer: Replayer) -> None:
     assert found["files"][0]["format"] == "ccxt"
     assert found["files"][0]["repeated"] == 1
     assert [row["pnl"] for row in found["trades"]] == pytest.approx([197])
+    assert found["performance"]["makerShare"] == pytest.approx(100 * 6000 / 12200)
 
 
 def test_the_contract_size_follows_from_the_cost(replayer: Replayer) -> None:
@@ -35,8 +36,9 @@ def test_the_contract_size_follows_from_the_cost(replayer: Replayer) -> None:
         trade(2, "sell", 100, 51_000, symbol="BTC/USDT:USDT", cost=5100, fee=None),
         trade(3, "buy", 100, 50_000, symbol="BTC/USD:BTC", cost=0.2, fee=None),
     ]
-    notes = replayer.result(replayer.file("t.json", json.dumps(made)))["files"][0]["notes"]
-    assert notes == [
+    found = replayer.result(replayer.file("t.json", json.dumps(made)), "--currency", "USDT")
+    assert [row["pnl"] for row in found["trades"]] == pytest.approx([0.1 * 1000])
+    assert found["files"][0]["notes"] == [
         "BTC/USDT:USDT: the contract's multiplier is 0.001, from `cost`.",
         "BTC/USD:BTC: the contract's multiplier is 100, from `cost`.",
     ]

@@ -113,6 +113,8 @@ def test_deals_of_metatrader_5(replayer: Replayer) -> None:
     assert found["files"][0]["format"] == "mt5"
     assert found["events"] == {"flows": 1, "equity points": 2, "fills": 2, "funding payments": 1}
     assert found["performance"]["portfolioValue"] == 10_091
+    assert [trade["pnl"] for trade in found["trades"]] == pytest.approx([91])
+    assert found["performance"]["realizedPnL"] == pytest.approx(91)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,10 @@ def test_a_replay_has_the_totals_of_the_backtest(replayer: Replayer) -> None:
     assert figures["totalTrades"] == 3
     assert figures["winRate"] == pytest.approx(200 / 3)
     assert figures["profitFactor"] == pytest.approx((191.8 + 21.67) / 307.65)
+    assert [row["pnl"] for row in found["trades"]] == pytest.approx(PROFITS)
+    assert figures["fundingPaid"] == pytest.approx(1.5)
+    assert figures["tradeDifferences"] == 0
+    assert found["warnings"] == []
     balances = list(accumulate(PROFITS, initial=10_000.0))
     assert figures["maxDrawdown"] == pytest.approx(100 * (balances[1] - balances[2]) / balances[1])
     assert "freqtrade: 3 closed trades, 2 wins, profit -94.18 USDT." in found["files"][0]["notes"]
