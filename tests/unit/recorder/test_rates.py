@@ -178,3 +178,25 @@ def test_rates_are_kept_as_long_as_the_rows_that_need_them(desk: Desk) -> None:
         list(remove_performance(desk.database, before, metrics_floor(desk.database, now, days)))
         with desk.database.read() as connection:
             assert len(connection.execute(select(rates).where(rates.c.base == "BNB")).all()) == left
+
+
+def test_the_pnl_of_eth_in_btc_is_converted_by_the_btc_price_of_another_bot(desk: Desk) -> None:
+    """2 ETH bought at 0.050 BTC and sold at 0.051 earn 0.002 BTC, which are 120 USDT at 60,000."""
+    trip = {"symbol": "ETH/BTC", "quantity": 2.0, "fee": 0.0, "fee_currency": None}
+    feed_each(desk, [fill(0, "buy", 0.05, 1, **trip), fill(10, "sell", 0.051, 2, **trip)])
+    before = result(desk)
+    assert before.undefined["realizedPnL"].reason == before.undefined["expectancy"].reason == "no_rate"
+    desk.feed([price(35, 60_000.0, "BTC-USDT")])
+    after = result(desk)
+    assert after.realized_pnl == after.expectancy == pytest.approx(120)
+    assert (after.currency, after.warnings) == ("USDT", [])
+    assert desk.rows()[0][0][10] == pytest.approx(120)  # the stored trade
+
+
+def test_the_pnl_of_usdjpy_is_converted_by_its_own_price(performance: Database) -> None:
+    """10,000 USD from 150 to 151.5 earn 15,000 JPY: 100 USD at 150, the first price of the minute."""
+    document = PerformanceLogger(analytics=AnalyticsSection(bots={"a": BotSection(currency="USD")}))
+    desk = Desk(performance, document)
+    trip = {"symbol": "USDJPY", "quantity": 10_000.0, "fee": 0.0, "fee_currency": None}
+    feed_each(desk, [fill(0, "buy", 150.0, 1, **trip), fill(10, "sell", 151.5, 2, **trip)])
+    assert result(desk).realized_pnl == pytest.approx(100)
