@@ -97,14 +97,16 @@ def test_several_currencies_need_a_reporting_currency(
 def test_short_steps_come_from_minutes_and_gaps_are_bridged(
     client: FlaskClient, performance: Database
 ) -> None:
-    """Of five minutes: 100, nothing, 120."""
+    """Of five minutes: 100, nothing, and 70 and 50 deposited on the way to 230: 230 - 120 = 110, +10%."""
     with performance.write() as connection:
-        bars = [bar("a", 10 / 60, 100), bar("a", 0, 120)]
+        bars = [bar("a", 10 / 60, 100), bar("a", 0, 180, 70), bar("a", -1 / 60, 230, 50)]
         connection.execute(equity_minutes.insert(), bars)
     earn(performance, bar("a", 0, 120))
     found = get_json(client, f"{API}?step=5m&from=2026-01-31T11:50:00Z")
     assert found["resolution"] == "minute"
-    assert [point["equity"] for point in found["portfolios"][0]["points"]] == [100, 100, 120]
+    points = found["portfolios"][0]["points"]
+    assert [point["equity"] for point in points] == [100, 100, 230]
+    assert [point["return"] for point in points] == [None, 0, pytest.approx(10)]
 
 
 def test_without_bots_it_says_so_and_wrong_questions_are_refused(client: FlaskClient) -> None:

@@ -90,18 +90,20 @@ def test_metrics_have_the_largest_positions(
     hold(
         performance,
         held("a", "X", 200, unrealizedPnL=-5), held("a", "X", 100, leg="2", unrealizedPnL=1),
-        held("a", "Y", 150, side="short", unrealizedPnL=2), held("b", "Z", None), held("b", "W", 1),
+        held("a", "Y", 150, side="short", unrealizedPnL=2), held("b", "Z", None), held("b", "V", 1),
+        held("b", "W", 2), held("b", "W", None, leg="2"),
     )  # fmt: skip
-    monkeypatch.setattr(prometheus_exporter, "MAX_POSITIONS", 3)
+    monkeypatch.setattr(prometheus_exporter, "MAX_POSITIONS", 4)
     lines = client.get("/metrics").text.splitlines()
     samples = [line for line in lines if line.startswith("botwatch_bot_position")]
     assert samples == [
         'botwatch_bot_position_quantity{bot="a",side="long",symbol="X"} 4.0',
         'botwatch_bot_position_quantity{bot="a",side="short",symbol="Y"} 2.0',
-        'botwatch_bot_position_quantity{bot="b",side="long",symbol="W"} 2.0',
+        'botwatch_bot_position_quantity{bot="b",side="long",symbol="W"} 4.0',
+        'botwatch_bot_position_quantity{bot="b",side="long",symbol="V"} 2.0',
         'botwatch_bot_position_notional{bot="a",side="long",symbol="X"} 300.0',
         'botwatch_bot_position_notional{bot="a",side="short",symbol="Y"} 150.0',
-        'botwatch_bot_position_notional{bot="b",side="long",symbol="W"} 1.0',
+        'botwatch_bot_position_notional{bot="b",side="long",symbol="V"} 1.0',
         'botwatch_bot_position_unrealized_pnl{bot="a",side="long",symbol="X"} -4.0',
         'botwatch_bot_position_unrealized_pnl{bot="a",side="short",symbol="Y"} 2.0',
         "botwatch_bot_positions_dropped 1.0",

@@ -162,13 +162,14 @@ def test_reported_trades_are_paged_by_closing(client: FlaskClient, performance: 
 
 
 def test_each_reported_trade_has_the_one_made_from_fills(client: FlaskClient, traded: Database) -> None:
-    """Fills give 5 half an hour ago and -2 ten minutes ago; reported are 5.04 (under 1% off), -3 and 9."""
-    report(traded, "alpha", ("a", 30, 5.04), ("b", 10, -3), ("c", 15, 9))
+    """Fills give 5 30 and -2 10 minutes ago; reported are 5.04 (under 1% off), -3 twice and 9."""
+    report(traded, "alpha", ("a", 30, 5.04), ("again", 10, -3), ("b", 10, -3), ("c", 15, 9))
     with traded.write() as connection:
         connection.execute(trades.update().values(side="buy"))
     found = get_json(client, f"{API}/trades?bot=alpha")["trades"]
     assert [(one["pnl"], one["folded"]) for one in found] == [
         (-3, {"number": 2, "pnl": -2, "agrees": False}),
+        (-3, None),
         (9, None),
         (5.04, {"number": 1, "pnl": 5, "agrees": True}),
     ]
