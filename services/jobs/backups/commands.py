@@ -221,6 +221,8 @@ def find_backup(backups: list[Backup], wanted: str) -> Backup:
     """Return the backup that an ID, the name of an archive, or `latest` means. Raises BackupError."""
     name = id_of_file(wanted) or wanted
     found = next((backup for backup in backups if name in (backup.id, LATEST)), None)
+    if not backups:
+        raise BackupError(f"no backup {wanted!r}: there is none yet; `botwatch backup now` creates one")
     if found is None:
         raise BackupError(f"no backup {wanted!r}: `botwatch backup list` shows those that exist")
     return found

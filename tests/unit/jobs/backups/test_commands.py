@@ -80,7 +80,7 @@ def test_a_storage_that_is_down_does_not_undo_a_backup(
     [
         (["backup", "verify", "botwatch-20200101T000000Z"], "no backup 'botwatch-20200101T000000Z'"),
         (["backup", "list", "--remote"], "BACKUP_URL is not set"),
-        (["restore", "latest"], "no backup 'latest'"),
+        (["restore", "latest"], "no backup 'latest': there is none yet; `botwatch backup now`"),
         (["restore", __file__], "is no backup: expected a name such as botwatch-"),
     ],
 )
@@ -93,6 +93,17 @@ def test_what_cannot_be_done_is_one_sentence(
     assert reason in said.err
     assert len(said.err.splitlines()) == 1
     assert said.out == ""
+
+
+def test_a_backup_without_a_database_says_which_one(
+    home: Sources, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rather than that SQLite cannot open a file."""
+    home.databases["health"].unlink()
+    assert main(["backup", "now"]) == 1
+    missing = f"{home.databases['health']} does not exist"
+    expected = f"botwatch backup now: {missing}: start Botwatch once, which creates it\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_restore_is_refused_while_a_database_is_in_use(
