@@ -57,13 +57,37 @@ class Production:
         return int((self.home / "logs" / "monitoring.pid").read_text())
 
 
+def kill_a_start(environ: dict[str, str], home: Path) -> None:
+    """Start, and end the process with SIGKILL as soon as it has started supervisord."""
+
+    def supervisord() -> psutil.Process | None:
+        holder = PidFile(home).holder()
+        children = psutil.Process(holder.pid).children() if holder else []
+        return next((one for one in children if "services.native.supervisord" in one.cmdline()), None)
+
+    command = [str(SCRIPT), "--production", "--native"]
+    with subprocess.Popen(
+        command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as starter:
+        wait_until(supervisord, "supervisord is started", timeout_s=120)
+        holder = PidFile(home).holder()
+        assert holder
+        assert holder.state == "starting"
+        os.kill(holder.pid, signal.SIGKILL)
+        assert starter.wait(HANG_S) == 1
+
+
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
-    """Start Botwatch as the guide says, with a umask that gives everything to everybody."""
+    """Start Botwatch as the guide says, with a umask that gives everything to everybody.
+
+    An earlier start was killed before the parts ran: this one recovers.
+    """
     home = tmp_path_factory.mktemp("production") / "home"
     hidden = ("REDIS_URL", "BOTWATCH_HOME", "COLUMNS")  # ps cuts lines at COLUMNS, which pytest-xdist sets
     environ = {name: text for name, text in os.environ.items() if name not in hidden}
     environ |= {name: str(free_port()) for name in PORTS}
+    kill_a_start({**environ, "BOTWATCH_HOME": str(home)}, home)
     done = subprocess.run(
         ["sh", "-c", f"umask 000; exec '{SCRIPT}' --production --native"],
         env={**environ, "BOTWATCH_HOME": str(home)},

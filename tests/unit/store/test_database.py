@@ -1,7 +1,10 @@
 """The databases: the seed's tables and SQL, migrations, write transactions."""
 
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -20,6 +23,7 @@ from shared.store.database import Database, SchemaMissingError, sqlite_url
 from shared.store.latest_records import latest_record_of
 from shared.store.migrate import MIGRATION_LINES, _config, migrate, newest_revision
 from shared.store.records import insert_records
+from tests.support import HANG_S
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -90,6 +94,51 @@ def test_what_the_release_before_stored_is_upgraded_and_read_as_it_was(tmp_path:
         command.downgrade(_config("performance", connection), "0002")
         assert connection.execute(text("SELECT count(*) FROM fills")).scalar() == 2
     database.close()
+
+
+@pytest.mark.parametrize("step", [20, 10_000])
+def test_a_migration_that_is_killed_changes_nothing(step: int, tmp_path: Path) -> None:
+    """In the middle, or before the commit; the next one is complete."""
+    path = tmp_path / "old.db"
+    database = Database(sqlite_url(path))
+    with database.write() as connection:
+        command.upgrade(_config("health", connection), "0001")
+    before = dump(path)
+    database.close()
+    assert killed_in_migration(path, step)
+    assert dump(path) == before
+    database = Database(sqlite_url(path))
+    assert migrate(database, "health") == newest_revision("health")
+    database.close()
+
+
+def killed_in_migration(path: Path, step: int) -> bool:
+    """Migrate in a process that is killed at its `step`-th statement or before the commit; say if it was."""
+    code = f"""
+import os, signal
+from sqlalchemy import event
+from shared.store.database import Database
+from shared.store.migrate import migrate
+left = {step}
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def count(*_):
+    global left
+    left -= 1
+    if not left:
+        kill()
+database = Database("{sqlite_url(path)}")
+event.listen(database.engine, "after_cursor_execute", count)
+migrate(database, "health", kill)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=HANG_S, check=False, capture_output=True)
+    return done.returncode == -signal.SIGKILL
+
+
+def dump(path: Path) -> list[str]:
+    """Return the schema and all rows of a database."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
 
 
 @pytest.mark.parametrize("line", MIGRATION_LINES)
