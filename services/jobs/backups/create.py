@@ -67,9 +67,9 @@ def _collect(
 ) -> Manifest:
     """Copy everything into `folder`, and return what it is."""
     started, now = times
-    for path in sources.databases.values():
-        if not path.is_file():
-            raise BackupError(f"{path} does not exist: start Botwatch once, which creates it")
+    for database in sources.databases.values():
+        if not database.is_file():
+            raise BackupError(f"{database} does not exist: start Botwatch once, which creates it")
     (folder / "databases").mkdir(parents=True)
     paths = {name: f"databases/{path.name}" for name, path in sources.databases.items()}
     try:
