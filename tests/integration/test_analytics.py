@@ -144,3 +144,42 @@ def test_fractions_become_percent_at_the_door(stack: BotwatchProcess, bus: Redis
         lambda: stack.dashboard("/api/monitoring")["performance"].get("fraction-1"), "it is there"
     )
     assert known["maxDrawdown"] == pytest.approx(15)
+
+
+def test_accounts_in_two_currencies_have_trades_and_a_sum_each(stack: BotwatchProcess) -> None:
+    """CHF: 1 bought at 100 and sold at 110 with fees of 1 each is +8, and 8.04 is reported (under 1% off)."""
+    now = int(datetime.now(UTC).timestamp() * 1000) - 5_000
+    chf: dict[str, Any] = {"bot": "account-chf", "symbol": "X"}
+    fill = {**chf, "kind": "fill", "quantity": 1, "fee": 1}
+    records: list[dict[str, Any]] = [
+        {"kind": "equity", "bot": "account-chf", "equity": 1000, "currency": "CHF", "timestamp": now},
+        {**fill, "orderId": "1", "fillId": "1", "side": "buy", "price": 100, "timestamp": now + 10},
+        {**fill, "orderId": "2", "fillId": "2", "side": "sell", "price": 110, "timestamp": now + 20},
+        {
+            **chf, "kind": "trade", "side": "long", "quantity": 1, "entryPrice": 100, "exitPrice": 110,
+            "pnl": 8.04, "reason": "take_profit", "timestamp": now + 25,
+        },
+        {"kind": "equity", "bot": "account-chf", "equity": 1008, "currency": "CHF", "timestamp": now + 30},
+        {"kind": "equity", "bot": "account-jpy", "equity": 50_000, "currency": "JPY", "timestamp": now},
+    ]  # fmt: skip
+    stack.ingestion("/api/v1/records", records)
+
+    def sums() -> dict[str, float]:
+        found: dict[str, float] = stack.dashboard("/api/monitoring")["summary"]["portfolioValues"]
+        return {name: found.get(name, 0.0) for name in ("CHF", "JPY")}
+
+    wait_until(lambda: sums() == {"CHF": 1008, "JPY": 50_000}, "each currency has its sum")
+    summary = stack.dashboard("/api/monitoring")["summary"]
+    assert summary["portfolioValue"] is None
+    assert "CHF, JPY" in summary["portfolioValueReason"]
+
+    def trades(source: str = "") -> Any:
+        return stack.dashboard(f"/api/monitoring/trades?bot=account-chf{source}")
+
+    wait_until(lambda: trades()["sources"]["fills"]["count"] == 1, "the fills are a trade")
+    found = trades()
+    assert (found["source"], found["pnl"], found["currency"]) == ("reported", 8.04, "CHF")
+    assert found["trades"][0]["folded"] == {"number": 1, "pnl": 8, "agrees": True}
+    (made,) = trades("&source=fills")["trades"]
+    assert (made["pnl"], made["fees"], made["matching"], made["reason"]) == (8, 2, "flat-to-flat", None)
+    assert stack.dashboard("/api/monitoring/portfolio")["portfolios"] == []
