@@ -44,7 +44,11 @@ def check_certificate(site: Site) -> Iterator[Finding]:
     [certificate, *_] = x509.load_pem_x509_certificates(files.certificate.read_bytes())
     days = (certificate.not_valid_after_utc - clock.now()).days
     what = f"the certificate {files.certificate} is valid for {days} days"
-    if days < FEW_DAYS:
+    if days < 0:
+        expired = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+        what = f"the certificate {files.certificate} expired on {expired}: browsers and bots refuse it"
+        yield warning(what, "renew it; it is loaded without a restart", days)
+    elif days < FEW_DAYS:
         yield warning(f"{what} (≥ {FEW_DAYS})", "renew it; it is loaded without a restart", days)
     else:
         yield ok(what, days)

@@ -1,11 +1,16 @@
 """Diagnostics of the configuration: documents and secrets."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from services.native.diagnostics.configuration import check_documents, check_secrets
+from services.native.diagnostics.configuration import check_certificate, check_documents, check_secrets
 from services.native.diagnostics.site import Site
+from shared.runtime import clock
 
 
 def test_every_fault_of_the_documents(tmp_path: Path) -> None:
@@ -32,3 +37,22 @@ def test_production_refuses_missing_and_weak_secrets(environ: dict[str, str], wh
     assert found.status == "critical"
     assert found.what.startswith(what)
     assert "a-short-token-1" not in str(found)
+
+
+def write_certificate(folder: Path, until: datetime) -> dict[str, str]:
+    """Write a certificate and its key, and return the settings that name them."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, until - timedelta(days=90), until)
+    pem = serialization.Encoding.PEM
+    (folder / "cert.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    text = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(text)
+    return {"TLS_CERTIFICATE": str(folder / "cert.pem"), "TLS_KEY": str(folder / "key.pem")}
+
+
+def test_an_expired_certificate_is_said_with_its_day(tmp_path: Path) -> None:
+    """Rather than that it is valid for a negative number of days."""
+    until = clock.now() - timedelta(days=28)
+    [found] = check_certificate(Site(write_certificate(tmp_path, until)))
+    assert found.status == "warning"
+    assert f"expired on {until:%Y-%m-%d}: browsers and bots refuse it" in found.what
