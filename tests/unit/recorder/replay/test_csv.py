@@ -34,6 +34,15 @@ def test_fills_and_equity_give_the_figures_of_a_spreadsheet(replayer: Replayer) 
     assert (found["from"], found["to"]) == ("2026-01-01T08:00:00.000Z", "2026-01-02T12:00:00.000Z")
 
 
+def test_a_rate_shortly_after_a_fill_counts(replayer: Replayer) -> None:
+    """The fee of 0.01 BNB is 6 USDT by the price 30 s later: 20-1-6 = 13; a rate 61 s later is none."""
+    rows = FILLS.splitlines()[:3]
+    rows = [rows[0] + ",fee currency", rows[1] + ",USDT", rows[2][:-1] + "0.01,BNB"]
+    for after, expected in (("11:00:30", 13), ("11:01:01", None)):
+        path = replayer.file("f.csv", "\n".join([*rows, f"2026-01-01 {after},BNB/USDT,BUY,1,600,0,USDT"]))
+        assert [trade["pnl"] for trade in replayer.result(path)["trades"]] == [expected]
+
+
 def test_a_file_that_is_newest_first_is_read_backwards(replayer: Replayer) -> None:
     """Also among rows of the same second, where the sell closes what the buy opened."""
     header, *rows = FILLS.replace("11:00:00", "10:00:00").splitlines()

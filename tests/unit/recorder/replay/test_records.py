@@ -74,6 +74,19 @@ def test_records_of_other_bots_are_left_out(made: list[dict[str, Any]], replayer
     assert fault == "c.jsonl: expected records of bot 'b'; the file has those of other; 7 rows were read"
 
 
+def test_prices_of_other_bots_are_rates(replayer: Replayer) -> None:
+    """A position in USDJPY in a USD account: 1,000·(151-150) JPY at 150 JPY/USD, quoted by another bot."""
+    fill = {"kind": "fill", "bot": "b", "symbol": "USDJPY-X", "quantity": 1000, "quoteCurrency": "JPY"}
+    at = 1_767_261_600_000
+    made = [
+        {**fill, "timestamp": at, "orderId": "1", "fillId": "1", "side": "buy", "price": 150},
+        {**fill, "timestamp": at + 1, "orderId": "2", "fillId": "2", "side": "sell", "price": 151},
+        {"kind": "metric", "bot": "x", "timestamp": at, "name": "USD/JPY", "value": 150, "unit": "price"},
+    ]
+    found = replayer.result(replayer.file("a.jsonl", lines(made)), "--currency", "USD")
+    assert [trade["pnl"] for trade in found["trades"]] == pytest.approx([1000 / 150])
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
