@@ -49,9 +49,10 @@ def text_report(replayed: Replayed, record: Performance, *, with_trades: bool, w
     lines = [*_head(replayed, record, width)]
     for family in FAMILIES:
         lines += ["", family.title, *_family(family, record, width)]
+    shown = [escape_controls(line) for line in lines]
     if with_trades:
-        lines += ["", "Closed trades", *_trades(replayed.trades)]
-    return "".join(f"{escape_controls(line)}\n" for line in lines)
+        shown += ["", "Closed trades", *_trades(replayed.trades)]
+    return "".join(f"{line}\n" for line in shown)
 
 
 def _head(replayed: Replayed, record: Performance, width: int) -> Iterator[str]:
@@ -122,4 +123,4 @@ def _trades(trades: list[Trade]) -> Iterator[str]:
     if rows:
         yield "\t".join(rows[0])
     for row in rows:
-        yield "\t".join("" if value is None else str(value) for value in row.values())
+        yield "\t".join("" if value is None else escape_controls(str(value)) for value in row.values())

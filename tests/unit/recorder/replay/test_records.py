@@ -130,4 +130,7 @@ def test_the_text_has_every_metric_with_its_definition(
     assert "      The deepest drawdown so far, at every equity point and from the start" in out
     assert "Undefined: The history is too short to extrapolate." in out
     assert "Low confidence: only " in out
-    assert len(out.partition("Closed trades\n")[2].splitlines()) == expected["totalTrades"] + 1
+    header, *rows = [line.split("\t") for line in out.partition("Closed trades\n")[2].splitlines()]
+    assert len(rows) == expected["totalTrades"]
+    pnl = sum(float(row[header.index("pnl")]) for row in rows)
+    assert pnl / len(rows) == pytest.approx(expected["expectancy"])
