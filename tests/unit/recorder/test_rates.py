@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from services.recorder import bot_metrics
 from shared.runtime.config.documents import AnalyticsSection, BotSection, PerformanceLogger
-from shared.schema.records import AnyRecord, Equity, Fill, Metric, Performance
+from shared.schema.records import AnyRecord, CashFlow, Equity, Fill, Metric, Performance
 from shared.store.analytics_data import newest_checkpoints
 from shared.store.database import Database
 from shared.store.retention import metrics_floor, remove_performance
@@ -200,3 +200,34 @@ def test_the_pnl_of_usdjpy_is_converted_by_its_own_price(performance: Database) 
     trip = {"symbol": "USDJPY", "quantity": 10_000.0, "fee": 0.0, "fee_currency": None}
     feed_each(desk, [fill(0, "buy", 150.0, 1, **trip), fill(10, "sell", 151.5, 2, **trip)])
     assert result(desk).realized_pnl == pytest.approx(100)
+
+
+def test_a_price_half_a_minute_after_a_deposit_fills_in_what_waited_for_it(desk: Desk) -> None:
+    """0.5 BTC at 60,000 are 30,000; from 31,000 to 31,310 is 1%."""
+    day = 86_400
+    points = [(0.0, 1000.0), (day + 300.0, 31_000.0), (day + 400.0, 31_310.0)]
+    feed_each(desk, [Equity(bot="a", equity=value, timestamp=START + s * SECOND) for s, value in points])
+    desk.feed([CashFlow(bot="a", amount=0.5, currency="BTC", timestamp=START + day * SECOND)])
+    before = result(desk)
+    assert before.undefined["netFlows"].reason == before.undefined["totalPnL"].reason == "no_rate"
+    assert before.warnings == ["approximate_return"]
+    desk.feed([price(day + 30, 60_000, "BTC/USDT")])
+    after = result(desk)
+    assert (after.net_flows, after.total_pnl, after.warnings) == (30_000, 310, [])
+    assert after.max_drawdown == 0
+
+
+def test_the_price_of_another_bot_at_midnight_is_the_benchmarks_close(performance: Database) -> None:
+    section = BotSection(currency="USDT", benchmark="BTC/USDT")
+    desk = Desk(performance, PerformanceLogger(analytics=AnalyticsSection(bots={"a": section})))
+    day = 86_400
+    for number, value in enumerate((1000, 1100, 1100, 1210)):
+        desk.feed([Equity(bot="a", equity=value, timestamp=START + (number * day + 60) * SECOND)])
+    assert result(desk).undefined["beta"].reason == "no_benchmark_prices"
+    for number, value in enumerate((100, 120, 120)):  # late, a minute before each midnight
+        desk.feed([price((number + 1) * day - 60, value, "BTCUSDT")])
+    # r = 0.1, 0 and b = 0.2, 0: cov / var = 0.5; the day that goes on has no close yet
+    found = result(desk)
+    assert found.benchmark == "BTC/USDT"
+    assert found.beta == pytest.approx(0.5)
+    assert found.alpha == pytest.approx(0)
