@@ -21,8 +21,6 @@ from shared.store.open_positions import PositionSum, list_positions, position_su
 
 MAX_SYMBOLS = 100
 """How many symbols an exposure lists, the largest first."""
-DIFFERENCE = 1e-9
-"""Share of the quantity from which on the fills contradict the broker."""
 
 
 def add_positions(api: Blueprint, sources: DataSources, clock: Clock) -> None:
@@ -71,7 +69,7 @@ def _position(row: RowMapping, currency: str | None, now: datetime) -> Fields:
         "currency": currency,
         "ageSeconds": max(0.0, (now - opened).total_seconds()) if opened else None,
         "liquidationDistance": _liquidation_distance(row["markPrice"], row["liquidationPrice"]),
-        "differsFromBroker": _differs_from_broker(row),
+        "differsFromBroker": row["foldedQuantity"] is not None,
         "undefined": undefined_fields(row["undefined"]),
     }
 
@@ -79,15 +77,6 @@ def _position(row: RowMapping, currency: str | None, now: datetime) -> Fields:
 def _liquidation_distance(mark: float | None, liquidation: float | None) -> float | None:
     """Return how far the mark price is from that of liquidation, in percent of the mark price."""
     return abs(mark - liquidation) / mark * 100 if mark and liquidation else None
-
-
-def _differs_from_broker(row: RowMapping) -> bool:
-    """Return whether the fills gave another quantity than the broker reported."""
-    folded = row["foldedQuantity"]
-    if folded is None:
-        return False
-    held = row["quantity"] * (-1 if row["side"] == "short" else 1)
-    return bool(abs(folded - held) > DIFFERENCE * abs(held))
 
 
 class _Exposure(NamedTuple):

@@ -95,7 +95,8 @@ function positionRow(position) {
   const why = unknown?.text ?? "no market price yet.";
   const quantityCells = [plain(quantity)];
   if (position.differsFromBroker) {
-    const meaning = `The fills give ${plain(position.foldedQuantity)}; the broker reported ${plain(quantity)}, which counts.`;
+    const gave = plain(position.foldedQuantity);
+    const meaning = `The broker's latest report differed from the fills, which gave ${gave}; the broker's counts.`;
     quantityCells.push(explained("other", "≠ fills", meaning));
   }
   return row(
