@@ -51,17 +51,24 @@ class StoredRates(Rates):
         self._database = database
         self._max_age_ms = int(max_age_s * 1000)
         self._blocks: OrderedDict[tuple[str, str, int], list[Rate]] = OrderedDict()
+        self._found: tuple[tuple[str, str, int], Rate | None] | None = None
+        """The latest lookup: amounts of the same event need the same rate."""
 
     def find(self, base: str, quote: str, at: int) -> Rate | None:
         """Return the rate at a time; see `Rates`."""
+        key = (base, quote, at)
+        if self._found is not None and self._found[0] == key:
+            return self._found[1]
         length = BLOCK_MINUTES * MINUTE_MS
         blocks = range((at - self._max_age_ms) // length, (at + LATER_MS) // length + 1)
-        return find_rate(
-            self._prices(base, quote, blocks), self._prices(quote, base, blocks), at, self._max_age_ms
-        )
+        direct, inverse = self._prices(base, quote, blocks), self._prices(quote, base, blocks)
+        found = find_rate(direct, inverse, at, self._max_age_ms)
+        self._found = (key, found)
+        return found
 
     def add(self, new: Iterable[PairRate]) -> None:
         """Take rates that have been written."""
+        self._found = None
         for one in new:
             block = self._blocks.get((one.base, one.quote, one.minute // BLOCK_MINUTES))
             if block is not None:
