@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from shared.analytics.contracts import Contract
 from shared.analytics.curve import EquityBar
 from shared.analytics.disagreements import find_disagreements
 from shared.analytics.events import (
@@ -98,11 +99,14 @@ class BotAccount:
         An unknown currency `of` counts as the account's; while that is unknown, `of` is taken for it.
         """
         state, of = self.state, common_code(of)
-        if state.account_currency() is None:
-            state.guessed_currency = of
-        if of not in (None, state.guessed_currency) and state.is_currency_guessed:
+        to = state.account_currency()
+        if of is None or of == to:
+            return amount
+        if to is None:
+            state.guessed_currency = to = of
+        if of != state.guessed_currency and state.is_currency_guessed:
             state.relied_on_guess = True
-        return state.conversions.convert(self._rates, amount, of, state.account_currency(), at)
+        return state.conversions.convert(self._rates, amount, of, to, at)
 
     def apply(self, event: TradingEvent) -> None:
         """Fold one event; ValueError if it precedes the latest one."""
@@ -154,9 +158,10 @@ class BotAccount:
         contract = state.book.learn(event.symbol, event.terms, state.settings, event.fee_currency)
         if state.account_currency() is None:
             state.guessed_currency = contract.money
-        account = Terms(state.settings.matching, state.account_currency(), self.convert)
+        rate = self.convert(1.0, contract.money, event.at)
+        account = Terms(state.settings.matching, state.account_currency(), rate, self.convert)
         trades = state.book.apply_fill(event, contract, account)
-        self._add_costs(event)
+        self._add_costs(event, contract, rate or 0.0)
         for trade in trades:
             state.trades.apply(trade)
             state.reported.apply_folded(closed_trade(trade))
@@ -165,18 +170,15 @@ class BotAccount:
                 state.costs.apply_trade(trade.pnl, trade.fees + trade.funding)
             self.trades.append(trade)
 
-    def _add_costs(self, event: Execution) -> None:
+    def _add_costs(self, event: Execution, contract: Contract, rate: float) -> None:
         """Add what an execution traded, and what it cost against the reference price of its order."""
-        state = self.state
-        contract = state.book.contract(event.symbol)
-        reference = state.orders.reference(event)
-        amounts = [contract.notional(event.quantity, event.price)]
+        reference = self.state.orders.reference(event)
+        slippage = 0.0
         if reference is not None:
-            side = 1.0 if event.side == "buy" else -1.0
-            amounts.append(side * contract.pnl(event.quantity, reference, event.price))
-        converted = [self.convert(amount, contract.money, event.at) or 0.0 for amount in amounts]
-        notional, slippage = abs(converted[0]), sum(converted[1:])
-        state.costs.apply_fill(notional, slippage, is_maker=event.is_maker)
+            quantity = event.quantity if event.side == "buy" else -event.quantity
+            slippage = contract.pnl(quantity, reference, event.price) * rate
+        notional = abs(contract.notional(event.quantity, event.price)) * rate
+        self.state.costs.apply_fill(notional, slippage, is_maker=event.is_maker)
 
     def _take_position(self, event: PositionReport) -> None:
         state = self.state

@@ -39,6 +39,8 @@ class Terms(NamedTuple):
 
     matching: Matching | None
     currency: str | None
+    rate: float | None
+    """From the contract's currency to the account's; None while it is unknown."""
     convert: Convert
 
 
@@ -106,7 +108,7 @@ class PositionBook(msgspec.Struct):
             self.dropped += 1
             return []
         held.is_unconverted |= fee is None
-        held.rate = account.convert(1.0, contract.money, event.at)
+        held.rate = account.rate
         if of_base:
             quantity -= min(event.fee, max(held.quantity + quantity, 0.0))
         fill = _Fill(contract, account.matching or ("average" if self.never_flat else None), event)
@@ -191,6 +193,8 @@ class PositionBook(msgspec.Struct):
     ) -> Contract:
         """Return the contract of a record, and remember its terms and the configured ones."""
         known = self.terms.get(symbol)
+        if terms is NO_TERMS and (known is not None or not settings.symbols):
+            return contract_of(symbol, known or NO_TERMS, NO_TERMS, hint)
         if known is None or terms is not NO_TERMS:
             known = settings.terms_of(symbol) if known is None else known
             known = known._replace(
