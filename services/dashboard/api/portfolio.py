@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from services.dashboard import snapshot
 from services.dashboard.account_sums import UNKNOWN, common_currency, describe_missing_rate, describe_several
 from services.dashboard.api.history import range_fields
-from services.dashboard.api.queries import portfolio_query
+from services.dashboard.api.parameters import QueryParameters
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.analytics.portfolio import (
@@ -31,8 +31,9 @@ from shared.schema.timestamps import EPOCH
 from shared.schema.undefined_reasons import describe_undefined
 from shared.store.currency_rates import is_same_currency, rates_by_step
 from shared.store.portfolio_data import StepEquity, bots_with_equity, equity_by_step
-from shared.store.time_buckets import TimeBuckets
+from shared.store.time_buckets import MINUTE, TimeBuckets
 
+DEFAULT_SPAN = timedelta(days=30)
 ENDED_AFTER = timedelta(days=1)
 """A bot without equity for so long at the end of the range has left the portfolio."""
 MAX_HOLDINGS = 500_000
@@ -43,6 +44,13 @@ MAX_VALUES = 100
 _DAY = timedelta(days=1)
 _PERCENT = {"totalReturn", "currentDrawdown", "maxDrawdown", "volatility", "var95"}
 _OF_RETURNS = ("sharpeRatio", "volatility", "var95", "var95Amount")
+
+
+class PortfolioQuery(NamedTuple):
+    """Which portfolios are wanted: one of each value of `label`, else one of all bots."""
+
+    label: str | None
+    steps: TimeBuckets
 
 
 class _Bot(NamedTuple):
@@ -95,6 +103,15 @@ def add_portfolio(api: Blueprint, sources: DataSources, clock: Clock) -> None:
                 ],
             }
         )
+
+
+def portfolio_query(arguments: Mapping[str, str], now: datetime) -> PortfolioQuery:
+    """Read which portfolios are wanted: by default of 30 days, in steps of at most a day."""
+    read = QueryParameters(arguments, ("label", "from", "to", "step"))
+    steps = read.time_buckets(now, MINUTE, most=_DAY, span=DEFAULT_SPAN)
+    query = PortfolioQuery(read.text("label"), steps)
+    read.check()
+    return query
 
 
 def _read_bots(sources: DataSources, now: datetime, label: str | None, steps: TimeBuckets) -> list[_Bot]:

@@ -1,26 +1,43 @@
 """The API's open positions: each one, and the exposure of all that match."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 from flask import Blueprint, Response, request
 from sqlalchemy import RowMapping
 
 from services.dashboard import snapshot
 from services.dashboard.account_sums import UNKNOWN, NewestRate, sum_accounts
 from services.dashboard.api.history import bot_not_found
-from services.dashboard.api.queries import positions_query
+from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
 from services.dashboard.api.trades import undefined_fields
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
+from shared.schema.decoding import UNREADABLE
 from shared.schema.timestamps import from_store
-from shared.store.open_positions import PositionSum, list_positions, position_sums
+from shared.store.open_positions import (
+    PositionFilter,
+    PositionKey,
+    PositionSum,
+    list_positions,
+    position_sums,
+)
 
 MAX_SYMBOLS = 100
 """How many symbols an exposure lists, the largest first."""
+
+
+class PositionsQuery(NamedTuple):
+    """Which page of the open positions is wanted."""
+
+    wanted: PositionFilter
+    after: PositionKey | None
+    limit: int
 
 
 def add_positions(api: Blueprint, sources: DataSources, clock: Clock) -> None:
@@ -54,6 +71,21 @@ def add_positions(api: Blueprint, sources: DataSources, clock: Clock) -> None:
                 "page": {"limit": limit, "next": last and [last["bot"], last["symbol"], last["leg"]]},
             }
         )
+
+
+def positions_query(arguments: Mapping[str, str]) -> PositionsQuery:
+    """Read which open positions are wanted; `after` is `page.next` of the page before, as JSON."""
+    read = QueryParameters(arguments, ("bot", "symbol", "limit", "after"))
+    after, text = None, read.text("after")
+    if text:
+        try:
+            after = msgspec.json.decode(text, type=tuple[str, str, str])
+        except UNREADABLE:
+            read.add_error("after", f"expected `page.next` of the page before, as JSON; got {text!r}")
+    wanted = PositionFilter(read.text("bot"), read.text("symbol"))
+    query = PositionsQuery(wanted, after, read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT)
+    read.check()
+    return query
 
 
 def _position(row: RowMapping, currency: str | None, now: datetime) -> Fields:

@@ -17,15 +17,11 @@ from shared.schema.durations import format_duration_ms, milliseconds
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.records import CheckStatus, CheckType
 from shared.schema.silences import SilenceRequest, SilenceState
-from shared.schema.units import MAX_INTEGER
-from shared.store.closed_trades import TRADE_SOURCES, TradeSource
-from shared.store.open_positions import PositionFilter, PositionKey
 from shared.store.rollups import SOURCES
-from shared.store.time_buckets import MINUTE, SECOND, TimeBuckets
+from shared.store.time_buckets import SECOND, TimeBuckets
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
-PORTFOLIO_SPAN = timedelta(days=30)
 MAX_NAME = 256
 MAX_COMMENT = 4096
 MAX_TIMEOUT_MS = 365 * 86_400_000
@@ -104,33 +100,6 @@ class CheckHistoryQuery(NamedTuple):
     steps: TimeBuckets
 
 
-class TradesQuery(NamedTuple):
-    """Which closed trades are wanted; None lets any pass."""
-
-    bot: str | None
-    since: datetime | None
-    until: datetime
-    before: int | None
-    limit: int
-    source: TradeSource | None = None
-    """None: reported trades of bots that report any, else those made from fills."""
-
-
-class PortfolioQuery(NamedTuple):
-    """Which portfolios are wanted: one of each value of `label`, else one of all bots."""
-
-    label: str | None
-    steps: TimeBuckets
-
-
-class PositionsQuery(NamedTuple):
-    """Which page of the open positions is wanted."""
-
-    wanted: PositionFilter
-    after: PositionKey | None
-    limit: int
-
-
 def history_query(arguments: Mapping[str, str], now: datetime) -> HistoryQuery:
     """Read which performance records are wanted; InvalidError names every fault."""
     read = QueryParameters(arguments, ("bot", "from", "to", "step", "fields", "source"))
@@ -167,48 +136,6 @@ def check_history_query(arguments: Mapping[str, str], now: datetime) -> CheckHis
     """Read which steps of a check's past are wanted."""
     read = QueryParameters(arguments, ("host", "check", "from", "to", "step"))
     query = CheckHistoryQuery(read.required("host"), read.required("check"), read.time_buckets(now, SECOND))
-    read.check()
-    return query
-
-
-def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
-    """Read which closed trades are wanted."""
-    read = QueryParameters(arguments, ("bot", "from", "to", "limit", "before", "source"))
-    bot, before = read.text("bot"), read.number("before", MAX_INTEGER)
-    if before is not None and bot is None:
-        read.add_error("before", "requires `bot`: trades are numbered per bot")
-    query = TradesQuery(
-        bot,
-        read.timestamp("from"),
-        read.timestamp("to") or now,
-        before,
-        read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT,
-        read.one_of("source", TRADE_SOURCES),
-    )
-    read.check()
-    return query
-
-
-def portfolio_query(arguments: Mapping[str, str], now: datetime) -> PortfolioQuery:
-    """Read which portfolios are wanted: by default of 30 days, in steps of at most a day."""
-    read = QueryParameters(arguments, ("label", "from", "to", "step"))
-    steps = read.time_buckets(now, MINUTE, most=timedelta(days=1), span=PORTFOLIO_SPAN)
-    query = PortfolioQuery(read.text("label"), steps)
-    read.check()
-    return query
-
-
-def positions_query(arguments: Mapping[str, str]) -> PositionsQuery:
-    """Read which open positions are wanted; `after` is `page.next` of the page before, as JSON."""
-    read = QueryParameters(arguments, ("bot", "symbol", "limit", "after"))
-    after, text = None, read.text("after")
-    if text:
-        try:
-            after = msgspec.json.decode(text, type=tuple[str, str, str])
-        except UNREADABLE:
-            read.add_error("after", f"expected `page.next` of the page before, as JSON; got {text!r}")
-    wanted = PositionFilter(read.text("bot"), read.text("symbol"))
-    query = PositionsQuery(wanted, after, read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT)
     read.check()
     return query
 

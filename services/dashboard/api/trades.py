@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from services.dashboard import snapshot
 from services.dashboard.account_sums import AccountSum, sum_accounts
 from services.dashboard.api.history import bot_not_found
-from services.dashboard.api.queries import MAX_LIMIT, TradesQuery, trades_query
+from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from services.dashboard.trade_pairs import SAME_CLOSE, pair_trades
@@ -19,6 +20,7 @@ from shared.runtime.web.app import json_response
 from shared.schema.records import AnyRecord, Performance, Undefined
 from shared.schema.timestamps import EARLIEST, from_store
 from shared.schema.undefined_reasons import describe_undefined
+from shared.schema.units import MAX_INTEGER
 from shared.store.closed_trades import (
     TRADE_SOURCES,
     TradeSource,
@@ -53,6 +55,18 @@ class FoundTrades(NamedTuple):
             return self.totals[source]
         own = {bot: total for bot, total in self.totals["fills"].items() if bot not in self.reporting}
         return own | self.totals["reported"]
+
+
+class TradesQuery(NamedTuple):
+    """Which closed trades are wanted; None lets any pass."""
+
+    bot: str | None
+    since: datetime | None
+    until: datetime
+    before: int | None
+    limit: int
+    source: TradeSource | None = None
+    """None: reported trades of bots that report any, else those made from fills."""
 
 
 def add_trades(api: Blueprint, sources: DataSources, clock: Clock) -> None:
@@ -92,6 +106,24 @@ def add_trades(api: Blueprint, sources: DataSources, clock: Clock) -> None:
                 "trades": found.trades,
             }
         )
+
+
+def trades_query(arguments: Mapping[str, str], now: datetime) -> TradesQuery:
+    """Read which closed trades are wanted."""
+    read = QueryParameters(arguments, ("bot", "from", "to", "limit", "before", "source"))
+    bot, before = read.text("bot"), read.number("before", MAX_INTEGER)
+    if before is not None and bot is None:
+        read.add_error("before", "requires `bot`: trades are numbered per bot")
+    query = TradesQuery(
+        bot,
+        read.timestamp("from"),
+        read.timestamp("to") or now,
+        before,
+        read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT,
+        read.one_of("source", TRADE_SOURCES),
+    )
+    read.check()
+    return query
 
 
 def find_trades(connection: Connection, query: TradesQuery) -> FoundTrades:

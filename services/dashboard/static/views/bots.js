@@ -20,10 +20,7 @@ import {
   definitionOf,
   describeWarning,
   FAMILIES,
-  formatMetric,
-  isComputed,
   label,
-  lowConfidence,
   NAMES,
   renderDifferences,
   renderLegend,
@@ -35,6 +32,7 @@ import {
 import { dashboard, publish, removeBot, setRetired } from "../store.js";
 import { positionsView, tradesView } from "./accounts.js";
 import { SEVERITIES } from "./alerts.js";
+import { openDefinition } from "./definition.js";
 
 const ON_CARD = ["currentDrawdown", "maxDrawdown", "sharpeRatio", "winRate", "profitFactor", "totalTrades"];
 const MIN_BOTS_TO_FILTER = 10;
@@ -230,32 +228,6 @@ function activityRows(bot) {
   const metrics = [...bot.metrics].map(([name, { value, unit }]) => [name, `${plain(value)} ${unit}`.trim()]);
   return descriptionRows([["Equity", equity], ...times, ...metrics]);
 }
-
-/* ---------- What a metric means ---------- */
-
-export function openDefinition(name, { wire, label, text, unit, source, undefined: when }) {
-  const bot = dashboard.performance.get(name) ?? {};
-  const reported = isComputed(bot, wire) ? null : bot[wire];
-  const valueOr = (value, otherwise) => (isDefined(value) ? formatMetric(wire, value, bot.currency) : otherwise);
-  const notComputed = bot.computedFigures && !isDefined(reported) ? undefinedReason(bot, wire) : "–";
-  const warning = lowConfidence(bot, wire);
-  const rows = [
-    ["Reported by the bot", valueOr(reported, "not reported")],
-    ["Computed by Botwatch", valueOr(bot.computedFigures?.[wire], notComputed)],
-    ...(warning ? [["Confidence", warning]] : []),
-    ["Computed from", source],
-    ["Undefined when", when],
-    ["On the wire", `${wire}, ${unit}`],
-  ];
-  setText($("definition-title"), label);
-  $("definition-body").replaceChildren(
-    h("p", { class: "about" }, text),
-    h("dl", { class: "rows" }, ...descriptionRows(rows)),
-  );
-  $("definition").showModal();
-}
-
-$("definition-close").addEventListener("click", () => $("definition").close());
 
 /* ---------- Retiring and forgetting ---------- */
 
