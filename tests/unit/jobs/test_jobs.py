@@ -132,7 +132,8 @@ def test_free_pages_return_to_the_file_system_in_steps(
         pages, free = (
             connection.execute(text(f"PRAGMA {name}_count")).scalar_one() for name in ("page", "freelist")
         )
-        assert free == (pages - free) // 10 > 0
+        reserve = (pages - free) // 10
+        assert 0 < reserve <= free <= reserve + 1  # a page of SQLite's own map may become free, too
 
 
 def test_a_file_of_an_earlier_release_keeps_its_size(context: JobContext, tmp_path: Path) -> None:
