@@ -147,14 +147,15 @@ class Drawdown(msgspec.Struct):
         return finite_or_undefined(total_pnl / self.deepest_amount)
 
 
-def upgraded_drawdown(old: dict[str, Any], equity: float, total_pnl: float) -> dict[str, Any]:
+def upgraded_drawdown(old: dict[str, Any], at: int, equity: float, total_pnl: float) -> dict[str, Any]:
     """Return the decoded JSON of `Drawdown` of version 3 as this version has it.
 
-    The deepest fall in money is at most the deepest in percent of the highest peak. Time under water and the
-    Ulcer index are counted from here on.
+    `at` is the time of the latest equity point, epoch milliseconds. The deepest fall in money is at most the
+    deepest in percent of the highest peak. Time under water and the Ulcer index are counted from here on.
     """
     peak = old.get("peak")
     if peak is not None and "best_pnl" not in old:
+        old["counted_from"] = at
         old["best_pnl"] = total_pnl + max(peak - equity, 0.0)
         old["deepest_amount"] = old.get("deepest", 0.0) * max(peak, 0.0)
     return old

@@ -112,5 +112,5 @@ def upgraded(state: Any) -> Any:  # noqa: ANN401 - decoded JSON
     if isinstance(state, dict) and state["version"] < VERSION and state["equity"] is not None:
         upgraded_returns(state["returns"])
         total = state["equity"] - state["start"] - state["flows"]
-        upgraded_drawdown(state["drawdown"], state["equity"], total)
+        upgraded_drawdown(state["drawdown"], state["equity_at"], state["equity"], total)
     return state

@@ -22,6 +22,7 @@ from shared.analytics.events import (
 )
 from shared.analytics.execution import WINDOW
 from shared.analytics.settings import AnalyticsSettings
+from shared.analytics.value import undefined
 from shared.schema.records import Equity, Fill, Metric, OrderStatus, decode_frame, encode_frame
 from shared.schema.timestamps import epoch_ms
 from tests.bench.analytics import deep_size, mixed_events
@@ -230,6 +231,7 @@ def test_a_state_of_version_3_continues_within_its_day() -> None:
     bot = FakeBot().days(1000, 1010, 990, 1040, 1030).equity(1040)
     upgraded = BotAccount.from_json(of_version_3(bot.account), AnalyticsSettings(), oldest_version=2)
     assert upgraded is not None
+    assert upgraded.values()["time_under_water"] == undefined("too_short")  # counted from here on
     for account in (upgraded, bot.account):
         account.apply(EquityPoint(bot.at, 51_040, 50_000))
         account.apply(EquityPoint(bot.at + 1000, 50_529.6))
