@@ -1,8 +1,10 @@
 """The audit log: who did what, from where, with what result; appended in the transaction of the change."""
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -85,6 +87,16 @@ class AuditKeyFile(NamedTuple):
         if not found:
             raise InvalidError([Fault(str(self.key), "audit key is missing: the file is empty")])
         return found
+
+    @contextmanager
+    def only_writer(self) -> Iterator[None]:
+        """Keep other processes from advancing the head meanwhile. Raises OSError."""
+        folder = os.open(self.head.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # as short as a write; a process that ends lets go
+            yield
+        finally:
+            os.close(folder)
 
     def read_head(self) -> ChainHead | None:
         """Return the head; None if it is missing or unreadable."""
@@ -229,11 +241,11 @@ class _Appender:
         return False
 
     def _advance_head(self, key: bytes, row: AuditRow) -> None:
-        current = self._file.read_head()
-        if current is None or current.id >= row.id:
-            return  # another process was first
         try:
-            self._file.write_head(make_head(key, row.id, row.mac or ""))
+            with self._file.only_writer():
+                current = self._file.read_head()
+                if current is not None and current.id < row.id:  # else another process was first
+                    self._file.write_head(make_head(key, row.id, row.mac or ""))
         except OSError as error:
             # The entry is committed and the next one advances the head: nothing is wrong with the chain.
             log.error("cannot write the head of the audit log", file=str(self._file.head), error=str(error))

@@ -14,7 +14,7 @@ from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
 from shared.runtime.redis.connection import connect_redis
 from shared.schema.metric_definitions import DEFINITIONS
-from shared.schema.undefined_reasons import REASONS
+from shared.schema.undefined_reasons import EARLIER_REASONS, REASONS
 from shared.store.database import Database
 from shared.version import VERSION
 from tests.unit.dashboard.conftest import LINKS
@@ -97,7 +97,7 @@ def test_page_has_every_metric_definition_and_reason(
         name: (one.label, one.text) for name, one in DEFINITIONS.items()
     }
     assert figures["maxDrawdown"]["unit"] == "percent"
-    assert brought["reasons"] == REASONS
+    assert brought["reasons"] == REASONS | EARLIER_REASONS
 
 
 def test_page_loads_nothing_external_and_makes_no_markup_of_data() -> None:
