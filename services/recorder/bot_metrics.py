@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from shared.analytics.account import BotAccount
 from shared.analytics.curve import EquityBar
 from shared.analytics.events import TradingEvent, event_order
+from shared.analytics.open_positions import OpenPosition, open_positions
 from shared.analytics.trade import Trade
 
 CHECKPOINT_INTERVAL_S = 60.0
@@ -32,7 +33,11 @@ class BotMetrics:
         self.published_at = 0.0
         self.folded = 0
         """Events folded since the last checkpoint."""
-        self.saved_at = self.written_at = now_s
+        self.positions: list[OpenPosition] | None = None
+        """Open positions as they are stored; None if unknown."""
+        self.positions_may_differ = True
+        """Whether the account may have others."""
+        self.saved_at = self.written_at = self.positions_written_at = now_s
 
     def add_new(self, events: Sequence[TradingEvent]) -> None:
         """Fold events that are already stored; a late one rewinds the account."""
@@ -74,6 +79,7 @@ class BotMetrics:
             self.account.apply(event)
         self.folded += len(events)
         self.changed = self.changed or bool(events)
+        self.positions_may_differ = self.positions_may_differ or bool(events)
 
     def is_save_due(self, now_s: float) -> bool:
         """Return whether a checkpoint is due."""
@@ -86,6 +92,21 @@ class BotMetrics:
         if account is None or now_s - self.written_at < WRITE_INTERVAL_S:
             return False
         return bool(account.trades or account.minutes or self.forget_trades is not None)
+
+    def positions_to_write(self, now_s: float) -> list[OpenPosition] | None:
+        """Return the open positions if they are due to be written; None if those stored are right."""
+        account = self.account
+        if account is None or self.behind or now_s - self.positions_written_at < WRITE_INTERVAL_S:
+            return None
+        if not self.positions_may_differ:
+            return None
+        found = open_positions(account.state)
+        self.positions_may_differ = found != self.positions
+        return found if self.positions_may_differ else None
+
+    def mark_positions_written(self, positions: list[OpenPosition], now_s: float) -> None:
+        """Record that these open positions are stored."""
+        self.positions, self.positions_written_at, self.positions_may_differ = positions, now_s, False
 
     @property
     def folded_until(self) -> int:

@@ -18,6 +18,7 @@ from services.recorder.bot_metrics import BotMetrics
 from services.recorder.rate_recorder import RateRecorder
 from shared.analytics.account import BotAccount
 from shared.analytics.events import TradingEvent, event_from_record, event_order
+from shared.analytics.open_positions import OpenPosition
 from shared.analytics.rates import PairRate
 from shared.analytics.state import OLDEST_VERSION
 from shared.runtime.config.documents import PerformanceLogger
@@ -27,6 +28,7 @@ from shared.schema.timestamps import epoch_ms
 from shared.store import analytics_data as store
 from shared.store.analytics_data import StoredCheckpoint
 from shared.store.database import Database
+from shared.store.open_positions import replace_positions
 
 log = structlog.get_logger()
 
@@ -56,6 +58,8 @@ class PendingMetrics(NamedTuple):
     """End of each bot's newest checkpoint, epoch milliseconds."""
     saved: list[str]
     written: list[str]
+    positions: Mapping[str, list[OpenPosition]]
+    """Open positions that were written, by bot."""
 
 
 class MetricsCalculator:
@@ -109,7 +113,19 @@ class MetricsCalculator:
                 store.save_checkpoint(connection, bot, StoredCheckpoint(bot_metrics.folded_until, state))
                 checkpoints[bot] = bot_metrics.folded_until
                 saved.append(bot)
-        return PendingMetrics(events, rates, changed, checkpoints, saved, written)
+        positions = self._write_positions(connection, now_s)
+        return PendingMetrics(events, rates, changed, checkpoints, saved, written, positions)
+
+    def _write_positions(self, connection: Connection, now_s: float) -> dict[str, list[OpenPosition]]:
+        """Write the open positions of the bots where they changed, and return them."""
+        changed = {
+            bot: positions
+            for bot, bot_metrics in self._bots.items()
+            if (positions := bot_metrics.positions_to_write(now_s)) is not None
+        }
+        for bot, positions in changed.items():
+            replace_positions(connection, bot, positions, self._bots[bot].folded_until)
+        return changed
 
     def _changed_by_rates(self, connection: Connection, rates: Sequence[PairRate]) -> dict[str, int]:
         """Return the bots that new rates may change, with the time from which rows are folded again."""
@@ -143,6 +159,8 @@ class MetricsCalculator:
             self._bots[bot].mark_written(now_s)
         for bot in change.saved:
             self._bots[bot].mark_saved(now_s)
+        for bot, positions in change.positions.items():
+            self._bots[bot].mark_positions_written(positions, now_s)
         for bot, moment in change.changed_by_rates.items():
             bot_metrics = self._bots.get(bot) or self._bot(bot)
             if not bot_metrics.behind:
@@ -164,7 +182,9 @@ class MetricsCalculator:
         """Return whether something is due to be written without new records."""
         now_s = self._monotonic()
         return any(
-            bot_metrics.is_save_due(now_s) or bot_metrics.is_write_due(now_s)
+            bot_metrics.is_save_due(now_s)
+            or bot_metrics.is_write_due(now_s)
+            or bot_metrics.positions_to_write(now_s) is not None
             for bot_metrics in self._bots.values()
         )
 

@@ -39,6 +39,7 @@ from shared.analytics.trades import TradeStatistics
 from shared.analytics.value import MetricValue
 from shared.schema.records import Performance
 
+UNKNOWN_OPENING = "unknown_opening_position"
 COMPARE_INTERVAL_MS = 10_000
 """Minimum interval between comparisons of reported and computed metrics, by the bot's clock."""
 
@@ -162,6 +163,8 @@ class BotAccount:
         account = Terms(state.settings.matching, state.account_currency(), rate, self.convert)
         trades = state.book.apply_fill(event, contract, account)
         self._add_costs(event, contract, rate or 0.0)
+        if state.opening.is_unknown:
+            trades = [trade.without_pnl(UNKNOWN_OPENING) for trade in trades]
         for trade in trades:
             state.trades.apply(trade)
             state.reported.apply_folded(closed_trade(trade))
@@ -232,6 +235,8 @@ class BotAccount:
         contract = book.contract(symbol)
         if contract.contract_type != "inverse" and not book.unconverted:
             state.opening.apply_flat(book.prices.get(symbol), state.other, is_spot=contract.is_spot)
+            if state.opening.is_unknown:
+                self.trades += [trade.without_pnl(UNKNOWN_OPENING) for trade in state.opening.take_trades()]
 
     def _end_day(self) -> None:
         """End the trading day of the latest equity point, if there is one."""
@@ -309,4 +314,6 @@ def _state_settings(settings: AnalyticsSettings) -> tuple[object, ...]:
         settings.time_zone,
         settings.rate_max_age_s,
         settings.benchmark,
+        settings.matching,
+        settings.symbols,
     )

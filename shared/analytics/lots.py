@@ -6,7 +6,9 @@ from typing import NamedTuple
 MAX_LOTS = 500
 """Lots of a position; with more, the two oldest are merged."""
 MAX_DECIMALS = 10
-"""Quantities with more decimals are computed, not traded in lots."""
+"""A quantity with more decimals is computed: what it was computed from counts, if rounding shows it."""
+NOISE = 1e-12
+"""Share of a quantity that rounding may change to show its decimals."""
 
 
 class Lot(NamedTuple):
@@ -48,14 +50,17 @@ def take_lots(lots: list[Lot], quantity: float, *, newest_first: bool) -> list[L
 
 
 def decimals(quantity: float) -> int:
-    """Return the number of decimals that `quantity` is written with; 0 for computed ones."""
-    text = repr(quantity)
-    if "e" in text:
-        mantissa, _, exponent = text.partition("e")
-        found = len(mantissa.partition(".")[2].rstrip("0")) - int(exponent)
-    else:
-        found = len(text.partition(".")[2].rstrip("0"))
-    return found if 0 < found <= MAX_DECIMALS else 0
+    """Return the number of decimals that `quantity` is written with, without float noise."""
+    found = _decimals(quantity)
+    if found <= MAX_DECIMALS:
+        return found
+    rounded = round(quantity, MAX_DECIMALS)
+    return _decimals(rounded) if abs(rounded - quantity) <= NOISE * quantity else MAX_DECIMALS
+
+
+def _decimals(quantity: float) -> int:
+    text, _, exponent = repr(quantity).partition("e")
+    return max(len(text.partition(".")[2].rstrip("0")) - int(exponent or 0), 0)
 
 
 def lot_size_of(places: int) -> float:

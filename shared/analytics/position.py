@@ -65,8 +65,8 @@ class Position(msgspec.Struct, array_like=True):
     dust_cost: float = 0.0
     lots: list[Lot] | None = None
     """With FIFO and LIFO: the open parts, oldest first."""
-    reductions: int = 0
-    """How often this trade's position was reduced without going flat."""
+    reductions: list[Reduction] | None = None
+    """The first reductions of this trade, until it is known whether the bot ever goes flat."""
     mark: float | None = None
     """Price that the broker marked it at, and when."""
     marked_at: int = 0
@@ -113,11 +113,12 @@ class Position(msgspec.Struct, array_like=True):
         entry = contract.unweigh(self.entered_for / self.entered)
         notional = abs(contract.notional(self.entered, entry)) * (self.rate or 1.0)
         earned = None if self.is_unconverted else self.earned
+        pnl = result(earned, self.fees + self.funding, notional)
         return Trade(
             number, self.symbol, self.trade_side, self.largest, self.opened_at, at, entry,
-            contract.unweigh(self.left_for / self.left), self.fees,
-            result(earned, self.fees + self.funding, notional), self.funding, self.leg, contract.multiplier,
-            contract.contract_type, "flat-to-flat", notional, *self.excursions(),
+            contract.unweigh(self.left_for / self.left), self.fees, pnl, self.funding, self.leg,
+            contract.multiplier, contract.contract_type, "flat-to-flat", notional, *self.excursions(),
+            "no_rate" if pnl is None else None,
         )  # fmt: skip
 
     def partial_trade(
@@ -129,6 +130,7 @@ class Position(msgspec.Struct, array_like=True):
             number, self.symbol, self.trade_side, part.quantity, part.opened_at, part.closed_at,
             part.entry_price, part.exit_price, part.fees, pnl, part.funding, self.leg, contract.multiplier,
             contract.contract_type, matching, part.notional, *self.excursions(),
+            "no_rate" if pnl is None else None,
         )  # fmt: skip
 
     @property

@@ -29,6 +29,8 @@ LEARNED_SHARE = 0.1
 """A rest below a learned lot size closes a trade only up to this share of its largest quantity."""
 NEVER_FLAT_REDUCTIONS = 20
 """A bot that reduced a position this often without going flat never goes flat: each reduction is a trade."""
+NO_FILLS = -1
+"""Decimals of the quantities of a position that was only reported."""
 T = TypeVar("T")
 Convert = Callable[[float, str | None, int], float | None]
 """Converts an amount of a currency, at a time, to the account's currency; None while its rate is unknown."""
@@ -97,7 +99,7 @@ class PositionBook(msgspec.Struct):
         symbol = event.symbol
         self._keep(self.prices, symbol, event.price)
         key = _key(symbol, event.leg)
-        self._keep(self.places, key, max(self.places.get(key, 0), decimals(event.quantity)))
+        self._keep(self.places, key, max(self.places.get(key, NO_FILLS), decimals(event.quantity)))
         held = self._position(symbol, event.leg)
         quantity = event.quantity if event.side == "buy" else -event.quantity
         fee, of_base = self._fee(event, contract, account)
@@ -140,7 +142,7 @@ class PositionBook(msgspec.Struct):
             self.dropped += 1
             return
         folded, is_opening = held.quantity if held.side else 0.0, key not in self.places
-        self._keep(self.places, key, self.places.get(key, 0))
+        self._keep(self.places, key, self.places.get(key, NO_FILLS))
         if abs(folded - event.quantity) > self._tolerance(held, contract, event.quantity):
             if not is_opening:
                 self.corrected = {
@@ -267,7 +269,7 @@ class PositionBook(msgspec.Struct):
     def _tolerance(self, held: Position, contract: Contract, reported: float) -> float:
         """Return below which difference a folded and a reported quantity agree."""
         rounding = ROUNDING * max(abs(held.quantity), abs(reported))
-        return max(rounding, abs(held.dust), contract.lot_size or 0.0)
+        return max(rounding, abs(held.dust), (contract.lot_size or 0.0) * (1 - ROUNDING))
 
     def _corrected(
         self, held: Position, contract: Contract, event: PositionReport, *, is_partial: bool
@@ -347,11 +349,11 @@ class PositionBook(msgspec.Struct):
             return [held.whole_trade(fill.contract, self._next(), fill.event.at)]
         if fill.matching is not None:
             return []
-        held.reductions += 1
-        if held.reductions < NEVER_FLAT_REDUCTIONS:
+        reductions = held.reductions = [*(held.reductions or []), *parts]
+        if len(reductions) < NEVER_FLAT_REDUCTIONS:
             return []
-        self.never_flat = True
-        return [held.partial_trade(fill.contract, self._next(), part, "average") for part in parts]
+        self.never_flat, held.reductions = True, None
+        return [held.partial_trade(fill.contract, self._next(), part, "average") for part in reductions]
 
     def _is_closed(self, held: Position, contract: Contract) -> bool:
         """Return whether what is left is nothing, or dust."""
@@ -361,8 +363,8 @@ class PositionBook(msgspec.Struct):
             return True
         if contract.lot_size is not None:
             return rest < contract.lot_size * (1 - ROUNDING)
-        places = self.places.get(_key(held.symbol, held.leg), 0)
-        if not contract.is_spot or not places or rest >= lot_size_of(places) * (1 - ROUNDING):
+        places = self.places.get(_key(held.symbol, held.leg), NO_FILLS)
+        if not contract.is_spot or places < 0 or rest >= lot_size_of(places) * (1 - ROUNDING):
             return False
         self.learned_lot |= rest <= LEARNED_SHARE * held.largest
         return rest <= LEARNED_SHARE * held.largest
@@ -426,7 +428,7 @@ def upgraded_positions(book: dict[str, Any]) -> None:
                 given = {"dust": held["quantity"], "dust_cost": held["cost"]}
             position = Position(symbol, open_fees=given.get("fees", 0.0), **given)
             book["positions"][symbol] = msgspec.to_builtins(position)
-    book.setdefault("places", dict.fromkeys(book["prices"], 0))
+    book.setdefault("places", dict.fromkeys(book["prices"], NO_FILLS))
 
 
 def _key(symbol: str, leg: str) -> str:

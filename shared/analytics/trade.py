@@ -26,7 +26,7 @@ class Trade(msgspec.Struct, frozen=True):
     exit_price: float
     fees: float
     pnl: float | None
-    """Account currency, net of fees and funding; None without a rate."""
+    """Account currency, net of fees and funding; None where it cannot be known."""
     funding: float = 0.0
     """Paid minus received."""
     leg: str = ""
@@ -38,6 +38,12 @@ class Trade(msgspec.Struct, frozen=True):
     max_adverse: float | None = None
     """Lowest unrealised P&L while it was open, account currency; None without market prices."""
     max_favorable: float | None = None
+    undefined: str | None = None
+    """Why the P&L is None."""
+
+    def without_pnl(self, why: str) -> "Trade":
+        """Return this trade with its P&L undefined for the reason `why`."""
+        return msgspec.structs.replace(self, pnl=None, undefined=why)
 
 
 def result(earned: float | None, costs: float, notional: float) -> float | None:

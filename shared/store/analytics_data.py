@@ -6,7 +6,7 @@ Events are returned in the one order in which they are folded: reading them agai
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -42,7 +42,7 @@ from shared.analytics.events import (
     is_plausible,
 )
 from shared.analytics.trade import Trade
-from shared.schema.records import Performance
+from shared.schema.records import Performance, PositionSide
 from shared.schema.timestamps import epoch_ms, from_epoch_ms, from_store, to_store
 from shared.schema.units import metric_fields
 from shared.store.records import subjects
@@ -315,23 +315,33 @@ def delete_trades_after(connection: Connection, bot: str, after: int) -> None:
 
 def write_trades(connection: Connection, bot: str, closed: Iterable[Trade]) -> None:
     """Insert or replace closed trades by number."""
-    rows = [
-        {
-            "bot": bot,
-            "number": trade.number,
-            "symbol": trade.symbol,
-            "side": trade.side,
-            "quantity": trade.quantity,
-            "openedAt": _text(trade.opened_at),
-            "closedAt": _text(trade.closed_at),
-            "entryPrice": trade.entry_price,
-            "exitPrice": trade.exit_price,
-            "fees": trade.fees,
-            "pnl": trade.pnl,
-        }
-        for trade in closed
-    ]
-    _upsert(connection, trades, ("bot", "number"), rows)
+    _upsert(connection, trades, ("bot", "number"), [_trade_row(bot, trade) for trade in closed])
+
+
+def _trade_row(bot: str, trade: Trade) -> dict[str, Any]:
+    is_side = trade.leg in get_args(PositionSide)
+    return {
+        "bot": bot,
+        "number": trade.number,
+        "symbol": trade.symbol,
+        "side": trade.side,
+        "quantity": trade.quantity,
+        "openedAt": _text(trade.opened_at),
+        "closedAt": _text(trade.closed_at),
+        "entryPrice": trade.entry_price,
+        "exitPrice": trade.exit_price,
+        "fees": trade.fees,
+        "pnl": trade.pnl,
+        "funding": trade.funding,
+        "positionSide": trade.leg if is_side else None,
+        "positionId": None if is_side else trade.leg or None,
+        "multiplier": trade.multiplier,
+        "contractType": trade.contract_type,
+        "matching": trade.matching,
+        "maxAdverse": trade.max_adverse,
+        "maxFavorable": trade.max_favorable,
+        "undefined": trade.undefined,
+    }
 
 
 def write_curve(

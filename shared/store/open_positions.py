@@ -3,8 +3,22 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, desc, func, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    Select,
+    delete,
+    desc,
+    func,
+    insert,
+    select,
+    tuple_,
+)
 
+from shared.analytics.open_positions import OpenPosition
+from shared.schema.timestamps import from_epoch_ms, to_store
 from shared.store.tables import open_positions
 
 _P = open_positions.c
@@ -41,6 +55,46 @@ class PositionSum(NamedTuple):
     """Likewise."""
     undefined: int
     """How many have no notional."""
+
+
+def replace_positions(
+    connection: Connection, bot: str, positions: Sequence[OpenPosition], updated_at: int
+) -> None:
+    """Replace the open positions of a bot by those that it has at `updated_at`, epoch milliseconds."""
+    connection.execute(delete(open_positions).where(_P.bot == bot))
+    if positions:
+        updated = _text(updated_at)
+        rows = [{"bot": bot, "updatedAt": updated, **_columns(one)} for one in positions]
+        connection.execute(insert(open_positions), rows)
+
+
+def _columns(position: OpenPosition) -> dict[str, Any]:
+    return {
+        "symbol": position.symbol,
+        "leg": position.leg,
+        "side": position.side,
+        "quantity": position.quantity,
+        "entryPrice": position.entry_price,
+        "openedAt": _text(position.opened_at),
+        "markPrice": position.mark_price,
+        "markAt": _text(position.mark_at),
+        "unrealizedPnL": position.unrealized_pnl,
+        "notional": position.notional,
+        "quoteCurrency": position.quote_currency,
+        "contractType": position.contract_type,
+        "multiplier": position.multiplier,
+        "fees": position.fees,
+        "funding": position.funding,
+        "margin": position.margin,
+        "liquidationPrice": position.liquidation_price,
+        "foldedQuantity": position.folded_quantity,
+        "reportedAt": _text(position.reported_at),
+        "undefined": position.undefined,
+    }
+
+
+def _text(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else to_store(from_epoch_ms(milliseconds))
 
 
 def list_positions(

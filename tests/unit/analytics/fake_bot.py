@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from shared.analytics.account import BotAccount
-from shared.analytics.events import EquityPoint, Execution, Flow, OrderUpdate, Quote, TradingEvent
+from shared.analytics.events import (
+    EquityPoint,
+    Execution,
+    Flow,
+    FundingPaid,
+    OrderUpdate,
+    PositionReport,
+    Quote,
+    TradingEvent,
+)
 from shared.analytics.rates import QuotedRates
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.value import MetricValue
@@ -59,6 +68,16 @@ class FakeBot:
         **more: Any,
     ) -> Self:
         return self.send(Execution(self.at, order, symbol, side, quantity, price, fee, of, **more))
+
+    def position(self, quantity: float, entry: float | None = None, symbol: str = BTC, **more: Any) -> Self:
+        """Tell a position as the broker has it."""
+        return self.send(PositionReport(self.at, symbol, quantity, entry, **more))
+
+    def funding(
+        self, amount: float, symbol: str | None = BTC, leg: str = "", currency: str | None = None
+    ) -> Self:
+        """Tell a payment; a negative amount is paid."""
+        return self.send(FundingPaid(self.at, amount, symbol, leg, currency))
 
     def order(
         self,
