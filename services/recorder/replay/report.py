@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.recorder.replay.fold import Replayed
+from shared.analytics.open_positions import OpenPosition, open_positions
 from shared.analytics.trade import Trade
 from shared.schema.metric_definitions import FAMILIES, MetricDefinition, MetricFamilyDefinition
 from shared.schema.records import Performance, encode_record
@@ -38,6 +39,7 @@ def json_report(replayed: Replayed, record: Performance, *, with_trades: bool) -
         "events": {_KINDS[kind]: number for kind, number in replayed.events.items()},
         "warnings": [{"code": code, "text": describe_warning(code)} for code in record.warnings],
         "performance": msgspec.json.decode(encode_record(record)),
+        "positions": [_position_row(one) for one in open_positions(replayed.account.state)],
     }
     if with_trades:
         found["trades"] = [_trade_row(trade) for trade in replayed.trades]
@@ -50,8 +52,11 @@ def text_report(replayed: Replayed, record: Performance, *, with_trades: bool, w
     for family in FAMILIES:
         lines += ["", family.title, *_family(family, record, width)]
     shown = [escape_controls(line) for line in lines]
+    held = [_position_row(one) for one in open_positions(replayed.account.state)]
+    if held:
+        shown += ["", "Open positions", *_table(held)]
     if with_trades:
-        shown += ["", "Closed trades", *_trades(replayed.trades)]
+        shown += ["", "Closed trades", *_table([_trade_row(trade) for trade in replayed.trades])]
     return "".join(f"{line}\n" for line in shown)
 
 
@@ -112,14 +117,21 @@ def _trade_row(trade: Trade) -> dict[str, Any]:
     return {_camel(name): value for name, value in row.items()}
 
 
+def _position_row(position: OpenPosition) -> dict[str, Any]:
+    """Return an open position with its times as on the wire."""
+    row = position._asdict()
+    for name in ("opened_at", "mark_at", "reported_at"):
+        row[name] = None if row[name] is None else to_wire(from_epoch_ms(row[name]))
+    return {_camel(name): value for name, value in row.items()}
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))
+    return first + "".join("PnL" if part == "pnl" else part.capitalize() for part in rest)
 
 
-def _trades(trades: list[Trade]) -> Iterator[str]:
-    """Return the trades as tab-separated values, for a spreadsheet."""
-    rows = [_trade_row(trade) for trade in trades]
+def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Return rows as tab-separated values, for a spreadsheet."""
     if rows:
         yield "\t".join(rows[0])
     for row in rows:

@@ -34,6 +34,24 @@ def test_fills_and_equity_give_the_figures_of_a_spreadsheet(replayer: Replayer) 
     assert (found["from"], found["to"]) == ("2026-01-01T08:00:00.000Z", "2026-01-02T12:00:00.000Z")
 
 
+def test_open_positions_are_listed(replayer: Replayer) -> None:
+    """2 bought at 100, the last price 110: 20 of unrealised P&L."""
+    path = replayer.file(
+        "f.csv", "\n".join([*FILLS.splitlines()[:2], "2026-01-01 11:00:00,BTC/USDT,BUY,2,110,0"])
+    )
+    [held] = replayer.result(path)["positions"]
+    assert (held["symbol"], held["side"], held["quantity"], held["entryPrice"]) == (
+        "BTC/USDT",
+        "long",
+        4,
+        105,
+    )
+    assert (held["unrealizedPnL"], held["openedAt"]) == (20, "2026-01-01T10:00:00.000Z")
+    _, out, _ = replayer.run(path)
+    header, row = [line.split("\t") for line in out.partition("Open positions\n")[2].splitlines()[:2]]
+    assert dict(zip(header, row, strict=True))["unrealizedPnL"] == "20.0"
+
+
 def test_a_rate_shortly_after_a_fill_counts(replayer: Replayer) -> None:
     """The fee of 0.01 BNB is 6 USDT by the price 30 s later: 20-1-6 = 13; a rate 61 s later is none."""
     rows = FILLS.splitlines()[:3]
