@@ -183,3 +183,47 @@ def test_accounts_in_two_currencies_have_trades_and_a_sum_each(stack: BotwatchPr
     (made,) = trades("&source=fills")["trades"]
     assert (made["pnl"], made["fees"], made["matching"], made["reason"]) == (8, 2, "flat-to-flat", None)
     assert stack.dashboard("/api/monitoring/portfolio")["portfolios"] == []
+
+
+def test_open_positions_come_from_broker_and_fills(stack: BotwatchProcess) -> None:
+    """The broker has 2 X at 100, marked at 110, and liquidated at 88; 1 more is bought at 109: 3 at 103.
+
+    The notional is 3 * 110 = 330, the unrealised P&L 3 * (110 - 103) = 21; 22 of 110 is 20% to liquidation.
+    """
+    now = int(datetime.now(UTC).timestamp() * 1000) - 5_000
+    position = {"bot": "holder", "symbol": "X", "quoteCurrency": "NOK"}
+    records: list[dict[str, Any]] = [
+        {"kind": "equity", "bot": "holder", "equity": 1000, "currency": "NOK", "timestamp": now},
+        {
+            **position, "kind": "position", "quantity": 2, "side": "long", "entryPrice": 100,
+            "markPrice": 110, "liquidationPrice": 88, "timestamp": now + 1,
+        },
+        {
+            **position, "kind": "fill", "orderId": "1", "fillId": "1", "side": "buy", "quantity": 1,
+            "price": 109, "timestamp": now + 2,
+        },
+        {
+            **position, "kind": "position", "quantity": 3, "side": "long", "entryPrice": 103,
+            "markPrice": 110, "liquidationPrice": 88, "timestamp": now + 3,
+        },
+        {
+            **position, "symbol": "Y", "kind": "fill", "orderId": "2", "fillId": "2", "side": "sell",
+            "quantity": 1, "price": 110, "timestamp": now + 4,
+        },
+    ]  # fmt: skip
+    stack.ingestion("/api/v1/records", records)
+
+    def positions() -> Any:
+        return stack.dashboard("/api/monitoring/positions?bot=holder")
+
+    wait_until(lambda: positions().get("count") == 2, "both positions are there")
+    found = positions()
+    first = found["positions"][0]
+    assert (first["symbol"], first["side"], first["quantity"], first["entryPrice"]) == ("X", "long", 3, 103)
+    assert (first["notional"], first["unrealizedPnL"], first["currency"]) == (330, 21, "NOK")
+    assert (first["liquidationDistance"], first["differsFromBroker"]) == (20, False)
+    exposure = found["exposure"]["NOK"]
+    assert (exposure["gross"], exposure["net"], exposure["concentration"]) == (440, 220, 75)
+    assert 'botwatch_bot_position_notional{bot="holder",side="long",symbol="X"} 330.0' in stack.dashboard(
+        "/metrics"
+    )
