@@ -87,6 +87,12 @@ class Position(msgspec.Struct, array_like=True):
             self.adverse = gain if self.adverse is None else min(self.adverse, gain)
             self.favorable = gain if self.favorable is None else max(self.favorable, gain)
 
+    def as_lots(self) -> list[Lot]:
+        """Return what is held as one lot, at its average cost."""
+        if not self.quantity:
+            return []
+        return [Lot(abs(self.quantity), self.cost, self.opened_at, self.open_fees)]
+
     def increase(self, contract: Contract, quantity: float, price: float, at: int, fees: float) -> None:
         """Open with `quantity` (negative sells), or add to what is held."""
         if not self.side:

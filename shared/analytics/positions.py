@@ -302,9 +302,10 @@ class PositionBook(msgspec.Struct):
             opening = self._sell_dust(held, fill, opening)
         if opening:
             share = fee * (opening / quantity)
-            held.increase(contract, opening, event.price, event.at, share)
             if fill.matching in ("fifo", "lifo"):
-                held.lots = held.lots or []
+                held.lots = held.lots or held.as_lots()  # a reported position has none yet
+            held.increase(contract, opening, event.price, event.at, share)
+            if held.lots is not None:
                 lot = Lot(abs(opening), event.price, event.at, share)
                 self.merged_lots |= add_lot(held.lots, lot, held.cost)
         return trades

@@ -129,3 +129,9 @@ def test_losing_trades_in_a_row_are_counted_until_one_wins() -> None:
     bot = FakeBot().buy(1, 100).sell(1, 99).buy(1, 100).sell(1, 98)
     assert bot.number("consecutive_losses") == 2
     assert bot.buy(1, 100).sell(1, 101).number("consecutive_losses") == 0
+
+
+@pytest.mark.parametrize(("kind", "first"), [("fifo", (1, 100, 30)), ("lifo", (1, 120, 10))])
+def test_a_reported_position_is_the_first_lot(kind: str, first: tuple[float, float, float]) -> None:
+    bot = FakeBot(matching=kind).position(1, 100).buy(1, 120).sell(1, 130)
+    assert results(bot) == [first]
