@@ -4,6 +4,8 @@ The state is a fold of the events in the order of `events.event_order`, and noth
 events gives the same metrics to the last bit.
 """
 
+from collections.abc import Callable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -61,6 +63,13 @@ class BotAccount:
         self.hours: dict[int, EquityBar] = {}
         self._zone = ZoneInfo(settings.time_zone)
         self._execution: dict[str, MetricValue] | None = None
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            EquityPoint: self._take_equity,
+            Execution: self._take_fill,
+            OrderUpdate: self._take_order,
+            Quote: self._take_quote,
+            ReportedMetrics: self._take_report,
+        }
 
     @property
     def last_event(self) -> tuple[int, int, int]:
@@ -117,22 +126,18 @@ class BotAccount:
             raise ValueError(f"the event at {place} comes before {state.head}")
         state.head = place
         state.began = state.began or event.at
-        match event:  # the most frequent first
-            case EquityPoint():
-                self._take_equity(event)
-            case Execution():
-                self._take_fill(event)
-            case OrderUpdate():
-                self._execution = None
-                state.orders.apply_update(event, state.book.quotes.get(event.symbol))
-            case Quote():
-                state.book.apply_quote(event)
-                if event.symbol == state.benchmark.symbol:
-                    state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
-            case ReportedMetrics():
-                self._take_report(event)
-            case _:
-                self._take_account_event(event)
+        handle = self._handlers.get(type(event), self._take_account_event)
+        handle(event)
+
+    def _take_order(self, event: OrderUpdate) -> None:
+        self._execution = None
+        self.state.orders.apply_update(event, self.state.book.quotes.get(event.symbol))
+
+    def _take_quote(self, event: Quote) -> None:
+        state = self.state
+        state.book.apply_quote(event)
+        if event.symbol == state.benchmark.symbol:
+            state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
 
     def _take_account_event(self, event: PositionReport | TradeReport | FundingPaid | Flow) -> None:
         state = self.state

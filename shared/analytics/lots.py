@@ -1,6 +1,7 @@
 """Lots: the parts of a position by when they were opened, for FIFO and LIFO; and the learned lot size."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_LOTS = 500
@@ -49,6 +50,7 @@ def take_lots(lots: list[Lot], quantity: float, *, newest_first: bool) -> list[L
     return taken
 
 
+@lru_cache(maxsize=4096)
 def decimals(quantity: float) -> int:
     """Return the number of decimals that `quantity` is written with, without float noise."""
     found = _decimals(quantity)

@@ -87,10 +87,13 @@ class PositionBook(msgspec.Struct):
 
     def apply_quote(self, event: Quote) -> None:
         """Apply a market price."""
-        self._keep(self.quotes, event.symbol, event.price)
-        self._keep(self.prices, event.symbol, event.price)
-        for held in self._of_symbol(event.symbol):
-            held.observe(self.contract(event.symbol, NO_TERMS), event.price)
+        symbol, price = event.symbol, event.price
+        self._keep(self.quotes, symbol, price)
+        self._keep(self.prices, symbol, price)
+        for key in (symbol, *self.legs[symbol]) if symbol in self.legs else (symbol,):
+            held = self.positions.get(key)
+            if held is not None and held.side:
+                held.observe(self.contract(symbol), price)
 
     def apply_fill(self, event: Execution, contract: Contract, account: Terms) -> list[Trade]:
         """Apply an execution and return the trades that it closes."""
@@ -100,7 +103,7 @@ class PositionBook(msgspec.Struct):
         self._keep(self.prices, symbol, event.price)
         key = _key(symbol, event.leg)
         self._keep(self.places, key, max(self.places.get(key, NO_FILLS), decimals(event.quantity)))
-        held = self._position(symbol, event.leg)
+        held = self.positions.get(key) or self._new_position(symbol, event.leg)
         quantity = event.quantity if event.side == "buy" else -event.quantity
         fee, of_base = self._fee(event, contract, account)
         if fee is None:
@@ -115,7 +118,7 @@ class PositionBook(msgspec.Struct):
             quantity -= min(event.fee, max(held.quantity + quantity, 0.0))
         fill = _Fill(contract, account.matching or ("average" if self.never_flat else None), event)
         trades = self._change(held, fill, quantity, fee or 0.0) if quantity else []
-        self._store(held)
+        self._store(key, held)
         return trades
 
     def apply_funding(self, event: FundingPaid, amount: float | None) -> None:
@@ -137,7 +140,7 @@ class PositionBook(msgspec.Struct):
         contract = self.learn(event.symbol, event.terms, settings)
         if event.mark_price:
             self._keep(self.prices, event.symbol, event.mark_price)
-        held = self._position(event.symbol, event.leg)
+        held = self.positions.get(key) or self._new_position(event.symbol, event.leg)
         if held is None:
             self.dropped += 1
             return
@@ -160,7 +163,7 @@ class PositionBook(msgspec.Struct):
         held.liquidation_price, held.margin = event.liquidation_price, event.margin
         if event.mark_price:
             held.observe(contract, event.mark_price)
-        self._store(held)
+        self._store(key, held)
 
     def realized(self) -> float:
         """Return the P&L of closed positions, minus all fees and funding, account currency."""
@@ -206,20 +209,13 @@ class PositionBook(msgspec.Struct):
                 self._keep(self.terms, symbol, known)
         return contract_of(symbol, known, NO_TERMS, hint)
 
-    def _position(self, symbol: str, leg: str) -> Position | None:
-        """Return the position, a new one if there is none; None beyond the limit."""
-        key = _key(symbol, leg)
-        held = self.positions.get(key)
-        if held is None:
-            if len(self.positions) >= MAX_POSITIONS:
-                self._drop_dust()
-            if len(self.positions) >= MAX_POSITIONS:
-                return None
-            held = Position(symbol, leg)
-        return held
+    def _new_position(self, symbol: str, leg: str) -> Position | None:
+        """Return a new position; None beyond the limit."""
+        if len(self.positions) >= MAX_POSITIONS:
+            self._drop_dust()
+        return Position(symbol, leg) if len(self.positions) < MAX_POSITIONS else None
 
-    def _store(self, held: Position) -> None:
-        key = _key(held.symbol, held.leg)
+    def _store(self, key: str, held: Position) -> None:
         if held.side or held.dust:
             if held.leg and key not in self.positions:
                 self.legs.setdefault(held.symbol, []).append(key)
@@ -235,15 +231,9 @@ class PositionBook(msgspec.Struct):
                 if held.leg:
                     self.legs[held.symbol].remove(key)
 
-    def _of_symbol(self, symbol: str) -> Iterator[Position]:
-        for key in (symbol, *self.legs.get(symbol, ())):
-            held = self.positions.get(key)
-            if held is not None and held.side:
-                yield held
-
     def _keep(self, known: dict[str, T], symbol: str, value: T) -> None:
         """Store a symbol's value; limits the number of symbols, but keeps those with a position."""
-        if symbol not in known and len(known) >= MAX_SYMBOLS:
+        if len(known) >= MAX_SYMBOLS and symbol not in known:
             oldest = next((name for name in known if name not in self.positions), next(iter(known)))
             del known[oldest]
         known[symbol] = value
@@ -322,15 +312,18 @@ class PositionBook(msgspec.Struct):
         """Close a part of a position, or all of it, and return the trades that this closes."""
         contract, event = fill.contract, fill.event
         parts = _parts(held, fill, abs(closing), fee)
-        earned = [part.earned for part in parts if part.earned is not None]
-        if len(earned) < len(parts):
-            held.is_unconverted = True
-            self._note_unconverted(contract.money or "", 1.0)
-        self.earned += math.fsum(earned)
+        earned = 0.0
+        for part in parts:
+            if part.earned is None:
+                held.is_unconverted = True
+                self._note_unconverted(contract.money or "", 1.0)
+            else:
+                earned += part.earned
+        self.earned += earned
         held.quantity += closing
         held.left += abs(closing)
         held.left_for += abs(closing) * contract.weigh(event.price)
-        held.earned += math.fsum(earned)
+        held.earned += earned
         held.fees += fee
         is_closed = self._is_closed(held, contract)
         if fill.matching in (None, "flat-to-flat"):
@@ -389,10 +382,11 @@ def _parts(held: Position, fill: _Fill, quantity: float, fee: float) -> list[Red
     fees, funding = held.open_fees * share, held.open_funding * share
     held.open_fees -= fees
     held.open_funding -= funding
-    lots = [Lot(quantity, held.cost, held.opened_at, fees)]
-    if held.lots:
-        lots = take_lots(held.lots, quantity, newest_first=fill.matching == "lifo")
-    parts = [_reduction(held, fill, lot, (quantity, fee, funding)) for lot in lots]
+    whole = quantity, fee, funding
+    if not held.lots:
+        return [_reduction(held, fill, Lot(quantity, held.cost, held.opened_at, fees), whole)]
+    lots = take_lots(held.lots, quantity, newest_first=fill.matching == "lifo")
+    parts = [_reduction(held, fill, lot, whole) for lot in lots]
     if held.lots:  # the cost of what is left follows from the lots
         total = math.fsum(lot.quantity for lot in held.lots)
         weight = math.fsum(lot.quantity * fill.contract.weigh(lot.price) for lot in held.lots)

@@ -26,7 +26,7 @@ MIN_SHARE = 1e-4
 """So are differences below this share of the notional."""
 
 
-class ClosedTrade(msgspec.Struct, frozen=True, array_like=True):
+class ClosedTrade(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is compared of a closed trade."""
 
     closed_at: int

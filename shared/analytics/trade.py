@@ -8,7 +8,7 @@ ROUNDING = 1e-9
 """A P&L below this share of the notional is rounding noise: zero. So is such a share of a quantity."""
 
 
-class Trade(msgspec.Struct, frozen=True):
+class Trade(msgspec.Struct, frozen=True, gc=False):
     """A closed trade in one symbol: from flat to flat, a closed lot, or a reduction."""
 
     number: int
