@@ -37,7 +37,7 @@ DEFAULT_SPAN = timedelta(days=30)
 ENDED_AFTER = timedelta(days=1)
 """A bot without equity for so long at the end of the range has left the portfolio."""
 MAX_HOLDINGS = 500_000
-"""How many steps of all bots a request may have: they take about two seconds."""
+"""How many steps of all bots a request may have: 144,000 took 1.1 s of CPU."""
 MAX_VALUES = 100
 """How many values of a label have a portfolio, and how many labels are named."""
 
