@@ -12,8 +12,9 @@ import msgspec
 
 from shared.analytics.contracts import Contract, contract_of
 from shared.analytics.events import NO_TERMS, ContractTerms, Execution, FundingPaid, PositionReport, Quote
-from shared.analytics.lots import Lot, add_lot, decimals, lot_size_of, take_lots
+from shared.analytics.lots import Lot, add_lot, decimals, lot_size_of
 from shared.analytics.position import Position, Reduction
+from shared.analytics.reductions import MatchedFill, close_parts, closing_quantity
 from shared.analytics.settings import AnalyticsSettings, Matching
 from shared.analytics.symbols import common_code
 from shared.analytics.trade import ROUNDING, Trade
@@ -116,7 +117,7 @@ class PositionBook(msgspec.Struct):
         held.rate = account.rate
         if of_base:
             quantity -= min(event.fee, max(held.quantity + quantity, 0.0))
-        fill = _Fill(contract, account.matching or ("average" if self.never_flat else None), event)
+        fill = MatchedFill(contract, account.matching or ("average" if self.never_flat else None), event)
         trades = self._change(held, fill, quantity, fee or 0.0) if quantity else []
         self._store(key, held)
         return trades
@@ -278,10 +279,10 @@ class PositionBook(msgspec.Struct):
             fresh.lots = [Lot(abs(event.quantity), price, opened_at, fresh.fees)] if held.lots else None
         return fresh
 
-    def _change(self, held: Position, fill: "_Fill", quantity: float, fee: float) -> list[Trade]:
+    def _change(self, held: Position, fill: MatchedFill, quantity: float, fee: float) -> list[Trade]:
         """Close what `quantity` (negative sells) closes, then open with the rest; both share the fee."""
         contract, event = fill.contract, fill.event
-        closing = _closing_quantity(quantity, held.quantity)
+        closing = closing_quantity(quantity, held.quantity)
         opening = quantity - closing
         trades: list[Trade] = []
         if closing:
@@ -300,7 +301,7 @@ class PositionBook(msgspec.Struct):
                 self.merged_lots |= add_lot(held.lots, lot, held.cost)
         return trades
 
-    def _sell_dust(self, held: Position, fill: "_Fill", opening: float) -> float:
+    def _sell_dust(self, held: Position, fill: MatchedFill, opening: float) -> float:
         """Sell dust before a short is opened; return the rest of `opening`."""
         sold = min(held.dust, -opening)
         self.earned += fill.contract.pnl(sold, held.dust_cost, fill.event.price) * (held.rate or 0.0)
@@ -308,10 +309,10 @@ class PositionBook(msgspec.Struct):
         rest = opening + sold
         return rest if -rest > ROUNDING * sold else 0.0
 
-    def _reduce(self, held: Position, fill: "_Fill", closing: float, fee: float) -> list[Trade]:
+    def _reduce(self, held: Position, fill: MatchedFill, closing: float, fee: float) -> list[Trade]:
         """Close a part of a position, or all of it, and return the trades that this closes."""
         contract, event = fill.contract, fill.event
-        parts = _parts(held, fill, abs(closing), fee)
+        parts = close_parts(held, fill, abs(closing), fee)
         earned = 0.0
         for part in parts:
             if part.earned is None:
@@ -335,7 +336,7 @@ class PositionBook(msgspec.Struct):
         return trades
 
     def _flat_to_flat(
-        self, held: Position, fill: "_Fill", parts: list[Reduction], *, is_closed: bool
+        self, held: Position, fill: MatchedFill, parts: list[Reduction], *, is_closed: bool
     ) -> list[Trade]:
         if is_closed:
             if held.is_partial:
@@ -368,48 +369,6 @@ class PositionBook(msgspec.Struct):
         return self.trades
 
 
-class _Fill(msgspec.Struct, frozen=True):
-    """An execution with what it takes to match it."""
-
-    contract: Contract
-    matching: Matching | None
-    event: Execution
-
-
-def _parts(held: Position, fill: _Fill, quantity: float, fee: float) -> list[Reduction]:
-    """Return the parts of a position that a quantity (positive) closes: one, or one for each lot."""
-    share = min(quantity / abs(held.quantity), 1.0)
-    fees, funding = held.open_fees * share, held.open_funding * share
-    held.open_fees -= fees
-    held.open_funding -= funding
-    whole = quantity, fee, funding
-    if not held.lots:
-        return [_reduction(held, fill, Lot(quantity, held.cost, held.opened_at, fees), whole)]
-    lots = take_lots(held.lots, quantity, newest_first=fill.matching == "lifo")
-    parts = [_reduction(held, fill, lot, whole) for lot in lots]
-    if held.lots:  # the cost of what is left follows from the lots
-        total = math.fsum(lot.quantity for lot in held.lots)
-        weight = math.fsum(lot.quantity * fill.contract.weigh(lot.price) for lot in held.lots)
-        held.cost = fill.contract.unweigh(weight / total)
-    return parts
-
-
-def _reduction(held: Position, fill: _Fill, lot: Lot, whole: tuple[float, float, float]) -> Reduction:
-    """Return what closing a lot makes; `whole` is quantity, fee and funding of all that is closed at once."""
-    contract, event, rate = fill.contract, fill.event, held.rate
-    quantity, fee, funding = whole
-    raw = contract.pnl(math.copysign(lot.quantity, held.side), lot.price, event.price)
-    entry = abs(contract.notional(lot.quantity, lot.price))
-    if abs(raw) <= ROUNDING * entry:
-        raw = 0.0
-    earned = raw if not raw else None if rate is None else raw * rate
-    share = lot.quantity / quantity
-    return Reduction(
-        lot.quantity, lot.opened_at, event.at, lot.price, event.price, earned, lot.fees + fee * share,
-        funding * share, entry * (rate or 1.0),
-    )  # fmt: skip
-
-
 def upgraded_positions(book: dict[str, Any]) -> None:
     """Change the decoded JSON of a book from before version 4: its positions were objects by symbol."""
     names = (
@@ -428,10 +387,3 @@ def upgraded_positions(book: dict[str, Any]) -> None:
 
 def _key(symbol: str, leg: str) -> str:
     return f"{symbol}\n{leg}" if leg else symbol
-
-
-def _closing_quantity(quantity: float, held: float) -> float:
-    """Return the part of `quantity` that closes what is held, with its sign."""
-    if not held or (quantity > 0) == (held > 0):  # their product may underflow
-        return 0.0
-    return math.copysign(min(abs(quantity), abs(held)), quantity)
