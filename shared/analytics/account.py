@@ -162,10 +162,11 @@ class BotAccount:
         if event.symbol == state.benchmark.symbol:
             state.benchmark.apply_price(event.at, event.price, state.returns.day_end)
         contract = state.book.learn(event.symbol, event.terms, state.settings, event.fee_currency)
-        if state.account_currency() is None:
-            state.guessed_currency = contract.money
-        rate = self.convert(1.0, contract.money, event.at)
-        account = Terms(state.settings.matching, state.account_currency(), rate, self.convert)
+        currency = state.account_currency()
+        if currency is None:
+            currency = state.guessed_currency = contract.money
+        rate = 1.0 if contract.money == currency else self.convert(1.0, contract.money, event.at)
+        account = Terms(state.settings.matching, currency, rate, self.convert)
         trades = state.book.apply_fill(event, contract, account)
         self._add_costs(event, contract, rate or 0.0)
         if state.opening.is_unknown:

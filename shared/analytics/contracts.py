@@ -8,7 +8,7 @@ specifications of BitMEX (inverse) and CME (multiplier).
 from functools import lru_cache
 from typing import NamedTuple
 
-from shared.analytics.events import SMALLEST_PRICE, ContractTerms
+from shared.analytics.events import NO_TERMS, SMALLEST_PRICE, ContractTerms
 from shared.analytics.symbols import common_code, pair_of
 from shared.schema.records import ContractType
 
@@ -57,17 +57,21 @@ def reciprocal(price: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def contract_of(
-    symbol: str, told: ContractTerms, configured: ContractTerms, hint: str | None = None
-) -> Contract:
-    """Return the contract of `symbol`; what its records told precedes the settings and its name.
+def named_contract(symbol: str, hint: str | None = None) -> Contract:
+    """Return the contract of a symbol of which nothing but its name is known; `hint` as in `contract_of`."""
+    return contract_of(symbol, NO_TERMS, hint)
+
+
+@lru_cache(maxsize=4096)
+def contract_of(symbol: str, terms: ContractTerms, hint: str | None = None) -> Contract:
+    """Return the contract of `symbol`: by the terms that are known, else by its name.
 
     `hint` is a currency that the name may contain, such as a fee's.
     """
     pair = pair_of(symbol, hint)
-    kind = told.contract_type or configured.contract_type or pair.contract_type
-    base = common_code(told.base or configured.base) or pair.base
-    quote = common_code(told.quote or configured.quote)
+    kind = terms.contract_type or pair.contract_type
+    base = common_code(terms.base) or pair.base
+    quote = common_code(terms.quote)
     money: str | None = quote or pair.money
     if kind == "inverse":
         money = base
@@ -75,8 +79,8 @@ def contract_of(
         money = quote  # a quanto's multiplier is in the account's currency
     return Contract(
         kind or "linear",
-        told.multiplier or configured.multiplier or 1.0,
-        told.lot_size or configured.lot_size,
+        terms.multiplier or 1.0,
+        terms.lot_size,
         base,
         money,
         is_spot=kind in (None, "spot") and not pair.is_derivative,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.analytics.contracts import Contract, contract_of
+from shared.analytics.contracts import Contract, contract_of, named_contract
 from shared.analytics.events import NO_TERMS, ContractTerms, Execution, FundingPaid, PositionReport, Quote
 from shared.analytics.lots import Lot, add_lot, decimals, lot_size_of
 from shared.analytics.position import Position, Reduction
@@ -190,17 +190,18 @@ class PositionBook(msgspec.Struct):
         """Return whether no position is open; dust may exist."""
         return not any(held.side for held in self.positions.values())
 
-    def contract(self, symbol: str, configured: ContractTerms = NO_TERMS) -> Contract:
+    def contract(self, symbol: str) -> Contract:
         """Return the contract of a symbol by what is known of it."""
-        return contract_of(symbol, self.terms.get(symbol, NO_TERMS), configured)
+        known = self.terms.get(symbol)
+        return named_contract(symbol) if known is None else contract_of(symbol, known)
 
     def learn(
         self, symbol: str, terms: ContractTerms, settings: AnalyticsSettings, hint: str | None = None
     ) -> Contract:
-        """Return the contract of a record, and remember its terms and the configured ones."""
+        """Return the contract of a record; remember its terms, which precede the configured ones."""
         known = self.terms.get(symbol)
-        if terms is NO_TERMS and (known is not None or not settings.symbols):
-            return contract_of(symbol, known or NO_TERMS, NO_TERMS, hint)
+        if known is None and terms is NO_TERMS and not settings.symbols:
+            return named_contract(symbol, hint)
         if known is None or terms is not NO_TERMS:
             known = settings.terms_of(symbol) if known is None else known
             known = known._replace(
@@ -208,7 +209,7 @@ class PositionBook(msgspec.Struct):
             )
             if known != NO_TERMS:
                 self._keep(self.terms, symbol, known)
-        return contract_of(symbol, known, NO_TERMS, hint)
+        return contract_of(symbol, known, hint)
 
     def _new_position(self, symbol: str, leg: str) -> Position | None:
         """Return a new position; None beyond the limit."""
