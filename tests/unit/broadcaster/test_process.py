@@ -381,7 +381,7 @@ def test_one_connection_too_many_is_closed_and_the_others_stay(
             other = stack.enter_context(socket.create_connection(("127.0.0.1", shared_broadcaster.port)))
             other.sendall(upgrade)
             assert other.recv(12) == b"HTTP/1.1 101"
-        with pytest.raises((InvalidMessage, OSError, EOFError)):
+        with pytest.raises((InvalidMessage, ConnectionClosed, OSError, EOFError)):
             connect(shared_broadcaster.address, proxy=None)
         assert receive(client)
 
