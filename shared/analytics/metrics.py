@@ -174,8 +174,9 @@ def _prices(state: AccountState) -> Mapping[str, float]:
     contract = book.contract(held.symbol)
     if held.symbol in book.quotes or held.mark or contract.contract_type == "inverse" or not held.rate:
         return book.prices
+    worth = held.quantity * contract.multiplier * held.rate  # per unit of price; tiny ones underflow
     gained = state.total(state.equity) - book.realized() - state.other
-    return {held.symbol: held.cost + gained / held.rate / (held.quantity * contract.multiplier)}
+    return {held.symbol: held.cost + gained / worth} if worth else book.prices
 
 
 def _low_confidence(state: AccountState) -> list[tuple[str, int]]:

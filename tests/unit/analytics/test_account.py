@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.analytics.account import BotAccount
 from shared.analytics.events import (
     MAX,
+    ContractTerms,
     EquityPoint,
     Execution,
     OrderUpdate,
@@ -63,6 +64,13 @@ def check_numbers(account: BotAccount) -> None:
 
 
 @given(SETTINGS, EVENTS)
+@example(
+    AnalyticsSettings(),
+    [
+        Execution(T, "1", BTC, "sell", 5e-324, 1.0, terms=ContractTerms(multiplier=5e-324)),
+        EquityPoint(T + 1, 1.0),
+    ],
+)
 @example(
     AnalyticsSettings(), [Execution(T, "1", BTC, "buy", TINY, 1.0), Execution(T, "1", BTC, "sell", TINY, 2.0)]
 )
