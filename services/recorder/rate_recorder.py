@@ -61,8 +61,8 @@ class RateRecorder:
     ) -> dict[str, int]:
         """Return the bots whose conversions new rates may change, with the time from which.
 
-        What a bot without an account has converted stands in its newest checkpoint; `checkpoints` has their
-        ends.
+        For a bot that is not in memory, the newest checkpoint says what it has converted; `checkpoints` has
+        the end of each.
         """
         if not new:
             return {}
