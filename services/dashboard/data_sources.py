@@ -12,7 +12,8 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from shared.runtime.config.documents import AnalyticsSection
+from services.dashboard.documents import DocumentsInForce
+from shared.runtime.config.documents import AnalyticsSection, Documents
 from shared.runtime.databases import disk_of
 from shared.runtime.redis import presence
 from shared.runtime.redis.connection import CannotPersistError, describe_redis_error
@@ -69,14 +70,19 @@ class DataSources:
         health: Database,
         home: Path | None = None,
         analytics: AnalyticsSection | None = None,
+        config: Path | None = None,
     ) -> None:
-        """`home` is the folder with the backups; `analytics` has the currencies of accounts and sums."""
+        """`home` is the folder with the backups; `analytics` has the currencies of accounts and sums.
+
+        `config` is the folder of the config documents; without one they are empty.
+        """
         self.redis = redis
         self.home = home
         self.performance = performance
         self.health = health
         self._log = RecordLog(redis)
         self._away = False
+        self._documents = DocumentsInForce(config, redis)
         analytics = analytics or AnalyticsSection()
         self.reporting_currency = analytics.reporting_currency
         self.configured_currency: Callable[[str], str | None] = lru_cache(maxsize=4096)(
@@ -88,6 +94,16 @@ class DataSources:
         """Whether access is `open` or `required`, and a warning if it is open to the network."""
         self.refusal: Callable[[], RedisError | None] = lambda: None
         """Says why Redis takes no writes although it answers, where this process knows it."""
+
+    @property
+    def documents(self) -> Documents:
+        """The config documents in force. Sections of other parts lack what their secrets would fill in."""
+        return self._documents.read().documents
+
+    @property
+    def written_documents(self) -> Mapping[str, object]:
+        """The same as written, by file name, with references such as `${NAME}`; they may hold secrets."""
+        return self._documents.read().written
 
     def read_current(self, now: datetime) -> CurrentState:
         """Read the latest values at `now`; from the database while Redis is down."""

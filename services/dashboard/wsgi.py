@@ -31,5 +31,6 @@ def app() -> Flask:
         secret = load_secret(settings.botwatch_home, os.environ)
         links = SignedLinks(secret, settings.dashboard_url)
         analytics = documents.performance.analytics
-        sources = DataSources(redis, performance, health, settings.botwatch_home, analytics)
+        home, config = settings.botwatch_home, settings.botwatch_config
+        sources = DataSources(redis, performance, health, home, analytics, config)
         return create_dashboard_app(settings, sources, links)

@@ -7,6 +7,7 @@ the notifier is also woken for it.
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import cast
 
@@ -14,6 +15,7 @@ import msgspec
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from shared.runtime import clock
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.redis.wake import wake
 from shared.schema import redis_keys
@@ -36,6 +38,8 @@ class ReloadResult(msgspec.Struct, kw_only=True):
     faults: list[Fault] = []
     warnings: list[str] = []
     """Valid settings that are probably a mistake."""
+    at: datetime | None = None
+    """When the part replied; None in a reply of an earlier release."""
 
 
 def request_reload(redis: Redis) -> int:
@@ -56,17 +60,22 @@ def wait_for_results(redis: Redis, request: int, timeout_s: float) -> dict[str, 
     until = time.monotonic() + timeout_s
     pause = threading.Event()
     while True:
-        said = cast("dict[bytes, bytes]", redis.hgetall(redis_keys.RELOADED))
-        found = {}
-        for part, data in said.items():
-            answer = decode_or_none(
-                redis_keys.RELOADED, partial(msgspec.json.decode, data, type=ReloadResult)
-            )
-            if answer and answer.request >= request:
-                found[part.decode(errors="replace")] = answer
+        replies = latest_results(redis)
+        found = {part: answer for part, answer in replies.items() if answer.request >= request}
         if found.keys() >= set(RELOADING_PARTS) or time.monotonic() > until:
             return found
         pause.wait(RESULT_POLL_S)
+
+
+def latest_results(redis: Redis) -> dict[str, ReloadResult]:
+    """Return the latest reply of each part that has replied."""
+    said = cast("dict[bytes, bytes]", redis.hgetall(redis_keys.RELOADED))
+    found = {}
+    for part, data in said.items():
+        answer = decode_or_none(redis_keys.RELOADED, partial(msgspec.json.decode, data, type=ReloadResult))
+        if answer:
+            found[part.decode(errors="replace")] = answer
+    return found
 
 
 class ReloadRequests:
@@ -97,7 +106,11 @@ class ReloadRequests:
     ) -> None:
         """Reply to the latest request."""
         answer = ReloadResult(
-            request=self._done, holds=dict(holds), faults=list(faults), warnings=list(warnings)
+            request=self._done,
+            holds=dict(holds),
+            faults=list(faults),
+            warnings=list(warnings),
+            at=clock.now(),
         )
         self._redis.hset(redis_keys.RELOADED, self._part, msgspec.json.encode(answer))
 
