@@ -10,6 +10,7 @@ from operator import attrgetter
 
 import msgspec
 
+from shared.schema.accounts import account_currency
 from shared.schema.metric_definitions import DEFINITIONS
 from shared.schema.records import (
     RETIRED,
@@ -136,17 +137,6 @@ def is_retired(records: Sequence[AnyRecord]) -> bool:
         return False
     last_seen = last_seen_at(records)
     return last_seen is None or last_seen <= beat.at
-
-
-def account_currency(records: Iterable[AnyRecord]) -> str | None:
-    """Return the currency of a bot's account, as its latest records have it: the computed one first."""
-    found: dict[str, str | None] = {}
-    for record in records:
-        if isinstance(record, Performance):
-            found[record.source] = record.currency
-        elif isinstance(record, Equity):
-            found["equity"] = record.currency
-    return found.get("computed") or found.get("equity") or found.get("reported")
 
 
 def portfolio_value(records: Iterable[AnyRecord]) -> float | None:

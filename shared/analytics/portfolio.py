@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from shared.analytics.events import MIN_VALUE
-from shared.analytics.returns import WINDOW, ReturnMoments, sharpe_ratio, volatility
+from shared.analytics.returns import CONFIDENT_RETURNS, WINDOW, ReturnMoments, sharpe_ratio, volatility
 from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 from shared.analytics.value_at_risk import TAIL_95, value_at_risk
+from shared.schema.records import Undefined
 
 ANNUALISATION = 365
 """Days a year: a portfolio may have bots of markets that never close."""
@@ -137,3 +138,33 @@ METRICS = (
     "portfolioValue", "totalPnL", "netFlows", "totalReturn", "currentDrawdown", "maxDrawdown", "sharpeRatio",
     "volatility", "var95", "var95Amount",
 )  # fmt: skip
+_PERCENT = {"totalReturn", "currentDrawdown", "maxDrawdown", "volatility", "var95"}
+_OF_RETURNS = ("sharpeRatio", "volatility", "var95", "var95Amount")
+
+
+class PortfolioSummary(NamedTuple):
+    """The metrics of a portfolio in the wire's units: shares in percent."""
+
+    metrics: dict[str, float | None]
+    undefined: dict[str, Undefined]
+    """Why a metric is None."""
+    low_confidence: dict[str, int]
+    """Metrics of few daily returns, with their number."""
+    trading_days: int
+    """Number of daily returns."""
+
+
+def summarise(points: Sequence[PortfolioPoint], returns: Sequence[float]) -> PortfolioSummary:
+    """Return the metrics of a portfolio as the API and reports have them."""
+    found = portfolio_metrics(points, returns)
+    undefined_ones = {name: value for name, value in found.items() if isinstance(value, Undefined)}
+    few = 0 < len(returns) < CONFIDENT_RETURNS
+    return PortfolioSummary(
+        {
+            name: None if isinstance(value, Undefined) else value * (100 if name in _PERCENT else 1)
+            for name, value in found.items()
+        },
+        undefined_ones,
+        {name: len(returns) for name in _OF_RETURNS if few and name not in undefined_ones},
+        len(returns),
+    )

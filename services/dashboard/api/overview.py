@@ -10,19 +10,20 @@ from sqlalchemy import Table
 from sqlalchemy.engine import make_url
 
 from services.dashboard import snapshot
-from services.dashboard.account_sums import AccountSum, sum_accounts
 from services.dashboard.api.queries import ALL_BOTS, BotPage
 from services.dashboard.data_sources import CurrentState, DataSources
-from services.dashboard.overall_status import StatusInputs, evaluate_status, needs_attention
 from services.dashboard.snapshot import Fields
 from shared.runtime.backups import describe_backup, newest_verified
 from shared.runtime.disk_space import PAUSED, DiskSpace
 from shared.runtime.redis.presence import EXPECTED_PARTS
+from shared.schema.accounts import account_currency
 from shared.schema.alerts import Alert
 from shared.schema.jobs import JobRun
+from shared.schema.overall_status import StatusInputs, evaluate_status, needs_attention
 from shared.schema.records import AnyRecord, Check, Health
 from shared.schema.timestamps import from_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
+from shared.store.account_sums import AccountSum, sum_accounts
 from shared.store.alerts import count_by_severity, list_alerts, open_alerts
 from shared.store.database import Database
 from shared.store.database_sizes import DatabaseGrowth, read_growth
@@ -159,7 +160,7 @@ def _summary(
 def _portfolio_value(sources: DataSources, bots: Mapping[str, list[AnyRecord]], now: datetime) -> AccountSum:
     """Sum the portfolio values of all bots."""
     values = [
-        (snapshot.account_currency(records) or sources.configured_currency(bot), value)
+        (account_currency(records) or sources.configured_currency(bot), value)
         for bot, records in bots.items()
         if (value := snapshot.portfolio_value(records)) is not None
     ]

@@ -5,45 +5,38 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Connection
 
 from services.dashboard import snapshot
-from services.dashboard.account_sums import UNKNOWN, common_currency, describe_missing_rate, describe_several
 from services.dashboard.api.history import range_fields
 from services.dashboard.api.parameters import QueryParameters
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.analytics.portfolio import (
     Account,
-    Holding,
     PortfolioPoint,
-    bridge,
     combine,
     daily_returns,
-    portfolio_metrics,
+    summarise,
 )
-from shared.analytics.returns import CONFIDENT_RETURNS
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
+from shared.schema.accounts import account_currency
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.records import AnyRecord, Equity, Performance, Undefined
+from shared.schema.records import AnyRecord, Equity, Performance
 from shared.schema.timestamps import EPOCH
 from shared.schema.undefined_reasons import describe_undefined
-from shared.store.currency_rates import is_same_currency, rates_by_step
+from shared.store.account_sums import UNKNOWN, common_currency, describe_missing_rate, describe_several
+from shared.store.currency_conversion import CurrencyConversion
 from shared.store.portfolio_data import StepEquity, bots_with_equity, equity_by_step
 from shared.store.time_buckets import MINUTE, TimeBuckets
 
 DEFAULT_SPAN = timedelta(days=30)
-ENDED_AFTER = timedelta(days=1)
-"""A bot without equity for so long at the end of the range has left the portfolio."""
 MAX_HOLDINGS = 500_000
 """How many steps of all bots a request may have: 144,000 took 1.1 s of CPU."""
 MAX_VALUES = 100
 """How many values of a label have a portfolio, and how many labels are named."""
 
 _DAY = timedelta(days=1)
-_PERCENT = {"totalReturn", "currentDrawdown", "maxDrawdown", "volatility", "var95"}
-_OF_RETURNS = ("sharpeRatio", "volatility", "var95", "var95Amount")
 
 
 class PortfolioQuery(NamedTuple):
@@ -81,8 +74,8 @@ def add_portfolio(api: Blueprint, sources: DataSources, clock: Clock) -> None:
         # The last step that the range has reached, not the end of the step that is not over.
         last = min((now - steps.start) // steps.width, steps.bucket_count - 1)
         with sources.performance.read() as connection:
-            convert = _Conversion(connection, currency, sources.reporting_currency, steps)
-            accounts = {bot.name: convert.account(bot, last) for bot in bots}
+            convert = CurrencyConversion(connection, currency, sources.reporting_currency, steps)
+            accounts = {bot.name: convert.account(bot.equity, bot.currency, last) for bot in bots}
         groups = _groups([bot for bot in bots if accounts[bot.name]], label)
         return json_response(
             {
@@ -133,42 +126,10 @@ def _read_bots(sources: DataSources, now: datetime, label: str | None, steps: Ti
 def _bot(
     sources: DataSources, name: str, records: Sequence[AnyRecord], label: str | None, curve: list[StepEquity]
 ) -> _Bot:
-    currency = snapshot.account_currency(records) or sources.configured_currency(name)
+    currency = account_currency(records) or sources.configured_currency(name)
     values = [(record.at, record.labels[label]) for record in records if label and label in record.labels]
     names = frozenset(name for record in records for name in record.labels)
     return _Bot(name, currency or UNKNOWN, max(values)[1] if values else None, names, curve)
-
-
-class _Conversion:
-    """Converts accounts to one currency, with a price for each step."""
-
-    def __init__(
-        self, connection: Connection, currency: str | None, reporting: str | None, steps: TimeBuckets
-    ) -> None:
-        self._connection = connection
-        self._currency = currency
-        self._steps = steps
-        # As in `account_sums`: an unknown currency is assumed to be that of all others, unless configured.
-        self._assumes = reporting is None
-        self._prices: dict[str, Mapping[int, float]] = {}
-
-    def account(self, bot: _Bot, last_step: int) -> Account:
-        """Return a bot's account; it is missing in steps without a price, and empty without any."""
-        own = {point.step: Holding(point.equity, point.flow) for point in bot.equity}
-        bridged = bridge(own, last_step, ENDED_AFTER // self._steps.width)
-        if self._currency is None or is_same_currency(bot.currency, self._currency):
-            return bridged
-        if bot.currency == UNKNOWN:
-            return bridged if self._assumes else {}
-        if bot.currency not in self._prices:
-            found = rates_by_step(self._connection, bot.currency, self._currency, self._steps)
-            self._prices[bot.currency] = {step: rate.price for step, rate in found.items()}
-        prices = self._prices[bot.currency]
-        return {
-            step: Holding(holding.equity * prices[step], holding.flow * prices[step])
-            for step, holding in bridged.items()
-            if step in prices
-        }
 
 
 def _groups(bots: Iterable[_Bot], label: str | None) -> dict[str | None, list[str]]:
@@ -183,21 +144,15 @@ def _groups(bots: Iterable[_Bot], label: str | None) -> dict[str | None, list[st
 def _portfolio(accounts: Sequence[Account], steps: TimeBuckets) -> Fields:
     points = combine(accounts)
     days = {point.step: (steps.start + steps.width * point.step - EPOCH) // _DAY for point in points}
-    returns = daily_returns(points, days)
-    metrics = portfolio_metrics(points, returns)
-    undefined = {name: value for name, value in metrics.items() if isinstance(value, Undefined)}
-    few = 0 < len(returns) < CONFIDENT_RETURNS
+    found = summarise(points, daily_returns(points, days))
     return {
-        **{
-            name: None if isinstance(value, Undefined) else value * (100 if name in _PERCENT else 1)
-            for name, value in metrics.items()
-        },
-        "tradingDays": len(returns),
+        **found.metrics,
+        "tradingDays": found.trading_days,
         "undefined": {
             name: {"reason": why.reason, "n": why.n, "text": describe_undefined(why)}
-            for name, why in undefined.items()
+            for name, why in found.undefined.items()
         },
-        "lowConfidence": {name: len(returns) for name in _OF_RETURNS if few and name not in undefined},
+        "lowConfidence": found.low_confidence,
         "points": [_point(point, steps) for point in points],
     }
 

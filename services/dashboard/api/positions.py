@@ -9,7 +9,6 @@ from flask import Blueprint, Response, request
 from sqlalchemy import RowMapping
 
 from services.dashboard import snapshot
-from services.dashboard.account_sums import UNKNOWN, NewestRate, sum_accounts
 from services.dashboard.api.history import bot_not_found
 from services.dashboard.api.parameters import QueryParameters
 from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
@@ -18,8 +17,10 @@ from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
+from shared.schema.accounts import account_currency
 from shared.schema.decoding import UNREADABLE
 from shared.schema.timestamps import from_store
+from shared.store.account_sums import UNKNOWN, NewestRate, sum_accounts
 from shared.store.open_positions import (
     PositionFilter,
     PositionKey,
@@ -55,7 +56,7 @@ def add_positions(api: Blueprint, sources: DataSources, clock: Clock) -> None:
         known = snapshot.group_by_bot(sources.read_current(now).records)
 
         def currency(bot: str) -> str | None:
-            return snapshot.account_currency(known.get(bot, [])) or sources.configured_currency(bot)
+            return account_currency(known.get(bot, [])) or sources.configured_currency(bot)
 
         shown = rows[:limit]
         last = shown[-1] if len(rows) > limit else None

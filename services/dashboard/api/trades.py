@@ -8,7 +8,6 @@ from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from services.dashboard import snapshot
-from services.dashboard.account_sums import AccountSum, sum_accounts
 from services.dashboard.api.history import bot_not_found
 from services.dashboard.api.parameters import QueryParameters
 from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
@@ -17,10 +16,12 @@ from services.dashboard.snapshot import Fields
 from services.dashboard.trade_pairs import SAME_CLOSE, pair_trades
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
+from shared.schema.accounts import account_currency
 from shared.schema.records import AnyRecord, Performance, Undefined
 from shared.schema.timestamps import EARLIEST, from_store
 from shared.schema.undefined_reasons import describe_undefined
 from shared.schema.units import MAX_INTEGER
+from shared.store.account_sums import AccountSum, sum_accounts
 from shared.store.closed_trades import (
     TRADE_SOURCES,
     TradeSource,
@@ -186,7 +187,7 @@ def undefined_fields(reason: str | None) -> Fields | None:
 
 
 def _currencies(sources: DataSources, known: Mapping[str, list[AnyRecord]]) -> Callable[[str], str | None]:
-    return lambda bot: snapshot.account_currency(known.get(bot, [])) or sources.configured_currency(bot)
+    return lambda bot: account_currency(known.get(bot, [])) or sources.configured_currency(bot)
 
 
 def _source_shown(query: TradesQuery, found: FoundTrades) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from services.dashboard.snapshot import Fields
 from shared.store.currency_rates import StoredRate, is_same_currency
 
 UNKNOWN = "unknown"
@@ -25,7 +24,7 @@ class AccountSum(NamedTuple):
     rates: dict[str, StoredRate]
     """By currency: what its sum was multiplied with."""
 
-    def rate_fields(self) -> Fields:
+    def rate_fields(self) -> dict[str, object]:
         """Return the rates as the API has them."""
         return {name: {"rate": rate.price, "at": rate.at} for name, rate in self.rates.items()}
 

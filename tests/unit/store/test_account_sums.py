@@ -1,6 +1,6 @@
 """Sums over accounts in several currencies."""
 
-from services.dashboard.account_sums import sum_accounts
+from shared.store.account_sums import sum_accounts
 from shared.store.currency_rates import StoredRate
 from tests.unit.dashboard.sample_data import NOON
 

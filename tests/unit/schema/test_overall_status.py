@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from services.collector.host import status as collector
-from services.dashboard.overall_status import MAX_LISTED, StatusInputs, evaluate_status
 from shared.runtime.config.documents import Thresholds
 from shared.schema.alerts import Alert, Details
+from shared.schema.overall_status import MAX_LISTED, StatusInputs, evaluate_status
 from shared.schema.records import Check, CheckStatus, Disk, Health, Status
 from tests.unit.dashboard.sample_data import NOON, make_alert
 
