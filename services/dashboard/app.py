@@ -13,6 +13,7 @@ from services.dashboard.accounts import Accounts
 from services.dashboard.acknowledge_page import NAME as ACKNOWLEDGEMENTS
 from services.dashboard.acknowledge_page import create_acknowledge_pages
 from services.dashboard.acknowledgements import AcknowledgementService
+from services.dashboard.api.documentation import create_documentation
 from services.dashboard.api.overview import TimeBudgetExceededError
 from services.dashboard.api.reload import create_reload_route
 from services.dashboard.api.routes import create_api
@@ -82,6 +83,7 @@ def create_dashboard_app(
     app.register_blueprint(create_login_pages(accounts, links.secret))
     app.register_blueprint(create_account_page(accounts, links.secret))
     app.register_blueprint(create_users_api(accounts))
+    app.register_blueprint(create_documentation())
     app.register_blueprint(page)
     app.register_blueprint(create_runbooks())
     app.register_error_handler(DatabaseError, _store_error)

@@ -4,19 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
-from services.dashboard.app import create_dashboard_app
-from services.dashboard.config import DashboardSettings
-from services.dashboard.data_sources import DataSources
-from services.ingestion.config import IngestionSettings
-from services.ingestion.http_endpoint import create_ingestion_app
-from shared.runtime.redis.connection import connect_redis
 from shared.runtime.settings import REPOSITORY
-from shared.runtime.signed_links import SignedLinks
 from shared.schema.records import KINDS
-from shared.store.database import Database
 from shared.store.tables import TABLES
+from tests.web_apps import web_app
 
 REGISTRIES = {
     "services/notifier/channels/registry.py": {"base", "email_addresses", "json_poster"},
@@ -41,15 +33,6 @@ def test_every_module_beside_a_registry_is_registered(registry: str) -> None:
 
 def test_every_kind_of_record_has_a_table() -> None:
     assert set(KINDS.values()) == set(TABLES)
-
-
-def web_app(part: str) -> Flask:
-    """Return the app of a web part; it connects to nothing."""
-    if part == "ingestion":
-        return create_ingestion_app(IngestionSettings(), 9090, "/metrics")
-    database = Database("sqlite://")
-    sources = DataSources(connect_redis("redis://127.0.0.1:1/0"), database, database)
-    return create_dashboard_app(DashboardSettings(), sources, SignedLinks(b"", ""))
 
 
 @pytest.mark.parametrize("part", ["dashboard", "ingestion"])

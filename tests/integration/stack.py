@@ -121,4 +121,8 @@ def request(url: str, body: object = None) -> Any:
         with error:
             text = error.read()
             kind = error.headers["Content-Type"]
-    return json.loads(text) if kind.startswith("application/json") else text.decode()
+    return (
+        json.loads(text)
+        if kind.startswith(("application/json", "application/problem+json"))
+        else text.decode()
+    )

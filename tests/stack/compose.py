@@ -192,7 +192,7 @@ class ComposeStack:
 
 
 def _decoded(kind: str, body: bytes) -> Any:
-    return json.loads(body) if kind == "application/json" else body.decode()
+    return json.loads(body) if kind in ("application/json", "application/problem+json") else body.decode()
 
 
 def copy_config(folder: Path, smtp_port: int) -> Path:

@@ -5,10 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from shared.runtime.web.csv import FORMATS, is_csv_requested
+from shared.runtime.web.pagination import decode_cursor
 from shared.schema.faults import Fault, InvalidError, did_you_mean
 from shared.schema.timestamps import EARLIEST, from_wire
 from shared.store.time_buckets import HOUR, MINUTE, TimeBuckets
 
+T = TypeVar("T")
 W = TypeVar("W", bound=str)
 
 MAX_STEPS = 5000
@@ -89,6 +92,21 @@ class QueryParameters:
         if text and found is None:
             self.add_error(name, f"expected one of {', '.join(known)}, got {text!r}")
         return found
+
+    def is_csv(self) -> bool:
+        """Say whether a table is wanted as CSV: by `format`, else by the header `Accept`."""
+        return is_csv_requested(self.one_of("format", FORMATS))
+
+    def cursor(self, kind: type[T], name: str = "cursor") -> T | None:
+        """Return the position that a cursor stands for; None for the first page."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return decode_cursor(text, kind)
+        except ValueError:
+            self.add_error(name, f"expected the cursor of a `Link` header, got {text!r}")
+            return None
 
     def timestamp(self, name: str) -> datetime | None:
         """Return a moment: ISO-8601 with a zone, or epoch milliseconds."""

@@ -27,6 +27,7 @@ from shared.runtime.health import BuildInfo, Check, HealthChecks, brief
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
+from shared.runtime.web.problems import PROBLEM, problem_body
 from shared.runtime.web.request_access import RequestAccess
 from shared.runtime.web.tls import TlsFiles, scheme
 from shared.schema.faults import InvalidError
@@ -83,8 +84,8 @@ def json_response(body: object, status: int = HTTPStatus.OK) -> Response:
 
 
 def json_error(status: int, message: str, **further: object) -> Response:
-    """Return an error response: `{"error": message, …}`."""
-    return json_response({"error": message, **further}, status)
+    """Return an error response: problem details with `error` (the message) and further members."""
+    return Response(problem_body(status, message, **further), status, content_type=PROBLEM)
 
 
 def create_web_app(

@@ -11,11 +11,12 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Any, NamedTuple, cast
 
-import msgspec
 from a2wsgi.asgi_typing import HTTPScope, Receive, Scope, Send
 from a2wsgi.wsgi import build_environ
 from flask import Flask
 from werkzeug.test import run_wsgi_app
+
+from shared.runtime.web.problems import PROBLEM, problem_body
 
 MAX_BUFFERED_BYTES = 64 * 2**20
 """Limit of all buffered bodies together."""
@@ -115,9 +116,9 @@ class WsgiBridge:
 
 
 def _refuse(status: HTTPStatus, message: str) -> _WsgiResponse:
-    body = msgspec.json.encode({"error": message})
+    body = problem_body(status, message)
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", PROBLEM.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
         *([(b"retry-after", b"1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),

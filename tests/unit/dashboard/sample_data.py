@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from shared.runtime.web.problems import problem_body
 from shared.schema.alerts import Alert, Details, Severity, build_notice
 from shared.schema.timestamps import to_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, watchdog_alert
@@ -23,6 +25,11 @@ NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 def body(answer: TestResponse) -> Any:
     """Return the JSON of an answer."""
     return answer.get_json()
+
+
+def problem(status: int, message: str, **further: object) -> Any:
+    """Return the JSON of an error."""
+    return msgspec.json.decode(problem_body(status, message, **further))
 
 
 def get_json(client: FlaskClient, path: str) -> Any:

@@ -14,7 +14,14 @@ from shared.schema import redis_keys
 from shared.schema.faults import MAX_MESSAGE
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
-from tests.unit.dashboard.sample_data import body, get_json, make_alert, store_open_alert, store_resolved
+from tests.unit.dashboard.sample_data import (
+    body,
+    get_json,
+    make_alert,
+    problem,
+    store_open_alert,
+    store_resolved,
+)
 
 ALERTS = "/api/monitoring/alerts"
 
@@ -107,7 +114,7 @@ def test_an_unknown_alert_is_404_in_json(client: FlaskClient, method: str) -> No
     else:
         answer = acknowledge(client, "nothing", {"by": "anna"})
     assert answer.status_code == 404
-    assert body(answer) == {"error": "no alert with ID 'nothing'"}
+    assert body(answer) == problem(404, "no alert with ID 'nothing'")
 
 
 def test_acknowledging_names_the_assignee_and_is_kept(client: FlaskClient, three: Database) -> None:

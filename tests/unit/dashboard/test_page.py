@@ -174,4 +174,4 @@ def test_making_the_app_opens_no_connection_that_a_fork_would_share(
 
 def test_an_unknown_address_is_404_in_json(client: FlaskClient) -> None:
     answer = client.get("/api/monitoring/nothing")
-    assert (answer.status_code, answer.mimetype) == (404, "application/json")
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")

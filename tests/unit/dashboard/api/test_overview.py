@@ -32,6 +32,7 @@ from tests.unit.dashboard.sample_data import (
     body,
     get_json,
     make_alert,
+    problem,
     store_open_alert,
     store_resolved,
     store_watchdog_beat,
@@ -385,7 +386,7 @@ def test_an_unknown_bot_is_404_and_the_known_ones_are_named(client: FlaskClient,
     RecordLog(redis).append([Heartbeat(bot="alpha", timestamp=NOON)], "test")
     answer = client.get("/api/monitoring/performance?bot=alhpa")
     assert answer.status_code == 404
-    assert body(answer) == {"error": "no record of a bot named 'alhpa'", "bots": ["alpha"]}
+    assert body(answer) == problem(404, "no record of a bot named 'alhpa'", bots=["alpha"])
 
 
 def test_bots_are_listed_with_what_they_send_and_their_open_alerts(

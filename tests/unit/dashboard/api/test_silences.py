@@ -17,7 +17,7 @@ from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 from shared.store.tables import silences
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
-from tests.unit.dashboard.sample_data import NOON, body, get_json, make_alert, store_open_alert
+from tests.unit.dashboard.sample_data import NOON, body, get_json, make_alert, problem, store_open_alert
 
 SILENCES = "/api/monitoring/silences"
 BOT = {"name": "bot", "value": "alpha"}
@@ -135,7 +135,7 @@ def test_a_silence_that_is_over_is_begun_anew(
 def test_an_unknown_silence_is_404_in_json(client: FlaskClient, method: str) -> None:
     answer = getattr(client, method)(f"{SILENCES}/nothing")
     assert answer.status_code == 404
-    assert body(answer) == {"error": "no silence with ID 'nothing'"}
+    assert body(answer) == problem(404, "no silence with ID 'nothing'")
 
 
 def test_an_unknown_silence_cannot_be_changed(client: FlaskClient) -> None:
