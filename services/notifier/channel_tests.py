@@ -1,14 +1,9 @@
-"""Channel tests: a test message through one channel, sent by the running notifier or without one.
-
-The command pushes a request to a list in Redis and waits for the reply on a list of its own. The notifier
-sends with its own configuration and secrets, as it does for real alerts.
-"""
+"""Channel tests: a test message through one channel, sent by the running notifier or without one."""
 
 import os
 import socket
 import threading
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import cast
 from uuid import uuid4
 
@@ -23,6 +18,7 @@ from services.notifier.content.message import NotificationMessage
 from services.notifier.content.rendering import ContentFactory
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
+from shared.runtime.redis.channel_tests import FAILED, USAGE_ERROR, TestRequest, TestResult, reply_key
 from shared.schema.alerts import Details, Notice
 from shared.schema.faults import InvalidError, did_you_mean
 from shared.schema.redis_keys import CHANNEL_TESTS
@@ -30,46 +26,10 @@ from shared.schema.terminal_escaping import escape_controls
 
 log = structlog.get_logger()
 
-OK, FAILED, USAGE_ERROR = 0, 1, 2
-"""Exit codes of the command."""
 REPLY_TIMEOUT_S = 45.0
 """A receiver may take 10 s for each of several steps."""
 BLOCK_S = 1
 REPLY_TTL_S = 60
-
-
-class TestRequest(msgspec.Struct):
-    """Request to the notifier. From: `botwatch notify test`."""
-
-    __test__ = False
-
-    id: str
-    channel: str | None
-    """None: list the channels."""
-    until: datetime
-    """Deadline; after it no test is sent, because the command no longer waits."""
-
-
-class TestResult(msgspec.Struct):
-    """Result of a test, as the command prints it."""
-
-    __test__ = False
-
-    output: str = ""
-    error: str = ""
-    code: int = OK
-
-
-def request_channel_test(redis: Redis, channel: str | None, timeout_s: float) -> TestResult:
-    """Request a test from the running notifier and wait for the result. Raises RedisError."""
-    until = clock.now() + timedelta(seconds=timeout_s)
-    request = TestRequest(uuid4().hex, channel, until)
-    redis.rpush(CHANNEL_TESTS, msgspec.json.encode(request))
-    while clock.now() < until:
-        answer = cast("tuple[bytes, bytes] | None", redis.blpop([_reply_key(request.id)], timeout=BLOCK_S))
-        if answer is not None:
-            return msgspec.json.decode(answer[1], type=TestResult)
-    return TestResult(error=f"the running notifier did not respond within {timeout_s:g} s", code=FAILED)
 
 
 class ChannelTester:
@@ -124,13 +84,9 @@ class ChannelTester:
             result = TestResult(error="\n".join(map(str, error.faults)), code=FAILED)
         log.info("channel tested", channel=request.channel, code=result.code)
         with self._redis.pipeline() as pipe:
-            pipe.rpush(_reply_key(request.id), msgspec.json.encode(result))
-            pipe.expire(_reply_key(request.id), REPLY_TTL_S)
+            pipe.rpush(reply_key(request.id), msgspec.json.encode(result))
+            pipe.expire(reply_key(request.id), REPLY_TTL_S)
             pipe.execute()
-
-
-def _reply_key(request: str) -> str:
-    return f"{CHANNEL_TESTS}:{request}"
 
 
 def run_channel_test(
@@ -150,10 +106,13 @@ def run_channel_test(
     try:
         transport.send(message)
     except TransportError as error:
-        return TestResult(output, f"{escape_controls(str(error))} ({error.reason})", FAILED)
+        text = escape_controls(str(error))
+        return TestResult(output, f"{text} ({error.reason})", FAILED, where, reason=error.reason)
     except Exception as error:  # noqa: BLE001 - a library may raise anything; its text may contain the URL
-        return TestResult(output, f"unexpected error: {type(error).__name__}", FAILED)
-    return TestResult(f"{output}response: {escape_controls(transport.last_response())}\n")
+        text = f"unexpected error: {type(error).__name__}"
+        return TestResult(output, text, FAILED, where, reason="unexpected")
+    response = escape_controls(transport.last_response())
+    return TestResult(f"{output}response: {response}\n", destination=where, response=response)
 
 
 def _list_channels(documents: Documents) -> TestResult:

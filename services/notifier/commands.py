@@ -10,14 +10,7 @@ from contextlib import closing
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.notifier.channel_tests import (
-    FAILED,
-    REPLY_TIMEOUT_S,
-    USAGE_ERROR,
-    TestResult,
-    request_channel_test,
-    run_channel_test,
-)
+from services.notifier.channel_tests import REPLY_TIMEOUT_S, run_channel_test
 from services.notifier.content.rendering import ContentFactory, NotificationContent
 from services.notifier.content.templates import Templates
 from shared.runtime import clock
@@ -27,6 +20,7 @@ from shared.runtime.encrypted_values import encrypt, new_key, rotate
 from shared.runtime.environment import load_settings
 from shared.runtime.file_modes import write_private
 from shared.runtime.local_audit import append_local_audit, local_actor
+from shared.runtime.redis.channel_tests import FAILED, USAGE_ERROR, TestResult, request_channel_test
 from shared.runtime.redis.connection import connect_redis, describe_redis_error
 from shared.runtime.redis.presence import read_presence
 from shared.runtime.settings import PartSettings

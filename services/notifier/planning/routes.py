@@ -10,7 +10,6 @@ from typing import NamedTuple, Self, get_args
 import msgspec
 
 from services.notifier.planning.escalation import EscalationPolicy, parse_policies
-from services.notifier.planning.recipients import Recipients
 from services.notifier.planning.time_of_day import TimeInterval
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.mute_config import parse_mute_config
@@ -21,6 +20,7 @@ from shared.runtime.config.notifications import (
     RepeatSection,
     RouteSection,
 )
+from shared.runtime.config.recipients import Recipients
 from shared.schema.alerts import Alert, Severity
 from shared.schema.durations import Duration, milliseconds, to_timedelta
 from shared.schema.muting import NO_MUTES, MuteConfig

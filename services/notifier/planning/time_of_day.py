@@ -1,33 +1,13 @@
-"""Local times and time intervals, with daylight saving. Pure; time is an argument."""
+"""Time intervals of the day, in local time with daylight saving. Pure; time is an argument."""
 
-from bisect import bisect_left
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from shared.runtime.config.notifications import Day, TimesSection
+from shared.schema.local_time import to_utc
 
-SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
-
-
-def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first time (UTC) at which the local time in `zone` is `wall` (without a zone) or later.
-
-    For a local time that occurs twice that is the first; for a skipped one, the end of the gap.
-    """
-    before = wall.replace(tzinfo=zone, fold=0)
-    moment = before.astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None, fold=0) == wall:
-        return moment
-    # In a gap the offset before it gives a time that is too late, the offset after it one that is too early.
-    early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    offset = before.utcoffset()
-
-    def is_over(seconds: int) -> bool:
-        return (early + SECOND * seconds).astimezone(zone).utcoffset() != offset
-
-    return early + SECOND * bisect_left(range((moment - early) // SECOND), 1, key=is_over)
 
 
 class TimeInterval(NamedTuple):

@@ -15,9 +15,10 @@ from redis import Redis
 
 from botwatch import cli
 from services.notifier import commands
-from services.notifier.channel_tests import ChannelTester, request_channel_test
+from services.notifier.channel_tests import ChannelTester
 from shared.runtime.config.documents import load_documents
 from shared.runtime.encrypted_values import decrypt, encrypt, new_key
+from shared.runtime.redis.channel_tests import request_channel_test
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import PresencePublisher
 from shared.runtime.settings import REPOSITORY

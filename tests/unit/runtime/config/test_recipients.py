@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.planning.recipients import Recipient, Recipients, Rotation, on_call
 from shared.runtime.config.notifications import EmailConfig, RotationSection
+from shared.runtime.config.recipients import Recipient, Recipients, Rotation, on_call, shift_end, shifts
 from tests.unit.notifier.config import MAIL, NOON, documents, utc
 
 TEXT = """
@@ -215,3 +215,40 @@ def test_one_person_is_on_call_and_hands_over_at_local_time(
         handovers = max(begun, 0) - max((latest - turns.begins) // turns.every, 0)
         assert PEOPLE.index(following) == (PEOPLE.index(person) + handovers) % len(PEOPLE)
         assert following == PEOPLE[max(begun, 0) % len(PEOPLE)]
+
+
+@settings(deadline=None)
+@given(
+    change=st.sampled_from(CHANGES),
+    minutes=st.integers(-40 * 60, 40 * 60),
+    every=st.sampled_from(["1h", "7h", "daily", "weekly"]),
+    hours=st.integers(1, 40),
+)
+def test_shifts_have_no_gap_and_agree_with_who_is_on_call(
+    change: tuple[str, str], minutes: int, every: str, hours: int
+) -> None:
+    """Over a change of clocks, with overrides that overlap; neighbours differ."""
+    since = utc(change[1]) + minutes * MINUTE
+    until = since + hours * HOUR
+    covers = [
+        f"{{ person: {name}, from: {utc(change[1]) + after * HOUR}, until: {since + (48 + after) * HOUR} }}"
+        for name, after in (("bob", -3), ("dan", 2))
+    ]
+    begins = f"begins: {(since - timedelta(days=3)).date()}, every: {every}, timeZone: {change[0]}"
+    turns = rotation(f"{begins}, overrides: [{', '.join(covers)}]")
+    found = shifts(turns, since, until)
+    assert (found[0].start, found[-1].end) == (since, until)
+    for shift, following in pairwise(found):
+        assert shift.end == following.start
+        assert (shift.person, shift.is_override) != (following.person, following.is_override)
+    for shift in found:
+        for moment in (shift.start, shift.end - timedelta(microseconds=1)):
+            assert on_call(turns, moment) == shift.person
+
+
+def test_the_end_of_a_shift() -> None:
+    """It is by the clock; before the first shift it is the end of that one."""
+    turns = rotation("begins: 2026-03-23, timeZone: Europe/Berlin")
+    assert shift_end(turns, utc("2026-03-24T12:00")) == utc("2026-03-30T07:00")
+    assert shift_end(turns, utc("2026-03-24T12:00"), 2) == utc("2026-04-06T07:00")
+    assert shift_end(turns, utc("2026-01-01T12:00")) == utc("2026-03-30T07:00")

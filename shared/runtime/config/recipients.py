@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, time, timedelta
+from itertools import count, pairwise, takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.notifier.planning.time_of_day import to_utc
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.notifications import RotationSection
 from shared.schema.durations import to_timedelta
+from shared.schema.local_time import to_utc
 
 SHIFT_LENGTHS = {"daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
 
@@ -53,10 +54,46 @@ def on_call(rotation: Rotation, now: datetime) -> str:
 
     If overrides overlap, the last one listed wins. Before the first shift it is its person.
     """
-    for override in reversed(rotation.overrides):
-        if override.start <= now < override.end:
-            return override.person
+    override = _override_at(rotation, now)
+    if override:
+        return override.person
     return rotation.people[max(0, _shift_number(rotation, now)) % len(rotation.people)]
+
+
+def _override_at(rotation: Rotation, now: datetime) -> OnCallOverride | None:
+    return next((each for each in reversed(rotation.overrides) if each.start <= now < each.end), None)
+
+
+class Shift(NamedTuple):
+    """A time during which one person is on call."""
+
+    person: str
+    start: datetime
+    end: datetime
+    is_override: bool
+
+
+def shifts(rotation: Rotation, since: datetime, until: datetime) -> list[Shift]:
+    """Return who is on call from `since` to `until`, in order and without gaps; the ends are cut there."""
+    first = max(0, _shift_number(rotation, since))
+    starts = (to_utc(rotation.begins + n * rotation.every, rotation.zone) for n in count(first + 1))
+    moments = {since, until, *takewhile(lambda moment: moment < until, starts)}
+    for override in rotation.overrides:
+        moments |= {moment for moment in (override.start, override.end) if since < moment < until}
+    found: list[Shift] = []
+    for start, end in pairwise(sorted(moments)):
+        shift = Shift(on_call(rotation, start), start, end, _override_at(rotation, start) is not None)
+        if found and (found[-1].person, found[-1].is_override) == (shift.person, shift.is_override):
+            found[-1] = found[-1]._replace(end=end)
+        else:
+            found.append(shift)
+    return found
+
+
+def shift_end(rotation: Rotation, now: datetime, later: int = 1) -> datetime:
+    """Return the end of the shift at `now`, or of a `later` one (2: of the next), whatever the overrides."""
+    number = max(0, _shift_number(rotation, now))
+    return to_utc(rotation.begins + (number + later) * rotation.every, rotation.zone)
 
 
 def _shift_number(rotation: Rotation, now: datetime) -> int:
