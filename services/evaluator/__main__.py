@@ -5,10 +5,10 @@ from pathlib import Path
 import structlog
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.loader import load_rules
 from shared.runtime import databases
 from shared.runtime.config.documents import load_documents
 from shared.runtime.config.mute_config import parse_mute_config
+from shared.runtime.config.rules import load_rules
 from shared.runtime.database_fencing import fence
 from shared.runtime.redis.connection import UNAVAILABLE_ERRORS
 from shared.runtime.redis.record_log import RecordLog

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from services.evaluator.rules.subject import Key, fingerprint
+from shared.rules.subject import Key, fingerprint
 from shared.schema.alert_lifecycle import REOPEN_WINDOW, Transition
 from shared.schema.alerts import Alert
 from shared.schema.muting import MuteEvaluator

@@ -9,15 +9,14 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.evaluator.engine import Engine
-from services.evaluator.rule_index import rule_statuses
-from services.evaluator.rule_state import RuleState
-from services.evaluator.rule_tests.document import RuleTest
-from services.evaluator.rule_tests.runner import run_test
-from services.evaluator.rules.combination import Combination
-from services.evaluator.rules.loader import load_rules
-from services.evaluator.rules.rule import Rule
-from services.evaluator.rules.subject import Key
+from shared.rules.engine import Engine
+from shared.rules.measures.combination import Combination
+from shared.rules.rule import Rule
+from shared.rules.rule_index import rule_statuses
+from shared.rules.rule_state import RuleState
+from shared.rules.rule_tests.document import RuleTest
+from shared.rules.rule_tests.runner import run_test
+from shared.rules.subject import Key
 from shared.runtime import databases
 from shared.runtime.config.documents import (
     AlertingSection,
@@ -28,6 +27,7 @@ from shared.runtime.config.documents import (
     load_documents,
 )
 from shared.runtime.config.notifications import Notifications
+from shared.runtime.config.rules import load_rules
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import PartSettings
 from shared.schema.durations import format_duration_ms

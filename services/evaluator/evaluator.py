@@ -16,10 +16,10 @@ from prometheus_client import Counter, Gauge
 from redis.exceptions import RedisError
 
 from services.evaluator.alert_writer import AlertChange, if_known
-from services.evaluator.engine import Engine, RuleEvent
 from services.evaluator.open_alerts import OpenAlerts
-from services.evaluator.rule_index import rule_statuses
-from services.evaluator.rules.rule import Firing, Rule
+from shared.rules.engine import Engine, RuleEvent
+from shared.rules.rule import Firing, Rule
+from shared.rules.rule_index import rule_statuses
 from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.stream_reader import LogEntry, LogReader

@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from services.evaluator.alert_writer import AlertChange, if_known
-from services.evaluator.rules.subject import Key, alert_key
+from shared.rules.subject import Key, alert_key
 from shared.schema.alert_lifecycle import expire_acknowledgement
 from shared.schema.alerts import Alert
 from shared.schema.muting import MuteConfig, MuteEvaluator

@@ -15,10 +15,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.evaluator.alert_writer import AlertChange, AlertWriter
-from services.evaluator.engine import RuleEvent
 from services.evaluator.mute_schedule import MuteSchedule
-from services.evaluator.rule_result import is_too_soon, next_transition
-from services.evaluator.rules.subject import Key, alert_key
+from shared.rules.engine import RuleEvent
+from shared.rules.rule_result import is_too_soon, next_transition
+from shared.rules.subject import Key, alert_key
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.wake import wake

@@ -17,8 +17,9 @@ import psutil
 from services.collector.host.sampler import HostSampler
 from services.collector.host.status import evaluate_host
 from services.collector.host.watched_host import OWN_PROC, OWN_ROOT
-from shared.runtime.config.documents import Resource, Threshold, Thresholds
+from shared.runtime.config.documents import Resource
 from shared.schema.records import encode_record
+from shared.schema.thresholds import Threshold, Thresholds
 from tests.support import free_port, wait_until
 
 EVERYTHING: tuple[Resource, ...] = get_args(Resource)

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from services.evaluator.engine import Engine
-from services.evaluator.rules.loader import rule_from_condition
-from services.evaluator.rules.rule import Rule
+from shared.rules.engine import Engine
+from shared.rules.loader import rule_from_condition
+from shared.rules.rule import Rule
 from shared.schema.conditions import Condition
 from shared.schema.records import AnyRecord, Performance
 from shared.schema.timestamps import EPOCH, MILLISECOND

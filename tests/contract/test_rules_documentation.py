@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from services.evaluator.commands import run_rule_test
-from services.evaluator.rules.loader import CHECK_RULES
+from shared.rules.loader import CHECK_RULES
 from shared.runtime.settings import REPOSITORY
 from shared.schema.conditions import ComparedWith, Condition, LevelSection, PartSection
 from shared.schema.faults import struct_faults

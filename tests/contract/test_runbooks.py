@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from services.evaluator.rules.loader import load_rules
 from services.notifier.delivery.channel_state import RUNBOOK
 from services.notifier.watchdog.diagnosis import RULES as RULES_ON_BOTWATCH
 from shared.runtime.config.documents import load_documents
+from shared.runtime.config.rules import load_rules
 from shared.runtime.settings import REPOSITORY
 
 PAGES = sorted((REPOSITORY / "docs" / "runbooks").glob("*.md"))

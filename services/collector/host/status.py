@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from shared.runtime.config.documents import Threshold, Thresholds
 from shared.schema.records import Check, Health, Status
+from shared.schema.thresholds import Threshold, Thresholds
 
 DISK_WARNING_DAYS = 1.0
 DISK_CRITICAL_DAYS = 2 / 24

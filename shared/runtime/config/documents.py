@@ -38,6 +38,7 @@ from shared.schema.conditions import Condition, Document
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.patterns import glob_matches
 from shared.schema.records import ContractType, Currency
+from shared.schema.thresholds import Thresholds
 
 
 class DatabaseSection(Document, kw_only=True):
@@ -149,30 +150,6 @@ class PerformanceLogger(Document, kw_only=True):
     prometheus: PrometheusSection = msgspec.field(default_factory=PrometheusSection)
     alerting: AlertingSection = msgspec.field(default_factory=AlertingSection)
     analytics: AnalyticsSection = msgspec.field(default_factory=AnalyticsSection)
-
-
-Limit = Annotated[float, Meta(ge=0, le=100)]
-
-
-class Threshold(Document, kw_only=True):
-    """Limits of a resource's usage in percent: warning and critical."""
-
-    warning: Limit | None = None
-    critical: Limit | None = None
-
-    def __post_init__(self) -> None:
-        if self.warning is not None and self.critical is not None and self.warning > self.critical:
-            raise ValueError(
-                f"`warning`: expected at most `critical` ({self.critical:g}), got {self.warning:g}"
-            )
-
-
-class Thresholds(Document, kw_only=True):
-    """The rules for hosts."""
-
-    cpu: Threshold | None = None
-    memory: Threshold | None = None
-    disk: Threshold | None = None
 
 
 Resource = Literal["cpu", "memory", "disk", "network", "processes"]

@@ -15,8 +15,9 @@ from services.collector.collector import Collector
 from services.collector.forwarding.forwarder import Forwarder, SinkUnavailableError
 from services.collector.forwarding.spool import Spool
 from services.collector.host.sampler import HostSampler
-from shared.runtime.config.documents import MonitoringSection, Threshold, Thresholds
+from shared.runtime.config.documents import MonitoringSection
 from shared.schema.records import AnyRecord, Check, CheckType, Health
+from shared.schema.thresholds import Threshold, Thresholds
 from tests.support import wait_until
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

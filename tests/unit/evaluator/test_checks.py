@@ -9,10 +9,10 @@ from redis import Redis
 from sqlalchemy import select
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.loader import load_rules
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import Notifications
+from shared.runtime.config.rules import load_rules
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema import redis_keys
 from shared.schema.alerts import Alert

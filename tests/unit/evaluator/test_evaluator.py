@@ -9,8 +9,7 @@ from redis import Redis
 from sqlalchemy import delete, select
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.loader import load_rules
-from services.evaluator.rules.rule import Rule
+from shared.rules.rule import Rule
 from shared.runtime import clock
 from shared.runtime.config.documents import (
     AlertingSection,
@@ -18,15 +17,16 @@ from shared.runtime.config.documents import (
     HealthMonitor,
     MonitoringSection,
     PerformanceLogger,
-    Thresholds,
 )
-from shared.runtime.config.documents import Threshold as Limits
 from shared.runtime.config.notifications import Notifications
+from shared.runtime.config.rules import load_rules
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema import redis_keys
 from shared.schema.alerts import Alert
 from shared.schema.conditions import Condition
 from shared.schema.records import AnyRecord, Health, Metric, Performance, encode_frame
+from shared.schema.thresholds import Threshold as Limits
+from shared.schema.thresholds import Thresholds
 from shared.store import alerts as store
 from shared.store.alert_changes import acknowledge
 from shared.store.database import Database

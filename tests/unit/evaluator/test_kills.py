@@ -21,7 +21,7 @@ from sqlalchemy import Table, select
 
 from services.evaluator import evaluator as shell
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.loader import rule_from_condition
+from shared.rules.loader import rule_from_condition
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema import redis_keys
 from shared.schema.conditions import Condition

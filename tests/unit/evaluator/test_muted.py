@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import update
 
 from services.evaluator.mute_schedule import MuteSchedule
-from services.evaluator.rules.loader import load_rules
-from services.evaluator.rules.subject import alert_key
+from shared.rules.subject import alert_key
 from shared.runtime import clock
 from shared.runtime.config.mute_config import parse_mute_config
+from shared.runtime.config.rules import load_rules
 from shared.schema.muting import MuteConfig
 from shared.schema.silences import Matcher
 from shared.store import deliveries, outbox

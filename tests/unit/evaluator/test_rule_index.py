@@ -9,10 +9,10 @@ import pytest
 from redis import Redis
 
 from services.evaluator.commands import run_check_command
-from services.evaluator.engine import Engine
-from services.evaluator.rule_index import rule_statuses
-from services.evaluator.rules.loader import load_rules
+from shared.rules.engine import Engine
+from shared.rules.rule_index import rule_statuses
 from shared.runtime.config.documents import load_documents
+from shared.runtime.config.rules import load_rules
 from shared.runtime.databases import health_database
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import PartSettings
@@ -21,8 +21,8 @@ from shared.schema.records import Performance
 from shared.store.database import Database
 from shared.store.migrate import migrate
 from shared.store.rule_state import save_rule_states
-from tests.unit.evaluator.rule_playback import at, moment, records, rule
 from tests.unit.evaluator.test_time import Clocked, start, write
+from tests.unit.rules.rule_playback import at, moment, records, rule
 
 __all__ = ["start"]
 PART = {"operator": ">", "threshold": 1}

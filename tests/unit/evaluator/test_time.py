@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from services.evaluator.evaluator import Evaluator
-from services.evaluator.rules.rule import Rule
+from shared.rules.rule import Rule
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import Notifications
 from shared.runtime.redis.record_log import RecordLog
@@ -18,7 +18,7 @@ from shared.schema.records import encode_frame
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
-from tests.unit.evaluator.rule_playback import at, records, rule
+from tests.unit.rules.rule_playback import at, records, rule
 
 Start = Callable[..., "Clocked"]
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from services.collector.host import status as collector
-from shared.runtime.config.documents import Thresholds
 from shared.schema.alerts import Alert, Details
 from shared.schema.overall_status import MAX_LISTED, StatusInputs, evaluate_status
 from shared.schema.records import Check, CheckStatus, Disk, Health, Status
+from shared.schema.thresholds import Thresholds
 from tests.unit.dashboard.sample_data import NOON, make_alert
 
 WELL = StatusInputs(

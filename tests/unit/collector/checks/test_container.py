@@ -18,9 +18,9 @@ import pytest
 from services.collector.host.disks import DiskSampler
 from services.collector.host.kernel_files import KernelFiles
 from services.collector.host.status import evaluate_host
-from shared.runtime.config.documents import Thresholds
 from shared.runtime.settings import REPOSITORY
 from shared.schema.records import Health
+from shared.schema.thresholds import Thresholds
 from tests.support import require_program
 
 pytestmark = pytest.mark.slow  # starts processes

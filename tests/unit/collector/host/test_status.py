@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.collector.host.status import HostStatus, evaluate_host
-from shared.runtime.config.documents import Threshold, Thresholds
 from shared.schema.records import Check, CheckStatus, Disk, Health, Status
+from shared.schema.thresholds import Threshold, Thresholds
 
 THRESHOLDS = Thresholds(
     cpu=Threshold(warning=70, critical=90),

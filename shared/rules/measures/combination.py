@@ -1,0 +1,78 @@
+"""Combinations: several conditions on one bot or host; all, any or none must hold."""
+
+from typing import Any
+
+import msgspec
+
+from shared.rules.measures.measure import COMPARISONS, Measure
+
+TRUE, FALSE = 1.0, 0.0
+
+
+class CombinationPart(msgspec.Struct, frozen=True):
+    """One condition of a combination."""
+
+    measure: Measure
+    operator: str
+    threshold: float
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.operator} {self.threshold:g}"
+
+
+class Combination(msgspec.Struct, frozen=True):
+    """The combined value of the parts.
+
+    `all`: the first part's value while every other part holds, else undefined, so that an alert shows what is
+    wrong. `any` and `none`: 1 while it holds, else 0; None until it is known.
+    """
+
+    parts: tuple[CombinationPart, ...]
+    match: str
+
+    def __str__(self) -> str:
+        return f"{self.match} of ({'; '.join(map(str, self.parts))})"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of all parts, in order."""
+        return tuple(metric for part in self.parts for metric in part.measure.metrics)
+
+    def initial_state(self) -> list[Any]:
+        """Return the initial state: one for each part."""
+        return [part.measure.initial_state() for part in self.parts]
+
+    def load_state(self, raw: Any) -> list[Any]:  # noqa: ANN401 - decoded JSON
+        """Restore a state."""
+        return [part.measure.load_state(saved) for part, saved in zip(self.parts, raw, strict=True)]
+
+    def observe(self, state: list[Any], metric: str, at: int, value: float) -> None:
+        """Add a value to the parts that use the metric."""
+        for part, own in zip(self.parts, state, strict=True):
+            if metric in part.measure.metrics:
+                part.measure.observe(own, metric, at, value)
+
+    def observe_stop(self, state: list[Any], at: int) -> None:
+        """Pass the stop on to every part."""
+        for part, own in zip(self.parts, state, strict=True):
+            part.measure.observe_stop(own, at)
+
+    def value(self, state: list[Any], now: int) -> float | None:
+        """Return the value to compare; undefined parts neither hold nor fail."""
+        if self.match == "all":
+            others = zip(self.parts[1:], state[1:], strict=True)
+            hold = all(self._is_true(part, own, now) for part, own in others)
+            return self.parts[0].measure.value(state[0], now) if hold else None
+        held = [self._is_true(part, own, now) for part, own in zip(self.parts, state, strict=True)]
+        if True not in held and None in held:
+            return None
+        return TRUE if (True in held) == (self.match == "any") else FALSE
+
+    def next_change(self, state: list[Any], now: int) -> int | None:
+        """Return when the first part changes without a record."""
+        moments = [part.measure.next_change(own, now) for part, own in zip(self.parts, state, strict=True)]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _is_true(self, part: CombinationPart, state: Any, now: int) -> bool | None:  # noqa: ANN401
+        value = part.measure.value(state, now)
+        return None if value is None else COMPARISONS[part.operator](value, part.threshold)
