@@ -10,25 +10,16 @@ from shared.runtime.web.openapi import openapi_document, routes_below
 from tests.web_apps import web_app
 
 NOT_DESCRIBED: set[str] = {
-    "GET /api/monitoring",
     "GET /api/monitoring/alerts",
     "GET /api/monitoring/alerts/<alert_id>",
     "POST /api/monitoring/alerts/<alert_id>/acknowledge",
     "GET /api/monitoring/audit",
-    "GET /api/monitoring/backups",
-    "POST /api/monitoring/backups",
-    "GET /api/monitoring/bots",
-    "DELETE /api/monitoring/bots/<path:bot>",
-    "POST /api/monitoring/bots/<path:bot>/retire",
-    "POST /api/monitoring/bots/<path:bot>/unretire",
     "GET /api/monitoring/checks",
     "GET /api/monitoring/checks/history",
-    "POST /api/monitoring/config/reload",
     "GET /api/monitoring/drawdown",
     "GET /api/monitoring/equity",
     "GET /api/monitoring/health",
     "GET /api/monitoring/performance",
-    "GET /api/monitoring/portfolio",
     "GET /api/monitoring/positions",
     "GET /api/monitoring/rules",
     "GET /api/monitoring/silences",
@@ -39,15 +30,13 @@ NOT_DESCRIBED: set[str] = {
     "POST /api/monitoring/tokens",
     "DELETE /api/monitoring/tokens/<token>",
     "GET /api/monitoring/trades",
-    "GET /api/monitoring/trends",
     "GET /api/monitoring/users",
     "POST /api/monitoring/users",
     "PATCH /api/monitoring/users/<name>",
     "POST /api/monitoring/users/<name>/password",
     "DELETE /api/monitoring/users/<name>/sessions",
-    "POST /api/monitoring/websocket-ticket",
 }
-"""Routes that are not described yet: take out what you describe."""
+"""Routes that are not described yet; no new one may be added."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +48,7 @@ def document() -> Any:
 
 def test_every_route_of_the_api_is_described() -> None:
     missing = {route.name for route in routes_below(web_app("dashboard"), "/api/") if not route.operation}
-    assert missing == NOT_DESCRIBED
+    assert missing <= NOT_DESCRIBED
 
 
 def test_every_operation_has_a_name_of_its_own(document: Any) -> None:

@@ -6,8 +6,8 @@ from typing import get_args
 import msgspec
 from flask import Blueprint, Response, request
 
-from services.dashboard.api.parameters import QueryParameters
-from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
+from services.dashboard.api.parameters import MAX_LIMIT, QueryParameters
+from services.dashboard.api.queries import DEFAULT_LIMIT
 from services.dashboard.data_sources import DataSources
 from shared.runtime.web.app import json_response
 from shared.schema.units import MAX_INTEGER

@@ -1,23 +1,34 @@
 """Retiring and forgetting bots over HTTP: the dashboard appends the request to the record log."""
 
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 
 import structlog
 from flask import Blueprint, Response, g, request
 
-from services.dashboard.api.queries import acting
+from services.dashboard.api.answers import ForgottenBot, RetiredBot
+from services.dashboard.api.queries import BY, acting
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.web.app import json_error, json_response
+from shared.runtime.web.openapi import describe
 from shared.schema.records import RETIRED, UNRETIRED, Heartbeat
 from shared.store import history
 
 log = structlog.get_logger()
 
 ENDPOINT = "dashboard"
+
+describe_change = partial(
+    describe,
+    tag="Bots",
+    status=HTTPStatus.ACCEPTED,
+    query=(BY,),
+    errors=(HTTPStatus.NOT_FOUND,),
+)
 
 
 def add_bots(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: Clock) -> None:
@@ -40,14 +51,21 @@ def add_bots(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: C
         return json_response({"bot": bot, "retired": status == RETIRED}, HTTPStatus.ACCEPTED)
 
     @api.post("/bots/<path:bot>/retire")
+    @describe_change(
+        "Retire a bot",
+        answers=RetiredBot,
+        description="It is no longer expected to report, until it does or is unretired.",
+    )
     def retire(bot: str) -> Response:
         return mark(bot, RETIRED, "bot.retire")
 
     @api.post("/bots/<path:bot>/unretire")
+    @describe_change("Expect a retired bot again", answers=RetiredBot)
     def unretire(bot: str) -> Response:
         return mark(bot, UNRETIRED, "bot.unretire")
 
     @api.delete("/bots/<path:bot>")
+    @describe_change("Delete a bot and all its data", answers=ForgottenBot)
     def forget(bot: str) -> Response:
         now = clock()
         if not _bot_exists(sources, bot, now):

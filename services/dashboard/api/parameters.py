@@ -3,7 +3,9 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from msgspec import Meta
 
 from shared.runtime.web.csv import FORMATS, is_csv_requested
 from shared.runtime.web.pagination import decode_cursor
@@ -14,6 +16,28 @@ from shared.store.time_buckets import HOUR, MINUTE, TimeBuckets
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
 
+MAX_LIMIT = 1000
+Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+"""How many items of a list are wanted; the types of parameters are for `describe`."""
+Name = Annotated[str, Meta(min_length=1)]
+Moment = Annotated[
+    Annotated[
+        str,
+        Meta(
+            pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
+        ),
+    ]
+    | Annotated[int, Meta(ge=946_684_800_000, le=4_102_444_799_999)],
+    Meta(description="ISO-8601 with a zone, or epoch milliseconds; of the years 2000 to 2099."),
+]
+Step = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,8}[smhd]?$",
+        description="Seconds, or a width such as `30s`, `5m`, `1h`, `1d`; whole minutes above one, whole "
+        "hours above one hour.",
+    ),
+]
 MAX_STEPS = 5000
 DEFAULT_MAX_STEPS = 500
 """As many as a chart can show, where no width is asked for."""

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from flask import Blueprint, Response, request
 
 from services.dashboard import snapshot
+from services.dashboard.api.answers import Portfolios
 from services.dashboard.api.history import range_fields
-from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.parameters import Moment, QueryParameters, Step
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.analytics.portfolio import (
@@ -20,6 +21,7 @@ from shared.analytics.portfolio import (
 )
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
+from shared.runtime.web.openapi import Parameter, describe
 from shared.schema.accounts import account_currency
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.records import AnyRecord, Equity, Performance
@@ -60,6 +62,17 @@ def add_portfolio(api: Blueprint, sources: DataSources, clock: Clock) -> None:
     """Add the route to the API."""
 
     @api.get("/portfolio")
+    @describe(
+        "Get several bots as one account",
+        tag="Performance",
+        answers=Portfolios,
+        query=(
+            Parameter("label", str, "A portfolio for each value of this label; by default one of all bots."),
+            Parameter("from", Moment, "30 days ago by default."),
+            Parameter("to", Moment, "Now by default."),
+            Parameter("step", Step, "At least a minute and at most a day."),
+        ),
+    )
     def portfolio() -> Response:
         now = clock()
         label, steps = portfolio_query(request.args, now)

@@ -10,8 +10,8 @@ from sqlalchemy import RowMapping
 
 from services.dashboard import snapshot
 from services.dashboard.api.history import bot_not_found
-from services.dashboard.api.parameters import QueryParameters
-from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
+from services.dashboard.api.parameters import MAX_LIMIT, QueryParameters
+from services.dashboard.api.queries import DEFAULT_LIMIT
 from services.dashboard.api.trades import undefined_fields
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields

@@ -3,14 +3,16 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar, cast, get_args
+from typing import Annotated, NamedTuple, TypeVar, cast, get_args
 
 import msgspec
+from msgspec import Meta
 
-from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.parameters import MAX_LIMIT, QueryParameters
 from services.dashboard.snapshot import PERFORMANCE_METRICS
 from shared.access.identity import OPEN, Identity, resolve_actor
 from shared.access.tokens import TokenRequest
+from shared.runtime.web.openapi import Parameter
 from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
 from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
 from shared.schema.durations import format_duration_ms, milliseconds
@@ -20,8 +22,12 @@ from shared.schema.silences import SilenceRequest, SilenceState
 from shared.store.rollups import SOURCES
 from shared.store.time_buckets import SECOND, TimeBuckets
 
+BY = Parameter(
+    "by",
+    Annotated[str, Meta(max_length=256)],
+    "Who acts, if not the signed-in user: only with a token that may act for others.",
+)
 DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
 MAX_NAME = 256
 MAX_COMMENT = 4096
 MAX_TIMEOUT_MS = 365 * 86_400_000

@@ -5,6 +5,7 @@ from http import HTTPStatus
 import structlog
 from flask import Blueprint, Response
 
+from services.dashboard.api.answers import Reloaded
 from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
@@ -12,6 +13,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.config.documents import load_documents
 from shared.runtime.redis.reload_requests import RELOADING_PARTS, request_reload, wait_for_results
 from shared.runtime.web.app import json_error, json_response
+from shared.runtime.web.openapi import describe
 from shared.schema.faults import Fault, InvalidError
 
 log = structlog.get_logger()
@@ -31,6 +33,13 @@ def create_reload_route(
         return _invalid_config(faults)
 
     @routes.post("/reload")
+    @describe(
+        "Load the configuration again",
+        tag="Configuration",
+        answers=Reloaded,
+        errors=(HTTPStatus.BAD_REQUEST,),
+        description="Answers what the parts hold now. A configuration that is not valid changes nothing.",
+    )
     def reload() -> Response:
         try:
             load_documents(settings.botwatch_config)

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from http import HTTPStatus
+from typing import Literal
 
 from flask import Blueprint, Response, g, request
 
 from services.dashboard import snapshot
 from services.dashboard.acknowledgements import AcknowledgementService
+from services.dashboard.api.answers import BotSummary, Overview, Ticket, Trends
 from services.dashboard.api.audit import add_audit
 from services.dashboard.api.backups import add_backups
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
 from services.dashboard.api.overview import overview, trends
+from services.dashboard.api.parameters import Limit, Name
 from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
 from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
@@ -24,6 +27,7 @@ from services.dashboard.request_audit import RequestAudit
 from shared.access.tickets import LIFETIME_S, issue_ticket
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_error, json_response
+from shared.runtime.web.openapi import Parameter, describe
 from shared.store import alerts, outbox
 
 PREFIX = "/api/monitoring"
@@ -53,10 +57,27 @@ def create_api(
 
 def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None:
     @api.get("")
+    @describe(
+        "Get the whole dashboard",
+        tag="Overview",
+        answers=Overview,
+        query=(
+            Parameter("limit", Limit, "How many bots; 500 by default."),
+            Parameter("after", str, "`page.next` of the page before."),
+            Parameter("trends", Literal["true", "false"], "With trends or not; by default of up to 20 bots."),
+        ),
+        description="Bots are paginated. `503` with the slowest step after more than 10 s.",
+    )
     def whole() -> Response:
         return json_response(overview(sources, clock(), bot_page(request.args)))
 
     @api.get("/trends")
+    @describe(
+        "Get the last hour of a bot",
+        tag="Bots",
+        answers=Trends,
+        query=(Parameter("bot", Name, "The bot.", required=True),),
+    )
     def trends_of_bot() -> Response:
         bot, now = bot_name(request.args), clock()
         bots = {bot: snapshot.bot_snapshot(bot, sources.read_bot(bot, now), now)}
@@ -76,6 +97,7 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
         return json_response([snapshot.wire_fields(one) for one in found])
 
     @api.get("/bots")
+    @describe("List the bots", tag="Bots", answers=list[BotSummary])
     def bots() -> Response:
         now = clock()
         records = snapshot.group_by_bot(sources.read_current(now).records)
@@ -120,6 +142,13 @@ def _add_acknowledge(api: Blueprint, desk: AcknowledgementService, clock: Clock)
 
 def _add_ticket(api: Blueprint, sources: DataSources) -> None:
     @api.post("/websocket-ticket")
+    @describe(
+        "Get a ticket for the WebSocket",
+        tag="WebSocket",
+        answers=Ticket,
+        status=HTTPStatus.CREATED,
+        description="It may be used once, and expires after `expiresInSeconds`.",
+    )
     def websocket_ticket() -> Response:
         ticket = issue_ticket(sources.redis, g.identity)
         return json_response({"ticket": ticket, "expiresInSeconds": LIFETIME_S}, HTTPStatus.CREATED)

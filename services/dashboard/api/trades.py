@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from services.dashboard import snapshot
 from services.dashboard.api.history import bot_not_found
-from services.dashboard.api.parameters import QueryParameters
-from services.dashboard.api.queries import DEFAULT_LIMIT, MAX_LIMIT
+from services.dashboard.api.parameters import MAX_LIMIT, QueryParameters
+from services.dashboard.api.queries import DEFAULT_LIMIT
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from services.dashboard.trade_pairs import SAME_CLOSE, pair_trades
