@@ -1,6 +1,6 @@
 """Turn the state of a heartbeat into a check record: status and text. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.ingestion.heartbeats import (
     MISSED_REASONS,
@@ -15,6 +15,8 @@ from shared.schema.timestamps import MILLISECOND
 
 HOST = "heartbeats"
 """The host of these checks: they are about no machine, and containers have random names."""
+REPUBLISH_INTERVAL = timedelta(minutes=1)
+"""Every heartbeat is reported this often, like a check that runs at an interval."""
 MAX_LINE = 200
 """Limit of the last line of a job's output, in characters."""
 
@@ -46,6 +48,9 @@ def heartbeat_check(expected: ExpectedHeartbeat, state: HeartbeatState, at: date
         text=text,
         late_seconds=late,
         run_seconds=ran,
+        interval_seconds=REPUBLISH_INTERVAL.total_seconds(),
+        last_ping_at=state.came,
+        next_due_at=expected.next_due(state.came or state.known_since),
     )
 
 

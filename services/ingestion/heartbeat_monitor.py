@@ -11,7 +11,12 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from services.ingestion.heartbeat_check import heartbeat_check, last_line, removed_check
+from services.ingestion.heartbeat_check import (
+    REPUBLISH_INTERVAL,
+    heartbeat_check,
+    last_line,
+    removed_check,
+)
 from services.ingestion.heartbeats import (
     ExpectedHeartbeat,
     HeartbeatState,
@@ -34,8 +39,6 @@ log = structlog.get_logger()
 SOURCE = "ping"
 BATCH = 500
 """Limit of pings per step."""
-REPUBLISH_INTERVAL = timedelta(minutes=1)
-"""Every heartbeat is reported this often, like a check that runs at an interval."""
 MAX_READ_GAP = timedelta(seconds=10)
 """After a longer pause pings may have been missed: the machine was suspended, or Redis was down."""
 RETRY_S = 0.5

@@ -7,6 +7,7 @@ from itertools import chain
 from services.jobs.context import JobContext
 from shared.store.retention import (
     COMPUTED_RETENTION,
+    ROLLUP_RETENTION,
     metrics_floor,
     remove_health,
     remove_performance,
@@ -29,6 +30,7 @@ def remove_expired_rows(context: JobContext) -> Mapping[str, int]:
             context.health,
             retention_limit(now, documents.health.database.retention_days),
             retention_limit(now, documents.alert_retention_days),
+            now - ROLLUP_RETENTION,
         ),
     )
     removed = Counter[str]()

@@ -17,17 +17,19 @@ from sqlalchemy.exc import OperationalError
 from services.recorder.conflicts import ConflictReporter
 from services.recorder.metrics_calculator import MetricsCalculator
 from services.recorder.missed_metrics import MissedMetrics
-from services.recorder.rollups import Rollups
+from services.recorder.rollups import DueRollups, Rollups
 from shared.runtime.disk_space import PAUSED, DiskLevel, DiskSpace
 from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER, trim_log
 from shared.runtime.redis.record_log import LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis.stream_reader import LogEntry, LogReader
 from shared.schema import redis_keys
-from shared.schema.records import AnyRecord, HostRecord, Performance
+from shared.schema.records import AnyRecord, Check, Health, HostRecord, Performance
 from shared.schema.stream_ids import clamp_to_newest, is_after, split_id
+from shared.store.check_rollups import roll_up_checks
 from shared.store.database import Database
 from shared.store.forget import forget_bot
+from shared.store.health_rollups import roll_up_hosts
 from shared.store.log_offsets import RULE_STATE_READER, read_offset, write_offset
 from shared.store.records import insert_records
 from shared.store.retrying_writer import RetryingWriter
@@ -119,6 +121,8 @@ class TargetDatabase:
         if batch.records:
             with COMMIT.labels(self._name).time(), self._database.write() as connection:
                 new, conflicting = insert_records(connection, batch.records)
+                roll_up_checks(connection, (record for record in new if isinstance(record, Check)))
+                roll_up_hosts(connection, (record for record in new if isinstance(record, Health)))
                 change = self._calculator.write_due(connection, new) if self._calculator else None
                 self._write_offset(connection, batch.position)
             self._stored = batch.position
@@ -171,6 +175,7 @@ class Recorder:
         self._reader = LogReader(record_log, redis_keys.RECORDER_GROUP, batch=READ_COUNT)
         self._calculator = calculator
         self._rollups = Rollups(performance)
+        self._due_rollups = DueRollups(health)
         self._missed = MissedMetrics(performance, calculator, now)
         self._performance = TargetDatabase(
             "performance", performance, performance_position, record_log, calculator
@@ -208,6 +213,7 @@ class Recorder:
         self._update_metrics()
         if level < DiskLevel.LOW:
             self._rollups.step()
+            self._due_rollups.step()
             self._missed.step()
         if time.monotonic() - self._trimmed >= TRIM_INTERVAL_S:
             self._trim()

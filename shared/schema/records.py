@@ -509,6 +509,8 @@ CheckType = Literal[
     "process", "port", "http", "tcp", "dns", "database", "systemd", "container", "exchange", "status_page",
     "certificate", "logins", "listening", "sudo", "file", "secret", "heartbeat",
 ]  # fmt: skip
+EVENT_CHECKS: frozenset[CheckType] = frozenset(("file", "listening", "logins", "secret", "sudo"))
+"""Checks of what happens: they are never up or down."""
 CheckStatus = Literal["ok", "warning", "critical", "unknown"]
 CheckReason = Literal[
     "dns", "refused", "unreachable", "timeout", "tls", "http", "rate_limited", "protocol", "slow", "skewed",
@@ -568,6 +570,17 @@ class Check(HostRecord, kw_only=True, tag="check"):
     per_minute: Number | None = None
     late_seconds: Seconds | None = None
     run_seconds: Seconds | None = None
+    interval_seconds: Annotated[float, Meta(gt=0)] | None = None
+    """The interval of the check's results: without another one it counts for three of them."""
+    last_ping_at: Timestamp | int | None = None
+    """Of a heartbeat: when the last run ended."""
+    next_due_at: Timestamp | int | None = None
+    """Of a heartbeat: when the next ping is expected."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.last_ping_at = _from_wire(self.last_ping_at, "lastPingAt")
+        self.next_due_at = _from_wire(self.next_due_at, "nextDueAt")
 
     @property
     def state(self) -> int | None:

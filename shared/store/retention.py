@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Table, TextClause, delete, func, select, text, tuple_
 
+from shared.analytics.availability import HOUR_MS
 from shared.analytics.rates import MAX_RATE_AGE, MINUTE_MS
 from shared.schema.timestamps import EARLIEST, EPOCH, epoch_ms, from_epoch_ms, to_store
 from shared.store.analytics_data import EVENT_TABLES, checkpoint_before
@@ -18,9 +19,12 @@ from shared.store.records import subjects
 from shared.store.rollups import SOURCES, rollup_offset
 from shared.store.tables import (
     alerts,
+    check_hours,
+    check_spans,
     checks,
     equity_minutes,
     events,
+    health_hours,
     health_metrics,
     heartbeats,
     performance_metrics,
@@ -37,6 +41,9 @@ BATCH_ALERTS = 500
 HOUR = timedelta(hours=1)
 COMPUTED_RETENTION = timedelta(days=7)
 """How long all computed records are kept, one a second; later only the last of each minute."""
+
+ROLLUP_RETENTION = timedelta(days=400)
+"""How long availability and hourly figures of checks and hosts are kept, if raw rows are not kept longer."""
 
 KeepFrom = Callable[[str], datetime | None]
 """Returns the time from which a bot's raw rows are still needed; None: all are."""
@@ -95,16 +102,22 @@ def remove_performance(
 
 
 def remove_health(
-    database: Database, before: datetime, alerts_before: datetime | None = None
+    database: Database,
+    before: datetime,
+    alerts_before: datetime | None = None,
+    rollups_before: datetime | None = None,
 ) -> Iterator[RemovedRows]:
     """Delete health records and check results before `before`, batch by batch.
 
-    Likewise alerts that were opened and resolved before `alerts_before` (default: `before`).
+    Likewise alerts that were opened and resolved before `alerts_before`, and rollups before both `before` and
+    `rollups_before` (defaults: `before`).
     """
     limit = to_store(alerts_before or before)
     for table in (health_metrics, checks):
         for host in _subjects(database, table):
             yield from _remove(database, table, table.c.host == host, table.c.timestamp < to_store(before))
+    rollups = _remove_health_rollups(database, min(before, rollups_before or before))
+    yield from (batch for batch in rollups if batch.rows)
     resolved = func.coalesce(alerts.c.resolvedAt, alerts.c.timestamp)
     yield from _remove(
         database,
@@ -114,6 +127,15 @@ def remove_health(
         resolved < limit,
         most=BATCH_ALERTS,
     )
+
+
+def _remove_health_rollups(database: Database, before: datetime) -> Iterator[RemovedRows]:
+    """Delete rollups of checks and hosts before `before`; a span goes when it began before."""
+    hour = epoch_ms(before) // HOUR_MS
+    spans = check_spans.c.begin
+    yield from _remove(database, check_spans, spans < epoch_ms(before), order_by=spans)
+    for table in (check_hours, health_hours):
+        yield from _remove(database, table, table.c.hour < hour, order_by=table.c.hour)
 
 
 def _remove_rates(database: Database, before: datetime, keep_from: KeepFrom) -> Iterator[RemovedRows]:

@@ -274,6 +274,71 @@ checks = _record_table("checks", records.Check, health_metadata, subject="host")
 Index("checks_host_check_timestamp", checks.c.host, checks.c.check, checks.c.timestamp)
 health_position = _log_position(health_metadata)
 
+check_spans = Table(
+    "check_spans",
+    health_metadata,
+    Column("host", String, primary_key=True),
+    Column("check", String, primary_key=True),
+    Column("begin", Integer, primary_key=True, autoincrement=False),
+    Column("last", Integer, nullable=False),
+    Column("until", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("interval", Integer, nullable=False),
+    Column("reason", Text),
+    Column("text", Text, nullable=False, server_default=""),
+    Index("check_spans_begin", "begin"),
+    sqlite_with_rowid=False,
+)
+"""Spans of one status of a check, within a UTC day: see `shared/analytics/availability.py`. Epoch ms.
+
+`begin` is the first result's time, `last` the latest one's; the status counts to `until`. `interval` is that
+of its results; `reason` and `text` are the first result's, kept where the status is not ok.
+"""
+
+check_hours = Table(
+    "check_hours",
+    health_metadata,
+    Column("host", String, primary_key=True),
+    Column("check", String, primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    *(Column(status, Integer, nullable=False) for status in ("ok", "warning", "critical", "unknown")),
+    Column("latencies", Integer, nullable=False),
+    Column("latencyTotal", Float, nullable=False),
+    Column("latencyMax", Float),
+    Column("availabilities", Integer, nullable=False),
+    Column("availabilityTotal", Float, nullable=False),
+    Column("certificateDays", Float),
+    sqlite_with_rowid=False,
+)
+"""Results of a check by the hour (hours since 1970): their number by status, `checkLatencyMs` and
+`availability` as number and total, the highest latency and the fewest certificate days."""
+
+health_hours = Table(
+    "health_hours",
+    health_metadata,
+    Column("host", String, primary_key=True),
+    Column("field", String, primary_key=True),
+    Column("mount", String, primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("samples", Integer, nullable=False),
+    Column("total", Float, nullable=False),
+    Column("lowest", Float, nullable=False),
+    Column("highest", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Figures of a host by the hour (hours since 1970); `mount` is empty, or that of a figure of one disk."""
+
+rollups_due = Table(
+    "rollups_due",
+    health_metadata,
+    Column("host", String, primary_key=True),
+    Column("check", String, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Index("rollups_due_day", "day"),
+    sqlite_with_rowid=False,
+)
+"""Days (since 1970) whose rollups are to be made again from the raw rows; `check` is empty for the host's."""
+
 TABLES: dict[type[records.Record], Table] = {
     records.Performance: performance_metrics,
     records.Equity: equity,

@@ -176,7 +176,9 @@ class CheckScheduler:
 
     def _build_record(self, course: _CheckRun, result: CheckResult, at: datetime) -> Check:
         watched = course.watched
-        return check_record(self._host, watched.name, watched.probe.type, result, at, course.number)
+        record = check_record(self._host, watched.name, watched.probe.type, result, at, course.number)
+        record.interval_seconds = watched.every_s
+        return record
 
     @staticmethod
     def _internal_error(course: _CheckRun, error: Exception, said: str = "") -> CheckResult:

@@ -11,14 +11,12 @@ from typing import Literal
 from services.collector.checks.base import CheckResult
 from shared.analytics.value import percentile
 from shared.schema.durations import format_duration_ms
-from shared.schema.records import CheckStatus, CheckType
+from shared.schema.records import EVENT_CHECKS, CheckStatus, CheckType
 
 GRADES: dict[CheckStatus, int] = {"ok": 0, "warning": 1, "critical": 2}
 CERTAIN = frozenset(("expiring", "expired"))
 """Reasons that a second run would only repeat."""
 WINDOW_SIZE = 100
-EVENT_TYPES: frozenset[CheckType] = frozenset(("file", "listening", "logins", "secret", "sudo"))
-"""Checks of what happens: they are never up or down."""
 
 
 class SoftState:
@@ -78,7 +76,7 @@ class CheckStatistics:
     """The last results of a check of type `kind`, before its soft state changes them."""
 
     def __init__(self, kind: CheckType) -> None:
-        self._counts = kind not in EVENT_TYPES
+        self._counts = kind not in EVENT_CHECKS
         self._up: deque[bool] = deque(maxlen=WINDOW_SIZE)
         self._latencies: deque[float] = deque(maxlen=WINDOW_SIZE)
 
