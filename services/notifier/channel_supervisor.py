@@ -4,13 +4,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.notifier.channels.base import Transport
-from services.notifier.channels.registry import build_transport
+from services.notifier.channels.registry import build_transport, describe_channel
 from services.notifier.content.message_view import MessageContent
 from services.notifier.content.rendering import ContentFactory
 from services.notifier.delivery.channel import Channel
@@ -24,6 +25,7 @@ from shared.runtime import clock
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.mute_config import parse_mute_config
 from shared.runtime.config.notifications import ChannelSection
+from shared.schema.channel_status import ChannelStatus
 from shared.schema.muting import NO_MUTES
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 from shared.store import deliveries
@@ -104,7 +106,7 @@ class ChannelSupervisor:
         default = DEFAULT_MESSAGES_PER_MINUTE if transports[0].takes_batches else None
         is_own = name in (LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL)
         state = ChannelState(name, None if is_own else section.per_minute or default, self._context)
-        return Channel(state, transports, self._context)
+        return Channel(state, transports, self._context, *describe_channel(name, section))
 
     def exchange(self, added: Iterable[Channel], removed: Collection[Channel]) -> None:
         """Start the added channels and stop the removed ones; suppress what waits for those that are gone."""
@@ -149,6 +151,11 @@ class ChannelSupervisor:
     def lease_owners(self) -> list[str]:
         """Owners of the leases of deliveries that are handed over or in flight."""
         return [owner for channel in self.channels.values() for owner in channel.lease_owners]
+
+    def statuses(self, now: datetime) -> list[ChannelStatus]:
+        """Return the status of each configured channel at `now`, for the page."""
+        own = (LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL)
+        return [channel.status(now) for name, channel in self.channels.items() if name not in own]
 
     def check(self) -> dict[str, str]:
         """Return the status of each channel; raise RuntimeError with the names and errors of broken ones."""

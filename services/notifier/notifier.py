@@ -9,6 +9,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from services.notifier.channel_status import ChannelStatusPublisher
 from services.notifier.channel_supervisor import ChannelSupervisor, LeaseRenewer
 from services.notifier.channel_tests import ChannelTester
 from services.notifier.content.rendering import ContentFactory
@@ -44,6 +45,7 @@ class Notifier:
         self.dispatcher = Dispatcher(database, publisher, routing, self.supervisor, dashboard_url)
         self.leases = LeaseRenewer(lambda: self.supervisor.lease_owners, database)
         self._tester = ChannelTester(connect(), dashboard_url, documents, contents)
+        self._statuses = ChannelStatusPublisher(self._redis)
         self._wait = AT_ONCE
         self.served = len(documents.channels)
         """Number of configured channels."""
@@ -65,6 +67,9 @@ class Notifier:
                 is_woken = wait_for_wake(self._redis, self._wait.total_seconds())
         finally:
             self._wait = self.dispatcher.step(clock.now(), is_woken=is_woken)
+        if self._statuses.is_due():
+            now = clock.now()
+            self._statuses.publish(self.supervisor.statuses(now), now)
         return is_woken
 
     def wake(self) -> None:

@@ -40,6 +40,8 @@ WAKE = f"{PREFIX}:wakes"
 """List: at most one wake for the notifier."""
 CHANNEL_TESTS = f"{PREFIX}:notifier:tests"
 """List of requested channel tests; the results are lists `…:<id>` with one entry."""
+CHANNELS = f"{PREFIX}:notifier:channels"
+"""Status of the channels as JSON (`ChannelStatuses`)."""
 PARTS = f"{PREFIX}:parts"
 """Hash of running parts: name → JSON status."""
 JOB_REQUESTS = f"{PREFIX}:jobs:requests"
@@ -91,7 +93,7 @@ TYPES = MappingProxyType(
         ),
         **dict.fromkeys((BOTS, HOSTS), "zset"),
         **dict.fromkeys((WAKE, CHANNEL_TESTS, ACCESS_EVENTS), "list"),
-        **dict.fromkeys((ALERTS_CURSOR, RELOAD, RULES), "string"),
+        **dict.fromkeys((ALERTS_CURSOR, CHANNELS, RELOAD, RULES), "string"),
         JOB_REQUESTS: "set",
     }
 )

@@ -44,6 +44,8 @@ MAX_HOLD = timedelta(days=2)
 """A delivery held longer than this was written before the clock was set back."""
 MAX_DIGEST = 1000
 """Maximum number of notifications in one message."""
+MAX_RESPONSE = 300
+"""Longest answer of a receiver that is kept, characters."""
 
 # Statements on a notification's path are built once: building one takes longer than running it.
 _ROW = notifications.c
@@ -238,14 +240,15 @@ def _finish_statement(*columns: str) -> Update:
     )
 
 
-_SENT = _finish_statement("state", "sentAt", "lastError")
+_SENT = _finish_statement("state", "sentAt", "lastError", "response")
 _FAILED = _finish_statement("state", "lastError")
 _RETRY = _finish_statement("nextAttemptAt", "lastError")
 
 
-def mark_sent(connection: Connection, delivery: Delivery, now: datetime) -> None:
-    """Record that the receiver accepted a delivery."""
-    _finish_attempt(connection, _SENT, delivery, state="SENT", sentAt=to_store(now), lastError=None)
+def mark_sent(connection: Connection, delivery: Delivery, now: datetime, response: str = "") -> None:
+    """Record that the receiver accepted a delivery, and what it answered."""
+    values = {"state": "SENT", "sentAt": to_store(now), "lastError": None}
+    _finish_attempt(connection, _SENT, delivery, **values, response=response[:MAX_RESPONSE] or None)
 
 
 def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:

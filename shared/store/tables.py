@@ -420,6 +420,7 @@ notifications = Table(
     Column("heldUntil", Text),
     Column("batch", Text),
     Column("fallback", Text),
+    Column("response", Text),
     UniqueConstraint("eventId", "channel"),
     Index(
         "notifications_due",
@@ -428,12 +429,14 @@ notifications = Table(
         sqlite_where=text("state = 'PENDING'"),
     ),
     Index("notifications_alert", "alertId"),
+    Index("notifications_channel", "channel", "id"),
     sqlite_autoincrement=True,
 )
 """Outbox and history of deliveries: states PENDING, SENT, FAILED, SUPPRESSED (never sent).
 
 `reason` says why this channel is notified; a delivery waits until `heldUntil`, then goes in one message with
-those of the same `batch`; `fallback` is a JSON list of the channels to try if this one fails.
+those of the same `batch`; `fallback` is a JSON list of the channels to try if this one fails; `response` is
+what the receiver answered when it accepted the message.
 """
 
 message_groups = Table(

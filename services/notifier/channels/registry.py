@@ -103,6 +103,14 @@ def _decrypt_fields(section: S, fields: tuple[str, ...], environ: Mapping[str, s
     return msgspec.structs.replace(section, **clear)
 
 
+def describe_channel(
+    name: str, channel: ChannelSection, environ: Mapping[str, str] = os.environ
+) -> tuple[ChannelKind, str]:
+    """Return the kind of a channel and where it sends to. Raises InvalidError if its key does not match."""
+    channel = decrypted(name, channel, environ)
+    return channel_kind(name, channel), destination(channel)
+
+
 def destination(channel: ChannelSection) -> str:
     """Describe where a channel sends to, without secrets: a mailbox, a host, or a service of apprise."""
     if channel.email:

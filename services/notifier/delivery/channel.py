@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from queue import Empty
 
 import structlog
@@ -12,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.notifier.channels.base import Transport
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
 from services.notifier.delivery.worker import DeliveryWorker
+from shared.schema.channel_status import ChannelActivity, ChannelStatus
 from shared.store import deliveries
 from shared.store.deliveries import Claim
 
@@ -26,9 +28,17 @@ class Channel:
     """One channel: its state and its delivery workers."""
 
     def __init__(
-        self, state: ChannelState, transports: Sequence[Transport], context: DeliveryContext
+        self,
+        state: ChannelState,
+        transports: Sequence[Transport],
+        context: DeliveryContext,
+        kind: str = "",
+        destination: str = "",
     ) -> None:
+        """`kind` and `destination` describe it to people."""
         self.name = state.name
+        self._kind = kind
+        self._destination = destination
         self._state = state
         self._database = context.database
         self._max_claim = CLAIM_SIZE if len(transports) == 1 else SHARED_CLAIM_SIZE
@@ -96,6 +106,24 @@ class Channel:
             worker.thread.join(max(0.0, deadline - time.monotonic()))
         return not any(worker.thread.is_alive() for worker in self.workers)
 
+    def status(self, now: datetime) -> ChannelStatus:
+        """Return what the page shows at `now`."""
+        state = self._state
+        pause, failing_for = state.pause_left(), state.failing_for()
+        activity: ChannelActivity = "sending" if state.leases else "idle"
+        if pause:
+            activity = "rate-limited" if state.rate_limiter.is_limited else "paused"
+        return ChannelStatus(
+            name=self.name,
+            type=self._kind,
+            destination=self._destination,
+            activity=activity,
+            paused_until=_whole_second(now + pause) if pause else None,
+            failing_since=_whole_second(now - failing_for) if failing_for else None,
+            error=state.error if failing_for else "",
+            per_minute=state.rate_limiter.per_minute,
+        )
+
     def check(self) -> str:
         """Return the status; raise RuntimeError if a thread has exited, or the last error of a worker."""
         if not all(worker.thread.is_alive() for worker in self.workers):
@@ -107,3 +135,8 @@ class Channel:
             why = "rate limit reached" if self._state.rate_limiter.is_limited else "last attempt failed"
             return f"paused for {pause.total_seconds():.0f} s: {why}"
         return "sending" if self._state.leases else "idle"
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Return the nearest whole second, so that a moment does not differ each time that it is computed."""
+    return (moment + timedelta(milliseconds=500)).replace(microsecond=0)

@@ -66,7 +66,8 @@ class RateLimiter:
     """Rate limit of one channel; `now` is in seconds of a monotonic clock."""
 
     def __init__(self, per_minute: int | None) -> None:
-        self._per_minute = per_minute
+        self.per_minute = per_minute
+        """None: no limit."""
         self._sent: deque[float] = deque()
         self._since: float | None = None
 
@@ -83,11 +84,11 @@ class RateLimiter:
 
     def record_sent(self, now: float, *, is_digest: bool) -> None:
         """Record a sent message. A digest ends the limitation; messages in flight when it began do not."""
-        if self._per_minute is None or (self._since is not None and not is_digest):
+        if self.per_minute is None or (self._since is not None and not is_digest):
             return
         self._since = None
         while self._sent and self._sent[0] <= now - MINUTE_S:
             self._sent.popleft()
         self._sent.append(now)
-        if len(self._sent) >= self._per_minute:
+        if len(self._sent) >= self.per_minute:
             self._since = self._sent[0]

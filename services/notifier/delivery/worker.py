@@ -118,9 +118,10 @@ class DeliveryWorker:
         error = self._send_batch(batch)
         now = clock.now()
         if error is None:
+            response = redact_credentials(self._transport.last_response())
             with self._context.database.write() as connection:
                 for delivery in batch:
-                    store.mark_sent(connection, delivery, now)
+                    store.mark_sent(connection, delivery, now, response)
                 self._channel.resolve_channel_alert(connection, now)
             for delivery in batch:
                 self._channel.count_sent(now - delivery.scheduled_at)

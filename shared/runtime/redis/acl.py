@@ -15,6 +15,7 @@ from shared.schema.redis_keys import (
     BOT_CHANNEL,
     BOT_STREAM,
     BOTS,
+    CHANNEL_TESTS,
     COUNTERS,
     HOSTS,
     JOB_REQUESTS,
@@ -42,7 +43,7 @@ _PINGS = f"~{PREFIX}:pings*"
 _KEYS = {
     "broadcaster": f"~{ticket_key('*')}",
     "collector": _LOG,
-    "dashboard": f"{_LOG} {_ALERTS} ~{ticket_key('*')} ~{JOB_REQUESTS}",
+    "dashboard": f"{_LOG} {_ALERTS} ~{ticket_key('*')} ~{JOB_REQUESTS} ~{CHANNEL_TESTS}*",
     "evaluator": f"{_LOG} {_ALERTS} ~{RULES}",
     "ingestion": f"{_LOG} {_PINGS}",
     "ingestion-redis": (

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from redis import Redis
@@ -21,10 +22,13 @@ from shared.runtime import clock
 from shared.runtime.config.documents import Documents
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.wake import wake
+from shared.schema.channel_status import ChannelStatus, ChannelStatuses
 from shared.schema.faults import InvalidError
 from shared.schema.muting import NO_MUTES
+from shared.schema.redis_keys import CHANNELS
 from shared.store.alerts import open_by_fingerprint
 from shared.store.database import Database
+from shared.store.delivery_history import DeliveryFilter, list_deliveries
 from tests.support import time_until
 from tests.unit.notifier.config import documents
 from tests.unit.notifier.fake_receivers import (
@@ -144,6 +148,42 @@ def test_from_a_wake_to_the_receiver(database: Database, begin: Open, receiver: 
     assert [body["id"] for body in receiver.bodies] == ["a1"]
     time_until(lambda: running.check() == {"one": "idle", "watchdog:itself": "idle"})
     assert running.notifier.dispatcher.check() == "dispatching"
+
+
+def published(redis: Redis) -> dict[str, ChannelStatus]:
+    """Return the statuses in Redis by channel."""
+    data = redis.get(CHANNELS)
+    found = msgspec.json.decode(data, type=ChannelStatuses).channels if data else ()
+    return {status.name: status for status in found}
+
+
+def test_status_in_redis(database: Database, begin: Open, redis: Redis, receiver: WebhookReceiver) -> None:
+    """Each channel's kind, destination and activity are published, with the error while it fails."""
+    receiver.answers = [(503, {"Retry-After": "30"})]
+    running = begin(hooks(one=receiver.url))
+    time_until(lambda: [*published(redis)] == ["one"])
+    idle = published(redis)["one"]
+    assert (idle.type, idle.destination, idle.activity) == ("webhook", "127.0.0.1", "idle")
+    assert (idle.error, idle.failing_since, idle.paused_until) == ("", None, None)
+    happen(database, "a1")
+    running.wake()
+    time_until(lambda: published(redis)["one"].activity == "paused")
+    failing = published(redis)["one"]
+    assert failing.error == "receiver returned 503 Service Unavailable: ok"
+    assert failing.failing_since
+    assert failing.paused_until
+    assert (failing.paused_until - failing.failing_since).total_seconds() == pytest.approx(30, abs=1)
+
+
+def test_response_is_kept(database: Database, begin: Open, receiver: WebhookReceiver) -> None:
+    """The history of a channel has what the receiver answered."""
+    running = begin(hooks(one=receiver.url))
+    happen(database, "a1")
+    running.wake()
+    time_until(lambda: states(database) == ["SENT"])
+    with database.read() as connection:
+        [sent] = list_deliveries(connection, "one", DeliveryFilter(), 10)
+    assert (sent.response, sent.last_error) == ("200 OK: ok", None)
 
 
 def test_reload_adds_a_channel(
