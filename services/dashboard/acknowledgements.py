@@ -5,15 +5,19 @@ from datetime import datetime
 
 import structlog
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
-from shared.schema.alerts import Acknowledgement, Alert
+from shared.schema.alerts import Acknowledgement, Alert, BulkAcknowledgement
 from shared.schema.durations import to_timedelta
 from shared.store import alert_changes, alerts
 
 log = structlog.get_logger()
+
+TRANSACTION = 50
+"""Alerts that are acknowledged in one transaction: other parts wait for it."""
 
 
 class AcknowledgementService:
@@ -35,27 +39,54 @@ class AcknowledgementService:
 
         While Redis is down it is stored all the same, and published with the next alert.
         """
-        until = now + to_timedelta(given.timeout) if given.timeout is not None else None
         with self._database.write() as connection:
             alert = alerts.alert_by_id(connection, alert_id)
             if alert is None or alert.status == "RESOLVED" or not may(alert):
                 return alert
-            before = _acknowledgement(alert)
-            alert = alert_changes.acknowledge(connection, alert_id, given.by, given.comment, now, until)
-            after = _acknowledgement(alert) if alert else None
-            self._audit.append(
-                connection, now, "alert.acknowledge", alert_id, by=given.by, before=before, after=after
-            )
-        log.info("acknowledged", alert=alert_id, by=given.by)
+            alert = self._acknowledge(connection, alert, given, now)
+        self._publish()
+        return alert
+
+    def acknowledge_many(self, given: BulkAcknowledgement, now: datetime) -> dict[str, Alert | None]:
+        """Acknowledge the open ones of several alerts and announce them; return each as it is then, by ID.
+
+        None stands for one that does not exist; a resolved one stays as it is.
+        """
+        found: dict[str, Alert | None] = {}
+        ids = [*dict.fromkeys(given.ids)]
+        for begin in range(0, len(ids), TRANSACTION):
+            with self._database.write() as connection:
+                for alert_id in ids[begin : begin + TRANSACTION]:
+                    alert = alerts.alert_by_id(connection, alert_id)
+                    if alert and alert.status != "RESOLVED":
+                        alert = self._acknowledge(connection, alert, given, now)
+                    found[alert_id] = alert
+        self._publish()
+        return found
+
+    def _acknowledge(
+        self, connection: Connection, alert: Alert, given: Acknowledgement, now: datetime
+    ) -> Alert | None:
+        until = now + to_timedelta(given.timeout) if given.timeout is not None else None
+        before = _acknowledgement(alert)
+        after = alert_changes.acknowledge(connection, alert.id, given.by, given.comment, now, until)
+        self._audit.append(
+            connection,
+            now,
+            "alert.acknowledge",
+            alert.id,
+            by=given.by,
+            before=before,
+            after=_acknowledgement(after) if after else None,
+        )
+        log.info("acknowledged", alert=alert.id, by=given.by)
+        return after
+
+    def _publish(self) -> None:
         try:
             self._announcer.publish()
         except RedisError as away:
-            log.warning(
-                "acknowledged; publishing is left to the next alert",
-                alert=alert_id,
-                error=str(away),
-            )
-        return alert
+            log.warning("acknowledged; publishing is left to the next alert", error=str(away))
 
 
 def _acknowledgement(alert: Alert) -> dict[str, object]:

@@ -5,9 +5,10 @@ watchdog (self-alerts). To: store, notifier, broadcaster.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from shared.schema.durations import Duration
 from shared.schema.formatting import format_comparison, metric_label, unit_named, unit_of_metric
@@ -32,6 +33,9 @@ NOTIFIED: frozenset[Change] = frozenset((
     "resolved",
 ))  # fmt: skip
 """The changes that cause notifications."""
+
+MAX_BULK = 500
+"""Maximum number of alerts in one request."""
 
 SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 """From least to worst."""
@@ -125,6 +129,13 @@ class Acknowledgement(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     comment: str | None = None
     timeout: Duration | None = None
     """After this time the alert is active again."""
+
+
+class BulkAcknowledgement(Acknowledgement, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /api/monitoring/alerts/acknowledge`."""
+
+    ids: Annotated[list[str], Meta(min_length=1, max_length=MAX_BULK)]
+    """IDs of the alerts."""
 
 
 def is_more_severe(severity: Severity, than: Severity) -> bool:

@@ -4,6 +4,7 @@ A rule may evaluate the absence of a metric, a share, a rate or a count: its val
 metric's and has another unit.
 """
 
+import re
 from typing import NamedTuple
 
 from shared.schema.conditions import Condition
@@ -64,6 +65,17 @@ def measured_by(condition: Condition) -> Measured:
             label=f"{own.label}, {condition.times} of the last {condition.of}", is_latest=False
         )
     return own
+
+
+def is_limit_of_metric(metric: str, measure: str) -> bool:
+    """Return whether an alert's limit applies to the values of its metric, as far as its measure tells."""
+    label = metric_label(metric)
+    values = (
+        re.escape(label)
+        + "|"
+        + "|".join(_AGGREGATED[aggregate].format(re.escape(label), ".+") for aggregate in _ALIKE)
+    )
+    return re.fullmatch(rf"({values})(, \d+ of the last \d+)?", measure) is not None
 
 
 def _combined(condition: Condition) -> Measured:

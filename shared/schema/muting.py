@@ -37,6 +37,13 @@ class RecurringSchedule(NamedTuple):
             if start:
                 yield WindowSpan(start, start + self.duration)
 
+    def spans_between(self, since: datetime, until: datetime) -> Iterator[WindowSpan]:
+        """Yield the spans that overlap [since, until), in order of their start; one may begin in another."""
+        start = next_moment(self.cron, self.zone, since - self.duration)
+        while start < until:
+            yield WindowSpan(start, start + self.duration)
+            start = next_moment(self.cron, self.zone, start)
+
 
 class OneOffSchedule(NamedTuple):
     """A single span."""
@@ -46,6 +53,25 @@ class OneOffSchedule(NamedTuple):
     def spans_around(self, at: datetime) -> Iterator[WindowSpan]:  # noqa: ARG002 - same signature as RecurringSchedule
         """Yield the span."""
         yield self.span
+
+    def spans_between(self, since: datetime, until: datetime) -> Iterator[WindowSpan]:
+        """Yield the span if it overlaps [since, until)."""
+        if self.span.start < until and self.span.end > since:
+            yield self.span
+
+
+def merge_spans(spans: Iterable[WindowSpan]) -> Iterator[WindowSpan]:
+    """Yield `spans`, which are in order of their start, with those that touch or overlap as one."""
+    current: WindowSpan | None = None
+    for span in spans:
+        if current and span.start <= current.end:
+            current = WindowSpan(current.start, max(current.end, span.end))
+            continue
+        if current:
+            yield current
+        current = span
+    if current:
+        yield current
 
 
 class MaintenanceWindow(NamedTuple):

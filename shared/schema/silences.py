@@ -3,7 +3,7 @@
 From: dashboard (people, tools). To: store, evaluator. The fields are Alertmanager's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -35,6 +35,12 @@ class Matcher(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields
         compiled = stored_regex(self.value) if self.is_regex else None
         return compiled if isinstance(compiled, str) else None
 
+    def __str__(self) -> str:
+        """Return it as Alertmanager writes it: `bot=~"scalper-.*"`."""
+        operator = {(False, True): "=", (False, False): "!=", (True, True): "=~", (True, False): "!~"}
+        value = self.value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{self.name}{operator[self.is_regex, self.is_equal]}"{value}"'
+
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether `labels` match; with an `error`, nothing matches."""
         value = labels.get(self.name, "")
@@ -56,6 +62,12 @@ class SilenceRequest(msgspec.Struct, kw_only=True, rename="camel", forbid_unknow
     ends_at: Timestamp
     created_by: Annotated[str, Meta(min_length=1, max_length=256, pattern=r"\S")]
     comment: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class SilencePreviewRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /api/monitoring/silences/preview`."""
+
+    matchers: Annotated[list[Matcher], Meta(min_length=1, max_length=64)]
 
 
 class Silence(msgspec.Struct, kw_only=True, rename="camel"):
@@ -88,7 +100,25 @@ class Silence(msgspec.Struct, kw_only=True, rename="camel"):
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether all matchers match."""
-        return all(matcher.matches(labels) for matcher in self.matchers)
+        return match_all(self.matchers, labels)
+
+
+def match_all(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
+    """Return whether all matchers match."""
+    return all(matcher.matches(labels) for matcher in matchers)
+
+
+def matcher_faults(matchers: Sequence[Matcher]) -> list[Fault]:
+    """Return what is wrong with the matchers of a silence: its patterns, or that any alert matches."""
+    faults = [
+        Fault(f"$.matchers[{index}].value", matcher.error)
+        for index, matcher in enumerate(matchers)
+        if matcher.error
+    ]
+    if all(matcher.matches({}) for matcher in matchers):
+        message = "expected at least one that does not match an alert without the label"
+        faults.append(Fault("$.matchers", message))
+    return faults
 
 
 def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
@@ -96,11 +126,8 @@ def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
 
     InvalidError lists every fault.
     """
-    faults = [
-        Fault(f"$.matchers[{index}].value", matcher.error)
-        for index, matcher in enumerate(given.matchers)
-        if matcher.error
-    ]
+    faults = matcher_faults(given.matchers)
+    wrong_matchers = len(faults)
 
     def moment(name: str, value: datetime) -> datetime:
         try:
@@ -111,12 +138,9 @@ def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
 
     starts = max(now, moment("startsAt", given.starts_at or now))
     ends = moment("endsAt", given.ends_at)
-    if not faults and ends <= starts:
+    if len(faults) == wrong_matchers and ends <= starts:
         what = "`startsAt`" if starts > now else "now"
         faults.append(Fault("$.endsAt", f"expected a time after {what} ({to_wire(starts)})"))
-    if all(matcher.matches({}) for matcher in given.matchers):
-        message = "expected at least one that does not match an alert without the label"
-        faults.append(Fault("$.matchers", message))
     if faults:
         raise InvalidError(faults)
     return Silence(

@@ -208,7 +208,7 @@ def delivery_history(connection: Connection, alert_id: str) -> list[dict[str, An
             for name in names
             if name.endswith(("At", "Until"))
         }
-        rows.append({**row, **moments})
+        rows.append({**{name: row[name] for name in names}, **moments})
     return rows
 
 

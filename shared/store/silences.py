@@ -1,12 +1,13 @@
 """Silences: never deleted; an ended one has its end and who ended it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, desc, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, desc, insert, or_, select, tuple_, update
 
-from shared.schema.silences import Matcher, Silence, SilenceRequest, SilenceState, build_silence
+from shared.schema.silences import Matcher, Silence, SilenceRequest, build_silence
 from shared.schema.timestamps import from_store, to_store
 from shared.store.tables import silences
 
@@ -29,18 +30,36 @@ def silence_by_id(connection: Connection, silence_id: str) -> Silence | None:
 
 
 def list_silences(
-    connection: Connection, state: SilenceState | None, now: datetime, limit: int
+    connection: Connection,
+    states: Collection[str],
+    now: datetime,
+    limit: int,
+    after: tuple[str, str] | None = None,
 ) -> list[Silence]:
-    """Return silences in `state` at `now` (None: any state), latest end first."""
+    """Return silences in one of `states` at `now` (empty: any state), latest end first.
+
+    `after` is the end, as stored, and the ID of the silence that the page before ended with.
+    """
     moment = to_store(now)
     conditions = {
-        "active": (_ROW.startsAt <= moment, _ROW.endsAt > moment),
-        "pending": (_ROW.startsAt > moment, _ROW.endsAt > moment),
-        "expired": (_ROW.endsAt <= moment,),
-        None: (),
-    }[state]
-    statement = select(silences).where(*conditions).order_by(desc(_ROW.endsAt)).limit(limit)
+        "active": and_(_ROW.startsAt <= moment, _ROW.endsAt > moment),
+        "pending": and_(_ROW.startsAt > moment, _ROW.endsAt > moment),
+        "expired": _ROW.endsAt <= moment,
+    }
+    statement = select(silences).order_by(desc(_ROW.endsAt), desc(_ROW.id)).limit(limit)
+    if states:
+        statement = statement.where(or_(*(conditions[state] for state in states)))
+    if after:
+        statement = statement.where(tuple_(_ROW.endsAt, _ROW.id) < tuple_(*after))
     return [_to_silence(row) for row in connection.execute(statement)]
+
+
+def silences_between(connection: Connection, since: datetime, until: datetime, limit: int) -> list[Silence]:
+    """Return the silences of which a part is in [since, until), those that end latest."""
+    overlapping = and_(_ROW.endsAt > to_store(since), _ROW.startsAt < to_store(until))
+    statement = select(silences).where(overlapping, _ROW.endsAt > _ROW.startsAt)
+    rows = connection.execute(statement.order_by(desc(_ROW.endsAt)).limit(limit))
+    return sorted(map(_to_silence, rows), key=lambda silence: silence.starts_at)
 
 
 def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now: datetime) -> Silence | None:

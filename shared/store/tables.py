@@ -374,7 +374,11 @@ alerts = Table(
     Column("acknowledgedAt", Text),
     Column("acknowledgedUntil", Text),
     Column("comment", Text),
+    Column("rule", Text),
     Index("alerts_timestamp", "timestamp"),
+    Index("alerts_component_timestamp", "component", "timestamp"),
+    Index("alerts_rule_timestamp", "rule", "timestamp"),
+    Index("alerts_open_timestamp", "timestamp", sqlite_where=text("status != 'RESOLVED'")),
     Index("alerts_fingerprint_resolvedAt", "fingerprint", "resolvedAt"),
     Index(
         "alerts_open_fingerprint",
@@ -383,6 +387,7 @@ alerts = Table(
         sqlite_where=text("status != 'RESOLVED'"),
     ),
 )
+"""Alerts; `rule` is the one in `details`, to search and filter by."""
 
 alert_events = Table(
     "alert_events",

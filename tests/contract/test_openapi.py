@@ -10,9 +10,6 @@ from shared.runtime.web.openapi import openapi_document, routes_below
 from tests.web_apps import web_app
 
 NOT_DESCRIBED: set[str] = {
-    "GET /api/monitoring/alerts",
-    "GET /api/monitoring/alerts/<alert_id>",
-    "POST /api/monitoring/alerts/<alert_id>/acknowledge",
     "GET /api/monitoring/audit",
     "GET /api/monitoring/checks",
     "GET /api/monitoring/checks/history",
@@ -22,10 +19,6 @@ NOT_DESCRIBED: set[str] = {
     "GET /api/monitoring/performance",
     "GET /api/monitoring/positions",
     "GET /api/monitoring/rules",
-    "GET /api/monitoring/silences",
-    "POST /api/monitoring/silences",
-    "DELETE /api/monitoring/silences/<silence_id>",
-    "GET /api/monitoring/silences/<silence_id>",
     "GET /api/monitoring/tokens",
     "POST /api/monitoring/tokens",
     "DELETE /api/monitoring/tokens/<token>",

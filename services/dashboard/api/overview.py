@@ -93,7 +93,7 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
     deadline.record_step("the figures")
     with sources.health.read() as connection:
         active = open_alerts(connection)
-        recent = list_alerts(connection, status=None, severity=None, component=None, limit=MAX_RECENT)
+        recent = list_alerts(connection, limit=MAX_RECENT)
         pending = pending_by_channel(connection)
         heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
         jobs = read_job_runs(connection)

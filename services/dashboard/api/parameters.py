@@ -109,6 +109,11 @@ class QueryParameters:
                 self.add_error(name, f"unknown name {word!r}{did_you_mean(word, known)}")
         return tuple(dict.fromkeys(words))
 
+    def several(self, name: str) -> list[str]:
+        """Return the values of a comma list, each once; none where it is not given."""
+        words = (word.strip() for word in (self._given.get(name) or "").split(","))
+        return [*dict.fromkeys(word for word in words if word)]
+
     def one_of(self, name: str, known: Sequence[W]) -> W | None:
         """Return one of the `known` words; None where it is not given."""
         text = self.text(name)

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple, TypeVar, cast, get_args
+from typing import Annotated, NamedTuple, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -13,12 +13,12 @@ from services.dashboard.snapshot import PERFORMANCE_METRICS
 from shared.access.identity import OPEN, Identity, resolve_actor
 from shared.access.tokens import TokenRequest
 from shared.runtime.web.openapi import Parameter
-from shared.schema.alerts import Acknowledgement, AlertStatus, Severity
+from shared.schema.alerts import Acknowledgement, BulkAcknowledgement
 from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
 from shared.schema.durations import format_duration_ms, milliseconds
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.records import CheckStatus, CheckType
-from shared.schema.silences import SilenceRequest, SilenceState
+from shared.schema.silences import Matcher, SilencePreviewRequest, SilenceRequest, matcher_faults
 from shared.store.rollups import SOURCES
 from shared.store.time_buckets import SECOND, TimeBuckets
 
@@ -33,6 +33,7 @@ MAX_COMMENT = 4096
 MAX_TIMEOUT_MS = 365 * 86_400_000
 
 S = TypeVar("S", bound=msgspec.Struct)
+A = TypeVar("A", bound=Acknowledgement)
 
 
 class BotPage(NamedTuple):
@@ -56,22 +57,6 @@ class BotPage(NamedTuple):
 
 DEFAULT_BOTS = 500
 ALL_BOTS = BotPage(DEFAULT_BOTS)
-
-
-class AlertFilter(NamedTuple):
-    """Which alerts are wanted; None lets any pass."""
-
-    status: str | None = None
-    severity: str | None = None
-    component: str | None = None
-    limit: int = DEFAULT_LIMIT
-
-
-class SilenceFilter(NamedTuple):
-    """Which silences are wanted; None lets any pass."""
-
-    state: SilenceState | None = None
-    limit: int = DEFAULT_LIMIT
 
 
 class HistoryQuery(NamedTuple):
@@ -165,35 +150,18 @@ def bot_name(arguments: Mapping[str, str]) -> str:
     return bot
 
 
-def alert_filter(arguments: Mapping[str, str]) -> AlertFilter:
-    """Read the filter from a query string; InvalidError names every wrong parameter and what is allowed."""
-    read = QueryParameters(arguments, AlertFilter._fields)
-    chosen: dict[str, str | None] = {}
-    for name, allowed in (("status", get_args(AlertStatus)), ("severity", get_args(Severity))):
-        value = read.text(name)
-        chosen[name] = value and value.upper()
-        if value and value.upper() not in allowed:
-            read.add_error(name, f"expected one of {', '.join(allowed)}, got {value!r}")
-    limit = read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
-    read.check()
-    return AlertFilter(**chosen, component=read.text("component"), limit=limit)
-
-
-def silence_filter(arguments: Mapping[str, str]) -> SilenceFilter:
-    """Read which silences are wanted."""
-    read = QueryParameters(arguments, SilenceFilter._fields)
-    state = read.text("state")
-    if state and state not in get_args(SilenceState):
-        read.add_error("state", f"expected one of {', '.join(get_args(SilenceState))}, got {state!r}")
-    limit = read.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
-    read.check()
-    return SilenceFilter(cast("SilenceState | None", state), limit)
-
-
 def parse_silence(body: bytes, identity: Identity) -> SilenceRequest:
     """Read a silence of `identity`. InvalidError lists its faults; ForbiddenError for another's name."""
     example = '{"matchers": […], "endsAt": "…", "createdBy": "name"}'
     return decode_body(body, SilenceRequest, example, lambda value: _set_actor(value, "createdBy", identity))
+
+
+def parse_matchers(body: bytes) -> list[Matcher]:
+    """Read the matchers of a silence that is not made yet; InvalidError lists its faults."""
+    matchers = decode_body(body, SilencePreviewRequest, '{"matchers": […]}').matchers
+    if faults := matcher_faults(matchers):
+        raise InvalidError(faults)
+    return matchers
 
 
 def parse_token(body: bytes) -> TokenRequest:
@@ -227,6 +195,22 @@ def parse_acknowledgement(body: bytes, identity: Identity = OPEN) -> Acknowledge
     found = decode_body(
         body, Acknowledgement, '{"by": "name"}', lambda value: _set_actor(value, "by", identity)
     )
+    return _checked(found)
+
+
+def parse_bulk_acknowledgement(body: bytes, identity: Identity = OPEN) -> BulkAcknowledgement:
+    """Read an acknowledgement of several alerts, as `parse_acknowledgement` does of one."""
+    found = decode_body(
+        body,
+        BulkAcknowledgement,
+        '{"ids": ["…"], "by": "name"}',
+        lambda value: _set_actor(value, "by", identity),
+    )
+    return _checked(found)
+
+
+def _checked(found: A) -> A:
+    """Return an acknowledgement without blanks around its texts. InvalidError lists its faults."""
     faults = []
     by, comment = found.by.strip(), (found.comment or "").strip()
     if not by:
@@ -239,7 +223,7 @@ def parse_acknowledgement(body: bytes, identity: Identity = OPEN) -> Acknowledge
         faults.append(Fault("$.timeout", f"expected more than 0 and at most {longest}, got {found.timeout}"))
     if faults:
         raise InvalidError(faults)
-    return Acknowledgement(by=by, comment=comment or None, timeout=found.timeout)
+    return msgspec.structs.replace(found, by=by, comment=comment or None)
 
 
 def _is_valid_timeout(timeout: str | float) -> bool:

@@ -8,17 +8,19 @@ from flask import Blueprint, Response, g, request
 
 from services.dashboard import snapshot
 from services.dashboard.acknowledgements import AcknowledgementService
+from services.dashboard.api.alerts import add_alerts
 from services.dashboard.api.answers import BotSummary, Overview, Ticket, Trends
 from services.dashboard.api.audit import add_audit
 from services.dashboard.api.backups import add_backups
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
+from services.dashboard.api.maintenance import add_maintenance
 from services.dashboard.api.overview import overview, trends
 from services.dashboard.api.parameters import Limit, Name
 from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
-from services.dashboard.api.queries import alert_filter, bot_name, bot_page, parse_acknowledgement
+from services.dashboard.api.queries import bot_name, bot_page
 from services.dashboard.api.silences import add_silences
 from services.dashboard.api.tokens import add_tokens
 from services.dashboard.api.trades import add_trades
@@ -28,7 +30,7 @@ from shared.access.tickets import LIFETIME_S, issue_ticket
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_error, json_response
 from shared.runtime.web.openapi import Parameter, describe
-from shared.store import alerts, outbox
+from shared.store import alerts
 
 PREFIX = "/api/monitoring"
 
@@ -45,9 +47,9 @@ def create_api(
     add_positions(api, sources, clock)
     add_portfolio(api, sources, clock)
     add_bots(api, sources, audit, clock)
-    _add_alerts(api, sources)
-    _add_acknowledge(api, desk, clock)
+    add_alerts(api, sources, desk, clock)
     add_silences(api, sources, audit, clock)
+    add_maintenance(api, sources, clock)
     add_audit(api, sources)
     add_backups(api, sources, audit, clock)
     _add_ticket(api, sources)
@@ -111,35 +113,6 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
         )
 
 
-def _add_alerts(api: Blueprint, sources: DataSources) -> None:
-    @api.get("/alerts")
-    def many() -> Response:
-        wanted = alert_filter(request.args)
-        with sources.health.read() as connection:
-            return json_response(alerts.list_alerts(connection, **wanted._asdict()))
-
-    @api.get("/alerts/<alert_id>")
-    def one(alert_id: str) -> Response:
-        with sources.health.read() as connection:
-            alert = alerts.alert_by_id(connection, alert_id)
-            if alert is None:
-                return _alert_not_found(alert_id)
-            told = outbox.delivery_history(connection, alert_id)
-            happened = alerts.timeline(connection, alert_id)
-        return json_response({**snapshot.wire_fields(alert), "timeline": happened, "notifications": told})
-
-
-def _add_acknowledge(api: Blueprint, desk: AcknowledgementService, clock: Clock) -> None:
-    @api.post("/alerts/<alert_id>/acknowledge")
-    def acknowledge(alert_id: str) -> Response:
-        alert = desk.acknowledge(alert_id, parse_acknowledgement(request.get_data(), g.identity), clock())
-        if alert is None:
-            return _alert_not_found(alert_id)
-        if alert.status == "RESOLVED":
-            return json_error(HTTPStatus.CONFLICT, "alert is already resolved", alert=alert)
-        return json_response(alert)
-
-
 def _add_ticket(api: Blueprint, sources: DataSources) -> None:
     @api.post("/websocket-ticket")
     @describe(
@@ -152,7 +125,3 @@ def _add_ticket(api: Blueprint, sources: DataSources) -> None:
     def websocket_ticket() -> Response:
         ticket = issue_ticket(sources.redis, g.identity)
         return json_response({"ticket": ticket, "expiresInSeconds": LIFETIME_S}, HTTPStatus.CREATED)
-
-
-def _alert_not_found(alert_id: str) -> Response:
-    return json_error(HTTPStatus.NOT_FOUND, f"no alert with ID {alert_id!r}")

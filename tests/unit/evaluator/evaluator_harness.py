@@ -116,7 +116,7 @@ class EvaluatorHarness:
     def alert(self, rule: str = "heat") -> Alert:
         """Return the only alert of a rule."""
         with self._health.read() as connection:
-            found = store.list_alerts(connection, status=None, severity=None, component=None, limit=100)
+            found = store.list_alerts(connection, limit=100)
         (alert,) = (alert for alert in found if alert.details.rule == rule)
         return alert
 

@@ -69,7 +69,7 @@ def told(health: Database) -> list[str]:
 
 def every(health: Database) -> list[Alert]:
     with health.read() as connection:
-        return store.list_alerts(connection, status=None, severity=None, component=None, limit=100)
+        return store.list_alerts(connection, limit=100)
 
 
 def changes(health: Database) -> list[str]:

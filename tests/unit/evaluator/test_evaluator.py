@@ -84,7 +84,7 @@ def later(redis: Redis, seconds: int) -> int:
 
 def every(health: Database) -> list[Alert]:
     with health.read() as connection:
-        return store.list_alerts(connection, status=None, severity=None, component=None, limit=100)
+        return store.list_alerts(connection, limit=100)
 
 
 def deliveries(health: Database) -> list[tuple[str, str]]:

@@ -58,7 +58,7 @@ def go_to(evaluator: Clocked, seconds: float, steps: int = 4) -> None:
 
 def every(health: Database) -> list[Alert]:
     with health.read() as connection:
-        found = store.list_alerts(connection, status=None, severity=None, component=None, limit=100)
+        found = store.list_alerts(connection, limit=100)
     return sorted(found, key=lambda alert: alert.timestamp)
 
 

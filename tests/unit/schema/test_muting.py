@@ -12,7 +12,7 @@ from shared.runtime.config.mute_config import parse_mute_config
 from shared.runtime.config.notifications import Notifications
 from shared.schema.alerts import Alert, Details, Severity
 from shared.schema.faults import InvalidError
-from shared.schema.muting import MuteConfig, MuteEvaluator
+from shared.schema.muting import MuteConfig, MuteEvaluator, WindowSpan, merge_spans
 from shared.schema.silences import Matcher, Silence
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -170,6 +170,29 @@ def test_the_next_change_is_the_next_beginning_or_end() -> None:
         found.append(moment)
     assert [(moment - NOON) / HOUR for moment in found] == [0, 1, 1.25, 1.5, 25]
     assert MuteEvaluator(MuteConfig(), [], []).next_change(NOON) is None
+
+
+@pytest.mark.parametrize("cron", ["30 2 * * *", "0 * * * *", "30 1 * * *", "15 2 25 * *"])
+def test_the_spans_of_a_window_are_those_in_which_it_is_active(cron: str) -> None:
+    """Through the night in which clocks are set back, minute by minute."""
+    window = {"name": "w", "cron": cron, "duration": "50m", "timeZone": "Europe/Berlin"}
+    config = policy(maintenance=[window])
+    muting, begin = MuteEvaluator(config, [], []), datetime(2026, 10, 24, 22, tzinfo=UTC)
+    spans = list(merge_spans(config.windows[0].when.spans_between(begin, begin + 6 * HOUR)))
+    for minute in range(360):
+        at = begin + timedelta(minutes=minute)
+        is_active = words(muting, an_alert(), at) is not None
+        assert is_active == any(start <= at < end for start, end in spans), at
+
+
+def test_spans_that_touch_or_overlap_are_merged() -> None:
+    spans = [
+        WindowSpan(NOON + first * HOUR, NOON + last * HOUR)
+        for first, last in ((0, 1), (1, 4), (2, 3), (5, 6))
+    ]
+    merged = [((start - NOON) / HOUR, (end - NOON) / HOUR) for start, end in merge_spans(spans)]
+    assert merged == [(0, 4), (5, 6)]
+    assert list(merge_spans([])) == []
 
 
 @pytest.mark.parametrize(

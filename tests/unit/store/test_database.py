@@ -15,7 +15,8 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import column, text
+from sqlalchemy import table as table_named
 
 from shared.schema.records import Fill, Performance, Undefined
 from shared.schema.timestamps import to_store
@@ -23,6 +24,7 @@ from shared.store.database import Database, SchemaMissingError, sqlite_url
 from shared.store.latest_records import latest_record_of
 from shared.store.migrate import MIGRATION_LINES, _config, migrate, newest_revision
 from shared.store.records import insert_records
+from shared.store.tables import alerts
 from tests.support import HANG_S
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -93,6 +95,26 @@ def test_what_the_release_before_stored_is_upgraded_and_read_as_it_was(tmp_path:
         assert record.undefined == {"var95": Undefined(reason="no_equity")}
         command.downgrade(_config("performance", connection), "0002")
         assert connection.execute(text("SELECT count(*) FROM fills")).scalar() == 2
+    database.close()
+
+
+OLD_ALERTS = table_named("alerts", *(column(one.name) for one in alerts.c if one.name != "rule"))
+
+
+def test_alerts_of_the_release_before_are_found_by_their_rule(tmp_path: Path) -> None:
+    """One that was damaged by hand stays without a rule and does not stop the migration."""
+    database = Database(sqlite_url(tmp_path / "old.db"))
+    with database.write() as connection:
+        command.upgrade(_config("health", connection), "0015")
+        for name, details in (("a", '{"rule": "drawdown"}'), ("b", "{"), ("c", None)):
+            row = {"id": name, "details": details, "fingerprint": name, "status": "RESOLVED"}
+            blank = ("timestamp", "severity", "category", "component", "message", "updatedAt")
+            connection.execute(OLD_ALERTS.insert(), row | dict.fromkeys(blank, ""))
+    migrate(database, "health")
+    with database.write() as connection:
+        rows = connection.execute(text("SELECT id, rule FROM alerts ORDER BY id")).all()
+        assert [tuple(row) for row in rows] == [("a", "drawdown"), ("b", None), ("c", None)]
+        command.downgrade(_config("health", connection), "0015")
     database.close()
 
 

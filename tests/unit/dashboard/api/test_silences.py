@@ -80,6 +80,48 @@ def test_silences_are_listed_by_state(client: FlaskClient, at: Callable[[float],
     assert states == {"active": [holds], "pending": [to_come], "expired": [over], "": [to_come, holds, over]}
 
 
+def test_silences_come_in_pages_and_as_csv(client: FlaskClient) -> None:
+    made = [silence(client, endsAt=after(5 - number // 2))["id"] for number in range(4)]
+    found, path = [], f"{SILENCES}?state=active,pending&limit=3"
+    while path:
+        answer = client.get(path)
+        found += [one["id"] for one in body(answer)]
+        path = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert sorted(found) == sorted(made)
+    assert set(found[:2]) == set(made[:2])
+    answer = client.get(f"{SILENCES}?format=csv&limit=1")
+    assert answer.text.count('active,"bot=""alpha""",2026-01-31T12:00:00Z') == 4
+
+
+@pytest.mark.parametrize(
+    ("matcher", "found"),
+    [
+        ({"name": "bot", "value": "alpha"}, [1]),
+        ({"name": "bot", "value": "alpha", "isEqual": False}, [2]),
+        ({"name": "bot", "value": "al.*|b.*", "isRegex": True}, [2, 1]),
+        ({"name": "severity", "value": "LOW|MEDIUM", "isRegex": True, "isEqual": False}, [2, 1]),
+    ],
+)
+def test_a_preview_lists_the_open_alerts_that_match(
+    client: FlaskClient, health: Database, matcher: dict[str, object], found: list[int]
+) -> None:
+    """Of the operators = != =~ !~; a silence that would match all alerts is refused."""
+    store_open_alert(health, make_alert(1, component="alpha", minutes=9))
+    store_open_alert(health, make_alert(2, component="beta"))
+    matchers = [matcher, {"name": "metric", "value": "maxDrawdown"}]
+    preview = body(client.post(f"{SILENCES}/preview", json={"matchers": matchers}))
+    assert [alert["id"] for alert in preview["matches"]] == [f"alert-{number}" for number in found]
+    assert preview["openAlerts"] == 2
+    answer = client.post(
+        f"{SILENCES}/preview", json={"matchers": [{"name": "bot", "value": "alpha|", "isRegex": True}]}
+    )
+    assert [fault["path"] for fault in body(answer)["faults"]] == ["$.matchers"]
+    answer = client.post(
+        f"{SILENCES}/preview", json={"matchers": [{"name": "bot", "value": "(", "isRegex": True}]}
+    )
+    assert [fault["path"] for fault in body(answer)["faults"]] == ["$.matchers[0].value"]
+
+
 def test_a_silence_is_ended_not_deleted_and_says_by_whom(
     client: FlaskClient, at: Callable[[float], FlaskClient]
 ) -> None:

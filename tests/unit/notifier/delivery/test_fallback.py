@@ -6,7 +6,7 @@ import pytest
 
 from services.notifier.channels.base import TransportError
 from shared.schema.alerts import Notice
-from shared.store.alerts import list_alerts
+from shared.store.alerts import AlertFilter, list_alerts
 from shared.store.database import Database
 from tests.unit.notifier.delivery_harness import (
     DAWN,
@@ -51,7 +51,7 @@ def desk(database: Database, monkeypatch: pytest.MonkeyPatch) -> DeliveryHarness
 def opened_troubles(desk: DeliveryHarness) -> list[str]:
     """Return the channels that alerts were ever about."""
     with desk.database.read() as connection:
-        found = list_alerts(connection, status=None, severity=None, component="botwatch", limit=99)
+        found = list_alerts(connection, AlertFilter(component=["botwatch"]), limit=99)
     return sorted(f"{one.details.labels['channel']} {one.status}" for one in found)
 
 

@@ -136,7 +136,7 @@ class Yard:
     def found(self) -> list[Alert]:
         """Return the alerts that are stored."""
         with self.database.read() as connection:
-            return store.list_alerts(connection, status=None, severity=None, component=None, limit=50)
+            return store.list_alerts(connection, limit=50)
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """The alert list, one alert, and acknowledging."""
 
+import csv
+import io
 import json
+from datetime import timedelta
 from typing import cast
 
 import pytest
@@ -12,9 +15,13 @@ from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.record_log import StreamEntry
 from shared.schema import redis_keys
 from shared.schema.faults import MAX_MESSAGE
+from shared.schema.records import Performance
+from shared.store import alert_changes
 from shared.store.alerts import alert_by_id
 from shared.store.database import Database
+from shared.store.records import insert_records
 from tests.unit.dashboard.sample_data import (
+    NOON,
     body,
     get_json,
     make_alert,
@@ -32,9 +39,13 @@ def acknowledge(client: FlaskClient, alert: str, body: object, **headers: str) -
 
 @pytest.fixture
 def three(health: Database) -> Database:
-    """Store a critical and a low open alert, and a resolved one."""
-    store_open_alert(health, make_alert(1, "CRITICAL", "alpha", minutes=3))
-    store_open_alert(health, make_alert(2, "LOW", "beta", minutes=2))
+    """Store a critical alert of a bot and a low one of a host, both open, and a resolved one."""
+    first, second = make_alert(1, "CRITICAL", "alpha", minutes=3), make_alert(2, "LOW", "beta", minutes=2)
+    first.details.labels = {"venue": "x"}
+    second.details.rule, second.details.bot, second.details.host = "disk", None, "beta"
+    second.category = "RESOURCE"
+    store_open_alert(health, first)
+    store_open_alert(health, second)
     store_resolved(health, store_open_alert(health, make_alert(3, "HIGH", "alpha", minutes=1)))
     return health
 
@@ -52,6 +63,27 @@ def three(health: Database) -> Database:
         ("?component=alpha&status=ACTIVE", [1]),
         ("?severity=MEDIUM", []),
         ("?status=&severity=", [3, 2, 1]),
+        ("?severity=low,HIGH", [3, 2]),
+        ("?status=ACTIVE,ACKNOWLEDGED&limit=1", [2]),
+        ("?category=RESOURCE", [2]),
+        ("?component=alpha,beta", [3, 2, 1]),
+        ("?bot=alpha", [3, 1]),
+        ("?host=beta", [2]),
+        ("?host=alpha", []),
+        ("?rule=disk", [2]),
+        ("?rule=drawdown,disk", [3, 2, 1]),
+        ("?label=venue=x", [1]),
+        ("?label=venue=x,symbol=q", []),
+        ("?label=venue=X", []),
+        ("?text=ABOVE+20", [3, 2, 1]),
+        ("?text=above+beta", [2]),
+        ("?text=disk", [2]),
+        ("?text=20%25", [3, 2, 1]),
+        ("?text=%25", [3, 2, 1]),
+        ("?text=a_pha", []),
+        ("?text=alert-2", [2]),
+        ("?from=2026-01-31T11:58:00Z", [3, 2]),
+        ("?to=2026-01-31T11:58:00Z", [1]),
     ],
 )
 def test_alerts_are_listed_newest_first_and_filtered(
@@ -80,6 +112,12 @@ def test_alerts_are_listed_newest_first_and_filtered(
             "expected a whole number from 1 to 1000, got '0000000000000000012000'",
         ),
         ("stats=ACTIVE", "stats", "unknown parameter; did you mean `status`?"),
+        ("severity=LOW,worse", "severity", "expected one of CRITICAL, HIGH, MEDIUM, LOW, got 'worse'"),
+        ("label=venue", "label", "expected name=value, got 'venue'"),
+        ("text=1+2+3+4+5+6+7+8+9", "text", "expected at most 8 words, got 9"),
+        (f"text={'x' * 257}", "text", "expected at most 256 characters, got 257"),
+        ("cursor=x", "cursor", "expected the cursor of a `Link` header, got 'x'"),
+        ("format=xml", "format", "expected one of json, csv, got 'xml'"),
     ],
 )
 def test_a_wrong_filter_is_refused_with_what_is_allowed(
@@ -88,6 +126,50 @@ def test_a_wrong_filter_is_refused_with_what_is_allowed(
     answer = client.get(f"{ALERTS}?{query}")
     assert answer.status_code == 400
     assert body(answer)["faults"] == [{"path": path, "message": message}]
+
+
+def test_pages_of_alerts_have_each_alert_once(client: FlaskClient, health: Database) -> None:
+    """Also those that opened in the same millisecond, and with the filters of the first page."""
+    for number in range(7):
+        store_open_alert(health, make_alert(number, "LOW" if number == 5 else "HIGH", minutes=number // 4))
+    found, path = [], f"{ALERTS}?severity=HIGH&limit=2"
+    while path:
+        answer = client.get(path)
+        found += [alert["id"] for alert in body(answer)]
+        path = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+    assert found == [f"alert-{number}" for number in (3, 2, 1, 0, 6, 4)]
+
+
+def test_all_alerts_are_exported_as_csv(client: FlaskClient, health: Database) -> None:
+    alert = make_alert(1)
+    alert.message = "=cmd|' /C calc'!A0"
+    store_open_alert(health, alert)
+    store_resolved(health, store_open_alert(health, make_alert(2, component="a,b", minutes=9)))
+    answer = client.get(f"{ALERTS}?format=csv&limit=1")
+    assert answer.headers["Content-Disposition"] == "attachment; filename=alerts.csv"
+    first, second = csv.DictReader(io.StringIO(answer.text))
+    assert (first["message"], first["value"], first["timeToResolveSeconds"]) == (
+        f"'{alert.message}",
+        "21.0%",
+        "",
+    )
+    assert (second["component"], second["rule"], second["timeToResolveSeconds"]) == (
+        "a,b",
+        "drawdown",
+        "540.0",
+    )
+
+
+def test_times_to_acknowledge_and_to_resolve(client: FlaskClient, three: Database) -> None:
+    """To the first acknowledgement, whoever takes the alert later; null where there is none yet."""
+    assert acknowledge(client, "alert-1", {"by": "ann"}).status_code == 200
+    with three.write() as connection:
+        later = NOON + timedelta(minutes=9)
+        alert_changes.acknowledge(connection, "alert-1", "bob", None, later)
+    names = ("timeToAcknowledgeSeconds", "timeToResolveSeconds")
+    listed = {alert["id"]: [alert[name] for name in names] for alert in get_json(client, ALERTS)}
+    assert listed == {"alert-1": [180, None], "alert-2": [None, None], "alert-3": [None, 60]}
+    assert [get_json(client, f"{ALERTS}/alert-1")[name] for name in names] == [180, None]
 
 
 def test_every_wrong_filter_is_named(client: FlaskClient) -> None:
@@ -176,6 +258,68 @@ def test_a_wrong_acknowledgement_is_refused_with_every_fault(
     assert answer.status_code == 400
     assert {fault["path"]: fault["message"] for fault in body(answer)["faults"]} == faults
     assert get_json(client, f"{ALERTS}/alert-1")["status"] == "ACTIVE"
+
+
+def test_several_alerts_are_acknowledged_at_once(client: FlaskClient, three: Database, redis: Redis) -> None:
+    """The answer says what became of each; the open ones are on timeline, stream and audit log."""
+    AlertStreamPublisher(redis, three).publish()
+    sent = {"ids": ["alert-2", "alert-3", "nothing", "alert-1", "alert-2"], "by": "ann", "timeout": "1h"}
+    answer = client.post(f"{ALERTS}/acknowledge", json=sent)
+    assert [(each["id"], each["outcome"]) for each in body(answer)] == [
+        ("alert-2", "acknowledged"),
+        ("alert-3", "resolved"),
+        ("nothing", "notFound"),
+        ("alert-1", "acknowledged"),
+    ]
+    taken = body(answer)[0]["alert"]
+    assert (taken["assignee"], taken["acknowledgedUntil"]) == ("ann", "2026-01-31T13:00:00Z")
+    assert get_json(client, f"{ALERTS}/alert-1")["timeline"][-1]["change"] == "acknowledged"
+    assert get_json(client, f"{ALERTS}/alert-3")["assignee"] is None
+    assert redis.xlen(redis_keys.ALERTS) == 2
+    audited = get_json(client, "/api/monitoring/audit?action=alert.acknowledge")["entries"]
+    assert sorted(entry["target"] for entry in audited) == ["alert-1", "alert-2"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "path", "message"),
+    [
+        ([], "$.ids", "expected `array` of length >= 1"),
+        (["x"] * 501, "$.ids", "expected `array` of length <= 500"),
+        ([7], "$.ids[0]", "expected `str`, got `int`"),
+        (["x"], "$.by", "required, but blank"),
+    ],
+)
+def test_wrong_acknowledgements_of_several_are_refused(
+    client: FlaskClient, ids: list[object], path: str, message: str
+) -> None:
+    answer = client.post(f"{ALERTS}/acknowledge", json={"ids": ids, "by": "" if path == "$.by" else "ann"})
+    assert answer.status_code == 400
+    assert body(answer)["faults"] == [{"path": path, "message": message}]
+
+
+def test_the_values_of_the_metric_around_an_alert(
+    client: FlaskClient, performance: Database, health: Database
+) -> None:
+    """From half an hour before it opened on; its limit only where it is one for the values."""
+    store_open_alert(health, make_alert(1, minutes=5))
+    silent = make_alert(2, minutes=5)
+    silent.details.measure = "Time since the last performance record"
+    store_open_alert(health, silent)
+    records = [
+        Performance(bot="alpha", timestamp=NOON - timedelta(minutes=minutes), max_drawdown=minutes)
+        for minutes in (36, 35, 10, 1)
+    ]
+    with performance.write() as connection:
+        insert_records(connection, records)
+    values = get_json(client, f"{ALERTS}/alert-1/values")
+    assert (values["from"], values["to"], values["limit"]) == (
+        "2026-01-31T11:25:00Z",
+        "2026-01-31T12:00:00Z",
+        20,
+    )
+    assert [point["value"] for point in values["points"]] == [35, 10, 1]
+    assert get_json(client, f"{ALERTS}/alert-2/values")["limit"] is None
+    assert client.get(f"{ALERTS}/nothing/values").status_code == 404
 
 
 @pytest.mark.usefixtures("three")
