@@ -11,10 +11,9 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from services.dashboard.acknowledgements import AcknowledgementService
-from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.parameters import MAX_LIMIT, Limit, Moment, QueryParameters
 from services.dashboard.api.queries import (
     DEFAULT_LIMIT,
-    MAX_LIMIT,
     parse_acknowledgement,
     parse_bulk_acknowledgement,
 )
@@ -139,19 +138,34 @@ class AlertListQuery(NamedTuple):
 
 
 _MANY = "Several, separated by commas."
+
+
+def _any_of(words: Sequence[str]) -> object:
+    either = "|".join(words)
+    return Annotated[str, Meta(pattern=f"^({either})(,({either}))*$")]
+
+
 LIST_PARAMETERS = (
-    Parameter("status", str, f"Of {', '.join(get_args(AlertStatus))}. {_MANY}"),
-    Parameter("severity", str, f"Of {', '.join(get_args(Severity))}. {_MANY}"),
-    Parameter("category", str, f"Of {', '.join(get_args(Category))}. {_MANY}"),
+    Parameter("status", _any_of(get_args(AlertStatus)), _MANY),
+    Parameter("severity", _any_of(get_args(Severity)), _MANY),
+    Parameter("category", _any_of(get_args(Category)), _MANY),
     Parameter("component", str, f"Bot or host. {_MANY}"),
     Parameter("bot", str, _MANY),
     Parameter("host", str, _MANY),
     Parameter("rule", str, f"Name of the rule. {_MANY}"),
-    Parameter("label", str, "`name=value`; several, separated by commas, must all be there."),
-    Parameter("text", str, "Words, each in the message, component, rule, assignee or comment; or the ID."),
-    Parameter("from", str, "Opened at this time or later: ISO-8601 or epoch milliseconds."),
-    Parameter("to", str, "Opened before this time."),
-    Parameter("limit", Annotated[int, Meta(ge=1, le=MAX_LIMIT)], f"Default {DEFAULT_LIMIT}; CSV: all."),
+    Parameter(
+        "label",
+        Annotated[str, Meta(pattern=r"^[a-z]+=[^,]*(,[a-z]+=[^,]*)*$")],
+        "`name=value`; several, separated by commas, must all be there.",
+    ),
+    Parameter(
+        "text",
+        Annotated[str, Meta(max_length=MAX_TEXT, pattern=rf"^\w+( \w+){{0,{MAX_WORDS - 1}}}$")],
+        "Words, each in the message, component, rule, assignee or comment; or the ID.",
+    ),
+    Parameter("from", Moment, "Opened at this time or later."),
+    Parameter("to", Moment, "Opened before this time."),
+    Parameter("limit", Limit, f"Default {DEFAULT_LIMIT}; CSV: all."),
     Parameter("cursor", str, "From the header `Link`."),
 )
 

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from flask import Blueprint, Response, request
 
-from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.parameters import Moment, QueryParameters
 from services.dashboard.data_sources import DataSources
 from services.dashboard.documents import NOTIFICATIONS, Place
 from shared.runtime.clock import Clock
@@ -84,7 +84,7 @@ class Maintenance(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
 
 
 PARAMETERS = (
-    Parameter("from", str, "Begin of the span, default now: ISO-8601 or epoch milliseconds."),
+    Parameter("from", Moment, "Begin of the span, default now."),
     Parameter(
         "to", str, f"End of the span, default {DEFAULT_SPAN.days} days and at most {MAX_SPAN.days} later."
     ),

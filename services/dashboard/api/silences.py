@@ -12,10 +12,9 @@ from flask import Blueprint, Response, g, request
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from services.dashboard.api.parameters import QueryParameters
+from services.dashboard.api.parameters import MAX_LIMIT, Limit, Name, QueryParameters
 from services.dashboard.api.queries import (
     DEFAULT_LIMIT,
-    MAX_LIMIT,
     acting,
     parse_matchers,
     parse_silence,
@@ -48,9 +47,14 @@ CSV_COLUMNS = (
     "id", "state", "matchers", "startsAt", "endsAt", "createdBy", "comment", "createdAt", "updatedAt",
     "endedBy",
 )  # fmt: skip
+_STATES = "|".join(get_args(SilenceState))
 LIST_PARAMETERS = (
-    Parameter("state", str, f"Of {', '.join(get_args(SilenceState))}. Several, separated by commas."),
-    Parameter("limit", Annotated[int, Meta(ge=1, le=MAX_LIMIT)], f"Default {DEFAULT_LIMIT}; CSV: all."),
+    Parameter(
+        "state",
+        Annotated[str, Meta(pattern=f"^({_STATES})(,({_STATES}))*$")],
+        "Several, separated by commas.",
+    ),
+    Parameter("limit", Limit, f"Default {DEFAULT_LIMIT}; CSV: all."),
     Parameter("cursor", str, "From the header `Link`."),
 )
 _KNOWN = [*(parameter.name for parameter in LIST_PARAMETERS), "format"]
@@ -152,7 +156,7 @@ def _add_changing(api: Blueprint, sources: DataSources, audit: RequestAudit, clo
     @api.delete("/silences/<silence_id>")
     @describe(
         "End a silence", tag=TAG, answers=ListedSilence, errors=(404,),
-        query=[Parameter("by", str, "Who ends it; default: who is signed in.")],
+        query=[Parameter("by", Name, "Who ends it; default: who is signed in.")],
         description="It is never deleted. One that has expired stays as it is.",
     )  # fmt: skip
     def end(silence_id: str) -> Response:
