@@ -306,7 +306,12 @@ def test_the_values_of_the_metric_around_an_alert(
     silent.details.measure = "Time since the last performance record"
     store_open_alert(health, silent)
     records = [
-        Performance(bot="alpha", timestamp=NOON - timedelta(minutes=minutes), max_drawdown=minutes)
+        Performance(
+            bot="alpha",
+            timestamp=NOON - timedelta(minutes=minutes),
+            portfolio_value=1,
+            max_drawdown=minutes,
+        )
         for minutes in (36, 35, 10, 1)
     ]
     with performance.write() as connection:
