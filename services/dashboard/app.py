@@ -19,6 +19,7 @@ from services.dashboard.api.reload import create_reload_route
 from services.dashboard.api.routes import create_api
 from services.dashboard.api.users import create_users_api
 from services.dashboard.config import DashboardSettings
+from services.dashboard.cross_origin import foreign_origins, install_cors
 from services.dashboard.data_sources import DataSources
 from services.dashboard.guard import Guard
 from services.dashboard.login_pages import create_login_pages
@@ -37,6 +38,8 @@ from shared.runtime.clock import Clock
 from shared.runtime.health import Check
 from shared.runtime.signed_links import SignedLinks
 from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error
+from shared.runtime.web.rate_limits import RateLimits
+from shared.runtime.web.transfer import install_transfer
 from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
 from shared.store.database import Database, is_corruption
 
@@ -56,6 +59,7 @@ def create_dashboard_app(
     sources.refusal = web_part.refusal
     warning = open_access_warning(settings, settings.bind_host)
     sources.access = {"mode": settings.access, "warning": warning}
+    origins = foreign_origins(settings)
     checks: dict[str, Check] = {
         "redis": sources.redis.ping,
         "performance": _database_check(sources.performance),
@@ -69,7 +73,9 @@ def create_dashboard_app(
         checks,
         [AlertMetricsCollector(sources.health), PositionMetricsCollector(sources.performance)],
         null_origins=ACKNOWLEDGEMENTS,
+        foreign_origins=origins,
     )
+    install_cors(app, origins)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     key = audit_key(settings.botwatch_home)
     audit = RequestAudit(sources.health, key)
@@ -80,6 +86,9 @@ def create_dashboard_app(
     app.register_blueprint(create_reload_route(sources, settings, audit, time))
     accounts, guard = _create_access(settings, sources, links, time, key)
     guard.install(app, web_part.access)
+    if settings.api_requests_per_minute:
+        RateLimits(settings.api_requests_per_minute).install(app)
+    install_transfer(app)
     app.register_blueprint(create_login_pages(accounts, links.secret))
     app.register_blueprint(create_account_page(accounts, links.secret))
     app.register_blueprint(create_users_api(accounts))

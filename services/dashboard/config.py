@@ -1,6 +1,8 @@
 """Settings of the dashboard."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from shared.runtime.settings import WebSettings
 
@@ -9,6 +11,10 @@ class DashboardSettings(WebSettings, frozen=True, kw_only=True):
     """What the dashboard reads."""
 
     dashboard_port: int = 3001
+    api_requests_per_minute: Annotated[int, Meta(ge=0)] = 1200
+    """How many requests a token, or an address where access is open, may send to the API; 0: any number."""
+    cors_origins: str = ""
+    """Origins whose pages may use the API, separated by commas; `*`: of any, where access is required."""
     ingestion_port: int = 9090
     """Port of the HTTP endpoint for records that the page shows, on the page's own host."""
     websocket_port: int = 8080

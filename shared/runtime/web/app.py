@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 
 import msgspec
@@ -95,10 +96,12 @@ def create_web_app(
     collectors: Iterable[Collector] = (),
     metrics_path: str = "/metrics",
     null_origins: str | None = None,
+    foreign_origins: AbstractSet[str] = frozenset(),
 ) -> Flask:
     """Return a Flask app with /health, /metrics and JSON errors, for allowed hosts only.
 
-    `null_origins` names a blueprint that accepts requests of pages without an origin.
+    `null_origins` names a blueprint that accepts requests of pages without an origin. Pages of
+    `foreign_origins` (`*`: of any) may use what is below /api/, and change it with a token.
     """
     app = Flask(name, static_folder=None)
     app.extensions["botwatch"] = web_part
@@ -129,7 +132,7 @@ def create_web_app(
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(Exception, _unexpected)
     app.before_request(_start_timer)
-    app.before_request(lambda: _reject_cross_site(web_part.hosts, null_origins))
+    app.before_request(lambda: _reject_cross_site(web_part.hosts, null_origins, foreign_origins))
     web_part.access.scopes |= {"GET /health": None, f"GET {metrics_path}": "read"}
     app.before_request(web_part.access.check)
     app.register_error_handler(AccessDeniedError, answer_denied)
@@ -177,11 +180,20 @@ def _start_timer() -> None:
     g.begun = time.perf_counter()
 
 
-def _reject_cross_site(hosts: AllowedHosts, null_origins: str | None) -> Response | None:
+def _reject_cross_site(
+    hosts: AllowedHosts, null_origins: str | None, foreign_origins: AbstractSet[str]
+) -> Response | None:
     """Reject requests that DNS rebinding or a page of another site makes a browser send."""
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
     refusal = hosts.host_refusal(host)
-    if not refusal and (origin != "null" or request.blueprint != null_origins):
+    is_foreign = request.path.startswith("/api/") and not foreign_origins.isdisjoint((origin, "*"))
+    if is_foreign and not refusal and "Access-Control-Request-Method" in request.headers:
+        return current_app.make_default_options_response()
+    # A page can send `Authorization` only after a preflight request, so that no simple form is let through.
+    is_allowed = (origin == "null" and request.blueprint == null_origins) or (
+        is_foreign and "Authorization" in request.headers
+    )
+    if not refusal and not is_allowed:
         sent_from = request.headers.get("Sec-Fetch-Site")
         refusal = hosts.change_refusal(request.method, host, origin, sent_from)
     return json_error(refusal.status, refusal.message) if refusal else None
