@@ -23,11 +23,12 @@ from services.dashboard.cross_origin import foreign_origins, install_cors
 from services.dashboard.data_sources import DataSources
 from services.dashboard.guard import Guard
 from services.dashboard.login_pages import create_login_pages
-from services.dashboard.page import create_page, create_runbooks, security_headers
+from services.dashboard.page import VIEW_PATHS, create_page, create_runbooks, security_headers
 from services.dashboard.prometheus_exporter import AlertMetricsCollector, PositionMetricsCollector
 from services.dashboard.proxy_users import ProxyUsers
 from services.dashboard.request_audit import RequestAudit
 from services.dashboard.route_scopes import ROUTE_SCOPES
+from shared.access.identity import Scope
 from shared.access.login import Logins
 from shared.access.sealing import Sealer
 from shared.access.users import Users
@@ -54,7 +55,11 @@ def create_dashboard_app(
 ) -> Flask:
     """Return the app; it opens no connection, so that workers may be forked from it."""
     page = create_page(settings)
-    scopes = {**ROUTE_SCOPES, f"GET {page.static_url_path}/<path:filename>": None}
+    scopes: dict[str, Scope | None] = {
+        **ROUTE_SCOPES,
+        f"GET {page.static_url_path}/<path:filename>": None,
+        **{f"GET {path}": "read" for path in VIEW_PATHS},
+    }
     web_part = WebWorkerPart("dashboard", settings, sources.redis, settings.dashboard_port, scopes)
     sources.refusal = web_part.refusal
     warning = open_access_warning(settings, settings.bind_host)

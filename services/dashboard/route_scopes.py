@@ -27,6 +27,8 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"GET {_API}/portfolio": "read",
         f"GET {_API}/positions": "read",
         f"GET {_API}/rules": "read",
+        f"GET {_API}/summary": "read",
+        f"GET {_API}/system": "read",
         f"GET {_API}/silences": "read",
         f"GET {_API}/silences/<silence_id>": "read",
         f"GET {_API}/trades": "read",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -139,9 +140,9 @@ def is_retired(records: Sequence[AnyRecord]) -> bool:
     return last_seen is None or last_seen <= beat.at
 
 
-def portfolio_value(records: Iterable[AnyRecord]) -> float | None:
-    """Return the portfolio value that `bot_snapshot` shows: the reported one, else the computed one."""
-    found = {record.source: record.portfolio_value for record in records if isinstance(record, Performance)}
+def shown_value(records: Iterable[AnyRecord], name: str) -> float | None:
+    """Return the metric (Python name) that `bot_snapshot` shows: the reported one, else the computed one."""
+    found = {record.source: getattr(record, name) for record in records if isinstance(record, Performance)}
     reported = found.get("reported")
     return found.get("computed") if reported is None else reported
 
@@ -226,19 +227,24 @@ def check_snapshots(records: Iterable[AnyRecord], now: datetime) -> dict[str, di
     return found
 
 
-def bot_summary(bot: str, records: list[AnyRecord], now: datetime) -> Fields:
-    """Return a bot in the list of bots: when it was seen, and when its latest record of each kind was."""
+class BotSeen(NamedTuple):
+    """When a bot was seen."""
+
+    bot: str
+    last_seen: datetime | None
+    age_seconds: float | None
+    kinds: dict[str, datetime]
+    """When its latest record of each kind was."""
+    retired: bool
+
+
+def bot_summary(bot: str, records: list[AnyRecord], now: datetime) -> BotSeen:
+    """Return when a bot was seen, and when its latest record of each kind was."""
     moments: dict[str, datetime] = {}
     for record in records:
         moments[record.kind] = max(record.at, moments.get(record.kind, record.at))
     last_seen = last_seen_at(records)
-    return {
-        "bot": bot,
-        "lastSeen": last_seen,
-        "ageSeconds": _age(last_seen, now),
-        "kinds": moments,
-        "retired": is_retired(records),
-    }
+    return BotSeen(bot, last_seen, _age(last_seen, now), moments, is_retired(records))
 
 
 def _age(moment: datetime | None, now: datetime) -> float | None:

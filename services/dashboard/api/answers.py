@@ -124,18 +124,6 @@ class CheckSnapshot(Check, tag=False, kw_only=True, rename="camel"):
     age_seconds: float | None
 
 
-class BotSummary(Answer):
-    """A bot in the list of bots."""
-
-    bot: str
-    last_seen: datetime | None
-    age_seconds: float | None
-    kinds: dict[str, datetime]
-    """Kind of record → its latest timestamp."""
-    retired: bool
-    active_alerts: int
-
-
 class RetiredBot(Answer):
     """A bot that is being retired, or expected again."""
 
@@ -323,6 +311,20 @@ class SystemStatus(Answer):
     jobs: dict[str, JobSnapshot]
     backup: BackupSnapshot | None
     """The newest verified one."""
+
+
+class SystemNow(SystemStatus):
+    """Botwatch itself at one time."""
+
+    timestamp: datetime
+
+
+class Head(Summary):
+    """What the head of every view of the page shows."""
+
+    timestamp: datetime
+    access: AccessStatus
+    version: str
 
 
 class OverviewPage(Answer):

@@ -94,33 +94,16 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
     with sources.health.read() as connection:
         active = open_alerts(connection)
         recent = list_alerts(connection, limit=MAX_RECENT)
-        pending = pending_by_channel(connection)
-        heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
-        jobs = read_job_runs(connection)
-        databases = {
-            name: _database_file(database) | _growth(read_growth(connection, name))
-            for name, database in (("performance", sources.performance), ("health", sources.health))
-        }
     deadline.record_step("the alerts")
-    worth = _portfolio_value(sources, records, now)
     return {
         "timestamp": now,
-        "summary": {**_summary(known, records, hosts, active), **_worth_fields(worth)},
+        "summary": _summary(sources, known, records, active, now),
         "performance": bots,
         "health": hosts,
         "checks": snapshot.check_snapshots(known.records, now),
         "alerts": {"active": active, "counts": count_by_severity(active), "recent": recent},
         "trends": trends(sources.performance, bots, now, deadline) if has_trends else {},
-        "system": {
-            **_system(known),
-            "databases": databases,
-            "disk": _disk(sources.disk),
-            "access": sources.access,
-            "notifications": pending,
-            "watchdog": {"heardAt": heard},
-            "jobs": {name: _job(run, now) for name, run in jobs.items()},
-            "backup": _newest_backup(sources.home),
-        },
+        "system": _system_fields(sources, known, now),
         "page": {
             "limit": wanted.limit,
             "next": wanted.next_after(names, list(records)),
@@ -129,8 +112,31 @@ def overview(sources: DataSources, now: datetime, wanted: BotPage = ALL_BOTS) ->
     }
 
 
+def summary(sources: DataSources, now: datetime) -> Fields:
+    """Return what the head of every view shows: the overall status, sums, and how access is."""
+    known = sources.read_current(now)
+    with sources.health.read() as connection:
+        active = open_alerts(connection)
+    records = snapshot.group_by_bot(known.records)
+    return {
+        "timestamp": now,
+        **_summary(sources, known, records, active, now),
+        "access": sources.access,
+        "version": VERSION,
+    }
+
+
+def system(sources: DataSources, now: datetime) -> Fields:
+    """Return how Botwatch itself is: parts, lag, jobs, databases, disk, backup."""
+    return {"timestamp": now, **_system_fields(sources, sources.read_current(now), now)}
+
+
 def _summary(
-    known: CurrentState, bots: Mapping[str, list[AnyRecord]], hosts: Mapping[str, Fields], active: list[Alert]
+    sources: DataSources,
+    known: CurrentState,
+    bots: Mapping[str, list[AnyRecord]],
+    active: list[Alert],
+    now: datetime,
 ) -> Fields:
     overall = evaluate_status(
         StatusInputs(
@@ -150,10 +156,11 @@ def _summary(
         "reasons": overall.reasons,
         "handled": overall.handled,
         "bots": len(bots),
-        "hosts": len(hosts),
+        "hosts": len({record.host for record in known.records if isinstance(record, Health)}),
         "activeAlerts": len(active),
         "triggeredAlerts": sum(needs_attention(alert) for alert in active),
         "alertsBySeverity": count_by_severity(active),
+        **_worth_fields(_portfolio_value(sources, bots, now)),
     }
 
 
@@ -162,7 +169,7 @@ def _portfolio_value(sources: DataSources, bots: Mapping[str, list[AnyRecord]], 
     values = [
         (account_currency(records) or sources.configured_currency(bot), value)
         for bot, records in bots.items()
-        if (value := snapshot.portfolio_value(records)) is not None
+        if (value := snapshot.shown_value(records, "portfolio_value")) is not None
     ]
     return sum_accounts(values, sources.reporting_currency, sources.newest_rate_at(now))
 
@@ -216,7 +223,28 @@ def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
     return [(from_store(row[0]), row[1]) for row in rows]
 
 
-def _system(known: CurrentState) -> Fields:
+def _system_fields(sources: DataSources, known: CurrentState, now: datetime) -> Fields:
+    with sources.health.read() as connection:
+        pending = pending_by_channel(connection)
+        heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
+        jobs = read_job_runs(connection)
+        databases = {
+            name: _database_file(database) | _growth(read_growth(connection, name))
+            for name, database in (("performance", sources.performance), ("health", sources.health))
+        }
+    return {
+        **_parts(known),
+        "databases": databases,
+        "disk": _disk(sources.disk),
+        "access": sources.access,
+        "notifications": pending,
+        "watchdog": {"heardAt": heard},
+        "jobs": {name: _job(run, now) for name, run in jobs.items()},
+        "backup": _newest_backup(sources.home),
+    }
+
+
+def _parts(known: CurrentState) -> Fields:
     return {
         "version": VERSION,
         "parts": {

@@ -1,6 +1,5 @@
 """The API below /api/monitoring."""
 
-from collections import Counter
 from http import HTTPStatus
 from typing import Literal
 
@@ -9,14 +8,15 @@ from flask import Blueprint, Response, g, request
 from services.dashboard import snapshot
 from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.alerts import add_alerts
-from services.dashboard.api.answers import BotSummary, Overview, Ticket, Trends
+from services.dashboard.api.answers import Head, Overview, SystemNow, Ticket, Trends
 from services.dashboard.api.audit import add_audit
 from services.dashboard.api.backups import add_backups
+from services.dashboard.api.bot_list import BotRow, list_bots
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.history import add_history
 from services.dashboard.api.maintenance import add_maintenance
-from services.dashboard.api.overview import overview, trends
+from services.dashboard.api.overview import overview, summary, system, trends
 from services.dashboard.api.parameters import Limit, Name
 from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
@@ -30,7 +30,6 @@ from shared.access.tickets import LIFETIME_S, issue_ticket
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_error, json_response
 from shared.runtime.web.openapi import Parameter, describe
-from shared.store import alerts
 
 PREFIX = "/api/monitoring"
 
@@ -73,6 +72,16 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
     def whole() -> Response:
         return json_response(overview(sources, clock(), bot_page(request.args)))
 
+    @api.get("/summary")
+    @describe("Get the overall status", tag="Overview", answers=Head)
+    def summary_of_all() -> Response:
+        return json_response(summary(sources, clock()))
+
+    @api.get("/system")
+    @describe("Get the status of Botwatch itself", tag="Overview", answers=SystemNow)
+    def system_of_botwatch() -> Response:
+        return json_response(system(sources, clock()))
+
     @api.get("/trends")
     @describe(
         "Get the last hour of a bot",
@@ -99,18 +108,9 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
         return json_response([snapshot.wire_fields(one) for one in found])
 
     @api.get("/bots")
-    @describe("List the bots", tag="Bots", answers=list[BotSummary])
+    @describe("List the bots", tag="Bots", answers=list[BotRow])
     def bots() -> Response:
-        now = clock()
-        records = snapshot.group_by_bot(sources.read_current(now).records)
-        with sources.health.read() as connection:
-            active = Counter(alert.component for alert in alerts.open_alerts(connection))
-        return json_response(
-            [
-                snapshot.bot_summary(bot, own, now) | {"activeAlerts": active[bot]}
-                for bot, own in records.items()
-            ]
-        )
+        return json_response(list_bots(sources, clock()))
 
 
 def _add_ticket(api: Blueprint, sources: DataSources) -> None:

@@ -26,6 +26,8 @@ FLAGS = (
     "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1280,1600"
 )
 
+AXE = Path(__file__).parents[2] / "vendor" / "axe-core" / "axe.min.js"
+
 in_browser = pytest.mark.browser
 """The mark of tests that need it."""
 
@@ -66,6 +68,28 @@ def text(browser: Chrome, selector: str) -> str:
     )
 
 
+def assert_accessible(browser: Chrome) -> None:
+    """Assert that axe-core finds nothing serious or critical on the page (WCAG 2.1 A, AA)."""
+    browser.execute_script(AXE.read_text())
+    found = browser.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] };
+        const isGrave = ({ impact }) => ["serious", "critical"].includes(impact);
+        const describe = ({ html, failureSummary }) => [html, failureSummary];
+        axe.run(document, rules).then(({ violations }) =>
+            done(violations.filter(isGrave).map(({ id, nodes }) => [id, nodes.slice(0, 3).map(describe)])));
+        """
+    )
+    assert not found, found
+
+
+def set_width(browser: Chrome, width: int, height: int = 900) -> None:
+    """Show the page as wide as a phone (380) or a desk (1280); narrower than Chromium's windows can be."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
 class FakeBroadcaster:
     """A stand-in for the broadcaster: remembers what clients asked for, sends what the test says."""
 
@@ -100,8 +124,8 @@ class FakeBroadcaster:
 
 
 @contextmanager
-def live_page(browser: Chrome, sources: DataSources) -> Iterator[FakeBroadcaster]:
-    """Serve the page with a broadcaster's stand-in, and show it; it must not fail in the browser."""
+def live_page(browser: Chrome, sources: DataSources, path: str = "/") -> Iterator[FakeBroadcaster]:
+    """Serve the page with a broadcaster's stand-in, and show a view; nothing may fail in the browser."""
     broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
     app = create_dashboard_app(
@@ -110,7 +134,7 @@ def live_page(browser: Chrome, sources: DataSources) -> Iterator[FakeBroadcaster
     web = make_server("127.0.0.1", port, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
-        browser.get(f"http://127.0.0.1:{port}/")
+        browser.get(f"http://127.0.0.1:{port}{path}")
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
         yield broadcaster
     refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]

@@ -405,6 +405,12 @@ def test_bots_are_listed_with_what_they_send_and_their_open_alerts(
             "kinds": {"heartbeat": "2026-01-31T12:00:00Z", "equity": "2026-01-31T11:59:57Z"},
             "retired": False,
             "activeAlerts": 1,
+            "severity": "HIGH",
+            "labels": {},
+            **dict.fromkeys(
+                ("currency", "source", "portfolioValue", "dayPnL", "dayReturn", "currentDrawdown")
+            ),
+            "sparkline": [None] * 24,
         }
     ]
 

@@ -1,0 +1,16 @@
+// The views by their paths. A view is a component that gets the parameters of its path; it is loaded when it is shown.
+//
+// The server answers the page at the same paths: VIEW_PATHS in services/dashboard/page.py.
+
+export const ROUTES = [
+  { path: "/", nav: { group: "Trading", label: "Overview" }, load: () => import("../views/overview.js") },
+  { path: "/overview", load: () => import("../views/overview.js") },
+  {
+    path: "/system",
+    nav: { group: "Infrastructure", label: "Status of Botwatch" },
+    load: () => import("../views/system.js"),
+  },
+];
+
+/** The groups of the navigation, in this order. */
+export const GROUPS = ["Trading", "Alerting", "Infrastructure", "Administration"];
