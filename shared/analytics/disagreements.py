@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from shared.analytics.events import REPORTED
 from shared.analytics.value import MetricValue
 from shared.schema.records import Difference, Performance
-from shared.schema.units import MONEY, PERCENT, metric_fields
+from shared.schema.units import MONEY, PERCENT, Unit, metric_fields
 
 TOLERANCE = 0.05
 """Differences below this share of the larger value are ignored."""
@@ -38,11 +38,12 @@ def find_disagreements(
         figure = _METRIC_FIELDS[name]
         if figure.unit is PERCENT:
             own *= 100
-        least = (
-            MIN_EQUITY_SHARE * abs(equity or own)
-            if figure.unit is MONEY
-            else MIN_DIFFERENCE[figure.unit.name]
-        )
-        if abs(value - own) > max(least, TOLERANCE * max(abs(value), abs(own))):
+        if abs(value - own) > tolerated_difference(figure.unit, value, own, equity):
             found[figure.wire] = Difference(reported=value, computed=own)
     return found
+
+
+def tolerated_difference(unit: Unit, reported: float, computed: float, equity: float | None) -> float:
+    """Return by how much the two values of a metric may differ; all in the wire's units."""
+    least = MIN_EQUITY_SHARE * abs(equity or computed) if unit is MONEY else MIN_DIFFERENCE[unit.name]
+    return max(least, TOLERANCE * max(abs(reported), abs(computed)))

@@ -185,6 +185,17 @@ def _whole_hour(moment: datetime) -> datetime:
     return moment - (moment - EPOCH) % HOUR
 
 
+def first_moment(connection: Connection, bot: str) -> datetime | None:
+    """Return where the figures and the equity of a bot begin, to the hour; None without any."""
+    tables = (performance_hours, equity_hours, performance_metrics, equity)
+    found = (
+        connection.execute(select(func.min(table.c.timestamp)).where(table.c.bot == bot)).scalar()
+        for table in tables
+    )
+    first = min((moment for moment in found if moment), default=None)
+    return from_store(first) if first else None
+
+
 def has_history(connection: Connection, bot: str) -> bool:
     """Return whether a bot has any history."""
     tables = (performance_metrics, performance_hours, equity, equity_hours, trades)

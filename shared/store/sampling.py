@@ -8,6 +8,7 @@ statement each time, which takes longer than the query.
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -89,7 +90,8 @@ def last_row_per_interval(
 
 def intervals(found: Iterable[tuple[datetime, datetime, datetime]]) -> CTE:
     """Return intervals as rows `earliest`, `since`, `until`, in the database's text form."""
-    texts = [tuple(map(to_store, interval)) for interval in found]
+    as_text = cache(to_store)  # an interval begins where the one before it ends
+    texts = [tuple(map(as_text, interval)) for interval in found]
     each = func.json_each(json.dumps(texts)).table_valued("value")
     names = ("earliest", "since", "until")
     columns = [func.json_extract(each.c.value, f"$[{place}]").label(name) for place, name in enumerate(names)]

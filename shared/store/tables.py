@@ -125,6 +125,10 @@ fills = _record_table("fills", records.Fill, performance_metadata, subject="bot"
 positions = _record_table("positions", records.PositionSnapshot, performance_metadata, subject="bot")
 """Positions as brokers reported them."""
 reported_trades = _record_table("reported_trades", records.ReportedTrade, performance_metadata, subject="bot")
+Index(
+    "reported_trades_bot_closed",
+    *(reported_trades.c[name] for name in ("bot", "timestamp", "id", "pnl", "symbol", "side")),
+)
 funding = _record_table("funding", records.FundingPayment, performance_metadata, subject="bot")
 flows = _record_table("flows", records.CashFlow, performance_metadata, subject="bot")
 heartbeats = _record_table("heartbeats", records.Heartbeat, performance_metadata, subject="bot")
@@ -170,7 +174,7 @@ trades = Table(
     Column("maxAdverse", Float),
     Column("maxFavorable", Float),
     Column("undefined", Text),
-    Index("trades_bot_closedAt", "bot", "closedAt"),
+    Index("trades_bot_closed", "bot", "closedAt", "number", "pnl", "symbol", "side"),
 )
 """Closed trades made from the fills; `pnl` is net of `fees` and `funding` (paid), in account currency.
 

@@ -156,10 +156,12 @@ class QueryParameters:
         *,
         most: timedelta = _WIDTHS[-1],
         span: timedelta = DEFAULT_SPAN,
+        number: int = DEFAULT_MAX_STEPS,
     ) -> TimeBuckets:
         """Return the steps that `from`, `to` and `step` mean.
 
-        `least` and `most` are the narrowest and the widest that can be had; `span` is the default range.
+        `least` and `most` are the narrowest and the widest that can be had; `span` is the default range,
+        `number` how many there are at most by default.
         """
         until = self.timestamp("to") or now
         since = self.timestamp("from") or max(until - span, EARLIEST)
@@ -169,7 +171,7 @@ class QueryParameters:
         possible = [TimeBuckets.covering(since, until, width) for width in _WIDTHS if least <= width <= most]
         width = self._width(least, most)
         if width is None:
-            few = (steps for steps in possible if steps.bucket_count <= DEFAULT_MAX_STEPS)
+            few = (steps for steps in possible if steps.bucket_count <= number)
             width = next(few, possible[-1]).width
         steps = TimeBuckets.covering(since, until, width)
         if steps.bucket_count > MAX_STEPS:

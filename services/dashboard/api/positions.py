@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
@@ -9,14 +10,16 @@ from flask import Blueprint, Response, request
 from sqlalchemy import RowMapping
 
 from services.dashboard import snapshot
+from services.dashboard.api.account_answers import Positions
 from services.dashboard.api.history import bot_not_found
-from services.dashboard.api.parameters import MAX_LIMIT, QueryParameters
+from services.dashboard.api.parameters import MAX_LIMIT, Limit, Name, QueryParameters
 from services.dashboard.api.queries import DEFAULT_LIMIT
 from services.dashboard.api.trades import undefined_fields
 from services.dashboard.data_sources import DataSources
 from services.dashboard.snapshot import Fields
 from shared.runtime.clock import Clock
 from shared.runtime.web.app import json_response
+from shared.runtime.web.openapi import Parameter, describe
 from shared.schema.accounts import account_currency
 from shared.schema.decoding import UNREADABLE
 from shared.schema.timestamps import from_store
@@ -45,6 +48,19 @@ def add_positions(api: Blueprint, sources: DataSources, clock: Clock) -> None:
     """Add the route to the API."""
 
     @api.get("/positions")
+    @describe(
+        "List open positions",
+        tag="Performance",
+        answers=Positions,
+        query=(
+            Parameter("bot", Name, "By default all bots."),
+            Parameter("symbol", Name, "Of this symbol."),
+            Parameter("limit", Limit, "How many; 100 by default."),
+            Parameter("after", str, "`page.next` of the page before, as JSON."),
+        ),
+        errors=(HTTPStatus.NOT_FOUND,),
+        description="The exposure is of all positions that match. `page.next` leads to the next page.",
+    )
     def positions() -> Response:
         now = clock()
         wanted, after, limit = positions_query(request.args)

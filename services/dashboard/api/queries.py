@@ -66,6 +66,7 @@ class HistoryQuery(NamedTuple):
     steps: TimeBuckets
     fields: tuple[str, ...]
     sources: tuple[str, ...]
+    is_csv: bool
 
 
 class CurveQuery(NamedTuple):
@@ -73,6 +74,7 @@ class CurveQuery(NamedTuple):
 
     bot: str
     steps: TimeBuckets
+    is_csv: bool
 
 
 class CheckFilter(NamedTuple):
@@ -93,12 +95,13 @@ class CheckHistoryQuery(NamedTuple):
 
 def history_query(arguments: Mapping[str, str], now: datetime) -> HistoryQuery:
     """Read which performance records are wanted; InvalidError names every fault."""
-    read = QueryParameters(arguments, ("bot", "from", "to", "step", "fields", "source"))
+    read = QueryParameters(arguments, ("bot", "from", "to", "step", "fields", "source", "format"))
     query = HistoryQuery(
         read.required("bot"),
         read.time_buckets(now, SECOND),
         read.choice("fields", PERFORMANCE_METRICS),
         read.choice("source", SOURCES),
+        read.is_csv(),
     )
     read.check()
     return query
@@ -106,8 +109,8 @@ def history_query(arguments: Mapping[str, str], now: datetime) -> HistoryQuery:
 
 def curve_query(arguments: Mapping[str, str], now: datetime, least: timedelta) -> CurveQuery:
     """Read which steps of a curve are wanted; `least` is the narrowest that can be had."""
-    read = QueryParameters(arguments, ("bot", "from", "to", "step"))
-    query = CurveQuery(read.required("bot"), read.time_buckets(now, least))
+    read = QueryParameters(arguments, ("bot", "from", "to", "step", "format"))
+    query = CurveQuery(read.required("bot"), read.time_buckets(now, least), read.is_csv())
     read.check()
     return query
 

@@ -11,9 +11,12 @@ from services.dashboard.api.alerts import add_alerts
 from services.dashboard.api.answers import Head, Overview, SystemNow, Ticket, Trends
 from services.dashboard.api.audit import add_audit
 from services.dashboard.api.backups import add_backups
+from services.dashboard.api.bot_detail import add_bot_detail
 from services.dashboard.api.bot_list import BotRow, list_bots
+from services.dashboard.api.bot_marks import add_bot_marks
 from services.dashboard.api.bots import add_bots
 from services.dashboard.api.checks import add_checks
+from services.dashboard.api.execution import add_execution
 from services.dashboard.api.history import add_history
 from services.dashboard.api.maintenance import add_maintenance
 from services.dashboard.api.overview import overview, summary, system, trends
@@ -46,6 +49,9 @@ def create_api(
     add_positions(api, sources, clock)
     add_portfolio(api, sources, clock)
     add_bots(api, sources, audit, clock)
+    add_bot_detail(api, sources, clock)
+    add_bot_marks(api, sources, clock)
+    add_execution(api, sources, clock)
     add_alerts(api, sources, desk, clock)
     add_silences(api, sources, audit, clock)
     add_maintenance(api, sources, clock)

@@ -231,3 +231,17 @@ def test_drawdown_is_answered_in_percent_from_a_minute_on(client: FlaskClient, p
     ]
     assert "from 1m to 100d" in faults(client, "/drawdown?bot=alpha&step=30s")["step"]
     assert set(faults(client, "/equity?fields=x")) == {"bot", "fields"}
+
+
+def test_histories_as_tables(client: FlaskClient, performance: Database) -> None:
+    """A line for each point, under the names of the JSON."""
+    store(
+        performance,
+        [worth(1, 7, var95=2), Equity(bot="alpha", timestamp=NOON - MINUTE, equity=8, net_flow=1)],
+    )
+    equity = client.get(f"{API}/equity?bot=alpha&step=1s&format=csv").text.split()
+    assert equity == ["timestamp,open,high,low,close,netFlow", "2026-01-31T11:59:00Z,8.0,8.0,8.0,8.0,1.0"]
+    table = client.get(f"{API}/performance?bot=alpha&fields=var95,var99", headers={"Accept": "text/csv"})
+    assert table.text.split() == ["timestamp,source,var95,var99", "2026-01-31T11:59:00Z,reported,2.0,"]
+    assert client.get(f"{API}/drawdown?bot=alpha&format=csv").text.split() == ["timestamp,drawdown,current"]
+    assert "expected one of json, csv" in faults(client, "/equity?bot=alpha&format=xml")["format"]

@@ -209,3 +209,80 @@ def test_trades_of_accounts_in_several_currencies_have_no_one_sum(client: FlaskC
     own = get_json(client, f"{API}/trades?bot=alpha")
     assert (own["pnl"], own["currency"], own["trades"][0]["currency"]) == (4, "USDT", "USDT")
     assert (own["matching"], own["tradeDifferences"]) == ("fifo", 2)
+
+
+def deal(number: int, pnl: float | None, symbol: str = "X", side: str = "buy") -> dict[str, Any]:
+    return trade("alpha", number, 60 - number, 0) | {"pnl": pnl, "symbol": symbol, "side": side}
+
+
+@pytest.fixture
+def mixed_results(performance: Database) -> None:
+    """Store six trades of alpha: wins, losses, one break-even and one without a known P&L."""
+    rows = [
+        deal(1, 5), deal(2, -2, "Y"), deal(3, 0, "Y", "sell"), deal(4, None), deal(5, 9, "Y", "sell"),
+        deal(6, -1),
+    ]  # fmt: skip
+    with performance.write() as connection:
+        connection.execute(trades.insert(), rows)
+
+
+@pytest.mark.usefixtures("mixed_results")
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("symbol=Y", [5, 3, 2]),
+        ("side=short", [5, 3]),
+        ("result=win", [5, 1]),
+        ("result=loss", [6, 2]),
+        ("result=break-even", [3]),
+        ("symbol=Y&result=win&side=short", [5]),
+        ("sort=pnl", [2, 6, 3, 1, 5, 4]),
+        ("sort=-pnl", [5, 1, 3, 6, 2, 4]),
+        ("sort=closedAt", [1, 2, 3, 4, 5, 6]),
+        ("symbol=Z", []),
+    ],
+)
+def test_trades_are_filtered_and_sorted(client: FlaskClient, query: str, numbers: list[int]) -> None:
+    """The totals are of those that match; a P&L that is not known is last in either order."""
+    found = get_json(client, f"{API}/trades?bot=alpha&{query}")
+    assert [one["number"] for one in found["trades"]] == numbers
+    assert (found["count"], found["symbols"]) == (len(numbers), ["X", "Y"])
+
+
+@pytest.mark.usefixtures("mixed_results")
+def test_sorted_trades_are_paged_by_the_link(client: FlaskClient) -> None:
+    path, found = f"{API}/trades?bot=alpha&sort=-pnl&limit=4", []
+    while path:
+        answer = client.get(path)
+        found += [one["number"] for one in body(answer)["trades"]]
+        link = answer.headers.get("Link", "")
+        assert link in ("", f'<{link[1:].partition(">")[0]}>; rel="next"')
+        path = link[1:].partition(">")[0]
+    assert found == [5, 1, 3, 6, 2, 4]
+
+
+def test_trades_of_all_bots_are_one_list(client: FlaskClient, traded: Database) -> None:
+    """Alpha reports -7 and 4, beta's fills give 3: sorted and paged together."""
+    report(traded, "alpha", ("a", 5, -7), ("b", 7, 4))
+    first = client.get(f"{API}/trades?sort=pnl&limit=2")
+    assert [one["pnl"] for one in body(first)["trades"]] == [-7, 3]
+    second = client.get(first.headers["Link"][1:].partition(">")[0])
+    assert ([one["pnl"] for one in body(second)["trades"]], "Link" in second.headers) == ([4], False)
+
+
+def test_trades_as_a_table_have_all_that_match(
+    client: FlaskClient, performance: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, in order; what a spreadsheet would compute is a text."""
+    monkeypatch.setattr("services.dashboard.api.trades.CSV_PAGE", 2)
+    rows = [deal(number, 10 - number, "=1+1") for number in range(1, 6)]
+    with performance.write() as connection:
+        connection.execute(trades.insert(), rows)
+    answer = client.get(f"{API}/trades?bot=alpha&result=win&format=csv")
+    lines = answer.text.splitlines()
+    assert lines[0].startswith("bot,source,number,symbol,side,quantity,entryPrice,exitPrice,fees,funding,pnl")
+    assert [line.split(",")[2] for line in lines[1:]] == ["5", "4", "3", "2", "1"]
+    assert lines[1].startswith("alpha,fills,5,'=1+1,buy,2")
+    assert "filename=trades-alpha.csv" in answer.headers["Content-Disposition"]
+    few = client.get(f"{API}/trades?bot=alpha&format=csv&limit=3").text.splitlines()
+    assert len(few) == 4
