@@ -22,6 +22,7 @@ from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.runtime.redis.presence import PartPresence
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema import redis_keys
+from shared.schema.channel_status import ChannelStatuses
 from shared.schema.records import AnyRecord, Equity, Fill, Health, Heartbeat, Order, Performance, Record
 from shared.schema.rule_status import RuleStatus
 from shared.store.check_history import latest_checks
@@ -148,6 +149,16 @@ class DataSources:
         return decode_or_none(
             redis_keys.RULES, lambda: msgspec.json.decode(data or b"", type=list[RuleStatus])
         )
+
+    def channels(self) -> ChannelStatuses | None:
+        """Return the status of each enabled channel; None if the notifier has not published it."""
+        try:
+            data = self.redis.get(redis_keys.CHANNELS)
+        except RedisError:
+            return None
+        if data is None:
+            return None
+        return decode_or_none(redis_keys.CHANNELS, lambda: msgspec.json.decode(data, type=ChannelStatuses))
 
     def newest_rate_at(self, now: datetime) -> Callable[[str, str], StoredRate | None]:
         """Return the function that finds the newest stored price of a currency in another at `now`."""

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from flask import g, request
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from shared.access.identity import OPEN, Identity
 from shared.runtime.config_audit import append_config_audit
 from shared.runtime.web.request_access import ANONYMOUS
 from shared.schema.faults import Fault
-from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
+from shared.store.audit import AuditEntry, AuditKeyFile, Outcome, append_audit
 from shared.store.database import Database
 
 
@@ -23,7 +24,7 @@ class RequestAudit:
         self._database = database
         self._key = key
 
-    def append(
+    def append(  # noqa: PLR0913 - what an entry has
         self,
         connection: Connection,
         at: datetime,
@@ -33,9 +34,11 @@ class RequestAudit:
         by: str | None = None,
         before: Any = None,  # noqa: ANN401 - JSON
         after: Any = None,  # noqa: ANN401 - JSON
+        outcome: Outcome = "ok",
     ) -> None:
         """Append an entry; `by` is the name that the request gives, which counts where access is open."""
         entry = request_entry(action, target, by, before=before, after=after)
+        entry = replace(entry, outcome=outcome)
         append_audit(connection, entry, at, self._key)
 
     def append_reload(self, at: datetime, folder: Path, faults: Sequence[Fault] = ()) -> None:

@@ -103,10 +103,10 @@ def _list(database: Database, _key: AuditKeyFile, options: argparse.Namespace) -
     with database.read() as connection:
         tokens = list_tokens(connection)
     if options.json:
-        _print_json([{**msgspec.to_builtins(token), "state": token.state(now)} for token in tokens])
+        _print_json([{**msgspec.to_builtins(token), "state": token.state_at(now)} for token in tokens])
         return 0
     lines: list[tuple[str, ...]] = [("ID", "NAME", "STATE", "SCOPES", "BOTS, HOSTS", "LAST USED", "EXPIRES")]
-    lines += [_columns(token, token.state(now)) for token in tokens]
+    lines += [_columns(token, token.state_at(now)) for token in tokens]
     sys.stdout.writelines(f"{COLUMNS.format(*line)}\n" for line in lines)
     return 0
 

@@ -79,7 +79,7 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     revoked_at: datetime | None
     revoked_by: str | None
 
-    def state(self, now: datetime) -> TokenState:
+    def state_at(self, now: datetime) -> TokenState:
         """Return the state at `now`."""
         if self.revoked_at:
             return "revoked"
@@ -101,7 +101,7 @@ class NewToken(NamedTuple):
 def create_token(connection: Connection, wanted: TokenRequest, by: str, now: datetime) -> NewToken:
     """Create a token. Raises InvalidError, also if an active token has the name."""
     wanted.check(now)
-    active = [token for token in list_tokens(connection) if token.state(now) == "active"]
+    active = [token for token in list_tokens(connection) if token.state_at(now) == "active"]
     if any(token.name == wanted.name for token in active):
         fault = f"a token named {wanted.name!r} exists; revoke it or choose another name"
         raise InvalidError([Fault("$.name", fault)])

@@ -5,6 +5,11 @@ from typing import Literal
 
 import msgspec
 
+CHANNEL_RULE = "notification-channel"
+"""The rule of the alert that the notifier opens about a channel that fails."""
+CHANNEL_LABEL = "channel"
+"""The label with its name."""
+
 ChannelActivity = Literal["idle", "sending", "paused", "rate-limited"]
 """`paused`: the last attempt failed, and the next one waits; `rate-limited`: the rest goes as a digest."""
 

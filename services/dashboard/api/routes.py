@@ -15,10 +15,12 @@ from services.dashboard.api.bot_detail import add_bot_detail
 from services.dashboard.api.bot_list import BotRow, list_bots
 from services.dashboard.api.bot_marks import add_bot_marks
 from services.dashboard.api.bots import add_bots
+from services.dashboard.api.channels import add_channels
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.execution import add_execution
 from services.dashboard.api.history import add_history
 from services.dashboard.api.maintenance import add_maintenance
+from services.dashboard.api.on_call import add_on_call
 from services.dashboard.api.overview import overview, summary, system, trends
 from services.dashboard.api.parameters import Limit, Name
 from services.dashboard.api.portfolio import add_portfolio
@@ -56,6 +58,8 @@ def create_api(
     add_silences(api, sources, audit, clock)
     add_maintenance(api, sources, clock)
     add_audit(api, sources)
+    add_on_call(api, sources, clock)
+    add_channels(api, sources, audit, clock)
     add_backups(api, sources, audit, clock)
     _add_ticket(api, sources)
     add_tokens(api, sources, audit, clock)

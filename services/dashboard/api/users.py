@@ -10,6 +10,7 @@ from services.dashboard.api.queries import decode_body
 from shared.access.passwords import LoginBusyError, generate_password
 from shared.access.users import User, UserConflictError, UserError
 from shared.runtime.web.app import json_error, json_response
+from shared.runtime.web.openapi import describe
 
 
 class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -37,16 +38,40 @@ class NewPassword(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """None to generate one, which the response has."""
 
 
+class ChangedUser(User, frozen=True, kw_only=True, rename="camel"):
+    """A user after a change."""
+
+    password: str | msgspec.UnsetType = msgspec.UNSET
+    """The generated password, where one was generated; it is shown only here."""
+
+
+class EndedSessions(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """How many sessions of a user were ended."""
+
+    name: str
+    sessions_ended: int
+
+
 def create_users_api(accounts: Accounts) -> Blueprint:
     """Return the routes below `/api/monitoring/users`; the guard lets only admins through."""
     api = Blueprint("users", __name__, url_prefix="/api/monitoring/users")
     users, clock = accounts.users, accounts.clock
 
     @api.get("")
+    @describe("List the users", tag="Administration", answers=list[User], description="By name.")
     def many() -> Response:
         return json_response(users.list_all(clock()))
 
     @api.post("")
+    @describe(
+        "Add a user",
+        tag="Administration",
+        answers=ChangedUser,
+        status=HTTPStatus.CREATED,
+        body=NewUser,
+        errors=(HTTPStatus.CONFLICT,),
+        description="Without a password one is generated, which the response has.",
+    )
     def add() -> Response:
         given = decode_body(request.get_data(), NewUser, '{"name": "alice", "role": "operator"}')
         password = given.password or generate_password()
@@ -54,6 +79,14 @@ def create_users_api(accounts: Accounts) -> Blueprint:
         return json_response(_fields(user, None if given.password else password), HTTPStatus.CREATED)
 
     @api.patch("/<name>")
+    @describe(
+        "Change a user's role, disable or enable one, or remove the second factor",
+        tag="Administration",
+        answers=ChangedUser,
+        body=UserChange,
+        errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+        description="Disabling ends the sessions. 409 for the last admin.",
+    )
     def change(name: str) -> Response:
         given = decode_body(request.get_data(), UserChange, '{"role": "viewer", "disabled": true}')
         by, now = this_actor(), clock()
@@ -66,6 +99,15 @@ def create_users_api(accounts: Accounts) -> Blueprint:
         return json_response(_fields(users.read(name)))
 
     @api.post("/<name>/password")
+    @describe(
+        "Set a user's password",
+        tag="Administration",
+        answers=ChangedUser,
+        body=NewPassword,
+        is_body_optional=True,
+        errors=(HTTPStatus.NOT_FOUND,),
+        description="Without a password one is generated, which the response has. Ends the user's sessions.",
+    )
     def reset_password(name: str) -> Response:
         given = decode_body(request.get_data() or b"{}", NewPassword, "{}")
         password = given.password or generate_password()
@@ -73,6 +115,12 @@ def create_users_api(accounts: Accounts) -> Blueprint:
         return json_response(_fields(users.read(name), None if given.password else password))
 
     @api.delete("/<name>/sessions")
+    @describe(
+        "End the sessions of a user",
+        tag="Administration",
+        answers=EndedSessions,
+        errors=(HTTPStatus.NOT_FOUND,),
+    )
     def revoke_sessions(name: str) -> Response:
         return json_response(
             {"name": name, "sessionsEnded": users.revoke_sessions(name, this_actor(), clock())}

@@ -15,6 +15,7 @@ from services.notifier.delivery.pacing import Random, RateLimiter
 from services.notifier.self_alert_store import open_self_alert, resolve_self_alert
 from services.notifier.self_alerts import SelfAlert, build_alert
 from shared.runtime import clock
+from shared.schema.channel_status import CHANNEL_LABEL, CHANNEL_RULE
 from shared.schema.muting import NO_MUTES, MuteConfig
 from shared.store import deliveries
 from shared.store.alerts import open_alerts
@@ -33,9 +34,7 @@ LATENCY = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600),
 )
 NOTIFIER = "notifier"
-CHANNEL_RULE = "notification-channel"
 RUNBOOK = "botwatch-notifications-fail"
-CHANNEL_LABEL = "channel"
 
 
 class DeliveryContext(NamedTuple):

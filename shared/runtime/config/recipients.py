@@ -126,11 +126,14 @@ class Recipients(NamedTuple):
     rotations: Mapping[str, Rotation]
 
     @classmethod
-    def from_documents(cls, documents: Documents) -> "Recipients":
-        """Build them from the config documents."""
+    def from_documents(cls, documents: Documents, enabled: Iterable[str] | None = None) -> "Recipients":
+        """Build them from the config documents.
+
+        `enabled`: names of the channels that have an address, for a part that must not see it.
+        """
         sections = documents.notifications
         return cls(
-            frozenset(documents.channels),
+            frozenset(documents.channels if enabled is None else enabled),
             {
                 name: channel.fallback
                 for name, channel in sections.channels.items()

@@ -63,8 +63,8 @@ def test_ingest_without_a_list_is_for_all_bots(health: Database) -> None:
 def test_a_token_expires(health: Database) -> None:
     """At its expiry a token is no longer active."""
     token, _ = create(health, expires_at=NOW + SECOND)
-    assert token.state(NOW) == "active"
-    assert token.state(NOW + SECOND) == "expired"
+    assert token.state_at(NOW) == "active"
+    assert token.state_at(NOW + SECOND) == "expired"
 
 
 def test_a_token_is_revoked_by_name_or_id(health: Database) -> None:
@@ -73,7 +73,7 @@ def test_a_token_is_revoked_by_name_or_id(health: Database) -> None:
     with health.write() as connection:
         revoked = revoke_token(connection, "ci", "bob", NOW + SECOND)
         assert revoked
-        assert (revoked.state(NOW), revoked.revoked_by) == ("revoked", "bob")
+        assert (revoked.state_at(NOW), revoked.revoked_by) == ("revoked", "bob")
     second, _ = create(health)
     with health.write() as connection:
         assert revoke_token(connection, first.id, "eve", NOW) == revoked
