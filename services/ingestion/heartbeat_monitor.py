@@ -30,7 +30,7 @@ from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.redis.record_log import LogFullError, RecordLog, StreamReply
 from shared.schema import redis_keys
-from shared.schema.records import AnyRecord
+from shared.schema.records import PING_ID, AnyRecord
 from shared.schema.redis_keys import HEARTBEAT_BODIES, HEARTBEAT_STATES, PINGS
 from shared.schema.timestamps import epoch_ms
 
@@ -96,7 +96,7 @@ class HeartbeatMonitor:
             expected = self._expected.get(ping.name) if ping else None
             if ping and expected:
                 states[ping.name] = apply_ping(states[ping.name], ping, last_line(ping.body))
-                records.append(heartbeat_check(expected, states[ping.name], ping.at, f"ping-{entry}"))
+                records.append(heartbeat_check(expected, states[ping.name], ping.at, f"{PING_ID}{entry}"))
                 if ping.body:
                     bodies[ping.name] = ping.body
         if len(entries) < BATCH:

@@ -6,7 +6,9 @@ Times are epoch milliseconds.
 """
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from statistics import median_low
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ MIN_HOLD_MS = 60_000
 UNKNOWN_INTERVAL_MS = 20 * 60_000
 """Of a check that does not say its interval, before it is known: its result counts for an hour."""
 STATUSES: tuple[CheckStatus, ...] = ("ok", "warning", "critical", "unknown")
+_PLACES = {status: place for place, status in enumerate(STATUSES)}
 
 
 class StatusResult(NamedTuple):
@@ -128,33 +131,37 @@ def _typical_interval(results: Sequence[StatusResult]) -> int | None:
     return median_low(gaps) if gaps else None
 
 
-def times_in(spans: Iterable[StatusSpan], begin: int, end: int) -> StatusTimes:
-    """Return how long each status lasted from `begin` to `end`."""
+def times_in(spans: Sequence[StatusSpan], begin: int, end: int) -> StatusTimes:
+    """Return how long each status lasted from `begin` to `end`; `spans` are in the order of their times."""
     times = dict.fromkeys(STATUSES, 0)
-    for span in spans:
-        times[span.status] += max(0, min(span.until, end) - max(span.begin, begin))
+    for span in spans[_first_after(spans, begin) :]:
+        length = min(span.until, end) - max(span.begin, begin)
+        if length > 0:
+            times[span.status] += length
     return StatusTimes(**times)
 
 
-class Bars:
-    """Status times of consecutive parts of a time, of one check."""
+def _first_after(spans: Sequence[StatusSpan], moment: int) -> int:
+    """Return the place of the first span that ends after `moment`."""
+    return bisect_right(spans, moment, key=attrgetter("until"))
 
-    def __init__(self, begin: int, width: int, count: int, now: int) -> None:
-        self.begin = begin
-        self._width = width
-        self._end = min(begin + width * count, now)
-        self.parts = [[0, 0, 0, 0] for _ in range(count)]
-        """Milliseconds by status, in the order of `STATUSES`."""
 
-    def add(self, span: StatusSpan) -> None:
-        """Add what of a span is in the parts."""
-        begin, end = max(span.begin, self.begin), min(span.until, self._end)
-        place = STATUSES.index(span.status)
-        while begin < end:
-            part = (begin - self.begin) // self._width
-            until = min(end, self.begin + (part + 1) * self._width)
-            self.parts[part][place] += until - begin
-            begin = until
+def status_bars(spans: Sequence[StatusSpan], begin: int, width: int, count: int, now: int) -> list[list[int]]:
+    """Return how long each status lasted in each of `count` consecutive parts of a time, up to `now`.
+
+    Milliseconds by status, in the order of `STATUSES`.
+    """
+    bars = [[0, 0, 0, 0] for _ in range(count)]
+    last = min(begin + width * count, now)
+    for span in spans[_first_after(spans, begin) :]:
+        since, until = max(span.begin, begin), min(span.until, last)
+        place = _PLACES[span.status]
+        while since < until:
+            bar = (since - begin) // width
+            end = min(until, begin + (bar + 1) * width)
+            bars[bar][place] += end - since
+            since = end
+    return bars
 
 
 class Outage(NamedTuple):

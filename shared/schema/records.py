@@ -520,6 +520,8 @@ CheckReason = Literal[
 """Why a check is not ok, for machines; `text` is for people."""
 
 
+PING_ID = "ping-"
+"""How the IDs of check records begin that a ping led to; others of a heartbeat say how it stands."""
 CHECK_STATE = "checkState"
 """Name of a check's status as a metric in rules."""
 

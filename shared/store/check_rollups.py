@@ -26,12 +26,12 @@ from shared.schema.records import Check
 from shared.schema.timestamps import epoch_ms, from_epoch_ms, from_store, to_store
 from shared.store.tables import check_hours, check_spans, checks, rollups_due
 
-_SPAN = ", ".join(f'"{name}"' for name in StatusSpan._fields)
+SPAN_COLUMNS = ", ".join(f'"{name}"' for name in StatusSpan._fields)
 _NEWEST_SPAN = f"""
-    SELECT {_SPAN} FROM check_spans WHERE host = ? AND "check" = ? ORDER BY "begin" DESC LIMIT 1
+    SELECT {SPAN_COLUMNS} FROM check_spans WHERE host = ? AND "check" = ? ORDER BY "begin" DESC LIMIT 1
 """  # noqa: S608 - as text: runs once per check and batch
 _WRITE_SPAN = f"""
-    INSERT OR REPLACE INTO check_spans (host, "check", {_SPAN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT OR REPLACE INTO check_spans (host, "check", {SPAN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608
 _AT_SAME_SPAN = """
     SELECT EXISTS (SELECT 1 FROM check_spans WHERE host = ? AND "check" = ? AND status = ?
@@ -148,7 +148,7 @@ def remake_checks(connection: Connection, host: str, check: str, day: int) -> No
     spans = check_spans.c
     own = and_(spans.host == host, spans.check == check)
     before = connection.exec_driver_sql(
-        f'SELECT {_SPAN} FROM check_spans WHERE host = ? AND "check" = ? AND "begin" < ? '  # noqa: S608
+        f'SELECT {SPAN_COLUMNS} FROM check_spans WHERE host = ? AND "check" = ? AND "begin" < ? '  # noqa: S608
         'ORDER BY "begin" DESC LIMIT 1',
         (host, check, begin),
     ).first()
@@ -176,7 +176,7 @@ def _remake_hours(
             hours.hour < end // HOUR_MS,
         )
     )
-    hour = cast(func.strftime("%s", column.timestamp), Integer).op("/")(HOUR_MS // 1000)
+    hour = cast(func.strftime("%s", column.timestamp), Integer) // (HOUR_MS // 1000)
     counts = [func.sum(case((column.status == status, 1), else_=0)) for status in STATUSES]
     latency, share = column.checkLatencyMs, column.availability
     rows = select(

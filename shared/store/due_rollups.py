@@ -1,7 +1,11 @@
 """Due rollups: days of a check or host whose rollups are made again from raw rows, the newest first."""
 
-from sqlalchemy import Connection, delete, desc, func, select
+from datetime import datetime
 
+from sqlalchemy import Connection, delete, desc, exists, func, select
+
+from shared.analytics.availability import DAY_MS
+from shared.schema.timestamps import epoch_ms
 from shared.store.check_rollups import remake_checks
 from shared.store.health_rollups import remake_hosts
 from shared.store.tables import rollups_due
@@ -22,6 +26,14 @@ def remake_due_day(connection: Connection) -> bool:
     key = zip(rollups_due.primary_key, due, strict=True)
     connection.execute(delete(rollups_due).where(*(column == value for column, value in key)))
     return True
+
+
+def has_due_days(connection: Connection, host: str, check: str, since: datetime, until: datetime) -> bool:
+    """Return whether rollups of a check (of the host, if empty) between two times are still to be made."""
+    due = rollups_due.c
+    days = due.day.between(epoch_ms(since) // DAY_MS, epoch_ms(until) // DAY_MS)
+    found = select(exists().where(due.host == host, due.check == check, days))
+    return bool(connection.execute(found).scalar())
 
 
 def due_days(connection: Connection) -> int:

@@ -68,7 +68,7 @@ def remake_hosts(connection: Connection, host: str, day: int) -> None:
             hours.host == host, hours.hour >= begin // HOUR_MS, hours.hour < end // HOUR_MS
         )
     )
-    hour = cast(func.strftime("%s", column.timestamp), Integer).op("/")(HOUR_MS // 1000)
+    hour = cast(func.strftime("%s", column.timestamp), Integer) // (HOUR_MS // 1000)
     names = [one.name for one in health_hours.c]
     for name in HOST_FIELDS:
         value = column[name]

@@ -83,6 +83,7 @@ class CheckFilter(NamedTuple):
     host: str | None = None
     type: str | None = None
     status: str | None = None
+    is_csv: bool = False
 
 
 class CheckHistoryQuery(NamedTuple):
@@ -117,13 +118,14 @@ def curve_query(arguments: Mapping[str, str], now: datetime, least: timedelta) -
 
 def check_filter(arguments: Mapping[str, str]) -> CheckFilter:
     """Read which checks are wanted."""
-    read = QueryParameters(arguments, CheckFilter._fields)
+    read = QueryParameters(arguments, ("host", "type", "status", "format"))
     for name, allowed in (("type", get_args(CheckType)), ("status", get_args(CheckStatus))):
         value = read.text(name)
         if value and value not in allowed:
             read.add_error(name, f"expected one of {', '.join(allowed)}, got {value!r}")
+    is_csv = read.is_csv()
     read.check()
-    return CheckFilter(*map(read.text, CheckFilter._fields))
+    return CheckFilter(read.text("host"), read.text("type"), read.text("status"), is_csv)
 
 
 def check_history_query(arguments: Mapping[str, str], now: datetime) -> CheckHistoryQuery:

@@ -10,6 +10,7 @@ from services.dashboard.acknowledgements import AcknowledgementService
 from services.dashboard.api.alerts import add_alerts
 from services.dashboard.api.answers import Head, Overview, SystemNow, Ticket, Trends
 from services.dashboard.api.audit import add_audit
+from services.dashboard.api.availability import add_availability
 from services.dashboard.api.backups import add_backups
 from services.dashboard.api.bot_detail import add_bot_detail
 from services.dashboard.api.bot_list import BotRow, list_bots
@@ -18,7 +19,9 @@ from services.dashboard.api.bots import add_bots
 from services.dashboard.api.channels import add_channels
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.execution import add_execution
+from services.dashboard.api.heartbeats import add_heartbeats
 from services.dashboard.api.history import add_history
+from services.dashboard.api.hosts import add_hosts
 from services.dashboard.api.maintenance import add_maintenance
 from services.dashboard.api.on_call import add_on_call
 from services.dashboard.api.overview import overview, summary, system, trends
@@ -46,6 +49,9 @@ def create_api(
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
     _add_read_routes(api, sources, clock)
     add_checks(api, sources, clock)
+    add_availability(api, sources, clock)
+    add_heartbeats(api, sources, clock)
+    add_hosts(api, sources, clock)
     add_history(api, sources, clock)
     add_trades(api, sources, clock)
     add_positions(api, sources, clock)
@@ -103,11 +109,6 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
         bot, now = bot_name(request.args), clock()
         bots = {bot: snapshot.bot_snapshot(bot, sources.read_bot(bot, now), now)}
         return json_response(trends(sources.performance, bots, now)[bot])
-
-    @api.get("/health")
-    def health() -> Response:
-        now = clock()
-        return json_response(snapshot.host_snapshots(sources.read_current(now).records, now))
 
     @api.get("/rules")
     def rules() -> Response:

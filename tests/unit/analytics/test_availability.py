@@ -4,13 +4,13 @@ from random import Random
 
 from shared.analytics.availability import (
     DAY_MS,
-    Bars,
     StatusResult,
     StatusSpan,
     StatusTimes,
     extend_spans,
     find_outages,
     rebuild_spans,
+    status_bars,
     status_since,
     times_in,
 )
@@ -72,10 +72,10 @@ def test_only_known_time_counts_and_a_warning_is_up() -> None:
 
 
 def test_bars_split_spans_and_end_now() -> None:
-    bars = Bars(START, 60 * S, 3, now=START + 100 * S)
-    for span in extend_spans(None, [result(0), result(30, "critical"), result(60), result(90)]):
-        bars.add(span)
-    assert bars.parts == [[30 * S, 0, 30 * S, 0], [40 * S, 0, 0, 0], [0, 0, 0, 0]]
+    spans = extend_spans(None, [result(0), result(30, "critical"), result(60), result(90)])
+    bars = status_bars(spans, START, 60 * S, 3, START + 100 * S)
+    assert bars == [[30 * S, 0, 30 * S, 0], [40 * S, 0, 0, 0], [0, 0, 0, 0]]
+    assert status_bars(spans, START + 40 * S, 60 * S, 1, START + DAY_MS) == [[40 * S, 0, 20 * S, 0]]
 
 
 def test_an_outage_ends_with_the_first_good_result_only() -> None:
