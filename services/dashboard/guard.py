@@ -21,7 +21,7 @@ from shared.store.database import Database
 
 log = structlog.get_logger()
 
-PAGES = ("page.index", "runbooks.page", "account.show")
+PAGES = ("page.index", "runbooks.page", "account.show", "documentation.docs")
 """What a browser shows: without an identity it is sent to the login."""
 READING = ("GET", "HEAD", "OPTIONS")
 

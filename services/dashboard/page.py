@@ -26,6 +26,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+FURTHER_POLICY = {"documentation.docs": "img-src 'self' data:; "}
+"""What a page is allowed besides: Swagger UI has its icons in its stylesheet."""
+
 HSTS = "max-age=31536000"
 """Over TLS: browsers use only TLS for this host for a year. Source: RFC 6797."""
 
@@ -134,7 +137,8 @@ def security_headers(settings: DashboardSettings) -> Callable[[Response], Respon
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers["Content-Security-Policy"] = (
-            f"default-src 'self'; connect-src 'self' {_websockets(settings)}; object-src 'none'; "
+            f"default-src 'self'; connect-src 'self' {_websockets(settings)}; "
+            f"{FURTHER_POLICY.get(request.endpoint or '', '')}object-src 'none'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         )
         if request.endpoint == "page.static" and response.status_code in _CACHEABLE:

@@ -11,6 +11,7 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
     {
         "GET /": "read",
         "GET /runbooks/<name>": "read",
+        "GET /api/docs": "read",
         "GET /api/openapi.json": "read",
         f"GET {_API}": "read",
         f"GET {_API}/alerts": "read",

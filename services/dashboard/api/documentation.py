@@ -1,11 +1,11 @@
-"""The API described in its own words: the OpenAPI document."""
+"""The API described in its own words: the OpenAPI document, and a page that shows it."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
 
 from shared.runtime.web.app import WebWorkerPart
 from shared.runtime.web.openapi import describe, openapi_document
@@ -21,7 +21,7 @@ PREFIXES = 8
 
 
 def create_documentation() -> Blueprint:
-    """Return the route of the document; it is generated when it is first asked for, and then kept."""
+    """Return the routes; the document is generated when it is first asked for, and then kept."""
     routes = Blueprint("documentation", __name__, url_prefix="/api")
 
     @lru_cache(PREFIXES)
@@ -35,5 +35,10 @@ def create_documentation() -> Blueprint:
     def openapi() -> Response:
         app = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - Flask's own way
         return Response(document(app, request.root_path), content_type="application/json")
+
+    @routes.get("/docs")
+    @describe("Read this document in a browser", tag="Documentation", media_types=("text/html",))
+    def docs() -> Response:
+        return make_response(render_template("api_docs.html"))
 
     return routes

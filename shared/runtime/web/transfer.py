@@ -41,6 +41,8 @@ def _compress(response: Response) -> None:
         return
     response.direct_passthrough = False  # of a static file
     chunks = response.iter_encoded()
+    if close := getattr(response.response, "close", None):
+        response.call_on_close(close)
     response.response = _gzip(chunks) if response.is_streamed else [b"".join(_gzip(chunks))]
     response.headers["Content-Encoding"] = "gzip"
     response.headers.pop("Content-Length", None)

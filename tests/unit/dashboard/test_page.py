@@ -61,8 +61,8 @@ def test_below_a_trusted_proxys_prefix_every_address_has_it(
 
 
 def test_every_static_file_is_named_and_served(client: FlaskClient) -> None:
-    """The page names every static file but its views, at addresses that browsers may keep for a year."""
-    pages = client.get("/").text + client.get("/system").text
+    """The pages name every static file but the views, at addresses that browsers may keep for a year."""
+    pages = "".join(client.get(path).text for path in ("/", "/system", "/api/docs"))
     addresses = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', pages))
     files = [path for path in SERVED.glob("static/**/*.*") if path.suffix != ".md"]
     loaded = re.compile("views/|again.js|page.css")  # by the modules, or by the login
