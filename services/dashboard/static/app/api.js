@@ -72,10 +72,17 @@ export const call = async (method, path, body) => (await request(method, path, b
 
 const answers = new Map(); // path → last answer: a view that is opened again is drawn at once
 
-function remember(path, answer) {
-  answers.delete(path);
-  answers.set(path, answer);
-  if (answers.size > KEPT) answers.delete(answers.keys().next().value);
+async function attempt(path) {
+  try {
+    const data = await read(path);
+    answers.delete(path);
+    answers.set(path, data);
+    if (answers.size > KEPT) answers.delete(answers.keys().next().value);
+    lastUpdate.set(Date.now());
+    return { data, error: null };
+  } catch (error) {
+    return { data: null, error };
+  }
 }
 
 /** Return whether a list of messages has an alert that opened, changed or was resolved. */
@@ -92,42 +99,44 @@ export function useApi(path, { every = 0, on = null } = {}) {
   const [state, setState] = useState({ path: null, data: null, error: null });
   const timer = useRef(0);
   const wanted = useRef(path);
+  const flight = useRef(null); // the request under way: its path, and whether something changed since it was sent
   wanted.current = path;
 
   const refresh = useCallback(async () => {
     clearTimeout(timer.current);
     const asked = wanted.current;
     if (asked === null) return;
-    let error = null;
-    try {
-      const data = await read(asked);
-      remember(asked, data);
-      lastUpdate.set(Date.now());
-      apiError.set(null);
-      if (wanted.current === asked) setState({ path: asked, data, error: null });
-    } catch (raised) {
-      error = raised;
-      const isUnavailable = raised.status === 0 || raised.status >= 500;
-      if (isUnavailable) apiError.set(raised);
-      if (wanted.current === asked)
-        setState((last) => (isUnavailable ? { ...last, error } : { path: asked, data: null, error }));
+    if (flight.current?.path === asked) {
+      flight.current.isOutdated = true; // its answer may be older than what changed
+      return;
     }
-    if (wanted.current !== asked) return;
-    clearTimeout(timer.current);
-    if (error || every) timer.current = setTimeout(refresh, error && every ? RETRY_MS : every || RETRY_MS * 4);
+    const own = { path: asked, isOutdated: false };
+    flight.current = own;
+    const { data, error } = await attempt(asked);
+    if (flight.current !== own || wanted.current !== asked) return;
+    flight.current = null;
+    const isUnavailable = error && (error.status === 0 || error.status >= 500);
+    apiError.set(isUnavailable ? error : null);
+    setState((last) => (isUnavailable ? { ...last, error } : { path: asked, data, error }));
+    const wait = own.isOutdated ? SOON_MS : isUnavailable ? RETRY_MS : every;
+    if (wait) timer.current = setTimeout(refresh, wait);
   }, [every]);
 
   useEffect(() => {
     const known = path === null ? null : answers.get(path);
     if (known) setState({ path, data: known, error: null });
     refresh();
-    return () => clearTimeout(timer.current);
+    return () => {
+      clearTimeout(timer.current);
+      flight.current = null;
+    };
   }, [path, refresh]);
   useOutdated(refresh);
   useLive((messages) => {
     if (!on?.(messages)) return;
     clearTimeout(timer.current);
-    timer.current = setTimeout(refresh, SOON_MS);
+    if (flight.current) flight.current.isOutdated = true;
+    else timer.current = setTimeout(refresh, SOON_MS);
   });
   return { data: state.data, error: state.error, isLoading: state.path !== path && !state.error, refresh };
 }

@@ -29,7 +29,9 @@ export function PreferencesMenu() {
   };
   return html`
     <div class="preferences">
-      <button type="button" class="plain small" popovertarget="preferences">Preferences</button>
+      <button type="button" class="plain small icon" popovertarget="preferences" aria-label="Preferences" title="Preferences">
+        <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true"><path d="M3 6h7m4 0h3M3 14h3m4 0h7" /><circle cx="12" cy="6" r="2" /><circle cx="8" cy="14" r="2" /></svg>
+      </button>
       <div id="preferences" popover="auto" role="group" aria-label="Preferences">
         <${SelectField} label="Colours" value=${theme} choices=${THEMES} onChange=${(value) => setPreference("theme", value)} />
         <${SelectField} label="Times" value=${zone} choices=${ZONES} onChange=${(value) => setPreference("zone", value)} />

@@ -1,4 +1,5 @@
-// A table that sorts, says so to screen readers, and keeps its rows while they change.
+// A table that sorts, says so to screen readers, and keeps its rows while they change. On a phone each row is a block with
+// its columns' titles; the roles keep it a table for screen readers.
 
 import { html } from "../vendor/preact/preact.js";
 
@@ -11,16 +12,16 @@ export function Table({ caption, columns, rows, keyOf, sort = "", onSort, empty,
   if (!rows.length && empty) return html`<div class="empty">${empty}</div>`;
   return html`
     <div class="scroll" tabindex="-1">
-      <table>
+      <table role="table">
         <caption class="unseen">${caption}</caption>
-        <thead>
-          <tr>${columns.map((column) => html`<${Heading} key=${column.key} ...${{ column, sort, onSort }} />`)}</tr>
+        <thead role="rowgroup">
+          <tr role="row">${columns.map((column) => html`<${Heading} key=${column.key} ...${{ column, sort, onSort }} />`)}</tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           ${sorted.map(
             (row) => html`
-              <tr key=${keyOf(row)} class=${rowClass?.(row)} ...${rowProps?.(row)}>
-                ${columns.map((column) => html`<td key=${column.key} class=${cellClass(column)}>${column.render(row)}</td>`)}
+              <tr role="row" key=${keyOf(row)} class=${rowClass?.(row)} ...${rowProps?.(row)}>
+                ${columns.map((column) => html`<td role="cell" key=${column.key} class=${cellClass(column)} data-title=${column.title}>${column.render(row)}</td>`)}
               </tr>
             `,
           )}
@@ -36,11 +37,12 @@ const cellClass = ({ numeric, hideOnPhone, class: kind }) =>
 function Heading({ column, sort, onSort }) {
   const { key, title, hint } = column;
   const direction = sort === key ? "ascending" : sort === `-${key}` ? "descending" : undefined;
-  if (!column.sort || !onSort) return html`<th scope="col" class=${cellClass(column)} title=${hint}>${title}</th>`;
+  if (!column.sort || !onSort)
+    return html`<th role="columnheader" scope="col" class=${`${cellClass(column) ?? ""} unsorted`} title=${hint}>${title}</th>`;
   // Numbers are first sorted with the largest on top.
   const next = direction ? (direction === "ascending" ? `-${key}` : key) : column.numeric ? `-${key}` : key;
   return html`
-    <th scope="col" class=${cellClass(column)} aria-sort=${direction} title=${hint}>
+    <th role="columnheader" scope="col" class=${cellClass(column)} aria-sort=${direction} title=${hint}>
       <button type="button" class="sort" onClick=${() => onSort(next)}>${title}<span aria-hidden="true">${direction ? (direction === "ascending" ? " ▲" : " ▼") : ""}</span></button>
     </th>
   `;

@@ -40,8 +40,13 @@ export default function Overview() {
 
 function Verdict({ summary: { status, reasons, handled } }) {
   const alerts = useApi("/alerts?status=ACTIVE&limit=50", { every: REFRESH_MS, on: hasAlertChange });
-  const calling = (alerts.data ?? []).filter(({ details }) => !details.mutedBy);
-  const others = reasons.filter((reason) => !calling.some((alert) => reason === reasonOf(alert)));
+  const calling = (alerts.data ?? [])
+    .filter(({ details }) => !details.mutedBy)
+    .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  // The server's reasons name alerts, too, and count those that it does not name.
+  const others = reasons.filter(
+    (reason) => !calling.some((alert) => reason === reasonOf(alert)) && !/^\d+ more open alerts?\.$/.test(reason),
+  );
   if (status === "HEALTHY" && !handled.length) return null;
   return html`
     <${Panel} title="Needs attention" class="verdict" actions=${html`<${Link} to="/alerts">All alerts</${Link}>`}>
@@ -79,7 +84,7 @@ function Totals({ summary: known, rows }) {
           )
         : html`<${Missing} why="No bot has a value before and after 00:00 UTC." />`,
     ],
-    ["Alerts that need attention", known ? html`<${Link} to="/alerts">${whole(known.triggeredAlerts)}</${Link}>` : "–"],
+    ["Active alerts", known ? html`<${Link} to="/alerts">${whole(known.triggeredAlerts)}</${Link}>` : "–"],
     ["Bots", `${whole(active.length)}${silent ? `, ${silent} silent` : ""}`],
     ["Hosts", known ? html`<${Link} to="/hosts">${whole(known.hosts)}</${Link}>` : "–"],
   ];
