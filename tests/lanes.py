@@ -25,7 +25,8 @@ ORACLES = tuple(
 )
 """These import pandas, which takes seconds."""
 BROWSER = re.compile(
-    r"tests/unit/(dashboard/test_(\w+_page|foreign_names|page_modules)|notifier/test_templates)\.py"
+    r"tests/unit/(dashboard/(views/test_\w+|test_(\w+_page|foreign_names|page_modules|shell))"
+    r"|notifier/test_templates)\.py"
 )
 """These share one Chromium, which takes seconds to start."""
 CONTROL_GROUPS = tuple(f"tests/unit/collector/checks/test_{name}.py" for name in ("container", "systemd"))

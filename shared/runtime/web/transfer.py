@@ -40,6 +40,8 @@ def _compress(response: Response) -> None:
     if is_short or not request.accept_encodings["gzip"] or "Content-Encoding" in response.headers:
         return
     response.direct_passthrough = False  # of a static file
+    if close := getattr(response.response, "close", None):
+        response.call_on_close(close)
     chunks = response.iter_encoded()
     if close := getattr(response.response, "close", None):
         response.call_on_close(close)

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "../vendor/preact/preact.js";
 import { BASE } from "./environment.js";
-import { apiError, lastUpdate, signedOut, useLive, useOutdated } from "./store.js";
+import { lastUpdate, signedOut, useLive, useOutdated } from "./store.js";
 
 const API = `${BASE}api/monitoring`;
 const READ_TIMEOUT_MS = 15_000;
@@ -27,6 +27,8 @@ export class ApiError extends Error {
     super(faults.length ? faults.join("; ") : (body?.error ?? body?.detail ?? `status ${status}`));
     this.status = status;
     this.body = body;
+    /** Whether the same request may succeed later. */
+    this.isUnavailable = status === 0 || status >= 500;
   }
 }
 
@@ -115,8 +117,7 @@ export function useApi(path, { every = 0, on = null } = {}) {
     const { data, error } = await attempt(asked);
     if (flight.current !== own || wanted.current !== asked) return;
     flight.current = null;
-    const isUnavailable = error && (error.status === 0 || error.status >= 500);
-    apiError.set(isUnavailable ? error : null);
+    const isUnavailable = Boolean(error?.isUnavailable);
     setState((last) => (isUnavailable ? { ...last, error } : { path: asked, data, error }));
     const wait = own.isOutdated ? SOON_MS : isUnavailable ? RETRY_MS : every;
     if (wait) timer.current = setTimeout(refresh, wait);

@@ -6,8 +6,7 @@ import { observable } from "./store.js";
 
 /** Where the page is: `path` below the base, starting with "/", and `search`. */
 const place = observable(readPlace());
-/** Called after a change of path: the shell moves the focus. */
-let onNavigated = () => {};
+let hasMoved = false; // to another view that has not taken the focus yet
 
 function readPlace() {
   return { path: `/${location.pathname.slice(BASE.length)}`, search: location.search };
@@ -16,9 +15,13 @@ function readPlace() {
 window.addEventListener("popstate", () => place.set(readPlace()));
 
 export const usePlace = () => place.use();
-export const setOnNavigated = (callback) => {
-  onNavigated = callback;
-};
+
+/** Return whether the page has just moved to another view, once: its heading takes the focus. */
+export function takeMove() {
+  const moved = hasMoved;
+  hasMoved = false;
+  return moved;
+}
 
 /** Return the address of a path of the page, such as "/alerts?status=open". */
 export const href = (path) => BASE + path.replace(/^\//, "");
@@ -30,7 +33,7 @@ export function navigate(path, { replace = false } = {}) {
   place.set(readPlace());
   if (place.get().path !== last) {
     window.scrollTo(0, 0);
-    onNavigated();
+    hasMoved = true;
   }
 }
 

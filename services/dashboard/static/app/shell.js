@@ -9,7 +9,7 @@ import { hasAlertChange, useApi } from "./api.js";
 import { BASE, can, ROLE, USER, VERSION } from "./environment.js";
 import { whole } from "./format.js";
 import { PreferencesMenu } from "./preferences_menu.js";
-import { href, Link, match, setOnNavigated, usePlace } from "./router.js";
+import { href, Link, match, usePlace } from "./router.js";
 import { GROUPS, ROUTES } from "./routes.js";
 import { reconnectNow, showState } from "./socket.js";
 import { apiError, connection, setServerTime, signedOut, summary, useTick } from "./store.js";
@@ -22,12 +22,7 @@ export function Shell() {
   const { path } = usePlace();
   const [isOpen, setOpen] = useState(false); // the navigation, on a phone
   useSummary();
-  useEffect(() => {
-    setOpen(false);
-    setOnNavigated(() =>
-      requestAnimationFrame(() => document.querySelector("main h1")?.focus({ preventScroll: true })),
-    );
-  }, [path]);
+  useEffect(() => setOpen(false), [path]);
   return html`
     <a class="skip" href="#main">Skip to the content</a>
     <${TopBar} ...${{ isOpen, setOpen }} />
@@ -49,7 +44,7 @@ export function Shell() {
 
 /** Keep the summary of the whole current, and the title of the page. */
 function useSummary() {
-  const { data } = useApi("/summary", { every: SUMMARY_MS, on: hasAlertChange });
+  const { data, error } = useApi("/summary", { every: SUMMARY_MS, on: hasAlertChange });
   const title = pageTitle.use();
   useEffect(() => {
     if (!data) return;
@@ -57,6 +52,7 @@ function useSummary() {
     summary.set(data);
     reconnectNow(); // the server is back: the WebSocket need not wait any longer
   }, [data]);
+  useEffect(() => apiError.set(error), [error]);
   useEffect(() => {
     const { status, triggeredAlerts } = data ?? {};
     const count = triggeredAlerts ? `(${triggeredAlerts}) ` : "";

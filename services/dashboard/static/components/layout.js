@@ -1,19 +1,24 @@
 // The frame of a view and of its sections.
 
+import { takeMove } from "../app/router.js";
 import { observable } from "../app/store.js";
-import { html, useEffect, useId } from "../vendor/preact/preact.js";
+import { html, useEffect, useId, useRef } from "../vendor/preact/preact.js";
 
 /** The title of the view that is shown. */
 export const pageTitle = observable("");
 
 /** A view: its heading, what it is about, its actions, and its sections. */
 export function Page({ title, about, actions, children }) {
+  const heading = useRef(null);
   useEffect(() => pageTitle.set(title), [title]);
+  useEffect(() => {
+    if (takeMove()) heading.current.focus({ preventScroll: true });
+  }, []);
   return html`
     <div class="page">
       <header class="page-head">
         <div>
-          <h1 tabindex="-1">${title}</h1>
+          <h1 tabindex="-1" ref=${heading}>${title}</h1>
           ${about && html`<p class="quiet">${about}</p>`}
         </div>
         ${actions && html`<div class="actions">${actions}</div>`}
