@@ -275,9 +275,8 @@ export function applyRecord(live, record) {
     if (!isBefore(at, row.lastSeen)) row.lastSeen = at;
     row.retired = false;
   }
-  if (record.kind === "performance" && !isBefore(record.timestamp, row[record.source]?.timestamp)) {
-    row[record.source] = record;
-  }
+  const source = record.source ?? "reported"; // what is not written is reported
+  if (record.kind === "performance" && !isBefore(record.timestamp, row[source]?.timestamp)) row[source] = record;
 }
 
 /** Return the rows, each with what is newer; bots that are not among them yet are added. */
@@ -292,7 +291,7 @@ export function mergeRows(rows, live) {
     if (newer.retired !== undefined && merged.lastSeen === newer.lastSeen) merged.retired = newer.retired;
     // A value must not jump between reported and computed ones.
     const record = newer[row.source ?? "reported"] ?? newer.computed;
-    if (record && (!row.source || record.source === row.source)) {
+    if (record && (!row.source || (record.source ?? "reported") === row.source)) {
       for (const name of ["portfolioValue", "currentDrawdown"])
         if (isDefined(record[name])) merged[name] = record[name];
     }

@@ -1,0 +1,138 @@
+"""The overview in a real Chromium: status, sums, and one row for each bot, with 1, 40 and many bots."""
+
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+
+from services.dashboard.data_sources import DataSources
+from shared.runtime import clock
+from shared.runtime.redis.record_log import RecordLog
+from shared.schema.records import AnyRecord, Equity, Heartbeat, Performance
+from shared.store.database import Database
+from tests.support import wait_until
+from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.sample_data import make_alert, store_open_alert, store_watchdog_beat
+
+pytestmark = in_browser
+
+HOSTILE = '<img src=x onerror="document.title=1">'
+PATH = "/overview"
+
+
+@pytest.fixture
+def sources(redis: Redis, performance: Database, health: Database) -> DataSources:
+    """Return where the dashboard reads from."""
+    store_watchdog_beat(health, clock.now())
+    return DataSources(redis, performance, health)
+
+
+def rows(browser: Chrome) -> list[list[str]]:
+    """Return the texts of the bots' rows."""
+    script = """
+        return [...document.querySelectorAll(".bots tbody tr")].map((row) =>
+            [...row.cells].map((cell) => cell.innerText.replace(/\\s+/g, " ").trim()));
+    """
+    found: list[list[str]] = browser.execute_script(script)
+    return found
+
+
+def names(browser: Chrome) -> list[str]:
+    """Return the names of the bots in the order of their rows."""
+    return [row[0] for row in rows(browser)]
+
+
+def test_a_bot_is_listed_with_its_value_and_changes_live(
+    browser: Chrome, redis: Redis, sources: DataSources
+) -> None:
+    """A name is shown as text, and a live record changes its row; a computed value does not replace it."""
+    now = clock.now()
+    RecordLog(redis).append([Performance(bot=HOSTILE, timestamp=now, portfolio_value=1000)], "test")
+    with live_page(browser, sources, PATH) as broadcaster:
+        wait_until(lambda: names(browser) == [HOSTILE], "the bot is listed")
+        assert rows(browser)[0][2] == "1,000.00"
+        ahead = now + timedelta(hours=1)
+        records: list[AnyRecord] = [
+            Performance(bot=HOSTILE, timestamp=clock.now(), portfolio_value=2000.5),
+            Performance(bot=HOSTILE, timestamp=clock.now(), portfolio_value=7, source="computed"),
+            Equity(bot="new", timestamp=ahead, equity=1),
+        ]
+        for number, record in enumerate(records, start=2):
+            broadcaster.send_record(record, f"{number}-0")
+        wait_until(lambda: len(names(browser)) == 2, "a new bot has a row")
+        shown = dict(zip(names(browser), rows(browser), strict=True))
+        assert shown[HOSTILE][2] == "2,000.50"
+        assert shown["new"][1] == "ok"
+    assert browser.title != "1"
+
+
+def test_what_needs_attention_comes_first(
+    browser: Chrome, redis: Redis, health: Database, sources: DataSources
+) -> None:
+    """Alerts are listed with links, the most severe first; bots with alerts and silent ones are on top."""
+    now = clock.now()
+    log = RecordLog(redis)
+    log.append([Equity(bot=name, timestamp=now, equity=1) for name in ("calm", "failing")], "test")
+    log.append([Equity(bot="silent", timestamp=now - timedelta(minutes=20), equity=1)], "test")
+    log.append([Heartbeat(bot="over", status="retired", timestamp=now)], "test")
+    for number, severity in ((1, "MEDIUM"), (2, "CRITICAL")):
+        store_open_alert(health, make_alert(number, severity, "failing"))  # type: ignore[arg-type]
+    taken = make_alert(3, "CRITICAL", "silent")
+    taken.status, taken.assignee, taken.acknowledged_at = "ACKNOWLEDGED", "ann", now
+    store_open_alert(health, taken)
+    with live_page(browser, sources, PATH):
+        wait_until(lambda: names(browser) == ["failing", "silent", "calm", "over"], "they are in order")
+        assert [row[1] for row in rows(browser)] == ["CRITICAL", "silent", "ok", "retired"]
+        wait_until(lambda: "CRITICAL failing" in text(browser, ".verdict li"), "the worst alert is first")
+        verdict = text(browser, ".verdict")
+        assert verdict.count("failing") == 2, "each alert once, and not again as a reason"
+        assert "acknowledged by ann" in verdict
+        assert "UTC" not in verdict
+        links = browser.find_elements(By.CSS_SELECTOR, ".verdict li a")
+        assert str(links[0].get_attribute("href")).endswith("/alerts/alert-2")
+        assert "3, 1 silent" in text(browser, ".totals")
+
+
+def test_forty_bots_are_sorted_filtered_and_grouped_by_the_address(
+    browser: Chrome, redis: Redis, sources: DataSources
+) -> None:
+    """The query string has sort, filter and groups: a link shows the same, on a phone, too."""
+    now = clock.now()
+    found = [
+        Performance(
+            bot=f"{'grid' if number % 4 else 'scalper'}-{number:02}",
+            timestamp=now,
+            portfolio_value=1000 + number,
+            labels={"venue": "kraken" if number % 2 else "binance"},
+        )
+        for number in range(40)
+    ]
+    RecordLog(redis).append(list(found), "test")
+    with live_page(browser, sources, f"{PATH}?find=SCALP&group=venue&sort=-value"):
+        wait_until(lambda: len(names(browser)) == 10, "only these are listed")
+        assert names(browser)[0] == "scalper-36"
+        assert "10 of 40 bots" in text(browser, ".bots .filters")
+        assert "venue: binance 10 bots" in text(browser, ".bots h3")
+        field = browser.find_element(By.CSS_SELECTOR, "input[type=search]")
+        field.clear()
+        field.send_keys("Venue=KRA")
+        wait_until(lambda: len(names(browser)) == 20, "labels are found, too")
+        assert "find=Venue%3DKRA" in browser.current_url
+        browser.find_element(By.XPATH, "//button[contains(., 'Bot')]").click()
+        wait_until(lambda: names(browser)[0] == "grid-01", "they are sorted by name")
+        assert_accessible(browser)
+        set_width(browser, 380)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert_accessible(browser)
+        set_width(browser, 1280)
+
+
+def test_an_empty_overview_shows_how_to_send_a_first_record(browser: Chrome, sources: DataSources) -> None:
+    """The three ways, with the address of this machine."""
+    with live_page(browser, sources, PATH):
+        wait_until(lambda: "No bot has reported yet" in text(browser, ".empty"), "it says so")
+        shown = text(browser, ".empty")
+        assert "curl http://127.0.0.1:9090/api/v1/records" in shown
+        assert all(way in shown for way in ("XADD bot:metrics:stream", 'api_url="http://127.0.0.1:9090"'))
