@@ -28,6 +28,7 @@ from shared.analytics.events import (
 )
 from shared.analytics.execution import execution_metrics
 from shared.analytics.flows import FlowShares, PendingFlows
+from shared.analytics.hidden_positions import Account, HiddenPositions
 from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.opening import OpeningCheck
 from shared.analytics.positions import Terms
@@ -169,7 +170,7 @@ class BotAccount:
         account = Terms(state.settings.matching, currency, rate, self.convert)
         trades = state.book.apply_fill(event, contract, account)
         self._add_costs(event, contract, rate or 0.0)
-        if state.opening.is_unknown:
+        if state.is_opening_unknown:
             trades = [trade.without_pnl(UNKNOWN_OPENING) for trade in trades]
         for trade in trades:
             state.trades.apply(trade)
@@ -192,9 +193,10 @@ class BotAccount:
     def _take_position(self, event: PositionReport) -> None:
         state = self.state
         state.book.apply_report(event, state.settings, self.convert)
-        if state.opening.is_unknown:
+        if state.is_opening_unknown:
             # Trades made from half of the fills are no trades; from here on the position is known.
-            state.trades, state.opening = TradeStatistics(), OpeningCheck()
+            state.trades = TradeStatistics()
+            state.opening, state.hidden = OpeningCheck(), HiddenPositions()
             if state.equity is not None:
                 state.other = state.total(state.equity) - state.book.realized() - state.book.unrealized()
 
@@ -231,18 +233,44 @@ class BotAccount:
         if state.book.is_flat():
             state.other = state.total(equity) - state.book.realized() - state.book.unrealized()
             self._check_opening()
+        if at >= state.hidden.next_at:
+            self._look_for_hidden(at, equity)
 
     def _check_opening(self) -> None:
         """Look whether the equity of a flat account shows a position from before the first record."""
         state, book = self.state, self.state.book
-        if book.reports or len(book.places) != 1:
+        if book.reports or len(book.places) != 1 or book.unconverted:
             return
-        symbol = next(iter(book.places))
+        symbol = next(iter(book.places)).partition("\n")[0]
         contract = book.contract(symbol)
-        if contract.contract_type != "inverse" and not book.unconverted:
-            state.opening.apply_flat(book.prices.get(symbol), state.other, is_spot=contract.is_spot)
-            if state.opening.is_unknown:
-                self.trades += [trade.without_pnl(UNKNOWN_OPENING) for trade in state.opening.take_trades()]
+
+        def gain(entry: float, exit_price: float) -> float | None:
+            rate = self._rate_of(contract.money)
+            return None if rate is None else contract.pnl(1.0, entry, exit_price) * rate
+
+        price = book.prices.get(symbol)
+        state.opening.apply_flat(price, state.other, book.earned, gain, is_spot=contract.is_spot)
+        if state.opening.is_unknown:
+            self._take_back_trades()
+
+    def _look_for_hidden(self, at: int, equity: float) -> None:
+        """Look whether price moves show a position from before the first record."""
+        state, book = self.state, self.state.book
+        is_doubtful = state.is_opening_unknown or book.unconverted or state.unconverted_flows or book.dropped
+        if is_doubtful or book.reports or not book.places:
+            return
+        pnl, traded, currency = state.total(equity), state.costs.notional, state.account_currency()
+        state.hidden.apply(Account(at, equity, pnl, traded, book, currency, self._rate_of))
+        if state.hidden.is_found:
+            self._take_back_trades()
+
+    def _rate_of(self, money: str | None) -> float | None:
+        """Return the rate from a currency to the account's at the latest event."""
+        return self.convert(1.0, money, self.state.head[0])
+
+    def _take_back_trades(self) -> None:
+        """Give the first trades again, without P&L."""
+        self.trades += [trade.without_pnl(UNKNOWN_OPENING) for trade in self.state.opening.take_trades()]
 
     def _end_day(self) -> None:
         """End the trading day of the latest equity point, if there is one."""

@@ -154,7 +154,7 @@ def _marked_positions(book: PositionBook) -> list[MarkedPosition]:
 
 def _unknown_positions(state: AccountState) -> Undefined | None:
     """Return why the positions are not known; None if they are."""
-    if state.opening.is_unknown:
+    if state.is_opening_unknown:
         return undefined("unknown_opening_position", state.trades.n)
     if state.book.dropped:
         return undefined("too_many_positions", len(state.book.positions))
@@ -193,7 +193,7 @@ def _warnings(state: AccountState) -> list[str]:
     found = {
         "guessed_currency": state.is_guess_doubtful,
         "approximate_return": state.returns.has_approximate(state.head[0]),
-        "unknown_opening_position": state.opening.is_unknown,
+        "unknown_opening_position": state.is_opening_unknown,
         "too_many_positions": bool(book.dropped),
         "never_flat": book.never_flat and state.settings.matching is None,
         "learned_lot_size": book.learned_lot,

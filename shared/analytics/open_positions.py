@@ -46,7 +46,7 @@ class OpenPosition(NamedTuple):
 
 def open_positions(state: AccountState) -> list[OpenPosition]:
     """Return the open positions of an account, by symbol and leg."""
-    book, why = state.book, "unknown_opening_position" if state.opening.is_unknown else None
+    book, why = state.book, "unknown_opening_position" if state.is_opening_unknown else None
     found = [_open_position(book, held, why) for held in book.open_positions()]
     return sorted(found, key=lambda one: (one.symbol, one.leg))
 

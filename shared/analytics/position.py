@@ -79,9 +79,12 @@ class Position(msgspec.Struct, array_like=True):
     adverse: float | None = None
     """Lowest and highest unrealised P&L of this trade, in the contract's currency."""
     favorable: float | None = None
+    priced_at: int = 0
+    """When the symbol's latest price came, epoch milliseconds."""
 
-    def observe(self, contract: Contract, price: float) -> None:
+    def observe(self, contract: Contract, price: float, at: int) -> None:
         """Take a market price into the lowest and highest unrealised P&L."""
+        self.priced_at = at
         if self.side:
             gain = contract.pnl(self.quantity, self.cost, price)
             self.adverse = gain if self.adverse is None else min(self.adverse, gain)

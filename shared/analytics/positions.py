@@ -94,7 +94,7 @@ class PositionBook(msgspec.Struct):
         for key in (symbol, *self.legs[symbol]) if symbol in self.legs else (symbol,):
             held = self.positions.get(key)
             if held is not None and held.side:
-                held.observe(self.contract(symbol), price)
+                held.observe(self.contract(symbol), price, event.at)
 
     def apply_fill(self, event: Execution, contract: Contract, account: Terms) -> list[Trade]:
         """Apply an execution and return the trades that it closes."""
@@ -114,7 +114,7 @@ class PositionBook(msgspec.Struct):
             self.dropped += 1
             return []
         held.is_unconverted |= fee is None
-        held.rate = account.rate
+        held.rate, held.priced_at = account.rate, event.at
         if of_base:
             quantity -= min(event.fee, max(held.quantity + quantity, 0.0))
         fill = MatchedFill(contract, account.matching or ("average" if self.never_flat else None), event)
@@ -163,7 +163,7 @@ class PositionBook(msgspec.Struct):
         held.mark, held.marked_at, held.reported_at = event.mark_price, event.at, event.at
         held.liquidation_price, held.margin = event.liquidation_price, event.margin
         if event.mark_price:
-            held.observe(contract, event.mark_price)
+            held.observe(contract, event.mark_price, event.at)
         self._store(key, held)
 
     def realized(self) -> float:

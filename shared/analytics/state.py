@@ -10,6 +10,7 @@ from shared.analytics.curve import EquityCurve
 from shared.analytics.drawdown import Drawdown, upgraded_drawdown
 from shared.analytics.execution import Orders
 from shared.analytics.flows import PendingFlows
+from shared.analytics.hidden_positions import HiddenPositions
 from shared.analytics.opening import OpeningCheck
 from shared.analytics.positions import PositionBook, upgraded_positions
 from shared.analytics.rates import Conversions
@@ -20,8 +21,10 @@ from shared.analytics.symbols import common_code
 from shared.analytics.trades import TradeStatistics
 from shared.schema.records import Difference
 
-VERSION = 4
+VERSION = 5
 """States of other versions are recomputed from the events, as far back as these are kept."""
+ACCOUNTS_VERSION = 4
+"""States before this version have neither legs nor lots, nor figures of flows and drawdowns by day."""
 OLDEST_VERSION = 2
 """States from this version on can be read: they cover events that are deleted."""
 
@@ -59,6 +62,7 @@ class AccountState(msgspec.Struct):
     trades: TradeStatistics = msgspec.field(default_factory=TradeStatistics)
     costs: TradingCosts = msgspec.field(default_factory=TradingCosts)
     opening: OpeningCheck = msgspec.field(default_factory=OpeningCheck)
+    hidden: HiddenPositions = msgspec.field(default_factory=HiddenPositions)
     reported: ReportedTrades = msgspec.field(default_factory=ReportedTrades)
     margin_used: float | None = None
     """Initial margin of all positions, as in the latest equity record, account currency."""
@@ -80,6 +84,11 @@ class AccountState(msgspec.Struct):
     def account_currency(self) -> str | None:
         """Return the account's currency: as set, else as last reported, else guessed; None if unknown."""
         return common_code(self.settings.currency or self.reported_currency) or self.guessed_currency
+
+    @property
+    def is_opening_unknown(self) -> bool:
+        """Whether the fills contradict the equity: a position was held before the first record."""
+        return self.opening.is_unknown or self.hidden.is_found
 
     @property
     def is_currency_guessed(self) -> bool:
@@ -107,9 +116,10 @@ def upgraded(state: Any) -> Any:  # noqa: ANN401 - decoded JSON
     if isinstance(head, list) and len(head) == len(("at", "rank")):
         # Any further event of that millisecond may come.
         state["head"] = [head[0], 0, 10 * head[1]]
-    if isinstance(state, dict) and state["version"] < VERSION:
+    is_old = isinstance(state, dict) and state["version"] < ACCOUNTS_VERSION
+    if is_old:
         upgraded_positions(state["book"])
-    if isinstance(state, dict) and state["version"] < VERSION and state["equity"] is not None:
+    if is_old and state["equity"] is not None:
         upgraded_returns(state["returns"])
         total = state["equity"] - state["start"] - state["flows"]
         upgraded_drawdown(state["drawdown"], state["equity_at"], state["equity"], total)

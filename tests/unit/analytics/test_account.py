@@ -202,14 +202,14 @@ def test_a_state_of_another_version_or_other_settings_is_not_restored() -> None:
         AnalyticsSettings(time_zone="Asia/Tokyo"),
     ):
         assert BotAccount.from_json(dump, settings) is None
-    older = dump.replace(b'"version":4', b'"version":2')
+    older = dump.replace(b'"version":5', b'"version":2')
     assert BotAccount.from_json(older, AnalyticsSettings()) is None
     upgraded = BotAccount.from_json(older, AnalyticsSettings(), oldest_version=2)
     assert upgraded is not None
     assert upgraded.to_json() == dump
     assert (
         BotAccount.from_json(
-            dump.replace(b'"version":4', b'"version":1'), AnalyticsSettings(), oldest_version=2
+            dump.replace(b'"version":5', b'"version":1'), AnalyticsSettings(), oldest_version=2
         )
         is None
     )

@@ -1,6 +1,7 @@
 """Positions from before the first record: the equity gives them away, a position report ends the doubt."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -111,3 +112,13 @@ def test_a_position_held_throughout_beside_the_trades_is_found() -> None:
         equity += 2 * (price - before)
         bot.quote(price).buy(1, price).sell(1, price).equity(equity)
     assert bot.warnings() == ["unknown_opening_position"]
+
+
+def test_a_multiplier_that_no_record_tells_is_no_opening_position() -> None:
+    """Contracts of 0.1 coins, bought again whenever they are sold: a tenth of the price in the equity."""
+    bot, symbol = FakeBot().equity(1000), "BTC/USDT:USDT"
+    prices = (100.0, 104.0, 101.0, 110.0, 99.0, 103.0)
+    for before, price in pairwise(prices):
+        bot.buy(1, before, symbol=symbol).sell(1, price, symbol=symbol)
+        bot.equity(1000 + 0.1 * (price - prices[0]))
+    assert bot.warnings() == []

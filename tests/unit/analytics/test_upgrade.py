@@ -38,3 +38,19 @@ def test_open_positions_of_an_earlier_release_go_on() -> None:
     [trade] = account.trades
     assert (trade.number, trade.quantity, trade.pnl) == (2, 2, 29)  # 10 + 20 − 1
     assert BotAccount.from_json(account.to_json(), settings) is not None
+
+
+def test_a_state_of_version_4_is_examined_from_now_on() -> None:
+    """It knew neither hidden positions nor when a price came."""
+    settings = AnalyticsSettings(currency="USDT")
+    bot = FakeBot(currency="USDT").equity(1000).buy(2, 100).equity(1000)
+    state = json.loads(bot.account.to_json()) | {"version": 4}
+    del state["hidden"]
+    state["opening"] |= {"exact": True}
+    del state["opening"]["scaled"]
+    state["book"]["positions"] = {BTC: state["book"]["positions"][BTC][:-1]}
+    account = BotAccount.from_json(json.dumps(state), settings, oldest_version=2)
+    assert account is not None
+    [held] = account.state.book.open_positions()
+    assert (held.quantity, held.cost, held.priced_at) == (2, 100, 0)
+    assert account.state.version == bot.account.state.version
