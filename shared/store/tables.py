@@ -638,3 +638,35 @@ database_sizes = Table(
 )
 """Size of each table with its indexes, a row per UTC day; `tableName` is empty for the whole database, with
 its write-ahead log. `database` is performance or health; `bytes` is null where SQLite cannot tell."""
+
+reports = Table(
+    "reports",
+    health_metadata,
+    Column("id", String, primary_key=True),
+    Column("requestedAt", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("schedule", Text),
+    Column("periodTo", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("entry", Text, nullable=False),
+    Index("reports_requestedAt", "requestedAt"),
+    Index("reports_schedule_periodTo", "schedule", "periodTo", unique=True),
+)
+"""Reports that were asked for: `entry` is the `ReportEntry` as JSON; the files are in the home's `results`.
+
+`attempts` counts how often building began; a schedule asks for each period once.
+"""
+
+report_deliveries = Table(
+    "report_deliveries",
+    health_metadata,
+    Column("reportId", String, ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("createdAt", Text, nullable=False),
+    Column("nextAttemptAt", Text, nullable=False),
+    Column("sentAt", Text),
+    Column("error", Text),
+)
+"""Reports to send, a row per channel: pending (from when the report is built), sent or failed."""
