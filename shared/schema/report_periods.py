@@ -8,42 +8,34 @@ from zoneinfo import ZoneInfo
 
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.reports import MAX_DAYS, Period, PeriodKind, ReportRequest
-from shared.schema.timestamps import EARLIEST, LATEST
+from shared.schema.timestamps import EARLIEST
 
 DAY = timedelta(days=1)
 
 
 def resolve_period(request: ReportRequest, now: datetime) -> Period:
     """Return the period that a request means at `now`. InvalidError names every fault."""
-    faults = []
     kind = request.period or ("custom" if request.from_ else "daily")
+    faults: list[Fault] = []
     zone = _zone(request.time_zone, faults)
-    since, until = request.from_, request.to or now
-    for name, moment in (("$.from", since), ("$.to", until)):
-        if moment is not None and moment.tzinfo is None:
-            faults.append(Fault(name, "expected a time with a zone, such as 2026-11-01T00:00:00Z"))
-        elif moment is not None and not EARLIEST <= moment < LATEST:
-            faults.append(Fault(name, "expected a time in the years 2000 to 2099"))
     if kind != "custom" and (request.from_ or request.to):
         faults.append(Fault("$.period", f"expected custom with `from` and `to`, got {kind}"))
-    if kind == "custom" and since is None:
+    if kind != "custom" and zone and not faults:
+        return last_period(kind, zone, now)
+    since, until = request.from_, min(request.to or now, now)
+    if since is None:
         faults.append(Fault("$.from", "required for the period custom, but missing"))
-    if not faults and kind == "custom" and since is not None:
-        until = min(until, now)
-        if since >= until:
-            faults.append(Fault("$.from", "expected a time before `to` and before now"))
-        elif until - since > MAX_DAYS * DAY:
-            days = (until - since) / DAY
-            faults.append(Fault("$.from", f"expected at most {MAX_DAYS} days, got {days:.0f}"))
-    if faults or zone is None:
+    elif since >= until:
+        faults.append(Fault("$.from", "expected a time before `to` and before now"))
+    elif until - since > MAX_DAYS * DAY:
+        faults.append(Fault("$.from", f"expected at most {MAX_DAYS} days, got {(until - since) / DAY:.0f}"))
+    elif since < EARLIEST:
+        faults.append(Fault("$.from", "expected a time in the years 2000 to 2099"))
+    if faults or since is None:
         raise InvalidError(faults)
-    if kind == "custom" and since is not None:
-        since, until = since.astimezone(UTC), until.astimezone(UTC)
-        before = max(since - (until - since), EARLIEST)
-        return Period(
-            kind=kind, since=since, until=until, previous_since=before, time_zone=request.time_zone
-        )
-    return last_period(kind, zone, now)
+    since, until = since.astimezone(UTC), until.astimezone(UTC)
+    before = max(since - (until - since), EARLIEST)
+    return Period(kind=kind, since=since, until=until, previous_since=before, time_zone=request.time_zone)
 
 
 def last_period(kind: PeriodKind, zone: ZoneInfo, now: datetime) -> Period:

@@ -1,7 +1,7 @@
 """Reports: what is asked for, what is known of each, and its contents.
 
-From: dashboard (requests), jobs (builds). To: dashboard, notifier. The struct `Report` is the only source of the
-JSON, the page and the PDF of a report. Shares are in percent, money in the currency named beside it.
+From: dashboard (requests), jobs (builds). To: dashboard, notifier. The struct `Report` is the only source of
+the JSON, the page and the PDF of a report. Shares are in percent, money in the currency named beside it.
 """
 
 from datetime import datetime
@@ -17,6 +17,7 @@ ReportKind = Literal["monitoring", "performance"]
 ReportFormat = Literal["html", "pdf"]
 ReportState = Literal["pending", "running", "done", "failed"]
 DeliveryState = Literal["pending", "sent", "failed"]
+Timestamp = Annotated[datetime, Meta(tz=True)]
 Priority = Literal["high", "medium", "low"]
 
 FORMATS: tuple[ReportFormat, ...] = ("html", "pdf")
@@ -35,8 +36,8 @@ class ReportRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel", f
     period: PeriodKind | None = None
     """The last complete day, week or month, or `custom` with `from` and `to`; default: the day, or `custom`
     where `from` is given."""
-    from_: datetime | None = msgspec.field(default=None, name="from")
-    to: datetime | None = None
+    from_: Timestamp | None = msgspec.field(default=None, name="from")
+    to: Timestamp | None = None
     """Exclusive; default: now."""
     time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
     """Where days, weeks and months begin."""
@@ -46,7 +47,7 @@ class ReportRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel", f
         list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=MAX_PATTERNS)
     ] = []
     """Names or patterns (`scalper-*`); empty: all."""
-    formats: list[ReportFormat] = list(FORMATS)
+    formats: list[ReportFormat] = msgspec.field(default_factory=lambda: list(FORMATS))
     """Besides JSON."""
     channels: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=20)] = []
     """Channels that the report is sent to."""
@@ -54,7 +55,7 @@ class ReportRequest(msgspec.Struct, kw_only=True, frozen=True, rename="camel", f
     """Who asks; with an identity, its own name."""
 
 
-class Period(Part):
+class Period(Part, kw_only=True, frozen=True):
     """A span of time, and the span before it that it is compared with."""
 
     kind: PeriodKind
@@ -70,7 +71,7 @@ class Period(Part):
         return self.since
 
 
-class ReportDelivery(Part):
+class ReportDelivery(Part, kw_only=True, frozen=True):
     """How sending a report to one channel went."""
 
     channel: str
@@ -80,7 +81,7 @@ class ReportDelivery(Part):
     error: str | None = None
 
 
-class ReportEntry(Part):
+class ReportEntry(Part, kw_only=True, frozen=True):
     """What is known of one report: an entry of the list."""
 
     report_id: str
@@ -109,7 +110,7 @@ class ReportEntry(Part):
     deliveries: list[ReportDelivery] = []
 
 
-class Figure(Part):
+class Figure(Part, kw_only=True, frozen=True):
     """One figure of the period, and of the period before."""
 
     name: str
@@ -123,7 +124,7 @@ class Figure(Part):
     """Why it is undefined, how few values are behind it, or who reported it."""
 
 
-class CurvePoint(Part, array_like=True):
+class CurvePoint(Part, kw_only=True, frozen=True, array_like=True):
     """A point of an equity curve: `[time, equity, return since the beginning, drawdown]`."""
 
     at: datetime
@@ -134,7 +135,7 @@ class CurvePoint(Part, array_like=True):
     """Deepest since the point before, below the highest of the period; percent."""
 
 
-class YearReturns(Part):
+class YearReturns(Part, kw_only=True, frozen=True):
     """The returns of a year by month, percent; None without any."""
 
     year: int
@@ -142,7 +143,7 @@ class YearReturns(Part):
     total: float | None
 
 
-class DrawdownEpisode(Part):
+class DrawdownEpisode(Part, kw_only=True, frozen=True):
     """A fall from a peak until it is reached again."""
 
     began: datetime
@@ -154,7 +155,7 @@ class DrawdownEpisode(Part):
     days: float
 
 
-class TradeGroup(Part):
+class TradeGroup(Part, kw_only=True, frozen=True):
     """Trades closed in the period that have something in common."""
 
     key: str
@@ -169,7 +170,7 @@ class TradeGroup(Part):
     """Trades without a known P&L."""
 
 
-class TradeBreakdown(Part):
+class TradeBreakdown(Part, kw_only=True, frozen=True):
     """The trades of the period, net of fees and funding."""
 
     total: TradeGroup
@@ -180,7 +181,7 @@ class TradeBreakdown(Part):
     by_hour: list[TradeGroup] = []
 
 
-class FigureDifference(Part):
+class FigureDifference(Part, kw_only=True, frozen=True):
     """A figure that a bot reports otherwise than it is computed."""
 
     name: str
@@ -190,7 +191,7 @@ class FigureDifference(Part):
     computed: float
 
 
-class AccountReport(Part):
+class AccountReport(Part, kw_only=True, frozen=True):
     """One bot, or all bots of the report as one account: the portfolio."""
 
     name: str
@@ -213,7 +214,7 @@ class AccountReport(Part):
     warnings: list[str] = []
 
 
-class BotRow(Part):
+class BotRow(Part, kw_only=True, frozen=True):
     """A bot in the table of all bots."""
 
     bot: str
@@ -221,7 +222,7 @@ class BotRow(Part):
     figures: list[Figure]
 
 
-class Incident(Part):
+class Incident(Part, kw_only=True, frozen=True):
     """An alert that opened in the period."""
 
     id: str
@@ -236,7 +237,7 @@ class Incident(Part):
     notices: int
 
 
-class IncidentGroup(Part):
+class IncidentGroup(Part, kw_only=True, frozen=True):
     """The alerts of a rule."""
 
     key: str
@@ -253,7 +254,7 @@ class IncidentGroup(Part):
     notices: int
 
 
-class Incidents(Part):
+class Incidents(Part, kw_only=True, frozen=True):
     """The alerts that opened in the period."""
 
     figures: list[Figure] = []
@@ -262,7 +263,7 @@ class Incidents(Part):
     longest: list[Incident] = []
 
 
-class OnCallGroup(Part):
+class OnCallGroup(Part, kw_only=True, frozen=True):
     """The notices of a person or a channel."""
 
     key: str
@@ -275,14 +276,14 @@ class OnCallGroup(Part):
     """Notices that were not delivered."""
 
 
-class OnCallLoad(Part):
+class OnCallLoad(Part, kw_only=True, frozen=True):
     """Notices that were sent in the period."""
 
     by_person: list[OnCallGroup] = []
     by_channel: list[OnCallGroup] = []
 
 
-class CheckUptime(Part):
+class CheckUptime(Part, kw_only=True, frozen=True):
     """How often a check was fine."""
 
     host: str
@@ -297,7 +298,7 @@ class CheckUptime(Part):
     certificate_days: float | None = None
 
 
-class HostTrend(Part):
+class HostTrend(Part, kw_only=True, frozen=True):
     """A host over the period, percent."""
 
     host: str
@@ -315,7 +316,7 @@ class HostTrend(Part):
     """Means (CPU, memory) and highest values (disk) of up to 60 equal parts of the period."""
 
 
-class Evidence(Part):
+class Evidence(Part, kw_only=True, frozen=True):
     """A figure behind a recommendation, and the limit that it is beyond."""
 
     figure: str
@@ -323,7 +324,7 @@ class Evidence(Part):
     limit: str = ""
 
 
-class Recommendation(Part):
+class Recommendation(Part, kw_only=True, frozen=True):
     """What the data suggests to do."""
 
     rule: str
@@ -335,7 +336,7 @@ class Recommendation(Part):
     evidence: list[Evidence]
 
 
-class Summary(Part):
+class Summary(Part, kw_only=True, frozen=True):
     """The overall status when the report was built, as `GET /api/monitoring` has it."""
 
     status: Status
@@ -348,13 +349,13 @@ class Summary(Part):
     currency: str | None = None
 
 
-class ReportDashboard(Part):
+class ReportDashboard(Part, kw_only=True, frozen=True):
     """The dashboard when the report was built."""
 
     summary: Summary
 
 
-class Report(Part):
+class Report(Part, kw_only=True, frozen=True):
     """A report in full."""
 
     report_id: str
@@ -378,7 +379,7 @@ class Report(Part):
     """Limits that were reached, and what is left out."""
 
 
-class ReportSchedule(Part):
+class ReportSchedule(Part, kw_only=True, frozen=True):
     """A schedule as configured, and when it is due."""
 
     name: str
@@ -394,7 +395,7 @@ class ReportSchedule(Part):
     """Where it is configured, such as `notifications.yml: reports.schedules.daily`."""
 
 
-class ReportList(Part):
+class ReportList(Part, kw_only=True, frozen=True):
     """The answer of `GET /api/monitoring/reports/schedules`."""
 
     schedules: list[ReportSchedule]

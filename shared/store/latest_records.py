@@ -1,12 +1,13 @@
 """Latest records: the newest stored record of each bot or host, used when Redis is down."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, desc, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, desc, func, select, text
 
 from shared.schema.records import AnyRecord, Performance, Record
-from shared.schema.timestamps import from_store
+from shared.schema.timestamps import from_store, to_store
 from shared.store.records import is_time, subjects
 from shared.store.tables import REMARKS, TABLES, performance_metrics, performance_remarks, subject_column
 
@@ -29,6 +30,21 @@ def latest_record_of(connection: Connection, kind: type[Record], subject: str) -
     sources = ("reported", "computed") if kind is Performance else (None,)
     rows = [_newest(connection, TABLES[kind], subject, source) for source in sources]
     return [to_record(kind, row) for row in rows if row is not None]
+
+
+def computed_record_before(
+    connection: Connection, bot: str, span: tuple[datetime, datetime]
+) -> Performance | None:
+    """Return the newest computed record of a bot in `span` (its end exclusive), with its remarks.
+
+    None where it is older than such records are kept one by one.
+    """
+    row = performance_metrics.c
+    since, until = map(to_store, span)
+    wanted = (row.bot == bot, text("source = 'computed'"), row.timestamp >= since, row.timestamp < until)
+    newest = select(*_columns(performance_metrics)).where(*wanted).order_by(desc(row.timestamp)).limit(1)
+    found = connection.execute(newest).first()
+    return msgspec.convert(to_record(Performance, found), Performance) if found else None
 
 
 def _newest(connection: Connection, table: Table, subject: str, source: str | None) -> Row[Any] | None:

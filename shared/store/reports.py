@@ -156,9 +156,7 @@ def _with_deliveries(connection: Connection, rows: Sequence[Row[Any]]) -> list[R
             error=row.error,
         )
         found.setdefault(row.reportId, []).append(delivery)
-    return [
-        msgspec.structs.replace(entry, deliveries=found.get(entry.report_id, [])) for entry in entries
-    ]
+    return [msgspec.structs.replace(entry, deliveries=found.get(entry.report_id, [])) for entry in entries]
 
 
 def _to_row(entry: ReportEntry) -> dict[str, Any]:

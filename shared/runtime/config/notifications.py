@@ -22,6 +22,7 @@ from shared.schema.alerts import Severity
 from shared.schema.conditions import Document
 from shared.schema.durations import PATTERN, Duration, milliseconds
 from shared.schema.faults import did_you_mean
+from shared.schema.reports import FORMATS, MAX_PATTERNS, ReportFormat, ReportKind
 from shared.schema.timestamps import EARLIEST, LATEST
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -321,6 +322,44 @@ class InhibitSection(Document, kw_only=True):
         validate_match(source=self.source, target=self.target)
 
 
+class ReportScheduleSection(Document, kw_only=True):
+    """A report by schedule: of the last complete day, week or month."""
+
+    period: Literal["daily", "weekly", "monthly"]
+    at: TimeOfDay = "06:00"
+    """Time of day at which it is built, on the day after the period."""
+    time_zone: str = "UTC"
+    """Where days, weeks and months begin."""
+    kind: ReportKind = "monitoring"
+    """`performance` leaves out alerts, on-call load, checks and hosts."""
+    bots: Annotated[list[Pattern], Meta(max_length=MAX_PATTERNS)] = msgspec.field(default_factory=list)
+    """Names or patterns; default: all."""
+    formats: list[ReportFormat] = msgspec.field(default_factory=lambda: list(FORMATS))
+    """Besides JSON."""
+    channels: list[Name] = msgspec.field(default_factory=list)
+    """Channels that it is sent to; a mailbox gets the page and the PDF, others a summary with a link."""
+
+    def __post_init__(self) -> None:
+        check_time_zone(self.time_zone)
+
+
+def _default_schedules() -> dict[str, ReportScheduleSection]:
+    return {
+        "daily": ReportScheduleSection(period="daily"),
+        "weekly": ReportScheduleSection(period="weekly"),
+        "monthly": ReportScheduleSection(period="monthly"),
+    }
+
+
+class ReportsSection(Document, kw_only=True):
+    """Reports by schedule, and how long reports are kept."""
+
+    schedules: dict[Name, ReportScheduleSection] = msgspec.field(default_factory=_default_schedules)
+    """By name; those of the document replace the three that are built in."""
+    retention_days: Annotated[int, Meta(ge=1)] = 365
+    """Days that reports are kept in `results/reports`."""
+
+
 class Notifications(Document, kw_only=True):
     """`notifications.yml`."""
 
@@ -332,6 +371,7 @@ class Notifications(Document, kw_only=True):
     watchdog: WatchdogSection = msgspec.field(default_factory=WatchdogSection)
     maintenance: list[MaintenanceSection] = msgspec.field(default_factory=list)
     inhibit: list[InhibitSection] = msgspec.field(default_factory=list)
+    reports: ReportsSection = msgspec.field(default_factory=ReportsSection)
 
     def __post_init__(self) -> None:
         channels = {*self.channels, *SEED_CHANNELS}
@@ -361,9 +401,7 @@ class Notifications(Document, kw_only=True):
 def _name_references(document: Notifications) -> Iterator[tuple[str, str, str]]:
     """Yield every reference: its path, the name, and what it refers to."""
     notified = "a channel, a person or a rotation"
-    for name, channel in document.channels.items():
-        if channel.fallback is not None:
-            yield f"channels.{name}.fallback", channel.fallback, "a channel"
+    yield from _channel_references(document)
     for place, route in _all_routes(document.routes):
         yield from (
             (f"{place}.policy", wanted, "a policy") for wanted in [route.policy] if wanted is not None
@@ -380,6 +418,15 @@ def _name_references(document: Notifications) -> Iterator[tuple[str, str, str]]:
             yield f"rotations.{name}.people", wanted, "one of `people`"
         for index, override in enumerate(rotation.overrides):
             yield f"rotations.{name}.overrides[{index}].person", override.person, "one of `people`"
+
+
+def _channel_references(document: Notifications) -> Iterator[tuple[str, str, str]]:
+    for name, channel in document.channels.items():
+        if channel.fallback is not None:
+            yield f"channels.{name}.fallback", channel.fallback, "a channel"
+    for name, schedule in document.reports.schedules.items():
+        place = f"reports.schedules.{name}.channels"
+        yield from ((place, wanted, "a channel") for wanted in schedule.channels)
 
 
 def _all_routes(routes: Iterable[RouteSection], place: str = "routes") -> Iterator[tuple[str, RouteSection]]:

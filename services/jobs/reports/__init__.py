@@ -1,0 +1,1 @@
+"""Reports: read from the databases, built as one struct, and rendered as JSON, HTML and PDF."""
