@@ -10,6 +10,8 @@ from pathlib import Path
 from services.jobs.context import JobContext
 
 FOLDERS = ("results", "tmp/monitoring")
+KEPT_APART = Path("results", "reports")
+"""Reports have a retention of their own (`services/jobs/reports/job.py`)."""
 
 
 def delete_old_files(context: JobContext) -> Mapping[str, int]:
@@ -33,7 +35,9 @@ def _delete_before(root: Path, limit: float) -> Iterator[int]:
     """Delete the files under `root` that were last changed before `limit`; yield the size of each."""
     if not root.is_dir():
         return
-    for _, _, names, folder in os.fwalk(root):
+    for path, _, names, folder in os.fwalk(root):
+        if Path(path).is_relative_to(root.parent / KEPT_APART):
+            continue
         for name in names:
             with suppress(FileNotFoundError):  # deleted meanwhile
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -18,6 +18,9 @@ ATTEMPTS = 1 + len(RETRY_INTERVALS_S)
 OVERDUE_AFTER = timedelta(minutes=30)
 """How late a job may finish; longer than any time limit below."""
 
+REPORTS = "reports"
+"""The job that builds reports: those asked for, and those that a schedule is due for."""
+
 Outcome = Literal["running", "success", "failure"]
 JobStatus = Literal["pending", "running", "ok", "failing", "overdue"]
 
@@ -47,6 +50,7 @@ JOBS = MappingProxyType(
             Job("database-sizes", "services.jobs.sizes:store_sizes", "2 0 * * *", 900),
             Job("clean-files", "services.jobs.clean_files:delete_old_files", "32 4 * * *", 300),
             Job("log-archive", "services.jobs.log_archive:archive_logs", "52 * * * *", 300),
+            Job(REPORTS, "services.jobs.reports.job:run_reports", "*/5 * * * *", 1200),
             Job("backup", "services.jobs.backups.jobs:back_up", "17 2 * * *", 1500),
             Job("backup-upload", "services.jobs.backups.jobs:upload", "42 * * * *", 1500),
             Job("backup-verify", "services.jobs.backups.jobs:verify", "47 4 * * 0", 1500),

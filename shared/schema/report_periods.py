@@ -1,4 +1,4 @@
-"""Periods of reports: the last complete day, week or month, and the one before. Pure.
+"""Periods of reports: the last complete day, week or month, and the one before; what is asked for. Pure.
 
 Days begin at midnight in the report's time zone, weeks on Monday, months on their first day.
 """
@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.schema.faults import Fault, InvalidError
-from shared.schema.reports import MAX_DAYS, Period, PeriodKind, ReportRequest
+from shared.schema.reports import FORMATS, MAX_DAYS, Period, PeriodKind, ReportEntry, ReportRequest
 from shared.schema.timestamps import EARLIEST
 
 DAY = timedelta(days=1)
@@ -36,6 +36,25 @@ def resolve_period(request: ReportRequest, now: datetime) -> Period:
     since, until = since.astimezone(UTC), until.astimezone(UTC)
     before = max(since - (until - since), EARLIEST)
     return Period(kind=kind, since=since, until=until, previous_since=before, time_zone=request.time_zone)
+
+
+def build_entry(
+    request: ReportRequest, period: Period, suffix: str, now: datetime, schedule: str | None = None
+) -> ReportEntry:
+    """Return a report that is to be built; `suffix` are eight hexadecimal digits that make its ID unique."""
+    first = period.since.astimezone(ZoneInfo(period.time_zone))
+    return ReportEntry(
+        report_id=f"{period.kind}-{first:%Y%m%d}-{suffix}",
+        title=title_of(period, request.kind),
+        kind=request.kind,
+        state="pending",
+        period=period,
+        bots=request.bots,
+        formats=[form for form in FORMATS if form in request.formats],
+        schedule=schedule,
+        requested_at=now,
+        requested_by=request.requested_by,
+    )
 
 
 def last_period(kind: PeriodKind, zone: ZoneInfo, now: datetime) -> Period:

@@ -289,11 +289,10 @@ class CheckUptime(Part, kw_only=True, frozen=True):
     host: str
     check: str
     uptime: float | None
-    """Share of the time without a critical result, percent; None without any."""
+    """Share of the known time in which it was not critical, percent; None if nothing is known."""
     previous: float | None
-    failures: int
-    """Results that were critical."""
-    results: int
+    outages: int
+    downtime_seconds: float
     latency_ms: float | None
     certificate_days: float | None = None
 

@@ -34,17 +34,20 @@ class CurrencyConversion:
         It is missing in steps without a price, and empty without any; `last_step` is the last one reached.
         """
         known = {point.step: Holding(point.equity, point.flow) for point in curve}
-        bridged = bridge(known, last_step, ENDED_AFTER // self._steps.width)
+        return self.converted(bridge(known, last_step, ENDED_AFTER // self._steps.width), own)
+
+    def converted(self, account: Account, own: str) -> Account:
+        """Return an account in the currency `own` converted, without the steps that have no price."""
         if self._currency is None or is_same_currency(own, self._currency):
-            return bridged
+            return account
         if own == UNKNOWN:
-            return bridged if self._assumes else {}
+            return account if self._assumes else {}
         if own not in self._prices:
             found = rates_by_step(self._connection, own, self._currency, self._steps)
             self._prices[own] = {step: rate.price for step, rate in found.items()}
         prices = self._prices[own]
         return {
             step: Holding(holding.equity * prices[step], holding.flow * prices[step])
-            for step, holding in bridged.items()
+            for step, holding in account.items()
             if step in prices
         }

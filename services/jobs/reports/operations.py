@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import fmean, median
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from shared.analytics.availability import StatusSpan, find_outages, times_in
 from shared.analytics.value import percentile
 from shared.schema.alerts import SEVERITIES
 from shared.schema.reports import (
+    CheckUptime,
     Figure,
     HostTrend,
     Incident,
@@ -18,8 +21,11 @@ from shared.schema.reports import (
     OnCallLoad,
     Period,
 )
+from shared.schema.timestamps import epoch_ms
 from shared.schema.units import PERCENT, PLAIN, SECONDS, Unit
 from shared.store.incidents import AlertRow, NoticeRow
+from shared.store.time_buckets import HOUR
+from shared.store.uptime import CheckHours, HostHour
 
 MAX_INCIDENTS = 20
 MAX_RULES = 30
@@ -29,6 +35,8 @@ SHORT = timedelta(minutes=5)
 NIGHT_BEGINS, NIGHT_ENDS = 22, 7
 """Local hours."""
 TREND_PARTS = 60
+DISK_DAYS_CURRENT = timedelta(hours=2)
+"""An older forecast is no longer made: the disk does not fill."""
 
 
 def incidents(rows: Sequence[AlertRow], notices: Sequence[NoticeRow], period: Period) -> Incidents:
@@ -194,35 +202,61 @@ def is_night(at: datetime, zone: ZoneInfo) -> bool:
     return hour >= NIGHT_BEGINS or hour < NIGHT_ENDS
 
 
-HostSample = tuple[datetime, float | None, float | None, float | None, float | None]
-"""Time, CPU, memory, disk (percent) and days until a disk is full."""
-
-
-def host_trend(host: str, samples: Sequence[HostSample], period: Period) -> HostTrend:
-    """Return a host over the period; `samples` are in the order of time."""
-    parts: list[list[HostSample]] = [[] for _ in range(TREND_PARTS)]
-    length = (period.until - period.since) / TREND_PARTS
-    for sample in samples:
-        parts[min(TREND_PARTS - 1, max(0, (sample[0] - period.since) // length))].append(sample)
-    cpu, memory = _column(samples, 1), _column(samples, 2)
-    disk = _column(samples, 3)
-    return HostTrend(
-        host=host,
-        cpu_mean=fmean(cpu) if cpu else None,
-        cpu_max=max(cpu, default=None),
-        memory_mean=fmean(memory) if memory else None,
-        memory_max=max(memory, default=None),
-        disk_begin=disk[0] if disk else None,
-        disk_end=disk[-1] if disk else None,
-        disk_full_days=samples[-1][4] if samples else None,
-        cpu=[_mean(_column(part, 1)) for part in parts],
-        memory=[_mean(_column(part, 2)) for part in parts],
-        disk=[max(_column(part, 3), default=None) for part in parts],
+def check_uptime(
+    key: tuple[str, str], spans: Sequence[StatusSpan], hours: CheckHours, period: Period
+) -> CheckUptime:
+    """Return how long a check was up; `spans` are those of the period and of the one before."""
+    begin, since, until = map(epoch_ms, (period.previous_since, period.since, period.until))
+    now, before = times_in(spans, since, until), times_in(spans, begin, since)
+    outages = [one for one in find_outages(spans, until) if (one.end or until) > since]
+    return CheckUptime(
+        host=key[0],
+        check=key[1],
+        uptime=now.availability,
+        previous=before.availability,
+        outages=len(outages),
+        downtime_seconds=now.critical / 1000,
+        latency_ms=hours.latency_ms,
+        certificate_days=hours.certificate_days,
     )
 
 
-def _column(samples: Iterable[HostSample], place: int) -> list[float]:
-    return [float(value) for sample in samples if isinstance(value := sample[place], int | float)]
+class HostFigures(NamedTuple):
+    """The hours of a host over the period."""
+
+    cpu: Sequence[HostHour]
+    memory: Sequence[HostHour]
+    disk: Sequence[HostHour]
+    disk_full_days: Sequence[HostHour]
+
+
+def host_trend(host: str, found: HostFigures, period: Period) -> HostTrend:
+    """Return a host over the period."""
+    full = found.disk_full_days[-1:] if found.disk_full_days else ()
+    is_current = full and period.until - full[0].at <= DISK_DAYS_CURRENT
+    return HostTrend(
+        host=host,
+        cpu_mean=_mean([hour.mean for hour in found.cpu]),
+        cpu_max=max((hour.highest for hour in found.cpu), default=None),
+        memory_mean=_mean([hour.mean for hour in found.memory]),
+        memory_max=max((hour.highest for hour in found.memory), default=None),
+        disk_begin=found.disk[0].mean if found.disk else None,
+        disk_end=found.disk[-1].highest if found.disk else None,
+        disk_full_days=full[0].mean if is_current else None,
+        cpu=[_mean([hour.mean for hour in part]) for part in _parts(found.cpu, period)],
+        memory=[_mean([hour.mean for hour in part]) for part in _parts(found.memory, period)],
+        disk=[max((hour.highest for hour in part), default=None) for part in _parts(found.disk, period)],
+    )
+
+
+def _parts(hours: Sequence[HostHour], period: Period) -> list[list[HostHour]]:
+    """Split the hours into equal parts of the period, each of at least an hour."""
+    count = max(1, min(TREND_PARTS, (period.until - period.since) // HOUR))
+    parts: list[list[HostHour]] = [[] for _ in range(count)]
+    length = (period.until - period.since) / count
+    for hour in hours:
+        parts[min(count - 1, max(0, (hour.at - period.since) // length))].append(hour)
+    return parts
 
 
 def _mean(values: Sequence[float]) -> float | None:

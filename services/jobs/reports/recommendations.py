@@ -325,7 +325,10 @@ def failing_check(report: Report) -> Iterator[Recommendation]:
                 text=f"Find out why {check.check} on {check.host} fails: it was up {value} of the period.",
                 evidence=[
                     Evidence(figure="uptime", value=value, limit=f"{MIN_UPTIME:g}%"),
-                    Evidence(figure="critical results", value=f"{check.failures} of {check.results}"),
+                    Evidence(
+                        figure="outages",
+                        value=f"{check.outages}, {format_span(check.downtime_seconds)} in all",
+                    ),
                 ],
             )
         days = check.certificate_days
