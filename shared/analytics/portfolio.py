@@ -15,6 +15,8 @@ from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 from shared.analytics.value_at_risk import TAIL_95, value_at_risk
 from shared.schema.records import Undefined
 
+ROUNDING = 1e-12
+"""A flow below this share of the equity is rounding noise: the difference of sums."""
 ANNUALISATION = 365
 """Days a year: a portfolio may have bots of markets that never close."""
 
@@ -85,7 +87,10 @@ def combine(accounts: Iterable[Account]) -> list[PortfolioPoint]:
         equity = sum(holding.equity for holding in held.values())
         last = sum(holding.equity for holding in before.values())
         fall = (peak - growth) / peak
-        points.append(PortfolioPoint(step, len(held), equity, equity - last - pnl, pnl, gain, growth, fall))
+        flow = equity - last - pnl
+        if abs(flow) <= ROUNDING * max(equity, last):
+            flow = 0.0
+        points.append(PortfolioPoint(step, len(held), equity, flow, pnl, gain, growth, fall))
         before = held
     return points
 

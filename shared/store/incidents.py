@@ -48,7 +48,7 @@ def alerts_opened(connection: Connection, since: datetime, until: datetime) -> l
     statement = (
         select(
             alerts,
-            func.json_extract(row.details, "$.rule").label("rule"),
+            func.json_extract(row.details, "$.rule").label("ruleName"),
             first.label("firstAcknowledgedAt"),
         )
         .where(row.timestamp >= to_store(since), row.timestamp < to_store(until), row.id != WATCHDOG)
@@ -60,7 +60,7 @@ def alerts_opened(connection: Connection, since: datetime, until: datetime) -> l
             id=found.id,
             opened_at=from_store(found.timestamp),
             severity=found.severity,
-            rule=found.rule or "",
+            rule=found.ruleName or "",
             component=found.component,
             message=found.message,
             status=found.status,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from shared.schema.formatting import format_value
+from shared.schema.formatting import format_comparison
 from shared.schema.units import Unit
 
 WIDTH, HEIGHT = 720, 200
@@ -95,7 +95,7 @@ def histogram(values: Sequence[float], unit: Unit, name: str) -> str:
     counts = [0] * max(1, round((axis.high - axis.low) / step))
     for value in values:
         counts[min(len(counts) - 1, max(0, math.floor(value / step) - first))] += 1
-    top = nice_axis(0.0, max(counts))
+    top = nice_axis(0.0, max(TICKS, *counts))
     width = (WIDTH - LEFT - RIGHT) / len(counts)
     shapes = _grid(top, Unit("number", 1.0, ""))
     for number, count in enumerate(counts):
@@ -107,7 +107,7 @@ def histogram(values: Sequence[float], unit: Unit, name: str) -> str:
         )
     for tick in axis.ticks:
         x = LEFT + (tick - axis.low) / (axis.high - axis.low) * (WIDTH - LEFT - RIGHT)
-        shapes += _text(x, HEIGHT - 7, format_value(round(tick, 9), unit), "middle")
+        shapes += _text(x, HEIGHT - 7, tick_text(tick, unit), "end" if tick == axis.ticks[-1] else "middle")
     return _svg(shapes, name)
 
 
@@ -132,6 +132,12 @@ def trend(values: Sequence[float | None], name: str) -> str:
     return _svg(shape, name, width, height)
 
 
+def tick_text(value: float, unit: Unit) -> str:
+    """Return a round number with its unit, without trailing zeros."""
+    rounded = round(value, 9)
+    return format_comparison(rounded, rounded, unit)[1].removesuffix(".00")
+
+
 def _svg(shapes: str, name: str, width: int = WIDTH, height: int = HEIGHT) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
@@ -149,7 +155,7 @@ def _grid(axis: Axis, unit: Unit) -> str:
         y = _height(tick, axis)
         kind = "zero" if tick == 0 else "grid"
         shapes += f'<path class="{kind}" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{COLORS["grid"]}"/>'
-        shapes += _text(LEFT - 6, y + 4, format_value(round(tick, 9), unit), "end")
+        shapes += _text(LEFT - 6, y + 4, tick_text(tick, unit), "end")
     return shapes
 
 

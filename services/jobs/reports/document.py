@@ -138,7 +138,14 @@ def build_document(report: Report, dashboard_url: str) -> LaidOut:
 
 def _status(report: Report) -> Section:
     summary = report.dashboard.summary
-    counts = f"{summary.bots} bots, {summary.hosts} hosts, {summary.active_alerts} open alerts"
+    counts = ", ".join(
+        f"{number} {what}{'' if number == 1 else 's'}"
+        for number, what in (
+            (summary.bots, "bot"),
+            (summary.hosts, "host"),
+            (summary.active_alerts, "open alert"),
+        )
+    )
     texts = [f"{summary.status} when this report was built: {counts}.", *summary.reasons, *summary.handled]
     return Section("Status", [Texts(texts)])
 

@@ -54,6 +54,8 @@ PORTFOLIO_FIGURES = (
     *("volatility", "sharpeRatio", "var95", "var95Amount"),
 )
 """Of `GET /api/monitoring/portfolio`, over the period."""
+_PERCENTAGES = {"totalReturn", "bestDay", "worstDay", "positiveDays"}
+"""Figures that are no metric of a record, in percent."""
 _LABELS = {
     "netFlows": "Deposits − withdrawals", "totalReturn": "Return", "totalPnL": "P&L",
     "maxDrawdown": "Deepest drawdown", "currentDrawdown": "Drawdown at the end",
@@ -170,7 +172,7 @@ def figure(
     name: str, value: float | None, previous: float | None = None, *, unit: Unit | None = None, note: str = ""
 ) -> Figure:
     """Return a figure under its label and unit."""
-    scale = unit or unit_of_metric(name)
+    scale = unit or (PERCENT if name in _PERCENTAGES else unit_of_metric(name))
     label = _LABELS.get(name) or metric_label(name)
     return Figure(name=name, label=label, unit=scale.name, value=value, previous=previous, note=note)
 
@@ -185,9 +187,9 @@ def return_figures(returns: Sequence[float], before: Sequence[float]) -> list[Fi
     positive = both(lambda values: sum(value > 0 for value in values) / len(values) * 100)
     best, worst = both(lambda values: max(values) * 100), both(lambda values: min(values) * 100)
     return [
-        figure("bestDay", *best, unit=PERCENT, note=none),
-        figure("worstDay", *worst, unit=PERCENT, note=none),
-        figure("positiveDays", *positive, unit=PERCENT, note=none),
+        figure("bestDay", *best, note=none),
+        figure("worstDay", *worst, note=none),
+        figure("positiveDays", *positive, note=none),
         figure("tradingDays", len(returns), len(before), unit=PLAIN),
     ]
 
