@@ -7,7 +7,7 @@ from random import Random
 from sqlalchemy import Connection, insert
 
 from shared.schema.alerts import Alert, Change, Details, Severity, build_notice
-from shared.schema.records import Check, Equity, Health, Performance, Undefined
+from shared.schema.records import Check, CheckStatus, Equity, Health, Performance, Undefined
 from shared.schema.timestamps import to_store
 from shared.store.alerts import add_event, insert_alert, update_alert
 from shared.store.check_rollups import roll_up_checks
@@ -27,7 +27,7 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 
 
 def fill_performance(database: Database, *, bots: int = 3, days: int = DAYS, currency: str = "USDT") -> None:
-    """Store equity, trades and metrics of bots named `alpha`, `beta`, … or `bot-001`, …"""
+    """Store equity, trades and metrics of bots: `alpha`, `beta`, `gamma`; more are `bot-000` and so on."""
     names = ("alpha", "beta", "gamma")[:bots] if bots <= 3 else [f"bot-{n:03}" for n in range(bots)]
     for place, name in enumerate(names):
         random = Random(place + 1)
@@ -110,7 +110,7 @@ def fill_health(database: Database, days: int = 3) -> None:
         for minute in range(0, days * 24 * 60, 5):
             at = begin + timedelta(minutes=minute)
             is_down = at.day == 30 and at.hour == 4
-            status = "critical" if is_down else "ok"
+            status: CheckStatus = "critical" if is_down else "ok"
             checks.append(
                 Check(
                     host="box", check="site", type="http", status=status, timestamp=at, interval_seconds=300,
