@@ -21,7 +21,7 @@ from shared.store.tables import equity_hours, equity_minutes, notifications, tra
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 """A Saturday: the last complete week is 19 to 25 January, the last complete month is December."""
 MIDNIGHT = NOW.replace(hour=0)
-DAYS = 70
+DAYS = 50
 HOUR = timedelta(hours=1)
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 

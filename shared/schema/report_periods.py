@@ -23,6 +23,8 @@ def resolve_period(request: ReportRequest, now: datetime) -> Period:
     if kind != "custom" and zone and not faults:
         return last_period(kind, zone, now)
     since, until = request.from_, min(request.to or now, now)
+    if faults:
+        raise InvalidError(faults)
     if since is None:
         faults.append(Fault("$.from", "required for the period custom, but missing"))
     elif since >= until:

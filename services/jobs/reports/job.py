@@ -58,7 +58,7 @@ def run_reports(context: JobContext) -> Mapping[str, int]:
                 _fail(context, entry, "building it was interrupted three times")
                 failed += 1
         except Exception as raised:
-            log.warning("report failed", report=entry.report_id, exc_info=raised)
+            log.warning("report failed", report=entry.report_id, reason=describe_error(raised))
             if attempts + 1 >= MAX_ATTEMPTS:
                 _fail(context, entry, describe_error(raised))
                 failed += 1
