@@ -136,11 +136,12 @@ def security_headers(settings: DashboardSettings) -> Callable[[Response], Respon
     def secure(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        response.headers["Content-Security-Policy"] = (
+        policy = (
             f"default-src 'self'; connect-src 'self' {_websockets(settings)}; "
             f"{FURTHER_POLICY.get(request.endpoint or '', '')}object-src 'none'; "
             "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         )
+        response.headers.setdefault("Content-Security-Policy", policy)
         if request.endpoint == "page.static" and response.status_code in _CACHEABLE:
             response.headers["Cache-Control"] = STATIC_CACHE
         response.headers.setdefault("Cache-Control", "no-store")

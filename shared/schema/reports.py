@@ -390,13 +390,15 @@ class ReportSchedule(Part, kw_only=True, frozen=True):
     formats: list[ReportFormat]
     channels: list[str]
     next_at: datetime
-    place: str
-    """Where it is configured, such as `notifications.yml: reports.schedules.daily`."""
+    path: str
+    """Where it is configured in the document, such as `reports.schedules.daily`."""
 
 
-class ReportList(Part, kw_only=True, frozen=True):
-    """The answer of `GET /api/monitoring/reports/schedules`."""
+class ReportSchedules(Part, kw_only=True, frozen=True):
+    """The reports by schedule, how long reports are kept, and where that is configured."""
 
     schedules: list[ReportSchedule]
     retention_days: int
-    place: str
+    file: str
+    """Name of the document."""
+    path: str

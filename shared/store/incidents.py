@@ -1,10 +1,10 @@
 """Alerts and notices of a span of time, as reports count them."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
+from shared.schema.report_rows import AlertRow, NoticeRow
 from shared.schema.timestamps import from_store, to_store
 from shared.schema.watchdog import WATCHDOG
 from shared.store.tables import alert_events, alerts, notifications
@@ -12,32 +12,6 @@ from shared.store.tables import alert_events, alerts, notifications
 MAX_ALERTS = 50_000
 MAX_NOTICES = 200_000
 """How many alerts and notices are read, the newest first."""
-
-
-class AlertRow(NamedTuple):
-    """An alert, and when it was first acknowledged."""
-
-    id: str
-    opened_at: datetime
-    severity: str
-    rule: str
-    component: str
-    message: str
-    status: str
-    acknowledged_at: datetime | None
-    resolved_at: datetime | None
-    assignee: str | None
-
-
-class NoticeRow(NamedTuple):
-    """A notice that was sent, or failed for good."""
-
-    at: datetime
-    alert: str
-    channel: str
-    person: str | None
-    """Whom it was for, where the recipient is a person."""
-    is_sent: bool
 
 
 def alerts_opened(connection: Connection, since: datetime, until: datetime) -> list[AlertRow]:

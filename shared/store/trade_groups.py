@@ -2,33 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, case, func, select
 
+from shared.schema.report_rows import TradeHour
 from shared.schema.timestamps import from_store, to_store
 from shared.store.closed_trades import TradeSource
 from shared.store.tables import reported_trades, trades
 
 _HOUR = len("2026-01-31 12")
-
-
-class TradeHour(NamedTuple):
-    """The trades of one bot and symbol that closed within an hour, account currency."""
-
-    symbol: str
-    hour: datetime
-    number: int
-    wins: int
-    losses: int
-    pnl: float
-    """Of those whose P&L is known."""
-    gains: float
-    lost: float
-    """Positive."""
-    undefined: int
-    fees: float
-    funding: float
 
 
 def trades_by_hour(

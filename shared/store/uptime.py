@@ -1,34 +1,17 @@
 """Uptime of checks and hourly figures of hosts over a span of time, from the rollups."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from shared.analytics.availability import DAY_MS, HOUR_MS, StatusSpan
+from shared.schema.report_rows import CheckHours, HostHour
 from shared.schema.timestamps import epoch_ms, from_epoch_ms
 from shared.store.tables import check_hours, check_spans, health_hours
 
 _SPAN_COLUMNS = [check_spans.c[name] for name in StatusSpan._fields]
 DISKS_TOGETHER = ""
 """`mount` of figures of the host."""
-
-
-class CheckHours(NamedTuple):
-    """What the hours of a check say together."""
-
-    latency_ms: float | None
-    """Mean."""
-    certificate_days: float | None
-    """Fewest."""
-
-
-class HostHour(NamedTuple):
-    """A figure of a host in one hour."""
-
-    at: datetime
-    mean: float
-    highest: float
 
 
 def checks_between(connection: Connection, since: datetime, until: datetime) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
 from shared.schema.durations import format_duration_ms, milliseconds
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.records import CheckStatus, CheckType
+from shared.schema.reports import ReportRequest
 from shared.schema.silences import Matcher, SilencePreviewRequest, SilenceRequest, matcher_faults
 from shared.store.rollups import SOURCES
 from shared.store.time_buckets import SECOND, TimeBuckets
@@ -167,6 +168,15 @@ def parse_matchers(body: bytes) -> list[Matcher]:
     if faults := matcher_faults(matchers):
         raise InvalidError(faults)
     return matchers
+
+
+def parse_report(body: bytes, identity: Identity) -> ReportRequest:
+    """Read which report `identity` asks for. InvalidError lists its faults."""
+
+    def complete(value: object) -> None:
+        _set_actor(value, "requestedBy", identity)
+
+    return decode_body(body or b"{}", ReportRequest, '{"period": "weekly"}', complete)
 
 
 def parse_token(body: bytes) -> TokenRequest:

@@ -29,6 +29,7 @@ from services.dashboard.api.parameters import Limit, Name
 from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
 from services.dashboard.api.queries import bot_name, bot_page
+from services.dashboard.api.reports import add_reports
 from services.dashboard.api.silences import add_silences
 from services.dashboard.api.tokens import add_tokens
 from services.dashboard.api.trades import add_trades
@@ -67,6 +68,7 @@ def create_api(
     add_on_call(api, sources, clock)
     add_channels(api, sources, audit, clock)
     add_backups(api, sources, audit, clock)
+    add_reports(api, sources, audit, clock)
     _add_ticket(api, sources)
     add_tokens(api, sources, audit, clock)
     return api

@@ -74,9 +74,8 @@ def _ask_for_scheduled(context: JobContext) -> None:
     for name, section in context.documents.notifications.reports.schedules.items():
         entry = scheduled_entry(name, section, now)
         if entry and _has_data(context, entry.period.until):
-            channels = [channel for channel in section.channels if channel in context.documents.channels]
             with context.health.write() as connection:
-                if add_report(connection, entry, channels):
+                if add_report(connection, entry, section.channels):
                     log.info("report due", schedule=name, report=entry.report_id)
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from shared.analytics.availability import StatusSpan, find_outages, times_in
 from shared.analytics.value import percentile
 from shared.schema.alerts import SEVERITIES
+from shared.schema.report_rows import AlertRow, CheckHours, HostHour, NoticeRow
 from shared.schema.reports import (
     CheckUptime,
     Figure,
@@ -23,9 +24,7 @@ from shared.schema.reports import (
 )
 from shared.schema.timestamps import epoch_ms
 from shared.schema.units import PERCENT, PLAIN, SECONDS, Unit
-from shared.store.incidents import AlertRow, NoticeRow
 from shared.store.time_buckets import HOUR
-from shared.store.uptime import CheckHours, HostHour
 
 MAX_INCIDENTS = 20
 MAX_RULES = 30

@@ -17,6 +17,7 @@ from shared.schema.accounts import account_currency
 from shared.schema.metric_definitions import DEFINITIONS
 from shared.schema.patterns import glob_matches
 from shared.schema.records import AnyRecord, Difference, Equity, Performance
+from shared.schema.report_rows import TradeHour
 from shared.schema.reports import Period
 from shared.schema.timestamps import MILLISECOND
 from shared.schema.units import PERCENT, metric_fields
@@ -31,7 +32,7 @@ from shared.store.portfolio_data import StepEquity, bots_with_equity, equity_by_
 from shared.store.records import subjects
 from shared.store.tables import performance_hours, reported_trades, trades
 from shared.store.time_buckets import MINUTE, TimeBuckets
-from shared.store.trade_groups import TradeHour, trades_by_hour
+from shared.store.trade_groups import trades_by_hour
 
 METRICS = tuple(DEFINITIONS)
 LOOK_BACK = timedelta(days=1) - MINUTE

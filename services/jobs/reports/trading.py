@@ -28,6 +28,7 @@ from shared.schema.metric_definitions import (
     MetricFamilyDefinition,
 )
 from shared.schema.records import Difference, Undefined
+from shared.schema.report_rows import TradeHour
 from shared.schema.reports import (
     AccountReport,
     CurvePoint,
@@ -41,7 +42,6 @@ from shared.schema.reports import (
 from shared.schema.undefined_reasons import describe_undefined, describe_warning
 from shared.schema.units import MONEY, PERCENT, PLAIN, Unit
 from shared.store.time_buckets import TimeBuckets
-from shared.store.trade_groups import TradeHour
 
 MAX_CURVE_POINTS = 300
 MAX_SYMBOLS = 20

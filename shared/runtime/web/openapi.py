@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from inspect import cleandoc
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -65,6 +66,8 @@ class Operation(NamedTuple):
     errors: Sequence[int]
     media_types: Sequence[str]
     """In which further forms it answers."""
+    further: Mapping[int, Any]
+    """What it answers with other statuses that are no errors."""
 
 
 def describe(  # noqa: PLR0913 - each is one line of the description
@@ -81,17 +84,30 @@ def describe(  # noqa: PLR0913 - each is one line of the description
     csv: bool = False,
     media_types: Sequence[str] = (),
     description: str = "",
+    further: Mapping[int, Any] = MappingProxyType({}),
 ) -> Callable[[F], F]:
     """Return a decorator that describes a route; it stands below the one that registers the route.
 
     `answers` and `body` are the types of the JSON, `media_types` what it also answers, `csv` says that it can
-    be a table. `errors` are the statuses of its own; those that follow from scope, query, body and server are
-    added. `path` describes path parameters of which the name does not say all.
+    be a table; `further` has the types of the JSON of other statuses that are no errors. `errors` are the
+    statuses of its own; those that follow from scope, query, body and server are added. `path` describes path
+    parameters of which the name does not say all.
     """
-    further = (*media_types, *((CSV,) if csv else ()))
+    forms = (*media_types, *((CSV,) if csv else ()))
     parameters = (*query, *((FORMAT,) if csv else ()))
     operation = Operation(
-        summary, tag, description, answers, status, parameters, path, body, is_body_optional, errors, further
+        summary,
+        tag,
+        description,
+        answers,
+        status,
+        parameters,
+        path,
+        body,
+        is_body_optional,
+        errors,
+        forms,
+        further,
     )
 
     def add(function: F) -> F:
@@ -176,6 +192,7 @@ def _kinds(operation: Operation) -> list[Any]:
     return [
         *(parameter.kind for parameter in parameters),
         *(kind for kind in (operation.answers, operation.body) if kind is not None),
+        *operation.further.values(),
     ]
 
 
@@ -193,6 +210,13 @@ def _operation(route: Route, operation: Operation, scope: Scope | None, schemas:
             str(int(operation.status)): {
                 "description": HTTPStatus(operation.status).phrase,
                 **({"content": content} if content else {}),
+            },
+            **{
+                str(status): {
+                    "description": HTTPStatus(status).phrase,
+                    "content": {JSON: {"schema": schemas.of(kind)}},
+                }
+                for status, kind in operation.further.items()
             },
             **{
                 str(int(status)): {"$ref": f"#/components/responses/{_response_name(status)}"}
