@@ -3,12 +3,12 @@
 import re
 import secrets
 import threading
-import time
 from base64 import b64encode
 from datetime import datetime
 from datetime import time as time_of_day
 from hashlib import sha256
 from http import HTTPStatus
+from time import monotonic, sleep
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -204,10 +204,9 @@ def _check_channels(sources: DataSources, wanted: ReportRequest) -> None:
 
 def _wait(sources: DataSources, entry: ReportEntry, seconds: int) -> ReportEntry:
     """Return the entry when the report is built, or after so many seconds."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while entry.state in ("pending", "running") and time.monotonic() < deadline:
-        pause.wait(POLL_S)
+    deadline = monotonic() + seconds
+    while entry.state in ("pending", "running") and monotonic() < deadline:
+        sleep(POLL_S)
         entry = _entry(sources, entry.report_id) or msgspec.structs.replace(entry, state="failed")
     return entry
 
