@@ -165,7 +165,7 @@ def test_pages_of_reports_are_linked(client: FlaskClient) -> None:
 
 
 def test_the_page_of_a_report_has_a_strict_policy(client: FlaskClient, build: Build) -> None:
-    """No script, its own style sheet only, and a frame only of this site; an injected one would be blocked."""
+    """No script, its own style sheet only, and frames of this site only; the page itself says so, too."""
     report_id = client.post(PATH, json={"formats": ["html"]}).get_json()["reportId"]
     build()
     answer = client.get(f"{PATH}/{report_id}/html")
