@@ -48,7 +48,8 @@ def run_delivery() -> None:
         health.require_schema("escalations")
         connect = partial(connect_redis, settings.redis_url, call_timeout_s=CALL_TIMEOUT_S)
         read_config = _config_reader(settings, health, performance)
-        notifier = Notifier(read_config, health, connect, settings.dashboard_url.rstrip("/"))
+        page = settings.dashboard_url.rstrip("/")
+        notifier = Notifier(read_config, health, connect, page, settings.botwatch_home)
     with service.running_part("notifier", settings) as frame:
         notifier.start()
         frame.health.add("database", lambda: _pending(health))

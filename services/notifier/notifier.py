@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from uuid import uuid4
 
 import structlog
@@ -15,6 +16,7 @@ from services.notifier.channel_tests import ChannelTester
 from services.notifier.content.rendering import ContentFactory
 from services.notifier.planning.dispatcher import AT_ONCE, Dispatcher
 from services.notifier.planning.routes import RoutingConfig
+from services.notifier.report_sender import ReportSender
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
@@ -33,8 +35,14 @@ class Notifier:
     """Delivers notifications: `start`, then `step` again and again in one thread, then `close`."""
 
     def __init__(
-        self, read_config: ConfigReader, database: Database, connect: Callable[[], Redis], dashboard_url: str
+        self,
+        read_config: ConfigReader,
+        database: Database,
+        connect: Callable[[], Redis],
+        dashboard_url: str,
+        home: Path = Path("var"),
     ) -> None:
+        """`home` is the folder that has the reports."""
         self._read_config = read_config
         self._redis = connect()
         documents, contents = read_config()
@@ -46,6 +54,7 @@ class Notifier:
         self.leases = LeaseRenewer(lambda: self.supervisor.lease_owners, database)
         self._tester = ChannelTester(connect(), dashboard_url, documents, contents)
         self._statuses = ChannelStatusPublisher(self._redis)
+        self._reports = ReportSender(database, home, dashboard_url, documents, contents)
         self._wait = AT_ONCE
         self.served = len(documents.channels)
         """Number of configured channels."""
@@ -55,6 +64,7 @@ class Notifier:
         self.supervisor.start()
         self.leases.start()
         self._tester.start()
+        self._reports.start()
 
     def step(self) -> bool:
         """Wait for a wake, a second at most, then dispatch; return whether a wake came.
@@ -89,6 +99,7 @@ class Notifier:
         added, removed = self.supervisor.replace_channels(documents, contents)
         self.dispatcher.routing = routing
         self._tester.reload(documents, contents)
+        self._reports.reload(documents, contents)
         self.supervisor.exchange(added, removed)
         self.served = len(documents.channels)
         return self.served
@@ -96,6 +107,7 @@ class Notifier:
     def close(self) -> None:
         """Stop; deliveries in flight may finish."""
         self._tester.close()
+        self._reports.close()
         self.supervisor.close()
         self.leases.close()
 

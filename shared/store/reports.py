@@ -123,6 +123,18 @@ def due_reports(connection: Connection, now: datetime) -> list[DueReport]:
     ]
 
 
+def claim_report(connection: Connection, due: DueReport, now: datetime, until: datetime) -> bool:
+    """Take a delivery that is due; False if another process did. After `until` it is due again."""
+    wanted = (
+        _SENT.reportId == due.entry.report_id,
+        _SENT.channel == due.channel,
+        _SENT.state == "pending",
+        _SENT.nextAttemptAt <= to_store(now),
+    )
+    claimed = update(report_deliveries).where(*wanted).values(nextAttemptAt=to_store(until))
+    return bool(connection.execute(claimed).rowcount)
+
+
 def record_sent(connection: Connection, report_id: str, channel: str, now: datetime) -> None:
     """Record that a channel has accepted a report."""
     values = {"state": "sent", "sentAt": to_store(now), "error": None, "attempts": _SENT.attempts + 1}

@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -18,6 +18,7 @@ from services.notifier.channels.json_poster import (
 from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import MessageContent
 from services.notifier.content.phrasing import escape_markdown, neutralize
+from services.notifier.content.report_message import ReportMessage
 from shared.runtime import clock
 from shared.schema.alerts import Severity, most_severe
 
@@ -109,6 +110,14 @@ def _restrict_mentions(service: Any) -> None:  # noqa: ANN401 - apprise has no t
     service._send = send_quietly  # noqa: SLF001 - as above
 
 
+class Attachment(NamedTuple):
+    """A file to send along."""
+
+    content: bytes
+    name: str
+    mimetype: str
+
+
 class AppriseTransport:
     """Sends through one service of apprise's."""
 
@@ -125,20 +134,16 @@ class AppriseTransport:
         """Send `message` as text, with its chart if the service supports attachments."""
         if self._service is None:
             raise TransportError(INVALID_URL, permanent=True)
-        _overheard.reset()
-        is_markdown = self._service.resolve_format("text").value == "markdown"
-        # A title of its own is plain text; apprise puts it on top of the text where a service has none.
-        has_title = self._service.title_maxlen > 0
-        if not self._service.notify(
-            body=self._plain(self._content.text(message), is_markdown=is_markdown),
-            title=self._plain(self._content.subject(message), is_markdown=is_markdown and not has_title),
-            notify_type=_notify_type(message),
-            # Text for Markdown would be escaped by apprise, addresses too: their links would lead nowhere.
-            body_format="markdown" if is_markdown else "text",
-            attach=self._pictures(message),
-        ):
-            raise _overheard.error()
-        self._answer = f"accepted by {self._service.service_name}"
+        chart = self._content.chart(message) if self._service.attachment_support else None
+        picture = Attachment(chart, "chart.png", "image/png") if chart else None
+        content = self._content
+        self._notify(content.subject(message), content.text(message), _notify_type(message), picture)
+
+    def send_report(self, report: ReportMessage) -> None:
+        """Send the summary of a report with a link, and its PDF if the service supports attachments."""
+        pdf = report.files.get("pdf")
+        attachment = Attachment(pdf, f"botwatch-{report.report_id}.pdf", "application/pdf") if pdf else None
+        self._notify(report.subject, f"{report.text}\n\n{report.link}", "info", attachment)
 
     def last_response(self) -> str:
         """Return which service accepted it; apprise reports no more."""
@@ -151,16 +156,32 @@ class AppriseTransport:
         is_markdown |= is_read_as_text and type(self._service).__name__ in MARKDOWN
         return escape_markdown(text) if is_markdown else text
 
-    def _pictures(self, message: NotificationMessage) -> Any:  # noqa: ANN401 - apprise has no types
-        chart = self._content.chart(message) if self._service.attachment_support else None
-        if chart is None:
-            return None
-        from apprise import AppriseAttachment  # noqa: PLC0415 - as above
-        from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+    def _notify(self, subject: str, text: str, kind: str, attachment: Attachment | None) -> None:
+        if self._service is None:
+            raise TransportError(INVALID_URL, permanent=True)
+        _overheard.reset()
+        is_markdown = self._service.resolve_format("text").value == "markdown"
+        # A title of its own is plain text; apprise puts it on top of the text where a service has none.
+        has_title = self._service.title_maxlen > 0
+        if not self._service.notify(
+            body=self._plain(text, is_markdown=is_markdown),
+            title=self._plain(subject, is_markdown=is_markdown and not has_title),
+            notify_type=kind,
+            # Text for Markdown would be escaped by apprise, addresses too: their links would lead nowhere.
+            body_format="markdown" if is_markdown else "text",
+            attach=_attach(attachment) if attachment and self._service.attachment_support else None,
+        ):
+            raise _overheard.error()
+        self._answer = f"accepted by {self._service.service_name}"
 
-        pictures = AppriseAttachment()
-        pictures.add(AttachMemory(content=chart, name="chart.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
-        return pictures
+
+def _attach(attachment: Attachment) -> Any:  # noqa: ANN401 - apprise has no types
+    from apprise import AppriseAttachment  # noqa: PLC0415 - as above
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+    found = AppriseAttachment()
+    found.add(AttachMemory(*attachment))  # type: ignore[no-untyped-call]
+    return found
 
 
 def _notify_type(message: NotificationMessage) -> str:

@@ -1,8 +1,9 @@
 """Base of all channels: the transport protocol and its error."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from services.notifier.content.message import NotificationMessage
+from services.notifier.content.report_message import ReportMessage
 
 Reason = Literal["refused", "unreachable", "timeout", "busy", "failing", "unexpected", "expired"]
 """Why a message was not delivered.
@@ -31,6 +32,17 @@ class TransportError(Exception):
         self.permanent = permanent
         self.reason: Reason = reason or ("refused" if permanent else "failing")
         self.retry_after = retry_after
+
+
+@runtime_checkable
+class ReportTransport(Protocol):
+    """A transport that sends reports, too."""
+
+    def send_report(self, report: ReportMessage) -> None:
+        """Send `report`: files if the receiver takes any, else a summary with a link.
+
+        Raises TransportError.
+        """
 
 
 class Transport(Protocol):

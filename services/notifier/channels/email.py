@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from email.headerregistry import HeaderRegistry, MessageIDHeader
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -17,6 +18,8 @@ from services.notifier.channels.base import Reason, TransportError
 from services.notifier.channels.email_addresses import Mailbox, parse_mailbox, split_addresses
 from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import MessageContent
+from services.notifier.content.report_message import ReportMessage
+from shared.runtime import clock
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
 
 log = structlog.get_logger()
@@ -29,6 +32,7 @@ PERMANENT = 500
 """SMTP codes from here on are permanent failures."""
 UNAVAILABLE = 421
 """SMTP code of a server that is too busy."""
+_ATTACHMENTS = {"html": ("text", "html"), "pdf": ("application", "pdf")}
 _NEEDS_UTF8 = "needs SMTPUTF8 (non-ASCII characters before the @), which the mail server does not support"
 MAX_QUOTED = 200
 """Maximum number of characters of a response that are quoted."""
@@ -93,6 +97,23 @@ def build_mail(envelope: Envelope, message: NotificationMessage, content: Messag
         page = mail.get_body(("html",))
         if isinstance(page, EmailMessage):
             page.add_related(chart, "image", "png", cid=f"<{place}>", disposition="inline")
+    return mail
+
+
+def build_report_mail(envelope: Envelope, report: ReportMessage, now: datetime) -> EmailMessage:
+    """Build the mail of a report, with its files; all attempts have the same Message-ID."""
+    mail = EmailMessage(_policy(envelope.sender))
+    mail["Subject"] = _one_line(report.subject)
+    mail["From"] = envelope.sender.header
+    shown = [one.header for one in envelope.recipients if one.address.isascii()]
+    mail["To"] = shown or "undisclosed-recipients:;"
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<report-{report.report_id}@{envelope.sender.domain or 'botwatch'}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(f"{report.text}\n\n{report.link}\n")
+    for form, (kind, subtype) in _ATTACHMENTS.items():
+        if content := report.files.get(form):
+            mail.add_attachment(content, kind, subtype, filename=f"botwatch-{report.report_id}.{form}")
     return mail
 
 
@@ -181,7 +202,14 @@ class EmailTransport:
     def send(self, message: NotificationMessage) -> None:
         """Send `message`. Raises TransportError; SMTP 5xx and rejected credentials are permanent."""
         envelope = build_envelope(self.config)
-        mail = build_mail(envelope, message, self._content)
+        self._send(envelope, build_mail(envelope, message, self._content))
+
+    def send_report(self, report: ReportMessage) -> None:
+        """Send a report as a mail with its files."""
+        envelope = build_envelope(self.config)
+        self._send(envelope, build_report_mail(envelope, report, clock.now()))
+
+    def _send(self, envelope: Envelope, mail: EmailMessage) -> None:
         try:
             with self._connect() as server:
                 self._secure(server)

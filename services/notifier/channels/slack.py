@@ -6,6 +6,7 @@ from services.notifier.channels.json_poster import JsonPoster, PostResponse
 from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import AlertView, MessageContent
 from services.notifier.content.phrasing import neutralize
+from services.notifier.content.report_message import ReportMessage
 from shared.schema.alerts import Severity, encode_json
 
 # Slack's limits, from its Block Kit reference.
@@ -38,6 +39,10 @@ class SlackTransport:
         """Post `message`. Raises TransportError; `no_service`, `invalid_token` and the like are permanent."""
         self._answer = self._poster.post(encode_json(slack_payload(message, self._content)), {})
 
+    def send_report(self, report: ReportMessage) -> None:
+        """Post the summary of a report, with a button that opens it."""
+        self._answer = self._poster.post(encode_json(report_payload(report)), {})
+
     def last_response(self) -> str:
         """Return Slack's last response."""
         return str(self._answer)
@@ -61,6 +66,17 @@ def slack_payload(message: NotificationMessage, content: MessageContent) -> Bloc
         "blocks": [{"type": "header", "text": _plain(_truncate(subject, MAX_HEADER))}],
         "attachments": [{"color": _color(most_severe), "blocks": blocks}],
     }
+
+
+def report_payload(report: ReportMessage) -> dict[str, Any]:
+    """Return the summary of a report as the body of an incoming webhook."""
+    blocks: list[Block] = [
+        {"type": "header", "text": _plain(_truncate(report.subject, MAX_HEADER))},
+        {"type": "section", "text": _text(report.text, MAX_SECTION)},
+    ]
+    if len(report.link) <= MAX_URL:
+        blocks.append({"type": "actions", "elements": [_button("Open the report", report.link)]})
+    return {"text": _escape(_truncate(report.subject, MAX_SECTION)), "blocks": blocks}
 
 
 def _blocks_of(alert: AlertView) -> list[Block]:

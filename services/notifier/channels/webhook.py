@@ -2,6 +2,7 @@
 
 from services.notifier.channels.json_poster import JsonPoster, PostResponse
 from services.notifier.content.message import NotificationMessage
+from services.notifier.content.report_message import ReportMessage
 from shared.runtime import clock
 from shared.runtime.http.signature import SIGNATURE, sign
 from shared.schema.alerts import encode_json
@@ -19,6 +20,10 @@ class WebhookTransport:
         """Post the notification. Raises TransportError."""
         (notice,) = message.notifications
         self._hook.post(encode_json(notice), message.key)
+
+    def send_report(self, report: ReportMessage) -> None:
+        """Post the summary of a report: `{"type": "report", …}`."""
+        self._hook.post(encode_json(report.summary), f"report-{report.report_id}")
 
     def last_response(self) -> str:
         """Return the receiver's last response."""
