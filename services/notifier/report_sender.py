@@ -21,6 +21,7 @@ from services.notifier.delivery.pacing import GiveUp, after_failure
 from shared.runtime import clock
 from shared.runtime.clock import Clock
 from shared.runtime.config.documents import Documents
+from shared.runtime.config.notifications import ChannelSection
 from shared.runtime.report_files import read_report_file
 from shared.schema.faults import InvalidError
 from shared.schema.reports import Report
