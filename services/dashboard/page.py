@@ -66,6 +66,11 @@ STYLES = [
 
 VIEW_PATHS = (
     "/overview",
+    "/on-call",
+    "/channels",
+    "/channels/<name>",
+    "/audit",
+    "/access",
     "/system",
 )
 """Paths of the page's views, which the browser tells apart; `static/app/routes.js` has the same."""

@@ -6,6 +6,27 @@ export const ROUTES = [
   { path: "/", nav: { group: "Trading", label: "Overview" }, load: () => import("../views/overview.js") },
   { path: "/overview", load: () => import("../views/overview.js") },
   {
+    path: "/on-call",
+    nav: { group: "Alerting", label: "On call" },
+    load: () => import("../views/on_call.js"),
+  },
+  {
+    path: "/channels",
+    nav: { group: "Alerting", label: "Channels" },
+    load: () => import("../views/channels.js"),
+  },
+  { path: "/channels/:name", load: () => import("../views/channel.js") },
+  {
+    path: "/audit",
+    nav: { group: "Administration", label: "Audit", scope: "admin" },
+    load: () => import("../views/audit.js"),
+  },
+  {
+    path: "/access",
+    nav: { group: "Administration", label: "Users and tokens", scope: "admin" },
+    load: () => import("../views/access.js"),
+  },
+  {
     path: "/system",
     nav: { group: "Infrastructure", label: "Status of Botwatch" },
     load: () => import("../views/system.js"),

@@ -25,16 +25,27 @@ export function Dialog({ title, about, onClose, wide = false, children }) {
 
 /**
  * A dialog with a form. `onSubmit(by)` sends it and may throw: the dialog then shows why and stays. `by` is who acts:
- * the signed-in user, or the name that is asked for where access is open.
+ * the signed-in user, or the name that is asked for where access is open, unless the form is `anonymous`.
  */
-export function FormDialog({ title, about, submit, danger = false, wide, onSubmit, onClose, children }) {
+export function FormDialog({
+  title,
+  about,
+  submit,
+  danger = false,
+  wide,
+  anonymous = false,
+  onSubmit,
+  onClose,
+  children,
+}) {
   const [by, setBy] = useState(USER || loadName());
   const [error, setError] = useState("");
   const [isBusy, setBusy] = useState(false);
+  const isNamed = Boolean(USER) || anonymous;
   const send = async (event) => {
     event.preventDefault();
     const name = by.trim();
-    if (!name) {
+    if (!name && !isNamed) {
       setError("Enter your name or e-mail address.");
       return;
     }
@@ -42,7 +53,7 @@ export function FormDialog({ title, about, submit, danger = false, wide, onSubmi
     setError("");
     try {
       await onSubmit(name);
-      if (!USER) saveName(name);
+      if (!isNamed) saveName(name);
       onClose();
     } catch (raised) {
       setError(raised.message);
@@ -52,7 +63,7 @@ export function FormDialog({ title, about, submit, danger = false, wide, onSubmi
   return html`
     <${Dialog} ...${{ title, about, onClose, wide }}>
       <form onSubmit=${send} novalidate>
-        ${!USER && html`<${TextField} label="Your name or e-mail address" value=${by} onInput=${setBy} autocomplete="email" maxlength="256" />`}
+        ${!isNamed && html`<${TextField} label="Your name or e-mail address" value=${by} onInput=${setBy} autocomplete="email" maxlength="256" />`}
         ${children}
         ${error && html`<p class="fault" role="alert">${error}</p>`}
         <p class="buttons">
