@@ -71,6 +71,10 @@ VIEW_PATHS = (
     "/channels/<name>",
     "/audit",
     "/access",
+    "/checks",
+    "/checks/<host>/<path:check>",
+    "/hosts",
+    "/hosts/<host>",
     "/system",
 )
 """Paths of the page's views, which the browser tells apart; `static/app/routes.js` has the same."""

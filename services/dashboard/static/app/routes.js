@@ -27,6 +27,14 @@ export const ROUTES = [
     load: () => import("../views/access.js"),
   },
   {
+    path: "/checks",
+    nav: { group: "Infrastructure", label: "Checks" },
+    load: () => import("../views/checks.js"),
+  },
+  { path: "/checks/:host/*check", load: () => import("../views/check.js") },
+  { path: "/hosts", nav: { group: "Infrastructure", label: "Hosts" }, load: () => import("../views/hosts.js") },
+  { path: "/hosts/:host", load: () => import("../views/host.js") },
+  {
     path: "/system",
     nav: { group: "Infrastructure", label: "Status of Botwatch" },
     load: () => import("../views/system.js"),

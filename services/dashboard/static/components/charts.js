@@ -15,7 +15,7 @@ const COLOURS = ["--accent", "--second", "--third", "--fourth"];
  * `series`: { label, points: [[ms, value or null], …], fill, dash }, with times ascending; all are drawn on one scale.
  * `marks`: { at: ms, text, tone, to }: drawn as triangles below; `to` is a path that a click opens.
  * `from`, `to`: the ends of the time axis, ms. `onZoom(from, to)` is called after a range is dragged.
- * `write(value)` writes a value; `zero`: the scale includes 0. `title` says what it shows to those who do not see it.
+ * `write(value)` writes a value, `writeAxis(value)` one beside the axis; `zero`: the scale includes 0. `title` says what it shows to those who do not see it.
  */
 export function LineChart({
   title,
@@ -25,6 +25,7 @@ export function LineChart({
   to,
   height = 200,
   write = plain,
+  writeAxis = plain,
   onZoom,
   zero = false,
   none = "No data in this range.",
@@ -35,7 +36,7 @@ export function LineChart({
   const current = useRef(null);
   const [cursor, setCursor] = useState(null);
   const data = alignSeries(series);
-  current.current = { series, marks, from, to, write, onZoom, zero, setCursor, zone, data };
+  current.current = { series, marks, from, to, write, writeAxis, onZoom, zero, setCursor, zone, data };
   const shape = [
     series.map(({ label, fill, dash }) => [label, fill, dash]),
     height,
@@ -102,8 +103,14 @@ function describeCursor({ index, mark }, { data, write, from, to, series }) {
   return `${values.join(", ") || "no value"} at ${to - from > DAY_MS ? dayAndTime(at) : timeOfDay(at)}`;
 }
 
+/** Return a colour as a canvas takes it: the variables hold `light-dark(…)`. */
+function resolveColour(place, name) {
+  place.style.color = `var(${name})`;
+  return getComputedStyle(place).color;
+}
+
 function createChart(place, current, height) {
-  const colour = (name) => () => getComputedStyle(place).getPropertyValue(name);
+  const colour = (name) => () => resolveColour(place, name);
   const { series, onZoom, zone } = current.current;
   const axis = { stroke: colour("--quiet"), font: "11px system-ui, sans-serif", ticks: { show: false } };
   const chart = new globalThis.uPlot(
@@ -124,7 +131,7 @@ function createChart(place, current, height) {
         {
           ...axis,
           size: (_, values) => Math.max(...(values ?? [""]).map((value) => value.length)) * 7 + 12,
-          values: (_, values) => values.map((value) => plain(value)),
+          values: (_, values) => values.map((value) => current.current.writeAxis(value)),
           grid: { stroke: colour("--line"), width: 1, dash: [2, 4] },
         },
       ],
@@ -187,11 +194,10 @@ function drawMarks(chart, { marks }, place) {
   chart.marks = marks;
   const { ctx, bbox } = chart;
   const size = 5 * devicePixelRatio;
-  const style = getComputedStyle(place);
   for (const { at, tone } of marks) {
     const x = chart.valToPos(at, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    ctx.fillStyle = style.getPropertyValue(`--${tone && tone !== "none" ? tone : "quiet"}`);
+    ctx.fillStyle = resolveColour(place, `--${tone && tone !== "none" ? tone : "quiet"}`);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top + bbox.height - size * 1.8);
     ctx.lineTo(x - size, bbox.top + bbox.height);
