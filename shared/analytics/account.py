@@ -31,8 +31,8 @@ from shared.analytics.flows import FlowShares, PendingFlows
 from shared.analytics.hidden_positions import Account, HiddenPositions
 from shared.analytics.metrics import compute_metrics, performance_record
 from shared.analytics.opening import OpeningCheck
-from shared.analytics.positions import Terms
 from shared.analytics.rates import NO_RATES, Rates
+from shared.analytics.reductions import MatchedFill
 from shared.analytics.reported_trades import closed_trade
 from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.state import VERSION, AccountState, upgraded
@@ -157,7 +157,7 @@ class BotAccount:
     def _take_fill(self, event: Execution) -> None:
         state = self.state
         self._execution = None
-        state.orders.apply_fill(event, state.book.quotes.get(event.symbol))
+        reference = state.orders.apply_fill(event, state.book.quotes.get(event.symbol))
         if not state.settings.benchmark:
             state.benchmark.apply_fill(event.symbol)
         if event.symbol == state.benchmark.symbol:
@@ -167,9 +167,9 @@ class BotAccount:
         if currency is None:
             currency = state.guessed_currency = contract.money
         rate = 1.0 if contract.money == currency else self.convert(1.0, contract.money, event.at)
-        account = Terms(state.settings.matching, currency, rate, self.convert)
-        trades = state.book.apply_fill(event, contract, account)
-        self._add_costs(event, contract, rate or 0.0)
+        matching = state.settings.matching or ("average" if state.book.never_flat else None)
+        trades = state.book.apply_fill(MatchedFill(event, contract, matching, currency, rate, self.convert))
+        self._add_costs(event, contract, rate or 0.0, reference)
         if state.is_opening_unknown:
             trades = [trade.without_pnl(UNKNOWN_OPENING) for trade in trades]
         for trade in trades:
@@ -180,9 +180,8 @@ class BotAccount:
                 state.costs.apply_trade(trade.pnl, trade.fees + trade.funding)
             self.trades.append(trade)
 
-    def _add_costs(self, event: Execution, contract: Contract, rate: float) -> None:
+    def _add_costs(self, event: Execution, contract: Contract, rate: float, reference: float | None) -> None:
         """Add what an execution traded, and what it cost against the reference price of its order."""
-        reference = self.state.orders.reference(event)
         slippage = 0.0
         if reference is not None:
             quantity = event.quantity if event.side == "buy" else -event.quantity

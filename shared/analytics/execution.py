@@ -51,7 +51,7 @@ class Orders(msgspec.Struct):
         order = self._order(event, quoted)
         if event.status == "submitted" and order.ended is not None and event.at > order.ended:
             # A paper bot that restarts at order 1.
-            del self.orders[_key(event)]
+            del self.orders[f"{event.symbol}\n{event.order}"]
             order = self._order(event, quoted)
         if not order.status:
             self.n += 1
@@ -72,22 +72,18 @@ class Orders(msgspec.Struct):
                 order.first_fill = at if order.first_fill is None else order.first_fill
                 order.last_fill = at
 
-    def apply_fill(self, event: Execution, quoted: float | None) -> None:
-        """Apply an execution of an order."""
+    def apply_fill(self, event: Execution, quoted: float | None) -> float | None:
+        """Apply an execution, and return the reference price of its order; None if it is unknown."""
         order = self._order(event, quoted)
         if not order.filled:  # the fill's own time is exact
             order.first_fill = event.at
         order.last_fill = event.at
         order.filled += event.quantity
         order.spent += event.quantity * event.price
-
-    def reference(self, event: Execution) -> float | None:
-        """Return the reference price of the order of an execution; None if it is unknown."""
-        order = self.orders.get(_key(event))
-        return order.reference if order else None
+        return order.reference
 
     def _order(self, event: OrderUpdate | Execution, quoted: float | None) -> OrderState:
-        key = _key(event)
+        key = f"{event.symbol}\n{event.order}"
         order = self.orders.get(key)
         if order is None:
             if len(self.orders) >= WINDOW:
@@ -95,10 +91,6 @@ class Orders(msgspec.Struct):
             side = 1 if event.side == "buy" else -1
             order = self.orders[key] = OrderState(side, event.quantity, quoted)
         return order
-
-
-def _key(event: OrderUpdate | Execution) -> str:
-    return f"{event.symbol}\n{event.order}"
 
 
 def slippage(order: OrderState) -> float | None:

@@ -5,17 +5,17 @@ on the matching: from flat to flat, each closed lot, or each reduction.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
 from shared.analytics.contracts import Contract, contract_of, named_contract
-from shared.analytics.events import NO_TERMS, ContractTerms, Execution, FundingPaid, PositionReport, Quote
+from shared.analytics.events import NO_TERMS, ContractTerms, FundingPaid, PositionReport, Quote
 from shared.analytics.lots import Lot, add_lot, decimals, lot_size_of
 from shared.analytics.position import Position, Reduction
-from shared.analytics.reductions import MatchedFill, close_parts, closing_quantity
-from shared.analytics.settings import AnalyticsSettings, Matching
+from shared.analytics.reductions import Convert, MatchedFill, close_parts, closing_quantity
+from shared.analytics.settings import AnalyticsSettings
 from shared.analytics.symbols import common_code
 from shared.analytics.trade import ROUNDING, Trade
 from shared.analytics.trades import HOUR_MS
@@ -33,18 +33,6 @@ NEVER_FLAT_REDUCTIONS = 20
 NO_FILLS = -1
 """Decimals of the quantities of a position that was only reported."""
 T = TypeVar("T")
-Convert = Callable[[float, str | None, int], float | None]
-"""Converts an amount of a currency, at a time, to the account's currency; None while its rate is unknown."""
-
-
-class Terms(NamedTuple):
-    """What an account says of how its fills are counted."""
-
-    matching: Matching | None
-    currency: str | None
-    rate: float | None
-    """From the contract's currency to the account's; None while it is unknown."""
-    convert: Convert
 
 
 class PositionBook(msgspec.Struct):
@@ -96,8 +84,9 @@ class PositionBook(msgspec.Struct):
             if held is not None and held.side:
                 held.observe(self.contract(symbol), price, event.at)
 
-    def apply_fill(self, event: Execution, contract: Contract, account: Terms) -> list[Trade]:
+    def apply_fill(self, fill: MatchedFill) -> list[Trade]:
         """Apply an execution and return the trades that it closes."""
+        event = fill.event
         self.fills += 1
         self.traded_at = event.at
         symbol = event.symbol
@@ -106,7 +95,7 @@ class PositionBook(msgspec.Struct):
         self._keep(self.places, key, max(self.places.get(key, NO_FILLS), decimals(event.quantity)))
         held = self.positions.get(key) or self._new_position(symbol, event.leg)
         quantity = event.quantity if event.side == "buy" else -event.quantity
-        fee, of_base = self._fee(event, contract, account)
+        fee, of_base = self._fee(fill)
         if fee is None:
             self._note_unconverted(event.fee_currency or "", event.fee)
         self.fees += fee or 0.0
@@ -114,10 +103,9 @@ class PositionBook(msgspec.Struct):
             self.dropped += 1
             return []
         held.is_unconverted |= fee is None
-        held.rate, held.priced_at = account.rate, event.at
+        held.rate, held.priced_at = fill.rate, event.at
         if of_base:
             quantity -= min(event.fee, max(held.quantity + quantity, 0.0))
-        fill = MatchedFill(contract, account.matching or ("average" if self.never_flat else None), event)
         trades = self._change(held, fill, quantity, fee or 0.0) if quantity else []
         self._store(key, held)
         return trades
@@ -188,7 +176,10 @@ class PositionBook(msgspec.Struct):
 
     def is_flat(self) -> bool:
         """Return whether no position is open; dust may exist."""
-        return not any(held.side for held in self.positions.values())
+        for held in self.positions.values():  # noqa: SIM110 - asked at every equity point: quicker
+            if held.side:
+                return False
+        return True
 
     def contract(self, symbol: str) -> Contract:
         """Return the contract of a symbol by what is known of it."""
@@ -235,7 +226,7 @@ class PositionBook(msgspec.Struct):
 
     def _keep(self, known: dict[str, T], symbol: str, value: T) -> None:
         """Store a symbol's value; limits the number of symbols, but keeps those with a position."""
-        if len(known) >= MAX_SYMBOLS and symbol not in known:
+        if symbol not in known and len(known) >= MAX_SYMBOLS:
             oldest = next((name for name in known if name not in self.positions), next(iter(known)))
             del known[oldest]
         known[symbol] = value
@@ -244,19 +235,22 @@ class PositionBook(msgspec.Struct):
         if currency in self.unconverted or len(self.unconverted) < MAX_SYMBOLS:
             self.unconverted[currency] = self.unconverted.get(currency, 0.0) + amount
 
-    def _fee(self, event: Execution, contract: Contract, account: Terms) -> tuple[float | None, bool]:
+    def _fee(self, fill: MatchedFill) -> tuple[float | None, bool]:
         """Return the fee in account currency (None without a rate), and whether the position paid it.
 
         A fee in an unknown currency counts as account currency. One in the traded asset of a spot market is
         valued at the price of the fill itself.
         """
+        event, contract = fill.event, fill.contract
+        if not event.fee:
+            return event.fee, False
         paid_in = common_code(event.fee_currency)
-        if not event.fee or paid_in is None or paid_in == account.currency:
+        if paid_in is None or paid_in == fill.currency:
             return event.fee, False
         if paid_in == contract.base and contract.contract_type != "inverse":
-            value = account.convert(event.fee * event.price, contract.money, event.at)
+            value = fill.convert(event.fee * event.price, contract.money, event.at)
             return value, contract.is_spot
-        return (account.convert(event.fee, paid_in, event.at) if account.currency else None), False
+        return (fill.convert(event.fee, paid_in, event.at) if fill.currency else None), False
 
     def _tolerance(self, held: Position, contract: Contract, reported: float) -> float:
         """Return below which difference a folded and a reported quantity agree."""

@@ -1,8 +1,8 @@
 """Reductions: what closing a part of a position makes, by average cost or by lots."""
 
 import math
-
-import msgspec
+from collections.abc import Callable
+from typing import NamedTuple
 
 from shared.analytics.contracts import Contract
 from shared.analytics.events import Execution
@@ -11,13 +11,22 @@ from shared.analytics.position import Position, Reduction
 from shared.analytics.settings import Matching
 from shared.analytics.trade import ROUNDING
 
+Convert = Callable[[float, str | None, int], float | None]
+"""Converts an amount of a currency, at a time, to the account's currency; None while its rate is unknown."""
 
-class MatchedFill(msgspec.Struct, frozen=True):
-    """An execution with what it takes to match it."""
 
+class MatchedFill(NamedTuple):
+    """An execution with what it takes to count it."""
+
+    event: Execution
     contract: Contract
     matching: Matching | None
-    event: Execution
+    """What counts as a closed trade; None: from flat to flat, until the bot turns out never to go flat."""
+    currency: str | None
+    """The account's."""
+    rate: float | None
+    """From the contract's currency to the account's; None while it is unknown."""
+    convert: Convert
 
 
 def close_parts(held: Position, fill: MatchedFill, quantity: float, fee: float) -> list[Reduction]:
