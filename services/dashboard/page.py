@@ -75,6 +75,8 @@ VIEW_PATHS = (
     "/checks/<host>/<path:check>",
     "/hosts",
     "/hosts/<host>",
+    "/reports",
+    "/reports/<id>",
     "/system",
 )
 """Paths of the page's views, which the browser tells apart; `static/app/routes.js` has the same."""

@@ -106,7 +106,7 @@ def test_a_mailbox_gets_the_page_and_the_pdf(health: Database, tmp_path: Path) -
 def test_a_webhook_gets_the_summary_and_is_tried_again(health: Database, tmp_path: Path) -> None:
     """A busy receiver is asked again when it says; a channel that cannot be used fails at once."""
     hook = WebhookReceiver()
-    hook.answers = [(503, {"Retry-After": "60"})]  # type: ignore[list-item]
+    hook.answers = [(503, {"Retry-After": "60"})]
     entry = store_report(health, tmp_path, "hook", "gone", "alertmanager")
     channels = {
         "hook": ChannelSection(url=hook.url, type="webhook"),

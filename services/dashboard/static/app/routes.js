@@ -5,6 +5,8 @@
 export const ROUTES = [
   { path: "/", nav: { group: "Trading", label: "Overview" }, load: () => import("../views/overview.js") },
   { path: "/overview", load: () => import("../views/overview.js") },
+  { path: "/reports", nav: { group: "Trading", label: "Reports" }, load: () => import("../views/reports.js") },
+  { path: "/reports/:id", load: () => import("../views/report.js") },
   {
     path: "/on-call",
     nav: { group: "Alerting", label: "On call" },
