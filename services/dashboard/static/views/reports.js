@@ -124,7 +124,7 @@ function Kept({ reports, refresh }) {
       : []),
   ]; // prettier-ignore
   return html`
-    <${Panel} title="Kept">
+    <${Panel} title="Kept" class="reports">
       <${Table} caption="Reports" columns=${columns} rows=${reports} keyOf=${({ reportId }) => reportId} />
     </${Panel}>
     ${deleting && html`<${DeleteDialog} report=${deleting} onClose=${() => setDeleting(null)} onDeleted=${refresh} />`}
