@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from services.dashboard.snapshot import Fields
-from shared.analytics.reported_trades import MIN_SHARE, SAME_CLOSE_MS, TOLERANCE
+from shared.analytics.reported_trades import SAME_CLOSE_MS, ClosedTrade, agree, nearest
+from shared.schema.timestamps import epoch_ms
 
 SAME_CLOSE = timedelta(milliseconds=SAME_CLOSE_MS)
-_DIRECTIONS = {"buy": "long", "sell": "short"}
 
 
 def pair_trades(reported: Iterable[Fields], folded: Iterable[Fields]) -> None:
@@ -16,46 +16,32 @@ def pair_trades(reported: Iterable[Fields], folded: Iterable[Fields]) -> None:
     Of several, the one with the nearest P&L; each is used once. `folded` is None where there is none, and
     `agrees` says whether the two results are the same, as `tradeDifferences` counts them.
     """
-    left = list(folded)
+    left = [(_closed(trade, trade), trade) for trade in folded]
     for trade in reported:
-        near = [one for one in left if _is_same(trade, one)]
-        best = min(near, key=lambda one: abs(_pnl(one) - _pnl(trade)), default=None)
+        near = nearest(_closed(trade, trade), (candidate for candidate, _ in left))
         trade["folded"] = None
-        if best is not None:
-            left.remove(best)
+        if near is not None:
+            place = next(place for place, (candidate, _) in enumerate(left) if candidate is near)
+            _, found = left.pop(place)
+            is_known = found["pnl"] is not None
             trade["folded"] = {
-                "number": best["number"],
-                "pnl": best["pnl"],
-                "agrees": best["pnl"] is not None and _agree(trade, best),
+                "number": found["number"],
+                "pnl": found["pnl"],
+                "agrees": is_known and agree(_closed(trade, found), near),
             }
 
 
-def _is_same(reported: Fields, folded: Fields) -> bool:
-    if (reported["symbol"], reported["side"]) != (folded["symbol"], _DIRECTIONS.get(str(folded["side"]))):
-        return False
-    return abs(_moment(reported) - _moment(folded)) <= SAME_CLOSE
-
-
-def _agree(reported: Fields, folded: Fields) -> bool:
-    one, other = _pnl(reported), _pnl(folded)
+def _closed(trade: Fields, of_contract: Fields) -> ClosedTrade:
+    """Return what is compared of a trade; the fills know the type of its contract."""
+    closed_at = trade["closedAt"]
+    assert isinstance(closed_at, datetime)  # noqa: S101 - for mypy
     # Of an inverse contract the price is in the divisor.
-    price, size = (
-        _number(reported["entryPrice"]),
-        _number(reported["quantity"]) * _number(reported["multiplier"]),
-    )
-    notional = (size / price if price else 0.0) if folded["contractType"] == "inverse" else size * price
-    return abs(one - other) <= max(MIN_SHARE * abs(notional), TOLERANCE * max(abs(one), abs(other)))
-
-
-def _pnl(trade: Fields) -> float:
-    return _number(trade["pnl"])
+    price, size = _number(trade["entryPrice"]), _number(trade["quantity"]) * _number(trade["multiplier"])
+    is_inverse = of_contract["contractType"] == "inverse"
+    notional = (size / price if price else 0.0) if is_inverse else size * price
+    is_long = trade["side"] in ("long", "buy")
+    return ClosedTrade(epoch_ms(closed_at), str(trade["symbol"]), is_long, _number(trade["pnl"]), notional)
 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _moment(trade: Fields) -> datetime:
-    found = trade["closedAt"]
-    assert isinstance(found, datetime)  # noqa: S101 - for mypy
-    return found

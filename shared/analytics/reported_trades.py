@@ -101,15 +101,25 @@ def _append(trades: list[ClosedTrade], trade: ClosedTrade) -> None:
 
 def _confirm(reported: ClosedTrade, candidates: list[ClosedTrade]) -> bool:
     """Return whether one of `candidates` has the same result at about the same time; it is used up."""
-    near = _nearest(reported, candidates)
+    near = nearest(reported, candidates)
     if near is None:
         return False
     candidates.remove(near)
-    least = max(MIN_SHARE * abs(reported.notional), TOLERANCE * max(abs(reported.pnl), abs(near.pnl)))
-    return abs(reported.pnl - near.pnl) <= least
+    return agree(reported, near)
 
 
-def _nearest(reported: ClosedTrade, candidates: Iterable[ClosedTrade]) -> ClosedTrade | None:
-    """Return the candidate that closed at nearly the same time; of several, that with the nearest P&L."""
-    near = [trade for trade in candidates if abs(trade.closed_at - reported.closed_at) <= SAME_CLOSE_MS]
+def agree(reported: ClosedTrade, folded: ClosedTrade) -> bool:
+    """Return whether the results of a reported trade and of the one made from fills are the same."""
+    least = max(MIN_SHARE * abs(reported.notional), TOLERANCE * max(abs(reported.pnl), abs(folded.pnl)))
+    return abs(reported.pnl - folded.pnl) <= least
+
+
+def nearest(reported: ClosedTrade, candidates: Iterable[ClosedTrade]) -> ClosedTrade | None:
+    """Return the candidate of the same symbol and side that closed within a minute, with the nearest P&L."""
+    near = [
+        trade
+        for trade in candidates
+        if (trade.symbol, trade.is_long) == (reported.symbol, reported.is_long)
+        and abs(trade.closed_at - reported.closed_at) <= SAME_CLOSE_MS
+    ]
     return min(near, key=lambda trade: abs(trade.pnl - reported.pnl), default=None)
