@@ -100,7 +100,7 @@ class BotMetrics:
             return None
         if not self.positions_may_differ:
             return None
-        found = open_positions(account.state)
+        found = open_positions(account.state, account.mark_rates())
         self.positions_may_differ = found != self.positions
         return found if self.positions_may_differ else None
 

@@ -328,11 +328,26 @@ class BotAccount:
             state.differed = list(state.differences or ())
             state.differences = find_disagreements(event.figures, self.values(), state.equity)
 
+    def mark_rates(self) -> dict[str, float]:
+        """Return the rates of now from the currencies of open positions to the account's, by symbol.
+
+        They are for display: what they value is no part of the state. Symbols without a rate that is new
+        enough are left out; for these, that of the latest fill counts.
+        """
+        state, currency, found = self.state, self.state.account_currency(), {}
+        for held in state.book.open_positions():
+            money = state.book.contract(held.symbol).money
+            if money is not None and currency is not None and money != currency:
+                rate = self._rates.rate(money, currency, state.head[0])
+                if rate is not None:
+                    found[held.symbol] = rate
+        return found
+
     def values(self) -> dict[str, MetricValue]:
         """Return every metric by attribute of `Performance`; shares are fractions."""
         if self._execution is None:
             self._execution = execution_metrics(self.state.orders)
-        return compute_metrics(self.state) | self._execution
+        return compute_metrics(self.state, self.mark_rates()) | self._execution
 
     def performance(self, bot: str) -> Performance | None:
         """Return the metrics as a computed record of `bot`, in the wire's units; None without events."""

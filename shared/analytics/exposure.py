@@ -9,19 +9,21 @@ from shared.analytics.value import MetricValue, finite_or_undefined, undefined
 
 
 def exposure_metrics(
-    book: PositionBook, prices: Mapping[str, float], equity: float | None
+    book: PositionBook, prices: Mapping[str, float], rates: Mapping[str, float], equity: float | None
 ) -> dict[str, MetricValue]:
     """Return gross and net notional over equity, and concentration, as fractions; leverage; open positions.
 
     A position's notional is its value at the symbol's latest price (at its cost without one), in account
-    currency. Concentration is the largest symbol's share of the gross notional.
+    currency: at the rate in `rates`, by symbol, else at that of its latest fill. Concentration is the largest
+    symbol's share of the gross notional.
     """
     by_symbol: dict[str, float] = defaultdict(float)
     net, count, is_known = 0.0, 0, True
     for held in book.open_positions():
         notional = book.contract(held.symbol).notional(held.quantity, prices.get(held.symbol, held.cost))
-        is_known = is_known and held.rate is not None
-        value = notional * (held.rate or 0.0)
+        rate = rates.get(held.symbol, held.rate)
+        is_known = is_known and rate is not None
+        value = notional * (rate or 0.0)
         by_symbol[held.symbol] += abs(value)
         net += value
         count += 1

@@ -23,20 +23,23 @@ _TRADES = (
 )
 
 
-def compute_metrics(state: AccountState) -> dict[str, MetricValue]:
-    """Return every metric by attribute of `Performance`, except execution; shares are fractions."""
+def compute_metrics(state: AccountState, rates: Mapping[str, float]) -> dict[str, MetricValue]:
+    """Return every metric by attribute of `Performance`, except execution; shares are fractions.
+
+    `rates` are those of now, from the currency of a symbol's contract to the account's, by symbol.
+    """
     now = state.head[0]
     reported = state.reported.metrics(state.began, now)
     margin = margin_metrics(
         state.margin_used, state.maintenance_margin, state.equity, _marked_positions(state.book)
     )
-    found = {**_pnl(state), **risk_metrics(state, now), **_trading(state, now), **reported, **margin}
+    found = {**_pnl(state, rates), **risk_metrics(state, now), **_trading(state, now), **reported, **margin}
     found |= _costs(state)
     book = state.book
     if not book.fills and not book.reports:
         found |= dict.fromkeys(_EXPOSURES, undefined("no_fills"))
     else:
-        found |= exposure_metrics(book, _prices(state), state.equity)
+        found |= exposure_metrics(book, _prices(state), rates, state.equity)
     found["position_differences"] = book.differences(now) if book.reports else undefined("no_snapshots")
     if why := _unknown_positions(state):
         found |= dict.fromkeys((*_EXPOSURES, *_POSITION_PNL), why)
@@ -72,11 +75,11 @@ def performance_record(bot: str, state: AccountState, found: Mapping[str, Metric
     )
 
 
-def _pnl(state: AccountState) -> dict[str, MetricValue]:
+def _pnl(state: AccountState, rates: Mapping[str, float]) -> dict[str, MetricValue]:
     """Return equity and P&L: total = realised + unrealised = equity - start - net flows."""
     book = state.book
     if state.equity is None:
-        return _pnl_from_fills(state)
+        return _pnl_from_fills(state, rates)
     if state.unconverted_flows:
         why = dict.fromkeys(
             ("net_flows", "total_pnl", "realized_pnl", "unrealized_pnl"), undefined("no_rate")
@@ -101,14 +104,14 @@ def _pnl(state: AccountState) -> dict[str, MetricValue]:
     }
 
 
-def _pnl_from_fills(state: AccountState) -> dict[str, MetricValue]:
+def _pnl_from_fills(state: AccountState, rates: Mapping[str, float]) -> dict[str, MetricValue]:
     """Return P&L at the latest prices, without equity records."""
     book = state.book
     why = undefined("no_equity")
     found: dict[str, MetricValue] = {"portfolio_value": why, "net_flows": why}
     if not book.fills and not book.reports:
         return found | dict.fromkeys(("total_pnl", "realized_pnl", "unrealized_pnl"), why)
-    unrealized = book.unrealized()
+    unrealized = book.unrealized(rates)
     realized: MetricValue = undefined("no_rate", book.fills) if book.unconverted else book.realized()
     total = realized + unrealized if isinstance(realized, float) else realized
     return found | {"total_pnl": total, "realized_pnl": realized, "unrealized_pnl": unrealized}

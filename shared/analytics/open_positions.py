@@ -1,6 +1,7 @@
 """Open positions of an account, as they are stored and shown. Pure."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from shared.analytics.position import Position
@@ -44,21 +45,26 @@ class OpenPosition(NamedTuple):
     """Why the unrealised P&L and the notional are None."""
 
 
-def open_positions(state: AccountState) -> list[OpenPosition]:
-    """Return the open positions of an account, by symbol and leg."""
+def open_positions(state: AccountState, rates: Mapping[str, float]) -> list[OpenPosition]:
+    """Return the open positions of an account, by symbol and leg.
+
+    `rates` are those of now, from the currency of a symbol's contract to the account's, by symbol.
+    """
     book, why = state.book, "unknown_opening_position" if state.is_opening_unknown else None
-    found = [_open_position(book, held, why) for held in book.open_positions()]
+    found = [
+        _open_position(book, held, rates.get(held.symbol, held.rate), why) for held in book.open_positions()
+    ]
     return sorted(found, key=lambda one: (one.symbol, one.leg))
 
 
-def _open_position(book: PositionBook, held: Position, why: str | None) -> OpenPosition:
+def _open_position(book: PositionBook, held: Position, known: float | None, why: str | None) -> OpenPosition:
     contract, price = book.contract(held.symbol), book.prices.get(held.symbol)
     at = held.cost if price is None else price
-    rate = math.nan if held.rate is None else held.rate
+    rate = math.nan if known is None else known
     gain = contract.pnl(held.quantity, held.cost, at) * rate
     notional = abs(contract.notional(held.quantity, at)) * rate
     if why is None and not (math.isfinite(gain) and math.isfinite(notional)):
-        why = "no_rate" if held.rate is None else "too_large"
+        why = "no_rate" if known is None else "too_large"
     return OpenPosition(
         symbol=held.symbol,
         leg=held.leg,

@@ -5,7 +5,7 @@ on the matching: from flat to flat, each closed lot, or each reduction.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +30,7 @@ LEARNED_SHARE = 0.1
 """A rest below a learned lot size closes a trade only up to this share of its largest quantity."""
 NEVER_FLAT_REDUCTIONS = 20
 """A bot that reduced a position this often without going flat never goes flat: each reduction is a trade."""
+NO_MARK_RATES: Mapping[str, float | None] = {}
 NO_FILLS = -1
 """Decimals of the quantities of a position that was only reported."""
 T = TypeVar("T")
@@ -158,11 +159,14 @@ class PositionBook(msgspec.Struct):
         """Return the P&L of closed positions, minus all fees and funding, account currency."""
         return self.earned - self.fees - self.funding
 
-    def unrealized(self) -> float:
-        """Return the P&L of open positions at the latest prices, before fees, account currency."""
+    def unrealized(self, rates: Mapping[str, float | None] = NO_MARK_RATES) -> float:
+        """Return the P&L of open positions at the latest prices, before fees, account currency.
+
+        `rates` are newer rates than those of the latest fills, by symbol.
+        """
         return math.fsum(
             self.contract(held.symbol).pnl(held.quantity, held.cost, self.prices.get(held.symbol, held.cost))
-            * (held.rate or 0.0)
+            * (rates.get(held.symbol, held.rate) or 0.0)
             for held in self.open_positions()
         )
 

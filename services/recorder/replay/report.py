@@ -39,7 +39,10 @@ def json_report(replayed: Replayed, record: Performance, *, with_trades: bool) -
         "events": {_KINDS[kind]: number for kind, number in replayed.events.items()},
         "warnings": [{"code": code, "text": describe_warning(code)} for code in record.warnings],
         "performance": msgspec.json.decode(encode_record(record)),
-        "positions": [_position_row(one) for one in open_positions(replayed.account.state)],
+        "positions": [
+            _position_row(one)
+            for one in open_positions(replayed.account.state, replayed.account.mark_rates())
+        ],
     }
     if with_trades:
         found["trades"] = [_trade_row(trade) for trade in replayed.trades]
@@ -52,7 +55,9 @@ def text_report(replayed: Replayed, record: Performance, *, with_trades: bool, w
     for family in FAMILIES:
         lines += ["", family.title, *_family(family, record, width)]
     shown = [escape_controls(line) for line in lines]
-    held = [_position_row(one) for one in open_positions(replayed.account.state)]
+    held = [
+        _position_row(one) for one in open_positions(replayed.account.state, replayed.account.mark_rates())
+    ]
     if held:
         shown += ["", "Open positions", *_table(held)]
     if with_trades:

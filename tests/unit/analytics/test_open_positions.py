@@ -8,7 +8,7 @@ from tests.unit.analytics.fake_bot import FakeBot
 
 
 def only(bot: FakeBot) -> OpenPosition:
-    [found] = open_positions(bot.account.state)
+    [found] = open_positions(bot.account.state, bot.account.mark_rates())
     return found
 
 
@@ -57,11 +57,28 @@ def test_positions_are_sorted_by_symbol_and_leg() -> None:
     bot = (
         FakeBot().buy(1, 1, symbol="B").sell(1, 1, symbol="A", leg="short").buy(1, 1, symbol="A", leg="long")
     )
-    assert [(one.symbol, one.leg) for one in open_positions(bot.account.state)] == [
+    assert [(one.symbol, one.leg) for one in open_positions(bot.account.state, bot.account.mark_rates())] == [
         ("A", "long"), ("A", "short"), ("B", ""),
     ]  # fmt: skip
 
 
 def test_dust_is_no_open_position() -> None:
     bot = FakeBot(symbols={"*": ContractTerms(lot_size=0.001)}).buy(1, 100).sell(0.9995, 110)
-    assert open_positions(bot.account.state) == []
+    assert open_positions(bot.account.state, bot.account.mark_rates()) == []
+
+
+def test_positions_in_another_currency_are_worth_what_its_rate_is_now() -> None:
+    """10 euros gained when one is worth 1.20 dollars are 12 dollars, though it was 1.10 at the fill."""
+    bot = FakeBot(currency="USD").quote(1.10, symbol="EUR/USD").buy(1, 100, symbol="BTC/EUR")
+    bot.advance(minutes=1).quote(110, symbol="BTC/EUR").quote(1.20, symbol="EUR/USD").quote(
+        110, symbol="BTC/EUR"
+    )
+    assert bot.number("unrealized_pnl") == pytest.approx(12)
+    [found] = open_positions(bot.account.state, bot.account.mark_rates())
+    assert (found.unrealized_pnl, found.notional) == pytest.approx((12, 132))
+
+
+def test_a_rate_that_is_too_old_gives_way_to_that_of_the_latest_fill() -> None:
+    bot = FakeBot(currency="USD").quote(1.10, symbol="EUR/USD").buy(1, 100, symbol="BTC/EUR")
+    bot.advance(minutes=10).quote(110, symbol="BTC/EUR")
+    assert bot.number("unrealized_pnl") == pytest.approx(11)
