@@ -32,8 +32,8 @@ TokenState = Literal["active", "expired", "revoked"]
 class TokenRequest(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A token that is asked for. `ingest` without `bots` and `hosts` allows the records of all bots."""
 
-    name: str
-    scopes: list[Scope]
+    name: Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{_NAME.pattern}$"})]
+    scopes: Annotated[list[Scope], msgspec.Meta(extra_json_schema={"minItems": 1})]
     bots: list[str] = []
     """Globs for names of bots."""
     hosts: list[str] = []

@@ -11,9 +11,12 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from services.dashboard.acknowledgements import AcknowledgementService
-from services.dashboard.api.parameters import MAX_LIMIT, Limit, Moment, QueryParameters
+from services.dashboard.api.parameters import MAX_LIMIT, Limit, Moment, QueryParameters, some_of
 from services.dashboard.api.queries import (
     DEFAULT_LIMIT,
+    MAX_COMMENT,
+    MAX_NAME,
+    Timeout,
     parse_acknowledgement,
     parse_bulk_acknowledgement,
 )
@@ -119,6 +122,25 @@ class AlertValues(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """Oldest first; empty where the metric is not stored."""
 
 
+OR_NULL = {"type": ["string", "null"]}
+
+
+class AcknowledgementBody(Acknowledgement, kw_only=True, forbid_unknown_fields=True):
+    """Who acknowledges an alert (the signed-in user, if it is not said), until when, and why."""
+
+    by: Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=OR_NULL)] = ""
+    comment: Annotated[str, Meta(max_length=MAX_COMMENT)] | None = None
+    timeout: Timeout | None = None
+
+
+class BulkAcknowledgementBody(BulkAcknowledgement, kw_only=True, forbid_unknown_fields=True):
+    """Who acknowledges several alerts."""
+
+    by: Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=OR_NULL)] = ""
+    comment: Annotated[str, Meta(max_length=MAX_COMMENT)] | None = None
+    timeout: Timeout | None = None
+
+
 class AcknowledgeResult(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """What became of one of several alerts."""
 
@@ -140,15 +162,10 @@ class AlertListQuery(NamedTuple):
 _MANY = "Several, separated by commas."
 
 
-def _any_of(words: Sequence[str]) -> object:
-    either = "|".join(words)
-    return Annotated[str, Meta(pattern=f"^({either})(,({either}))*$")]
-
-
 LIST_PARAMETERS = (
-    Parameter("status", _any_of(get_args(AlertStatus)), _MANY),
-    Parameter("severity", _any_of(get_args(Severity)), _MANY),
-    Parameter("category", _any_of(get_args(Category)), _MANY),
+    Parameter("status", some_of(get_args(AlertStatus)), _MANY),
+    Parameter("severity", some_of(get_args(Severity)), _MANY),
+    Parameter("category", some_of(get_args(Category)), _MANY),
     Parameter("component", str, f"Bot or host. {_MANY}"),
     Parameter("bot", str, _MANY),
     Parameter("host", str, _MANY),
@@ -160,7 +177,7 @@ LIST_PARAMETERS = (
     ),
     Parameter(
         "text",
-        Annotated[str, Meta(max_length=MAX_TEXT, pattern=rf"^\w+( \w+){{0,{MAX_WORDS - 1}}}$")],
+        Annotated[str, Meta(max_length=MAX_TEXT, pattern=rf"^\S+( \S+){{0,{MAX_WORDS - 1}}}$")],
         "Words, each in the message, component, rule, assignee or comment; or the ID.",
     ),
     Parameter("from", Moment, "Opened at this time or later."),
@@ -223,7 +240,7 @@ def _add_reading(api: Blueprint, sources: DataSources, clock: Clock) -> None:
 
 def _add_acknowledging(api: Blueprint, desk: AcknowledgementService, clock: Clock) -> None:
     @api.post("/alerts/<alert_id>/acknowledge")
-    @describe("Acknowledge an alert", tag=TAG, answers=Alert, body=Acknowledgement, errors=(404, 409))
+    @describe("Acknowledge an alert", tag=TAG, answers=Alert, body=AcknowledgementBody, errors=(404, 409))
     def acknowledge(alert_id: str) -> Response:
         alert = desk.acknowledge(alert_id, parse_acknowledgement(request.get_data(), g.identity), clock())
         if alert is None:
@@ -237,7 +254,7 @@ def _add_acknowledging(api: Blueprint, desk: AcknowledgementService, clock: Cloc
         "Acknowledge several alerts",
         tag=TAG,
         answers=list[AcknowledgeResult],
-        body=BulkAcknowledgement,
+        body=BulkAcknowledgementBody,
         description="Answers what became of each, in the order of the IDs.",
     )
     def acknowledge_many() -> Response:

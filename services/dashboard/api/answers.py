@@ -138,7 +138,7 @@ class ForgottenBot(Answer):
     forgotten: Literal[True]
 
 
-TrendPoint = tuple[datetime, float]
+TrendPoint = Annotated[list[datetime | float], Meta(min_length=2, max_length=2)]
 
 
 class Trends(Answer):

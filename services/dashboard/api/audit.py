@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from flask import Blueprint, Response, request
+from msgspec import Meta
 
 from services.dashboard.api.parameters import MAX_LIMIT, Limit, Moment, Name, QueryParameters
 from services.dashboard.api.queries import DEFAULT_LIMIT
@@ -72,7 +73,11 @@ def add_audit(api: Blueprint, sources: DataSources) -> None:
             Parameter("outcome", Outcome, "Only actions with this outcome."),
             Parameter("since", Moment, "Only entries of this time or later."),
             Parameter("until", Moment, "Only entries before this time."),
-            Parameter("before", int, "Only entries with smaller IDs: the cursor towards older ones."),
+            Parameter(
+                "before",
+                Annotated[int, Meta(ge=1, le=MAX_INTEGER)],
+                "Only entries with smaller IDs: the cursor towards older ones.",
+            ),
             Parameter("limit", Limit, f"Default: {DEFAULT_LIMIT}."),
             Parameter("format", Form, "`jsonl` and `csv` have all entries, the oldest first."),
         ),

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from msgspec import Meta
 
 from services.dashboard.api.answers import Answer
-from services.dashboard.api.parameters import MAX_LIMIT, Limit, Moment, Name, QueryParameters
+from services.dashboard.api.parameters import MAX_LIMIT, Limit, Moment, Name, QueryParameters, some_of
 from services.dashboard.data_sources import DataSources
 from shared.analytics.availability import (
     Outage,
@@ -147,7 +147,11 @@ def add_availability(api: Blueprint, sources: DataSources, clock: Clock) -> None
         query=(
             HOST,
             CHECK,
-            Parameter("bars", str, "Comma list of the windows with bars, such as `90d`; by default all."),
+            Parameter(
+                "bars",
+                some_of(get_args(Window)),
+                "Comma list of the windows with bars, such as `90d`; by default all.",
+            ),
         ),
         csv=True,
         description="A result counts until the next one, at most three intervals of the check.",

@@ -86,7 +86,7 @@ class Maintenance(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
 PARAMETERS = (
     Parameter("from", Moment, "Begin of the span, default now."),
     Parameter(
-        "to", str, f"End of the span, default {DEFAULT_SPAN.days} days and at most {MAX_SPAN.days} later."
+        "to", Moment, f"End of the span, default {DEFAULT_SPAN.days} days and at most {MAX_SPAN.days} later."
     ),
 )
 

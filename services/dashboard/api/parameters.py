@@ -60,6 +60,12 @@ _WIDTHS = tuple(
 """From which a width is taken where none is asked for."""
 
 
+def some_of(words: Sequence[str]) -> object:
+    """Return the type of a comma list of words."""
+    either = "|".join(words)
+    return Annotated[str, Meta(pattern=f"^({either})(,({either}))*$")]
+
+
 class QueryParameters:
     """A query string that is being read; `faults` has what is wrong with it so far."""
 

@@ -15,7 +15,7 @@ from shared.access.tokens import TokenRequest
 from shared.runtime.web.openapi import Parameter
 from shared.schema.alerts import Acknowledgement, BulkAcknowledgement
 from shared.schema.decoding import BOM, UNREADABLE, describe_json_error
-from shared.schema.durations import format_duration_ms, milliseconds
+from shared.schema.durations import DURATION_DESCRIPTION, format_duration_ms, milliseconds
 from shared.schema.faults import Fault, InvalidError, struct_faults
 from shared.schema.records import CheckStatus, CheckType
 from shared.schema.reports import ReportRequest
@@ -32,6 +32,11 @@ DEFAULT_LIMIT = 100
 MAX_NAME = 256
 MAX_COMMENT = 4096
 MAX_TIMEOUT_MS = 365 * 86_400_000
+Timeout = (
+    Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}[smh]$|^[1-9][0-9]?d$", description=DURATION_DESCRIPTION)]
+    | Annotated[float, Meta(ge=0.001, le=MAX_TIMEOUT_MS / 1000)]
+)
+"""For `describe`."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 A = TypeVar("A", bound=Acknowledgement)

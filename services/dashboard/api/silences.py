@@ -12,13 +12,8 @@ from flask import Blueprint, Response, g, request
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from services.dashboard.api.parameters import MAX_LIMIT, Limit, Name, QueryParameters
-from services.dashboard.api.queries import (
-    DEFAULT_LIMIT,
-    acting,
-    parse_matchers,
-    parse_silence,
-)
+from services.dashboard.api.parameters import MAX_LIMIT, Limit, QueryParameters, some_of
+from services.dashboard.api.queries import BY, DEFAULT_LIMIT, acting, parse_matchers, parse_silence
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
@@ -47,16 +42,23 @@ CSV_COLUMNS = (
     "id", "state", "matchers", "startsAt", "endsAt", "createdBy", "comment", "createdAt", "updatedAt",
     "endedBy",
 )  # fmt: skip
-_STATES = "|".join(get_args(SilenceState))
 LIST_PARAMETERS = (
     Parameter(
         "state",
-        Annotated[str, Meta(pattern=f"^({_STATES})(,({_STATES}))*$")],
+        some_of(get_args(SilenceState)),
         "Several, separated by commas.",
     ),
     Parameter("limit", Limit, f"Default {DEFAULT_LIMIT}; CSV: all."),
     Parameter("cursor", str, "From the header `Link`."),
 )
+
+
+class SilenceBody(SilenceRequest, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A silence that is asked for; `createdBy` is the signed-in user, if it is not said."""
+
+    created_by: Annotated[str, Meta(extra_json_schema={"type": ["string", "null"]})] = ""
+
+
 _KNOWN = [*(parameter.name for parameter in LIST_PARAMETERS), "format"]
 
 
@@ -135,7 +137,7 @@ def _add_reading(api: Blueprint, sources: DataSources, clock: Clock) -> None:
 def _add_changing(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: Clock) -> None:
     @api.post("/silences")
     @describe(
-        "Create or change a silence", tag=TAG, answers=ListedSilence, body=SilenceRequest, errors=(404,),
+        "Create or change a silence", tag=TAG, answers=ListedSilence, body=SilenceBody, errors=(404,),
         description="With an `id` it changes that one: if more than the end differs, by ending it and "
         "creating another.",
     )  # fmt: skip
@@ -156,7 +158,7 @@ def _add_changing(api: Blueprint, sources: DataSources, audit: RequestAudit, clo
     @api.delete("/silences/<silence_id>")
     @describe(
         "End a silence", tag=TAG, answers=ListedSilence, errors=(404,),
-        query=[Parameter("by", Name, "Who ends it; default: who is signed in.")],
+        query=[BY],
         description="It is never deleted. One that has expired stays as it is.",
     )  # fmt: skip
     def end(silence_id: str) -> Response:

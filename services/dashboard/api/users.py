@@ -1,31 +1,41 @@
 """Users over HTTP, for admins: list, add, change the role, disable, reset a password, end sessions."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 from flask import Blueprint, Response, request
+from msgspec import Meta
 
 from services.dashboard.accounts import Accounts, this_actor
 from services.dashboard.api.queries import decode_body
-from shared.access.passwords import LoginBusyError, generate_password
-from shared.access.users import User, UserConflictError, UserError
+from shared.access.identity import ROLES
+from shared.access.passwords import MAX_LENGTH, MIN_LENGTH, LoginBusyError, generate_password
+from shared.access.users import NAME_PATTERN, User, UserConflictError, UserError
 from shared.runtime.web.app import json_error, json_response
 from shared.runtime.web.openapi import describe
+
+# These only describe: `shared.access.users` checks, and names every fault.
+UserName = Annotated[
+    str, Meta(extra_json_schema={"pattern": rf"^{NAME_PATTERN.pattern}$", "minLength": 1, "maxLength": 64})
+]
+Role = Annotated[str, Meta(extra_json_schema={"enum": [*ROLES]})]
+Password = Annotated[str, Meta(extra_json_schema={"minLength": MIN_LENGTH, "maxLength": MAX_LENGTH})]
 
 
 class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /api/monitoring/users`."""
 
-    name: str
-    role: str = "viewer"
-    password: str | None = None
+    name: UserName
+    role: Role = "viewer"
+    password: Password | None = None
     """None to generate one, which the response has."""
 
 
 class UserChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of `PATCH /api/monitoring/users/{name}`; what is missing stays."""
 
-    role: str | None = None
+    role: Role | None = None
     disabled: bool | None = None
     totp: bool | None = None
     """False to require no code any more: the phone is lost."""
@@ -34,7 +44,7 @@ class UserChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class NewPassword(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /api/monitoring/users/{name}/password`."""
 
-    password: str | None = None
+    password: Password | None = None
     """None to generate one, which the response has."""
 
 

@@ -142,7 +142,10 @@ def create_web_app(
 
 
 def _http_error(raised: HTTPException) -> Response:
-    return json_error(raised.code or HTTPStatus.INTERNAL_SERVER_ERROR, raised.description or raised.name)
+    status = raised.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    response = json_error(status, raised.description or raised.name)
+    response.headers.extend(header for header in raised.get_headers() if header[0] != "Content-Type")
+    return response
 
 
 def _too_large(_: RequestEntityTooLarge) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from inspect import cleandoc
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from flask import Flask
@@ -18,6 +18,7 @@ from werkzeug.routing import Rule
 from shared.access.identity import Scope
 from shared.access.session_cookie import COOKIE
 from shared.runtime.web.csv import CSV
+from shared.runtime.web.field_texts import field_texts, structs_within
 from shared.runtime.web.problems import PROBLEM, Problem
 from shared.version import VERSION
 
@@ -47,7 +48,9 @@ class Parameter(NamedTuple):
     required: bool = False
 
 
-FORMAT = Parameter("format", str, "`csv` for a table; so does the header `Accept: text/csv`.")
+FORMAT = Parameter(
+    "format", Literal["json", "csv"], "`csv` for a table, as with the header `Accept: text/csv`."
+)
 
 
 class Operation(NamedTuple):
@@ -181,6 +184,10 @@ class _Schemas:
         # A type such as dict[str, Any] may not be hashable: they are found by their place.
         self._found = [(kind, _clean(schema)) for kind, schema in zip(listed, found, strict=True)]
         self.components = {name: _clean(part) for name, part in sorted(components.items())}
+        for struct in structs_within(listed):
+            for name, text in field_texts(struct).items():
+                field = self.components.get(struct.__name__, {}).get("properties", {}).get(name, {})
+                field.setdefault("description", text)
 
     def of(self, kind: Any) -> Json:  # noqa: ANN401 - any annotation
         """Return the schema of one of the types."""
@@ -254,6 +261,8 @@ def _parameters(route: Route, operation: Operation, schemas: _Schemas) -> list[J
                 "in": "query",
                 "required": parameter.required,
                 "description": parameter.description,
+                # One that is empty is none.
+                **({} if parameter.required else {"allowEmptyValue": True}),
                 "schema": schemas.of(parameter.kind),
             }
             for parameter in operation.query

@@ -21,6 +21,8 @@ class Door(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """
 
     opened_at: datetime | None = None
+    """When it was
+    opened last."""
     state: State
 
 
@@ -131,6 +133,7 @@ def test_schemas_have_names_on_the_wire_and_plain_descriptions(document: Any) ->
     door = document["components"]["schemas"]["Door"]
     assert door["description"] == "A door.\n\nAnd what is known of it."
     assert list(door["properties"]) == ["openedAt", "state"]
+    assert door["properties"]["openedAt"]["description"] == "When it was\nopened last."
     assert document["components"]["responses"]["NotFound"]["content"] == {
         "application/problem+json": {"schema": PROBLEM}
     }
