@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any, Literal
 
+import msgspec
 import structlog
 from flask import Flask, Response, g, request
 from prometheus_client.registry import Collector
@@ -26,11 +28,44 @@ from shared.runtime.disk_space import DiskSpace
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.record_log import MAX_ENTRIES, LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error, json_response
+from shared.runtime.web.openapi import Parameter, describe
+from shared.runtime.web.openapi_route import create_document_route
 from shared.runtime.web.request_access import RequestAccess
 from shared.schema.decoding import DecodedBody, decode
+from shared.schema.faults import Fault
 from shared.schema.records import KINDS, AnyRecord
 
 log = structlog.get_logger()
+
+DESCRIPTION = """
+Where bots and collectors send their records: one as a JSON object, many as a list or as lines, at most 2 MiB
+(`MAX_BODY_BYTES`), also compressed with gzip. Either all records of a request are accepted or none, unless
+`partial` is true. Errors are problem details (RFC 9457).
+"""
+
+
+class Accepted(msgspec.Struct, kw_only=True):
+    """What was accepted."""
+
+    accepted: int
+    entry: str | msgspec.UnsetType = msgspec.UNSET
+    """ID of the entry in the record log."""
+    warnings: list[Fault] | msgspec.UnsetType = msgspec.UNSET
+    """Timestamps that were ahead of the clock."""
+    refused: int | msgspec.UnsetType = msgspec.UNSET
+    """With `partial`: number of the others."""
+    faults: list[Fault] | msgspec.UnsetType = msgspec.UNSET
+
+
+describe_records = partial(
+    describe,
+    tag="Records",
+    answers=Accepted,
+    status=HTTPStatus.ACCEPTED,
+    body_media_types=("application/x-ndjson",),
+    query=(Parameter("partial", Literal["true", "false"], "Whether to accept the valid ones of several."),),
+    errors=(HTTPStatus.UNSUPPORTED_MEDIA_TYPE,),
+)
 
 SOURCE = "http"
 REDIS_TIMEOUT_S = 1.0
@@ -40,6 +75,7 @@ REDIS_TIMEOUT_S = 1.0
 _KINDS_RULE = "/api/v1/<any({}):kind>".format(", ".join(KINDS))
 ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
     {
+        "GET /api/openapi.json": "ingest",
         "POST /api/v1/records": "ingest",
         f"POST {_KINDS_RULE}": "ingest",
         **PING_SCOPES,
@@ -87,13 +123,16 @@ def create_ingestion_app(
 
     future_events = FutureEvents()
     app.register_blueprint(create_ping_routes(redis, heartbeats))
+    app.register_blueprint(create_document_route("Botwatch: records of bots", DESCRIPTION))
     app.before_request(_find_sender(web_part.access, tokens))
 
     @app.post("/api/v1/records")
+    @describe_records("Send records of any kind", body=AnyRecord | list[AnyRecord])
     def post_records() -> Response:
         return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind=None)
 
     @app.post(_KINDS_RULE)
+    @describe_records("Send records of one kind", body=Mapping[str, Any] | list[Mapping[str, Any]])
     def post_kind(kind: str) -> Response:
         return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind)
 

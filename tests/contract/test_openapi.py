@@ -22,9 +22,20 @@ def document() -> Any:
     return openapi_document(app, app.extensions["botwatch"].access.scopes, "Botwatch", "")
 
 
-def test_every_route_of_the_api_is_described() -> None:
-    missing = {route.name for route in routes_below(web_app("dashboard"), "/api/") if not route.operation}
+@pytest.mark.parametrize("part", ["dashboard", "ingestion"])
+def test_every_route_of_the_api_is_described(part: str) -> None:
+    missing = {route.name for route in routes_below(web_app(part), "/api/") if not route.operation}
     assert missing <= NOT_DESCRIBED
+
+
+def test_ingestion_describes_each_kind_of_record() -> None:
+    app = web_app("ingestion")
+    found = openapi_document(app, app.extensions["botwatch"].access.scopes, "Botwatch", "")
+    send = found["paths"]["/api/v1/records"]["post"]
+    assert set(send["requestBody"]["content"]) == {"application/json", "application/x-ndjson"}
+    assert {"Equity", "Fill", "Check"} <= set(found["components"]["schemas"])
+    (kind,) = found["paths"]["/api/v1/{kind}"]["post"]["parameters"][:1]
+    assert "equity" in kind["schema"]["enum"]
 
 
 def test_every_operation_has_a_name_of_its_own(document: Any) -> None:

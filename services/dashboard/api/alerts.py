@@ -122,13 +122,10 @@ class AlertValues(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """Oldest first; empty where the metric is not stored."""
 
 
-OR_NULL = {"type": ["string", "null"]}
-
-
 class AcknowledgementBody(Acknowledgement, kw_only=True, forbid_unknown_fields=True):
     """Who acknowledges an alert (the signed-in user, if it is not said), until when, and why."""
 
-    by: Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=OR_NULL)] = ""
+    by: Annotated[str, Meta(max_length=MAX_NAME)] | None = None  # type: ignore[assignment] # describes only
     comment: Annotated[str, Meta(max_length=MAX_COMMENT)] | None = None
     timeout: Timeout | None = None
 
@@ -136,7 +133,7 @@ class AcknowledgementBody(Acknowledgement, kw_only=True, forbid_unknown_fields=T
 class BulkAcknowledgementBody(BulkAcknowledgement, kw_only=True, forbid_unknown_fields=True):
     """Who acknowledges several alerts."""
 
-    by: Annotated[str, Meta(max_length=MAX_NAME, extra_json_schema=OR_NULL)] = ""
+    by: Annotated[str, Meta(max_length=MAX_NAME)] | None = None  # type: ignore[assignment] # describes only
     comment: Annotated[str, Meta(max_length=MAX_COMMENT)] | None = None
     timeout: Timeout | None = None
 

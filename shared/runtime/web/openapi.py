@@ -5,20 +5,19 @@ it needs from the table of scopes. Source: OpenAPI 3.1.1, https://spec.openapis.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from inspect import cleandoc
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
-import msgspec
 from flask import Flask
 from werkzeug.routing import Rule
 
 from shared.access.identity import Scope
 from shared.access.session_cookie import COOKIE
 from shared.runtime.web.csv import CSV
-from shared.runtime.web.field_texts import field_texts, structs_within
+from shared.runtime.web.json_schemas import Schemas
 from shared.runtime.web.problems import PROBLEM, Problem
 from shared.version import VERSION
 
@@ -27,7 +26,6 @@ Json = dict[str, Any]
 
 DIALECT = "3.1.1"
 JSON = "application/json"
-_REF = "#/components/schemas/{name}"
 _PLACE = re.compile(r"<(?:(?P<converter>[^:<>]+):)?(?P<name>\w+)>")
 """A path parameter in a rule of Flask: `<name>`, `<path:bot>`."""
 _ANSWERED_BY_ALL = (
@@ -66,6 +64,8 @@ class Operation(NamedTuple):
     path: Sequence[Parameter]
     body: Any
     is_body_optional: bool
+    body_media_types: Sequence[str]
+    """In which further forms it reads a body."""
     errors: Sequence[int]
     media_types: Sequence[str]
     """In which further forms it answers."""
@@ -83,6 +83,7 @@ def describe(  # noqa: PLR0913 - each is one line of the description
     path: Sequence[Parameter] = (),
     body: Any = None,  # noqa: ANN401 - any annotation
     is_body_optional: bool = False,
+    body_media_types: Sequence[str] = (),
     errors: Sequence[int] = (),
     csv: bool = False,
     media_types: Sequence[str] = (),
@@ -91,10 +92,10 @@ def describe(  # noqa: PLR0913 - each is one line of the description
 ) -> Callable[[F], F]:
     """Return a decorator that describes a route; it stands below the one that registers the route.
 
-    `answers` and `body` are the types of the JSON, `media_types` what it also answers, `csv` says that it can
-    be a table; `further` has the types of the JSON of other statuses that are no errors. `errors` are the
-    statuses of its own; those that follow from scope, query, body and server are added. `path` describes path
-    parameters of which the name does not say all.
+    `answers` and `body` are the types of the JSON, `media_types` and `body_media_types` their further forms,
+    `csv` says that it can be a table; `further` has the types of the JSON of other statuses that are no
+    errors. `errors` are the statuses of its own; those that follow from scope, query, body and server are
+    added. `path` describes path parameters of which the name does not say all.
     """
     forms = (*media_types, *((CSV,) if csv else ()))
     parameters = (*query, *((FORMAT,) if csv else ()))
@@ -108,6 +109,7 @@ def describe(  # noqa: PLR0913 - each is one line of the description
         path,
         body,
         is_body_optional,
+        body_media_types,
         errors,
         forms,
         further,
@@ -149,7 +151,7 @@ def openapi_document(
 ) -> Json:
     """Return the OpenAPI document of all described routes below `prefix`; `scopes` as in `RequestAccess`."""
     routes = [(route, route.operation) for route in routes_below(app, prefix) if route.operation]
-    schemas = _Schemas([Problem, *(kind for _, operation in routes for kind in _kinds(operation))])
+    schemas = Schemas([Problem, *(kind for _, operation in routes for kind in _kinds(operation))])
     paths: dict[str, Json] = {}
     for route, operation in routes:
         item = paths.setdefault(_PLACE.sub(r"{\g<name>}", route.rule.rule), {})
@@ -175,25 +177,6 @@ def openapi_document(
     }
 
 
-class _Schemas:
-    """The JSON Schemas of all types of a document; a struct is in it once."""
-
-    def __init__(self, kinds: Iterable[Any]) -> None:
-        listed = list(kinds)
-        found, components = msgspec.json.schema_components(listed, ref_template=_REF)
-        # A type such as dict[str, Any] may not be hashable: they are found by their place.
-        self._found = [(kind, _clean(schema)) for kind, schema in zip(listed, found, strict=True)]
-        self.components = {name: _clean(part) for name, part in sorted(components.items())}
-        for struct in structs_within(listed):
-            for name, text in field_texts(struct).items():
-                field = self.components.get(struct.__name__, {}).get("properties", {}).get(name, {})
-                field.setdefault("description", text)
-
-    def of(self, kind: Any) -> Json:  # noqa: ANN401 - any annotation
-        """Return the schema of one of the types."""
-        return next(schema for known, schema in self._found if known is kind or known == kind)
-
-
 def _kinds(operation: Operation) -> list[Any]:
     parameters = (*operation.query, *operation.path)
     return [
@@ -203,7 +186,7 @@ def _kinds(operation: Operation) -> list[Any]:
     ]
 
 
-def _operation(route: Route, operation: Operation, scope: Scope | None, schemas: _Schemas) -> Json:
+def _operation(route: Route, operation: Operation, scope: Scope | None, schemas: Schemas) -> Json:
     needs = f"Needs the scope `{scope}`." if scope else "Everybody may use it."
     content: Json = {kind: {"schema": {"type": "string"}} for kind in operation.media_types}
     if operation.answers is not None:
@@ -237,12 +220,15 @@ def _operation(route: Route, operation: Operation, scope: Scope | None, schemas:
     if operation.body is not None:
         found["requestBody"] = {
             "required": not operation.is_body_optional,
-            "content": {JSON: {"schema": schemas.of(operation.body)}},
+            "content": {
+                JSON: {"schema": schemas.of(operation.body)},
+                **{form: {"schema": {"type": "string"}} for form in operation.body_media_types},
+            },
         }
     return found
 
 
-def _parameters(route: Route, operation: Operation, schemas: _Schemas) -> list[Json]:
+def _parameters(route: Route, operation: Operation, schemas: Schemas) -> list[Json]:
     described = {parameter.name: parameter for parameter in operation.path}
     return [
         *(
@@ -294,7 +280,7 @@ def _errors(route: Route, operation: Operation, scope: Scope | None) -> list[int
     return sorted(found)
 
 
-def _error_responses(schemas: _Schemas) -> Json:
+def _error_responses(schemas: Schemas) -> Json:
     return {
         _response_name(status): {
             "description": status.phrase,
@@ -314,17 +300,3 @@ def _operation_id(route: Route) -> str:
     words = re.findall(r"[A-Za-z0-9]+", _PLACE.sub(r"\g<name>", route.rule.rule))
     below = [word for word in words if word not in ("api", "monitoring", "v1")] or ["overview"]
     return route.method.lower() + "".join(word[:1].upper() + word[1:] for word in below)
-
-
-def _clean(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Remove the indentation of docstrings, and Python's name for the end of a text."""
-    if isinstance(schema, list):
-        return [_clean(value) for value in schema]
-    if not isinstance(schema, dict):
-        return schema
-    cleaned = {name: _clean(value) for name, value in schema.items()}
-    if isinstance(text := cleaned.get("description"), str):
-        cleaned["description"] = cleandoc(text)
-    if isinstance(text := cleaned.get("pattern"), str):
-        cleaned["pattern"] = text.replace(r"\Z", "$")
-    return cleaned

@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 from werkzeug.serving import make_server
 
+from services.dashboard.api import reports
 from shared.access import authenticator
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.reload_requests import RELOADING_PARTS, ReloadRequests
@@ -91,6 +92,8 @@ def test_answers_are_as_described(
 ) -> None:
     """Valid, invalid and missing values, wrong methods, no and wrong tokens: no check finds anything."""
     monkeypatch.setattr(authenticator, "MAX_BAD_TOKENS", 1_000_000)
+    # Nobody makes reports here.
+    monkeypatch.setattr(reports, "_wait", lambda _sources, entry, _seconds: entry)
     fill(redis, performance, health)
     port = free_port()
     dashboard = RestrictedDashboard(

@@ -1,21 +1,44 @@
-"""The texts below the fields of structs, which Python does not keep: read from the source.
+"""JSON Schemas of types for an OpenAPI document, with the texts of structs and of their fields.
 
-A struct's docstring is its schema's description already; these are those of its fields (PEP 257: attribute
-docstrings).
+Python keeps the docstring of a struct, but not those below its fields (PEP 257: attribute docstrings): these
+are read from the source.
 """
 
 import ast
 import inspect
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from inspect import cleandoc
 from typing import Any
 
 import msgspec
 
+REF = "#/components/schemas/{name}"
 _INNER = ("type", "item_type", "key_type", "value_type")
 _LISTED = ("types", "item_types", "fields")
+
+
+class Schemas:
+    """The JSON Schemas of all types of a document; a struct is in it once."""
+
+    def __init__(self, kinds: Iterable[Any]) -> None:
+        listed = list(kinds)
+        found, components = msgspec.json.schema_components(listed, ref_template=REF)
+        # A type such as dict[str, Any] may not be hashable: they are found by their place.
+        self._found = [(kind, _clean(schema)) for kind, schema in zip(listed, found, strict=True)]
+        self.components = {name: _clean(part) for name, part in sorted(components.items())}
+        for struct in structs_within(listed):
+            for name, text in field_texts(struct).items():
+                field = self.components.get(struct.__name__, {}).get("properties", {}).get(name, {})
+                field.setdefault("description", text)
+
+    def of(self, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any annotation
+        """Return the schema of one of the types."""
+        schema: dict[str, Any] = next(
+            schema for known, schema in self._found if known is kind or known == kind
+        )
+        return schema
 
 
 def structs_within(kinds: Sequence[Any]) -> set[type[msgspec.Struct]]:
@@ -60,3 +83,17 @@ def _class_texts(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
                 ast.Expr(value=ast.Constant(value=str(words))),
             ):
                 yield name, cleandoc(words)
+
+
+def _clean(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """Remove the indentation of docstrings, and Python's name for the end of a text."""
+    if isinstance(schema, list):
+        return [_clean(value) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    cleaned = {name: _clean(value) for name, value in schema.items()}
+    if isinstance(text := cleaned.get("description"), str):
+        cleaned["description"] = cleandoc(text)
+    if isinstance(text := cleaned.get("pattern"), str):
+        cleaned["pattern"] = text.replace(r"\Z", "$")
+    return cleaned
