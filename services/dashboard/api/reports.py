@@ -55,6 +55,12 @@ _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 _CREATED = int(HTTPStatus.CREATED)
 
 
+class ReportBody(ReportRequest, kw_only=True, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A report that is asked for; `requestedBy` is the signed-in user, if it is not said."""
+
+    requested_by: Annotated[str, Meta(max_length=256)] | None = None  # type: ignore[assignment] # describes only
+
+
 def add_reports(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: Clock) -> None:
     """Add the routes below `/reports`."""
     _add_reading(api, sources)
@@ -140,7 +146,7 @@ def _add_changing(api: Blueprint, sources: DataSources, audit: RequestAudit, clo
         status=HTTPStatus.ACCEPTED,
         further={_CREATED: Report},
         query=(WAIT,),
-        body=ReportRequest,
+        body=ReportBody,
         is_body_optional=True,
         errors=(429,),
         description="""
