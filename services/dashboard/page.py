@@ -65,6 +65,8 @@ STYLES = [
 ]
 
 VIEW_PATHS = (
+    "/alerts",
+    "/alerts/<alert>",
     "/overview",
     "/on-call",
     "/channels",
@@ -77,6 +79,7 @@ VIEW_PATHS = (
     "/hosts/<host>",
     "/reports",
     "/reports/<id>",
+    "/silences",
     "/system",
 )
 """Paths of the page's views, which the browser tells apart; `static/app/routes.js` has the same."""

@@ -35,6 +35,7 @@ from shared.schema.alerts import (
     Change,
     Severity,
 )
+from shared.schema.formatting import metric_label, unit_of_metric
 from shared.schema.measured_values import is_limit_of_metric
 from shared.schema.timestamps import to_store
 from shared.store import alerts, outbox
@@ -114,6 +115,10 @@ class AlertValues(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """The values of an alert's metric around it."""
 
     metric: str
+    label: str
+    """Display name of the metric."""
+    unit: str
+    """Unit of the values, such as `percent`."""
     from_: datetime = msgspec.field(name="from")
     to: datetime
     limit: float | None
@@ -368,6 +373,8 @@ def _values_around(sources: DataSources, alert: Alert, now: datetime) -> AlertVa
     details = alert.details
     return AlertValues(
         metric=details.metric,
+        label=metric_label(details.metric),
+        unit=unit_of_metric(details.metric).name,
         from_=since,
         to=until,
         limit=details.threshold if is_limit_of_metric(details.metric, details.measure) else None,

@@ -5,6 +5,13 @@
 export const ROUTES = [
   { path: "/", nav: { group: "Trading", label: "Overview" }, load: () => import("../views/overview.js") },
   { path: "/overview", load: () => import("../views/overview.js") },
+  { path: "/alerts", nav: { group: "Alerting", label: "Alerts" }, load: () => import("../views/alerts.js") },
+  { path: "/alerts/:id", load: () => import("../views/alert.js") },
+  {
+    path: "/silences",
+    nav: { group: "Alerting", label: "Silences and maintenance" },
+    load: () => import("../views/silences.js"),
+  },
   { path: "/reports", nav: { group: "Trading", label: "Reports" }, load: () => import("../views/reports.js") },
   { path: "/reports/:id", load: () => import("../views/report.js") },
   {
