@@ -23,7 +23,9 @@ export function queryString(values) {
 /** An answer of the API that is no success: `status`, `body` (the problem), and a text for people. */
 export class ApiError extends Error {
   constructor(status, body) {
-    const faults = (body?.faults ?? []).map(({ field, message }) => (field ? `${field}: ${message}` : message));
+    const faults = (body?.faults ?? []).map(({ path, message }) =>
+      path ? `${path.replace(/^\$\.?/, "")}: ${message}` : message,
+    );
     super(faults.length ? faults.join("; ") : (body?.error ?? body?.detail ?? `status ${status}`));
     this.status = status;
     this.body = body;
@@ -76,14 +78,14 @@ const answers = new Map(); // path → last answer: a view that is opened again 
 
 async function attempt(path) {
   try {
-    const data = await read(path);
+    const { items: data, next } = await readPage(path);
     answers.delete(path);
-    answers.set(path, data);
+    answers.set(path, { data, next });
     if (answers.size > KEPT) answers.delete(answers.keys().next().value);
     lastUpdate.set(Date.now());
-    return { data, error: null };
+    return { data, next, error: null };
   } catch (error) {
-    return { data: null, error };
+    return { data: null, next: null, error };
   }
 }
 
@@ -92,13 +94,13 @@ export const hasAlertChange = (messages) =>
   messages.some(({ type, change }) => type === "alert" && change !== "updated");
 
 /**
- * Read `path` and keep it current: `{ data, error, isLoading, refresh }`.
+ * Read `path` and keep it current: `{ data, next, error, isLoading, refresh }`; `next` is as of `readPage`.
  *
  * It is read again `every` ms, after missed messages, and soon after live messages for which `on(messages)` is true.
  * While another path is read, the last answer stays; a `path` of null reads nothing.
  */
 export function useApi(path, { every = 0, on = null } = {}) {
-  const [state, setState] = useState({ path: null, data: null, error: null });
+  const [state, setState] = useState({ path: null, data: null, next: null, error: null });
   const timer = useRef(0);
   const wanted = useRef(path);
   const flight = useRef(null); // the request under way: its path, and whether something changed since it was sent
@@ -114,18 +116,18 @@ export function useApi(path, { every = 0, on = null } = {}) {
     }
     const own = { path: asked, isOutdated: false };
     flight.current = own;
-    const { data, error } = await attempt(asked);
+    const { data, next, error } = await attempt(asked);
     if (flight.current !== own || wanted.current !== asked) return;
     flight.current = null;
     const isUnavailable = Boolean(error?.isUnavailable);
-    setState((last) => (isUnavailable ? { ...last, error } : { path: asked, data, error }));
+    setState((last) => (isUnavailable ? { ...last, error } : { path: asked, data, next, error }));
     const wait = own.isOutdated ? SOON_MS : isUnavailable ? RETRY_MS : every;
     if (wait) timer.current = setTimeout(refresh, wait);
   }, [every]);
 
   useEffect(() => {
     const known = path === null ? null : answers.get(path);
-    if (known) setState({ path, data: known, error: null });
+    if (known) setState({ path, ...known, error: null });
     refresh();
     return () => {
       clearTimeout(timer.current);
@@ -139,5 +141,6 @@ export function useApi(path, { every = 0, on = null } = {}) {
     if (flight.current) flight.current.isOutdated = true;
     else timer.current = setTimeout(refresh, SOON_MS);
   });
-  return { data: state.data, error: state.error, isLoading: state.path !== path && !state.error, refresh };
+  const { data, next, error } = state;
+  return { data, next, error, isLoading: state.path !== path && !error, refresh };
 }

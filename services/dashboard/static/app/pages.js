@@ -1,70 +1,35 @@
-// Lists that the API answers page by page, newest first.
+// Lists that the API answers page by page.
 
-import { useCallback, useEffect, useRef, useState } from "../vendor/preact/preact.js";
-import { readPage } from "./api.js";
-import { apiError, lastUpdate, useLive, useOutdated } from "./store.js";
+import { useRef, useState } from "../vendor/preact/preact.js";
+import { readPage, useApi } from "./api.js";
 
-const SOON_MS = 400;
-const RETRY_MS = 3_000;
+const NOTHING = { path: null, first: null, items: null, next: null };
 
 /**
- * Read the list at `path` and keep its first page current: `{ items, error, hasMore, more, refresh }`.
+ * Read the list at `path` and keep its first page current, as `useApi` does: `{ items, error, hasMore, more, refresh }`.
  *
- * `items` is null before the first answer. The first page is read again `every` ms, after missed messages, and soon
- * after live messages for which `on(messages)` is true; `more()` reads the next one. `isAfter(item, other)` says which
- * of two comes later in the list: what a new first page pushes onto the second stays.
+ * `items` is null before the first answer; `more()` adds the next page. `isAfter(item, other)` says which of two comes
+ * later in the list: what new items push off the first page stays.
  */
-export function usePages(path, { every = 0, on = null, isAfter }) {
-  const [state, setState] = useState({ path: null, items: null, next: null, error: null });
-  const wanted = useRef(path);
-  const timer = useRef(0);
-  wanted.current = path;
-
-  const refresh = useCallback(async () => {
-    clearTimeout(timer.current);
-    const asked = wanted.current;
-    if (asked === null) return;
-    let wait = every;
-    try {
-      const page = await readPage(asked);
-      lastUpdate.set(Date.now());
-      apiError.set(null);
-      if (wanted.current === asked) setState((last) => mergePage(last, asked, page, isAfter));
-    } catch (error) {
-      wait = RETRY_MS;
-      const isUnavailable = error.status === 0 || error.status >= 500;
-      if (isUnavailable) apiError.set(error);
-      if (wanted.current === asked)
-        setState((last) => (isUnavailable ? { ...last, error } : { path: asked, items: null, next: null, error }));
-      if (!isUnavailable) return;
-    }
-    if (wait && wanted.current === asked) timer.current = setTimeout(refresh, wait);
-  }, [every]);
-
-  useEffect(() => {
-    refresh();
-    return () => clearTimeout(timer.current);
-  }, [path, refresh]);
-  useOutdated(refresh);
-  useLive((messages) => {
-    if (!on?.(messages)) return;
-    clearTimeout(timer.current);
-    timer.current = setTimeout(refresh, SOON_MS);
-  });
-
+export function usePages(path, { isAfter, ...options }) {
+  const { data, next, error, isLoading, refresh } = useApi(path, options);
+  const shown = useRef(NOTHING);
+  const [, draw] = useState(0);
+  if (!isLoading && data !== shown.current.first)
+    shown.current = addFirst(shown.current, { path, data, next }, isAfter);
   const more = async () => {
-    const page = await readPage(state.next);
-    setState((last) =>
-      last.next === state.next ? { ...last, items: [...last.items, ...page.items], next: page.next } : last,
-    );
+    const before = shown.current;
+    const page = await readPage(before.next);
+    if (shown.current.path !== before.path || shown.current.next !== before.next) return;
+    shown.current = { ...shown.current, items: [...shown.current.items, ...page.items], next: page.next };
+    draw((last) => last + 1);
   };
-  return { items: state.items, error: state.error, hasMore: state.next !== null, more, refresh };
+  const { items, next: following } = shown.current;
+  return { items, error, hasMore: following !== null, more, refresh };
 }
 
-function mergePage(last, path, { items, next }, isAfter) {
-  const end = items.at(-1);
+function addFirst(last, { path, data, next }, isAfter) {
+  const end = data?.at(-1);
   const older = last.path === path && last.items && end ? last.items.filter((item) => isAfter(item, end)) : [];
-  return older.length
-    ? { path, items: [...items, ...older], next: last.next, error: null }
-    : { path, items, next, error: null };
+  return { path, first: data, items: data && [...data, ...older], next: older.length ? last.next : next };
 }

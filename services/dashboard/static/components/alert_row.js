@@ -1,11 +1,11 @@
 // An alert in a list: what is wrong, since when, who has it, and what can be done.
 
-import { comparison, duration, withLocalTimes } from "../app/format.js";
+import { comparison, dateAndTime, dayAndTime, duration, withLocalTimes } from "../app/format.js";
 import { can, usePreferences } from "../app/preferences.js";
 import { Link } from "../app/router.js";
 import { html } from "../vendor/preact/preact.js";
 import { Severity } from "./status.js";
-import { Age, Time } from "./time.js";
+import { Age } from "./time.js";
 
 export const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
@@ -68,12 +68,12 @@ export function AlertRow({ alert, isSelected, onSelect, onAcknowledge, onSilence
         <p><strong>${component}</strong> <${Link} class="message" to=${alertPath(alert)}>${message}</${Link}></p>
         ${notes.length > 0 && html`<p class="notes">${notes.map((note) => html`<span key=${note}>${note}</span>`)}</p>`}
       </div>
-      <span class="since">${!isOpen(alert) && html`<strong class="resolved">Resolved</strong> `}<span class="quiet"><${Since} alert=${alert} /></span><span class="quiet opened"><${Time} at=${timestamp} /></span></span>
+      <span class="since">${!isOpen(alert) && html`<strong class="resolved">Resolved</strong> `}<span class="quiet"><${Since} alert=${alert} /></span><time class="quiet opened" datetime=${timestamp} title=${dateAndTime(timestamp)}>${dayAndTime(timestamp)}</time></span>
       ${
         (onAcknowledge || onSilence) &&
         html`
           <span class="do">
-            ${mayOperate && onAcknowledge && alert.status === "ACTIVE" && html`<button type="button" class="small" aria-label=${`Acknowledge: ${about}`} onClick=${() => onAcknowledge(alert)}>Acknowledge</button>`}
+            ${mayOperate && onAcknowledge && alert.status === "ACTIVE" && html`<button type="button" class="plain small first" aria-label=${`Acknowledge: ${about}`} onClick=${() => onAcknowledge(alert)}>Acknowledge</button>`}
             ${mayOperate && onSilence && !alert.details.silence && html`<button type="button" class="plain small" aria-label=${`Silence: ${about}`} onClick=${() => onSilence(alert)}>Silence</button>`}
           </span>
         `

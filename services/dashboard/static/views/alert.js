@@ -203,10 +203,16 @@ const DELIVERY_COLUMNS = [
   {
     key: "channel",
     title: "Channel",
+    class: "nowrap",
     render: ({ channel }) => html`<${Link} to=${`/channels/${encodeURIComponent(channel)}`}>${channel}</${Link}>`,
   },
   { key: "change", title: "About", render: ({ change }) => describeChange(change) },
-  { key: "state", title: "State", render: ({ state }) => html`<${Tag} tone=${toneOf(state)}>${state}</${Tag}>` },
+  {
+    key: "state",
+    title: "State",
+    class: "nowrap",
+    render: ({ state }) => html`<${Tag} tone=${toneOf(state)}>${state}</${Tag}>`,
+  },
   { key: "outcome", title: "Outcome", render: (delivery) => html`<${Outcome} delivery=${delivery} />` },
 ];
 

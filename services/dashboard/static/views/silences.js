@@ -1,7 +1,7 @@
 // Silences and maintenance: what mutes alerts now, in the coming days, and by which file.
 
 import { apiUrl, call, queryString, useApi } from "../app/api.js";
-import { count, dateAndTime, duration } from "../app/format.js";
+import { count, date, dateAndTime, dayAndTime, duration } from "../app/format.js";
 import { usePages } from "../app/pages.js";
 import { can } from "../app/preferences.js";
 import { useQuery } from "../app/router.js";
@@ -55,7 +55,7 @@ export default function Silences() {
     <${Page} title="Silences and maintenance" about="What keeps alerts from being notified. Muted alerts still open, resolve, and are shown." actions=${can("operate") && create}>
       <p class="said" role="status">${said}</p>
       <${List} ...${{ pages, isExpired, setQuery, open: setDialog, csv: path }} />
-      <${Panel} title="Calendar" about=${calendar.data && `${dateAndTime(calendar.data.from)} to ${dateAndTime(calendar.data.to)}`} actions=${html`<${Choices} label="Span of the calendar" value=${days} onChange=${(value) => setQuery({ days: value })} choices=${SPANS} />`}>
+      <${Panel} title="Calendar" about=${calendar.data && `${date(calendar.data.from)} to ${date(calendar.data.to)}`} actions=${html`<${Choices} label="Span of the calendar" value=${days} onChange=${(value) => setQuery({ days: value })} choices=${SPANS} />`}>
         <${Loaded} from=${calendar} what="The calendar">${(data) => html`<${MuteCalendar} ...${data} />`}</${Loaded}>
       </${Panel}>
       ${calendar.data && html`<${Configured} ...${calendar.data} />`}
@@ -97,16 +97,12 @@ const COLUMNS = [
     `,
   },
   {
-    key: "state",
-    title: "State",
-    render: ({ status: { state } }) => html`<${StatusDot} status=${state} tone=${TONES[state]} />`,
-  },
-  {
     key: "when",
-    title: "From, until",
-    render: ({ startsAt, endsAt, status }) => html`
-      <span class="nowrap"><${Time} at=${startsAt} /></span><br />
-      <span class="nowrap"><${Time} at=${endsAt} /></span>${status.state === "active" && html`<br /><span class="quiet">${duration((Date.parse(endsAt) - now()) / 1000)} left</span>`}
+    title: "When",
+    class: "nowrap",
+    render: ({ startsAt, endsAt, status: { state } }) => html`
+      <${StatusDot} status=${state} tone=${TONES[state]} />${state === "active" && html` <span class="quiet">${duration((Date.parse(endsAt) - now()) / 1000)} left</span>`}<br />
+      <span title=${`${dateAndTime(startsAt)} to ${dateAndTime(endsAt)}`}>${dayAndTime(startsAt)} to ${dayAndTime(endsAt)}</span>
     `,
   },
   {
@@ -125,7 +121,8 @@ function List({ pages, isExpired, setQuery, open, csv }) {
   const { items, error, hasMore, more } = pages;
   const buttons = {
     key: "do",
-    title: html`<span class="unseen">Actions</span>`,
+    title: "Actions",
+    class: "nowrap",
     render: (silence) => html`<${Buttons} ...${{ silence, open }} />`,
   };
   const actions = html`
@@ -136,7 +133,7 @@ function List({ pages, isExpired, setQuery, open, csv }) {
     ? "No silence has expired yet."
     : "No silence is active or to come. Silence an alert from the list of alerts, or make one here.";
   return html`
-    <${Panel} title="Silences" about=${items && count(items.length, "silence")} actions=${actions}>
+    <${Panel} title="Silences" class="silences" about=${items && count(items.length, "silence")} actions=${actions}>
       ${items === null && (error ? html`<${Problem} error=${error}>The silences could not be loaded:</${Problem}>` : html`<${Loading} />`)}
       ${items && html`<${Table} caption="Silences" columns=${can("operate") ? [...COLUMNS, buttons] : COLUMNS} rows=${items} keyOf=${({ id }) => id} empty=${empty} />`}
       ${hasMore && html`<p class="more"><button type="button" class="plain" onClick=${more}>Load more</button></p>`}
@@ -179,8 +176,8 @@ const WINDOW_COLUMNS = [
     title: "When",
     render: ({ cron, durationSeconds, timeZone, from, until }) =>
       cron
-        ? html`<code>${cron}</code> for ${duration(durationSeconds)}, ${timeZone}`
-        : html`<${Time} at=${from} full /> until <${Time} at=${until} full />`,
+        ? html`<code class="nowrap">${cron}</code> for ${duration(durationSeconds)}, ${timeZone}`
+        : `${dateAndTime(from)} to ${dateAndTime(until)}`,
   },
   PLACE,
 ];
