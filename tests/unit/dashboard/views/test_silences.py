@@ -49,7 +49,8 @@ def test_a_silence_is_made_changed_and_ended(
         browser.find_element(By.CSS_SELECTOR, ".page-head button").click()
         browser.find_element(By.CSS_SELECTOR, "dialog .field input").send_keys("ann")
         fill(browser, "Label 1", "bot")
-        Select(browser.find_element(By.CSS_SELECTOR, "[aria-label='Operator 1']")).select_by_visible_text("=~")
+        operator = browser.find_element(By.CSS_SELECTOR, "[aria-label='Operator 1']")
+        Select(operator).select_by_visible_text("=~")
         fill(browser, "Value 1", "alpha-(")
         wait_until(
             lambda: "not a regular expression" in text(browser, "dialog .preview"), "it says what is wrong"
