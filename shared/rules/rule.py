@@ -105,8 +105,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return ()
         return tuple(name for name in self.bots if not set(name) & set("*?["))
 
+    def may_apply_to(self, name: str) -> bool:
+        """Return whether the rule applies to the bot or host `name`, whatever its labels."""
+        return not self.bots or any(glob_matches(pattern, name) for pattern in self.bots)
+
     def applies_to(self, name: str, labels: dict[str, str]) -> bool:
         """Return whether the rule applies to records of the bot or host `name` with `labels`."""
-        if self.bots and not any(glob_matches(pattern, name) for pattern in self.bots):
-            return False
-        return all(label in labels and glob_matches(pattern, labels[label]) for label, pattern in self.labels)
+        return self.may_apply_to(name) and all(
+            label in labels and glob_matches(pattern, labels[label]) for label, pattern in self.labels
+        )

@@ -32,6 +32,11 @@ class Absence(SingleMetricMeasure, frozen=True):
     def __str__(self) -> str:
         return f"seconds without {self.metric}"
 
+    @property
+    def lookback_ms(self) -> int:
+        """The longest absence that matters."""
+        return max(self.limits_ms)
+
     def observe(self, state: LastArrival, _metric: str, at: int, _value: float) -> None:
         """Record an arrival."""
         state.at = max(state.at, at)

@@ -38,6 +38,11 @@ class Combination(msgspec.Struct, frozen=True):
         """The metrics of all parts, in order."""
         return tuple(metric for part in self.parts for metric in part.measure.metrics)
 
+    @property
+    def lookback_ms(self) -> int:
+        """The longest of its parts."""
+        return max(part.measure.lookback_ms for part in self.parts)
+
     def initial_state(self) -> list[Any]:
         """Return the initial state: one for each part."""
         return [part.measure.initial_state() for part in self.parts]

@@ -40,6 +40,11 @@ class OtherFigure(msgspec.Struct, frozen=True):
         """Both metrics."""
         return (*self.left.metrics, self.other)
 
+    @property
+    def lookback_ms(self) -> int:
+        """How far back the left measure reaches."""
+        return self.left.lookback_ms
+
     def initial_state(self) -> ComparisonState:
         """Return the state before any value."""
         return ComparisonState(self.left.initial_state())
@@ -104,6 +109,11 @@ class OwnPast(SingleMetricMeasure, frozen=True):
         stretch, ago = format_duration_ms(self.window_ms), format_duration_ms(self.offset_ms)
         return f"avg of {self.metric} over {stretch} against that of {ago} ago, as {self.by}"
 
+    @property
+    def lookback_ms(self) -> int:
+        """The earlier window included."""
+        return self.offset_ms + 2 * self.window_ms
+
     def initial_state(self) -> BucketHistory:
         """Return the state before any value."""
         return BucketHistory(self._width)
@@ -150,6 +160,11 @@ class Baseline(SingleMetricMeasure, frozen=True):
     def __str__(self) -> str:
         stretch, since = format_duration_ms(self.window_ms), format_duration_ms(self.baseline_ms)
         return f"avg of {self.metric} over {stretch}, in standard deviations of the last {since}"
+
+    @property
+    def lookback_ms(self) -> int:
+        """The baseline included."""
+        return self.baseline_ms + self.window_ms
 
     def initial_state(self) -> BucketHistory:
         """Return the state before any value."""

@@ -27,6 +27,10 @@ class Measure(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Metrics that it uses, by their names on the wire, and kinds of records."""
 
+    @property
+    def lookback_ms(self) -> int:
+        """How far back its value reaches, milliseconds; 0: only the latest values count."""
+
     def initial_state(self) -> Any:  # noqa: ANN401 - each kind has a state of its own
         """Return the state of a bot or host without any records."""
 
@@ -58,6 +62,11 @@ class SingleMetricMeasure(msgspec.Struct, frozen=True):
     def metrics(self) -> tuple[str, ...]:
         """The metric."""
         return (self.metric,)
+
+    @property
+    def lookback_ms(self) -> int:
+        """How far back its value reaches; only the latest values count."""
+        return 0
 
     def initial_state(self) -> Any:  # noqa: ANN401 - a `state`
         """Return the state before any value."""

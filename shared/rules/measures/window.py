@@ -93,6 +93,11 @@ class Window(SingleMetricMeasure, frozen=True):
         name = self.aggregate if self.quantile is None else f"{self.quantile:g} quantile"
         return f"{name} of {self.metric} over {format_duration_ms(self.window_ms)}"
 
+    @property
+    def lookback_ms(self) -> int:
+        """Two windows: a difference may need a value from before its window."""
+        return 2 * self.window_ms
+
     def observe(self, state: WindowState, _metric: str, at: int, value: float) -> None:
         """Add a value at its place in time.
 
