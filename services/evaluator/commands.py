@@ -1,4 +1,4 @@
-"""Commands of `botwatch rules`: explain and validate the rules, run rule tests."""
+"""Commands of `botwatch rules`: explain and validate the rules, run rule tests, try rules on the past."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.evaluator.try_command import add_try_arguments
 from shared.rules.engine import Engine
 from shared.rules.measures.combination import Combination
 from shared.rules.rule import Rule
@@ -44,6 +45,9 @@ def add_rules_arguments(parser: argparse.ArgumentParser) -> None:
     test = actions.add_parser("test", help="run rule tests: series in, expected alerts out")
     test.add_argument("files", type=Path, nargs="+", metavar="FILE")
     test.set_defaults(run=lambda options: run_rule_test_command(options.files, os.environ))
+    add_try_arguments(
+        actions.add_parser("try", help="show how often a rule would have fired on the stored records")
+    )
 
 
 def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:

@@ -90,6 +90,7 @@ def rule_from_condition(condition: Condition, place: str = "") -> Rule:
         window=format_duration_ms(window) if window else "",
         runbook=condition.runbook,
         place=place,
+        condition=condition,
     )
 
 

@@ -9,6 +9,7 @@ from shared.rules.measures.absence import Absence
 from shared.rules.measures.measure import COMPARISONS, Measure
 from shared.rules.subject import COMPUTED_LABEL, Subject
 from shared.schema.alerts import Category, Severity, is_more_severe
+from shared.schema.conditions import Condition
 from shared.schema.measured_values import Measured, measured_metric
 from shared.schema.patterns import glob_matches
 
@@ -81,6 +82,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     runbook: str | None = None
     place: str = ""
     """Where it is configured: `performance_logger.json: alerting.conditions[3]`; empty for built-in rules."""
+    condition: Condition | None = None
+    """What it was made from; None: thresholds of a host, or a built-in rule on checks."""
 
     @property
     def displayed(self) -> Measured:

@@ -125,7 +125,7 @@ def _advance_firing(rule_state: RuleState, rule: Rule, verdict: Firing | None, n
     if verdict is None:
         began = rule_state.fine_since is None
         since = now if rule_state.fine_since is None else rule_state.fine_since
-        if now - since < _keep_firing_ms(rule_state, rule):
+        if now - since < keep_firing_ms(rule_state, rule):
             rule_state.fine_since = since
             return StepResult("kept", rule_state.value, standing) if began else None
         rule_state.severity = rule_state.fine_since = None
@@ -144,7 +144,7 @@ def next_evaluation(rule_state: RuleState, rule: Rule, now: int) -> int | None:
     if rule_state.pending_since is not None:
         moment = _earliest(moment, rule_state.pending_since + rule.for_ms)
     if rule_state.fine_since is not None:
-        moment = _earliest(moment, rule_state.fine_since + _keep_firing_ms(rule_state, rule))
+        moment = _earliest(moment, rule_state.fine_since + keep_firing_ms(rule_state, rule))
     return moment
 
 
@@ -152,5 +152,6 @@ def _earliest(first: int | None, other: int) -> int:
     return other if first is None or other < first else first
 
 
-def _keep_firing_ms(rule_state: RuleState, rule: Rule) -> int:
+def keep_firing_ms(rule_state: RuleState, rule: Rule) -> int:
+    """Return how long the alert stays open after the value is normal again, milliseconds."""
     return max(rule.keep_ms, REOPEN_WINDOW_MS) if rule_state.is_flapping else rule.keep_ms

@@ -14,7 +14,10 @@ from shared.schema.silences import Silence
 from shared.schema.timestamps import MILLISECOND, epoch_ms
 from shared.store.database import Database
 from shared.store.recorded import RecordReader, find_pauses
-from shared.store.silences import silences_since
+from shared.store.silences import silences_between
+
+MAX_SILENCES = 1000
+"""Those that end latest count."""
 
 
 class TrialSources(NamedTuple):
@@ -43,7 +46,7 @@ def try_rule(
     reader = RecordReader(performance, health, needed_records(rule), rule.may_apply_to)
     pauses = find_pauses(performance, health, begin, now, documents.health.monitoring.interval_seconds)
     with health.read() as connection:
-        silences = [_as_it_was(one) for one in silences_since(connection, start)]
+        silences = [_as_it_was(one) for one in silences_between(connection, start, now, MAX_SILENCES)]
     trial = RuleTrial(rule, epoch_ms(start), parse_mute_config(documents), silences, pauses)
     check(0.0)
     for piece in reader.read(begin, now):

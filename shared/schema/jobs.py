@@ -45,6 +45,7 @@ JOBS = MappingProxyType(
             Job("retention", "services.jobs.retention:remove_expired_rows", "7 * * * *", 900),
             Job("wal-checkpoint", "services.jobs.storage:truncate_wals", "22 * * * *", 60),
             Job("vacuum", "services.jobs.storage:reclaim_free_pages", "37 3 * * *", 900),
+            Job("rule-trials", "services.jobs.rule_trials:run_rule_trials", "57 * * * *", 300),
             Job("audit-check", "services.jobs.audit.upkeep:check_audit", "12 * * * *", 300),
             Job("audit-shipping", "services.jobs.audit.shipping:ship_audit", "42 * * * *", 300),
             Job("database-sizes", "services.jobs.sizes:store_sizes", "2 0 * * *", 900),

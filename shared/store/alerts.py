@@ -92,6 +92,13 @@ def last_resolved_since(connection: Connection, fingerprint: str, since: datetim
     return _to_alert(row) if row else None
 
 
+def count_by_rule(connection: Connection, since: datetime) -> dict[str, int]:
+    """Return by rule how many alerts opened since then."""
+    opened = select(alerts.c.rule, func.count()).where(alerts.c.timestamp >= to_store(since))
+    rows = connection.execute(opened.group_by(alerts.c.rule))
+    return {rule: count for rule, count in rows if rule is not None}
+
+
 def alert_by_id(connection: Connection, alert_id: str) -> Alert | None:
     """Return one alert, or None."""
     row = connection.execute(_BY_ID, {"alert": alert_id}).first()

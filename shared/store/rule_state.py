@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -12,9 +13,12 @@ _REMOVE = delete(rule_tracks).where(
 )
 
 
-def load_rule_states(connection: Connection) -> dict[str, str]:
-    """Return all rule states as JSON, by key."""
+def load_rule_states(connection: Connection, rule: str | None = None) -> dict[str, str]:
+    """Return all rule states, or those of one rule, as JSON by key."""
     query = select(rule_tracks.c.key, rule_tracks.c.track).where(rule_tracks.c.partition == PARTITION)
+    if rule is not None:  # a key is a JSON array that begins with the rule's name
+        begin = f"[{msgspec.json.encode(rule).decode()},"
+        query = query.where(rule_tracks.c.key.startswith(begin, autoescape=True))
     return {row.key: row.track for row in connection.execute(query)}
 
 

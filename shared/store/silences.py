@@ -23,12 +23,6 @@ def current_silences(connection: Connection, now: datetime) -> list[Silence]:
     return [_to_silence(row) for row in connection.execute(_CURRENT, {"now": to_store(now)})]
 
 
-def silences_since(connection: Connection, since: datetime) -> list[Silence]:
-    """Return every silence that was or is to be active after `since`."""
-    rows = connection.execute(select(silences).where(_ROW.endsAt > to_store(since)))
-    return [_to_silence(row) for row in rows]
-
-
 def silence_by_id(connection: Connection, silence_id: str) -> Silence | None:
     """Return one silence, or None."""
     row = connection.execute(_BY_ID, {"of": silence_id}).first()

@@ -544,6 +544,25 @@ job_runs = Table(
 )
 """Last run of each background job: outcome `running`, `success` or `failure`; `failures` in a row."""
 
+rule_trials = Table(
+    "rule_trials",
+    health_metadata,
+    Column("id", String, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("isDraft", Integer, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("requestedBy", Text, nullable=False),
+    Column("requestedAt", Text, nullable=False),
+    Column("finishedAt", Text),
+    Column("error", Text),
+    Column("result", Text),
+)
+"""Requested trials of rules on stored records: status waiting, running, done, failed or cancelled."""
+
 silences = Table(
     "silences",
     health_metadata,

@@ -30,6 +30,7 @@ from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
 from services.dashboard.api.queries import bot_name, bot_page
 from services.dashboard.api.reports import add_reports
+from services.dashboard.api.rules import add_rules
 from services.dashboard.api.silences import add_silences
 from services.dashboard.api.tokens import add_tokens
 from services.dashboard.api.trades import add_trades
@@ -37,7 +38,7 @@ from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.access.tickets import LIFETIME_S, issue_ticket
 from shared.runtime.clock import Clock
-from shared.runtime.web.app import json_error, json_response
+from shared.runtime.web.app import json_response
 from shared.runtime.web.openapi import Parameter, describe
 
 PREFIX = "/api/monitoring"
@@ -63,6 +64,7 @@ def create_api(
     add_execution(api, sources, clock)
     add_alerts(api, sources, desk, clock)
     add_silences(api, sources, audit, clock)
+    add_rules(api, sources, clock)
     add_maintenance(api, sources, clock)
     add_audit(api, sources)
     add_on_call(api, sources, clock)
@@ -111,14 +113,6 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
         bot, now = bot_name(request.args), clock()
         bots = {bot: snapshot.bot_snapshot(bot, sources.read_bot(bot, now), now)}
         return json_response(trends(sources.performance, bots, now)[bot])
-
-    @api.get("/rules")
-    def rules() -> Response:
-        found = sources.rules()
-        if found is None:
-            reason = "rule status unknown: the evaluator has not published it"
-            return json_error(HTTPStatus.SERVICE_UNAVAILABLE, reason)
-        return json_response([snapshot.wire_fields(one) for one in found])
 
     @api.get("/bots")
     @describe("List the bots", tag="Bots", answers=list[BotRow])

@@ -263,7 +263,7 @@ def read_documents(folder: Path) -> dict[str, Any]:
     for name in DOCUMENTS:
         try:
             data = (folder / name).read_bytes()
-            found[name] = _decode_yaml(data) if name.endswith(".yml") else msgspec.json.decode(data)
+            found[name] = decode_yaml(data) if name.endswith(".yml") else msgspec.json.decode(data)
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError):
@@ -286,7 +286,7 @@ def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
     except OSError as error:
         raise InvalidError([Fault(str(path), f"cannot be read: {error.strerror}")]) from error
     try:
-        value = _decode_yaml(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
+        value = decode_yaml(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:
         raise InvalidError([Fault(str(path), str(error))]) from error
     try:
@@ -299,7 +299,8 @@ def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
     return msgspec.convert(value, kind)
 
 
-def _decode_yaml(data: bytes) -> object:
+def decode_yaml(data: bytes) -> object:
+    """Decode a YAML document of bounded size. Raises ValueError, RecursionError."""
     validate_yaml_size(data)
     return msgspec.yaml.decode(data)
 

@@ -127,8 +127,8 @@ def evaluate_live(redis: Redis, health: Database) -> None:
     evaluator.start()
     for at, records in groupby(stream(), key=itemgetter(0)):
         now[0] = at + 3  # as long as a record may be on its way
-        entry = {"data": encode_frame([record for _, record in records])}
-        redis.xadd(redis_keys.record_stream(), entry, id=f"{now[0]}-*")
+        frame = encode_frame([record for _, record in records])
+        redis.xadd(redis_keys.record_stream(), {"data": frame}, id=f"{now[0]}-*")
         if at in (BEGIN + 86 * STEP_MS, BEGIN + 95 * STEP_MS):
             silence(health, at)
         evaluator.step()

@@ -102,9 +102,9 @@ def test_the_state_of_rules(asking: FlaskClient, redis: Redis) -> None:
     assert asking.get("/api/monitoring/rules").status_code == 503
     status = RuleStatus(name="r", figures=["maxDrawdwn"], subjects=0, never_seen=["maxDrawdwn"], warning="w")
     redis.set(redis_keys.RULES, msgspec.json.encode([status]))
-    assert asking.get("/api/monitoring/rules").json == [
-        {"name": "r", "figures": ["maxDrawdwn"], "subjects": 0, "neverSeen": ["maxDrawdwn"], "warning": "w"}
-    ]
+    (found,) = asking.get("/api/monitoring/rules").json or []
+    published = {"name": "r", "figures": ["maxDrawdwn"], "subjects": 0, "neverSeen": ["maxDrawdwn"]}
+    assert found | {**published, "warning": "w"} == found
     redis.set(redis_keys.RULES, "garbage")
     assert asking.get("/api/monitoring/rules").status_code == 503
 

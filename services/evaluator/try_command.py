@@ -1,0 +1,132 @@
+"""The command `botwatch rules try`: how often a rule would have fired on the stored records."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.rules.loader import rule_from_condition
+from shared.rules.rule import Rule
+from shared.rules.subject import Subject
+from shared.rules.trial import SubjectTrial, TrialResult
+from shared.runtime import clock, databases
+from shared.runtime.config.documents import Documents, load_documents
+from shared.runtime.config.drafts import parse_draft
+from shared.runtime.config.rules import load_rules
+from shared.runtime.environment import load_settings
+from shared.runtime.rule_trial import TrialSources, try_rule
+from shared.runtime.settings import PartSettings
+from shared.schema.faults import Fault, InvalidError, did_you_mean
+from shared.schema.formatting import format_span
+from shared.schema.rule_trials import MAX_DAYS
+from shared.schema.terminal_escaping import escape_controls
+from shared.schema.timestamps import to_wire
+from shared.store.database import Database
+
+
+def add_try_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `botwatch rules try`."""
+    parser.add_argument(
+        "rule", nargs="?", metavar="NAME|FILE",
+        help="a loaded rule, or a file with one condition in YAML or JSON; default: every loaded rule",
+    )  # fmt: skip
+    parser.add_argument(
+        "--days", type=_days, default=30, help=f"how many days back, 1 to {MAX_DAYS} (default: 30)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=lambda options: run_try_command(options, os.environ))
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_DAYS}, got {text!r}")
+    return int(text)
+
+
+def run_try_command(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Try the rules and print the results; return the exit code."""
+    try:
+        settings = load_settings(PartSettings, environ)
+        documents = load_documents(settings.botwatch_config, environ)
+        rules = _chosen(options.rule, documents)
+        with (
+            closing(databases.performance_database(settings, documents)) as performance,
+            closing(databases.health_database(settings, documents)) as health,
+        ):
+            for database in (performance, health):
+                _require_database(database)
+            sources, found = TrialSources(performance, health, documents), {}
+            for rule in rules:
+                result = try_rule(rule, sources, timedelta(days=options.days), clock.now())
+                found[rule.name] = result
+                if not options.json:
+                    sys.stdout.writelines(f"{line}\n" for line in _lines(rule, result))
+    except InvalidError as error:
+        sys.stderr.writelines(f"botwatch rules try: {fault}\n" for fault in error.faults)
+        return 1
+    except SQLAlchemyError as error:
+        sys.stderr.write(f"botwatch rules try: {str(error).partition(chr(10))[0]}\n")
+        return 1
+    if options.json:
+        text = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+        sys.stdout.write(f"{text}\n")
+    return 0
+
+
+def _chosen(given: str | None, documents: Documents) -> list[Rule]:
+    """Return the rules to try: all that are loaded, the one of that name, or the one in the file."""
+    rules = load_rules(documents)
+    if given is None:
+        return rules
+    if named := [rule for rule in rules if rule.name == given]:
+        return named
+    path = Path(given)
+    if not path.is_file():
+        hint = did_you_mean(given, [rule.name for rule in rules])
+        raise InvalidError([Fault(given, f"neither a loaded rule nor a file{hint}")])
+    return [rule_from_condition(parse_draft(path.read_text(encoding="utf-8"), f"{path}: $"))]
+
+
+def _require_database(database: Database) -> None:
+    """Raise InvalidError unless the file exists with its tables; connecting would create an empty one."""
+    if not database.path.is_file():
+        raise InvalidError([Fault(str(database.path), "does not exist: start Botwatch first")])
+    database.require_schema("log_position")
+
+
+def _lines(rule: Rule, result: TrialResult) -> Iterator[str]:
+    held = f", pending {result.pending} times without firing" if result.pending else ""
+    muted = f", {result.muted} of them muted" if result.muted else ""
+    yield f"{rule.name}: {result.alerts} alerts{muted}{held}"
+    if result.records_from is None:
+        yield "  no record that it reads is stored"
+    elif result.records_from > result.start:
+        yield f"  records begin at {to_wire(result.records_from)}"
+    if result.minutes_until:
+        yield f"  until {to_wire(result.minutes_until)} with the last computed metrics of each minute only"
+    for subject in result.subjects:
+        yield f"  {_describe(subject)}"
+    if result.subjects_left_out:
+        yield f"  and {result.subjects_left_out} more bots or hosts"
+
+
+def _describe(subject: SubjectTrial) -> str:
+    name = Subject(subject.bot, subject.host, ()).name
+    labels = "".join(f" {label}={text}" for label, text in subject.labels.items())
+    text = f"{name}{labels}: {subject.alerts} alerts"
+    if subject.first_at and subject.last_at:
+        text += (
+            f", open for {format_span(subject.total_seconds)}, longest {format_span(subject.longest_seconds)}"
+            f", first {to_wire(subject.first_at)}, last {to_wire(subject.last_at)}"
+        )
+    if subject.is_open:
+        text += ", open now"
+    if subject.pending:
+        text += f", pending {subject.pending} times without firing"
+    return escape_controls(text)
