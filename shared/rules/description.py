@@ -17,7 +17,7 @@ _JOINED = {"all": " and ", "any": " or ", "none": " nor "}
 
 
 def describe_levels(rule: Rule) -> list[str]:
-    """Return a line per severity, least severe first: `MEDIUM if Maximum drawdown > 20%, for 5m`."""
+    """Return a line per severity, least severe first: `MEDIUM if Drawdown max > 20%, for 5m`."""
     held = f", for {format_duration_ms(rule.for_ms)}" if rule.for_ms else ""
     return [f"{level.severity} if {_words(rule, level)}{held}" for level in reversed(rule.levels)]
 
@@ -68,7 +68,7 @@ def _without_defaults(section: msgspec.Struct) -> dict[str, Any]:
 
 
 def _words(rule: Rule, level: SeverityLevel) -> str:
-    """Return what must hold for a level: `Maximum drawdown > 20%, until <= 15%`."""
+    """Return what must hold for a level: `Drawdown max > 20% (clears at 15%)`."""
     measure = rule.measure
     if isinstance(measure, Combination):
         parts = _JOINED[measure.match].join(map(str, measure.parts))

@@ -71,7 +71,7 @@ class LoadedRule(RuleStatus, kw_only=True, rename="camel"):
     """A rule that the evaluator has loaded; one that the documents no longer have lacks what they say."""
 
     levels: list[str] = msgspec.field(default_factory=list)
-    """In words, a line per severity: `MEDIUM if Maximum drawdown > 20%, for 5m`."""
+    """In words, a line per severity: `MEDIUM if Drawdown max > 20%, for 5m`."""
     severity: Severity | None = None
     """The highest that it can have."""
     category: Category | None = None

@@ -17,7 +17,8 @@ def parse_draft(text: str, path: str = "$.draft") -> Condition:
     try:
         value: Any = decode_yaml(text.encode())
     except (ValueError, RecursionError) as error:
-        raise InvalidError([Fault(path, str(error))]) from error
+        what = " ".join(str(error).replace('in "<byte string>", ', "at ").split())
+        raise InvalidError([Fault(path, what)]) from error
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
     if not isinstance(value, dict):
