@@ -77,7 +77,7 @@ def test_loaded_rules_say_what_they_do_and_where_they_are_configured(asking: Fla
     """Conditions in words, the place in the file, the states of all bots, and how often each fired."""
     drawdown, typo, *others = get_json(asking, PATH)
     assert drawdown["levels"] == [
-        "HIGH if Drawdown max > 20%, for 5m", "CRITICAL if Maximum drawdown > 30%, for 5m",
+        "HIGH if Drawdown max > 20%, for 5m", "CRITICAL if Drawdown max > 30%, for 5m",
     ]  # fmt: skip
     assert drawdown["place"] == {"file": "performance_logger.json", "path": "alerting.conditions[1]"}
     assert drawdown["states"] == {"firing": 1, "pending": 1, "ok": 1, "noData": 0}
@@ -140,7 +140,7 @@ def test_a_trial_is_requested_and_read(asking: FlaskClient, redis: Redis) -> Non
 @pytest.mark.parametrize(
     ("sent", "path", "message"),
     [
-        ({"draft": "metricName: [", "days": 1}, "$.draft", "line 1"),
+        ({"draft": "metricName: [", "days": 1}, "$.draft", "at line 2, column 1"),
         ({"draft": "[]"}, "$.draft", "expected one condition"),
         (
             {"draft": "metricName: x\noperator: '>'\nseverity: LOW"},
