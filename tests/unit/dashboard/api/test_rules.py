@@ -145,7 +145,7 @@ def test_a_trial_is_requested_and_read(asking: FlaskClient, redis: Redis) -> Non
         (
             {"draft": "metricName: x\noperator: '>'\nseverity: LOW"},
             "$.draft",
-            "`threshold`: a threshold needs it",
+            "a threshold needs it",
         ),
         ({"draft": "{metricName: x, severty: LOW}"}, "$.draft.severty", "did you mean `severity`"),
         ({"rule": "drawdown", "days": 91}, "$.days", "90"),
