@@ -21,8 +21,8 @@ from shared.store.database import Database
 
 log = structlog.get_logger()
 
-PAGES = ("page.index", "runbooks.page", "account.show", "documentation.docs")
-"""What a browser shows: without an identity it is sent to the login."""
+PAGES = ("page.", "runbooks.page", "account.show", "documentation.docs")
+"""Beginnings of the endpoints of what a browser shows: without an identity it is sent to the login."""
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -83,7 +83,8 @@ def _reject_forged(access: RequestAccess) -> None:
 
 
 def _deny(raised: AccessDeniedError) -> Response:
-    if raised.refusal.status != HTTPStatus.UNAUTHORIZED or request.endpoint not in PAGES:
+    is_page = (request.endpoint or "").startswith(PAGES)
+    if raised.refusal.status != HTTPStatus.UNAUTHORIZED or not is_page:
         return answer_denied(raised)
     path = request.full_path if request.query_string else request.path
     return make_response(redirect(url_for("login.show", next=path), HTTPStatus.SEE_OTHER))

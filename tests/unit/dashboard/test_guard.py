@@ -54,7 +54,7 @@ def test_a_refusal_says_how_to_sign_in(dashboard: RestrictedDashboard) -> None:
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="Botwatch"')
     assert answer.is_json
-    for page in ("/", "/runbooks/drawdown", "/account"):
+    for page in ("/", "/channels/ops", "/runbooks/drawdown", "/account"):
         answer = client.get(page)
         assert (answer.status_code, answer.headers["Location"]) == (303, f"/login?next={page}")
     assert client.get(API, headers={"Authorization": "Bearer bw_wrong"}).status_code == 401
