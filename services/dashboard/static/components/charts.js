@@ -230,13 +230,25 @@ export function Sparkline({ values, title }) {
   `;
 }
 
-/** Bars of states over time, as on a status page; `buckets`: { tone, title }. */
-export const StateBars = ({ buckets, title }) => html`
-  <svg class="state-bars" viewBox=${`0 0 ${buckets.length * 4} 24`} preserveAspectRatio="none" role="img" aria-label=${title}>
-    <title>${title}</title>
-    ${buckets.map(
-      (bucket, index) =>
-        html`<rect key=${index} x=${index * 4} y="0" width="3" height="24" data-tone=${bucket.tone}><title>${bucket.title}</title></rect>`,
-    )}
-  </svg>
-`;
+/**
+ * Bars of states over time, as on a status page; `buckets`: { tone, title }.
+ *
+ * The bars of a tone are one element, and the bar under the pointer has its title: a list has thousands of them.
+ */
+export function StateBars({ buckets, title }) {
+  const label = useRef(null);
+  const tones = [...new Set(buckets.map(({ tone }) => tone))];
+  const bars = (wanted) =>
+    buckets.map(({ tone }, index) => (tone === wanted ? `M${index * 4} 0h3v24h-3z` : "")).join("");
+  const point = ({ currentTarget, clientX }) => {
+    const { left, width } = currentTarget.getBoundingClientRect();
+    const bucket = buckets[Math.floor(((clientX - left) / width) * buckets.length)];
+    label.current.firstChild.data = bucket?.title ?? title; // the node is Preact's
+  };
+  return html`
+    <svg class="state-bars" viewBox=${`0 0 ${buckets.length * 4} 24`} preserveAspectRatio="none" role="img" aria-label=${title} onPointerMove=${point}>
+      <title ref=${label}>${title}</title>
+      ${tones.map((tone) => html`<path key=${tone} data-tone=${tone} d=${bars(tone)} />`)}
+    </svg>
+  `;
+}
