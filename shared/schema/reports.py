@@ -207,6 +207,8 @@ class AccountReport(Part, kw_only=True, frozen=True):
     returns: list[float] = []
     """Of each day of the period, percent; the first day of all has none."""
     monthly: list[YearReturns] = []
+    trailing: list[Figure] = []
+    """Returns up to the end of the period (of the month, the year, 3, 6, 12 months); best and worst month."""
     drawdowns: list[DrawdownEpisode] = []
     """The deepest."""
     trades: TradeBreakdown | None = None

@@ -28,7 +28,10 @@ from shared.schema.units import MONEY, PERCENT, PLAIN, SECONDS, Unit
 Tone = Literal["", "gain", "loss", "muted", "strong"]
 NONE = "–"  # noqa: RUF001 - as on the page
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SIGNED = {"totalPnL", "totalReturn", "bestDay", "worstDay", "tradePnL", "expectancy"}
+_SIGNED = {
+    "totalPnL", "totalReturn", "bestDay", "worstDay", "tradePnL", "expectancy", "returnMonthToDate",
+    "return3Months", "return6Months", "returnYearToDate", "return12Months", "bestMonth", "worstMonth",
+}  # fmt: skip
 """Figures whose sign has a colour."""
 
 
@@ -188,6 +191,8 @@ def _account(title: str, path: str, account: AccountReport, zone: ZoneInfo) -> l
                 "Daily returns, number of days", charts.histogram(account.returns, PERCENT, "Daily returns")
             )
         )
+    if account.trailing:
+        blocks.append(_trailing(path, account))
     blocks += [*_monthly(path, account), *_drawdowns(account, zone), *_trades(path, account)]
     return [Section(title, blocks)]
 
@@ -248,6 +253,13 @@ def _change(figure: Figure) -> str:
     unit = unit_named(figure.unit)
     text = format_value(abs(change), PLAIN if unit is PERCENT else unit)
     return f"{'+' if change > 0 else '−'}{text}" + (" pp" if unit is PERCENT else "")
+
+
+def _trailing(path: str, account: AccountReport) -> Table:
+    rows = [
+        [Cell(one.label), figure_cell(one, path), Cell(one.note, tone="muted")] for one in account.trailing
+    ]
+    return Table("Returns up to the end of the period", ["Return", "", "Note"], rows, [False, True, False])
 
 
 def _monthly(path: str, account: AccountReport) -> list[Block]:

@@ -19,6 +19,7 @@ from shared.analytics.portfolio import (
     daily_returns,
     summarise,
 )
+from shared.analytics.returns import MIN_RETURNS
 from shared.schema.formatting import metric_label, unit_of_metric
 from shared.schema.metric_definitions import (
     DRAWDOWN,
@@ -54,13 +55,19 @@ PORTFOLIO_FIGURES = (
     *("volatility", "sharpeRatio", "var95", "var95Amount"),
 )
 """Of `GET /api/monitoring/portfolio`, over the period."""
-_PERCENTAGES = {"totalReturn", "bestDay", "worstDay", "positiveDays"}
+_PERCENTAGES = {
+    "totalReturn", "bestDay", "worstDay", "positiveDays", "returnMonthToDate", "return3Months",
+    "return6Months", "returnYearToDate", "return12Months", "bestMonth", "worstMonth",
+}  # fmt: skip
 """Figures that are no metric of a record, in percent."""
 _LABELS = {
     "netFlows": "Deposits − withdrawals", "totalReturn": "Return", "totalPnL": "P&L",
     "maxDrawdown": "Deepest drawdown", "currentDrawdown": "Drawdown at the end",
     "portfolioValue": "Equity at the end", "bestDay": "Best day", "worstDay": "Worst day",
-    "positiveDays": "Days with a gain", "tradingDays": "Daily returns", "trades": "Closed trades",
+    "positiveDays": "Days with a gain", "losingDays": "Losing days in a row",
+    "returnMonthToDate": "Month to date", "return3Months": "3 months", "return6Months": "6 months",
+    "returnYearToDate": "Year to date", "return12Months": "12 months", "bestMonth": "Best month",
+    "worstMonth": "Worst month", "tradingDays": "Daily returns", "trades": "Closed trades",
     "tradePnL": "P&L of closed trades", "winRate": "Win rate", "profitFactor": "Profit factor",
     "averageWin": "Average win", "averageLoss": "Average loss", "payoffRatio": "Payoff ratio",
     "expectancy": "Expectancy", "fees": "Fees paid", "funding": "Funding paid",
@@ -127,6 +134,8 @@ def account_report(
     by_day = periods.days(scale.zone)
     returns, returns_before = daily_returns(points, by_day), daily_returns(before, by_day)
     breakdown = trade_breakdown(trades, scale.zone)
+    history = combine(daily)
+    monthly = monthly_returns(history, scale.days)
     has_equity = any(point.step >= periods.first for point in points)
     found = summarise(points if has_equity else [], returns)
     return AccountReport(
@@ -141,7 +150,8 @@ def account_report(
         ],
         curve=curve(points, periods) if has_equity else [],
         returns=[value * 100 for value in returns],
-        monthly=monthly_returns(daily, scale.days),
+        monthly=monthly,
+        trailing=[*trailing_returns(history, scale.days), *month_figures(monthly)] if history else [],
         drawdowns=drawdown_episodes(points, periods) if has_equity else [],
         trades=breakdown,
     )
@@ -190,6 +200,7 @@ def return_figures(returns: Sequence[float], before: Sequence[float]) -> list[Fi
         figure("bestDay", *best, note=none),
         figure("worstDay", *worst, note=none),
         figure("positiveDays", *positive, note=none),
+        figure("losingDays", losing_days(returns), losing_days(before), unit=PLAIN, note=none),
         figure("tradingDays", len(returns), len(before), unit=PLAIN),
     ]
 
@@ -270,10 +281,10 @@ def curve(points: Sequence[PortfolioPoint], periods: PeriodSteps) -> list[CurveP
     ]
 
 
-def monthly_returns(daily: Sequence[Account], days: TimeBuckets) -> list[YearReturns]:
+def monthly_returns(history: Sequence[PortfolioPoint], days: TimeBuckets) -> list[YearReturns]:
     """Return the chained returns of each month (UTC) and year."""
     growth: dict[tuple[int, int], float] = {}
-    for point in combine(daily):
+    for point in history:
         if point.gain is not None:
             day = days.start + days.width * point.step
             key = (day.year, day.month)
@@ -285,6 +296,46 @@ def monthly_returns(daily: Sequence[Account], days: TimeBuckets) -> list[YearRet
         shares = [None if month is None else (month - 1) * 100 for month in months]
         found.append(YearReturns(year=year, months=shares, total=(total - 1) * 100))
     return found
+
+
+def trailing_returns(history: Sequence[PortfolioPoint], days: TimeBuckets) -> list[Figure]:
+    """Return the returns up to the last day; undefined where the history does not reach back so far."""
+    ends = {days.start + days.width * (point.step + 1): point.growth for point in history}
+    last = max(ends)
+    begin_of_day = last - days.width
+    month, year = begin_of_day.replace(day=1), begin_of_day.replace(month=1, day=1)
+    spans = {
+        "returnMonthToDate": month,
+        "return3Months": last - timedelta(days=91),
+        "return6Months": last - timedelta(days=182),
+        "returnYearToDate": year,
+        "return12Months": last - timedelta(days=365),
+    }
+    found = []
+    for name, since in spans.items():
+        before = max((end for end in ends if end <= since), default=None)
+        base = ends[before] if before else 0.0
+        value = (ends[last] / base - 1) * 100 if base > 0 else None
+        note = "" if value is not None else f"The history begins on {min(ends) - days.width:%Y-%m-%d}."
+        found.append(figure(name, value, note=note))
+    return found
+
+
+def month_figures(years: Sequence[YearReturns]) -> list[Figure]:
+    """Return the best and the worst month; of a single month there is neither."""
+    months = [value for year in years for value in year.months if value is not None]
+    if len(months) < MIN_RETURNS:
+        return []
+    return [figure("bestMonth", max(months)), figure("worstMonth", min(months))]
+
+
+def losing_days(returns: Iterable[float]) -> int:
+    """Return the largest number of days with a loss in a row."""
+    longest = current = 0
+    for value in returns:
+        current = current + 1 if value < 0 else 0
+        longest = max(longest, current)
+    return longest
 
 
 def drawdown_episodes(points: Sequence[PortfolioPoint], periods: PeriodSteps) -> list[DrawdownEpisode]:

@@ -53,6 +53,7 @@ def test_old_files_are_deleted_from_two_folders(context: JobContext) -> None:
     gone = [old_file(context.home / name) for name in ("results/a/old.csv", "tmp/monitoring/old")]
     elsewhere = old_file(context.home / "data" / "old")
     kept = [old_file(context.home / "results" / "new", days=29), elsewhere]
+    kept.append(old_file(context.home / "results" / "reports" / "old"))  # reports have their own retention
     (context.home / "results" / "link").symlink_to(elsewhere)
     (context.home / "results" / "folder").symlink_to(elsewhere.parent)
     assert delete_old_files(context) == {"files": 2, "bytes": 10}

@@ -13,6 +13,7 @@ from services.jobs.reports.document import build_document
 from services.jobs.reports.html import render_html
 from services.jobs.reports.pdf import render_pdf
 from services.jobs.reports.read_operations import MAX_HOSTS
+from services.jobs.reports.trading import losing_days
 from shared.schema.report_periods import build_entry, resolve_period
 from shared.schema.reports import AccountReport, Report, ReportRequest
 from tests.report_data import NOW
@@ -168,3 +169,17 @@ def test_an_axis_has_round_ticks(low: float, high: float) -> None:
     assert axis.low <= low
     assert axis.high >= high
     assert 2 <= len(axis.ticks) <= 8
+
+
+def test_trailing_returns_chain_the_months(filled: JobContext) -> None:
+    """The year to date is January; what lies before the history is undefined, with its beginning."""
+    portfolio = report_of(filled).portfolio
+    found = {figure.name: figure for figure in portfolio.trailing}
+    assert found["returnMonthToDate"].value == pytest.approx(portfolio.monthly[-1].months[0])
+    assert found["returnYearToDate"].value == found["returnMonthToDate"].value
+    assert (found["return12Months"].value, found["return12Months"].note) == (
+        None, "The history begins on 2025-12-12.",
+    )  # fmt: skip
+    months = [value for year in portfolio.monthly for value in year.months if value is not None]
+    assert (found["bestMonth"].value, found["worstMonth"].value) == (max(months), min(months))
+    assert losing_days([-1, -2, 1, -1, 0, -3, -1, -1]) == 3
