@@ -35,7 +35,7 @@ from shared.store.time_buckets import MINUTE, TimeBuckets
 from shared.store.trade_groups import trades_by_hour
 
 METRICS = tuple(DEFINITIONS)
-LOOK_BACK = timedelta(days=1) - MINUTE
+LOOK_BACK = timedelta(days=7) - MINUTE
 """How old the metrics at the end of the period may be; whole minutes, so that those of minutes are read."""
 _FIELDS = {field.wire: field for field in metric_fields(Performance)}
 
@@ -159,7 +159,7 @@ def _with_metrics(database: Database, bot: BotData, period: Period) -> BotData:
 
 
 def read_metrics(connection: Connection, bot: str, at: datetime) -> BotMetrics | None:
-    """Return a bot's metrics right before `at`, as the API shows them; None if there are none for a day."""
+    """Return a bot's metrics right before `at`, as the API shows them; None if there are none for a week."""
     span = (at - LOOK_BACK, at)
     record = computed_record_before(connection, bot, span)
     computed = (

@@ -183,3 +183,11 @@ def test_trailing_returns_chain_the_months(filled: JobContext) -> None:
     months = [value for year in portfolio.monthly for value in year.months if value is not None]
     assert (found["bestMonth"].value, found["worstMonth"].value) == (max(months), min(months))
     assert losing_days([-1, -2, 1, -1, 0, -3, -1, -1]) == 3
+
+
+def test_metrics_of_a_quiet_weekend_are_shown(filled: JobContext) -> None:
+    """A bot that is silent for the last two days has its risk as it was before."""
+    now = NOW + timedelta(days=2)
+    request = ReportRequest(from_=NOW - timedelta(days=2), to=now)
+    report = build_report(filled, build_entry(request, resolve_period(request, now), "00000000", now), now)
+    assert {figure.name for figure in report.accounts[0].risk} >= {"sharpeRatio", "maxDrawdown", "var95"}
