@@ -22,6 +22,7 @@ from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.runtime.clock import Clock
 from shared.runtime.config.notifications import SEED_CHANNELS, ReportScheduleSection
+from shared.runtime.redis.presence import read_presence
 from shared.runtime.report_files import delete_report_files, read_report_file
 from shared.runtime.web.app import json_error, json_response
 from shared.runtime.web.openapi import Parameter, describe
@@ -170,7 +171,9 @@ def _add_changing(api: Blueprint, sources: DataSources, audit: RequestAudit, clo
                 after={"title": entry.title, "channels": wanted.channels},
             )  # fmt: skip
         sources.redis.sadd(redis_keys.JOB_REQUESTS, REPORTS)
-        if wait and waiting.acquire(blocking=False):
+        # Without the jobs part there is nothing to wait for.
+        _, is_running = read_presence(sources.redis, now).get("jobs", (None, False))
+        if wait and is_running and waiting.acquire(blocking=False):
             try:
                 entry = _wait(sources, entry, wait)
             finally:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
@@ -18,8 +19,9 @@ from services.jobs.reports import job
 from services.jobs.reports.job import run_reports
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import Notifications, ReportsSection
+from shared.runtime.redis.presence import PartPresence
 from shared.runtime.report_files import FOLDER
-from shared.schema.redis_keys import JOB_REQUESTS
+from shared.schema.redis_keys import JOB_REQUESTS, PARTS
 from shared.schema.timestamps import to_wire
 from shared.store.audit import AuditFilter, list_audit
 from shared.store.database import Database
@@ -135,10 +137,16 @@ def test_a_report_is_asked_for_and_deleted(
 
 
 def test_a_request_waits_for_its_report(
-    client: FlaskClient, build: Build, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, redis: Redis, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `wait` the report itself is the answer: its ID, the overall status and the recommendations."""
+    """With `wait` the report itself is the answer: its ID, the overall status and the recommendations.
+
+    While the jobs part is not running, nothing is waited for.
+    """
     monkeypatch.setattr(api, "sleep", lambda _: build())
+    assert client.post(f"{PATH}?wait=30").status_code == 202
+    jobs = PartPresence(part="jobs", host="box", pid=7, started_at=NOW, seen_at=NOW)
+    redis.hset(PARTS, "jobs", msgspec.json.encode(jobs))
     answer = client.post(f"{PATH}?wait=30", json={"period": "weekly", "kind": "performance", "formats": []})
     report = answer.get_json()
     assert answer.status_code == 201
