@@ -156,7 +156,7 @@ def next_severity(severity: Severity) -> Severity:
 def alert_links(alert: Alert, dashboard_url: str) -> dict[str, str]:
     """Return the URLs of an alert on the page, its acknowledgement, and its runbook."""
     links = {
-        "alert": f"{dashboard_url}/#{alert.id}",
+        "alert": f"{dashboard_url}/alerts/{alert.id}",
         "acknowledge": f"{dashboard_url}/api/monitoring/alerts/{alert.id}/acknowledge",
     }
     if runbook := alert.details.runbook:

@@ -276,7 +276,7 @@ def test_an_alert_that_opens_and_ends_in_one_batch_keeps_its_links(
     evaluator.step()
     (alert,) = every(health)
     assert alert.status == "RESOLVED"
-    assert alert.details.links["alert"] == f"http://page/#{alert.id}"
+    assert alert.details.links["alert"] == f"http://page/alerts/{alert.id}"
 
 
 def test_of_two_conditions_with_one_name_the_more_severe_is_used() -> None:

@@ -1,7 +1,5 @@
 """The view of alerts in a real Chromium: what needs attention, what is done about it, and the history."""
 
-from datetime import timedelta
-
 from redis import Redis
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
@@ -174,20 +172,3 @@ def test_the_history_is_filtered_by_the_address(
         wait_until(lambda: "drawdown above 20%" in text(browser, "h1"), "the alert is shown")
         browser.back()
         wait_until(lambda: browser.execute_script(rows) == 1, "Back keeps the filters")
-
-
-def test_open_alerts_in_the_hundreds_are_a_page_that_answers(
-    browser: Chrome, redis: Redis, performance: Database, health: Database
-) -> None:
-    for number in range(130):
-        alert = make_alert(number, "HIGH", f"bot-{number}")
-        alert.timestamp += timedelta(milliseconds=number)
-        store_open_alert(health, alert)
-    with live_page(browser, DataSources(redis, performance, health), "/alerts?component=bot-1,bot-2"):
-        wait_until(lambda: "2 alerts" in text(browser, ".alert-lists"), "both bots are listed")
-        click(browser, "nav a[href='/alerts']")
-        wait_until(lambda: "130 alerts" in text(browser, ".alert-lists"), "all are counted")
-        assert "Show all 130" in text(browser, ".alert-lists")
-        click(browser, ".more button")
-        rows = "return document.querySelectorAll('.alerts > li').length"
-        wait_until(lambda: browser.execute_script(rows) == 130, "all are shown")
