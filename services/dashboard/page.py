@@ -79,6 +79,8 @@ VIEW_PATHS = (
     "/hosts/<host>",
     "/reports",
     "/reports/<id>",
+    "/rules",
+    "/rules/<path:name>",
     "/silences",
     "/system",
 )

@@ -11,6 +11,7 @@ from shared.rules.rule import Rule, evaluate_levels
 from shared.rules.rule_state import RuleState, keep_firing_ms
 from shared.rules.subject import Key
 from shared.schema.alerts import Severity
+from shared.schema.formatting import format_value
 from shared.schema.timestamps import epoch_ms, from_epoch_ms
 
 State = Literal["firing", "pending", "ok", "no data"]
@@ -27,8 +28,11 @@ class SubjectState(msgspec.Struct, kw_only=True, rename="camel"):
     state: State
     value: float | None = None
     """What the rule compares; None: nothing has arrived."""
+    value_text: str | None = None
+    """The value with its unit."""
     limit: float | None = None
     """The threshold that the value has met."""
+    limit_text: str | None = None
     severity: Severity | None = None
     """Of the open alert, or of the one that would open."""
     since: datetime | None = None
@@ -106,6 +110,11 @@ def _subject_state(rule: Rule, key: Key, stored: RuleState, now: int) -> Subject
         found.severity, found.limit = verdict or (rule.levels[-1].severity, rule.levels[-1].threshold)
         found.since = from_epoch_ms(stored.pending_since)
         found.fires_at = from_epoch_ms(stored.pending_since + rule.for_ms)
+    unit = rule.displayed.unit
+    if value is not None:
+        found.value_text = format_value(value, unit)
+    if found.limit is not None:
+        found.limit_text = format_value(found.limit, unit)
     return found
 
 

@@ -18,6 +18,7 @@ from shared.rules.rule_index import EVALUATED_KINDS, HOST_METRICS, NET_FLOW
 from shared.rules.rule_result import next_transition
 from shared.rules.subject import Key, Subject
 from shared.schema.alerts import Alert, Severity, most_severe
+from shared.schema.formatting import format_value
 from shared.schema.muting import MuteConfig, MuteEvaluator
 from shared.schema.records import (
     CHECK_STATE,
@@ -73,6 +74,8 @@ class TrialAlert(msgspec.Struct, kw_only=True, rename="camel", frozen=True):
     """The highest that it had."""
     value: float | None
     """The value that opened it."""
+    value_text: str | None
+    """The same with its unit."""
     is_muted: bool
     """Whether silences or maintenance windows would have kept back every notification."""
 
@@ -289,6 +292,7 @@ class RuleTrial:
             resolved_at=resolved,
             severity=one.severity,
             value=one.value,
+            value_text=None if one.value is None else format_value(one.value, self._rule.displayed.unit),
             is_muted=one.is_muted,
         )
         self._count += 1

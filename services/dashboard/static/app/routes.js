@@ -25,6 +25,8 @@ export const ROUTES = [
     load: () => import("../views/channels.js"),
   },
   { path: "/channels/:name", load: () => import("../views/channel.js") },
+  { path: "/rules", nav: { group: "Alerting", label: "Rules" }, load: () => import("../views/rules.js") },
+  { path: "/rules/*name", load: () => import("../views/rule.js") },
   {
     path: "/audit",
     nav: { group: "Administration", label: "Audit", scope: "admin" },

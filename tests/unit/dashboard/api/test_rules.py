@@ -1,7 +1,7 @@
 """Rules through the API: what is loaded, states of bots, and trials on the past."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,16 @@ DOCUMENTS = {
 }
 
 
-@pytest.fixture
-def asking(redis: Redis, performance: Database, health: Database, tmp_path: Path) -> FlaskClient:
-    """Return a client of a dashboard whose evaluator has seen three bots and a host."""
+def evaluated_sources(
+    redis: Redis, performance: Database, health: Database, folder: Path, now: datetime
+) -> DataSources:
+    """Return sources with documents in `folder`, whose evaluator has seen three bots and a host by `now`."""
     for name, document in DOCUMENTS.items():
-        (tmp_path / name).write_text(json.dumps(document))
-    rules = load_rules(load_documents(tmp_path))
+        (folder / name).write_text(json.dumps(document))
+    rules = load_rules(load_documents(folder))
     engine = Engine(rules)
     for minutes, drawdowns in ((15, {"calm": 3.0, "bad": 31.0}), (8, {"bad": 33.0}), (2, {"soon": 25.0})):
-        at = NOON - timedelta(minutes=minutes)
+        at = now - timedelta(minutes=minutes)
         records: list[AnyRecord] = [
             Performance(bot=bot, portfolio_value=1.0, max_drawdown=value, timestamp=at)
             for bot, value in drawdowns.items()
@@ -63,13 +64,20 @@ def asking(redis: Redis, performance: Database, health: Database, tmp_path: Path
             pass
     changed = engine.changed()
     alert = make_alert(1, component="bad")
+    alert.timestamp = alert.updated_at = now - timedelta(minutes=5)
     with health.write() as connection:
         save_rule_states(connection, changed.kept, changed.gone)
         insert_alert(connection, alert)
-    silent = Performance(bot="silent", portfolio_value=1.0, timestamp=NOON)
+    silent = Performance(bot="silent", portfolio_value=1.0, timestamp=now)
     RecordLog(redis).append([silent], "http")
     redis.set(redis_keys.RULES, msgspec.json.encode(rule_statuses(rules, engine.states)))
-    sources = DataSources(redis, performance, health, config=tmp_path)
+    return DataSources(redis, performance, health, config=folder)
+
+
+@pytest.fixture
+def asking(redis: Redis, performance: Database, health: Database, tmp_path: Path) -> FlaskClient:
+    """Return a client of a dashboard with these sources."""
+    sources = evaluated_sources(redis, performance, health, tmp_path, NOON)
     return create_dashboard_app(SETTINGS, sources, LINKS, lambda: NOON).test_client()
 
 
@@ -102,6 +110,7 @@ def test_a_rule_says_how_each_bot_stands(asking: FlaskClient) -> None:
     assert (bad["severity"], bad["limit"], bad["value"], bad["alert"]) == ("CRITICAL", 30, 33, "alert-1")
     assert (soon["since"], soon["firesAt"]) == ("2026-01-31T11:58:00Z", "2026-01-31T12:03:00Z")
     assert (soon["limit"], soon["severity"], calm["value"]) == (20, "HIGH", 3)
+    assert (soon["valueText"], soon["limitText"]) == ("25.0%", "20.0%")
     assert (silent["bot"], silent["value"]) == ("silent", None)
     assert json.loads(rule["written"]) == DRAWDOWN
     assert [(one["name"], one["isActive"]) for one in rule["mutes"]] == [("nights", False)]
