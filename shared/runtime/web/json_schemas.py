@@ -86,7 +86,7 @@ def _class_texts(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 
 def _clean(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Remove the indentation of docstrings, and Python's name for the end of a text."""
+    """Remove the indentation of docstrings and Python's name for the end of a text; add the type of words."""
     if isinstance(schema, list):
         return [_clean(value) for value in schema]
     if not isinstance(schema, dict):
@@ -94,6 +94,9 @@ def _clean(schema: Any) -> Any:  # noqa: ANN401 - JSON
     cleaned = {name: _clean(value) for name, value in schema.items()}
     if isinstance(text := cleaned.get("description"), str):
         cleaned["description"] = cleandoc(text)
+    words = cleaned.get("enum")
+    if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        cleaned.setdefault("type", "string")  # msgspec leaves it out
     if isinstance(text := cleaned.get("pattern"), str):
         cleaned["pattern"] = text.replace(r"\Z", "$")
     return cleaned

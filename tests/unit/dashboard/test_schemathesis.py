@@ -38,7 +38,7 @@ from tests.unit.dashboard.signed_in import COMMAND_TOKEN, RestrictedDashboard
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = "4"
+EXAMPLES = "3"
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
@@ -110,7 +110,7 @@ def test_answers_are_as_described(
     ]
     with running(web.serve_forever, web.shutdown), reloading_parts(redis):
         found = subprocess.run(
-            command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path
+            command, capture_output=True, text=True, timeout=550, check=False, cwd=tmp_path
         )
     if log := os.environ.get("SCHEMATHESIS_LOG"):
         Path(log).write_text(found.stdout + found.stderr)

@@ -93,7 +93,7 @@ def test_routes_below_a_path_are_found_with_their_operation(app: Flask) -> None:
 def test_a_list_has_its_parameters_forms_and_errors(document: Any) -> None:
     found = document["paths"]["/api/doors"]["get"]
     state, floor, form = found["parameters"]
-    assert (state["schema"], state["required"]) == ({"enum": ["closed", "open"]}, False)
+    assert (state["schema"], state["required"]) == ({"enum": ["closed", "open"], "type": "string"}, False)
     assert (floor["schema"], floor["required"]) == ({"type": "integer", "minimum": 0}, True)
     assert (form["name"], form["in"]) == ("format", "query")
     content = found["responses"]["200"]["content"]
