@@ -13,7 +13,7 @@ from shared.access.identity import ROLES
 from shared.access.passwords import MAX_LENGTH, MIN_LENGTH, LoginBusyError, generate_password
 from shared.access.users import NAME_PATTERN, User, UserConflictError, UserError
 from shared.runtime.web.app import json_error, json_response
-from shared.runtime.web.openapi import describe
+from shared.runtime.web.openapi import Parameter, describe
 
 # These only describe: `shared.access.users` checks, and names every fault.
 UserName = Annotated[
@@ -21,6 +21,8 @@ UserName = Annotated[
 ]
 Role = Annotated[str, Meta(extra_json_schema={"enum": [*ROLES]})]
 Password = Annotated[str, Meta(extra_json_schema={"minLength": MIN_LENGTH, "maxLength": MAX_LENGTH})]
+
+USER = Parameter("name", UserName, "The user.")
 
 
 class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -92,6 +94,7 @@ def create_users_api(accounts: Accounts) -> Blueprint:
     @describe(
         "Change a user's role, disable or enable one, or remove the second factor",
         tag="Administration",
+        path=(USER,),
         answers=ChangedUser,
         body=UserChange,
         errors=(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
@@ -112,6 +115,7 @@ def create_users_api(accounts: Accounts) -> Blueprint:
     @describe(
         "Set a user's password",
         tag="Administration",
+        path=(USER,),
         answers=ChangedUser,
         body=NewPassword,
         is_body_optional=True,
@@ -128,6 +132,7 @@ def create_users_api(accounts: Accounts) -> Blueprint:
     @describe(
         "End the sessions of a user",
         tag="Administration",
+        path=(USER,),
         answers=EndedSessions,
         errors=(HTTPStatus.NOT_FOUND,),
     )
