@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from services.jobs.reports import charts
-from services.jobs.reports.trading import profit_factor, win_rate
+from services.jobs.reports.trades import profit_factor, win_rate
 from shared.schema.formatting import format_span, format_value, unit_named
 from shared.schema.reports import (
     AccountReport,

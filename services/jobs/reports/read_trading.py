@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from services.jobs.reports.steps import PeriodSteps, choose_steps, daily_steps
-from services.jobs.reports.trading import BotData, BotMetrics, BotTrades, Scale
+from services.jobs.reports.trades import BotTrades
+from services.jobs.reports.trading import BotData, BotMetrics, Scale
 from shared.analytics.disagreements import find_disagreements
 from shared.analytics.portfolio import Account
 from shared.runtime.config.documents import AnalyticsSection

@@ -13,7 +13,7 @@ from services.jobs.reports.document import build_document
 from services.jobs.reports.html import render_html
 from services.jobs.reports.pdf import render_pdf
 from services.jobs.reports.read_operations import MAX_HOSTS
-from services.jobs.reports.trading import losing_days
+from services.jobs.reports.returns import losing_days
 from shared.schema.report_periods import build_entry, resolve_period
 from shared.schema.reports import AccountReport, Report, ReportRequest
 from tests.report_data import NOW
