@@ -43,9 +43,10 @@ export function setPreference(name, value) {
   save(KEY, JSON.stringify(preferences.get()));
 }
 
+const LOCAL_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone; // slow: not for every time that is written
+
 /** Return the IANA name of the time zone that times are written in. */
-export const timeZone = () =>
-  preferences.get().zone === "utc" ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const timeZone = () => (preferences.get().zone === "utc" ? "UTC" : LOCAL_ZONE);
 
 /** Return the name that was last used where access is open. */
 export const loadName = () => load(NAME_KEY) ?? "";

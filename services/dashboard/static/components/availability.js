@@ -58,12 +58,11 @@ export const describe = ({ ok, warning, critical, unknown, noData }) =>
 export function AvailabilityBars({ times, bars, title }) {
   // One element as long as the data are the same: a list has thousands of bars.
   return useMemo(() => {
-    const begin = Date.parse(times.from);
-    const buckets = bars.map((bar, index) => {
-      const at = begin + index * times.step * 1000;
-      return { tone: toneOfBar(bar), title: `${dayAndTime(at)}: ${describeBar(bar, times.step, at)}` };
-    });
-    return html`<${StateBars} ...${{ buckets, title }} />`;
+    const describe = (index) => {
+      const at = Date.parse(times.from) + index * times.step * 1000;
+      return `${dayAndTime(at)}: ${describeBar(bars[index], times.step, at)}`;
+    };
+    return html`<${StateBars} tones=${bars.map(toneOfBar)} ...${{ describe, title }} />`;
   }, [times, bars, title]);
 }
 

@@ -231,24 +231,22 @@ export function Sparkline({ values, title }) {
 }
 
 /**
- * Bars of states over time, as on a status page; `buckets`: { tone, title }.
+ * Bars of states over time, as on a status page: a tone for each; `describe(index)` says what one means.
  *
- * The bars of a tone are one element, and the bar under the pointer has its title: a list has thousands of them.
+ * The bars of a tone are one element, and only the one under the pointer is described: a list has thousands of them.
  */
-export function StateBars({ buckets, title }) {
+export function StateBars({ tones, describe, title }) {
   const label = useRef(null);
-  const tones = [...new Set(buckets.map(({ tone }) => tone))];
-  const bars = (wanted) =>
-    buckets.map(({ tone }, index) => (tone === wanted ? `M${index * 4} 0h3v24h-3z` : "")).join("");
+  const bars = (wanted) => tones.map((tone, index) => (tone === wanted ? `M${index * 4} 0h3v24h-3z` : "")).join("");
   const point = ({ currentTarget, clientX }) => {
     const { left, width } = currentTarget.getBoundingClientRect();
-    const bucket = buckets[Math.floor(((clientX - left) / width) * buckets.length)];
-    label.current.firstChild.data = bucket?.title ?? title; // the node is Preact's
+    const index = Math.floor(((clientX - left) / width) * tones.length);
+    label.current.firstChild.data = tones[index] ? describe(index) : title; // the node is Preact's
   };
   return html`
-    <svg class="state-bars" viewBox=${`0 0 ${buckets.length * 4} 24`} preserveAspectRatio="none" role="img" aria-label=${title} onPointerMove=${point}>
+    <svg class="state-bars" viewBox=${`0 0 ${tones.length * 4} 24`} preserveAspectRatio="none" role="img" aria-label=${title} onPointerMove=${point}>
       <title ref=${label}>${title}</title>
-      ${tones.map((tone) => html`<path key=${tone} data-tone=${tone} d=${bars(tone)} />`)}
+      ${[...new Set(tones)].map((tone) => html`<path key=${tone} data-tone=${tone} d=${bars(tone)} />`)}
     </svg>
   `;
 }
