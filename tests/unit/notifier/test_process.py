@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from services.notifier.channels.json_poster import READ_TIMEOUT_S
 from shared.runtime.redis.wake import wake
 from shared.runtime.settings import REPOSITORY
 from shared.schema import redis_keys
 from shared.store.database import Database, sqlite_url
-from tests.support import time_until
+from tests.support import HANG_S, time_until
 from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -69,12 +70,10 @@ def start(home: Path, redis: Redis, valkey_url: str) -> Iterator[Start]:
         process.wait(timeout=10)
 
 
-def stop(process: subprocess.Popen[bytes]) -> float:
-    """Send SIGTERM and return how long the end took."""
+def stop(process: subprocess.Popen[bytes], within_s: float = HANG_S) -> None:
+    """Send SIGTERM and wait for the end."""
     process.send_signal(signal.SIGTERM)
-    seconds = time_until(lambda: process.poll() is not None)
-    assert process.returncode == 0
-    return seconds
+    assert process.wait(timeout=within_s) == 0
 
 
 def test_from_a_wake_to_the_receiver(
@@ -84,7 +83,7 @@ def test_from_a_wake_to_the_receiver(
     process = start()
     write_deliveries(outbox, "webhook", make_notice())
     wake(redis)
-    assert time_until(lambda: receiver.bodies) < 0.5
+    time_until(lambda: receiver.bodies)
     time_until(lambda: states(outbox) == ["SENT"])
     health = json.loads(redis.hget(redis_keys.PARTS, "notifier") or "{}")["url"]
     with urllib.request.urlopen(f"{health}/health", timeout=5) as answer:
@@ -94,14 +93,14 @@ def test_from_a_wake_to_the_receiver(
     with urllib.request.urlopen(f"{health}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     assert 'botwatch_notifications_total{channel="webhook",outcome="sent",reason=""} 1.0' in text
-    assert stop(process) < 6
+    stop(process)
     assert not redis.hexists(redis_keys.PARTS, "notifier")
 
 
 def test_killed_with_deliveries_in_hand(
     start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
-    """The next notifier sends what a killed one had leased, within five seconds."""
+    """The next notifier sends what a killed one had leased."""
     receiver.answering.clear()
     first = start()
     write_deliveries(outbox, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
@@ -112,7 +111,7 @@ def test_killed_with_deliveries_in_hand(
     receiver.answering.set()
     receiver.bodies.clear()
     start()
-    assert time_until(lambda: len(receiver.bodies) == 2) < 5
+    time_until(lambda: len(receiver.bodies) == 2)
     time_until(lambda: states(outbox, "a1") == states(outbox, "a2") == ["SENT"])
 
 
@@ -125,7 +124,7 @@ def test_stopped_while_a_receiver_hangs(
     write_deliveries(outbox, "webhook", make_notice())
     wake(redis)
     time_until(lambda: receiver.bodies)
-    assert stop(first) < 6
+    stop(first, READ_TIMEOUT_S)  # before the receiver's time is up
     assert states(outbox) == ["PENDING"]
     receiver.answering.set()
     start()

@@ -15,7 +15,7 @@ from redis import Redis
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import PartSettings
 from shared.schema.faults import InvalidError
-from tests.support import free_port, valkey, wait_until
+from tests.support import HANG_S, free_port, valkey, wait_until
 
 pytestmark = pytest.mark.slow  # starts processes
 
@@ -54,7 +54,7 @@ def test_a_part_serves_health_and_metrics_and_stops_on_sigterm(tmp_path: Path) -
             urllib.request.urlopen(rebound, timeout=5)
         refused.value.close()
         process.terminate()
-        assert process.wait(timeout=3) == 0
+        assert process.wait(timeout=HANG_S) == 0
         assert process.stderr is not None
         process.stderr.close()
 
@@ -84,7 +84,7 @@ def test_a_part_that_is_in_the_middle_of_logging_ends_too(tmp_path: Path) -> Non
             process = subprocess.Popen([sys.executable, "-c", CHATTY], env=environ, stderr=subprocess.DEVNULL)
             wait_until(lambda: answers(port), "it runs")
             process.terminate()
-            assert process.wait(timeout=3) == 0
+            assert process.wait(timeout=HANG_S) == 0
 
 
 def answers(port: int) -> bool:
@@ -103,7 +103,7 @@ def test_a_part_waits_for_redis_and_says_so_once(tmp_path: Path) -> None:
     with valkey(tmp_path, port):
         assert address(process)
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=HANG_S) == 0
     process.stderr.close()
 
 
