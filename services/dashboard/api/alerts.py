@@ -52,7 +52,7 @@ LONGEST = timedelta(days=7)
 """The longest span of values; of a longer alert, the latest."""
 CSV_COLUMNS = (
     "id", "timestamp", "severity", "category", "component", "rule", "message", "status", "value", "limit",
-    "assignee", "comment", "acknowledgedAt", "resolvedAt", "mutedBy", "timeToAcknowledgeSeconds",
+    "unit", "assignee", "comment", "acknowledgedAt", "resolvedAt", "mutedBy", "timeToAcknowledgeSeconds",
     "timeToResolveSeconds",
 )  # fmt: skip
 
@@ -357,8 +357,9 @@ def _csv_rows(database: Database, query: AlertListQuery) -> Iterator[Mapping[str
             yield {
                 **msgspec.to_builtins(alert),
                 "rule": details.rule,
-                "value": details.value_text,
-                "limit": details.limit_text,
+                "value": details.value,
+                "limit": details.threshold,
+                "unit": details.unit,
                 "mutedBy": details.muted_by,
             }
         if len(found) < EXPORT_BATCH:

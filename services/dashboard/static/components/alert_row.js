@@ -17,7 +17,7 @@ export const alertPath = ({ id }) => `/alerts/${encodeURIComponent(id)}`;
 /** Return the texts of what the list says besides the message. */
 export function notesOf(alert) {
   const { details, assignee, comment, status } = alert;
-  const notes = [];
+  const notes = Object.entries(details.labels ?? {}).map(([name, value]) => `${name}: ${value}`);
   if (details.flaps) notes.push(`reopened ${details.flaps === 1 ? "once" : `${details.flaps} times`}`);
   if (isOpen(alert) && details.raisedTo) notes.push(`raised to ${details.raisedTo} by escalation`);
   if (isOpen(alert) && details.mutedBy) notes.push(withLocalTimes(details.mutedBy));

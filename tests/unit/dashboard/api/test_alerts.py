@@ -150,7 +150,7 @@ def test_all_alerts_are_exported_as_csv(client: FlaskClient, health: Database) -
     first, second = csv.DictReader(io.StringIO(answer.text))
     assert (first["message"], first["value"], first["timeToResolveSeconds"]) == (
         f"'{alert.message}",
-        "21.0%",
+        "21.0",
         "",
     )
     assert (second["component"], second["rule"], second["timeToResolveSeconds"]) == (
