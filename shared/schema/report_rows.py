@@ -63,3 +63,19 @@ class HostHour(NamedTuple):
     at: datetime
     mean: float
     highest: float
+
+
+class TradeSums(NamedTuple):
+    """Trades that have something in common, account currency."""
+
+    key: str
+    """The symbol, the local weekday or the local hour."""
+    number: int
+    wins: int
+    losses: int
+    pnl: float
+    gains: float
+    lost: float
+    undefined: int
+    fees: float
+    funding: float

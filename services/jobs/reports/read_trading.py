@@ -1,6 +1,6 @@
 """Reads what a report says of accounts, in several short transactions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from services.jobs.reports.steps import PeriodSteps, choose_steps, daily_steps
-from services.jobs.reports.trades import BotTrades
+from services.jobs.reports.trades import BotTrades, fold_trades
 from services.jobs.reports.trading import BotData, BotMetrics, Scale
 from shared.analytics.disagreements import find_disagreements
 from shared.analytics.portfolio import Account
@@ -23,7 +23,7 @@ from shared.schema.reports import Period
 from shared.schema.timestamps import MILLISECOND
 from shared.schema.units import PERCENT, metric_fields
 from shared.store.account_sums import UNKNOWN, common_currency, describe_missing_rate, describe_several
-from shared.store.closed_trades import bots_with_reported_trades
+from shared.store.closed_trades import TradeSource, bots_with_reported_trades
 from shared.store.currency_conversion import CurrencyConversion
 from shared.store.currency_rates import is_same_currency, newest_rate
 from shared.store.database import Database
@@ -121,7 +121,7 @@ def _read_bot(  # noqa: PLR0913, PLR0917 - what each bot is read with
         curve = curves.by_step.get(name, [])
         if (
             not curve
-            and not found.current
+            and not found.by_symbol
             and not found.previous
             and not _is_active(connection, name, period)
         ):
@@ -145,11 +145,13 @@ def _is_active(connection: Connection, name: str, period: Period) -> bool:
 
 
 def _read_trades(connection: Connection, name: str, period: Period, *, is_reporting: bool) -> BotTrades:
-    def read(since: datetime, until: datetime) -> list[TradeHour]:
-        span = (since, until - MILLISECOND)
-        return list(trades_by_hour(connection, "reported" if is_reporting else "fills", name, span))
+    source: TradeSource = "reported" if is_reporting else "fills"
 
-    return BotTrades(read(period.since, period.until), read(period.previous_since, period.since))
+    def read(since: datetime, until: datetime) -> Iterator[TradeHour]:
+        return trades_by_hour(connection, source, name, (since, until - MILLISECOND))
+
+    zone = ZoneInfo(period.time_zone)
+    return fold_trades(read(period.since, period.until), read(period.previous_since, period.since), zone)
 
 
 def _with_metrics(database: Database, bot: BotData, period: Period) -> BotData:
@@ -227,7 +229,7 @@ def _as_portfolio(
                     f"{bot.name} is not in the portfolio: {describe_missing_rate(own, str(currency))}"
                 )
                 continue
-            kept.append((account, by_day.converted(bot.daily, own), _converted(bot.trades, rate)))
+            kept.append((account, by_day.converted(bot.daily, own), bot.trades.converted(rate)))
     return TradingData(
         scale,
         bots,
@@ -248,14 +250,3 @@ def _rate(
         return 1.0
     found = None if own == UNKNOWN else newest_rate(connection, own, currency, period.until)
     return found.price if found else None
-
-
-def _converted(found: BotTrades, rate: float) -> BotTrades:
-    if rate == 1.0:
-        return found
-
-    def money(one: TradeHour) -> TradeHour:
-        amounts = ("pnl", "gains", "lost", "fees", "funding")
-        return one._replace(**{name: getattr(one, name) * rate for name in amounts})
-
-    return BotTrades(list(map(money, found.current)), list(map(money, found.previous)))

@@ -2,13 +2,12 @@
 
 import calendar
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.jobs.reports.figures import figure
-from shared.schema.report_rows import TradeHour
+from shared.schema.report_rows import TradeHour, TradeSums
 from shared.schema.reports import (
     Figure,
     TradeBreakdown,
@@ -22,10 +21,58 @@ OTHERS = "others"
 
 
 class BotTrades(NamedTuple):
-    """A bot's trades of the period, and of the period before."""
+    """A bot's trades of the period, in three ways, and of the period before."""
 
-    current: Sequence[TradeHour] = ()
-    previous: Sequence[TradeHour] = ()
+    by_symbol: Sequence[TradeSums] = ()
+    by_weekday: Sequence[TradeSums] = ()
+    by_hour: Sequence[TradeSums] = ()
+    previous: Sequence[TradeSums] = ()
+    """By symbol."""
+
+    def converted(self, rate: float) -> "BotTrades":
+        """Return them with all amounts multiplied."""
+        return self if rate == 1.0 else BotTrades(*([_convert(one, rate) for one in part] for part in self))
+
+
+def _convert(one: TradeSums, rate: float) -> TradeSums:
+    amounts = ("pnl", "gains", "lost", "fees", "funding")
+    return one._replace(**{name: getattr(one, name) * rate for name in amounts})
+
+
+def fold_trades(current: Iterable[TradeHour], previous: Iterable[TradeHour], zone: ZoneInfo) -> BotTrades:
+    """Sum trades up while they are read: of a year there may be a row for each hour and symbol."""
+    symbols: _Sums = {}
+    weekdays: _Sums = {}
+    hours: _Sums = {}
+    before: _Sums = {}
+    for row in current:
+        local = row.hour.astimezone(zone)
+        for sums, key in (
+            (symbols, row.symbol),
+            (weekdays, calendar.day_abbr[local.weekday()]),
+            (hours, f"{local.hour:02}"),
+        ):
+            _add(sums, key, row)
+    for row in previous:
+        _add(before, row.symbol, row)
+    return BotTrades(*map(_rows, (symbols, weekdays, hours, before)))
+
+
+_Sums = dict[str, list[float]]
+
+
+def _add(sums: _Sums, key: str, row: TradeHour) -> None:
+    amounts = row[2:]
+    known = sums.get(key)
+    if known is None:
+        sums[key] = list(amounts)
+    else:
+        for place, amount in enumerate(amounts):
+            known[place] += amount
+
+
+def _rows(sums: _Sums) -> list[TradeSums]:
+    return [TradeSums(key, *amounts) for key, amounts in sums.items()]  # type: ignore[arg-type]
 
 
 def trade_figures(trades: TradeBreakdown) -> list[Figure]:
@@ -49,7 +96,7 @@ def trade_figures(trades: TradeBreakdown) -> list[Figure]:
 def cost_figures(trades: Iterable[BotTrades]) -> list[Figure]:
     """Return what the trades of the period cost."""
     bots = list(trades)
-    now = [trade for bot in bots for trade in bot.current]
+    now = [trade for bot in bots for trade in bot.by_symbol]
     before = [trade for bot in bots for trade in bot.previous]
     return [
         figure(
@@ -89,32 +136,28 @@ def _payoff(trades: TradeGroup) -> float | None:
     return win / -loss if win is not None and loss else None
 
 
-def trade_breakdown(bots: Sequence[BotTrades], zone: ZoneInfo) -> TradeBreakdown:
+def trade_breakdown(bots: Sequence[BotTrades]) -> TradeBreakdown:
     """Return the trades of the period by symbol, local weekday and local hour."""
-    hours = [trade for bot in bots for trade in bot.current]
-    local: dict[datetime, datetime] = {}
-    for trade in hours:
-        if trade.hour not in local:
-            local[trade.hour] = trade.hour.astimezone(zone)
-    weekdays = _group(hours, lambda trade: calendar.day_abbr[local[trade.hour].weekday()])
-    by_hour = _group(hours, lambda trade: f"{local[trade.hour].hour:02}")
+    symbols = _group(trade for bot in bots for trade in bot.by_symbol)
+    weekdays = _group(trade for bot in bots for trade in bot.by_weekday)
+    hours = _group(trade for bot in bots for trade in bot.by_hour)
     return TradeBreakdown(
-        total=trade_group("all", hours),
+        total=trade_group("all", [trade for trades in symbols.values() for trade in trades]),
         previous=trade_group("all", [trade for bot in bots for trade in bot.previous]),
-        by_symbol=_best_and_worst(_group(hours, lambda trade: trade.symbol)),
+        by_symbol=_best_and_worst(symbols),
         by_weekday=[trade_group(day, weekdays[day]) for day in calendar.day_abbr if day in weekdays],
-        by_hour=[trade_group(hour, by_hour[hour]) for hour in sorted(by_hour)],
+        by_hour=[trade_group(hour, hours[hour]) for hour in sorted(hours)],
     )
 
 
-def _group(trades: Iterable[TradeHour], key: Callable[[TradeHour], str]) -> dict[str, list[TradeHour]]:
-    found: dict[str, list[TradeHour]] = {}
+def _group(trades: Iterable[TradeSums]) -> dict[str, list[TradeSums]]:
+    found: dict[str, list[TradeSums]] = {}
     for trade in trades:
-        found.setdefault(key(trade), []).append(trade)
+        found.setdefault(trade.key, []).append(trade)
     return found
 
 
-def _best_and_worst(symbols: Mapping[str, list[TradeHour]]) -> list[TradeGroup]:
+def _best_and_worst(symbols: Mapping[str, list[TradeSums]]) -> list[TradeGroup]:
     groups = [trade_group(symbol, trades) for symbol, trades in symbols.items()]
     groups.sort(key=lambda group: (-group.pnl, group.key))
     if len(groups) <= MAX_SYMBOLS:
@@ -125,7 +168,7 @@ def _best_and_worst(symbols: Mapping[str, list[TradeHour]]) -> list[TradeGroup]:
     return [*groups[:half], *groups[-half:], trade_group(f"{len(left)} {OTHERS}", rest)]
 
 
-def trade_group(key: str, trades: Sequence[TradeHour]) -> TradeGroup:
+def trade_group(key: str, trades: Sequence[TradeSums]) -> TradeGroup:
     """Return the sums of trades."""
     return TradeGroup(
         key=key,

@@ -101,7 +101,7 @@ def account_report(
     before = combine(periods.of_previous(account) for account in accounts)
     by_day = periods.days(scale.zone)
     returns, returns_before = daily_returns(points, by_day), daily_returns(before, by_day)
-    breakdown = trade_breakdown(trades, scale.zone)
+    breakdown = trade_breakdown(trades)
     history = combine(daily)
     monthly = monthly_returns(history, scale.days)
     has_equity = any(point.step >= periods.first for point in points)
