@@ -114,10 +114,11 @@ def read_channels(sources: DataSources, now: datetime) -> Channels:
     with sources.health.read() as connection:
         records = channel_records(connection, [name for name, _ in configured])
         failing = _channel_alerts(connection)
-    view = _View(sources, known, uses, is_published=published is not None)
+    notifier = _notifier_state(published, now)
+    view = _View(sources, known, uses, notifier)
     return Channels(
         at=now,
-        notifier=_notifier_state(published, now),
+        notifier=notifier,
         published_at=published.at if published else None,
         channels=[
             view.channel(name, section, records[name], failing.get(name)) for name, section in configured
@@ -148,21 +149,20 @@ class _View:
         sources: DataSources,
         known: Mapping[str, ChannelStatus],
         uses: Mapping[str, list[ChannelUse]],
-        *,
-        is_published: bool,
+        notifier: NotifierState,
     ) -> None:
         self._sources = sources
         self._known = known
         self._uses = uses
-        self._is_published = is_published
+        self._notifier = notifier
 
     def channel(
         self, name: str, section: ChannelSection | None, record: ChannelRecord, alert: str | None
     ) -> Channel:
         status = self._known.get(name)
-        enabled = status is not None if self._is_published else None
+        enabled = None if self._notifier == "unknown" else status is not None
         because = self._disabled_because(name, section) if enabled is False else None
-        state: ChannelState = _state(status.activity if status else None, enabled=enabled)
+        activity = status.activity if status and self._notifier == "running" else None
         return Channel(
             name=name,
             place=self._place(name, section),
@@ -170,7 +170,7 @@ class _View:
             disabled_because=because,
             type=status.type if status else (section.type if section else None),
             destination=status.destination if status else None,
-            state=state,
+            state=_state(activity, enabled=enabled),
             paused_until=status.paused_until if status else None,
             failing_since=status.failing_since if status else None,
             error=(status.error or None) if status else None,
@@ -203,7 +203,7 @@ class _View:
 def _state(activity: ChannelActivity | None, *, enabled: bool | None) -> ChannelState:
     if activity is not None:
         return activity
-    return "unknown" if enabled is None else "disabled"
+    return "disabled" if enabled is False else "unknown"
 
 
 def _written_address(sources: DataSources, name: str, section: ChannelSection | None) -> str:
@@ -212,7 +212,7 @@ def _written_address(sources: DataSources, name: str, section: ChannelSection | 
         value: Any = _seed_value(sources, name)
     else:
         document: Any = sources.written_documents.get(NOTIFICATIONS) or {}
-        value = document["channels"][name]
+        value = (document.get("channels") or {}).get(name) or {}
         value = value.get("url") or value.get("email")
     address = value.get("smtp") if isinstance(value, dict) else value
     names = [f"${{{name}}}" for name in _REFERENCE.findall(str(address or ""))]

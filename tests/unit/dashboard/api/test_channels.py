@@ -148,6 +148,8 @@ def test_disabled(asking: FlaskClient, redis: Redis) -> None:
     assert get_json(asking, CHANNELS_URL)["notifier"] == "unknown"
     publish(redis, OPS, ago=30)
     assert get_json(asking, CHANNELS_URL)["notifier"] == "not running"
+    stale = listed(asking)["ops"]
+    assert (stale["enabled"], stale["state"], stale["destination"]) == (True, "unknown", "hooks.slack.com")
 
 
 def test_deliveries(asking: FlaskClient, health: Database) -> None:
