@@ -79,7 +79,9 @@ def _last_by_step(
     )
     rows = select(names.c.value, each.c.since, newest).join_from(names, each, true())
     return [
-        (bot, numbers[since], value) for bot, since, value in connection.execute(rows) if value is not None
+        (bot, numbers[since], value)
+        for bot, since, value in connection.execute(rows).all()
+        if value is not None
     ]
 
 
@@ -95,7 +97,7 @@ def _flows(
         table.c.netFlow != 0,
     )
     found: dict[tuple[str, int], float] = {}
-    for bot, timestamp, flow in connection.execute(rows):
+    for bot, timestamp, flow in connection.execute(rows).all():
         key = (bot, (from_store(timestamp) - steps.start) // steps.width)
         found[key] = found.get(key, 0.0) + flow
     return found
