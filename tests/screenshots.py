@@ -1,8 +1,9 @@
-"""Screenshots for the README: `python -m tests.screenshots FOLDER` takes them from a running demo.
+"""Screenshots for README and docs: `python -m tests.screenshots docs/images` takes them from a running demo.
 
 It runs `botwatch up --demo` on free ports in a temporary folder, with a user and a mail server on loopback,
-waits for an alert with a chart, and writes `login.png`, `page.png` (the page of an operator) and `email.png`
-(the e-mail about the alert). The host's CPU is not checked: this is what keeps it busy.
+waits for an alert with a chart, and writes `login.png`, `email.png` (the e-mail about the alert), and each view
+of an admin's page: `page/NAME.webp`, some also on a phone or in the dark. The host's CPU is not checked: this
+is what keeps it busy.
 """
 
 import base64
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from email import message_from_bytes
 from email.message import EmailMessage, Message
 from email.policy import default
@@ -31,7 +33,27 @@ BOT = "demo-eurusd"
 IS_WANTED = re.compile(f"{BOT}.*Drawdown")
 USER = "ann"
 LOGIN_SIZE = (560, 620)
-PAGE_SIZE = (1280, 1000)
+DESK, PHONE = (1280, 1000), (380, 800)
+VIEWS = (
+    ("overview", "/"),
+    ("bot", f"/bots/{BOT}"),
+    ("alerts", "/alerts"),
+    ("alert", "/alerts/{alert}"),
+    ("silences", "/silences"),
+    ("checks", "/checks"),
+    ("hosts", "/hosts"),
+    ("on-call", "/on-call"),
+    ("reports", "/reports"),
+    ("rules", "/rules"),
+    ("channels", "/channels"),
+    ("system", "/system"),
+    ("audit", "/audit"),
+    ("access", "/access"),
+)
+"""The views by the names of their pictures."""
+ON_A_PHONE, IN_THE_DARK = ("overview", "alert"), ("bot",)
+SETTLED_S = 3
+"""After a view has loaded: its charts and its live values."""
 EMAIL_SIZE = (700, 900)
 
 
@@ -53,7 +75,7 @@ def main(folder: Path) -> None:
             wait_until(lambda: find_emails(receivers.mails), "an e-mail with a chart", timeout_s=240)
             address = f"http://127.0.0.1:{stack.ports['DASHBOARD_PORT']}/"
             photograph_login(browser, address, add_user(stack), folder)
-            photograph_page(browser, address, folder)
+            photograph_views(browser, address, folder / "page")
             photograph_email(browser, find_emails(receivers.mails)[0], work, folder)
 
 
@@ -77,9 +99,9 @@ def charts_of(email: EmailMessage) -> list[Message]:
 
 
 def add_user(stack: BotwatchProcess) -> str:
-    """Add an operator, and return the password."""
+    """Add an admin, and return the password."""
     password = secrets.token_urlsafe()
-    command = [sys.executable, "-m", "botwatch.cli", "user", "add", USER, "--role", "operator"]
+    command = [sys.executable, "-m", "botwatch.cli", "user", "add", USER, "--role", "admin"]
     environ = {**os.environ, "BOTWATCH_HOME": str(stack.home)}
     subprocess.run(command, env=environ, input=password, text=True, check=True, timeout=60)
     return password
@@ -95,13 +117,33 @@ def photograph_login(browser: Chrome, address: str, password: str, folder: Path)
     browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
 
 
-def photograph_page(browser: Chrome, address: str, folder: Path) -> None:
-    """Take the page once the demo bot and its chart are there."""
-    browser.set_window_size(*PAGE_SIZE)
-    browser.get(address)
-    wait_until(lambda: BOT in text(browser, "body"), "the demo bot is on the page", timeout_s=60)
-    wait_until(lambda: "now" in text(browser, ".chart"), "the bot's chart is drawn", timeout_s=60)
-    browser.save_screenshot(str(folder / "page.png"))
+def photograph_views(browser: Chrome, address: str, folder: Path) -> None:
+    """Take each view once the demo bot is there."""
+    wait_until(lambda: BOT in text(browser, "main"), "the demo bot is on the page", timeout_s=60)
+    folder.mkdir(exist_ok=True)
+    alert = browser.execute_script("return document.querySelector('.verdict li a').pathname.split('/').pop()")
+    for name, path in VIEWS:
+        for size, colours, ending in (
+            (DESK, "light", ""),
+            *(((PHONE, "light", "-phone"),) if name in ON_A_PHONE else ()),
+            *(((DESK, "dark", "-dark"),) if name in IN_THE_DARK else ()),
+        ):
+            show(browser, size, colours)
+            browser.get(address + path.format(alert=alert).lstrip("/"))
+            wait_until(lambda: text(browser, "main h1"), f"{path} is shown", timeout_s=30)
+            time.sleep(SETTLED_S)
+            picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "webp", "quality": 85})
+            (folder / f"{name}{ending}.webp").write_bytes(base64.b64decode(picture["data"]))
+    show(browser, DESK, "light")
+
+
+def show(browser: Chrome, size: tuple[int, int], colours: str) -> None:
+    """Show pages at a size, in `light` or `dark` colours."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": colours}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
 
 
 def photograph_email(browser: Chrome, email: EmailMessage, work: Path, folder: Path) -> None:
@@ -111,6 +153,7 @@ def photograph_email(browser: Chrome, email: EmailMessage, work: Path, folder: P
     assert html is not None
     picture = base64.b64encode(chart.get_payload(decode=True)).decode()  # type: ignore[arg-type]
     reference = f"cid:{str(chart['Content-ID']).strip('<>')}"
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     (work / "email.html").write_text(
         html.get_content().replace(reference, f"data:image/png;base64,{picture}")
     )
