@@ -1,4 +1,4 @@
-"""Screenshots for README and docs: `python -m tests.screenshots docs/images` takes them from a running demo.
+"""Screenshots for README and docs: `python -m tests.screenshots docs/images` takes them from a demo.
 
 It runs `botwatch up --demo` on free ports in a temporary folder, with a user and a mail server on loopback,
 waits for an alert with a chart, and writes `login.png`, `email.png` (the e-mail about the alert), and each view

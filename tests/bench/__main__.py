@@ -74,7 +74,7 @@ QUICK = BenchSize(
     rows=5_000,
     board_minutes=5,
 )
-BOARDS = (50, 500, 2000)
+BOARDS = (1, 40, 400, 2000)
 """Bots on the dashboard."""
 PAUSE_S = 0.05
 WARM_UP = 5

@@ -1,4 +1,4 @@
-"""The dashboard of many bots: how long `/api/monitoring` takes, with an hour of rows of each bot."""
+"""The dashboard of many bots: its answers and its page, with an hour of rows of each bot."""
 
 import http.client
 import os
@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -31,9 +31,11 @@ from shared.schema.units import metric_fields
 from shared.store.database import Database, sqlite_url
 from shared.store.records import insert_records
 from tests.support import free_port, valkey, wait_until
+from tests.unit.dashboard.browser import CHROMIUM, DRIVER, chromium
 
 ASKED = 5
-PATHS = ("/api/monitoring", "/api/monitoring/bots", "/api/monitoring/trends?bot=bot-0001")
+PATHS = ("/api/monitoring", "/api/monitoring/summary", "/api/monitoring/bots")
+LOADS = 3
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,18 @@ class Board:
     milliseconds: dict[str, float]
     """By path: the median."""
     kilobytes: dict[str, float]
+    page: "PageLoad | None"
+    """None without a browser."""
+
+
+@dataclass(frozen=True)
+class PageLoad:
+    """How long a browser with an empty cache takes to show the overview, ms since it asked for it."""
+
+    first_paint: float
+    all_rows: float
+    kilobytes: float
+    """Sent by the server until then, compressed."""
 
 
 def measure(folder: Path, bots: int, *, minutes: int) -> Board:
@@ -56,10 +70,12 @@ def measure(folder: Path, bots: int, *, minutes: int) -> Board:
         _fill(home, url, bots, minutes)
         with _dashboard(environ) as port:
             found = {path: [_ask(port, path) for _ in range(ASKED)] for path in PATHS}
+            page = _page_load(port, home, bots)
     return Board(
         bots,
         {path: median(took for took, _ in each) * 1000 for path, each in found.items()},
         {path: each[0][1] / 1000 for path, each in found.items()},
+        page,
     )
 
 
@@ -70,6 +86,36 @@ def table(boards: Sequence[Board]) -> Iterator[str]:
         for board in boards:
             took, size = board.milliseconds[path], board.kilobytes[path]
             yield f"  {path:<40} {board.bots:>5} bots {took:>8,.0f} ms {size:>8,.0f} kB"
+    for board in boards:
+        if board.page:
+            first, last = board.page.first_paint, board.page.all_rows
+            times = f"first paint {first:,.0f} ms, all rows {last:,.0f} ms, {board.page.kilobytes:,.0f} kB"
+            yield f"  the page, cache empty: {board.bots:>5} bots, {times}"
+
+
+def _page_load(port: int, home: Path, bots: int) -> PageLoad | None:
+    if not (CHROMIUM and DRIVER):
+        return None
+    found = []
+    for number in range(LOADS):
+        with chromium(home / f"profile-{number}") as browser:
+            browser.set_script_timeout(60)
+            browser.get(f"http://127.0.0.1:{port}/")
+            found.append(PageLoad(*browser.execute_async_script(_MEASURE, bots)))
+    return PageLoad(*(median(values) for values in zip(*map(astuple, found), strict=True)))
+
+
+_MEASURE = """
+    const [bots, done] = arguments;
+    const look = () => {
+        if (document.querySelectorAll("main tbody tr").length < bots) { requestAnimationFrame(look); return; }
+        const [paint] = performance.getEntriesByName("first-contentful-paint");
+        const loads = ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind));
+        const bytes = loads.reduce((sum, load) => sum + load.transferSize, 0);
+        done([paint.startTime, performance.now(), bytes / 1000]);
+    };
+    look();
+"""
 
 
 def _fill(home: Path, url: str, bots: int, minutes: int) -> None:
