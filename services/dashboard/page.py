@@ -54,7 +54,6 @@ _DIGEST = sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()[:12
 _CACHEABLE = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
 STATIC_CACHE = "public, max-age=31536000, immutable"
 _SCRIPTS = [path.relative_to(_STATIC).as_posix() for path in _FILES if path.suffix == ".js"]
-OLD_MODULES = [name for name in _SCRIPTS if name.startswith("old/")]
 _CORE = ("app/", "components/", "vendor/preact/preact.js")
 MODULES = [name for name in _SCRIPTS if name.startswith(_CORE)]
 """The ES modules of every view; the browser fetches them all at once, not import by import."""
@@ -67,7 +66,6 @@ STYLES = [
 VIEW_PATHS = (
     "/alerts",
     "/alerts/<alert>",
-    "/overview",
     "/on-call",
     "/channels",
     "/channels/<name>",
@@ -98,9 +96,9 @@ def create_page(settings: DashboardSettings) -> Blueprint:
     """Return the route of the page."""
     page = Blueprint("page", __name__, static_folder=_STATIC, static_url_path=f"/static/{_DIGEST}")
 
-    def shell(template: str, **more: object) -> Response:
+    def shell(**_: str) -> Response:
         html = render_template(
-            template,
+            "shell.html",
             records_url=f"{request.scheme}://{urlsplit(request.host_url).hostname}:{settings.ingestion_port}",
             websocket_port=settings.websocket_port,
             websocket_url=settings.websocket_url,
@@ -109,22 +107,17 @@ def create_page(settings: DashboardSettings) -> Blueprint:
             identity=g.identity,
             role=role_name(g.identity),
             has_account=current_session() is not None,
-            **more,
+            modules=MODULES,
+            styles=STYLES,
         )
         response = make_response(html)
         # Without a referrer the Origin of the form that signs out would be `null`, which is refused.
         response.headers["Referrer-Policy"] = "same-origin" if current_session() else "no-referrer"
         return response
 
-    @page.get("/")
-    def index() -> Response:
-        return shell("index.html", modules=OLD_MODULES)
-
-    def view(**_: str) -> Response:
-        return shell("app.html", modules=MODULES, styles=STYLES)
-
+    page.add_url_rule("/", "index", shell)
     for number, path in enumerate(VIEW_PATHS):
-        page.add_url_rule(path, f"view{number}", view)
+        page.add_url_rule(path, f"view{number}", shell)
     return page
 
 

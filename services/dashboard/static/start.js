@@ -11,8 +11,6 @@ function showWhy(event) {
   const reason = isScript ? `${new URL(target.src).pathname} or a script that it needs could not be loaded` : message;
   notice.textContent = `The page could not start: ${reason}. It is loaded again when the server answers.`;
   notice.classList.add("failed");
-  const link = document.getElementById("link-text"); // of the page before there were views
-  if (link) link.textContent = "Not live";
   setTimeout(reload, RETRY_MS);
 }
 

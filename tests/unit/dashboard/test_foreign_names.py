@@ -16,11 +16,11 @@ pytestmark = in_browser
 NAMES = ["__proto__", "constructor", "hasOwnProperty", "toString", "x" * 128]
 
 
-def cards(browser: Chrome) -> dict[str, str]:
-    """Return the value that the card of each bot shows."""
+def shown_values(browser: Chrome) -> dict[str, str]:
+    """Return the value that the row of each bot shows."""
     script = """
-        return [...document.querySelectorAll("#bots .bot")].map((card) => [
-            card.getAttribute("aria-label").slice(4), card.querySelector(".value").innerText]);
+        return [...document.querySelectorAll(".bots tbody tr")].map((row) => [
+            row.querySelector(".name").textContent, row.cells[2].innerText]);
     """
     return dict(browser.execute_script(script))
 
@@ -47,6 +47,6 @@ def test_a_bot_with_any_name_keeps_its_figures_to_itself(
             )
         wanted = {name: f"{1000 + number:,}.00" for number, name in enumerate(NAMES)}
         wanted["plain"] = "\N{EN DASH}"
-        wait_until(lambda: cards(browser) == wanted, "each bot has its own figures")
+        wait_until(lambda: shown_values(browser) == wanted, "each bot has its own figures")
         assert browser.execute_script("return Object.keys(Object.prototype)") == []
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")

@@ -9,13 +9,10 @@ from selenium.webdriver import Chrome
 
 from services.dashboard.data_sources import DataSources
 from shared.store.database import Database
-from tests.support import wait_until
 from tests.unit.dashboard.browser import in_browser, live_page
+from tests.unit.dashboard.sample_data import make_alert, store_open_alert
 
 pytestmark = in_browser
-
-NOON_MS = 1_769_860_800_000
-"""2026-01-31 12:00 UTC."""
 
 
 @pytest.fixture
@@ -31,7 +28,8 @@ def in_module(page: Chrome, name: str, script: str) -> Any:
         const done = arguments[arguments.length - 1];
         const main = document.querySelector("script[type=module]").src;
         const run = (m) => {{ {script} }};
-        import(new URL("{name}", main)).then((m) => done(run(m))).catch((error) => done(String(error)));
+        const answer = import(new URL("../{name}", main)).then(async (m) => done(await run(m)));
+        answer.catch((error) => done(String(error)));
     """)
 
 
@@ -66,7 +64,7 @@ def test_formats(page: Chrome) -> None:
         "m.describeChange('invented')": "invented",
     }
     script = "return [" + ",".join(cases) + "]"
-    assert dict(zip(cases, in_module(page, "format.js", script), strict=True)) == cases
+    assert dict(zip(cases, in_module(page, "app/format.js", script), strict=True)) == cases
 
 
 def test_times_without_a_value_are_the_earliest(page: Chrome) -> None:
@@ -75,96 +73,84 @@ def test_times_without_a_value_are_the_earliest(page: Chrome) -> None:
         m.isBefore(null, "2026-01-31T12:00:00Z"), m.isBefore("2026-01-31T12:00:00Z", null),
         m.isBefore("2026-01-31T12:00:00.5Z", "2026-01-31T12:00:00.500Z"),
         m.isBefore("2026-01-31T12:00:00.4Z", "2026-01-31T12:00:00.500Z")]"""
-    assert in_module(page, "store.js", script) == [True, False, False, True]
+    assert in_module(page, "app/store.js", script) == [True, False, False, True]
 
 
-def test_trend_points_are_one_a_second_and_bounded(page: Chrome) -> None:
-    """Points of one second replace each other, late ones are dropped, and many are thinned out."""
-    script = """
-        const now = Math.floor(m.now() / 1000) * 1000;
-        m.addPoint("alpha", "equity", now - 5000, 1);
-        m.addPoint("alpha", "equity", now - 4500, 2);
-        m.addPoint("alpha", "equity", now - 9000, 3);
-        const few = m.dashboard.trends.get("alpha").get("equity").map(([, value]) => value);
-        for (let at = 0; at < 700; at += 1) m.addPoint("beta", "equity", now - 3_000_000 + at * 1000, at);
-        const many = m.dashboard.trends.get("beta").get("equity");
-        m.addPoint("old", "equity", now - 3_700_000, 1);
-        return [few, many.length <= 600, many.at(-1)[1], m.dashboard.trends.get("old").get("equity").length];
-    """
-    assert in_module(page, "store.js", script) == [[2], True, 699, 0]
-
-
-def test_a_snapshot_keeps_what_came_live_later(page: Chrome) -> None:
-    """A snapshot made before live records arrived takes none of them back; what the server forgot goes."""
-    script = """
-        const copy = () => ({
-            ...structuredClone({ timestamp: new Date(m.now()).toISOString(), summary: m.dashboard.summary,
-                alerts: { active: [], recent: [] }, system: m.dashboard.system, page: m.dashboard.page }),
-            trends: {},
-            performance: { alpha: { bot: "alpha", lastSeen: "2026-01-31T12:00:00Z", value: 1 } },
-            health: { box: { host: "box", timestamp: "2026-01-31T12:00:00Z", cpuUsage: 1 } },
-            checks: { box: { ssh: { check: "ssh", timestamp: "2026-01-31T12:00:00Z", status: "ok" } } },
-        });
-        m.applySnapshot(copy());
-        Object.assign(m.dashboard.performance.get("alpha"), { lastSeen: "2026-01-31T12:00:05Z", value: 2 });
-        Object.assign(m.dashboard.health.get("box"), { timestamp: "2026-01-31T12:00:05Z", cpuUsage: 2 });
-        Object.assign(m.dashboard.checks.get("box").get("ssh"),
-            { timestamp: "2026-01-31T12:00:05Z", status: "critical" });
-        m.dashboard.health.set("gone", { host: "gone", timestamp: "2026-01-31T12:00:05Z" });
-        const gone = { bot: "gone", lastSeen: "2026-01-31T12:00:05Z", metrics: new Map() };
-        m.dashboard.performance.set("gone", gone);
-        m.applySnapshot(copy());
-        const { performance, health, checks } = m.dashboard;
-        return [performance.get("alpha").value, health.get("box").cpuUsage,
-            checks.get("box").get("ssh").status, [...health.keys()], [...performance.keys()]];
-    """
-    assert in_module(page, "store.js", script) == [2, 2, "critical", ["box"], ["alpha"]]
-
-
-def test_an_alert_that_came_live_survives_an_older_snapshot(page: Chrome) -> None:
-    """A snapshot requested before an alert opened does not remove it; a late update of it is dropped."""
-    script = """
-        const alert = { id: "1", severity: "HIGH", component: "alpha", message: "drawdown", status: "ACTIVE",
-            details: { measure: "Drawdown", valueText: "21%", operator: ">", limitText: "20%" },
-            timestamp: "2026-01-31T12:00:00Z", updatedAt: "2026-01-31T12:00:00Z" };
-        const snapshot = () => structuredClone({ timestamp: new Date(m.now()).toISOString(),
-            summary: m.dashboard.summary, alerts: { active: [], recent: [] }, system: m.dashboard.system,
-            page: m.dashboard.page, performance: {}, health: {}, checks: {}, trends: {} });
-        m.beginSnapshot();
-        m.applyAlert("opened", alert);
-        m.applySnapshot(snapshot());
-        const kept = m.dashboard.alerts.active.map(({ id }) => id);
-        const end = "2026-01-31T12:00:09Z";
-        m.applyAlert("resolved", { ...alert, status: "RESOLVED", resolvedAt: end, updatedAt: end });
-        m.applyAlert("updated", { ...alert, updatedAt: "2026-01-31T12:00:05Z" });
-        return [kept, m.dashboard.alerts.active.length, m.dashboard.alerts.recent[0].status];
-    """
-    assert in_module(page, "store.js", script) == [["1"], 0, "RESOLVED"]
-
-
-def test_chart_series(page: Chrome) -> None:
-    """The last hour is drawn; the line breaks after two minutes without a point; lone points are dots."""
-    points = [[-7_200_000, 9], [-600_000, 1], [-590_000, 3], [-300_000, 2], [-10_000, 2], [120_000, 9]]
-    script = f"""
-        const points = {points}.map(([at, value]) => [{NOON_MS} + at, value]);
-        const {{ times, values, from, until, low, high, range }} = m.seriesOf(points, {NOON_MS});
-        return [times.map((at) => at - {NOON_MS}), values, from - {NOON_MS}, until - {NOON_MS},
-            low, high, range, m.isolated(values), m.seriesOf([], {NOON_MS})];
-    """
-    assert in_module(page, "charts.js", script) == [
-        [-600_000, -590_000, -589_999, -300_000, -299_999, -10_000],
-        [1, 3, None, 2, None, 2],
-        *(-600_000, 0, 1, 3, "1.00 \N{EN DASH} 3.00"),
-        *([3, 5], None),
+def test_a_path_chooses_a_view_and_its_parameters(page: Chrome) -> None:
+    """Names may contain slashes and signs; what no pattern has is no view."""
+    script = """return [
+        m.match("/checks/:host/:check", "/checks/box/web%20site"),
+        m.match("/bots/*bot", "/bots/desk/a%20%3Cb%3E"),
+        m.match("/alerts/:id", "/alerts/"), m.match("/alerts", "/alerts/1"), m.match("/", "/"),
+        m.match("/bots/*bot", "/bots/100%"), m.botPath("desk/a <b>%")]"""
+    assert in_module(page, "app/router.js", script) == [
+        {"host": "box", "check": "web site"},
+        {"bot": "desk/a <b>"},
+        *(None, None, {}),
+        {"bot": "100%"},
+        "/bots/desk/a%20%3Cb%3E%25",
     ]
 
 
-def test_the_socket_reconnects_after_the_last_message(
-    browser: Chrome, redis: Redis, performance: Database, health: Database
-) -> None:
-    """A lost connection is made again by itself, and asks for what came after the last message."""
-    with live_page(browser, DataSources(redis, performance, health)) as broadcaster:
-        assert "since" not in broadcaster.asked[0]
-        broadcaster.connections[-1].close()
-        wait_until(lambda: len(broadcaster.connections) == 2, "the page connects again")
-        assert broadcaster.asked[1].endswith("since=1-0")
+def test_rows_are_sorted_with_what_is_undefined_last(page: Chrome) -> None:
+    """Numbers by size, names with numbers as people count; undefined ones are last in either direction."""
+    script = """
+        const columns = [{ key: "a", sort: ({ a }) => a }];
+        const rows = (values) => values.map((a) => ({ a }));
+        const sorted = (values, sort) => m.sortRows(rows(values), columns, sort).map(({ a }) => a);
+        return [sorted([2, null, 10, -1], "a"), sorted([2, null, 10, -1], "-a"),
+            sorted(["bot-10", "bot-9", "alpha"], "a"), sorted([3, 1], "unknown")];
+    """
+    assert in_module(page, "components/table.js", script) == [
+        [-1, 2, 10, None],
+        [10, 2, -1, None],
+        ["alpha", "bot-9", "bot-10"],
+        [3, 1],
+    ]
+
+
+def test_lines_of_different_times_share_one_axis(page: Chrome) -> None:
+    """Each series has its values at its own times, and none at those of the others."""
+    script = """
+        const rows = m.alignSeries([{ points: [[1, 10], [3, null]] }, { points: [[2, 20], [3, 30]] }]);
+        return rows.map((row) => row.map((value) => value ?? String(value)));
+    """
+    assert in_module(page, "components/charts.js", script) == [
+        [1, 2, 3],
+        [10, "undefined", "null"],
+        ["undefined", 20, 30],
+    ]
+
+
+def test_live_metrics_are_merged_as_the_api_merges_them(page: Chrome) -> None:
+    """Reported values win, computed ones fill the gaps, a late record changes nothing."""
+    script = """
+        const at = (second) => `2026-01-31T12:00:0${second}Z`;
+        const reported = { timestamp: at(1), portfolioValue: 1000, maxDrawdown: 8.5 };
+        const computed = { source: "computed", timestamp: at(2), maxDrawdown: 12, sharpeRatio: 2,
+            currency: "EUR", lowConfidence: { sharpeRatio: 12 }, undefined: { winRate: { reason: "no_trades" } } };
+        const isBefore = (time, other) => Boolean(other) && time < other;
+        let bot = m.mergeMetrics({}, computed, isBefore);
+        bot = m.mergeMetrics(bot, reported, isBefore);
+        const late = m.mergeMetrics(bot, { ...reported, timestamp: at(0), portfolioValue: 1 }, isBefore);
+        return [bot.maxDrawdown, bot.sharpeRatio, bot.computed, bot.lowConfidence, bot.source, bot.currency,
+            m.undefinedReason(bot, "winRate"), late === bot];
+    """
+    assert in_module(page, "app/metrics.js", script) == [
+        *(8.5, 2, ["sharpeRatio"], {"sharpeRatio": 12}, "reported", "EUR"),
+        "No trade has been closed yet.",
+        True,
+    ]
+
+
+def test_the_next_page_of_a_list_is_read_from_the_link_header(page: Chrome, health: Database) -> None:
+    """Without a further page there is none."""
+    for number in range(3):
+        store_open_alert(health, make_alert(number))
+    script = """
+        return m.readPage("/alerts?limit=2").then(async ({ items, next }) => {
+            const rest = await m.readPage(next);
+            return [items.length, rest.items.length, rest.next];
+        });
+    """
+    assert in_module(page, "app/api.js", script) == [2, 1, None]

@@ -4,7 +4,6 @@
 
 export const ROUTES = [
   { path: "/", nav: { group: "Trading", label: "Overview" }, load: () => import("../views/overview.js") },
-  { path: "/overview", load: () => import("../views/overview.js") },
   { path: "/alerts", nav: { group: "Alerting", label: "Alerts" }, load: () => import("../views/alerts.js") },
   { path: "/alerts/:id", load: () => import("../views/alert.js") },
   {

@@ -6,7 +6,7 @@ import { Tip } from "../components/tip.js";
 import { Component, html, useEffect, useRef, useState } from "../vendor/preact/preact.js";
 import { AlertAnnouncer } from "./announcer.js";
 import { hasAlertChange, useApi } from "./api.js";
-import { BASE, can, ROLE, USER, VERSION } from "./environment.js";
+import { BASE, can, HAS_ACCOUNT, ROLE, USER, VERSION } from "./environment.js";
 import { whole } from "./format.js";
 import { PreferencesMenu } from "./preferences_menu.js";
 import { href, Link, match, usePlace } from "./router.js";
@@ -97,13 +97,17 @@ function ConnectionState() {
   return html`<p class="connection" id="link" data-state=${state} role="status"><span class="dot" aria-hidden="true"></span><span>${text}</span></p>`;
 }
 
-const User = () => html`
-  <div class="who">
-    <a href=${`${BASE}account`} title="Change the password, two-factor login">${USER}</a>
-    <span class="quiet">(${ROLE || "custom"})</span>
-    <form method="post" action=${`${BASE}logout`}><button type="submit" class="plain small">Sign out</button></form>
-  </div>
-`;
+function User() {
+  const name = HAS_ACCOUNT
+    ? html`<a href=${`${BASE}account`} title="Change the password, two-factor login">${USER}</a>`
+    : html`<span>${USER}</span>`;
+  return html`
+    <div class="who">
+      ${name} <span class="quiet">(${ROLE || "custom scopes"})</span>
+      ${HAS_ACCOUNT && html`<form method="post" action=${`${BASE}logout`}><button type="submit" class="plain small">Sign out</button></form>`}
+    </div>
+  `;
+}
 
 /* ---------- Navigation ---------- */
 

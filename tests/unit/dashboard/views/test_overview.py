@@ -19,7 +19,7 @@ from tests.unit.dashboard.sample_data import make_alert, store_open_alert, store
 pytestmark = in_browser
 
 HOSTILE = '<img src=x onerror="document.title=1">'
-PATH = "/overview"
+PATH = "/"
 
 
 @pytest.fixture
