@@ -1,7 +1,7 @@
 """Screenshots for README and docs: `python -m tests.screenshots docs/images` takes them from a demo.
 
 It runs `botwatch up --demo` on free ports in a temporary folder, with a user and a mail server on loopback,
-waits for an alert with a chart, and writes `login.png`, `email.png` (the e-mail about the alert) and each view
+waits for an alert with a chart, and writes `login.png`, `email.png` (the e-mail about it), and each view
 of an admin's page: `page/NAME.webp`, some also on a phone or in the dark. The host's CPU is not checked: this
 is what keeps it busy.
 """

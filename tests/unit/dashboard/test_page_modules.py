@@ -128,7 +128,8 @@ def test_live_metrics_are_merged_as_the_api_merges_them(page: Chrome) -> None:
         const at = (second) => `2026-01-31T12:00:0${second}Z`;
         const reported = { timestamp: at(1), portfolioValue: 1000, maxDrawdown: 8.5 };
         const computed = { source: "computed", timestamp: at(2), maxDrawdown: 12, sharpeRatio: 2,
-            currency: "EUR", lowConfidence: { sharpeRatio: 12 }, undefined: { winRate: { reason: "no_trades" } } };
+            currency: "EUR", lowConfidence: { sharpeRatio: 12 },
+            undefined: { winRate: { reason: "no_trades" } } };
         const isBefore = (time, other) => Boolean(other) && time < other;
         let bot = m.mergeMetrics({}, computed, isBefore);
         bot = m.mergeMetrics(bot, reported, isBefore);
