@@ -60,25 +60,24 @@ def sign_in(browser: Chrome, name: str, password: str = PASSWORD) -> None:
     browser.find_element(By.ID, "password").send_keys(password + "\n")
 
 
+def buttons(browser: Chrome) -> set[str]:
+    """Return the texts of the buttons of the view."""
+    return {button.text for button in browser.find_elements(By.CSS_SELECTOR, "main button")}
+
+
 def test_a_viewer_signs_in_looks_and_signs_out(browser: Chrome, dashboard: ServedDashboard) -> None:
-    """A wrong password first; the link to the alert survives; acknowledging is disabled, and says why."""
+    """A wrong password first; an old link to the alert survives; there is nothing to acknowledge with."""
     browser.get(f"{dashboard.address}/#alert-1")
     sign_in(browser, "vera", "wrong")
     wait_until(lambda: text(browser, "#fault") == "Wrong name or password.", "the login is refused")
     assert browser.find_element(By.ID, "name").get_attribute("value") == "vera"
     sign_in(browser, "vera")
     wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
-    assert browser.current_url == f"{dashboard.address}/#alert-1"
-    wait_until(lambda: text(browser, "#details-title"), "the alert of the link is shown")
-    browser.find_element(By.ID, "details-close").click()
+    wait_until(lambda: text(browser, "main h1") == "drawdown above 20%", "the alert is shown")
+    assert browser.current_url == f"{dashboard.address}/alerts/alert-1"
     assert text(browser, ".who").split() == ["vera", "(viewer)", "Sign", "out"]
-    wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, "#alerts .do button"), "the alert is shown")
-    button = browser.find_element(By.CSS_SELECTOR, "#alerts .do button")
-    assert button.get_attribute("aria-disabled") == "true"
-    assert button.get_attribute("title") == "Only operators and admins may do this; vera is viewer."
-    browser.execute_script("arguments[0].click()", button)
-    assert not browser.find_element(By.ID, "acknowledge").is_displayed()
-    browser.find_element(By.CSS_SELECTOR, "#sign-out button").click()
+    assert not buttons(browser) & {"Acknowledge", "Silence"}
+    browser.find_element(By.CSS_SELECTOR, ".who button").click()
     wait_until(lambda: browser.current_url == f"{dashboard.address}/login", "the login is shown")
     browser.get(dashboard.address)
     assert browser.current_url == f"{dashboard.address}/login?next=/"
@@ -88,39 +87,38 @@ def test_an_operator_acts_until_the_session_is_revoked(
     browser: Chrome, dashboard: ServedDashboard, health: Database
 ) -> None:
     """No name is asked for; when the session ends, the page says so and goes to the login."""
-    browser.get(dashboard.address)
+    browser.get(f"{dashboard.address}/alerts/alert-1")
     sign_in(browser, "olga")
+    wait_until(lambda: "Acknowledge" in buttons(browser), "the alert is shown")
     wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
-    wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, "#alerts .do button"), "the alert is shown")
-    browser.find_element(By.CSS_SELECTOR, "#alerts .do button").click()
-    assert not browser.find_element(By.ID, "by").is_displayed()
-    browser.find_element(By.ID, "comment").send_keys("on it")
-    browser.find_element(By.ID, "acknowledge-send").click()
-    wait_until(lambda: "acknowledged by olga" in text(browser, "#handled"), "it is acknowledged")
+    browser.find_element(By.XPATH, "//main//button[.='Acknowledge']").click()
+    assert not browser.find_elements(By.CSS_SELECTOR, "dialog input[autocomplete=email]")
+    browser.find_element(By.CSS_SELECTOR, "dialog textarea").send_keys("on it")
+    browser.find_element(By.CSS_SELECTOR, "dialog button[type=submit]").click()
+    wait_until(lambda: "olga" in text(browser, "main .facts"), "it is acknowledged")
     with health.read() as connection:
         alert = alert_by_id(connection, "alert-1")
     assert alert
-    assert alert.assignee == "olga"
-    forget = browser.find_elements(By.CSS_SELECTOR, ".bot-actions button[aria-disabled]")
-    assert all(button.text == "Forget" for button in forget)
+    assert (alert.assignee, alert.comment) == ("olga", "on it")
     dashboard.users.revoke_sessions("olga", ROOT, dashboard.now)
     dashboard.broadcaster.connections[-1].close(4401, "session no longer valid")
-    wait_until(lambda: "You are signed out." in text(browser, "#signed-out"), "the page says so")
-    wait_until(lambda: browser.current_url == f"{dashboard.address}/login?next=%2F", "the login is shown")
+    wait_until(lambda: "You are signed out." in text(browser, ".notice"), "the page says so")
+    login = f"{dashboard.address}/login?next=%2Falerts%2Falert-1"
+    wait_until(lambda: browser.current_url == login, "the login is shown")
 
 
 def test_a_link_of_another_site_opens_the_page_signed_in(
     browser: Chrome, dashboard: ServedDashboard, tmp_path: Path
 ) -> None:
     """As in a web mail; the session cookie is SameSite=Strict. Without a session the login is shown, once."""
-    link = f"{dashboard.address}/#alert-1"
+    link = f"{dashboard.address}/alerts/alert-1"
     (tmp_path / "index.html").write_text(f'<a href="{link}">Drawdown</a>')
     mail = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
     with mail, running(mail.serve_forever, mail.shutdown):
         address = f"http://localhost:{mail.server_port}/"  # another site than 127.0.0.1
         browser.get(address)
         browser.find_element(By.TAG_NAME, "a").click()
-        shown = f"{dashboard.address}/login?next=%2F&again=1#alert-1"
+        shown = f"{dashboard.address}/login?next=%2Falerts%2Falert-1&again=1"
         wait_until(lambda: browser.current_url == shown, "the login is shown")
         sign_in(browser, "vera")
         wait_until(lambda: browser.current_url == link, "the page is shown")
@@ -128,7 +126,7 @@ def test_a_link_of_another_site_opens_the_page_signed_in(
         browser.find_element(By.TAG_NAME, "a").click()
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
         assert browser.current_url == link
-        wait_until(lambda: text(browser, "#details-title"), "the alert of the link is shown")
+        wait_until(lambda: text(browser, "main h1") == "drawdown above 20%", "the alert is shown")
 
 
 def test_a_users_page_behind_a_proxy_takes_a_ticket(
