@@ -1,14 +1,14 @@
 // Status of Botwatch: its parts, how far they are behind, jobs, databases, disk, backups.
 
-import { useApi } from "../app/api.js";
-import { VERSION } from "../app/environment.js";
-import { bytes, count, date, duration, isDefined, ratio, whole } from "../app/format.js";
+import { call, useApi } from "../app/api.js";
+import { can, VERSION } from "../app/environment.js";
+import { bytes, count, date, isDefined, ratio, whole } from "../app/format.js";
 import { Loaded } from "../components/feedback.js";
 import { Facts, Page, Panel } from "../components/layout.js";
 import { StatusDot } from "../components/status.js";
 import { Table } from "../components/table.js";
 import { Age, Time } from "../components/time.js";
-import { html } from "../vendor/preact/preact.js";
+import { html, useState } from "../vendor/preact/preact.js";
 
 const REFRESH_MS = 5_000;
 
@@ -21,6 +21,7 @@ export default function System() {
           <${Parts} parts=${system.parts} redis=${system.redis} />
           <${Flow} ...${system} />
           <${Jobs} jobs=${system.jobs} />
+          <${Backups} newest=${system.backup} />
           <${Storage} ...${system} />
         `}
       </${Loaded}>
@@ -109,15 +110,12 @@ const describeResult = (result) =>
     .map(([name, number]) => `${name}: ${whole(number)}`)
     .join(", ") || "–";
 
-function Storage({ databases, disk, backup, timestamp }) {
+function Storage({ databases, disk }) {
   return html`
     <div class="panels">
       ${Object.entries(databases).map(([name, database]) => html`<${Database} key=${name} ...${{ name, database }} />`)}
       <${Panel} title="Disk of the databases">
         ${disk ? html`<${Facts} facts=${diskFacts(disk)} />` : html`<p class="quiet">Unknown.</p>`}
-      </${Panel}>
-      <${Panel} title="Newest verified backup">
-        ${backup ? html`<${Facts} facts=${backupFacts(backup, timestamp)} />` : html`<p class="quiet">None yet. Make one with <code>botwatch backup create</code>.</p>`}
       </${Panel}>
     </div>
   `;
@@ -150,11 +148,45 @@ const diskFacts = ({ level, freeBytes, totalBytes, paused }) => [
   ...(paused?.length ? [["Paused", [paused].flat().join(", ")]] : []),
 ];
 
-const backupFacts = ({ id, createdAt, bytes: size, verifiedBy, uploadedAt, encrypted }, timestamp) => [
-  ["Backup", id],
-  ["Made", `${duration((Date.parse(timestamp) - Date.parse(createdAt)) / 1000)} ago`],
-  ["Size", bytes(size)],
-  ["Verified by", verifiedBy ?? "–"],
-  ["Encrypted", encrypted ? "yes" : "no"],
-  ["Uploaded", uploadedAt ? html`<${Age} at=${uploadedAt} />` : "no"],
-];
+/* ---------- Backups ---------- */
+
+function Backups({ newest }) {
+  const isAdmin = can("admin"); // the others see the newest one
+  const answer = useApi(isAdmin ? "/backups" : null, { every: REFRESH_MS });
+  const [said, setSaid] = useState("");
+  const request = async () => {
+    try {
+      await call("POST", "/backups");
+      setSaid("Requested; it is listed here when it is done.");
+    } catch (error) {
+      setSaid(`Not requested: ${error.message}.`);
+    }
+  };
+  const rows = answer.data ?? (newest ? [newest] : []);
+  const columns = [
+    { key: "id", title: "Backup", render: ({ id }) => id },
+    { key: "made", title: "Made", render: ({ createdAt }) => html`<${Age} at=${createdAt} />` },
+    { key: "bytes", title: "Size", numeric: true, render: (row) => bytes(row.bytes) },
+    {
+      key: "verified",
+      title: "Verified",
+      render: (row) => (row.error ? html`<span class="down">${row.error}</span>` : html`<${Verified} ...${row} />`),
+    },
+    { key: "encrypted", title: "Encrypted", hideOnPhone: true, render: ({ encrypted }) => (encrypted ? "yes" : "no") },
+    {
+      key: "uploaded",
+      title: "Uploaded",
+      hideOnPhone: true,
+      render: ({ uploadedAt }) => html`<${Age} at=${uploadedAt} none="no" />`,
+    },
+  ]; // prettier-ignore
+  const make = isAdmin && html`<button type="button" class="plain small" onClick=${request}>Back up now</button>`;
+  return html`
+    <${Panel} title="Backups" actions=${html`<span class="quiet" role="status">${said}</span> ${make}`}>
+      <${Table} caption="Backups" columns=${columns} rows=${rows} keyOf=${({ id }) => id} empty=${html`None yet. Make one with <code>botwatch backup create</code>.`} />
+    </${Panel}>
+  `;
+}
+
+const Verified = ({ verifiedAt, verifiedBy }) =>
+  verifiedAt ? html`<${Age} at=${verifiedAt} />, by ${verifiedBy}` : "not yet";
