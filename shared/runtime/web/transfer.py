@@ -39,13 +39,18 @@ def _compress(response: Response) -> None:
     is_short = length is not None and length < MIN_BYTES
     if is_short or not request.accept_encodings["gzip"] or "Content-Encoding" in response.headers:
         return
-    response.direct_passthrough = False  # of a static file
-    if close := getattr(response.response, "close", None):
-        response.call_on_close(close)
+    is_file = response.direct_passthrough
+    response.direct_passthrough = False
+    close = getattr(response.response, "close", None)
     chunks = response.iter_encoded()
-    if close := getattr(response.response, "close", None):
-        response.call_on_close(close)
-    response.response = _gzip(chunks) if response.is_streamed else [b"".join(_gzip(chunks))]
+    if response.is_streamed and not is_file:
+        if close:
+            response.call_on_close(close)
+        response.response = _gzip(chunks)
+    else:
+        response.response = [b"".join(_gzip(chunks))]
+        if close:
+            close()  # now: a server may forget it when the client goes away
     response.headers["Content-Encoding"] = "gzip"
     response.headers.pop("Content-Length", None)
     tag, _ = response.get_etag()

@@ -20,6 +20,8 @@ from shared.store.tables import equity_hours, open_positions
 
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 """The moment at which every request is answered."""
+HOSTILE = '<img src=x onerror="document.title=1">'
+"""A name that would run a script where it is not escaped."""
 
 
 def body(answer: TestResponse) -> Any:

@@ -107,7 +107,7 @@ def test_page_loads_nothing_external_and_makes_no_markup_of_data() -> None:
     own = [file for file in files if "vendor" not in file.parts]
     text = "\n".join(file.read_text(encoding="utf-8") for file in own)
     foreign = set(re.findall(r"""https?://[^\s"'`]+""", text)) - {"http://www.w3.org/2000/svg"}
-    assert not foreign
+    assert not {address for address in foreign if not address.startswith("http://127.0.0.1")}, "an example"
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\| *safe", text)
 
 

@@ -18,7 +18,7 @@ from shared.store.database import Database
 from shared.store.records import insert_records
 from tests.support import wait_until
 from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
-from tests.unit.dashboard.test_live_page import HOSTILE
+from tests.unit.dashboard.sample_data import HOSTILE
 
 pytestmark = in_browser
 

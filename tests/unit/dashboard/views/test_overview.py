@@ -14,11 +14,10 @@ from shared.schema.records import AnyRecord, Equity, Heartbeat, Performance
 from shared.store.database import Database
 from tests.support import wait_until
 from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
-from tests.unit.dashboard.sample_data import make_alert, store_open_alert, store_watchdog_beat
+from tests.unit.dashboard.sample_data import HOSTILE, make_alert, store_open_alert, store_watchdog_beat
 
 pytestmark = in_browser
 
-HOSTILE = '<img src=x onerror="document.title=1">'
 PATH = "/"
 
 
