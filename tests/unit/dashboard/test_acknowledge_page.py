@@ -93,7 +93,7 @@ def deliver(health: Database, alert: Alert, channel: str, state: str, **further:
         connection.execute(insert(notifications), row | {"eventId": last_event(connection)} | further)
 
 
-def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
+def test_the_alert_s_view_says_of_every_delivery_how_it_stands_and_why(
     browser: Chrome, health: Database, links: SignedLinks, alert: Alert
 ) -> None:
     soon = to_store(clock.now() + timedelta(hours=1))
@@ -106,25 +106,29 @@ def test_the_alert_s_dialog_says_of_every_delivery_how_it_stands_and_why(
     deliver(health, alert, "ops", "SUPPRESSED", lastError="silenced by ben until later")
     deliver(health, alert, "hook", "FAILED", attempts=1, lastError=HOSTILE)
     page = links.acknowledge_url(alert, "anna", clock.now()).partition("/acknowledge")[0]
-    browser.get(f"{page}/#{alert.id}")
-    wait_until(lambda: "Notifications" in text(browser, "#details"), "the dialog is open")
-    script = "return [...document.querySelectorAll('#details [data-state]')].map((one) => one.innerText)"
-    told = [" | ".join(part for part in one.splitlines() if part) for one in browser.execute_script(script)]
-    wanted = [
-        ("webhook opened | queued", ""),
-        ("desk opened | sent ", " · route night, step 1"),
-        ("phone escalated, not acknowledged | retry at ", f": {because} · 3 attempts"),
-        ("mail still open | held until ", ""),
-        ("next opened | queued", ""),
-        ("ops opened | suppressed: silenced by ben until later", ""),
-        (f"hook opened | failed: {HOSTILE}", ""),
-    ]
-    happened: str = browser.execute_script("return document.querySelector('#details ul').innerText")
-    assert alert.message in happened
-    assert len(told) == len(wanted)
-    for said, (begin, end) in zip(told, wanted, strict=True):
-        assert said.startswith(begin), said
-        assert said.endswith(end), said
-    assert "to CRITICAL by escalation" in text(browser, "#details")
+    browser.get(f"{page}/alerts/{alert.id}")
+    wait_until(lambda: "hook" in text(browser, "main"), "the alert is shown")
+    script = """
+        const table = [...document.querySelectorAll("main table")].find(({ caption }) =>
+            caption.textContent === "Notifications of this alert");
+        return [...table.tBodies[0].rows].map((row) => [...row.cells].map(({ innerText }) => innerText));
+    """
+    rows: list[list[str]] = browser.execute_script(script)
+    told = {channel: [change, state, outcome] for channel, change, state, outcome in rows}
+    wanted = {
+        "webhook": ("opened", "PENDING", "queued"),
+        "desk": ("opened", "SENT", "route night, step 1"),
+        "phone": ("escalated, not acknowledged", "PENDING", "retry at ", ", 3 attempts", because),
+        "mail": ("still open", "PENDING", "held until "),
+        "next": ("opened", "PENDING", "queued"),
+        "ops": ("opened", "SUPPRESSED", "not sent", "silenced by ben until later"),
+        "hook": ("opened", "FAILED", "given up", HOSTILE),
+    }
+    assert told.keys() == wanted.keys()
+    for channel, (change, state, *outcomes) in wanted.items():
+        assert told[channel][:2] == [change, state]
+        assert all(words in told[channel][2] for words in outcomes), told[channel]
+    assert alert.message in text(browser, ".timeline")
+    assert "to CRITICAL by escalation" in text(browser, "main")
     assert not violations(browser)
     assert browser.title != "1"

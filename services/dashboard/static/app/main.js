@@ -9,7 +9,7 @@ import { connect } from "./socket.js";
 /** Links of notices that were sent before alerts had a path of their own: `/#ID`. */
 function followOldLink() {
   const id = location.hash.slice(1);
-  if (/^[\w-]{8,}$/.test(id) && id !== "main") location.replace(href(`/alerts/${id}`));
+  if (id && id !== "main") location.replace(href(`/alerts/${id}`));
 }
 
 const showTheme = ({ theme }) => {
