@@ -53,3 +53,20 @@ def test_funding_belongs_to_the_leg_that_pays_it() -> None:
         ("long", -2, 2),
         ("short", 2, -2),
     ]
+
+
+def test_a_quote_shows_how_far_each_leg_went() -> None:
+    bot = FakeBot().buy(2, 100, leg="long").sell(1, 100, leg="short").quote(90)
+    bot.sell(2, 100, leg="long").buy(1, 100, leg="short")
+    assert [(trade.leg, trade.max_adverse, trade.max_favorable) for trade in bot.account.trades] == [
+        ("long", -20, -20),  # 2 · −10
+        ("short", 10, 10),
+    ]
+
+
+def test_a_closed_leg_is_forgotten() -> None:
+    """A broker gives each position a new ID: closed ones must not add up."""
+    bot = FakeBot()
+    for number in range(3):
+        bot.buy(1, 100, leg=str(number)).sell(1, 101, leg=str(number))
+    assert bot.account.state.book.legs == {"BTC/USDT": []}
