@@ -3,7 +3,7 @@
 import pytest
 
 from shared.analytics.events import ContractTerms
-from shared.analytics.lots import decimals
+from shared.analytics.lots import MAX_LOTS, Lot, add_lot, decimals
 from tests.unit.analytics.fake_bot import BTC, FakeBot
 
 LOT = {"*": ContractTerms(lot_size=0.001)}
@@ -84,3 +84,20 @@ def test_whole_coins_traded_with_fees_in_the_coin_close() -> None:
     bot = FakeBot().buy(100, 5, fee=0.1, of="BTC").sell(99, 6)  # 99.9 held; 0.9 cannot be sold
     assert len(bot.account.trades) == 1
     assert bot.account.trades[0].symbol == BTC
+
+
+def test_a_rest_of_one_lot_is_no_dust() -> None:
+    bot = FakeBot(symbols=LOT).buy(0.003, 100).sell(0.002, 110)
+    assert bot.account.trades == []
+
+
+def test_each_part_of_a_lot_takes_its_share_of_the_fee() -> None:
+    """Fee 2 for two coins: each sold one pays 1, so that 110 − 100 − 1 = 9."""
+    bot = FakeBot(matching="fifo").buy(2, 100, fee=2).sell(1, 110).sell(1, 110)
+    assert [trade.pnl for trade in bot.account.trades] == [9, 9]
+
+
+def test_the_two_oldest_of_too_many_lots_are_merged() -> None:
+    lots = [Lot(1.0, 100.0 + place, place, 0.5) for place in range(MAX_LOTS)]
+    assert add_lot(lots, Lot(3.0, 90.0, MAX_LOTS, 0.5), 95.0)
+    assert (len(lots), lots[0]) == (MAX_LOTS, Lot(2.0, 95.0, 0, 1.0))
