@@ -48,13 +48,13 @@ function Condition({ rule }) {
         ? html`<a href=${runbook.includes("://") ? runbook : href(`/runbooks/${runbook}`)}>${runbook}</a>`
         : "none",
     ],
-    ["Message", description],
   ];
   return html`
     <${Panel} title="Condition" actions=${html`<${Link} class="button plain small" to=${`/alerts?rule=${encodeURIComponent(rule.name)}&status=all`}>Its alerts</${Link}>`}>
       ${levels.map((line) => html`<p class="rule-level" key=${line}>${line}</p>`)}
       <${Warnings} rule=${rule} />
       <${Facts} facts=${facts} />
+      <p class="quiet">Message: ${description}</p>
       ${mutes.length > 0 && html`<${Mutes} mutes=${mutes} />`}
       <details><summary>As written</summary><pre tabindex="0">${written}</pre></details>
     </${Panel}>

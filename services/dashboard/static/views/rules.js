@@ -85,10 +85,12 @@ export const States = ({ states: { firing, pending, ok, noData } }) => html`
   </span>
 `;
 
-export const Warnings = ({ rule: { warning, neverSeen } }) => html`
-  ${warning && html`<p class="rule-warning">${warning}</p>`}
-  ${!warning && neverSeen.length > 0 && html`<p class="quiet">No value yet of ${neverSeen.join(", ")}.</p>`}
-`;
+/** Why a rule may never fire. `neverSeen` is up to a minute older than the states: the first values may have arrived. */
+export function Warnings({ rule: { warning, neverSeen, subjects, states } }) {
+  if (warning) return html`<p class="rule-warning">${warning}</p>`;
+  const hasArrived = subjects === 0 && states.ok + states.pending + states.firing > 0;
+  return neverSeen.length > 0 && !hasArrived && html`<p class="quiet">No value yet of ${neverSeen.join(", ")}.</p>`;
+}
 
 const COLUMNS = [
   {
