@@ -66,6 +66,7 @@ STYLES = [
 VIEW_PATHS = (
     "/alerts",
     "/alerts/<alert>",
+    "/bots/<path:bot>",
     "/on-call",
     "/channels",
     "/channels/<name>",

@@ -44,6 +44,7 @@ export const ROUTES = [
   { path: "/checks/:host/*check", load: () => import("../views/check.js") },
   { path: "/hosts", nav: { group: "Infrastructure", label: "Hosts" }, load: () => import("../views/hosts.js") },
   { path: "/hosts/:host", load: () => import("../views/host.js") },
+  { path: "/bots/*bot", load: () => import("../views/bot.js") },
   {
     path: "/system",
     nav: { group: "Infrastructure", label: "Status of Botwatch" },

@@ -6,6 +6,7 @@ import { navigate } from "../app/router.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact/preact.js";
 
 const NEAR_PX = 8; // how near to a mark the cursor is on it
+const AXIS_PX = 56; // at least, so that charts above each other have the same time at the same place
 const DAY_MS = 86_400_000;
 const COLOURS = ["--accent", "--second", "--third", "--fourth"];
 
@@ -13,7 +14,8 @@ const COLOURS = ["--accent", "--second", "--third", "--fourth"];
  * Lines over time.
  *
  * `series`: { label, points: [[ms, value or null], …], fill, dash }, with times ascending; all are drawn on one scale.
- * `marks`: { at: ms, text, tone, to }: drawn as triangles below; `to` is a path that a click opens.
+ * `marks`: { at: ms, text, tone, shape, to }: drawn below as `shape` "triangle", "square" or "diamond", or as a "line"
+ * from top to bottom; `to` is a path that a click opens.
  * `from`, `to`: the ends of the time axis, ms. `onZoom(from, to)` is called after a range is dragged.
  * `write(value)` writes a value, `writeAxis(value)` one beside the axis; `zero`: the scale includes 0. `title` says what it shows to those who do not see it.
  */
@@ -36,6 +38,7 @@ export function LineChart({
   const current = useRef(null);
   const [cursor, setCursor] = useState(null);
   const data = alignSeries(series);
+  const isKnown = cursor && cursor.index < data[0].length; // it may be of a longer range
   current.current = { series, marks, from, to, write, writeAxis, onZoom, zero, setCursor, zone, data };
   const shape = [
     series.map(({ label, fill, dash }) => [label, fill, dash]),
@@ -65,7 +68,7 @@ export function LineChart({
     <figure class="chart">
       <figcaption>
         <span class="legend">${series.map(({ label }, index) => html`<span key=${label} data-line=${index}>${label}</span>`)}</span>
-        <span class="readout" aria-live="off">${cursor ? describeCursor(cursor, current.current) : describeRange(data, write)}</span>
+        <span class="readout" aria-live="off">${isKnown ? describeCursor(cursor, current.current) : describeRange(data, write)}</span>
       </figcaption>
       <div class="plot" data-height=${height} ref=${place} role="img" aria-label=${`${title}: ${describeRange(data, write) || none}`}>
         ${isEmpty && html`<p class="none">${none}</p>`}
@@ -130,7 +133,7 @@ function createChart(place, current, height) {
         { ...axis, grid: { show: false }, space: 70 },
         {
           ...axis,
-          size: (_, values) => Math.max(...(values ?? [""]).map((value) => value.length)) * 7 + 12,
+          size: (_, values) => Math.max(AXIS_PX, ...(values ?? []).map((value) => value.length * 7 + 12)),
           values: (_, values) => values.map((value) => current.current.writeAxis(value)),
           grid: { stroke: colour("--line"), width: 1, dash: [2, 4] },
         },
@@ -146,8 +149,13 @@ function createChart(place, current, height) {
     place,
   );
   chart.over.addEventListener("pointermove", (event) => chart.setCursor({ left: event.offsetX, top: event.offsetY }));
-  chart.over.addEventListener("click", () => {
-    const to = markAt(chart, current.current)?.to;
+  let pressedAt = 0;
+  chart.over.addEventListener("pointerdown", ({ clientX }) => {
+    pressedAt = clientX;
+  });
+  chart.over.addEventListener("click", ({ clientX }) => {
+    const isDrag = Math.abs(clientX - pressedAt) >= NEAR_PX; // which may end on a mark
+    const to = !isDrag && markAt(chart, current.current)?.to;
     if (to) navigate(to);
   });
   return chart;
@@ -169,12 +177,20 @@ const isSparse = (values) => values.filter((value) => value !== null && value !=
 /** A line without ups and downs is in the middle. */
 function limitsOf(low, high, zero) {
   const [from, to] = [zero ? Math.min(0, low) : low, zero ? Math.max(0, high) : high];
-  const margin = from === to ? Math.abs(from) * 0.005 || 0.5 : (to - from) * 0.05;
+  if (from === to) {
+    const around = Math.abs(from) * 0.005 || 0.5; // uPlot hangs on a scale without a length
+    return [from - around, to + around];
+  }
+  const margin = (to - from) * 0.05;
   return [zero && from === 0 ? 0 : from - margin, zero && to === 0 ? 0 : to + margin];
 }
 
-const markAt = (chart, { marks }) =>
-  marks.find(({ at }) => Math.abs(chart.valToPos(at, "x") - chart.cursor.left) <= NEAR_PX);
+/** Return the mark nearest to the cursor, undefined if none is near. */
+function markAt(chart, { marks }) {
+  const distance = ({ at }) => Math.abs(chart.valToPos(at, "x") - chart.cursor.left);
+  const near = marks.filter((mark) => distance(mark) <= NEAR_PX);
+  return near.sort((a, b) => distance(a) - distance(b))[0];
+}
 
 function readCursor(chart, { setCursor, data }) {
   const index = chart.cursor.idx;
@@ -193,17 +209,28 @@ function zoom(chart, { onZoom }) {
 function drawMarks(chart, { marks }, place) {
   chart.marks = marks;
   const { ctx, bbox } = chart;
-  const size = 5 * devicePixelRatio;
-  for (const { at, tone } of marks) {
+  for (const { at, tone, shape = "triangle" } of marks) {
     const x = chart.valToPos(at, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.fillStyle = resolveColour(place, `--${tone && tone !== "none" ? tone : "quiet"}`);
     ctx.beginPath();
-    ctx.moveTo(x, bbox.top + bbox.height - size * 1.8);
-    ctx.lineTo(x - size, bbox.top + bbox.height);
-    ctx.lineTo(x + size, bbox.top + bbox.height);
+    SHAPES[shape](ctx, x, bbox.top + bbox.height, 5 * devicePixelRatio, bbox.top);
     ctx.fill();
   }
+}
+
+/** Outlines of marks: standing at (x, bottom), `size` wide to either side. */
+const SHAPES = {
+  triangle: (ctx, x, bottom, size) => polygon(ctx, [x, bottom - size * 1.8], [x - size, bottom], [x + size, bottom]),
+  square: (ctx, x, bottom, size) => ctx.rect(x - size * 0.8, bottom - size * 1.7, size * 1.6, size * 1.6),
+  diamond: (ctx, x, bottom, size) =>
+    polygon(ctx, [x, bottom - size * 2], [x - size, bottom - size], [x, bottom], [x + size, bottom - size]),
+  line: (ctx, x, bottom, size, top) => ctx.rect(x - size * 0.15, top, size * 0.3, bottom - top),
+};
+
+function polygon(ctx, [x, y], ...corners) {
+  ctx.moveTo(x, y);
+  for (const corner of corners) ctx.lineTo(...corner);
 }
 
 /* ---------- Small ones ---------- */
