@@ -86,6 +86,7 @@ const FORMATS = {
   second: { hour: two, minute: two, second: two, hourCycle: "h23" },
   minute: { hour: two, minute: two, hourCycle: "h23" },
   date: { year: "numeric", month: "short", day: "numeric" },
+  shortDate: { month: "short", day: "numeric" },
   dayAndMinute: { month: "short", day: "numeric", hour: two, minute: two, hourCycle: "h23" },
   full: { year: "numeric", month: "short", day: "numeric", hour: two, minute: two, second: two, hourCycle: "h23" },
 };
@@ -102,6 +103,7 @@ function write(name, at) {
 export const timeOfDay = (at) => write("second", at);
 export const timeToMinute = (at) => write("minute", at);
 export const date = (at) => write("date", at);
+export const shortDate = (at) => write("shortDate", at);
 export const dayAndTime = (at) => write("dayAndMinute", at);
 
 /** Write date and time, with "UTC" where the page shows UTC. */

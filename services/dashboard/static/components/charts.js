@@ -1,12 +1,13 @@
 // Charts: lines over time by uPlot (vendor/uplot), small lines, and bars of states.
 
-import { dayAndTime, plain, timeOfDay } from "../app/format.js";
+import { dayAndTime, plain, shortDate, timeOfDay, timeToMinute } from "../app/format.js";
 import { usePreferences } from "../app/preferences.js";
 import { navigate } from "../app/router.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact/preact.js";
 
 const NEAR_PX = 8; // how near to a mark the cursor is on it
 const AXIS_PX = 56; // at least, so that charts above each other have the same time at the same place
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const COLOURS = ["--accent", "--second", "--third", "--fourth"];
 
@@ -130,7 +131,13 @@ function createChart(place, current, height) {
         y: { range: (_, low, high) => limitsOf(low, high, current.current.zero) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 70 },
+        {
+          ...axis,
+          grid: { show: false },
+          space: 70,
+          size: 40,
+          values: (_, ticks, __, ___, step) => writeTicks(ticks, step),
+        },
         {
           ...axis,
           size: (_, values) => Math.max(AXIS_PX, ...(values ?? []).map((value) => value.length * 7 + 12)),
@@ -159,6 +166,16 @@ function createChart(place, current, height) {
     if (to) navigate(to);
   });
   return chart;
+}
+
+/** Return the texts of ticks a `step` of ms apart: times of 24 hours, and the date where a day begins. */
+export function writeTicks(ticks, step) {
+  const write = step < MINUTE_MS ? timeOfDay : timeToMinute;
+  return ticks.map((at, index) => {
+    const day = shortDate(at);
+    if (step >= DAY_MS) return day;
+    return index === 0 || day !== shortDate(ticks[index - 1]) ? `${write(at)}\n${day}` : write(at);
+  });
 }
 
 const lineOf = ({ label, fill, dash }, name, colour) => ({
