@@ -66,7 +66,7 @@ function useSummary() {
 function TopBar({ isOpen, setOpen }) {
   return html`
     <header class="top">
-      <button type="button" class="plain menu" aria-expanded=${String(isOpen)} aria-controls="nav" onClick=${() => setOpen(!isOpen)}>Menu</button>
+      <button type="button" class="plain small menu" aria-expanded=${String(isOpen)} aria-controls="nav" onClick=${() => setOpen(!isOpen)}>Menu</button>
       <${Link} to="/" class="brand" aria-label="Botwatch, overview">
         <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
           <rect width="32" height="32" rx="8"></rect>

@@ -121,7 +121,7 @@ function createChart(place, current, height) {
     {
       width: place.clientWidth,
       height,
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       ms: 1,
       tzDate: zone === "utc" ? (at) => globalThis.uPlot.tzDate(new Date(at), "Etc/UTC") : (at) => new Date(at),
       legend: { show: false },

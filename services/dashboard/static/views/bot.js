@@ -10,7 +10,7 @@ import { Facts, Page, Panel } from "../components/layout.js";
 import { Severity, StatusDot, Tag } from "../components/status.js";
 import { Age } from "../components/time.js";
 import { MetricName, MetricValue } from "../components/values.js";
-import { html } from "../vendor/preact/preact.js";
+import { html, useEffect } from "../vendor/preact/preact.js";
 import { BotActions } from "./bot_actions.js";
 import { BotCharts } from "./bot_charts.js";
 import { Comparison } from "./bot_comparison.js";
@@ -28,6 +28,10 @@ const SILENT_AFTER_S = 300;
 export default function Bot({ params: { bot: name } }) {
   const found = useApi(`/bots/${encodeURIComponent(name)}`, { every: REFRESH_MS, on: hasAlertChange });
   const [live, points] = useLiveBot(name, found.data);
+  const [{ tab }] = useQuery();
+  useEffect(() => {
+    if (found.data) found.refresh(); // a section shows what holds when it is opened
+  }, [tab]);
   if (found.error?.status === 404) return html`<${UnknownBot} name=${name} known=${found.error.body?.bots ?? []} />`;
   const detail = found.data && { ...found.data, performance: live };
   return html`
