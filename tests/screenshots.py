@@ -7,6 +7,7 @@ is what keeps it busy.
 """
 
 import base64
+import json
 import os
 import re
 import secrets
@@ -69,7 +70,9 @@ def main(folder: Path) -> None:
             "ALERT_EMAIL_TO": "ann@example.com",
         }
         with (
-            botwatch_up(work, config_without_cpu(work), demo=True, ACCESS="required", **mail) as stack,
+            botwatch_up(
+                work, example_config(work, receivers.smtp_port), demo=True, ACCESS="required", **mail
+            ) as stack,
             chromium(work / "profile") as browser,
         ):
             wait_until(lambda: find_emails(receivers.mails), "an e-mail with a chart", timeout_s=240)
@@ -85,6 +88,39 @@ def config_without_cpu(work: Path) -> Path:
     document = config / "health_monitor.json"
     document.write_text(document.read_text().replace('"cpu", "memory"', '"memory"'))
     return config
+
+
+def example_config(work: Path, port: int) -> Path:
+    """Return config documents with a check, a heartbeat, people on call and a maintenance window to show."""
+    config = config_without_cpu(work)
+    document = config / "health_monitor.json"
+    health = json.loads(document.read_text())
+    health["monitoring"] |= {
+        "checks": {"mail-server": {"tcp": f"127.0.0.1:{port}"}},
+        "heartbeats": {"5b0e7d3f1c9a4826e4f7": {"name": "nightly-settlement", "cron": "0 3 * * *"}},
+    }
+    document.write_text(json.dumps(health, indent=2))
+    with (config / "notifications.yml").open("a") as file:
+        file.write(_ON_CALL)
+    return config
+
+
+_ON_CALL = """
+people:
+  ann: { contacts: [email] }
+  bob: { contacts: [email] }
+rotations:
+  week: { people: [ann, bob], every: weekly, begins: 2026-01-05, at: "09:00", timeZone: Europe/Berlin }
+policies:
+  night:
+    steps:
+      - { notify: [week] }
+      - { notify: [ann, bob], after: 15m }
+routes:
+  - { match: { category: PERFORMANCE }, policy: night }
+maintenance:
+  - { name: exchange maintenance, match: { category: CONNECTIVITY }, cron: "0 6 * * 3", duration: 2h }
+"""
 
 
 def find_emails(mails: list[bytes]) -> list[EmailMessage]:
@@ -121,6 +157,7 @@ def photograph_views(browser: Chrome, address: str, folder: Path) -> None:
     """Take each view once the demo bot is there."""
     wait_until(lambda: BOT in text(browser, "main"), "the demo bot is on the page", timeout_s=60)
     folder.mkdir(exist_ok=True)
+    wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, ".verdict li a"), "an alert is listed")
     alert = browser.execute_script("return document.querySelector('.verdict li a').pathname.split('/').pop()")
     for name, path in VIEWS:
         for size, colours, ending in (
