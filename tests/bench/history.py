@@ -80,7 +80,7 @@ def _roll_up(database: Database) -> None:
 
 def _questions(database: Database, since: datetime) -> dict[str, Callable[[], object]]:
     """Return what is asked: the whole span, at the steps that are chosen for it."""
-    query = history_query({"bot": BOT, "from": to_wire(since)}, UNTIL)
+    query = history_query({"bot": BOT, "from": to_wire(since), "format": "json"}, UNTIL)
     # Never asked: it stands where a dashboard has its Redis.
     sources = DataSources(Redis(), database, database)
 

@@ -231,8 +231,9 @@ def test_sessions_end_when_idle_disabled_or_after_a_new_password(dashboard: Rest
 
 
 def test_where_access_is_open_nobody_signs_in(client: FlaskClient) -> None:
-    """The login leads to the page, which says that it is open."""
+    """The login leads to the page, which has no user and says that access is open."""
     answer = client.get("/login")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
-    assert "Access is open: anyone who can reach this port" in client.get("/").text
+    assert 'data-user=""' in client.get("/").text
+    assert client.get("/api/monitoring/summary").get_json()["access"]["mode"] == "open"
     assert client.get("/account").headers["Location"] == "/"

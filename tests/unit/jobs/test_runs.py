@@ -193,13 +193,19 @@ def test_a_failed_job_is_retried_after_a_pause_and_then_given_up(
 ) -> None:
     """RQ schedules every attempt but the last; the row counts them; /metrics has them."""
     start(redis, health)
-    monkeypatch.setattr(worker, "run_job", lambda job: run_recorded(job, broken, context))
+
+    def run(job: Job) -> None:
+        run_recorded(job, broken if job == VACUUM else lambda _: {}, context)
+
+    monkeypatch.setattr(worker, "run_job", run)
     before = REGISTRY.get_sample_value("botwatch_job_failures_total", {"job_name": "vacuum"}) or 0
     scheduler = start(redis, health, 0)
     job_queue(redis).enqueue_call("vacuum", retry=Retry(3, interval=RETRY_INTERVALS_S))
     registry = job_queue(redis).scheduled_job_registry
     for attempt in range(1, ATTEMPTS + 1):
-        scheduler.step()
+        for _ in JOBS:  # RQ goes by the real clock: another job may have become due
+            if run_of(health).failures < attempt:
+                scheduler.step()
         assert run_of(health).failures == attempt
         waiting = registry.get_job_ids()
         assert len(waiting) == (0 if attempt == ATTEMPTS else 1)

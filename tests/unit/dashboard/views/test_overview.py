@@ -132,6 +132,7 @@ def test_an_empty_overview_shows_how_to_send_a_first_record(browser: Chrome, sou
     """The three ways, with the address of this machine."""
     with live_page(browser, sources, PATH):
         wait_until(lambda: "No bot has reported yet" in text(browser, ".empty"), "it says so")
+        assert text(browser, ".open-access").startswith("Access is open: anyone who can reach this port")
         shown = text(browser, ".empty")
         assert "curl http://127.0.0.1:9090/api/v1/records" in shown
         assert all(way in shown for way in ("XADD bot:metrics:stream", 'api_url="http://127.0.0.1:9090"'))
