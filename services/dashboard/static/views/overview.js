@@ -26,12 +26,15 @@ export default function Overview() {
   const known = summary.use();
   const bots = useApi("/bots", { every: REFRESH_MS, on: hasAlertChange });
   const rows = useLiveRows(bots.data);
+  // Both at once: what needs attention would otherwise push the bots down.
+  const all = { data: known && bots.data, error: bots.error };
+  const body = () =>
+    rows.length
+      ? html`<${Totals} summary=${known} rows=${rows} /><${Bots} rows=${rows} /><${Portfolio} bots=${rows} />`
+      : html`<${FirstRecord} />`;
   return html`
     <${Page} title="Overview">
-      ${known && html`<${Verdict} summary=${known} />`}
-      <${Loaded} from=${bots} what="The bots">
-        ${() => (rows.length ? html`<${Totals} summary=${known} rows=${rows} /><${Bots} rows=${rows} /><${Portfolio} bots=${rows} />` : html`<${FirstRecord} />`)}
-      </${Loaded}>
+      <${Loaded} from=${all} what="The bots">${() => html`<${Verdict} summary=${known} />${body()}`}</${Loaded}>
     </${Page}>
   `;
 }
