@@ -40,11 +40,6 @@ export const lastUpdate = observable(null);
 /** Whether the session has ended: the page says so, and goes to the login. */
 export const signedOut = observable(false);
 
-/** Return what every view may need of the whole: `{ summary, connection, apiError }`. */
-export function useStore() {
-  return { summary: summary.use(), connection: connection.use(), apiError: apiError.use() };
-}
-
 /* ---------- Time ---------- */
 
 let clockOffset = 0; // this machine's clock minus the server's, ms
