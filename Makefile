@@ -78,7 +78,8 @@ lock: $(VENV)/dev ## Pin every dependency with hashes
 	for service in $(SERVICES); do \
 	  PATH=$(BIN):$$PATH $(LOCK) --extra $$service pyproject.toml -o requirements/$$service.txt; \
 	done
-	PATH=$(BIN):$$PATH $(LOCK) $(SERVICES:%=--extra %) --extra native pyproject.toml -o requirements/native.txt
+	PATH=$(BIN):$$PATH $(LOCK) --extra command pyproject.toml -o requirements/command.txt
+	PATH=$(BIN):$$PATH $(LOCK) $(SERVICES:%=--extra %) --extra command --extra native pyproject.toml -o requirements/native.txt
 	PATH=$(BIN):$$PATH $(LOCK) --all-extras pyproject.toml -o requirements/dev.txt
 	PATH=$(BIN):$$PATH $(LOCK) --no-deps requirements/demo.in -o requirements/demo.txt
 

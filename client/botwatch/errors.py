@@ -3,9 +3,12 @@
 Exception
 ├── ValueError                  a record that is not valid; nothing was sent
 │   └── InvalidRecordError      the same, with the path of each wrong field
-└── BotwatchError               the server rejected the request; `faults` has every reason
+└── BotwatchError
     ├── InvalidRecordError
-    └── UnavailableError        no response, or temporarily not possible; try again later
+    ├── RefusedError            the server rejected the request; `faults` has every reason
+    └── UnavailableError        try again later
+        ├── UnreachableError    there was no response
+        └── FullError           the server can take nothing now
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,7 @@ class Fault:
 
 
 class BotwatchError(Exception):
-    """The server rejected a request; `status` is the HTTP status, if there was one."""
+    """A request failed; `status` is the HTTP status, if there was one."""
 
     def __init__(self, message: str, *, status: int | None = None, faults: Sequence[Fault] = ()) -> None:
         super().__init__(": ".join([message, *(["; ".join(map(str, faults))] if faults else [])]))
@@ -39,5 +42,17 @@ class InvalidRecordError(BotwatchError, ValueError):
         super().__init__("not valid; nothing was sent", faults=faults)
 
 
+class RefusedError(BotwatchError):
+    """The server rejected a request: it is wrong, or not allowed."""
+
+
 class UnavailableError(BotwatchError):
     """There was no response, or the server cannot accept anything now; try again later."""
+
+
+class UnreachableError(UnavailableError):
+    """There was no response."""
+
+
+class FullError(UnavailableError):
+    """The server responded that it cannot accept anything now: it is full or overloaded."""

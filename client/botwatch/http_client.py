@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from botwatch.errors import BotwatchError, Fault, UnavailableError
+from botwatch.errors import BotwatchError, Fault, FullError, RefusedError, UnreachableError
 from botwatch.typed_json import decode, encode
 
 TIMEOUT_S = 5.0
@@ -18,6 +18,7 @@ FIRST_RETRY_S = 0.1
 MAX_WAIT_S = 2.0
 RETRYABLE_STATUSES = frozenset((HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE))
 """Statuses that mean "try again"."""
+FULL_STATUSES = RETRYABLE_STATUSES | {HTTPStatus.INSUFFICIENT_STORAGE}
 
 
 class _HttpAnswer(NamedTuple):
@@ -95,7 +96,7 @@ class HttpClient:
                 answer = self._send_once(method, self._base + path, body)
             except (OSError, http.client.HTTPException) as error:
                 if last:
-                    raise UnavailableError(f"{self._name} is not responding: {error}") from error
+                    raise UnreachableError(f"{self._name} is not responding: {error}") from error
                 if attempt == 0 and isinstance(error, ConnectionError) and reused:
                     continue
             else:
@@ -136,7 +137,7 @@ def _error(url: str, answer: _HttpAnswer) -> BotwatchError:
         refusal = decode(answer.body, _ErrorBody)
     except ValueError:
         refusal = _ErrorBody()
-    kind = UnavailableError if answer.status in RETRYABLE_STATUSES else BotwatchError
+    kind = FullError if answer.status in FULL_STATUSES else RefusedError
     reason = refusal.error or http.client.responses.get(answer.status, "rejected")
     if answer.is_token_refused:
         reason = f"token refused: {reason}"

@@ -17,7 +17,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from botwatch.errors import BotwatchError, UnavailableError
+from botwatch.errors import FullError, RefusedError, UnreachableError
 from botwatch.http_client import FIRST_RETRY_S, MAX_WAIT_S, RETRIES, HttpClient
 from botwatch.records import Record
 from botwatch.typed_json import Document, encode
@@ -32,15 +32,15 @@ def translate_redis_errors() -> Iterator[None]:
     try:
         yield
     except AuthenticationError as error:  # which is a ConnectionError too
-        raise BotwatchError(f"Redis rejected the user or password of the URL: {error}") from error
+        raise RefusedError(f"Redis rejected the user or password of the URL: {error}") from error
     except UNAVAILABLE_ERRORS as error:
-        raise UnavailableError(f"Redis is down: {error}") from error
+        raise UnreachableError(f"Redis is down: {error}") from error
     except (OutOfMemoryError, ReadOnlyError) as error:
-        raise UnavailableError(f"Redis rejects writes: {error}") from error
+        raise FullError(f"Redis rejects writes: {error}") from error
     except RedisError as error:
         if str(error).startswith("MISCONF"):  # it cannot write to disk; redis-py has no class for that
-            raise UnavailableError(f"Redis rejects writes: {error}") from error
-        raise BotwatchError(f"Redis returned an error: {error}") from error
+            raise FullError(f"Redis rejects writes: {error}") from error
+        raise RefusedError(f"Redis returned an error: {error}") from error
 
 
 def connect_bot_redis(url: str, *, timeout_s: float) -> Redis:

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from botwatch.cli import COMMANDS_GROUP, SERVER_COMMANDS
+from botwatch.cli.app import COMMANDS_GROUP, SERVER_COMMANDS
 from shared.runtime.settings import REPOSITORY
 
 PYPROJECT = REPOSITORY / "pyproject.toml"

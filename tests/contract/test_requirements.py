@@ -19,6 +19,8 @@ ALSO_STARTED = {"recorder": ["shared/runtime/migrate.py"]}
 """What compose runs from a service's image besides the service."""
 HIDDEN = {"yaml.decode": "pyyaml"}
 """Packages that msgspec imports only when it is asked to."""
+COMMAND_MODULES = "*command*.py"
+"""Modules of commands: only the image of the command runs them."""
 
 
 def module_path(name: str) -> Path | None:
@@ -72,9 +74,18 @@ def packages(paths: set[Path]) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_lock_of_a_service_has_every_package_that_it_imports(folder: str) -> None:
-    own = [*(ROOT / "services" / folder).rglob("*.py")]
+    service = ROOT / "services" / folder
+    own = set(service.rglob("*.py")) - set(service.rglob(COMMAND_MODULES))
     files = reached([*own, *(ROOT / name for name in ALSO_STARTED.get(folder, []))])
     assert set(packages(files)) <= locked(folder).keys()
+
+
+def test_the_locks_of_the_command_have_every_package_that_commands_import() -> None:
+    own = [*(ROOT / "client" / "botwatch" / "cli").rglob("*.py"), *(ROOT / "services").rglob(COMMAND_MODULES)]
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    [names] = re.findall(r"for lock in ([a-z ]+);", dockerfile)
+    installed = {package for name in ["notifier", *names.split()] for package in locked(name)}
+    assert set(packages(set(own))) <= installed
 
 
 def locked(name: str) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """`botwatch bots` against a fake dashboard."""
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 
 from botwatch import cli
+from botwatch.cli.exit_codes import FULL, REFUSED, UNREACHABLE, USAGE_ERROR
 from tests.support import free_port
 from tests.unit.client.fake_server import CannedResponse, FakeServer
 
@@ -12,7 +15,7 @@ from tests.unit.client.fake_server import CannedResponse, FakeServer
 def test_list(
     fake_server: FakeServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line per bot; control characters in names are escaped; BOTWATCH_URL has the dashboard's URL."""
+    """One row per bot; control characters in names are escaped; BOTWATCH_URL has the dashboard's URL."""
     known = [
         {"bot": "a", "ageSeconds": 3.4, "activeAlerts": 2, "retired": False},
         {"bot": "b\x1b[31m", "ageSeconds": None, "activeAlerts": 0, "retired": True},
@@ -20,10 +23,14 @@ def test_list(
     fake_server.answers = [CannedResponse(200, known)]
     monkeypatch.setenv("BOTWATCH_URL", fake_server.url)
     assert cli.main(["bots", "list"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "a: last record 3 s ago, open alerts 2",
-        "b\\x1b[31m: last record unknown, open alerts 0, retired",
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["BOT", "LAST", "RECORD", "OPEN", "ALERTS", "RETIRED"],
+        ["a", "3", "s", "2"],
+        ["b\\x1b[31m", "unknown", "0", "retired"],
     ]
+    fake_server.answers = [CannedResponse(200, known)]
+    assert cli.main(["bots", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == known
 
 
 @pytest.mark.parametrize(
@@ -63,14 +70,34 @@ def test_forget_asks_for_confirmation(
 
 
 def test_errors(fake_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """A rejection, a dashboard that is down and a wrong URL are one line each."""
+    """A refusal, a full server, one that is down and a wrong URL each have a sentence and an exit code."""
     fake_server.answers = [CannedResponse(404, {"error": "no record of a bot named 'a'"})]
-    assert cli.main(["bots", "retire", "a", "--url", fake_server.url]) == 1
+    assert cli.main(["bots", "retire", "a", "--url", fake_server.url]) == REFUSED
     assert capsys.readouterr().err.endswith("answered 404: no record of a bot named 'a'\n")
+    fake_server.answers = [CannedResponse(507, {"error": "the disk is full"})]
+    assert cli.main(["bots", "retire", "a", "--url", fake_server.url]) == FULL
+    assert "the disk is full. Try again later" in capsys.readouterr().err
     url = f"http://127.0.0.1:{free_port()}"
-    assert cli.main(["bots", "list", "--url", url]) == 1
-    assert capsys.readouterr().err.startswith(f"botwatch bots: {url} is not responding: ")
-    assert cli.main(["bots", "list", "--url", "localhost:3001"]) == 2
-    assert capsys.readouterr().err.startswith(
-        "botwatch bots: --url: expected a URL like http://localhost:9090"
-    )
+    assert cli.main(["bots", "list", "--url", url]) == UNREACHABLE
+    error = capsys.readouterr().err
+    assert error.startswith(f"botwatch: {url} is not responding: ")
+    assert error.endswith("BOTWATCH_URL.\n")
+    assert cli.main(["bots", "list", "--url", "localhost:3001"]) == USAGE_ERROR
+    assert "--url: expected a URL like http://localhost:9090" in capsys.readouterr().err
+
+
+def test_the_token(
+    fake_server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`--token @FILE` reads a file; without the option it is BOTWATCH_TOKEN."""
+    (tmp_path / "token").write_text("bw_1\n", encoding="utf-8")
+    monkeypatch.setenv("BOTWATCH_TOKEN", "bw_2")
+    fake_server.answers = [CannedResponse(200, [])] * 2
+    assert cli.main(["bots", "list", "--url", fake_server.url, "--token", f"@{tmp_path}/token"]) == 0
+    assert cli.main(["bots", "list", "--url", fake_server.url]) == 0
+    assert [one.token for one in fake_server.asked] == ["Bearer bw_1", "Bearer bw_2"]
+    assert cli.main(["bots", "list", "--token", f"@{tmp_path}/none"]) == USAGE_ERROR
+    assert "No such file" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from botwatch import cli
+from botwatch.cli import app
 from botwatch.version import VERSION
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -18,14 +19,13 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     """Exit code 2, as for every wrong command line, and the list of commands rather than an error."""
     assert cli.main([]) == 2
     shown = capsys.readouterr().err
-    assert "run every part on this machine" in shown
+    assert "Run every part on this machine" in shown
     assert "required" not in shown
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """`botwatch --version` prints the name and the version."""
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(["--version"])
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"botwatch {VERSION}\n"
 
 
@@ -44,9 +44,26 @@ def test_a_server_command_that_cannot_be_loaded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A command whose packages are not installed says which one is missing."""
-    broken = EntryPoint("up", "no_such_package.module:add", cli.COMMANDS_GROUP)
-    monkeypatch.setattr(cli, "entry_points", lambda **_: [broken])
+    broken = EntryPoint("up", "no_such_package.module:add", app.COMMANDS_GROUP)
+    monkeypatch.setattr(app, "entry_points", lambda **_: [broken])
     assert cli.main(["up", "--demo"]) == 1
     assert capsys.readouterr().err == (
         "botwatch: 'up' is not available in this installation: No module named 'no_such_package'\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["bot"], "botwatch: No such command 'bot'. Did you mean 'bots'? See `botwatch --help`.\n"),
+        (["bots"], "botwatch bots: Missing command. See `botwatch bots --help`.\n"),
+        (
+            ["bots", "retire"],
+            "botwatch bots retire: Missing argument 'name'. See `botwatch bots retire --help`.\n",
+        ),
+    ],
+)
+def test_a_wrong_command_line(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line: the command, what is wrong, where the help is."""
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err == error
