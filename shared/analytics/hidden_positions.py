@@ -24,10 +24,10 @@ FRESH_MS = 60_000
 """A segment ends only while the prices of all open positions are at most this old."""
 LOOK_MS, LONGEST_WAIT_MS = 10_000, 3_600_000
 """Time between two looks at an account; it doubles while prices are too old."""
-SURE, EXPLAINED = 0.999, 0.95
-"""Share of the unexplained P&L that price moves must explain: after a few segments, and after all."""
-FEW, ALL = 5, 12
-"""Segments beyond the number of regressors, after which it is judged; all: and three more for each symbol."""
+EXPLAINED = 0.95
+"""Share of the unexplained P&L that price moves must explain."""
+SPARE = 12
+"""Segments beyond the number of regressors, and three more for each symbol, after which it is judged."""
 KNOWN = 5
 """Regressors that every account has: a constant, and the causes without rates."""
 MIN_SHARE = 0.1
@@ -182,23 +182,19 @@ class HiddenPositions(msgspec.Struct):
         self.regression.add([amount / move for amount in row])
 
     def _judge(self, account: Account) -> None:
-        """Decide after a few segments, and after all; then pause."""
+        """Decide after enough segments; then go on with larger moves, or pause."""
         known, symbols, rows = KNOWN + len(self.currencies), len(self.prices), self.regression.rows
-        spare = rows - known - symbols
-        is_last = spare >= ALL + 3 * symbols
-        if spare != FEW and not is_last:
+        if rows < known + symbols + SPARE + 3 * symbols:
             return
         before, after = self.regression.residuals(known, DISTINCT)
         least = rows * max(MIN_SHARE * self.largest, MIN_EQUITY_SHARE * abs(account.equity)) ** 2
         reach = max(high / self.lowest[symbol] - 1 for symbol, high in self.highest.items())
-        unexplained = 1 - (EXPLAINED if is_last else SURE)
-        is_clear = before - after > least and after <= unexplained * before
+        is_clear = before - after > least and after <= (1 - EXPLAINED) * before
         self.is_found = is_clear and reach > MIN_RANGE * self.moved / rows
-        if is_last:
-            self._restart()
-            self.level = (self.level + 1) % len(MOVES) if before > least else 0
-            if not self.level:
-                self._pause(account.at)
+        self._restart()
+        self.level = (self.level + 1) % len(MOVES) if before > least else 0
+        if not self.level:
+            self._pause(account.at)
 
     def _pause(self, at: int) -> None:
         self.pause_ms = min(max(2 * self.pause_ms, at - self.begun_at), LONGEST_PAUSE_MS)
