@@ -3,14 +3,20 @@
 Metrics are None if undefined or not measured.
 """
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import quote
 
+from botwatch.errors import BotwatchError
 from botwatch.http_client import HttpClient
-from botwatch.typed_json import Document
+from botwatch.typed_json import Document, decode, encode
 
+REPORTS = "/api/monitoring/reports"
+REPORT_POLL_S = 0.2
+Period = Literal["day", "daily", "weekly", "monthly"]
 Status = Literal["HEALTHY", "WARNING", "CRITICAL", "UNKNOWN"]
 _BEST_FIRST: tuple[Status, ...] = ("HEALTHY", "UNKNOWN", "WARNING", "CRITICAL")
 
@@ -97,6 +103,42 @@ class Dashboard:
     system: Document = field(default_factory=dict)
 
 
+@dataclass(kw_only=True)
+class Recommendation:
+    """What a report's data suggest to do."""
+
+    priority: Literal["high", "medium", "low"]
+    subject: str
+    """The bot, host, check, channel or rule that it is about."""
+    text: str
+
+
+@dataclass(kw_only=True)
+class ReportDashboard:
+    """The dashboard when the report was built."""
+
+    summary: DashboardSummary
+
+
+@dataclass(kw_only=True)
+class Report:
+    """A report; `document` has all of it, as `GET /api/monitoring/reports/{id}` does."""
+
+    report_id: str
+    title: str
+    generated_at: datetime
+    dashboard: ReportDashboard
+    recommendations: list[Recommendation] = field(default_factory=list)
+    document: Document = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class _ReportEntry:
+    report_id: str
+    state: Literal["pending", "running", "done", "failed"]
+    error: str | None = None
+
+
 @dataclass(frozen=True)
 class Cpu:
     """CPU usage in percent, and the number of cores."""
@@ -160,6 +202,36 @@ class DashboardClient:
         return self._server.post(
             f"/api/monitoring/alerts/{quote(alert_id, safe='')}/acknowledge", body, DashboardAlert
         )
+
+    def health(self, host: str | None) -> HealthStatus | None:
+        """Return the health of `host`, by default of the worst one; None if it has never reported."""
+        return health_status(self.dashboard(), host)
+
+    def report(
+        self,
+        kind: Literal["monitoring", "performance"],
+        period: Period,
+        bots: Sequence[str],
+        timeout_s: float,
+    ) -> Report:
+        """Have a report built, wait for it and return it; BotwatchError if that fails or takes too long."""
+        wanted: Document = {"kind": kind, "bots": list(bots), "formats": ["html"]}
+        if period == "day":
+            wanted["from"] = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+        else:
+            wanted["period"] = period
+        entry = self._server.post(REPORTS, wanted, _ReportEntry)
+        deadline = time.monotonic() + timeout_s
+        while entry.state not in ("done", "failed") and time.monotonic() < deadline:
+            time.sleep(REPORT_POLL_S)
+            entry = self._server.get(f"{REPORTS}/{entry.report_id}/entry", _ReportEntry)
+        if entry.state != "done":
+            reason = entry.error or f"it is still {entry.state} after {timeout_s:g} s"
+            raise BotwatchError(f"the report {entry.report_id} was not built: {reason}")
+        document = self._server.get(f"{REPORTS}/{entry.report_id}", Document)
+        report = decode(encode(document), Report)
+        report.document = document
+        return report
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,12 +10,9 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from botwatch.errors import BotwatchError, Fault, FullError, RefusedError, UnreachableError
+from botwatch.timeouts import FIRST_RETRY_S, MAX_WAIT_S, RETRIES, TIMEOUT_S
 from botwatch.typed_json import decode, encode
 
-TIMEOUT_S = 5.0
-RETRIES = 3
-FIRST_RETRY_S = 0.1
-MAX_WAIT_S = 2.0
 RETRYABLE_STATUSES = frozenset((HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE))
 """Statuses that mean "try again"."""
 FULL_STATUSES = RETRYABLE_STATUSES | {HTTPStatus.INSUFFICIENT_STORAGE}
@@ -50,6 +47,8 @@ class HttpClient:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._name = f"{parts.scheme}://{parts.hostname}:{parts.port or kind.default_port}"
         self._base = parts.path.rstrip("/")
+        self.address = self._name + self._base
+        """Where it is, without a user or password."""
         self._headers = {"Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -68,8 +67,9 @@ class HttpClient:
         return self._decoded(self._request("GET", path, None), kind)
 
     def post(self, path: str, body: object, kind: type[S]) -> S:
-        """Return the response to a POST of `body` as JSON. A retry may send it twice."""
-        return self._decoded(self._request("POST", path, encode(body)), kind)
+        """Return the response to a POST of `body`, as JSON or already encoded. A retry may send it twice."""
+        data = body if isinstance(body, bytes) else encode(body)
+        return self._decoded(self._request("POST", path, data), kind)
 
     def delete(self, path: str, kind: type[S]) -> S:
         """Return the response to a DELETE. A retry may send it twice."""

@@ -1,19 +1,16 @@
 """The calls of `MonitoringController` that publish one record each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from botwatch import records
 from botwatch.records import Number, Record
+from botwatch.timing import OrderStatus, OrderTimer, Side, Timing
 
-Side = Literal["buy", "sell"]
 PositionSide = Literal["long", "short"]
 ContractType = Literal["spot", "linear", "inverse", "quanto", "option"]
-OrderStatus = Literal[
-    "submitted", "acknowledged", "partially_filled", "filled", "cancelled", "rejected", "expired"
-]
 Labels = Mapping[str, str] | None
 
 
@@ -36,8 +33,29 @@ class RecordMethods(ABC):
     bot: str
 
     @abstractmethod
-    def publish(self, made: Sequence[Record]) -> None:
-        """Publish records, all or none."""
+    def log_record(self, made: Record) -> str:
+        """Log a record made with `botwatch.records`, and return its id."""
+
+    def order(
+        self,
+        symbol: str,
+        side: Side,
+        quantity: Number,
+        *,
+        order_id: str | None = None,
+        type: str = "market",  # noqa: A002 - the wire's name
+        limit_price: Number | None = None,
+        decision_price: Number | None = None,
+    ) -> OrderTimer:
+        """Time an order: `with monitor.order(…) as order:` around the call of the exchange."""
+        return OrderTimer(
+            self, symbol, side, quantity,
+            order_id=order_id, type=type, limit_price=limit_price, decision_price=decision_price,
+        )  # fmt: skip
+
+    def timed(self, name: str) -> Timing:
+        """Time a block or a function, as the metric `name` in milliseconds."""
+        return Timing(self, name)
 
     def log_performance_metrics(
         self,
@@ -55,7 +73,7 @@ class RecordMethods(ABC):
         every = [*(metrics or {}).items(), *figures.items()]
         if len({records.to_camel_case(name) for name, _ in every}) < len(every):
             raise ValueError("a metric was given twice")
-        return self._log(records.performance(self.bot, dict(every), timestamp=timestamp, labels=labels))
+        return self.log_record(records.performance(self.bot, dict(every), timestamp=timestamp, labels=labels))
 
     def log_equity(  # noqa: PLR0913 - so many things belong to the account
         self,
@@ -77,7 +95,7 @@ class RecordMethods(ABC):
         `margin_used` is the initial margin of all open positions; at an equity of `maintenance_margin` they
         are liquidated.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "equity", self.bot, timestamp=timestamp, labels=labels,
                 equity=equity, netFlow=net_flow, cash=cash, unrealizedPnL=unrealized_pnl, currency=currency,
@@ -105,7 +123,7 @@ class RecordMethods(ABC):
 
         `sequence`, a whole number, orders the bot's records of the same millisecond, here and below.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "order", self.bot, timestamp=timestamp, labels=labels,
                 orderId=order_id, symbol=symbol, side=side, type=type, quantity=quantity, status=status,
@@ -138,7 +156,7 @@ class RecordMethods(ABC):
         the quote currency, `fee` in `fee_currency` (default: the account's). `position_side` (hedge mode) or
         `position_id` says which position of the symbol it changes.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "fill", self.bot, timestamp=timestamp, labels=labels,
                 orderId=order_id, fillId=fill_id, symbol=symbol, side=side, quantity=quantity, price=price,
@@ -172,7 +190,7 @@ class RecordMethods(ABC):
         quote currency, `margin` and `unrealized_pnl` in the account's. Send it at the start and every few
         minutes.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "position", self.bot, timestamp=timestamp, labels=labels,
                 symbol=symbol, quantity=quantity, side=side, entryPrice=entry_price, markPrice=mark_price,
@@ -207,7 +225,7 @@ class RecordMethods(ABC):
         `pnl` is net of fees and funding; `fees` and `funding` are what was paid; all in the account's
         currency. `reason` says why it was closed, such as `stop_loss`.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "trade", self.bot, timestamp=timestamp, labels=labels,
                 symbol=symbol, side=side, quantity=quantity, entryPrice=entry_price, exitPrice=exit_price,
@@ -234,7 +252,7 @@ class RecordMethods(ABC):
 
         `currency` is by default the account's; `rate` is in percent; without `symbol` it is the account's.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "funding", self.bot, timestamp=timestamp, labels=labels,
                 amount=amount, type=type, symbol=symbol, currency=currency, rate=rate,
@@ -256,7 +274,7 @@ class RecordMethods(ABC):
 
         `currency` is by default the account's. Report a flow so, or as `net_flow` of `log_equity`, not both.
         """
-        return self._log(
+        return self.log_record(
             records.record(
                 "flow", self.bot, timestamp=timestamp, labels=labels,
                 amount=amount, type=type, currency=currency, sequence=sequence,
@@ -265,7 +283,7 @@ class RecordMethods(ABC):
 
     def heartbeat(self, status: str = "ok", *, interval_seconds: float | None = None) -> str:
         """Publish a heartbeat; `interval_seconds` is how often to expect one."""
-        return self._log(
+        return self.log_record(
             records.record("heartbeat", self.bot, status=status, intervalSeconds=interval_seconds)
         )
 
@@ -279,7 +297,7 @@ class RecordMethods(ABC):
         labels: Labels = None,
     ) -> str:
         """Publish any other number, for graphs and rules."""
-        return self._log(
+        return self.log_record(
             records.record(
                 "metric", self.bot, timestamp=timestamp, labels=labels, name=name, value=value, unit=unit
             )
@@ -295,15 +313,11 @@ class RecordMethods(ABC):
         labels: Labels = None,
     ) -> str:
         """Publish an event; charts show it."""
-        return self._log(
+        return self.log_record(
             records.record(
                 "event", self.bot, timestamp=timestamp, labels=labels, level=level, title=title, text=text
             )
         )
-
-    def _log(self, made: Record) -> str:
-        self.publish([made])
-        return str(made["id"])
 
 
 def _terms(contract: Contract | None) -> dict[str, object]:

@@ -66,6 +66,13 @@ def performance(
     return record("performance", bot, timestamp=timestamp, labels=labels, **named)
 
 
+def field_names(kind: str) -> frozenset[str]:
+    """Return the fields of a kind of record, as on the wire; ValueError if there is no such kind."""
+    if kind not in validation.KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(validation.KINDS)}, got {kind!r}")
+    return frozenset(validation.SCHEMAS[kind]["properties"])
+
+
 def to_camel_case(name: str) -> str:
     """Return a field's name on the wire: `totalPnL` for `total_pnl` and for `totalPnL`."""
     first, *rest = name.split("_")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -58,9 +57,10 @@ class CollectedRecords(RecordMethods):
         self.bot = "b"
         self.records: list[Any] = []
 
-    def publish(self, made: Sequence[Any]) -> None:
-        """Keep the records."""
-        self.records += made
+    def log_record(self, made: Any) -> str:
+        """Keep the record."""
+        self.records.append(made)
+        return str(made["id"])
 
 
 def test_the_calls_for_real_accounts_work() -> None:

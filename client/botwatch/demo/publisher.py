@@ -12,9 +12,9 @@ from typing import Self, TypeVar, cast
 from botwatch.client import MonitoringController
 from botwatch.demo.replay import ReplayPosition, Step
 from botwatch.errors import UnavailableError
-from botwatch.http_client import TIMEOUT_S
-from botwatch.publishers import connect_bot_redis, translate_redis_errors
 from botwatch.records import Record, record
+from botwatch.redis_publisher import connect_bot_redis, translate_redis_errors
+from botwatch.timeouts import TIMEOUT_S
 from botwatch.typed_json import decode, encode
 
 log = logging.getLogger("botwatch.demo")

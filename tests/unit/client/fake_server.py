@@ -1,6 +1,7 @@
 """A fake HTTP server with canned responses."""
 
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ class FakeServer:
     def __init__(self) -> None:
         self.answers = [CannedResponse(202, {"accepted": 1})]
         self.asked: list[ReceivedRequest] = []
+        self.answer: Callable[[Any], CannedResponse] | None = None
+        """What responds to a body, instead of `answers`."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -47,6 +50,8 @@ class FakeServer:
                 )
                 answers = server.answers
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if server.answer is not None:
+                    answer = server.answer(body)
                 if not answer.status:
                     self.close_connection = True
                     return

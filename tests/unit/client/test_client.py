@@ -11,8 +11,8 @@ from redis import Redis
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from botwatch import BotwatchError, Contract, MonitoringController, SystemHealthMonitor, UnavailableError
-from botwatch.publishers import translate_redis_errors
 from botwatch.records import record
+from botwatch.redis_publisher import translate_redis_errors
 from shared.schema import records as schema
 from shared.schema import redis_keys
 from shared.schema.decoding import decode
@@ -270,9 +270,10 @@ def test_heartbeats_are_sent_until_monitoring_stops(valkey_url: str, redis: Redi
 
 
 def test_redis_down_and_up_again(tmp_path: Path) -> None:
-    """Calls raise UnavailableError while Redis is down, and succeed afterwards."""
+    """Without a background, calls raise UnavailableError while Redis is down, and succeed afterwards."""
     port = free_port()
-    with MonitoringController("b", redis_url=f"redis://127.0.0.1:{port}/0") as monitor:
+    url = f"redis://127.0.0.1:{port}/0"
+    with MonitoringController("b", redis_url=url, background=False) as monitor:
         with pytest.raises(UnavailableError, match="Redis is down"):
             monitor.start_monitoring()
         with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
@@ -299,11 +300,11 @@ def test_a_read_only_redis_is_unavailable(refusal: ResponseError) -> None:
 
 
 def test_a_redis_out_of_memory_is_unavailable(valkey_url: str, redis: Redis) -> None:
-    """It may be temporary."""
+    """It may be temporary; without a background the call raises."""
     redis.config_set("maxmemory", 1)
     try:
         with (
-            MonitoringController("b", redis_url=valkey_url) as monitor,
+            MonitoringController("b", redis_url=valkey_url, background=False) as monitor,
             pytest.raises(UnavailableError, match="rejects writes"),
         ):
             monitor.log_equity(1.0)

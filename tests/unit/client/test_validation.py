@@ -27,6 +27,7 @@ def test_an_invalid_record_is_not_sent_to_redis(valkey_url: str, redis: Redis) -
         ]
         assert not redis.exists(redis_keys.BOT_STREAM)
         assert monitor.log_order("17", "X", "buy", 5, "submitted")
+        assert monitor.flush()
         assert redis.xlen(redis_keys.BOT_STREAM) == 1
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from botwatch.publishers import connect_bot_redis
+from botwatch.redis_publisher import connect_bot_redis
 from services.broadcaster.stream_source import connect_async
 from shared.runtime.credentials import create_missing, redis_url
 from shared.runtime.environment import load_settings
