@@ -66,6 +66,10 @@ class HttpClient:
         """Return the response to a GET as a `kind`."""
         return self._decoded(self._request("GET", path, None), kind)
 
+    def get_bytes(self, path: str) -> bytes:
+        """Return the body of the response to a GET: a file."""
+        return self._request("GET", path, None)
+
     def post(self, path: str, body: object, kind: type[S]) -> S:
         """Return the response to a POST of `body`, as JSON or already encoded. A retry may send it twice."""
         data = body if isinstance(body, bytes) else encode(body)

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from shared.schema.alerts import Acknowledgement, Alert, AlertMessage, Notice
-from shared.schema.records import KINDS, AnyRecord, BotRecord
+from shared.schema.metric_definitions import FAMILIES
+from shared.schema.records import KINDS, AnyRecord, BotRecord, Performance
 from shared.schema.silences import Silence, SilenceRequest
+from shared.schema.units import metric_fields
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MESSAGES: dict[str, Any] = {
@@ -57,6 +59,26 @@ def client_schema() -> bytes:
     return msgspec.json.format(msgspec.json.encode(named, order="sorted"), indent=1) + b"\n"
 
 
+CLIENT_METRICS = Path("client", "botwatch", "metrics.json")
+"""The names and units of all metrics for the Python client, relative to the repository."""
+
+
+def client_metrics() -> bytes:
+    """Return the families of metrics, each metric with its name, its label and its unit, for the client."""
+    units = {field.wire: field.unit.name for field in metric_fields(Performance)}
+    families = [
+        {
+            "title": family.title,
+            "metrics": [
+                {"name": metric.wire, "label": metric.label, "unit": units[metric.wire]}
+                for metric in family.figures
+            ],
+        }
+        for family in FAMILIES
+    ]
+    return msgspec.json.format(msgspec.json.encode(families), indent=1) + b"\n"
+
+
 def _without_descriptions(schema: Any) -> Any:  # noqa: ANN401 - JSON
     if isinstance(schema, list):
         return [_without_descriptions(value) for value in schema]
@@ -84,11 +106,12 @@ def _cleaned(schema: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def main(folder: Path) -> None:
-    """Write the schemas to `folder`, and the client's schema to `CLIENT_SCHEMA`."""
+    """Write the schemas to `folder`, and what the client needs to its package."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in message_schemas().items():
         (folder / name).write_bytes(text)
     CLIENT_SCHEMA.write_bytes(client_schema())
+    CLIENT_METRICS.write_bytes(client_metrics())
 
 
 if __name__ == "__main__":

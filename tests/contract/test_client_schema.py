@@ -12,7 +12,7 @@ from botwatch.validation import faults_of
 from services.ingestion.ingest_tokens import UNRESTRICTED, denial
 from shared.runtime.settings import REPOSITORY
 from shared.schema.decoding import decode
-from shared.schema.export import CLIENT_SCHEMA, client_schema
+from shared.schema.export import CLIENT_METRICS, CLIENT_SCHEMA, client_metrics, client_schema
 
 pytestmark = pytest.mark.slow  # compares hundreds of structs
 
@@ -54,6 +54,11 @@ def changed(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_the_client_ships_the_servers_schema() -> None:
     """`make schema` writes it; a stale copy fails here."""
     assert (REPOSITORY / CLIENT_SCHEMA).read_bytes() == client_schema(), "run `make schema`"
+
+
+def test_the_client_ships_the_servers_metrics() -> None:
+    """Names, labels and units of the metrics, for the command line; `make schema` writes them, too."""
+    assert (REPOSITORY / CLIENT_METRICS).read_bytes() == client_metrics(), "run `make schema`"
 
 
 def agree(record: dict[str, Any]) -> bool:

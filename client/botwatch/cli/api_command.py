@@ -39,6 +39,7 @@ class Api:
         self.token = token
         self.as_json = as_json
         self.get = self._client.get
+        self.get_bytes = self._client.get_bytes
         self.post = self._client.post
         self.delete = self._client.delete
         self.close = self._client.close

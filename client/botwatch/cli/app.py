@@ -24,7 +24,13 @@ from botwatch.version import VERSION
 COMMANDS_GROUP = "botwatch.commands"
 API_COMMANDS = MappingProxyType(
     {
+        "status": "show how everything is; exit code 1 unless HEALTHY",
         "bots": "list, retire and forget bots",
+        "bot": "show a bot: metrics, positions, trades, open alerts",
+        "alerts": "list, show, acknowledge and silence alerts",
+        "silences": "list, add and expire silences",
+        "checks": "list checks, and show one with its availability",
+        "oncall": "show who is on call, now and next",
     }
 )
 """Commands over the API, each in the module of its name in `botwatch.cli.commands`: name → help."""

@@ -17,16 +17,26 @@ def test_list(
 ) -> None:
     """One row per bot; control characters in names are escaped; BOTWATCH_URL has the dashboard's URL."""
     known = [
-        {"bot": "a", "ageSeconds": 3.4, "activeAlerts": 2, "retired": False},
+        {
+            "bot": "a",
+            "ageSeconds": 3.4,
+            "activeAlerts": 2,
+            "retired": False,
+            "portfolioValue": 9500.0,
+            "currency": "USD",
+            "dayReturn": 1.2,
+            "currentDrawdown": 8.5,
+            "sparkline": [1.0, 2.0],
+        },
         {"bot": "b\x1b[31m", "ageSeconds": None, "activeAlerts": 0, "retired": True},
     ]
     fake_server.answers = [CannedResponse(200, known)]
     monkeypatch.setenv("BOTWATCH_URL", fake_server.url)
     assert cli.main(["bots", "list"]) == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["BOT", "LAST", "RECORD", "OPEN", "ALERTS", "RETIRED"],
-        ["a", "3", "s", "2"],
-        ["b\\x1b[31m", "unknown", "0", "retired"],
+        ["BOT", "VALUE", "DAY", "DRAWDOWN", "ALERTS", "LAST", "SEEN", "LAST", "HOUR"],
+        ["a", "9,500.00", "USD", "+1.20%", "8.50%", "2", "3", "s", "▁█"],
+        ["b\\x1b[31m", "-", "-", "-", "0", "retired"],
     ]
     fake_server.answers = [CannedResponse(200, known)]
     assert cli.main(["bots", "list", "--json"]) == 0

@@ -55,7 +55,7 @@ def test_a_server_command_that_cannot_be_loaded(
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["bot"], "botwatch: No such command 'bot'. Did you mean 'bots'? See `botwatch --help`.\n"),
+        (["bott"], "botwatch: No such command 'bott'. Did you mean 'bot', 'bots'? See `botwatch --help`.\n"),
         (["bots"], "botwatch bots: Missing command. See `botwatch bots --help`.\n"),
         (
             ["bots", "retire"],

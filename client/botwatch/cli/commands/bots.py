@@ -1,15 +1,15 @@
 """`botwatch bots`: list, retire and forget bots."""
 
-import getpass
-import os
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
+from botwatch.cli.acting import act
 from botwatch.cli.api_command import Api, api_command
 from botwatch.cli.exit_codes import FAILED, OK
-from botwatch.cli.output import age, confirm, escape_name, print_table
+from botwatch.cli.output import confirm, escape_name
+from botwatch.cli.rows import print_bots
 from botwatch.typed_json import Document
 
 PATH = "/api/monitoring/bots"
@@ -27,14 +27,7 @@ def list_bots(api: Api) -> int:
     if api.as_json:
         api.print_json(bots)
         return OK
-    print_table(
-        ("BOT", "LAST RECORD>", "OPEN ALERTS>", "RETIRED"),
-        [
-            (str(one["bot"]), age(_seconds(one)), str(one.get("activeAlerts", 0)), _retired(one))
-            for one in bots
-        ],
-        empty="No bot has sent a record yet.",
-    )
+    print_bots(bots)
     return OK
 
 
@@ -59,13 +52,13 @@ def forget(api: Api, name: Name, *, yes: Yes = False) -> int:
     question = f"Delete {escape_name(name)} and all its records, trades and metrics? This cannot be undone."
     if not yes and not confirm(question):
         return FAILED
-    answer = api.delete(f"{_path(name)}?{_by()}", Document)
+    answer = act(lambda by: api.delete(f"{_path(name)}{_query(by)}", Document))
     _print_change(api, answer, name, "is deleted with all its data")
     return OK
 
 
 def _change(api: Api, name: str, verb: str, text: str) -> int:
-    answer = api.post(f"{_path(name)}/{verb}?{_by()}", None, Document)
+    answer = act(lambda by: api.post(f"{_path(name)}/{verb}{_query(by)}", None, Document))
     _print_change(api, answer, name, text)
     return OK
 
@@ -81,19 +74,6 @@ def _path(name: str) -> str:
     return f"{PATH}/{quote(name, safe='')}"
 
 
-def _by() -> str:
-    """Return the query that names who runs the command, for the audit log."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        user = f"uid {os.getuid()}"
-    return f"by={quote(user, safe='')}"
-
-
-def _seconds(bot: Document) -> float | None:
-    value = bot.get("ageSeconds")
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _retired(bot: Document) -> str:
-    return "retired" if bot.get("retired") else ""
+def _query(by: str | None) -> str:
+    """Return the query that names who acts, for the audit log."""
+    return f"?by={quote(by, safe='')}" if by else ""
