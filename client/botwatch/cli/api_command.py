@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from botwatch.http_client import HttpClient
 from botwatch.local_token import find_token
@@ -25,6 +26,16 @@ Token = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's JSON.")]
+
+
+class ListGroup(TyperGroup):
+    """A group of commands that lists when none is named: `botwatch alerts` is `botwatch alerts list`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - the types inside Typer are private
+        """Return what is left of the words."""
+        names_none = not args or (args[0].startswith("-") and args[0] != "--help")
+        return super().parse_args(ctx, ["list", *args] if names_none else args)
+
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -75,16 +86,24 @@ def api_command(function: Callable[Concatenate[Api, P], int]) -> Callable[..., i
 
 def _connect(url: str, token: str, *, as_json: bool) -> Api:
     try:
-        return Api(url, _token(token, url), as_json=as_json)
+        return Api(url, read_token(token, url), as_json=as_json)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--url") from error
 
 
-def _token(given: str, url: str) -> str:
+def read_token(given: str, url: str) -> str:
+    """Return the API token for requests to `url`: given as a word or `@FILE`, else that of this machine."""
     try:
-        if given.startswith("@"):
-            return Path(given[1:]).read_text(encoding="utf-8").strip()
-        return given or find_token(url, os.environ)
+        return read_word(given, "--token") or find_token(url, os.environ)
     except OSError as error:
-        hint = "--token" if given else "BOTWATCH_TOKEN_FILE"
-        raise typer.BadParameter(str(error), param_hint=hint) from error
+        raise typer.BadParameter(str(error), param_hint="BOTWATCH_TOKEN_FILE") from error
+
+
+def read_word(given: str, option: str) -> str:
+    """Return the value of an option, or for `@FILE` what is in the file."""
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error

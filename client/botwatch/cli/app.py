@@ -31,6 +31,9 @@ API_COMMANDS = MappingProxyType(
         "silences": "list, add and expire silences",
         "checks": "list checks, and show one with its availability",
         "oncall": "show who is on call, now and next",
+        "report": "list, create and download reports",
+        "send": "send records, checked before they are sent",
+        "tail": "follow records and alerts as they happen",
     }
 )
 """Commands over the API, each in the module of its name in `botwatch.cli.commands`: name → help."""
@@ -105,6 +108,8 @@ def run(words: list[str]) -> int:
         return _fail(f"{path}: {sentence}{stop} See `{path} --help`.", error.exit_code)
     except typer.Abort:
         return _fail("botwatch: aborted", FAILED)
+    except SystemExit as end:  # Typer's answer to a closed pipe, which is `main`'s to give
+        raise end.__context__ if isinstance(end.__context__, BrokenPipeError) else end from None
     return code if isinstance(code, int) else 0
 
 

@@ -24,10 +24,18 @@ STYLES = MappingProxyType(
 """Words of severity and status: how a terminal shows a cell that is one."""
 
 
+class _Console(Console):
+    """A console that leaves a closed pipe to `main`."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that is being handled; Rich would exit with 1."""
+        raise  # noqa: PLE0704 - Rich calls this where it handles the error
+
+
 def console() -> Console:
     """Return the console: colours and the terminal's width on a terminal, plain text elsewhere."""
     piped = not sys.stdout.isatty()
-    return Console(highlight=False, width=PIPED_WIDTH if piped else None)
+    return _Console(highlight=False, width=PIPED_WIDTH if piped else None)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:

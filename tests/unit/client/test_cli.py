@@ -56,7 +56,10 @@ def test_a_server_command_that_cannot_be_loaded(
     ("words", "error"),
     [
         (["bott"], "botwatch: No such command 'bott'. Did you mean 'bot', 'bots'? See `botwatch --help`.\n"),
-        (["bots"], "botwatch bots: Missing command. See `botwatch bots --help`.\n"),
+        (
+            ["bots", "lits"],
+            "botwatch bots: No such command 'lits'. Did you mean 'list'? See `botwatch bots --help`.\n",
+        ),
         (
             ["bots", "retire"],
             "botwatch bots retire: Missing argument 'name'. See `botwatch bots retire --help`.\n",

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from botwatch.cli.acting import By, act
-from botwatch.cli.api_command import Api, api_command
+from botwatch.cli.api_command import Api, ListGroup, api_command
 from botwatch.cli.exit_codes import OK, REFUSED
 from botwatch.cli.formatting import clock, parse_duration, parse_time, span
 from botwatch.cli.output import fail, print_fields, print_line, print_table
@@ -23,7 +23,7 @@ ID_LENGTH = 32
 SEARCHED = 1000
 """Alerts among which the beginning of an ID is looked for: the newest."""
 
-app = typer.Typer()
+app = typer.Typer(cls=ListGroup)
 
 
 class Status(StrEnum):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from botwatch.cli.acting import act
-from botwatch.cli.api_command import Api, api_command
+from botwatch.cli.api_command import Api, ListGroup, api_command
 from botwatch.cli.exit_codes import FAILED, OK
 from botwatch.cli.output import confirm, escape_name
 from botwatch.cli.rows import print_bots
@@ -16,7 +16,7 @@ PATH = "/api/monitoring/bots"
 Name = Annotated[str, typer.Argument(help="The bot.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 
-app = typer.Typer()
+app = typer.Typer(cls=ListGroup)
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from botwatch.cli.api_command import Api, api_command
+from botwatch.cli.api_command import Api, ListGroup, api_command
 from botwatch.cli.exit_codes import FAILED, OK
 from botwatch.cli.formatting import clock, span, value
 from botwatch.cli.output import age, print_fields, print_line, print_table
@@ -17,7 +17,7 @@ from botwatch.typed_json import Document
 PATH = "/api/monitoring/checks"
 WINDOWS = ("24h", "7d", "90d")
 
-app = typer.Typer()
+app = typer.Typer(cls=ListGroup)
 
 
 class Status(StrEnum):

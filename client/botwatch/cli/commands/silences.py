@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from botwatch.cli.acting import By, act
-from botwatch.cli.api_command import Api, api_command
+from botwatch.cli.api_command import Api, ListGroup, api_command
 from botwatch.cli.exit_codes import FAILED, OK
 from botwatch.cli.formatting import clock
 from botwatch.cli.output import confirm, count, print_line, print_table
@@ -27,7 +27,7 @@ from botwatch.typed_json import Document
 ID_LENGTH = 32
 LIMIT = 1000
 
-app = typer.Typer()
+app = typer.Typer(cls=ListGroup)
 
 
 @app.command("list")
