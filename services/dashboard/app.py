@@ -86,7 +86,7 @@ def create_dashboard_app(
     audit = RequestAudit(sources.health, key)
     web_part.background.append(AccessJournal(sources.redis, sources.health, key, time).run)
     desk = AcknowledgementService(sources, audit)
-    app.register_blueprint(create_api(sources, desk, audit, time))
+    app.register_blueprint(create_api(settings, sources, desk, audit, time))
     app.register_blueprint(create_acknowledge_pages(sources, links, desk, time))
     app.register_blueprint(create_reload_route(sources, settings, audit, time))
     accounts, guard = _create_access(settings, sources, links, time, key)

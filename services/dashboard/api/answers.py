@@ -421,6 +421,10 @@ class Ticket(Answer):
 
     ticket: str
     expires_in_seconds: int
+    port: int
+    """Of the WebSocket, on the host of the dashboard."""
+    url: str | None
+    """Where it is instead, behind a proxy."""
 
 
 Reloaded = Mapping[str, int | list[str]]

@@ -34,6 +34,7 @@ from services.dashboard.api.rules import add_rules
 from services.dashboard.api.silences import add_silences
 from services.dashboard.api.tokens import add_tokens
 from services.dashboard.api.trades import add_trades
+from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
 from services.dashboard.request_audit import RequestAudit
 from shared.access.tickets import LIFETIME_S, issue_ticket
@@ -45,7 +46,11 @@ PREFIX = "/api/monitoring"
 
 
 def create_api(
-    sources: DataSources, desk: AcknowledgementService, audit: RequestAudit, clock: Clock
+    settings: DashboardSettings,
+    sources: DataSources,
+    desk: AcknowledgementService,
+    audit: RequestAudit,
+    clock: Clock,
 ) -> Blueprint:
     """Return the routes that read, and those that acknowledge and silence."""
     api = Blueprint("monitoring", __name__, url_prefix=PREFIX)
@@ -71,7 +76,7 @@ def create_api(
     add_channels(api, sources, audit, clock)
     add_backups(api, sources, audit, clock)
     add_reports(api, sources, audit, clock)
-    _add_ticket(api, sources)
+    _add_ticket(api, sources, settings)
     add_tokens(api, sources, audit, clock)
     return api
 
@@ -120,7 +125,7 @@ def _add_read_routes(api: Blueprint, sources: DataSources, clock: Clock) -> None
         return json_response(list_bots(sources, clock()))
 
 
-def _add_ticket(api: Blueprint, sources: DataSources) -> None:
+def _add_ticket(api: Blueprint, sources: DataSources, settings: DashboardSettings) -> None:
     @api.post("/websocket-ticket")
     @describe(
         "Get a ticket for the WebSocket",
@@ -131,4 +136,10 @@ def _add_ticket(api: Blueprint, sources: DataSources) -> None:
     )
     def websocket_ticket() -> Response:
         ticket = issue_ticket(sources.redis, g.identity)
-        return json_response({"ticket": ticket, "expiresInSeconds": LIFETIME_S}, HTTPStatus.CREATED)
+        answer = Ticket(
+            ticket=ticket,
+            expires_in_seconds=LIFETIME_S,
+            port=settings.websocket_port,
+            url=settings.websocket_url or None,
+        )
+        return json_response(answer, HTTPStatus.CREATED)

@@ -34,8 +34,8 @@ class FakeServer:
     def __init__(self) -> None:
         self.answers = [CannedResponse(202, {"accepted": 1})]
         self.asked: list[ReceivedRequest] = []
-        self.answer: Callable[[Any], CannedResponse] | None = None
-        """What responds to a body, instead of `answers`."""
+        self.answer: Callable[[ReceivedRequest], CannedResponse] | None = None
+        """What responds to a request, instead of `answers`."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,7 +51,7 @@ class FakeServer:
                 answers = server.answers
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
                 if server.answer is not None:
-                    answer = server.answer(body)
+                    answer = server.answer(server.asked[-1])
                 if not answer.status:
                     self.close_connection = True
                     return

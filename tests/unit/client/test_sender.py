@@ -18,7 +18,7 @@ from redis import Redis
 from botwatch import MonitoringController, RefusedError
 from shared.schema import redis_keys
 from tests.support import free_port, valkey, wait_until
-from tests.unit.client.fake_server import CannedResponse, FakeServer
+from tests.unit.client.fake_server import CannedResponse, FakeServer, ReceivedRequest
 
 LIMIT_S = 1.0
 """A call that waited for a server would take its timeout of 5 s, and three retries."""
@@ -189,8 +189,8 @@ def test_one_refused_record_does_not_hold_up_the_others(
 ) -> None:
     """A batch that is refused is sent in halves; what is refused alone is counted and said."""
 
-    def answer(body: Any) -> CannedResponse:
-        sent = body if isinstance(body, list) else [body]
+    def answer(request: ReceivedRequest) -> CannedResponse:
+        sent = request.body if isinstance(request.body, list) else [request.body]
         is_wrong = any(one.get("name") == "wrong" for one in sent)
         return (
             CannedResponse(400, {"error": "not valid"}) if is_wrong else CannedResponse(202, {"accepted": 1})
