@@ -39,7 +39,9 @@ if TYPE_CHECKING:  # HTTP takes longer to import than all the rest
 log = logging.getLogger("botwatch")
 
 API_URL = "http://localhost:9090"
+"""Where records go without `api_url`, `redis_url` and BOTWATCH_INGESTION_URL."""
 DASHBOARD_URL = "http://localhost:3001"
+"""The dashboard without `dashboard_url` and BOTWATCH_URL."""
 
 CHECK_S = 2.0
 """How long `start_monitoring` waits to learn that a token or password is wrong."""
@@ -53,8 +55,9 @@ STOPPED, RETIRED = "stopped", "retired"
 class DashboardMethods:
     """What both controllers ask the dashboard; each call raises BotwatchError."""
 
-    def __init__(self, url: str, token: str, timeout_s: float) -> None:
-        self._dashboard_url, self._token, self._timeout_s = url, token, timeout_s
+    def __init__(self, url: str | None, token: str, timeout_s: float) -> None:
+        self._dashboard_url = url or os.environ.get("BOTWATCH_URL") or DASHBOARD_URL
+        self._token, self._timeout_s = token, timeout_s
         self._client: DashboardClient | None = None
 
     @property
@@ -80,9 +83,10 @@ class MonitoringController(RecordMethods, DashboardMethods):
     """The monitoring of one bot: sends its records, and asks the dashboard.
 
     With `redis_url`, records go to the durable stream in that Redis, otherwise to the HTTP endpoint at
-    `api_url`. `token` is an API token (`bw_…`) for that endpoint (scope `ingest`) and the dashboard (`read`,
-    `operate`), by default BOTWATCH_TOKEN; `api_token` is another one for the endpoint alone, such as
-    `INGEST_TOKEN` or one of `INGEST_TOKENS`.
+    `api_url` (BOTWATCH_INGESTION_URL, port 9090 of this machine); the dashboard is at `dashboard_url`
+    (BOTWATCH_URL, port 3001). `token` is an API token (`bw_…`) for that endpoint (scope `ingest`) and the
+    dashboard (`read`, `operate`), by default BOTWATCH_TOKEN; `api_token` is another one for the endpoint
+    alone, such as `INGEST_TOKEN` or one of `INGEST_TOKENS`.
 
     Every `log_…` returns the id of the record at once, and never waits for Botwatch: the record is in a file
     of `spool_folder` (default: BOTWATCH_SPOOL, else the user's state) until a thread has sent it, through
@@ -102,7 +106,7 @@ class MonitoringController(RecordMethods, DashboardMethods):
         api_url: str | None = None,
         api_token: str = "",
         token: str | None = None,
-        dashboard_url: str = DASHBOARD_URL,
+        dashboard_url: str | None = None,
         heartbeat_interval_s: float = 10.0,
         timeout_s: float = TIMEOUT_S,
         background: bool = True,
@@ -277,7 +281,8 @@ def _create_publisher(redis_url: str | None, api_url: str | None, token: str, ti
         return RedisPublisher(redis_url, timeout_s=timeout_s)
     from botwatch.http_publisher import HttpPublisher  # noqa: PLC0415
 
-    return HttpPublisher(api_url or API_URL, token=token, timeout_s=timeout_s)
+    url = api_url or os.environ.get("BOTWATCH_INGESTION_URL") or API_URL
+    return HttpPublisher(url, token=token, timeout_s=timeout_s)
 
 
 def _close_at_exit(sender: "weakref.ref[Sender]") -> None:
@@ -299,7 +304,7 @@ class SystemHealthMonitor(DashboardMethods):
     """Asks for the health of hosts, which the collector samples."""
 
     def __init__(
-        self, dashboard_url: str = DASHBOARD_URL, *, token: str | None = None, timeout_s: float = TIMEOUT_S
+        self, dashboard_url: str | None = None, *, token: str | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
         """`token` is an API token with the scope `read`, and `operate` to acknowledge; or BOTWATCH_TOKEN."""
         super().__init__(dashboard_url, _default_token() if token is None else token, timeout_s)

@@ -1,5 +1,6 @@
 """The version is written once for each of the two distributions, and is the same for both."""
 
+import json
 import tomllib
 
 from botwatch import version as client_version
@@ -8,8 +9,11 @@ from shared.version import VERSION
 
 
 def test_client_and_server_have_the_same_version() -> None:
-    """A release raises both: `shared/version.py` and `client/botwatch/version.py`."""
+    """A release raises `shared/version.py`, `client/botwatch/version.py`, and `npm version` the third."""
     assert client_version.VERSION == VERSION
+    for name in ("package.json", "package-lock.json"):
+        document = json.loads((REPOSITORY / "clients" / "typescript" / name).read_text(encoding="utf-8"))
+        assert document["version"] == VERSION
 
 
 def test_the_packaging_reads_the_version_from_the_code() -> None:
