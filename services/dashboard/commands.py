@@ -1,18 +1,20 @@
 """The command `botwatch user`: users of the page, in the health database of this machine."""
 
-import argparse
 import getpass
 import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from types import SimpleNamespace as Options
+from typing import Annotated
 
 import msgspec
 import segno
+import typer
 
 from shared.access.passwords import LoginBusyError, generate_password
 from shared.access.sealing import Sealer
-from shared.access.users import ROLES, Actor, User, UserError, Users
+from shared.access.users import Actor, Role, User, UserError, Users
 from shared.runtime import clock
 from shared.runtime.audit_key import audit_key
 from shared.runtime.config.documents import load_documents
@@ -27,41 +29,73 @@ FAILED = 1
 USAGE_ERROR = 2
 COLUMNS = "{:<20} {:<9} {:<9} {:<5} {:>8}  {}"
 
-Action = Callable[[Users, argparse.Namespace, Actor], int]
+Name = Annotated[str, typer.Argument(help="The user.")]
+Generate = Annotated[bool, typer.Option("--generate", help="Generate the password and print it, once.")]
+
+app = typer.Typer()
+Action = Callable[[Users, Options, Actor], int]
 
 
-def add_user_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `botwatch user`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-
-    def action(name: str, text: str, run: Action, *, with_name: bool = True) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=text, description=text[0].upper() + text[1:])
-        if with_name:
-            added.add_argument("name", metavar="NAME")
-        added.set_defaults(run=lambda options: run_action(run, options, os.environ))
-        return added
-
-    add = action("add", "add a user; the password is read from the terminal or standard input", _add)
-    add.add_argument("--role", choices=ROLES, default="viewer", help="default: viewer")
-    _add_generate(add)
-    listing = action("list", "list the users", _list, with_name=False)
-    listing.add_argument("--json", action="store_true", help="for programs")
-    role = action("role", "change a user's role", _set_role)
-    role.add_argument("role", choices=ROLES)
-    _add_generate(action("passwd", "set a new password, which ends the user's sessions", _set_password))
-    action("disable", "disable a user, which ends the sessions", _disable)
-    action("enable", "enable a disabled user", _enable)
-    totp = action("totp", "turn on two-factor login: shows a secret, asks for a code", _totp)
-    totp.add_argument("--remove", action="store_true", help="turn it off: the phone is lost")
-    sessions = action("sessions", "show how many sessions a user has open", _sessions)
-    sessions.add_argument("--revoke", action="store_true", help="end them")
+@app.command("add")
+def add_command(
+    name: Name,
+    *,
+    role: Annotated[Role, typer.Option(help="What the user may do.")] = "viewer",
+    generate: Generate = False,
+) -> int:
+    """Add a user; the password is read from the terminal or standard input."""
+    return run_action(_add, Options(name=name, role=role, generate=generate), os.environ)
 
 
-def _add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--generate", action="store_true", help="generate the password and print it, once")
+@app.command("list")
+def list_command(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
+    """List the users."""
+    return run_action(_list, Options(json=as_json), os.environ)
 
 
-def run_action(run: Action, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+@app.command("role")
+def role_command(name: Name, role: Annotated[Role, typer.Argument()]) -> int:
+    """Change a user's role."""
+    return run_action(_set_role, Options(name=name, role=role), os.environ)
+
+
+@app.command("passwd")
+def passwd_command(name: Name, *, generate: Generate = False) -> int:
+    """Set a new password, which ends the user's sessions."""
+    return run_action(_set_password, Options(name=name, generate=generate), os.environ)
+
+
+@app.command("disable")
+def disable_command(name: Name) -> int:
+    """Disable a user, which ends the sessions."""
+    return run_action(_disable, Options(name=name), os.environ)
+
+
+@app.command("enable")
+def enable_command(name: Name) -> int:
+    """Enable a disabled user."""
+    return run_action(_enable, Options(name=name), os.environ)
+
+
+@app.command("totp")
+def totp_command(
+    name: Name,
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Turn it off: the phone is lost.")] = False,
+) -> int:
+    """Turn on two-factor login: shows a secret, asks for a code."""
+    return run_action(_totp, Options(name=name, remove=remove), os.environ)
+
+
+@app.command("sessions")
+def sessions_command(
+    name: Name, *, revoke: Annotated[bool, typer.Option("--revoke", help="End them.")] = False
+) -> int:
+    """Show how many sessions a user has open."""
+    return run_action(_sessions, Options(name=name, revoke=revoke), os.environ)
+
+
+def run_action(run: Action, options: Options, environ: Mapping[str, str]) -> int:
     """Run an action on the health database; print what is wrong and return the exit code."""
     try:
         settings = load_settings(PartSettings, environ)
@@ -78,7 +112,7 @@ def run_action(run: Action, options: argparse.Namespace, environ: Mapping[str, s
     return FAILED
 
 
-def _add(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _add(users: Users, options: Options, by: Actor) -> int:
     password = _new_password(options)
     user = users.add(options.name, options.role, password, by, clock.now())
     _print(f"User {user.name} added as {user.role}.")
@@ -86,7 +120,7 @@ def _add(users: Users, options: argparse.Namespace, by: Actor) -> int:
     return 0
 
 
-def _list(users: Users, options: argparse.Namespace, _: Actor) -> int:
+def _list(users: Users, options: Options, _: Actor) -> int:
     found = users.list_all(clock.now())
     if options.json:
         _print(msgspec.json.encode(found).decode())
@@ -106,13 +140,13 @@ def _line(user: User) -> str:
     return COLUMNS.format(user.name, user.role, status, code, user.sessions, last)
 
 
-def _set_role(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _set_role(users: Users, options: Options, by: Actor) -> int:
     user = users.set_role(options.name, options.role, by, clock.now())
     _print(f"User {user.name} is {user.role} now.")
     return 0
 
 
-def _set_password(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _set_password(users: Users, options: Options, by: Actor) -> int:
     users.read(options.name)  # before a password is asked for
     password = _new_password(options)
     users.set_password(options.name, password, by, clock.now())
@@ -121,19 +155,19 @@ def _set_password(users: Users, options: argparse.Namespace, by: Actor) -> int:
     return 0
 
 
-def _disable(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _disable(users: Users, options: Options, by: Actor) -> int:
     users.set_disabled(options.name, by, clock.now(), disabled=True)
     _print(f"User {options.name} is disabled; the sessions were ended.")
     return 0
 
 
-def _enable(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _enable(users: Users, options: Options, by: Actor) -> int:
     users.set_disabled(options.name, by, clock.now(), disabled=False)
     _print(f"User {options.name} is enabled.")
     return 0
 
 
-def _totp(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _totp(users: Users, options: Options, by: Actor) -> int:
     user = users.read(options.name)
     if options.remove:
         users.disable_totp(user.name, by, clock.now())
@@ -150,7 +184,7 @@ def _totp(users: Users, options: argparse.Namespace, by: Actor) -> int:
     return 0
 
 
-def _sessions(users: Users, options: argparse.Namespace, by: Actor) -> int:
+def _sessions(users: Users, options: Options, by: Actor) -> int:
     if options.revoke:
         ended = users.revoke_sessions(options.name, by, clock.now())
         _print(f"Ended {ended} sessions of {options.name}.")
@@ -161,7 +195,7 @@ def _sessions(users: Users, options: argparse.Namespace, by: Actor) -> int:
     return 0
 
 
-def _new_password(options: argparse.Namespace) -> str:
+def _new_password(options: Options) -> str:
     """Generate or read a password; never from the command line, which every user of the machine can see."""
     if options.generate:
         return generate_password()
@@ -173,7 +207,7 @@ def _new_password(options: argparse.Namespace) -> str:
     return password
 
 
-def _print_generated(options: argparse.Namespace, password: str) -> None:
+def _print_generated(options: Options, password: str) -> None:
     if options.generate:
         _print(f"Password: {password}")
 

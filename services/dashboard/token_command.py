@@ -1,14 +1,16 @@
 """The command `botwatch token`: API tokens, in the health database of this machine."""
 
-import argparse
 import getpass
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
+from types import SimpleNamespace as Options
+from typing import Annotated
 
 import msgspec
+import typer
 
 from shared.access.identity import SCOPE_TEXTS, SCOPES
 from shared.access.tokens import ApiToken, TokenRequest, create_token, find_token, list_tokens, revoke_token
@@ -27,40 +29,58 @@ from shared.store.database import Database
 FAILED = 1
 COLUMNS = "{:<10} {:<20} {:<9} {:<26} {:<20} {:<25} {}"
 
-Action = Callable[[Database, AuditKeyFile, argparse.Namespace], int]
+SCOPE_HELP = "May be given several times. " + "; ".join(
+    f"{scope}: {text}" for scope, text in SCOPE_TEXTS.items()
+)
+GLOBS = "name or glob; may be given several times"
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer()
+Action = Callable[[Database, AuditKeyFile, Options], int]
 
 
-def add_token_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `botwatch token`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-
-    def action(name: str, text: str, run: Action) -> argparse.ArgumentParser:
-        added = actions.add_parser(name, help=text, description=text[0].upper() + text[1:])
-        added.add_argument("--json", action="store_true", help="for programs")
-        added.set_defaults(run=lambda options: run_token_action(run, options, os.environ))
-        return added
-
-    create = action("create", "create a token and print it, once", _create)
-    create.add_argument("name", metavar="NAME")
-    scopes = "; ".join(f"{scope}: {text}" for scope, text in SCOPE_TEXTS.items())
-    create.add_argument("--scope", choices=SCOPES, action="append", required=True, help=scopes)
-    globs = "name or glob; may be given several times"
-    create.add_argument(
-        "--bot", action="append", default=[], metavar="GLOB", help=f"only these bots ({globs})"
-    )
-    create.add_argument(
-        "--host", action="append", default=[], metavar="GLOB", help=f"hosts of a collector ({globs})"
-    )
-    create.add_argument("--expires", metavar="DURATION", help="such as 90d; default: never")
-    create.add_argument(
-        "--act-for-others", action="store_true", help="`by` of a request may name somebody else"
-    )
-    action("list", "list the tokens", _list)
-    revoke = action("revoke", "revoke a token, everywhere within two seconds", _revoke)
-    revoke.add_argument("name", metavar="NAME", help="or ID")
+def _scope(text: str) -> str:
+    if text not in SCOPES:
+        raise typer.BadParameter(f"expected one of {', '.join(SCOPES)}, got {text!r}")
+    return text
 
 
-def run_token_action(run: Action, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+@app.command("create")
+def create_command(
+    name: Annotated[str, typer.Argument()],
+    *,
+    scope: Annotated[list[str], typer.Option(parser=_scope, metavar="|".join(SCOPES), help=SCOPE_HELP)],
+    bot: Annotated[list[str] | None, typer.Option(metavar="GLOB", help=f"Only these bots ({GLOBS}).")] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help=f"Hosts of a collector ({GLOBS}).")
+    ] = None,
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="Such as 90d.", show_default="never")] = "",
+    act_for_others: Annotated[
+        bool, typer.Option("--act-for-others", help="`by` of a request may name somebody else.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Create a token and print it, once."""
+    options = Options(
+        name=name, scope=scope, bot=bot or [], host=host or [], expires=expires,
+        act_for_others=act_for_others, json=as_json,
+    )  # fmt: skip
+    return run_token_action(_create, options, os.environ)
+
+
+@app.command("list")
+def list_command(*, as_json: Json = False) -> int:
+    """List the tokens."""
+    return run_token_action(_list, Options(json=as_json), os.environ)
+
+
+@app.command("revoke")
+def revoke_command(name: Annotated[str, typer.Argument(help="Name or ID.")], *, as_json: Json = False) -> int:
+    """Revoke a token, everywhere within two seconds."""
+    return run_token_action(_revoke, Options(name=name, json=as_json), os.environ)
+
+
+def run_token_action(run: Action, options: Options, environ: Mapping[str, str]) -> int:
     """Run an action on the health database; print what is wrong and return the exit code."""
     try:
         settings = load_settings(PartSettings, environ)
@@ -75,7 +95,7 @@ def run_token_action(run: Action, options: argparse.Namespace, environ: Mapping[
     return FAILED
 
 
-def _create(database: Database, key: AuditKeyFile, options: argparse.Namespace) -> int:
+def _create(database: Database, key: AuditKeyFile, options: Options) -> int:
     now = clock.now()
     wanted = TokenRequest(
         name=options.name,
@@ -98,7 +118,7 @@ def _create(database: Database, key: AuditKeyFile, options: argparse.Namespace) 
     return 0
 
 
-def _list(database: Database, _key: AuditKeyFile, options: argparse.Namespace) -> int:
+def _list(database: Database, _key: AuditKeyFile, options: Options) -> int:
     now = clock.now()
     with database.read() as connection:
         tokens = list_tokens(connection)
@@ -118,7 +138,7 @@ def _columns(token: ApiToken, state: str) -> tuple[str, ...]:
     return token.id, token.name, state, _joined(token.scopes), _joined(names) or "-", used, ends
 
 
-def _revoke(database: Database, key: AuditKeyFile, options: argparse.Namespace) -> int:
+def _revoke(database: Database, key: AuditKeyFile, options: Options) -> int:
     now = clock.now()
     with database.write() as connection:
         token = find_token(connection, options.name)

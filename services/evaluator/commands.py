@@ -1,15 +1,16 @@
 """Commands of `botwatch rules`: explain and validate the rules, run rule tests, try rules on the past."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.evaluator.try_command import add_try_arguments
+from services.evaluator.try_command import try_command
 from shared.rules.engine import Engine
 from shared.rules.measures.combination import Combination
 from shared.rules.rule import Rule
@@ -35,19 +36,22 @@ from shared.schema.durations import format_duration_ms
 from shared.schema.faults import Fault, InvalidError
 from shared.store.rule_state import load_rule_states
 
+app = typer.Typer()
+app.command("try")(try_command)
 
-def add_rules_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `botwatch rules`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    check = actions.add_parser("check", help="validate the rules and explain each one")
-    check.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="default: BOTWATCH_CONFIG")
-    check.set_defaults(run=lambda options: run_check_command(options.folder, os.environ))
-    test = actions.add_parser("test", help="run rule tests: series in, expected alerts out")
-    test.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    test.set_defaults(run=lambda options: run_rule_test_command(options.files, os.environ))
-    add_try_arguments(
-        actions.add_parser("try", help="show how often a rule would have fired on the stored records")
-    )
+
+@app.command("check")
+def check_command(
+    folder: Annotated[Path | None, typer.Argument(help="Of the config; default: BOTWATCH_CONFIG.")] = None,
+) -> int:
+    """Validate the rules and explain each one."""
+    return run_check_command(folder, os.environ)
+
+
+@app.command("test")
+def test_command(files: Annotated[list[Path], typer.Argument(help="Rule tests.")]) -> int:
+    """Run rule tests: series in, expected alerts out."""
+    return run_rule_test_command(files, os.environ)
 
 
 def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:

@@ -1,14 +1,17 @@
 """The command `botwatch rules try`: how often a rule would have fired on the stored records."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace as Options
+from typing import Annotated
 
 import msgspec
+import typer
+from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.rules.loader import rule_from_condition
@@ -30,26 +33,22 @@ from shared.schema.timestamps import to_wire
 from shared.store.database import Database
 
 
-def add_try_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch rules try`."""
-    parser.add_argument(
-        "rule", nargs="?", metavar="NAME|FILE",
-        help="a loaded rule, or a file with one condition in YAML or JSON; default: every loaded rule",
-    )  # fmt: skip
-    parser.add_argument(
-        "--days", type=_days, default=30, help=f"how many days back, 1 to {MAX_DAYS} (default: 30)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=lambda options: run_try_command(options, os.environ))
+def try_command(
+    rule: Annotated[
+        str | None,
+        typer.Argument(
+            help="A loaded rule, or a file with one condition in YAML or JSON; default: every loaded rule."
+        ),
+    ] = None,
+    *,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="How many days back.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Show how often a rule would have fired on the stored records."""
+    return run_try_command(Options(rule=rule, days=days, json=as_json), os.environ)
 
 
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_DAYS}, got {text!r}")
-    return int(text)
-
-
-def run_try_command(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def run_try_command(options: Options, environ: Mapping[str, str]) -> int:
     """Try the rules and print the results; return the exit code."""
     try:
         settings = load_settings(PartSettings, environ)
@@ -62,11 +61,13 @@ def run_try_command(options: argparse.Namespace, environ: Mapping[str, str]) -> 
             for database in (performance, health):
                 _require_database(database)
             sources, found = TrialSources(performance, health, documents), {}
-            for rule in rules:
-                result = try_rule(rule, sources, timedelta(days=options.days), clock.now())
-                found[rule.name] = result
-                if not options.json:
-                    sys.stdout.writelines(f"{line}\n" for line in _lines(rule, result))
+            with Console(stderr=True).status("") as progress:
+                for number, rule in enumerate(rules, 1):
+                    progress.update(f"{number} of {len(rules)}: {rule.name}")
+                    result = try_rule(rule, sources, timedelta(days=options.days), clock.now())
+                    found[rule.name] = result
+                    if not options.json:
+                        sys.stdout.writelines(f"{line}\n" for line in _lines(rule, result))
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch rules try: {fault}\n" for fault in error.faults)
         return 1

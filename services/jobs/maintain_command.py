@@ -1,16 +1,18 @@
 """The command `botwatch maintain`: runs the jobs that free space now, and shows sizes before and after."""
 
-import argparse
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from types import SimpleNamespace as Options
+from typing import Annotated, NamedTuple
 
 import msgspec
+import typer
 
 from services.jobs.backups.commands import (
+    Json,
     Surroundings,
-    command,
     end_progress,
     print_text,
+    run_command,
     show_progress,
     size_text,
 )
@@ -57,27 +59,35 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     sizes: dict[str, DatabaseGrowth | None]
 
 
-def add_maintain_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch maintain`."""
-    parser.description = (
-        f"Run the jobs {', '.join(step.job for step in STEPS)} now. Botwatch may run meanwhile."
-    )
-    parser.add_argument(
-        "--vacuum",
-        action="store_true",
-        help="rewrite both databases whole, in quiet hours: new records wait in the log until it is done",
-    )
-    parser.add_argument(
-        "--resolved-alerts-days",
-        type=int,
-        metavar="DAYS",
-        help="delete alerts resolved longer ago than this (default: alerts.retentionDays)",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=command("maintain", _maintain))
+app = typer.Typer()
 
 
-def _maintain(_: Surroundings, options: argparse.Namespace) -> object:
+@app.command()
+def maintain(
+    *,
+    vacuum: Annotated[
+        bool,
+        typer.Option(
+            "--vacuum",
+            help="Rewrite both databases whole, in quiet hours: new records wait in the log meanwhile.",
+        ),
+    ] = False,
+    resolved_alerts_days: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DAYS",
+            help="Delete alerts resolved longer ago than this.",
+            show_default="alerts.retentionDays",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Free space now, while Botwatch runs or not: expired rows, old files, free pages; show sizes."""
+    options = Options(vacuum=vacuum, resolved_alerts_days=resolved_alerts_days, json=as_json)
+    return run_command("maintain", _maintain, options)
+
+
+def _maintain(_: Surroundings, options: Options) -> object:
     with open_context() as opened:
         context = _with_alert_days(opened._replace(actor=local_actor()), options.resolved_alerts_days)
         for database in context.databases.values():
@@ -116,7 +126,7 @@ def _file_sizes(context: JobContext) -> dict[str, int]:
     return {name: database.file_bytes() for name, database in context.databases.items()}
 
 
-def _run(step: Step, context: JobContext, options: argparse.Namespace) -> Mapping[str, int]:
+def _run(step: Step, context: JobContext, options: Options) -> Mapping[str, int]:
     """Run one job, print what it did, and return it."""
     show_progress(f"{step.job} …")
     try:

@@ -1,12 +1,14 @@
 """The command `botwatch up`: run every part on this machine until Ctrl-C."""
 
-import argparse
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from typing import Annotated
+
+import typer
 
 from services.native.diagnostics.site import Site
 from services.native.preflight import StartError, require_ready
@@ -15,11 +17,15 @@ from services.native.terminal import AlertPrinter, greeting
 from shared.runtime.signals import stop_on
 from shared.schema.faults import InvalidError
 
+app = typer.Typer()
 
-def add_up_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch up`."""
-    parser.add_argument("--demo", action="store_true", help="with a demo bot on real market data")
-    parser.set_defaults(run=lambda options: up(os.environ, demo=options.demo))
+
+@app.command("up")
+def up_command(
+    *, demo: Annotated[bool, typer.Option("--demo", help="With a demo bot on real market data.")] = False
+) -> int:
+    """Run every part on this machine until Ctrl-C."""
+    return up(os.environ, demo=demo)
 
 
 def up(environ: Mapping[str, str], *, demo: bool) -> int:

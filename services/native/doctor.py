@@ -1,14 +1,15 @@
 """The command `botwatch doctor`: every diagnostic, with the fix of what is wrong, and the support bundle."""
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 
 from services.native.compose import COMPOSE
 from services.native.diagnostics.finding import Finding, critical, exit_code, lines, ok, summary
@@ -25,25 +26,27 @@ CONTAINER_SECRETS = "/run/botwatch/"
 CONTAINER_TIMEOUT_S = 120.0
 
 
-def add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch doctor`."""
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="FILE",
-        help="also write a support bundle (tar.gz): findings, versions, configuration and ends of the logs "
-        "without secrets, table sizes, job runs",
-    )
-    parser.add_argument(
-        "--records", action="store_true", help="with --bundle: also the last 100 rows of every table"
-    )
-    parser.epilog = "Exit code: 0 all is well, 1 warnings, 2 something is critical."
-    parser.set_defaults(
-        run=lambda options: run_doctor(
-            os.environ, as_json=options.json, bundle=options.bundle, records=options.records
-        )
-    )
+app = typer.Typer()
+
+
+@app.command(epilog="Exit code: 0 all is well, 1 warnings, 2 something is critical.")
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write a support bundle (tar.gz): findings, versions, configuration and ends of the "
+            "logs without secrets, table sizes, job runs.",
+        ),
+    ] = None,
+    records: Annotated[
+        bool, typer.Option("--records", help="With --bundle: also the last 100 rows of every table.")
+    ] = False,
+) -> int:
+    """Find out what is wrong, and how to fix it."""
+    return run_doctor(os.environ, as_json=as_json, bundle=bundle, records=records)
 
 
 def run_doctor(

@@ -1,12 +1,13 @@
 """The commands `botwatch notify` (test a channel) and `botwatch encrypt` (encrypt a config value)."""
 
-import argparse
 import getpass
 import os
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from typing import Annotated
 
+import typer
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,31 +29,43 @@ from shared.schema.faults import InvalidError
 from shared.schema.terminal_escaping import escape_controls
 from shared.store.audit import AuditEntry, Outcome
 
-
-def add_notify_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `botwatch notify`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    test = actions.add_parser("test", help="send a test message through a channel and print the response")
-    test.add_argument("channel", nargs="?", metavar="CHANNEL", help="default: list them")
-    test.set_defaults(run=lambda options: run_channel_test_command(options.channel, os.environ))
+notify_app = typer.Typer()
+encrypt_app = typer.Typer()
 
 
-def add_encrypt_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch encrypt`."""
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument("--new-key", action="store_true", help="print a new key for BOTWATCH_KEY instead")
-    instead.add_argument(
-        "--rotate",
-        action="store_true",
-        help="encrypt the values in the config documents again with the first key of BOTWATCH_KEY=NEW,OLD",
-    )
-    parser.set_defaults(run=lambda options: _run_encrypt(options, os.environ))
+@notify_app.callback()
+def notify() -> None:
+    """Test notification channels."""
 
 
-def _run_encrypt(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    if options.new_key:
+@notify_app.command("test")
+def send_test(
+    channel: Annotated[str | None, typer.Argument(help="The channel; without it all are listed.")] = None,
+) -> int:
+    """Send a test message through a channel and print the response."""
+    return run_channel_test_command(channel, os.environ)
+
+
+@encrypt_app.command()
+def encrypt_command(
+    *,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Print a new key for BOTWATCH_KEY instead.")
+    ] = False,
+    rotate: Annotated[
+        bool,
+        typer.Option(
+            "--rotate",
+            help="Encrypt the values of the config again with the first key of BOTWATCH_KEY=NEW,OLD.",
+        ),
+    ] = False,
+) -> int:
+    """Encrypt a value, on standard input, for the config."""
+    if new_key and rotate:
+        raise typer.BadParameter("expected --new-key or --rotate, got both")
+    if new_key:
         return print_new_key()
-    return rotate_values(environ) if options.rotate else encrypt_value(environ)
+    return rotate_values(os.environ) if rotate else encrypt_value(os.environ)
 
 
 def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> int:

@@ -5,7 +5,6 @@ The server's distribution registers its commands in the entry-point group `botwa
 """
 # ruff: noqa: ANN401 - the types inside Typer are private
 
-import argparse
 import os
 import sys
 from contextlib import redirect_stdout
@@ -160,25 +159,8 @@ def _import_command(name: str) -> typer.Typer:
             raise CommandUnavailableError(
                 f"'{name}' is not available in this installation: {error}"
             ) from error
-    return app if isinstance(app, typer.Typer) else _argparse_app(name, app)
-
-
-def _argparse_app(name: str, add_arguments: Any) -> typer.Typer:
-    """Return a command that still reads its arguments with argparse."""
-    app = typer.Typer()
-
-    @app.command(
-        add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
-    )
-    def run_argparse(context: typer.Context) -> int:
-        parser = argparse.ArgumentParser(f"botwatch {name}", description=context.command.help)
-        parser.set_defaults(run=None)
-        add_arguments(parser)
-        options = parser.parse_args(context.args)
-        code: int = options.run(options)
-        return code
-
-    return app
+    loaded: typer.Typer = app
+    return loaded
 
 
 def _markup_mode() -> Any:

@@ -1,14 +1,16 @@
 """The command `botwatch audit`: list, export and verify the audit log of this machine, rotate its key."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace as Options
+from typing import Annotated, Any, Literal
 
 import msgspec
+import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.jobs.config import JobsSettings
@@ -35,37 +37,82 @@ from shared.store.audit import (
 from shared.store.audit_chain import AuditRow, ChainReport
 from shared.store.database import Database
 
-FAILED, USAGE_ERROR = 1, 2
+FAILED = 1
 BATCH = 500
 DEFAULT_LIMIT = 50
-Action = Callable[[Database, AuditKeyFile, argparse.Namespace], int]
+Action = Callable[[Database, AuditKeyFile, Options], int]
 
 
-def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `botwatch audit`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    filters = argparse.ArgumentParser(add_help=False)
-    for name, text in (
-        ("action", "only actions that begin with this, such as user or alert.acknowledge"),
-        ("actor", "only of this name"),
-        ("target", "only on this target"),
-        ("since", "only from this time on: ISO-8601 with a zone"),
-        ("until", "only before this time"),
-    ):
-        filters.add_argument(f"--{name}", help=text, type=_moment if name in ("since", "until") else str)
-    filters.add_argument("--outcome", choices=("ok", "denied", "failed"))
-    listing = actions.add_parser("list", parents=[filters], help="list entries, newest first")
-    listing.add_argument("--limit", type=int, default=DEFAULT_LIMIT, metavar="N", help="default: %(default)s")
-    export = actions.add_parser("export", parents=[filters], help="print entries as JSON lines, oldest first")
-    verify = actions.add_parser("verify", help="find changed, removed, moved or inserted entries")
-    rotate = actions.add_parser("rotate-key", help="chain the following entries with a new key")
-    for action, run in ((listing, _list), (export, _export), (verify, _verify), (rotate, _rotate_key)):
-        if action in (listing, verify):
-            action.add_argument("--json", action="store_true")
-        action.set_defaults(run=lambda options, run=run: run_audit(run, options, os.environ))
+def _moment(text: str) -> datetime:
+    try:
+        return from_wire(datetime.fromisoformat(text))
+    except (ValueError, TypeError):  # TypeError: without a zone it cannot be compared
+        expected = "expected ISO-8601 with a zone, such as 2026-11-28T12:00:00Z"
+        raise typer.BadParameter(f"{expected}, got {text!r}") from None
 
 
-def run_audit(action: Action, options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def _time(text: str) -> Any:  # noqa: ANN401 - Typer's
+    return typer.Option(parser=_moment, metavar="TIME", help=text)
+
+
+ActionName = Annotated[
+    str | None, typer.Option(help="Only actions that begin with this, such as user or alert.acknowledge.")
+]
+Actor = Annotated[str | None, typer.Option(help="Only of this name.")]
+Target = Annotated[str | None, typer.Option(help="Only on this target.")]
+Result = Annotated[Literal["ok", "denied", "failed"] | None, typer.Option(help="Only with this result.")]
+Since = Annotated[datetime | None, _time("Only from this time on: ISO-8601 with a zone.")]
+Until = Annotated[datetime | None, _time("Only before this time.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer()
+
+
+@app.command("list")
+def list_command(  # noqa: PLR0913 - filters
+    *,
+    action: ActionName = None,
+    actor: Actor = None,
+    target: Target = None,
+    outcome: Result = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = DEFAULT_LIMIT,
+    as_json: Json = False,
+) -> int:
+    """List entries, newest first."""
+    wanted = AuditFilter(action=action, actor=actor, target=target, outcome=outcome, since=since, until=until)
+    return run_audit(_list, Options(filter=wanted, limit=limit, json=as_json), os.environ)
+
+
+@app.command("export")
+def export_command(
+    *,
+    action: ActionName = None,
+    actor: Actor = None,
+    target: Target = None,
+    outcome: Result = None,
+    since: Since = None,
+    until: Until = None,
+) -> int:
+    """Print entries as JSON lines, oldest first."""
+    wanted = AuditFilter(action=action, actor=actor, target=target, outcome=outcome, since=since, until=until)
+    return run_audit(_export, Options(filter=wanted), os.environ)
+
+
+@app.command("verify")
+def verify_command(*, as_json: Json = False) -> int:
+    """Find changed, removed, moved or inserted entries."""
+    return run_audit(_verify, Options(json=as_json), os.environ)
+
+
+@app.command("rotate-key")
+def rotate_command() -> int:
+    """Chain the following entries with a new key."""
+    return run_audit(_rotate_key, Options(), os.environ)
+
+
+def run_audit(action: Action, options: Options, environ: Mapping[str, str]) -> int:
     """Run one action on the database of BOTWATCH_HOME; return 0, 1 where something is wrong."""
     try:
         with _open(environ) as (database, key):
@@ -90,25 +137,9 @@ def _open(environ: Mapping[str, str]) -> Iterator[tuple[Database, AuditKeyFile]]
         database.close()
 
 
-def _moment(text: str) -> datetime:
-    try:
-        return from_wire(datetime.fromisoformat(text))
-    except (ValueError, TypeError):  # TypeError: without a zone it cannot be compared
-        expected = "expected ISO-8601 with a zone, such as 2026-11-28T12:00:00Z"
-        raise argparse.ArgumentTypeError(f"{expected}, got {text!r}") from None
-
-
-def _filter(options: argparse.Namespace) -> AuditFilter:
-    names = ("action", "actor", "target", "outcome", "since", "until")
-    return AuditFilter(**{name: getattr(options, name) for name in names})
-
-
-def _list(database: Database, _key: AuditKeyFile, options: argparse.Namespace) -> int:
-    if options.limit < 1:
-        sys.stderr.write(f"botwatch audit: --limit: expected at least 1, got {options.limit}\n")
-        return USAGE_ERROR
+def _list(database: Database, _key: AuditKeyFile, options: Options) -> int:
     with database.read() as connection:
-        rows = list_audit(connection, _filter(options), options.limit)
+        rows = list_audit(connection, options.filter, options.limit)
     if options.json:
         print(msgspec.json.encode(list(map(wire_entry, rows))).decode())
     else:
@@ -128,8 +159,8 @@ def audit_line(row: AuditRow) -> str:
     return escape_controls(text.rstrip())
 
 
-def _export(database: Database, _key: AuditKeyFile, options: argparse.Namespace) -> int:
-    after, wanted = 0, _filter(options)
+def _export(database: Database, _key: AuditKeyFile, options: Options) -> int:
+    after, wanted = 0, options.filter
     while True:
         with database.read() as connection:
             rows = list_audit_after(connection, wanted, after, BATCH)
@@ -140,7 +171,7 @@ def _export(database: Database, _key: AuditKeyFile, options: argparse.Namespace)
         after = rows[-1].id
 
 
-def _verify(database: Database, key: AuditKeyFile, options: argparse.Namespace) -> int:
+def _verify(database: Database, key: AuditKeyFile, options: Options) -> int:
     with database.read() as connection:
         report = verify_audit(connection, key)
     if options.json:
@@ -172,7 +203,7 @@ def _print_report(report: ChainReport) -> None:
         print(f"Newest: entry {report.newest.id}, MAC {report.newest.mac}")
 
 
-def _rotate_key(database: Database, key: AuditKeyFile, _options: argparse.Namespace) -> int:
+def _rotate_key(database: Database, key: AuditKeyFile, _options: Options) -> int:
     if not key.key.exists():
         raise InvalidError([Fault(str(key.key), "there is no audit key yet: start Botwatch first")])
     _add_key(key.key)

@@ -1,16 +1,17 @@
 """The command `botwatch backup`, and what it shares with `botwatch restore`."""
 
-import argparse
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace as Options
+from typing import Annotated, NamedTuple
 
 import msgspec
 import structlog
+import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.jobs.backups.archive import read_identities
@@ -44,55 +45,63 @@ class Surroundings(NamedTuple):
     sources: Sources
 
 
-def add_backup_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the actions of `botwatch backup`."""
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for name, run, text in (
-        ("now", _now, "create a backup, verify it by a trial restore, and upload it if BACKUP_URL is set"),
-        ("list", _list, "list the backups"),
-        ("verify", _verify, "verify a backup by a trial restore"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("--json", action="store_true", help="print JSON")
-        action.set_defaults(run=command(f"backup {name}", run))
-        if name == "list":
-            action.add_argument("--remote", action="store_true", help="list those at BACKUP_URL")
-        if name == "verify":
-            action.add_argument("id", metavar="ID", help=f"`botwatch backup list` shows them; or {LATEST}")
-            add_identity(action)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Identity = Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of an encrypted backup.")]
+
+app = typer.Typer()
 
 
-def add_identity(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names a private key."""
-    parser.add_argument("--identity", type=Path, metavar="FILE", help="private key of an encrypted backup")
+@app.command("now")
+def now_command(*, as_json: Json = False) -> int:
+    """Create a backup, verify it by a trial restore, and upload it if BACKUP_URL is set."""
+    return run_command("backup now", _now, Options(json=as_json))
 
 
-Action = Callable[[Surroundings, argparse.Namespace], object]
+@app.command("list")
+def list_command(
+    *,
+    remote: Annotated[bool, typer.Option("--remote", help="List those at BACKUP_URL.")] = False,
+    as_json: Json = False,
+) -> int:
+    """List the backups."""
+    return run_command("backup list", _list, Options(remote=remote, json=as_json))
+
+
+@app.command("verify")
+def verify_command(
+    backup: Annotated[
+        str, typer.Argument(metavar="ID", help=f"`botwatch backup list` shows them; or {LATEST}.")
+    ],
+    *,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> int:
+    """Verify a backup by a trial restore."""
+    return run_command("backup verify", _verify, Options(id=backup, identity=identity, json=as_json))
+
+
+Action = Callable[[Surroundings, Options], object]
 """Does the work, prints text unless `--json`, and returns what is printed then."""
 
 
-def command(name: str, action: Action) -> Callable[[argparse.Namespace], int]:
-    """Return the function that runs `action` and returns the exit code; errors are one sentence each."""
-
-    def run(options: argparse.Namespace) -> int:
-        restrict_umask()
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
-        try:
-            result = action(_surroundings(os.environ), options)
-        except (BackupError, InvalidError, OSError, SQLAlchemyError) as error:
-            faults = error.faults if isinstance(error, InvalidError) else [error]
-            for fault in faults:
-                text = redact_credentials(str(fault).partition("\n")[0])
-                sys.stderr.write(f"botwatch {name}: {escape_controls(text)}\n")
-            return FAILED
-        if options.json:
-            sys.stdout.write(f"{msgspec.json.format(msgspec.json.encode(result)).decode()}\n")
-        return 0
-
-    return run
+def run_command(name: str, action: Action, options: Options) -> int:
+    """Run `action` and return the exit code; errors are one sentence each."""
+    restrict_umask()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        result = action(_surroundings(os.environ), options)
+    except (BackupError, InvalidError, OSError, SQLAlchemyError) as error:
+        faults = error.faults if isinstance(error, InvalidError) else [error]
+        for fault in faults:
+            text = redact_credentials(str(fault).partition("\n")[0])
+            sys.stderr.write(f"botwatch {name}: {escape_controls(text)}\n")
+        return FAILED
+    if options.json:
+        sys.stdout.write(f"{msgspec.json.format(msgspec.json.encode(result)).decode()}\n")
+    return 0
 
 
 def _surroundings(environ: Mapping[str, str]) -> Surroundings:
@@ -107,7 +116,7 @@ def _surroundings(environ: Mapping[str, str]) -> Surroundings:
     return Surroundings(settings, documents, sources)
 
 
-def print_text(options: argparse.Namespace, text: str) -> None:
+def print_text(options: Options, text: str) -> None:
     """Print a line for people; nothing where JSON is wanted."""
     if not options.json:
         sys.stdout.write(f"{escape_controls(text)}\n")
@@ -147,7 +156,7 @@ def _append_audit(given: Surroundings, entry: AuditEntry) -> None:
         sys.stderr.write(f"botwatch: warning: {entry.action} is not in the audit log: {reason}\n")
 
 
-def _now(given: Surroundings, options: argparse.Namespace) -> object:
+def _now(given: Surroundings, options: Options) -> object:
     settings, sources = given.settings, given.sources
     with _audited(given, "backup.create"):
         backup = create_backup(sources, settings, clock.now, show_progress)
@@ -165,7 +174,7 @@ def _now(given: Surroundings, options: argparse.Namespace) -> object:
     return describe_backup(find_backup(list_backups(sources.home), backup.id))
 
 
-def _upload(given: Surroundings, options: argparse.Namespace) -> None:
+def _upload(given: Surroundings, options: Options) -> None:
     """Upload what is missing at BACKUP_URL; the backup here counts, and the job tries again."""
     from services.jobs.backups.remote import upload_missing  # noqa: PLC0415 - 8 MB of memory
 
@@ -180,7 +189,7 @@ def _upload(given: Surroundings, options: argparse.Namespace) -> None:
     print_text(options, f"Uploaded {len(uploaded)} to {given.settings.backup_url}.")
 
 
-def _list(given: Surroundings, options: argparse.Namespace) -> object:
+def _list(given: Surroundings, options: Options) -> object:
     found = _remote_backups(given.settings) if options.remote else list_backups(given.sources.home)
     if not found:
         print_text(options, "No backups yet: `botwatch backup now` creates one.")
@@ -228,7 +237,7 @@ def find_backup(backups: list[Backup], wanted: str) -> Backup:
     return found
 
 
-def _verify(given: Surroundings, options: argparse.Namespace) -> object:
+def _verify(given: Surroundings, options: Options) -> object:
     identities = read_identities(options.identity) if options.identity else []
     backup = find_backup(list_backups(given.sources.home), options.id)
     try:

@@ -1,23 +1,27 @@
 """The command `botwatch restore`."""
 
-import argparse
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace as Options
+from typing import Annotated
 from urllib.parse import urlsplit
+
+import typer
 
 from services.jobs.backups.archive import read_identities
 from services.jobs.backups.commands import (
     LATEST,
+    Identity,
+    Json,
     Surroundings,
-    add_identity,
-    command,
     end_progress,
     find_backup,
     print_text,
+    run_command,
     show_progress,
 )
 from services.jobs.backups.errors import BackupError
@@ -31,26 +35,35 @@ from shared.runtime.credentials import operator_redis_url
 from shared.runtime.local_audit import local_actor
 from shared.schema.backups import id_of_file
 
-
-def add_restore_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch restore`."""
-    parser.add_argument(
-        "backup",
-        metavar="ID|FILE|URL",
-        help=f"an ID from `botwatch backup list`, {LATEST}, a file, or s3://…",
-    )
-    parser.add_argument("--into", type=Path, metavar="DIR", help="extract into this folder only")
-    parser.add_argument(
-        "--passwords",
-        action="store_true",
-        help="replace the passwords that exist, too: those of a new installation on another machine",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_identity(parser)
-    parser.set_defaults(run=command("restore", _restore))
+app = typer.Typer()
 
 
-def _restore(given: Surroundings, options: argparse.Namespace) -> object:
+@app.command()
+def restore_command(
+    backup: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID|FILE|URL", help=f"An ID from `botwatch backup list`, {LATEST}, a file, or s3://…"
+        ),
+    ],
+    *,
+    into: Annotated[Path | None, typer.Option(metavar="DIR", help="Extract into this folder only.")] = None,
+    passwords: Annotated[
+        bool,
+        typer.Option(
+            "--passwords",
+            help="Replace the passwords that exist, too: those of a new installation on another machine.",
+        ),
+    ] = False,
+    identity: Identity = None,
+    as_json: Json = False,
+) -> int:
+    """Restore a backup."""
+    options = Options(backup=backup, into=into, passwords=passwords, identity=identity, json=as_json)
+    return run_command("restore", _restore, options)
+
+
+def _restore(given: Surroundings, options: Options) -> object:
     from services.jobs.backups import restore  # noqa: PLC0415 - alembic takes seconds to load
 
     identities = read_identities(options.identity) if options.identity else []

@@ -1,14 +1,16 @@
 """The command `botwatch replay`: folds a past from files, offline, and prints the bot's metrics."""
 
-import argparse
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace as Options
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+import typer
 
 from services.recorder.replay.files import FORMATS, ReplayFile
 from services.recorder.replay.fold import Replayed, replay
@@ -20,37 +22,68 @@ from shared.schema.faults import Fault, InvalidError
 FAILED = 1
 PROGRESS_INTERVAL_S = 0.5
 MAX_WIDTH = 100
-MATCHINGS: tuple[Matching, ...] = ("flat-to-flat", "fifo", "lifo", "average")
 
 
-def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `botwatch replay`."""
-    parser.description = (
-        "Compute a bot's metrics from files, offline: Botwatch records, CSV of fills, trades or equity, "
-        "exports of Binance, Kraken and MetaTrader 5, trades of ccxt, backtests of freqtrade. "
-        "Nothing is stored."
-    )
-    parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="of one past: such as fills and equity"
-    )
-    parser.add_argument("--bot", required=True, metavar="NAME", help="whose records, and whose settings")
-    parser.add_argument("--format", choices=FORMATS, help="default: by content")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="performance_logger.json with the settings of the bot"
-    )
-    parser.add_argument("--currency", metavar="CODE", help="the account's currency")
-    parser.add_argument(
-        "--start-equity", type=_positive, metavar="AMOUNT", help="equity before the first event"
-    )
-    parser.add_argument("--matching", choices=MATCHINGS, help="what counts as a closed trade")
-    parser.add_argument("--time-zone", default="UTC", metavar="ZONE", help="of times without one (UTC)")
-    parser.add_argument("--strategy", metavar="NAME", help="of a freqtrade result with several")
-    parser.add_argument("--trades", action="store_true", help="list the closed trades")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.set_defaults(run=run_replay)
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise typer.BadParameter(f"expected a number above 0, got {text!r}")
+    return number
 
 
-def run_replay(options: argparse.Namespace) -> int:
+def _format(text: str) -> str:
+    if text not in FORMATS:
+        raise typer.BadParameter(f"expected one of {', '.join(FORMATS)}, got {text!r}")
+    return text
+
+
+app = typer.Typer()
+
+
+@app.command()
+def replay_command(  # noqa: PLR0913 - each is an option
+    files: Annotated[list[Path], typer.Argument(help="Of one past: such as fills and equity.")],
+    *,
+    bot: Annotated[str, typer.Option(metavar="NAME", help="Whose records, and whose settings.")],
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", parser=_format, metavar="|".join(FORMATS), help="Default: by content."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="performance_logger.json with the settings of the bot."),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="The account's currency.")] = None,
+    start_equity: Annotated[
+        float | None,
+        typer.Option(parser=_positive, metavar="AMOUNT", help="Equity before the first event."),
+    ] = None,
+    matching: Annotated[Matching | None, typer.Option(help="What counts as a closed trade.")] = None,
+    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="Of times without one.")] = "UTC",
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a freqtrade result with several.")
+    ] = None,
+    trades: Annotated[bool, typer.Option("--trades", help="List the closed trades.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Compute a bot's metrics from files, offline; nothing is stored.
+
+    Files are Botwatch records, CSV of fills, trades or equity, exports of Binance, Kraken and MetaTrader 5,
+    trades of ccxt, backtests of freqtrade.
+    """
+    return run_replay(
+        Options(
+            files=files, bot=bot, format=file_format, config=config, currency=currency,
+            start_equity=start_equity, matching=matching, time_zone=time_zone, strategy=strategy,
+            trades=trades, json=as_json,
+        )
+    )  # fmt: skip
+
+
+def run_replay(options: Options) -> int:
     """Replay the files and print the result; return 1 with what is wrong with them."""
     progress = Progress(sys.stderr.isatty(), time.monotonic)
     try:
@@ -73,7 +106,7 @@ def run_replay(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(replayed: Replayed, options: argparse.Namespace) -> None:
+def _print(replayed: Replayed, options: Options) -> None:
     record = replayed.account.performance(options.bot)
     if record is None:
         raise RuntimeError("the replay folded no event, which `replay` excludes")
@@ -84,7 +117,7 @@ def _print(replayed: Replayed, options: argparse.Namespace) -> None:
         sys.stdout.write(text_report(replayed, record, with_trades=options.trades, width=width))
 
 
-def _configured(options: argparse.Namespace, environ: Mapping[str, str]) -> AnalyticsSettings:
+def _configured(options: Options, environ: Mapping[str, str]) -> AnalyticsSettings:
     """Return the settings of the bot in the config document, overridden by the command line."""
     if options.config and not options.config.is_file():
         raise InvalidError([Fault(str(options.config), "no such file")])
@@ -113,16 +146,6 @@ def _zone(name: str) -> ZoneInfo:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         message = f"expected an IANA time zone such as Europe/Berlin, got {name!r}"
         raise InvalidError([Fault("--time-zone", message)]) from None
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return number
 
 
 class Progress:

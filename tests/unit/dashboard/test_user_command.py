@@ -137,4 +137,4 @@ def test_a_password_on_the_command_line_is_refused() -> None:
     words = [sys.executable, "-m", "botwatch.cli", "user", "add", "alice", "hunter2"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
-    assert "unrecognized arguments" in ended.stderr
+    assert "unexpected extra argument" in ended.stderr

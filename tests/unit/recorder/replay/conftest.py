@@ -1,13 +1,12 @@
 """Runs `botwatch replay` on files made by a test."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.recorder.replay.command import add_replay_arguments
+from botwatch import cli
 
 
 class Replayer:
@@ -24,10 +23,7 @@ class Replayer:
 
     def run(self, *arguments: str | Path) -> tuple[int, str, str]:
         """Return the exit code, standard output and standard error."""
-        parser = argparse.ArgumentParser()
-        add_replay_arguments(parser)
-        options = parser.parse_args([str(argument) for argument in (*arguments, "--bot", "b")])
-        code = options.run(options)
+        code = cli.main(["replay", *map(str, arguments), "--bot", "b"])
         out, err = self._capsys.readouterr()
         return code, out, err
 
