@@ -66,7 +66,7 @@ def api_command(function: Callable[Concatenate[Api, P], int]) -> Callable[..., i
 
     @wraps(function)
     def command(*arguments: Any, url: str, token: str, as_json: bool, **options: Any) -> int:  # noqa: ANN401
-        api = _connect(url, token, as_json=as_json)
+        api = connect(url, token, as_json=as_json)
         try:
             return function(api, *arguments, **options)
         finally:
@@ -84,7 +84,8 @@ def api_command(function: Callable[Concatenate[Api, P], int]) -> Callable[..., i
     return command
 
 
-def _connect(url: str, token: str, *, as_json: bool) -> Api:
+def connect(url: str, token: str, *, as_json: bool = False) -> Api:
+    """Return the dashboard at `url`."""
     try:
         return Api(url, read_token(token, url), as_json=as_json)
     except ValueError as error:

@@ -33,6 +33,7 @@ API_COMMANDS = MappingProxyType(
         "report": "list, create and download reports",
         "send": "send records, checked before they are sent",
         "tail": "follow records and alerts as they happen",
+        "top": "show everything live on the terminal",
     }
 )
 """Commands over the API, each in the module of its name in `botwatch.cli.commands`: name → help."""
