@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-import typer
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
+from botwatch.cli.api_command import Api
 from botwatch.errors import BotwatchError, FullError, RefusedError, UnreachableError
 from botwatch.typed_json import Document
 
@@ -22,16 +22,15 @@ TOKEN_REFUSED = 4401
 """Close code: the token is not valid any more."""
 
 
-def default_websocket_url(url: str) -> str:
-    """Return the URL of the WebSocket on the host of the dashboard's `url`."""
-    parts = urlsplit(url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme)
-    if not scheme or not parts.hostname:
-        raise typer.BadParameter(
-            f"expected a URL like http://localhost:3001, got {url!r}", param_hint="--url"
-        )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return urlunsplit((scheme, f"{host}:{PORT}", PATH, "", ""))
+def find_websocket(api: Api) -> str:
+    """Return the URL of the WebSocket, which the dashboard knows."""
+    found = api.post("/api/monitoring/websocket-ticket", None, Document)
+    if found.get("url"):
+        return str(found["url"])
+    parts = urlsplit(api.url)
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    return urlunsplit((scheme, f"{host}:{found.get('port', PORT)}", PATH, "", ""))
 
 
 class LiveStream:
@@ -86,9 +85,7 @@ class LiveStream:
             )
         except InvalidStatus as error:
             raise _refusal(self._url, error) from error
-        except InvalidURI as error:
-            raise typer.BadParameter(str(error), param_hint="--websocket") from error
-        except (OSError, InvalidHandshake) as error:
+        except (OSError, InvalidHandshake, InvalidURI) as error:
             raise UnreachableError(f"{self._url} is not responding: {error}") from error
 
     def _new_messages(self, frame: Document | list[Document]) -> Iterator[Document]:

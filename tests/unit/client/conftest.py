@@ -1,11 +1,13 @@
 """Fixtures of the client's tests."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.client.fake_server import FakeServer
+from tests.unit.client.fake_server import CannedResponse, FakeServer
 
 
 @pytest.fixture
@@ -22,3 +24,15 @@ def spool_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "spool"
     monkeypatch.setenv("BOTWATCH_SPOOL", str(folder))
     return folder
+
+
+ANSWERS: dict[str, Any] = json.loads(Path(__file__).with_name("api_answers.json").read_text(encoding="utf-8"))
+"""Answers of a real dashboard by request; a contract test validates them against the OpenAPI document."""
+
+
+@pytest.fixture
+def fake_dashboard(fake_server: FakeServer) -> FakeServer:
+    """Serve the answers of a real dashboard for one test."""
+    fake_server.routes = {request: CannedResponse(200, body) for request, body in ANSWERS.items()}
+    fake_server.answers = [CannedResponse(404, {"error": "not in the test's answers"})]
+    return fake_server

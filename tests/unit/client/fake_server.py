@@ -29,10 +29,14 @@ class CannedResponse(NamedTuple):
 
 
 class FakeServer:
-    """Responds with `answers` in turn, then the last one again and again, and keeps the requests."""
+    """Responds with `answers` in turn, then the last one again and again, and keeps the requests.
+
+    A request that is in `routes` (`GET /path`, without its query) has its response from there.
+    """
 
     def __init__(self) -> None:
         self.answers = [CannedResponse(202, {"accepted": 1})]
+        self.routes: dict[str, CannedResponse] = {}
         self.asked: list[ReceivedRequest] = []
         self.answer: Callable[[ReceivedRequest], CannedResponse] | None = None
         """What responds to a request, instead of `answers`."""
@@ -48,14 +52,13 @@ class FakeServer:
                 server.asked.append(
                     ReceivedRequest(self.command, self.path, body, self.client_address[1], token)
                 )
-                answers = server.answers
-                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                answer = server.next_answer(f"{self.command} {self.path.partition('?')[0]}")
                 if server.answer is not None:
                     answer = server.answer(server.asked[-1])
                 if not answer.status:
                     self.close_connection = True
                     return
-                data = msgspec.json.encode(answer.body)
+                data = answer.body if isinstance(answer.body, bytes) else msgspec.json.encode(answer.body)
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
@@ -74,6 +77,12 @@ class FakeServer:
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         ).start()
+
+    def next_answer(self, request: str) -> CannedResponse:
+        """Return the response to a request."""
+        if request in self.routes:
+            return self.routes[request]
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     def close(self) -> None:
         """Stop the server."""

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -10,10 +11,10 @@ from typing import Annotated
 import typer
 
 from botwatch import validation
-from botwatch.cli.api_command import URL, Token, Url, read_token
+from botwatch.cli.api_command import URL, Token, Url, connect
 from botwatch.cli.exit_codes import OK
 from botwatch.cli.formatting import clock
-from botwatch.cli.live_stream import LiveStream, default_websocket_url
+from botwatch.cli.live_stream import LiveStream, find_websocket
 from botwatch.cli.output import print_line
 from botwatch.typed_json import Document
 
@@ -38,15 +39,6 @@ def tail(  # noqa: PLR0913 - options
     alerts: Annotated[bool, typer.Option("--alerts", help="Only alerts.")] = False,
     records: Annotated[bool, typer.Option("--records", help="Only records.")] = False,
     url: Url = URL,
-    websocket: Annotated[
-        str,
-        typer.Option(
-            envvar="BOTWATCH_WEBSOCKET_URL",
-            metavar="URL",
-            help="URL of the WebSocket.",
-            show_default="port 8080 of --url's host",
-        ),
-    ] = "",
     token: Token = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the messages as JSON lines.")] = False,
 ) -> int:
@@ -59,7 +51,8 @@ def tail(  # noqa: PLR0913 - options
     patterns = bot or []
     if not any(_is_pattern(one) for one in patterns):
         query += [("bot", one) for one in patterns]
-    stream = LiveStream(websocket or default_websocket_url(url), read_token(token, url), query)
+    with closing(connect(url, token)) as api:
+        stream = LiveStream(find_websocket(api), api.token, query)
     for message in stream.messages():
         if not _is_wanted(message, patterns):
             continue

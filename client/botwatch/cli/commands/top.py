@@ -14,7 +14,7 @@ from botwatch.cli.api_command import URL, Api, Token, Url, connect
 from botwatch.cli.exit_codes import OK
 from botwatch.cli.top.details import detail_lines
 from botwatch.cli.top.model import Model, Quit, Snapshot
-from botwatch.cli.top.poller import Acknowledged, Detail, Failure, Poller, Result
+from botwatch.cli.top.poller import Acknowledged, Detail, Failure, Poller, Refused, Result
 from botwatch.cli.top.screen import draw
 from botwatch.cli.top.terminal import Terminal
 
@@ -72,6 +72,10 @@ def take(model: Model, result: Result) -> None:
             model.snapshot, model.error = result, ""
         case Failure(reason):
             model.error = reason
+        case Refused(wanted, reason):
+            model.message = reason
+            if wanted == model.opened:
+                model.opened = None
         case Acknowledged(alert):
             model.message = f"Acknowledged by {alert.get('assignee')}: {alert['message']}"
         case Detail(opened, answer) if opened == model.opened:

@@ -26,6 +26,13 @@ class Failure(NamedTuple):
     reason: str
 
 
+class Refused(NamedTuple):
+    """What was wanted is not done."""
+
+    wanted: Acknowledge | Open
+    reason: str
+
+
 class Acknowledged(NamedTuple):
     """An alert is acknowledged."""
 
@@ -39,7 +46,7 @@ class Detail(NamedTuple):
     answer: Document
 
 
-Result = Snapshot | Failure | Acknowledged | Detail
+Result = Snapshot | Failure | Refused | Acknowledged | Detail
 
 
 class Poller:
@@ -85,16 +92,21 @@ class Poller:
                 self._wake()
 
     def _results_of(self, wanted: Acknowledge | Open | None) -> Iterator[Result]:
-        try:
-            match wanted:
-                case Acknowledge():
-                    yield Acknowledged(self._acknowledge(wanted))
-                case Open():
-                    yield Detail(wanted, self._api.get(_path(wanted), Document))
-            if not isinstance(wanted, Open):
+        if wanted:
+            try:
+                yield self._do(wanted)
+            except BotwatchError as error:
+                yield Refused(wanted, str(error))
+        if not isinstance(wanted, Open):
+            try:
                 yield self.fetch()
-        except BotwatchError as error:
-            yield Failure(str(error))
+            except BotwatchError as error:
+                yield Failure(str(error))
+
+    def _do(self, wanted: Acknowledge | Open) -> Result:
+        if isinstance(wanted, Acknowledge):
+            return Acknowledged(self._acknowledge(wanted))
+        return Detail(wanted, self._api.get(_path(wanted), Document))
 
     def _acknowledge(self, wanted: Acknowledge) -> Document:
         path = f"{API}/alerts/{quote(wanted.alert_id, safe='')}/acknowledge"

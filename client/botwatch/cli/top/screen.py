@@ -15,6 +15,8 @@ from botwatch.cli.top.model import SORTS, Model, Pane
 WIDE = 120
 """Columns from which on there are two columns of tables."""
 GAP = 2
+LEAST_LINES = 3
+"""Of a table: its titles, a row, and the blank line before the next."""
 CHECK_STATUSES = ("critical", "warning", "unknown", "ok")
 """The worst first."""
 BARS = 16
@@ -188,12 +190,12 @@ def _percent(number: float | None) -> str:
 
 
 def _stack(tables: Sequence[Table], width: int, height: int) -> list[Text]:
-    """Return tables below each other, each with a blank line above but the first."""
+    """Return the first tables that have room for a row below each other, with a blank line between them."""
+    tables = tables[: (height + 1) // LEAST_LINES]
     shares = share([1 + max(1, len(one.rows)) for one in tables], height - len(tables) + 1)
     lines: list[Text] = []
     for table, lent in zip(tables, shares, strict=True):
-        if lent > 1:
-            lines += [*([Text()] if lines else []), *_table(table, width, lent)]
+        lines += [*([Text()] if lines else []), *_table(table, width, lent)]
     return lines
 
 
@@ -214,7 +216,7 @@ def _table(table: Table, width: int, height: int) -> list[Text]:
         max([cell_len(table.titles[column].rstrip(">")), *(cell_len(row[column]) for row in cells)])
         for column in range(len(table.titles))
     ]
-    widths[0] = min(widths[0], max(12, width // 4))
+    widths[0] = min(widths[0], max(14, width // 4))
     titles = [one.rstrip(">") for one in table.titles]
     lines = [_line(table, titles, widths)]
     lines[0].stylize("bold underline" if table.is_focused else "bold")
