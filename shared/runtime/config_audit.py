@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -38,12 +39,7 @@ def append_config_audit(
     secrets, and the next change is compared with what was loaded before.
     """
     refused = sorted({fault.path for fault in faults})
-    secret = key.keys()[0]  # the oldest: a rotation is no change of the documents
-
-    def fingerprint(text: str) -> str:
-        return hmac.new(secret, b"document\0" + text.encode(errors="replace"), hashlib.sha256).hexdigest()[:8]
-
-    documents = {name: redact(value, fingerprint) for name, value in read_documents(folder).items()}
+    documents = redact_documents(folder, key)
     before = read_audited_documents(connection)
     changes = describe_changes(before, documents) if before else []
     after = {"changes": changes, "documents": sorted(documents)}
@@ -55,3 +51,13 @@ def append_config_audit(
     elif only_changes:
         return
     append_audit(connection, replace(entry, after=after), at, key)
+
+
+def redact_documents(folder: Path, key: AuditKeyFile) -> dict[str, Any]:
+    """Return the documents of a folder without secrets, as they are compared with those loaded before."""
+    secret = key.keys()[0]  # the oldest: a rotation is no change of the documents
+
+    def fingerprint(text: str) -> str:
+        return hmac.new(secret, b"document\0" + text.encode(errors="replace"), hashlib.sha256).hexdigest()[:8]
+
+    return {name: redact(value, fingerprint) for name, value in read_documents(folder).items()}

@@ -34,7 +34,8 @@ class ListGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - the types inside Typer are private
         """Return what is left of the words."""
         names_none = not args or (args[0].startswith("-") and args[0] != "--help")
-        return super().parse_args(ctx, ["list", *args] if names_none else args)
+        is_list = names_none and not ctx.resilient_parsing  # which completes what is being typed
+        return super().parse_args(ctx, ["list", *args] if is_list else args)
 
 
 P = ParamSpec("P")

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
+from typer._completion_classes import completion_init  # what `add_completion` calls
 from typer.core import TyperCommand, TyperGroup
 
 from botwatch.cli.exit_codes import FAILED, MEANINGS, USAGE_ERROR, exit_code
@@ -21,6 +22,8 @@ from botwatch.errors import BotwatchError, FullError, UnreachableError
 from botwatch.version import VERSION
 
 COMMANDS_GROUP = "botwatch.commands"
+COMPLETE_VARIABLE = "_BOTWATCH_COMPLETE"
+"""Set by a shell's completion script, which asks for the words that may follow."""
 API_COMMANDS = MappingProxyType(
     {
         "status": "show how everything is; exit code 1 unless HEALTHY",
@@ -34,6 +37,7 @@ API_COMMANDS = MappingProxyType(
         "send": "send records, checked before they are sent",
         "tail": "follow records and alerts as they happen",
         "top": "show everything live on the terminal",
+        "completion": "print a script that completes commands in bash, zsh or fish",
     }
 )
 """Commands over the API, each in the module of its name in `botwatch.cli.commands`: name → help."""
@@ -42,6 +46,7 @@ SERVER_COMMANDS = MappingProxyType(
         "up": "run every part on this machine until Ctrl-C",
         "audit": "list, export and verify the audit log",
         "rules": "validate, explain and test the rules",
+        "config": "check, show and compare the configuration",
         "notify": "test notification channels",
         "doctor": "find out what is wrong, and how to fix it",
         "token": "create, list and revoke API tokens",
@@ -90,8 +95,10 @@ class CommandGroup(TyperGroup):
 def run(words: list[str]) -> int:
     """Run one command; errors are one or two sentences on stderr."""
     app = _create_app()
+    if is_completing := COMPLETE_VARIABLE in os.environ:
+        completion_init()
     try:
-        if not words:
+        if not words and not is_completing:
             with redirect_stdout(sys.stderr):
                 app(["--help"], prog_name="botwatch", standalone_mode=False)
             return USAGE_ERROR
