@@ -37,7 +37,7 @@ def shared_routes() -> Iterator[None]:
     takes 50 ms. werkzeug has no option for this.
     """
     compile_builder, parse = Rule._compile_builder, Rule._parse_rule  # noqa: SLF001
-    parsed: dict[str, tuple[Any, ...]] = {}
+    parsed: dict[str, tuple[tuple[RulePart, ...], list[Any], dict[str, Any], set[str]]] = {}
 
     def build_later(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
         builder = cache(lambda: compile_builder(rule, append_unknown))

@@ -22,7 +22,7 @@ from shared.schema import redis_keys
 from shared.schema.records import Check, Equity, Event, Health, Heartbeat, Metric, Performance
 from shared.schema.rule_status import RuleStatus
 from shared.store.database import Database
-from tests.support import free_port
+from tests.support import IN_CI, free_port
 from tests.unit.dashboard.browser import running
 from tests.unit.dashboard.sample_data import (
     NOON,
@@ -38,7 +38,8 @@ from tests.unit.dashboard.signed_in import COMMAND_TOKEN, RestrictedDashboard
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = "3"
+EXAMPLES = "3" if IN_CI else "1"
+"""Beyond the cases that follow from the description: of each operation."""
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 

@@ -83,8 +83,8 @@ class Yard:
     def step(self, seconds: int = 1) -> None:
         """Let seconds pass: who lives gives signs, hears the beat, and sends what is due."""
         self.now += timedelta(seconds=seconds)
-        for part in self.living - {"watchdog"}:
-            self._sign(part)
+        if living := self.living - {"watchdog"}:
+            self.redis.hset(redis_keys.PARTS, mapping={part: self._sign(part) for part in living})
         if "notifier" in self.living:
             self._notify()
         self.watchdog.step(self.now)
@@ -95,11 +95,12 @@ class Yard:
         raised = self.watchdog._raised.values()  # noqa: SLF001 - whose threads a second of the test waits for
         return any(one._under_way and one._outcomes.qsize() < one._under_way for one in raised)  # type: ignore[union-attr]  # noqa: SLF001
 
-    def _sign(self, part: str) -> None:
-        said = PartPresence(
-            part=part, host="here", pid=1, started_at=self.now, seen_at=self.now, damaged=self.damaged
+    def _sign(self, part: str) -> bytes:
+        return msgspec.json.encode(
+            PartPresence(
+                part=part, host="here", pid=1, started_at=self.now, seen_at=self.now, damaged=self.damaged
+            )
         )
-        self.redis.hset(redis_keys.PARTS, part, msgspec.json.encode(said))
 
     def _notify(self) -> None:
         if "evaluator" in self.living:
