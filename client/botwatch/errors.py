@@ -14,6 +14,9 @@ Exception
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MOST_SHOWN = 10
+"""Faults in the text of an error; `faults` has all."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -30,7 +33,10 @@ class BotwatchError(Exception):
     """A request failed; `status` is the HTTP status, if there was one."""
 
     def __init__(self, message: str, *, status: int | None = None, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(": ".join([message, *(["; ".join(map(str, faults))] if faults else [])]))
+        shown = [str(fault) for fault in faults[:MOST_SHOWN]]
+        if len(faults) > MOST_SHOWN:
+            shown.append(f"and {len(faults) - MOST_SHOWN} more")
+        super().__init__(": ".join([message, *(["; ".join(shown)] if shown else [])]))
         self.status = status
         self.faults = list(faults)
 

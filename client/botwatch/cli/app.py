@@ -51,6 +51,7 @@ SERVER_COMMANDS = MappingProxyType(
         "doctor": "find out what is wrong, and how to fix it",
         "token": "create, list and revoke API tokens",
         "user": "add, list and change the users of the page",
+        "import": "send the past of a bot from files: backtests, exports, journals",
         "replay": "compute a bot's metrics from files, offline",
         "encrypt": "encrypt a value (on standard input) for the config",
         "backup": "create, list and verify backups",

@@ -40,6 +40,11 @@ def _format(text: str) -> str:
     return text
 
 
+Format = Annotated[
+    str | None,
+    typer.Option("--format", parser=_format, metavar="|".join(FORMATS), help="Default: by content."),
+]
+
 app = typer.Typer()
 
 
@@ -48,10 +53,7 @@ def replay_command(  # noqa: PLR0913 - each is an option
     files: Annotated[list[Path], typer.Argument(help="Of one past: such as fills and equity.")],
     *,
     bot: Annotated[str, typer.Option(metavar="NAME", help="Whose records, and whose settings.")],
-    file_format: Annotated[
-        str | None,
-        typer.Option("--format", parser=_format, metavar="|".join(FORMATS), help="Default: by content."),
-    ] = None,
+    file_format: Format = None,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="performance_logger.json with the settings of the bot."),
@@ -87,7 +89,7 @@ def run_replay(options: Options) -> int:
     """Replay the files and print the result; return 1 with what is wrong with them."""
     progress = Progress(sys.stderr.isatty(), time.monotonic)
     try:
-        zone = _zone(options.time_zone)
+        zone = zone_of(options.time_zone)
         settings = _configured(options, {})
         files = [ReplayFile(path, options.format, zone, options.strategy) for path in options.files]
         replayed = replay(
@@ -140,7 +142,8 @@ def _with_files(settings: AnalyticsSettings, files: list[ReplayFile]) -> Analyti
     return settings
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """Return the zone of `--time-zone`; InvalidError if there is none of that name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -100,6 +100,18 @@ def replay(
     return Replayed(account, trades, [survey.summary for survey in surveys], events, first_at)
 
 
+def past_events(
+    files: Sequence[ReplayFile], bot: str, progress: Progress
+) -> tuple[list[FileSummary], Iterator[TradingEvent]]:
+    """Return what was read, and the events of `bot` in the order of time. InvalidError if a row is wrong."""
+    seen = _Seen()
+    surveys = [_survey(file, bot, QuotedRates(), seen, progress) for file in files]
+    _require_events(surveys, bot)
+    seen = _Seen()
+    streams = [_ordered(file, survey, bot, seen) for file, survey in zip(files, surveys, strict=True)]
+    return [survey.summary for survey in surveys], heapq.merge(*streams, key=event_order)
+
+
 def _with_equity(trades: Iterable[TradingEvent], equity: float) -> Iterator[TradingEvent]:
     """Add the equity after the trades of each moment, from trades in the order of time."""
     for at, group in groupby(trades, key=lambda event: event.at):
