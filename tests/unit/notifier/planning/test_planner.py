@@ -155,7 +155,6 @@ _STEPS = ("raised", "lowered", "muted", "unmuted", "reopened", "acknowledge", "u
 
 @settings(
     deadline=None,
-    max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
