@@ -180,7 +180,7 @@ def _markup_mode() -> Any:
 def _advice(error: BotwatchError) -> str:
     """Return what to do next, as a sentence that follows the error's."""
     if isinstance(error, UnreachableError):
-        return ". Is Botwatch running? Start it with `botwatch up`, or say where it is with BOTWATCH_URL."
+        return ". Is Botwatch running? Start it with `botwatch up`, or say where it is with --url."
     if isinstance(error, FullError):
         return ". Try again later; `botwatch doctor` shows what is full."
     if error.status in (401, 403):

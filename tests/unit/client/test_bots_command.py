@@ -91,7 +91,7 @@ def test_errors(fake_server: FakeServer, capsys: pytest.CaptureFixture[str]) -> 
     assert cli.main(["bots", "list", "--url", url]) == UNREACHABLE
     error = capsys.readouterr().err
     assert error.startswith(f"botwatch: {url} is not responding: ")
-    assert error.endswith("BOTWATCH_URL.\n")
+    assert error.endswith("say where it is with --url.\n")
     assert cli.main(["bots", "list", "--url", "localhost:3001"]) == USAGE_ERROR
     assert "--url: expected a URL like http://localhost:9090" in capsys.readouterr().err
 
