@@ -68,7 +68,9 @@ def check(folder: Folder = None, *, as_json: Json = False) -> int:
     if as_json:
         _print_json({"ok": True, "folder": str(folder or settings.botwatch_config), **counts})
     else:
-        said = ", ".join(f"{count} {name}" for name, count in counts.items())
+        said = ", ".join(
+            f"{count} {name.removesuffix('s') if count == 1 else name}" for name, count in counts.items()
+        )
         print(f"{folder or settings.botwatch_config} is valid: {said}")
     return OK
 

@@ -8,7 +8,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from botwatch.cli.app import COMMANDS_GROUP, SERVER_COMMANDS
+from botwatch.cli.app import API_COMMANDS, COMMANDS_GROUP, SERVER_COMMANDS
+from botwatch.cli.exit_codes import MEANINGS
 from shared.runtime.settings import REPOSITORY
 
 PYPROJECT = REPOSITORY / "pyproject.toml"
@@ -38,3 +39,10 @@ def test_the_image_registers_the_same_commands() -> None:
     written = configparser.ConfigParser(delimiters=("=",))
     written.read_string(done.stdout)
     assert {name: dict(written[name]) for name in written.sections()} == {COMMANDS_GROUP: REGISTERED}
+
+
+def test_the_page_shows_every_command_and_exit_code() -> None:
+    """`python -m tests.transcripts docs/cli.md` writes it."""
+    page = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### `botwatch (\w+)`$", page, re.MULTILINE) == [*API_COMMANDS, *SERVER_COMMANDS]
+    assert all(f"| {code} | {meaning} |" in page for code, meaning in MEANINGS.items())

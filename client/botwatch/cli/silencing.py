@@ -59,12 +59,17 @@ def read_matcher(body: Document) -> Matcher:
     return Matcher(body["name"], body["value"], body.get("isRegex", False), body.get("isEqual", True))
 
 
-def create_silence(api: Api, matchers: list[Matcher], length: str, comment: str, by: str) -> Document:
-    """Create a silence from now on, for `length`, and return it."""
+def end_after(length: str) -> datetime:
+    """Return when a silence of `length` from now on ends; BadParameter if it is no duration."""
     try:
-        ends = datetime.now(UTC) + parse_duration(length)
+        return datetime.now(UTC) + parse_duration(length)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(str(error), param_hint="--for") from error
+
+
+def create_silence(api: Api, matchers: list[Matcher], length: str, comment: str, by: str) -> Document:
+    """Create a silence from now on, for `length`, and return it."""
+    ends = end_after(length)
     body = {
         "matchers": [one.body() for one in matchers],
         "endsAt": ends.isoformat(timespec="milliseconds"),

@@ -85,7 +85,8 @@ def import_command(  # noqa: PLR0913 - each is an option
 def _send(records: list[dict[str, Any]], url: str, token: str) -> None:
     publisher = HttpPublisher(url, token=token, timeout_s=TIMEOUT_S)
     try:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("sending", total=len(records))
             for batch in _batches(records):
                 _publish(publisher, batch)

@@ -18,6 +18,7 @@ from botwatch.cli.silencing import (
     For,
     create_silence,
     describe_silence,
+    end_after,
     parse_matcher,
     read_matcher,
 )
@@ -87,6 +88,7 @@ def add(
     Labels: alertname (the rule), severity, bot, host, component, category, and those of the records.
     """
     parsed = [parse_matcher(one) for one in matchers]
+    end_after(length)  # before anything is asked
     preview = api.post(f"{PATH}/preview", {"matchers": [one.body() for one in parsed]}, Document)
     if dry_run and api.as_json:
         api.print_json(preview)
