@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from shared.store.database import Database, sqlite_url
 from shared.store.migrate import MIGRATION_LINES, migrate
 from tests.lanes import LaneScheduling, lane_of, turn
 from tests.support import IN_CI, valkey
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A run that a script began in the background ignores Ctrl-C, and so would the commands under test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 STARTING = frozenset({"broadcaster", "chromium_session", "served", "shared_broadcaster"})
 """Fixtures that start a browser or a service: tests that use them are slow."""

@@ -16,6 +16,8 @@ BATCH_RECORDS, BATCH_BYTES = 500, 2**19
 """Most that one request has."""
 FIRST_WAIT_S, MAX_WAIT_S = 0.2, 5.0
 """Pauses between attempts, which double."""
+BEGIN_S = 1.0
+"""How long one thread waits for another that begins."""
 INVALID_STATUSES = (400, 413, 422)
 """Refusals of what a request has, and not of who sends it."""
 
@@ -41,12 +43,12 @@ class Sender:
     def __init__(self, publisher: Publisher, open_spool: Callable[[], Spool]) -> None:
         self._publisher = publisher
         self._open_spool = open_spool
-        self._begin(Spool(None))
+        self._beginning = threading.Lock()
         self._process = 0
         """The process that the thread and the files belong to; none before the first record."""
+        self._begin(Spool(None))
 
     def _begin(self, spool: Spool) -> None:
-        self._process = os.getpid()
         self._changed = threading.Condition()
         self._spool = spool
         self._thread: threading.Thread | None = None
@@ -65,7 +67,7 @@ class Sender:
     def put(self, record: bytes) -> None:
         """Add a record as JSON; returns when it is in the spool, within microseconds."""
         if self._process != os.getpid():
-            self._begin(self._open_spool())  # also after a fork: thread and files are the parent's
+            self._begin_here()
         self._spool.append(record)
         with self._changed:
             self._logged += 1
@@ -73,6 +75,18 @@ class Sender:
                 self._thread = threading.Thread(target=self._run, name="botwatch-sender", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+
+    def _begin_here(self) -> None:
+        """Begin with the first record, and again after a fork: thread and files are the parent's there."""
+        # A lock that was held when the process forked is never released in the child.
+        is_held = self._beginning.acquire(timeout=BEGIN_S)
+        try:
+            if self._process != os.getpid():
+                self._begin(self._open_spool())
+                self._process = os.getpid()
+        finally:
+            if is_held:
+                self._beginning.release()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is sent; return whether it is."""

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -60,6 +61,29 @@ def breach(bus: Redis, bot: str) -> None:
     bus.xadd("bot:metrics:stream", {"data": json.dumps(record)})
 
 
+def stop(stack: BotwatchProcess, pid: int, end: signal.Signals) -> None:
+    """Kill or suspend a process in the middle of its work, but never suspend it inside a transaction.
+
+    Whoever is suspended there keeps SQLite's lock, and everybody waits until it goes on.
+    """
+    os.kill(pid, end)
+    folder = stack.home / "data" / "monitoring"
+    while end is signal.SIGSTOP and not all(map(is_writable, folder.glob("*.db"))):
+        os.kill(pid, signal.SIGCONT)
+        os.kill(pid, end)
+
+
+def is_writable(database: Path) -> bool:
+    """Return whether nobody keeps the lock: others have it for milliseconds."""
+    with closing(sqlite3.connect(database, timeout=2.0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+    return True
+
+
 @pytest.mark.parametrize("part", ["recorder", "evaluator"])
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_standby_takes_over(
@@ -77,7 +101,7 @@ def test_a_standby_takes_over(
         for round_ in range(4):
             publish(bus, bot, range(50 * round_, 50 * (round_ + 1)))
             if round_ == 1:
-                os.kill(old, end)
+                stop(stack, old, end)
         breach(bus, bot)
         count = "SELECT count(*), count(DISTINCT equity) FROM equity WHERE bot = ?"
         wait_until(

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,42 @@ def test_records_are_sent_in_order_and_in_batches(valkey_url: str, redis: Redis)
             0,
             0,
         )
+
+
+def test_threads_may_log_from_the_first_record_on(valkey_url: str, redis: Redis) -> None:
+    """They share one spool: nothing waits for the next process."""
+    with MonitoringController("b", redis_url=valkey_url) as monitor, ThreadPoolExecutor(8) as pool:
+        begin = threading.Barrier(8)
+
+        def log(number: int) -> None:
+            begin.wait(10)
+            monitor.log_metric("number", number)
+
+        list(pool.map(log, range(8)))
+        assert monitor.flush()
+        assert sorted(one["value"] for one in published(redis)) == list(range(8))
+
+
+def test_an_http_server_that_hangs_does_not_hang_the_bot(fake_server: FakeServer) -> None:
+    """What it accepted after the time-out is sent again with the same ids."""
+    goes_on = threading.Event()
+
+    def answer(_: ReceivedRequest) -> CannedResponse:
+        goes_on.wait(30)
+        return CannedResponse(202)
+
+    fake_server.answer = answer
+    with MonitoringController("b", api_url=fake_server.url, timeout_s=0.1) as monitor:
+        ids = log_quickly(monitor)
+        wait_until(lambda: monitor.stats.error is not None, "an error")
+        goes_on.set()
+        assert monitor.flush(20)
+    sent = [
+        one
+        for asked in fake_server.asked
+        for one in (asked.body if isinstance(asked.body, list) else [asked.body])
+    ]
+    assert set(ids) <= {one["id"] for one in sent}
 
 
 def test_a_redis_that_hangs_does_not_hang_the_bot(own: tuple[str, int]) -> None:

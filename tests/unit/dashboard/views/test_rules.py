@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from services.dashboard.data_sources import DataSources
 from services.jobs.context import JobContext
@@ -91,13 +92,13 @@ def test_trial(browser: Chrome, sources: DataSources, tmp_path: Path) -> None:
         draft.clear()
         draft.send_keys("{metricName: maxDrawdown, operator: '>', treshold: 20, severity: HIGH}")
         assert button.text == "Try the draft"
-        button.click()
+        button.send_keys(Keys.ENTER)  # wherever it is: what loads late may move it
         wait_until(lambda: "did you mean `threshold`" in text(browser, ".problem"), "the fault is shown")
         draft.clear()
         draft.send_keys(
             "{name: tried, metricName: maxDrawdown, operator: '>', threshold: 20, severity: HIGH}"
         )
-        button.click()
+        button.send_keys(Keys.ENTER)
         wait_until(lambda: "Waiting" in text(browser, ".trial"), "the trial waits for the jobs part")
         assert run_rule_trials(context)["trials"] == 1
         wait_until(lambda: "Draft tried" in text(browser, ".trial"), "the result is shown")
