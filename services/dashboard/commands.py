@@ -31,6 +31,7 @@ COLUMNS = "{:<20} {:<9} {:<9} {:<5} {:>8}  {}"
 
 Name = Annotated[str, typer.Argument(help="The user.")]
 Generate = Annotated[bool, typer.Option("--generate", help="Generate the password and print it, once.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer()
 Action = Callable[[Users, Options, Actor], int]
@@ -42,39 +43,41 @@ def add_command(
     *,
     role: Annotated[Role, typer.Option(help="What the user may do.")] = "viewer",
     generate: Generate = False,
+    as_json: Json = False,
 ) -> int:
     """Add a user; the password is read from the terminal or standard input."""
-    return run_action(_add, Options(name=name, role=role, generate=generate), os.environ)
+    options = Options(name=name, role=role, generate=generate, json=as_json)
+    return run_action(_add, options, os.environ)
 
 
 @app.command("list")
-def list_command(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
+def list_command(*, as_json: Json = False) -> int:
     """List the users."""
     return run_action(_list, Options(json=as_json), os.environ)
 
 
 @app.command("role")
-def role_command(name: Name, role: Annotated[Role, typer.Argument()]) -> int:
+def role_command(name: Name, role: Annotated[Role, typer.Argument()], *, as_json: Json = False) -> int:
     """Change a user's role."""
-    return run_action(_set_role, Options(name=name, role=role), os.environ)
+    return run_action(_set_role, Options(name=name, role=role, json=as_json), os.environ)
 
 
 @app.command("passwd")
-def passwd_command(name: Name, *, generate: Generate = False) -> int:
+def passwd_command(name: Name, *, generate: Generate = False, as_json: Json = False) -> int:
     """Set a new password, which ends the user's sessions."""
-    return run_action(_set_password, Options(name=name, generate=generate), os.environ)
+    return run_action(_set_password, Options(name=name, generate=generate, json=as_json), os.environ)
 
 
 @app.command("disable")
-def disable_command(name: Name) -> int:
+def disable_command(name: Name, *, as_json: Json = False) -> int:
     """Disable a user, which ends the sessions."""
-    return run_action(_disable, Options(name=name), os.environ)
+    return run_action(_disable, Options(name=name, json=as_json), os.environ)
 
 
 @app.command("enable")
-def enable_command(name: Name) -> int:
+def enable_command(name: Name, *, as_json: Json = False) -> int:
     """Enable a disabled user."""
-    return run_action(_enable, Options(name=name), os.environ)
+    return run_action(_enable, Options(name=name, json=as_json), os.environ)
 
 
 @app.command("totp")
@@ -89,10 +92,13 @@ def totp_command(
 
 @app.command("sessions")
 def sessions_command(
-    name: Name, *, revoke: Annotated[bool, typer.Option("--revoke", help="End them.")] = False
+    name: Name,
+    *,
+    revoke: Annotated[bool, typer.Option("--revoke", help="End them.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Show how many sessions a user has open."""
-    return run_action(_sessions, Options(name=name, revoke=revoke), os.environ)
+    return run_action(_sessions, Options(name=name, revoke=revoke, json=as_json), os.environ)
 
 
 def run_action(run: Action, options: Options, environ: Mapping[str, str]) -> int:
@@ -115,16 +121,13 @@ def run_action(run: Action, options: Options, environ: Mapping[str, str]) -> int
 def _add(users: Users, options: Options, by: Actor) -> int:
     password = _new_password(options)
     user = users.add(options.name, options.role, password, by, clock.now())
-    _print(f"User {user.name} added as {user.role}.")
-    _print_generated(options, password)
-    return 0
+    return _report_password(options, user, f"User {user.name} added as {user.role}.", password)
 
 
 def _list(users: Users, options: Options, _: Actor) -> int:
     found = users.list_all(clock.now())
     if options.json:
-        _print(msgspec.json.encode(found).decode())
-        return 0
+        return _report(options, found, "")
     if not found:
         _print("No users. Add the first: botwatch user add NAME --role admin")
         return 0
@@ -142,29 +145,25 @@ def _line(user: User) -> str:
 
 def _set_role(users: Users, options: Options, by: Actor) -> int:
     user = users.set_role(options.name, options.role, by, clock.now())
-    _print(f"User {user.name} is {user.role} now.")
-    return 0
+    return _report(options, user, f"User {user.name} is {user.role} now.")
 
 
 def _set_password(users: Users, options: Options, by: Actor) -> int:
     users.read(options.name)  # before a password is asked for
     password = _new_password(options)
     users.set_password(options.name, password, by, clock.now())
-    _print(f"Password of {options.name} changed; the sessions were ended.")
-    _print_generated(options, password)
-    return 0
+    text = f"Password of {options.name} changed; the sessions were ended."
+    return _report_password(options, users.read(options.name), text, password)
 
 
 def _disable(users: Users, options: Options, by: Actor) -> int:
-    users.set_disabled(options.name, by, clock.now(), disabled=True)
-    _print(f"User {options.name} is disabled; the sessions were ended.")
-    return 0
+    user = users.set_disabled(options.name, by, clock.now(), disabled=True)
+    return _report(options, user, f"User {user.name} is disabled; the sessions were ended.")
 
 
 def _enable(users: Users, options: Options, by: Actor) -> int:
-    users.set_disabled(options.name, by, clock.now(), disabled=False)
-    _print(f"User {options.name} is enabled.")
-    return 0
+    user = users.set_disabled(options.name, by, clock.now(), disabled=False)
+    return _report(options, user, f"User {user.name} is enabled.")
 
 
 def _totp(users: Users, options: Options, by: Actor) -> int:
@@ -187,12 +186,10 @@ def _totp(users: Users, options: Options, by: Actor) -> int:
 def _sessions(users: Users, options: Options, by: Actor) -> int:
     if options.revoke:
         ended = users.revoke_sessions(options.name, by, clock.now())
-        _print(f"Ended {ended} sessions of {options.name}.")
-        return 0
-    users.read(options.name)
-    opened = next(user.sessions for user in users.list_all(clock.now()) if user.name == options.name)
-    _print(f"{options.name} has {opened} open sessions.")
-    return 0
+        return _report(options, {"ended": ended}, f"Ended {ended} sessions of {options.name}.")
+    name = users.read(options.name).name
+    opened = next(user.sessions for user in users.list_all(clock.now()) if user.name == name)
+    return _report(options, {"open": opened}, f"{name} has {opened} open sessions.")
 
 
 def _new_password(options: Options) -> str:
@@ -207,9 +204,19 @@ def _new_password(options: Options) -> str:
     return password
 
 
-def _print_generated(options: Options, password: str) -> None:
-    if options.generate:
-        _print(f"Password: {password}")
+def _report(options: Options, answer: object, text: str) -> int:
+    """Print what was done, for a program or for a person."""
+    _print(msgspec.json.encode(answer).decode() if options.json else text)
+    return 0
+
+
+def _report_password(options: Options, user: User, text: str, password: str) -> int:
+    """Print what was done, and the password if it was generated."""
+    if not options.generate:
+        return _report(options, user, text)
+    return _report(
+        options, {**msgspec.to_builtins(user), "password": password}, f"{text}\nPassword: {password}"
+    )
 
 
 def _read_line(prompt: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +37,8 @@ from shared.schema.durations import format_duration_ms
 from shared.schema.faults import Fault, InvalidError
 from shared.store.rule_state import load_rule_states
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
 app = typer.Typer()
 app.command("try")(try_command)
 
@@ -43,18 +46,22 @@ app.command("try")(try_command)
 @app.command("check")
 def check_command(
     folder: Annotated[Path | None, typer.Argument(help="Of the config; default: BOTWATCH_CONFIG.")] = None,
+    *,
+    as_json: Json = False,
 ) -> int:
     """Validate the rules and explain each one."""
-    return run_check_command(folder, os.environ)
+    return run_check_command(folder, os.environ, as_json=as_json)
 
 
 @app.command("test")
-def test_command(files: Annotated[list[Path], typer.Argument(help="Rule tests.")]) -> int:
+def rule_test_command(
+    files: Annotated[list[Path], typer.Argument(help="Rule tests.")], *, as_json: Json = False
+) -> int:
     """Run rule tests: series in, expected alerts out."""
-    return run_rule_test_command(files, os.environ)
+    return run_rule_test_command(files, os.environ, as_json=as_json)
 
 
-def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
+def run_check_command(folder: Path | None, environ: Mapping[str, str], *, as_json: bool = False) -> int:
     """Print every rule of a config folder, or its faults; return the exit code.
 
     If the evaluator has run in BOTWATCH_HOME, its saved rule states show which metrics were never received
@@ -68,7 +75,11 @@ def run_check_command(folder: Path | None, environ: Mapping[str, str]) -> int:
         sys.stderr.writelines(f"botwatch rules check: {fault}\n" for fault in error.faults)
         return 1
     rule_states = _stored_rule_states(rules, settings, documents)
-    for rule, status in zip(rules, rule_statuses(rules, rule_states or {}), strict=True):
+    statuses = rule_statuses(rules, rule_states or {})
+    if as_json:
+        _print_json(statuses)
+        return 0
+    for rule, status in zip(rules, statuses, strict=True):
         sys.stdout.writelines(f"{line}\n" for line in describe_rule(rule))
         if rule_states is not None and status.never_seen:
             sys.stdout.write(f"  no value received yet: {', '.join(status.never_seen)}\n")
@@ -98,19 +109,25 @@ def _stored_rule_states(
     return engine.states
 
 
-def run_rule_test_command(paths: Sequence[Path], environ: Mapping[str, str]) -> int:
+def run_rule_test_command(paths: Sequence[Path], environ: Mapping[str, str], *, as_json: bool = False) -> int:
     """Run rule tests and print their results; return 1 if one fails."""
+    failures: dict[str, list[str]] = {}
     code = 0
     for path in paths:
         try:
-            differences = run_rule_test(path, environ)
+            failures[str(path)] = run_rule_test(path, environ)
         except InvalidError as error:
             sys.stderr.writelines(f"botwatch rules test: {fault}\n" for fault in error.faults)
             code = 1
-            continue
-        sys.stdout.writelines(f"{path}: {difference}\n" for difference in differences or ["passed"])
-        code = 1 if differences else code
-    return code
+    if as_json:
+        _print_json(
+            [{"file": path, "passed": not found, "failures": found} for path, found in failures.items()]
+        )
+    else:
+        sys.stdout.writelines(
+            f"{path}: {line}\n" for path, found in failures.items() for line in found or ["passed"]
+        )
+    return 1 if any(failures.values()) else code
 
 
 def run_rule_test(path: Path, environ: Mapping[str, str]) -> list[str]:
@@ -160,3 +177,7 @@ def describe_rule(rule: Rule) -> Iterator[str]:
     ]
     yield "  " + ", ".join([rule.category, *(f"{name} {text}" for name, text in further if text)])
     yield f"  {rule.description}"
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(f"{msgspec.json.encode(value).decode()}\n")

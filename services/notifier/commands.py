@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Annotated
 
+import msgspec
 import typer
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,9 +42,11 @@ def notify() -> None:
 @notify_app.command("test")
 def send_test(
     channel: Annotated[str | None, typer.Argument(help="The channel; without it all are listed.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Send a test message through a channel and print the response."""
-    return run_channel_test_command(channel, os.environ)
+    return run_channel_test_command(channel, os.environ, as_json=as_json)
 
 
 @encrypt_app.command()
@@ -68,7 +71,7 @@ def encrypt_command(
     return rotate_values(os.environ) if rotate else encrypt_value(os.environ)
 
 
-def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> int:
+def run_channel_test_command(name: str | None, environ: Mapping[str, str], *, as_json: bool = False) -> int:
     """Send a test message through a channel and print the result, or list the channels; return the exit code.
 
     The running notifier sends it, with its own configuration and secrets. If none is running, this process
@@ -87,11 +90,29 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str]) -> in
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch notify test: {fault}\n" for fault in error.faults)
         return FAILED
+    if as_json:
+        sys.stdout.write(f"{msgspec.json.encode(_as_answer(name, result)).decode()}\n")
+        return result.code
     sys.stdout.writelines(f"{escape_controls(line)}\n" for line in result.output.splitlines())
     sys.stderr.writelines(
         f"botwatch notify test: {escape_controls(line)}\n" for line in result.error.splitlines()
     )
     return result.code
+
+
+def _as_answer(name: str | None, result: TestResult) -> object:
+    """Return what `--json` prints: the result of a test, or the channels."""
+    if name is None:
+        listed = (line.partition(": ") for line in result.output.splitlines() if ": " in line)
+        return [{"name": channel, "destination": address} for channel, _, address in listed]
+    return {
+        "channel": name,
+        "sent": not result.code,
+        "destination": result.destination,
+        "response": result.response,
+        "reason": result.reason,
+        "error": result.error,
+    }
 
 
 def _append_audit(

@@ -111,6 +111,24 @@ def test_a_user_is_changed(run: Run, capsys: pytest.CaptureFixture[str]) -> None
     assert "password: expected 12 to 256 characters, got 5" in capsys.readouterr().err
 
 
+def test_every_change_is_printed_as_json(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json: the user as it is then, a generated password, or the number of sessions."""
+
+    def answer(*words: str, given: str = "") -> dict[str, object]:
+        assert run(*words, "--json", given=given) == 0
+        answered: dict[str, object] = json.loads(capsys.readouterr().out)
+        return answered
+
+    added = answer("add", "alice", "--role", "operator", "--generate")
+    assert (added["name"], added["role"], len(str(added["password"]))) == ("alice", "operator", 24)
+    assert answer("role", "alice", "viewer")["role"] == "viewer"
+    assert "password" not in answer("passwd", "alice", given=f"{PASSWORD}\n")
+    assert answer("disable", "alice")["disabled"] is True
+    assert answer("enable", "alice")["disabled"] is False
+    assert answer("sessions", "alice") == {"open": 0}
+    assert answer("sessions", "alice", "--revoke") == {"ended": 0}
+
+
 def test_two_factor_login_is_turned_on_with_a_code(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], health: Database
 ) -> None:

@@ -114,6 +114,20 @@ def test_without_a_running_notifier_the_test_is_sent_from_here(
     )
 
 
+def test_the_result_is_printed_as_json(
+    environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The channels with their destinations, or the result of a test part by part."""
+    assert commands.run_channel_test_command(None, environ, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)[-1] == {"name": "chat", "destination": "json"}
+    assert commands.run_channel_test_command("hook", environ, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "channel": "hook", "sent": True, "destination": "127.0.0.1", "response": "200 OK: ok",
+        "reason": "", "error": "",
+    }  # fmt: skip
+    assert len(receiver.bodies) == 1
+
+
 @pytest.mark.parametrize("name", ["desk", "ops", "hook", "chat"])
 def test_a_test_says_so_wherever_it_arrives_and_shows_the_answer(
     environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str], name: str

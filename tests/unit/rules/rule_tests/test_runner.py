@@ -209,6 +209,10 @@ def test_the_command_prints_the_result_and_exits_accordingly(
     rehearsal(tmp_path, alerts=[{"at": "2m", "expect": []}])
     assert main(["rules", "test", str(path)]) == 1
     assert f"{path}: at 2m\n" in capsys.readouterr().out
+    assert main(["rules", "test", str(path), "--json"]) == 1
+    (result,) = json.loads(capsys.readouterr().out)
+    assert (result["file"], result["passed"]) == (str(path), False)
+    assert result["failures"][0].startswith("at 2m")
     assert main(["rules", "test", str(tmp_path / "none.yml")]) == 1
     assert f"{tmp_path}/none.yml: no such file" in capsys.readouterr().err
 
@@ -219,6 +223,9 @@ def test_the_check_command_describes_every_rule_and_reports_faults(
     document = {"alerting": {"conditions": [LIMIT | {"clearThreshold": 18, "for": "2m", "bots": ["x-*"]}]}}
     path = tmp_path / "performance_logger.json"
     path.write_text(json.dumps(document))
+    assert main(["rules", "check", str(tmp_path), "--json"]) == 0
+    (high, *_) = json.loads(capsys.readouterr().out)
+    assert (high["name"], high["figures"]) == ("high", ["maxDrawdown"])
     assert main(["rules", "check", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.startswith(
