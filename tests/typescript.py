@@ -40,12 +40,13 @@ def run(*words: str, cwd: Path = CLIENT, **environ: str) -> str:
 
 
 def install_tools() -> None:
-    """Install the compiler from the lock, once; skips where there is no npm."""
+    """Install the compiler from the lock, again when that changes; skips where there is no npm."""
     require_program("node")
     npm = require_program("npm")
     with CLIENT.joinpath("package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several workers may come here
-        if not CLIENT.joinpath("node_modules", ".package-lock.json").exists():
+        installed = CLIENT / "node_modules" / ".package-lock.json"
+        if not installed.exists() or os.fstat(lock.fileno()).st_mtime > installed.stat().st_mtime:
             run(npm, "ci", "--ignore-scripts")
 
 

@@ -45,7 +45,10 @@ def add_command(
     generate: Generate = False,
     as_json: Json = False,
 ) -> int:
-    """Add a user; the password is read from the terminal or standard input."""
+    """Add a user.
+
+    The password is read from the terminal or standard input.
+    """
     options = Options(name=name, role=role, generate=generate, json=as_json)
     return run_action(_add, options, os.environ)
 

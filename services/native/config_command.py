@@ -48,7 +48,10 @@ class Source(msgspec.Struct, frozen=True, rename="camel"):
 
 @app.command()
 def check(folder: Folder = None, *, as_json: Json = False) -> int:
-    """Check the settings and every document; exit code 1, with file and path of every fault."""
+    """Check the settings and every document.
+
+    Prints file and path of every fault; exit code 1 if there is one.
+    """
     try:
         settings = load_settings(PartSettings, os.environ)
         documents = load_documents(folder or settings.botwatch_config)
@@ -82,7 +85,10 @@ def show(
     all_: Annotated[bool, typer.Option("--all", help="Defaults too.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Show the settings and documents in effect, and where each value comes from; secrets are masked."""
+    """Show the settings and documents in effect.
+
+    Also where each value comes from; secrets are masked.
+    """
     try:
         settings = load_settings(PartSettings, os.environ)
         chosen = folder or settings.botwatch_config
@@ -120,7 +126,10 @@ def diff(
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Compare the documents with the shipped ones, or with what is loaded; exit code 1 if they differ."""
+    """Compare the documents with the shipped or the loaded ones.
+
+    Exit code 1 if they differ.
+    """
     try:
         settings = load_settings(PartSettings, os.environ)
         lines = _differences(Options(folder=folder, loaded=loaded), settings)

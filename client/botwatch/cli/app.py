@@ -51,12 +51,12 @@ SERVER_COMMANDS = MappingProxyType(
         "doctor": "find out what is wrong, and how to fix it",
         "token": "create, list and revoke API tokens",
         "user": "add, list and change the users of the page",
-        "import": "send the past of a bot from files: backtests, exports, journals",
+        "import": "send the past of a bot from files",
         "replay": "compute a bot's metrics from files, offline",
         "encrypt": "encrypt a value (on standard input) for the config",
         "backup": "create, list and verify backups",
         "restore": "restore a backup",
-        "maintain": "free space now: expired rows, old files and logs, free pages; show sizes",
+        "maintain": "free space now, and show the sizes before and after",
     }
 )
 """Commands of the server's distribution, on the machine that it runs on: name → help."""

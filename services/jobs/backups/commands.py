@@ -53,7 +53,10 @@ app = typer.Typer()
 
 @app.command("now")
 def now_command(*, as_json: Json = False) -> int:
-    """Create a backup, verify it by a trial restore, and upload it if BACKUP_URL is set."""
+    """Create a backup and verify it by a trial restore.
+
+    It is uploaded if BACKUP_URL is set.
+    """
     return run_command("backup now", _now, Options(json=as_json))
 
 

@@ -71,7 +71,10 @@ def list_alerts(  # noqa: PLR0913 - options
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 100,
 ) -> int:
-    """List alerts, newest first; the open ones, unless --all or --status says others."""
+    """List the open alerts, newest first.
+
+    Others with --all or --status.
+    """
     chosen = list(Status) if all_statuses else status or [Status.active, Status.acknowledged]
     given = {
         "status": [one.upper() for one in chosen],
@@ -156,7 +159,10 @@ def silence(
     comment: Comment = "",
     by: By = "",
 ) -> int:
-    """Mute an alert, and others of the same rule on the same bot or host."""
+    """Mute an alert and others like it.
+
+    Those of the same rule on the same bot or host.
+    """
     alert = api.get(f"{PATH}/{find_id(api, alert_id)}", Document)
     details = alert["details"]
     labels = {"alertname": details["rule"]} | {
