@@ -76,7 +76,9 @@ def show(
     *,
     host: Host = None,
 ) -> int:
-    """Show a check on every host: its availability over 24 hours, 7 and 90 days, and its outages.
+    """Show a check on every host.
+
+    Its availability over 24 hours, 7 and 90 days, and its outages.
 
     Exit code 1 if it is critical.
     """

@@ -101,7 +101,10 @@ def create(  # noqa: PLR0913 - options
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is built.")] = False,
     by: By = "",
 ) -> int:
-    """Build a report and wait for it: by default of yesterday, of all bots, with a page and a PDF."""
+    """Build a report and wait for it.
+
+    By default of yesterday, of all bots, with a page and a PDF.
+    """
     body: Document = {"kind": kind, "formats": ["html", "pdf"], "bots": bot or [], "channels": channel or []}
     body |= {"period": period} if period else {}
     body |= {"timeZone": time_zone} if time_zone else {}

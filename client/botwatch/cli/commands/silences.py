@@ -83,7 +83,9 @@ def add(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would mute.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
 ) -> int:
-    """Mute the alerts whose labels match: shows the open ones that do, and asks.
+    """Mute the alerts whose labels match.
+
+    Shows the open ones that do, and asks.
 
     Labels: alertname (the rule), severity, bot, host, component, category, and those of the records.
     """
