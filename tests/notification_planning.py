@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from services.notifier.planning.dispatcher import Dispatcher
-from services.notifier.planning.routes import RoutingConfig
+from services.notifier.planning.routing_config import RoutingConfig
 from shared.runtime.config.documents import AlertsSection, Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import EmailConfig, Notifications
 from shared.store import deliveries

@@ -15,7 +15,7 @@ from services.notifier.channel_supervisor import ChannelSupervisor, LeaseRenewer
 from services.notifier.channel_tests import ChannelTester
 from services.notifier.content.rendering import ContentFactory
 from services.notifier.planning.dispatcher import AT_ONCE, Dispatcher
-from services.notifier.planning.routes import RoutingConfig
+from services.notifier.planning.routing_config import RoutingConfig
 from services.notifier.report_sender import ReportSender
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from services.notifier.content.phrasing import join_names
 from services.notifier.planning.planner import SETTLE_TIME, NotificationPlanner
-from services.notifier.planning.routes import RoutingConfig
+from services.notifier.planning.routing_config import RoutingConfig
 from services.notifier.self_alert_store import open_self_alert
 from services.notifier.self_alerts import SelfAlert, build_alert
 from shared.runtime.redis.alert_stream import AlertStreamPublisher

@@ -19,8 +19,9 @@ from services.notifier.planning.escalation import (
     take_step,
     with_policy,
 )
-from services.notifier.planning.routes import Route, RoutingConfig, group_key, next_message_at
+from services.notifier.planning.routing_config import RoutingConfig
 from shared.runtime.config.recipients import Recipient
+from shared.runtime.config.routes import Route, group_key, next_message_at
 from shared.schema.alert_lifecycle import Transition, escalate, limit_acknowledgement, repeat
 from shared.schema.alerts import Alert, Change, Notice, build_notice
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG, WATCHDOG_URL_CHANNEL

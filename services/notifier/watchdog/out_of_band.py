@@ -12,7 +12,7 @@ from services.notifier.channels.base import TransportError
 from services.notifier.channels.registry import build_transport
 from services.notifier.content.message import NotificationMessage
 from services.notifier.content.rendering import ContentFactory
-from services.notifier.planning.routes import RoutingConfig
+from services.notifier.planning.routing_config import RoutingConfig
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.recipients import Recipient
 from shared.runtime.logging_setup import redact_credentials

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import select
 
 from services.notifier.planning.dispatcher import Channels, Dispatcher
-from services.notifier.planning.routes import RoutingConfig
+from services.notifier.planning.routing_config import RoutingConfig
 from shared.schema import alert_lifecycle
 from shared.schema.alert_lifecycle import Evaluation, MuteReason, Transition
 from shared.schema.alerts import Alert, Change, Severity, next_severity

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from services.notifier.channels.alertmanager import AlertmanagerTransport, webhook_payload
-from services.notifier.planning.routes import Route, group_key
+from shared.runtime.config.routes import Route, group_key
 from shared.schema.alerts import Notice, alert_links
 from shared.schema.fingerprints import fingerprint_of
 from tests.unit.notifier.fake_receivers import NOON, WebhookReceiver, alert_of, make_message, make_notice

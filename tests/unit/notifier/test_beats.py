@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from services.notifier.planning.routes import RoutingConfig
+from services.notifier.planning.routing_config import RoutingConfig
 from shared.schema.alert_lifecycle import Transition
 from shared.schema.timestamps import from_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL, watchdog_alert

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.planning.routes import (
+from shared.runtime.config.routes import (
     DEFAULT_REPEAT_INTERVALS,
     Route,
     RoutingTree,

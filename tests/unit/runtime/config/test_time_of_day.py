@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.planning.time_of_day import TimeInterval
 from shared.runtime.config.notifications import TimesSection
+from shared.runtime.config.time_of_day import TimeInterval
 from tests.unit.notifier.config import utc
 from tests.unit.schema.test_local_time import CHANGES, MINUTE
 

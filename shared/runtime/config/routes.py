@@ -1,18 +1,15 @@
 """Routes: where an alert goes, how it is grouped and repeated, and by which policy it escalates.
 
-Pure; time is an argument.
+The notifier follows them; the Alertmanager API shows them. Pure; time is an argument.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple, Self, get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
-from services.notifier.planning.escalation import EscalationPolicy, parse_policies
-from services.notifier.planning.time_of_day import TimeInterval
 from shared.runtime.config.documents import Documents
-from shared.runtime.config.mute_config import parse_mute_config
 from shared.runtime.config.notifications import (
     DEFAULT_ROUTE,
     SEED_CHANNELS,
@@ -20,13 +17,11 @@ from shared.runtime.config.notifications import (
     RepeatSection,
     RouteSection,
 )
-from shared.runtime.config.recipients import Recipients
+from shared.runtime.config.time_of_day import TimeInterval
 from shared.schema.alerts import Alert, Severity
 from shared.schema.durations import Duration, milliseconds, to_timedelta
-from shared.schema.muting import NO_MUTES, MuteConfig
 from shared.schema.patterns import Patterns, match_labels, parse_match
 from shared.schema.silences import alert_labels
-from shared.schema.watchdog import BEAT_INTERVAL
 
 DEFAULT_GROUP_WAIT = timedelta(0)
 DEFAULT_GROUP_INTERVAL = timedelta(minutes=1)
@@ -218,39 +213,3 @@ def next_message_at(previous: datetime | None, route: Route, now: datetime) -> d
     if previous > now:
         return previous
     return max(now + route.group_wait, previous + route.group_interval)
-
-
-class RoutingConfig(NamedTuple):
-    """Routes, escalation policies, and recipients."""
-
-    routing: RoutingTree
-    policies: Mapping[str, EscalationPolicy]
-    recipients: Recipients
-    watchdog_interval: timedelta | None
-    """How often the user's URL gets the watchdog beat; None: no URL is configured."""
-    mutes: MuteConfig = NO_MUTES
-    """Maintenance windows: they hold for alerts that the notifier opens, too."""
-
-    @classmethod
-    def from_documents(cls, documents: Documents) -> Self:
-        """Build it from the config documents."""
-        watchdog = documents.notifications.watchdog
-        every = to_timedelta(watchdog.every)
-        return cls(
-            RoutingTree.from_documents(documents),
-            parse_policies(documents.notifications),
-            Recipients.from_documents(documents),
-            every if watchdog.url else None,
-            parse_mute_config(documents),
-        )
-
-    def is_watchdog_url_due(self, last: datetime | None, now: datetime) -> bool:
-        """Return whether the beat at `now` is due at the URL, if the previous one was at `last`."""
-        if self.watchdog_interval is None:
-            return False
-        # Beats have some jitter; and a clock that was set back must not stop the beat.
-        return last is None or not timedelta(0) <= now - last < self.watchdog_interval - BEAT_INTERVAL / 2
-
-    def policy_of(self, route: Route) -> EscalationPolicy | None:
-        """Return the escalation policy of a route, None if it has none."""
-        return self.policies[route.policy] if route.policy else None
