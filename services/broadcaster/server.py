@@ -11,9 +11,10 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, generate_latest
+from prometheus_client import REGISTRY, Counter, Gauge
 from redis.exceptions import RedisError
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
@@ -29,6 +30,7 @@ from services.broadcaster.stream_source import RECORDS, STREAMS, StreamSource
 from shared.access.identity import Identity
 from shared.access.refusals import AccessDeniedError
 from shared.runtime.allowed_hosts import AllowedHosts
+from shared.runtime.exposition import expose
 from shared.runtime.health import HealthChecks, Pulse, brief
 from shared.runtime.redis.connection import UNAVAILABLE_ERRORS, describe_redis_error
 from shared.runtime.redis.decoding import decode_or_none
@@ -164,8 +166,7 @@ class WebSocketServer:
             return await self._rejection(connection, request)
         if address.path == "/metrics":
             self._access.authenticate(request, client)
-            rendered = generate_latest(REGISTRY).decode()
-            return _with_type(connection.respond(HTTPStatus.OK, rendered), CONTENT_TYPE_LATEST)
+            return _metrics(request)
         if address.path == "/health":
             report = await asyncio.to_thread(self._health.report)
             status = HTTPStatus.OK if report.status == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
@@ -319,6 +320,12 @@ async def close(connection: ServerConnection, code: int, reason: str) -> None:
 def client_address(connection: ServerConnection) -> str:
     """Return the client's IP address."""
     return str(connection.remote_address[0]) if connection.remote_address else ""
+
+
+def _metrics(request: Request) -> Response:
+    headers, body = expose(REGISTRY, _header(request, "Accept"), _header(request, "Accept-Encoding"))
+    body = b"" if request.method == "HEAD" else body
+    return Response(HTTPStatus.OK, HTTPStatus.OK.phrase, Headers([*headers, ("Connection", "close")]), body)
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -1,10 +1,12 @@
 """The dashboard's own metrics for Prometheus, read from the database at each scrape."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.schema.alerts import SEVERITIES, Alert
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
 from shared.store.alerts import count_by_severity, open_alerts
 from shared.store.database import Database
@@ -12,6 +14,8 @@ from shared.store.deliveries import last_sent
 from shared.store.open_positions import largest_positions
 from shared.store.outbox import pending_by_channel
 
+MAX_ALERTS = 1000
+"""How many open alerts have a sample, the most severe and newest first."""
 MAX_POSITIONS = 1000
 """How many positions have samples, the largest first: Prometheus pays for each series."""
 
@@ -29,22 +33,45 @@ class AlertMetricsCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Read the samples."""
         with self._health.read() as connection:
-            severities = count_by_severity(open_alerts(connection))
+            found = open_alerts(connection)
             pending = pending_by_channel(connection)
             heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
-        alerts_open, notifications_pending, watchdog_heard = _families()
-        for severity, amount in severities.items():
+        alerts_open, firing, firing_dropped, notifications_pending, watchdog_heard = _families()
+        for severity, amount in count_by_severity(found).items():
             alerts_open.add_metric([severity], amount)
+        listed = sorted(found, key=_urgency, reverse=True)[:MAX_ALERTS]
+        for labels in dict.fromkeys(map(_alert_labels, listed)):
+            firing.add_metric(labels, 1)
+        firing_dropped.add_metric([], len(found) - len(listed))
         for channel, amount in sorted(pending.items()):
             notifications_pending.add_metric([channel], amount)
         if heard:
             watchdog_heard.add_metric([], heard.timestamp())
-        yield from (alerts_open, notifications_pending, watchdog_heard)
+        yield from (alerts_open, firing, firing_dropped, notifications_pending, watchdog_heard)
 
 
-def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+def _urgency(alert: Alert) -> tuple[int, datetime]:
+    return SEVERITIES.index(alert.severity), alert.timestamp
+
+
+def _alert_labels(alert: Alert) -> tuple[str, ...]:
+    details = alert.details
+    return details.rule, details.bot or "", details.host or "", alert.severity
+
+
+def _families() -> tuple[GaugeMetricFamily, ...]:
     return (
         GaugeMetricFamily("botwatch_alerts_open", "Alerts that are not resolved.", labels=["severity"]),
+        GaugeMetricFamily(
+            "botwatch_alert_firing",
+            "1 for each rule, bot or host, and severity with an alert that is not resolved.",
+            labels=["rule", "bot", "host", "severity"],
+        ),
+        GaugeMetricFamily(
+            "botwatch_alert_firing_dropped",
+            f"Open alerts without a sample: the {MAX_ALERTS} most severe and newest have one.",
+            labels=[],
+        ),
         GaugeMetricFamily("botwatch_notifications_pending", "Notices not yet delivered.", labels=["channel"]),
         GaugeMetricFamily(
             "botwatch_watchdog_heard_timestamp_seconds", "When the watchdog's beat last came through."

@@ -7,6 +7,7 @@ after a crash the entries are read and folded again, and change nothing that was
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -23,6 +24,7 @@ from shared.rules.rule_index import rule_statuses
 from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.stream_reader import LogEntry, LogReader
+from shared.runtime.step_latency import StepLatency
 from shared.schema import redis_keys
 from shared.schema.alert_lifecycle import resolve
 from shared.schema.muting import NO_MUTES, MuteConfig
@@ -88,6 +90,7 @@ class Evaluator:
         self._unsaved: list[LogEntry] = []
         self._now = self._saved_at = self._status_at = 0
         """The log's clock at this step, when rule states were saved, and when their status was published."""
+        self._evaluated = StepLatency("evaluated")
 
     def start(self) -> None:
         """Load state and resolve alerts whose rule is gone."""
@@ -156,7 +159,7 @@ class Evaluator:
 
     def step(self) -> None:
         """Read and evaluate the next entries, and whatever is due; waits at most `BLOCK_MS` for entries."""
-        self._now = self._clock()
+        self._now, started = self._clock(), time.monotonic()
         before = self._now - 1
         due = self._engine.next_due()
         is_due = due is not None and due <= before
@@ -168,6 +171,9 @@ class Evaluator:
         fresh = [entry for entry in entries if is_after(entry.id, self._folded)]
         if fresh:
             self._process(fresh)
+            if self._is_caught_up:  # without asking Redis for its time again
+                now_ms = self._now + int((time.monotonic() - started) * 1000)
+                self._evaluated.observe_entries(map(_entry_ms, (entry.id for entry in fresh)), now_ms)
         elif not entries and not self._is_caught_up:
             self._replay_applied()
         elif not entries:

@@ -14,13 +14,10 @@ from prometheus_client.registry import Collector
 from services.ingestion.config import IngestionSettings
 from services.ingestion.future_timestamps import FutureEvents, future_warnings
 from services.ingestion.ingest_tokens import ENVIRONMENT_TOKENS, UNRESTRICTED, IngestTokens, denial
+from services.ingestion.log_metrics import LogMetricsCollector
 from services.ingestion.percent_conversion import ToPercent, keep_percent
 from services.ingestion.ping_endpoint import PING_SCOPES, create_ping_routes
-from services.ingestion.prometheus_exporter import (
-    LatestMetricsCollector,
-    LogMetricsCollector,
-    RedisDependentCollector,
-)
+from services.ingestion.prometheus_exporter import LatestMetricsCollector, RedisDependentCollector
 from services.ingestion.request_body import BodyError, decompress, is_lines
 from shared.access.identity import Scope
 from shared.runtime import clock

@@ -1,9 +1,15 @@
-"""Export the latest records to Prometheus, from Redis, so that every worker returns the same."""
+"""Export the latest records to Prometheus, from Redis, so that every worker returns the same.
 
-from collections.abc import Iterable, Iterator
+The number of series has a bound, whatever is sent. What is left out does not change from scrape to scrape:
+Prometheus pays for every series that it has ever seen.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import partial
-from typing import cast
+from itertools import groupby
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,16 +17,22 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.runtime import clock
-from shared.runtime.redis.decoding import decode_or_none
+from shared.runtime.exposition import GaugeLines, label_text
+from shared.runtime.redis.event_counts import BotEvents, read_event_counts
 from shared.runtime.redis.latest_values import subject_key
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.runtime.redis.record_log import RecordLog
-from shared.schema import records, redis_keys
+from shared.schema import records
 from shared.schema.metric_definitions import DEFINITIONS
 from shared.schema.units import MetricField, metric_fields
 
-LABELS = {"accepted": 2, "rejected": 1, "clamped": 1, "evicted": 1, redis_keys.REFUSED_BOTS: 0}
-"""The counters, and how many labels each has."""
+MAX_SUBJECTS = 2000
+"""How many bots, and how many hosts, have samples: the first by name."""
+MAX_METRICS_PER_BOT = 200
+"""A bot with more metric records of other names or labels has no sample of any: which ones would change."""
+MAX_CHECKS_PER_HOST = 200
+
+R = TypeVar("R", bound=records.AnyRecord)
 
 
 class RedisDependentCollector(Collector):
@@ -41,158 +53,163 @@ class LatestMetricsCollector(Collector):
     """Gauges of the latest record per bot and host; undefined metrics have no sample."""
 
     def __init__(self, redis: Redis, stale_seconds: float, now: clock.Clock = clock.now) -> None:
+        self._redis = redis
         self._log = RecordLog(redis)
         self._stale = timedelta(seconds=stale_seconds)
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
         """Read the latest records and turn them into metric families."""
-        return metric_families(self._log.latest().values(), self._now(), self._stale)
+        latest, events = self._log.latest().values(), read_event_counts(self._redis)
+        return metric_families(latest, self._now(), self._stale, events)
 
 
-def metric_families(latest: Iterable[records.AnyRecord], now: datetime, stale: timedelta) -> Iterator[Metric]:
-    """Build the metric families of `latest`, in base units.
+def metric_families(
+    latest: Iterable[records.AnyRecord],
+    now: datetime,
+    stale: timedelta,
+    events: Mapping[BotEvents, int] = MappingProxyType({}),
+) -> Iterator[Metric]:
+    """Build the metric families of `latest`, in base units; `events` counts those of a bot and level.
 
     A bot or host that has not reported for `stale` has only the time of its latest record: metrics that no
     longer change would look current.
     """
-    everything = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
+    recent = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
+    everything, dropped = _without_surplus(recent)
     fresh = {subject_key(record) for record in everything if now - record.at <= stale}
     known = [record for record in everything if subject_key(record) in fresh]
-    performance = [(r, [r.bot, r.source]) for r in known if isinstance(r, records.Performance)]
-    yield from _gauges("botwatch_bot", metric_fields(records.Performance), ["bot", "source"], performance)
-    equity = [(r, [r.bot]) for r in known if isinstance(r, records.Equity)]
-    worth = next(figure for figure in metric_fields(records.Equity) if figure.wire == "equity")
-    yield from _gauges("botwatch_bot", [worth], ["bot"], equity)
-    health = [(r, [r.host]) for r in known if isinstance(r, records.Health)]
-    yield from _gauges("botwatch_host", metric_fields(records.Health), ["host"], health)
-    yield from _checks([record for record in known if isinstance(record, records.Check)])
-    yield _metrics([record for record in known if isinstance(record, records.Metric)])
+    bots = [record for record in known if isinstance(record, records.BotRecord)]
+    yield from _performance(_of_type(bots, records.Performance), _of_type(bots, records.Equity))
+    health = [(one, label_text({"host": one.host})) for one in _of_type(known, records.Health)]
+    yield from _gauges("botwatch_host", metric_fields(records.Health), health)
+    yield from _checks(_of_type(known, records.Check))
+    yield _metrics(_of_type(known, records.Metric))
+    yield _bot_info(bots)
+    yield _events({name for kind, name in fresh if kind == "bot"}, events)
     yield _last_seen(everything)
+    yield _dropped(dropped)
+
+
+def _without_surplus(
+    recent: Iterable[records.AnyRecord],
+) -> tuple[list[records.AnyRecord], dict[str, int]]:
+    """Return the records that may have samples, and how many are left out by family."""
+    by_subject = sorted(recent, key=subject_key)
+    kept: list[records.AnyRecord] = []
+    dropped = {"botwatch_bot": 0, "botwatch_host": 0, "botwatch_bot_metric": 0, "botwatch_check": 0}
+    for kind, of_kind in groupby(by_subject, key=lambda record: subject_key(record)[0]):
+        for number, (_, found) in enumerate(groupby(of_kind, key=subject_key)):
+            own = list(found)
+            if number >= MAX_SUBJECTS:
+                dropped[f"botwatch_{kind}"] += len(own)
+                continue
+            for family, type_, most in (
+                ("botwatch_bot_metric", records.Metric, MAX_METRICS_PER_BOT),
+                ("botwatch_check", records.Check, MAX_CHECKS_PER_HOST),
+            ):
+                surplus = sum(isinstance(record, type_) for record in own)
+                if surplus > most:
+                    dropped[family] += surplus
+                    own = [record for record in own if not isinstance(record, type_)]
+            kept += own
+    return kept, dropped
+
+
+def _of_type(known: Iterable[records.AnyRecord], wanted: type[R]) -> list[R]:
+    return [record for record in known if isinstance(record, wanted)]
+
+
+def _performance(
+    performance: Collection[records.Performance], equity: Collection[records.Equity]
+) -> Iterator[Metric]:
+    figures = [(one, label_text({"bot": one.bot, "source": one.source})) for one in performance]
+    yield from _gauges("botwatch_bot", metric_fields(records.Performance), figures)
+    worth = next(figure for figure in metric_fields(records.Equity) if figure.wire == "equity")
+    yield from _gauges("botwatch_bot", [worth], [(one, label_text({"bot": one.bot})) for one in equity])
 
 
 def _metrics(known: Iterable[records.Metric]) -> Metric:
     """Return the values of metric records with their labels; a reserved name gets the prefix `label_`."""
-    own = ["bot", "name", "unit"]
-    family = GaugeMetricFamily("botwatch_bot_metric", "Latest value of a metric record.", labels=own)
+    own = ("bot", "name", "unit")
+    family = GaugeLines("botwatch_bot_metric", "Latest value of a metric record, with the record's labels.")
     for record in known:
         labels = {
             f"label_{name}" if name in own or name.startswith("__") else name: value
             for name, value in record.labels.items()
         }
         labels |= {"bot": record.bot, "name": record.name, "unit": record.unit}
-        family.add_sample("botwatch_bot_metric", labels, record.value)
+        family.add(label_text(labels), record.value)
+    return family
+
+
+def _bot_info(known: Iterable[records.BotRecord]) -> Metric:
+    """Return one sample a bot with where it trades and what, of its latest record that says so."""
+    info = GaugeLines(
+        "botwatch_bot_info",
+        "Always 1. Labels venue (or exchange) and strategy of the latest record of a bot with any of them.",
+    )
+    labels: dict[str, tuple[str, str]] = {}
+    for record in sorted(known, key=attrgetter("at")):
+        found = record.labels
+        said = (found.get("venue") or found.get("exchange", ""), found.get("strategy", ""))
+        if any(said) or record.bot not in labels:
+            labels[record.bot] = said
+    for bot, (venue, strategy) in sorted(labels.items()):
+        info.add(label_text({"bot": bot, "venue": venue, "strategy": strategy}), 1)
+    return info
+
+
+def _events(fresh: Collection[str], counts: Mapping[BotEvents, int]) -> Metric:
+    family = CounterMetricFamily(
+        "botwatch_bot_events", "Records of kind event, by level.", labels=["bot", "level"]
+    )
+    for (bot, level), count in sorted(counts.items()):
+        if bot in fresh:
+            family.add_metric([bot, level], count)
     return family
 
 
 def _last_seen(known: Iterable[records.AnyRecord]) -> Metric:
-    seen = GaugeMetricFamily(
-        "botwatch_bot_last_record_timestamp_seconds", "Time of the latest record.", labels=["bot", "kind"]
-    )
+    seen = GaugeLines("botwatch_bot_last_record_timestamp_seconds", "Time of the latest record, by kind.")
     for record in known:
         if isinstance(record, records.BotRecord) and not isinstance(record, records.Metric):
             kind = "computed" if getattr(record, "source", "") == "computed" else record.kind
-            seen.add_metric([record.bot, kind], record.at.timestamp())
+            seen.add(label_text({"bot": record.bot, "kind": kind}), record.at.timestamp())
     return seen
 
 
-def _checks(known: Iterable[records.Check]) -> Iterator[Metric]:
-    labels = ["host", "check", "type"]
-    checks = [(check, [check.host, check.check, check.type]) for check in known]
-    yield from _gauges("botwatch_check", metric_fields(records.Check), labels, checks)
-    state = GaugeMetricFamily(
-        "botwatch_check_state", "0 ok, 1 warning, 2 critical; none while it is unknown.", labels=labels
+def _dropped(counts: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(
+        "botwatch_series_dropped",
+        "Records without samples because of the bound on cardinality, by the family that lacks them.",
+        labels=["family"],
     )
-    for check, values in checks:
+    for name, number in counts.items():
+        family.add_metric([name], number)
+    return family
+
+
+def _checks(known: Collection[records.Check]) -> Iterator[Metric]:
+    checks = [(one, label_text({"host": one.host, "check": one.check, "type": one.type})) for one in known]
+    yield from _gauges("botwatch_check", metric_fields(records.Check), checks)
+    state = GaugeLines("botwatch_check_state", "0 ok, 1 warning, 2 critical; none while it is unknown.")
+    for check, labels in checks:
         if check.state is not None:
-            state.add_metric(values, check.state)
+            state.add(labels, check.state)
     yield state
 
 
 def _gauges(
-    prefix: str,
-    wanted: Iterable[MetricField],
-    labels: list[str],
-    latest: Iterable[tuple[records.AnyRecord, list[str]]],
+    prefix: str, wanted: Iterable[MetricField], latest: Collection[tuple[records.AnyRecord, str]]
 ) -> Iterator[Metric]:
-    latest = list(latest)
     for figure in wanted:
         meaning = f" {DEFINITIONS[figure.wire].text}" if figure.wire in DEFINITIONS else ""
         text = f"Latest {figure.wire} ({figure.unit.name} on the wire).{meaning}"
         name = figure.prometheus.removeprefix("check_")  # `botwatch_check` says it already
-        family = GaugeMetricFamily(f"{prefix}_{name}", text, labels=labels)
-        for record, values in latest:
-            value = getattr(record, figure.attribute)
-            if value is not None:
-                family.add_metric(values, value * figure.unit.factor)
+        family = GaugeLines(f"{prefix}_{name}", text)
+        read, factor, add = attrgetter(figure.attribute), figure.unit.factor, family.add
+        for record, labels in latest:
+            if (value := read(record)) is not None:
+                add(labels, value * factor)
         yield family
-
-
-class LogMetricsCollector(Collector):
-    """Counters of ingestion, length and readers of the log, number of bots and hosts; all from Redis."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._log = RecordLog(redis)
-
-    def collect(self) -> Iterator[Metric]:
-        """Read Redis and build the metric families."""
-        yield from self._counters()
-        yield from self._readers()
-        for kind, key in (("bots", redis_keys.BOTS), ("hosts", redis_keys.HOSTS)):
-            text = f"Number of {kind} that count towards MAX_BOTS."
-            yield GaugeMetricFamily(f"botwatch_{kind}", text, value=self._redis.zcard(key))
-
-    def _counters(self) -> Iterator[Metric]:
-        accepted = CounterMetricFamily(
-            "botwatch_records_accepted", "Records accepted into the log.", labels=["kind", "door"]
-        )
-        rejected = CounterMetricFamily("botwatch_records_rejected", "Records rejected.", labels=["door"])
-        clamped = CounterMetricFamily(
-            "botwatch_records_clamped",
-            "Records with a timestamp in the future, replaced by the arrival time.",
-            labels=["door"],
-        )
-        evicted = CounterMetricFamily("botwatch_latest_evicted", "Latest values evicted.", labels=["limit"])
-        refused = CounterMetricFamily(
-            "botwatch_records_refused_bots", "Records rejected because of MAX_BOTS."
-        )
-        families = {
-            "accepted": accepted,
-            "rejected": rejected,
-            "clamped": clamped,
-            "evicted": evicted,
-            redis_keys.REFUSED_BOTS: refused,
-        }
-        counters = cast("dict[bytes, bytes]", self._redis.hgetall(redis_keys.COUNTERS))
-        for field, count in counters.items():
-            if counted := decode_or_none(redis_keys.COUNTERS, partial(_parse_counter, field, count)):
-                name, labels, number = counted
-                families[name].add_metric(labels, number)
-        yield from families.values()
-
-    def _readers(self) -> Iterator[Metric]:
-        entries = self._redis.xlen(self._log.stream)
-        yield GaugeMetricFamily("botwatch_log_entries", "Entries in the log.", value=entries)
-        lag = GaugeMetricFamily(
-            "botwatch_log_group_lag", "Entries not yet delivered to a group.", labels=["group"]
-        )
-        pending = GaugeMetricFamily(
-            "botwatch_log_group_pending", "Entries delivered to a group and not acked.", labels=["group"]
-        )
-        groups = self._redis.xinfo_groups(self._log.stream) if self._redis.exists(self._log.stream) else []
-        for group in groups:
-            name = [group["name"].decode(errors="replace")]
-            if group["lag"] is not None:  # Redis does not always know it
-                lag.add_metric(name, group["lag"])
-            pending.add_metric(name, group["pending"])
-        yield lag
-        yield pending
-
-
-def _parse_counter(field: bytes, count: bytes) -> tuple[str, list[str], int]:
-    """Parse a counter: its name, its labels, and its value."""
-    name, *labels = field.decode().split("|")
-    if len(labels) != LABELS[name]:
-        raise ValueError(f"expected {LABELS[name]} labels after {name}, got {labels}")
-    return name, labels, int(count)

@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY
 
 from services.jobs.backups.metrics import BackupMetrics
 from services.jobs.config import JobsSettings
-from services.jobs.scheduler import JobScheduler
+from services.jobs.scheduler import JobScheduler, QueueLength
 from services.jobs.sizes import SizeMetrics
 from shared.runtime import clock, databases
 from shared.runtime.config.documents import load_documents
@@ -32,6 +32,7 @@ def main() -> None:
         frame.databases = (health,)
         REGISTRY.register(BackupMetrics(settings.botwatch_home))
         REGISTRY.register(SizeMetrics({"performance": performance, "health": health}))
+        REGISTRY.register(QueueLength(frame.redis))
         scheduler = JobScheduler(frame.redis, health, frame.stopping, frame.pulse.touch, clock.now, jobs=jobs)
         frame.health.add("jobs", scheduler.check)
         run_loop(frame, scheduler.step)

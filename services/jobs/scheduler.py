@@ -6,11 +6,14 @@ The rows of `job_runs` are what counts: Redis may lose the queue and every retry
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import cast
 
 import structlog
 from prometheus_client import Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
@@ -50,6 +53,20 @@ REMOVED = Counter(
     "botwatch_recorder_removed", "Rows removed because they are older than retentionDays.", ["table"]
 )
 """Named after the part that did this first; dashboards use the name."""
+
+
+class QueueLength(Collector):
+    """Jobs that wait in the queue; no sample while Redis is down."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._queue = job_queue(redis)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Ask Redis."""
+        length = GaugeMetricFamily("botwatch_job_queue_length", "Jobs that wait to run.", labels=["queue"])
+        with suppress(RedisError):
+            length.add_metric([QUEUE], self._queue.count)
+        yield length
 
 
 class ScheduledJob(CronJob):

@@ -4,6 +4,8 @@ import sys
 from datetime import timedelta
 from functools import partial
 
+from prometheus_client import REGISTRY
+
 from services.notifier.config import WatchdogSettings
 from services.notifier.content.rendering import ContentFactory, load_contents
 from services.notifier.notifier import ConfigReader, Notifier, Reloader
@@ -98,6 +100,7 @@ def run_watchdog() -> None:
     watchdog = Watchdog(redis, watched, sender, settings.dashboard_url.rstrip("/"), clock.now(), backups)
     with service.running_part("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
+        REGISTRY.register(watchdog)
         while not frame.stopping.is_set():
             watchdog.step(clock.now())
             frame.pulse.touch()

@@ -23,6 +23,7 @@ from shared.runtime.redis.connection import BLOCK_MS
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER, trim_log
 from shared.runtime.redis.record_log import LogFullError, RecordLog, TooManyBotsError
 from shared.runtime.redis.stream_reader import LogEntry, LogReader
+from shared.runtime.step_latency import StepLatency
 from shared.schema import redis_keys
 from shared.schema.records import AnyRecord, Check, Health, HostRecord, Performance
 from shared.schema.stream_ids import clamp_to_newest, is_after, split_id
@@ -188,6 +189,7 @@ class Recorder:
         self._trimmed = self._forgot = time.monotonic()
         self.writer = RetryingWriter(stopping)
         self._conflicts = ConflictReporter()
+        self._stored = StepLatency("stored")
 
     def step(self) -> None:
         """Write the next batch, publish computed metrics, and do what else is due.
@@ -209,6 +211,7 @@ class Recorder:
         if entries:
             if not self.writer.write_until_done(lambda: self._write(entries)):
                 return
+            self._stored.observe_entries((split_id(entry.id)[0] for entry in entries), self._log.now_ms())
             self._reader.ack(entries)
         self._update_metrics()
         if level < DiskLevel.LOW:

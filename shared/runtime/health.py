@@ -10,7 +10,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
-from prometheus_client import REGISTRY, make_wsgi_app
+from prometheus_client import REGISTRY
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -18,6 +18,7 @@ from shared.access.authenticator import Authenticator
 from shared.access.refusals import AccessDeniedError
 from shared.runtime import clock
 from shared.runtime.allowed_hosts import AllowedHosts
+from shared.runtime.exposition import expose
 from shared.version import VERSION
 
 Check = Callable[[], object]
@@ -141,7 +142,6 @@ def serve_health(
 
     /metrics needs the scope `read`; without it /health has no details.
     """
-    metrics = make_wsgi_app(REGISTRY)
 
     def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
@@ -153,8 +153,13 @@ def serve_health(
                 access.authenticate(*sent_from, "read", clock.now())
             except AccessDeniedError as denied:
                 return _refuse(start_response, denied.refusal.status, str(denied), denied.refusal.headers)
-            rendered: Iterable[bytes] = metrics(environ, start_response)
-            return rendered
+            if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+                return _refuse(
+                    start_response, HTTPStatus.METHOD_NOT_ALLOWED, "use GET", {"Allow": "GET, HEAD"}
+                )
+            answer = expose(REGISTRY, environ.get("HTTP_ACCEPT"), environ.get("HTTP_ACCEPT_ENCODING"))
+            start_response("200 OK", answer.headers)
+            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
         if path == "/health":
             report = health.report()
             status = "200 OK" if report.status == "ok" else "503 Service Unavailable"

@@ -27,7 +27,8 @@ BOTS = f"{PREFIX}:bots"
 HOSTS = f"{PREFIX}:hosts"
 """Sorted sets of bots and hosts that count towards the limit: name → time of the last record, epoch ms."""
 COUNTERS = f"{PREFIX}:counters"
-"""Hash of counts: `accepted|kind|door`, `rejected|door`, `clamped|door`, `evicted|why`, `refused-bots`."""
+"""Hash of counts: `accepted|kind|door`, `rejected|door`, `clamped|door`, `evicted|why`, `refused-bots`,
+`event|level|bot`."""
 REFUSED_BOTS = "refused-bots"
 EVICTED = ("evicted|each", "evicted|total")
 RELOAD = f"{PREFIX}:reload"

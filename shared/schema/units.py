@@ -42,6 +42,9 @@ UNITS = {
     )
 }  # fmt: skip
 
+PROMETHEUS_NAMES = {"tradingDays": "daily_returns"}
+"""Names that do not follow from the wire's: a count of days would look like a time that is not in seconds."""
+
 MAX_INTEGER = 2**53
 """Whole numbers beyond it are not exact in JSON."""
 
@@ -75,7 +78,7 @@ def metric_fields(record: type[msgspec.Struct]) -> tuple[MetricField, ...]:
     for field in msgspec.structs.fields(record):
         unit = _unit_of(msgspec.inspect.type_info(field.type))
         if unit is not None:
-            name = prometheus_name(field.encode_name, unit)
+            name = PROMETHEUS_NAMES.get(field.encode_name) or prometheus_name(field.encode_name, unit)
             found.append(MetricField(field.name, field.encode_name, name, unit))
     return tuple(found)
 

@@ -9,27 +9,41 @@ import structlog
 from sqlalchemy import Connection, Integer, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from shared.schema.alerts import Alert, Change, Notice
+from shared.schema.alerts import Alert, Change, Notice, Severity
 from shared.schema.stream_ids import START
 from shared.schema.timestamps import from_store, to_store
 from shared.store.alerts import alert_by_id
 from shared.store.log_offsets import read_offset, write_offset
-from shared.store.tables import alert_events, escalations, health_position, message_groups
+from shared.store.tables import alert_events, alerts, escalations, health_position, message_groups
 
 log = structlog.get_logger()
 
 DISPATCHER = "dispatcher"
 """Reader whose offset is the ID of the last dispatched event."""
 
+OPENINGS: tuple[Change, ...] = ("opened", "reopened", "flapping")
+
 # Statements on a notification's path are built once: building one takes longer than running it.
 _NEWEST = select(func.max(alert_events.c.id))
 _EVENT = alert_events.c
 _EVENTS = (
-    select(_EVENT.id, _EVENT.alertId, _EVENT.change, _EVENT.by, _EVENT.notice)
+    select(
+        *(_EVENT.id, _EVENT.alertId, _EVENT.timestamp, _EVENT.change, _EVENT.by, _EVENT.notice),
+        *(alerts.c.rule, alerts.c.severity),
+    )
+    .join(alerts, alerts.c.id == _EVENT.alertId)
     .where(_EVENT.id > bindparam("after"))
     .order_by(_EVENT.id)
     .limit(bindparam("most", type_=Integer))
 )
+_BEFORE = (
+    select(_EVENT.change, _EVENT.timestamp)
+    .where(_EVENT.alertId == bindparam("alert"), _EVENT.id < bindparam("event"))
+    .where(_EVENT.change.in_((*OPENINGS, "acknowledged")))
+    .order_by(_EVENT.id.desc())
+    .limit(1)
+)
+_OPENING = _BEFORE.where(_EVENT.change.in_(OPENINGS))
 _OF_ALERT = select(escalations.c.route, escalations.c.state).where(
     escalations.c.alertId == bindparam("alert")
 )
@@ -62,6 +76,10 @@ class AlertEvent(NamedTuple):
     by: str | None
     notice: Notice | None
     """The notification, if the event has one."""
+    at: datetime
+    rule: str
+    severity: Severity
+    """The alert's as it is now."""
 
 
 class StoredEscalation(NamedTuple):
@@ -86,7 +104,21 @@ def is_behind(connection: Connection) -> bool:
 def next_events(connection: Connection, limit: int) -> list[AlertEvent]:
     """Return the next events to dispatch, in order."""
     rows = connection.execute(_EVENTS, {"after": dispatch_cursor(connection), "most": limit})
-    return [AlertEvent(row.id, row.alertId, row.change, row.by, _notice(row.id, row.notice)) for row in rows]
+    return [
+        AlertEvent(
+            *(row.id, row.alertId, row.change, row.by, _notice(row.id, row.notice)),
+            *(from_store(row.timestamp), row.rule or "", row.severity),
+        )
+        for row in rows
+    ]
+
+
+def opening_before(connection: Connection, event: AlertEvent) -> datetime | None:
+    """Return when the alert of an event last opened; None if the event is not the first acknowledgement."""
+    given = {"alert": event.alert_id, "event": event.id}
+    statement = _BEFORE if event.change == "acknowledged" else _OPENING
+    row = connection.execute(statement, given).first()
+    return from_store(row.timestamp) if row and row.change in OPENINGS else None
 
 
 def _notice(event: int, text: str | None) -> Notice | None:

@@ -29,6 +29,7 @@ SUFFIXES = {
     "Histogram": ("_bucket", "_sum", "_count"),
     "Gauge": ("",),
     "GaugeMetricFamily": ("",),
+    "GaugeLines": ("",),
 }
 WORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "offset", "bool", "vector"}
 

@@ -32,11 +32,15 @@ def rules() -> list[dict[str, Any]]:
 
 
 def targets() -> dict[str, str]:
-    """Return each job's one target."""
+    """Return each job's one name in DNS, with the port."""
     found = {}
     for scrape in CONFIG["scrape_configs"]:
-        [[target]] = [config["targets"] for config in scrape["static_configs"]]
-        found[scrape["job_name"]] = target
+        if scrape["job_name"] == "prometheus":
+            continue
+        [discovery] = scrape["dns_sd_configs"]
+        [name] = discovery["names"]
+        found[scrape["job_name"]] = f"{name}:{discovery['port']}"
+        assert discovery["type"] == "A"
     return found
 
 
@@ -56,7 +60,7 @@ def test_every_part_in_compose_is_scraped() -> None:
         for name, service in SERVICES.items()
         if service["image"].startswith("botwatch-") and name not in NOT_PARTS
     ]
-    assert set(found) == {*parts, "prometheus"}
+    assert set(found) == {*parts}
     for name in parts:
         port = SERVICES[name]["healthcheck"]["test"][-1]
         assert found[name] == f"{name}:{port}"
@@ -82,6 +86,13 @@ def test_every_part_is_scraped_with_the_token() -> None:
     for scrape in config["scrape_configs"]:
         has_token = "authorization" in scrape
         assert has_token is (scrape["job_name"] != "prometheus"), scrape["job_name"]
+
+
+def test_every_part_has_the_labels_that_rules_and_dashboards_select() -> None:
+    """The labels `app` and `part` tell Botwatch's targets from others of the same Prometheus."""
+    for scrape in CONFIG["scrape_configs"]:
+        labels = {one["target_label"] for one in scrape.get("relabel_configs", ())}
+        assert labels == ({"app", "part"} if scrape["job_name"] != "prometheus" else set())
 
 
 def test_promtool_accepts_the_rules() -> None:

@@ -15,12 +15,14 @@ from services.notifier.delivery.pacing import Random, RateLimiter
 from services.notifier.self_alert_store import open_self_alert, resolve_self_alert
 from services.notifier.self_alerts import SelfAlert, build_alert
 from shared.runtime import clock
+from shared.runtime.step_latency import StepLatency
 from shared.schema.channel_status import CHANNEL_LABEL, CHANNEL_RULE
 from shared.schema.muting import NO_MUTES, MuteConfig
+from shared.schema.watchdog import WATCHDOG
 from shared.store import deliveries
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
-from shared.store.deliveries import MAX_DIGEST, Claim
+from shared.store.deliveries import MAX_DIGEST, Claim, Delivery
 
 OUTCOMES = Counter(
     "botwatch_notifications",
@@ -72,6 +74,7 @@ class ChannelState:
         """Text of the latest failure."""
         self.is_in_doubt = True
         """Whether there may be failed deliveries waiting for a retry."""
+        self._sent = StepLatency("sent")
         for outcome in ("sent", "retry", "failed", "suppressed"):
             OUTCOMES.labels(name, outcome, "")
 
@@ -121,10 +124,13 @@ class ChannelState:
         """Count notifications that were not sent."""
         OUTCOMES.labels(self.name, outcome, reason).inc(notices)
 
-    def count_sent(self, latency: timedelta) -> None:
+    def count_sent(self, delivery: Delivery, now: datetime) -> None:
         """Count a notification that was delivered, and its latency."""
         OUTCOMES.labels(self.name, "sent", "").inc()
-        LATENCY.labels(self.name).observe(max(0.0, latency.total_seconds()))
+        alert, latency = delivery.notice.id, (now - delivery.scheduled_at).total_seconds()
+        LATENCY.labels(self.name).observe(max(0.0, latency), {"alert": alert})
+        if alert != WATCHDOG and delivery.held_until is None:
+            self._sent.observe(latency, alert)
 
 
 def channel_alert(channel: str, error: str = "") -> SelfAlert:

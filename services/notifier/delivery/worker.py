@@ -124,7 +124,7 @@ class DeliveryWorker:
                     store.mark_sent(connection, delivery, now, response)
                 self._channel.resolve_channel_alert(connection, now)
             for delivery in batch:
-                self._channel.count_sent(now - delivery.scheduled_at)
+                self._channel.count_sent(delivery, now)
             return True
         error_text = redact_credentials(str(error))
         if error.permanent:

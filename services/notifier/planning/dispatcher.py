@@ -13,10 +13,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from services.notifier.content.phrasing import join_names
+from services.notifier.planning.alert_metrics import AlertMetrics
 from services.notifier.planning.planner import SETTLE_TIME, NotificationPlanner
 from services.notifier.planning.routing_config import RoutingConfig
 from services.notifier.self_alert_store import open_self_alert
 from services.notifier.self_alerts import SelfAlert, build_alert
+from shared.runtime import clock
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.schema.muting import MuteConfig
 from shared.store import escalations
@@ -71,6 +73,7 @@ class Dispatcher:
         self._summary_at: datetime | None = datetime.min.replace(tzinfo=UTC)
         """When to write the next catch-up summary; at start, for what a killed notifier left."""
         self._last_error: Exception | None = None
+        self._metrics = AlertMetrics()
 
     def step(self, now: datetime, *, is_woken: bool) -> timedelta:
         """Dispatch a batch; return how long to wait for a wake before the next step, a second at most.
@@ -112,6 +115,7 @@ class Dispatcher:
         with self._database.write() as connection:
             planner = NotificationPlanner(connection, self.routing, now)
             events = escalations.next_events(connection, BATCH_SIZE)
+            durations = self._metrics.read_durations(connection, events)
             for event in events:
                 planner.plan_event(event)
             if events:
@@ -122,6 +126,7 @@ class Dispatcher:
                 escalations.delete_groups(connection, now - GROUP_RETENTION)
             claims = self._channels.lease_due(connection, planner.channels)
         self._channels.hand_over(planner.channels, claims)
+        self._metrics.count(events, durations, clock.now())
         if planner.has_withdrawn:
             self._summary_at = now + SETTLE_TIME
         for delivery in planner.suppressed:

@@ -195,6 +195,10 @@ class Diagnosis:
             self._update(check, None if has_cause and not is_fine else is_fine, now)
         return list(self._self_alerts(now))
 
+    def parts_up(self) -> dict[str, bool]:
+        """Return of each part whether it is up, as far as the watchdog knows."""
+        return {part: part not in self._failing for part in self._parts}
+
     def _update_counters(self, counts: Mapping[str, int], now: datetime) -> None:
         """Record the increase of the counters. The first snapshot only sets the base."""
         for check in COUNTER_CHECKS:

@@ -5,13 +5,15 @@ other; if nobody is notified within seconds, the watchdog sends it itself.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import structlog
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -64,7 +66,7 @@ class WatchedBackups(NamedTuple):
     limit: timedelta
 
 
-class Watchdog:
+class Watchdog(Collector):
     """Checks all parts once per step."""
 
     def __init__(
@@ -111,6 +113,20 @@ class Watchdog:
             if self._raised[fingerprint].resolve(now):
                 log.info("problem resolved", fingerprint=fingerprint)
                 del self._raised[fingerprint]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the watchdog's verdict as metrics."""
+        up = GaugeMetricFamily(
+            "botwatch_watchdog_part_up",
+            "0 while the watchdog reports a part as down, else 1.",
+            labels=["part"],
+        )
+        for part, is_up in self._watch.parts_up().items():
+            up.add_metric([part], is_up)
+        yield up
+        yield GaugeMetricFamily(
+            "botwatch_watchdog_problems", "Problems that the watchdog reports now.", value=len(self._raised)
+        )
 
     def check(self) -> str:
         """Return the open problems."""

@@ -13,6 +13,7 @@ from shared.runtime import clock
 from shared.runtime.disk_space import DiskLevel, DiskSpace
 from shared.runtime.redis import latest_values
 from shared.runtime.redis.connection import WrongTypeError
+from shared.runtime.redis.event_counts import count_events, delete_forgotten
 from shared.runtime.redis.lease import LeaderLease
 from shared.schema import redis_keys
 from shared.schema.faults import Fault
@@ -238,6 +239,8 @@ class RecordLog:
         values = latest_values.newest_by_field(records, now)
         subjects = {latest_values.subject_key(record) for _, record in values.values()}
         counted = Counter(f"accepted|{record.kind}|{door}" for record in records)
+        if f"accepted|event|{door}" in counted:
+            counted += count_events(records)
         arguments = [
             *(MAX_ENTRIES, encode_frame(list(records)), epoch_ms(now)),
             *("" if self._max_bots is None else self._max_bots, MAX_LATEST, MAX_LATEST_PER_SUBJECT),
@@ -362,6 +365,7 @@ class RecordLog:
         }
         for key in (redis_keys.BOTS, redis_keys.HOSTS):
             self.redis.zremrangebyscore(key, "-inf", f"({epoch_ms(before)}")
+        delete_forgotten(self.redis)
         if not old:
             return 0
         with self.redis.pipeline(transaction=True) as pipe:

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from flask import Flask, Response, current_app, g, request
 from gunicorn.app import wsgiapp  # type: ignore[import-untyped]
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import Redis
@@ -24,6 +24,7 @@ from shared.access.identity import ForbiddenError, Scope
 from shared.access.refusals import AccessDeniedError
 from shared.runtime.access import create_authenticator
 from shared.runtime.allowed_hosts import AllowedHosts
+from shared.runtime.exposition import expose
 from shared.runtime.health import BuildInfo, Check, HealthChecks, brief
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
@@ -124,7 +125,9 @@ def create_web_app(
 
     @app.get(metrics_path)
     def answer_metrics() -> Response:
-        return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+        accept, encoding = request.headers.get("Accept"), request.headers.get("Accept-Encoding")
+        headers, body = expose(registry, accept, encoding)
+        return Response(body, headers=headers)
 
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RequestEntityTooLarge, _too_large)

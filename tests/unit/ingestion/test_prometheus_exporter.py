@@ -1,33 +1,52 @@
 """Checks and hosts on Prometheus: names, labels and base units."""
 
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as Family
 from prometheus_client.registry import Collector
 
-from services.ingestion.prometheus_exporter import metric_families
+from services.ingestion.prometheus_exporter import (
+    MAX_CHECKS_PER_HOST,
+    MAX_METRICS_PER_BOT,
+    MAX_SUBJECTS,
+    metric_families,
+)
+from shared.runtime.exposition import expose
+from shared.runtime.redis.event_counts import BotEvents
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
-from shared.schema.records import AnyRecord, Check, CheckStatus, Equity, Health, Heartbeat, Metric
+from shared.schema.records import (
+    AnyRecord,
+    Check,
+    CheckStatus,
+    Equity,
+    Health,
+    Heartbeat,
+    Metric,
+    Performance,
+)
 from shared.schema.units import metric_fields
 from tests.support import require_program
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STALE = timedelta(minutes=5)
+NO_EVENTS: Mapping[BotEvents, int] = MappingProxyType({})
 
 
-def exposed(*records: AnyRecord) -> str:
+def exposed(*records: AnyRecord, events: Mapping[BotEvents, int] = NO_EVENTS) -> str:
     """Return what Prometheus reads."""
 
     class Latest(Collector):
         def collect(self) -> list[Family]:
-            return list(metric_families(records, NOON, STALE))
+            return list(metric_families(records, NOON, STALE, events))
 
     registry = CollectorRegistry()
     registry.register(Latest())
-    return generate_latest(registry).decode()
+    return expose(registry, None, None).body.decode()
 
 
 def check(status: CheckStatus = "ok", **further: float) -> Check:
@@ -41,7 +60,7 @@ def check(status: CheckStatus = "ok", **further: float) -> Check:
     )
 
 
-@pytest.mark.parametrize(("status", "state"), [("ok", "0.0"), ("warning", "1.0"), ("critical", "2.0")])
+@pytest.mark.parametrize(("status", "state"), [("ok", "0"), ("warning", "1"), ("critical", "2")])
 def test_the_status_of_a_check_is_a_number(status: CheckStatus, state: str) -> None:
     labels = '{check="binance",host="box",type="exchange"}'
     assert f"\nbotwatch_check_state{labels} {state}\n" in exposed(check(status))
@@ -105,3 +124,55 @@ def test_vanished_bot() -> None:
     assert 'botwatch_host_cpu_usage_ratio{host="gone"}' not in text
     assert 'botwatch_bot_last_record_timestamp_seconds{bot="gone",kind="equity"}' in text
     assert 'botwatch_bot_equity{bot="rare"} 1.0' in text
+
+
+def test_a_bot_has_the_venue_and_strategy_of_its_latest_record_that_names_them() -> None:
+    """Dashboards group bots by them; `exchange` is another name of the venue, and a bot may name neither."""
+    earlier = NOON - timedelta(seconds=9)
+    text = exposed(
+        Equity(bot="a", equity=1.0, timestamp=earlier, labels={"exchange": "kraken", "strategy": "grid"}),
+        Heartbeat(bot="a", timestamp=NOON),
+        Performance(bot="b", portfolio_value=1, timestamp=earlier, labels={"venue": "old"}),
+        Equity(bot="b", equity=1.0, timestamp=NOON, labels={"venue": "binance"}),
+        Equity(bot="c", equity=1.0, timestamp=NOON),
+    )
+    for bot, venue, strategy in (("a", "kraken", "grid"), ("b", "binance", ""), ("c", "", "")):
+        assert f'\nbotwatch_bot_info{{bot="{bot}",strategy="{strategy}",venue="{venue}"}} 1\n' in text
+
+
+def test_events_of_silent_bots_have_no_count() -> None:
+    """They leave with the other metrics of the bot; the count is kept."""
+    counts = {("a", "error"): 3, ("gone", "info"): 5}
+    text = exposed(Equity(bot="a", equity=1.0, timestamp=NOON), events=counts)
+    assert '\nbotwatch_bot_events_total{bot="a",level="error"} 3.0\n' in text
+    assert "gone" not in text
+
+
+def test_a_bot_with_too_many_metrics_exports_none_of_them() -> None:
+    """Which ones would change with every scrape, and Prometheus pays for each series it has ever seen."""
+    many = MAX_METRICS_PER_BOT + 1
+    metrics = [Metric(bot="careless", name="x", value=1, labels={"id": str(i)}) for i in range(many)]
+    fine = Metric(bot="fine", name="x", value=1, timestamp=NOON)
+    for one in metrics:
+        one.timestamp = NOON
+    text = exposed(Equity(bot="careless", equity=1.0, timestamp=NOON), fine, *metrics)
+    assert text.count("\nbotwatch_bot_metric{") == 1
+    assert f'\nbotwatch_series_dropped{{family="botwatch_bot_metric"}} {many}.0\n' in text
+    assert '\nbotwatch_bot_equity{bot="careless"} 1.0\n' in text
+    assert exposed(fine, *metrics[1:]).count("\nbotwatch_bot_metric{") == many
+
+
+def test_bots_and_checks_past_the_bound_are_left_out_and_counted() -> None:
+    """The first bots by name keep their samples; a host with too many checks has none of them."""
+    bots = [Equity(bot=f"{i:05}", equity=1.0, timestamp=NOON) for i in range(MAX_SUBJECTS + 3)]
+    checks = [
+        Check(host="box", check=f"{i}", type="http", status="ok", timestamp=NOON)
+        for i in range(MAX_CHECKS_PER_HOST + 1)
+    ]
+    text = exposed(*reversed(bots), *checks)
+    assert text.count("\nbotwatch_bot_equity{") == text.count("\nbotwatch_bot_info{") == MAX_SUBJECTS
+    assert 'bot="00000"' in text
+    assert f'bot="{MAX_SUBJECTS:05}"' not in text
+    assert '\nbotwatch_series_dropped{family="botwatch_bot"} 3.0\n' in text
+    assert f'\nbotwatch_series_dropped{{family="botwatch_check"}} {MAX_CHECKS_PER_HOST + 1}.0\n' in text
+    assert "botwatch_check_state{" not in text

@@ -166,6 +166,9 @@ def test_stopped_part_is_notified_by_the_notifier_alone(yard: Yard) -> None:
     yard.living.remove("evaluator")
     assert yard.until(yard.told, 30) < 20
     yard.seconds(60, every=5)
+    up, problems = yard.watchdog.collect()
+    assert [one.labels["part"] for one in up.samples if not one.value] == ["evaluator"]
+    assert [one.value for one in problems.samples] == [1]
     yard.living.add("evaluator")
     yard.seconds(60, every=5)
     assert yard.told() == [(EVALUATOR, "opened"), (EVALUATOR, "resolved")]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry
 from redis import Redis
 from structlog.testing import capture_logs
 
@@ -15,9 +15,11 @@ from services.broadcaster.server import decode_entries
 from services.broadcaster.stream_merge import StreamEntryAt
 from services.ingestion.heartbeat_monitor import HeartbeatMonitor
 from services.ingestion.heartbeats import ExpectedHeartbeat
-from services.ingestion.prometheus_exporter import LatestMetricsCollector, LogMetricsCollector
+from services.ingestion.log_metrics import LogMetricsCollector
+from services.ingestion.prometheus_exporter import LatestMetricsCollector
 from services.ingestion.redis_listener import StreamListener
 from shared.runtime import clock
+from shared.runtime.exposition import expose
 from shared.runtime.redis import decoding as module
 from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.decoding import UNREADABLE, decode_or_none
@@ -104,7 +106,7 @@ def test_garbage_hides_nothing_else_from_prometheus_and_the_page(redis: Redis, b
     registry = CollectorRegistry()
     registry.register(LatestMetricsCollector(redis, stale_seconds=300))
     registry.register(LogMetricsCollector(redis))
-    text = generate_latest(registry).decode()
+    text = expose(registry, None, None).body.decode()
     assert 'botwatch_records_accepted_total{door="http",kind="equity"} 1.0' in text
     assert 'botwatch_bot_equity{bot="a"} 1.0' in text
 
