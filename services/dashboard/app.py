@@ -18,6 +18,7 @@ from services.dashboard.api.overview import TimeBudgetExceededError
 from services.dashboard.api.reload import create_reload_route
 from services.dashboard.api.routes import create_api
 from services.dashboard.api.users import create_users_api
+from services.dashboard.calendars.routes import accept_calendar_tokens, create_calendars
 from services.dashboard.config import DashboardSettings
 from services.dashboard.cross_origin import foreign_origins, install_cors
 from services.dashboard.data_sources import DataSources
@@ -27,7 +28,8 @@ from services.dashboard.page import VIEW_PATHS, create_page, create_runbooks, se
 from services.dashboard.prometheus_exporter import AlertMetricsCollector, PositionMetricsCollector
 from services.dashboard.proxy_users import ProxyUsers
 from services.dashboard.request_audit import RequestAudit
-from services.dashboard.route_scopes import ROUTE_SCOPES
+from services.dashboard.route_scopes import BADGES, ROUTE_SCOPES
+from services.dashboard.status_page.pages import create_status_pages
 from shared.access.identity import Scope
 from shared.access.login import Logins
 from shared.access.sealing import Sealer
@@ -48,6 +50,8 @@ log = structlog.get_logger()
 
 DAMAGED_RUNBOOK = "/runbooks/botwatch-store-away"
 MAX_BODY_BYTES = 64 * 2**10
+READ_BY_PROGRAMS = ("/api/", "/status", "/badge/", "/calendar/")
+"""Beginnings of the paths whose answers have an ETag and count towards the limit of requests."""
 
 
 def create_dashboard_app(
@@ -59,6 +63,7 @@ def create_dashboard_app(
         **ROUTE_SCOPES,
         f"GET {page.static_url_path}/<path:filename>": None,
         **{f"GET {path}": "read" for path in VIEW_PATHS},
+        **(dict.fromkeys(BADGES) if settings.status_page == "on" else {}),
     }
     web_part = WebWorkerPart("dashboard", settings, sources.redis, settings.dashboard_port, scopes)
     sources.refusal = web_part.refusal
@@ -91,12 +96,15 @@ def create_dashboard_app(
     app.register_blueprint(create_reload_route(sources, settings, audit, time))
     accounts, guard = _create_access(settings, sources, links, time, key)
     guard.install(app, web_part.access)
+    accept_calendar_tokens(web_part.access)
     if settings.api_requests_per_minute:
-        RateLimits(settings.api_requests_per_minute).install(app)
-    install_transfer(app)
+        RateLimits(settings.api_requests_per_minute, READ_BY_PROGRAMS).install(app)
+    install_transfer(app, READ_BY_PROGRAMS)
     app.register_blueprint(create_login_pages(accounts, links.secret))
     app.register_blueprint(create_account_page(accounts, links.secret))
     app.register_blueprint(create_users_api(accounts))
+    app.register_blueprint(create_status_pages(settings, sources, time))
+    app.register_blueprint(create_calendars(settings, sources, time))
     app.register_blueprint(create_documentation())
     app.register_blueprint(page)
     app.register_blueprint(create_runbooks())

@@ -12,7 +12,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from services.dashboard.documents import DocumentsInForce
+from services.dashboard.documents import DocumentsInForce, LoadedDocuments
 from shared.runtime.config.documents import AnalyticsSection, Documents
 from shared.runtime.databases import disk_of
 from shared.runtime.redis import presence
@@ -105,6 +105,11 @@ class DataSources:
     def written_documents(self) -> Mapping[str, object]:
         """The same as written, by file name, with references such as `${NAME}`; they may hold secrets."""
         return self._documents.read().written
+
+    @property
+    def loaded(self) -> LoadedDocuments:
+        """Both, and when they were changed."""
+        return self._documents.read()
 
     def read_current(self, now: datetime) -> CurrentState:
         """Read the latest values at `now`; from the database while Redis is down."""

@@ -7,6 +7,7 @@ to one (`${ALERT_WEBHOOK_URL}`) the value is empty here, and encrypted values st
 
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from shared.runtime.config.documents import (
 from shared.runtime.config.notifications import Notifications
 from shared.runtime.redis.reload_requests import latest_results
 from shared.schema.faults import InvalidError
+from shared.schema.timestamps import EARLIEST
 
 log = structlog.get_logger()
 
@@ -49,6 +51,8 @@ class LoadedDocuments(NamedTuple):
     documents: Documents
     written: Mapping[str, object]
     """By file name, with references such as `${NAME}`; may hold secrets that are written in clear."""
+    changed_at: datetime = EARLIEST
+    """When `notifications.yml` was changed last."""
 
 
 class DocumentsInForce:
@@ -87,4 +91,14 @@ class DocumentsInForce:
     def _load(self) -> LoadedDocuments:
         if self._folder is None:
             return LoadedDocuments(Documents(PerformanceLogger(), HealthMonitor(), Notifications()), {})
-        return LoadedDocuments(load_documents(self._folder), read_documents(self._folder))
+        changed_at = _changed_at(
+            self._folder / NOTIFICATIONS
+        )  # first: a change while it is read counts later
+        return LoadedDocuments(load_documents(self._folder), read_documents(self._folder), changed_at)
+
+
+def _changed_at(path: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+    except FileNotFoundError:
+        return EARLIEST

@@ -36,6 +36,9 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"GET {_API}/equity": "read",
         f"GET {_API}/execution": "read",
         f"GET {_API}/on-call": "read",
+        f"GET {_API}/calendar-link": "read",
+        f"POST {_API}/calendar-link": "read",
+        f"DELETE {_API}/calendar-link": "read",
         f"GET {_API}/performance": "read",
         f"GET {_API}/portfolio": "read",
         f"GET {_API}/positions": "read",
@@ -79,6 +82,8 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"PATCH {_API}/users/<name>": "admin",
         f"POST {_API}/users/<name>/password": "admin",
         f"DELETE {_API}/users/<name>/sessions": "admin",
+        "GET /calendar/on-call.ics": "calendar",
+        "GET /calendar/maintenance.ics": "calendar",
         "GET /account": "read",
         "POST /account/password": "read",
         "POST /account/totp": "read",
@@ -86,9 +91,17 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         "GET /login": None,
         "POST /login": None,
         "POST /logout": None,
+        # 404 unless STATUS_PAGE=on; the badges are then for everybody, too.
+        "GET /status": None,
+        "GET /status.json": None,
+        "GET /badge/status.svg": "read",
+        "GET /badge/bots/<path:bot>.svg": "read",
         # A link is signed: it is the permission for its alert.
         "GET /acknowledge/<token>": None,
         "POST /acknowledge/<token>": None,
     }
 )
 """`METHOD /rule` → scope; None: for everybody. A route that is missing here needs `admin`."""
+
+BADGES = tuple(route for route in ROUTE_SCOPES if route.startswith("GET /badge/"))
+"""The routes that are for everybody where STATUS_PAGE=on."""

@@ -13,7 +13,7 @@ import msgspec
 
 from shared.schema.patterns import glob_matches
 
-Scope = Literal["ingest", "read", "operate", "admin"]
+Scope = Literal["ingest", "read", "operate", "admin", "calendar"]
 Kind = Literal["open", "user", "token", "proxy"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -22,6 +22,7 @@ SCOPE_TEXTS: Mapping[Scope, str] = {
     "read": "see the page, the API, the WebSocket and /metrics",
     "operate": "acknowledge, silence, retire bots, plan maintenance, make reports",
     "admin": "manage configuration, users, tokens and backups, or delete bots",
+    "calendar": "subscribe to the calendars of shifts and maintenance windows",
 }
 """What each scope allows, after `may`."""
 ROLES: Mapping[str, frozenset[Scope]] = {
@@ -58,8 +59,8 @@ class Identity(msgspec.Struct, frozen=True):
     """What it signed in with, to find out later whether that is still valid: `token:<id>`, `session:<id>`."""
 
     def allows(self, scope: Scope) -> bool:
-        """Return whether the identity has a scope."""
-        return scope in self.scopes
+        """Return whether the identity has a scope; who may read everything may read calendars."""
+        return scope in self.scopes or (scope == "calendar" and "read" in self.scopes)
 
     def may_send_bot(self, bot: str) -> bool:
         """Return whether it may send records of a bot."""

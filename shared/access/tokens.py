@@ -19,6 +19,10 @@ MAX_ACTIVE = 1_000
 """Limit of tokens that are neither revoked nor expired."""
 MAX_GLOBS = 50
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+_CALENDAR: Scope = "calendar"
+_MAX_USER = 40
+"""How much of a user's name is in that of the token for the user's calendars."""
 _ROW = api_tokens.c
 _MARK_USED = (
     update(api_tokens)
@@ -156,6 +160,21 @@ def revoke_token(connection: Connection, wanted: str, by: str, now: datetime) ->
     change = update(api_tokens).where(_ROW.id == token.id).values(revokedAt=to_store(now), revokedBy=by)
     connection.execute(change)
     return find_token(connection, token.id)
+
+
+def calendar_token_name(user: str) -> str:
+    """Return the name of the token in the addresses of the calendars of `user`."""
+    name = _NOT_IN_NAMES.sub("-", user)[:_MAX_USER]
+    if name != user:  # others may be shortened to the same
+        name = f"{name}-{digest(user).hex()[:8]}"
+    return f"{_CALENDAR}-{name}"
+
+
+def find_calendar_token(connection: Connection, user: str) -> ApiToken | None:
+    """Return the active token in the addresses of the calendars of `user`; None without one."""
+    token = find_token(connection, calendar_token_name(user))
+    is_own = token and token.created_by == user and token.scopes == (_CALENDAR,) and not token.revoked_at
+    return token if is_own else None
 
 
 def mark_used(connection: Connection, used: Mapping[str, datetime]) -> None:

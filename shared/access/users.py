@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from shared.access import passwords
 from shared.access.sealing import Sealer
 from shared.access.sessions import end_sessions
+from shared.access.tokens import find_calendar_token, revoke_token
 from shared.schema.faults import Fault, InvalidError, did_you_mean
 from shared.schema.timestamps import from_store, to_store
 from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
@@ -143,13 +144,15 @@ class Users:
             return self._read(connection, name)
 
     def set_disabled(self, name: str, by: Actor, at: datetime, *, disabled: bool) -> User:
-        """Disable a user, which ends the sessions, or enable one. Raises UserError."""
+        """Disable a user, which ends the sessions and the calendar link, or enable one. Raises UserError."""
         with self._database.write() as connection:
             known = self._read(connection, name)
             if known.disabled != disabled:
                 if disabled:
                     self._require_other_admin(connection, known)
                     end_sessions(connection, name, at)
+                    if token := find_calendar_token(connection, name):
+                        revoke_token(connection, token.id, by.name, at)
                 self._change(connection, name, {"disabled": int(disabled)})
                 self._audit(connection, "user.disable" if disabled else "user.enable", name, by, at)
             return self._read(connection, name)

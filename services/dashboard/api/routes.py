@@ -16,6 +16,7 @@ from services.dashboard.api.bot_detail import add_bot_detail
 from services.dashboard.api.bot_list import BotRow, list_bots
 from services.dashboard.api.bot_marks import add_bot_marks
 from services.dashboard.api.bots import add_bots
+from services.dashboard.api.calendar_link import add_calendar_link
 from services.dashboard.api.channels import add_channels
 from services.dashboard.api.checks import add_checks
 from services.dashboard.api.execution import add_execution
@@ -78,6 +79,7 @@ def create_api(
     add_reports(api, sources, audit, clock)
     _add_ticket(api, sources, settings)
     add_tokens(api, sources, audit, clock)
+    add_calendar_link(api, settings, sources, audit, clock)
     return api
 
 

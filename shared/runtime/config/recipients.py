@@ -90,6 +90,17 @@ def shifts(rotation: Rotation, since: datetime, until: datetime) -> list[Shift]:
     return found
 
 
+def turns(rotation: Rotation, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield begin and end of each whole shift that reaches into [since, until), whatever the overrides."""
+    first = max(0, _shift_number(rotation, since))
+    starts = (to_utc(rotation.begins + number * rotation.every, rotation.zone) for number in count(first))
+    for start, end in pairwise(starts):
+        if start >= until:
+            return
+        if start < end:  # clocks that are set forward may leave nothing of a short one
+            yield start, end
+
+
 def shift_end(rotation: Rotation, now: datetime, later: int = 1) -> datetime:
     """Return the end of the shift at `now`, or of a `later` one (2: of the next), whatever the overrides."""
     number = max(0, _shift_number(rotation, now))

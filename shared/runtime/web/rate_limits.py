@@ -28,12 +28,12 @@ class RateLimits:
     marks as of the same origin.
     """
 
-    def __init__(self, per_minute: int, prefix: str = "/api/") -> None:
-        """`per_minute` is the limit for one sender of requests below `prefix`."""
+    def __init__(self, per_minute: int, prefixes: tuple[str, ...] = ("/api/",)) -> None:
+        """`per_minute` is the limit for one sender of requests to paths with these `prefixes`."""
         self._per_minute = per_minute
         self._item = RateLimitItemPerMinute(per_minute)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._prefix = prefix
+        self._prefixes = prefixes
 
     def install(self, app: Flask) -> None:
         """Limit the requests of `app` from now on; their identity must be known by then."""
@@ -41,7 +41,7 @@ class RateLimits:
         app.after_request(self._tell)
 
     def _count(self) -> Response | None:
-        if not request.path.startswith(self._prefix) or _is_of_page():
+        if not request.path.startswith(self._prefixes) or _is_of_page():
             return None
         sender = g.identity.name if g.identity.kind == "token" else request.remote_addr or ""
         is_allowed = self._limiter.hit(self._item, sender)

@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 
 COMPRESSED = (
     "application/json", "application/x-ndjson", "text/csv", "text/css", "text/javascript", "image/svg+xml",
+    "text/calendar",
 )  # fmt: skip
 """No HTML: a page has secrets, and its length would tell of them what else is in it (BREACH)."""
 MIN_BYTES = 1024
@@ -17,13 +18,13 @@ GZIP = 16 + zlib.MAX_WBITS
 _READING = ("GET", "HEAD")
 
 
-def install_transfer(app: Flask, prefix: str = "/api/") -> None:
-    """Give answers below `prefix` an ETag, and compress all answers of a kind in `COMPRESSED`."""
+def install_transfer(app: Flask, prefixes: tuple[str, ...] = ("/api/",)) -> None:
+    """Give answers of paths with these `prefixes` an ETag, and compress those of a kind in `COMPRESSED`."""
 
     def finish(response: Response) -> Response:
         if request.method not in _READING or response.status_code != HTTPStatus.OK:
             return response
-        if request.path.startswith(prefix) and not response.is_streamed:
+        if request.path.startswith(prefixes) and not response.is_streamed:
             response.add_etag(weak=True)
             response.make_conditional(request)
         if response.status_code == HTTPStatus.OK and response.mimetype in COMPRESSED:

@@ -43,7 +43,7 @@ def test_secrets(redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """What only the notifier's environment has is empty; what is written keeps the reference."""
     monkeypatch.delenv("ALERT_SLACK", raising=False)
     configure(tmp_path, "ops")
-    documents, written = DocumentsInForce(tmp_path, redis).read()
+    documents, written, _ = DocumentsInForce(tmp_path, redis).read()
     assert documents.notifications.channels["ops"].url == ""
     assert written == {"notifications.yml": {"channels": {"ops": {"url": "${ALERT_SLACK}", "type": "slack"}}}}
 

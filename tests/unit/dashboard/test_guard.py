@@ -15,7 +15,10 @@ from tests.unit.dashboard.sample_data import NOON, body, make_alert, store_open_
 from tests.unit.dashboard.signed_in import ORIGIN, ROOT, RestrictedDashboard
 
 API = "/api/monitoring"
-PUBLIC = {"GET /login", "POST /login", "GET /health", "GET /acknowledge/<token>", "POST /acknowledge/<token>"}
+PUBLIC = {
+    "GET /login", "POST /login", "GET /health", "GET /acknowledge/<token>", "POST /acknowledge/<token>",
+    "GET /status", "GET /status.json",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ const SCOPES = [
   ["read", "read: see the page's data, the WebSocket and /metrics"],
   ["operate", "operate: acknowledge, silence, retire bots"],
   ["admin", "admin: manage configuration, users, tokens and backups"],
+  ["calendar", "calendar: subscribe to the calendars, with the token in the address"],
 ];
 const EXPIRIES = [
   ["30", "30 days"],

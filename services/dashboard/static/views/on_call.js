@@ -10,6 +10,7 @@ import { Page, Panel } from "../components/layout.js";
 import { Place } from "../components/place.js";
 import { addDays, DAYS, mondayOf, ShiftCalendar } from "../components/shift_calendar.js";
 import { Tag } from "../components/status.js";
+import { Subscribe } from "../components/subscribe.js";
 import { Table } from "../components/table.js";
 import { Time } from "../components/time.js";
 import { html, useMemo } from "../vendor/preact/preact.js";
@@ -27,6 +28,7 @@ export default function OnCall() {
           ${found.rotations.length > 0 ? html`<${Now} rotations=${found.rotations} /><${Calendar} />` : html`<${NoRotation} />`}
           ${found.policies.map((policy) => html`<${Policy} key=${policy.name} policy=${policy} />`)}
           ${found.people.length > 0 && html`<${People} people=${found.people} />`}
+          <${Subscribe} />
         `}
       </${Loaded}>
     </${Page}>

@@ -54,9 +54,10 @@ def sign_in(browser: Chrome, address: str, name: str, path: str) -> None:
 
 
 def field(browser: Chrome, label: str) -> str:
-    """Return the ID of a field of the dialog by its label."""
-    labels = browser.find_elements(By.CSS_SELECTOR, "dialog label")
-    return str(next(one for one in labels if one.text.startswith(label)).get_attribute("for"))
+    """Return the ID of a field of the dialog by its label, once the dialog is open."""
+    shown = By.XPATH, f"//dialog[@open]//label[starts-with(normalize-space(), '{label}')]"
+    wait_until(lambda: browser.find_elements(*shown), f"the field {label} is shown")
+    return str(browser.find_element(*shown).get_attribute("for"))
 
 
 def submit(browser: Chrome) -> None:

@@ -81,6 +81,7 @@ def test_now_and_next(browser: Chrome, sources: DataSources) -> None:
         assert "Nobody is notified: no contact of cyd is enabled." in first
         assert "Next: " in first
         assert "notifications.yml: rotations.primary" in first
+        wait_until(lambda: "rotations.primary.overrides[0]" in text(browser, "main"), "the calendar is shown")
         page = text(browser, "main")
         assert "Policy page" in page
         assert "3 rounds · 10 min between rounds · an acknowledgement holds 4 h 0 min · used by night" in page
@@ -111,3 +112,13 @@ def test_nothing_configured(browser: Chrome, redis: Redis, performance: Database
     with live_page(browser, DataSources(redis, performance, health), "/on-call"):
         wait_until(lambda: "No rotation is configured" in text(browser, "main"), "the view says so")
         assert "rotations:" in text(browser, "main pre")
+
+
+def test_subscribe(browser: Chrome, sources: DataSources) -> None:
+    """Where access is open the addresses of the calendars are there to be copied, and lead to them."""
+    with live_page(browser, sources, "/on-call"):
+        wait_until(lambda: found(browser, ".secret input"), "the addresses are shown")
+        addresses = [field.get_attribute("value") for field in found(browser, ".secret input")]
+        assert addresses == [
+            "http://localhost:3001/calendar/on-call.ics", "http://localhost:3001/calendar/maintenance.ics"
+        ]  # fmt: skip

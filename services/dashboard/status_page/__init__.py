@@ -1,0 +1,1 @@
+"""What others may see: the public status page and the badges."""
