@@ -13,9 +13,11 @@ from services.dashboard.accounts import Accounts
 from services.dashboard.acknowledge_page import NAME as ACKNOWLEDGEMENTS
 from services.dashboard.acknowledge_page import create_acknowledge_pages
 from services.dashboard.acknowledgements import AcknowledgementService
+from services.dashboard.alertmanager.routes import MAX_BODY_BYTES as MAX_ALERTS_BYTES
+from services.dashboard.alertmanager.routes import POST_ALERTS, create_alertmanager_api, install_alertmanager
 from services.dashboard.api.documentation import create_documentation
 from services.dashboard.api.overview import TimeBudgetExceededError
-from services.dashboard.api.reload import create_reload_route
+from services.dashboard.api.reload import config_reloader, create_reload_route
 from services.dashboard.api.routes import create_api
 from services.dashboard.api.users import create_users_api
 from services.dashboard.calendars.routes import accept_calendar_tokens, create_calendars
@@ -41,6 +43,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.health import Check
 from shared.runtime.signed_links import SignedLinks
 from shared.runtime.web.app import WebWorkerPart, create_web_app, json_error
+from shared.runtime.web.asgi import LONGER_BODIES
 from shared.runtime.web.rate_limits import RateLimits
 from shared.runtime.web.transfer import install_transfer
 from shared.store.audit import AuditEntry, AuditKeyFile, append_audit
@@ -87,13 +90,18 @@ def create_dashboard_app(
     )
     install_cors(app, origins)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config[LONGER_BODIES] = {POST_ALERTS: MAX_ALERTS_BYTES}
     key = audit_key(settings.botwatch_home)
     audit = RequestAudit(sources.health, key)
     web_part.background.append(AccessJournal(sources.redis, sources.health, key, time).run)
     desk = AcknowledgementService(sources, audit)
     app.register_blueprint(create_api(settings, sources, desk, audit, time))
     app.register_blueprint(create_acknowledge_pages(sources, links, desk, time))
-    app.register_blueprint(create_reload_route(sources, settings, audit, time))
+    reload_config = config_reloader(sources, settings, audit, time)
+    app.register_blueprint(create_reload_route(reload_config))
+    page_url = settings.dashboard_url.rstrip("/")
+    app.register_blueprint(create_alertmanager_api(sources, audit, page_url, reload_config, time))
+    install_alertmanager(app, web_part.access, time)
     accounts, guard = _create_access(settings, sources, links, time, key)
     guard.install(app, web_part.access)
     accept_calendar_tokens(web_part.access)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from shared.access.identity import Scope
 
 _API = "/api/monitoring"
+_ALERTMANAGER = "/alertmanager"
 
 ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
     {
@@ -88,6 +89,19 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         "POST /account/password": "read",
         "POST /account/totp": "read",
         "POST /account/totp/remove": "read",
+        # Alertmanager's API: whoever may send records may send alerts.
+        f"POST {_ALERTMANAGER}/api/v2/alerts": "ingest",
+        f"GET {_ALERTMANAGER}/api/v2/alerts": "read",
+        f"GET {_ALERTMANAGER}/api/v2/alerts/groups": "read",
+        f"GET {_ALERTMANAGER}/api/v2/receivers": "read",
+        f"GET {_ALERTMANAGER}/api/v2/silence/<silence_id>": "read",
+        f"GET {_ALERTMANAGER}/api/v2/silences": "read",
+        f"GET {_ALERTMANAGER}/api/v2/status": "read",
+        f"POST {_ALERTMANAGER}/api/v2/silences": "operate",
+        f"DELETE {_ALERTMANAGER}/api/v2/silence/<silence_id>": "operate",
+        f"GET {_ALERTMANAGER}/-/healthy": None,
+        f"GET {_ALERTMANAGER}/-/ready": None,
+        f"POST {_ALERTMANAGER}/-/reload": "admin",
         "GET /login": None,
         "POST /login": None,
         "POST /logout": None,

@@ -197,8 +197,9 @@ class Evaluator:
         return not 0 <= self._now - since < interval_ms
 
     def _apply_mutes(self, at: int) -> None:
-        """Apply silences, maintenance windows and expired acknowledgements."""
+        """Apply silences, maintenance windows, expired acknowledgements and ends of external alerts."""
         self._commit(self.alerts.due_changes(from_epoch_ms(at)), self._applied)
+        self.alerts.end_timed_out(from_epoch_ms(at))
 
     def save(self) -> None:
         """Save the rule states and ack the entries folded into them."""

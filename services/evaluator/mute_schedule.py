@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from services.evaluator.alert_writer import AlertChange, if_known
-from shared.rules.subject import Key, alert_key
+from shared.rules.subject import Key
 from shared.schema.alert_lifecycle import expire_acknowledgement
 from shared.schema.alerts import Alert
 from shared.schema.muting import MuteConfig, MuteEvaluator
@@ -59,12 +59,13 @@ class MuteSchedule:
             expired = expired_acknowledgements(connection, now)
             silences = current_silences(connection, now)
         expire = if_known(partial(expire_acknowledgement, now=now))
-        changes = [AlertChange(alert_key(one), now, expire) for one in expired if alert_key(one) in alerts]
+        keys = {alert.id: key for key, alert in alerts.items()}
+        changes = [AlertChange(keys[one.id], now, expire) for one in expired if one.id in keys]
         if is_over or silences != self._silences:
             self._log_invalid_silences(silences)
             muting = MuteEvaluator(self._config, silences, alerts.values())
             self._silences, self._boundary = silences, muting.next_change(now)
-            changes += [AlertChange(alert_key(one), now) for one in muting.changed(alerts.values(), now)]
+            changes += [AlertChange(keys[one.id], now) for one in muting.changed(alerts.values(), now)]
         return changes
 
     def _log_invalid_silences(self, silences: Collection[Silence]) -> None:

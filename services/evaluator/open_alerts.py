@@ -1,10 +1,10 @@
-"""Open alerts: commits changes to the alerts of rules, then wakes the notifier and publishes.
+"""Open alerts: commits changes to alerts of rules and to external ones, then wakes and publishes.
 
 One transaction holds the changes, their timeline events and the log offset. Waking the notifier and
 publishing come after the commit; both are safe to repeat.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import uuid4
@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.evaluator.alert_writer import AlertChange, AlertWriter
+from services.evaluator.external_alerts import ExternalAlerts
 from services.evaluator.mute_schedule import MuteSchedule
 from shared.rules.engine import RuleEvent
 from shared.rules.rule_result import is_too_soon, next_transition
@@ -42,7 +43,7 @@ CHANGES = Counter("botwatch_evaluator_changes", "Alert changes.", ["change"])
 
 
 class OpenAlerts:
-    """The open alerts of rules as last committed; the evaluator changes alerts only through it."""
+    """The open alerts as last committed; the evaluator changes alerts only through it."""
 
     def __init__(
         self,
@@ -60,12 +61,14 @@ class OpenAlerts:
         self.mute_config = mute_config
         self._schedule = MuteSchedule(database, mute_config)
         self.by_key: dict[Key, Alert] = {}
+        """The alerts of rules."""
+        self._external = ExternalAlerts(database)
 
     def load(self) -> None:
         """Load the open alerts of rules."""
         with self._database.read() as connection:
             found = open_alerts(connection)
-        self.by_key = {alert_key(alert): alert for alert in found if alert.details.origin is None}
+        self.by_key = {alert_key(alert): alert for alert in found if is_of_rule(alert)}
 
     def reload(self, mute_config: MuteConfig) -> None:
         """Use other maintenance windows and inhibitions."""
@@ -91,11 +94,31 @@ class OpenAlerts:
 
     def ms_until_due(self, now: int) -> int:
         """Return the milliseconds from `now` (epoch milliseconds) until `due_changes` may return any."""
-        return self._schedule.ms_until_due(now) if self.by_key else BLOCK_MS
+        return self._schedule.ms_until_due(now) if self._changeable else BLOCK_MS
 
     def due_changes(self, now: datetime) -> list[AlertChange]:
-        """Return the changes due to silences, maintenance windows and expired acknowledgements."""
-        return self._schedule.due_changes(self.by_key, now)
+        """Return the changes due to silences, windows, inhibitions and expired acknowledgements."""
+        if self._external.refresh(now):
+            self._schedule.invalidate()
+        return self._schedule.due_changes(self._changeable, now)
+
+    @property
+    def _changeable(self) -> Mapping[Key, Alert]:
+        """The open alerts that the evaluator changes: not those of other parts about Botwatch itself."""
+        return {**self.by_key, **self._external.by_key} if self._external.by_key else self.by_key
+
+    def end_timed_out(self, now: datetime) -> None:
+        """Resolve the external alerts that ended without being sent again."""
+        written: list[Transition] = []
+
+        def write() -> None:
+            with self._database.write() as connection:
+                written[:] = self._external.end_timed_out(connection, now)
+
+        if self._external.has_timed_out(now) and self._writer.write_until_done(write):
+            for transition in written:
+                self._record(transition)
+            self._wake_and_publish(written)
 
     def commit(self, changes: Sequence[AlertChange], offset: str) -> bool:
         """Write `changes` and the log offset; then wake and publish. False: the part stopped before."""
@@ -106,18 +129,21 @@ class OpenAlerts:
             nonlocal current
             with self._database.write() as connection:
                 silences = current_silences(connection, min(change.at for change in changes))
-                muting = MuteEvaluator(self.mute_config, silences, self.by_key.values())
-                writing = AlertWriter(connection, self.by_key, muting)
+                known = self._changeable
+                muting = MuteEvaluator(self.mute_config, silences, known.values())
+                writing = AlertWriter(connection, known, muting)
                 written[:] = [each for change in changes for each in writing.write(change)]
                 current = writing.current
                 write_offset(connection, health_position, redis_keys.EVALUATOR_GROUP, offset)
 
         if not self._writer.write_until_done(write):
             return False
-        self.by_key |= {key: alert for key, alert in current.items() if alert}
         for key, alert in current.items():
+            held = self._external.by_key if key in self._external.by_key else self.by_key
             if alert is None or alert.status == "RESOLVED":
-                self.by_key.pop(key, None)
+                held.pop(key, None)
+            else:
+                held[key] = alert
         for transition in written:
             self._record(transition)
         self._wake_and_publish(written)
@@ -164,3 +190,8 @@ class OpenAlerts:
             self._publisher.publish()
         except RedisError as error:
             log.warning("could not publish alert events; retrying with the next change", error=str(error))
+
+
+def is_of_rule(alert: Alert) -> bool:
+    """Return whether a rule opened an alert; else a part of Botwatch did, or another program."""
+    return alert.details.origin is None and alert.details.external is None

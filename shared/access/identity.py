@@ -18,7 +18,7 @@ Kind = Literal["open", "user", "token", "proxy"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 SCOPE_TEXTS: Mapping[Scope, str] = {
-    "ingest": "send records",
+    "ingest": "send records and alerts",
     "read": "see the page, the API, the WebSocket and /metrics",
     "operate": "acknowledge, silence, retire bots, plan maintenance, make reports",
     "admin": "manage configuration, users, tokens and backups, or delete bots",
@@ -65,6 +65,13 @@ class Identity(msgspec.Struct, frozen=True):
     def may_send_bot(self, bot: str) -> bool:
         """Return whether it may send records of a bot."""
         return ANY_NAME in self.bots or any(glob_matches(pattern, bot) for pattern in self.bots)
+
+    def may_send_alert(self, bot: str) -> bool:
+        """Return whether it may send an alert about a bot ("": about none).
+
+        One that may send no records at all, but has the scope, is for alerts: Prometheus' own token.
+        """
+        return self.may_send_bot(bot) or not (self.bots or self.hosts)
 
     def may_send_host(self, host: str) -> bool:
         """Return whether it may send records of a host."""

@@ -10,8 +10,10 @@ from shared.access.bearer_tokens import digest
 from shared.access.identity import ANY_NAME, SCOPES, Identity, Scope
 from shared.schema.faults import Fault, InvalidError
 
-INTERNAL_TOKENS: Mapping[str, tuple[Scope, ...]] = {"prometheus": ("read",), "botwatch": SCOPES}
-"""Name → scopes: Prometheus' scrapes, and the command `botwatch` on this machine."""
+INTERNAL_TOKENS: Mapping[str, tuple[Scope, ...]] = {"prometheus": ("ingest", "read"), "botwatch": SCOPES}
+"""Name → scopes: Prometheus' scrapes and alerts, and the command `botwatch` on this machine."""
+SENDING_RECORDS = ("botwatch",)
+"""Prometheus sends alerts and no records."""
 ACTING_FOR_OTHERS = ("botwatch",)
 """The command names the user of the operating system who runs it."""
 
@@ -42,12 +44,13 @@ def _identity(name: str, scopes: str) -> Identity:
     given = set(scopes.split(","))
     if not given <= set(SCOPES):
         raise ValueError(scopes)
+    names = (ANY_NAME,) if "ingest" in given and name in SENDING_RECORDS else ()
     return Identity(
         f"token:{name}",
         "token",
         frozenset(scope for scope in SCOPES if scope in given),
-        (ANY_NAME,) if "ingest" in given else (),
+        names,
         act_for_others=name in ACTING_FOR_OTHERS,
-        hosts=(ANY_NAME,) if "ingest" in given else (),
+        hosts=names,
         credential=f"token:internal-{name}",
     )

@@ -95,7 +95,7 @@ def _held(result: RuleEvent) -> str:
 
 def _new_alert(result: RuleEvent, new_id: str, dashboard_url: str, now: datetime) -> Alert:
     rule, subject = result.rule, result.key.subject
-    severity, value, threshold, message, measure, unit = _evaluation(result)
+    severity, value, threshold, message, measure, unit, _ = _evaluation(result)
     alert = Alert(
         id=new_id,
         timestamp=now,

@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from shared.schema.alerts import Alert, Change, Severity, is_more_severe, most_severe, next_severity
+from shared.schema.alerts import (
+    Alert,
+    Change,
+    External,
+    Severity,
+    is_more_severe,
+    most_severe,
+    next_severity,
+)
 
 REOPEN_WINDOW = timedelta(minutes=5)
 """An alert that resolved less than this ago is reopened instead of opening a new one."""
@@ -27,7 +35,7 @@ class Transition(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What the evaluation of a rule says about an alert that fires."""
+    """What the evaluation of a rule, or another program, says about an alert that fires."""
 
     severity: Severity
     value: float
@@ -36,6 +44,8 @@ class Evaluation(NamedTuple):
     measure: str
     """What the value is, in words."""
     unit: str
+    external: External | None = None
+    """What the program that sent it says, where it is an external alert."""
 
 
 class MuteReason(NamedTuple):
@@ -87,7 +97,7 @@ def update(alert: Alert, evaluation: Evaluation, now: datetime) -> Transition | 
     if after.severity != alert.severity:
         change: Change = "raised" if is_more_severe(after.severity, alert.severity) else "lowered"
         return Transition(change, after)
-    is_news = (after.details.value, after.message) != (alert.details.value, alert.message)
+    is_news = _content(after) != _content(alert)
     return Transition("updated", after) if is_news else None
 
 
@@ -186,9 +196,15 @@ def repeat(alert: Alert, now: datetime) -> Transition | None:
 
 def _evaluated(alert: Alert, evaluation: Evaluation) -> Alert:
     """Return the alert with what its rule says now."""
-    severity, value, threshold, message, measure, unit = evaluation
-    details = replace(alert.details, measure=measure, unit=unit, value=value, threshold=threshold)
+    severity, value, threshold, message, measure, unit, external = evaluation
+    details = replace(
+        alert.details, measure=measure, unit=unit, value=value, threshold=threshold, external=external
+    )
     return replace(alert, severity=most_severe(severity, details.raised_to), message=message, details=details)
+
+
+def _content(alert: Alert) -> tuple[float, str, External | None]:
+    return alert.details.value, alert.message, alert.details.external
 
 
 def _without_acknowledgement(alert: Alert) -> Alert:

@@ -1,7 +1,7 @@
 """Alerts: what is wrong with a bot or a host, from opening to resolution.
 
-From: evaluator (opens, updates, resolves), dashboard (acknowledges), notifier (escalates, repeats) and
-watchdog (self-alerts). To: store, notifier, broadcaster.
+From: evaluator (opens, updates, resolves), dashboard (acknowledges, and does all of it for external alerts),
+notifier (escalates, repeats) and watchdog (self-alerts). To: store, notifier, broadcaster.
 """
 
 from datetime import datetime
@@ -41,6 +41,21 @@ SEVERITIES: tuple[Severity, ...] = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 """From least to worst."""
 
 
+class External(
+    msgspec.Struct,
+    kw_only=True,
+    frozen=True,
+    rename={"starts_at": "startsAt", "generator_url": "generatorURL"},
+):
+    """What only an external alert has: it was posted to the Alertmanager API, by Prometheus for example."""
+
+    annotations: dict[str, str] = {}
+    generator_url: str = ""
+    """Where it comes from, such as the graph of its rule in Prometheus."""
+    starts_at: datetime
+    """When it began, as posted."""
+
+
 class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     """The rule of an alert, its value and its limit."""
 
@@ -73,7 +88,9 @@ class Details(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
     raised_to: Severity | None = None
     """Minimum severity set by an escalation, until the alert resolves."""
     origin: str | None = None
-    """The part of Botwatch that opened a self-alert; None: a rule."""
+    """The part of Botwatch that opened a self-alert; None: a rule, or another program."""
+    external: External | None = None
+    """Of an external alert, whose `labels` are those that were posted; None: a rule or a part opened it."""
 
     def __post_init__(self) -> None:
         # Derived for stored alerts without these fields too, and after every change of the value.

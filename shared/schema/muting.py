@@ -13,7 +13,7 @@ from shared.schema.alert_lifecycle import MuteReason
 from shared.schema.alerts import Alert
 from shared.schema.cron import last_moment, next_moment
 from shared.schema.patterns import Patterns, match_labels
-from shared.schema.silences import Silence, alert_labels
+from shared.schema.silences import Silence, alert_labels, config_labels
 
 
 class WindowSpan(NamedTuple):
@@ -120,10 +120,10 @@ class MuteEvaluator:
             self.update(alert)
 
     def update(self, alert: Alert) -> None:
-        """Update the inhibition sources with an alert's current state."""
-        if not self._sources:
+        """Update the inhibition sources with an alert's current state; none is about Botwatch itself."""
+        if not self._sources or alert.details.origin:
             return
-        labels = alert_labels(alert)
+        labels = config_labels(alert)
         for rule, sources in zip(self._config.inhibitions, self._sources, strict=True):
             known = sources.setdefault(rule.equal_values(labels), {})
             known.pop(alert.id, None)
@@ -132,10 +132,38 @@ class MuteEvaluator:
 
     def reason_for(self, alert: Alert, at: datetime) -> MuteReason | None:
         """Return why `alert` is muted at `at`; None when it is not."""
+        silence = next(iter(self.silences_of(alert, at)), None)
+        if silence:
+            return _silence_reason(silence)
+        if active := next(self._windows_of(alert, at), None):
+            name, end = active
+            return MuteReason(f"muted by the maintenance window {name} until {_format_time(end)}")
+        if source := next(iter(self.sources_of(alert)), None):
+            return MuteReason(f"inhibited by {source.details.rule} on {source.component}")
+        return None
+
+    def silences_of(self, alert: Alert, at: datetime) -> list[Silence]:
+        """Return the silences that mute `alert` at `at`."""
         labels = alert_labels(alert)
-        return (
-            self._silenced(labels, at) or self._in_maintenance(labels, at) or self._inhibited(alert, labels)
-        )
+        return [one for one in self._silences if one.state(at) == "active" and one.matches(labels)]
+
+    def windows_of(self, alert: Alert, at: datetime) -> list[str]:
+        """Return the names of the maintenance windows that mute `alert` at `at`."""
+        return [name for name, _ in self._windows_of(alert, at)]
+
+    def sources_of(self, alert: Alert) -> list[Alert]:
+        """Return the open alerts that inhibit `alert`, one per inhibition."""
+        if alert.details.origin:
+            return []
+        labels, found = config_labels(alert), list[Alert]()
+        for rule, sources in zip(self._config.inhibitions, self._sources, strict=True):
+            if not match_labels(rule.target, labels):
+                continue
+            inhibiting = sources.get(rule.equal_values(labels))
+            # A source alert is not inhibited: two of them would mute each other.
+            if inhibiting and alert.id not in inhibiting:
+                found.append(next(iter(inhibiting.values())))
+        return found
 
     def changed(self, alerts: Iterable[Alert], at: datetime) -> Iterator[Alert]:
         """Yield the alerts that are muted or unmuted at `at`, or for another reason than they say."""
@@ -150,35 +178,22 @@ class MuteEvaluator:
         spans += [span for window in self._config.windows for span in window.when.spans_around(at)]
         return min((moment for span in spans for moment in span if moment > at), default=None)
 
-    def _silenced(self, labels: Mapping[str, str], at: datetime) -> MuteReason | None:
-        for silence in self._silences:
-            if silence.state(at) == "active" and silence.matches(labels):
-                text = f"silenced by {silence.created_by} until {_format_time(silence.ends_at)}"
-                comment = f": {silence.comment}" if silence.comment else ""
-                return MuteReason(text + comment, silence.id, silence.created_by)
-        return None
-
-    def _in_maintenance(self, labels: Mapping[str, str], at: datetime) -> MuteReason | None:
+    def _windows_of(self, alert: Alert, at: datetime) -> Iterator[tuple[str, datetime]]:
+        """Yield name and end of the maintenance windows that mute `alert` at `at`."""
+        labels = config_labels(alert)
         for window in self._config.windows:
             if not match_labels(window.match, labels):
                 continue
             for start, end in window.when.spans_around(at):
                 if start <= at < end:
-                    return MuteReason(
-                        f"muted by the maintenance window {window.name} until {_format_time(end)}"
-                    )
-        return None
+                    yield window.name, end
+                    break
 
-    def _inhibited(self, alert: Alert, labels: Mapping[str, str]) -> MuteReason | None:
-        for rule, sources in zip(self._config.inhibitions, self._sources, strict=True):
-            if not match_labels(rule.target, labels):
-                continue
-            inhibiting = sources.get(rule.equal_values(labels))
-            # A source alert is not inhibited: two of them would mute each other.
-            if inhibiting and alert.id not in inhibiting:
-                source = next(iter(inhibiting.values()))
-                return MuteReason(f"inhibited by {source.details.rule} on {source.component}")
-        return None
+
+def _silence_reason(silence: Silence) -> MuteReason:
+    text = f"silenced by {silence.created_by} until {_format_time(silence.ends_at)}"
+    comment = f": {silence.comment}" if silence.comment else ""
+    return MuteReason(text + comment, silence.id, silence.created_by)
 
 
 def _format_time(moment: datetime) -> str:

@@ -156,8 +156,13 @@ def build_silence(given: SilenceRequest, new_id: str, now: datetime) -> Silence:
 
 
 def alert_labels(alert: Alert) -> dict[str, str]:
-    """Return the labels of an alert, as in Alertmanager; Botwatch's labels override the alert's own."""
+    """Return the labels of an alert, as in Alertmanager; Botwatch's labels override the alert's own.
+
+    Those of an external alert are what was posted, so that every tool sees the same.
+    """
     details = alert.details
+    if details.external:
+        return dict(details.labels)
     about = {"bot": details.bot, "host": details.host}
     return {
         **details.labels,
@@ -168,3 +173,14 @@ def alert_labels(alert: Alert) -> dict[str, str]:
         "metric": details.metric,
         **{name: value for name, value in about.items() if value is not None},
     }
+
+
+def config_labels(alert: Alert) -> dict[str, str]:
+    """Return the labels that routes, maintenance windows and inhibitions of `notifications.yml` see.
+
+    An external alert has Botwatch's `severity` there, and a `category` and `component` if none was posted.
+    """
+    labels = alert_labels(alert)
+    if alert.details.external is None:
+        return labels
+    return {"category": alert.category, "component": alert.component, **labels, "severity": alert.severity}

@@ -41,6 +41,9 @@ _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
 # As text and unsorted: otherwise SQLite scans all alerts in order of time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"), alerts.c.id != WATCHDOG)
 _OPEN_LIKE = _OPEN.where(alerts.c.fingerprint == bindparam("of"))
+_OPEN_BEGINNING = _OPEN.where(
+    alerts.c.fingerprint >= bindparam("of"), alerts.c.fingerprint < bindparam("end")
+)
 _EXPIRED_ACKNOWLEDGEMENTS = _OPEN.where(alerts.c.acknowledgedUntil <= bindparam("now"))
 _LAST_RESOLVED = (
     select(alerts)
@@ -84,6 +87,14 @@ def open_by_fingerprint(connection: Connection, fingerprint: str) -> Alert | Non
     """Return the open alert with that fingerprint, or None."""
     row = connection.execute(_OPEN_LIKE, {"of": fingerprint}).first()
     return _to_alert(row) if row else None
+
+
+def open_by_prefix(connection: Connection, prefix: str) -> list[Alert]:
+    """Return the open alerts whose fingerprint begins with `prefix`, oldest first."""
+    found = [
+        _to_alert(row) for row in connection.execute(_OPEN_BEGINNING, {"of": prefix, "end": f"{prefix}~"})
+    ]
+    return sorted(found, key=lambda alert: alert.timestamp)
 
 
 def last_resolved_since(connection: Connection, fingerprint: str, since: datetime) -> Alert | None:

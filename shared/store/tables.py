@@ -408,6 +408,18 @@ alert_events = Table(
 )
 """Timelines of alerts, in order of publication; `notice` is the notification, if there is one."""
 
+external_alerts = Table(
+    "external_alerts",
+    health_metadata,
+    Column("alertId", String, ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True),
+    Column("endsAt", Text),
+    Column("isTimeout", Integer, nullable=False),
+    Column("endedAt", Text),
+    Column("updatedAt", Text),
+    Index("external_alerts_endsAt", "endsAt", sqlite_where=text('"endsAt" IS NOT NULL')),
+)
+"""Until when external alerts are valid unless they are sent again; `endsAt` is NULL once it has passed."""
+
 notifications = Table(
     "notifications",
     health_metadata,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.dashboard.alertmanager.routes import PREFIX
 from shared.runtime.redis.record_log import MAX_ENTRIES
 from tests.support import require_program
 
@@ -120,3 +121,14 @@ def test_the_alert_on_a_full_log_knows_the_cap() -> None:
     [rule] = [rule for rule in rules() if rule.get("alert") == "BotwatchLogNearlyFull"]
     assert rule["expr"].endswith(f"> {MAX_ENTRIES * 8 // 10}")
     assert f"of {MAX_ENTRIES:,} entries" in rule["annotations"]["description"]
+
+
+def test_what_the_watchdog_notifies_of_is_not_sent_to_botwatch_again() -> None:
+    """Every part but the watchdog itself, and alerts that there are; the rest goes to the dashboard."""
+    [server] = CONFIG["alerting"]["alertmanagers"]
+    assert server["path_prefix"] == PREFIX
+    assert server["static_configs"] == [{"targets": [targets()["dashboard"]]}]
+    of_parts, others = CONFIG["alerting"]["alert_relabel_configs"]
+    parts = {name for name in targets() if re.fullmatch(of_parts["regex"], f"BotwatchPartDown/{name}")}
+    assert parts == targets().keys() - {"watchdog"}
+    assert {*others["regex"].split("|")} < {rule.get("alert") for rule in rules()}

@@ -1,5 +1,6 @@
 """POST /api/monitoring/config/reload: load the configuration again."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import structlog
@@ -22,15 +23,9 @@ REPLY_TIMEOUT_S = 5.0
 """How long the parts may take to respond."""
 
 
-def create_reload_route(
-    sources: DataSources, settings: DashboardSettings, audit: RequestAudit, clock: Clock
-) -> Blueprint:
+def create_reload_route(reload_config: Callable[[], Response]) -> Blueprint:
     """Return the route that requests a reload and returns its result."""
     routes = Blueprint("configuration", __name__, url_prefix="/api/monitoring/config")
-
-    def refuse(faults: list[Fault]) -> Response:
-        audit.append_reload(clock(), settings.botwatch_config, faults)
-        return _invalid_config(faults)
 
     @routes.post("/reload")
     @describe(
@@ -40,6 +35,21 @@ def create_reload_route(
         errors=(HTTPStatus.BAD_REQUEST,),
         description="Answers what the parts hold now. A configuration that is not valid changes nothing.",
     )
+    def reload() -> Response:
+        return reload_config()
+
+    return routes
+
+
+def config_reloader(
+    sources: DataSources, settings: DashboardSettings, audit: RequestAudit, clock: Clock
+) -> Callable[[], Response]:
+    """Return the function that requests a reload and returns its result."""
+
+    def refuse(faults: list[Fault]) -> Response:
+        audit.append_reload(clock(), settings.botwatch_config, faults)
+        return _invalid_config(faults)
+
     def reload() -> Response:
         try:
             load_documents(settings.botwatch_config)
@@ -59,7 +69,7 @@ def create_reload_route(
         warnings = [warning for answer in answers.values() for warning in answer.warnings]
         return json_response({**holds, "warnings": warnings} if warnings else holds)
 
-    return routes
+    return reload
 
 
 def _invalid_config(faults: object) -> Response:

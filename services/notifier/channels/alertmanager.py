@@ -6,19 +6,12 @@ import msgspec
 
 from services.notifier.channels.webhook import SignedPoster
 from services.notifier.content.message import NotificationMessage
+from shared.schema.alertmanager_format import annotations_of, fingerprint, generator_url, labels_of
 from shared.schema.alerts import Notice, encode_json
-from shared.schema.fingerprints import fingerprint_of
-from shared.schema.silences import alert_labels
 from shared.schema.timestamps import to_wire
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 """`endsAt` of an open alert: Go's zero time."""
-
-CHANGING_LABELS = frozenset(("severity", "category", "metric"))
-"""Labels that may change while an alert is open; they are not part of its fingerprint.
-
-Otherwise a receiver would see an escalated alert as a new one, and the first would never be resolved.
-"""
 
 
 class AlertmanagerTransport:
@@ -60,27 +53,15 @@ def webhook_payload(message: NotificationMessage, receiver: str) -> dict[str, An
 
 
 def _alert(notice: Notice) -> dict[str, Any]:
-    details = notice.details
-    is_over = notice.status == "RESOLVED"
-    labels = {name: value for name, value in alert_labels(notice).items() if value}
-    seen = f"{details.measure} {details.value_text}"
-    if details.limit_text:
-        seen += f", limit {details.operator} {details.limit_text}"
-    annotations = {
-        "summary": notice.message,
-        "description": f"{notice.component}: {notice.message} ({seen})",
-        "runbook_url": details.links.get("runbook", ""),
-    }
+    external, is_over = notice.details.external, notice.status == "RESOLVED"
     return {
         "status": "resolved" if is_over else "firing",
-        "labels": labels,
-        "annotations": {name: text for name, text in annotations.items() if text},
-        "startsAt": to_wire(notice.timestamp),
+        "labels": labels_of(notice),
+        "annotations": annotations_of(notice),
+        "startsAt": to_wire(external.starts_at if external else notice.timestamp),
         "endsAt": to_wire(notice.resolved_at or notice.updated_at) if is_over else ZERO_TIME,
-        "generatorURL": details.links.get("alert", ""),
-        "fingerprint": fingerprint_of(
-            {name: value for name, value in labels.items() if name not in CHANGING_LABELS}
-        ),
+        "generatorURL": generator_url(notice),
+        "fingerprint": fingerprint(notice),
     }
 
 

@@ -21,7 +21,7 @@ from shared.runtime.config.time_of_day import TimeInterval
 from shared.schema.alerts import Alert, Severity
 from shared.schema.durations import Duration, milliseconds, to_timedelta
 from shared.schema.patterns import Patterns, match_labels, parse_match
-from shared.schema.silences import alert_labels
+from shared.schema.silences import config_labels
 
 DEFAULT_GROUP_WAIT = timedelta(0)
 DEFAULT_GROUP_INTERVAL = timedelta(minutes=1)
@@ -64,7 +64,7 @@ class Route(NamedTuple):
 class RoutingTree(NamedTuple):
     """The tree of routes, and the default route."""
 
-    nodes: tuple["_RouteNode", ...]
+    nodes: tuple["RouteNode", ...]
     default: Route
 
     @classmethod
@@ -85,10 +85,14 @@ class RoutingTree(NamedTuple):
         """Return the route with that name; None if there is none (any more)."""
         if name == self.default.name:
             return self.default
-        return next((route for route in _all_routes(self.nodes) if route.name == name), None)
+        return next((route for route in self.all_routes() if route.name == name), None)
+
+    def all_routes(self) -> Iterator[Route]:
+        """Yield the routes that an alert can take besides the default one, in the order of the document."""
+        return _all_routes(self.nodes)
 
 
-def _all_routes(nodes: Iterable["_RouteNode"]) -> Iterator[Route]:
+def _all_routes(nodes: Iterable["RouteNode"]) -> Iterator[Route]:
     for node in nodes:
         if node.route:
             yield node.route
@@ -96,26 +100,29 @@ def _all_routes(nodes: Iterable["_RouteNode"]) -> Iterator[Route]:
 
 
 def matchable_labels(alert: Alert) -> dict[str, str]:
-    """Return the labels for routes and groups: those of silences, and `rule`, the name of the rule."""
-    return alert_labels(alert) | {"rule": alert.details.rule}
+    """Return the labels for routes and groups: those for configuration, and `rule`, the name of the rule."""
+    return config_labels(alert) | {"rule": alert.details.rule}
 
 
-class _RouteNode(NamedTuple):
+class RouteNode(NamedTuple):
+    """A route with its matchers, and the routes in it."""
+
     match: Patterns
     during: TimeInterval | None
     continues: bool
     """Whether to try the following routes as well."""
     route: Route | None
     """None: it only contains other routes."""
-    nodes: tuple["_RouteNode", ...]
+    nodes: tuple["RouteNode", ...]
 
     def matches(self, labels: Mapping[str, str], at: datetime) -> bool:
+        """Return whether an alert with `labels` takes the route at `at`."""
         return match_labels(self.match, labels) and (
             self.during is None or self.during.end_of(at) is not None
         )
 
 
-def _match_nodes(nodes: Iterable[_RouteNode], labels: Mapping[str, str], at: datetime) -> list[Route]:
+def _match_nodes(nodes: Iterable[RouteNode], labels: Mapping[str, str], at: datetime) -> list[Route]:
     found: list[Route] = []
     for node in nodes:
         if node.matches(labels, at):
@@ -129,7 +136,7 @@ def _match_nodes(nodes: Iterable[_RouteNode], labels: Mapping[str, str], at: dat
 
 def _parse_nodes(
     sections: Iterable[RouteSection], path: str, outer: Route, *, has_target: bool
-) -> tuple[_RouteNode, ...]:
+) -> tuple[RouteNode, ...]:
     """Parse the routes nested in `outer`; `has_target`: they inherit channels or a policy from it."""
     nodes = []
     for index, section in enumerate(sections):
@@ -137,7 +144,7 @@ def _parse_nodes(
         route = _inherit_options(section, outer)._replace(name=section.name or own_path)
         targeted = has_target or section.channels is not None or section.policy is not None
         nodes.append(
-            _RouteNode(
+            RouteNode(
                 parse_match(section.match),
                 TimeInterval.from_section(section.during) if section.during else None,
                 section.continue_,

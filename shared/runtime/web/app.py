@@ -152,7 +152,7 @@ def _http_error(raised: HTTPException) -> Response:
 
 
 def _too_large(_: RequestEntityTooLarge) -> Response:
-    size, limit = request.content_length, current_app.config["MAX_CONTENT_LENGTH"]
+    size, limit = request.content_length, request.max_content_length
     message = f"request body is {size} bytes (limit {limit}); send smaller batches"
     return json_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 

@@ -5,7 +5,7 @@ no body, so that it responds with 413, and a route that needs no body can still 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from io import BytesIO
@@ -18,6 +18,8 @@ from werkzeug.test import run_wsgi_app
 
 from shared.runtime.web.problems import PROBLEM, problem_body
 
+LONGER_BODIES = "LONGER_BODIES"
+"""Key of the app's config: limits of bodies by path, where they differ from MAX_CONTENT_LENGTH."""
 MAX_BUFFERED_BYTES = 64 * 2**20
 """Limit of all buffered bodies together."""
 
@@ -38,6 +40,7 @@ class WsgiBridge:
     def __init__(self, app: Flask, threads: int, body_s: float) -> None:
         self._app = app
         self._limit: int = app.config["MAX_CONTENT_LENGTH"]
+        self._limits: Mapping[str, int] = app.config.get(LONGER_BODIES, {})
         self._body_s = body_s
         self._held = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="web")
@@ -84,7 +87,8 @@ class WsgiBridge:
         """
         headers = dict(scope["headers"])
         length = int(headers.get(b"content-length", b"0"))
-        if length > self._limit and b"expect" in headers:
+        limit = self._limits.get(scope["path"], self._limit)
+        if length > limit and b"expect" in headers:
             return length
         read = 0
         more = True
@@ -95,7 +99,7 @@ class WsgiBridge:
             chunk = message.get("body", b"")
             more = message.get("more_body", False)
             read += len(chunk)
-            if max(read, length) > self._limit:
+            if max(read, length) > limit:
                 self._held -= len(body)
                 body.clear()
                 continue

@@ -119,13 +119,16 @@ def test_tokens_stay_valid_while_the_database_is_away(access: Authenticator, hea
 
 
 def test_internal_tokens_need_no_database(tmp_path: Path) -> None:
-    """Prometheus may read and nothing else, also in a part that cannot see the database."""
+    """Prometheus may read and send alerts, and nothing else, also in a part that cannot see the database."""
     token = new_api_token()
     digests = format_internal_tokens({"prometheus": token})
     assert token not in digests
     access = Authenticator("probe", is_open=False, internal_tokens=digests, database=tmp_path / "missing.db")
-    assert access.authenticate(authorization_header(token), HERE, "read", NOW).name == "token:prometheus"
-    assert refusal(access, token, "ingest").status == HTTPStatus.FORBIDDEN
+    identity = access.authenticate(authorization_header(token), HERE, "read", NOW)
+    assert (identity.name, identity.may_send_alert("alpha")) == ("token:prometheus", True)
+    assert not identity.may_send_bot("alpha")
+    assert not identity.may_send_host("web-1")
+    assert refusal(access, token, "operate").status == HTTPStatus.FORBIDDEN
 
 
 def test_many_bad_tokens_are_throttled_but_valid_ones_are_not(

@@ -18,6 +18,7 @@ API = "/api/monitoring"
 PUBLIC = {
     "GET /login", "POST /login", "GET /health", "GET /acknowledge/<token>", "POST /acknowledge/<token>",
     "GET /status", "GET /status.json",
+    "GET /alertmanager/-/healthy", "GET /alertmanager/-/ready",
 }  # fmt: skip
 
 

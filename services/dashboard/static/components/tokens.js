@@ -15,7 +15,7 @@ import { Age, Time } from "./time.js";
 const REFRESH_MS = 15_000;
 const DAY_MS = 86_400_000;
 const SCOPES = [
-  ["ingest", "ingest: send records"],
+  ["ingest", "ingest: send records and alerts"],
   ["read", "read: see the page's data, the WebSocket and /metrics"],
   ["operate", "operate: acknowledge, silence, retire bots"],
   ["admin", "admin: manage configuration, users, tokens and backups"],

@@ -1,0 +1,1 @@
+"""Alertmanager's API v2, for Prometheus, amtool, Grafana and Karma."""
