@@ -51,11 +51,15 @@ test-thorough: $(VENV)/dev ## What `make test` runs, with 100 examples of each p
 test-stack: $(VENV)/dev ## Tests against the compose stack, through its published ports
 	$(BIN)/pytest tests/stack
 
-lint: $(VENV)/dev ## Style, types and import rules
+lint: $(VENV)/dev ## Style, types, import rules, and Prometheus' configuration and rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:client $(BIN)/lint-imports
+	@if command -v promtool >/dev/null; then \
+	  promtool check config --syntax-only prometheus/prometheus.yml && promtool check rules prometheus/rules/*.yml \
+	    && promtool test rules prometheus/tests/*.yml; \
+	else echo "promtool is not installed; Prometheus' rules are not linted"; [ -z "$$CI" ]; fi
 	$(if $(wildcard $(BIN)/biome),$(BIN)/biome check --error-on-warnings,@echo "biome: no wheel for this machine; the page is not linted")
 
 format: $(VENV)/dev ## Format the code
@@ -63,10 +67,11 @@ format: $(VENV)/dev ## Format the code
 	$(BIN)/ruff format .
 	$(if $(wildcard $(BIN)/biome),$(BIN)/biome check --write)
 
-schema: $(VENV)/run ## Generate docs/schema (JSON Schemas of wire and config) and docs/metrics.md
+schema: $(VENV)/dev ## Generate docs/schema (JSON Schemas of wire and config), docs/metrics.md and docs/metrics-reference.md
 	$(BIN)/python -m shared.schema.export docs/schema
 	$(BIN)/python -m shared.runtime.config.json_schemas docs/schema
 	$(BIN)/python -m shared.schema.metrics_page docs/metrics.md
+	$(BIN)/python -m tests.metrics_reference docs/metrics-reference.md
 
 bench: $(VENV)/dev ## Run the benchmarks; prints ratios
 	$(BIN)/python -m tests.bench

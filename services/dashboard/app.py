@@ -27,7 +27,11 @@ from services.dashboard.data_sources import DataSources
 from services.dashboard.guard import Guard
 from services.dashboard.login_pages import create_login_pages
 from services.dashboard.page import VIEW_PATHS, create_page, create_runbooks, security_headers
-from services.dashboard.prometheus_exporter import AlertMetricsCollector, PositionMetricsCollector
+from services.dashboard.prometheus_exporter import (
+    AlertMetricsCollector,
+    DashboardInfo,
+    PositionMetricsCollector,
+)
 from services.dashboard.proxy_users import ProxyUsers
 from services.dashboard.request_audit import RequestAudit
 from services.dashboard.route_scopes import BADGES, ROUTE_SCOPES
@@ -84,7 +88,11 @@ def create_dashboard_app(
         "services.dashboard",
         web_part,
         checks,
-        [AlertMetricsCollector(sources.health), PositionMetricsCollector(sources.performance)],
+        [
+            DashboardInfo(settings.dashboard_url),
+            AlertMetricsCollector(sources.health),
+            PositionMetricsCollector(sources.performance),
+        ],
         null_origins=ACKNOWLEDGEMENTS,
         foreign_origins=origins,
     )

@@ -20,6 +20,21 @@ MAX_POSITIONS = 1000
 """How many positions have samples, the largest first: Prometheus pays for each series."""
 
 
+class DashboardInfo(Collector):
+    """The metric `botwatch_dashboard_info`: always 1, its label `url` is where people reach the page."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the metric."""
+        info = GaugeMetricFamily(
+            "botwatch_dashboard_info", "Address of the page, for links of alerts to runbooks.", labels=["url"]
+        )
+        info.add_metric([self._url], 1)
+        yield info
+
+
 class AlertMetricsCollector(Collector):
     """Open alerts by severity, pending notifications by channel, the watchdog's last beat."""
 

@@ -43,6 +43,7 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         f"GET {_API}/performance": "read",
         f"GET {_API}/portfolio": "read",
         f"GET {_API}/positions": "read",
+        f"GET {_API}/prometheus/targets": "read",
         f"GET {_API}/reports": "read",
         f"GET {_API}/reports/schedules": "read",
         f"GET {_API}/reports/<report_id>": "read",

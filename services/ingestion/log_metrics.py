@@ -1,6 +1,6 @@
 """Counters of ingestion and the state of the log, from Redis, so that every worker returns the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -27,35 +27,20 @@ class LogMetricsCollector(Collector):
         self._redis = redis
         self._log = RecordLog(redis)
 
+    def describe(self) -> list[Metric]:
+        """Return the families without samples: registering must not need Redis."""
+        return [*_counter_families().values(), *_reader_families(), *_subject_families()]
+
     def collect(self) -> Iterator[Metric]:
         """Read Redis and build the metric families."""
         yield from self._counters()
         yield from self._readers()
-        for kind, key in (("bots", redis_keys.BOTS), ("hosts", redis_keys.HOSTS)):
-            text = f"Number of {kind} that count towards MAX_BOTS."
-            yield GaugeMetricFamily(f"botwatch_{kind}", text, value=self._redis.zcard(key))
+        for family, key in zip(_subject_families(), (redis_keys.BOTS, redis_keys.HOSTS), strict=True):
+            family.add_metric([], self._redis.zcard(key))
+            yield family
 
-    def _counters(self) -> Iterator[Metric]:
-        accepted = CounterMetricFamily(
-            "botwatch_records_accepted", "Records accepted into the log.", labels=["kind", "door"]
-        )
-        rejected = CounterMetricFamily("botwatch_records_rejected", "Records rejected.", labels=["door"])
-        clamped = CounterMetricFamily(
-            "botwatch_records_clamped",
-            "Records with a timestamp in the future, replaced by the arrival time.",
-            labels=["door"],
-        )
-        evicted = CounterMetricFamily("botwatch_latest_evicted", "Latest values evicted.", labels=["limit"])
-        refused = CounterMetricFamily(
-            "botwatch_records_refused_bots", "Records rejected because of MAX_BOTS."
-        )
-        families = {
-            "accepted": accepted,
-            "rejected": rejected,
-            "clamped": clamped,
-            "evicted": evicted,
-            redis_keys.REFUSED_BOTS: refused,
-        }
+    def _counters(self) -> Iterable[Metric]:
+        families = _counter_families()
         counters = cast("dict[bytes, bytes]", self._redis.hgetall(redis_keys.COUNTERS))
         for field, count in counters.items():
             if field.startswith(EVENTS):
@@ -63,22 +48,11 @@ class LogMetricsCollector(Collector):
             if counted := decode_or_none(redis_keys.COUNTERS, partial(_parse_counter, field, count)):
                 name, labels, number = counted
                 families[name].add_metric(labels, number)
-        yield from families.values()
+        return families.values()
 
-    def _readers(self) -> Iterator[Metric]:
-        entries = self._redis.xlen(self._log.stream)
-        yield GaugeMetricFamily("botwatch_log_entries", "Entries in the log.", value=entries)
-        lag = GaugeMetricFamily(
-            "botwatch_log_group_lag", "Entries not yet delivered to a group.", labels=["group"]
-        )
-        pending = GaugeMetricFamily(
-            "botwatch_log_group_pending", "Entries delivered to a group and not acked.", labels=["group"]
-        )
-        seconds = GaugeMetricFamily(
-            "botwatch_log_group_lag_seconds",
-            "Age of the oldest entry that a group has not acked; 0 without one.",
-            labels=["group"],
-        )
+    def _readers(self) -> Iterable[Metric]:
+        length, lag, pending, seconds = families = _reader_families()
+        length.add_metric([], self._redis.xlen(self._log.stream))
         groups = self._redis.xinfo_groups(self._log.stream) if self._redis.exists(self._log.stream) else []
         for group in groups:
             name = [group["name"].decode(errors="replace")]
@@ -86,7 +60,7 @@ class LogMetricsCollector(Collector):
                 lag.add_metric(name, group["lag"])
             pending.add_metric(name, group["pending"])
             seconds.add_metric(name, self._oldest_age_s(group))
-        yield from (lag, pending, seconds)
+        return families
 
     def _oldest_age_s(self, group: Mapping[str, Any]) -> float:
         """Return the age of the oldest entry that a group has not acked, delivered or not; 0 without one."""
@@ -96,6 +70,47 @@ class LogMetricsCollector(Collector):
             following = cast("list[StreamEntry]", self._redis.xrange(self._log.stream, min=after, count=1))
             oldest = following[0][0] if following else None
         return max(0, self._log.now_ms() - split_id(oldest.decode())[0]) / 1000 if oldest else 0.0
+
+
+def _counter_families() -> dict[str, CounterMetricFamily]:
+    return {
+        "accepted": CounterMetricFamily(
+            "botwatch_records_accepted", "Records accepted into the log.", labels=["kind", "door"]
+        ),
+        "rejected": CounterMetricFamily("botwatch_records_rejected", "Records rejected.", labels=["door"]),
+        "clamped": CounterMetricFamily(
+            "botwatch_records_clamped",
+            "Records with a timestamp in the future, replaced by the arrival time.",
+            labels=["door"],
+        ),
+        "evicted": CounterMetricFamily("botwatch_latest_evicted", "Latest values evicted.", labels=["limit"]),
+        redis_keys.REFUSED_BOTS: CounterMetricFamily(
+            "botwatch_records_refused_bots", "Records rejected because of MAX_BOTS.", labels=[]
+        ),
+    }
+
+
+def _reader_families() -> tuple[GaugeMetricFamily, ...]:
+    labels = ["group"]
+    return (
+        GaugeMetricFamily("botwatch_log_entries", "Entries in the log.", labels=[]),
+        GaugeMetricFamily("botwatch_log_group_lag", "Entries not yet delivered to a group.", labels=labels),
+        GaugeMetricFamily(
+            "botwatch_log_group_pending", "Entries delivered to a group and not acked.", labels=labels
+        ),
+        GaugeMetricFamily(
+            "botwatch_log_group_lag_seconds",
+            "Age of the oldest entry that a group has not acked; 0 without one.",
+            labels=labels,
+        ),
+    )
+
+
+def _subject_families() -> tuple[GaugeMetricFamily, ...]:
+    return tuple(
+        GaugeMetricFamily(f"botwatch_{kind}", f"Number of {kind} that count towards MAX_BOTS.", labels=[])
+        for kind in ("bots", "hosts")
+    )
 
 
 def _parse_counter(field: bytes, count: bytes) -> tuple[str, list[str], int]:

@@ -4,7 +4,7 @@ The number of series has a bound, whatever is sent. What is left out does not ch
 Prometheus pays for every series that it has ever seen.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -31,6 +31,8 @@ MAX_SUBJECTS = 2000
 MAX_METRICS_PER_BOT = 200
 """A bot with more metric records of other names or labels has no sample of any: which ones would change."""
 MAX_CHECKS_PER_HOST = 200
+TARGET_LABELS = ("app", "instance", "job", "part")
+"""Labels that Prometheus gives a target: with `honor_labels` those of a sample would replace them."""
 
 R = TypeVar("R", bound=records.AnyRecord)
 
@@ -81,8 +83,8 @@ def metric_families(
     known = [record for record in everything if subject_key(record) in fresh]
     bots = [record for record in known if isinstance(record, records.BotRecord)]
     yield from _performance(_of_type(bots, records.Performance), _of_type(bots, records.Equity))
-    health = [(one, label_text({"host": one.host})) for one in _of_type(known, records.Health)]
-    yield from _gauges("botwatch_host", metric_fields(records.Health), health)
+    hosts = [(one, label_text({"host": one.host})) for one in _of_type(known, records.Health)]
+    yield from _gauges("botwatch_host", ["host"], metric_fields(records.Health), hosts)
     yield from _checks(_of_type(known, records.Check))
     yield _metrics(_of_type(known, records.Metric))
     yield _bot_info(bots)
@@ -124,18 +126,21 @@ def _performance(
     performance: Collection[records.Performance], equity: Collection[records.Equity]
 ) -> Iterator[Metric]:
     figures = [(one, label_text({"bot": one.bot, "source": one.source})) for one in performance]
-    yield from _gauges("botwatch_bot", metric_fields(records.Performance), figures)
+    yield from _gauges("botwatch_bot", ["bot", "source"], metric_fields(records.Performance), figures)
     worth = next(figure for figure in metric_fields(records.Equity) if figure.wire == "equity")
-    yield from _gauges("botwatch_bot", [worth], [(one, label_text({"bot": one.bot})) for one in equity])
+    worths = [(one, label_text({"bot": one.bot})) for one in equity]
+    yield from _gauges("botwatch_bot", ["bot"], [worth], worths)
 
 
 def _metrics(known: Iterable[records.Metric]) -> Metric:
     """Return the values of metric records with their labels; a reserved name gets the prefix `label_`."""
     own = ("bot", "name", "unit")
-    family = GaugeLines("botwatch_bot_metric", "Latest value of a metric record, with the record's labels.")
+    reserved = {*own, *TARGET_LABELS}
+    text = "Latest value of a metric record, with the record's labels."
+    family = GaugeLines("botwatch_bot_metric", text, own)
     for record in known:
         labels = {
-            f"label_{name}" if name in own or name.startswith("__") else name: value
+            f"label_{name}" if name in reserved or name.startswith("__") else name: value
             for name, value in record.labels.items()
         }
         labels |= {"bot": record.bot, "name": record.name, "unit": record.unit}
@@ -148,6 +153,7 @@ def _bot_info(known: Iterable[records.BotRecord]) -> Metric:
     info = GaugeLines(
         "botwatch_bot_info",
         "Always 1. Labels venue (or exchange) and strategy of the latest record of a bot with any of them.",
+        ["bot", "strategy", "venue"],
     )
     labels: dict[str, tuple[str, str]] = {}
     for record in sorted(known, key=attrgetter("at")):
@@ -171,9 +177,19 @@ def _events(fresh: Collection[str], counts: Mapping[BotEvents, int]) -> Metric:
 
 
 def _last_seen(known: Iterable[records.AnyRecord]) -> Metric:
-    seen = GaugeLines("botwatch_bot_last_record_timestamp_seconds", "Time of the latest record, by kind.")
-    for record in known:
-        if isinstance(record, records.BotRecord) and not isinstance(record, records.Metric):
+    """Return the times of latest records; none of retired bots, which are not expected to report."""
+    seen = GaugeLines(
+        "botwatch_bot_last_record_timestamp_seconds", "Time of the latest record, by kind.", ["bot", "kind"]
+    )
+    bots = [record for record in known if isinstance(record, records.BotRecord)]
+    latest = {record.bot: record for record in sorted(bots, key=attrgetter("at"))}
+    retired = {
+        bot
+        for bot, record in latest.items()
+        if isinstance(record, records.Heartbeat) and record.status == records.RETIRED
+    }
+    for record in bots:
+        if record.bot not in retired and not isinstance(record, records.Metric):
             kind = "computed" if getattr(record, "source", "") == "computed" else record.kind
             seen.add(label_text({"bot": record.bot, "kind": kind}), record.at.timestamp())
     return seen
@@ -191,9 +207,11 @@ def _dropped(counts: Mapping[str, int]) -> Metric:
 
 
 def _checks(known: Collection[records.Check]) -> Iterator[Metric]:
+    names = ["check", "host", "type"]
     checks = [(one, label_text({"host": one.host, "check": one.check, "type": one.type})) for one in known]
-    yield from _gauges("botwatch_check", metric_fields(records.Check), checks)
-    state = GaugeLines("botwatch_check_state", "0 ok, 1 warning, 2 critical; none while it is unknown.")
+    yield from _gauges("botwatch_check", names, metric_fields(records.Check), checks)
+    text = "0 ok, 1 warning, 2 critical; none while it is unknown."
+    state = GaugeLines("botwatch_check_state", text, names)
     for check, labels in checks:
         if check.state is not None:
             state.add(labels, check.state)
@@ -201,15 +219,16 @@ def _checks(known: Collection[records.Check]) -> Iterator[Metric]:
 
 
 def _gauges(
-    prefix: str, wanted: Iterable[MetricField], latest: Collection[tuple[records.AnyRecord, str]]
+    prefix: str,
+    labels: Sequence[str],
+    wanted: Iterable[MetricField],
+    latest: Collection[tuple[records.AnyRecord, str]],
 ) -> Iterator[Metric]:
     for figure in wanted:
         meaning = f" {DEFINITIONS[figure.wire].text}" if figure.wire in DEFINITIONS else ""
         text = f"Latest {figure.wire} ({figure.unit.name} on the wire).{meaning}"
         name = figure.prometheus.removeprefix("check_")  # `botwatch_check` says it already
-        family = GaugeLines(f"{prefix}_{name}", text)
-        read, factor, add = attrgetter(figure.attribute), figure.unit.factor, family.add
-        for record, labels in latest:
-            if (value := read(record)) is not None:
-                add(labels, value * factor)
+        family = GaugeLines(f"{prefix}_{name}", text, labels)
+        read, factor = attrgetter(figure.attribute), figure.unit.factor
+        family.extend((own, value * factor) for record, own in latest if (value := read(record)) is not None)
         yield family

@@ -6,7 +6,7 @@ The rows of `job_runs` are what counts: Redis may lose the queue and every retry
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -61,12 +61,16 @@ class QueueLength(Collector):
     def __init__(self, redis: Redis) -> None:
         self._queue = job_queue(redis)
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Return the family without samples."""
+        return [GaugeMetricFamily("botwatch_job_queue_length", "Jobs that wait to run.", labels=["queue"])]
+
+    def collect(self) -> list[GaugeMetricFamily]:
         """Ask Redis."""
-        length = GaugeMetricFamily("botwatch_job_queue_length", "Jobs that wait to run.", labels=["queue"])
+        [length] = self.describe()
         with suppress(RedisError):
             length.add_metric([QUEUE], self._queue.count)
-        yield length
+        return [length]
 
 
 class ScheduledJob(CronJob):

@@ -30,16 +30,22 @@ class SizeMetrics(Collector):
     def __init__(self, databases: Mapping[str, Database]) -> None:
         self._databases = databases
 
+    def describe(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+        """Return the families without samples."""
+        return (
+            GaugeMetricFamily(
+                "botwatch_database_size_bytes",
+                "Size of a database with its write-ahead log.",
+                labels=["database"],
+            ),
+            GaugeMetricFamily(
+                "botwatch_table_rows", "Rows of a table, measured once a day.", labels=["database", "table"]
+            ),
+        )
+
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Read the samples; no rows while the health database cannot be read."""
-        size = GaugeMetricFamily(
-            "botwatch_database_size_bytes",
-            "Size of a database with its write-ahead log.",
-            labels=["database"],
-        )
-        rows = GaugeMetricFamily(
-            "botwatch_table_rows", "Rows of a table, measured once a day.", labels=["database", "table"]
-        )
+        size, rows = self.describe()
         for name, database in self._databases.items():
             size.add_metric([name], database.file_bytes())
         try:

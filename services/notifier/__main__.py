@@ -10,7 +10,7 @@ from services.notifier.config import WatchdogSettings
 from services.notifier.content.rendering import ContentFactory, load_contents
 from services.notifier.notifier import ConfigReader, Notifier, Reloader
 from services.notifier.watchdog.out_of_band import OutOfBandSender
-from services.notifier.watchdog.watchdog import Watchdog, WatchedBackups, WatchedDatabases
+from services.notifier.watchdog.watchdog import Watchdog, WatchdogMetrics, WatchedBackups, WatchedDatabases
 from shared.runtime import clock, service
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.databases import health_database, performance_database
@@ -100,7 +100,7 @@ def run_watchdog() -> None:
     watchdog = Watchdog(redis, watched, sender, settings.dashboard_url.rstrip("/"), clock.now(), backups)
     with service.running_part("watchdog", settings, needs_redis=False) as frame:
         frame.health.add("watch", watchdog.check)
-        REGISTRY.register(watchdog)
+        REGISTRY.register(WatchdogMetrics(watchdog.verdict))
         while not frame.stopping.is_set():
             watchdog.step(clock.now())
             frame.pulse.touch()

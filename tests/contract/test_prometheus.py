@@ -114,7 +114,15 @@ def test_every_alert_says_how_grave_it_is_and_what_it_means() -> None:
     for rule in rules():
         if "alert" in rule:
             assert rule["labels"]["severity"] in ("critical", "high", "medium", "low")
-            assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+            assert set(rule["annotations"]) == {"summary", "description", "runbook", "runbook_url"}
+            assert rule["annotations"]["runbook_url"].endswith(f"/runbooks/{rule['annotations']['runbook']}")
+
+
+def test_rules_read_series_of_botwatch_only() -> None:
+    """A user's Prometheus scrapes other things, too: each selector has the label `app`."""
+    for rule in rules():
+        selectors = re.findall(r"\b(?:up|botwatch_\w+)(?![\w:])(\{[^}]*\})?", rule["expr"])
+        assert all('app="botwatch"' in labels for labels in selectors), rule
 
 
 def test_the_alert_on_a_full_log_knows_the_cap() -> None:

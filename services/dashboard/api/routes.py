@@ -29,6 +29,7 @@ from services.dashboard.api.overview import overview, summary, system, trends
 from services.dashboard.api.parameters import Limit, Name
 from services.dashboard.api.portfolio import add_portfolio
 from services.dashboard.api.positions import add_positions
+from services.dashboard.api.prometheus_targets import add_prometheus_targets
 from services.dashboard.api.queries import bot_name, bot_page
 from services.dashboard.api.reports import add_reports
 from services.dashboard.api.rules import add_rules
@@ -80,6 +81,7 @@ def create_api(
     _add_ticket(api, sources, settings)
     add_tokens(api, sources, audit, clock)
     add_calendar_link(api, settings, sources, audit, clock)
+    add_prometheus_targets(api, sources, clock)
     return api
 
 

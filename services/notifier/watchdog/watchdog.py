@@ -5,7 +5,7 @@ other; if nobody is notified within seconds, the watchdog sends it itself.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,36 @@ class WatchedBackups(NamedTuple):
     limit: timedelta
 
 
-class Watchdog(Collector):
+class WatchdogVerdict(NamedTuple):
+    """What the watchdog says now."""
+
+    parts_up: Mapping[str, bool]
+    problems: int
+
+
+class WatchdogMetrics(Collector):
+    """The watchdog's verdict as metrics."""
+
+    def __init__(self, verdict: Callable[[], WatchdogVerdict]) -> None:
+        self._verdict = verdict
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask for the verdict."""
+        parts_up, problems = self._verdict()
+        up = GaugeMetricFamily(
+            "botwatch_watchdog_part_up",
+            "0 while the watchdog reports the part as down, else 1.",
+            labels=["part"],
+        )
+        for part, is_up in parts_up.items():
+            up.add_metric([part], is_up)
+        yield up
+        yield GaugeMetricFamily(
+            "botwatch_watchdog_problems", "Problems that the watchdog reports now.", value=problems
+        )
+
+
+class Watchdog:
     """Checks all parts once per step."""
 
     def __init__(
@@ -114,19 +143,9 @@ class Watchdog(Collector):
                 log.info("problem resolved", fingerprint=fingerprint)
                 del self._raised[fingerprint]
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the watchdog's verdict as metrics."""
-        up = GaugeMetricFamily(
-            "botwatch_watchdog_part_up",
-            "0 while the watchdog reports a part as down, else 1.",
-            labels=["part"],
-        )
-        for part, is_up in self._watch.parts_up().items():
-            up.add_metric([part], is_up)
-        yield up
-        yield GaugeMetricFamily(
-            "botwatch_watchdog_problems", "Problems that the watchdog reports now.", value=len(self._raised)
-        )
+    def verdict(self) -> WatchdogVerdict:
+        """Return which parts are up, and how many problems there are."""
+        return WatchdogVerdict(self._watch.parts_up(), len(self._raised))
 
     def check(self) -> str:
         """Return the open problems."""

@@ -171,7 +171,7 @@ def test_metrics_show_the_latest_figures_in_base_units(client: FlaskClient, redi
 
 def test_a_bots_name_cannot_break_the_metrics_text(client: FlaskClient) -> None:
     client.post("/api/v1/equity", json={"bot": 'a"} 1\\', "equity": 1})
-    assert 'botwatch_bot_equity{bot="a\\"} 1\\\\"} 1.0' in client.get("/metrics").text
+    assert 'botwatch_bot_equity{bot="a\\"} 1\\\\"} 1' in client.get("/metrics").text
 
 
 def test_records_of_the_wire_and_of_the_log_are_the_same(client: FlaskClient, redis: Redis) -> None:

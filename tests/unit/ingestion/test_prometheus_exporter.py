@@ -20,6 +20,7 @@ from shared.runtime.exposition import expose
 from shared.runtime.redis.event_counts import BotEvents
 from shared.runtime.redis.log_trim import FORGOTTEN_AFTER
 from shared.schema.records import (
+    RETIRED,
     AnyRecord,
     Check,
     CheckStatus,
@@ -81,7 +82,7 @@ def test_the_figures_of_a_check_are_in_base_units() -> None:
     for line in (
         f"botwatch_check_latency_seconds{labels} 0.0125",
         f"botwatch_check_availability_ratio{labels} 0.995",
-        f"botwatch_check_certificate_seconds{labels} 172800.0",
+        f"botwatch_check_certificate_seconds{labels} 172800",
         f"botwatch_check_clock_skew_seconds{labels} -1.5",
     ):
         assert f"\n{line}\n" in text
@@ -105,10 +106,15 @@ def test_metrics_keep_their_labels() -> None:
     """Metric records of one name with other labels are series of their own."""
     text = exposed(
         Metric(bot="a", name="spread", value=1.5, labels={"venue": "x"}, timestamp=NOON),
-        Metric(bot="a", name="spread", value=2.5, labels={"venue": "y", "name": "n"}, timestamp=NOON),
+        Metric(
+            bot="a", name="spread", value=2.5, labels={"venue": "y", "name": "n", "job": "j"}, timestamp=NOON
+        ),
     )
     assert '\nbotwatch_bot_metric{bot="a",name="spread",unit="",venue="x"} 1.5\n' in text
-    assert '\nbotwatch_bot_metric{bot="a",label_name="n",name="spread",unit="",venue="y"} 2.5\n' in text
+    assert (
+        '\nbotwatch_bot_metric{bot="a",label_job="j",label_name="n",name="spread",unit="",venue="y"} 2.5\n'
+        in text
+    )
 
 
 def test_vanished_bot() -> None:
@@ -123,7 +129,7 @@ def test_vanished_bot() -> None:
     assert 'botwatch_bot_equity{bot="gone"}' not in text
     assert 'botwatch_host_cpu_usage_ratio{host="gone"}' not in text
     assert 'botwatch_bot_last_record_timestamp_seconds{bot="gone",kind="equity"}' in text
-    assert 'botwatch_bot_equity{bot="rare"} 1.0' in text
+    assert 'botwatch_bot_equity{bot="rare"} 1' in text
 
 
 def test_a_bot_has_the_venue_and_strategy_of_its_latest_record_that_names_them() -> None:
@@ -158,7 +164,7 @@ def test_a_bot_with_too_many_metrics_exports_none_of_them() -> None:
     text = exposed(Equity(bot="careless", equity=1.0, timestamp=NOON), fine, *metrics)
     assert text.count("\nbotwatch_bot_metric{") == 1
     assert f'\nbotwatch_series_dropped{{family="botwatch_bot_metric"}} {many}.0\n' in text
-    assert '\nbotwatch_bot_equity{bot="careless"} 1.0\n' in text
+    assert '\nbotwatch_bot_equity{bot="careless"} 1\n' in text
     assert exposed(fine, *metrics[1:]).count("\nbotwatch_bot_metric{") == many
 
 
@@ -176,3 +182,12 @@ def test_bots_and_checks_past_the_bound_are_left_out_and_counted() -> None:
     assert '\nbotwatch_series_dropped{family="botwatch_bot"} 3.0\n' in text
     assert f'\nbotwatch_series_dropped{{family="botwatch_check"}} {MAX_CHECKS_PER_HOST + 1}.0\n' in text
     assert "botwatch_check_state{" not in text
+
+
+def test_a_retired_bot_is_not_missed() -> None:
+    """It has no time of its latest record, which a rule could find too old, until it reports again."""
+    retired = Heartbeat(bot="a", status=RETIRED, timestamp=NOON)
+    before = Equity(bot="a", equity=1.0, timestamp=NOON - timedelta(seconds=1))
+    assert "botwatch_bot_last_record_timestamp_seconds{" not in exposed(before, retired)
+    again = Equity(bot="a", equity=1.0, timestamp=NOON + timedelta(seconds=1))
+    assert exposed(again, retired).count("botwatch_bot_last_record_timestamp_seconds{") == 2

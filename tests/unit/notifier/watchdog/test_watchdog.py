@@ -18,6 +18,7 @@ from services.notifier.watchdog.diagnosis import PART_RULE
 from services.notifier.watchdog.out_of_band import OutOfBandSender
 from services.notifier.watchdog.watchdog import (
     Watchdog,
+    WatchdogMetrics,
     WatchedDatabases,
     describe_full_disk,
     describe_low_disk,
@@ -166,7 +167,7 @@ def test_stopped_part_is_notified_by_the_notifier_alone(yard: Yard) -> None:
     yard.living.remove("evaluator")
     assert yard.until(yard.told, 30) < 20
     yard.seconds(60, every=5)
-    up, problems = yard.watchdog.collect()
+    up, problems = WatchdogMetrics(yard.watchdog.verdict).collect()
     assert [one.labels["part"] for one in up.samples if not one.value] == ["evaluator"]
     assert [one.value for one in problems.samples] == [1]
     yard.living.add("evaluator")

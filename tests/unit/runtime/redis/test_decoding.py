@@ -108,7 +108,7 @@ def test_garbage_hides_nothing_else_from_prometheus_and_the_page(redis: Redis, b
     registry.register(LogMetricsCollector(redis))
     text = expose(registry, None, None).body.decode()
     assert 'botwatch_records_accepted_total{door="http",kind="equity"} 1.0' in text
-    assert 'botwatch_bot_equity{bot="a"} 1.0' in text
+    assert 'botwatch_bot_equity{bot="a"} 1' in text
 
 
 def test_a_counter_that_is_no_number_begins_again(redis: Redis) -> None:
