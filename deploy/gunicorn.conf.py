@@ -10,9 +10,8 @@ from pathlib import Path
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.workers.base import Worker
-from prometheus_client import multiprocess
 
-from shared.runtime.web.multiprocess_metrics import share_metrics
+from shared.runtime.web.multiprocess_metrics import keep_counts_of, share_metrics
 from shared.runtime.web.tls import TlsFiles, server_context
 
 worker_class = "shared.runtime.web.gunicorn_worker.LimitedWorker"
@@ -53,5 +52,5 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Let the metrics of the worker's process go."""
-    multiprocess.mark_process_dead(worker.pid)
+    """Keep what the worker has counted."""
+    keep_counts_of(worker.pid, metrics)

@@ -18,6 +18,8 @@ MAX_ALERTS = 1000
 """How many open alerts have a sample, the most severe and newest first."""
 MAX_POSITIONS = 1000
 """How many positions have samples, the largest first: Prometheus pays for each series."""
+MAX_POSITIONS_PER_BOT = 500
+"""A bot with more has no samples of them: its largest ones may change with each scrape."""
 
 
 class DashboardInfo(Collector):
@@ -107,7 +109,7 @@ class PositionMetricsCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Read the samples."""
         with self._performance.read() as connection:
-            largest, total = largest_positions(connection, MAX_POSITIONS)
+            largest, total = largest_positions(connection, MAX_POSITIONS, MAX_POSITIONS_PER_BOT)
         quantity, notional, profit, dropped = _position_families()
         for one in largest:
             labels = [one.bot, one.symbol, one.side]
@@ -135,7 +137,8 @@ def _position_families() -> tuple[GaugeMetricFamily, ...]:
         ),
         GaugeMetricFamily(
             "botwatch_bot_positions_dropped",
-            f"Open positions without samples: the largest {MAX_POSITIONS} have some.",
+            f"Open positions without samples: the largest {MAX_POSITIONS} have some,"
+            f" of bots with up to {MAX_POSITIONS_PER_BOT}.",
             labels=[],
         ),
     )

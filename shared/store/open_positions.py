@@ -113,11 +113,16 @@ def position_sums(connection: Connection, wanted: PositionFilter) -> list[Positi
     return [_position_sum(row) for row in connection.execute(found.order_by(_P.bot, _P.symbol, _P.side))]
 
 
-def largest_positions(connection: Connection, most: int) -> tuple[list[PositionSum], int]:
-    """Return the `most` largest positions by notional, and how many there are altogether."""
+def largest_positions(connection: Connection, most: int, most_per_bot: int) -> tuple[list[PositionSum], int]:
+    """Return the `most` largest positions by notional, and how many there are altogether.
+
+    A bot with more rows than `most_per_bot` has none among them.
+    """
     found = _sums(func.min(_P.quoteCurrency).label("quoteCurrency"), by_quote=False)
     grouped = found.subquery()
     total = connection.execute(select(func.count()).select_from(grouped)).scalar() or 0
+    usual = select(_P.bot).group_by(_P.bot).having(func.count() <= most_per_bot)
+    found = found.where(_P.bot.in_(usual))
     largest = found.order_by(desc(func.abs(func.sum(_P.notional))), _P.bot, _P.symbol, _P.side).limit(most)
     return [_position_sum(row) for row in connection.execute(largest)], total
 

@@ -13,7 +13,6 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from gunicorn.app import wsgiapp  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
@@ -29,9 +28,11 @@ from shared.runtime.health import BuildInfo, Check, HealthChecks, brief
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
+from shared.runtime.web.multiprocess_metrics import WorkerMetrics
 from shared.runtime.web.problems import PROBLEM, problem_body
 from shared.runtime.web.request_access import RequestAccess
 from shared.runtime.web.tls import TlsFiles, scheme
+from shared.runtime.web.worker_processes import WorkerProcesses
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
@@ -110,9 +111,10 @@ def create_web_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_prefix=1)  # type: ignore[method-assign]
     health = HealthChecks(web_part.part, checks)
     registry = CollectorRegistry()
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(registry)
-    for collector in (BuildInfo(), *collectors):
+    shared: list[Collector] = []
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        shared = [WorkerMetrics(folder), WorkerProcesses()]
+    for collector in (BuildInfo(), *shared, *collectors):
         registry.register(collector)
 
     @app.get("/health")

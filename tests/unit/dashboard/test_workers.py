@@ -32,6 +32,7 @@ class TwoWorkers:
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.port = port
+        self.master = process.pid
         self._master = psutil.Process(process.pid)
 
     def workers(self) -> list[psutil.Process]:
@@ -138,3 +139,50 @@ def test_workers_agree_on_sessions_logins_and_tokens(served: TwoWorkers) -> None
         assert [served.sign_in("wrong password")[0] for _ in range(3)] == [401, 401, 429]
     with served.only(0):
         assert served.sign_in()[0] == 429
+
+
+def test_metrics_are_those_of_all_workers_also_of_one_that_was_killed(served: TwoWorkers) -> None:
+    """Counters never go back, CPU time neither, and the files of a dead worker do not stay."""
+    bearer = {"Authorization": f"Bearer {COMMAND_TOKEN}"}
+    for number in (0, 1):
+        with served.only(number):
+            assert served.ask("/api/monitoring/silences", **bearer)[0] == 200
+    before = samples(served)
+    asked = [value for name, value in before.items() if "requests_total" in name and "/silences" in name]
+    assert sum(asked) == 2
+    assert before["process_open_fds"] > 20
+    for number in (0, 1):
+        (killed := served.workers()[number]).kill()
+        wait_until(lambda gone=killed: gone not in served.workers(), "it is gone")  # type: ignore[misc]
+        wait_until(lambda: len(served.workers()) == 2 and _is_healthy(served), "another one took its place")
+        after = samples(served)
+        counters = [name for name in before if "_total" in name or "_count" in name or "_bucket" in name]
+        assert len(counters) > 20
+        assert {name: value for name in counters if after[name] < (value := before[name])} == {}
+    masters = Path(f"/proc/{served.master}/fd").iterdir()
+    folder = next(Path(one.readlink()) for one in masters if "botwatch-metrics-" in str(one.readlink()))
+    pids = {str(one.pid) for one in served.workers()}
+    kept = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
+    assert kept <= pids | {str(served.master), "0"}
+
+
+def test_metrics_are_asked_for_as_prometheus_does(served: TwoWorkers) -> None:
+    """OpenMetrics, compressed; HEAD has the headers and no body; without the scope `read` there are none."""
+    wanted = {
+        "Authorization": f"Bearer {COMMAND_TOKEN}",
+        "Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+    }
+    _, headers, text = served.ask("/metrics", **wanted)
+    assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert text.endswith("# EOF\n")
+    status, headers, text = served.ask("/metrics", method="HEAD", **wanted, Accept_Encoding="gzip")
+    assert (status, headers["Content-Encoding"], text) == (200, "gzip", "")
+    assert int(headers["Content-Length"]) > 500
+    assert served.ask("/metrics")[0] == 401
+
+
+def samples(served: TwoWorkers) -> dict[str, float]:
+    """Return the samples of a scrape, by name and labels."""
+    _, _, text = served.ask("/metrics", Authorization=f"Bearer {COMMAND_TOKEN}")
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}

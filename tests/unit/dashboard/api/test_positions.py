@@ -102,3 +102,9 @@ def test_metrics_have_the_largest_positions(
         'botwatch_bot_position_unrealized_pnl{bot="a",side="short",symbol="Y"} 2.0',
         "botwatch_bot_positions_dropped 1.0",
     ]
+    monkeypatch.setattr(prometheus_exporter, "MAX_POSITIONS_PER_BOT", 3)
+    lines = client.get("/metrics").text.splitlines()
+    assert {line.split('"')[1] for line in lines if line.startswith("botwatch_bot_position_quantity{")} == {
+        "a"
+    }
+    assert "botwatch_bot_positions_dropped 3.0" in lines
