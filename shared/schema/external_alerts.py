@@ -31,6 +31,8 @@ from shared.schema.units import CONDITION
 
 RESOLVE_TIMEOUT = timedelta(minutes=5)
 """When an alert without `endsAt` ends, unless it is sent again: Alertmanager's default."""
+REPLICA_LAG = timedelta(minutes=1)
+"""For so long after an alert was sent as resolved, another replica may still send the same firing."""
 MAX_ALERTS = 2_000
 """Limit of alerts in one request; Prometheus sends at most 256."""
 MAX_LABELS = 64
@@ -86,7 +88,7 @@ class Validity(NamedTuple):
     """None: it is resolved."""
     is_timeout: bool = False
     ended_at: datetime | None = None
-    """When it ended before, if it was reopened."""
+    """When it ended, as it was sent; kept when it is reopened."""
     updated_at: datetime | None = None
     """When it was last sent."""
 
@@ -176,6 +178,15 @@ def next_validity(posted: PostedAlert, known: Validity | None, now: datetime) ->
 def is_firing(posted: PostedAlert, now: datetime) -> bool:
     """Return whether an alert is sent as firing."""
     return posted.ends_at > now
+
+
+def is_late(posted: PostedAlert, known: Validity | None, now: datetime) -> bool:
+    """Return whether a post only says what another replica of its sender has taken back.
+
+    An alert that fires anew has a later start. A replica that goes on sending it counts after `REPLICA_LAG`.
+    """
+    ended_at = known.ended_at if known and known.ends_at is None else None
+    return ended_at is not None and posted.starts_at <= ended_at and now - ended_at < REPLICA_LAG
 
 
 def fire(

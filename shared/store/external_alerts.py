@@ -87,6 +87,8 @@ class PostedAlertWriter:
             since = self._now - REOPEN_WINDOW
             current = last_resolved_since(self._connection, posted.fingerprint, since)
         known = validity_of(self._connection, current.id) if current else None
+        if rules.is_late(posted, known, self._now):
+            return []
         transition = rules.fire(posted, current, uuid4().hex, self._dashboard_url, self._now)
         written = apply_with_mute(self._connection, transition, self._current_muting()) if transition else []
         alert = written[-1].alert if written else current
@@ -102,7 +104,9 @@ class PostedAlertWriter:
         if transition is None:
             return []
         apply_transition(self._connection, transition)
-        _end_validity(self._connection, current.id, posted.ends_at)
+        _put_validity(
+            self._connection, current.id, Validity(None, ended_at=posted.ends_at, updated_at=self._now)
+        )
         return [transition]
 
     def _check_space(self) -> None:
@@ -132,7 +136,7 @@ def end_timed_out(connection: Connection, now: datetime, since: datetime) -> lis
         if alert and (transition := rules.end_at(alert, ends_at, NO_LONGER_SENT)):
             apply_transition(connection, transition)
             written.append(transition)
-        _end_validity(connection, alert_id, ends_at)
+        connection.execute(update(external_alerts).where(_ROW.alertId == alert_id).values(endsAt=None))
     return written
 
 
@@ -145,11 +149,6 @@ def _put_validity(connection: Connection, alert_id: str, validity: Validity) -> 
     }
     statement = insert(external_alerts).values(alertId=alert_id, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=[_ROW.alertId], set_=values))
-
-
-def _end_validity(connection: Connection, alert_id: str, ended_at: datetime) -> None:
-    ended = {"endsAt": None, "endedAt": to_store(ended_at)}
-    connection.execute(update(external_alerts).where(_ROW.alertId == alert_id).values(ended))
 
 
 def _to_validity(row: Row[Any]) -> Validity:

@@ -1,6 +1,6 @@
 """Silences: never deleted; an ended one has its end and who ended it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,10 +62,19 @@ def silences_between(connection: Connection, since: datetime, until: datetime, l
     return sorted(map(_to_silence, rows), key=lambda silence: silence.starts_at)
 
 
-def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now: datetime) -> Silence | None:
+ALL_BUT_END = ("matchers", "created_by", "comment")
+
+
+def put_silence(
+    connection: Connection,
+    given: SilenceRequest,
+    new_id: str,
+    now: datetime,
+    identity: Sequence[str] = ALL_BUT_END,
+) -> Silence | None:
     """Create or change a silence and return it; None if the given ID does not exist.
 
-    Changing an active or pending silence ends it and creates a new one, unless only the end differs.
+    Changing the start or a field of `identity` of an active or pending silence ends it and creates a new one.
     InvalidError lists what is wrong.
     """
     known = silence_by_id(connection, given.id) if given.id else None
@@ -73,8 +82,9 @@ def put_silence(connection: Connection, given: SilenceRequest, new_id: str, now:
         return None
     wanted = build_silence(given, new_id, now)
     if known and known.state(now) != "expired":
-        if _differs_only_in_end(known, wanted, given):
+        if _is_same(known, wanted, given, identity):
             known.ends_at, known.updated_at = wanted.ends_at, now
+            known.created_by, known.comment = wanted.created_by, wanted.comment
             _update(connection, known)
             return known
         end_silence(connection, known.id, now, given.created_by)
@@ -92,9 +102,8 @@ def end_silence(connection: Connection, silence_id: str, now: datetime, by: str 
     return found
 
 
-def _differs_only_in_end(known: Silence, wanted: Silence, given: SilenceRequest) -> bool:
-    same = ("matchers", "created_by", "comment")
-    return all(getattr(known, name) == getattr(wanted, name) for name in same) and (
+def _is_same(known: Silence, wanted: Silence, given: SilenceRequest, identity: Sequence[str]) -> bool:
+    return all(getattr(known, name) == getattr(wanted, name) for name in identity) and (
         given.starts_at is None or to_store(given.starts_at) == to_store(known.starts_at)
     )
 

@@ -47,7 +47,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
 class ShownAlert(msgspec.Struct, frozen=True, rename={
     "starts_at": "startsAt", "ends_at": "endsAt", "updated_at": "updatedAt", "generator_url": "generatorURL",
 }):  # fmt: skip
-    """An alert; clients need every field."""
+    """An alert; clients need every other field."""
 
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -57,7 +57,8 @@ class ShownAlert(msgspec.Struct, frozen=True, rename={
     fingerprint: str
     status: Status
     receivers: list[Receiver]
-    generator_url: str
+    generator_url: str | msgspec.UnsetType
+    """Left out where there is none."""
 
 
 class AlertGroup(msgspec.Struct, frozen=True):
@@ -166,7 +167,7 @@ def _show(
         fingerprint=formatting.fingerprint(alert),
         status=status,
         receivers=[Receiver(name) for name in receivers],
-        generator_url=formatting.generator_url(alert),
+        generator_url=formatting.generator_url(alert) or msgspec.UNSET,
     )
 
 

@@ -41,6 +41,8 @@ API = f"{PREFIX}/api/v2"
 POST_ALERTS = f"{API}/alerts"
 MAX_BODY_BYTES = 4 * 2**20
 """Limit of a request with alerts: Prometheus sends up to 256 in one."""
+IDENTITY = ("matchers",)
+"""What makes a silence another one, besides its start: as in Alertmanager, a new comment does not."""
 FOLLOWED_VERSION = "0.25.0"
 """The version of Alertmanager whose API this is; tools choose by it what they ask."""
 
@@ -133,7 +135,7 @@ def _add_silences(routes: Blueprint, sources: DataSources, audit: RequestAudit, 
             return _bad_request(str(error))
         with sources.health.write() as connection:
             before = store.silence_by_id(connection, given.id) if given.id else None
-            silence = store.put_silence(connection, given, str(uuid.uuid4()), now)
+            silence = store.put_silence(connection, given, str(uuid.uuid4()), now, IDENTITY)
             if silence:
                 action = "silence.edit" if before else "silence.create"
                 target, by = given.id or silence.id, given.created_by

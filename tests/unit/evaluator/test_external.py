@@ -94,6 +94,8 @@ def test_one_that_is_no_longer_sent_resolves_at_its_end(send: Any) -> None:
     assert to_store(alert.resolved_at) == to_store(ends)
     later(desk, 5)
     assert desk.timeline("Disk") == ["opened", "resolved"]
+    sender.post("Disk")
+    assert desk.timeline("Disk") == ["opened", "resolved", "reopened"]
 
 
 def test_the_next_evaluator_ends_what_a_killed_one_left_after_some_grace(send: Any) -> None:

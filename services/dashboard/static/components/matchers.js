@@ -19,9 +19,10 @@ export const Matchers = ({ matchers }) => html`
 
 const isEqualTo = (name, value) => ({ name, value, isRegex: false, isEqual: true });
 
-/** Return the labels that tell an alert from others: its rule, its bot or host, and those of its records. */
+/** Return the labels that tell an alert from others: its rule, its bot or host, and those of its records; or as posted. */
 const identityOf = ({ details }) => {
-  const { rule: alertname, bot, host, labels } = details;
+  const { rule: alertname, bot, host, labels, external } = details;
+  if (external) return labels;
   return { ...labels, alertname, ...(bot ? { bot } : { host }) };
 };
 

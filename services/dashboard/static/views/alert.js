@@ -70,7 +70,7 @@ function Details({ alert, onChanged }) {
     setSaid(text);
     onChanged(changed);
   };
-  const about = html`<${Severity} value=${alert.severity} /> <${Subject} alert=${alert} /> · <${Link} to=${`/rules/${encodeURIComponent(alert.details.rule)}`}>${alert.details.rule}</${Link}>`;
+  const about = html`<${Severity} value=${alert.severity} /> <${Subject} alert=${alert} /> · <${RuleName} details=${alert.details} />`;
   return html`
     <${Page} title=${alert.message} about=${about} actions=${html`<${Actions} alert=${alert} open=${setDialog} />`}>
       <p class="said" role="status">${wasOpen && !isOpen(alert) ? html`<strong class="now-resolved">Resolved while you were looking, at ${clock(alert.resolvedAt)}.</strong>` : said}</p>
@@ -87,6 +87,12 @@ function Details({ alert, onChanged }) {
   `;
 }
 
+/** The rule; that of an external alert is not one of Botwatch's. */
+function RuleName({ details: { rule, external } }) {
+  if (external) return html`${rule} (external)`;
+  return html`<${Link} to=${`/rules/${encodeURIComponent(rule)}`}>${rule}</${Link}>`;
+}
+
 function Subject({ alert: { component, details } }) {
   if (details.bot) return html`<${Link} to=${botPath(details.bot)}><strong>${component}</strong></${Link}>`;
   if (!details.host) return html`<strong>${component}</strong>`;
@@ -97,12 +103,13 @@ function Subject({ alert: { component, details } }) {
 
 /** What can be done with it now: a button that no longer applies is gone. */
 function Actions({ alert, open }) {
-  const runbook = alert.details.links?.runbook ?? "";
+  const { runbook = "", source = "" } = alert.details.links ?? {};
   const mayOperate = can("operate") && isOpen(alert);
   return html`
     ${mayOperate && html`<button type="button" onClick=${() => open("acknowledge")}>${alert.status === "ACTIVE" ? "Acknowledge" : "Acknowledge again"}</button>`}
     ${mayOperate && !alert.details.silence && html`<button type="button" class="plain" onClick=${() => open("silence")}>Silence</button>`}
     ${/^https?:/.test(runbook) && html`<a class="button plain" href=${runbook} target="_blank" rel="noreferrer">Runbook</a>`}
+    ${/^https?:/.test(source) && html`<a class="button plain" href=${source} target="_blank" rel="noreferrer">Source</a>`}
   `;
 }
 
@@ -116,7 +123,7 @@ function factsOf(alert) {
       html`<${StatusDot} status=${status} label=${STATUSES[status]} tone=${status === "ACTIVE" ? toneOf(alert.severity) : toneOf(status)} />`,
     ],
     ["Category", alert.category],
-    [measure, `${value} ${limit}`],
+    ...(details.external ? [] : [[measure, `${value} ${limit}`]]),
     ["Opened", html`<${Time} at=${timestamp} /> (<${Age} at=${timestamp} />)`],
     ["Resolved", html`<${Time} at=${resolvedAt} none="not yet" />`],
     ["Time to acknowledge", seconds(alert.timeToAcknowledgeSeconds)],
@@ -131,7 +138,8 @@ function factsOf(alert) {
   if (details.mutedBy && isOpen(alert))
     facts.push(["Muted", html`<${Link} to="/silences">${withLocalTimes(details.mutedBy)}</${Link}>`]);
   const labels = Object.entries(details.labels ?? {}).map(([name, text]) => [name, text]);
-  return [...facts, ...labels, ["ID", html`<code>${alert.id}</code>`]];
+  const annotations = Object.entries(details.external?.annotations ?? {});
+  return [...facts, ...labels, ...annotations, ["ID", html`<code>${alert.id}</code>`]];
 } // prettier-ignore
 
 /* ---------- Chart ---------- */

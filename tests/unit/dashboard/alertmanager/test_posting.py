@@ -103,6 +103,16 @@ def test_resolving_reopening_and_repeats(at: At, health: Database) -> None:
     assert get_json(at(4.5), ALERTS)[0]["startsAt"] == "2026-01-31T12:03:00.000Z"
 
 
+def test_a_replica_that_lags_does_not_reopen_what_the_other_one_resolved(at: At, health: Database) -> None:
+    start = {"startsAt": "2026-01-31T11:59:00Z"}
+    post(at(0), **start)
+    post(at(1), **start, endsAt="2026-01-31T12:01:00Z")
+    post(at(1.5), **start)
+    assert changes(health) == ["opened", "resolved"]
+    post(at(2.5), **start)
+    assert changes(health) == ["opened", "resolved", "reopened"]
+
+
 def test_the_valid_ones_are_stored_though_others_are_refused(at: At) -> None:
     client = at()
     answer = client.post(ALERTS, json=[{"labels": {}}, {"labels": LABELS}, 7])

@@ -45,8 +45,9 @@ def test_one_made_here_is_on_the_page_and_the_other_way_round(client: FlaskClien
 
 def test_changing_the_matchers_makes_another(client: FlaskClient) -> None:
     made = post(client)["silenceID"]
-    longer = post(client, id=made, endsAt="2026-01-31T14:00:00Z")["silenceID"]
-    assert longer == made
+    assert post(client, id=made, endsAt="2026-01-31T14:00:00Z")["silenceID"] == made
+    assert post(client, id=made, comment="other", createdBy="bob")["silenceID"] == made
+    assert get_json(client, f"{API}/silence/{made}")["comment"] == "other"
     other = post(client, id=made, matchers=[MATCHER | {"value": "be.*"}])["silenceID"]
     assert other != made
     found = get_json(client, f"{API}/silences")

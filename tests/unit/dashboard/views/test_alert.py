@@ -8,6 +8,7 @@ from selenium.webdriver import Chrome
 from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
 from shared.schema.alerts import build_notice
+from shared.schema.external_alerts import fire, parse_alerts
 from shared.schema.records import Performance
 from shared.store.alerts import add_event
 from shared.store.database import Database
@@ -88,3 +89,33 @@ def test_an_alert_that_is_no_longer_stored(
 ) -> None:
     with live_page(browser, DataSources(redis, performance, health), "/alerts/nothing"):
         wait_until(lambda: "There is no alert with the ID nothing" in text(browser, "main"), "it says so")
+
+
+def test_an_external_alert_shows_what_was_posted_and_leads_to_its_source(
+    browser: Chrome, redis: Redis, performance: Database, health: Database
+) -> None:
+    """It leads to no rule of Botwatch, and is silenced by the labels that were posted."""
+    now = clock.now()
+    annotations = {"summary": HOSTILE, "description": "for 5 minutes"}
+    item = {"labels": {"alertname": "DiskFull", "instance": "db1"}, "annotations": annotations}
+    (posted,), _ = parse_alerts([item | {"generatorURL": "https://prometheus.example/graph"}], now)
+    opened = fire(posted, None, "external-1", "", now)
+    assert opened
+    store_open_alert(health, opened.alert)
+    with live_page(browser, DataSources(redis, performance, health), "/alerts/external-1"):
+        wait_until(lambda: "for 5 minutes" in text(browser, "main"), "its annotations are shown")
+        page = text(browser, "main")
+        assert all(words in page for words in (HOSTILE, "DiskFull (external)", "instance", "db1"))
+        links = browser.execute_script(
+            "return [...document.querySelectorAll('main a')].map(({ href }) => href)"
+        )
+        assert "https://prometheus.example/graph" in links
+        assert not any("/rules/" in link for link in links)
+        silence = (
+            "[...document.querySelectorAll('.page-head button')].find((one) => one.textContent === 'Silence')"
+        )
+        browser.execute_script(f"{silence}.click()")
+        wait_until(lambda: "Alerts that match all of these" in text(browser, "dialog"), "the dialog is open")
+        names = "return [...document.querySelectorAll('dialog .matcher input')].map(({ value }) => value)"
+        assert browser.execute_script(names) == ["alertname", "DiskFull", "instance", "db1"]
+        assert_accessible(browser)
