@@ -1,5 +1,6 @@
 """The routes for others: the status page, the same as JSON, and badges. None of them needs a script."""
 
+import gzip
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -79,10 +80,12 @@ class _StatusPages:
         self._has_public_badges = self._is_on or settings.access == "open"
 
     def page(self) -> Response:
-        return self._answer(request.script_root, _render, "text/html; charset=utf-8")
+        refreshes = request.args.get("refresh") != "off"
+        key = f"page {request.script_root} {refreshes}"
+        return self._answer(key, lambda status: _render(status, refreshes), "text/html; charset=utf-8")
 
     def data(self) -> Response:
-        return self._answer(None, msgspec.json.encode, "application/json")
+        return self._answer("data", msgspec.json.encode, "application/json")
 
     def badge(self) -> Response:
         return self._badge(overall_badge(self._reader.read()))
@@ -93,11 +96,15 @@ class _StatusPages:
             return self._badge(unknown_badge(bot), HTTPStatus.NOT_FOUND)
         return self._badge(bot_badge(found))
 
-    def _answer(self, key: object, render: Callable[[PublicStatus], bytes], content_type: str) -> Response:
+    def _answer(self, key: str, render: Callable[[PublicStatus], bytes], content_type: str) -> Response:
         if not self._is_on:
             abort(HTTPStatus.NOT_FOUND)
         body = self._rendered.get(key, lambda: render(self._reader.read()))
         response = Response(body, content_type=content_type)
+        response.vary.add("Accept-Encoding")
+        if request.accept_encodings["gzip"]:  # once for all: there is no secret in it, unlike in other pages
+            response.data = self._rendered.get(f"{key} gzip", lambda: gzip.compress(body, mtime=0))
+            response.headers["Content-Encoding"] = "gzip"
         return _cacheable(response, int(MAX_AGE.total_seconds()), is_public=True)
 
     def _badge(self, badge: Badge, status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -126,12 +133,12 @@ def _cacheable(response: Response, max_age_s: int, *, is_public: bool) -> Respon
     return response
 
 
-def _render(status: PublicStatus) -> bytes:
+def _render(status: PublicStatus, refreshes: bool) -> bytes:
     return render_template(
         "status.html",
         title=status.title,
         status=status,
-        refresh=REFRESH_S,
+        refresh=REFRESH_S if refreshes else None,
         tones=TONES,
         runs={check.name: list(_day_runs(check, status)) for check in status.checks},
         width=DAY_WIDTH,

@@ -3,7 +3,9 @@
 import threading
 from datetime import timedelta
 
-from services.dashboard.timed_cache import TimedCache
+import pytest
+
+from services.dashboard.timed_cache import FAILURE_AGE, TimedCache
 from tests.unit.dashboard.sample_data import NOON
 
 SECOND = timedelta(seconds=1)
@@ -48,3 +50,20 @@ def test_keys_are_bounded() -> None:
     for key in range(5):
         assert cache.get(key, lambda key=key: key) == key  # type: ignore[misc]
     assert len(cache._entries) <= 2  # noqa: SLF001
+
+
+def test_a_failure_is_repeated_for_a_short_time() -> None:
+    """Those who wait while a database hangs must not try one after the other."""
+    now, calls = [NOON], []
+    cache: TimedCache[int] = TimedCache(60 * SECOND, lambda: now[0])
+
+    def fail() -> int:
+        calls.append(1)
+        raise ValueError("it hangs")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="it hangs"):
+            cache.get("a", fail)
+    assert len(calls) == 1
+    now[0] += FAILURE_AGE
+    assert cache.get("a", lambda: 7) == 7

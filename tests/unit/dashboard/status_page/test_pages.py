@@ -1,5 +1,6 @@
 """The status page, the same as JSON, and the badges: what strangers see, and what they never do."""
 
+import gzip
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -290,7 +291,8 @@ def test_an_impaired_botwatch_says_so(start: Start, redis: Redis) -> None:
     append(redis, *bot_records("alpha"))
     redis.hdel(PARTS, "evaluator")
     client = start(status_page="on")
-    assert body(client.get("/status.json"))["impaired"] is True
+    found = body(client.get("/status.json"))
+    assert (found["impaired"], found["status"]) == (True, "WARNING")
     assert "may be out of date" in client.get("/status").text
     assert ">impaired<" in client.get("/badge/status.svg").text
 
@@ -328,6 +330,11 @@ def test_answers_are_cached(start: Start, redis: Redis, monkeypatch: pytest.Monk
     assert "ws:" not in page.headers["Content-Security-Policy"]
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert "<script" not in page.text
+    packed = client.get("/status", headers={"Accept-Encoding": "gzip"})
+    assert (packed.headers["Content-Encoding"], packed.headers["Vary"]) == ("gzip", "Accept-Encoding")
+    assert gzip.decompress(packed.data) == page.data
+    assert 'http-equiv="refresh" content="60"' in page.text
+    assert "http-equiv" not in client.get("/status?refresh=off").text
     assert client.head("/status").status_code == 200
 
 

@@ -61,7 +61,9 @@ def field(browser: Chrome, label: str) -> str:
 
 
 def submit(browser: Chrome) -> None:
-    browser.find_element(By.CSS_SELECTOR, "dialog [type=submit]").click()
+    button = By.CSS_SELECTOR, "dialog[open] [type=submit]"
+    wait_until(lambda: browser.find_elements(*button), "the dialog is open")
+    browser.find_element(*button).click()
 
 
 def row(browser: Chrome, name: str) -> str:
@@ -128,6 +130,26 @@ def test_tokens(browser: Chrome, dashboard: tuple[RestrictedDashboard, str]) -> 
     browser.find_element(By.XPATH, "//label[contains(., 'Show revoked')]").click()
     wait_until(lambda: "revoked" in row(browser, "box-1"), "it is still listed")
     assert_accessible(browser)
+
+
+def test_a_link_of_one_s_own(browser: Chrome, dashboard: tuple[RestrictedDashboard, str]) -> None:
+    """Everyone creates the address of the calendars, which is shown once, and ends it."""
+    served, address = dashboard
+    sign_in(browser, address, "vera", "/on-call")
+    wait_until(lambda: "Create a link" in text(browser, "main"), "the button is shown")
+    assert not browser.find_elements(By.CSS_SELECTOR, ".secret input")
+    browser.find_element(By.XPATH, "//button[text()='Create a link']").click()
+    wait_until(lambda: "Create a new link" in text(browser, "main"), "the link is created")
+    first, second = browser.find_elements(By.CSS_SELECTOR, ".secret input")
+    assert "/calendar/on-call.ics?token=bw_" in str(first.get_attribute("value"))
+    assert "/calendar/maintenance.ics?token=bw_" in str(second.get_attribute("value"))
+    assert "last used never" in text(browser, "main")
+    assert_accessible(browser)
+    browser.find_element(By.XPATH, "//button[text()='End the link']").click()
+    wait_until(lambda: not browser.find_elements(By.CSS_SELECTOR, ".secret input"), "the link is gone")
+    with served.health.read() as connection:
+        [token] = list_tokens(connection)
+    assert (token.name, token.scopes, token.revoked_by) == ("calendar-vera", ("calendar",), "vera")
 
 
 def test_only_admins(browser: Chrome, dashboard: tuple[RestrictedDashboard, str]) -> None:

@@ -1,6 +1,6 @@
 """Recipients: which channels reach whom, and who is on call."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.runtime.config.notifications import EmailConfig, RotationSection
-from shared.runtime.config.recipients import Recipient, Recipients, Rotation, on_call, shift_end, shifts
+from shared.runtime.config.recipients import (
+    Recipient,
+    Recipients,
+    Rotation,
+    on_call,
+    shift_end,
+    shifts,
+    turns,
+)
 from tests.unit.notifier.config import MAIL, NOON, documents, utc
 
 TEXT = """
@@ -252,3 +260,15 @@ def test_the_end_of_a_shift() -> None:
     assert shift_end(turns, utc("2026-03-24T12:00")) == utc("2026-03-30T07:00")
     assert shift_end(turns, utc("2026-03-24T12:00"), 2) == utc("2026-04-06T07:00")
     assert shift_end(turns, utc("2026-01-01T12:00")) == utc("2026-03-30T07:00")
+
+
+def test_turns_are_whole_and_never_empty() -> None:
+    """In the night in which 02:00 is skipped, the hourly turns of 02:00 and 03:00 are one."""
+    zone = ZoneInfo("Europe/Berlin")
+    hourly = Rotation(("ann", "bob"), timedelta(hours=1), datetime.fromisoformat("2026-01-01T00:00"), zone)
+    since = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+    found = list(turns(hourly, since, since + timedelta(hours=2)))
+    hours = [datetime(2026, 3, 29, hour, tzinfo=UTC) for hour in range(4)]
+    assert found == list(pairwise(hours))
+    before = hourly._replace(begins=datetime.fromisoformat("2026-04-01T00:00"))
+    assert list(turns(before, since, since + timedelta(days=1))) == []
