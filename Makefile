@@ -14,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-unit test-thorough test-stack lint format lock sbom schema bench screenshots clean purge up down logs
+.PHONY: help setup run test test-unit test-thorough test-stack lint format lock sbom schema dashboards dashboards-docs bench screenshots clean purge up down logs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ schema: $(VENV)/dev ## Generate docs/schema (JSON Schemas of wire and config), d
 	$(BIN)/python -m shared.runtime.config.json_schemas docs/schema
 	$(BIN)/python -m shared.schema.metrics_page docs/metrics.md
 	$(BIN)/python -m tests.metrics_reference docs/metrics-reference.md
+
+dashboards: $(VENV)/dev ## Write Grafana's dashboards, grafana/dashboards/*.json
+	$(BIN)/python -m grafana.generate
+
+dashboards-docs: $(VENV)/dev ## Draw docs/dashboards from a running demo and a real Prometheus, in 6 minutes
+	$(BIN)/python -m tests.dashboard_pictures docs/dashboards
 
 bench: $(VENV)/dev ## Run the benchmarks; prints ratios
 	$(BIN)/python -m tests.bench

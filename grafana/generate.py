@@ -3,24 +3,30 @@
 import json
 from pathlib import Path
 
-from grafana import hosts, itself, trading
-from grafana.panels import GrafanaDashboard
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-DASHBOARDS: tuple[GrafanaDashboard, ...] = (trading.DASHBOARD, itself.DASHBOARD, hosts.DASHBOARD)
+from grafana import alerts, bot, checks, desk, execution, hosts, itself
+from grafana.builders import Board
+
+BOARDS: tuple[Board, ...] = (
+    desk.BOARD, bot.BOARD, execution.BOARD, hosts.BOARD, checks.BOARD, alerts.BOARD, itself.BOARD,
+)  # fmt: skip
 FOLDER = Path(__file__).parent / "dashboards"
 
 
-def encode(dashboard: GrafanaDashboard) -> str:
+def encode(board: Board) -> str:
     """Return the content of a dashboard's file."""
-    return json.dumps(dashboard.render(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(board.build(), cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
-    """Write a file for each dashboard."""
+    """Write a file for each dashboard, and remove those of dashboards that are gone."""
     FOLDER.mkdir(exist_ok=True)
-    for dashboard in DASHBOARDS:
-        path = FOLDER / f"{dashboard.uid}.json"
-        path.write_text(encode(dashboard), encoding="utf-8")
+    wanted = {FOLDER / f"{board.name}.json": board for board in BOARDS}
+    for path in set(FOLDER.glob("*.json")) - set(wanted):
+        path.unlink()
+    for path, board in wanted.items():
+        path.write_text(encode(board), encoding="utf-8")
         print(path)
 
 

@@ -1,168 +1,275 @@
-"""The Hosts dashboard: resources of the hosts, and the checks that run on them."""
+"""Hosts: resources of the hosts with a collector."""
 
-from grafana.panels import GrafanaDashboard, Panel, PanelQuery, Row, Steps, Variable
+from grafana_foundation_sdk.builders import statetimeline, timeseries
 
-DAY_S = 86_400
-RESOURCES = (("cpu", "CPU"), ("memory", "memory"), ("io", "I/O"))
+from grafana.builders import (
+    BYTES,
+    BYTES_PER_SECOND,
+    COUNT,
+    NUMBER,
+    RATIO,
+    SECONDS,
+    Board,
+    Look,
+    Query,
+    Row,
+    alert_annotation,
+    host_variable,
+    single_stat,
+    state_timeline,
+    time_series,
+)
+from grafana.limits import PLAIN, Limits, rule_limits
+
+SELECTED = 'host=~"$host"'
+NO_HOST = "No data: does the collector run on this host (docs/health.md)?"
+UNKNOWN = "No data: this host or container does not tell."
 
 
-def usage(title: str, name: str, steps: Steps, about: str = "") -> Panel:
-    """Return a panel of a resource's usage, with the thresholds of health_monitor.json."""
-    return Panel(title, [host(f"{name}_usage_ratio")], "percentunit", about, steps=steps)
-
-
-def host(name: str, called: str = "") -> PanelQuery:
+def host(name: str, called: str = "") -> Query:
     """Return a query for a metric of the selected hosts."""
-    return PanelQuery(f'botwatch_host_{name}{{host=~"$host"}}', f"{{{{host}}}} {called}".rstrip())
+    return Query(f"botwatch_host_{name}{{{SELECTED}}}", f"{{{{host}}}} {called}".rstrip())
 
 
-def check_panel(name: str, called: str = "") -> PanelQuery:
-    """Return a query for a metric of the checks of the selected hosts."""
-    return PanelQuery(
-        f'botwatch_check_{name}{{host=~"$host"}}', f"{{{{host}}}} {{{{check}}}} {called}".rstrip()
-    )
+def graph(
+    title: str, about: str, *queries: Query, unit: str, limits: Limits = PLAIN, width: int = 8,
+    empty: str = NO_HOST, decimals: int | None = None,
+) -> timeseries.Panel:  # fmt: skip
+    """Return a graph of metrics of the selected hosts."""
+    return time_series(title, about, queries, Look(unit, limits, empty, decimals, width))
 
 
-CHECKS = Row(
-    "Checks",
+def yes_or_no(
+    title: str, about: str, query: Query, names: dict[int, str], limits: Limits
+) -> statetimeline.Panel:
+    """Return a timeline of a condition."""
+    return state_timeline(title, about, [query], Look(NUMBER, limits, NO_HOST, 0, names=names))
+
+
+NOW = Row(
+    "Now",
     (
-        Panel(
-            "Status",
-            [check_panel("state")],
-            kind="state-timeline",
-            about="Status of each check; gaps are unknown.",
-            steps=((None, "green"), (1, "yellow"), (2, "red")),
-            names={"0": "ok", "1": "warning", "2": "critical"},
+        single_stat(
+            "CPU",
+            "Usage of all cores.",
+            [host("cpu_usage_ratio")],
+            Look(RATIO, rule_limits("host-cpu"), NO_HOST, 1, 6, 5),
         ),
-        Panel(
-            "Latency",
-            [check_panel("latency_p50_seconds", "p50"), check_panel("latency_p95_seconds", "p95")],
-            "s",
-            "Of the last 100 runs.",
-            dashed=".*p95",
+        single_stat(
+            "Memory",
+            "Memory that is not available to programs.",
+            [host("memory_usage_ratio")],
+            Look(RATIO, rule_limits("host-memory"), NO_HOST, 1, 6, 5),
         ),
-        Panel("Availability", [check_panel("availability_ratio")], "percentunit", "Of the last 100 runs."),
-        Panel(
-            "Certificate validity",
-            [check_panel("certificate_seconds")],
-            "s",
-            "Time until expiry.",
-            steps=((None, "red"), (7 * DAY_S, "yellow"), (21 * DAY_S, "green")),
+        single_stat(
+            "Disk",
+            "The fullest file system.",
+            [host("disk_usage_ratio")],
+            Look(RATIO, rule_limits("host-disk"), NO_HOST, 1, 6, 5),
         ),
-        Panel(
-            "Exchange clock skew", [check_panel("clock_skew_seconds")], "s", "Positive: ahead of this host."
+        single_stat(
+            "Load per core",
+            "Running and waiting processes over 5 minutes, per core; above 1 some are waiting.",
+            [
+                Query(
+                    f"botwatch_host_load_5{{{SELECTED}}} / botwatch_host_cpu_cores{{{SELECTED}}}", "{{host}}"
+                )
+            ],
+            Look(NUMBER, PLAIN, NO_HOST, 2, 6, 5),
         ),
-        Panel("Failed logins per minute", [check_panel("per_minute")]),
     ),
-    across=3,
+    collapsed=False,
 )
 
 USAGE = Row(
     "Usage",
     (
-        usage("CPU", "cpu", ((None, "green"), (0.7, "yellow"), (0.9, "red")), "All cores."),
-        usage("Memory", "memory", ((None, "green"), (0.8, "yellow"), (0.95, "red"))),
-        usage("Disk", "disk", ((None, "green"), (0.85, "yellow"), (0.95, "red")), "The fullest file system."),
-    ),
-)
-
-LOAD = Row(
-    "Load",
-    (
-        Panel(
-            "Load",
-            [host(f"load_{minutes}", f"{minutes} min") for minutes in (1, 5, 15)]
-            + [host("cpu_cores", "cores")],
-            about="Running and waiting processes; above the number of cores, some are waiting.",
+        graph(
+            "CPU", "Usage of all cores.", host("cpu_usage_ratio"), unit=RATIO, limits=rule_limits("host-cpu")
         ),
-        Panel("Processes", [host("processes")]),
-        Panel("Uptime", [host("uptime_seconds")], "s"),
-    ),
-)
-
-TRAFFIC = Row(
-    "Memory and network",
-    (
-        Panel(
+        graph(
             "Memory",
-            [host("memory_available_bytes", "available"), host("memory_total_bytes", "total")],
-            "bytes",
+            "Memory that is not available to programs.",
+            host("memory_usage_ratio"),
+            unit=RATIO,
+            limits=rule_limits("host-memory"),
         ),
-        Panel("Swap", [host("swap_usage_ratio")], "percentunit"),
-        Panel(
+        graph(
+            "Disk",
+            "The fullest file system.",
+            host("disk_usage_ratio"),
+            unit=RATIO,
+            limits=rule_limits("host-disk"),
+        ),
+        graph(
+            "Load",
+            "Running and waiting processes; above the number of cores some are waiting.",
+            *(host(f"load_{minutes}", f"{minutes} min") for minutes in (1, 5, 15)),
+            host("cpu_cores", "cores"),
+            unit=NUMBER,
+            width=12,
+            decimals=1,
+        ),
+        graph(
             "Network",
-            [
-                host("network_received_bytes_per_second", "received"),
-                host("network_sent_bytes_per_second", "sent"),
-            ],
-            "Bps",
+            "All interfaces but loopback.",
+            host("network_received_bytes_per_second", "received"),
+            host("network_sent_bytes_per_second", "sent"),
+            unit=BYTES_PER_SECOND,
+            width=12,
         ),
-        Panel("Network latency", [host("network_latency_seconds")], "s"),
     ),
+    collapsed=False,
 )
 
-STALLS = Row(
+PRESSURE = Row(
     "Pressure",
     (
-        Panel(
+        graph(
             "Stall (PSI)",
-            [host(f"{name}_pressure_ratio", called) for name, called in RESOURCES],
-            "percentunit",
-            "Share of time in which tasks waited for the resource.",
+            "Share of time in which tasks waited for the resource; the rule is on memory.",
+            host("cpu_pressure_ratio", "CPU"),
+            host("memory_pressure_ratio", "memory"),
+            host("io_pressure_ratio", "I/O"),
+            unit=RATIO,
+            limits=rule_limits("host-pressure"),
+            empty=UNKNOWN,
         ),
-        Panel(
+        graph(
             "CPU steal, I/O wait and throttling",
-            [
-                host("cpu_steal_ratio", "steal"),
-                host("cpu_iowait_ratio", "iowait"),
-                host("cgroup_throttled_ratio", "throttled"),
-            ],
-            "percentunit",
+            "Time that the hypervisor gave to others, that the CPU waited for disks, that a limit took away.",
+            host("cpu_steal_ratio", "steal"),
+            host("cpu_iowait_ratio", "iowait"),
+            host("cgroup_throttled_ratio", "throttled"),
+            unit=RATIO,
+            empty=UNKNOWN,
         ),
-        Panel("OOM kills", [host("oom_kills")], about="Since the previous sample."),
-        Panel("Temperature", [host("temperature_celsius")], "celsius", "The hottest sensor."),
+        graph(
+            "OOM kills",
+            "Processes that the kernel killed since the previous sample.",
+            host("oom_kills"),
+            unit=COUNT,
+            limits=rule_limits("oom-kill"),
+            decimals=0,
+        ),
+        graph(
+            "Swap",
+            "Used share of the swap space.",
+            host("swap_usage_ratio"),
+            unit=RATIO,
+            limits=rule_limits("host-swap"),
+            empty="No data: the host has no swap.",
+        ),
+        graph(
+            "Memory",
+            "Available to programs, and in all.",
+            host("memory_available_bytes", "available"),
+            host("memory_total_bytes", "total"),
+            unit=BYTES,
+        ),
+        graph(
+            "Temperature",
+            "The hottest sensor.",
+            host("temperature_celsius"),
+            unit="celsius",
+            empty="No data: the host has no sensor that the kernel reads, as virtual machines.",
+        ),
     ),
 )
 
 DISKS = Row(
-    "Disks, clock and limits",
+    "Disks",
     (
-        Panel(
+        graph(
             "Disk full in",
-            [host("disk_full_seconds")],
-            "s",
-            "At the current rate; empty if no disk is filling.",
-            steps=((None, "red"), (DAY_S, "yellow"), (7 * DAY_S, "green")),
+            "At the rate of the last hours; empty while no disk is filling.",
+            host("disk_full_seconds"),
+            unit=SECONDS,
+            limits=rule_limits("disk-full-soon"),
+            empty="No disk is filling.",
         ),
-        Panel("Inodes", [host("inode_usage_ratio")], "percentunit"),
-        Panel("Read-only file systems", [host("read_only_disks")]),
-        Panel(
+        graph(
+            "Inodes",
+            "Used share, of the file system with the fewest free.",
+            host("inode_usage_ratio"),
+            unit=RATIO,
+        ),
+        graph(
+            "Read-only file systems",
+            "That were writable before, or should be.",
+            host("read_only_disks"),
+            unit=COUNT,
+            limits=rule_limits("disk-read-only"),
+            decimals=0,
+        ),
+        graph(
             "Disk traffic",
-            [host("disk_read_bytes_per_second", "read"), host("disk_written_bytes_per_second", "written")],
-            "Bps",
+            "All disks.",
+            host("disk_read_bytes_per_second", "read"),
+            host("disk_written_bytes_per_second", "written"),
+            unit=BYTES_PER_SECOND,
+            width=12,
         ),
-        Panel("Disk busy", [host("disk_busy_ratio")], "percentunit"),
-        Panel(
-            "Network errors and drops",
-            [host("network_errors_per_second", "errors"), host("network_drops_per_second", "drops")],
+        graph(
+            "Disk busy",
+            "Share of time in which the busiest disk worked.",
+            host("disk_busy_ratio"),
+            unit=RATIO,
+            width=12,
         ),
-        Panel("Clock offset", [host("clock_offset_seconds")], "s", "Positive: ahead of NTP."),
-        Panel(
-            "NTP",
-            [host("clock_synchronised")],
-            kind="state-timeline",
-            steps=((None, "red"), (1, "green")),
-            names={"0": "not synchronised", "1": "synchronised"},
-        ),
-        Panel("Open files", [host("open_files_usage_ratio")], "percentunit", "Share of the system limit."),
-        Panel("Zombies", [host("zombies")]),
     ),
-    across=4,
 )
 
-DASHBOARD = GrafanaDashboard(
+SYSTEM = Row(
+    "Network, clock and processes",
+    (
+        graph(
+            "Network errors and drops",
+            "Packets of all interfaces.",
+            host("network_errors_per_second", "errors"),
+            host("network_drops_per_second", "drops"),
+            unit="pps",
+        ),
+        graph(
+            "Network latency",
+            "To the address that `network` in health_monitor.json names.",
+            host("network_latency_seconds"),
+            unit=SECONDS,
+            empty="No data: no target is configured, or none answers.",
+        ),
+        graph(
+            "Clock offset",
+            "Positive: ahead of NTP. Exchanges refuse orders of a clock that is off.",
+            host("clock_offset_seconds"),
+            unit=SECONDS,
+            empty="No data: no NTP service tells the offset.",
+        ),
+        yes_or_no(
+            "NTP",
+            "Whether an NTP service keeps the clock.",
+            host("clock_synchronised"),
+            {0: "not synchronised", 1: "synchronised"},
+            rule_limits("clock"),
+        ),
+        graph("Open files", "Share of the system's limit.", host("open_files_usage_ratio"), unit=RATIO),
+        graph(
+            "Processes",
+            "All, and zombies: ended, but not collected by their parent.",
+            host("processes", "processes"),
+            host("zombies", "zombies"),
+            unit=COUNT,
+            decimals=0,
+        ),
+        graph("Uptime", "Since the host started.", host("uptime_seconds"), unit=SECONDS, width=24),
+    ),
+)
+
+BOARD = Board(
     "hosts",
     "Hosts",
-    (CHECKS, USAGE, STALLS, LOAD, TRAFFIC, DISKS),
-    variables=(Variable("host", "Host", "label_values(botwatch_host_uptime_seconds, host)"),),
+    "Resources of the hosts: what is scarce, and what will be.",
+    (NOW, USAGE, PRESSURE, DISKS, SYSTEM),
+    page="/hosts",
+    variables=(host_variable(),),
+    annotations=(alert_annotation(SELECTED),),
 )

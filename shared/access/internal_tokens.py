@@ -10,8 +10,12 @@ from shared.access.bearer_tokens import digest
 from shared.access.identity import ANY_NAME, SCOPES, Identity, Scope
 from shared.schema.faults import Fault, InvalidError
 
-INTERNAL_TOKENS: Mapping[str, tuple[Scope, ...]] = {"prometheus": ("ingest", "read"), "botwatch": SCOPES}
-"""Name → scopes: Prometheus' scrapes and alerts, and the command `botwatch` on this machine."""
+INTERNAL_TOKENS: Mapping[str, tuple[Scope, ...]] = {
+    "prometheus": ("ingest", "read"),
+    "grafana": ("read", "operate"),
+    "botwatch": SCOPES,
+}
+"""Name → scopes: Prometheus' scrapes and alerts, Grafana's silences, and the command `botwatch`."""
 SENDING_RECORDS = ("botwatch",)
 """Prometheus sends alerts and no records."""
 ACTING_FOR_OTHERS = ("botwatch",)

@@ -1,8 +1,9 @@
 """Credentials: generated once, stored in files below one folder, so that nothing has to be set up.
 
 `<user>/redis-url` has a Redis user's URL with its password, `redis/users.acl` the ACL file of Redis, and
-`grafana/admin-password` the password of Grafana's `admin`. `prometheus/api-token` and `botwatch/api-token`
-are Botwatch's own API tokens; `<part>/internal-tokens` has their digests. `audit.key` chains the audit log.
+`grafana/admin-password` the password of Grafana's `admin`. `prometheus/api-token`, `grafana/api-token` and
+`botwatch/api-token` are Botwatch's own API tokens; `<part>/internal-tokens` has their digests. `audit.key`
+chains the audit log.
 
 `botwatch up` creates them natively; in compose `python -m shared.runtime.credentials` does so before Redis
 starts, and each container sees only its own folder.

@@ -15,6 +15,8 @@ from shared.schema.faults import InvalidError
 TOKENS = ("INGEST_TOKEN", "COLLECTOR_TOKEN", "BOTWATCH_SECRET")
 FEW_DAYS = 14
 """Certificates are renewed well before."""
+GRAFANA_DEFAULT = "admin"
+"""Grafana's own default password, which everybody knows."""
 SHORTEST_SECRET = 20
 """Characters; `openssl rand -hex 32` prints 64."""
 
@@ -80,6 +82,11 @@ def check_secrets(site: Site) -> Iterator[Finding]:
             f"ACCESS is {site.environ['ACCESS']!r}: anyone who reaches the ports may do everything",
             "unset ACCESS, or set ACCESS=required",
         )
+    if site.environ.get("GRAFANA_PASSWORD") == GRAFANA_DEFAULT:
+        weak = True
+        what = f"GRAFANA_PASSWORD is {GRAFANA_DEFAULT!r}, which everybody knows"
+        fix = "unset GRAFANA_PASSWORD: one is generated (docker compose run --rm secrets grafana prints it)"
+        yield critical(what, fix) if site.production else warning(what, fix)
     if not weak and not missing:
         made = site.credentials.exists() or site.way == "container"
         yield ok("secrets are in place" if made else "secrets will be generated at the first start")

@@ -29,6 +29,7 @@ def test_every_fault_of_the_documents(tmp_path: Path) -> None:
         ({"BOTWATCH_SECRET_FILE": "/nonexistent"}, "BOTWATCH_SECRET_FILE cannot be read"),
         ({"REDIS_URL": "redis://127.0.0.1:6379/0"}, "REDIS_URL has no password"),
         ({"ACCESS": "open"}, "ACCESS is 'open'"),
+        ({"GRAFANA_PASSWORD": "admin"}, "GRAFANA_PASSWORD is 'admin'"),
     ],
 )
 def test_production_refuses_missing_and_weak_secrets(environ: dict[str, str], what: str) -> None:
