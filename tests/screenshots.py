@@ -50,6 +50,7 @@ VIEWS = (
     ("system", "/system"),
     ("audit", "/audit"),
     ("access", "/access"),
+    ("status-page", "/status"),
 )
 """The views by the names of their pictures."""
 ON_A_PHONE, IN_THE_DARK = ("overview", "alert"), ("bot",)
@@ -63,15 +64,17 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, run_receivers() as receivers:
         work = Path(name)
-        mail = {
+        settings = {
             "ALERT_SMTP": f"127.0.0.1:{receivers.smtp_port}",
             "ALERT_SMTP_SECURITY": "none",
             "ALERT_EMAIL_FROM": "botwatch@example.com",
             "ALERT_EMAIL_TO": "ann@example.com",
+            "STATUS_PAGE": "on",
+            "STATUS_PAGE_CHECKS": "*",
         }
         with (
             botwatch_up(
-                work, example_config(work, receivers.smtp_port), demo=True, ACCESS="required", **mail
+                work, example_config(work, receivers.smtp_port), demo=True, ACCESS="required", **settings
             ) as stack,
             chromium(work / "profile") as browser,
         ):
