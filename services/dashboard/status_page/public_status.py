@@ -254,17 +254,21 @@ class _Shown:
 
     def incident(self, alert: Alert) -> Incident:
         kind, name = self._subject(alert) or ("bot", alert.component)
-        rule = alert.details.rule
         return Incident(
             kind=kind,
             name=name,
-            title=rule if rule in self._sources.named_rules else metric_label(alert.details.metric),
+            title=self._title(alert),
             severity=alert.severity,
             since=alert.timestamp,
             until=alert.resolved_at,
             acknowledged=alert.status == "ACKNOWLEDGED",
             text=alert.message if self._selection.money else msgspec.UNSET,
         )
+
+    def _title(self, alert: Alert) -> str:
+        """Return the rule's name if it was given one, as those of external alerts always are."""
+        is_named = alert.details.external or alert.details.rule in self._sources.named_rules
+        return alert.details.rule if is_named else metric_label(alert.details.metric)
 
     def recent(self, resolved: Iterable[Alert]) -> list[Incident]:
         return [self.incident(alert) for alert in resolved if self._subject(alert)][:MAX_RECENT]

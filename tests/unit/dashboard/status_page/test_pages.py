@@ -20,7 +20,7 @@ from services.dashboard.status_page.pages import BADGE_MAX_AGE_S
 from services.dashboard.status_page.status_reader import MAX_AGE
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
 from shared.runtime.redis.record_log import RecordLog
-from shared.schema.alerts import Alert, Severity
+from shared.schema.alerts import Alert, External, Severity
 from shared.schema.faults import InvalidError
 from shared.schema.records import AnyRecord, Check, Equity, Event, Health, Heartbeat, Performance
 from shared.schema.redis_keys import PARTS
@@ -261,6 +261,25 @@ def test_the_history_of_a_check(start: Start, redis: Redis, health: Database) ->
     assert "2026-01-29: up 50.00%" in page
     assert "2026-01-31: up 99.99%" in page
     assert "2025-11-03 to 2026-01-28: no data" in page
+
+
+def test_rules_are_called_by_the_names_that_people_gave(
+    start: Start, redis: Redis, health: Database, tmp_path: Path
+) -> None:
+    """Of the documents, and of a Prometheus; a name that was made up has the limit in it."""
+    append(redis, *bot_records("alpha"))
+    rule = {"name": "too-deep", "metricName": "currentDrawdown", "operator": ">", "threshold": 5}
+    document = {"alerting": {"conditions": [rule | {"severity": "HIGH"}]}}
+    (tmp_path / "performance_logger.json").write_bytes(msgspec.json.encode(document))
+    posted = money_alert(3, rule="BotIsSlow")
+    posted.details.external = External(
+        annotations={"summary": MONEY}, generator_url="http://canary-host/", starts_at=NOON
+    )
+    for alert in (money_alert(1, rule="too-deep"), money_alert(2), posted):
+        store_open_alert(health, alert)
+    answer = start(config=tmp_path, status_page="on").get("/status.json")
+    assert sorted(one["title"] for one in body(answer)["incidents"]) == ["BotIsSlow", "Equity", "too-deep"]
+    assert not [secret for secret in SECRETS if secret in answer.text]
 
 
 def test_planned_maintenance(start: Start, redis: Redis, tmp_path: Path) -> None:
