@@ -5,6 +5,7 @@ Prometheus pays for every series that it has ever seen.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -34,7 +35,29 @@ MAX_CHECKS_PER_HOST = 200
 TARGET_LABELS = ("app", "instance", "job", "part")
 """Labels that Prometheus gives a target: with `honor_labels` those of a sample would replace them."""
 
+LIMITED: Mapping[str, tuple[int, type[records.AnyRecord], str]] = MappingProxyType(
+    {
+        "bot": (MAX_METRICS_PER_BOT, records.Metric, "botwatch_bot_metric"),
+        "host": (MAX_CHECKS_PER_HOST, records.Check, "botwatch_check"),
+    }
+)
+"""Records that a bot or a host may have any number of: how many have samples, and in which family."""
 R = TypeVar("R", bound=records.AnyRecord)
+
+
+@dataclass(slots=True)
+class Subject:
+    """A bot or a host with its latest records."""
+
+    kind: str
+    name: str
+    seen_at: datetime
+    newest: records.AnyRecord | None = None
+    latest: list[records.AnyRecord] = field(default_factory=list)
+
+    def has_labels(self) -> bool:
+        """Return whether any record has labels."""
+        return any(record.labels for record in self.latest)
 
 
 class RedisDependentCollector(Collector):
@@ -77,44 +100,52 @@ def metric_families(
     A bot or host that has not reported for `stale` has only the time of its latest record: metrics that no
     longer change would look current.
     """
-    recent = [record for record in latest if now - record.at <= FORGOTTEN_AFTER]
-    everything, dropped = _without_surplus(recent)
-    fresh = {subject_key(record) for record in everything if now - record.at <= stale}
-    known = [record for record in everything if subject_key(record) in fresh]
-    bots = [record for record in known if isinstance(record, records.BotRecord)]
-    yield from _performance(_of_type(bots, records.Performance), _of_type(bots, records.Equity))
+    subjects, dropped = _without_surplus(_by_subject(latest, now - FORGOTTEN_AFTER))
+    fresh = [subject for subject in subjects if now - subject.seen_at <= stale]
+    known = [record for subject in fresh for record in subject.latest]
+    bots = [subject for subject in fresh if subject.kind == "bot"]
+    yield from _performance(_of_type(known, records.Performance), _of_type(known, records.Equity))
     hosts = [(one, label_text({"host": one.host})) for one in _of_type(known, records.Health)]
     yield from _gauges("botwatch_host", ["host"], metric_fields(records.Health), hosts)
     yield from _checks(_of_type(known, records.Check))
     yield _metrics(_of_type(known, records.Metric))
     yield _bot_info(bots)
-    yield _events({name for kind, name in fresh if kind == "bot"}, events)
-    yield _last_seen(everything)
+    yield _events({bot.name for bot in bots}, events)
+    yield _last_seen(subject for subject in subjects if subject.kind == "bot")
     yield _dropped(dropped)
 
 
-def _without_surplus(
-    recent: Iterable[records.AnyRecord],
-) -> tuple[list[records.AnyRecord], dict[str, int]]:
-    """Return the records that may have samples, and how many are left out by family."""
-    by_subject = sorted(recent, key=subject_key)
-    kept: list[records.AnyRecord] = []
+def _by_subject(latest: Iterable[records.AnyRecord], since: datetime) -> list[Subject]:
+    """Return the bots and hosts by name, with their records of that time and later."""
+    found: dict[tuple[str, str], Subject] = {}
+    for record in latest:
+        at = record.at
+        if at >= since:
+            key = subject_key(record)
+            subject = found.get(key)
+            if subject is None:
+                subject = found[key] = Subject(*key, at)
+            subject.latest.append(record)
+            if at >= subject.seen_at:
+                subject.seen_at, subject.newest = at, record
+    return [found[key] for key in sorted(found)]
+
+
+def _without_surplus(subjects: Iterable[Subject]) -> tuple[list[Subject], dict[str, int]]:
+    """Return the subjects with the records that may have samples, and how many are left out by family."""
+    kept: list[Subject] = []
     dropped = {"botwatch_bot": 0, "botwatch_host": 0, "botwatch_bot_metric": 0, "botwatch_check": 0}
-    for kind, of_kind in groupby(by_subject, key=lambda record: subject_key(record)[0]):
-        for number, (_, found) in enumerate(groupby(of_kind, key=subject_key)):
-            own = list(found)
+    for kind, of_kind in groupby(subjects, key=attrgetter("kind")):
+        for number, subject in enumerate(of_kind):
+            own = subject.latest
             if number >= MAX_SUBJECTS:
                 dropped[f"botwatch_{kind}"] += len(own)
                 continue
-            for family, type_, most in (
-                ("botwatch_bot_metric", records.Metric, MAX_METRICS_PER_BOT),
-                ("botwatch_check", records.Check, MAX_CHECKS_PER_HOST),
-            ):
-                surplus = sum(isinstance(record, type_) for record in own)
-                if surplus > most:
-                    dropped[family] += surplus
-                    own = [record for record in own if not isinstance(record, type_)]
-            kept += own
+            kept.append(subject)
+            most, type_, family = LIMITED[kind]
+            if len(own) > most and (surplus := len(_of_type(own, type_))) > most:
+                dropped[family] += surplus
+                subject.latest = [record for record in own if not isinstance(record, type_)]
     return kept, dropped
 
 
@@ -148,21 +179,21 @@ def _metrics(known: Iterable[records.Metric]) -> Metric:
     return family
 
 
-def _bot_info(known: Iterable[records.BotRecord]) -> Metric:
+def _bot_info(bots: Iterable[Subject]) -> Metric:
     """Return one sample a bot with where it trades and what, of its latest record that says so."""
     info = GaugeLines(
         "botwatch_bot_info",
         "Always 1. Labels venue (or exchange) and strategy of the latest record of a bot with any of them.",
         ["bot", "strategy", "venue"],
     )
-    labels: dict[str, tuple[str, str]] = {}
-    for record in sorted(known, key=attrgetter("at")):
-        found = record.labels
-        said = (found.get("venue") or found.get("exchange", ""), found.get("strategy", ""))
-        if any(said) or record.bot not in labels:
-            labels[record.bot] = said
-    for bot, (venue, strategy) in sorted(labels.items()):
-        info.add(label_text({"bot": bot, "venue": venue, "strategy": strategy}), 1)
+    for bot in bots:
+        venue = strategy = ""
+        for record in sorted(bot.latest, key=attrgetter("at"), reverse=True) if bot.has_labels() else ():
+            found = record.labels
+            venue, strategy = found.get("venue") or found.get("exchange", ""), found.get("strategy", "")
+            if venue or strategy:
+                break
+        info.add(label_text({"bot": bot.name, "venue": venue, "strategy": strategy}), 1)
     return info
 
 
@@ -176,22 +207,19 @@ def _events(fresh: Collection[str], counts: Mapping[BotEvents, int]) -> Metric:
     return family
 
 
-def _last_seen(known: Iterable[records.AnyRecord]) -> Metric:
+def _last_seen(bots: Iterable[Subject]) -> Metric:
     """Return the times of latest records; none of retired bots, which are not expected to report."""
     seen = GaugeLines(
         "botwatch_bot_last_record_timestamp_seconds", "Time of the latest record, by kind.", ["bot", "kind"]
     )
-    bots = [record for record in known if isinstance(record, records.BotRecord)]
-    latest = {record.bot: record for record in sorted(bots, key=attrgetter("at"))}
-    retired = {
-        bot
-        for bot, record in latest.items()
-        if isinstance(record, records.Heartbeat) and record.status == records.RETIRED
-    }
-    for record in bots:
-        if record.bot not in retired and not isinstance(record, records.Metric):
-            kind = "computed" if getattr(record, "source", "") == "computed" else record.kind
-            seen.add(label_text({"bot": record.bot, "kind": kind}), record.at.timestamp())
+    for bot in bots:
+        if isinstance(bot.newest, records.Heartbeat) and bot.newest.status == records.RETIRED:
+            continue
+        begin = label_text({"bot": bot.name})[:-1]
+        for record in bot.latest:
+            if not isinstance(record, records.Metric):
+                kind = "computed" if getattr(record, "source", "") == "computed" else record.kind
+                seen.add(f'{begin},kind="{kind}"}}', record.at.timestamp())
     return seen
 
 
