@@ -13,11 +13,13 @@ from prometheus_client.registry import Collector
 
 from services.ingestion.config import IngestionSettings
 from services.ingestion.future_timestamps import FutureEvents, future_warnings
+from services.ingestion.group_append import GroupAppend
 from services.ingestion.ingest_tokens import ENVIRONMENT_TOKENS, UNRESTRICTED, IngestTokens, denial
 from services.ingestion.log_metrics import LogMetricsCollector
 from services.ingestion.percent_conversion import ToPercent, keep_percent
 from services.ingestion.ping_endpoint import PING_SCOPES, create_ping_routes
 from services.ingestion.prometheus_exporter import LatestMetricsCollector, RedisDependentCollector
+from services.ingestion.records_route import KINDS_RULE, RECORDS_RULE, RecordsRoute, log_full_response
 from services.ingestion.request_body import BodyError, decompress, is_lines
 from shared.access.identity import Scope
 from shared.runtime import clock
@@ -30,7 +32,7 @@ from shared.runtime.web.openapi_route import create_document_route
 from shared.runtime.web.request_access import RequestAccess
 from shared.schema.decoding import DecodedBody, decode
 from shared.schema.faults import Fault
-from shared.schema.records import KINDS, AnyRecord
+from shared.schema.records import AnyRecord
 
 log = structlog.get_logger()
 
@@ -69,12 +71,11 @@ REDIS_TIMEOUT_S = 1.0
 """For /metrics and /health: they must report that Redis hangs before their caller times out."""
 
 
-_KINDS_RULE = "/api/v1/<any({}):kind>".format(", ".join(KINDS))
 ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
     {
         "GET /api/openapi.json": "ingest",
-        "POST /api/v1/records": "ingest",
-        f"POST {_KINDS_RULE}": "ingest",
+        f"POST {RECORDS_RULE}": "ingest",
+        f"POST {KINDS_RULE}": "ingest",
         **PING_SCOPES,
     }
 )
@@ -116,19 +117,27 @@ def create_ingestion_app(
     )
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.register_error_handler(BodyError, _body_error_response)
-    app.register_error_handler(LogFullError, _log_full_response)
+    app.register_error_handler(LogFullError, log_full_response)
 
     future_events = FutureEvents()
     app.register_blueprint(create_ping_routes(redis, heartbeats))
     app.register_blueprint(create_document_route("Botwatch: records of bots", DESCRIPTION))
     app.before_request(_find_sender(web_part.access, tokens))
+    web_part.fast_route = RecordsRoute(
+        GroupAppend(record_log, SOURCE),
+        web_part.access.authenticator,
+        web_part.hosts,
+        tokens,
+        to_percent,
+        settings.max_body_bytes,
+    )
 
-    @app.post("/api/v1/records")
+    @app.post(RECORDS_RULE)
     @describe_records("Send records of any kind", body=AnyRecord | list[AnyRecord])
     def post_records() -> Response:
         return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind=None)
 
-    @app.post(_KINDS_RULE)
+    @app.post(KINDS_RULE)
     @describe_records("Send records of one kind", body=Mapping[str, Any] | list[Mapping[str, Any]])
     def post_kind(kind: str) -> Response:
         return _ingest(record_log, to_percent, future_events, settings.max_body_bytes, kind)
@@ -224,13 +233,6 @@ def _rejected_response(decoded: DecodedBody, status: HTTPStatus) -> Response:
 
 def _body_error_response(raised: BodyError) -> Response:
     return json_error(raised.status, str(raised))
-
-
-def _log_full_response(raised: LogFullError) -> Response:
-    log.error("rejecting records: log is full", reason=str(raised))
-    response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{raised}; retry later")
-    response.headers["Retry-After"] = "5"
-    return response
 
 
 def _check_log_writable(record_log: RecordLog) -> str:

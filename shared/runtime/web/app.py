@@ -28,6 +28,7 @@ from shared.runtime.health import BuildInfo, Check, HealthChecks, brief
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
 from shared.runtime.settings import REPOSITORY, WebSettings
+from shared.runtime.web.asgi import FastRoute
 from shared.runtime.web.multiprocess_metrics import WorkerMetrics
 from shared.runtime.web.problems import PROBLEM, problem_body
 from shared.runtime.web.request_access import RequestAccess
@@ -58,6 +59,8 @@ class WebWorkerPart:
         self._redis = redis
         self._url = server_url(settings.bind_host, port, scheme(settings))
         self._presence: PresencePublisher | None = None
+        self.fast_route: FastRoute | None = None
+        """Takes some requests in the event loop, before the app."""
         self.background: list[Callable[[threading.Event], None]] = []
         """Functions that each worker runs in a thread, until the event is set."""
         self._stopping = threading.Event()
@@ -134,7 +137,7 @@ def create_web_app(
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(InvalidError, _invalid)
-    app.register_error_handler(RedisError, _redis_error)
+    app.register_error_handler(RedisError, redis_error_response)
     app.register_error_handler(Exception, _unexpected)
     app.before_request(_start_timer)
     app.before_request(lambda: _reject_cross_site(web_part.hosts, null_origins, foreign_origins))
@@ -163,7 +166,8 @@ def _invalid(raised: InvalidError) -> Response:
     return json_error(HTTPStatus.BAD_REQUEST, "invalid request", faults=raised.faults)
 
 
-def _redis_error(raised: RedisError) -> Response:
+def redis_error_response(raised: RedisError) -> Response:
+    """Return the response while Redis does not take a command, and log why."""
     why = describe_redis_error(raised)
     log.warning("redis is down", reason=why, error=str(raised))
     response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; retry later")
@@ -207,11 +211,16 @@ def _reject_cross_site(
     return json_error(refusal.status, refusal.message) if refusal else None
 
 
+def count_request(part: str, path: str, status: int, seconds: float) -> None:
+    """Count a response; `path` is the rule of its route."""
+    REQUESTS.labels(part, path, status).inc()
+    DURATION.labels(part, path).observe(seconds)
+
+
 def _request_counter(part: str) -> Callable[[Response], Response]:
     def count(response: Response) -> Response:
         path = request.url_rule.rule if request.url_rule else "(none)"
-        REQUESTS.labels(part, path, response.status_code).inc()
-        DURATION.labels(part, path).observe(time.perf_counter() - g.begun)
+        count_request(part, path, response.status_code, time.perf_counter() - g.begun)
         return response
 
     return count

@@ -5,7 +5,7 @@ no body, so that it responds with 413, and a route that needs no body can still 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from io import BytesIO
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from a2wsgi.asgi_typing import HTTPScope, Receive, Scope, Send
 from a2wsgi.wsgi import build_environ
-from flask import Flask
+from flask import Flask, Response
 from werkzeug.test import run_wsgi_app
 
 from shared.runtime.web.problems import PROBLEM, problem_body
@@ -28,17 +28,29 @@ class _BodyMemoryError(Exception):
     """The bodies of other requests use all of `MAX_BUFFERED_BYTES`."""
 
 
-class _WsgiResponse(NamedTuple):
+class AsgiResponse(NamedTuple):
+    """A whole response."""
+
     status: int
     headers: Iterable[tuple[bytes, bytes]]
     body: bytes
 
 
+FastRoute = Callable[[HTTPScope, bytes], Awaitable[AsgiResponse | None]]
+"""Handles a request with its whole body in the event loop, or returns None: then the app handles it."""
+
+
+def as_asgi(response: Response) -> AsgiResponse:
+    """Return a response of Flask as one of ASGI."""
+    return AsgiResponse(response.status_code, _encode_headers(response.headers), response.get_data())
+
+
 class WsgiBridge:
     """The ASGI application in front of `app`."""
 
-    def __init__(self, app: Flask, threads: int, body_s: float) -> None:
+    def __init__(self, app: Flask, threads: int, body_s: float, fast_route: FastRoute | None = None) -> None:
         self._app = app
+        self._fast_route = fast_route
         self._limit: int = app.config["MAX_CONTENT_LENGTH"]
         self._limits: Mapping[str, int] = app.config.get(LONGER_BODIES, {})
         self._body_s = body_s
@@ -57,7 +69,7 @@ class WsgiBridge:
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
-    async def _respond(self, scope: HTTPScope, receive: Receive) -> _WsgiResponse | None:
+    async def _respond(self, scope: HTTPScope, receive: Receive) -> AsgiResponse | None:
         body = bytearray()
         try:
             try:
@@ -74,8 +86,11 @@ class WsgiBridge:
                 )
             if length is None:
                 return None
+            whole = bytes(body)
+            if self._fast_route and length == len(whole) and (answer := await self._fast_route(scope, whole)):
+                return answer
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._call_app, scope, bytes(body), length)
+            return await loop.run_in_executor(self._threads, self._call_app, scope, whole, length)
         finally:
             self._held -= len(body)
 
@@ -109,17 +124,20 @@ class WsgiBridge:
             body += chunk
         return read
 
-    def _call_app(self, scope: HTTPScope, body: bytes, length: int) -> _WsgiResponse:
+    def _call_app(self, scope: HTTPScope, body: bytes, length: int) -> AsgiResponse:
         """Run the app, in one of the threads."""
         environ = cast("dict[str, Any]", build_environ(scope, cast("Any", BytesIO(body))))
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["CONTENT_LENGTH"] = str(length)
         chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return _WsgiResponse(int(status.partition(" ")[0]), encoded, b"".join(chunks))
+        return AsgiResponse(int(status.partition(" ")[0]), _encode_headers(headers), b"".join(chunks))
 
 
-def _refuse(status: HTTPStatus, message: str) -> _WsgiResponse:
+def _encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _refuse(status: HTTPStatus, message: str) -> AsgiResponse:
     body = problem_body(status, message)
     headers = [
         (b"content-type", PROBLEM.encode()),
@@ -127,4 +145,4 @@ def _refuse(status: HTTPStatus, message: str) -> _WsgiResponse:
         (b"connection", b"close"),
         *([(b"retry-after", b"1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
     ]
-    return _WsgiResponse(status, headers, body)
+    return AsgiResponse(status, headers, body)

@@ -90,7 +90,8 @@ class LimitedWorker(gasgi.ASGIWorker):  # type: ignore[misc]
         # gunicorn has no setting for it, and asyncio's 60 s let silent clients hold many connections.
         asyncio.constants.SSL_HANDSHAKE_TIMEOUT = self.head_s  # type: ignore[attr-defined]
         self.wsgi = self.app.wsgi()
-        self.asgi = WsgiBridge(self.wsgi, self.cfg.threads, self.body_s)
+        fast_route = self.wsgi.extensions["botwatch"].fast_route
+        self.asgi = WsgiBridge(self.wsgi, self.cfg.threads, self.body_s, fast_route)
         # Loaded modules stay: the garbage collector need not scan them during a large response.
         gc.collect()
         gc.freeze()

@@ -17,6 +17,8 @@ class ShortTimeoutWorker(LimitedWorker):
 class NullWebPart:
     """No presence, no metrics."""
 
+    fast_route = None
+
     def start(self) -> None:
         """Begin."""
 
