@@ -58,6 +58,8 @@ class RuleInstance(msgspec.Struct, eq=False):
 
     key: Key
     rule: Rule
+    is_timed: bool
+    """Whether the value may change without a record."""
     state: RuleState | None = None
     """None until the first value arrives."""
     due: int | None = None
@@ -103,11 +105,7 @@ class Engine:
             if moment < self.now - MAX_RECORD_AGE_MS:
                 self.skipped += 1
                 continue
-            updated = {
-                instance: rule_state
-                for instance, inputs in self._instances_for(record)
-                if (rule_state := self._apply_values(instance, inputs, record, moment))
-            }
+            updated = self._observe(record, moment)
             if moment < self.now - MAX_LATENESS_MS:
                 late |= updated
             else:
@@ -282,34 +280,37 @@ class Engine:
     def _instance(self, key: Key, rule: Rule) -> RuleInstance:
         instance = self._instances.get(key)
         if instance is None:
-            instance = self._instances[key] = RuleInstance(key, rule)
+            instance = self._instances[key] = RuleInstance(key, rule, rule.measure.is_timed)
             if key.subject.bot is not None:
                 self._instances_by_bot.setdefault(key.subject.bot, []).append(instance)
         return instance
 
-    def _apply_values(
-        self, instance: RuleInstance, inputs: list[Input], record: AnyRecord, at: int
-    ) -> RuleState | None:
+    def _observe(self, record: AnyRecord, at: int) -> dict[RuleInstance, RuleState]:
         """Observe all values of a record before any evaluation: half a record must not open an alert.
 
-        Return the rule state to evaluate; None when the record has no value for the rule.
+        Return the rule states to evaluate: those of rules for which the record has a value.
         """
-        rule_state, measure = instance.state, instance.rule.measure
-        has_value = False
+        updated: dict[RuleInstance, RuleState] = {}
         text = record.text if isinstance(record, Check) else ""
-        for attribute, metric in inputs:
-            value = ARRIVED if attribute is None else getattr(record, attribute)
-            if value is None:
-                continue
-            if rule_state is None:
-                rule_state = instance.state = RuleState(measure.initial_state())
-                if isinstance(measure, Absence):
-                    measure.start_waiting(rule_state.state, self.now)  # old records sent now are no absence
-            measure.observe(rule_state.state, metric, at, value)
-            has_value = True
-            if text and at >= rule_state.text_at:
-                rule_state.text, rule_state.text_at = text, at
-        return rule_state if has_value else None
+        for instance, inputs in self._instances_for(record):
+            for attribute, metric in inputs:
+                value = ARRIVED if attribute is None else getattr(record, attribute)
+                if value is None:
+                    continue
+                rule_state = instance.state or self._begin(instance)
+                instance.rule.measure.observe(rule_state.state, metric, at, value)
+                if text and at >= rule_state.text_at:
+                    rule_state.text, rule_state.text_at = text, at
+                updated[instance] = rule_state
+        return updated
+
+    def _begin(self, instance: RuleInstance) -> RuleState:
+        """Return the state of an instance that had no value so far."""
+        measure = instance.rule.measure
+        instance.state = RuleState(measure.initial_state())
+        if isinstance(measure, Absence):
+            measure.start_waiting(instance.state.state, self.now)  # old records sent now are no absence
+        return instance.state
 
     def _evaluate(self, updated: Mapping[RuleInstance, RuleState]) -> Iterator[RuleEvent]:
         for instance, rule_state in updated.items():
@@ -319,7 +320,8 @@ class Engine:
     def _advance_instance(self, instance: RuleInstance, rule_state: RuleState) -> RuleEvent | None:
         self._dirty.add(instance)
         outcome = advance(rule_state, instance.rule, self.now)
-        self._schedule(instance, rule_state)
+        if instance.is_timed or instance.due or not rule_state.is_idle:
+            self._schedule(instance, rule_state)
         if outcome is None:
             return None
         return RuleEvent(instance.key, instance.rule, outcome._replace(text=rule_state.text), self.now)

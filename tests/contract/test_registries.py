@@ -15,7 +15,7 @@ REGISTRIES = {
         "services/notifier/channels",
         {"base", "email_addresses", "json_poster"},
     ),
-    "shared/rules/loader.py": ("shared/rules/measures", set[str]()),
+    "shared/rules/loader.py": ("shared/rules/measures", {"running"}),
 }
 """A registry, the folder of its entries, and the modules there that are no entries."""
 

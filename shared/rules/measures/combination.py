@@ -15,6 +15,11 @@ class CombinationPart(msgspec.Struct, frozen=True):
     measure: Measure
     operator: str
     threshold: float
+    metrics: tuple[str, ...] = ()
+    """Those of the measure, which are looked up for every record."""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "metrics", self.measure.metrics)
 
     def __str__(self) -> str:
         return f"{self.measure} {self.operator} {self.threshold:g}"
@@ -43,6 +48,11 @@ class Combination(msgspec.Struct, frozen=True):
         """The longest of its parts."""
         return max(part.measure.lookback_ms for part in self.parts)
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether one of its parts changes without a record."""
+        return any(part.measure.is_timed for part in self.parts)
+
     def initial_state(self) -> list[Any]:
         """Return the initial state: one for each part."""
         return [part.measure.initial_state() for part in self.parts]
@@ -54,7 +64,7 @@ class Combination(msgspec.Struct, frozen=True):
     def observe(self, state: list[Any], metric: str, at: int, value: float) -> None:
         """Add a value to the parts that use the metric."""
         for part, own in zip(self.parts, state, strict=True):
-            if metric in part.measure.metrics:
+            if metric in part.metrics:
                 part.measure.observe(own, metric, at, value)
 
     def observe_stop(self, state: list[Any], at: int) -> None:

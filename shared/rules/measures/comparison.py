@@ -45,6 +45,11 @@ class OtherFigure(msgspec.Struct, frozen=True):
         """How far back the left measure reaches."""
         return self.left.lookback_ms
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the left aggregate changes without a record."""
+        return self.left.is_timed
+
     def initial_state(self) -> ComparisonState:
         """Return the state before any value."""
         return ComparisonState(self.left.initial_state())

@@ -31,6 +31,10 @@ class Measure(Protocol):
     def lookback_ms(self) -> int:
         """How far back its value reaches, milliseconds; 0: only the latest values count."""
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether its value may change without a record."""
+
     def initial_state(self) -> Any:  # noqa: ANN401 - each kind has a state of its own
         """Return the state of a bot or host without any records."""
 
@@ -67,6 +71,11 @@ class SingleMetricMeasure(msgspec.Struct, frozen=True):
     def lookback_ms(self) -> int:
         """How far back its value reaches; only the latest values count."""
         return 0
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its value may change without a record."""
+        return True
 
     def initial_state(self) -> Any:  # noqa: ANN401 - a `state`
         """Return the state before any value."""
@@ -109,6 +118,11 @@ class LatestValue(SingleMetricMeasure, frozen=True):
 
     def __str__(self) -> str:
         return self.metric
+
+    @property
+    def is_timed(self) -> bool:
+        """Only records change the value."""
+        return False
 
     def observe(self, state: Latest, _metric: str, at: int, value: float) -> None:
         """Add a value."""

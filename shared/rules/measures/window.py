@@ -1,35 +1,21 @@
 """Windows: aggregates over a window that ends now, such as average and sum; and N of the last M values."""
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Callable
-from itertools import accumulate
 from operator import attrgetter
 
 import msgspec
 
 from shared.rules.measures.measure import SingleMetricMeasure
+from shared.rules.measures.running import NOTHING, RUNNING, Chunk, RunningAggregate, RunningOrder
 from shared.schema.durations import format_duration_ms
 
 MAX_CHUNKS = 250
 """Values closer together than this fraction of the window are merged into one chunk."""
 
 
-class Chunk(msgspec.Struct, array_like=True):
-    """Values that were close together in time."""
-
-    at: int
-    """Time of the first value, epoch milliseconds."""
-    until: int
-    n: int
-    total: float
-    low: float
-    high: float
-    first: float
-    last: float
-
-
-class WindowState(msgspec.Struct, array_like=True):
-    """The window's chunks, oldest first."""
+class WindowState(msgspec.Struct, array_like=True, dict=True):
+    """The window's chunks, oldest first. What is running over them is kept beside, and is not stored."""
 
     pieces: list[Chunk] = []
     latest: int = 0
@@ -37,10 +23,6 @@ class WindowState(msgspec.Struct, array_like=True):
     """Time and value of the newest value that left the window."""
     gap: int = 0
     """Milliseconds between the two latest values."""
-
-
-def _mean(pieces: list[Chunk]) -> float:
-    return sum([piece.total for piece in pieces]) / sum([piece.n for piece in pieces])
 
 
 def _delta(pieces: list[Chunk]) -> float | None:
@@ -61,19 +43,14 @@ def _span_s(pieces: list[Chunk]) -> float:
     return (pieces[-1].until - pieces[0].at) / 1000
 
 
-AGGREGATES: dict[str, Callable[[list[Chunk]], float | None]] = {
-    "avg": _mean,
-    "min": lambda pieces: min([piece.low for piece in pieces]),
-    "max": lambda pieces: max([piece.high for piece in pieces]),
-    "sum": lambda pieces: sum([piece.total for piece in pieces]),
-    "count": lambda pieces: float(sum([piece.n for piece in pieces])),
+ENDS: dict[str, Callable[[list[Chunk]], float | None]] = {
     "last": lambda pieces: pieces[-1].last,
     "delta": _delta,
     "change": _change,
     "rate": _rate,
 }
-"""Aggregates by name: `delta` is last - first, `change` that in percent of the first, `rate` that per
-second."""
+"""Aggregates of the ends of a window, by name: `delta` is last - first, `change` that in percent of the
+first, `rate` that per second. The others are in `running.py`."""
 CHANGE_AGGREGATES = frozenset(("delta", "change", "rate"))
 """Aggregates of two values: with one in the window, the other is the last before it, unless that is older
 than two windows; reports may arrive a little less often than a window is long."""
@@ -109,22 +86,27 @@ class Window(SingleMetricMeasure, frozen=True):
         if at <= state.latest - self.window_ms:
             self._add_late(state, at, value)
             return
-        pieces, width = state.pieces, self.window_ms // MAX_CHUNKS
-        index = bisect_right(pieces, at, key=attrgetter("at"))
+        pieces, running = state.pieces, self._running(state)
+        is_newest = not pieces or pieces[-1].at <= at
+        index = len(pieces) if is_newest else bisect_right(pieces, at, key=attrgetter("at"))
         known = pieces[index - 1] if index else None
-        is_known = known is not None and (known.until, known.last) == (at, value)
-        if is_known and self.aggregate != "count":
+        if known and known.until == at and known.last == value and self.aggregate != "count":
             return
-        if known and at - known.at < width:
+        if not is_newest:
+            running.reset()
+        if known and at - known.at < self.window_ms // MAX_CHUNKS:
             _merge(known, at, value)
         else:
-            insort(pieces, _new_chunk(at, value), key=attrgetter("at"))
+            if pieces:
+                running.push(pieces[-1])
+            pieces.insert(index, _new_chunk(at, value))
         self._drop_old(state, state.latest)
 
     def observe_stop(self, state: WindowState, at: int) -> None:
         """Drop the heartbeats before `at`: a stopped bot is not running."""
         if self.metric == "heartbeat" and state.latest <= at:
             state.pieces.clear()
+            self._running(state).reset()
 
     def is_too_short(self, state: WindowState) -> bool:
         """Return whether values arrive too rarely for a difference: less often than every two windows."""
@@ -135,9 +117,12 @@ class Window(SingleMetricMeasure, frozen=True):
         self._drop_old(state, now)
         if not state.pieces:
             return EMPTY.get(self.aggregate) if state.latest else None
-        if self.quantile is not None:
-            return _quantile(state.pieces, self.quantile)
-        return AGGREGATES[self.aggregate](self._chunks_in_window(state, now))
+        running = self._running(state)
+        if isinstance(running, RunningOrder):
+            return running.quantile(state.pieces, self.quantile or 0.0)
+        if self.aggregate in RUNNING:
+            return running.value(state.pieces)
+        return ENDS[self.aggregate](self._chunks_in_window(state, now))
 
     def next_change(self, state: WindowState, now: int) -> int | None:
         """Return when the oldest values leave the window."""
@@ -155,14 +140,26 @@ class Window(SingleMetricMeasure, frozen=True):
             state.before = (at, value)
 
     def _drop_old(self, state: WindowState, now: int) -> None:
-        oldest = now - self.window_ms
-        gone = 0
-        while gone < len(state.pieces) and state.pieces[gone].until <= oldest:
+        pieces, oldest = state.pieces, now - self.window_ms
+        if not pieces or pieces[0].until > oldest:
+            return
+        gone = 1
+        while gone < len(pieces) and pieces[gone].until <= oldest:
             gone += 1
-        if gone:
-            newest = state.pieces[gone - 1]
-            self._add_late(state, newest.until, newest.last)
-            del state.pieces[:gone]
+        newest = pieces[gone - 1]
+        self._add_late(state, newest.until, newest.last)
+        self._running(state).drop(pieces[:gone])
+        del pieces[:gone]
+
+    def _running(self, state: WindowState) -> RunningAggregate | RunningOrder:
+        """Return what is running over the chunks; it begins anew after a restart."""
+        kept = state.__dict__
+        found: RunningAggregate | RunningOrder | None = kept.get("running")
+        if found is None:
+            is_order = self.quantile is not None
+            found = RunningOrder() if is_order else RunningAggregate(RUNNING.get(self.aggregate, NOTHING))
+            kept["running"] = found
+        return found
 
 
 def _new_chunk(at: int, value: float) -> Chunk:
@@ -175,17 +172,6 @@ def _merge(piece: Chunk, at: int, value: float) -> None:
     piece.low, piece.high = min(piece.low, value), max(piece.high, value)
     if at >= piece.until:
         piece.until, piece.last = at, value
-
-
-def _quantile(pieces: list[Chunk], fraction: float) -> float:
-    """Interpolate linearly between values; values merged into one chunk count as their mean."""
-    ordered = sorted([(piece.total / piece.n, piece.n) for piece in pieces])
-    ends = list(accumulate([n for _, n in ordered]))
-    place = (ends[-1] - 1) * fraction
-    below = int(place)
-    low = ordered[bisect_right(ends, below)][0]
-    high = ordered[bisect_right(ends, min(below + 1, ends[-1] - 1))][0]
-    return low + (high - low) * (place - below)
 
 
 class RecentValues(msgspec.Struct, array_like=True):
@@ -208,6 +194,11 @@ class FewOf(SingleMetricMeasure, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.metric}, {self.times} of the last {self.of}"
+
+    @property
+    def is_timed(self) -> bool:
+        """Only records change the value."""
+        return False
 
     def observe(self, state: RecentValues, _metric: str, at: int, value: float) -> None:
         """Add a value; a repeated value counts once, one older than all others is ignored."""
