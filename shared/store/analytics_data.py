@@ -5,6 +5,7 @@ Events are returned in the one order in which they are folded: reading them agai
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from heapq import merge
 from typing import Any, NamedTuple, get_args
 
@@ -21,7 +22,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from shared.analytics.curve import EquityBar
 from shared.analytics.events import (
@@ -371,8 +372,13 @@ def write_curve(
 def _upsert(
     connection: Connection, table: Table, key: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
 ) -> None:
-    if not rows:
-        return
+    if rows:
+        connection.execute(_upserting(table, key), rows)
+
+
+@cache
+def _upserting(table: Table, key: tuple[str, ...]) -> Insert:
+    """Return the statement, cached: building it takes longer than running it."""
     statement = insert(table)
     changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)

@@ -8,6 +8,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from shared.store.tables import PARTITION, rule_tracks
 
+_NEW = insert(rule_tracks)
+_PUT = _NEW.on_conflict_do_update(index_elements=["partition", "key"], set_={"track": _NEW.excluded.track})
 _REMOVE = delete(rule_tracks).where(
     rule_tracks.c.partition == PARTITION, rule_tracks.c.key == bindparam("name")
 )
@@ -26,13 +28,7 @@ def save_rule_states(connection: Connection, tracks: Mapping[str, str], gone: It
     """Insert or replace rule states by key, and delete those whose keys are in `gone`."""
     rows = [{"partition": PARTITION, "key": key, "track": track} for key, track in tracks.items()]
     if rows:
-        statement = insert(rule_tracks)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["partition", "key"], set_={"track": statement.excluded.track}
-            ),
-            rows,
-        )
+        connection.execute(_PUT, rows)
     removed = [{"name": key} for key in gone]
     if removed:
         connection.execute(_REMOVE, removed)
