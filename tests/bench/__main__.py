@@ -21,7 +21,18 @@ from typing import NoReturn
 
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.settings import REPOSITORY
-from tests.bench import analytics, bots, collector, history, latency, peers, rules, storage, throughput
+from tests.bench import (
+    analytics,
+    bots,
+    collector,
+    history,
+    latency,
+    peers,
+    requests,
+    rules,
+    storage,
+    throughput,
+)  # fmt: skip
 from tests.bench.collector import Sampling
 from tests.bench.figures import (
     BenchHistory,
@@ -35,11 +46,23 @@ from tests.bench.figures import (
     verdict,
 )
 from tests.bench.receiver import BenchReceiver, listening
+from tests.bench.requests import Requests
 from tests.bench.rules import RuleCost
 from tests.bench.storage import Storage
 from tests.integration.stack import BotwatchProcess, botwatch_up
 
-PARTS = ("latency", "throughput", "peers", "history", "analytics", "rules", "storage", "bots", "collector")
+PARTS = (
+    "latency",
+    "throughput",
+    "requests",
+    "peers",
+    "history",
+    "analytics",
+    "rules",
+    "storage",
+    "bots",
+    "collector",
+)
 
 
 @dataclass(frozen=True)
@@ -55,13 +78,15 @@ class BenchSize:
     samples: int
     rows: int
     board_minutes: int
+    seconds: int
+    """Of load in each round of requests."""
 
 
 LONG = (10_000, 100_000, 1_000_000)
 SHORT = (1_000, 10_000)
 FULL = BenchSize(
     breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300,
-    rows=20_000, board_minutes=60,
+    rows=20_000, board_minutes=60, seconds=4,
 )  # fmt: skip
 QUICK = BenchSize(
     breaches=20,
@@ -73,6 +98,7 @@ QUICK = BenchSize(
     samples=50,
     rows=5_000,
     board_minutes=5,
+    seconds=1,
 )
 BOARDS = (1, 40, 400, 2000)
 """Bots on the dashboard."""
@@ -90,6 +116,7 @@ class BenchResults:
     doors: list[Latencies] = field(default_factory=list)
     peer: Latencies | None = None
     throughputs: list[Throughput] = field(default_factory=list)
+    loads: list[Requests] = field(default_factory=list)
     history: BenchHistory | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
@@ -114,30 +141,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="botwatch-bench-")))
         receiver = stack.enter_context(listening())
         _introduce(installed)
-        if {"latency", "throughput"} & set(chosen):
+        if {"latency", "throughput", "requests"} & set(chosen):
             with _botwatch(folder, receiver) as running:
                 _measure_botwatch(running, receiver, folder, chosen, size, found)
+        if "requests" in chosen:
+            found.loads += _measure_peers_of_requests(folder, size)
         if "peers" in chosen and installed:
             found.peer = _measure_peers(installed, receiver, folder, size)
-        if "history" in chosen:
-            _say(f"{size.minutes:,} minutes of a bot's history …")
-            found.history = history.measure(folder, minutes=size.minutes, rounds=ANSWERS)
-        if "analytics" in chosen:
-            _say(f"{size.events[-1]:,} events of a bot folded into figures …")
-            found.costs = analytics.measure(size.events)
-        if "rules" in chosen:
-            _say(f"{size.records:,} records against up to {rules.RULES[-1]:,} rules …")
-            found.rules = rules.measure(records=size.records, rounds=size.rounds)
-        if "storage" in chosen:
-            _say(f"{size.rows:,} records of each kind in SQLite …")
-            found.storage = storage.measure(folder, rows=size.rows)
-        if "bots" in chosen:
-            _say("the dashboard of many bots …")
-            found.boards = [bots.measure(folder, count, minutes=size.board_minutes) for count in BOARDS]
-        if "collector" in chosen:
-            _measure_collector(folder, size, found)
+        _measure_alone(folder, chosen, size, found)
     _print(found)
     return int(any(one.lost for one in [*found.doors, *filter(None, [found.peer])]))
+
+
+def _measure_alone(folder: Path, chosen: Sequence[str], size: BenchSize, found: BenchResults) -> None:
+    """Measure what needs no running Botwatch."""
+    if "history" in chosen:
+        _say(f"{size.minutes:,} minutes of a bot's history …")
+        found.history = history.measure(folder, minutes=size.minutes, rounds=ANSWERS)
+    if "analytics" in chosen:
+        _say(f"{size.events[-1]:,} events of a bot folded into figures …")
+        found.costs = analytics.measure(size.events)
+    if "rules" in chosen:
+        _say(f"{size.records:,} records against up to {rules.RULES[-1]:,} rules …")
+        found.rules = rules.measure(records=size.records, rounds=size.rounds)
+    if "storage" in chosen:
+        _say(f"{size.rows:,} records of each kind in SQLite …")
+        found.storage = storage.measure(folder, rows=size.rows)
+    if "bots" in chosen:
+        _say("the dashboard of many bots …")
+        found.boards = [bots.measure(folder, count, minutes=size.board_minutes) for count in BOARDS]
+    if "collector" in chosen:
+        _measure_collector(folder, size, found)
 
 
 def _measure_collector(folder: Path, size: BenchSize, found: BenchResults) -> None:
@@ -191,6 +225,33 @@ def _measure_botwatch(
             sizes = {"records": size.records, "rounds": size.rounds}
             found.throughputs.append(throughput.stream(running, bus, folder, **sizes))
             found.throughputs.append(throughput.over_http(running, folder, **sizes))
+    if "requests" in chosen:
+        found.loads += _measure_requests(running, folder, size)
+
+
+def _measure_requests(running: BotwatchProcess, folder: Path, size: BenchSize) -> list[Requests]:
+    wrk = requests.find().get("wrk")
+    if wrk is None:
+        print("wrk is not installed: no load of requests")
+        return []
+    _say(f"{size.rounds} times {size.seconds} s of requests with 1 and {requests.BATCH} records …")
+    return [
+        requests.botwatch(running, wrk, folder, batch, seconds=size.seconds, rounds=size.rounds)
+        for batch in (1, requests.BATCH)
+    ]
+
+
+def _measure_peers_of_requests(folder: Path, size: BenchSize) -> list[Requests]:
+    found = requests.find()
+    measured = []
+    for program, peer in (("influxd", requests.influxdb), ("victoria-metrics", requests.victoria_metrics)):
+        if program in found and "wrk" in found:
+            _say(f"the same load on {program} …")
+            measured += [
+                peer(found, folder, batch, seconds=size.seconds, rounds=size.rounds)
+                for batch in (1, requests.BATCH)
+            ]
+    return measured
 
 
 def _measure_peers(
@@ -221,24 +282,20 @@ def _introduce(installed: peers.Peers | None) -> None:
 
 def _print(found: BenchResults) -> None:
     latencies = [*found.doors, *filter(None, [found.peer])]
-    if latencies:
-        print("\n" + "\n".join(latency_table(latencies)))
-    if found.doors and found.peer:
-        print(verdict(found.doors, found.peer))
-    if found.throughputs:
-        print("\n" + "\n".join(throughput_table(found.throughputs)))
-    if found.history:
-        print("\n" + "\n".join(history_table(found.history)))
-    if found.rules:
-        print("\n" + "\n".join(rules.table(found.rules)))
-    if found.storage:
-        print("\n" + "\n".join(storage.table(found.storage)))
-    if found.boards:
-        print("\n" + "\n".join(bots.table(found.boards)))
-    if found.costs:
-        print("\n" + "\n".join(cost_table(found.costs)))
-    if found.sampling:
-        print("\n" + "\n".join(collector.table(found.sampling)))
+    tables = [
+        latency_table(latencies) if latencies else [],
+        [verdict(found.doors, found.peer)] if found.doors and found.peer else [],
+        throughput_table(found.throughputs) if found.throughputs else [],
+        requests.table(found.loads) if found.loads else [],
+        history_table(found.history) if found.history else [],
+        rules.table(found.rules) if found.rules else [],
+        storage.table(found.storage) if found.storage else [],
+        bots.table(found.boards) if found.boards else [],
+        cost_table(found.costs) if found.costs else [],
+        collector.table(found.sampling) if found.sampling else [],
+    ]
+    for lines in filter(None, tables):
+        print("\n" + "\n".join(lines))
 
 
 def _say(text: str) -> None:

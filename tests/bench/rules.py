@@ -51,6 +51,24 @@ MIX: tuple[dict[str, Any], ...] = (
     {"kind": "absence", "period": "30s", "grace": "10s"},
 )
 """What is added to a plain threshold: one rule of each kind."""
+WINDOWS: tuple[dict[str, Any], ...] = (
+    WINDOW,
+    {"aggregate": "max", "window": "5m"},
+    {"aggregate": "min", "window": "5m"},
+    {"aggregate": "sum", "window": "5m"},
+    {"aggregate": "count", "window": "5m"},
+    {"aggregate": "quantile", "quantile": 0.95, "window": "5m"},
+    {"aggregate": "change", "window": "5m"},
+    {"aggregate": "avg", "window": "1h"},
+    {"aggregate": "max", "window": "1h"},
+    {"aggregate": "quantile", "quantile": 0.99, "window": "1h"},
+)
+"""Ten rules on windows."""
+WINDOW_TARGET = 30_000
+"""Records a second against ten rules on windows, on one core."""
+WINDOW_BOTS = 10
+WINDOW_STEP_MS = 1_000
+"""Each bot reports once a second, so that the windows are full."""
 
 
 Entries = Sequence[tuple[int, list[AnyRecord]]]
@@ -79,6 +97,7 @@ class RuleCost:
 
     plain: Sequence[Rate]
     mixed: Sequence[Rate]
+    windows: Rate
     thresholds: Held
     kinds: Held
 
@@ -88,10 +107,13 @@ def measure(*, records: int, rounds: int) -> RuleCost:
     entries = _entries(records, BOTS)
     plain = [_rate("plain thresholds", plain_rules(count), entries, rounds) for count in RULES]
     mixed = [_rate("one rule of each kind", mixed_rules(count), entries, rounds) for count in RULES]
+    full = _entries(records, WINDOW_BOTS, WINDOW_STEP_MS)
+    windows = _rate("rules on windows of 5 minutes and an hour", window_rules(), full, rounds)
     seconds = _entries(HELD_BOTS * SECONDS, HELD_BOTS, 1000 * PER_ENTRY // HELD_BOTS)
     return RuleCost(
         plain,
         mixed,
+        windows,
         _held([*plain_rules(CONCERN, "a"), *plain_rules(CONCERN, "b")], seconds),
         _held([*mixed_rules(CONCERN, "a"), *mixed_rules(CONCERN, "b")], seconds),
     )
@@ -107,6 +129,9 @@ def table(cost: RuleCost) -> list[str]:
         ]
     against = next(one.per_s for one in cost.plain if one.rules == 100)
     lines.append(f"ratio: to ten rules; of the target ({TARGET:,}/s, 100 rules): {against / TARGET:.2f}")
+    one = cost.windows
+    lines.append(f"{one.name:<50}{one.rules:>9,}{one.per_s:>12,.0f}{one.per_s / WINDOW_TARGET:>8.2f}")
+    lines.append(f"ratio: of the target ({WINDOW_TARGET:,}/s)")
     lines += [
         f"1,000 bots with 20 {name}: {one.held / 2**20:.1f} MiB in memory, {one.stored / 2**20:.1f} stored"
         for name, one in (("thresholds", cost.thresholds), ("rules, two of each kind", cost.kinds))
@@ -124,6 +149,12 @@ def mixed_rules(count: int, prefix: str = "rule") -> list[Rule]:
     """Return a rule of each kind that concerns every record, and others up to `count`."""
     pairs = zip(FIGURES.values(), MIX, strict=True)
     return [*(_rule(f"{prefix}-{name}", name, **more) for name, more in pairs), *_strangers(count - CONCERN)]
+
+
+def window_rules() -> list[Rule]:
+    """Return ten rules on windows that concern every record."""
+    pairs = zip(FIGURES.values(), WINDOWS, strict=True)
+    return [_rule(f"window-{name}", name, threshold=1e6, **more) for name, more in pairs]
 
 
 def _strangers(count: int) -> list[Rule]:
