@@ -153,6 +153,7 @@ class Users:
                     end_sessions(connection, name, at)
                     if token := find_calendar_token(connection, name):
                         revoke_token(connection, token.id, by.name, at)
+                        self._audit(connection, "token.revoke", token.name, by, at, before=token.audited())
                 self._change(connection, name, {"disabled": int(disabled)})
                 self._audit(connection, "user.disable" if disabled else "user.enable", name, by, at)
             return self._read(connection, name)

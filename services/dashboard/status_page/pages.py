@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from itertools import groupby
+from math import floor
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from services.dashboard.config import DashboardSettings
 from services.dashboard.data_sources import DataSources
 from services.dashboard.status_page.badges import Badge, badge_parts, bot_badge, overall_badge, unknown_badge
-from services.dashboard.status_page.public_status import PublicCheck, PublicStatus
+from services.dashboard.status_page.public_status import TINY, PublicCheck, PublicStatus
 from services.dashboard.status_page.status_reader import MAX_AGE, StatusReader
 from services.dashboard.timed_cache import TimedCache
 from shared.runtime.clock import Clock
@@ -75,7 +76,7 @@ class _StatusPages:
 
     def __init__(self, settings: DashboardSettings, sources: DataSources, clock: Clock) -> None:
         self._reader = StatusReader(settings, sources, clock)
-        self._rendered: TimedCache[bytes] = TimedCache(MAX_AGE, clock)
+        self._rendered: TimedCache[bytes] = TimedCache(MAX_AGE, clock, most=16)
         self._is_on = settings.status_page == "on"
         self._has_public_badges = self._is_on or settings.access == "open"
 
@@ -99,11 +100,13 @@ class _StatusPages:
     def _answer(self, key: str, render: Callable[[PublicStatus], bytes], content_type: str) -> Response:
         if not self._is_on:
             abort(HTTPStatus.NOT_FOUND)
-        body = self._rendered.get(key, lambda: render(self._reader.read()))
+        status = self._reader.read()
+        body = self._rendered.get((key, status.timestamp), lambda: render(status))
         response = Response(body, content_type=content_type)
         response.vary.add("Accept-Encoding")
         if request.accept_encodings["gzip"]:  # once for all: there is no secret in it, unlike in other pages
-            response.data = self._rendered.get(f"{key} gzip", lambda: gzip.compress(body, mtime=0))
+            packed = (key, status.timestamp, "gzip")
+            response.data = self._rendered.get(packed, lambda: gzip.compress(body, mtime=0))
             response.headers["Content-Encoding"] = "gzip"
         return _cacheable(response, int(MAX_AGE.total_seconds()), is_public=True)
 
@@ -179,7 +182,7 @@ def _format_share(percent: float | None) -> str:
     """Return a share of time, rounded down: what was down for a moment is not up 100%."""
     if percent is None:
         return "no data"
-    return f"{int(percent * 100) / 100:.2f}%".replace("100.00", "100")
+    return f"{floor(percent * 100 + TINY) / 100:.2f}%".replace("100.00", "100")
 
 
 def _format_money(value: float | None) -> str:

@@ -7,13 +7,21 @@ hosts stay inside. With `money` there are portfolio values, P&L, drawdowns and t
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from math import floor
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from services.dashboard import snapshot
 from services.dashboard.status_page.selection import Selection
-from shared.analytics.availability import DAY_MS, StatusSpan, StatusTimes, status_bars
+from shared.analytics.availability import (
+    DAY_MS,
+    UNKNOWN_INTERVAL_MS,
+    StatusSpan,
+    StatusTimes,
+    hold_ms,
+    status_bars,
+)
 from shared.schema.alerts import SEVERITIES, Alert, Severity
 from shared.schema.formatting import metric_label
 from shared.schema.muting import MaintenanceWindow
@@ -31,6 +39,9 @@ MAX_SPANS = 3
 SILENT_RUNBOOKS = frozenset(("heartbeat-missing", "bot-silent"))
 """Runbooks of the rules that fire when nothing comes from a bot."""
 GRAVEST_FIRST: Sequence[CheckStatus] = ("critical", "warning", "unknown", "ok")
+
+TINY = 1e-6
+"""Against what is missing from a product of floats: 99.29 * 1000 is a little less than 99290."""
 
 BotState = Literal["ok", "alert", "critical", "silent"]
 TEXTS: Mapping[Status, str] = {
@@ -151,7 +162,7 @@ def public_status(title: str, selection: Selection, sources: StatusSources, now:
     shown = _Shown(selection, sources, now)
     bots = [shown.bot(bot) for bot in shown.bots]
     checks = [shown.check(name) for name in shown.checks]
-    status = _overall(bots, checks, is_impaired=sources.impaired)
+    status = _overall(bots, shown.unmuted_statuses(), is_impaired=sources.impaired)
     return PublicStatus(
         timestamp=now,
         title=title,
@@ -192,7 +203,7 @@ def _availability(days: Sequence[Sequence[int]]) -> CheckDays:
 def _percent(times: StatusTimes) -> float | None:
     share = times.availability
     # Rounded down: what was down for a moment must not say 100.
-    return None if share is None else int(share * 1000) / 1000
+    return None if share is None else floor(share * 1000 + TINY) / 1000
 
 
 class _Shown:
@@ -247,10 +258,21 @@ class _Shown:
         known = self._sources.days.get(name, CheckDays(None, [None] * HISTORY_DAYS))
         return PublicCheck(
             name=name,
-            status=min((record.status for record in self.checks[name]), key=GRAVEST_FIRST.index),
+            status=min((_status_at(one, self._now) for one in self.checks[name]), key=GRAVEST_FIRST.index),
             availability=known.availability,
             days=known.days,
         )
+
+    def unmuted_statuses(self) -> set[CheckStatus]:
+        """Return the statuses of the checks, without those whose alert is muted: that is expected."""
+        alerts = (alert.details for alert in self._sources.open_alerts if alert.details.muted_by)
+        muted = {(details.host, details.labels.get("check")) for details in alerts}
+        return {
+            _status_at(one, self._now)
+            for known in self.checks.values()
+            for one in known
+            if (one.host, one.check) not in muted
+        }
 
     def incident(self, alert: Alert) -> Incident:
         kind, name = self._subject(alert) or ("bot", alert.component)
@@ -302,10 +324,17 @@ def _bot_state(alerts: Iterable[Alert], severity: Severity | None) -> BotState:
     return "critical" if severity == "CRITICAL" else "alert"
 
 
-def _overall(bots: Sequence[PublicBot], checks: Sequence[PublicCheck], *, is_impaired: bool) -> Status:
-    if any(bot.severity == "CRITICAL" for bot in bots) or any(one.status == "critical" for one in checks):
+def _status_at(check: Check, now: datetime) -> CheckStatus:
+    """Return the status of a check; unknown if its latest result no longer counts."""
+    interval_ms = check.interval_seconds * 1000 if check.interval_seconds else UNKNOWN_INTERVAL_MS
+    is_over = epoch_ms(now) - epoch_ms(check.at) > hold_ms(int(interval_ms))
+    return "unknown" if is_over else check.status
+
+
+def _overall(bots: Sequence[PublicBot], checks: Collection[CheckStatus], *, is_impaired: bool) -> Status:
+    if any(bot.severity == "CRITICAL" for bot in bots) or "critical" in checks:
         return "CRITICAL"
-    if is_impaired or any(bot.alerts for bot in bots) or any(one.status == "warning" for one in checks):
+    if is_impaired or any(bot.alerts for bot in bots) or "warning" in checks:
         return "WARNING"
     return "HEALTHY" if bots or checks else "UNKNOWN"
 

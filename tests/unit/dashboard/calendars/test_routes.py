@@ -136,6 +136,9 @@ def test_a_new_link_replaces_the_one_before(dashboard: RestrictedDashboard, stra
 def test_the_link_of_a_disabled_user_ends(dashboard: RestrictedDashboard, stranger: FlaskClient) -> None:
     link = create_link(dashboard)
     dashboard.users.set_disabled("vera", ROOT, NOON, disabled=True)
+    assert [(by, subject) for by, _, subject, _ in dashboard.audited("token.revoke")] == [
+        (ROOT.name, "calendar-vera")
+    ]
     refresh(dashboard)
     assert stranger.get(path_of(link["onCall"])).status_code == 401
 

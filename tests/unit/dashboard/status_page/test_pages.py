@@ -263,6 +263,22 @@ def test_the_history_of_a_check(start: Start, redis: Redis, health: Database) ->
     assert "2025-11-03 to 2026-01-28: no data" in page
 
 
+def test_checks_now(start: Start, redis: Redis, health: Database) -> None:
+    """The worst of all hosts; one that has stopped is unknown; a muted one fails as expected."""
+    old = check_record("stopped", host="b")
+    old.timestamp, old.interval_seconds = NOON - timedelta(minutes=10), 60
+    append(redis, old, check_record("kraken"), check_record("kraken", "warning", host="b"))
+    append(redis, check_record("muted", "critical"))
+    alert = host_alert(1, "muted")
+    alert.details.muted_by = "muted by the maintenance window"
+    store_open_alert(health, alert)
+    client = start(status_page="on", status_page_checks="*")
+    found = body(client.get("/status.json"))
+    states = {check["name"]: check["status"] for check in found["checks"]}
+    assert states == {"kraken": "warning", "muted": "critical", "stopped": "unknown"}
+    assert (found["status"], found["incidents"]) == ("WARNING", [])
+
+
 def test_rules_are_called_by_the_names_that_people_gave(
     start: Start, redis: Redis, health: Database, tmp_path: Path
 ) -> None:
