@@ -53,7 +53,7 @@ NOW = Row(
         single_stat(
             "Disagreements",
             DISAGREEMENTS,
-            [Query(f"max by (bot) ({figure_series('disagreements', '.*')}) or vector(0)", "")],
+            [Query(f"max({figure_series('disagreements', '.*')}) or vector(0)", "")],
             Look(limits=rule_limits("disagreements"), width=4, height=5, decimals=0),
         ),
         single_stat(

@@ -61,7 +61,7 @@ def figure_look(wire: str, limits: Limits = PLAIN, width: int = 8, height: int =
     """Return the unit, the thresholds and the size of a metric's panel."""
     figure = FIGURES[wire]
     scaled = limits.times(BASIS_POINTS_PER_ONE) if figure.unit == units.BASIS_POINTS else limits
-    decimals = 2 if figure.unit in (units.MONEY, units.PLAIN) else None
+    decimals = 2 if figure.unit in (units.MONEY, units.PLAIN, units.BASIS_POINTS) else None
     if figure.attribute in COUNTED:
         decimals = 0
     return Look(figure_unit(wire), scaled, NO_FIGURE, decimals, width, height)

@@ -26,10 +26,9 @@ DISK_LEVELS = {0: "ok", 1: "low", 2: "very low", 3: "full"}
 DISK_LIMITS = Limits(((None, "green"), (1, "yellow"), (2, "orange"), (3, "red")))
 
 
-def step(quantile: float) -> Query:
-    """Return a query for a quantile of the time to each step of a record's way."""
-    buckets = "sum by (step, le) (rate(botwatch_step_seconds_bucket[5m]))"
-    return Query(f"histogram_quantile({quantile}, {buckets})", f"{{{{step}}}} p{quantile * 100:.0f}")
+def step(percentile: int) -> Query:
+    """Return a query for a percentile of the time to each step of a record's way."""
+    return Query(f"step:botwatch_step_seconds:p{percentile}_rate5m", f"{{{{step}}}} p{percentile}")
 
 
 def requests(quantile: float) -> Query:
@@ -71,7 +70,7 @@ NOW = Row(
             "Time since the watchdog's beat",
             "The beat is sent every 5 seconds and passes through log, evaluator and notifier.",
             [Query("time() - max(botwatch_watchdog_heard_timestamp_seconds)", "")],
-            Look(SECONDS, width=4, height=4),
+            Look(SECONDS, prometheus_limits("BotwatchWatchdogSilent"), width=4, height=4),
         ),
         single_stat(
             "Entries in the log",
@@ -121,15 +120,15 @@ LATENCY = Row(
             "Latency by step",
             "From acceptance into the log to stored and to evaluated; from the alert's change to"
             " planned and to sent. Median and p99 of 5 minutes.",
-            [step(0.5), step(0.99)],
-            Look(SECONDS, width=12),
+            [step(50), step(99)],
+            Look(SECONDS, prometheus_limits("BotwatchSlow"), width=12),
             dashed="/p99/",
         ),
         time_series(
             "Lag in seconds",
             "Age of the oldest entry of the log that the group has not finished.",
             [Query("max by (group) (botwatch_log_group_lag_seconds)", "{{group}}")],
-            Look(SECONDS, width=12),
+            Look(SECONDS, prometheus_limits("BotwatchLogLate"), width=12),
         ),
         time_series(
             "Lag in entries",
@@ -203,7 +202,7 @@ FLOW = Row(
             "Series left out of /metrics",
             "Because of the bounds on bots, metrics and labels.",
             [Query("max by (family) (botwatch_series_dropped)", "{{family}}")],
-            Look(COUNT, Limits(((None, "green"), (1, "yellow"))), "Nothing was left out.", 0, width=24),
+            Look(COUNT, prometheus_limits("BotwatchSeriesDropped"), "Nothing was left out.", 0, width=24),
         ),
     ),
 )

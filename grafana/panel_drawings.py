@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from grafana.queries import Json, PanelTarget, Series
 from grafana.value_text import Steps, axis_text, colour_of, value_text
@@ -18,6 +18,10 @@ WIDTH_IN = 15.0
 INK, PALE, CARD, LINE = "#24292f", "#6e7781", "#ffffff", "#d8dee4"
 COLOURS = {"green": "#56a64b", "yellow": "#e0b400", "orange": "#ff780a", "red": "#e02f44", "blue": "#3274d9"}
 PALETTE = ("#3274d9", "#56a64b", "#ff780a", "#8f3bb8", "#e02f44", "#e0b400", "#0d98ba", "#a16a57", "#6b7280")
+MIN_BARS = 4
+"""Rows for which there is room: a single bar does not fill its panel."""
+TIME_STEPS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400, 604_800)
+MAX_TICKS, MIN_STEPPED_S = 6, 5
 MAX_LEGENDS, MAX_ROWS, MAX_TILES = 8, 14, 12
 
 LegendLines = list[list[tuple[int, str]]]
@@ -101,11 +105,21 @@ def _style(axes: Axes, unit: str, decimals: int | None) -> None:
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
     whole = unit == "locale" and decimals == 0
-    axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
+    low, high = axes.get_ylim()
+    if unit == "s" and high - low > MIN_STEPPED_S:
+        axes.yaxis.set_major_locator(_time_ticks(high - low))
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=whole))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: axis_text(value, unit)))
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 1.2, 3, 6, 10]))  # whole minutes
+    left, right = axes.get_xlim()
+    axes.xaxis.set_major_locator(_time_ticks(right - left))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"))
     axes.tick_params(labelsize=6.5, colors=PALE, length=0, pad=2)
+
+
+def _time_ticks(span: float) -> MultipleLocator:
+    """Return ticks at whole minutes or hours, at most six in a span of seconds."""
+    return MultipleLocator(next((step for step in TIME_STEPS_S if span / step <= MAX_TICKS), span))
 
 
 def _legend_lines(names: Sequence[str], width: float) -> LegendLines:
@@ -156,7 +170,7 @@ def draw_states(
             colour = COLOURS[colour_of(value, _steps(defaults))]
             axes.barh(row, step, left=at, height=0.72, color=colour, linewidth=0)
     axes.set_yticks(range(len(named)), [name for name, _ in named])
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(named), MIN_BARS) - 0.5, -0.5)
     _style(axes, "none", None)
     axes.set_yticks(range(len(named)), [name for name, _ in named])
     axes.grid(visible=False)

@@ -39,13 +39,16 @@ class Placed(NamedTuple):
     height: float
 
 
-def draw_dashboard(dashboard: Json, results: Mapping[int, Results], path: Path) -> None:
-    """Draw every panel, those of collapsed rows too; `results` are by the panel's identifier."""
+def draw_dashboard(dashboard: Json, results: Mapping[int, Results], path: Path, selected: str = "") -> None:
+    """Draw every panel, those of collapsed rows too; `results` are by the panel's identifier.
+
+    `selected` is the bot of a dashboard on one bot.
+    """
     placed = list(_placed(dashboard))
     total = max(one.top + one.height for one in placed) + 0.2
     figure = Figure(figsize=(WIDTH_IN, total), dpi=DPI, facecolor=PAGE)
     title: dict[str, Any] = {"fontsize": 15, "fontweight": "bold", "color": INK, "va": "center"}
-    figure.text(0.008, 1 - 0.28 / total, dashboard["title"], **title)
+    figure.text(0.008, 1 - 0.28 / total, " · ".join(filter(None, (dashboard["title"], selected))), **title)
     note = "Rendered from Prometheus data, not Grafana"
     figure.text(0.992, 1 - 0.28 / total, note, fontsize=10, color=PALE, ha="right", va="center")
     for one in placed:

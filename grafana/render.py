@@ -28,8 +28,10 @@ def render(folder: Path, prometheus: str, range_s: int, bot: str = "") -> list[s
     lines = []
     for path in sorted(FOLDER.glob("*.json")):
         dashboard: Json = json.loads(path.read_text(encoding="utf-8"))
-        results = run_dashboard(dashboard, client, bot)
-        draw_dashboard(dashboard, results, folder / f"{path.stem}.png")
+        values = selection(dashboard, client, bot)
+        results = run_dashboard(dashboard, client, values)
+        selected = "" if values.get("bot", "(").startswith("(") else values["bot"]
+        draw_dashboard(dashboard, results, folder / f"{path.stem}.png", selected)
         asked = [series for panel in results.values() for _, series in panel]
         lines.append(
             f"{path.stem}: {len(results)} panels, {len(asked)} queries, {sum(map(bool, asked))} with data"
@@ -37,12 +39,17 @@ def render(folder: Path, prometheus: str, range_s: int, bot: str = "") -> list[s
     return lines
 
 
-def run_dashboard(dashboard: Json, client: PrometheusClient, bot: str = "") -> dict[int, Results]:
-    """Run every query of a dashboard; return the results by the panel's identifier."""
+def selection(dashboard: Json, client: PrometheusClient, bot: str = "") -> dict[str, str]:
+    """Return the values of the variables; where one bot is selected, `bot` if there is such a bot."""
     offered = queries.variable_values(dashboard, client)
     values = queries.chosen_values(dashboard, offered)
-    if bot and bot in offered.get("bot", ()) and not values["bot"].startswith("("):
+    if bot in offered.get("bot", ()) and not values["bot"].startswith("("):
         values |= {"bot": bot}
+    return values
+
+
+def run_dashboard(dashboard: Json, client: PrometheusClient, values: dict[str, str]) -> dict[int, Results]:
+    """Run every query of a dashboard; return the results by the panel's identifier."""
     found: dict[int, Results] = {}
     for panel in queries.panels(dashboard):
         targets = queries.targets_of(dashboard["uid"], panel)

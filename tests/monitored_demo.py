@@ -7,23 +7,23 @@ the demo bot reports itself, a rejected record.
 
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import yaml
 
 from shared.runtime.redis.connection import connect_redis
-from shared.runtime.redis.presence import EXPECTED_PARTS
+from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.settings import REPOSITORY
-from shared.schema import redis_keys
 from shared.schema.records import Performance
 from shared.schema.units import metric_fields
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
-from tests.support import free_port, require_program, wait_until
+from tests.support import free_port, require_program
 from tests.unit.collector.certificate_authority import certificate
 from tests.unit.collector.fake_exchange import FakeExchange, local_exchange
 
@@ -56,8 +56,15 @@ class MonitoredDemo:
     @contextmanager
     def open_door(self) -> Iterator[None]:
         """Listen on the port that a check expects, so that its alert resolves."""
-        with socket.create_server(("127.0.0.1", self._door)):
+        server = ThreadingHTTPServer(("127.0.0.1", self._door), BaseHTTPRequestHandler)
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
             yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
     def _second_bot(self) -> None:
         equity = START_EQUITY + 40 * (self._turns % 7) - 3 * self._turns
@@ -70,14 +77,16 @@ class MonitoredDemo:
         self.stack.ingestion("/api/v1/records", records)
 
     def _report(self) -> None:
-        """Let the demo bot report what was computed, a little otherwise."""
-        computed = self.stack.dashboard("/api/monitoring")["performance"].get(DEMO_BOT)
-        if computed:
-            own = {figure.wire: computed.get(figure.wire) for figure in metric_fields(Performance)}
-            values = {name: value for name, value in own.items() if value is not None} | REPORTED
-            values.pop("disagreements", None)
-            values["winRate"] = values.get("winRate", 0) + 1.5
-            self.stack.ingestion("/api/v1/performance", {"bot": DEMO_BOT, **values})
+        """Let the demo bot report what was computed, with another win rate."""
+        with closing(connect_redis(self.stack.redis_url())) as redis:
+            latest = RecordLog(redis).latest_of_bot(DEMO_BOT)
+        for one in latest:
+            if isinstance(one, Performance) and one.source == "computed":
+                own = {figure.wire: getattr(one, figure.attribute) for figure in metric_fields(Performance)}
+                values = {name: value for name, value in own.items() if value is not None} | REPORTED
+                values.pop("disagreements", None)
+                values["winRate"] = values.get("winRate", 0) + 1.5
+                self.stack.ingestion("/api/v1/performance", {"bot": DEMO_BOT, **values})
 
     def _acknowledge(self) -> None:
         for alert in self.stack.dashboard("/api/monitoring/alerts?status=ACTIVE"):
@@ -96,7 +105,7 @@ def monitored_demo(folder: Path, receivers: WebhookAndMailReceivers) -> Iterator
         config = _config(folder, exchange, door)
         hook = f"http://127.0.0.1:{receivers.http_port}/hook"
         stack = running.enter_context(botwatch_up(folder, config, demo=True, ALERT_WEBHOOK_URL=hook))
-        url = running.enter_context(_prometheus(folder, _targets(stack)))
+        url = running.enter_context(_prometheus(folder, stack.ports["DASHBOARD_PORT"]))
         yield MonitoredDemo(stack, url, door)
 
 
@@ -115,7 +124,7 @@ def _config(folder: Path, exchange: FakeExchange, door: int) -> Path:
         "checks": {
             "status-page": {"http": {"url": exchange.url("/time")}, **often},
             "gateway": {"tcp": f"127.0.0.1:{door}", **often},
-            "redis": {"process": {"command": "valkey"}, **often},
+            "prometheus": {"process": {"command": f"{folder}/prometheus.yml"}, **often},
             "database": {"database": f"sqlite:///{stored}", **often},
             "certificate": {"certificate": {"file": str(folder / "server.pem")}, **often},
         },
@@ -130,35 +139,16 @@ def _config(folder: Path, exchange: FakeExchange, door: int) -> Path:
     return config
 
 
-def _targets(stack: BotwatchProcess) -> dict[str, str]:
-    """Return where each part serves its metrics: part → host:port."""
-    client = connect_redis(stack.redis_url())
-
-    def found() -> dict[str, str]:
-        parts = (json.loads(one) for one in client.hvals(redis_keys.PARTS))
-        return {one["part"]: one["url"].removeprefix("http://") for one in parts if one.get("url")}
-
-    try:
-        wait_until(lambda: found().keys() >= EXPECTED_PARTS, "every part is present")
-        return found()
-    finally:
-        client.close()
-
-
 @contextmanager
-def _prometheus(folder: Path, targets: dict[str, str]) -> Iterator[str]:
-    """Run a Prometheus that scrapes the targets and evaluates the shipped rules; yield its URL."""
+def _prometheus(folder: Path, dashboard: int) -> Iterator[str]:
+    """Run a Prometheus that discovers the parts and evaluates the shipped rules; yield its URL."""
+    targets = f"http://127.0.0.1:{dashboard}/api/monitoring/prometheus/targets"
+    discovery = {"url": targets, "refresh_interval": "1s"}
     interval = f"{SCRAPED_EVERY_S}s"
     config = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(REPOSITORY / "prometheus" / "rules" / "*.yml")],
-        "scrape_configs": [
-            {
-                "job_name": part,
-                "static_configs": [{"targets": [target], "labels": {"app": "botwatch", "part": part}}],
-            }
-            for part, target in targets.items()
-        ],
+        "scrape_configs": [{"job_name": "botwatch", "honor_labels": True, "http_sd_configs": [discovery]}],
     }
     path, address = folder / "prometheus.yml", f"127.0.0.1:{free_port()}"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -43,7 +43,7 @@ WORDS = {"and", "or", "unless", "by", "on", "without", "ignoring", "offset", "bo
 UNIT_OF_NAME = {
     "percentunit": r"_ratio$|:ratio_rate5m$|^process_cpu_seconds_total$|_bot_(total_pnl|portfolio_value)$",
     "suffix: bps": r"_ratio$",
-    "s": r"_seconds(_bucket)?$",
+    "s": r"_seconds(_bucket|:p\d\d_rate5m)?$",
     "bytes": r"_bytes$",
     "Bps": r"_bytes_per_second$",
 }
@@ -52,6 +52,7 @@ PLAIN_RATIOS = {
     f"botwatch_bot_{figure.prometheus}" for figure in metric_fields(Performance) if figure.unit == PLAIN
 }
 """Such as the Sharpe ratio, which is no share of anything."""
+PICTURE_BYTES = 250_000
 QUERIES_AT_ONCE = 35
 """Limit of what a dashboard asks when it is opened; the rest is in collapsed rows."""
 BY_UNIT = {"percentunit": 0.01, "s": 1.0, "suffix: bps": 1.0}
@@ -349,6 +350,14 @@ def test_alerts_and_events_of_bots_are_annotated() -> None:
         names = [name for name, _ in queries.annotations(rendered(board))]
         assert "Open alerts" in names, board.name
         assert ("Bot events" in names) is (board.name in ("desk", "bot", "execution")), board.name
+
+
+@every_board
+def test_a_dashboard_is_documented_with_a_picture(board: Board) -> None:
+    text = (ROOT / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    assert f"## {board.title}\n" in text
+    assert f"![{board.title}](dashboards/{board.name}.png)" in text
+    assert (ROOT / "docs" / "dashboards" / f"{board.name}.png").stat().st_size < PICTURE_BYTES
 
 
 def provisioned_sources() -> dict[str, Json]:
