@@ -17,7 +17,7 @@ from services.dashboard.api.queries import parse_acknowledgement
 from services.dashboard.data_sources import DataSources
 from shared.runtime.clock import Clock
 from shared.runtime.signed_links import InvalidLinkError, LinkClaim, SignedLinks
-from shared.schema.alerts import Acknowledgement, Alert
+from shared.schema.alerts import Acknowledgement, Alert, Details
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.timestamps import to_wire
 from shared.store import alerts
@@ -155,10 +155,16 @@ def _alert_facts(alert: Alert, now: datetime) -> list[tuple[str, str]]:
     compared = (details.measure, f"{details.value_text} (alert {details.operator} {details.limit_text})")
     lasted = _format_length((alert.resolved_at or now) - alert.timestamp)
     return [
-        ("Host" if details.host else "Bot", alert.component),
+        (_kind_of_subject(details), alert.component),
         *([compared] if details.limit_text else []),
         ("Since", f"{_format_time(alert.timestamp)} ({lasted})"),
     ]
+
+
+def _kind_of_subject(details: Details) -> str:
+    if details.external and not details.bot and not details.host:
+        return "Component"
+    return "Host" if details.host else "Bot"
 
 
 def _format_time(moment: datetime) -> str:

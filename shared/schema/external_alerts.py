@@ -190,16 +190,23 @@ def is_late(posted: PostedAlert, known: Validity | None, now: datetime) -> bool:
 
 
 def fire(
-    posted: PostedAlert, current: Alert | None, new_id: str, dashboard_url: str, now: datetime
+    posted: PostedAlert,
+    current: Alert | None,
+    new_id: str,
+    dashboard_url: str,
+    now: datetime,
+    *,
+    is_flapping: bool = False,
 ) -> Transition | None:
     """Return the transition of an alert that is sent as firing: opened, reopened, updated, or none.
 
-    `current` is the open alert, or else the one that resolved last; None: there is none.
+    `current` is the open alert, or else the one that resolved last; None: there is none. `is_flapping`: it
+    opens too often.
     """
     if current and current.status != "RESOLVED":
         return update(current, _evaluation(posted, current), now)
     if current and may_reopen(current, now):
-        return reopen(current, _evaluation(posted, None), now, is_flapping=False)
+        return reopen(current, _evaluation(posted, None), now, is_flapping=is_flapping)
     return open_alert(_new_alert(posted, new_id, dashboard_url, now))
 
 

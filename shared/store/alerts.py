@@ -263,6 +263,15 @@ def _notified_fields(notice: str | None) -> dict[str, Any]:
     }
 
 
+def count_openings(connection: Connection, alert_id: str, since: datetime) -> int:
+    """Return how often an alert opened and reopened since then."""
+    openings = alert_events.c.change.in_(("opened", "reopened", "flapping"))
+    statement = select(func.count()).where(
+        alert_events.c.alertId == alert_id, openings, alert_events.c.timestamp >= to_store(since)
+    )
+    return connection.execute(statement).scalar_one()
+
+
 def delete_events(connection: Connection, alert_id: str, before: datetime) -> None:
     """Delete an alert's events before that time, with their deliveries."""
     old = and_(alert_events.c.alertId == alert_id, alert_events.c.timestamp < to_store(before))

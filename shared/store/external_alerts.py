@@ -5,13 +5,14 @@ transaction that changes it, so that each sees what the other has done.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from shared.rules.rule_state import FLAP_COUNT, FLAP_WINDOW_MS
 from shared.schema import external_alerts as rules
 from shared.schema.alert_lifecycle import REOPEN_WINDOW, Transition
 from shared.schema.alerts import Alert
@@ -19,13 +20,20 @@ from shared.schema.external_alerts import FINGERPRINT_PREFIX, PostedAlert, Valid
 from shared.schema.muting import MuteEvaluator
 from shared.schema.timestamps import from_store, to_store
 from shared.store.alert_changes import apply_transition, apply_with_mute
-from shared.store.alerts import alert_by_id, last_resolved_since, open_by_fingerprint, open_by_prefix
+from shared.store.alerts import (
+    alert_by_id,
+    count_openings,
+    last_resolved_since,
+    open_by_fingerprint,
+    open_by_prefix,
+)
 from shared.store.tables import external_alerts
 
 MAX_OPEN = 10_000
 """Limit of open external alerts: a sender that invents labels must not fill the database."""
 TIMED_OUT_BATCH = 200
-NO_LONGER_SENT = "no longer sent"
+NO_LONGER_SENT = "no longer sent as firing"
+_FLAP_WINDOW = timedelta(milliseconds=FLAP_WINDOW_MS)
 _ROW = external_alerts.c
 _OF_ALERT = select(external_alerts).where(_ROW.alertId == bindparam("of"))
 _TIMED_OUT = (
@@ -89,7 +97,14 @@ class PostedAlertWriter:
         known = validity_of(self._connection, current.id) if current else None
         if rules.is_late(posted, known, self._now):
             return []
-        transition = rules.fire(posted, current, uuid4().hex, self._dashboard_url, self._now)
+        is_flapping = (
+            current is not None
+            and current.status == "RESOLVED"
+            and self._count_openings(current) + 1 >= FLAP_COUNT
+        )
+        transition = rules.fire(
+            posted, current, uuid4().hex, self._dashboard_url, self._now, is_flapping=is_flapping
+        )
         written = apply_with_mute(self._connection, transition, self._current_muting()) if transition else []
         alert = written[-1].alert if written else current
         if alert:
@@ -103,11 +118,20 @@ class PostedAlertWriter:
         transition = rules.end(posted, current, known, self._now)
         if transition is None:
             return []
+        if self._count_openings(current) >= FLAP_COUNT:
+            # It stays open until it has been over for a while; then the evaluator ends it.
+            until = self._now + REOPEN_WINDOW
+            quiet = Validity(until, is_timeout=True, ended_at=posted.ends_at, updated_at=self._now)
+            _put_validity(self._connection, current.id, quiet)
+            return []
         apply_transition(self._connection, transition)
         _put_validity(
             self._connection, current.id, Validity(None, ended_at=posted.ends_at, updated_at=self._now)
         )
         return [transition]
+
+    def _count_openings(self, alert: Alert) -> int:
+        return count_openings(self._connection, alert.id, self._now - _FLAP_WINDOW)
 
     def _check_space(self) -> None:
         if self._open is None:

@@ -288,7 +288,7 @@ def test_alerts_of_two_prometheus_are_one_from_firing_to_its_end(
         (one,) = request(f"{url}/api/v2/alerts?filter=alertname=GoldenDown")
         assert "golden_up" in one["generatorURL"]
     wait_until(lambda: alert()["status"] == "RESOLVED", "nobody sends it any more")
-    assert (changes()[-1], alert()["timeline"][-1]["comment"]) == ("resolved", "no longer sent")
+    assert (changes()[-1], alert()["timeline"][-1]["comment"]) == ("resolved", "no longer sent as firing")
     assert request(f"{url}/api/v2/alerts?filter=alertname=GoldenDown") == []
 
 

@@ -89,7 +89,7 @@ def test_one_that_is_no_longer_sent_resolves_at_its_end(send: Any) -> None:
     assert desk.timeline("Disk") == ["opened"]
     later(desk, 6)
     alert = desk.alert("Disk")
-    assert (alert.status, alert.comment) == ("RESOLVED", "no longer sent")
+    assert (alert.status, alert.comment) == ("RESOLVED", "no longer sent as firing")
     assert alert.resolved_at
     assert to_store(alert.resolved_at) == to_store(ends)
     later(desk, 5)

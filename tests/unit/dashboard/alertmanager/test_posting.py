@@ -14,6 +14,7 @@ from services.dashboard.app import create_dashboard_app
 from services.dashboard.data_sources import DataSources
 from shared.runtime.redis.wake import wait_for_wake
 from shared.schema import redis_keys
+from shared.schema.timestamps import to_wire
 from shared.store import alerts as store
 from shared.store import external_alerts
 from shared.store.database import Database
@@ -111,6 +112,22 @@ def test_a_replica_that_lags_does_not_reopen_what_the_other_one_resolved(at: At,
     assert changes(health) == ["opened", "resolved"]
     post(at(2.5), **start)
     assert changes(health) == ["opened", "resolved", "reopened"]
+
+
+def test_one_that_flaps_stays_open_until_it_has_been_quiet(at: At, health: Database) -> None:
+    """As an alert of a rule: opened for the fifth time within an hour, until five minutes after its end."""
+    for minute in range(0, 10, 2):
+        post(at(minute), startsAt=to_wire(NOON + minute * MINUTE))
+        over = {"startsAt": to_wire(NOON + minute * MINUTE), "endsAt": to_wire(NOON + (minute + 1) * MINUTE)}
+        post(at(minute + 1), **over)
+    expected = ["opened", "resolved", *["reopened", "resolved"] * 3, "flapping"]
+    assert changes(health) == expected
+    post(at(10), **over)
+    (shown,) = get_json(at(10), ALERTS)
+    assert shown["endsAt"] == "2026-01-31T12:14:00.000Z"
+    with health.write() as connection:
+        assert len(external_alerts.end_timed_out(connection, NOON + 14 * MINUTE, NOON)) == 1
+    assert changes(health) == [*expected, "resolved"]
 
 
 def test_the_valid_ones_are_stored_though_others_are_refused(at: At) -> None:
