@@ -4,6 +4,7 @@ One transaction holds the changes, their timeline events and the log offset. Wak
 publishing come after the commit; both are safe to repeat.
 """
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -105,7 +106,7 @@ class OpenAlerts:
     @property
     def _changeable(self) -> Mapping[Key, Alert]:
         """The open alerts that the evaluator changes: not those of other parts about Botwatch itself."""
-        return {**self.by_key, **self._external.by_key} if self._external.by_key else self.by_key
+        return ChainMap(self.by_key, self._external.by_key) if self._external.by_key else self.by_key
 
     def end_timed_out(self, now: datetime) -> None:
         """Resolve the external alerts that ended without being sent again."""

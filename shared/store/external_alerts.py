@@ -29,6 +29,11 @@ from shared.store.alerts import (
 )
 from shared.store.tables import external_alerts
 
+
+class TooManyOpenError(Exception):
+    """No further external alert may open."""
+
+
 MAX_OPEN = 10_000
 """Limit of open external alerts: a sender that invents labels must not fill the database."""
 TIMED_OUT_BATCH = 200
@@ -86,7 +91,7 @@ class PostedAlertWriter:
         self._now = now
 
     def write(self, posted: PostedAlert) -> list[Transition]:
-        """Apply an alert; return what changed. Raises ValueError if too many are open."""
+        """Apply an alert; return what changed. Raises TooManyOpenError, before anything of it is written."""
         current = open_by_fingerprint(self._connection, posted.fingerprint)
         if not rules.is_firing(posted, self._now):
             return self._end(posted, current) if current else []
@@ -137,7 +142,9 @@ class PostedAlertWriter:
         if self._open is None:
             self._open = count_open(self._connection)
         if self._open >= MAX_OPEN:
-            raise ValueError(f"{MAX_OPEN} external alerts are open: resolve some before new ones are sent")
+            raise TooManyOpenError(
+                f"{MAX_OPEN} external alerts are open: resolve some before sending new ones"
+            )
         self._open += 1
 
     def _current_muting(self) -> MuteEvaluator:

@@ -172,6 +172,8 @@ def test_answers_have_the_fields_of_a_real_alertmanager(url: str, alertmanager: 
         for server in (url, alertmanager)
     )
     assert own["receivers"] == expected["receivers"]
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/-/reload", b""), timeout=10) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
     assert own["route"].items() <= expected["route"].items()
 
 

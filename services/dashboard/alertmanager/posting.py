@@ -15,9 +15,9 @@ from shared.runtime.redis.alert_stream import AlertStreamPublisher
 from shared.runtime.redis.wake import wake
 from shared.schema.alert_lifecycle import Transition
 from shared.schema.external_alerts import MAX_ALERTS, PostedAlert, is_firing, parse_alerts
-from shared.schema.muting import MuteEvaluator
+from shared.schema.muting import MuteConfig, MuteEvaluator
 from shared.store.alerts import open_alerts
-from shared.store.external_alerts import PostedAlertWriter
+from shared.store.external_alerts import PostedAlertWriter, TooManyOpenError
 from shared.store.silences import current_silences
 
 log = structlog.get_logger()
@@ -60,21 +60,17 @@ class AlertReceiver:
     def _store(self, posted: Sequence[PostedAlert], faults: list[str], now: datetime) -> list[Transition]:
         written: list[Transition] = []
         refused: list[str] = []
+        # Read before the transaction: Redis, which is asked for reloads, may hang.
+        load_muting = partial(_load_muting, parse_mute_config(self._sources.documents), now)
         with self._sources.health.write() as connection:
-            load_muting = partial(self._muting, now=now)
             writer = PostedAlertWriter(connection, load_muting, self._dashboard_url, now)
             for alert in posted:
                 try:
                     written += writer.write(alert)
-                except ValueError as error:
+                except TooManyOpenError as error:
                     refused.append(str(error))
         faults += refused
         return written
-
-    def _muting(self, connection: Connection, now: datetime) -> MuteEvaluator:
-        config = parse_mute_config(self._sources.documents)
-        sources = open_alerts(connection) if config.inhibitions else []
-        return MuteEvaluator(config, current_silences(connection, now), sources)
 
     def _announce(self, written: Sequence[Transition]) -> None:
         """Log what changed, wake the notifier and publish; repeating that is harmless."""
@@ -88,3 +84,8 @@ class AlertReceiver:
             self._publisher.publish()
         except RedisError as error:
             log.warning("alerts stored; publishing is left to the next change", error=str(error))
+
+
+def _load_muting(config: MuteConfig, now: datetime, connection: Connection) -> MuteEvaluator:
+    sources = open_alerts(connection) if config.inhibitions else []
+    return MuteEvaluator(config, current_silences(connection, now), sources)

@@ -16,7 +16,7 @@ import structlog
 from flask import Blueprint, Flask, Response, g, request
 
 from services.dashboard.alertmanager.alert_list import AlertFilter, AlertList, Receiver
-from services.dashboard.alertmanager.label_filters import parse_filters
+from services.dashboard.alertmanager.label_filters import matches_receiver, parse_filters
 from services.dashboard.alertmanager.posting import AlertReceiver
 from services.dashboard.alertmanager.routing_yaml import receiver_names, routing_yaml
 from services.dashboard.alertmanager.silence_list import matching_silences, parse_silence, show_silence
@@ -209,9 +209,12 @@ def _alert_filter() -> AlertFilter:
 
     Tools that do not know `muted` (maintenance windows) mean with `silenced` whatever is muted on purpose.
     """
+    receiver = request.args.get("receiver") or None
+    if receiver:
+        matches_receiver(receiver, ())  # refuses what is no pattern, also where no alert is open
     return AlertFilter(
         parse_filters(request.args.getlist("filter")),
-        request.args.get("receiver") or None,
+        receiver,
         _flag("active"),
         _flag("silenced"),
         _flag("inhibited"),

@@ -16,6 +16,7 @@ from shared.runtime.config.routes import (
 )
 from shared.schema.alerts import SEVERITIES, Alert
 from shared.schema.alerts import Severity as Grade
+from shared.schema.external_alerts import fire, parse_alerts
 from tests.unit.notifier.config import MAIL, NOON, alert, documents, utc
 
 CHANNELS = """
@@ -343,3 +344,18 @@ def test_group_messages_keep_the_interval_and_none_waits_long(gaps: list[int]) -
         sent.append(previous)
     moments = sorted({*sent})
     assert all(later - earlier >= 60 * SECOND for earlier, later in pairwise(moments))
+
+
+def test_an_external_alert_takes_routes_by_botwatchs_severity_and_its_own_labels() -> None:
+    """And is grouped by the labels that were posted."""
+    routes = """
+routes:
+  - { name: pages, match: { severity: CRITICAL, team: blue }, policy: night, groupBy: [rule, zone] }
+  - { name: rest, channels: [desk] }
+"""
+    labels = {"alertname": "DiskFull", "severity": "page", "team": "blue", "zone": "eu"}
+    (posted,), _ = parse_alerts([{"labels": labels}], NOON)
+    opened = fire(posted, None, "id", "", NOON)
+    assert opened
+    assert names(routes, opened.alert) == [["pages"]]
+    assert group_key(only(routes, opened.alert), opened.alert) == 'pages/{rule="DiskFull",zone="eu"}'
