@@ -216,10 +216,10 @@ def end(
     """Return the transition of an alert that is sent as resolved.
 
     None where it is resolved already, where the end is one that was sent before (Prometheus repeats it for 15
-    minutes), or where a later firing is open.
+    minutes), or where a later firing is open. An end that is sent without a start is of the open one.
     """
     external = current.details.external if current else None
-    if current is None or external is None or posted.ends_at < external.starts_at:
+    if current is None or external is None or posted.starts_at < posted.ends_at < external.starts_at:
         return None
     if known and known.ended_at and posted.ends_at <= known.ended_at:
         return None

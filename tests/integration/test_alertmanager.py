@@ -51,6 +51,8 @@ silence expire LISTED
 silence query {TEAM}
 silence query --expired {TEAM} --within=1h
 alert query {TEAM}
+alert add alertname=Idle {TEAM} severity=info job=batch --end=2026-01-01T00:00:00Z
+alert query {TEAM}
 IMPORT
 silence query {TEAM}
 silence expire LISTED

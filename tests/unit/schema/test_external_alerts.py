@@ -187,7 +187,9 @@ def test_resolved_alerts_that_are_sent_again_do_nothing() -> None:
     assert change(end(over, alert, Validity(NOON + MINUTE), NOON)) == "resolved"
     assert end(over, alert, Validity(NOON + MINUTE, ended_at=NOON - MINUTE), NOON) is None
     assert end(over, None, None, NOON) is None
-    assert end(parse(endsAt="2026-01-31T10:00:00Z"), alert, None, NOON) is None
+    earlier = parse(startsAt="2026-01-31T09:00:00Z", endsAt="2026-01-31T10:00:00Z")
+    assert end(earlier, alert, None, NOON) is None
+    assert change(end(parse(endsAt="2026-01-31T10:00:00Z"), alert, None, NOON)) == "resolved"
 
 
 def test_it_reopens_within_five_minutes_and_then_opens_anew() -> None:
