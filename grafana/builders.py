@@ -61,8 +61,6 @@ class Look:
     height: int = 8
     names: Mapping[int, str] = field(default_factory=dict)
     """Texts shown instead of values."""
-    links: Sequence[tuple[str, str]] = ()
-    """Further links: title and URL."""
 
 
 def time_series(
@@ -216,10 +214,8 @@ def _panel(panel: P, title: str, about: str, look: Look) -> P:
     if look.names:
         texts = {str(value): models.ValueMappingResult(text) for value, text in look.names.items()}
         panel.mappings([models.ValueMap(texts)])
-    links = [*look.links]
     if limits.runbook:
-        links.append((f"Runbook: {limits.runbook}", f"{PAGE}/runbooks/{limits.runbook}"))
-    panel.links([_link(name, url) for name, url in links])
+        panel.links([_link(f"Runbook: {limits.runbook}", f"{PAGE}/runbooks/{limits.runbook}")])
     return panel
 
 

@@ -26,7 +26,7 @@ from grafana.queries import ROW, STAT, STATE_TIMELINE, TABLE, Json
 COLUMNS, ROW_IN, DPI = 24, 0.25, 96
 HEADING_IN, ROW_TITLE_IN, GAP_IN = 0.6, 0.42, 0.08
 PAGE = "#f4f5f7"
-PICTURE_COLOURS = 128
+PICTURE_COLOURS = 64
 
 
 class Placed(NamedTuple):
