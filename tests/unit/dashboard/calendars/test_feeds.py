@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from icalendar import Calendar
 
 from services.dashboard.calendars.feeds import (
@@ -94,6 +95,17 @@ def test_an_override_takes_its_time_out_of_a_shift() -> None:
     ]
     assert before < {one["uid"] for one in found}
     assert len({one["uid"] for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("people", [("ann", "bob"), ("ann",)])
+def test_overrides_far_apart(people: tuple[str, ...]) -> None:
+    """Between them are shifts and nothing else; one that ended before the feed begins is left out."""
+    begins = (NOW - BEHIND - DAY, NOW - BEHIND, NOW + 20 * DAY)
+    overrides = tuple(OnCallOverride("cyd", at, at + DAY) for at in begins)
+    rotation = WEEKLY._replace(people=people, overrides=overrides)
+    found = times(on_call_events(rotation))
+    assert [one[1:] for one in found if "cyd" in one[0]] == [(at, at + DAY) for at in begins[1:]]
+    assert all(one[2] <= other[1] for one, other in pairwise(found))
 
 
 def test_a_uid_stays_when_time_passes_and_when_persons_change() -> None:

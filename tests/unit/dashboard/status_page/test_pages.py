@@ -263,6 +263,15 @@ def test_the_history_of_a_check(start: Start, redis: Redis, health: Database) ->
     assert "2025-11-03 to 2026-01-28: no data" in page
 
 
+def test_a_hidden_check_of_the_same_name(start: Start, redis: Redis, health: Database) -> None:
+    """A check of security on another host has the name of one that is shown: its alert stays inside."""
+    append(redis, check_record("kraken", host="a"), check_record("kraken", kind="secret"))
+    store_open_alert(health, host_alert(1, "kraken"))
+    client = start(status_page="on", status_page_checks="*")
+    found = body(client.get("/status.json"))
+    assert (found["incidents"], found["status"], len(found["checks"])) == ([], "HEALTHY", 1)
+
+
 def test_checks_now(start: Start, redis: Redis, health: Database) -> None:
     """The worst of all hosts; one that has stopped is unknown; a muted one fails as expected."""
     old = check_record("stopped", host="b")
