@@ -7,13 +7,17 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
+from shared.runtime import clock
+from shared.schema.timestamps import to_wire
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, request
 from tests.support import HANG_S, free_port, require_program, wait_until
 
@@ -70,6 +74,7 @@ config routes test severity=critical {TEAM}
 cluster show
 """
 """Arguments of amtool, one command a line; LISTED stands for each of the team's silences."""
+POSTED, LATER = 150, "2040-01-01T00:00:00Z"
 JSON = {"Content-Type": "application/json"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"20\d\d-\d\d-\d\d[ T][\d:.]+( UTC|Z)")
@@ -311,3 +316,48 @@ def test_a_silence_of_amtool_mutes_botwatchs_own_alerts(
     assert "quiet-1" not in amtool.run("alert", "query", "-o", "json", "bot=quiet-1")
     amtool.run("silence", "expire", silence)
     wait_until(lambda: receivers.changes("quiet-1") == ["unmuted"], "it is told when the silence ends")
+
+
+def test_a_kill_loses_nothing_that_was_answered(stack: BotwatchProcess, url: str) -> None:
+    """The dashboard's workers while alerts are posted, and the evaluator that is to end one."""
+
+    def kill(part: str) -> None:
+        family = psutil.Process(stack.process.pid).children(recursive=True)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                if f"services.{part}" in " ".join(process.cmdline()) and not process.children():
+                    process.kill()
+
+    def post(name: str, **fields: str) -> bool:
+        labels = {"alertname": name, "team": "killed", "bot": "killed"}
+        sent = json.dumps([{"labels": labels} | fields]).encode()
+        try:
+            with urllib.request.urlopen(urllib.request.Request(f"{url}/api/v2/alerts", sent, JSON)) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def open_names() -> set[str]:
+        found = request(f"{url}/api/v2/alerts?filter=team=killed")
+        return {one["labels"]["alertname"] for one in found}
+
+    ends = to_wire(clock.now() + timedelta(seconds=8))
+    assert post("Ending", endsAt=ends)
+    kill("evaluator")
+    killer = threading.Timer(0.2, kill, ["dashboard"])
+    killer.start()
+    answered = {f"Alert{number}" for number in range(POSTED) if post(f"Alert{number}")}
+    killer.join()
+    wait_until(lambda: answers(f"{url}/-/ready"), "the dashboard is up")
+    stored = open_names()
+    assert answered
+    assert answered <= stored
+    wait_until(
+        lambda: stack.dashboard("/api/monitoring/alerts?rule=Ending")[0]["status"] == "RESOLVED", "it ended"
+    )
+    (alert,) = stack.dashboard("/api/monitoring/alerts?rule=Ending")
+    assert to_wire(datetime.fromisoformat(alert["resolvedAt"])) == ends
+    assert all(post(name, endsAt=LATER) for name in answered)
+    assert open_names() == stored - {"Ending"}
+    assert all(post(name, startsAt=ends, endsAt=to_wire(clock.now())) for name in stored)
+    wait_until(lambda: not open_names(), "they are resolved")

@@ -83,11 +83,16 @@ def _blocks_of(alert: AlertView) -> list[Block]:
     blocks: list[Block] = [
         {
             "type": "section",
-            "text": _text(alert.message, MAX_SECTION),
+            "text": _text(" — ".join(filter(None, (alert.message, alert.description))), MAX_SECTION),
             "fields": [_text(f"*{name}*\n{value}", MAX_FIELD) for name, value in _fields(alert) if value],
         }
     ]
-    links = {"Acknowledge": alert.acknowledge, "View alert": alert.page, "Runbook": alert.runbook}
+    links = {
+        "Acknowledge": alert.acknowledge,
+        "View alert": alert.page,
+        "Runbook": alert.runbook,
+        "Source": alert.source,
+    }
     # Slack rejects the whole message if one link is too long.
     buttons = [_button(label, url) for label, url in links.items() if url and len(url) <= MAX_URL]
     if buttons:

@@ -51,7 +51,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     change: str
     """Reason of the notification: `opened`, `repeated`, `resolved`, … as in docs/alerts.md."""
     subject: str
-    """`Bot` or `Host`: the kind of `name`."""
+    """`Bot` or `Host`: the kind of `name`; `Component` of an external alert about neither."""
     name: str
     figure: str
     """The rule's metric: `Drawdown max`."""
@@ -73,10 +73,13 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, str], ...]
     flaps: int
     """How often it reopened."""
+    description: str
+    """The annotation of an external alert, unless the message says the same."""
     page: str
     runbook: str
     acknowledge: str
-    """URLs of the alert on the page, the runbook, and the acknowledgement page."""
+    source: str
+    """URLs: of the alert on the page, its runbook, its acknowledgement page, an external alert's source."""
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +166,7 @@ def _alert_view(notice: Notice, now: datetime, acknowledge: str) -> AlertView:
         category=notice.category.lower(),
         status=notice.status,
         change=notice.change,
-        subject="Bot" if details.bot else "Host",
+        subject=_subject(notice),
         name=phrasing.single_line(details.bot or details.host or notice.component),
         figure=phrasing.single_line(metric_label(details.metric)),
         quantity=phrasing.single_line(details.measure),
@@ -177,10 +180,25 @@ def _alert_view(notice: Notice, now: datetime, acknowledge: str) -> AlertView:
         comment=phrasing.single_line(notice.comment or ""),
         labels=_labels(details.labels),
         flaps=details.flaps,
+        description=_description(notice),
         page=_safe_url(details.links.get("alert", "")),
         runbook=_safe_url(details.links.get("runbook", "")),
         acknowledge=_safe_url(acknowledge),
+        source=_safe_url(details.links.get("source", "")),
     )
+
+
+def _subject(notice: Notice) -> str:
+    details = notice.details
+    if details.external and not details.host and not details.bot:
+        return "Component"
+    return "Bot" if details.bot else "Host"
+
+
+def _description(notice: Notice) -> str:
+    annotations = notice.details.external.annotations if notice.details.external else {}
+    text = phrasing.single_line(annotations.get("description", ""))
+    return "" if text == phrasing.single_line(notice.message) else text
 
 
 def _labels(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from services.notifier.content.message import NotificationMessage
 from services.notifier.content.message_view import MessageView, message_view
 from shared.runtime import clock
-from shared.schema.alerts import Alert, Change, Details, Notice
+from shared.schema.alerts import Alert, Change, Details, Notice, build_notice
+from shared.schema.external_alerts import fire, parse_alerts
 from shared.store.alerts import add_event, insert_alert
 from shared.store.database import Database
 from shared.store.outbox import PlannedDelivery, add_deliveries, delivery_history
@@ -24,6 +25,20 @@ from tests.support import free_port
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 DEADLINE_S = 10.0
+
+
+def make_external_notice() -> Notice:
+    """Return the notification about an alert that Prometheus posted."""
+    item = {
+        "labels": {"alertname": "DiskFull", "severity": "critical", "instance": "db1:9100"},
+        "annotations": {"summary": "Disk full", "description": "97% of /data are used."},
+        "generatorURL": "https://prometheus.example/graph",
+        "startsAt": "2026-01-31T11:00:00Z",
+    }
+    (posted,), _ = parse_alerts([item], NOON)
+    opened = fire(posted, None, "external", "https://botwatch.example", NOON)
+    assert opened
+    return build_notice(opened.alert, "opened")
 
 
 def make_notice(change: Change = "opened", *, alert: str = "a1", **further: Any) -> Notice:

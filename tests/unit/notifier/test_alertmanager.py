@@ -8,7 +8,14 @@ from services.notifier.channels.alertmanager import AlertmanagerTransport, webho
 from shared.runtime.config.routes import Route, group_key
 from shared.schema.alerts import Notice, alert_links
 from shared.schema.fingerprints import fingerprint_of
-from tests.unit.notifier.fake_receivers import NOON, WebhookReceiver, alert_of, make_message, make_notice
+from tests.unit.notifier.fake_receivers import (
+    NOON,
+    WebhookReceiver,
+    alert_of,
+    make_external_notice,
+    make_message,
+    make_notice,
+)
 
 
 def on(bot: str, rule: str = "slippage", **further: object) -> Notice:
@@ -121,3 +128,21 @@ def test_the_external_url_is_the_page() -> None:
     links = alert_links(alert_of(make_notice()), "http://watch/base")
     told = make_notice(details=msgspec.structs.replace(make_notice().details, links=links))
     assert webhook_payload(make_message(told), "ops")["externalURL"] == "http://watch/base"
+
+
+def test_an_external_alert_is_passed_on_as_it_was_posted() -> None:
+    """Labels, annotations, start and source; so a receiver sees what it would see of Alertmanager."""
+    notice = make_external_notice()
+    labels = {"alertname": "DiskFull", "severity": "critical", "instance": "db1:9100"}
+    payload = webhook_payload(make_message(notice), "ops")
+    assert payload["alerts"] == [
+        {
+            "status": "firing",
+            "labels": labels,
+            "annotations": {"summary": "Disk full", "description": "97% of /data are used."},
+            "startsAt": "2026-01-31T11:00:00.000Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "https://prometheus.example/graph",
+            "fingerprint": fingerprint_of(labels),
+        }
+    ]

@@ -17,7 +17,7 @@ from services.notifier.content.templates import NAMES, Templates
 from shared.schema.alerts import Notice
 from shared.schema.faults import InvalidError
 from tests.unit.dashboard.browser import in_browser
-from tests.unit.notifier.fake_receivers import NOON, make_notice
+from tests.unit.notifier.fake_receivers import NOON, make_external_notice, make_notice
 
 ACKNOWLEDGE = "https://botwatch.example/acknowledge/abc?a=1&b=2"
 FURTHEST = """
@@ -55,6 +55,19 @@ def test_a_template_of_the_folder_takes_the_place_of_the_built_in_one(tmp_path: 
     (tmp_path / "subject.txt").write_text("{{ alert.name }}:\n {{ alert.value }} & {{ message.total }}\n")
     assert content(tmp_path).subject(message()) == "demo: 21.3% & 1"
     assert content(tmp_path).text(message()).startswith("Maximum drawdown exceeded 20%\n")
+
+
+def test_an_external_alert_is_told_with_its_description_and_source(tmp_path: Path) -> None:
+    notice = make_external_notice()
+    text = content(tmp_path).text(message(notice))
+    assert text.startswith(
+        "Disk full\n\n97% of /data are used.\n\nComponent: db1:9100\nSeverity: CRITICAL (resource)"
+    )
+    assert "Source: https://prometheus.example/graph\n" in text
+    assert "limit" not in text
+    html = content(tmp_path).html(message(notice), None)
+    assert "97% of /data are used." in html
+    assert "https://prometheus.example/graph" in html
 
 
 @pytest.mark.parametrize(
