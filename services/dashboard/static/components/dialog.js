@@ -2,14 +2,15 @@
 
 import { USER } from "../app/environment.js";
 import { loadName, saveName } from "../app/preferences.js";
-import { html, useEffect, useId, useRef, useState } from "../vendor/preact/preact.js";
+import { html, useId, useLayoutEffect, useRef, useState } from "../vendor/preact/preact.js";
 import { TextField } from "./fields.js";
 
 /** A dialog above the page; Escape closes it, and the focus returns to where it was. */
 export function Dialog({ title, about, onClose, wide = false, children }) {
   const element = useRef(null);
   const id = useId();
-  useEffect(() => {
+  // Before it is painted: until then it is in the page, but closed, and a quick key or click would miss it.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current.showModal();
     return () => before?.focus?.({ preventScroll: true });
