@@ -31,6 +31,12 @@ def _ports(services: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def grafana_password(environ: Mapping[str, str]) -> str:
+    """Return the password for Grafana that the environment or `.env` sets; empty if it is generated."""
+    settings = _services(environ).get("secrets", {}).get("environment", {})
+    return str(settings.get("GRAFANA_PASSWORD") or "")
+
+
 def public_addresses(environ: Mapping[str, str]) -> dict[str, str]:
     """Return where the stack is: name → URL. What publishes no port of its own is behind DASHBOARD_URL."""
     services = _services(environ)

@@ -103,9 +103,14 @@ def _without_result(demo: MonitoredDemo) -> list[str]:
         for dashboard in DASHBOARDS.values()
         for values in [choices(dashboard, asked)]
         for target in queries.targets(dashboard)
-        if must_have_result(target)
-        and not any(asked.run(target.expr, instant=target.instant, values=one) for one in values)
+        if must_have_result(target) and not any(_has_result(target, asked, one) for one in values)
     ]
+
+
+def _has_result(target: PanelTarget, asked: PrometheusClient, values: dict[str, str]) -> bool:
+    with suppress(PrometheusError):  # its own test fails with it
+        return bool(asked.run(target.expr, instant=target.instant, values=values))
+    return False
 
 
 def must_have_result(target: PanelTarget) -> bool:

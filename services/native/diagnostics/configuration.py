@@ -82,7 +82,7 @@ def check_secrets(site: Site) -> Iterator[Finding]:
             f"ACCESS is {site.environ['ACCESS']!r}: anyone who reaches the ports may do everything",
             "unset ACCESS, or set ACCESS=required",
         )
-    if site.environ.get("GRAFANA_PASSWORD") == GRAFANA_DEFAULT:
+    if site.grafana_password == GRAFANA_DEFAULT:
         weak = True
         what = f"GRAFANA_PASSWORD is {GRAFANA_DEFAULT!r}, which everybody knows"
         fix = "unset GRAFANA_PASSWORD: one is generated (docker compose run --rm secrets grafana prints it)"

@@ -116,6 +116,13 @@ class Site:
     def _compose_ports(self) -> dict[str, int]:
         return compose.published_ports(self.environ)
 
+    @property
+    def grafana_password(self) -> str:
+        """The password for Grafana's admin that somebody has set; empty if it is generated."""
+        if self.way == "compose":
+            return compose.grafana_password(self.environ)
+        return self.environ.get("GRAFANA_PASSWORD", "")
+
     @cached_property
     def runs_in_containers(self) -> bool:
         """Whether containers of the compose stack run."""

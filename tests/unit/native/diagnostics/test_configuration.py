@@ -1,5 +1,6 @@
 """Diagnostics of the configuration: documents and secrets."""
 
+import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def test_production_refuses_missing_and_weak_secrets(environ: dict[str, str], wh
     assert found.status == "critical"
     assert found.what.startswith(what)
     assert "a-short-token-1" not in str(found)
+
+
+def test_a_default_password_for_grafana_in_the_file_of_compose_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Compose tells what .env sets."""
+    text = '{"services": {"secrets": {"environment": {"GRAFANA_PASSWORD": "admin"}}}}'
+    done = subprocess.CompletedProcess([], 0, text, "")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+    found = [
+        one.what for one in check_secrets(Site({}, "compose", production=True)) if one.status == "critical"
+    ]
+    assert found == ["GRAFANA_PASSWORD is 'admin', which everybody knows"]
 
 
 def write_certificate(folder: Path, until: datetime) -> dict[str, str]:
