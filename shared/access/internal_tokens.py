@@ -18,8 +18,8 @@ INTERNAL_TOKENS: Mapping[str, tuple[Scope, ...]] = {
 """Name → scopes: Prometheus' scrapes and alerts, Grafana's silences, and the command `botwatch`."""
 SENDING_RECORDS = ("botwatch",)
 """Prometheus sends alerts and no records."""
-ACTING_FOR_OTHERS = ("botwatch",)
-"""The command names the user of the operating system who runs it."""
+ACTING_FOR_OTHERS = ("botwatch", "grafana")
+"""The command names the user of the operating system who runs it, Grafana its own user who silences."""
 
 
 def format_internal_tokens(tokens: Mapping[str, str]) -> str:

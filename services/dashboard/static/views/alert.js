@@ -138,7 +138,11 @@ function factsOf(alert) {
   if (details.mutedBy && isOpen(alert))
     facts.push(["Muted", html`<${Link} to="/silences">${withLocalTimes(details.mutedBy)}</${Link}>`]);
   const labels = Object.entries(details.labels ?? {}).map(([name, text]) => [name, text]);
-  const annotations = Object.entries(details.external?.annotations ?? {});
+  const isShown = {
+    summary: details.external?.annotations.summary === alert.message,
+    runbook_url: details.links?.runbook,
+  };
+  const annotations = Object.entries(details.external?.annotations ?? {}).filter(([name]) => !isShown[name]);
   return [...facts, ...labels, ...annotations, ["ID", html`<code>${alert.id}</code>`]];
 } // prettier-ignore
 

@@ -106,6 +106,7 @@ def test_an_external_alert_shows_what_was_posted_and_leads_to_its_source(
         wait_until(lambda: "for 5 minutes" in text(browser, "main"), "its annotations are shown")
         page = text(browser, "main")
         assert all(words in page for words in (HOSTILE, "DiskFull (external)", "instance", "db1"))
+        assert "summary" not in page
         links = browser.execute_script(
             "return [...document.querySelectorAll('main a')].map(({ href }) => href)"
         )
