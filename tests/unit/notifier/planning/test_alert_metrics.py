@@ -5,6 +5,7 @@ from prometheus_client import REGISTRY
 
 from services.notifier.planning import alert_metrics
 from services.notifier.planning.alert_metrics import OTHER_RULES, AlertMetrics
+from shared.schema.watchdog import WATCHDOG
 from shared.store.database import Database
 from shared.store.escalations import AlertEvent
 from tests.unit.notifier.config import NOON
@@ -88,3 +89,11 @@ def test_rules_past_the_bound_share_one_label(monkeypatch: pytest.MonkeyPatch) -
     assert samples.grown("botwatch_alert_changes_total") == {
         "['bound-0', 'lowered']": 2, "['bound-1', 'lowered']": 2, f"['{OTHER_RULES}', 'lowered']": 4,
     }  # fmt: skip
+
+
+def test_the_watchdogs_beat_is_no_change_of_an_alert() -> None:
+    """It passes every five seconds, and would be most of what is counted."""
+    samples = Samples()
+    beat = AlertEvent(1, WATCHDOG, "repeated", None, None, NOON, WATCHDOG, "LOW")
+    AlertMetrics().count([beat], {}, NOON)
+    assert samples.grown("botwatch_alert_changes_total") == {}
