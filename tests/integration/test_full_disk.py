@@ -77,10 +77,14 @@ def told(receivers: WebhookAndMailReceivers) -> list[tuple[str, str]]:
 
 
 def pids(stack: BotwatchProcess) -> set[int]:
-    """Return the processes of all parts; not the job that may be running, a child of `jobs`."""
+    """Return the processes of all parts; not the job that may be running or ending, a child of `jobs`."""
     children = psutil.Process(stack.process.pid).children(recursive=True)
-    jobs = {child.pid for child in children if "services.jobs" in child.cmdline()}
-    return {child.pid for child in children if child.ppid() not in jobs}
+    found: dict[int, tuple[int, bool]] = {}
+    for child in children:
+        with suppress(psutil.NoSuchProcess):  # or a zombie
+            found[child.pid] = child.ppid(), "services.jobs" in child.cmdline()
+    jobs = {pid for pid, (_, is_jobs) in found.items() if is_jobs}
+    return {pid for pid, (parent, _) in found.items() if parent not in jobs}
 
 
 def level(stack: BotwatchProcess) -> str:
