@@ -219,14 +219,25 @@ DELIVERIES = Row(
     ),
 )
 
-LEFT_OUT = Row(
-    "What this dashboard leaves out",
+OTHERS = Row(
+    "Alerts from Prometheus, and alerts without a series",
     (
+        time_series(
+            "External alerts received",
+            "Posted to Botwatch's Alertmanager API in 5 minutes; while one fires it is posted every minute.",
+            [
+                Query(
+                    "sum by (status) (increase(botwatch_external_alerts_received_total[5m]))",
+                    "{{status}}",
+                )
+            ],
+            Look(COUNT, empty="Nobody posts alerts: docs/alertmanager.md says how.", width=12),
+        ),
         single_stat(
             "Open alerts without a series",
             "The table has the 1,000 most severe and newest ones; these are the rest.",
             [Query("botwatch_alert_firing_dropped", "")],
-            Look(limits=Limits(((None, "green"), (1, "yellow"))), width=12, height=4, decimals=0),
+            Look(limits=Limits(((None, "green"), (1, "yellow"))), width=12, height=8, decimals=0),
         ),
     ),
 )
@@ -235,7 +246,7 @@ BOARD = Board(
     "alerts",
     "Alerts and notifications",
     "What is open, how quickly people answer, which rules are noisy, and whether notifications arrive.",
-    (NOW, NOISE, RESPONSE, DELIVERIES, LEFT_OUT),
+    (NOW, NOISE, RESPONSE, DELIVERIES, OTHERS),
     page="/alerts",
     annotations=(alert_annotation(""),),
     links=(("Silences in Grafana", "/alerting/silences?alertmanager=Botwatch%20Alertmanager"),),

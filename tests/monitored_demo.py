@@ -141,13 +141,16 @@ def _config(folder: Path, exchange: FakeExchange, door: int) -> Path:
 
 @contextmanager
 def _prometheus(folder: Path, dashboard: int) -> Iterator[str]:
-    """Run a Prometheus that discovers the parts and evaluates the shipped rules; yield its URL."""
-    targets = f"http://127.0.0.1:{dashboard}/api/monitoring/prometheus/targets"
-    discovery = {"url": targets, "refresh_interval": "1s"}
+    """Run a Prometheus that discovers the parts, evaluates rules and sends alerts; yield its URL."""
+    page = f"127.0.0.1:{dashboard}"
+    discovery = {"url": f"http://{page}/api/monitoring/prometheus/targets", "refresh_interval": "1s"}
     interval = f"{SCRAPED_EVERY_S}s"
     config = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": [str(REPOSITORY / "prometheus" / "rules" / "*.yml")],
+        "alerting": {
+            "alertmanagers": [{"path_prefix": "/alertmanager", "static_configs": [{"targets": [page]}]}]
+        },
         "scrape_configs": [{"job_name": "botwatch", "honor_labels": True, "http_sd_configs": [discovery]}],
     }
     path, address = folder / "prometheus.yml", f"127.0.0.1:{free_port()}"
