@@ -137,6 +137,7 @@ def test_what_the_watchdog_notifies_of_is_not_sent_to_botwatch_again() -> None:
     assert server["path_prefix"] == PREFIX
     assert server["static_configs"] == [{"targets": [targets()["dashboard"]]}]
     of_parts, others = CONFIG["alerting"]["alert_relabel_configs"]
-    parts = {name for name in targets() if re.fullmatch(of_parts["regex"], f"BotwatchPartDown/{name}")}
-    assert parts == targets().keys() - {"watchdog"}
+    for rule in ("BotwatchPartDown", "BotwatchPartGone"):
+        parts = {name for name in targets() if re.fullmatch(of_parts["regex"], f"{rule}/{name}")}
+        assert parts == targets().keys() - {"watchdog"}, rule
     assert {*others["regex"].split("|")} < {rule.get("alert") for rule in rules()}
