@@ -558,10 +558,32 @@ export type components = {
              */
             raisedTo: ("CRITICAL" | "HIGH" | "LOW" | "MEDIUM") | null;
             /**
-             * @description The part of Botwatch that opened a self-alert; None: a rule.
+             * @description The part of Botwatch that opened a self-alert; None: a rule, or another program.
              * @default null
              */
             origin: string | null;
+            /**
+             * @description Of an external alert, whose `labels` are those that were posted; None: a rule or a part opened it.
+             * @default null
+             */
+            external: components["schemas"]["External"] | null;
+        };
+        /**
+         * External
+         * @description What only an external alert has: it was posted to the Alertmanager API, by Prometheus for example.
+         */
+        External: {
+            /** @default {} */
+            annotations: {
+                [key: string]: string;
+            };
+            /**
+             * @description Where it comes from, such as the graph of its rule in Prometheus.
+             * @default
+             */
+            generatorURL: string;
+            /** @description When it began, as posted. */
+            startsAt: string;
         };
         /**
          * Overview
