@@ -37,8 +37,10 @@ PATHS = {RECORDS_RULE: (RECORDS_RULE, None), **{f"/api/v1/{kind}": (KINDS_RULE, 
 """The rule of each path, and the kind that it implies."""
 MAX_BODY_BYTES = 256 * 1024
 """Larger bodies are decoded in a thread, so that they do not hold up the other requests."""
-BROWSERS = frozenset((b"origin", b"sec-fetch-site", b"access-control-request-method"))
-"""Headers of browsers, whose requests are checked further."""
+UNUSUAL = frozenset((
+    b"content-encoding", b"origin", b"sec-fetch-site", b"access-control-request-method", b"x-forwarded-host",
+))  # fmt: skip
+"""Headers that need more than is done here: compressed bodies, browsers, another Host than the proxy's."""
 JSON_HEADER = (b"content-type", b"application/json")
 
 
@@ -76,11 +78,17 @@ class RecordsRoute:
         path = scope["path"]
         if path not in PATHS or scope["method"] != "POST" or scope["query_string"] or len(body) > self._limit:
             return None
-        headers = dict(scope["headers"])
         rule, kind = PATHS[path]
-        records = self._records(headers, body, kind)
-        if records is None:
-            return None
+        given = list(scope["headers"])
+        headers = dict(given)
+        records = self._records(headers, body, kind) if len(headers) == len(given) else None
+        answer = await self._answer(records) if records else None
+        if answer:
+            count_request("ingestion", rule, answer.status, time.perf_counter() - begun)
+        return answer
+
+    async def _answer(self, records: Sequence[AnyRecord]) -> AsgiResponse | None:
+        """Append records; None if they are of a bot too many."""
         try:
             entry = await self._append.append(records)
         except TooManyBotsError:
@@ -89,17 +97,14 @@ class RecordsRoute:
             return as_asgi(log_full_response(error))
         except RedisError as error:
             return as_asgi(redis_error_response(error))
-        answer = b'{"accepted":%d,"entry":"%s"}' % (len(records), entry.encode())
-        count_request("ingestion", rule, HTTPStatus.ACCEPTED, time.perf_counter() - begun)
-        return AsgiResponse(
-            HTTPStatus.ACCEPTED, [JSON_HEADER, (b"content-length", b"%d" % len(answer))], answer
-        )
+        body = b'{"accepted":%d,"entry":"%s"}' % (len(records), entry.encode())
+        return AsgiResponse(HTTPStatus.ACCEPTED, [JSON_HEADER, (b"content-length", b"%d" % len(body))], body)
 
     def _records(
         self, headers: Mapping[bytes, bytes], body: bytes, kind: str | None
     ) -> Sequence[AnyRecord] | None:
         """Return the records of a request if all of it is as it should be."""
-        if b"content-encoding" in headers or not BROWSERS.isdisjoint(headers):
+        if not UNUSUAL.isdisjoint(headers):
             return None
         sender = self._sender(headers.get(b"authorization"))
         host = headers.get(b"host")

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from flask import Flask
+from prometheus_client import REGISTRY
 from redis import Redis
 from sqlalchemy.engine import make_url
 
@@ -25,7 +26,7 @@ from shared.runtime.config.documents import AnalyticsSection
 from shared.runtime.redis import record_log as log_module
 from shared.runtime.redis.record_log import RecordLog
 from shared.runtime.redis.stream_reader import LogReader
-from shared.runtime.web.asgi import AsgiResponse
+from shared.runtime.web.asgi import AsgiResponse, FastRoute
 from shared.schema.records import AnyRecord
 from shared.store.database import Database
 from tests.support import free_port
@@ -90,6 +91,7 @@ LEFT: dict[str, tuple[object, Mapping[str, str], str]] = {
     "no type": (EQUITY, {}, "records"),
     "another host": (EQUITY, {**JSON, "host": "evil.example"}, "records"),
     "a page": (EQUITY, {**JSON, "origin": "https://evil.example"}, "records"),
+    "a proxy": (EQUITY, {**JSON, "x-forwarded-host": "evil.example"}, "records"),
     "a page's form": (EQUITY, {**JSON, "sec-fetch-site": "cross-site"}, "records"),
     "large": ([EQUITY] * (MAX_BODY_BYTES // 40), JSON, "records"),
 }
@@ -136,13 +138,41 @@ def test_other_methods_and_options_are_left_to_flask(valkey_url: str, scope: dic
     assert ask(make_app(valkey_url), encoded(EQUITY), JSON, **{"path": "/api/v1/records", **scope}) is None
 
 
-def test_a_request_is_counted(redis: Redis, valkey_url: str) -> None:
-    """In the metrics of requests and of records, as one that Flask took."""
+def test_a_request_is_counted(redis: Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the metrics of requests and of records, as one that Flask took; also while the log is full."""
     assert redis.ping()
+
+    def counted(status: int) -> float:
+        labels = {"part": "ingestion", "path": "/api/v1/records", "status": str(status)}
+        return REGISTRY.get_sample_value("botwatch_http_requests_total", labels) or 0.0
+
+    accepted, full = counted(202), counted(503)
     app = make_app(valkey_url)
     ask(app, encoded(EQUITY), JSON)
     text = app.test_client().get("/metrics").text
     assert 'botwatch_records_accepted_total{door="http",kind="equity"} 1.0' in text
+    monkeypatch.setattr(log_module, "MAX_ENTRIES", 0)
+    ask(app, encoded(EQUITY), JSON)
+    assert (counted(202) - accepted, counted(503) - full) == (1, 1)
+
+
+def test_a_header_that_is_there_twice_is_left_to_flask(valkey_url: str) -> None:
+    """Of which the last would be read here, and the first there."""
+    app = make_app(valkey_url)
+    route = app.extensions["botwatch"].fast_route
+    headers = [(b"content-type", b"application/json"), (b"host", b"localhost"), (b"host", b"evil.example")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/records",
+        "query_string": b"",
+        "headers": headers,
+    }
+    assert asyncio.run(_call(route, scope)) is None
+
+
+async def _call(route: FastRoute, scope: Any) -> AsgiResponse | None:
+    return await route(scope, encoded(EQUITY))
 
 
 def test_fractions_become_percent(redis: Redis, valkey_url: str) -> None:
