@@ -34,6 +34,8 @@ def test_a_signed_in_page_connects_with_a_ticket(
         browser.find_element(By.NAME, "password").send_keys(PASSWORD)
         browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
+        # It is live once the handshake is done, which may be before the stand-in has noted the connection.
+        wait_until(lambda: broadcaster.connections, "a connection is there")
         broadcaster.connections[-1].close()
         wait_until(lambda: len(broadcaster.asked) == 2, "the page reconnects")
     first, second = (path.partition("ticket=")[2].partition("&")[0] for path in broadcaster.asked)
