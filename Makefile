@@ -8,7 +8,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
   --no-header --no-emit-index-url --no-emit-find-links
 # More workers than cores, as many tests wait for a process or a deadline; each takes seconds of CPU time to start.
 test test-thorough: WORKERS = 4
-test-unit: WORKERS = 3
+test-unit: WORKERS = 6
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Without cached bytecode each worker rewrites all tests and each started process compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from services.collector.checks.base import CheckResult, Probe
@@ -41,7 +42,13 @@ def running(program: Path, *further: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program and wait until it is itself, no longer a copy of this process."""
     process = subprocess.Popen([program, "600", *further])
     try:
-        wait_until(lambda: name_of(process.pid) == program.name[:15], "the program runs")
+        # It has its name before it has its memory.
+        wait_until(
+            lambda: (
+                name_of(process.pid) == program.name[:15] and psutil.Process(process.pid).memory_info().rss
+            ),
+            "the program runs",
+        )
         yield process
     finally:
         process.kill()
