@@ -87,6 +87,18 @@ def test_filters_of_alerts(fake_dashboard: FakeServer) -> None:
     assert fake_dashboard.asked[-1].path == f"{API}/alerts?status=ACTIVE,ACKNOWLEDGED&limit=100"
 
 
+def test_an_external_alert(fake_dashboard: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """What Prometheus says of it, and where it comes from."""
+    alert = ANSWERS[f"GET {API}/alerts/{ALERT}"]
+    external = {"annotations": {"description": "p99 of 5 minutes"}, "startsAt": alert["timestamp"]}
+    details = alert["details"] | {"external": external, "links": {"source": "http://prometheus/graph"}}
+    fake_dashboard.routes[f"GET {API}/alerts/{ALERT}"] = CannedResponse(200, alert | {"details": details})
+    assert run("alerts", "show", ALERT) == OK
+    shown = capsys.readouterr().out
+    assert "description         p99 of 5 minutes" in shown
+    assert "source              http://prometheus/graph" in shown
+
+
 def test_acknowledge(fake_dashboard: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
     """The beginning of an ID is enough; the comment, the timeout and the user are sent."""
     assert run("alerts", "ack", ALERT[:6], "-c", "on it", "--timeout", "1h30m") == OK

@@ -201,6 +201,8 @@ def print_alert(alert: Document, now: datetime) -> None:
     )
     handled = f" by {alert['assignee']}" if alert.get("assignee") else ""
     muted = details.get("mutedBy")
+    annotations = details.get("external", {}).get("annotations", {})
+    links = details.get("links", {})
     print_fields(
         {
             "ID": alert["id"],
@@ -214,8 +216,10 @@ def print_alert(alert: Document, now: datetime) -> None:
             "rule": details["rule"],
             "category": alert["category"],
             "labels": ", ".join(f"{name}={text}" for name, text in details.get("labels", {}).items()),
-            "page": details.get("links", {}).get("alert"),
-            "runbook": details.get("links", {}).get("runbook"),
+            "description": annotations.get("description"),
+            "page": links.get("alert"),
+            "runbook": links.get("runbook"),
+            "source": links.get("source"),
         }
     )
     _print_history(alert, now)
