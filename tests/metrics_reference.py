@@ -45,7 +45,7 @@ HEAD = """# Metrics reference
 
 Every metric of Botwatch, as it is registered: `make schema` writes this page. Names and labels are public:
 they grow, and a metric that is renamed keeps its old name for one release (below).
-[prometheus.md](prometheus.md) tells how to scrape them, and how many series there can be;
+[prometheus.md](prometheus.md) describes how to scrape them, and how many series there can be;
 [metrics.md](metrics.md) defines the figures of trading. Prometheus adds `app`, `part`, `job` and `instance`.
 
 `botwatch_bot_metric` also has the labels of the record. A histogram has `_bucket`, `_sum` and
