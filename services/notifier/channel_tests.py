@@ -116,8 +116,9 @@ def run_channel_test(
 
 
 def _list_channels(documents: Documents) -> TestResult:
-    lines = [f"{name}: {destination(channel)}\n" for name, channel in documents.channels.items()]
-    return TestResult("".join(lines) or "no channels enabled\n")
+    found = {name: destination(channel) for name, channel in documents.channels.items()}
+    lines = [f"{name}: {address}\n" for name, address in found.items()]
+    return TestResult("".join(lines) or "no channels enabled\n", channels=found)
 
 
 def _unknown_channel(name: str, documents: Documents) -> TestResult:

@@ -90,7 +90,7 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str], *, as
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch notify test: {fault}\n" for fault in error.faults)
         return FAILED
-    if as_json:
+    if as_json and (name or not result.code):
         sys.stdout.write(f"{msgspec.json.encode(_as_answer(name, result)).decode()}\n")
         return result.code
     sys.stdout.writelines(f"{escape_controls(line)}\n" for line in result.output.splitlines())
@@ -103,8 +103,7 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str], *, as
 def _as_answer(name: str | None, result: TestResult) -> object:
     """Return what `--json` prints: the result of a test, or the channels."""
     if name is None:
-        listed = (line.partition(": ") for line in result.output.splitlines() if ": " in line)
-        return [{"name": channel, "destination": address} for channel, _, address in listed]
+        return [{"name": channel, "destination": address} for channel, address in result.channels.items()]
     return {
         "channel": name,
         "sent": not result.code,

@@ -46,6 +46,8 @@ class TestResult(msgspec.Struct):
     """What the receiver answered when it accepted the message."""
     reason: str = ""
     """Why it was not delivered, in one word; see `services.notifier.channels.base.Reason`."""
+    channels: dict[str, str] = {}
+    """Destinations of all channels by name, where these were asked for."""
     is_answered: bool = True
     """False: the notifier did not reply in time."""
 

@@ -128,6 +128,17 @@ def test_the_result_is_printed_as_json(
     assert len(receiver.bodies) == 1
 
 
+def test_channels_that_cannot_be_listed_are_said(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json too: the faults are on stderr, and nothing looks like an empty list."""
+    configure(environ, "channels: {desk: 1}")
+    assert commands.run_channel_test_command(None, environ, as_json=True) == 1
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert "desk" in written.err
+
+
 @pytest.mark.parametrize("name", ["desk", "ops", "hook", "chat"])
 def test_a_test_says_so_wherever_it_arrives_and_shows_the_answer(
     environ: dict[str, str], receiver: WebhookReceiver, capsys: pytest.CaptureFixture[str], name: str
