@@ -118,3 +118,16 @@ def _answers(client: Redis) -> bool:
         return True
     except RedisConnectionError:
         return False
+
+
+class RecordedWaits(threading.Event):
+    """Remembers how long it was waited for, and does not wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether it is set."""
+        self.waits.append(timeout)
+        return self.is_set()

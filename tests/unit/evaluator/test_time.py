@@ -1,13 +1,14 @@
 """The evaluator with clocks that step, batches that span hours, and rules edited meanwhile."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from services.evaluator.evaluator import Evaluator
+from services.evaluator.evaluator import STEP_EVERY_S, Evaluator
 from shared.rules.rule import Rule
 from shared.runtime.config.documents import Documents, HealthMonitor, PerformanceLogger
 from shared.runtime.config.notifications import Notifications
@@ -18,6 +19,7 @@ from shared.schema.records import encode_frame
 from shared.schema.timestamps import from_epoch_ms
 from shared.store import alerts as store
 from shared.store.database import Database
+from tests.support import RecordedWaits
 from tests.unit.rules.rule_playback import at, records, rule
 
 Start = Callable[..., "Clocked"]
@@ -187,3 +189,21 @@ def test_the_evaluator_alone_was_down(redis: Redis, health: Database, start: Sta
     go_to(start(GONE, now=600), 601)
     (alert,) = every(health)
     assert (alert.status, alert.timestamp) == ("ACTIVE", from_epoch_ms(at(40.001)))
+
+
+def test_entries_that_follow_closely_gather(
+    redis: Redis, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step right after one with entries waits first; one after a pause reads at once."""
+    now, stopping = [100.0], RecordedWaits()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    evaluator = Clocked(RecordLog(redis), health, [rule()], "http://page", stopping, lambda: Clocked.time)
+    evaluator.start()
+    write(redis, 1, 5)
+    evaluator.step()
+    assert stopping.waits == []
+    evaluator.step()
+    assert stopping.waits == [pytest.approx(STEP_EVERY_S)]
+    now[0] += 1
+    evaluator.step()
+    assert len(stopping.waits) == 1

@@ -28,6 +28,7 @@ from shared.store import retrying_writer
 from shared.store.database import Database, SchemaMissingError, sqlite_url
 from shared.store.log_offsets import RULE_STATE_READER, write_offset
 from shared.store.tables import health_position
+from tests.support import RecordedWaits
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -331,3 +332,23 @@ def test_damaged_database(
     with pytest.raises(SchemaMissingError, match=r"is damaged: .*restore a backup"):
         performance.require_schema("equity")
     recorder.writer.run_step(recorder._calculator.start)  # noqa: SLF001 - which reads without the writer
+
+
+def test_few_entries_gather_and_many_are_read_on(
+    redis: Redis, performance: Database, health: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch pauses between its reads, but not after one that brought much."""
+    stopping = RecordedWaits()
+    analyst = MetricsCalculator(performance, PerformanceLogger(), lambda: NOON)
+    recorder = Recorder(RecordLog(redis), performance, health, analyst, stopping, lambda: NOON)
+    RecordLog(redis).append([*points(1)], "http")
+    recorder.step()
+    assert module.READ_EVERY_S in stopping.waits
+    stopping.waits.clear()
+    monkeypatch.setattr(module, "FEW_ENTRIES", 1)
+    monkeypatch.setattr(module, "BATCH_RECORDS", 2)
+    for number in (2, 3):
+        RecordLog(redis).append([*points(number)], "http")
+    recorder.step()
+    assert module.READ_EVERY_S not in stopping.waits
+    assert count(performance, "equity") == 3
