@@ -346,7 +346,7 @@ def test_few_entries_gather_and_many_are_read_on(
     assert module.READ_EVERY_S in stopping.waits
     stopping.waits.clear()
     monkeypatch.setattr(module, "FEW_ENTRIES", 1)
-    monkeypatch.setattr(module, "BATCH_RECORDS", 2)
+    monkeypatch.setattr(module, "BATCH_MS", 0)
     for number in (2, 3):
         RecordLog(redis).append([*points(number)], "http")
     recorder.step()
