@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -30,6 +30,7 @@ from tests.bench import (
     peers,
     requests,
     rules,
+    steps,
     storage,
     throughput,
 )  # fmt: skip
@@ -48,6 +49,7 @@ from tests.bench.figures import (
 from tests.bench.receiver import BenchReceiver, listening
 from tests.bench.requests import Requests
 from tests.bench.rules import RuleCost
+from tests.bench.steps import StepCounts
 from tests.bench.storage import Storage
 from tests.integration.stack import BotwatchProcess, botwatch_up
 
@@ -115,6 +117,7 @@ class BenchResults:
 
     doors: list[Latencies] = field(default_factory=list)
     peer: Latencies | None = None
+    steps: Mapping[str, StepCounts] = field(default_factory=dict)
     throughputs: list[Throughput] = field(default_factory=list)
     loads: list[Requests] = field(default_factory=list)
     history: BenchHistory | None = None
@@ -212,6 +215,7 @@ def _measure_botwatch(
         server = bus.info("server")
         print(f"Valkey {server.get('valkey_version', server['redis_version'])}", flush=True)
         if "latency" in chosen:
+            before = steps.read(bus)
             for door, title in latency.DOORS.items():
                 _say(f"{size.breaches} breaches through the {title} …")
                 with latency.publishing(door, running, bus) as publish:
@@ -220,6 +224,7 @@ def _measure_botwatch(
                         count=size.breaches, warm_up=WARM_UP, pause_s=PAUSE_S,
                     )  # fmt: skip
                 found.doors.append(one)
+            found.steps = {step: counts.since(before[step]) for step, counts in steps.read(bus).items()}
         if "throughput" in chosen:
             _say(f"{size.rounds} times {size.records:,} records through the stream and over HTTP …")
             sizes = {"records": size.records, "rounds": size.rounds}
@@ -285,6 +290,7 @@ def _print(found: BenchResults) -> None:
     tables = [
         latency_table(latencies) if latencies else [],
         [verdict(found.doors, found.peer)] if found.doors and found.peer else [],
+        steps.table(found.steps) if found.steps else [],
         throughput_table(found.throughputs) if found.throughputs else [],
         requests.table(found.loads) if found.loads else [],
         history_table(found.history) if found.history else [],
