@@ -293,15 +293,16 @@ class Engine:
         updated: dict[RuleInstance, RuleState] = {}
         text = record.text if isinstance(record, Check) else ""
         for instance, inputs in self._instances_for(record):
+            rule_state = None
             for attribute, metric in inputs:
                 value = ARRIVED if attribute is None else getattr(record, attribute)
-                if value is None:
-                    continue
-                rule_state = instance.state or self._begin(instance)
-                instance.rule.measure.observe(rule_state.state, metric, at, value)
+                if value is not None:
+                    rule_state = instance.state or self._begin(instance)
+                    instance.rule.measure.observe(rule_state.state, metric, at, value)
+            if rule_state is not None:
+                updated[instance] = rule_state
                 if text and at >= rule_state.text_at:
                     rule_state.text, rule_state.text_at = text, at
-                updated[instance] = rule_state
         return updated
 
     def _begin(self, instance: RuleInstance) -> RuleState:

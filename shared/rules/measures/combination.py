@@ -1,5 +1,6 @@
 """Combinations: several conditions on one bot or host; all, any or none must hold."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,11 +16,11 @@ class CombinationPart(msgspec.Struct, frozen=True):
     measure: Measure
     operator: str
     threshold: float
-    metrics: tuple[str, ...] = ()
-    """Those of the measure, which are looked up for every record."""
+    is_timed: bool = False
+    """That of the measure, which is looked up for every record."""
 
     def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "metrics", self.measure.metrics)
+        msgspec.structs.force_setattr(self, "is_timed", self.measure.is_timed)
 
     def __str__(self) -> str:
         return f"{self.measure} {self.operator} {self.threshold:g}"
@@ -34,6 +35,15 @@ class Combination(msgspec.Struct, frozen=True):
 
     parts: tuple[CombinationPart, ...]
     match: str
+    parts_by_metric: Mapping[str, Sequence[int]] = {}
+    """Numbers of the parts that use a metric, which are looked up for every record."""
+
+    def __post_init__(self) -> None:
+        found: dict[str, list[int]] = {}
+        for number, part in enumerate(self.parts):
+            for metric in dict.fromkeys(part.measure.metrics):
+                found.setdefault(metric, []).append(number)
+        msgspec.structs.force_setattr(self, "parts_by_metric", found)
 
     def __str__(self) -> str:
         return f"{self.match} of ({'; '.join(map(str, self.parts))})"
@@ -63,9 +73,8 @@ class Combination(msgspec.Struct, frozen=True):
 
     def observe(self, state: list[Any], metric: str, at: int, value: float) -> None:
         """Add a value to the parts that use the metric."""
-        for part, own in zip(self.parts, state, strict=True):
-            if metric in part.metrics:
-                part.measure.observe(own, metric, at, value)
+        for number in self.parts_by_metric.get(metric, ()):
+            self.parts[number].measure.observe(state[number], metric, at, value)
 
     def observe_stop(self, state: list[Any], at: int) -> None:
         """Pass the stop on to every part."""
@@ -75,9 +84,10 @@ class Combination(msgspec.Struct, frozen=True):
     def value(self, state: list[Any], now: int) -> float | None:
         """Return the value to compare; undefined parts neither hold nor fail."""
         if self.match == "all":
-            others = zip(self.parts[1:], state[1:], strict=True)
-            hold = all(self._is_true(part, own, now) for part, own in others)
-            return self.parts[0].measure.value(state[0], now) if hold else None
+            for number in range(1, len(self.parts)):
+                if not self._is_true(self.parts[number], state[number], now):
+                    return None
+            return self.parts[0].measure.value(state[0], now)
         held = [self._is_true(part, own, now) for part, own in zip(self.parts, state, strict=True)]
         if True not in held and None in held:
             return None
@@ -85,8 +95,11 @@ class Combination(msgspec.Struct, frozen=True):
 
     def next_change(self, state: list[Any], now: int) -> int | None:
         """Return when the first part changes without a record."""
-        moments = [part.measure.next_change(own, now) for part, own in zip(self.parts, state, strict=True)]
-        return min((moment for moment in moments if moment is not None), default=None)
+        moments = []
+        for part, own in zip(self.parts, state, strict=True):
+            if part.is_timed and (moment := part.measure.next_change(own, now)) is not None:
+                moments.append(moment)
+        return min(moments, default=None)
 
     def _is_true(self, part: CombinationPart, state: Any, now: int) -> bool | None:  # noqa: ANN401
         value = part.measure.value(state, now)
