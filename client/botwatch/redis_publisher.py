@@ -16,6 +16,7 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004
 )
 from redis.retry import Retry
+from redis.utils import get_lib_version
 
 from botwatch.errors import FullError, RefusedError, UnreachableError
 from botwatch.publishers import join_records
@@ -61,6 +62,7 @@ class RedisPublisher:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._redis = connect_bot_redis(url, timeout_s=timeout_s)
+        get_lib_version()  # imports modules, else at the first connection, which a thread makes: see `sender`
         parts = urlsplit(url)
         self.address = f"{parts.scheme}://{parts.hostname}:{parts.port}{parts.path}"
 

@@ -1,5 +1,8 @@
 """The background sender: a thread that sends records in batches, so that a bot never waits for Botwatch."""
 
+# What sockets import at their first connection, which a thread makes: a process that is forked meanwhile has
+# half a module.
+import encodings.idna  # noqa: F401
 import logging
 import os
 import threading

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ import pytest
 from redis import Redis
 
 from botwatch import MonitoringController, RefusedError
+from botwatch.http_publisher import HttpPublisher
+from botwatch.redis_publisher import RedisPublisher
+from botwatch.sender import Sender
+from botwatch.spool import Spool
 from shared.schema import redis_keys
-from tests.support import free_port, valkey, wait_until
+from tests.support import HANG_S, free_port, valkey, wait_until
 from tests.unit.client.fake_server import CannedResponse, FakeServer, ReceivedRequest
 
-LIMIT_S = 1.0
-"""A call that waited for a server would take its timeout of 5 s, and three retries."""
 BOT = textwrap.dedent("""
     import sys
     from botwatch import MonitoringController
@@ -46,12 +47,63 @@ def published(client: Redis) -> list[dict[str, Any]]:
     return found
 
 
-def log_quickly(monitor: MonitoringController, count: int = 100) -> list[str]:
-    """Log records, and check that no call waited."""
-    begun = time.monotonic()
-    ids = [monitor.log_metric("number", number) for number in range(count)]
-    assert time.monotonic() - begun < LIMIT_S
-    return ids
+def log_numbers(monitor: MonitoringController, count: int = 100) -> list[str]:
+    """Log records and return their ids."""
+    return [monitor.log_metric("number", number) for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def publishing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check that only the background thread publishes."""
+    names: set[str] = set()
+
+    def noting(publish: Callable[[Any, Sequence[bytes]], None]) -> Callable[[Any, Sequence[bytes]], None]:
+        def note_and_publish(publisher: Any, records: Sequence[bytes]) -> None:
+            names.add(threading.current_thread().name)
+            publish(publisher, records)
+
+        return note_and_publish
+
+    for publisher in (HttpPublisher, RedisPublisher):
+        monkeypatch.setattr(publisher, "publish", noting(publisher.publish))
+    yield
+    assert names <= {"botwatch-sender"}
+
+
+class HeldPublisher:
+    """Publishes nothing until it may."""
+
+    address = "nowhere"
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        """Records of each batch."""
+        self.may_answer = threading.Event()
+
+    def publish(self, records: Sequence[bytes]) -> None:
+        """Keep how many there are."""
+        self.sizes.append(len(records))
+        assert self.may_answer.wait(HANG_S)
+
+    def check(self) -> None:
+        """Be there."""
+
+    def close(self) -> None:
+        """Stay."""
+
+
+def test_no_call_waits_for_a_server() -> None:
+    """While one batch is on its way, records are taken without an end of it."""
+    publisher = HeldPublisher()
+    sender = Sender(publisher, lambda: Spool(None))
+    sender.put(b"{}")
+    wait_until(lambda: publisher.sizes, "the first is on its way")
+    for _ in range(100):
+        sender.put(b"{}")
+    assert (publisher.sizes, sender.stats.sent, sender.stats.pending) == ([1], 0, 101)
+    publisher.may_answer.set()
+    sender.close(HANG_S)
+    assert publisher.sizes == [1, 100]
 
 
 @pytest.fixture
@@ -65,7 +117,7 @@ def own(tmp_path: Path) -> Iterator[tuple[str, int]]:
 def test_records_are_sent_in_order_and_in_batches(valkey_url: str, redis: Redis) -> None:
     """What is logged while a request is on its way makes one entry."""
     with MonitoringController("b", redis_url=valkey_url) as monitor:
-        ids = log_quickly(monitor, 1000)
+        ids = log_numbers(monitor, 1000)
         assert monitor.flush()
         assert [one["id"] for one in published(redis)] == ids
         assert redis.xlen(redis_keys.BOT_STREAM) < 500
@@ -103,7 +155,7 @@ def test_an_http_server_that_hangs_does_not_hang_the_bot(fake_server: FakeServer
 
     fake_server.answer = answer
     with MonitoringController("b", api_url=fake_server.url, timeout_s=0.1) as monitor:
-        ids = log_quickly(monitor)
+        ids = log_numbers(monitor)
         wait_until(lambda: monitor.stats.error is not None, "an error")
         goes_on.set()
         assert monitor.flush(20)
@@ -121,7 +173,7 @@ def test_a_redis_that_hangs_does_not_hang_the_bot(own: tuple[str, int]) -> None:
     with MonitoringController("b", redis_url=url, timeout_s=0.2) as monitor, Redis.from_url(url) as client:
         os.kill(pid, signal.SIGSTOP)
         try:
-            ids = log_quickly(monitor)
+            ids = log_numbers(monitor)
             wait_until(lambda: monitor.stats.error is not None, "an error")
             assert not monitor.flush(0.01)
             assert monitor.stats.pending == 100
@@ -138,7 +190,7 @@ def test_a_full_redis_loses_nothing(valkey_url: str, redis: Redis, caplog: pytes
     redis.config_set("maxmemory", 1)
     with MonitoringController("b", redis_url=valkey_url) as monitor:
         try:
-            ids = log_quickly(monitor)
+            ids = log_numbers(monitor)
             wait_until(lambda: monitor.stats.error is not None, "an error")
             assert "rejects writes" in str(monitor.stats.error)
         finally:
@@ -156,10 +208,11 @@ def test_a_redis_that_is_gone_and_back(tmp_path: Path) -> None:
     port = free_port()
     with MonitoringController("b", redis_url=f"redis://127.0.0.1:{port}/0") as monitor:
         monitor.start_monitoring()
-        ids = log_quickly(monitor)
+        ids = log_numbers(monitor)
         with valkey(tmp_path, port) as url, Redis.from_url(url) as client:
             assert monitor.flush(20)
             assert [one["id"] for one in published(client) if one["kind"] == "metric"] == ids
+            monitor.close()  # its last heartbeat is sent; later it would be waited for
 
 
 def test_a_bot_that_is_killed_loses_nothing(tmp_path: Path, spool_folder: Path) -> None:
@@ -187,7 +240,7 @@ def test_records_wait_on_disk_after_close(tmp_path: Path, caplog: pytest.LogCapt
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     monitor = MonitoringController("b", redis_url=url, timeout_s=0.1)
-    ids = log_quickly(monitor, 5)
+    ids = log_numbers(monitor, 5)
     monitor.close()
     assert "6 records could not be sent and wait on disk for the next start" in caplog.text
     with valkey(tmp_path, port), Redis.from_url(url) as client:
@@ -206,13 +259,32 @@ def test_a_child_process_sends_its_own_records(valkey_url: str, redis: Redis) ->
         monitor = MonitoringController("b", redis_url=sys.argv[1])
         monitor.log_metric("parent", 1)
         if pid := os.fork():
-            os.waitpid(pid, 0)
+            assert os.waitpid(pid, 0)[1] == 0
         else:
             monitor.log_metric("child", 1)
-        assert monitor.flush()
+        assert monitor.flush(60)
     """)
-    subprocess.run([sys.executable, "-W", "ignore", "-c", script, valkey_url], timeout=60, check=True)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, valkey_url], timeout=90, check=True)
     assert sorted(one["name"] for one in published(redis)) == ["child", "parent"]
+
+
+@pytest.mark.parametrize("way", ["redis_url", "api_url"])
+def test_the_background_thread_imports_nothing(
+    way: str, valkey_url: str, redis: Redis, fake_server: FakeServer
+) -> None:
+    """A process that is forked while a thread imports has half a module, and would never send."""
+    assert redis.ping()
+    script = textwrap.dedent("""
+        import sys
+        from botwatch import MonitoringController
+        monitor = MonitoringController("b", **{sys.argv[1]: sys.argv[2]})
+        before = {*sys.modules}
+        monitor.log_metric("number", 1)
+        assert monitor.flush(60)
+        assert {*sys.modules} == before, {*sys.modules} - before
+    """)
+    url = {"redis_url": valkey_url, "api_url": fake_server.url}[way]
+    subprocess.run([sys.executable, "-c", script, way, url], timeout=90, check=True)
 
 
 def test_a_script_that_ends_at_once_sends_what_it_logged(valkey_url: str, redis: Redis) -> None:
@@ -250,7 +322,7 @@ def test_a_wrong_token_loses_nothing(fake_server: FakeServer, caplog: pytest.Log
     monitor = MonitoringController("b", api_url=fake_server.url, api_token="wrong", timeout_s=0.1)
     with pytest.raises(RefusedError, match="token refused"):
         monitor.start_monitoring()
-    log_quickly(monitor, 3)
+    log_numbers(monitor, 3)
     assert not monitor.flush(0.2)
     assert (monitor.stats.pending, monitor.stats.refused) == (3, 0)
     monitor.close()
