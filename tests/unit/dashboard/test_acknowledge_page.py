@@ -47,7 +47,7 @@ def links(redis: Redis, performance: Database, health: Database) -> Iterator[Sig
     settings = DashboardSettings(dashboard_port=port, dashboard_url=address)
     app = create_dashboard_app(settings, DataSources(redis, performance, health), links)
     web = make_server("127.0.0.1", port, app, threaded=True)
-    with running(web.serve_forever, web.shutdown):
+    with running(web):
         yield links
 
 

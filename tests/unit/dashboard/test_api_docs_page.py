@@ -31,7 +31,7 @@ def test_the_description_is_shown_and_a_request_is_tried(
         wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, f"{OPERATION} {selector}"), selector)
         browser.execute_script(f"document.querySelector('{OPERATION} {selector}').click()")
 
-    with running(web.serve_forever, web.shutdown):
+    with running(web):
         browser.get(f"http://127.0.0.1:{port}/api/docs")
         browser.find_element(By.ID, "name").send_keys("vera")
         browser.find_element(By.ID, "password").send_keys(PASSWORD + "\n")

@@ -109,7 +109,7 @@ def test_answers_are_as_described(
         *("--no-color", "--continue-on-failure"),
         *os.environ.get("SCHEMATHESIS", "").split(),
     ]
-    with running(web.serve_forever, web.shutdown), reloading_parts(redis):
+    with running(web), reloading_parts(redis):
         found = subprocess.run(
             command, capture_output=True, text=True, timeout=550, check=False, cwd=tmp_path
         )

@@ -70,6 +70,7 @@ def test_a_lost_connection_resumes_after_the_last_message(page: FakeBroadcaster)
     assert page.asked[1] == "/monitoring?alive=true&since=3-0"
 
 
+@pytest.mark.usefixtures("fast_timers")
 def test_a_server_that_is_gone_is_said(browser: Chrome, sources: DataSources) -> None:
     """The page stays, and says that it is neither live nor up to date."""
     with live_page(browser, sources, "/system"):
@@ -85,13 +86,13 @@ def test_a_broadcaster_that_does_not_answer_is_tried_again(browser: Chrome, sour
     broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
     settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
     web = make_server("127.0.0.1", port, create_dashboard_app(settings, sources, LINKS), threaded=True)
-    with running(web.serve_forever, web.shutdown):
+    with running(web):
         with socket.create_server(("127.0.0.1", socket_port)) as silent:
             browser.get(f"http://127.0.0.1:{port}/system")
             with silent.accept()[0]:
                 wait_until(lambda: text(browser, LINK).startswith("Not live"), "the handshake timed out")
         live = serve(broadcaster.handle, "127.0.0.1", socket_port)
-        with running(live.serve_forever, live.shutdown):
+        with running(live):
             wait_until(lambda: text(browser, LINK) == "Live", "the next attempt is answered")
 
 

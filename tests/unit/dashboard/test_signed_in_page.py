@@ -35,7 +35,7 @@ class ServedDashboard(RestrictedDashboard):
         self.broadcaster, self.address = FakeBroadcaster(), f"http://127.0.0.1:{port}"
         web = make_server("127.0.0.1", port, self.app, threaded=True)
         live = serve(self.broadcaster.handle, "127.0.0.1", socket_port)
-        with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+        with running(web), running(live):
             yield
 
 
@@ -114,7 +114,7 @@ def test_a_link_of_another_site_opens_the_page_signed_in(
     link = f"{dashboard.address}/alerts/alert-1"
     (tmp_path / "index.html").write_text(f'<a href="{link}">Drawdown</a>')
     mail = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
-    with mail, running(mail.serve_forever, mail.shutdown):
+    with mail, running(mail):
         address = f"http://localhost:{mail.server_port}/"  # another site than 127.0.0.1
         browser.get(address)
         browser.find_element(By.TAG_NAME, "a").click()

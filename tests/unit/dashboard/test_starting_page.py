@@ -51,7 +51,7 @@ def page_without(browser: Chrome, sources: DataSources, *names: str) -> Iterator
     files = FailingFiles(create_dashboard_app(settings, sources, LINKS), *names)
     web = make_server("127.0.0.1", port, files, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
-    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+    with running(web), running(live):
         browser.get(f"http://127.0.0.1:{port}/")
         yield files
 

@@ -58,7 +58,7 @@ def test_it_is_readable(browser: Chrome, app: Any, width: int, theme: str) -> No
     media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     set_width(browser, width)
-    with running(web.serve_forever, web.shutdown):
+    with running(web):
         browser.get(f"http://127.0.0.1:{port}/status?refresh=off")
         shown = text(browser, "main")
         for words in ("There is a serious problem", "Open incidents", "Bots", "Checks", "Recent incidents"):

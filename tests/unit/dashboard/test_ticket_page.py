@@ -28,7 +28,7 @@ def test_a_signed_in_page_connects_with_a_ticket(
     dashboard.now = clock.now()
     web = make_server("127.0.0.1", port, dashboard.app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
-    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+    with running(web), running(live):
         browser.get(f"http://127.0.0.1:{port}/")
         browser.find_element(By.NAME, "name").send_keys("vera")
         browser.find_element(By.NAME, "password").send_keys(PASSWORD)

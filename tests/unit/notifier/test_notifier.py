@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from redis import Redis
 from sqlalchemy.exc import OperationalError
 
-from services.notifier import channel_supervisor
+from services.notifier import channel_supervisor, channel_tests
 from services.notifier.content.rendering import ContentFactory
 from services.notifier.delivery.channel import Channel
 from services.notifier.delivery.channel_state import channel_alert
@@ -110,9 +110,12 @@ def hooks(**urls: str) -> Documents:
 
 
 @pytest.fixture
-def begin(database: Database, redis: Redis, valkey_url: str) -> Iterator[Open]:
+def begin(
+    database: Database, redis: Redis, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
     """Yield what starts a notifier with the given documents."""
     assert redis.ping()
+    monkeypatch.setattr(channel_tests, "BLOCK_S", 0.05)  # `close` waits for it
     opened: list[RunningNotifier] = []
 
     def go(read: Documents) -> RunningNotifier:

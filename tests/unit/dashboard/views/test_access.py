@@ -39,7 +39,7 @@ def dashboard(
     served = RestrictedDashboard(redis, databases, tmp_path, dashboard_port=port, websocket_port=socket_port)
     web = make_server("127.0.0.1", port, served.app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
-    with running(web.serve_forever, web.shutdown), running(live.serve_forever, live.shutdown):
+    with running(web), running(live):
         yield served, f"http://127.0.0.1:{port}"
 
 

@@ -108,6 +108,8 @@ def test_a_replica_that_lost_its_primary_is_told(server: str) -> None:
 
 
 def test_a_replica_that_follows_is_fine(server: str, tmp_path: Path) -> None:
+    with Redis.from_url(server) as primary:
+        primary.config_set("repl-diskless-sync-delay", 0)  # by default it waits 5 s for further replicas
     (tmp_path / "replica").mkdir()
     with valkey(tmp_path / "replica") as url, Redis.from_url(url) as client:
         client.replicaof("127.0.0.1", str(urlsplit(server).port))
