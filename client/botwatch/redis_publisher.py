@@ -62,7 +62,8 @@ class RedisPublisher:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._redis = connect_bot_redis(url, timeout_s=timeout_s)
-        get_lib_version()  # imports modules, else at the first connection, which a thread makes: see `sender`
+        # It imports modules, else at the first connection, which a thread makes: see `sender`.
+        get_lib_version()  # type: ignore[no-untyped-call]
         parts = urlsplit(url)
         self.address = f"{parts.scheme}://{parts.hostname}:{parts.port}{parts.path}"
 
