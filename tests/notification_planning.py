@@ -82,6 +82,6 @@ def deliver(database: Database, now: datetime) -> list[Delivery]:
         for channel in connection.execute(select(notifications.c.channel).distinct()).scalars().all():
             while claimed := deliveries.claim(connection, channel, "test", now):
                 for one in claimed:
-                    deliveries.mark_sent(connection, one, now)
+                    deliveries.mark_sent(connection, [deliveries.SentDelivery(one, now)])
                 delivered += claimed
     return delivered

@@ -21,6 +21,7 @@ from services.notifier.delivery.channel_state import (
     DeliveryContext,
     resolve_alerts_of_removed_channels,
 )
+from services.notifier.delivery.mark_timer import MarkTimer
 from shared.runtime import clock
 from shared.runtime.config.documents import Documents
 from shared.runtime.config.mute_config import parse_mute_config
@@ -65,8 +66,10 @@ class ChannelSupervisor:
     ) -> None:
         self._database = database
         self._mute_config = NO_MUTES
+        self._mark_timer = MarkTimer()
         self._context = DeliveryContext(
-            database, owner, random.random, dashboard_url, self._wake, lambda: self._mute_config
+            *(database, owner, random.random, dashboard_url, self._wake),
+            *(self._mark_timer, lambda: self._mute_config),
         )
         self._wake_dispatcher = wake_dispatcher
         self._build = build
@@ -79,6 +82,7 @@ class ChannelSupervisor:
     def start(self) -> None:
         """Suppress what an earlier process left for channels that are gone, then start all channels."""
         self._suppress_unserved()
+        self._mark_timer.start()
         for channel in self.channels.values():
             channel.start()
         if len(self.channels) == 1:
@@ -159,6 +163,7 @@ class ChannelSupervisor:
 
     def check(self) -> dict[str, str]:
         """Return the status of each channel; raise RuntimeError with the names and errors of broken ones."""
+        self._mark_timer.check()
         statuses, failing = {}, []
         for name, channel in self.channels.items():
             try:
@@ -172,6 +177,7 @@ class ChannelSupervisor:
     def close(self) -> None:
         """Stop; deliveries in flight may finish."""
         _stop_all(self.channels.values())
+        self._mark_timer.close()
 
 
 def _configured_channels(documents: Documents) -> dict[str, ChannelSection]:

@@ -1,6 +1,6 @@
 """Deliveries: claims due rows of the outbox under a lease, and records the outcome of attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -135,6 +135,14 @@ class Delivery(msgspec.Struct, frozen=True):
         return max(self.created_at, self.held_until)
 
 
+class SentDelivery(NamedTuple):
+    """A delivery that the receiver accepted, when, and what it answered."""
+
+    delivery: Delivery
+    at: datetime
+    response: str = ""
+
+
 class Claim(NamedTuple):
     """Deliveries of one channel under one lease."""
 
@@ -245,10 +253,20 @@ _FAILED = _finish_statement("state", "lastError")
 _RETRY = _finish_statement("nextAttemptAt", "lastError")
 
 
-def mark_sent(connection: Connection, delivery: Delivery, now: datetime, response: str = "") -> None:
-    """Record that the receiver accepted a delivery, and what it answered."""
-    values = {"state": "SENT", "sentAt": to_store(now), "lastError": None}
-    _finish_attempt(connection, _SENT, delivery, **values, response=response[:MAX_RESPONSE] or None)
+def mark_sent(connection: Connection, sent: Iterable[SentDelivery]) -> None:
+    """Record that the receiver accepted deliveries, and what it answered."""
+    rows = [
+        {
+            "row": one.delivery.id,
+            "new_attempts": one.delivery.attempts + 1,
+            "new_state": "SENT",
+            "new_sentAt": to_store(one.at),
+            "new_lastError": None,
+            "new_response": one.response[:MAX_RESPONSE] or None,
+        }
+        for one in sent
+    ]
+    connection.execute(_SENT, rows)
 
 
 def mark_failed(connection: Connection, delivery: Delivery, error: str) -> None:

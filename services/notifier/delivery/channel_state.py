@@ -1,7 +1,7 @@
 """Channel state: what a channel has in hand, and whether it is paused, rate-limited or failing."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from queue import SimpleQueue
@@ -11,6 +11,7 @@ from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection
 
 from services.notifier.channels.base import Reason
+from services.notifier.delivery.mark_timer import MarkTimer
 from services.notifier.delivery.pacing import Random, RateLimiter
 from services.notifier.self_alert_store import open_self_alert, resolve_self_alert
 from services.notifier.self_alerts import SelfAlert, build_alert
@@ -22,7 +23,7 @@ from shared.schema.watchdog import WATCHDOG
 from shared.store import deliveries
 from shared.store.alerts import open_alerts
 from shared.store.database import Database
-from shared.store.deliveries import MAX_DIGEST, Claim, Delivery
+from shared.store.deliveries import MAX_DIGEST, Claim, SentDelivery
 
 OUTCOMES = Counter(
     "botwatch_notifications",
@@ -49,6 +50,7 @@ class DeliveryContext(NamedTuple):
     dashboard_url: str
     wake: Callable[[Collection[str]], None]
     """Wakes these channels and the dispatcher: a worker wrote deliveries to them, or an alert."""
+    mark_timer: MarkTimer
     mute_config: Callable[[], MuteConfig] = lambda: NO_MUTES
     """Returns the current maintenance windows, which hold for alerts about channels too."""
 
@@ -74,9 +76,11 @@ class ChannelState:
         """Text of the latest failure."""
         self.is_in_doubt = True
         """Whether there may be failed deliveries waiting for a retry."""
-        self._sent = StepLatency("sent")
-        for outcome in ("sent", "retry", "failed", "suppressed"):
-            OUTCOMES.labels(name, outcome, "")
+        self._sent_step = StepLatency("sent")
+        self._sent, *_ = [
+            OUTCOMES.labels(name, outcome, "") for outcome in ("sent", "retry", "failed", "suppressed")
+        ]
+        self._latency = LATENCY.labels(name)
 
     def claim(self, connection: Connection, limit: int) -> Claim | None:
         """Lease up to `limit` due deliveries, or all for a digest; None if nothing is due."""
@@ -124,13 +128,14 @@ class ChannelState:
         """Count notifications that were not sent."""
         OUTCOMES.labels(self.name, outcome, reason).inc(notices)
 
-    def count_sent(self, delivery: Delivery, now: datetime) -> None:
-        """Count a notification that was delivered, and its latency."""
-        OUTCOMES.labels(self.name, "sent", "").inc()
-        alert, latency = delivery.notice.id, (now - delivery.scheduled_at).total_seconds()
-        LATENCY.labels(self.name).observe(max(0.0, latency), {"alert": alert})
-        if alert != WATCHDOG and delivery.held_until is None:
-            self._sent.observe(latency, alert)
+    def count_sent(self, sent: Sequence[SentDelivery]) -> None:
+        """Count notifications that were delivered, and their latency."""
+        self._sent.inc(len(sent))
+        for delivery, at, _ in sent:
+            alert, latency = delivery.notice.id, (at - delivery.scheduled_at).total_seconds()
+            self._latency.observe(max(0.0, latency), {"alert": alert})
+            if alert != WATCHDOG and delivery.held_until is None:
+                self._sent_step.observe(latency, alert)
 
 
 def channel_alert(channel: str, error: str = "") -> SelfAlert:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from queue import Empty
@@ -12,6 +13,7 @@ from services.notifier.channels.base import Reason, Transport, TransportError
 from services.notifier.content.message import NotificationMessage
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
 from services.notifier.delivery.pacing import GiveUp, Retry, after_failure
+from services.notifier.delivery.sent_marks import BACKLOG, MAX_UNMARKED, SentMarks
 from shared.runtime import clock
 from shared.runtime.logging_setup import redact_credentials
 from shared.store import deliveries as store
@@ -41,6 +43,7 @@ class DeliveryWorker:
         self._channel = channel
         self._context = context
         self._max_claim = max_claim
+        self._marks = SentMarks(channel, context.database)
         self.last_error: Exception | None = None
         """What went wrong in the worker itself; None since it works again."""
         self._stopping = threading.Event()
@@ -74,10 +77,12 @@ class DeliveryWorker:
 
     def deliver_due(self, claim: Claim | None = None) -> timedelta:
         """Send `claim`, then all that is due unless the channel is paused; return the wait until the next."""
+        self._marks.flush()  # what could not be marked before: its lease may expire
         if claim:
             self._deliver(claim)
         if self._channel.is_in_doubt:
             self._use_fallback()
+        has_more = False  # whether a claim was as long as it may be: then more is due, without a look
         while not self._stopping.is_set():
             # What is handed over comes first, while its lease is young.
             if claim := self._next_claim():
@@ -85,47 +90,58 @@ class DeliveryWorker:
                 continue
             if pause := self._channel.pause_left():
                 return min(SWEEP_INTERVAL, pause)
-            now = clock.now()
-            with self._context.database.read() as connection:
-                due = store.next_attempt_due(connection, self._channel.name, now)
-            if due is None or due > now:
-                return SWEEP_INTERVAL if due is None else min(SWEEP_INTERVAL, due - now)
+            if not has_more and (wait := self._wait_until_due()):
+                return wait
             with self._context.database.write() as connection:
                 claim = self._channel.claim(connection, self._max_claim)
-            if not claim:
+            if claim:
+                self._deliver(claim)
+            elif not has_more:
                 return SWEEP_INTERVAL
-            self._deliver(claim)
+            has_more = claim is not None and len(claim.deliveries) >= self._max_claim
         return SWEEP_INTERVAL
+
+    def _wait_until_due(self) -> timedelta:
+        """Return the wait until the next delivery is due, a second at most; 0 if one is."""
+        now = clock.now()
+        with self._context.database.read() as connection:
+            due = store.next_attempt_due(connection, self._channel.name, now)
+        return SWEEP_INTERVAL if due is None else min(SWEEP_INTERVAL, max(timedelta(0), due - now))
 
     def _deliver(self, claim: Claim) -> None:
         """Send the messages in order; after a temporary failure, or when stopping, release the rest."""
         self._channel.leases.add(claim.owner)
         bundles = self._transport.takes_batches
-        waiting = split_into_messages(claim.deliveries, bundles=bundles, is_digest=claim.is_digest)
+        waiting = deque(split_into_messages(claim.deliveries, bundles=bundles, is_digest=claim.is_digest))
+        max_unmarked = MAX_UNMARKED if len(waiting) >= BACKLOG else 1
         try:
             while waiting and not self._stopping.is_set() and not self._channel.pause_left():
-                if not self._deliver_batch(waiting.pop(0)):
+                if not self._deliver_batch(waiting.popleft(), max_unmarked):
                     break
                 self._channel.rate_limiter.record_sent(time.monotonic(), is_digest=claim.is_digest)
+            self._marks.flush()
             if waiting:
                 with self._context.database.write() as connection:
                     store.release(connection, [delivery.id for batch in waiting for delivery in batch])
         finally:
             self._channel.leases.discard(claim.owner)
 
-    def _deliver_batch(self, batch: Sequence[Delivery]) -> bool:
-        """Send one message; return False if it is to be retried."""
+    def _deliver_batch(self, batch: Sequence[Delivery], max_unmarked: int = 1) -> bool:
+        """Send one message; return False if it is to be retried.
+
+        It is marked on return, unless fewer than `max_unmarked` are unmarked: the timer marks those soon.
+        """
         error = self._send_batch(batch)
         now = clock.now()
         if error is None:
             response = redact_credentials(self._transport.last_response())
-            with self._context.database.write() as connection:
-                for delivery in batch:
-                    store.mark_sent(connection, delivery, now, response)
-                self._channel.resolve_channel_alert(connection, now)
-            for delivery in batch:
-                self._channel.count_sent(delivery, now)
+            unmarked = self._marks.add(batch, now, response)
+            if unmarked >= max_unmarked:
+                self._marks.flush()
+            elif unmarked == 1:
+                self._context.mark_timer.watch(self._marks.flush)
             return True
+        self._marks.flush()  # a failure is recorded after what went before
         error_text = redact_credentials(str(error))
         if error.permanent:
             self._give_up(batch, error.reason, error_text)

@@ -14,7 +14,7 @@ from shared.schema.timestamps import to_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, watchdog_alert
 from shared.store.alerts import add_event, insert_alert, update_alert
 from shared.store.database import Database
-from shared.store.deliveries import claim, mark_sent
+from shared.store.deliveries import SentDelivery, claim, mark_sent
 from shared.store.outbox import PlannedDelivery, add_deliveries
 from shared.store.tables import equity_hours, open_positions
 
@@ -83,7 +83,7 @@ def store_watchdog_beat(database: Database, moment: datetime) -> None:
             [PlannedDelivery(LOOPBACK_CHANNEL, "the beat")],
         )
         (beat,) = claim(connection, LOOPBACK_CHANNEL, "test", moment)
-        mark_sent(connection, beat, moment)
+        mark_sent(connection, [SentDelivery(beat, moment)])
 
 
 def store_resolved(database: Database, alert: Alert) -> None:

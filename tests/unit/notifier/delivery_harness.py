@@ -14,6 +14,7 @@ from services.notifier.content.message import NotificationMessage
 from services.notifier.delivery import channel_state, worker
 from services.notifier.delivery.channel import Channel
 from services.notifier.delivery.channel_state import ChannelState, DeliveryContext
+from services.notifier.delivery.mark_timer import MarkTimer
 from shared.runtime import clock
 from shared.schema.alerts import Notice
 from shared.store.database import Database
@@ -59,9 +60,11 @@ def make_channel(
     transport: FakeTransport | WebhookTransport,
     name: str = "webhook",
     lanes: int = 1,
+    mark_timer: MarkTimer | None = None,
 ) -> Channel:
     """Return a channel whose workers share a transport."""
-    context = DeliveryContext(database, "here", lambda: 0.0, "http://page", lambda _: None)
+    timer = mark_timer or MarkTimer()
+    context = DeliveryContext(database, "here", lambda: 0.0, "http://page", lambda _: None, timer)
     return Channel(ChannelState(name, None, context), [transport] * lanes, context)
 
 

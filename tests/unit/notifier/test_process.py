@@ -15,10 +15,12 @@ import pytest
 from redis import Redis
 
 from services.notifier.channels.json_poster import READ_TIMEOUT_S
+from services.notifier.delivery.sent_marks import MAX_UNMARKED
 from shared.runtime.redis.wake import wake
 from shared.runtime.settings import REPOSITORY
 from shared.schema import redis_keys
 from shared.store.database import Database, sqlite_url
+from shared.store.outbox import pending_by_channel
 from tests.support import HANG_S, time_until
 from tests.unit.notifier.fake_receivers import WebhookReceiver, make_notice, states, write_deliveries
 
@@ -76,6 +78,12 @@ def stop(process: subprocess.Popen[bytes], within_s: float = HANG_S) -> None:
     assert process.wait(timeout=within_s) == 0
 
 
+def pending(outbox: Database) -> dict[str, int]:
+    """Count what is not sent, by channel."""
+    with outbox.read() as connection:
+        return pending_by_channel(connection)
+
+
 def test_from_a_wake_to_the_receiver(
     start: Start, outbox: Database, redis: Redis, receiver: WebhookReceiver
 ) -> None:
@@ -113,6 +121,21 @@ def test_killed_with_deliveries_in_hand(
     start()
     time_until(lambda: len(receiver.bodies) == 2)
     time_until(lambda: states(outbox, "a1") == states(outbox, "a2") == ["SENT"])
+
+
+def test_killed_in_a_backlog(start: Start, outbox: Database, receiver: WebhookReceiver) -> None:
+    """The next notifier sends all that is left; `MAX_UNMARKED` messages at most are sent twice."""
+    count, receiver.delay_s = 300, 0.001
+    write_deliveries(outbox, "webhook", *(make_notice(alert=f"a{number}") for number in range(count)))
+    first = start()
+    time_until(lambda: len(receiver.bodies) > 50)
+    first.kill()
+    first.wait(timeout=10)
+    start()
+    time_until(lambda: not pending(outbox))
+    told = [body["id"] for body in receiver.bodies]
+    assert len(set(told)) == count
+    assert len(told) - count <= MAX_UNMARKED
 
 
 def test_stopped_while_a_receiver_hangs(

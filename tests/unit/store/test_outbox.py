@@ -123,7 +123,7 @@ def test_no_resolution_goes_to_channels_notified_of_earlier_openings_only(connec
     for change in ("opened", "resolved"):
         write(connection, change, PlannedDelivery("desk", "r"))
         (one,) = deliveries.claim(connection, "desk", "me", NOON)
-        deliveries.mark_sent(connection, one, NOON)
+        deliveries.mark_sent(connection, [deliveries.SentDelivery(one, NOON)])
     write(connection, "reopened", PlannedDelivery("desk", "r"))
     write(connection, "resolved", PlannedDelivery("desk", "r"))
     (reopened,) = deliveries.claim(connection, "desk", "me", NOON)

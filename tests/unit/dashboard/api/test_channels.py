@@ -21,7 +21,7 @@ from shared.schema.channel_status import ChannelStatus, ChannelStatuses
 from shared.schema.redis_keys import CHANNEL_TESTS, CHANNELS
 from shared.store.alerts import add_event, insert_alert
 from shared.store.database import Database
-from shared.store.deliveries import claim, mark_failed, mark_sent
+from shared.store.deliveries import SentDelivery, claim, mark_failed, mark_sent
 from shared.store.outbox import PlannedDelivery, add_deliveries
 from tests.unit.dashboard.conftest import LINKS, SETTINGS
 from tests.unit.dashboard.sample_data import NOON, body, get_json, make_alert
@@ -85,7 +85,7 @@ def deliver(health: Database, number: int, channel: str, outcome: str = "") -> N
             if outcome.startswith("receiver"):
                 mark_failed(connection, delivery, outcome)
             else:
-                mark_sent(connection, delivery, at, outcome)
+                mark_sent(connection, [SentDelivery(delivery, at, outcome)])
 
 
 def listed(client: FlaskClient) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from shared.schema.external_alerts import fire, parse_alerts
 from shared.schema.records import Performance
 from shared.store.alerts import add_event
 from shared.store.database import Database
-from shared.store.deliveries import claim, mark_failed, mark_sent
+from shared.store.deliveries import SentDelivery, claim, mark_failed, mark_sent
 from shared.store.outbox import PlannedDelivery, add_deliveries
 from shared.store.records import insert_records
 from tests.support import wait_until
@@ -41,7 +41,7 @@ def test_an_alert_with_all_that_is_known_of_it(
         planned = [PlannedDelivery("pager", "policy oncall, step 2"), PlannedDelivery("mail", "step 2")]
         add_deliveries(connection, event, build_notice(alert, "escalated"), planned)
         for delivery in claim(connection, "webhook", "test", now):
-            mark_sent(connection, delivery, now)
+            mark_sent(connection, [SentDelivery(delivery, now)])
         for delivery in claim(connection, "pager", "test", now):
             mark_failed(connection, delivery, "HTTP 403: invalid key")
     records = [
