@@ -25,6 +25,7 @@ from tests.bench import (
     analytics,
     bots,
     collector,
+    deliveries,
     history,
     latency,
     peers,
@@ -35,6 +36,7 @@ from tests.bench import (
     throughput,
 )  # fmt: skip
 from tests.bench.collector import Sampling
+from tests.bench.deliveries import DeliveryBench
 from tests.bench.figures import (
     BenchHistory,
     Cost,
@@ -57,6 +59,7 @@ PARTS = (
     "latency",
     "throughput",
     "requests",
+    "deliveries",
     "peers",
     "history",
     "analytics",
@@ -82,13 +85,15 @@ class BenchSize:
     board_minutes: int
     seconds: int
     """Of load in each round of requests."""
+    notices: int
+    """In each round of deliveries."""
 
 
 LONG = (10_000, 100_000, 1_000_000)
 SHORT = (1_000, 10_000)
 FULL = BenchSize(
     breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300,
-    rows=20_000, board_minutes=60, seconds=4,
+    rows=20_000, board_minutes=60, seconds=4, notices=1_500,
 )  # fmt: skip
 QUICK = BenchSize(
     breaches=20,
@@ -101,6 +106,7 @@ QUICK = BenchSize(
     rows=5_000,
     board_minutes=5,
     seconds=1,
+    notices=500,
 )
 BOARDS = (1, 40, 400, 2000)
 """Bots on the dashboard."""
@@ -120,6 +126,7 @@ class BenchResults:
     steps: Mapping[str, StepCounts] = field(default_factory=dict)
     throughputs: list[Throughput] = field(default_factory=list)
     loads: list[Requests] = field(default_factory=list)
+    deliveries: DeliveryBench | None = None
     history: BenchHistory | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
@@ -149,6 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _measure_botwatch(running, receiver, folder, chosen, size, found)
         if "requests" in chosen:
             found.loads += _measure_peers_of_requests(folder, size)
+        if "deliveries" in chosen:
+            _say(f"{size.rounds} times {size.notices:,} notices to a fast webhook …")
+            found.deliveries = deliveries.measure(folder, installed, notices=size.notices, rounds=size.rounds)
         if "peers" in chosen and installed:
             found.peer = _measure_peers(installed, receiver, folder, size)
         _measure_alone(folder, chosen, size, found)
@@ -293,6 +303,7 @@ def _print(found: BenchResults) -> None:
         steps.table(found.steps) if found.steps else [],
         throughput_table(found.throughputs) if found.throughputs else [],
         requests.table(found.loads) if found.loads else [],
+        deliveries.table(found.deliveries) if found.deliveries else [],
         history_table(found.history) if found.history else [],
         rules.table(found.rules) if found.rules else [],
         storage.table(found.storage) if found.storage else [],

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from tests.bench.receiver import serving
 from tests.support import free_port, wait_until
 
@@ -104,23 +106,13 @@ def running(peers: Peers, folder: Path, url: str) -> Iterator[PeerExporter]:
     """Run both with their state in `folder`, posting to `url`; yield the exporter once it is scraped."""
     folder.mkdir()
     exporter = PeerExporter()
-    prometheus, alertmanager = free_port(), free_port()
+    prometheus = free_port()
     with serving(type("Page", (_Page,), {"exporter": exporter})) as port:
         rules, config = folder / "rules.yml", folder / "prometheus.yml"
         groups = [{"name": f"phase-{n}", "rules": [_rule(n)]} for n in range(PHASES)]
         rules.write_text(json.dumps({"groups": groups}))
-        config.write_text(_PROMETHEUS.format(rules=rules, alertmanager=alertmanager, exporter=port))
-        routes = folder / "alertmanager.yml"
-        routes.write_text(_ALERTMANAGER.format(url=url))
-        command = [
-            peers.alertmanager,
-            f"--config.file={routes}",
-            f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address=127.0.0.1:{alertmanager}",
-            "--cluster.listen-address=",
-        ]
-        with _process(command, folder / "alertmanager.log"):
-            wait_until(lambda: _ask(alertmanager, "/-/ready"), "Alertmanager is ready", timeout_s=30)
+        with alertmanager(peers, folder, url) as (alerts, _):
+            config.write_text(_PROMETHEUS.format(rules=rules, alertmanager=alerts, exporter=port))
             command = [
                 peers.prometheus,
                 f"--config.file={config}",
@@ -132,19 +124,37 @@ def running(peers: Peers, folder: Path, url: str) -> Iterator[PeerExporter]:
                 yield exporter
 
 
+@contextmanager
+def alertmanager(peers: Peers, folder: Path, url: str) -> Iterator[tuple[int, psutil.Process]]:
+    """Run Alertmanager, which posts every alert to `url` at once and alone; yield its port and process."""
+    port = free_port()
+    routes = folder / "alertmanager.yml"
+    routes.write_text(_ALERTMANAGER.format(url=url))
+    command = [
+        peers.alertmanager,
+        f"--config.file={routes}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with _process(command, folder / "alertmanager.log") as process:
+        wait_until(lambda: _ask(port, "/-/ready"), "Alertmanager is ready", timeout_s=30)
+        yield port, process
+
+
 def _rule(phase: int) -> dict[str, str]:
     return {"alert": "Drawdown", "expr": f'bench_max_drawdown_percent{{phase="{phase}"}} > 20'}
 
 
 @contextmanager
-def _process(command: Sequence[str], log: Path) -> Iterator[None]:
+def _process(command: Sequence[str], log: Path) -> Iterator[psutil.Process]:
     # In a session of its own: Ctrl-C reaches only us, and we end it.
     with log.open("w") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, cwd=log.parent, start_new_session=True
         )
         try:
-            yield
+            yield psutil.Process(process.pid)
         finally:
             process.terminate()
             try:

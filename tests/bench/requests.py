@@ -96,12 +96,15 @@ def line(bot: str) -> str:
     return f"performance,bot={bot} " + ",".join(f"{name}={value}" for name, value in FIGURES.items())
 
 
-def wrk(program: str, url: str, bodies: Sequence[str], content_type: str, seconds: int, folder: Path) -> Load:
-    """Post the bodies in turn over `CONNECTIONS` connections."""
+def wrk(
+    program: str, url: str, bodies: Sequence[str], content_type: str, seconds: int, folder: Path,
+    connections: int = CONNECTIONS,
+) -> Load:  # fmt: skip
+    """Post the bodies in turn over so many connections."""
     texts = ",".join(f"[==[{body}]==]" for body in bodies)
     script = folder / "post.lua"
     script.write_text(_SCRIPT % (texts, content_type), encoding="utf-8")
-    command = [program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script), url]
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True).stdout
     rate, done, p99 = _RATE.search(printed), _DONE.search(printed), _P99.search(printed)
     if not (rate and done and p99):
@@ -117,9 +120,9 @@ def botwatch(
     """Post to a running Botwatch, and wait after each round until all is in SQLite and judged."""
     url = f"http://127.0.0.1:{running.ports['INGESTION_PORT']}/api/v1/records"
     bodies = [_together([record(f"bench-{batch}-{bot}")] * batch) for bot in range(BOTS)]
-    parts = _processes(running)
+    parts = processes(running)
     loads, stored = [], []
-    before_cpu = _cpu(parts)
+    before_cpu = cpu_seconds(parts)
     records = 0
     for _ in range(rounds):
         before = _rows(running)
@@ -133,7 +136,7 @@ def botwatch(
         stored.append(taken / (time.perf_counter() - begun))
         loads.append(load)
         records += taken
-    after_cpu = _cpu(parts)
+    after_cpu = cpu_seconds(parts)
     cpu = {name: (after_cpu[name] - before_cpu[name]) / records * 1e6 for name in before_cpu}
     return Requests("Botwatch", batch, loads, stored, cpu)
 
@@ -156,7 +159,7 @@ def _is_judged(running: BotwatchProcess) -> bool:
     return lag is not None and float(lag[1]) == 0
 
 
-def _processes(running: BotwatchProcess) -> dict[str, list[psutil.Process]]:
+def processes(running: BotwatchProcess) -> dict[str, list[psutil.Process]]:
     """Return the processes of a stack by part, from what each shows as its command."""
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.Process(running.process.pid).children(recursive=True):
@@ -166,7 +169,8 @@ def _processes(running: BotwatchProcess) -> dict[str, list[psutil.Process]]:
     return found
 
 
-def _cpu(parts: Mapping[str, Sequence[psutil.Process]]) -> dict[str, float]:
+def cpu_seconds(parts: Mapping[str, Sequence[psutil.Process]]) -> dict[str, float]:
+    """Return the CPU time of each part so far."""
     return {name: sum(map(_seconds, processes)) for name, processes in parts.items()}
 
 
