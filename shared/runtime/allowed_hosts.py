@@ -8,6 +8,7 @@ addresses are always allowed.
 import ipaddress
 import socket
 from collections.abc import Collection
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -92,6 +93,7 @@ def _parse_url_host(url: str, *, only_origin: bool = False) -> _HostPort | None:
     return _parse_host_port(rest if only_origin else rest.partition("/")[0], schemes=(scheme.lower(),))
 
 
+@lru_cache(maxsize=256)
 def _parse_host_port(netloc: str, schemes: Collection[str] = tuple(_DEFAULT_PORTS)) -> _HostPort | None:
     """Read `host[:port]`; None when it is anything else."""
     try:
@@ -105,6 +107,7 @@ def _parse_host_port(netloc: str, schemes: Collection[str] = tuple(_DEFAULT_PORT
     return _HostPort(parts.hostname.rstrip("."), None if is_default else port)
 
 
+@lru_cache(maxsize=256)
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
