@@ -7,6 +7,7 @@ checkpoint are folded again and lead to the same state.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -60,12 +61,18 @@ class RuleInstance(msgspec.Struct, eq=False):
     rule: Rule
     is_timed: bool
     """Whether the value may change without a record."""
+    is_postponed: bool
+    """Whether values in order only postpone that change: not so where several windows are combined."""
+    newest_at: int
+    """Time of the newest value, at least that of the start; epoch milliseconds."""
     state: RuleState | None = None
     """None until the first value arrives."""
     due: int | None = None
-    """When to evaluate next without a record, epoch milliseconds."""
+    """When to evaluate next without a record, epoch milliseconds; too early if that was postponed."""
     queued: int | None = None
     """Its time in the queue; never later than `due`."""
+    order: str = ""
+    """Its place among those queued for the same time."""
 
 
 class Engine:
@@ -83,7 +90,8 @@ class Engine:
         self._instance_cache: dict[
             tuple[type[Record] | str, Subject], list[tuple[RuleInstance, list[Input]]]
         ] = {}
-        self._queue: list[tuple[int, str, RuleInstance]] = []
+        self._queue: list[tuple[int, str, int, RuleInstance]] = []
+        self._queued = count()
         self._dirty: set[RuleInstance] = set()
         self._removed: list[str] = []
 
@@ -158,7 +166,7 @@ class Engine:
     def advance_to(self, now: int) -> Iterator[RuleEvent]:
         """Evaluate everything due until `now` (epoch milliseconds), in order of time."""
         while self._queue and self._queue[0][0] <= now:
-            moment, _, instance = heappop(self._queue)
+            moment, _, _, instance = heappop(self._queue)
             if instance.queued != moment:
                 continue  # queued again under an earlier time
             instance.queued = None
@@ -166,6 +174,7 @@ class Engine:
                 self._enqueue(instance)  # postponed
                 continue
             self.now = max(self.now, moment)
+            instance.due = None
             if instance.state and (event := self._advance_instance(instance, instance.state)):
                 yield event
         self.now = max(self.now, now)
@@ -280,7 +289,13 @@ class Engine:
     def _instance(self, key: Key, rule: Rule) -> RuleInstance:
         instance = self._instances.get(key)
         if instance is None:
-            instance = self._instances[key] = RuleInstance(key, rule, rule.measure.is_timed)
+            instance = self._instances[key] = RuleInstance(
+                key,
+                rule,
+                is_timed=rule.measure.is_timed,
+                is_postponed=rule.measure.is_timed and not isinstance(rule.measure, Combination),
+                newest_at=self.now,
+            )
             if key.subject.bot is not None:
                 self._instances_by_bot.setdefault(key.subject.bot, []).append(instance)
         return instance
@@ -300,6 +315,10 @@ class Engine:
                     rule_state = instance.state or self._begin(instance)
                     instance.rule.measure.observe(rule_state.state, metric, at, value)
             if rule_state is not None:
+                if at >= instance.newest_at:
+                    instance.newest_at = at
+                else:
+                    instance.due = None  # a late value may leave the window before the others
                 updated[instance] = rule_state
                 if text and at >= rule_state.text_at:
                     rule_state.text, rule_state.text_at = text, at
@@ -321,7 +340,10 @@ class Engine:
     def _advance_instance(self, instance: RuleInstance, rule_state: RuleState) -> RuleEvent | None:
         self._dirty.add(instance)
         outcome = advance(rule_state, instance.rule, self.now)
-        if instance.is_timed or instance.due or not rule_state.is_idle:
+        # To look up when the oldest value leaves a window, at each record, would cost as much as the rest.
+        is_unchanged = outcome is None and rule_state.is_idle
+        is_scheduled = instance.is_postponed and instance.due is not None and is_unchanged
+        if not is_scheduled and (instance.is_timed or instance.due or not rule_state.is_idle):
             self._schedule(instance, rule_state)
         if outcome is None:
             return None
@@ -336,9 +358,9 @@ class Engine:
         """Queue an instance unless it is queued early enough; postponing it at every record would be slow."""
         if instance.due is not None and (instance.queued is None or instance.due < instance.queued):
             instance.queued = instance.due
-            heappush(
-                self._queue, (instance.due, repr(instance.key), instance)
-            )  # the key gives a stable order to equal times
+            instance.order = instance.order or repr(instance.key)  # the same after a restart
+            # The number is for a deleted bot that comes back: its earlier instances may still be queued.
+            heappush(self._queue, (instance.due, instance.order, next(self._queued), instance))
 
     def _force_firing(self, instance: RuleInstance, firing: Firing) -> None:
         rule_state = instance.state

@@ -113,6 +113,43 @@ def test_a_bot_that_reports_often_costs_no_place_in_the_queue_each_time() -> Non
     assert len(engine._queue) == 1  # noqa: SLF001
 
 
+def test_a_late_value_that_leaves_the_window_first_is_noticed_when_it_leaves() -> None:
+    """The average rises above the limit without a record, earlier than the queue knew before."""
+    engine = Engine([rule(**AVERAGE)])
+    assert continue_playback(engine, [(10, 8)]) == []
+    assert say(engine, 11, 5, -100) == []
+    assert continue_playback(engine, [(12, 20), (30, None)])[0] == "15 opened MEDIUM 14"
+
+
+def test_an_absence_that_ended_is_awaited_again_in_time() -> None:
+    """The next refresh of the open alert's value would be too late."""
+    engine = Engine([rule(kind="absence", period="15s")])
+    assert continue_playback(engine, [(0, 1), (100, 1), (120, None)]) == [
+        "15.001 opened MEDIUM 15.001", "100 resolved MEDIUM 0", "115.001 opened MEDIUM 15.001",
+    ]  # fmt: skip
+
+
+def test_the_shorter_window_of_a_combination_is_looked_at_in_time() -> None:
+    """Its first value comes when the queue knows of the longer one only."""
+    windows = [
+        {"metricName": "x", "operator": ">", "threshold": 10, "aggregate": "min", "window": window}
+        for window in ("1m", "2s")
+    ]
+    windows[0]["metricName"], windows[1]["metricName"] = "y", "x"
+    engine = Engine([rule(kind="combination", match="any", conditions=windows)])
+    story: list[tuple[float, Value]] = [(0, {"y": 1}), (1, {"x": 5}), (2, {"x": 20}), (50, None)]
+    assert continue_playback(engine, story)[0] == "3 opened MEDIUM 1"
+
+
+def test_a_deleted_bot_that_comes_back_is_queued_beside_what_was_left_of_it() -> None:
+    """Both are due at the end of the same bucket of time."""
+    past = rule(window="1m", comparedWith={"offset": "1h", "as": "percent"})
+    engine = Engine([past])
+    continue_playback(engine, [(1, 20)])
+    assert list(engine.forget("a")) == []
+    assert continue_playback(engine, [(2, 20), (3600, None)]) == []
+
+
 @pytest.mark.parametrize(
     ("further", "bot", "labels", "is_heard"),
     [
