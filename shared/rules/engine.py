@@ -340,10 +340,10 @@ class Engine:
     def _advance_instance(self, instance: RuleInstance, rule_state: RuleState) -> RuleEvent | None:
         self._dirty.add(instance)
         outcome = advance(rule_state, instance.rule, self.now)
+        is_idle = rule_state.pending_since is None and rule_state.severity is None
         # To look up when the oldest value leaves a window, at each record, would cost as much as the rest.
-        is_unchanged = outcome is None and rule_state.is_idle
-        is_scheduled = instance.is_postponed and instance.due is not None and is_unchanged
-        if not is_scheduled and (instance.is_timed or instance.due or not rule_state.is_idle):
+        is_scheduled = is_idle and outcome is None and instance.due is not None and instance.is_postponed
+        if not is_scheduled and (instance.is_timed or instance.due or not is_idle):
             self._schedule(instance, rule_state)
         if outcome is None:
             return None

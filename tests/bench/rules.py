@@ -197,11 +197,12 @@ def _rate(name: str, rules: Sequence[Rule], entries: Entries, rounds: int) -> Ra
 
 
 def _fold(engine: Engine, entries: Entries) -> float:
-    begun = time.perf_counter()
+    """Return the CPU time that the engine takes, seconds."""
+    begun = time.process_time()
     for at, records in entries:
         for _ in engine.process(records, at):
             pass
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 def _held(rules: Sequence[Rule], entries: Entries) -> Held:

@@ -123,9 +123,10 @@ class RunningAggregate:
 
 
 class RunningOrder:
-    """The means of a queue of chunks in order; calls as for `RunningAggregate`."""
+    """The means of a queue of chunks in order, and a quantile of them; calls as for `RunningAggregate`."""
 
-    def __init__(self) -> None:
+    def __init__(self, fraction: float) -> None:
+        self._fraction = fraction
         self.reset()
 
     def reset(self) -> None:
@@ -150,7 +151,7 @@ class RunningOrder:
             del self._ordered[bisect_left(self._ordered, _mean(chunk))]
             self._values -= chunk.n
 
-    def quantile(self, chunks: Sequence[Chunk], fraction: float) -> float:
+    def value(self, chunks: Sequence[Chunk]) -> float:
         """Interpolate linearly between values; values merged into one chunk count as their mean."""
         if self._ordered is None:
             self._ordered = []
@@ -159,7 +160,7 @@ class RunningOrder:
         ordered = self._ordered.copy()
         insort(ordered, _mean(chunks[-1]))
         values = self._values + chunks[-1].n
-        place = (values - 1) * fraction
+        place = (values - 1) * self._fraction
         below = int(place)
         low, high = _two_from(ordered, below, values)
         return low + (high - low) * (place - below)

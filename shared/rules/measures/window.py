@@ -80,25 +80,25 @@ class Window(SingleMetricMeasure, frozen=True):
 
         A repeated value counts once, except for `count`: fills of the same millisecond look alike.
         """
-        if 0 < state.latest < at:
-            state.gap = at - state.latest
-        state.latest = max(state.latest, at)
+        if at > state.latest:
+            state.gap = at - state.latest if state.latest > 0 else state.gap
+            state.latest = at
         if at <= state.latest - self.window_ms:
             self._add_late(state, at, value)
             return
-        pieces, running = state.pieces, self._running(state)
+        pieces = state.pieces
         is_newest = not pieces or pieces[-1].at <= at
         index = len(pieces) if is_newest else bisect_right(pieces, at, key=attrgetter("at"))
         known = pieces[index - 1] if index else None
         if known and known.until == at and known.last == value and self.aggregate != "count":
             return
         if not is_newest:
-            running.reset()
+            self._running(state).reset()
         if known and at - known.at < self.window_ms // MAX_CHUNKS:
             _merge(known, at, value)
         else:
             if pieces:
-                running.push(pieces[-1])
+                self._running(state).push(pieces[-1])
             pieces.insert(index, _new_chunk(at, value))
         self._drop_old(state, state.latest)
 
@@ -117,12 +117,9 @@ class Window(SingleMetricMeasure, frozen=True):
         self._drop_old(state, now)
         if not state.pieces:
             return EMPTY.get(self.aggregate) if state.latest else None
-        running = self._running(state)
-        if isinstance(running, RunningOrder):
-            return running.quantile(state.pieces, self.quantile or 0.0)
-        if self.aggregate in RUNNING:
-            return running.value(state.pieces)
-        return ENDS[self.aggregate](self._chunks_in_window(state, now))
+        if ends := ENDS.get(self.aggregate):
+            return ends(self._chunks_in_window(state, now))
+        return self._running(state).value(state.pieces)
 
     def next_change(self, state: WindowState, now: int) -> int | None:
         """Return when the oldest values leave the window."""
@@ -153,12 +150,14 @@ class Window(SingleMetricMeasure, frozen=True):
 
     def _running(self, state: WindowState) -> RunningAggregate | RunningOrder:
         """Return what is running over the chunks; it begins anew after a restart."""
-        kept = state.__dict__
-        found: RunningAggregate | RunningOrder | None = kept.get("running")
+        found: RunningAggregate | RunningOrder | None = state.__dict__.get("running")
         if found is None:
-            is_order = self.quantile is not None
-            found = RunningOrder() if is_order else RunningAggregate(RUNNING.get(self.aggregate, NOTHING))
-            kept["running"] = found
+            found = (
+                RunningAggregate(RUNNING.get(self.aggregate, NOTHING))
+                if self.quantile is None
+                else RunningOrder(self.quantile)
+            )
+            state.__dict__["running"] = found
         return found
 
 
@@ -169,7 +168,10 @@ def _new_chunk(at: int, value: float) -> Chunk:
 def _merge(piece: Chunk, at: int, value: float) -> None:
     piece.n += 1
     piece.total += value
-    piece.low, piece.high = min(piece.low, value), max(piece.high, value)
+    if value < piece.low:
+        piece.low = value
+    elif value > piece.high:
+        piece.high = value
     if at >= piece.until:
         piece.until, piece.last = at, value
 
