@@ -24,6 +24,7 @@ from shared.access.identity import Identity
 from shared.runtime import clock
 from shared.runtime.allowed_hosts import AllowedHosts
 from shared.runtime.redis.record_log import LogFullError, TooManyBotsError
+from shared.runtime.repeated_logs import RepeatedLog
 from shared.runtime.web.app import count_request, json_error, redis_error_response
 from shared.runtime.web.asgi import AsgiResponse, as_asgi
 from shared.schema.decoding import decode
@@ -43,10 +44,13 @@ UNUSUAL = frozenset((
 """Headers that need more than is done here: compressed bodies, browsers, another Host than the proxy's."""
 JSON_HEADER = (b"content-type", b"application/json")
 
+_log_full = RepeatedLog()
+
 
 def log_full_response(raised: LogFullError) -> Response:
     """Return the response while the log is full, and log it."""
-    log.error("rejecting records: log is full", reason=str(raised))
+    if (before := _log_full.count()) is not None:
+        log.error("rejecting records: log is full", reason=str(raised), rejected_since_last_line=before)
     response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{raised}; retry later")
     response.headers["Retry-After"] = "5"
     return response

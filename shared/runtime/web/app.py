@@ -27,6 +27,7 @@ from shared.runtime.exposition import expose
 from shared.runtime.health import BuildInfo, Check, HealthChecks, brief
 from shared.runtime.redis.connection import describe_redis_error
 from shared.runtime.redis.presence import PresencePublisher, server_url
+from shared.runtime.repeated_logs import RepeatedLog
 from shared.runtime.settings import REPOSITORY, WebSettings
 from shared.runtime.web.asgi import FastRoute
 from shared.runtime.web.multiprocess_metrics import WorkerMetrics
@@ -37,6 +38,7 @@ from shared.runtime.web.worker_processes import WorkerProcesses
 from shared.schema.faults import InvalidError
 
 log = structlog.get_logger()
+_redis_down = RepeatedLog()
 
 REQUESTS = Counter("botwatch_http_requests", "Requests by path and status.", ["part", "path", "status"])
 DURATION = Histogram("botwatch_http_request_duration_seconds", "Duration of requests.", ["part", "path"])
@@ -169,7 +171,8 @@ def _invalid(raised: InvalidError) -> Response:
 def redis_error_response(raised: RedisError) -> Response:
     """Return the response while Redis does not take a command, and log why."""
     why = describe_redis_error(raised)
-    log.warning("redis is down", reason=why, error=str(raised))
+    if (before := _redis_down.count()) is not None:
+        log.warning("redis is down", reason=why, error=str(raised), requests_since_last_line=before)
     response = json_error(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}; retry later")
     response.headers["Retry-After"] = "1"
     return response
