@@ -11,7 +11,10 @@ from tests.unit.evaluator.evaluator_harness import EvaluatorHarness, StartEvalua
 
 
 @pytest.fixture
-def begin(redis: Redis, health: Database) -> StartEvaluator:
+def begin(redis: Redis, health: Database, monkeypatch: pytest.MonkeyPatch) -> StartEvaluator:
+    """Return what starts an evaluator that hardly waits for entries."""
+    monkeypatch.setattr("services.evaluator.evaluator.BLOCK_MS", 10)
+
     def make(**notifications: Any) -> EvaluatorHarness:
         return EvaluatorHarness(redis, health, parse_mute_config(documents(**notifications)))
 
