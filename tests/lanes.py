@@ -12,12 +12,14 @@ import re
 from xdist.scheduler import LoadFileScheduling
 
 LANES = {
+    "watchdog": ("watchdog",),
     "shared stack": (
-        "analytics", "bench", "heartbeats", "jobs", "kills", "muting", "path", "reload", "rules", "takeover",
+        "alertmanager", "analytics", "bench", "commands", "examples", "heartbeats", "import", "jobs", "kills",
+        "metrics", "muting", "path", "reload", "rules", "takeover",
     ),
-    "kills and checks": ("notice_kills", "spool", "checks"),
+    "kills and checks": ("notice_kills", "spool", "checks", "full_disk"),
     "starts and notices": ("up", "restored", "upgrade", "canaries", "notices"),
-    "watchdog and disk": ("watchdog", "full_disk", "client_alone"),
+    "demo and production": ("dashboards", "production", "client_alone"),
 }  # fmt: skip
 """The integration modules, `test_*.py`, that run one after the other."""
 ORACLES = tuple(
@@ -38,14 +40,22 @@ LANE_OF = {
     **dict.fromkeys(CONTROL_GROUPS, "control groups"),
 }
 LONGEST = (
-    "tests/integration/",
+    "watchdog",
+    "shared stack",
+    "browser",
+    "kills and checks",
+    "starts and notices",
+    "demo and production",
     "tests/unit/collector/",
     "tests/unit/dashboard/",
     "tests/unit/notifier/",
     "tests/unit/client/",
     "tests/unit/evaluator/",
+    "tests/unit/runtime/",
+    "tests/unit/broadcaster/",
+    "tests/unit/jobs/",
 )
-"""Folders in the order of how long their modules take."""
+"""Lanes and folders in the order of how long they take."""
 
 
 class LaneScheduling(LoadFileScheduling):  # type: ignore[misc] # it has no types
@@ -62,5 +72,7 @@ def lane_of(module: str) -> str:
 
 
 def turn(nodeid: str) -> int:
-    """Return the place of a test's folder in the order in which tests begin."""
-    return next((place for place, folder in enumerate(LONGEST) if nodeid.startswith(folder)), len(LONGEST))
+    """Return the place of a test's lane or folder in the order in which tests begin."""
+    lane = lane_of(nodeid.partition("::")[0])
+    places = (place for place, begins in enumerate(LONGEST) if lane == begins or nodeid.startswith(begins))
+    return next(places, len(LONGEST))
