@@ -10,6 +10,8 @@ from socketserver import BaseServer
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from websockets.sync.server import Server, ServerConnection, serve
 from werkzeug.serving import make_server
 
@@ -69,6 +71,14 @@ def text(browser: Chrome, selector: str) -> str:
     return str(
         browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
     )
+
+
+def type_over(field: WebElement, value: str) -> None:
+    """Replace what a field has, key by key.
+
+    The page does not hear of WebDriver's `clear`, and writes the old text again the next time it is drawn.
+    """
+    field.send_keys(Keys.CONTROL, "a", Keys.NULL, value)
 
 
 def assert_accessible(browser: Chrome) -> None:
@@ -142,6 +152,8 @@ def live_page(browser: Chrome, sources: DataSources, path: str = "/") -> Iterato
     with running(web), running(live):
         browser.get(f"http://127.0.0.1:{port}{path}")
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
+        # The summary may bring a notice, which moves what is below it: a click would miss.
+        wait_until(lambda: text(browser, ".overall") not in ("", "Loading…"), "the summary is shown")
         yield broadcaster
     refusals = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     wrong = [line for line in refusals if "Content Security Policy" in line or "Uncaught" in line]

@@ -23,6 +23,7 @@ from tests.unit.dashboard.browser import (
     running,
     set_width,
     text,
+    type_over,
 )
 from tests.unit.dashboard.signed_in import PASSWORD, RestrictedDashboard
 
@@ -80,8 +81,7 @@ def test_users(browser: Chrome, dashboard: tuple[RestrictedDashboard, str]) -> N
     browser.find_element(By.ID, field(browser, "Name")).send_keys("vera")
     submit(browser)
     wait_until(lambda: "exists already" in text(browser, "dialog .fault"), "a taken name is refused")
-    browser.find_element(By.ID, field(browser, "Name")).clear()
-    browser.find_element(By.ID, field(browser, "Name")).send_keys("carl")
+    type_over(browser.find_element(By.ID, field(browser, "Name")), "carl")
     submit(browser)
     wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, ".secret input"), "the password is shown")
     password = browser.find_element(By.CSS_SELECTOR, ".secret input").get_attribute("value")

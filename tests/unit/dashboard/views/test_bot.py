@@ -33,7 +33,7 @@ from shared.store.database import Database
 from shared.store.records import insert_records
 from shared.store.tables import equity_hours, open_positions, trades
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
 from tests.unit.dashboard.sample_data import bar, held, hold, make_alert, store_open_alert
 
 pytestmark = in_browser
@@ -79,9 +79,7 @@ def confirm(browser: Chrome, action: str) -> None:
     """Press an action of the bot, and confirm it in the dialog as ann."""
     press(browser, action, ".page-head")
     wait_until(lambda: text(browser, "dialog h2") == f"{action} {NAME}?", "it asks first")
-    by = browser.find_element(By.CSS_SELECTOR, "dialog input")
-    by.clear()
-    by.send_keys("ann")
+    type_over(browser.find_element(By.CSS_SELECTOR, "dialog input"), "ann")
     press(browser, action, "dialog")
     wait_until(lambda: not text(browser, "dialog h2"), "the dialog is closed")
 

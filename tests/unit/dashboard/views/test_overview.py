@@ -13,7 +13,7 @@ from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import AnyRecord, Equity, Heartbeat, Performance
 from shared.store.database import Database
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
 from tests.unit.dashboard.sample_data import HOSTILE, make_alert, store_open_alert, store_watchdog_beat
 
 pytestmark = in_browser
@@ -114,9 +114,7 @@ def test_forty_bots_are_sorted_filtered_and_grouped_by_the_address(
         assert names(browser)[0] == "scalper-36"
         assert "10 of 40 bots" in text(browser, ".bots .filters")
         assert "venue: binance 10 bots" in text(browser, ".bots h3")
-        field = browser.find_element(By.CSS_SELECTOR, "input[type=search]")
-        field.clear()
-        field.send_keys("Venue=KRA")
+        type_over(browser.find_element(By.CSS_SELECTOR, "input[type=search]"), "Venue=KRA")
         wait_until(lambda: len(names(browser)) == 20, "labels are found, too")
         assert "find=Venue%3DKRA" in browser.current_url
         browser.find_element(By.XPATH, "//button[contains(., 'Bot')]").click()

@@ -20,7 +20,7 @@ from shared.store.database import Database
 from shared.store.reports import add_report, list_reports
 from tests.report_data import NOW, fill_health, fill_performance
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
 from tests.unit.dashboard.sample_data import store_watchdog_beat
 
 pytestmark = in_browser
@@ -88,18 +88,15 @@ def test_a_report_is_asked_for_and_deleted(
             dialog.find_element(By.XPATH, f".//label[starts-with(., '{label}')]/following::input")
             for label in ("Your name", "Bots", "Time zone")
         )
-        name.clear()
-        name.send_keys("ann")
+        type_over(name, "ann")
         bots.send_keys("alpha, scalper-*")
-        zone.clear()
-        zone.send_keys("Mars")
+        type_over(zone, "Mars")
         assert_accessible(browser)
         dialog.find_element(By.XPATH, ".//button[text()='Make the report']").click()
         wait_until(
             lambda: "expected the name of a time zone" in text(browser, "dialog"), "the fault is named"
         )
-        zone.clear()
-        zone.send_keys("UTC")
+        type_over(zone, "UTC")
         dialog.find_element(By.XPATH, ".//button[text()='Make the report']").click()
         wait_until(lambda: "/reports/daily-" in browser.current_url, "the report's view is shown")
         with context.health.read() as connection:

@@ -19,7 +19,7 @@ from shared.store.database import Database
 from shared.store.records import insert_records
 from tests.support import wait_until
 from tests.unit.dashboard.api.test_rules import evaluated_sources
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
 
 pytestmark = in_browser
 
@@ -89,14 +89,12 @@ def test_trial(browser: Chrome, sources: DataSources, tmp_path: Path) -> None:
         wait_until(lambda: browser.find_elements(By.CSS_SELECTOR, "textarea"), "the condition is shown")
         draft = browser.find_element(By.CSS_SELECTOR, "textarea")
         button = browser.find_element(By.CSS_SELECTOR, ".trial-form button[type=submit]")
-        draft.clear()
-        draft.send_keys("{metricName: maxDrawdown, operator: '>', treshold: 20, severity: HIGH}")
+        type_over(draft, "{metricName: maxDrawdown, operator: '>', treshold: 20, severity: HIGH}")
         assert button.text == "Try the draft"
         button.send_keys(Keys.ENTER)  # wherever it is: what loads late may move it
         wait_until(lambda: "did you mean `threshold`" in text(browser, ".problem"), "the fault is shown")
-        draft.clear()
-        draft.send_keys(
-            "{name: tried, metricName: maxDrawdown, operator: '>', threshold: 20, severity: HIGH}"
+        type_over(
+            draft, "{name: tried, metricName: maxDrawdown, operator: '>', threshold: 20, severity: HIGH}"
         )
         button.send_keys(Keys.ENTER)
         wait_until(lambda: "Waiting" in text(browser, ".trial"), "the trial waits for the jobs part")

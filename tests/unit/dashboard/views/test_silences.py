@@ -14,7 +14,7 @@ from shared.schema.silences import Matcher
 from shared.store.database import Database
 from shared.store.silences import current_silences, silence_by_id
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
 from tests.unit.dashboard.sample_data import make_alert, store_open_alert
 
 pytestmark = in_browser
@@ -29,9 +29,7 @@ inhibit:
 
 
 def fill(browser: Chrome, label: str, value: str) -> None:
-    field = browser.find_element(By.CSS_SELECTOR, f"dialog [aria-label='{label}']")
-    field.clear()
-    field.send_keys(value)
+    type_over(browser.find_element(By.CSS_SELECTOR, f"dialog [aria-label='{label}']"), value)
 
 
 def submit(browser: Chrome) -> None:
