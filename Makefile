@@ -7,7 +7,7 @@ SERVICES := $(notdir $(patsubst %/__main__.py,%,$(wildcard services/*/__main__.p
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links
 # More workers than cores, as many tests wait for a process or a deadline; each takes seconds of CPU time to start.
-test test-thorough: WORKERS = 4
+test test-thorough: WORKERS = 5
 test-unit: WORKERS = 6
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Without cached bytecode each worker rewrites all tests and each started process compiles all modules.
@@ -39,7 +39,7 @@ setup: $(VENV)/dev ## Create the virtual environment for run, test and lint
 run: $(VENV)/run ## Run everything natively with a demo bot (embedded Valkey, all parts, the page); Ctrl-C stops it
 	@exec $(BIN)/botwatch up --demo
 
-test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=4 at a time; T=path::name for one
+test: $(VENV)/dev ## Unit, contract and integration tests, WORKERS=5 at a time; T=path::name for one
 	$(BIN)/pytest $(or $(T),$(PARALLEL))
 
 test-unit: $(VENV)/dev ## The fast unit and contract tests: no browsers, no services, no repeated kills

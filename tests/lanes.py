@@ -1,8 +1,8 @@
 """How pytest-xdist distributes the tests: each module to one worker, where its servers start once.
 
-Each integration module starts `botwatch up`, eleven processes. Started all at once they would starve each
-other, so the integration modules form lanes of about the same length; one worker runs the modules of a lane
-one after the other, while the other workers run the unit tests. pytest-xdist's own groups
+Most integration modules start `botwatch up`, eleven processes; those of the lane "shared stack" share one.
+Started all at once they would starve each other, so the integration modules form lanes: one worker runs the
+modules of a lane one after the other, and the longest begin first. pytest-xdist's own groups
 (`--dist loadgroup`) do nothing with pytest 9.2: pytest-xdist 3.8 sets an attribute of the tests that pytest
 no longer reads.
 """
