@@ -25,7 +25,7 @@ from services.broadcaster.stream_merge import (
     merge,
     parse_position,
 )
-from shared.runtime.redis.connection import BLOCK_MS, CALL_TIMEOUT_S, CONNECT_TIMEOUT_S
+from shared.runtime.redis.connection import BLOCK_MS, CALL_TIMEOUT_S, CONNECT_TIMEOUT_S, DRIVER
 from shared.runtime.redis.decoding import decode_or_none
 from shared.runtime.redis.record_log import StreamEntry, StreamReply
 from shared.schema import redis_keys
@@ -59,6 +59,7 @@ def connect_async(url: str) -> Redis:
         health_check_interval=15,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        driver_info=DRIVER,
     )
     return Redis.from_pool(pool)
 

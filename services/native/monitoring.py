@@ -25,8 +25,10 @@ from services.native.diagnostics.site import Site, production_site
 from services.native.first_admin import has_users
 from services.native.output_log import Lines, OutputLog
 from services.native.pid_file import AlreadyRunningError, PidFile
-from services.native.preflight import StartError, create_folders, require_ready
+from services.native.preflight import create_folders, require_ready
+from services.native.preparation import prepare
 from services.native.stack import NativeStack
+from services.native.start_error import StartError
 from services.native.startup_log import Console, detach, startup_log
 from services.native.terminal import AlertPrinter
 from shared.runtime.file_modes import restrict_umask
@@ -86,12 +88,11 @@ def _run_native(
     site: Site, console: Console, pid_file: PidFile, stopping: threading.Event, started: float
 ) -> int:
     upgrade.back_up(site, site.environ)
-    stack = NativeStack(site.environ, demo=False)
-    stack.prepare()
+    stack = NativeStack(prepare(site.environ, demo=False))
     with OutputLog(site.home / "logs", Statistics()) as output, stack:
         code = stack.wait_until_ready(stopping)
         if code == 0 and not stopping.is_set():
-            addresses = stack.addresses()
+            addresses = dict(stack.addresses)
             addresses["Redis (bots)"] = f"URL in {site.credentials}/bot/redis-url"  # it has a password
             _announce(site, addresses, pid_file, console, time.monotonic() - started)
             with contextlib.redirect_stdout(Lines(partial(output.write, "alerts"))):

@@ -6,13 +6,10 @@ from services.native.diagnostics.finding import Finding
 from services.native.diagnostics.home import FOLDERS, FURTHER_FOLDERS
 from services.native.diagnostics.registry import PREFLIGHT, diagnose
 from services.native.diagnostics.site import Site
+from services.native.start_error import StartError
 from shared.runtime.settings import REPOSITORY
 
 START_SCRIPT = REPOSITORY / "deploy" / "start_monitoring.sh"
-
-
-class StartError(Exception):
-    """Botwatch cannot start; each argument is a sentence with the reason and what to do."""
 
 
 def require_ready(site: Site) -> list[Finding]:

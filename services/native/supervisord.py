@@ -154,6 +154,9 @@ def preload() -> None:
             importlib.import_module(name)
         except Exception as error:  # noqa: BLE001 - whatever a module raises
             sys.stderr.write(f"{name} cannot be imported before its part starts: {error}\n")
+    if sys.version_info < (3, 12):  # later, names have no reference count
+        # It holds thousands of names; a part that replaces one touches it, and so copies its page.
+        sys._clear_type_cache()  # noqa: SLF001 - in the documentation of sys
     gc.freeze()
     gc.enable()
 
@@ -167,8 +170,9 @@ def _shared_modules() -> Iterator[str]:
 
 def run_module(words: list[str]) -> None:
     """Run `python -m MODULE…`, the command line `words`, in this process."""
-    # First the files of supervisord's objects: closed later, these would close the part's of the same number.
-    gc.collect()
+    # supervisord's objects are never collected: their files would close the part's of the same number, and
+    # each would have to be copied.
+    gc.freeze()
     os.closerange(FIRST_DESCRIPTOR, MAX_DESCRIPTORS)
     module, *arguments = words[2:]
     sys.orig_argv[:] = words

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from services.native.diagnostics.site import Site
-from services.native.preflight import StartError
+from services.native.start_error import StartError
 from shared.runtime.file_modes import write_private
 from shared.runtime.settings import REPOSITORY
 from shared.store.revisions import known_revisions, stored_revision

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from redis import ConnectionPool
 
+from shared.runtime.redis.connection import DRIVER
 from shared.runtime.settings import PartSettings, read_variable
 from shared.schema.faults import Fault, InvalidError, in_words
 
@@ -43,7 +44,7 @@ def validate_redis_url(text: str) -> None:
     scheme, _, rest = text.partition("://")
     path = rest.partition("?")[0].rpartition("@")[2].partition("/")[2]
     try:
-        ConnectionPool.from_url(text).make_connection()  # does not connect
+        ConnectionPool.from_url(text, driver_info=DRIVER).make_connection()  # does not connect
         is_wrong = scheme != "unix" and not re.fullmatch("[0-9]*", path)
     except (ValueError, TypeError):
         is_wrong = True

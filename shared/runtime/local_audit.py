@@ -11,6 +11,7 @@ from shared.runtime.audit_key import audit_key
 from shared.runtime.config.documents import Documents
 from shared.runtime.settings import PartSettings
 from shared.store.audit import AuditEntry, append_audit
+from shared.store.database import Database
 
 
 def local_actor() -> str:
@@ -26,12 +27,19 @@ def append_local_audit(settings: PartSettings, documents: Documents, entry: Audi
 
     Raises InvalidError for an unreadable key, and SQLAlchemyError.
     """
-    database = databases.health_database(settings, documents)
+    append_entry(databases.health_database(settings, documents), settings.botwatch_home, entry)
+
+
+def append_entry(database: Database, home: Path, entry: AuditEntry) -> None:
+    """Append the entry to the audit log of `home` in `database`, and close that.
+
+    Raises as `append_local_audit`.
+    """
     if not Path(make_url(database.url).database or "").is_file():
         return  # connecting would create an empty file
     try:
         database.require_schema("audit_denials")
         with database.write() as connection:
-            append_audit(connection, entry, clock.now(), audit_key(settings.botwatch_home))
+            append_audit(connection, entry, clock.now(), audit_key(home))
     finally:
         database.close()

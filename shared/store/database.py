@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -20,6 +20,7 @@ RESTORE_HINT = (
 )
 
 AFTER_COMMIT = "after_commit"
+_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 
 
 def call_after_commit(connection: Connection, call: Callable[[], None]) -> None:
@@ -187,7 +188,8 @@ class Database:
     def require_schema(self, table: str) -> None:
         """Raise SchemaMissingError unless `table` exists."""
         try:
-            present = inspect(self.engine).has_table(table)
+            with self.engine.connect() as connection:
+                present = connection.exec_driver_sql(_TABLE, (table,)).first()
         except DatabaseError as error:
             text = f"is damaged: {error.orig}: {RESTORE_HINT}" if is_corruption(error) else str(error.orig)
             raise SchemaMissingError([Fault(self.url, text)]) from error

@@ -1,7 +1,8 @@
-"""Templates: built-in ones, and overrides from a folder; both are checked at start."""
+"""Templates: built-in ones, compiled when first used, and overrides from a folder, checked at the start."""
 
 import traceback
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -29,7 +30,7 @@ class Templates:
 
     def __init__(self, own: Mapping[str, Template] | None = None) -> None:
         self._own = own or {}
-        self._built_in = {name: _compile(name, _read(BUILT_IN / name)) for name in NAMES}
+        self._built_in = cache(lambda name: _compile(name, _read(BUILT_IN / name)))
 
     @classmethod
     def load(cls, folder: Path) -> "Templates":
@@ -59,7 +60,7 @@ class Templates:
                 # Without the text of the error: it may quote the notification, and the links in it.
                 what, line = type(error).__name__, _line_of(error)
                 log.error("template failed; using the built-in one", template=name, line=line, error=what)
-        return _render(self._built_in[name], message)
+        return _render(self._built_in(name), message)
 
 
 def _load_template(path: Path) -> Template:

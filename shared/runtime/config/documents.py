@@ -35,7 +35,7 @@ from shared.runtime.config.notifications import (
 from shared.runtime.config.yaml_limits import validate_yaml_size
 from shared.runtime.settings import PartSettings, read_variable
 from shared.schema.conditions import Condition, Document
-from shared.schema.faults import Fault, InvalidError, struct_faults
+from shared.schema.faults import Fault, InvalidError, fault_from_error, struct_faults
 from shared.schema.patterns import glob_matches
 from shared.schema.records import ContractType, Currency
 from shared.schema.thresholds import Thresholds
@@ -294,9 +294,11 @@ def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
     except OSError as error:
         what = f"a file that its variables name cannot be read: {error.filename}: {error.strerror}"
         raise InvalidError([Fault(str(path), what)]) from error
-    if faults := struct_faults(value, kind, f"{path}: $"):
-        raise InvalidError([_mask_key(fault) for fault in faults])
-    return msgspec.convert(value, kind)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:  # the first fault; the author needs all of them
+        faults = struct_faults(value, kind, f"{path}: $") or [fault_from_error(error, f"{path}: $")]
+        raise InvalidError([_mask_key(fault) for fault in faults]) from None
 
 
 def decode_yaml(data: bytes) -> object:

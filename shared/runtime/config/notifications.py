@@ -69,7 +69,7 @@ def _time_zones() -> set[str]:
 
 def check_time_zone(name: str) -> None:
     """Raise ValueError unless `name` is an IANA time zone."""
-    if name not in _time_zones():
+    if name != "UTC" and name not in _time_zones():
         close = did_you_mean(name, _time_zones())
         raise ValueError(f"`timeZone`: expected an IANA name such as Europe/London, got {name!r}{close}")
 

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 2.0
 CALL_TIMEOUT_S = 5.0
-_DRIVER = DriverInfo()
+DRIVER = DriverInfo()
 """What clients call themselves. One for all: redis-py would read its package's metadata for each client."""
 BLOCK_MS = 1000
 """How long a blocking read waits: well below the call's timeout."""
@@ -97,7 +97,7 @@ def connect_redis(url: str, *, call_timeout_s: float = CALL_TIMEOUT_S, retries: 
             ExponentialBackoff(cap=0.5, base=0.05), retries=retries, supported_errors=(ConnectionError,)
         ),
         protocol=2,
-        driver_info=_DRIVER,
+        driver_info=DRIVER,
     )
 
 

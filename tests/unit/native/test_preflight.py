@@ -7,7 +7,8 @@ import pytest
 
 from botwatch import cli
 from services.native.diagnostics.site import Site
-from services.native.preflight import StartError, create_folders, require_ready
+from services.native.preflight import create_folders, require_ready
+from services.native.start_error import StartError
 from tests.support import free_port
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.native import stack
-from services.native.stack import NativeStack
+from services.native import preparation
 from services.native.supervisor import STALLED_AFTER_S, STARTUP_CPU_S, StartupProgress
 from tests.support import free_port
 
@@ -38,9 +37,9 @@ def test_a_migration_has_no_time_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It prints that it is at work; one that was killed half way would start again with every start."""
-    monkeypatch.setattr(stack, "PROGRESS_INTERVAL_S", 0.01)
+    monkeypatch.setattr(preparation, "PROGRESS_INTERVAL_S", 0.01)
     ports = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
     environ = {name: str(free_port()) for name in ports}
-    NativeStack({**environ, "BOTWATCH_HOME": str(tmp_path)}, demo=False).prepare()
+    preparation.prepare({**environ, "BOTWATCH_HOME": str(tmp_path)}, demo=False)
     assert "Migrating the databases …" in capsys.readouterr().out
     assert (tmp_path / "data" / "monitoring" / "system_health.db").stat().st_size > 0

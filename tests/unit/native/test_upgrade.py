@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.native.diagnostics.site import Site
-from services.native.preflight import StartError
+from services.native.start_error import StartError
 from services.native.upgrade import back_up, remember_version, upgrade_reason
 from shared.version import VERSION
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.native.diagnostics import home as diagnostics
 from services.native.diagnostics.site import Site
-from services.native.stack import NativeStack
+from services.native.preparation import prepare
 from tests.support import free_port
 
 
@@ -70,7 +70,7 @@ def test_what_a_start_makes_is_private_under_any_umask(tmp_path: Path) -> None:
     environ = {**{name: str(free_port()) for name in ports}, "BOTWATCH_HOME": str(tmp_path / "home")}
     before = os.umask(0)
     try:
-        NativeStack(environ, demo=False).prepare()
+        prepare(environ, demo=False)
     finally:
         os.umask(before)
     assert {one.status for one in diagnostics.check_modes(Site(environ))} == {"ok"}

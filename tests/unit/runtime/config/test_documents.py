@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from shared.runtime.config.documents import load_documents
-from shared.runtime.config.notifications import EmailConfig
+from shared.runtime.config.documents import HealthMonitor, PerformanceLogger, load_documents
+from shared.runtime.config.notifications import EmailConfig, Notifications
 from shared.runtime.databases import database_url
 from shared.runtime.environment import load_settings
 from shared.runtime.settings import REPOSITORY, PartSettings
@@ -184,3 +185,23 @@ def test_the_key_of_a_heartbeat_stands_in_no_fault(tmp_path: Path) -> None:
     faults = [str(fault) for fault in caught.value.faults]
     assert any("$.monitoring.heartbeats.abcd….graze: unknown key" in fault for fault in faults)
     assert not any("secret" in fault for fault in faults)
+
+
+def test_every_section_refuses_unknown_keys() -> None:
+    """Else a document with a misspelt key would load: its faults are looked for when msgspec refuses it."""
+    sections: set[type[msgspec.Struct]] = set()
+
+    def visit(node: object) -> None:
+        if isinstance(node, list | tuple):
+            for one in node:
+                visit(one)
+        elif isinstance(node, msgspec.inspect.StructType) and node.cls not in sections:
+            sections.add(node.cls)
+            for field in node.fields:
+                visit(field.type)
+        elif isinstance(node, msgspec.inspect.Type):
+            visit([getattr(node, name) for name in node.__struct_fields__])
+
+    visit([msgspec.inspect.type_info(kind) for kind in (PerformanceLogger, HealthMonitor, Notifications)])
+    assert EmailConfig in sections
+    assert [one for one in sections if not one.__struct_config__.forbid_unknown_fields] == []
