@@ -47,11 +47,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: there is none, and looking for it takes 20 % of the time."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector leave out what lives as long as the tests: else it takes 6 % of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
