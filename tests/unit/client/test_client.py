@@ -232,7 +232,7 @@ def test_close_without_a_record_sends_nothing(valkey_url: str, redis: Redis) -> 
 
 def test_close_succeeds_while_the_server_is_down(fake_server: FakeServer) -> None:
     """The last heartbeat is lost, which is logged."""
-    monitor = MonitoringController("b", api_url=fake_server.url)
+    monitor = MonitoringController("b", api_url=fake_server.url, timeout_s=0.2)
     monitor.log_equity(1)
     fake_server.close()
     monitor.close()
