@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from selenium.webdriver import Chrome
 
-from tests.unit.dashboard.browser import chromium
+from tests.unit.dashboard.browser import PAGE_PORT, chromium
 
 FAST_TIMERS = """
 const exact = setTimeout;
@@ -35,7 +35,7 @@ def chromium_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrom
 
 @pytest.fixture
 def browser(chromium_session: Chrome) -> Iterator[Chrome]:
-    """Yield it with an empty page, without cookies, emulated devices and messages from before.
+    """Yield it with an empty page, without cookies, preferences, emulated devices and messages from before.
 
     All tests use one tab: a new one costs a second of CPU time.
     """
@@ -45,6 +45,8 @@ def browser(chromium_session: Chrome) -> Iterator[Chrome]:
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    kept = {"origin": f"http://127.0.0.1:{PAGE_PORT}", "storageTypes": "local_storage"}
+    driver.execute_cdp_cmd("Storage.clearDataForOrigin", kept)
     driver.get("about:blank")
 
 

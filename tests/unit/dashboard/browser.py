@@ -31,6 +31,9 @@ FLAGS = (
 
 AXE = Path(__file__).parents[2] / "vendor" / "axe-core" / "axe.min.js"
 
+PAGE_PORT = free_port()
+"""Of all live pages: at one address the browser keeps the page's files, and what it compiled them to."""
+
 in_browser = pytest.mark.browser
 """The mark of tests that need it."""
 
@@ -142,15 +145,15 @@ class FakeBroadcaster:
 @contextmanager
 def live_page(browser: Chrome, sources: DataSources, path: str = "/") -> Iterator[FakeBroadcaster]:
     """Serve the page with a broadcaster's stand-in, and show a view; nothing may fail in the browser."""
-    broadcaster, port, socket_port = FakeBroadcaster(), free_port(), free_port()
-    settings = DashboardSettings(dashboard_port=port, websocket_port=socket_port)
+    broadcaster, socket_port = FakeBroadcaster(), free_port()
+    settings = DashboardSettings(dashboard_port=PAGE_PORT, websocket_port=socket_port)
     app = create_dashboard_app(
         settings, sources, SignedLinks(b"a secret of the tests", settings.dashboard_url)
     )
-    web = make_server("127.0.0.1", port, app, threaded=True)
+    web = make_server("127.0.0.1", PAGE_PORT, app, threaded=True)
     live = serve(broadcaster.handle, "127.0.0.1", socket_port)
     with running(web), running(live):
-        browser.get(f"http://127.0.0.1:{port}{path}")
+        browser.get(f"http://127.0.0.1:{PAGE_PORT}{path}")
         wait_until(lambda: text(browser, "#link") == "Live", "the page is live")
         # The summary may bring a notice, which moves what is below it: a click would miss.
         wait_until(lambda: text(browser, ".overall") not in ("", "Loading…"), "the summary is shown")

@@ -140,7 +140,6 @@ def test_colours_and_time_zone_are_kept(browser: Chrome, sources: DataSources) -
         assert browser.execute_script(shown) == "dark"
         title = "return document.querySelector('main time')?.title ?? ''"
         wait_until(lambda: str(browser.execute_script(title)).endswith("UTC"), "times are in UTC")
-        browser.execute_script("localStorage.clear()")
 
 
 @pytest.mark.usefixtures("page")
