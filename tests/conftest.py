@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection() -> None:
-    """Collect no garbage while tests are collected: there is none, and looking for it takes 20 % of the time."""
+    """Look for no garbage while tests are collected: there is none, and it would take 20 % of the time."""
     gc.disable()
 
 
