@@ -285,7 +285,7 @@ def is_plausible(event: TradingEvent) -> bool:
     """Return whether the amounts are plausible for an account; ingestion accepts any finite number."""
     if isinstance(event, Quote):
         return 0 < event.price <= MAX
-    return all(abs(amount) <= MAX for amount in _amounts(event))
+    return max(map(abs, _amounts(event)), default=0.0) <= MAX
 
 
 def _amounts(event: TradingEvent) -> tuple[float, ...]:

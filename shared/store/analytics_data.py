@@ -199,10 +199,8 @@ def _terms(row: Row[Any]) -> ContractTerms:
 
 
 def _equity_point(at: int, row: Row[Any]) -> TradingEvent:
-    return EquityPoint(
-        at, row.equity, row.netFlow or 0.0, row.unrealizedPnL, row.currency, row.marginUsed,
-        row.maintenanceMargin, row.sequence or 0,
-    )  # fmt: skip
+    values: Sequence[Any] = row  # by place, as these rows are many
+    return EquityPoint(at, values[1], *values[2:])
 
 
 def _report(at: int, row: Row[Any]) -> TradingEvent:
@@ -227,7 +225,14 @@ _KINDS: tuple[tuple[Select[Any], Callable[[int, Row[Any]], TradingEvent]], ...] 
     (_every_column(reported_trades), _trade_report),
     (_every_column(funding), _funding_paid),
     (_every_column(flows), _flow),
-    (_every_column(equity), _equity_point),
+    (
+        _query(
+            equity, equity.c.equity, func.coalesce(equity.c.netFlow, 0.0), equity.c.unrealizedPnL,
+            equity.c.currency, equity.c.marginUsed, equity.c.maintenanceMargin,
+            func.coalesce(equity.c.sequence, 0),
+        ),
+        _equity_point,
+    ),
     (
         _query(
             performance_metrics,
