@@ -57,13 +57,20 @@ class RuleIndex:
             for metric in dict.fromkeys(rule.measure.metrics):
                 self._rules.setdefault(metric, []).append(rule)
         self._names = {figure.wire for kind in EVALUATED_KINDS for figure in metric_fields(kind)}
+        self._by_kind: dict[type[Record], Mapping[Rule, list[Input]]] = {}
+        """What was found for records of a kind, but of metric records: they have names without end."""
 
-    def rules_for(self, record: AnyRecord) -> dict[Rule, list[Input]]:
+    def rules_for(self, record: AnyRecord) -> Mapping[Rule, list[Input]]:
         """Return the rules for records of this kind (of metric records: this name), with their inputs."""
+        kind = type(record)
+        if known := self._by_kind.get(kind):
+            return known
         found: dict[Rule, list[Input]] = {}
         for entry in self._inputs(record):
             for rule in self._rules.get(entry[1], ()):
                 found.setdefault(rule, []).append(entry)
+        if kind is not Metric:
+            self._by_kind[kind] = found
         return found
 
     def _inputs(self, record: AnyRecord) -> Iterable[Input]:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from shared.schema.alerts import NOTIFIED, Alert, Change, Details, Notice, build_notice, encode_json
 from shared.schema.timestamps import from_store, to_store
@@ -37,6 +38,10 @@ _MOMENTS = ("timestamp", "resolvedAt", "updatedAt", "acknowledgedAt", "acknowled
 # Statements on an alert's path are built once: building one takes longer than running it.
 _INSERT = insert(alerts)
 _UPDATE = update(alerts).where(alerts.c.id == bindparam("alert"))
+_PUT = upsert(alerts)
+_PUT = _PUT.on_conflict_do_update(
+    index_elements=["id"], set_={one.name: _PUT.excluded[one.name] for one in alerts.c if one.name != "id"}
+)
 _BY_ID = select(alerts).where(alerts.c.id == bindparam("alert"))
 # As text and unsorted: otherwise SQLite scans all alerts in order of time.
 _OPEN = select(alerts).where(text("status != 'RESOLVED'"), alerts.c.id != WATCHDOG)
@@ -73,8 +78,7 @@ def update_alert(connection: Connection, alert: Alert) -> None:
 
 def put_alert(connection: Connection, alert: Alert) -> None:
     """Update an alert; insert it if it is new, or if its row was deleted by hand."""
-    if connection.execute(_UPDATE, {**_to_row(alert), "alert": alert.id}).rowcount == 0:
-        insert_alert(connection, alert)
+    connection.execute(_PUT, _to_row(alert))
 
 
 def open_alerts(connection: Connection) -> list[Alert]:
@@ -312,10 +316,8 @@ def _to_row(alert: Alert) -> dict[str, Any]:
 
 
 def _to_alert(row: Row[Any]) -> Alert:
-    values = {
-        field.name: row._mapping[alerts.c[field.encode_name]]  # noqa: SLF001 - SQLAlchemy's public face
-        for field in _FIELDS
-    }
+    """Decode a row with every column of an alert under its name."""
+    values = {field.name: getattr(row, field.encode_name) for field in _FIELDS}
     values["details"] = msgspec.json.decode(values["details"], type=Details)
     for name in ("timestamp", "resolved_at", "updated_at", "acknowledged_at", "acknowledged_until"):
         values[name] = from_store(values[name]) if values[name] else None

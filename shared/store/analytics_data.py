@@ -67,6 +67,16 @@ LATEST_CHECKPOINTS = 2
 DAILY_CHECKPOINTS = 30
 """Checkpoints kept besides the latest: the last one of each of this many days, and of each month forever."""
 
+# Statements that run for each bot are built once: building one takes longer than running it.
+_NEWEST_CHECKPOINT = (
+    select(checkpoints.c.until, checkpoints.c.state)
+    .where(checkpoints.c.bot == bindparam("of"))
+    .order_by(desc(checkpoints.c.until))
+    .limit(1)
+)
+_CHECKPOINT_BEFORE = _NEWEST_CHECKPOINT.where(checkpoints.c.until < bindparam("before"))
+_DELETE_TRADES = delete(trades).where(trades.c.bot == bindparam("of"), trades.c.number > bindparam("after"))
+
 
 class EventBatch(NamedTuple):
     """A batch of a bot's history."""
@@ -274,10 +284,10 @@ def newest_checkpoints(connection: Connection) -> dict[str, int]:
 
 def checkpoint_before(connection: Connection, bot: str, moment: int | None = None) -> StoredCheckpoint | None:
     """Return the bot's newest checkpoint, or its newest that ends before `moment` (epoch milliseconds)."""
-    query = select(checkpoints.c.until, checkpoints.c.state).where(checkpoints.c.bot == bot)
-    if moment is not None:
-        query = query.where(checkpoints.c.until < _text(moment))
-    row = connection.execute(query.order_by(desc(checkpoints.c.until)).limit(1)).first()
+    if moment is None:
+        row = connection.execute(_NEWEST_CHECKPOINT, {"of": bot}).first()
+    else:
+        row = connection.execute(_CHECKPOINT_BEFORE, {"of": bot, "before": _text(moment)}).first()
     return StoredCheckpoint(_ms(row.until), row.state) if row else None
 
 
@@ -316,7 +326,7 @@ def _checkpoints_to_keep(untils: list[str]) -> set[str]:
 
 def delete_trades_after(connection: Connection, bot: str, after: int) -> None:
     """Delete the bot's trades with numbers above `after`: they are computed again."""
-    connection.execute(delete(trades).where(trades.c.bot == bot, trades.c.number > after))
+    connection.execute(_DELETE_TRADES, {"of": bot, "after": after})
 
 
 def write_trades(connection: Connection, bot: str, closed: Iterable[Trade]) -> None:

@@ -116,9 +116,11 @@ class NotificationPlanner:
 
     def _plan_routes(self, event: int, notice: Notice) -> None:
         """Plan deliveries along all matching routes; delete escalations along routes that no longer match."""
+        known: dict[str, EscalationState] = {}
         if notice.change in RESTARTS_ESCALATION:
             escalations.delete_escalations(self._connection, notice.id)
-        known = self._escalation_states(notice.id)
+        else:
+            known = self._escalation_states(notice.id)
         planned: list[PlannedDelivery] = []
         for route in self._plan.routing.match(notice, self._now):
             state, names, reason = self._continue_on_route(route, known.pop(route.name, None))
