@@ -62,7 +62,6 @@ class Database:
             url, connect_args={"timeout": lock_timeout_s}, poolclass=NullPool if afresh else None
         )
         event.listen(self.engine, "connect", _pragmas("FULL" if sync_commits else "NORMAL"))
-        event.listen(self.engine, "begin", _begin)
         if afresh:
             event.listen(self.engine, "do_connect", _require_file)
 
@@ -85,6 +84,8 @@ class Database:
             self.engine.connect() as connection,
             connection.begin(),
         ):
+            # Here and not by a listener: with one, SQLAlchemy looks for listeners at every statement.
+            connection.exec_driver_sql("BEGIN")
             yield connection
 
     @contextmanager
@@ -93,10 +94,11 @@ class Database:
         with (
             sqlite_in_use(),
             self._detect_damage(),
-            self.engine.connect().execution_options(immediate=True) as connection,
+            self.engine.connect() as connection,
         ):
             connection.info.pop(AFTER_COMMIT, None)  # of a transaction that was rolled back
             with connection.begin():
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 self._guard(connection)
                 yield connection
             for call in connection.info.pop(AFTER_COMMIT, ()):
@@ -221,7 +223,7 @@ def _require_file(_dialect: object, _record: object, arguments: Sequence[str], _
 
 def _pragmas(synchronous: str) -> Callable[[Any, object], None]:
     def set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - DBAPI connection
-        connection.isolation_level = None  # SQLAlchemy's events begin transactions, not the driver
+        connection.isolation_level = None  # we begin transactions, not the driver
         cursor = connection.cursor()
         for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
             try:
@@ -233,8 +235,3 @@ def _pragmas(synchronous: str) -> Callable[[Any, object], None]:
         cursor.close()
 
     return set_pragmas
-
-
-def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -26,6 +26,7 @@ from tests.unit.notifier.planning_harness import HOUR, MINUTE, PlanningHarness, 
 pytestmark = pytest.mark.slow  # repeats a story for each kill
 
 SECOND = timedelta(seconds=1)
+BEGIN_WRITE = "BEGIN IMMEDIATE"
 NIGHT = (
     channels("desk", "phone")
     + """
@@ -130,9 +131,13 @@ def _again(folder: Any, like: PlanningHarness, name: str) -> PlanningHarness:
 def _count(story: PlanningHarness) -> int:
     """Return how many statements the transaction has that tells."""
     seen: list[str] = []
+    is_writing = False
 
-    def note(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        if connection.get_execution_options().get("immediate"):
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal is_writing
+        if statement.startswith("BEGIN"):
+            is_writing = statement == BEGIN_WRITE
+        if is_writing:
             seen.append(statement)
 
     event.listen(story.database.engine, "before_cursor_execute", note)
@@ -147,9 +152,14 @@ class _killing:  # noqa: N801 - reads as what it does
     def __init__(self, database: Database, number: int) -> None:
         self._engine = database.engine
         self._left = number
+        self._is_writing = False
 
-    def _strike(self, connection: Connection, *_: object) -> None:
-        self._left -= bool(connection.get_execution_options().get("immediate"))
+    def _strike(
+        self, _connection: Connection, _cursor: object = None, statement: str = "COMMIT", *_: object
+    ) -> None:
+        if statement.startswith("BEGIN"):
+            self._is_writing = statement == BEGIN_WRITE
+        self._left -= self._is_writing
         if self._left == 0:
             raise Killed
 
@@ -224,9 +234,7 @@ def test_restored_backup(database: Database, tmp_path: Any) -> None:
     story = PlanningHarness(database, NIGHT)
     story.open("a1")
     with database.engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql(f"VACUUM INTO '{tmp_path / 'older.db'}'")
-        connection.exec_driver_sql("BEGIN")
     story.open("a2")
     story.change("resolved")
     story.database = Database(sqlite_url(tmp_path / "older.db"))
