@@ -2,6 +2,7 @@
 
 import json
 import threading
+from functools import partialmethod
 
 import pytest
 from redis import Redis
@@ -10,6 +11,7 @@ from services.ingestion import redis_listener
 from services.ingestion.redis_listener import ChannelListener, StreamListener
 from shared.runtime import clock
 from shared.runtime.redis.record_log import RecordLog
+from shared.runtime.redis.stream_reader import StreamReader
 from shared.schema import redis_keys
 from shared.schema.records import Equity
 from tests.support import wait_until
@@ -17,6 +19,12 @@ from tests.support import wait_until
 
 def equity(value: float) -> bytes:
     return json.dumps({"kind": "equity", "bot": "a", "equity": value}).encode()
+
+
+@pytest.fixture(autouse=True)
+def _short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a step without entries end soon instead of after a second."""
+    monkeypatch.setattr(StreamReader, "read", partialmethod(StreamReader.read, block_ms=10))
 
 
 @pytest.fixture
