@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from botwatch.errors import BotwatchError, RefusedError, UnavailableError
+from botwatch.errors import RefusedError, UnavailableError
 from botwatch.publishers import Publisher
 from botwatch.spool import Spool
 
@@ -57,7 +57,7 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._logged = self._sent = self._refused = 0
-        self._error: BotwatchError | None = None
+        self._error: Exception | None = None
         self._warned_of_dropped = False
 
     @property
@@ -125,7 +125,7 @@ class Sender:
                 continue
             try:
                 self._send(batch)
-            except BotwatchError as error:
+            except Exception as error:  # noqa: BLE001 - without its thread nothing would be sent until a restart
                 self._note_error(error)
                 self._closing.wait(wait)
                 wait = min(2 * wait, MAX_WAIT_S)
@@ -151,7 +151,7 @@ class Sender:
         else:
             self._sent += len(batch)
 
-    def _note_error(self, error: BotwatchError) -> None:
+    def _note_error(self, error: Exception) -> None:
         if self._error is None:
             level = logging.WARNING if isinstance(error, UnavailableError) else logging.ERROR
             log.log(level, "records cannot be sent; they wait, and sending is retried: %s", error)

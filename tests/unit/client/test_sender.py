@@ -70,6 +70,24 @@ def publishing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert names <= {"botwatch-sender"}
 
 
+def test_an_unexpected_error_does_not_end_the_thread(
+    valkey_url: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an error like any other: the records wait, and are sent again."""
+    publish, errors = RedisPublisher.publish, [RuntimeError("half a module")]
+
+    def fail_once(publisher: RedisPublisher, records: Sequence[bytes]) -> None:
+        if errors:
+            raise errors.pop()
+        publish(publisher, records)
+
+    monkeypatch.setattr(RedisPublisher, "publish", fail_once)
+    with MonitoringController("b", redis_url=valkey_url) as monitor:
+        (one,) = log_numbers(monitor, 1)
+        assert monitor.flush(HANG_S)
+        assert [sent["id"] for sent in published(redis)] == [one]
+
+
 class HeldPublisher:
     """Publishes nothing until it may."""
 
