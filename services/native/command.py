@@ -1,13 +1,14 @@
 """The command `botwatch up`: run every part on this machine until Ctrl-C."""
 
-import multiprocessing
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from typing import Annotated
 
 import typer
@@ -54,12 +55,30 @@ def up(environ: Mapping[str, str], *, demo: bool) -> int:
 def _prepare_apart(environ: Mapping[str, str], *, demo: bool) -> PreparedStack:
     """Check and prepare in a process of its own, which takes its modules with it when it ends."""
     # Where a fork is safe it saves the start of an interpreter.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(_prepare, dict(environ), demo=demo).result()
+    method = get_context("fork") if sys.platform == "linux" else get_context("spawn")
+    receiving, sending = Pipe(duplex=False)
+    process = method.Process(target=_prepare, args=(sending, dict(environ), demo))
+    process.start()
+    sending.close()
+    try:
+        result: PreparedStack | BaseException = receiving.recv()
+    except EOFError:
+        process.join()
+        result = StartError(f"the checks ended early (exit code {process.exitcode})")
+    process.join()
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
-def _prepare(environ: Mapping[str, str], *, demo: bool) -> PreparedStack:
-    from services.native.preparation import check_and_prepare  # noqa: PLC0415 - not in the process of `up`
+def _prepare(sending: Connection, environ: Mapping[str, str], demo: bool) -> None:
+    """Send what was prepared, or why nothing was."""
+    result: PreparedStack | BaseException
+    try:
+        from services.native.preparation import check_and_prepare  # noqa: PLC0415 - not for `up` itself
 
-    return check_and_prepare(environ, demo=demo)
+        result = check_and_prepare(environ, demo=demo)
+    except (StartError, KeyboardInterrupt) as error:
+        result = error
+    with contextlib.suppress(BrokenPipeError):  # `up` was killed
+        sending.send(result)
