@@ -39,6 +39,11 @@ class BotMetrics:
         """Whether the account may have others."""
         self.saved_at = self.written_at = self.positions_written_at = now_s
 
+    def begin(self, account: BotAccount) -> None:
+        """Begin with the account of a bot of which nothing is stored."""
+        self.restore(account, 0)
+        self.behind = False
+
     def add_new(self, events: Sequence[TradingEvent]) -> None:
         """Fold events that are already stored; a late one rewinds the account."""
         if self.behind:

@@ -7,6 +7,7 @@ checkpoint and catches up with the rows in batches. Both ways lead to the same s
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -50,6 +51,8 @@ class PendingMetrics(NamedTuple):
 
     events: Mapping[str, list[TradingEvent]]
     """New events by bot, in the order of folding."""
+    new_bots: AbstractSet[str]
+    """Bots of which nothing else is stored."""
     rates: Sequence[PairRate]
     """Rates that became known."""
     changed_by_rates: Mapping[str, int]
@@ -97,7 +100,9 @@ class MetricsCalculator:
         Checkpoints that the new rows invalidate are deleted in the same transaction.
         """
         now_s = self._monotonic()
-        events = self._events_by_bot(connection, new)
+        records = list(new)
+        events = self._events_by_bot(connection, records)
+        new_bots = self._new_bots(connection, events, records)
         rates = self._rates.write(connection, events)
         changed = self._changed_by_rates(connection, rates)
         checkpoints = self._delete_checkpoints(connection, events, changed)
@@ -114,7 +119,7 @@ class MetricsCalculator:
                 checkpoints[bot] = bot_metrics.folded_until
                 saved.append(bot)
         positions = self._write_positions(connection, now_s)
-        return PendingMetrics(events, rates, changed, checkpoints, saved, written, positions)
+        return PendingMetrics(events, new_bots, rates, changed, checkpoints, saved, written, positions)
 
     def _write_positions(self, connection: Connection, now_s: float) -> dict[str, list[OpenPosition]]:
         """Write the open positions of the bots where they changed, and return them."""
@@ -168,7 +173,7 @@ class MetricsCalculator:
                 self._behind[bot] = None
             bot_metrics.rewind(moment)
         for bot, events in change.events.items():
-            bot_metrics = self._bots.get(bot) or self._bot(bot)
+            bot_metrics = self._bots.get(bot) or self._bot(bot, is_new=bot in change.new_bots)
             was_behind = bot_metrics.behind
             bot_metrics.add_new(events)
             if not bot_metrics.behind:
@@ -268,10 +273,24 @@ class MetricsCalculator:
         found = store.checkpoint_before(connection, bot, epoch_ms(self._now() - self._kept))
         return found.until if found else 0
 
-    def _bot(self, bot: str) -> BotMetrics:
+    def _bot(self, bot: str, *, is_new: bool = False) -> BotMetrics:
+        """Take up a bot; unless it is new it catches up with its stored rows first."""
         self._bots[bot] = bot_metrics = BotMetrics(self._monotonic())
-        self._behind[bot] = None
+        if is_new:
+            bot_metrics.begin(BotAccount(self._analytics.settings_for(bot), rates=self._rates.stored))
+        else:
+            self._behind[bot] = None
         return bot_metrics
+
+    def _new_bots(
+        self, connection: Connection, events: Mapping[str, object], records: Sequence[AnyRecord]
+    ) -> frozenset[str]:
+        """Return the bots of `events` of which only `records` are stored: they need not catch up."""
+        own: dict[str, list[AnyRecord]] = {bot: [] for bot in events.keys() - self._bots.keys()}
+        for record in records if own else ():
+            if record.subject in own:
+                own[record.subject].append(record)
+        return frozenset(bot for bot, new in own.items() if store.has_only(connection, bot, new))
 
     def _events_by_bot(
         self, connection: Connection, new: Iterable[AnyRecord]

@@ -43,11 +43,12 @@ from shared.analytics.events import (
     is_plausible,
 )
 from shared.analytics.trade import Trade
-from shared.schema.records import Performance, PositionSide
+from shared.schema.records import Performance, PositionSide, Record
 from shared.schema.timestamps import epoch_ms, from_epoch_ms, from_store, to_store
 from shared.schema.units import metric_fields
 from shared.store.records import subjects
 from shared.store.tables import (
+    TABLES,
     checkpoints,
     equity,
     equity_hours,
@@ -95,6 +96,17 @@ class StoredCheckpoint(NamedTuple):
 
 EVENT_TABLES = (equity, fills, orders, performance_metrics, positions, reported_trades, funding, flows)
 """Tables with the events of bots, besides market prices."""
+_KINDS_FOLDED = frozenset(kind for kind, table in TABLES.items() if table in (*EVENT_TABLES, samples))
+
+
+def has_only(connection: Connection, bot: str, records: Sequence[Record]) -> bool:
+    """Return whether `records`, all of a bot, are all that is stored of what its metrics are made from."""
+    known = sum(type(record) in _KINDS_FOLDED for record in records)
+    found = 0
+    for table in (*EVENT_TABLES, samples):
+        some = select(table.c.id).where(table.c.bot == bot).limit(known + 1).subquery()
+        found += connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return found <= known and checkpoint_before(connection, bot) is None
 
 
 def bots_with_events(connection: Connection) -> list[str]:

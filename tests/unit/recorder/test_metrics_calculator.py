@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from services.recorder import bot_metrics
 from services.recorder import metrics_calculator as module
@@ -17,9 +17,9 @@ from shared.analytics.account import BotAccount
 from shared.analytics.events import event_from_record, event_order
 from shared.analytics.settings import AnalyticsSettings
 from shared.runtime.config.documents import AnalyticsSection, BotSection, DatabaseSection, PerformanceLogger
-from shared.schema.records import AnyRecord, CashFlow, Equity, Fill, Metric, Order, Performance
+from shared.schema.records import AnyRecord, CashFlow, Equity, Fill, Heartbeat, Metric, Order, Performance
 from shared.schema.timestamps import epoch_ms, from_store, to_store
-from shared.store.analytics_data import checkpoint_before, newest_checkpoints
+from shared.store.analytics_data import EVENT_TABLES, checkpoint_before, newest_checkpoints
 from shared.store.database import Database, sqlite_url
 from shared.store.records import insert_records
 from shared.store.retention import metrics_floor
@@ -317,6 +317,56 @@ def test_a_bot_that_is_long_silent_is_not_taken_up_until_it_is_there_again(desk:
     assert not desk.analyst.is_behind
     desk.feed(records[200:])
     assert desk.state() == folded(records).to_json()
+
+
+def test_heartbeats_do_not_make_a_silent_bot_a_new_one(desk: Desk) -> None:
+    """More records come than are stored of it, but its metrics are made from others."""
+    first, second = (
+        Equity(bot="a", equity=float(n), timestamp=START + timedelta(seconds=n)) for n in (100, 90)
+    )
+    desk.feed([second])
+    desk.now += timedelta(days=400)
+    desk.kill()
+    desk.feed([first, *(Heartbeat(bot="a", timestamp=START + timedelta(seconds=n)) for n in range(9))])
+    assert desk.state() == folded([second, first]).to_json()
+
+
+def test_a_bot_whose_rows_are_gone_continues_from_its_checkpoint(desk: Desk) -> None:
+    """Retention deleted them; the metrics still count them."""
+    records = story(13)
+    desk.feed(records)
+    desk.settle()
+    with desk.database.write() as connection:
+        for table in EVENT_TABLES:
+            connection.execute(delete(table))
+    desk.now += timedelta(days=400)
+    desk.kill()
+    last = Equity(bot="a", equity=1.0, timestamp=desk.now)
+    desk.feed([last])
+    assert desk.state() == folded([*records, last]).to_json()
+
+
+def test_a_new_bot_need_not_catch_up_with_what_is_being_stored(desk: Desk) -> None:
+    """Nothing else is stored of it, so a history that is imported is read once."""
+    records = story(13)
+    for piece in pieces(records, 50):
+        desk.feed(piece)
+        assert not desk.analyst.is_behind
+    assert desk.state() == folded(records).to_json()
+
+
+def test_a_bot_with_prices_from_before_a_restart_catches_up_with_them(desk: Desk) -> None:
+    """At the start prices alone do not make a bot known, but its positions are valued at them."""
+    price = Metric(bot="a", name="BTC/USDT", value=90.0, unit="price", timestamp=START)
+    fill = Fill(
+        bot="a", order_id="o", fill_id="f", symbol="BTC/USDT", side="buy", quantity=1.0, price=100.0,
+        timestamp=START + timedelta(seconds=1),
+    )  # fmt: skip
+    worth = Equity(bot="a", equity=1000.0, timestamp=START + timedelta(seconds=2))
+    desk.feed([price])
+    desk.kill()
+    desk.feed([fill, worth])
+    assert desk.state() == folded([price, fill, worth]).to_json()
 
 
 def test_events_of_one_millisecond_are_never_split_across_batches(desk: Desk) -> None:
