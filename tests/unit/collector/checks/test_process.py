@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from services.collector.checks.base import CheckResult, Probe
@@ -39,15 +38,13 @@ def look(place: WatchedHost = HERE, **what: Any) -> CheckResult:
 
 @contextmanager
 def running(program: Path, *further: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program and wait until it is itself, no longer a copy of this process."""
+    """Run a program that sleeps, and wait until it does."""
     process = subprocess.Popen([program, "600", *further])
     try:
-        # It has its name before it has its memory.
+        # It has its name before it has all of its memory.
         wait_until(
-            lambda: (
-                name_of(process.pid) == program.name[:15] and psutil.Process(process.pid).memory_info().rss
-            ),
-            "the program runs",
+            lambda: name_of(process.pid) == program.name[:15] and state_of(process.pid) == "S",
+            "the program sleeps",
         )
         yield process
     finally:
