@@ -20,6 +20,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal_column,
     or_,
     select,
     update,
@@ -49,11 +50,15 @@ MAX_RESPONSE = 300
 
 # Statements on a notification's path are built once: building one takes longer than running it.
 _ROW = notifications.c
+PENDING: ColumnElement[str] = literal_column("'PENDING'")
+"""Not a parameter: the plan depends on the value, so SQLite would prepare the statement again each time."""
+CHANNEL: ColumnElement[str] = literal_column("+channel")
+"""The channel, but not for an index: a channel may have very many deliveries, an alert has few."""
 _EARLIER = notifications.alias("earlier")
 _SAME_ALERT = and_(
-    _EARLIER.c.channel == _ROW.channel,
+    literal_column("+earlier.channel") == _ROW.channel,  # as in `CHANNEL`
     _EARLIER.c.alertId == _ROW.alertId,
-    _EARLIER.c.state == "PENDING",
+    _EARLIER.c.state == PENDING,
     _EARLIER.c.id < _ROW.id,
 )
 
@@ -70,7 +75,7 @@ def _due_of(table: Any) -> ColumnElement[bool]:  # noqa: ANN401 - the columns of
     )
 
 
-_PENDING = and_(_ROW.channel == bindparam("of"), _ROW.state == "PENDING")
+_PENDING = and_(_ROW.channel == bindparam("of"), _ROW.state == PENDING)
 _DUE = _due_of(_ROW)
 _SAME_BATCH = func.coalesce(_EARLIER.c.batch == _ROW.batch, false())
 _WAITS = exists().where(_SAME_ALERT, ~and_(_due_of(_EARLIER.c), _SAME_BATCH))
@@ -221,13 +226,13 @@ def has_failed_attempts(connection: Connection, channel: str) -> bool:
 def pending_after(connection: Connection, delivery: Delivery) -> list[Delivery]:
     """Return the pending deliveries of the same alert and channel after `delivery`, in order."""
     after = and_(_ROW.channel == delivery.channel, _ROW.alertId == delivery.notice.id, _ROW.id > delivery.id)
-    rows = connection.execute(select(notifications).where(after, _ROW.state == "PENDING").order_by(_ROW.id))
+    rows = connection.execute(select(notifications).where(after, _ROW.state == PENDING).order_by(_ROW.id))
     return [later for row in rows.all() if (later := _delivery(connection, row))]
 
 
 def renew(connection: Connection, owner: str, now: datetime) -> None:
     """Extend every lease that `owner` still holds."""
-    held = and_(notifications.c.leaseOwner == owner, notifications.c.state == "PENDING")
+    held = and_(notifications.c.leaseOwner == owner, notifications.c.state == PENDING)
     connection.execute(update(notifications).where(held).values(leaseUntil=to_store(now + LEASE_LENGTH)))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, s
 from shared.schema.alerts import Change, Severity
 from shared.schema.timestamps import from_store, to_store
 from shared.schema.watchdog import WATCHDOG
+from shared.store.deliveries import PENDING
 from shared.store.tables import alerts, notifications
 
 DeliveryState = Literal["PENDING", "SENT", "FAILED", "SUPPRESSED"]
@@ -126,7 +127,7 @@ _LAST_ERROR = (
 )
 _PENDING = (
     select(_ROW.channel, func.count())
-    .where(_ROW.state == "PENDING", _ROW.alertId != WATCHDOG)
+    .where(_ROW.state == PENDING, _ROW.alertId != WATCHDOG)
     .group_by(_ROW.channel)
 )
 

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.schema.alerts import Change, Notice
 from shared.schema.timestamps import to_store
+from shared.store.deliveries import PENDING
 from shared.store.escalations import dispatch_cursor, is_behind
 from shared.store.tables import alert_events, notifications
 
@@ -38,7 +39,7 @@ def newest_event_id(connection: Connection, alert_id: str, change: Change) -> in
 def is_dispatched(connection: Connection, event: int, now: datetime) -> bool:
     """Return whether the notifier handles an event: it was dispatched, and no delivery of it is untouched."""
     of_event = _ROW.eventId == event
-    is_held = and_(_ROW.leaseOwner == OWNER, _ROW.state == "PENDING")
+    is_held = and_(_ROW.leaseOwner == OWNER, _ROW.state == PENDING)
     open_rows = select(_ROW.id).where(of_event, or_(_unattempted(now), is_held))
     if connection.execute(open_rows.limit(1)).first():
         return False
@@ -56,17 +57,20 @@ def oldest_unattempted(connection: Connection, now: datetime) -> int | None:
 
     Deliveries of a paused channel (one is to be retried, or it has just sent) are not counted.
     """
-    found: int | None = connection.execute(select(func.min(_ROW.id)).where(_unattempted(now))).scalar()
+    # Of a bare column SQLite finds the minimum in the order of the table, which begins with all the history.
+    oldest = select(func.min(_ROW.id + 0)).where(_unattempted(now))
+    found: int | None = connection.execute(oldest).scalar()
     return found
 
 
 def _unattempted(now: datetime) -> ColumnElement[bool]:
     moment = to_store(now)
-    again = and_(_SIBLING.c.state == "PENDING", _SIBLING.c.attempts > 0)
-    just_sent = _SIBLING.c.sentAt > to_store(now - MAX_CHANNEL_PAUSE)
-    rests = exists().where(_SIBLING.c.channel == _ROW.channel, or_(again, just_sent))
+    # Apart from the row, so that SQLite looks once and not for each row.
+    again = select(_SIBLING.c.channel).where(_SIBLING.c.state == PENDING, _SIBLING.c.attempts > 0)
+    just_sent = select(_SIBLING.c.channel).where(_SIBLING.c.sentAt > to_store(now - MAX_CHANNEL_PAUSE))
+    rests = _ROW.channel.in_(again.union(just_sent))
     return and_(
-        _ROW.state == "PENDING",
+        _ROW.state == PENDING,
         _ROW.attempts == 0,
         or_(_ROW.heldUntil.is_(None), _ROW.heldUntil <= moment),
         or_(_ROW.leaseUntil.is_(None), _ROW.leaseUntil <= moment),
@@ -94,7 +98,7 @@ def lease_deliveries(
             insert(notifications)
             .values(row | lease)
             .on_conflict_do_update(
-                index_elements=["eventId", "channel"], set_=lease, where=_ROW.state == "PENDING"
+                index_elements=["eventId", "channel"], set_=lease, where=_ROW.state == PENDING
             )
         )
 
@@ -116,7 +120,7 @@ def record_out_of_band(
     statement = insert(notifications).values(_row(event, notice, channel) | outcome)
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["eventId", "channel"], set_=outcome, where=_ROW.state == "PENDING"
+            index_elements=["eventId", "channel"], set_=outcome, where=_ROW.state == PENDING
         )
     )
 

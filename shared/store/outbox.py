@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert
 from shared.schema.alerts import Change, Notice
 from shared.schema.timestamps import from_store, to_store
 from shared.schema.watchdog import WATCHDOG
-from shared.store.deliveries import Delivery, pending_after
+from shared.store.deliveries import CHANNEL, PENDING, Delivery, pending_after
 from shared.store.tables import alerts, notifications
 
 log = structlog.get_logger()
@@ -31,8 +31,8 @@ _SUPPRESS_PENDING = (
     update(notifications)
     .where(
         _ROW.alertId == bindparam("alert"),
-        _ROW.channel == bindparam("of"),
-        _ROW.state == "PENDING",
+        bindparam("of") == CHANNEL,
+        _ROW.state == PENDING,
         _ROW.id < bindparam("than"),
         _ROW.heldUntil > bindparam("until"),
     )
@@ -140,7 +140,7 @@ def suppress_pending(connection: Connection, alert_id: str, changes: Iterable[Ch
     """Suppress an alert's pending deliveries, except those being sent."""
     pending = and_(
         _ROW.alertId == alert_id,
-        _ROW.state == "PENDING",
+        _ROW.state == PENDING,
         _ROW.change.in_(list(changes)),
         _ROW.leaseOwner.is_(None),
     )
@@ -151,7 +151,7 @@ def suppress_batch(connection: Connection, alert_id: str, batch: str, reason: st
     """Suppress an alert's pending deliveries in `batch` unless being sent; return whether any was."""
     pending = and_(
         _ROW.alertId == alert_id,
-        _ROW.state == "PENDING",
+        _ROW.state == PENDING,
         _ROW.batch == batch,
         _ROW.leaseOwner.is_(None),
     )
@@ -169,7 +169,7 @@ def take_suppressed_alerts(connection: Connection, batch: str) -> list[str]:
 
 def suppress_unserved(connection: Connection, served: Iterable[str]) -> None:
     """Suppress pending deliveries to channels that are no longer configured."""
-    left = and_(_ROW.state == "PENDING", _ROW.channel.not_in(list(served)))
+    left = and_(_ROW.state == PENDING, _ROW.channel.not_in(list(served)))
     reason = "channel removed from the configuration"
     connection.execute(update(notifications).where(left).values(state="SUPPRESSED", lastError=reason))
 
@@ -217,7 +217,7 @@ def pending_by_channel(connection: Connection) -> dict[str, int]:
     statement = (
         select(notifications.c.channel, func.count())
         .join(alerts, alerts.c.id == notifications.c.alertId)
-        .where(notifications.c.state == "PENDING", alerts.c.id != WATCHDOG)
+        .where(notifications.c.state == PENDING, alerts.c.id != WATCHDOG)
         .group_by(notifications.c.channel)
     )
     return {str(row[0]): int(row[1]) for row in connection.execute(statement)}

@@ -446,6 +446,7 @@ notifications = Table(
     Index(
         "notifications_due",
         "channel",
+        "state",
         "id",
         sqlite_where=text("state = 'PENDING'"),
     ),

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from shared.schema.alerts import Change
 from shared.store import deliveries, outbox
@@ -33,9 +34,9 @@ def write(
 ) -> int:
     """Write a change with its deliveries and return the event's id."""
     one = msgspec.structs.replace(make_notice(change), updated_at=NOON + after)
-    event = add_event(connection, alert_of(one), change, NOON + after)
-    add_deliveries(connection, event, one, planned, muted)
-    return event
+    added = add_event(connection, alert_of(one), change, NOON + after)
+    add_deliveries(connection, added, one, planned, muted)
+    return added
 
 
 def outline(connection: Connection) -> list[tuple[object, ...]]:
@@ -174,3 +175,31 @@ def test_only_repeated_failures_and_deliveries_behind_them_are_overdue(
     assert deliveries.overdue(connection, "desk", NOON - HOUR, untried=True) == []
     assert deliveries.has_failed_attempts(connection, "desk")
     assert not deliveries.has_failed_attempts(connection, "ops")
+
+
+def test_a_long_history_costs_nothing(connection: Connection) -> None:
+    """What happens for each notification reads the pending deliveries, or those of an alert."""
+    write(connection, "opened", PlannedDelivery("desk", "first"))
+    plans: list[str] = []
+    raw = connection.connection.driver_connection
+    assert raw
+
+    def explain(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if "notifications" in statement and not statement.startswith("INSERT"):
+            plans.extend(step[-1] for step in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(connection, "before_cursor_execute", explain)
+    deliveries.next_attempt_due(connection, "desk", NOON)
+    (one,) = deliveries.claim(connection, "desk", "here", NOON)
+    deliveries.claim(connection, "desk", "here", NOON, digest=True)
+    deliveries.renew(connection, "here", NOON)
+    deliveries.mark_sent(connection, [deliveries.SentDelivery(one, NOON)])
+    write(connection, "raised", PlannedDelivery("desk", "first"))
+    read = {plan.partition(" USING ")[2] for plan in plans if plan.startswith(("SEARCH", "SCAN"))}
+    assert read == {
+        "",  # the newest ID
+        "INTEGER PRIMARY KEY (rowid=?)",
+        "INDEX notifications_due",
+        "INDEX notifications_due (channel=? AND state=?)",
+        "INDEX notifications_alert (alertId=? AND rowid<?)",
+    }
