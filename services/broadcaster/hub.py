@@ -116,6 +116,11 @@ class HubClient:
             self._frames.clear()
             self._bytes = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame is queued."""
+        return not self._frames
+
     def dequeue(self) -> Frame | None:
         """Remove and return the next frame, None if there is none."""
         if not self._frames:

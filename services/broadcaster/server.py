@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from prometheus_client import REGISTRY, Counter, Gauge
 from redis.exceptions import RedisError
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
@@ -86,6 +86,8 @@ class WebSocketServer:
         self._alive_at = 0.0
         self._connections: dict[HubClient, ServerConnection] = {}
         self._ready: dict[HubClient, asyncio.Event] = {}
+        self._idle: set[HubClient] = set()
+        """Clients whose writers wait: a task for each frame and client would cost as much as sending it."""
         self._drops: set[asyncio.Task[None]] = set()
         self._identities: WeakKeyDictionary[ServerConnection, Identity] = WeakKeyDictionary()
 
@@ -133,19 +135,31 @@ class WebSocketServer:
         batch = await self._source.read(self._positions)
         # No await until the end of publishing: a joining client sees both changes or neither.
         self._positions = batch.positions
-        self._wake(self._hub.publish(list(decode_entries(batch.entries))))
+        self._send(self._hub.publish(list(decode_entries(batch.entries))))
         if (now := asyncio.get_running_loop().time()) >= self._alive_at:
             self._alive_at = now + KEEPALIVE_INTERVAL_S
-            self._wake(self._hub.publish_keepalive(Frame(b'[{"type":"alive"}]', 1)))
+            self._send(self._hub.publish_keepalive(Frame(b'[{"type":"alive"}]', 1)))
             self._close_revoked()
         await asyncio.sleep(0 if batch.more or not batch.entries else FLUSH_INTERVAL_S)
 
-    def _wake(self, clients: Iterable[HubClient]) -> None:
+    def _send(self, clients: Iterable[HubClient]) -> None:
+        """Send the next frame of clients that have read all before it; wake the writers of the others."""
+        together: dict[Frame, list[ServerConnection]] = {}
         for client in clients:
             if client.dropped:
                 self._drop(client)
-            else:
-                self._ready[client].set()
+                continue
+            connection = self._connections[client]
+            if client in self._idle and not connection.transport.get_write_buffer_size():
+                if frame := client.dequeue():
+                    together.setdefault(frame, []).append(connection)
+                if client.is_empty:
+                    continue
+            self._idle.discard(client)
+            self._ready[client].set()
+        for frame, connections in together.items():
+            broadcast(connections, frame.data, text=True)
+            MESSAGES.inc(frame.messages * len(connections))
 
     async def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer plain HTTP requests, and reject invalid WebSocket requests."""
@@ -212,6 +226,7 @@ class WebSocketServer:
         finally:
             self._hub.leave(client)
             del self._connections[client], self._ready[client]
+            self._idle.discard(client)
             CLIENTS.set(len(self._connections))
             writer.cancel()
 
@@ -220,6 +235,8 @@ class WebSocketServer:
             await self._send_initial(client, connection, query)
             ready = self._ready[client]
             while True:
+                if not ready.is_set():
+                    self._idle.add(client)
                 await ready.wait()
                 ready.clear()
                 while frame := client.dequeue():

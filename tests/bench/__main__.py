@@ -34,6 +34,7 @@ from tests.bench import (
     steps,
     storage,
     throughput,
+    websocket,
 )  # fmt: skip
 from tests.bench.collector import Sampling
 from tests.bench.deliveries import DeliveryBench
@@ -53,6 +54,7 @@ from tests.bench.requests import Requests
 from tests.bench.rules import RuleCost
 from tests.bench.steps import StepCounts
 from tests.bench.storage import Storage
+from tests.bench.websocket import FanOut
 from tests.integration.stack import BotwatchProcess, botwatch_up
 
 PARTS = (
@@ -60,6 +62,7 @@ PARTS = (
     "throughput",
     "requests",
     "deliveries",
+    "websocket",
     "peers",
     "history",
     "analytics",
@@ -87,6 +90,10 @@ class BenchSize:
     """Of load in each round of requests."""
     notices: int
     """In each round of deliveries."""
+    clients: int
+    """Of the WebSocket."""
+    messages: int
+    """To each of them, as fast as they go."""
 
 
 LONG = (10_000, 100_000, 1_000_000)
@@ -94,6 +101,7 @@ SHORT = (1_000, 10_000)
 FULL = BenchSize(
     breaches=200, peer_breaches=100, records=100_000, rounds=3, minutes=525_600, events=LONG, samples=300,
     rows=20_000, board_minutes=60, seconds=4, notices=1_500,
+    clients=1_000, messages=20_000,
 )  # fmt: skip
 QUICK = BenchSize(
     breaches=20,
@@ -107,11 +115,15 @@ QUICK = BenchSize(
     board_minutes=5,
     seconds=1,
     notices=500,
+    clients=100,
+    messages=2_000,
 )
 BOARDS = (1, 40, 400, 2000)
 """Bots on the dashboard."""
 PAUSE_S = 0.05
 WARM_UP = 5
+PACED = 20
+"""Messages to the clients of the WebSocket at a steady pace."""
 ANSWERS = 100
 PEER_PAUSE_S = 0.4
 """With its randomness, scrape and evaluation are met in every phase."""
@@ -127,6 +139,7 @@ class BenchResults:
     throughputs: list[Throughput] = field(default_factory=list)
     loads: list[Requests] = field(default_factory=list)
     deliveries: DeliveryBench | None = None
+    fan_out: Sequence[FanOut] = ()
     history: BenchHistory | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
@@ -159,6 +172,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "deliveries" in chosen:
             _say(f"{size.rounds} times {size.notices:,} notices to a fast webhook …")
             found.deliveries = deliveries.measure(folder, installed, notices=size.notices, rounds=size.rounds)
+        if "websocket" in chosen:
+            _say(f"{size.messages:,} messages to {size.clients:,} clients of the WebSocket …")
+            found.fan_out = websocket.measure(
+                folder, clients=size.clients, paced=PACED, flat_out=size.messages, rounds=size.rounds
+            )
         if "peers" in chosen and installed:
             found.peer = _measure_peers(installed, receiver, folder, size)
         _measure_alone(folder, chosen, size, found)
@@ -304,6 +322,7 @@ def _print(found: BenchResults) -> None:
         throughput_table(found.throughputs) if found.throughputs else [],
         requests.table(found.loads) if found.loads else [],
         deliveries.table(found.deliveries) if found.deliveries else [],
+        websocket.table(found.fan_out) if found.fan_out else [],
         history_table(found.history) if found.history else [],
         rules.table(found.rules) if found.rules else [],
         storage.table(found.storage) if found.storage else [],

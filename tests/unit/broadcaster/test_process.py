@@ -280,6 +280,36 @@ def test_a_slow_client_reads_the_close_reason(broadcaster: BroadcasterProcess, r
     assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4008, "slow consumer")
 
 
+def test_a_client_that_falls_behind_catches_up_in_order(
+    broadcaster: BroadcasterProcess, redis: Redis
+) -> None:
+    """What is sent at once to a client that keeps up never passes what waits for one that does not."""
+    log, buffers, sent = RecordLog(redis), socket.socket(), 0
+    buffers.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    buffers.connect(("127.0.0.1", broadcaster.port))
+    with (
+        connect(broadcaster.address, proxy=None) as quick,
+        connect(broadcaster.address, sock=buffers, proxy=None, max_queue=1) as slow,
+    ):
+        receive(quick)
+        receive(slow)
+
+        def send() -> None:
+            nonlocal sent
+            log.append([equity(number) for number in range(sent, sent + 250)], "test")
+            sent += len(messages(quick, 250))
+
+        send()
+        while f"botwatch_websocket_messages_total {2 * sent + 2}.0" in get(broadcaster, "/metrics"):
+            send()
+        send()
+        found = values(messages(slow, sent))
+        for _ in range(3):
+            send()
+            found += values(messages(slow, 250))
+    assert found == list(range(sent))
+
+
 def test_it_stops_at_once_even_with_a_stalled_client(
     broadcaster: BroadcasterProcess, redis: Redis, stalled: socket.socket
 ) -> None:
