@@ -117,9 +117,8 @@ class OpenAlerts:
                 written[:] = self._external.end_timed_out(connection, now)
 
         if self._external.has_timed_out(now) and self._writer.write_until_done(write):
-            for transition in written:
-                self._record(transition)
             self._wake_and_publish(written)
+            self._record(written)
 
     def commit(self, changes: Sequence[AlertChange], offset: str) -> bool:
         """Write `changes` and the log offset; then wake and publish. False: the part stopped before."""
@@ -145,19 +144,21 @@ class OpenAlerts:
                 held.pop(key, None)
             else:
                 held[key] = alert
-        for transition in written:
-            self._record(transition)
         self._wake_and_publish(written)
+        self._record(written)
         return True
 
-    def _record(self, transition: Transition) -> None:
-        """Count and log a transition, and check mutes again where it may mute other alerts."""
-        change, alert = transition.change, transition.alert
-        CHANGES.labels(change).inc()
-        if change == "muted" or (self.mute_config.inhibitions and change not in ("updated", "unmuted")):
-            self._schedule.invalidate()
-        if change != "updated":
-            log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
+    def _record(self, written: Iterable[Transition]) -> None:
+        """Count and log transitions, and check mutes again where one may mute other alerts.
+
+        It comes after the wake: a line of the log takes about as long as everything before.
+        """
+        for change, alert, *_ in written:
+            CHANGES.labels(change).inc()
+            if change == "muted" or (self.mute_config.inhibitions and change not in ("updated", "unmuted")):
+                self._schedule.invalidate()
+            if change != "updated":
+                log.info("alert", change=change, id=alert.id, severity=alert.severity, message=alert.message)
 
     def store_beat(self, beat: float, now: datetime) -> None:
         """Write the watchdog beat; repeating it after a crash is harmless."""
