@@ -94,11 +94,10 @@ class DiskSpool:
     """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_DISK_BYTES) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self.dropped = 0
         self._segment_bytes = max_bytes // SEGMENTS
-        self._lock_file = _locked(folder / "lock")
+        self._lock_file = _locked(folder / "lock") if folder.exists() else _make_locked(folder)
         self._sent = os.open(folder / "sent", os.O_RDWR | os.O_CREAT, 0o600)
         self._counts = {int(path.stem): _count_lines(path) for path in sorted(folder.glob("*.jsonl"))}
         """Records of each file that are not sent, by number."""
@@ -134,7 +133,12 @@ class DiskSpool:
         """Return the oldest records that fit, at least one if there is any; `remove` ends their wait."""
         while self._counts:
             number = min(self._counts)
-            lines = self._read_file(number, max_records, max_bytes)
+            try:
+                lines = self._read_file(number, max_records, max_bytes)
+            except FileNotFoundError:  # somebody deleted it
+                self.dropped += self._counts[number]
+                self._delete(number)
+                continue
             if lines:
                 self._taken = number, sum(len(line) + 1 for line in lines), len(lines)
                 return lines
@@ -307,7 +311,7 @@ class Spool:
 def _take_over(folder: Path, max_bytes: int) -> Iterator[DiskSpool]:
     """Yield the spools of processes that no longer run, oldest first."""
     try:
-        owners = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)
+        owners = sorted(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime)
     except FileNotFoundError:
         return
     for owner in owners:
@@ -326,10 +330,22 @@ def _locked(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who had it may have deleted it meanwhile: it locks nothing then.
+        if not os.path.samestat(os.fstat(file), path.stat()):
+            raise BlockingIOError(f"{path} is another process's by now")
     except OSError:
         os.close(file)
         raise
     return file
+
+
+def _make_locked(folder: Path) -> int:
+    """Make a spool's folder, and lock it before others find it: they would take it over."""
+    hidden = folder.with_name(f".{folder.name}")
+    hidden.mkdir(parents=True, mode=0o700)
+    lock_file = _locked(hidden / "lock")
+    hidden.rename(folder)
+    return lock_file
 
 
 def _count_lines(path: Path, offset: int = 0) -> int:

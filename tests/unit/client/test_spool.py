@@ -1,7 +1,9 @@
 """The spool: what waits survives the process, is bounded, and is read in the order it was written."""
 
 import errno
+import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,53 @@ def test_what_a_process_left_is_taken_over_once(tmp_path: Path) -> None:
     assert drain(second) == [*lines(3, 2), b"new"]
     second.close()
     assert drain(Spool(tmp_path)) == []
+
+
+def test_a_spool_that_is_being_made_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that start together look for what others left before each has locked its own."""
+    flock, started = fcntl.flock, [1]
+
+    def start_another_first(file: int, how: int) -> None:
+        while started:
+            started.pop()
+            Spool(tmp_path).close()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", start_another_first)
+    spool = Spool(tmp_path)
+    spool.append(b"one")
+    assert (spool.error, spool.is_on_disk) == (None, True)
+    assert Spool(tmp_path).pending == 0
+    assert drain(spool) == [b"one"]
+
+
+def test_a_lock_that_was_deleted_locks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had it ended between opening it and locking it."""
+    left = DiskSpool(tmp_path / "one")
+    left.append(b"one")
+    left.close()
+    flock = fcntl.flock
+
+    def delete_before(file: int, how: int) -> None:
+        (tmp_path / "one" / "lock").unlink()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", delete_before)
+    with pytest.raises(OSError, match="lock"):
+        DiskSpool(tmp_path / "one")
+
+
+def test_records_whose_folder_is_deleted_are_dropped(tmp_path: Path) -> None:
+    """They are counted and no longer waited for; what comes then waits in memory."""
+    spool = Spool(tmp_path / "spool")
+    spool.append(b"one")
+    shutil.rmtree(tmp_path / "spool")
+    assert spool.read(1, 1000) == []
+    assert (spool.pending, spool.dropped) == (0, 1)
+    spool.append(b"two")
+    assert drain(spool) == [b"two"]
 
 
 def test_the_oldest_records_are_dropped_and_counted(tmp_path: Path) -> None:
