@@ -31,6 +31,7 @@ from tests.bench import (
     peers,
     requests,
     rules,
+    scale,
     steps,
     storage,
     throughput,
@@ -52,6 +53,7 @@ from tests.bench.figures import (
 from tests.bench.receiver import BenchReceiver, listening
 from tests.bench.requests import Requests
 from tests.bench.rules import RuleCost
+from tests.bench.scale import CostBySize
 from tests.bench.steps import StepCounts
 from tests.bench.storage import Storage
 from tests.bench.websocket import FanOut
@@ -67,6 +69,7 @@ PARTS = (
     "history",
     "analytics",
     "rules",
+    "scale",
     "storage",
     "bots",
     "collector",
@@ -143,6 +146,7 @@ class BenchResults:
     history: BenchHistory | None = None
     costs: list[Cost] = field(default_factory=list)
     rules: RuleCost | None = None
+    scales: Sequence[CostBySize] = ()
     storage: Storage | None = None
     boards: Sequence[bots.Board] = ()
     sampling: list[Sampling] = field(default_factory=list)
@@ -195,6 +199,9 @@ def _measure_alone(folder: Path, chosen: Sequence[str], size: BenchSize, found: 
     if "rules" in chosen:
         _say(f"{size.records:,} records against up to {rules.RULES[-1]:,} rules …")
         found.rules = rules.measure(records=size.records, rounds=size.rounds)
+    if "scale" in chosen:
+        _say(f"{size.records // 10:,} records of up to {scale.SIZES[-1]:,} bots, and against as many rules …")
+        found.scales = scale.measure(folder, records=size.records // 10, rounds=size.rounds)
     if "storage" in chosen:
         _say(f"{size.rows:,} records of each kind in SQLite …")
         found.storage = storage.measure(folder, rows=size.rows)
@@ -325,6 +332,7 @@ def _print(found: BenchResults) -> None:
         websocket.table(found.fan_out) if found.fan_out else [],
         history_table(found.history) if found.history else [],
         rules.table(found.rules) if found.rules else [],
+        scale.table(found.scales) if found.scales else [],
         storage.table(found.storage) if found.storage else [],
         bots.table(found.boards) if found.boards else [],
         cost_table(found.costs) if found.costs else [],

@@ -104,12 +104,12 @@ class RuleCost:
 
 def measure(*, records: int, rounds: int) -> RuleCost:
     """Judge `records` against each number of rules, best of `rounds`."""
-    entries = _entries(records, BOTS)
+    entries = make_entries(records, BOTS)
     plain = [_rate("plain thresholds", plain_rules(count), entries, rounds) for count in RULES]
     mixed = [_rate("one rule of each kind", mixed_rules(count), entries, rounds) for count in RULES]
-    full = _entries(records, WINDOW_BOTS, WINDOW_STEP_MS)
+    full = make_entries(records, WINDOW_BOTS, WINDOW_STEP_MS)
     windows = _rate("rules on windows of 5 minutes and an hour", window_rules(), full, rounds)
-    seconds = _entries(HELD_BOTS * SECONDS, HELD_BOTS, 1000 * PER_ENTRY // HELD_BOTS)
+    seconds = make_entries(HELD_BOTS * SECONDS, HELD_BOTS, 1000 * PER_ENTRY // HELD_BOTS)
     return RuleCost(
         plain,
         mixed,
@@ -175,7 +175,7 @@ def _rule(name: str, metric: str, **further: Any) -> Rule:
     return rule_from_condition(msgspec.convert({**wire, **limit, **further}, Condition))
 
 
-def _entries(records: int, bots: int, step_ms: int = STEP_MS) -> Entries:
+def make_entries(records: int, bots: int, step_ms: int = STEP_MS) -> Entries:
     """Return entries of the log: bots in turn, figures that change and stay within their limits."""
     chance = random.Random(1)
     found = []
