@@ -32,6 +32,7 @@ from tests.bench import (
     requests,
     rules,
     scale,
+    stack,
     steps,
     storage,
     throughput,
@@ -54,12 +55,14 @@ from tests.bench.receiver import BenchReceiver, listening
 from tests.bench.requests import Requests
 from tests.bench.rules import RuleCost
 from tests.bench.scale import CostBySize
+from tests.bench.stack import StackStart
 from tests.bench.steps import StepCounts
 from tests.bench.storage import Storage
 from tests.bench.websocket import FanOut
 from tests.integration.stack import BotwatchProcess, botwatch_up
 
 PARTS = (
+    "stack",
     "latency",
     "throughput",
     "requests",
@@ -136,6 +139,7 @@ PEER_PAUSE_S = 0.4
 class BenchResults:
     """What was measured so far."""
 
+    starts: Sequence[StackStart] = ()
     doors: list[Latencies] = field(default_factory=list)
     peer: Latencies | None = None
     steps: Mapping[str, StepCounts] = field(default_factory=dict)
@@ -164,10 +168,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = BenchResults()
     size = QUICK if options.quick else FULL
     installed = peers.find()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="botwatch-bench-")))
-        receiver = stack.enter_context(listening())
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="botwatch-bench-")))
+        receiver = opened.enter_context(listening())
         _introduce(installed)
+        if "stack" in chosen:
+            _say(f"{size.rounds} starts …")
+            found.starts = stack.measure(folder, starts=size.rounds)
         if {"latency", "throughput", "requests"} & set(chosen):
             with _botwatch(folder, receiver) as running:
                 _measure_botwatch(running, receiver, folder, chosen, size, found)
@@ -323,6 +330,7 @@ def _introduce(installed: peers.Peers | None) -> None:
 def _print(found: BenchResults) -> None:
     latencies = [*found.doors, *filter(None, [found.peer])]
     tables = [
+        stack.table(found.starts) if found.starts else [],
         latency_table(latencies) if latencies else [],
         [verdict(found.doors, found.peer)] if found.doors and found.peer else [],
         steps.table(found.steps) if found.steps else [],

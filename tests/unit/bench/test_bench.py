@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import peers, rules
+from tests.bench import peers, rules, websocket
 from tests.bench.figures import Latencies, Round, Throughput
 
 pytestmark = pytest.mark.slow  # measures for seconds
@@ -32,13 +32,20 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_quick_look_measures_and_leaves_no_folder(few: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parts = [word for part in ("history", "analytics", "rules") for word in ("--only", part)]
+    parts = [word for part in ("history", "analytics", "rules", "scale") for word in ("--only", part)]
     assert bench.main(["--quick", *parts]) == 0
     printed = capsys.readouterr().out
     assert "2,000 minutes of a bot" in printed
     assert "200 events" in printed
     assert "one rule of each kind" in printed
+    assert "rules, by bots" in printed
     assert list(few.iterdir()) == []
+
+
+def test_every_client_of_the_websocket_gets_every_message(tmp_path: Path) -> None:
+    """At a steady pace and at once, from the broadcaster and from NATS."""
+    for found in websocket.measure(tmp_path, clients=3, paced=2, flat_out=120, rounds=1):
+        assert [(one.lost, one.p99_ms > 0, one.per_s > 0) for one in found.rounds] == [(0, True, True)]
 
 
 def test_peers_that_are_not_installed_are_named_once_and_not_measured(
