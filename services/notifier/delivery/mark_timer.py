@@ -6,7 +6,6 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 log = structlog.get_logger()
 
@@ -16,7 +15,7 @@ RETRY_S = 1.0
 """The pause after a failed transaction."""
 
 Flush = Callable[[], bool]
-"""Marks what one worker has sent; returns whether it has sent more meanwhile. Raises SQLAlchemyError."""
+"""Marks what one worker has sent; returns whether it has sent more meanwhile. May raise any error."""
 
 
 class MarkTimer:
@@ -59,7 +58,7 @@ class MarkTimer:
     def _flush(self, flush: Flush) -> None:
         try:
             has_more = flush()
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - nothing restarts this thread, so it survives any error
             log.warning("cannot mark sent deliveries; retrying", error=str(error))
             self._closed.wait(RETRY_S)
             has_more = True
