@@ -1,6 +1,7 @@
 """gunicorn for the web parts; address, workers and threads come from their settings."""
 
 import atexit
+import gc
 import os
 import shutil
 import ssl
@@ -39,6 +40,15 @@ def remove_metrics() -> None:
 def ssl_context(config: Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """Return the context of TLS, which follows renewed certificates."""
     return server_context(TlsFiles(Path(config.certfile), Path(config.keyfile)))
+
+
+def when_ready(_arbiter: Arbiter) -> None:
+    """Keep what is loaded from the garbage collector, before workers are forked.
+
+    It would scan it during a large response, and copy to each worker the pages on which it makes notes.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:

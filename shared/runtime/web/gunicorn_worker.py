@@ -92,8 +92,6 @@ class LimitedWorker(gasgi.ASGIWorker):  # type: ignore[misc]
         self.wsgi = self.app.wsgi()
         fast_route = self.wsgi.extensions["botwatch"].fast_route
         self.asgi = WsgiBridge(self.wsgi, self.cfg.threads, self.body_s, fast_route)
-        # Loaded modules stay: the garbage collector need not scan them during a large response.
-        gc.collect()
         gc.freeze()
 
     async def _shutdown(self) -> None:
