@@ -152,3 +152,20 @@ def test_a_closed_timer_fails_the_check() -> None:
         timer.check()
     with pytest.raises(RuntimeError):
         timer.check()
+
+
+def test_the_timer_survives_any_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be marked, for whatever reason, is marked later."""
+    monkeypatch.setattr(mark_timer, "RETRY_S", 0.01)
+    outcomes: list[Exception | None] = [None, ZeroDivisionError("surprise")]
+
+    def flush() -> bool:
+        if error := outcomes.pop():
+            raise error
+        return False
+
+    with closing(MarkTimer()) as timer:
+        timer.start()
+        timer.watch(flush)
+        wait_until(lambda: not outcomes, "it is tried again")
+        timer.check()
