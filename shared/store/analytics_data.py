@@ -5,14 +5,17 @@ Events are returned in the one order in which they are folded: reading them agai
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import cache
+from functools import cache, reduce
 from heapq import merge
+from operator import add
 from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Row,
+    ScalarSelect,
     Select,
     Table,
     bindparam,
@@ -99,13 +102,20 @@ EVENT_TABLES = (equity, fills, orders, performance_metrics, positions, reported_
 _KINDS_FOLDED = frozenset(kind for kind, table in TABLES.items() if table in (*EVENT_TABLES, samples))
 
 
+def _count_up_to(table: Table) -> ScalarSelect[int]:
+    """Return the number of a bot's rows in `table`, `most` if there are more."""
+    some = select(table.c.id).where(table.c.bot == bindparam("of"))
+    some = some.limit(bindparam("most", type_=Integer))
+    return select(func.count()).select_from(some.subquery()).scalar_subquery()
+
+
+_STORED = select(reduce(add, map(_count_up_to, (*EVENT_TABLES, samples))))
+
+
 def has_only(connection: Connection, bot: str, records: Sequence[Record]) -> bool:
     """Return whether `records`, all of a bot, are all that is stored of what its metrics are made from."""
     known = sum(type(record) in _KINDS_FOLDED for record in records)
-    found = 0
-    for table in (*EVENT_TABLES, samples):
-        some = select(table.c.id).where(table.c.bot == bot).limit(known + 1).subquery()
-        found += connection.execute(select(func.count()).select_from(some)).scalar_one()
+    found: int = connection.execute(_STORED, {"of": bot, "most": known + 1}).scalar_one()
     return found <= known and checkpoint_before(connection, bot) is None
 
 
