@@ -39,11 +39,16 @@ def _start(folder: Path, idle_s: float) -> StackStart:
     with botwatch_up(folder, REPOSITORY / "deploy" / "config") as running:
         ready_s = time.monotonic() - begun
         time.sleep(SETTLE_S)
-        processes = _processes(running)
-        before, since = _cpu_s(processes.values()), time.monotonic()
-        time.sleep(idle_s)
-        idle = (_cpu_s(processes.values()) - before) / (time.monotonic() - since)
-        found = {name: process.memory_full_info() for name, process in processes.items()}
+        return look(running, ready_s, idle_s)
+
+
+def look(running: BotwatchProcess, ready_s: float, idle_s: float) -> StackStart:
+    """Return what a Botwatch takes that was ready after `ready_s`, its CPU time over `idle_s`."""
+    processes = _processes(running)
+    before, since = _cpu_s(processes.values()), time.monotonic()
+    time.sleep(idle_s)
+    idle = (_cpu_s(processes.values()) - before) / (time.monotonic() - since)
+    found = {name: process.memory_full_info() for name, process in processes.items()}
     return StackStart(
         ready_s,
         {name: memory.rss / MEBIBYTE for name, memory in found.items()},

@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from tests.bench import latency, throughput
+from tests.bench import stack as stack_bench
 from tests.bench.receiver import BenchReceiver
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers
 from tests.support import wait_until
@@ -56,3 +57,12 @@ def test_throughput_is_measured_over_the_stream_and_http(
         throughput.over_http(stack, tmp_path, **sizes),
     ):
         assert found.ratio > 0
+
+
+def test_memory_is_measured_of_every_process(stack: BotwatchProcess) -> None:
+    """By the names of the parts; a shared page counts in part, so that PSS is less than RSS."""
+    found = stack_bench.look(stack, ready_s=1.0, idle_s=0.1)
+    assert {"botwatch up", "recorder", "notifier watchdog", "ingestion http (worker)", "valkey-server"} <= {
+        *found.pss
+    }
+    assert all(0 < found.pss[name] < found.rss[name] for name in found.pss)
