@@ -183,7 +183,7 @@ def _running(command: Sequence[str], environ: Mapping[str, str], log: int) -> It
 def table(found: Sequence[FanOut]) -> list[str]:
     """Show the medians of each server's rounds, with their range, and how Botwatch compares."""
     columns = ("p50 ms", "p99 ms", "p99 range", "deliveries/s", "range", "lost", "closed", "CPU µs")
-    lines = [f"{f'fan-out to {found[0].clients:,} clients':<28}" + "".join(f"{name:>18}" for name in columns)]
+    lines = [f"{f'fan-out to {found[0].clients:,} clients':<24}" + "".join(f"{name:>16}" for name in columns)]
     lines += map(_row, found)
     own = found[0]
     p99 = median(one.p99_ms for one in own.rounds)
@@ -208,9 +208,9 @@ def _row(found: FanOut) -> str:
         f"{median(p99):.1f}",
         f"{min(p99):.1f} to {max(p99):.1f}",
         f"{median(rates):,.0f}",
-        f"{min(rates) / 1e6:.2f} to {max(rates) / 1e6:.2f} M",
+        f"{min(rates) / 1e6:.1f} to {max(rates) / 1e6:.1f} M",
         f"{sum(one.lost for one in found.rounds):,}",
         f"{found.closed:,}",
         f"{median(one.cpu_us for one in found.rounds):.1f}",
     )
-    return f"{found.name:<28}" + "".join(f"{cell:>18}" for cell in cells)
+    return f"{found.name:<24}" + "".join(f"{cell:>16}" for cell in cells)
