@@ -23,7 +23,7 @@ from shared.store.analytics_data import EVENT_TABLES, checkpoint_before, newest_
 from shared.store.database import Database, sqlite_url
 from shared.store.records import insert_records
 from shared.store.retention import metrics_floor
-from shared.store.tables import checkpoints, equity_hours, equity_minutes, trades
+from shared.store.tables import checkpoints, equity_hours, equity_minutes, samples, trades
 
 pytestmark = pytest.mark.slow  # repeats a story for each kill
 
@@ -337,7 +337,7 @@ def test_a_bot_whose_rows_are_gone_continues_from_its_checkpoint(desk: Desk) -> 
     desk.feed(records)
     desk.settle()
     with desk.database.write() as connection:
-        for table in EVENT_TABLES:
+        for table in (*EVENT_TABLES, samples):
             connection.execute(delete(table))
     desk.now += timedelta(days=400)
     desk.kill()
