@@ -35,34 +35,37 @@ class Aggregate(NamedTuple):
     value: Callable[[Any], float]
 
 
-class ExactSum(NamedTuple):
-    """A number of values and their sum, as a float and what that leaves over.
+ExactSum = tuple[int, float, float]
+"""A number of values and their sum, as a float and what that leaves over.
 
-    So the sum does not depend on how the values were grouped: after a restart they are grouped otherwise.
-    """
-
-    n: int
-    total: float
-    rest: float
+So the sum does not depend on how the values were grouped: after a restart they are grouped otherwise. A plain
+tuple, as three are made for each value.
+"""
 
 
 def _add_sums(left: ExactSum, right: ExactSum) -> ExactSum:
     """Add two sums by Knuth's two-sum (The Art of Computer Programming, volume 2, 4.2.2, theorem B)."""
-    total = left.total + right.total
+    n, first, first_rest = left
+    more, second, second_rest = right
+    total = first + second
     if math.isinf(total):
-        return ExactSum(left.n + right.n, total, 0.0)
-    back = total - left.total
-    rest = (left.total - (total - back)) + (right.total - back) + left.rest + right.rest
-    return ExactSum(left.n + right.n, total, rest)
+        return n + more, total, 0.0
+    back = total - first
+    return n + more, total, (first - (total - back)) + (second - back) + first_rest + second_rest
 
 
 def _sum_of(chunk: Chunk) -> ExactSum:
-    return ExactSum(chunk.n, chunk.total, 0.0)
+    return chunk.n, chunk.total, 0.0
+
+
+def _sum(found: ExactSum) -> float:
+    _, total, rest = found
+    return float(total + rest)
 
 
 RUNNING: dict[str, Aggregate] = {
-    "avg": Aggregate(_sum_of, _add_sums, lambda found: (found.total + found.rest) / found.n),
-    "sum": Aggregate(_sum_of, _add_sums, lambda found: float(found.total + found.rest)),
+    "avg": Aggregate(_sum_of, _add_sums, lambda found: _sum(found) / found[0]),
+    "sum": Aggregate(_sum_of, _add_sums, _sum),
     "count": Aggregate(lambda chunk: chunk.n, lambda left, right: left + right, float),
     "min": Aggregate(lambda chunk: chunk.low, min, float),
     "max": Aggregate(lambda chunk: chunk.high, max, float),
