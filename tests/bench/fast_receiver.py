@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from tests.bench.receiver import bots_of
@@ -92,7 +92,7 @@ def _serve(port: int) -> None:
 def _answer(connection: socket.socket, posts: list[tuple[int, str]]) -> None:
     """Answer the requests of one connection until it ends."""
     pending = b""
-    with connection:
+    with connection, suppress(ConnectionResetError):  # Alertmanager ends its connections so
         while part := connection.recv(65_536):
             pending += part
             while (head := pending.find(_END)) >= 0:
