@@ -1,5 +1,6 @@
 """The frame of every part: settings, logging, signals, Redis, the internal port, presence."""
 
+import gc
 import os
 import signal
 import sys
@@ -32,6 +33,9 @@ from shared.schema.faults import InvalidError
 from shared.store.fenced_error import FencedError
 
 log = structlog.get_logger()
+
+GC_THRESHOLDS = (10_000, 20, 20)
+"""How often Python looks for cycles: rarely, as what passes through a part has hardly any."""
 
 EXIT_CONFIG = 78
 """EX_CONFIG of sysexits.h: a restart would not help."""
@@ -80,6 +84,7 @@ class PartContext:
 def configure_part(part: str, kind: type[S]) -> S:
     """Load the settings of `part`, configure logging and file modes; exit with a line per invalid setting."""
     restrict_umask()
+    gc.set_threshold(*GC_THRESHOLDS)
     with exit_on_invalid_config(part):
         settings = load_settings(kind, os.environ)
     logging_setup.configure_logging(part, settings)
