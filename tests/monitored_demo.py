@@ -8,8 +8,10 @@ the demo bot reports itself, a rejected record.
 import json
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -23,7 +25,7 @@ from shared.runtime.settings import REPOSITORY
 from shared.schema.records import Performance
 from shared.schema.units import metric_fields
 from tests.integration.stack import BotwatchProcess, WebhookAndMailReceivers, botwatch_up
-from tests.support import free_port, require_program
+from tests.support import free_port, require_program, wait_until
 from tests.unit.collector.certificate_authority import certificate
 from tests.unit.collector.fake_exchange import FakeExchange, local_exchange
 
@@ -164,7 +166,14 @@ def _prometheus(folder: Path, dashboard: int) -> Iterator[str]:
             stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
+            wait_until(lambda: _is_ready(address), "Prometheus answers")
             yield f"http://{address}"
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def _is_ready(address: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://{address}/-/ready", timeout=5) as response:
+        return bool(response.status == HTTPStatus.OK)
+    return False

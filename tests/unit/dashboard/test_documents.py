@@ -1,15 +1,19 @@
 """The config documents that the dashboard shows: those that the evaluator and the notifier have loaded."""
 
 import threading
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from services.dashboard.documents import DocumentsInForce
+from shared.runtime import clock
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.reload_requests import ReloadRequests
 from shared.schema.faults import Fault
+from shared.schema.timestamps import EPOCH
 from tests.support import free_port
 
 
@@ -22,6 +26,14 @@ def channels(shown: DocumentsInForce) -> list[str]:
     return list(shown.read().documents.notifications.channels)
 
 
+@pytest.fixture
+def _passing_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a second pass at each look at the clock, which counts whole milliseconds."""
+    seconds = count()
+    monkeypatch.setattr(clock, "now", lambda: EPOCH + timedelta(seconds=next(seconds)))
+
+
+@pytest.mark.usefixtures("_passing_time")
 def test_follows_reloads(redis: Redis, tmp_path: Path) -> None:
     """A changed file shows after a reload that was not refused, and not before."""
     configure(tmp_path, "ops")
