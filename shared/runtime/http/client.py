@@ -1,25 +1,23 @@
 """Client: sends HTTP requests, once over a connection of its own, or many over kept-alive connections.
 
-Built on urllib3, and for kept-alive connections on http.client's response alone (ADR 56); `dial` opens the
-connections. Redirects are not followed, proxies of the environment are not used, and nothing is retried:
-callers know what they may repeat. Errors name the server, not the path, query or credentials, which may be
-secret.
+Built on urllib3's connection and pool; `dial` opens the connections. Redirects are not followed, proxies of
+the environment are not used, and nothing is retried: callers know what they may repeat. Errors name the
+server, not the path, query or credentials, which may be secret.
 """
 
 import http.client
 import logging
-import select
 import socket
 import ssl
 import time
-import weakref
 from collections.abc import Mapping
-from contextlib import closing, suppress
 from email.message import Message
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult
 
+import urllib3
 from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from shared.runtime.http import responses
@@ -132,100 +130,34 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         address = parse_http_url(url)
-        self._server = parse_server_address(address)
+        server = parse_server_address(address)
         self.host = host_header(address)
         self._target = request_target(address)
-        usual = {"Host": self.host, "User-Agent": "Botwatch", "Accept-Encoding": "identity"}
-        self._headers = _wire_headers({**usual, **basic_auth(address)}, headers)
+        usual = {"Host": self.host, "User-Agent": "Botwatch", **basic_auth(address)}
+        self._headers = _wire_headers(usual, headers)
         self._secrets = secrets_in_request(address, self._headers.get("Authorization", ""))
-        self._tls = client_context() if self._server.tls else None
-        self._connect_timeout_s = connect_timeout_s
-        self._read_timeout_s = read_timeout_s
-        self._idle: list[DeadlineSocket] = []
-        """Connections that wait for the next request; the newest is the last."""
-        weakref.finalize(self, _close_all, self._idle)
+        self._pool = _Pool(
+            server.host, server.port,
+            tls=client_context() if server.tls else None,
+            timeout=urllib3.Timeout(connect=connect_timeout_s, read=read_timeout_s),
+            maxsize=MAX_IDLE, retries=False,
+        )  # fmt: skip
 
     def request(self, method: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
         """Send one request. Raises NetworkError unless a status came back."""
         began = time.monotonic()
         try:
-            # One write for headers and body: two would be two packets, and two wake-ups of the receiver.
-            request = _encode_head(method, self._target, self._headers, headers, len(body)) + body
-            connection = self._take_idle() or self._connect()
-            reply, is_reusable = _exchange(connection, method, request, self._read_timeout_s)
-        except (http.client.HTTPException, OSError, ValueError) as error:
+            response = self._pool.urlopen(
+                method, self._target, body=body, headers=_wire_headers(self._headers, headers),
+                redirect=False, preload_content=False,
+            )  # fmt: skip
+        except (HTTPError, OSError, ValueError) as error:
             raise _network_error(self.host, error, time.monotonic() - began) from error
-        if is_reusable and len(self._idle) < MAX_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        return reply
+        return Reply(response.status, response.headers.get("Retry-After"), _read_reply(response))
 
     def quote(self, body: bytes, max_length: int) -> str:
         """Return the beginning of a response as one line; what it echoes of URL and token is masked."""
         return quote_body(body, self._secrets, max_length)
-
-    def _take_idle(self) -> DeadlineSocket | None:
-        """Return a connection that is still open, if any; it is to send within the connect timeout."""
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread was faster
-                break
-            if not _is_readable(connection):
-                connection.settimeout(self._connect_timeout_s)
-                return connection
-            connection.close()  # the server closed it
-        return None
-
-    def _connect(self) -> DeadlineSocket:
-        deadline = time.monotonic() + self._connect_timeout_s
-        connected = dial(self._server.host, self._server.port, deadline, self._tls)
-        # A long request is several packets: the last must not wait for an acknowledgement of those before.
-        connected.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return DeadlineSocket(connected.socket, time.monotonic() + self._connect_timeout_s)
-
-
-def _is_readable(connection: DeadlineSocket) -> bool:
-    """Return whether something can be read, or the connection is closed."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _close_all(connections: list[DeadlineSocket]) -> None:
-    for connection in connections:
-        connection.close()
-
-
-def _encode_head(
-    method: str, target: str, usual: Mapping[str, str], given: Mapping[str, str] | None, length: int
-) -> bytes:
-    """Return all that precedes the body. Raises ValueError for a line break in a header."""
-    headers = _wire_headers(usual, given) if given else usual
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("invalid header: it has a line break")
-    return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode("latin-1")
-
-
-def _exchange(
-    connection: DeadlineSocket, method: str, request: bytes, read_timeout_s: float
-) -> tuple[Reply, bool]:
-    """Send a request and read the response; return it, and whether the connection can be used again."""
-    try:
-        # A server may respond, say 413, before it has read everything; what it said is still readable.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(request)
-        connection.settimeout(read_timeout_s)
-        with closing(_Response(connection, method=method)) as response:  # type: ignore[arg-type]
-            response.begin()
-            body, is_whole = _read_reply(response)
-            reply = Reply(response.status, response.headers.get("Retry-After"), body)
-            return reply, is_whole and not response.will_close
-    except BaseException:
-        connection.close()
-        raise
 
 
 class _Response(http.client.HTTPResponse):
@@ -239,9 +171,31 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    """urllib3's connection, over a socket that is already open."""
+    """urllib3's connection, opened by `dial`; its timeouts are totals, with DNS and trickling bytes."""
 
     response_class = _Response
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        **further: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(host, port, **further)
+        self._tls = tls
+
+    def connect(self) -> None:
+        timeout_s = float(self.timeout or 0)
+        connected = dial(self.host, self.port, time.monotonic() + timeout_s, self._tls)
+        # Headers and body are two writes: the second must not wait for the first one's acknowledgement.
+        connected.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = DeadlineSocket(connected.socket, time.monotonic() + timeout_s)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
 
 
 def _wire_headers(usual: Mapping[str, str], given: Mapping[str, str] | None) -> dict[str, str]:
@@ -252,24 +206,22 @@ def _wire_headers(usual: Mapping[str, str], given: Mapping[str, str] | None) -> 
     return kept | {name: value.encode().decode("latin-1") for name, value in given.items()}
 
 
-def _read_reply(response: _Response) -> tuple[bytes, bool]:
-    """Read a response to its end, up to MAX_REPLY_BYTES; return it, and whether that was all.
+def _read_reply(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read a response to its end, so that its connection is kept; one that is too long loses it.
 
     A failure changes nothing: the status is known, and the receiver has the request.
     """
-    taken, is_whole = b"", False
+    taken = b""
     try:
         while part := response.read1(MAX_REPLY_BYTES):
             taken += part
             if len(taken) > MAX_REPLY_BYTES:
-                return taken, False
-        is_whole = not response.length  # http.client's: what was promised and did not come
-    except (http.client.HTTPException, OSError, ValueError):
-        pass
-    if encoding := response.headers.get("Content-Encoding", ""):  # although we asked for none
-        with suppress(ValueError):
-            taken, _ = decompress_body(taken, encoding, MAX_REPLY_BYTES, whole=is_whole)
-    return taken, is_whole
+                response.close()
+                break
+        response.release_conn()
+    except (HTTPError, OSError):
+        response.close()
+    return taken
 
 
 def _network_error(host: str, error: Exception, waited_s: float, status: int = 0) -> NetworkError:

@@ -1,11 +1,7 @@
 """The kept-alive client, against servers on loopback that misbehave."""
 
-import gc
-import gzip
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,103 +79,3 @@ def test_a_server_that_never_responds_times_out() -> None:
     with listening(never_respond) as port, pytest.raises(NetworkError) as caught:
         http_client(f"http://ann:hush@127.0.0.1:{port}/secret", 0.1).request("POST", b"{}")
     assert str(caught.value) == f"127.0.0.1:{port} timed out after 0.1 s"
-
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
-ZIPPED = gzip.compress(b"ok")
-GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(ZIPPED), ZIPPED)
-
-
-@contextmanager
-def answering_with(*replies: bytes) -> Iterator[tuple[HttpClient, list[list[bytes]]]]:
-    """Yield a client, and what its server read on each connection; it answers with `replies` in turn."""
-    read: list[list[bytes]] = []
-    left = [*replies]
-
-    def converse(line: socket.socket) -> None:
-        read.append([])
-        while left and (request := line.recv(65_536)):
-            read[-1].append(request)
-            line.sendall(left.pop(0))
-
-    with listening(converse) as port:
-        yield http_client(f"http://127.0.0.1:{port}/hook"), read
-
-
-@pytest.mark.parametrize(
-    "reply", [OK, CHUNKED, GZIP, EARLY_HINTS + OK], ids=["length", "chunked", "gzip", "hints"]
-)
-def test_a_connection_is_used_again(reply: bytes) -> None:
-    """A response that was read to its end leaves its connection to the next request."""
-    with answering_with(reply, reply) as (sender, read):
-        assert [sender.request("POST", b"{}").body for _ in range(2)] == [b"ok", b"ok"]
-        assert [len(requests) for requests in read] == [2]
-
-
-def test_headers_and_body_are_one_write() -> None:
-    """The request arrives as a whole; headers of a request replace usual ones of the same name."""
-    with answering_with(OK) as (sender, read):
-        sender.request("PUT", b"{}", {"user-agent": "Grüße"})
-    ((request,),) = read
-    head, body = request.split(b"\r\n\r\n")
-    assert head.startswith(b"PUT /hook HTTP/1.1\r\nHost: 127.0.0.1:")
-    assert {b"user-agent: Gr\xc3\xbc\xc3\x9fe", b"Content-Length: 2"} <= {*head.split(b"\r\n")}
-    assert b"Botwatch" not in head
-    assert body == b"{}"
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    ],
-    ids=["close", "HTTP/1.0"],
-)
-def test_a_connection_is_not_used_again(reply: bytes) -> None:
-    """A connection that the server is going to close is not used again."""
-    with answering_with(reply, OK) as (sender, read):
-        sender.request("POST", b"{}")
-        sender.request("POST", b"{}")
-        assert [len(requests) for requests in read] == [1, 1]
-
-
-def test_a_connection_that_was_closed_meanwhile() -> None:
-    """A server that closed an idle connection gets the next request over a new one."""
-    closed = threading.Semaphore(0)
-
-    def answer_once(line: socket.socket) -> None:
-        line.recv(65_536)
-        line.sendall(OK)
-        line.shutdown(socket.SHUT_RDWR)
-        closed.release()
-
-    with listening(answer_once) as port:
-        sender = http_client(f"http://127.0.0.1:{port}/hook")
-        for _ in range(3):
-            assert sender.request("POST", b"{}").status == 200
-            assert closed.acquire(timeout=10)
-
-
-def test_a_line_break_in_a_header() -> None:
-    """A value cannot add a header."""
-    with answering_with(OK) as (sender, read), pytest.raises(NetworkError):
-        sender.request("POST", b"{}", {"Idempotency-Key": "a\r\nHost: b"})
-    assert read == []
-
-
-def test_connections_are_closed_with_the_client() -> None:
-    """A client that is dropped leaves no connection open."""
-    ended = threading.Event()
-
-    def converse(line: socket.socket) -> None:
-        while line.recv(65_536):
-            line.sendall(OK)
-        ended.set()
-
-    with listening(converse) as port:
-        http_client(f"http://127.0.0.1:{port}/hook").request("POST", b"{}")
-        gc.collect()
-        assert ended.wait(10)
