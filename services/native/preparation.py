@@ -28,7 +28,7 @@ PROGRESS_INTERVAL_S = 10.0
 HOME_FOLDERS = ("data", "logs", "run", "collector", "spool", "backups")
 """Folders of a home that may have been made with wider modes."""
 ACCESS_TEXTS = {
-    "open": "open: whoever reaches these ports may do everything (ACCESS=required denies that)",
+    "open": "open: anyone who can reach these ports can do everything (ACCESS=required denies that)",
     "required": "required: users (botwatch user add) and API tokens (botwatch token create)",
 }
 

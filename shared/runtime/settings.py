@@ -24,8 +24,8 @@ class PartSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: str = ""
     """Additional host names of Botwatch, and additional origins of pages that may use it."""
     access: Literal["open", "required"] = "open"
-    """`open`: whoever reaches a port may do everything, for loopback only; `required`: nothing without an
-    identity (a user's session, or an API token)."""
+    """`open`: anyone who can reach a port can do everything, for loopback only; `required`: nothing without
+    an identity (a user's session, or an API token)."""
     internal_tokens: str = ""
     """The digests of Botwatch's own tokens (`shared.access.internal_tokens`), usually from a file."""
     bind_address: str = ""

@@ -1,4 +1,4 @@
-"""Notices a second to a fast webhook: an outbox drained, and breaches told, beside Alertmanager."""
+"""Notices a second to a fast webhook: a drained outbox, and breaches to notices, beside Alertmanager."""
 
 import http.client
 import json

@@ -20,7 +20,7 @@ MAX_UNMARKED = 20
 
 
 class SentMarks:
-    """What one worker has sent and nobody has marked yet; `add` is called by the worker alone."""
+    """What one worker has sent and is not marked yet; only that worker calls `add`."""
 
     def __init__(self, channel: ChannelState, database: Database) -> None:
         self._channel = channel

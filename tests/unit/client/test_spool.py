@@ -79,7 +79,7 @@ def test_a_spool_that_is_being_made_is_not_taken_over(
 
 
 def test_a_lock_that_was_deleted_locks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever had it ended between opening it and locking it."""
+    """Its owner exited between opening and locking it."""
     left = DiskSpool(tmp_path / "one")
     left.append(b"one")
     left.close()

@@ -79,7 +79,7 @@ def text(browser: Chrome, selector: str) -> str:
 def type_over(field: WebElement, value: str) -> None:
     """Replace what a field has, key by key.
 
-    The page does not hear of WebDriver's `clear`, and writes the old text again the next time it is drawn.
+    WebDriver's `clear` sends no input event, so the page would write the old text again when it next renders.
     """
     field.send_keys(Keys.CONTROL, "a", Keys.NULL, value)
 
@@ -122,7 +122,9 @@ class FakeBroadcaster:
         self.connections.append(connection)
         while not self.hangs.is_set():
             try:
-                connection.recv(timeout=0.5)  # ends at once with the connection; clients say nothing
+                connection.recv(
+                    timeout=0.5
+                )  # returns at once when the connection closes; clients send nothing
             except TimeoutError:
                 connection.send(json.dumps([{"type": "alive"}]))
         for _ in connection:

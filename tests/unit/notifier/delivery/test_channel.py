@@ -54,14 +54,14 @@ def busy(_notice: Notice) -> Exception:
 
 def test_planned_and_leased_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the dispatcher's one transaction the row is leased and in the channel's queue."""
-    told = FakeTransport()
-    desk = DeliveryHarness(database, TEXT, FakeClock(monkeypatch, DAWN), desk=told)
+    transport = FakeTransport()
+    desk = DeliveryHarness(database, TEXT, FakeClock(monkeypatch, DAWN), desk=transport)
     desk.open("a1", dispatch=False)
     desk.dispatcher.dispatch_batch(desk.now, is_woken=True)
     assert leased(database) == [True]
     assert len(desk.outlets.lease_owners) == 1
     desk.deliver()
-    assert told.sent == [("a1", "opened")]
+    assert transport.sent == [("a1", "opened")]
     assert (leased(database), desk.outlets.lease_owners) == ([False], [])
 
 
@@ -77,14 +77,14 @@ def test_a_dispatcher_that_is_killed_leases_nothing_for_long(database: Database)
 
 def test_no_more_than_the_workers_can_take(database: Database) -> None:
     """A channel whose only worker has something in hand is left to that worker's sweep."""
-    told = FakeTransport()
-    channel = make_channel(database, told)
+    transport = FakeTransport()
+    channel = make_channel(database, transport)
     write_deliveries(database, "webhook", make_notice(alert="a1"))
     channel.hand_over(lease(database, channel))
     write_deliveries(database, "webhook", make_notice(alert="a2"))
     assert lease(database, channel) is None
     channel.workers[0].deliver_due()
-    assert [alert for alert, _ in told.sent] == ["a1", "a2"]
+    assert [alert for alert, _ in transport.sent] == ["a1", "a2"]
 
 
 def test_order_of_an_alert(database: Database) -> None:
@@ -98,15 +98,15 @@ def test_order_of_an_alert(database: Database) -> None:
 
 def test_a_paused_channel_gets_nothing(database: Database) -> None:
     """While a channel is paused nothing is leased, and what was handed over is released unsent."""
-    told = FakeTransport(busy)
-    channel = make_channel(database, told, lanes=2)
+    transport = FakeTransport(busy)
+    channel = make_channel(database, transport, lanes=2)
     write_deliveries(database, "webhook", make_notice(alert="a1"))
     channel.hand_over(lease(database, channel))
     write_deliveries(database, "webhook", make_notice(alert="a2"))
     channel.hand_over(lease(database, channel))
     for worker in channel.workers:
         assert worker.deliver_due() > timedelta(0)
-    assert len(told.keys) == 1
+    assert len(transport.keys) == 1
     assert lease(database, channel) is None
     assert (leased(database), channel.lease_owners) == ([False, False], ())
 
@@ -114,19 +114,19 @@ def test_a_paused_channel_gets_nothing(database: Database) -> None:
 def test_past_the_rate_limit_nothing_is_leased(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is over the rate limit waits for the digest, which a worker makes by itself."""
     text = "channels: { desk: { url: 'http://127.0.0.1:9/', perMinute: 1 } }\nroutes: [{ channels: [desk] }]"
-    told = BatchingFakeTransport()
-    desk = DeliveryHarness(database, text, FakeClock(monkeypatch, DAWN), desk=told)
+    transport = BatchingFakeTransport()
+    desk = DeliveryHarness(database, text, FakeClock(monkeypatch, DAWN), desk=transport)
     for number in range(3):
         desk.open(f"a{number}")
     assert desk.outlets.lease_owners == []
     desk.advance(61 * SECOND)
-    assert [len(message.notifications) for message in told.messages] == [1, 2]
+    assert [len(message.notifications) for message in transport.messages] == [1, 2]
 
 
 def test_stopped_before_a_worker_took_it(database: Database) -> None:
     """A channel that is replaced releases what was handed over, so that its successor sends it at once."""
-    told, successor = FakeTransport(), FakeTransport()
-    channel = make_channel(database, told)
+    transport, successor = FakeTransport(), FakeTransport()
+    channel = make_channel(database, transport)
     write_deliveries(database, "webhook", make_notice(alert="a1"))
     channel.hand_over(lease(database, channel))
     channel.stop()
@@ -134,13 +134,13 @@ def test_stopped_before_a_worker_took_it(database: Database) -> None:
     assert channel.join(5)
     assert (leased(database), channel.lease_owners) == ([False], ())
     make_channel(database, successor).workers[0].deliver_due()
-    assert (told.sent, successor.sent) == ([], [("a1", "opened")])
+    assert (transport.sent, successor.sent) == ([], [("a1", "opened")])
 
 
 def test_more_than_one_claim_can_hold(database: Database) -> None:
     """A burst is handed over up to the size of a claim; the worker finds the rest."""
-    told = FakeTransport()
-    channel = make_channel(database, told)
+    transport = FakeTransport()
+    channel = make_channel(database, transport)
     count = CLAIM_SIZE + 5
     write_deliveries(database, "webhook", *(make_notice(alert=f"a{number}") for number in range(count)))
     claim = lease(database, channel)
@@ -150,4 +150,4 @@ def test_more_than_one_claim_can_hold(database: Database) -> None:
     time_until(lambda: states(database, f"a{count - 1}") == ["SENT"])
     channel.stop()
     assert channel.join(5)
-    assert [alert for alert, _ in told.sent] == [f"a{number}" for number in range(count)]
+    assert [alert for alert, _ in transport.sent] == [f"a{number}" for number in range(count)]

@@ -52,10 +52,10 @@ def test_order_per_alert_with_many_workers(
                     raise TransportError("busy", permanent=False)
                 super().send(message)
 
-    told = Shaky()
+    transport = Shaky()
     alerts = [f"a{number}" for number in range(12)]
     write_deliveries(database, "webhook", *(make_notice("opened", alert=one) for one in alerts), batch=batch)
-    sending = make_channel(database, told, lanes=lanes)
+    sending = make_channel(database, transport, lanes=lanes)
     leases = LeaseRenewer(lambda: sending.lease_owners, database)
     leases.start()
     sending.start()
@@ -69,39 +69,39 @@ def test_order_per_alert_with_many_workers(
     assert sending.join(5)
     leases.close()
     for one in alerts:
-        assert [change for alert, change in told.sent if alert == one] == [*CHANGES]
+        assert [change for alert, change in transport.sent if alert == one] == [*CHANGES]
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_a_large_batch_is_one_message(database: Database, lanes: int) -> None:
     """A batch larger than a claim is not split."""
-    told = BatchingFakeTransport()
+    transport = BatchingFakeTransport()
     write_deliveries(
         database, "webhook", *(make_notice(alert=f"a{number}") for number in range(150)), batch="night/{}"
     )
     write_deliveries(database, "webhook", make_notice(alert="b1"))
-    deliver_due(make_channel(database, told, lanes=lanes))
-    assert sorted(len(message.notifications) for message in told.messages) == [1, 150]
-    assert max(told.messages, key=lambda one: len(one.notifications)).group == "night/{}"
+    deliver_due(make_channel(database, transport, lanes=lanes))
+    assert sorted(len(message.notifications) for message in transport.messages) == [1, 150]
+    assert max(transport.messages, key=lambda one: len(one.notifications)).group == "night/{}"
 
 
 def test_a_batch_for_a_transport_without_batches(database: Database) -> None:
     """A transport that takes one notification per message gets one message each."""
-    told = FakeTransport()
+    transport = FakeTransport()
     write_deliveries(
         database, "webhook", *(make_notice(alert=f"a{number}") for number in range(5)), batch="night/{}"
     )
-    deliver_due(make_channel(database, told))
-    assert [len(message.notifications) for message in told.messages] == [1] * 5
+    deliver_due(make_channel(database, transport))
+    assert [len(message.notifications) for message in transport.messages] == [1] * 5
 
 
 def test_a_temporary_failure_stops_the_claim(database: Database) -> None:
     """After a temporary failure the rest of the claim is not sent, even with `Retry-After: 0`."""
     failures = [TransportError("busy", permanent=False, retry_after=0)]
-    told = FakeTransport(lambda _: failures.pop() if failures else None)
+    transport = FakeTransport(lambda _: failures.pop() if failures else None)
     write_deliveries(database, "webhook", make_notice("opened"), make_notice("raised"), batch="b")
-    deliver_due(make_channel(database, told))
-    assert told.sent == []
+    deliver_due(make_channel(database, transport))
+    assert transport.sent == []
 
 
 QUIET = channels("desk") + "routes: [{ channels: [desk], quiet: { from: '22:00', until: '07:00' } }]"

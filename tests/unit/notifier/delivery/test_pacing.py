@@ -124,39 +124,39 @@ def test_rate_limit_holds_for_any_minute(pauses: list[int], most: int) -> None:
 
 def test_over_the_limit_goes_one_digest(database: Database, hands: FakeClock) -> None:
     """What is over the limit is sent as one digest, complete and in order."""
-    told = BatchingFakeTransport()
-    desk = DeliveryHarness(database, TEXT, hands, desk=told)
+    transport = BatchingFakeTransport()
+    desk = DeliveryHarness(database, TEXT, hands, desk=transport)
     for number in range(250):
         desk.open(f"a{number}", dispatch=number % 50 == 0)
     desk.change("raised", "a7")
     desk.change("resolved", "a7")
     desk.advance(2 * MINUTE)
-    assert [len(message.notifications) for message in told.messages] == [1, 1, 1, 249]
-    assert [alert for alert, change in told.sent if change == "opened"] == [f"a{n}" for n in range(250)]
-    assert [change for alert, change in told.sent if alert == "a7"] == ["opened", "raised", "resolved"]
+    assert [len(message.notifications) for message in transport.messages] == [1, 1, 1, 249]
+    assert [alert for alert, change in transport.sent if change == "opened"] == [f"a{n}" for n in range(250)]
+    assert [change for alert, change in transport.sent if alert == "a7"] == ["opened", "raised", "resolved"]
     assert {row["state"] for row in desk.rows()} == {"SENT"}
 
 
 def test_a_failed_digest_stays_one_message(database: Database, hands: FakeClock) -> None:
     """A digest that fails is retried as one digest."""
-    told = BatchingFakeTransport()
-    desk = DeliveryHarness(database, TEXT, hands, desk=told)
+    transport = BatchingFakeTransport()
+    desk = DeliveryHarness(database, TEXT, hands, desk=transport)
     for number in range(20):
         desk.open(f"a{number}")
-    told.fails = lambda _: TransportError("busy", permanent=False)
+    transport.fails = lambda _: TransportError("busy", permanent=False)
     desk.advance(62 * SECOND)
-    told.fails = lambda _: None
+    transport.fails = lambda _: None
     desk.advance(MINUTE)
-    assert [len(message.notifications) for message in told.messages] == [1, 1, 1, 17]
-    assert told.messages[-1].group == "digest"
+    assert [len(message.notifications) for message in transport.messages] == [1, 1, 1, 17]
+    assert transport.messages[-1].group == "digest"
 
 
 def test_rate_limit_without_batches(database: Database, hands: FakeClock) -> None:
     """A channel without batches sends the rest in the following minutes."""
-    told = FakeTransport()
-    desk = DeliveryHarness(database, TEXT, hands, desk=told)
+    transport = FakeTransport()
+    desk = DeliveryHarness(database, TEXT, hands, desk=transport)
     for number in range(10):
         desk.open(f"a{number}")
-    assert len(told.sent) == 3
+    assert len(transport.sent) == 3
     desk.advance(5 * MINUTE)
-    assert [alert for alert, _ in told.sent] == [f"a{number}" for number in range(10)]
+    assert [alert for alert, _ in transport.sent] == [f"a{number}" for number in range(10)]

@@ -75,11 +75,11 @@ def test_few_are_marked_one_by_one(database: Database, transactions: list[int]) 
 
 def test_a_backlog_is_marked_together(database: Database, transactions: list[int]) -> None:
     """In a backlog a transaction marks `MAX_UNMARKED` messages, the last one those that are left."""
-    told = FakeTransport()
+    transport = FakeTransport()
     write_backlog(database, MAX_UNMARKED + 5)
-    deliver_due(make_channel(database, told))
+    deliver_due(make_channel(database, transport))
     assert transactions == [MAX_UNMARKED, 5]
-    assert len(told.sent) == len(marked(database, MAX_UNMARKED + 5)) == MAX_UNMARKED + 5
+    assert len(transport.sent) == len(marked(database, MAX_UNMARKED + 5)) == MAX_UNMARKED + 5
 
 
 def test_marked_while_the_next_message_hangs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,14 +91,14 @@ def test_marked_while_the_next_message_hangs(database: Database, monkeypatch: py
         if notice.id == LAST:
             answering.wait(60)
 
-    told = FakeTransport(hang)
+    transport = FakeTransport(hang)
     write_backlog(database, BACKLOG)
     unlock = lock(monkeypatch)
     with closing(MarkTimer()) as timer:
         timer.start()
-        channel = make_channel(database, told, mark_timer=timer)
+        channel = make_channel(database, transport, mark_timer=timer)
         channel.start()
-        wait_until(lambda: len(told.keys) == BACKLOG, "the last message hangs")
+        wait_until(lambda: len(transport.keys) == BACKLOG, "the last message hangs")
         unlock()
         wait_until(lambda: len(marked(database, BACKLOG)) == BACKLOG - 1, "those before it are marked")
         answering.set()
@@ -109,19 +109,19 @@ def test_marked_while_the_next_message_hangs(database: Database, monkeypatch: py
 
 def test_marked_before_a_failure(database: Database) -> None:
     """When a message fails, those before it are marked first, and those after it are free again."""
-    told = FakeTransport(lambda notice: retryable_error(notice) if notice.id == "a5" else None)
+    transport = FakeTransport(lambda notice: retryable_error(notice) if notice.id == "a5" else None)
     write_backlog(database, BACKLOG)
-    deliver_due(make_channel(database, told))
+    deliver_due(make_channel(database, transport))
     assert marked(database, BACKLOG) == ["a0", "a1", "a2", "a3", "a4"]
-    assert len(told.sent) == 5
+    assert len(transport.sent) == 5
 
 
 def test_a_failing_channel_stays_failing(database: Database, transactions: list[int]) -> None:
     """A message that was sent before a permanent failure does not resolve the alert about the channel."""
     refused = TransportError("gone", permanent=True)
-    told = FakeTransport(lambda notice: refused if notice.id == LAST else None)
+    transport = FakeTransport(lambda notice: refused if notice.id == LAST else None)
     write_backlog(database, BACKLOG)
-    deliver_due(make_channel(database, told))
+    deliver_due(make_channel(database, transport))
     with database.read() as connection:
         sql = "SELECT status FROM alerts WHERE rule = 'notification-channel'"
         found = connection.exec_driver_sql(sql).scalars().all()
@@ -131,18 +131,18 @@ def test_a_failing_channel_stays_failing(database: Database, transactions: list[
 
 def test_a_mark_that_failed_is_written_later(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the database is locked nothing more is sent, and afterwards nothing is sent twice."""
-    told = FakeTransport()
-    channel = make_channel(database, told)
+    transport = FakeTransport()
+    channel = make_channel(database, transport)
     write_backlog(database, MAX_UNMARKED + 5)
     unlock = lock(monkeypatch)
     for _ in range(2):
         with pytest.raises(OperationalError):
             deliver_due(channel)
-    assert len(told.sent) == MAX_UNMARKED
+    assert len(transport.sent) == MAX_UNMARKED
     unlock()
     deliver_due(channel)
     assert len(marked(database, MAX_UNMARKED)) == MAX_UNMARKED
-    assert len(told.sent) == MAX_UNMARKED
+    assert len(transport.sent) == MAX_UNMARKED
 
 
 def test_a_closed_timer_fails_the_check() -> None:

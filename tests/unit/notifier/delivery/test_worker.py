@@ -37,50 +37,50 @@ def running(channel: Channel) -> Iterator[Channel]:
 
 def test_due_deliveries_are_sent_and_marked(database: Database) -> None:
     """Each due delivery is sent with a key of its own and marked as sent."""
-    told = FakeTransport()
+    transport = FakeTransport()
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
-    deliver_due(make_channel(database, told))
-    assert told.sent == [("a1", "opened"), ("a2", "opened")]
-    assert len(set(told.keys)) == 2
+    deliver_due(make_channel(database, transport))
+    assert transport.sent == [("a1", "opened"), ("a2", "opened")]
+    assert len(set(transport.keys)) == 2
     assert states(database, "a1") == states(database, "a2") == ["SENT"]
 
 
 def test_order_per_alert(database: Database) -> None:
     """Notifications of an alert are sent in the order of its events."""
-    told = FakeTransport()
+    transport = FakeTransport()
     changes: tuple[Change, ...] = ("opened", "raised", "resolved")
     write_deliveries(
         database, "webhook", *(make_notice(change, alert=name) for change in changes for name in ("a1", "a2"))
     )
-    deliver_due(make_channel(database, told))
+    deliver_due(make_channel(database, transport))
     for alert in ("a1", "a2"):
-        assert [change for name, change in told.sent if name == alert] == list(changes)
+        assert [change for name, change in transport.sent if name == alert] == list(changes)
 
 
 def test_only_its_own_channel(database: Database) -> None:
     """A worker takes no deliveries of another channel."""
-    told = FakeTransport()
+    transport = FakeTransport()
     write_deliveries(database, "email", make_notice())
-    deliver_due(make_channel(database, told))
-    assert told.sent == []
+    deliver_due(make_channel(database, transport))
+    assert transport.sent == []
 
 
 def test_permanent_failure(database: Database) -> None:
     """A rejected delivery is not retried and does not block the others."""
-    told = FakeTransport(lambda n: TransportError("gone", permanent=True) if n.id == "a1" else None)
+    transport = FakeTransport(lambda n: TransportError("gone", permanent=True) if n.id == "a1" else None)
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
-    deliver_due(make_channel(database, told))
+    deliver_due(make_channel(database, transport))
     assert states(database, "a1") == ["FAILED"]
     assert states(database, "a2") == ["SENT"]
 
 
 def test_temporary_failure_releases_the_rest(database: Database) -> None:
     """The channel pauses, and the deliveries that were not tried are free again."""
-    told = FakeTransport(retryable_error)
+    transport = FakeTransport(retryable_error)
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
-    resting = make_channel(database, told)
+    resting = make_channel(database, transport)
     assert timedelta(0) < deliver_due(resting) <= timedelta(seconds=0.5)
-    assert len(told.keys) == 1
+    assert len(transport.keys) == 1
     with database.write() as connection:
         free = deliveries.claim(connection, "webhook", "other", clock.now())
     assert [delivery.notice.id for delivery in free] == ["a2"]
@@ -88,24 +88,24 @@ def test_temporary_failure_releases_the_rest(database: Database) -> None:
 
 def test_one_delivery_that_always_fails(database: Database) -> None:
     """A delivery that always fails does not block the others."""
-    told = FakeTransport(lambda n: retryable_error(n) if n.id == "a1" else None)
+    transport = FakeTransport(lambda n: retryable_error(n) if n.id == "a1" else None)
     write_deliveries(
         database, "webhook", make_notice(alert="a1"), *(make_notice(alert=f"b{i}") for i in range(5))
     )
-    with running(make_channel(database, told)):
-        time_until(lambda: len(told.sent) == 5, 3)
+    with running(make_channel(database, transport)):
+        time_until(lambda: len(transport.sent) == 5, 3)
     assert states(database, "a1") == ["PENDING"]
 
 
 def test_retries_have_the_same_key(database: Database) -> None:
     """A retry has the idempotency key of the first attempt."""
     failures = [TransportError("busy", permanent=False, retry_after=0.05)]
-    told = FakeTransport(lambda _: failures.pop() if failures else None)
+    transport = FakeTransport(lambda _: failures.pop() if failures else None)
     write_deliveries(database, "webhook", make_notice())
-    with running(make_channel(database, told)):
-        time_until(lambda: told.sent)
-    assert len(told.keys) == 2
-    assert len(set(told.keys)) == 1
+    with running(make_channel(database, transport)):
+        time_until(lambda: transport.sent)
+    assert len(transport.keys) == 2
+    assert len(set(transport.keys)) == 1
 
 
 def test_given_up_after_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,10 +121,10 @@ def test_given_up_after_a_day(database: Database, monkeypatch: pytest.MonkeyPatc
 def test_unexpected_transport_error(database: Database) -> None:
     """An unexpected error of a transport is retried like a temporary failure."""
     failures: list[Exception] = [ZeroDivisionError("surprise")]
-    told = FakeTransport(lambda _: failures.pop() if failures else None)
+    transport = FakeTransport(lambda _: failures.pop() if failures else None)
     write_deliveries(database, "webhook", make_notice())
-    with running(make_channel(database, told)) as alive:
-        time_until(lambda: told.sent)
+    with running(make_channel(database, transport)) as alive:
+        time_until(lambda: transport.sent)
         assert alive.check()
 
 
@@ -138,25 +138,25 @@ def test_exited_thread_fails_the_check(database: Database) -> None:
 
 def test_woken_and_without_a_wake(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wake sends, however far the next sweep is; without one the sweep finds what is due."""
-    told = FakeTransport()
+    transport = FakeTransport()
     with monkeypatch.context() as patch:
         patch.setattr(worker, "SWEEP_INTERVAL", timedelta(hours=1))
-        with running(make_channel(database, told)) as woken:
+        with running(make_channel(database, transport)) as woken:
             time_until(lambda: woken.check() == "idle")
             write_deliveries(database, "webhook", make_notice(alert="a1"))
             woken.wake()
-            time_until(lambda: told.sent)
-    with running(make_channel(database, told)):
+            time_until(lambda: transport.sent)
+    with running(make_channel(database, transport)):
         write_deliveries(database, "webhook", make_notice(alert="a2"))
-        time_until(lambda: len(told.sent) == 2)
+        time_until(lambda: len(transport.sent) == 2)
 
 
 def test_hanging_receiver(database: Database, receiver: WebhookReceiver) -> None:
     """A delivery in flight keeps its lease, and other channels are not delayed."""
     receiver.answering.clear()
-    told = FakeTransport()
+    transport = FakeTransport()
     hanging = make_channel(database, WebhookTransport(receiver.url))
-    other = make_channel(database, told, "email")
+    other = make_channel(database, transport, "email")
     write_deliveries(database, "webhook", make_notice(alert="a1"))
     with running(other):
         hanging.start()
@@ -165,7 +165,7 @@ def test_hanging_receiver(database: Database, receiver: WebhookReceiver) -> None
         time_until(lambda: receiver.bodies)
         write_deliveries(database, "email", make_notice(alert="a2"))
         other.wake()
-        time_until(lambda: told.sent)  # while the receiver of the first channel hangs
+        time_until(lambda: transport.sent)  # while the receiver of the first channel hangs
         threading.Event().wait(deliveries.LEASE_LENGTH.total_seconds() + 0.5)
         with database.write() as connection:
             assert deliveries.claim(connection, "webhook", "thief", clock.now()) == []
@@ -196,32 +196,32 @@ def test_receiver_down_and_up_again(database: Database) -> None:
 
 def test_clock_set_back(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that was set back delays neither new nor released deliveries."""
-    told = FakeTransport()
+    transport = FakeTransport()
     write_deliveries(database, "webhook", make_notice(alert="new"), make_notice(alert="leased"))
     with database.write() as connection:
         deliveries.claim(connection, "webhook", "killed", clock.now())
         deliveries.release(connection, [1])
     earlier = clock.now() - timedelta(minutes=20)
     monkeypatch.setattr(clock, "now", lambda: earlier)
-    deliver_due(make_channel(database, told))
-    assert {alert for alert, _ in told.sent} == {"new", "leased"}
+    deliver_due(make_channel(database, transport))
+    assert {alert for alert, _ in transport.sent} == {"new", "leased"}
 
 
 def test_unreadable_notification(database: Database) -> None:
     """A stored notification that cannot be decoded fails and does not block the others."""
-    told = FakeTransport()
+    transport = FakeTransport()
     write_deliveries(database, "webhook", make_notice(alert="a1"), make_notice(alert="a2"))
     with database.write() as connection:
         connection.execute(update(notifications).where(notifications.c.id == 1).values(body="{}"))
-    deliver_due(make_channel(database, told))
-    assert told.sent == [("a2", "opened")]
+    deliver_due(make_channel(database, transport))
+    assert transport.sent == [("a2", "opened")]
     assert states(database, "a1") == ["FAILED"]
 
 
 def test_unexpected_worker_error(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker survives any error and reports it until it works again."""
-    told = FakeTransport()
-    sending = make_channel(database, told)
+    transport = FakeTransport()
+    sending = make_channel(database, transport)
     next_due = deliveries.next_attempt_due
 
     def broken(*_: object) -> None:
@@ -233,7 +233,7 @@ def test_unexpected_worker_error(database: Database, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(deliveries, "next_attempt_due", next_due)
         write_deliveries(database, "webhook", make_notice())
         sending.wake()
-        time_until(lambda: told.sent)
+        time_until(lambda: transport.sent)
         time_until(lambda: not fails(sending))
 
 
