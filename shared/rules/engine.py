@@ -62,7 +62,7 @@ class RuleInstance(msgspec.Struct, eq=False):
     is_timed: bool
     """Whether the value may change without a record."""
     is_postponed: bool
-    """Whether values in order only postpone that change: not so where several windows are combined."""
+    """Whether values in order only postpone that change."""
     newest_at: int
     """Time of the newest value, at least that of the start; epoch milliseconds."""
     state: RuleState | None = None
@@ -293,7 +293,7 @@ class Engine:
                 key,
                 rule,
                 is_timed=rule.measure.is_timed,
-                is_postponed=rule.measure.is_timed and not isinstance(rule.measure, Combination),
+                is_postponed=rule.measure.is_timed and rule.measure.is_change_postponed,
                 newest_at=self.now,
             )
             if key.subject.bot is not None:

@@ -63,6 +63,11 @@ class Combination(msgspec.Struct, frozen=True):
         """Whether one of its parts changes without a record."""
         return any(part.measure.is_timed for part in self.parts)
 
+    @property
+    def is_change_postponed(self) -> bool:
+        """Return False: a value that makes one part known may bring the change of the combination forward."""
+        return False
+
     def initial_state(self) -> list[Any]:
         """Return the initial state: one for each part."""
         return [part.measure.initial_state() for part in self.parts]

@@ -50,6 +50,11 @@ class OtherFigure(msgspec.Struct, frozen=True):
         """Whether the left aggregate changes without a record."""
         return self.left.is_timed
 
+    @property
+    def is_change_postponed(self) -> bool:
+        """Whether values in order only postpone that."""
+        return self.left.is_change_postponed
+
     def initial_state(self) -> ComparisonState:
         """Return the state before any value."""
         return ComparisonState(self.left.initial_state())

@@ -35,6 +35,10 @@ class Measure(Protocol):
     def is_timed(self) -> bool:
         """Whether its value may change without a record."""
 
+    @property
+    def is_change_postponed(self) -> bool:
+        """Whether values in the order of time only postpone `next_change`, never bring it forward."""
+
     def initial_state(self) -> Any:  # noqa: ANN401 - each kind has a state of its own
         """Return the state of a bot or host without any records."""
 
@@ -75,6 +79,11 @@ class SingleMetricMeasure(msgspec.Struct, frozen=True):
     @property
     def is_timed(self) -> bool:
         """Whether its value may change without a record."""
+        return True
+
+    @property
+    def is_change_postponed(self) -> bool:
+        """Whether values in order only postpone the change: what is newer leaves a window later."""
         return True
 
     def initial_state(self) -> Any:  # noqa: ANN401 - a `state`
