@@ -52,7 +52,7 @@ class AlertMetricsCollector(Collector):
         with self._health.read() as connection:
             found = open_alerts(connection)
             pending = pending_by_channel(connection)
-            heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
+            last_beat = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
         alerts_open, firing, firing_dropped, notifications_pending, watchdog_heard = _families()
         for severity, amount in count_by_severity(found).items():
             alerts_open.add_metric([severity], amount)
@@ -62,8 +62,8 @@ class AlertMetricsCollector(Collector):
         firing_dropped.add_metric([], len(found) - len(listed))
         for channel, amount in sorted(pending.items()):
             notifications_pending.add_metric([channel], amount)
-        if heard:
-            watchdog_heard.add_metric([], heard.timestamp())
+        if last_beat:
+            watchdog_heard.add_metric([], last_beat.timestamp())
         yield from (alerts_open, firing, firing_dropped, notifications_pending, watchdog_heard)
 
 

@@ -90,7 +90,7 @@ ROUTE_SCOPES: Mapping[str, Scope | None] = MappingProxyType(
         "POST /account/password": "read",
         "POST /account/totp": "read",
         "POST /account/totp/remove": "read",
-        # Alertmanager's API: whoever may send records may send alerts.
+        # Alertmanager's API: who may send records may send alerts.
         f"POST {_ALERTMANAGER}/api/v2/alerts": "ingest",
         f"GET {_ALERTMANAGER}/api/v2/alerts": "read",
         f"GET {_ALERTMANAGER}/api/v2/alerts/groups": "read",

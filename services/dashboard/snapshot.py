@@ -121,7 +121,7 @@ def _custom_metric(record: Metric) -> Fields:
 
 
 def last_seen_at(records: Iterable[AnyRecord]) -> datetime | None:
-    """Return when a bot was last seen: figures that are computed and the word of an operator do not count."""
+    """Return when a bot was last seen: computed figures and an operator's statements do not count."""
     return max((record.at for record in records if _is_from_bot(record)), default=None)
 
 

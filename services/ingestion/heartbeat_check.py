@@ -23,7 +23,7 @@ MAX_LINE = 200
 
 def heartbeat_check(expected: ExpectedHeartbeat, state: HeartbeatState, at: datetime, identity: str) -> Check:
     """Return the check record at the time `at`; its status is unknown before the first ping or miss."""
-    trouble = state.trouble
+    problem = state.problem
     status: CheckStatus = "ok" if state.came else "unknown"
     if state.came:
         last = _describe_last_ping(expected, state)
@@ -31,12 +31,12 @@ def heartbeat_check(expected: ExpectedHeartbeat, state: HeartbeatState, at: date
     else:
         text = _describe_first_due(expected, state)
     late, ran = 0.0, state.run_seconds
-    if trouble:
+    if problem:
         status = expected.severity
-        text = _describe_problem(expected, state, trouble, at)
-        passed = max(round((at - trouble.since).total_seconds(), 3), 0.0)
-        late = passed if trouble.reason in MISSED_REASONS else late
-        ran = passed if trouble.reason == "ran_too_long" else ran
+        text = _describe_problem(expected, state, problem, at)
+        passed = max(round((at - problem.since).total_seconds(), 3), 0.0)
+        late = passed if problem.reason in MISSED_REASONS else late
+        ran = passed if problem.reason == "ran_too_long" else ran
     return Check(
         timestamp=at,
         id=identity,
@@ -44,7 +44,7 @@ def heartbeat_check(expected: ExpectedHeartbeat, state: HeartbeatState, at: date
         check=expected.name,
         type="heartbeat",
         status=status,
-        reason=trouble.reason if trouble else None,
+        reason=problem.reason if problem else None,
         text=text,
         late_seconds=late,
         run_seconds=ran,
@@ -68,22 +68,22 @@ def last_line(body: bytes) -> str:
 
 
 def _describe_problem(
-    expected: ExpectedHeartbeat, state: HeartbeatState, trouble: HeartbeatProblem, at: datetime
+    expected: ExpectedHeartbeat, state: HeartbeatState, problem: HeartbeatProblem, at: datetime
 ) -> str:
-    since = format_local_time(trouble.since, expected)
-    passed = format_rough((at - trouble.since).total_seconds())
-    match trouble.reason:
+    since = format_local_time(problem.since, expected)
+    passed = format_rough((at - problem.since).total_seconds())
+    match problem.reason:
         case "failed":
             ran = "" if state.run_seconds is None else f" after {format_rough(state.run_seconds)}"
-            return f"Failed{ran}{trouble.words}"
+            return f"Failed{ran}{problem.words}"
         case "ran_too_long":
-            longest = format_duration_ms((expected.longest or (at - trouble.since)) // MILLISECOND)
+            longest = format_duration_ms((expected.longest or (at - problem.since)) // MILLISECOND)
             return f"Still running after {passed} (limit {longest}): started at {since}"
         case "never_came":
-            return f"Never arrived: due {passed} ago, at {since} ({expected.schedule_text}){trouble.words}"
+            return f"Never arrived: due {passed} ago, at {since} ({expected.schedule_text}){problem.words}"
         case _:
             last = _describe_last_ping(expected, state)
-            return f"{passed} late: due at {since} ({expected.schedule_text}); {last}{trouble.words}"
+            return f"{passed} late: due at {since} ({expected.schedule_text}); {last}{problem.words}"
 
 
 def _describe_last_ping(expected: ExpectedHeartbeat, state: HeartbeatState) -> str:

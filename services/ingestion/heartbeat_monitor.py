@@ -145,7 +145,7 @@ class HeartbeatMonitor:
         records: list[AnyRecord] = []
         for number, name in enumerate(sorted(names)):
             log.info("heartbeat removed from the configuration", heartbeat=name)
-            if states[name].trouble:
+            if states[name].problem:
                 records.append(removed_check(name, now, f"gone-{epoch_ms(now)}-{number}"))
         if records:
             self._log.append(records, SOURCE)

@@ -80,7 +80,7 @@ class JobRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run that has not ended."""
 
     began: Timestamp
-    is_told: bool = False
+    is_reported: bool = msgspec.field(default=False, name="is_told")
     """Whether it was reported as running too long."""
 
 
@@ -105,7 +105,7 @@ class HeartbeatState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How long that run took; None without a `start` ping."""
     runs: dict[str, JobRun] = {}
     """Unfinished runs by ID, the oldest first."""
-    trouble: HeartbeatProblem | None = None
+    problem: HeartbeatProblem | None = msgspec.field(default=None, name="trouble")
 
 
 def parse_heartbeats(sections: Mapping[str, HeartbeatSection]) -> dict[str, ExpectedHeartbeat]:
@@ -162,17 +162,17 @@ def apply_ping(state: HeartbeatState, ping: Ping, said: str = "") -> HeartbeatSt
         newest = [*runs.items(), (ping.run, JobRun(ping.at))][-MAX_RUNS:]
         return replace(state, runs=dict(newest))
     run = state.runs.get(ping.run)
-    trouble = None
+    problem = None
     if ping.action == "fail":
         code = "" if ping.code is None else f" with exit code {ping.code}"
-        trouble = HeartbeatProblem("failed", ping.at, f"{code}{': ' if said else ''}{said}")
+        problem = HeartbeatProblem("failed", ping.at, f"{code}{': ' if said else ''}{said}")
     return replace(
         state,
         came=ping.at,
         run_seconds=None if run is None else max((ping.at - run.began).total_seconds(), 0.0),
         # An end without an ID ends all runs: otherwise a start with an ID would never end.
         runs=runs if ping.run else {},
-        trouble=trouble,
+        problem=problem,
     )
 
 
@@ -183,19 +183,19 @@ def evaluate_heartbeat(
 
     Before `listening` pings were not received: the grace counts from then at the earliest.
     """
-    heard = listening + expected.grace
+    earliest = listening + expected.grace
     for name, run in state.runs.items():
-        if expected.longest and not run.is_told and now > max(run.began + expected.longest, heard):
-            runs = {**state.runs, name: replace(run, is_told=True)}
-            return replace(state, runs=runs, trouble=HeartbeatProblem("ran_too_long", run.began))
+        if expected.longest and not run.is_reported and now > max(run.began + expected.longest, earliest):
+            runs = {**state.runs, name: replace(run, is_reported=True)}
+            return replace(state, runs=runs, problem=HeartbeatProblem("ran_too_long", run.began))
     moment = expected.next_due(state.came or state.known_since)
-    trouble = state.trouble
-    if trouble and trouble.reason in MISSED_REASONS:
+    problem = state.problem
+    if problem and problem.reason in MISSED_REASONS:
         # After a change of the configuration it may no longer be late.
-        return state if now > moment + expected.grace else replace(state, trouble=None)
-    if trouble and trouble.reason == "ran_too_long":
+        return state if now > moment + expected.grace else replace(state, problem=None)
+    if problem and problem.reason == "ran_too_long":
         return state  # more specific than late
-    if now <= max(moment + expected.grace, heard) + _run_allowance(state, expected):
+    if now <= max(moment + expected.grace, earliest) + _run_allowance(state, expected):
         return state
     reason: Reason = "late" if state.came or state.runs else "never_came"
     note = (
@@ -203,12 +203,12 @@ def evaluate_heartbeat(
         if listening > moment
         else ""
     )
-    return replace(state, trouble=HeartbeatProblem(reason, moment, note))
+    return replace(state, problem=HeartbeatProblem(reason, moment, note))
 
 
 def _run_allowance(state: HeartbeatState, expected: ExpectedHeartbeat) -> timedelta:
     """Return how much longer it may take because a run is in progress."""
-    is_running = any(not run.is_told for run in state.runs.values())
+    is_running = any(not run.is_reported for run in state.runs.values())
     return expected.longest if expected.longest and is_running else ZERO
 
 

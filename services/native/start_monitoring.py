@@ -125,7 +125,7 @@ def start(site: Site) -> int:
 
 
 def _wait_for_earlier(site: Site, pid_file: PidFile) -> bool:
-    """Wait until an earlier Botwatch that was told to stop, or was killed, has stopped."""
+    """Wait until an earlier Botwatch that got a signal to stop, or was killed, has stopped."""
     earlier = pid_file.holder() or site.supervisor
     if earlier is None:
         return True

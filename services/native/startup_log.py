@@ -30,7 +30,7 @@ class Console:
             try:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            except OSError:  # whoever started us has gone
+            except OSError:  # the process that started us has ended
                 self.close()
 
     def close(self) -> None:

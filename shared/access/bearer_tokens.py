@@ -1,7 +1,7 @@
 """Bearer tokens: their form, their digest, and the header that carries them. Pure.
 
 Source: RFC 6750. API tokens are `bw_`, 43 random characters and a checksum, so that secret scanners find them
-(`bw_[A-Za-z0-9_-]{43}[0-9a-f]{8}`) and a typing error is told from an unknown token.
+(`bw_[A-Za-z0-9_-]{43}[0-9a-f]{8}`) and a typing error differs from an unknown token.
 """
 
 import hashlib

@@ -46,7 +46,7 @@ class PositionBook(msgspec.Struct):
     quotes: dict[str, float] = {}
     """Latest quote of each symbol."""
     terms: dict[str, ContractTerms] = {}
-    """Terms of contracts that records told, by symbol."""
+    """Terms of contracts that records stated, by symbol."""
     places: dict[str, int] = {}
     """Most decimals of the quantities of fills, by key of the position, once one came or it was reported."""
     legs: dict[str, list[str]] = {}

@@ -212,7 +212,7 @@ def _bitfinex(found: re.Match[str]) -> Pair:
 
 
 def _formatted(found: dict[str, str | None], form: _Format, hint: str | None) -> Pair | None:
-    """Return what a symbol of a known format says; None if its currencies cannot be told apart."""
+    """Return what a symbol of a known format says; None if its currencies cannot be separated."""
     base, quote = found.get("base"), found.get("quote") or form.quote
     if joined := found.get("pair"):
         base, quote, *_ = _joined(joined, hint)

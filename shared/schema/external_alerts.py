@@ -183,7 +183,7 @@ def is_firing(posted: PostedAlert, now: datetime) -> bool:
 def is_late(posted: PostedAlert, known: Validity | None, now: datetime) -> bool:
     """Return whether a post only says what another replica of its sender has taken back.
 
-    An alert that fires anew has a later start. A replica that goes on sending it counts after `REPLICA_LAG`.
+    An alert that fires again has a later start. A replica that goes on sending it counts after `REPLICA_LAG`.
     """
     ended_at = known.ended_at if known and known.ends_at is None else None
     return ended_at is not None and posted.starts_at <= ended_at and now - ended_at < REPLICA_LAG

@@ -58,8 +58,8 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
     whatever is muted.
     """
     failing = [check for check in situation.checks if check.status in _FAILING]
-    told = {(alert.details.host, alert.details.labels.get("check")) for alert in situation.alerts}
-    untold = [check for check in failing if (check.host, check.check) not in told]
+    covered = {(alert.details.host, alert.details.labels.get("check")) for alert in situation.alerts}
+    uncovered = [check for check in failing if (check.host, check.check) not in covered]
     triggered = [alert for alert in situation.alerts if needs_attention(alert)]
     handled = [alert for alert in situation.alerts if not needs_attention(alert)]
     hosts = _unreported_hosts(situation, failing)
@@ -67,7 +67,7 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
         *_alert_reasons(triggered),
         *_acknowledged_reasons(handled),
         *_host_reasons(hosts),
-        *_check_reasons(untold),
+        *_check_reasons(uncovered),
         *(
             f"{part.capitalize()} is not responding (last seen {at:%Y-%m-%d %H:%M:%S} UTC)."
             for part, at in situation.lost_parts.items()
@@ -80,7 +80,7 @@ def evaluate_status(situation: StatusInputs) -> OverallStatus:
     if (
         any(alert.severity == "CRITICAL" for alert in triggered)
         or any(status == "CRITICAL" for status, _ in hosts.values())
-        or any(check.status == "critical" for check in untold)
+        or any(check.status == "critical" for check in uncovered)
     ):
         return OverallStatus("CRITICAL", reasons, known)
     if reasons:
@@ -111,9 +111,9 @@ def _acknowledged_reasons(handled: Sequence[Alert]) -> list[str]:
 
 
 def _alert_reasons(alerts: Sequence[Alert]) -> list[str]:
-    gravest = _most_severe_first(alerts)
-    named = [f"{a.severity}: {a.component}: {a.message}" for a in gravest[:MAX_LISTED]]
-    further = len(gravest) - MAX_LISTED
+    worst = _most_severe_first(alerts)
+    named = [f"{a.severity}: {a.component}: {a.message}" for a in worst[:MAX_LISTED]]
+    further = len(worst) - MAX_LISTED
     if further > 0:
         named.append(f"{further} more open {'alerts' if further > 1 else 'alert'}.")
     return named
@@ -162,9 +162,9 @@ def _host_reasons(hosts: Mapping[str, tuple[Status, list[str]]]) -> list[str]:
 
 
 def _check_reasons(failing: Sequence[Check]) -> list[str]:
-    gravest = sorted(failing, key=lambda check: (_FAILING.index(check.status), check.host, check.check))
-    named = [f"{c.status.upper()}: {c.host}: {c.check}: {c.text}" for c in gravest[:MAX_LISTED]]
-    further = len(gravest) - MAX_LISTED
+    worst = sorted(failing, key=lambda check: (_FAILING.index(check.status), check.host, check.check))
+    named = [f"{c.status.upper()}: {c.host}: {c.check}: {c.text}" for c in worst[:MAX_LISTED]]
+    further = len(worst) - MAX_LISTED
     if further > 0:
         named.append(f"{further} more failing {'checks' if further > 1 else 'check'}.")
     return named

@@ -386,22 +386,22 @@ def write_curve(
     connection: Connection, bot: str, minutes: Iterable[EquityBar], hours: Iterable[EquityBar]
 ) -> None:
     """Insert or replace minutes and hours of the equity curve."""
-    for table, stretches in ((equity_minutes, minutes), (equity_hours, hours)):
+    for table, bars in ((equity_minutes, minutes), (equity_hours, hours)):
         rows = [
             {
                 "bot": bot,
-                "timestamp": _text(stretch.begin),
-                "open": stretch.open,
-                "high": stretch.high,
-                "low": stretch.low,
-                "close": stretch.close,
-                "netFlow": stretch.net_flow,
-                "drawdown": stretch.drawdown,
-                "lastDrawdown": stretch.last_drawdown,
-                "peak": stretch.peak,
-                "points": stretch.points,
+                "timestamp": _text(bar.begin),
+                "open": bar.open,
+                "high": bar.high,
+                "low": bar.low,
+                "close": bar.close,
+                "netFlow": bar.net_flow,
+                "drawdown": bar.drawdown,
+                "lastDrawdown": bar.last_drawdown,
+                "peak": bar.peak,
+                "points": bar.points,
             }
-            for stretch in stretches
+            for bar in bars
         ]
         _upsert(connection, table, ("bot", "timestamp"), rows)
 

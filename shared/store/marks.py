@@ -1,7 +1,7 @@
 """Marks on the chart of a bot: what happened in a span, at most one of each kind in each part of it.
 
-Of several in a part the gravest is returned, with the number of the others, so that a year and an hour have
-about as many marks.
+Of several in a part the most severe is returned, with the number of the others, so that a year and an hour
+have about as many marks.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ Span = tuple[datetime, datetime]
 
 
 class Mark(NamedTuple):
-    """The gravest row in a part of a span."""
+    """The most severe row in a part of a span."""
 
     row: dict[str, Any]
     others: int
@@ -116,11 +116,9 @@ def _gravest(
     """Return the row with the greatest `weight` of each part that has any, oldest first."""
     each = intervals(_parts(span))
     inside = and_(belongs, moment >= each.c.since, moment < each.c.until)
-    gravest = select(key).where(inside).order_by(desc(weight), desc(moment)).limit(1).scalar_subquery()
+    worst = select(key).where(inside).order_by(desc(weight), desc(moment)).limit(1).scalar_subquery()
     number = select(func.count()).select_from(table).where(inside).scalar_subquery()
-    counts = dict(
-        connection.execute(select(gravest, number).select_from(each).where(gravest.is_not(None))).all()
-    )
+    counts = dict(connection.execute(select(worst, number).select_from(each).where(worst.is_not(None))).all())
     rows = connection.execute(select(table).where(belongs, key.in_(counts)).order_by(moment)).mappings()
     return [Mark(dict(row), counts[row[key]] - 1) for row in rows]
 

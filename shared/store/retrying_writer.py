@@ -22,7 +22,7 @@ class RetryingWriter:
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
         self.beat: Callable[[], object] = lambda: None
-        self._trouble: DatabaseError | None = None
+        self._error: DatabaseError | None = None
 
     def write_until_done(self, write: Callable[[], None]) -> bool:
         """Call `write` until it succeeds; return False if the part stops first."""
@@ -35,9 +35,9 @@ class RetryingWriter:
                 if self._stopping.wait(RETRY_S):
                     return False
             else:
-                if self._trouble:
+                if self._error:
                     log.info("database writes work again")
-                self._trouble = None
+                self._error = None
                 return True
 
     def run_step(self, step: Callable[[], None]) -> None:
@@ -55,12 +55,12 @@ class RetryingWriter:
         damaged = is_corruption(error)
         if not damaged and not isinstance(error, OperationalError):
             raise error
-        if self._trouble is None:
+        if self._error is None:
             text = "database is damaged; restore a backup" if damaged else "database write failed; retrying"
             log.error(text, error=str(error.orig))
-        self._trouble = error
+        self._error = error
 
     def check(self) -> None:
         """Raise the error that prevents writing, if any."""
-        if self._trouble:
-            raise self._trouble
+        if self._error:
+            raise self._error

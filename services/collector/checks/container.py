@@ -135,8 +135,10 @@ def _running_result(name: str, state: Mapping[str, Any], now: datetime) -> Check
     if state.get("OOMKilled"):
         text = f"{name} is running{since}; a process in it was OOM-killed"
         return CheckResult("warning", text, "failed")
-    told = {"healthy": ", healthy", "starting": ", health check starting"}.get(health.get("Status", ""), "")
-    return CheckResult("ok", f"{name} is running{since}{told}")
+    health_text = {"healthy": ", healthy", "starting": ", health check starting"}.get(
+        health.get("Status", ""), ""
+    )
+    return CheckResult("ok", f"{name} is running{since}{health_text}")
 
 
 def _describe_exit(state: Mapping[str, Any]) -> str:

@@ -48,8 +48,8 @@ class DnsProbe:
 def evaluate_addresses(name: str, found: Sequence[str], expected: Sequence[str]) -> CheckResult:
     """Compare the addresses with those of which one must be among them. Pure."""
     known = {str(ipaddress.ip_address(one.partition("%")[0])) for one in found}
-    told = ", ".join(found[:MAX_NAMED]) + (", …" if len(found) > MAX_NAMED else "")
+    resolved = ", ".join(found[:MAX_NAMED]) + (", …" if len(found) > MAX_NAMED else "")
     if expected and known.isdisjoint(expected):
-        text = f"{name} is {told}, expected {' or '.join(expected)}"
+        text = f"{name} is {resolved}, expected {' or '.join(expected)}"
         return CheckResult("critical", text, "changed")
-    return CheckResult("ok", f"{name} is {told}")
+    return CheckResult("ok", f"{name} is {resolved}")

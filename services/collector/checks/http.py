@@ -24,9 +24,9 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class FinalResponse(NamedTuple):
-    """The last answer, from whom, and the connection it came on."""
+    """The last answer, its server, and the connection it came on."""
 
-    whom: str
+    server: str
     answer: HttpResponse
     connected: TimedConnection
 
@@ -78,7 +78,7 @@ class HttpProbe:
             status, location = answered.answer.status, answered.answer.headers.get("Location")
             if status not in REDIRECTS or location is None or status in (self._section.status or ()):
                 return answered
-            target = _redirect_target(url, location, answered.whom)
+            target = _redirect_target(url, location, answered.server)
             # Keys are for the one they were given for.
             headers = headers if parse_server_address(target) == parse_server_address(url) else {}
             url = target
@@ -92,14 +92,14 @@ class HttpProbe:
         return FinalResponse(host_header(url), fetched.answer, fetched.connected)
 
 
-def _redirect_target(url: SplitResult, location: str, whom: str) -> SplitResult:
+def _redirect_target(url: SplitResult, location: str, server: str) -> SplitResult:
     # http.client reads headers as Latin-1; many servers send UTF-8.
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode()
     try:
         target = parse_http_url(urljoin(url.geturl(), location))
     except ValueError as error:
-        raise NetworkError("protocol", f"{whom} redirects to an invalid URL") from error
+        raise NetworkError("protocol", f"{server} redirects to an invalid URL") from error
     return target
 
 
@@ -107,8 +107,8 @@ def evaluate_response(
     expected: list[int] | None, body: Regex | None, answered: FinalResponse, took_ms: float
 ) -> CheckResult:
     """Compare an answer with what it must be like. Pure."""
-    whom, answer, connected = answered
-    said = f"{whom} answered {format_status(answer.status)}"
+    server, answer, connected = answered
+    said = f"{server} answered {format_status(answer.status)}"
     fits = answer.status in expected if expected else 200 <= answer.status < 400  # noqa: PLR2004
     if not fits and answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = answer.headers.get("Retry-After", "")

@@ -51,8 +51,8 @@ class SystemdProbe:
         except OSError as error:
             return CheckResult("unknown", f"systemctl cannot be run: {error.strerror}", "other")
         if done.returncode:
-            told = " ".join(done.stderr.split())[:MAX_QUOTED]
-            return CheckResult("unknown", f"systemctl show {self._unit} failed: {told}", "other")
+            errors = " ".join(done.stderr.split())[:MAX_QUOTED]
+            return CheckResult("unknown", f"systemctl show {self._unit} failed: {errors}", "other")
         return self._evaluate(parse_properties(done.stdout), time.monotonic())
 
     def _unavailable_reason(self, systemctl: str | None) -> str:

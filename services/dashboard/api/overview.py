@@ -226,7 +226,7 @@ def _points(rows: Iterable[tuple[Any, ...]]) -> list[tuple[datetime, float]]:
 def _system_fields(sources: DataSources, known: CurrentState, now: datetime) -> Fields:
     with sources.health.read() as connection:
         pending = pending_by_channel(connection)
-        heard = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
+        last_beat = last_sent(connection, WATCHDOG, LOOPBACK_CHANNEL)
         jobs = read_job_runs(connection)
         databases = {
             name: _database_file(database) | _growth(read_growth(connection, name))
@@ -238,7 +238,7 @@ def _system_fields(sources: DataSources, known: CurrentState, now: datetime) -> 
         "disk": _disk(sources.disk),
         "access": sources.access,
         "notifications": pending,
-        "watchdog": {"heardAt": heard},
+        "watchdog": {"heardAt": last_beat},
         "jobs": {name: _job(run, now) for name, run in jobs.items()},
         "backup": _newest_backup(sources.home),
     }

@@ -17,7 +17,7 @@ import pyrage
 from backports import zstd
 
 from services.jobs.backups.errors import BackupError, DamagedBackupError
-from services.jobs.backups.snapshot import Told
+from services.jobs.backups.snapshot import Progress
 from services.jobs.backups.workspace import ensure_space
 from shared.schema.backups import ENCRYPTED_SUFFIX, FORMAT, ArchivedFile, Manifest
 from shared.version import VERSION
@@ -43,13 +43,13 @@ def describe_file(folder: Path, path: str) -> ArchivedFile:
     return ArchivedFile(path=path, bytes=file.stat().st_size, sha256=hash_file(file))
 
 
-def write_archive(archive: Path, manifest: Manifest, folder: Path, told: Told) -> None:
+def write_archive(archive: Path, manifest: Manifest, folder: Path, progress: Progress) -> None:
     """Write the manifest and its files, which are in `folder`."""
     with zstd.open(archive, "wb", options=COMPRESSION) as out, tarfile.open(fileobj=out, mode="w|") as tar:
         data = msgspec.json.format(msgspec.json.encode(manifest))
         _add(tar, MANIFEST, len(data), io.BytesIO(data))
         for file in manifest.files:
-            told(f"compressing {file.path}")
+            progress(f"compressing {file.path}")
             with (folder / file.path).open("rb") as content:
                 _add(tar, file.path, file.bytes, content)
 
@@ -93,7 +93,7 @@ def read_identities(path: Path) -> list[Any]:
         raise BackupError(f"identity file {path} has no private key of age (AGE-SECRET-KEY-1…)") from error
 
 
-def extract_archive(archive: Path, folder: Path, identities: Sequence[Any], told: Told) -> Manifest:
+def extract_archive(archive: Path, folder: Path, identities: Sequence[Any], progress: Progress) -> Manifest:
     """Extract an archive into `folder` and return its manifest, once everything is as the manifest says.
 
     Raises DamagedBackupError, and BackupError if the archive is encrypted to another key or too new.
@@ -107,7 +107,7 @@ def extract_archive(archive: Path, folder: Path, identities: Sequence[Any], told
             members = iter(tar)
             manifest = _read_manifest(archive, tar, next(members, None))
             ensure_space(folder, sum(file.bytes for file in manifest.files), f"the content of {archive.name}")
-            _extract_files(archive, tar, members, manifest, (folder, told))
+            _extract_files(archive, tar, members, manifest, (folder, progress))
             return manifest
     except (zstd.ZstdError, tarfile.TarError, EOFError, msgspec.DecodeError) as error:
         raise DamagedBackupError(f"{archive.name} is damaged: {error}") from error
@@ -152,16 +152,16 @@ def _extract_files(
     tar: tarfile.TarFile,
     members: Iterable[tarfile.TarInfo],
     manifest: Manifest,
-    target: tuple[Path, Told],
+    target: tuple[Path, Progress],
 ) -> None:
-    folder, told = target
+    folder, progress = target
     expected = {file.path: file for file in manifest.files}
     for member in members:
         file = expected.pop(member.name, None)
         content = tar.extractfile(member) if file and member.isreg() and is_inside(member.name) else None
         if file is None or content is None or member.size != file.bytes:
             raise DamagedBackupError(f"{archive.name} is damaged: its manifest has no such {member.name!r}")
-        told(f"extracting {file.path}")
+        progress(f"extracting {file.path}")
         if _write_hashed(content, folder / file.path) != file.sha256:
             raise DamagedBackupError(f"{archive.name} is damaged: the SHA-256 of {file.path} is another one")
     if expected:

@@ -20,7 +20,7 @@ from services.jobs.backups.archive import (
 )
 from services.jobs.backups.errors import BackupError, DamagedBackupError
 from services.jobs.backups.retention import kept_backups
-from services.jobs.backups.snapshot import Told, copy_databases, describe_copy, integrity_faults
+from services.jobs.backups.snapshot import Progress, copy_databases, describe_copy, integrity_faults
 from services.jobs.backups.workspace import Sources, ensure_space, locked_folder, size_of
 from services.jobs.config import JobsSettings
 from shared.runtime.backups import list_backups, sync_folder, write_backup
@@ -34,7 +34,7 @@ TRIAL_SPACE = 1.5
 """A copy of the databases beside their archive, as a multiple of their size."""
 
 
-def create_backup(sources: Sources, settings: JobsSettings, now: Clock, told: Told) -> Backup:
+def create_backup(sources: Sources, settings: JobsSettings, now: Clock, progress: Progress) -> Backup:
     """Create a backup and return it, once a trial restore of it has succeeded.
 
     Killed at any time it leaves nothing that is listed. Raises BackupError.
@@ -43,11 +43,11 @@ def create_backup(sources: Sources, settings: JobsSettings, now: Clock, told: To
     with locked_folder(sources) as work:
         ensure_space(work, int(TRIAL_SPACE * size_of(databases)), "a backup")
         started = _free_moment(sources, now())
-        manifest = _collect(sources, settings, (started, now), work / "content", told)
+        manifest = _collect(sources, settings, (started, now), work / "content", progress)
         archive = work / f"{manifest.id}{SUFFIX}"
-        write_archive(archive, manifest, work / "content", told)
+        write_archive(archive, manifest, work / "content", progress)
         shutil.rmtree(work / "content")
-        trial_restore(archive, work / "trial", [], told)
+        trial_restore(archive, work / "trial", [], progress)
         if settings.backup_public_key:
             clear, archive = archive, work / f"{manifest.id}{ENCRYPTED_SUFFIX}"
             encrypt_file(clear, archive, settings.backup_public_key)
@@ -63,7 +63,7 @@ def _free_moment(sources: Sources, moment: datetime) -> datetime:
 
 
 def _collect(
-    sources: Sources, settings: JobsSettings, times: tuple[datetime, Clock], folder: Path, told: Told
+    sources: Sources, settings: JobsSettings, times: tuple[datetime, Clock], folder: Path, progress: Progress
 ) -> Manifest:
     """Copy everything into `folder`, and return what it is."""
     started, now = times
@@ -73,7 +73,7 @@ def _collect(
     (folder / "databases").mkdir(parents=True)
     paths = {name: f"databases/{path.name}" for name, path in sources.databases.items()}
     try:
-        copy_databases(sources.databases, {name: folder / path for name, path in paths.items()}, told)
+        copy_databases(sources.databases, {name: folder / path for name, path in paths.items()}, progress)
         finished = now()
         databases = {name: describe_copy(folder / path, path) for name, path in paths.items()}
     except sqlite3.Error as error:
@@ -97,24 +97,24 @@ def _collect(
     )
 
 
-def trial_restore(archive: Path, folder: Path, identities: list[Any], told: Told) -> Manifest:
+def trial_restore(archive: Path, folder: Path, identities: list[Any], progress: Progress) -> Manifest:
     """Extract an archive into a new folder, check it and both databases, and delete the folder again.
 
     Raises BackupError.
     """
     folder.mkdir(mode=0o700)
     try:
-        manifest = extract_archive(archive, folder, identities, told)
-        check_databases(archive.name, folder, manifest, told)
+        manifest = extract_archive(archive, folder, identities, progress)
+        check_databases(archive.name, folder, manifest, progress)
     finally:
         shutil.rmtree(folder)
     return manifest
 
 
-def check_databases(archive: str, folder: Path, manifest: Manifest, told: Told) -> None:
+def check_databases(archive: str, folder: Path, manifest: Manifest, progress: Progress) -> None:
     """Raise DamagedBackupError unless the extracted databases are sound and as the manifest says."""
     for copy in manifest.databases.values():
-        told(f"checking {copy.path}")
+        progress(f"checking {copy.path}")
         try:
             faults = integrity_faults(folder / copy.path)
             found = describe_copy(folder / copy.path, copy.path)
@@ -146,7 +146,9 @@ def _publish(sources: Sources, archive: Path, manifest: Manifest, now: datetime)
     return backup
 
 
-def verify_backup(sources: Sources, backup: Backup, identities: list[Any], now: Clock, told: Told) -> Backup:
+def verify_backup(
+    sources: Sources, backup: Backup, identities: list[Any], now: Clock, progress: Progress
+) -> Backup:
     """Verify a backup, and return and store the result. Raises BackupError if it is damaged.
 
     One that is encrypted to a public key is compared by its SHA-256, unless its private key is given.
@@ -157,7 +159,7 @@ def verify_backup(sources: Sources, backup: Backup, identities: list[Any], now: 
             digest = check_digest(archive, backup.sha256)
             manifest, how = backup.manifest, backup.verified_by
             if not backup.is_encrypted or identities:
-                manifest, how = trial_restore(archive, work / "trial", identities, told), "trial restore"
+                manifest, how = trial_restore(archive, work / "trial", identities, progress), "trial restore"
             elif manifest:
                 how = "checksum"
             else:

@@ -13,7 +13,7 @@ from obstore.store import S3Store
 
 from services.jobs.backups.errors import BackupError
 from services.jobs.backups.retention import kept_backups
-from services.jobs.backups.snapshot import Told
+from services.jobs.backups.snapshot import Progress
 from services.jobs.backups.workspace import Sources, locked_folder
 from services.jobs.config import JobsSettings
 from shared.runtime.backups import list_backups, write_backup
@@ -80,7 +80,7 @@ class RemoteFolder:
         except (BaseError, OSError) as error:
             raise self._error(f"{backup.id} cannot be uploaded", error) from None
 
-    def download(self, name: str, folder: Path, told: Told) -> Path:
+    def download(self, name: str, folder: Path, progress: Progress) -> Path:
         """Download an archive into `folder` and return it."""
         target = folder / name
         done = 0
@@ -90,7 +90,7 @@ class RemoteFolder:
                 for chunk in found.stream():
                     file.write(chunk)
                     done += len(chunk)
-                    told(f"downloading {name}: {100 * done // max(1, found.meta['size'])}%")
+                    progress(f"downloading {name}: {100 * done // max(1, found.meta['size'])}%")
         except (BaseError, OSError) as error:
             raise self._error(f"{name} cannot be downloaded", error) from None
         return target
@@ -121,7 +121,7 @@ class RemoteFolder:
         return BackupError(f"{self.url}: {what}: {reason}")
 
 
-def upload_missing(sources: Sources, settings: JobsSettings, now: Clock, told: Told) -> list[str]:
+def upload_missing(sources: Sources, settings: JobsSettings, now: Clock, progress: Progress) -> list[str]:
     """Upload the verified backups that BACKUP_URL lacks and should keep; return their IDs.
 
     Raises BackupError; the backups here stay.
@@ -132,7 +132,7 @@ def upload_missing(sources: Sources, settings: JobsSettings, now: Clock, told: T
     kept = kept_backups(list({**here, **there}.values()))
     missing = sorted((here.keys() - there.keys()) & kept)
     for backup_id in missing:
-        told(f"uploading {backup_id}")
+        progress(f"uploading {backup_id}")
         uploaded = msgspec.structs.replace(here[backup_id], uploaded_at=now())
         remote.upload(sources.folder, uploaded)
         with locked_folder(sources):

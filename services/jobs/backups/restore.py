@@ -21,7 +21,7 @@ from services.jobs.backups.create import check_databases
 from services.jobs.backups.errors import BackupError
 from services.jobs.backups.journal import Journal, read_journal
 from services.jobs.backups.secret_files import read_secrets
-from services.jobs.backups.snapshot import Told
+from services.jobs.backups.snapshot import Progress
 from services.jobs.backups.workspace import STAGED, Sources, locked_folder
 from shared.runtime.audit_key import HEAD, KEY_NAME, audit_key
 from shared.runtime.backups import JOURNAL, sync_folder
@@ -59,7 +59,7 @@ class Request(NamedTuple):
     """Whether passwords that exist are replaced, too."""
 
 
-def restore_backup(sources: Sources, request: Request, told: Told) -> Journal:
+def restore_backup(sources: Sources, request: Request, progress: Progress) -> Journal:
     """Replace the state by that of a backup, and return what was done. Raises BackupError.
 
     No part may run. Killed at any time it is completed by running it again.
@@ -67,16 +67,16 @@ def restore_backup(sources: Sources, request: Request, told: Told) -> Journal:
     with locked_folder(sources) as work:
         journal = read_journal(sources)
         if journal is None:
-            journal = _prepare(sources, request, work, told)
+            journal = _prepare(sources, request, work, progress)
             _write_journal(sources, journal)
-        told("replacing the files")
+        progress("replacing the files")
         _replace_files(journal, sources.secrets)
         (sources.folder / JOURNAL).unlink()
         sync_folder(sources.folder)
     return journal
 
 
-def restore_into(folder: Path, request: Request, told: Told) -> Manifest:
+def restore_into(folder: Path, request: Request, progress: Progress) -> Manifest:
     """Extract a backup into a folder that does not exist or is empty, and change nothing else.
 
     Raises BackupError.
@@ -84,18 +84,18 @@ def restore_into(folder: Path, request: Request, told: Told) -> Manifest:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BackupError(f"{folder} exists: choose a folder that does not exist, or an empty one")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    manifest = extract_archive(request.archive, folder, request.identities, told)
-    check_databases(request.archive.name, folder, manifest, told)
+    manifest = extract_archive(request.archive, folder, request.identities, progress)
+    check_databases(request.archive.name, folder, manifest, progress)
     write_private(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest)).decode())
     for name, data in (read_secrets(folder, request.botwatch_key) or {}).items():
         _write_file(folder / "with-secrets" / name, data)
     return manifest
 
 
-def _prepare(sources: Sources, request: Request, work: Path, told: Told) -> Journal:
+def _prepare(sources: Sources, request: Request, work: Path, progress: Progress) -> Journal:
     """Put everything new beside the files that it replaces; return the journal, not yet written."""
-    manifest = extract_archive(request.archive, work, request.identities, told)
-    check_databases(request.archive.name, work, manifest, told)
+    manifest = extract_archive(request.archive, work, request.identities, progress)
+    check_databases(request.archive.name, work, manifest, progress)
     if manifest.databases.keys() != sources.databases.keys():
         raise BackupError(f"{request.archive.name} lacks a database: it has {', '.join(manifest.databases)}")
     _check_revisions(request.archive.name, manifest)
@@ -113,7 +113,7 @@ def _prepare(sources: Sources, request: Request, work: Path, told: Told) -> Jour
     if request.passwords and new:
         notes.append(_NEW_PASSWORDS)
     for line, copy in manifest.databases.items():
-        told(f"migrating {copy.path}")
+        progress(f"migrating {copy.path}")
         new[sources.databases[line]] = work / copy.path
         _migrate(work / copy.path, line)
     notes += _audit_restore(sources, request, manifest, (work, new))
@@ -164,7 +164,7 @@ def _migrate(path: Path, line: str) -> None:
 def _audit_restore(
     sources: Sources, request: Request, manifest: Manifest, prepared: tuple[Path, dict[Path, Path]]
 ) -> list[str]:
-    """Append the restore to the restored audit log, and seal its end anew; return what to know of it."""
+    """Append the restore to the restored audit log, and seal its end again; return what to know of it."""
     work, new = prepared
     current = audit_key(sources.home)
     key = AuditKeyFile(new.get(sources.secrets / KEY_NAME, current.key), work / HEAD.name)

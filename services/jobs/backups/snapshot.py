@@ -17,15 +17,15 @@ PAGES_PER_STEP = 1024
 """4 MiB, some milliseconds."""
 LOCK_TIMEOUT_S = 10.0
 
-Told = Callable[[str], None]
-"""Told what is being done, in a few words."""
+Progress = Callable[[str], None]
+"""Receives what is being done, in a few words."""
 
 
-def copy_databases(sources: Mapping[str, Path], copies: Mapping[str, Path], told: Told) -> None:
+def copy_databases(sources: Mapping[str, Path], copies: Mapping[str, Path], progress: Progress) -> None:
     """Copy the databases `sources` to the files `copies` of the same names. Raises sqlite3.Error."""
     with frozen_together(sources) as connections:
         for name, source in connections.items():
-            _copy(source, copies[name], told)
+            _copy(source, copies[name], progress)
 
 
 @contextmanager
@@ -48,13 +48,13 @@ def frozen_together(sources: Mapping[str, Path]) -> Iterator[dict[str, sqlite3.C
         yield readers
 
 
-def _copy(source: sqlite3.Connection, path: Path, told: Told) -> None:
-    def progress(_status: int, left: int, total: int) -> None:
-        told(f"copying {path.name}: {100 * (total - left) // max(1, total)}%")
+def _copy(source: sqlite3.Connection, path: Path, progress: Progress) -> None:
+    def pages_copied(_status: int, left: int, total: int) -> None:
+        progress(f"copying {path.name}: {100 * (total - left) // max(1, total)}%")
 
     with closing(sqlite3.connect(path)) as target:
         target.execute("PRAGMA synchronous = OFF")  # only the archive has to survive a power cut
-        source.backup(target, pages=PAGES_PER_STEP, progress=progress)
+        source.backup(target, pages=PAGES_PER_STEP, progress=pages_copied)
 
 
 def describe_copy(path: Path, path_in_archive: str) -> DatabaseCopy:

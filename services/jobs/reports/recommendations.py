@@ -281,7 +281,7 @@ def slow_response(report: Report) -> Iterator[Recommendation]:
 
 
 def on_call_burden(report: Report) -> Iterator[Recommendation]:
-    """Find people who are woken often, and channels that fail."""
+    """Find people who are notified at night often, and channels that fail."""
     load = report.on_call
     weeks = max(1.0, (report.period.until - report.period.since).total_seconds() / (7 * 86_400))
     for group in load.by_person if load else ():

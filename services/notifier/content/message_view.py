@@ -220,8 +220,8 @@ def _headline(notice: Notice, value: str, limit: str, now: datetime) -> str:
     length = phrasing.format_duration(open_for(notice, now))
     if notice.status == "RESOLVED":
         return f"[RESOLVED, {severity}] {about} (open for {length})"
-    news = _CHANGE_WORDS.get(notice.change)
-    line = f"[{severity}, {news}] {about}" if news else f"[{severity}] {about}"
+    change = _CHANGE_WORDS.get(notice.change)
+    line = f"[{severity}, {change}] {about}" if change else f"[{severity}] {about}"
     # Many descriptions have both already, some as `21.3 %`.
     said = text.replace(" ", "")
     if value and not (value.replace(" ", "") in said and limit.replace(" ", "") in said):
@@ -235,15 +235,15 @@ def _group_headline(notices: Sequence[Notice]) -> str:
     topic = f" on {phrasing.single_line(min(rules), MAX_NAME)}" if len(rules) == 1 else ""
     total = f"{len(notices)} alerts{topic}"
     names = [phrasing.single_line(notice.component, MAX_NAME) for notice in notices]
-    whom = f"({_common_topic(notices, len(set(names)))}{phrasing.join_names(names, MAX_NAMES)})"
+    components = f"({_common_topic(notices, len(set(names)))}{phrasing.join_names(names, MAX_NAMES)})"
     counted = Counter(_severity(notice) for notice in notices if notice.status != "RESOLVED")
     if not counted:
-        return f"RESOLVED: {total} {whom}"
+        return f"RESOLVED: {total} {components}"
     # The notifications are sorted: the most severe comes first here too.
     parts = [f"{count} {severity}" for severity, count in counted.items()]
     if ended := len(notices) - counted.total():
         parts.append(f"{ended} resolved")
-    return f"{total}: {', '.join(parts)} {whom}"
+    return f"{total}: {', '.join(parts)} {components}"
 
 
 def _common_topic(notices: Sequence[Notice], count: int) -> str:

@@ -1,4 +1,4 @@
-"""Metrics of all alerts, whoever changes them: the dispatcher reads each event of their timelines once."""
+"""Metrics of all alerts, whatever changes them: the dispatcher reads each event of their timelines once."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

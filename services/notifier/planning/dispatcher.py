@@ -30,7 +30,7 @@ from shared.store.outbox import take_suppressed_alerts
 log = structlog.get_logger()
 
 SWEEP_INTERVAL: Final = timedelta(seconds=1)
-"""How often it looks without being woken, in case a wake was lost."""
+"""How often it looks without a wake, in case one was lost."""
 AT_ONCE: Final = timedelta(0)
 BATCH_SIZE: Final = 200
 """Maximum number of events, and of escalations, per transaction."""

@@ -52,7 +52,7 @@ class EscalationState(msgspec.Struct, frozen=True, kw_only=True, rename="camel",
     repeat_at: datetime | None = None
     paused_at: datetime | None = None
     """While paused nothing is due; what was due later is delayed by the length of the pause."""
-    told: tuple[str, ...] = ()
+    notified: tuple[str, ...] = msgspec.field(default=(), name="told")
     """Channels and people notified so far, in order."""
 
 
@@ -136,9 +136,9 @@ def record_notified(
 
     Without anybody notified so far there is no repeat.
     """
-    notified = tuple(dict.fromkeys((*state.told, *names)))
+    notified = tuple(dict.fromkeys((*state.notified, *names)))
     repeat_at = now + repeat if notified and repeat is not None else None
-    return msgspec.structs.replace(state, told=notified, repeat_at=repeat_at)
+    return msgspec.structs.replace(state, notified=notified, repeat_at=repeat_at)
 
 
 def pause(state: EscalationState, now: datetime) -> EscalationState:

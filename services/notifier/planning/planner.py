@@ -138,7 +138,7 @@ class NotificationPlanner:
         policy = self._plan.policy_of(route)
         if known:
             # Without a policy also the people who are on call now, or were added to the document.
-            return with_policy(known, policy, self._now), (*known.told, *route.notify), route.name
+            return with_policy(known, policy, self._now), (*known.notified, *route.notify), route.name
         state = start_escalation(policy, self._now)
         if policy is None:
             return state, route.notify, route.name
@@ -207,7 +207,7 @@ class NotificationPlanner:
             self._plan_escalation_step(escalated, route, state, step.notify, reason)
 
     def _repeat(self, alert: Alert, route: Route, state: EscalationState) -> None:
-        names = (*state.told, *route.notify)
+        names = (*state.notified, *route.notify)
         if repeated := repeat(alert, self._now):
             self._plan_escalation_step(repeated, route, state, names, f"repeat: {route.name}")
 

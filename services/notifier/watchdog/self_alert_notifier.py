@@ -31,7 +31,7 @@ class SelfAlertNotifier:
         self._line = sender
         self._is_stored = is_stored
         self._direct_at = alert.timestamp + OUT_OF_BAND_AFTER
-        self._is_told = False
+        self._is_notified = False
         """Whether somebody was notified out of band, or the notifier has picked the alert up."""
         self._under_way = 0
         self._outcomes: SendResults | None = None
@@ -44,7 +44,7 @@ class SelfAlertNotifier:
             self._store_and_check_dispatched(now)
         except SQLAlchemyError as error:
             log.debug("cannot store the alert; retrying", error=str(error))
-        is_quiet = self._is_told or self._under_way or self.alert.details.muted_by
+        is_quiet = self._is_notified or self._under_way or self.alert.details.muted_by
         if not is_quiet and now >= self._direct_at:
             self._direct_at = now + RETRY_INTERVAL
             self._send_out_of_band(now)
@@ -85,7 +85,7 @@ class SelfAlertNotifier:
             result = self._outcomes.get()
             self._under_way -= 1
             if result.channel:
-                self._is_told = True
+                self._is_notified = True
                 self._unwritten.append(result)
 
     def _store_and_check_dispatched(self, now: datetime) -> None:
@@ -93,10 +93,10 @@ class SelfAlertNotifier:
             with self._database.write() as connection:
                 self._store(connection, now)
             self._is_stored, self._unwritten = True, []
-        if not self._is_told and now >= self._direct_at:
+        if not self._is_notified and now >= self._direct_at:
             with self._database.read() as connection:
                 event = newest_event_id(connection, self.alert.id, "opened")
-                self._is_told = event is not None and is_dispatched(connection, event, now)
+                self._is_notified = event is not None and is_dispatched(connection, event, now)
 
     def _store(self, connection: Connection, now: datetime) -> None:
         """Store the alert and its out-of-band deliveries; the notifier retries the recipients that failed."""

@@ -187,6 +187,6 @@ def _compare(result: StrategyResult, trades: Sequence[FreqtradeTrade], report: R
     total, money = sum(closed), result.stake_currency
     wins = sum(profit > 0 for profit in closed)
     report.note(f"freqtrade: {len(closed)} closed trades, {wins} wins, profit {total:.10g} {money}.")
-    told = result.profit_total_abs
-    if told is not None and abs(told - total) > 1e-6 * max(abs(told), abs(total)):
-        report.note(f"Its profit_total_abs is {told:.10g} {money}, which its trades do not add up to.")
+    reported = result.profit_total_abs
+    if reported is not None and abs(reported - total) > 1e-6 * max(abs(reported), abs(total)):
+        report.note(f"Its profit_total_abs is {reported:.10g} {money}, which its trades do not add up to.")

@@ -116,8 +116,8 @@ class OwnPast(SingleMetricMeasure, frozen=True):
     by: str
 
     def __str__(self) -> str:
-        stretch, ago = format_duration_ms(self.window_ms), format_duration_ms(self.offset_ms)
-        return f"avg of {self.metric} over {stretch} against that of {ago} ago, as {self.by}"
+        window, ago = format_duration_ms(self.window_ms), format_duration_ms(self.offset_ms)
+        return f"avg of {self.metric} over {window} against that of {ago} ago, as {self.by}"
 
     @property
     def lookback_ms(self) -> int:
@@ -168,8 +168,8 @@ class Baseline(SingleMetricMeasure, frozen=True):
     baseline_ms: int
 
     def __str__(self) -> str:
-        stretch, since = format_duration_ms(self.window_ms), format_duration_ms(self.baseline_ms)
-        return f"avg of {self.metric} over {stretch}, in standard deviations of the last {since}"
+        window, since = format_duration_ms(self.window_ms), format_duration_ms(self.baseline_ms)
+        return f"avg of {self.metric} over {window}, in standard deviations of the last {since}"
 
     @property
     def lookback_ms(self) -> int:

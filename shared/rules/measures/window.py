@@ -151,7 +151,7 @@ class Window(SingleMetricMeasure, frozen=True):
         del pieces[:gone]
 
     def _running(self, state: WindowState) -> RunningAggregate | RunningOrder:
-        """Return what is running over the chunks; it begins anew after a restart."""
+        """Return what is running over the chunks; it starts empty after a restart."""
         found: RunningAggregate | RunningOrder | None = state.__dict__.get("running")
         if found is None:
             found = (

@@ -209,23 +209,23 @@ def resolve_host(host: str, port: int, deadline: float) -> list[Address]:
 
 
 def wrap_tls(
-    plain: socket.socket, deadline: float, tls: ssl.SSLContext, server_name: str, whom: str
+    plain: socket.socket, deadline: float, tls: ssl.SSLContext, server_name: str, server: str
 ) -> ssl.SSLSocket:
-    """Do the TLS handshake with `whom`; if that fails, close the connection. Raises ConnectError."""
+    """Do the TLS handshake with `server`; if that fails, close the connection. Raises ConnectError."""
     plain.settimeout(seconds_left(deadline))
     try:
         secure = tls.wrap_socket(plain, server_hostname=server_name)
     except TimeoutError as error:
         plain.close()
-        raise ConnectError("timeout", f"TLS handshake with {whom} timed out") from error
+        raise ConnectError("timeout", f"TLS handshake with {server} timed out") from error
     except (OSError, ValueError) as error:
         plain.close()
-        raise ConnectError("tls", _describe_tls_error(whom, error)) from error
+        raise ConnectError("tls", _describe_tls_error(server, error)) from error
     secure.settimeout(seconds_left(deadline))
     return secure
 
 
-def _dial_first(whom: str, addresses: list[Address], deadline: float) -> socket.socket:
+def _dial_first(server: str, addresses: list[Address], deadline: float) -> socket.socket:
     failures: list[tuple[CheckReason, str]] = []
     for left, (family, kind, protocol, _, address) in zip(
         range(len(addresses), 0, -1), addresses, strict=True
@@ -246,7 +246,7 @@ def _dial_first(whom: str, addresses: list[Address], deadline: float) -> socket.
         connection.settimeout(seconds_left(deadline))
         return connection
     reason = min((reason for reason, _ in failures), key=_MOST_SPECIFIC_FIRST.index)
-    raise ConnectError(reason, f"Cannot connect to {whom}: " + "; ".join(text for _, text in failures))
+    raise ConnectError(reason, f"Cannot connect to {server}: " + "; ".join(text for _, text in failures))
 
 
 def _connect_failure(address: Address, error: OSError) -> tuple[CheckReason, str]:
@@ -275,13 +275,13 @@ def _describe_dns_error(host: str, error: Exception) -> str:
     return f"DNS lookup of {host} failed: {error}"
 
 
-def _describe_tls_error(whom: str, error: OSError | ValueError) -> str:
+def _describe_tls_error(server: str, error: OSError | ValueError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         wrong = error.verify_message.rstrip(".")
-        return f"Certificate of {whom} rejected: {wrong}"
+        return f"Certificate of {server} rejected: {wrong}"
     if isinstance(error, (ssl.SSLEOFError, ConnectionError)):
-        return f"{whom} closed the connection during the TLS handshake"
+        return f"{server} closed the connection during the TLS handshake"
     if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return f"{whom} does not speak TLS"
+        return f"{server} does not speak TLS"
     reason = error.reason if isinstance(error, ssl.SSLError) else error
-    return f"TLS handshake with {whom} failed: {str(reason).replace('_', ' ').lower()}"
+    return f"TLS handshake with {server} failed: {str(reason).replace('_', ' ').lower()}"

@@ -1,7 +1,7 @@
 """Reload requests: the dashboard requests a reload of the config documents, and parts reply with the result.
 
 A request is an increasing number. A part polls it once a second, or at once on SIGHUP, and writes its reply;
-the notifier is also woken for it.
+it also wakes the notifier.
 """
 
 import threading
@@ -43,7 +43,7 @@ class ReloadResult(msgspec.Struct, kw_only=True):
 
 
 def request_reload(redis: Redis) -> int:
-    """Request a reload and return the request's number; the notifier is woken for it."""
+    """Request a reload and return the request's number; wake the notifier."""
     try:
         number = int(redis.incr(redis_keys.RELOAD))
     except ResponseError as error:

@@ -1,4 +1,4 @@
-"""Rate limits of an API, told in the headers RateLimit and RateLimit-Policy.
+"""Rate limits of an API, shown in the headers RateLimit and RateLimit-Policy.
 
 A limit keeps a script that runs away from slowing down everybody else; it is no defence against an attacker,
 whom the limits of connections and of failed logins stop. Each worker counts for itself.

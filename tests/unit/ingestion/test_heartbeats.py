@@ -124,7 +124,7 @@ def test_a_punctual_nightly_job_is_never_late_across_clock_changes() -> None:
             if (local.hour, local.minute) == wanted and local.fold == 0:
                 state, ran = apply_ping(state, ping("success", now + 5 * timedelta(seconds=1))), ran + 1
             state = evaluate_heartbeat(state, expected, start, now)
-            assert state.trouble is None, (now, state)
+            assert state.problem is None, (now, state)
         assert ran == 6
 
 
@@ -245,9 +245,9 @@ def test_a_run_past_its_limit_is_reported_once() -> None:
 def test_a_hanging_run_is_not_reported_again_after_a_good_one() -> None:
     expected = ExpectedHeartbeat("backup", period=HOUR, longest=HOUR)
     hung = evaluate_heartbeat(after(ping("start", NOON, "a")), expected, NOON, NOON + 2 * HOUR)
-    assert hung.trouble
+    assert hung.problem
     good = apply_ping(hung, ping("success", NOON + 2 * HOUR, "b"))
-    assert evaluate_heartbeat(good, expected, NOON, NOON + 2 * HOUR + MINUTE).trouble is None
+    assert evaluate_heartbeat(good, expected, NOON, NOON + 2 * HOUR + MINUTE).problem is None
     # Nor does it keep silence from being told.
     assert at(good, NOON + 3 * HOUR + 2 * MINUTE, expected).reason == "late"
 
@@ -267,7 +267,7 @@ def test_a_job_that_only_starts_and_never_ends_is_late() -> None:
     for minute in range(180):
         now = NOON + minute * MINUTE
         state = evaluate_heartbeat(apply_ping(state, ping("start", now)), expected, NOON, now)
-        reasons.append(state.trouble and state.trouble.reason)
+        reasons.append(state.problem and state.problem.reason)
     assert reasons.index("late") == 122
     text = at(state, NOON + 180 * MINUTE, expected).text
     assert "; running since 2026-11-22 14:59:00 UTC" in text
@@ -311,7 +311,7 @@ def test_a_state_survives_a_round_trip_through_redis() -> None:
         NOON,
         NOON + HOUR,
     )
-    assert state.trouble
+    assert state.problem
     assert msgspec.json.decode(msgspec.json.encode(state), type=HeartbeatState) == state
 
 

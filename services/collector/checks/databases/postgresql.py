@@ -82,7 +82,7 @@ class PostgresqlProbe:
         del now
         began = time.monotonic()
         deadline = began + self._timeout_s
-        whom = f"PostgreSQL at {self._host}:{self._port}"
+        server = f"PostgreSQL at {self._host}:{self._port}"
         try:
             found = dial(self._host, self._port, deadline)
             with closing(found.socket) as plain, closing(self._start_tls(plain, deadline)) as connection:
@@ -90,30 +90,30 @@ class PostgresqlProbe:
         except NetworkError as error:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         except native.DatabaseError as error:
-            return self._refused_result(whom, error)
+            return self._refused_result(server, error)
         except (native.InterfaceError, OSError, ValueError, LookupError, struct.error) as error:
             if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
-                return CheckResult("critical", f"{whom} timed out after {self._timeout_s:g} s", "timeout")
-            return CheckResult("critical", f"{whom} closed the connection or is not PostgreSQL", "protocol")
+                return CheckResult("critical", f"{server} timed out after {self._timeout_s:g} s", "timeout")
+            return CheckResult("critical", f"{server} closed the connection or is not PostgreSQL", "protocol")
         figures = {
             "check_latency_ms": 1000 * (time.monotonic() - began), "size_bytes": state.size, **found.metrics,
         }  # fmt: skip
-        return evaluate_server_state(whom, state)._replace(figures=figures)
+        return evaluate_server_state(server, state)._replace(figures=figures)
 
     def _start_tls(self, connection: socket.socket, deadline: float) -> socket.socket:
         """Start TLS as PostgreSQL does: on a connection that began without it."""
         if self._tls is None:
             return connection
-        whom = f"{self._host}:{self._port}"
+        server = f"{self._host}:{self._port}"
         connection.settimeout(seconds_left(deadline))
         connection.sendall(SSL_REQUEST)
         answer = connection.recv(1)
         if answer == b"S":
-            return wrap_tls(connection, deadline, self._tls, self._host, whom)
+            return wrap_tls(connection, deadline, self._tls, self._host, server)
         if answer != b"N":
-            raise NetworkError("protocol", f"{whom} is not PostgreSQL")
+            raise NetworkError("protocol", f"{server} is not PostgreSQL")
         if self._must:
-            raise NetworkError("tls", f"PostgreSQL at {whom} does not support TLS, which sslmode requires")
+            raise NetworkError("tls", f"PostgreSQL at {server} does not support TLS, which sslmode requires")
         return connection
 
     def _query_state(self, connection: socket.socket, deadline: float) -> ServerState:
@@ -131,13 +131,13 @@ class PostgresqlProbe:
             client.close()
         return ServerState(*row)
 
-    def _refused_result(self, whom: str, error: Exception) -> CheckResult:
-        told = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-        message = str(told.get("M", error))
+    def _refused_result(self, server: str, error: Exception) -> CheckResult:
+        fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        message = str(fields.get("M", error))
         if self._password:
             message = message.replace(self._password, "***")
         return CheckResult(
-            "critical", f"{whom} answered: {message[:200]}", REASONS.get(told.get("C", ""), "failed")
+            "critical", f"{server} answered: {message[:200]}", REASONS.get(fields.get("C", ""), "failed")
         )
 
 
@@ -152,17 +152,17 @@ def parse_sslmode(mode: str) -> tuple[ssl.SSLContext | None, bool]:
     raise ValueError("expected a valid `sslmode`, such as require or verify-full")
 
 
-def evaluate_server_state(whom: str, state: ServerState) -> CheckResult:
+def evaluate_server_state(server: str, state: ServerState) -> CheckResult:
     """Evaluate what the server reports, the worst first. Pure."""
     used = f"{state.connections} of {state.most_connections} connections used"
     if state.receivers == 0:
-        return CheckResult("critical", f"{whom} is a replica without a connection to its primary", "failed")
+        return CheckResult("critical", f"{server} is a replica without a connection to its primary", "failed")
     if state.lag_s is not None and state.lag_s > MAX_LAG_S:
-        text = f"{whom} is {format_rough(state.lag_s)} behind its primary (limit {format_rough(MAX_LAG_S)})"
+        text = f"{server} is {format_rough(state.lag_s)} behind its primary (limit {format_rough(MAX_LAG_S)})"
         return CheckResult("warning", text, "late")
     if 100 * state.connections >= FULL_PERCENT * state.most_connections:
         return CheckResult(
-            "warning", f"{whom} is running out of connections: {used} (limit {FULL_PERCENT:g}%)", "too_many"
+            "warning", f"{server} is running out of connections: {used} (limit {FULL_PERCENT:g}%)", "too_many"
         )
     role = "replica" if state.replica else "primary"
-    return CheckResult("ok", f"{whom} is up ({role}): {used}, {format_value(state.size, BYTES)}")
+    return CheckResult("ok", f"{server} is up ({role}): {used}, {format_value(state.size, BYTES)}")

@@ -44,7 +44,7 @@ class RedisProbe:
         del now
         began = time.monotonic()
         deadline = began + self._timeout_s
-        whom = f"Redis at {self._host}:{self._port}"
+        server = f"Redis at {self._host}:{self._port}"
         try:
             found = dial(self._host, self._port, deadline, self._tls)
             with closing(found.socket):
@@ -53,12 +53,12 @@ class RedisProbe:
             return CheckResult("unknown" if error.reason == "other" else "critical", error.text, error.reason)
         except RedisReplyError as error:
             reason: CheckReason = "denied" if str(error).startswith(DENIED) else "failed"
-            return CheckResult("critical", f"{whom} answered: {error}", reason)
+            return CheckResult("critical", f"{server} answered: {error}", reason)
         except TimeoutError:
-            return CheckResult("critical", f"{whom} timed out after {self._timeout_s:g} s", "timeout")
+            return CheckResult("critical", f"{server} timed out after {self._timeout_s:g} s", "timeout")
         except (ValueError, OSError):
-            return CheckResult("critical", f"{whom} closed the connection or is not Redis", "protocol")
-        result = evaluate_info(whom, information)
+            return CheckResult("critical", f"{server} closed the connection or is not Redis", "protocol")
+        result = evaluate_info(server, information)
         took_ms = 1000 * (time.monotonic() - began)
         return result._replace(figures={"check_latency_ms": took_ms, **found.metrics, **result.figures})
 
@@ -121,39 +121,41 @@ def parse_info(text: str) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
-def evaluate_info(whom: str, information: Mapping[str, str]) -> CheckResult:
+def evaluate_info(server: str, information: Mapping[str, str]) -> CheckResult:
     """Evaluate the reply of INFO. Pure."""
     if not information:
-        return CheckResult("ok", f"{whom} is up; this user may not run INFO")
+        return CheckResult("ok", f"{server} is up; this user may not run INFO")
     number = {name: int(value) for name, value in information.items() if value.isdecimal()}
     used, most = number.get("used_memory", 0), number.get("maxmemory", 0)
     of_most = format_value(used, BYTES) + (f" of {format_value(most, BYTES)}" if most else "")
     role = "replica" if information.get("role") == "slave" else "primary"
-    fine = CheckResult("ok", f"{whom} is up ({role}), {of_most} used")
+    fine = CheckResult("ok", f"{server} is up ({role}), {of_most} used")
     # With another policy a full cache is as it should be.
     if most and information.get("maxmemory_policy") == "noeviction" and 100 * used >= FULL_PERCENT * most:
-        text = f"{whom} uses {of_most} of maxmemory (limit {FULL_PERCENT:g}%); writes fail when it is full"
+        text = f"{server} uses {of_most} of maxmemory (limit {FULL_PERCENT:g}%); writes fail when it is full"
         fine = CheckResult("warning", text, "too_many")
-    return next(_problems(whom, information, number), fine)._replace(figures={"size_bytes": used})
+    return next(_problems(server, information, number), fine)._replace(figures={"size_bytes": used})
 
 
-def _problems(whom: str, information: Mapping[str, str], number: Mapping[str, int]) -> Iterator[CheckResult]:
+def _problems(
+    server: str, information: Mapping[str, str], number: Mapping[str, int]
+) -> Iterator[CheckResult]:
     """Yield what is wrong, the worst first."""
     if information.get("aof_last_write_status") == "err":
-        yield CheckResult("critical", f"{whom} cannot write its append-only file", "failed")
+        yield CheckResult("critical", f"{server} cannot write its append-only file", "failed")
     if information.get("rdb_last_bgsave_status") == "err":
         yield CheckResult(
-            "critical", f"{whom} failed to save to disk (last saved: {_format_last_save(number)})", "failed"
+            "critical", f"{server} failed to save to disk (last saved: {_format_last_save(number)})", "failed"
         )
     if information.get("role") == "slave" and information.get("master_link_status") != "up":
         down = number.get("master_link_down_since_seconds")
         primary = f"{information.get('master_host')}:{information.get('master_port')}"
         since = f" for {format_rough(down)}" if down is not None else ""
         yield CheckResult(
-            "critical", f"{whom} is a replica and has lost its primary {primary}{since}", "failed"
+            "critical", f"{server} is a replica and has lost its primary {primary}{since}", "failed"
         )
     if information.get("aof_last_bgrewrite_status") == "err":
-        yield CheckResult("warning", f"{whom} failed to rewrite its append-only file", "failed")
+        yield CheckResult("warning", f"{server} failed to rewrite its append-only file", "failed")
 
 
 def _format_last_save(number: Mapping[str, int]) -> str:

@@ -175,8 +175,8 @@ def evaluate_exchange(
     figures = {name: value for seen in ways for name, value in seen.figures.items()}
     faults = [seen.fault for seen in ways if seen.fault]
     if faults:
-        gravest = next((fault for fault in faults if fault.status == "critical"), faults[0])
-        return CheckResult(gravest.status, _describe_failures(rest, web_socket), gravest.reason, figures)
+        worst = next((fault for fault in faults if fault.status == "critical"), faults[0])
+        return CheckResult(worst.status, _describe_failures(rest, web_socket), worst.reason, figures)
     skew = rest.skew if rest else None
     if skew and skew.exceeds(most_skew_ms):
         return CheckResult("warning", _describe_skew(skew, most_skew_ms), "skewed", figures)

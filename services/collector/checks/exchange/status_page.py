@@ -118,16 +118,16 @@ def evaluate_summary(summary: StatusPageSummary) -> CheckResult:
     planned = [one for one in summary.scheduled_maintenances if one.status in _UNDER_WAY]
     parts = [part for part in summary.components if not part.group and part.status != "operational"]
     parts.sort(key=lambda part: part.status != "major_outage")
-    told = [
+    problems = [
         *(f"{_short_line(one.name)} ({_short_line(one.status)})" for one in incidents),
         *(f"{_short_line(one.name)} (planned maintenance)" for one in planned),
         *(f"{_short_line(part.name)}: {_short_line(part.status)}" for part in parts),
     ]
     grades = [summary.status.indicator, *(one.impact for one in incidents)]
     status = max((GRADES.get(grade, "warning") for grade in grades), key=_RANKS.index)
-    text = "; ".join((_short_line(summary.status.description), *told[:MAX_NAMED]))
-    if len(told) > MAX_NAMED:
-        text += f"; and {len(told) - MAX_NAMED} more"
+    text = "; ".join((_short_line(summary.status.description), *problems[:MAX_NAMED]))
+    if len(problems) > MAX_NAMED:
+        text += f"; and {len(problems) - MAX_NAMED} more"
     if status == "ok":
         return CheckResult("ok", f"Exchange reports: {text}")
     return CheckResult(status, f"Exchange reports an incident: {text}", "failed")

@@ -87,10 +87,10 @@ class AuthSource:
         before = self._reached or self._state.load()
         reached = ReadPosition(now, self._choose(now))
         if before is None:
-            news = self._read(reached, first=True)
+            events = self._read(reached, first=True)
         else:
             known = ReadPosition(now, before.source, dict(before.positions), before.cursor)
-            news = self._read(known, first=False)
+            events = self._read(known, first=False)
             if before.source in ("none", reached.source):
                 known.source, reached = reached.source, known
             else:
@@ -98,7 +98,7 @@ class AuthSource:
                 self._read(reached, first=True)
         self._reached = reached
         self._state.save(reached)
-        return news._replace(since=before.at if before else None)
+        return events._replace(since=before.at if before else None)
 
     def _choose(self, now: datetime) -> SourceKind:
         written = [moment for name in self._section.files if (moment := self._last_written(name))]

@@ -51,16 +51,16 @@ class LoginsProbe:
 
     def run(self, now: datetime) -> CheckResult:
         """Run once; `unknown` if there is no source of logins, or it cannot be read."""
-        news = read_or_result(self._source, now, "logins")
-        if isinstance(news, CheckResult):
-            return news
-        if not news.where:
+        events = read_or_result(self._source, now, "logins")
+        if isinstance(events, CheckResult):
+            return events
+        if not events.where:
             return CheckResult("unknown", f"No login log found: {self._missing_sources()}", "other")
-        failures = [*self._logins.count_new(news.messages), *news.failures]
-        self._spans.append(LoginWindow(news.since or now, failures, news.skipped))
+        failures = [*self._logins.count_new(events.messages), *events.failures]
+        self._spans.append(LoginWindow(events.since or now, failures, events.skipped))
         while len(self._spans) > 1 and self._spans[0].begin < now - WINDOW:
             self._spans.popleft()
-        result = evaluate_logins(self._section, self._spans, now, news.where)
+        result = evaluate_logins(self._section, self._spans, now, events.where)
         return result._replace(figures={**result.figures, "occurrences": count_attempts(failures)})
 
     def _missing_sources(self) -> str:

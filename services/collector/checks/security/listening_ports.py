@@ -44,7 +44,7 @@ class ListeningSocket(NamedTuple):
 class KnownPorts(msgspec.Struct):
     """What listened in the first run."""
 
-    doors: list[str]
+    sockets: list[str] = msgspec.field(name="doors")
 
 
 def create_probe(section: ListeningSection, timeout_s: float, place: WatchedHost) -> Probe:
@@ -70,30 +70,32 @@ class ListeningProbe:
         """Run once; `unknown` if the tables cannot be read."""
         del now
         try:
-            doors = list(listening_sockets(self._net, first_ephemeral(self._proc)))
+            sockets = list(listening_sockets(self._net, first_ephemeral(self._proc)))
         except PermissionError as error:
             return CheckResult("unknown", f"Permission denied on {error.filename}", "denied")
         except OSError as error:
             return CheckResult("unknown", f"Cannot read the socket tables: {error}", "other")
-        known = self._load_baseline(doors)
+        known = self._load_baseline(sockets)
         # All are remembered, so that a change of the settings finds what stood there from the beginning.
-        counted = [door for door in doors if self._section.loopback or not door.loopback]
+        counted = [one for one in sockets if self._section.loopback or not one.loopback]
         new = [d for d in counted if d.key not in known and d.listener.port not in self._section.allow]
-        self._names = {door.listener.inode: self._process_name(door.listener.inode) for door in new}
-        figures = {"occurrences": len({door.key for door in new})}
+        self._names = {one.listener.inode: self._process_name(one.listener.inode) for one in new}
+        figures = {"occurrences": len({one.key for one in new})}
         if not new:
             return CheckResult("ok", f"No new port among {len(counted)} listening sockets", None, figures)
-        told = [f"{self._names[door.listener.inode]} on {door.listener} ({door.protocol})" for door in new]
-        text = f"New listening port: {join_limited(told, MAX_LISTED)}; not in the baseline or `allow`"
+        descriptions = [
+            f"{self._names[one.listener.inode]} on {one.listener} ({one.protocol})" for one in new
+        ]
+        text = f"New listening port: {join_limited(descriptions, MAX_LISTED)}; not in the baseline or `allow`"
         return CheckResult("warning", text, "changed", figures)
 
-    def _load_baseline(self, doors: Sequence[ListeningSocket]) -> frozenset[str]:
+    def _load_baseline(self, sockets: Sequence[ListeningSocket]) -> frozenset[str]:
         if self._known is None:
             state = self._state.load()
             if state is None:
-                state = KnownPorts(sorted({door.key for door in doors}))
+                state = KnownPorts(sorted({one.key for one in sockets}))
                 self._state.save(state)
-            self._known = frozenset(state.doors)
+            self._known = frozenset(state.sockets)
         return self._known
 
     def _process_name(self, inode: int) -> str:

@@ -37,7 +37,7 @@ class FileChunk(NamedTuple):
 
 
 def read_new(path: Path, known: FilePosition | None, record: int | None = None) -> FileChunk:
-    """Return what follows `known`; nothing at first (None): what is old is no news.
+    """Return what follows `known`; nothing at first (None): what is there already is not new.
 
     A file that was replaced is read from its beginning, after the rest of the one before, if that still
     stands beside it. `record` is the length of binary records; without it there are lines. Raises OSError.

@@ -55,10 +55,10 @@ def evaluate_modes(
     group = [one for one in found if one.status.st_mode & stat.S_IRWXG and one not in everybody]
     figures = {"occurrences": len(everybody) + len(group)}
     if everybody or group:
-        told = [
+        descriptions = [
             f"{one.name} ({format_mode(one.status)}) {_describe_access(one)}" for one in (*everybody, *group)
         ]
-        text = f"{join_limited(told, MAX_LISTED)}; run `chmod go= FILE`"
+        text = f"{join_limited(descriptions, MAX_LISTED)}; run `chmod go= FILE`"
         return CheckResult("critical" if everybody else "warning", text, "other", figures)
     if hidden:
         return CheckResult("unknown", f"Permission denied on some of {', '.join(hidden)}", "denied", figures)

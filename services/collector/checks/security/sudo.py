@@ -31,13 +31,13 @@ class SudoProbe:
 
     def run(self, now: datetime) -> CheckResult:
         """Run once; `unknown` if there is no source about sudo, or it cannot be read."""
-        news = read_or_result(self._source, now, "sudo")
-        if isinstance(news, CheckResult):
-            return news
-        if not news.where:
+        events = read_or_result(self._source, now, "sudo")
+        if isinstance(events, CheckResult):
+            return events
+        if not events.where:
             return CheckResult("unknown", "No sudo log found: neither syslog nor journal", "other")
-        found = [use for use in parse_uses(news.messages) if use.refusal or use.user not in self._allow]
-        return evaluate_sudo_uses(found, skipped=news.skipped, where=news.where)
+        found = [use for use in parse_uses(events.messages) if use.refusal or use.user not in self._allow]
+        return evaluate_sudo_uses(found, skipped=events.skipped, where=events.where)
 
 
 def evaluate_sudo_uses(found: list[SudoUse], *, skipped: bool, where: str) -> CheckResult:

@@ -37,8 +37,8 @@ export function MetricValue({ name, bot }) {
 }
 
 function describeDifference(name, { reported, computed }, currency) {
-  const [told, made] = [reported, computed].map((value) => formatMetric(name, value, currency));
-  return `The bot reports ${told}; Botwatch computes ${made} from its raw records.`;
+  const [ofBot, ofBotwatch] = [reported, computed].map((value) => formatMetric(name, value, currency));
+  return `The bot reports ${ofBot}; Botwatch computes ${ofBotwatch} from its raw records.`;
 }
 
 /** A metric's name, with its definition on hover, tap and Enter. */

@@ -133,7 +133,7 @@ def test_every_step_is_taken_in_time_over_eight_hours() -> None:
     assert [index for index, _ in taken] == [0, 1, 2] * 19 + [0]
     for (index, earlier), (_, later) in pairwise(taken):
         assert timedelta(0) <= later - earlier - (5, 10, 10)[index] * MINUTE < tick
-    assert pursuit.told == ("desk", "phone", "ann", "bob")
+    assert pursuit.notified == ("desk", "phone", "ann", "bob")
 
 
 def test_whoever_was_told_is_told_again_when_the_steps_are_taken() -> None:
@@ -141,7 +141,7 @@ def test_whoever_was_told_is_told_again_when_the_steps_are_taken() -> None:
     repeats = []
     while (due := next_due(pursuit)) and due <= NOON + 8 * HOUR:
         repeats.append((due - NOON) // MINUTE)
-        pursuit = record_notified(pursuit, pursuit.told, HOUR, due)
+        pursuit = record_notified(pursuit, pursuit.notified, HOUR, due)
     assert repeats == [100, 160, 220, 280, 340, 400, 460]
 
 
@@ -159,7 +159,7 @@ def test_channels_are_remembered_once_in_the_order_in_which_they_were_told() -> 
     pursuit = record_notified(
         record_notified(EscalationState(), ["phone", "desk"], HOUR, NOON), ["ops", "phone"], HOUR, NOON
     )
-    assert pursuit.told == ("phone", "desk", "ops")
+    assert pursuit.notified == ("phone", "desk", "ops")
 
 
 def test_after_a_notifier_that_was_down_steps_do_not_come_all_at_once() -> None:
@@ -248,7 +248,7 @@ def test_different_policy_starts_at_its_first_step() -> None:
     followed = with_policy(states()[2], day, now)
     assert (followed.policy, followed.step, followed.step_at) == ("day", 0, now + 5 * MINUTE)
     assert with_policy(states()[4], day, now).round == 1
-    assert (followed.told, followed.repeat_at) == (("desk",), NOON + 65 * MINUTE)
+    assert (followed.notified, followed.repeat_at) == (("desk",), NOON + 65 * MINUTE)
 
 
 def test_removed_policy_takes_no_step_but_repeats() -> None:
