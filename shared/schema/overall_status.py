@@ -99,6 +99,11 @@ def needs_attention(alert: Alert) -> bool:
     return alert.status == "ACTIVE" and not alert.details.muted_by
 
 
+def named_alerts(alerts: Sequence[Alert]) -> list[Alert]:
+    """Return the alerts that the reasons name: the most severe of those that need attention."""
+    return _most_severe_first([alert for alert in alerts if needs_attention(alert)])[:MAX_LISTED]
+
+
 def _describe_handled(alert: Alert) -> str:
     by = alert.details.muted_by or f"acknowledged by {alert.assignee}"
     return f"{alert.severity}: {alert.component}: {alert.message} ({by})"

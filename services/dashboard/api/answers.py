@@ -323,6 +323,8 @@ class Head(Summary):
     """What the head of every view of the page shows."""
 
     timestamp: datetime
+    attention: list[Alert]
+    """The alerts that the first `reasons` name: five at most."""
     access: AccessStatus
     version: str
 

@@ -23,9 +23,10 @@ const isCounted = (currency) => !currency || CURRENCIES.has(currency) || /USD|EU
 const coin = number(2, { maximumFractionDigits: 8 });
 const signedCoin = number(2, { maximumFractionDigits: 8, signDisplay: "exceptZero" });
 
-/** Write money with its currency, where that is known. */
+/** Write money with its currency, where that is known; less than 1 of an unknown one may be a coin's. */
 export function formatMoney(value, currency, withSign = false) {
-  const write = isCounted(currency) ? (withSign ? signed : money) : withSign ? signedCoin : coin;
+  const isCoin = !isCounted(currency) || (!currency && Math.abs(value) < 1);
+  const write = isCoin ? (withSign ? signedCoin : coin) : withSign ? signed : money;
   return currency ? `${write(value)} ${currency}` : write(value);
 }
 

@@ -9,6 +9,10 @@ import { Age } from "./time.js";
 
 export const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
+const rank = ({ severity }) => SEVERITIES.indexOf(severity);
+/** The order of open alerts: the most severe first, then the newest. */
+export const bySeverity = (a, b) => rank(a) - rank(b) || Date.parse(b.timestamp) - Date.parse(a.timestamp);
+
 export const isOpen = ({ status }) => status !== "RESOLVED";
 /** Whether somebody has to act: open, not acknowledged, not muted. */
 export const needsAttention = ({ status, details }) => status === "ACTIVE" && !details.mutedBy;

@@ -1,5 +1,6 @@
 // Fields of forms and filters.
 
+import { timeZone } from "../app/preferences.js";
 import { html, useEffect, useId, useRef, useState } from "../vendor/preact/preact.js";
 
 const TYPING_MS = 250;
@@ -103,3 +104,22 @@ export const DurationField = ({ label = "Duration", value, onChange, open, hours
 `;
 
 const describeHours = (h) => (h % 24 ? `${h} hour${h === 1 ? "" : "s"}` : `${h / 24} day${h === 24 ? "" : "s"}`);
+
+/* ---------- Times in fields, in the zone of the preferences ---------- */
+
+const two = (value) => String(value).padStart(2, "0");
+
+/** Return a time as a field of type datetime-local has it. */
+export function toInput(at) {
+  const time = new Date(at);
+  if (timeZone() === "UTC") return time.toISOString().slice(0, 16);
+  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${day}T${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+/** Return the ISO text of a field's time; throw an error for people if it is none. */
+export function fromInput(text) {
+  const time = new Date(timeZone() === "UTC" ? `${text}Z` : text);
+  if (Number.isNaN(time.getTime())) throw new Error("Enter a date and a time");
+  return time.toISOString();
+}

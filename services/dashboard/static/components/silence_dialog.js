@@ -6,7 +6,7 @@ import { timeZone, usePreferences } from "../app/preferences.js";
 import { now } from "../app/store.js";
 import { html, useEffect, useState } from "../vendor/preact/preact.js";
 import { FormDialog } from "./dialog.js";
-import { SelectField, TextArea, TextField } from "./fields.js";
+import { fromInput, SelectField, TextArea, TextField, toInput } from "./fields.js";
 import { MatchersField } from "./matchers.js";
 import { Severity } from "./status.js";
 
@@ -101,25 +101,6 @@ function Preview({ matchers, chosen }) {
       }
     </div>
   `;
-}
-
-/* ---------- Times in fields, in the zone of the preferences ---------- */
-
-const two = (value) => String(value).padStart(2, "0");
-
-/** Return a time as a field of type datetime-local has it. */
-function toInput(at) {
-  const time = new Date(at);
-  if (timeZone() === "UTC") return time.toISOString().slice(0, 16);
-  const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
-  return `${day}T${two(time.getHours())}:${two(time.getMinutes())}`;
-}
-
-/** Return the ISO text of a field's time; throw an error for people if it is none. */
-function fromInput(text) {
-  const time = new Date(timeZone() === "UTC" ? `${text}Z` : text);
-  if (Number.isNaN(time.getTime())) throw new Error("Enter a date and a time");
-  return time.toISOString();
 }
 
 /** Return when a silence ends, for a message. */

@@ -69,6 +69,8 @@ function Details({ alert, onChanged }) {
   const finish = (changed, text) => {
     setSaid(text);
     onChanged(changed);
+    // The button that had the focus may be gone.
+    setTimeout(() => document.querySelector("h1").focus({ preventScroll: true }));
   };
   const about = html`<${Severity} value=${alert.severity} /> <${Subject} alert=${alert} /> · <${RuleName} details=${alert.details} />`;
   return html`

@@ -9,7 +9,7 @@ import { can } from "../app/preferences.js";
 import { useQuery } from "../app/router.js";
 import { isBefore, now } from "../app/store.js";
 import { AcknowledgeDialog } from "../components/acknowledge_dialog.js";
-import { AlertRow, isOpen, needsAttention, SEVERITIES } from "../components/alert_row.js";
+import { AlertRow, bySeverity, isOpen, needsAttention, SEVERITIES } from "../components/alert_row.js";
 import { Empty, Loading, Problem } from "../components/feedback.js";
 import { Choices, rangeMs, SearchField, SelectField, TimeRange } from "../components/fields.js";
 import { KeysHelp } from "../components/keys_help.js";
@@ -59,8 +59,6 @@ const isLater = (alert, other) =>
 
 /* ---------- Open ---------- */
 
-const rank = ({ severity }) => SEVERITIES.indexOf(severity);
-const bySeverity = (a, b) => rank(a) - rank(b) || Date.parse(b.timestamp) - Date.parse(a.timestamp);
 /** Whether somebody has it, or nobody is notified; of a resolved one, whether that was so. */
 const isHandled = ({ assignee, details }) => Boolean(assignee || details.mutedBy);
 
@@ -204,7 +202,7 @@ function useWork(alerts, onChanged) {
     onChanged(changed);
     setSaid(text);
     setPicked(new Set());
-    focusAfter(list, dialog.alerts[0].id);
+    focusAfter(list, dialog.alerts);
   };
   const select = ({ id }, isSelected) =>
     setPicked((last) => new Set(isSelected ? [...last, id] : [...last].filter((one) => one !== id)));
@@ -235,11 +233,16 @@ function useWork(alerts, onChanged) {
   };
 }
 
-/** Move the focus on: the button that had it may be gone. */
-function focusAfter(list, id) {
+/** Move the focus to the alert after those that were `handled`: their rows move to the other list. */
+function focusAfter(list, handled) {
+  const ids = new Set(handled.map(({ id }) => id));
+  const rows = [...list.current.querySelectorAll("[data-id]")];
+  const first = rows.findIndex(({ dataset }) => ids.has(dataset.id));
+  const isNext = (row) => !ids.has(row.dataset.id) && row.parentElement === rows[first]?.parentElement;
+  const next = rows.slice(first + 1).find(isNext) ?? rows.findLast(isNext);
   setTimeout(() => {
-    const rows = [...(list.current?.querySelectorAll("[data-id]") ?? [])];
-    const row = rows.find((one) => one.dataset.id === id) ?? rows[0];
+    const left = [...(list.current?.querySelectorAll("[data-id]") ?? [])];
+    const row = left.find(({ dataset }) => dataset.id === (next?.dataset.id ?? handled[0].id));
     (row?.querySelector("a") ?? document.querySelector("h1")).focus();
   });
 }

@@ -1,10 +1,11 @@
 // Bot: one bot in full. The query string keeps the section, the range of the charts, and the filters of the trades.
 
 import { hasAlertChange, useApi } from "../app/api.js";
-import { isDefined, signed } from "../app/format.js";
+import { isDefined, signed, withLocalTimes } from "../app/format.js";
 import { describeWarning, label } from "../app/metrics.js";
 import { botPath, Link, useQuery } from "../app/router.js";
 import { now, useTick } from "../app/store.js";
+import { bySeverity } from "../components/alert_row.js";
 import { Empty, Loaded } from "../components/feedback.js";
 import { Facts, Page, Panel } from "../components/layout.js";
 import { Severity, StatusDot, Tag } from "../components/status.js";
@@ -95,11 +96,11 @@ function Alerts({ alerts }) {
   return html`
     <${Panel} title="Open alerts" class="bot-alerts">
       <ul>
-        ${alerts.map(
+        ${alerts.toSorted(bySeverity).map(
           ({ id, severity, message, timestamp, status, assignee, details }) => html`
             <li key=${id}>
               <${Severity} value=${severity} /> <${Link} to=${`/alerts/${id}`}>${message}</${Link}>
-              <span class="quiet"> <${Age} at=${timestamp} />${status === "ACKNOWLEDGED" ? `, acknowledged by ${assignee}` : ""}${details.mutedBy ? `, muted by ${details.mutedBy}` : ""}</span>
+              <span class="quiet"> <${Age} at=${timestamp} />${status === "ACKNOWLEDGED" ? `, acknowledged by ${assignee}` : ""}${details.mutedBy ? `, ${withLocalTimes(details.mutedBy)}` : ""}</span>
             </li>
           `,
         )}

@@ -1,9 +1,11 @@
 // Overview: is everything all right, and how do the bots do? One row for each bot.
 
+import { useLiveAlerts } from "../app/alerts.js";
 import { hasAlertChange, useApi } from "../app/api.js";
 import { count, formatMoney, isDefined, percent, signedPercent, whole, withLocalTimes } from "../app/format.js";
 import { botPath, Link, useQuery } from "../app/router.js";
 import { isBefore, now, summary, useLive, useTick } from "../app/store.js";
+import { needsAttention } from "../components/alert_row.js";
 import { Sparkline } from "../components/charts.js";
 import { Loaded } from "../components/feedback.js";
 import { SearchField, SelectField } from "../components/fields.js";
@@ -20,7 +22,6 @@ const REFRESH_MS = 30_000;
 const RENDER_MS = 1_000; // live values change at most once a second
 const LATE_AFTER_S = 60;
 const SILENT_AFTER_S = 300;
-const MAX_ALERTS = 5;
 
 export default function Overview() {
   const known = summary.use();
@@ -41,21 +42,17 @@ export default function Overview() {
 
 /* ---------- Status ---------- */
 
-function Verdict({ summary: { status, reasons, handled } }) {
-  const alerts = useApi("/alerts?status=ACTIVE&limit=50", { every: REFRESH_MS, on: hasAlertChange });
-  const calling = (alerts.data ?? [])
-    .filter(({ details }) => !details.mutedBy)
-    .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
-  // The server's reasons name alerts, too, and count those that it does not name.
-  const others = reasons.filter(
-    (reason) => !calling.some((alert) => reason === reasonOf(alert)) && !/^\d+ more open alerts?\.$/.test(reason),
-  );
+function Verdict({ summary: { status, reasons, handled, attention, triggeredAlerts } }) {
+  const [current] = useLiveAlerts(attention);
+  const further = triggeredAlerts - attention.length;
+  // The first reasons name these alerts, then count the others.
+  const others = reasons.slice(attention.length + (further > 0 ? 1 : 0));
   if (status === "HEALTHY" && !handled.length) return null;
   return html`
     <${Panel} title="Needs attention" class="verdict" actions=${html`<${Link} to="/alerts">All alerts</${Link}>`}>
       <ul>
-        ${calling.slice(0, MAX_ALERTS).map((alert) => html`<${CallingAlert} key=${alert.id} alert=${alert} />`)}
-        ${calling.length > MAX_ALERTS && html`<li><${Link} to="/alerts">${calling.length - MAX_ALERTS} more alerts</${Link}></li>`}
+        ${current.filter(needsAttention).map((alert) => html`<${CallingAlert} key=${alert.id} alert=${alert} />`)}
+        ${further > 0 && html`<li><${Link} to="/alerts">${count(further, "more alert")}</${Link}></li>`}
         ${others.map((text) => html`<li key=${text}>${withLocalTimes(text)}</li>`)}
         ${handled.map((text) => html`<li key=${text} class="quiet">${withLocalTimes(text)}</li>`)}
       </ul>
@@ -69,9 +66,6 @@ const CallingAlert = ({ alert }) => html`
   </li>
 `;
 
-/** Return an alert as the server writes it among the reasons of the overall status. */
-const reasonOf = ({ severity, component, message }) => `${severity}: ${component}: ${message}`;
-
 function Totals({ summary: known, rows }) {
   useTick(); // bots become silent by time alone
   const active = rows.filter(({ retired }) => !retired);
@@ -83,7 +77,8 @@ function Totals({ summary: known, rows }) {
       "P&L today (UTC)",
       days.length
         ? days.map(
-            ([currency, sum]) => html`<div key=${currency}><${Money} value=${sum} currency=${currency} signed /></div>`,
+            ([currency, sum]) =>
+              html`<div key=${currency}><${Money} value=${sum} currency=${currency} signed />${!currency && days.length > 1 && " (currency unknown)"}</div>`,
           )
         : html`<${Missing} why="No bot has a value before and after 00:00 UTC." />`,
     ],
@@ -98,7 +93,7 @@ function PortfolioValue({ summary: known }) {
   if (!known) return "–";
   const { portfolioValue, portfolioValueReason, portfolioValues, currency } = known;
   if (isDefined(portfolioValue)) return formatMoney(portfolioValue, currency);
-  const sums = Object.entries(portfolioValues);
+  const sums = Object.entries(portfolioValues).sort(byCurrency);
   if (!sums.length) return html`<${Missing} why=${portfolioValueReason} />`;
   return sums.map(
     ([name, sum]) =>
@@ -109,7 +104,13 @@ function PortfolioValue({ summary: known }) {
 function sumByCurrency(values) {
   const sums = new Map();
   for (const [currency, value] of values) if (isDefined(value)) sums.set(currency, (sums.get(currency) ?? 0) + value);
-  return [...sums];
+  return [...sums].sort(byCurrency);
+}
+
+/** The unknown currency is the last. */
+function byCurrency([one], [other]) {
+  const isUnknown = (currency) => !currency || currency === "unknown";
+  return isUnknown(one) - isUnknown(other) || String(one).localeCompare(other);
 }
 
 /* ---------- Bots ---------- */
@@ -184,7 +185,7 @@ function BotStatus({ row }) {
 }
 
 const DayPnL = ({ row: { dayPnL, dayReturn, currency } }) => html`
-  <${Money} value=${dayPnL} currency=${currency} signed why="No value before and after 00:00 UTC." />
+  <${Money} value=${dayPnL} currency=${currency} signed why="No value before and after 00:00 UTC." />${" "}
   ${isDefined(dayReturn) && html`<span class="percent number" data-sign=${dayReturn > 0 ? "up" : dayReturn < 0 ? "down" : undefined}>${signedPercent(dayReturn)}</span>`}
 `;
 

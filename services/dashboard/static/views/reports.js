@@ -6,7 +6,7 @@ import { can, timeZone } from "../app/preferences.js";
 import { Link, navigate } from "../app/router.js";
 import { FormDialog } from "../components/dialog.js";
 import { Empty, Loaded, Problem } from "../components/feedback.js";
-import { Field, SelectField, TextField, Toggle } from "../components/fields.js";
+import { fromInput, SelectField, TextField, Toggle } from "../components/fields.js";
 import { Page, Panel } from "../components/layout.js";
 import { StatusDot, Tag } from "../components/status.js";
 import { Table } from "../components/table.js";
@@ -143,9 +143,6 @@ export function DeleteDialog({ report, onClose, onDeleted }) {
   `;
 }
 
-/** Return a local time of an input as ISO-8601, or undefined. */
-const moment = (local) => (local ? new Date(local).toISOString() : undefined);
-
 /** Return the parts of a comma list. */
 const words = (text) =>
   text
@@ -169,8 +166,8 @@ function AskDialog({ onClose, onAsked }) {
     const isCustom = asked.period === "custom";
     const entry = await call("POST", "/reports", {
       period: asked.period,
-      from: isCustom ? moment(asked.from) : undefined,
-      to: isCustom ? moment(asked.to) : undefined,
+      from: isCustom && asked.from ? fromInput(asked.from) : undefined,
+      to: isCustom && asked.to ? fromInput(asked.to) : undefined,
       timeZone: asked.zone.trim() || "UTC",
       kind: asked.kind,
       bots: words(asked.bots),
@@ -189,22 +186,25 @@ function AskDialog({ onClose, onAsked }) {
       ${
         asked.period === "custom" &&
         html`
-          <${TextField} label="From" type="datetime-local" value=${asked.from ?? ""} onInput=${set("from")} />
-          <${TextField} label="To" optional type="datetime-local" value=${asked.to ?? ""} onInput=${set("to")} hint="Until now if it is empty." />
+          <${TextField} label=${`From (${timeZone()})`} type="datetime-local" value=${asked.from ?? ""} onInput=${set("from")} />
+          <${TextField} label=${`To (${timeZone()})`} optional type="datetime-local" value=${asked.to ?? ""} onInput=${set("to")} hint="Until now if it is empty." />
         `
       }
       <${SelectField} label="Contents" value=${asked.kind} onChange=${set("kind")} choices=${KINDS} />
       <${TextField} label="Bots" optional value=${asked.bots} onInput=${set("bots")} hint="Names or patterns such as scalper-*, separated by commas; all if it is empty." />
       <${TextField} label="Time zone" value=${asked.zone} onInput=${set("zone")} hint="Where days begin." />
-      <${Field} label="Files">
-        ${() => html`<${Toggle} label="Page (HTML)" checked=${asked.html} onChange=${set("html")} /> <${Toggle} label="PDF" checked=${asked.pdf} onChange=${set("pdf")} />`}
-      </${Field}>
+      <fieldset>
+        <legend>Files</legend>
+        <${Toggle} label="Page (HTML)" checked=${asked.html} onChange=${set("html")} />
+        <${Toggle} label="PDF" checked=${asked.pdf} onChange=${set("pdf")} />
+      </fieldset>
       ${
         known.length > 0 &&
         html`
-          <${Field} label="Send to">
-            ${() => known.map((name) => html`<${Toggle} key=${name} label=${name} checked=${chosen.includes(name)} onChange=${toggle(name)} /> `)}
-          </${Field}>
+          <fieldset>
+            <legend>Send to</legend>
+            ${known.map((name) => html`<${Toggle} key=${name} label=${name} checked=${chosen.includes(name)} onChange=${toggle(name)} />`)}
+          </fieldset>
         `
       }
     </${FormDialog}>

@@ -158,6 +158,10 @@ def test_alerts_decide_the_status_and_are_listed(client: FlaskClient, health: Da
     assert {alert["id"] for alert in board["alerts"]["active"]} == {"alert-1", "alert-2"}
     assert board["alerts"]["active"][0]["details"]["threshold"] == 20
     assert board["alerts"]["recent"][0]["status"] == "RESOLVED"
+    head = get_json(client, "/api/monitoring/summary")
+    assert [alert["id"] for alert in head["attention"]] == ["alert-1", "alert-2"]
+    reasons = [f"{one['severity']}: {one['component']}: {one['message']}" for one in head["attention"]]
+    assert head["reasons"][:2] == reasons, "they are named in the same order"
     assert board["system"]["notifications"] == {"webhook": 3}
 
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from redis import Redis
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
@@ -73,6 +75,12 @@ def test_an_alert_with_all_that_is_known_of_it(
         set_width(browser, 380)
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
         set_width(browser, 1280)
+        browser.find_element(By.XPATH, "//main//button[text()='Silence']").click()
+        browser.find_element(By.CSS_SELECTOR, "dialog input").send_keys("ann", Keys.ENTER)
+        wait_until(lambda: "Silenced until" in text(browser, ".said"), "it says so")
+        wait_until(
+            lambda: browser.switch_to.active_element.tag_name == "h1", "the focus is not lost with the button"
+        )
 
         store_resolved(health, alert)
         alert.resolved_at = alert.updated_at = clock.now()

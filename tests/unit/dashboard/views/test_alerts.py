@@ -132,6 +132,8 @@ def test_keys_and_several_alerts_at_once(
         with health.read() as connection:
             found = list_alerts(connection, limit=9)
         assert sorted(alert.id for alert in found if alert.assignee == "ann") == ["alert-1", "alert-2"]
+        wait_until(lambda: "beta" in text(browser, HANDLED), "they move to those that are taken")
+        assert focused(browser) == "alert-0", "the focus stays with what needs attention"
         press(browser, "?")
         wait_until(lambda: "previous alert" in text(browser, "dialog"), "the keys are explained")
         click(browser, "dialog input[type=checkbox]")

@@ -122,12 +122,17 @@ def test_figures_alerts_and_live_records(browser: Chrome, sources: DataSources) 
     log.append([computed, event, depth], "test")
     store(sources.performance, event)
     store_open_alert(sources.health, make_alert(1, "CRITICAL", NAME))
+    muted = make_alert(2, "HIGH", NAME, minutes=9)
+    muted.details.muted_by = "silenced by bob until 2026-01-31 12:00:00 UTC"
+    store_open_alert(sources.health, muted)
     with live_page(browser, sources, PATH) as broadcaster:
         wait_until(lambda: "0.01818182 BTC" in text(browser, ".bot-head"), "the currency is shown")
         assert "+0.001 BTC" in text(browser, ".bot-head")
         assert text(browser, ".warnings") == WARNINGS["never_flat"]
         assert text(browser, ".last-event").endswith("restarted <b>update</b>")
-        assert "drawdown above 20%" in text(browser, ".bot-alerts")
+        assert "CRITICAL drawdown above 20%" in text(browser, ".bot-alerts li"), "the most severe is first"
+        assert "ago, silenced by bob until" in text(browser, ".bot-alerts li:last-child")
+        assert "UTC" not in text(browser, ".bot-alerts")
         reasons = browser.execute_script(
             "return [...document.querySelectorAll('.bot-head .explained')].map((one) => one.title)"
         )

@@ -11,10 +11,18 @@ from services.dashboard.data_sources import DataSources
 from shared.runtime import clock
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import AnyRecord, Equity, Heartbeat, Performance
+from shared.schema.timestamps import to_store
 from shared.store.database import Database
 from tests.support import wait_until
 from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
-from tests.unit.dashboard.sample_data import HOSTILE, make_alert, store_open_alert, store_watchdog_beat
+from tests.unit.dashboard.sample_data import (
+    HOSTILE,
+    bar,
+    earn,
+    make_alert,
+    store_open_alert,
+    store_watchdog_beat,
+)
 
 pytestmark = in_browser
 
@@ -92,6 +100,53 @@ def test_what_needs_attention_comes_first(
         links = browser.find_elements(By.CSS_SELECTOR, ".verdict li a")
         assert str(links[0].get_attribute("href")).endswith("/alerts/alert-2")
         assert "3, 1 silent" in text(browser, ".totals")
+
+
+def test_a_critical_alert_is_first_in_a_storm(
+    browser: Chrome, redis: Redis, health: Database, sources: DataSources
+) -> None:
+    """However many newer ones there are; its text changes live, and it is not listed twice then."""
+    RecordLog(redis).append([Equity(bot="alpha", timestamp=clock.now(), equity=1)], "test")
+    critical = store_open_alert(health, make_alert(99, "CRITICAL", "failing", minutes=90))
+    for number in range(60):
+        store_open_alert(health, make_alert(number, "MEDIUM", f"bot-{number}"))
+    with live_page(browser, sources, PATH) as broadcaster:
+        wait_until(lambda: "CRITICAL failing" in text(browser, ".verdict li"), "the worst alert is first")
+        assert "56 more alerts" in text(browser, ".verdict")
+        critical.message, critical.updated_at = "drawdown above 30%", clock.now()
+        broadcaster.send_alert(critical, "2-0", "updated")
+        wait_until(lambda: "drawdown above 30%" in text(browser, ".verdict li"), "its text is current")
+        assert text(browser, ".verdict").count("failing") == 1
+        critical.assignee, critical.status, critical.updated_at = "ann", "ACKNOWLEDGED", clock.now()
+        broadcaster.send_alert(critical, "2-1", "acknowledged")
+        wait_until(lambda: "CRITICAL failing" not in text(browser, ".verdict li"), "somebody has it")
+
+
+def test_money_is_written_so_that_it_cannot_be_misread(
+    browser: Chrome, redis: Redis, performance: Database, sources: DataSources
+) -> None:
+    """No number is broken in two on a phone, P&L and percent are apart, and small amounts are not 0.00."""
+    now = clock.now()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    values = {"coins": (0.0121, 0.0123), "large": (1_200_000_000_000.55, 1_300_000_000_000.55)}
+    for bot, day in values.items():
+        hours = zip((today - timedelta(hours=1), today), day, strict=True)
+        earn(performance, *(bar(bot, 0, value) | {"timestamp": to_store(at)} for at, value in hours))
+    records: list[AnyRecord] = [
+        Performance(bot=bot, timestamp=now, source="computed", portfolio_value=value)
+        for bot, (_, value) in values.items()
+    ]
+    euros = Performance(bot="euros", timestamp=now, source="computed", portfolio_value=5, currency="EUR")
+    RecordLog(redis).append([*records, euros], "test")
+    lines = "return [...document.querySelectorAll('.bots .number, .totals .number')].map((one) => %s)"
+    set_width(browser, 380)
+    with live_page(browser, sources, PATH):
+        wait_until(lambda: "large" in names(browser), "the bots are listed")
+        shown = {row[0]: row for row in rows(browser)}
+        assert (shown["coins"][2], shown["coins"][3]) == ("0.0123", "+0.0002 +1.65%")
+        assert set(browser.execute_script(lines % "one.getClientRects().length")) == {1}
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    set_width(browser, 1280)
 
 
 def test_forty_bots_are_sorted_filtered_and_grouped_by_the_address(

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from services.dashboard.data_sources import DataSources
 from services.jobs.context import JobContext
@@ -107,6 +108,31 @@ def test_a_report_is_asked_for_and_deleted(
         browser.find_element(By.XPATH, "//dialog//button[text()='Delete']").click()
         wait_until(lambda: browser.current_url.endswith("/reports"), "the list is shown again")
         wait_until(lambda: "No report yet" in text(browser, "main"), "it is gone")
+
+
+def test_a_report_of_any_time_is_asked_for_in_the_zone_of_the_page(
+    browser: Chrome, context: JobContext, sources: DataSources
+) -> None:
+    """What is typed is UTC where the page shows UTC, wherever the browser is."""
+    browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Tokyo"})
+    with live_page(browser, sources, "/reports"):
+        browser.find_element(By.CSS_SELECTOR, ".preferences .icon").click()
+        browser.find_element(By.XPATH, "//*[@id='preferences']//option[.='UTC']").click()
+        browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+        browser.find_element(By.XPATH, "//button[text()='New report']").click()
+        browser.find_element(By.XPATH, "//dialog//option[@value='custom']").click()
+        browser.find_element(By.CSS_SELECTOR, "dialog input").send_keys("ann")
+        start = browser.find_element(By.XPATH, "//dialog//label[.='From (UTC)']/following::input")
+        browser.execute_script(
+            "arguments[0].value = '2026-01-01T10:00';"
+            "arguments[0].dispatchEvent(new Event('input', { bubbles: true }))",
+            start,
+        )
+        browser.find_element(By.XPATH, "//dialog//button[text()='Make the report']").click()
+        wait_until(lambda: "/reports/custom-" in browser.current_url, "the report's view is shown")
+    with context.health.read() as connection:
+        (entry,) = list_reports(connection, 10)
+    assert entry.period.since.isoformat() == "2026-01-01T10:00:00+00:00"
 
 
 def test_the_list_fits_a_phone(browser: Chrome, context: JobContext, sources: DataSources) -> None:
