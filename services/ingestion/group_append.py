@@ -79,7 +79,7 @@ class GroupAppend:
         records = (
             group[0].records if len(group) == 1 else list(chain.from_iterable(one.records for one in group))
         )
-        return self._log.append(records, self._source)
+        return self._log.append(records, self._source, until_written=True)
 
 
 def _finish(waiting: _Waiting, entry: str | Exception) -> None:

@@ -205,7 +205,8 @@ def _append_decoded(
     If there are too many bots, nothing is appended; with `partial`, the records of the other bots are.
     """
     try:
-        return decoded, record_log.append([*decoded.records, *events], SOURCE)
+        records = [*decoded.records, *events]
+        return decoded, record_log.append(records, SOURCE, until_written=True)
     except TooManyBotsError as error:
         log.warning("rejecting records: too many bots", reason=str(error))
         left = decoded.without(error.fault)

@@ -49,7 +49,7 @@ class RedisSink:
     def write(self, records: Sequence[AnyRecord]) -> int:
         """Append `records` as one entry."""
         try:
-            self._log.append(records, SOURCE)
+            self._log.append(records, SOURCE, until_written=True)
         except (LogFullError, RedisError) as error:
             raise SinkUnavailableError(f"{type(error).__name__}: {error}") from error
         return 0

@@ -47,7 +47,7 @@ def add_bots(api: Blueprint, sources: DataSources, audit: RequestAudit, clock: C
         if not _bot_exists(sources, bot, now):
             return _bot_not_found(bot)
         append(action, bot, now)
-        record_log.append([Heartbeat(bot=bot, status=status, timestamp=now)], ENDPOINT)
+        record_log.append([Heartbeat(bot=bot, status=status, timestamp=now)], ENDPOINT, until_written=True)
         return json_response({"bot": bot, "retired": status == RETIRED}, HTTPStatus.ACCEPTED)
 
     @api.post("/bots/<path:bot>/retire")

@@ -11,7 +11,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from shared.runtime import clock
 from shared.runtime.disk_space import DiskLevel, DiskSpace
-from shared.runtime.redis import latest_values
+from shared.runtime.redis import latest_values, postponed_writes
 from shared.runtime.redis.connection import WrongTypeError
 from shared.runtime.redis.event_counts import count_events, delete_forgotten
 from shared.runtime.redis.lease import LeaderLease
@@ -39,12 +39,14 @@ local function usable_index(key)
 end
 """
 
-_APPEND = f"""{_USABLE_INDEX}
+_APPEND = f"""{_USABLE_INDEX}{postponed_writes.LUA}
 -- KEYS: log, latest, counters, source stream, bots, hosts.
 -- ARGV: 1 limit of entries, 2 frame, 3 now (epoch ms), 4 limit of bots and of hosts ('' for none), 5 limit of
 -- latest values, 6 the same per bot or host, 7 source group, 8 number of source entries, 9 of bots and hosts,
--- 10 of latest values; then the source entries, (bot or host, name)…,
--- (bot or host, name, field, stamped value)…, (counter, amount)…
+-- 10 of latest values, 11 whether to look for a postponed write ('' for no); then the source entries,
+-- (bot or host, name)…, (bot or host, name, field, stamped value)…, (counter, amount)…
+-- Returns nil at the limit of entries, {{'refused', (bot or host, name)…}}, or
+-- {{'accepted', entry, run ID of a Redis that may postpone}}.
 if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return false end
 -- A key of the wrong type ends the script here, before anything is written.
 redis.call('HLEN', KEYS[2])
@@ -53,10 +55,10 @@ redis.call('XLEN', KEYS[4])
 redis.call('ZCARD', KEYS[5])
 redis.call('ZCARD', KEYS[6])
 local known = {{bot = KEYS[5], host = KEYS[6]}}
-local first = 11 + tonumber(ARGV[8])
+local first = 12 + tonumber(ARGV[8])
 local last = first + 2 * tonumber(ARGV[9]) - 1
 
-local refused, new = {{}}, {{bot = 0, host = 0}}
+local refused, new = {{'refused'}}, {{bot = 0, host = 0}}
 if ARGV[4] ~= '' then
   for i = first, last, 2 do
     local kind, name = ARGV[i], ARGV[i + 1]
@@ -69,10 +71,10 @@ if ARGV[4] ~= '' then
     end
   end
 end
-if #refused > 0 then return refused end
+if #refused > 1 then return refused end
 
 local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
-for i = 11, first - 1 do redis.call('XACK', KEYS[4], ARGV[7], ARGV[i]) end
+for i = 12, first - 1 do redis.call('XACK', KEYS[4], ARGV[7], ARGV[i]) end
 for i = first, last, 2 do redis.call('ZADD', known[ARGV[i]], ARGV[3], ARGV[i + 1]) end
 
 local function index_of(kind, name)
@@ -127,7 +129,7 @@ while i < #ARGV do
   end
   i = i + 2
 end
-return entry
+return {{'accepted', entry, ARGV[11] ~= '' and postponing() or ''}}
 """
 
 _COUNT = """
@@ -226,12 +228,20 @@ class RecordLog:
         self._count = redis.register_script(_COUNT)
         self._forget = redis.register_script(_FORGET)
 
-    def append(self, records: Sequence[AnyRecord], door: str, source: AckedSource | None = None) -> str:
+    def append(
+        self,
+        records: Sequence[AnyRecord],
+        door: str,
+        source: AckedSource | None = None,
+        *,
+        until_written: bool = False,
+    ) -> str:
         """Append `records` as one entry and return its ID; update the latest values and counters.
 
         Atomic: either all records are in the log or none. `source` is acked in the same step, so that entries
-        of a stream are appended exactly once. Raises LogFullError at the limit of entries or on a full disk,
-        and TooManyBotsError when a record's bot or host is new and the limit is reached.
+        of a stream are appended exactly once. `until_written` is for those who answer for the records: it
+        returns once they survive the end of Redis. Raises LogFullError at the limit of entries or on a full
+        disk, and TooManyBotsError when a record's bot or host is new and the limit is reached.
         """
         self._require_disk_space()
         stream, group, entries = source or AckedSource(self.stream, "", [])
@@ -244,7 +254,7 @@ class RecordLog:
         arguments = [
             *(MAX_ENTRIES, encode_frame(list(records)), epoch_ms(now)),
             *("" if self._max_bots is None else self._max_bots, MAX_LATEST, MAX_LATEST_PER_SUBJECT),
-            *(group, len(entries), len(subjects), len(values)),
+            *(group, len(entries), len(subjects), len(values), int(until_written) or ""),
             *entries,
             *(part for subject in subjects for part in subject),
             *(
@@ -267,16 +277,19 @@ class RecordLog:
             redis_keys.HOSTS,
         ]
         try:
-            entry = self._append(keys=keys, args=arguments)
+            reply = self._append(keys=keys, args=arguments)
         except OutOfMemoryError as error:
             raise LogFullError("Redis is out of memory") from error
-        if entry is None:
+        if reply is None:
             raise LogFullError(f"log is full: {MAX_ENTRIES:,} entries not read by every group")
-        if isinstance(entry, list):
-            names = [part.decode() for part in entry]
+        outcome, *names = (str(part.decode()) for part in reply)
+        if outcome == "refused":
             refused = frozenset(zip(names[::2], names[1::2], strict=True))
             raise TooManyBotsError(refused, self._max_bots or 0)
-        return str(entry.decode())
+        entry, run_id = names
+        if run_id:
+            postponed_writes.wait_until_written(self.redis, run_id)
+        return entry
 
     def _require_disk_space(self) -> None:
         if self._disk and self._disk.read_level() is DiskLevel.FULL:

@@ -108,8 +108,7 @@ class StreamReader:
             return self._pending() or self._new(block_ms)
         except RedisError as error:
             self.reread_pending()
-            if str(error).startswith("FENCED"):
-                raise FencedError(str(error)) from error
+            _raise_if_fenced(error)
             if not str(error).startswith("NOGROUP"):
                 raise
             # Redis restarted without its data: start again with what it has.
@@ -126,10 +125,15 @@ class StreamReader:
         """Set the group back to `position`, whatever was delivered since.
 
         The offsets in a reader's databases are the truth: a database may have been restored from a backup, or
-        have lost its last commits in a power cut, after the entries were acked in Redis.
+        have lost its last commits in a power cut, after the entries were acked in Redis. Raises FencedError
+        when another process has taken over.
         """
         keys, held = self._lease_arguments()
-        self._going_back(keys=keys, args=[*held, self._group, position])
+        try:
+            self._going_back(keys=keys, args=[*held, self._group, position])
+        except ResponseError as error:
+            _raise_if_fenced(error)
+            raise
         self.reread_pending()
 
     def ack(self, entries: Sequence[str]) -> None:
@@ -215,6 +219,11 @@ class LogReader:
     def ack(self, entries: Sequence[LogEntry]) -> None:
         """Ack `entries`: they are not read again."""
         self._reader.ack([entry.id for entry in entries])
+
+
+def _raise_if_fenced(error: RedisError) -> None:
+    if str(error).startswith("FENCED"):
+        raise FencedError(str(error)) from error
 
 
 def _to_stream_entry(entry: bytes, flat: Sequence[bytes] | None) -> StreamEntry:

@@ -99,7 +99,7 @@ def test_a_lease_that_expired_meanwhile_is_taken_again(redis: Redis, monkeypatch
 
 
 def test_who_was_overtaken_is_given_no_entry(redis: Redis) -> None:
-    """A suspended process takes nothing away from the one that took over."""
+    """A suspended process takes nothing away from the one that took over, nor does it set it back."""
     old, new = LeaderLease(redis, "recorder"), LeaderLease(redis, "recorder")
     reader = LogReader(RecordLog(redis, lease=old), "g", batch=10)
     assert reader.read(1) == []
@@ -108,6 +108,8 @@ def test_who_was_overtaken_is_given_no_entry(redis: Redis) -> None:
     RecordLog(redis).append([Heartbeat(bot="a", timestamp=clock.now())], "http")
     with pytest.raises(FencedError):
         reader.read(1)
+    with pytest.raises(FencedError):
+        reader.rewind("0-0")
     assert len(LogReader(RecordLog(redis, lease=new), "g", batch=10).read(1)) == 1
 
 
