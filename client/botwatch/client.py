@@ -114,6 +114,8 @@ class MonitoringController(RecordMethods, DashboardMethods):
     ) -> None:
         if redis_url and api_url:
             raise ValueError("expected redis_url or api_url, got both")
+        if not bot:
+            raise ValueError("expected the bot's name, got an empty one")
         self.bot = bot
         token = _default_token() if token is None else token
         self._publisher = _create_publisher(redis_url, api_url, api_token or token, timeout_s)
@@ -164,7 +166,7 @@ class MonitoringController(RecordMethods, DashboardMethods):
             except RefusedError as error:
                 refused.append(error)
             except BotwatchError as error:
-                log.warning("%s; records wait until it does", error)
+                log.warning("%s; records wait until it works", error)
 
         checking = threading.Thread(target=check, name="botwatch-check", daemon=True)
         checking.start()

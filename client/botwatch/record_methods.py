@@ -195,7 +195,7 @@ class RecordMethods(ABC):
                 "position", self.bot, timestamp=timestamp, labels=labels,
                 symbol=symbol, quantity=quantity, side=side, entryPrice=entry_price, markPrice=mark_price,
                 liquidationPrice=liquidation_price, margin=margin, unrealizedPnL=unrealized_pnl,
-                openedAt=_wire_time(opened_at), positionSide=position_side, positionId=position_id,
+                openedAt=_opened_at(opened_at), positionSide=position_side, positionId=position_id,
                 sequence=sequence, **_terms(contract),
             )
         )  # fmt: skip
@@ -229,7 +229,7 @@ class RecordMethods(ABC):
             records.record(
                 "trade", self.bot, timestamp=timestamp, labels=labels,
                 symbol=symbol, side=side, quantity=quantity, entryPrice=entry_price, exitPrice=exit_price,
-                pnl=pnl, openedAt=_wire_time(opened_at), fees=fees, funding=funding, reason=reason,
+                pnl=pnl, openedAt=_opened_at(opened_at), fees=fees, funding=funding, reason=reason,
                 positionSide=position_side, positionId=position_id, sequence=sequence, **_terms(contract),
             )
         )  # fmt: skip
@@ -326,5 +326,5 @@ def _terms(contract: Contract | None) -> dict[str, object]:
     return {records.to_camel_case(name): value for name, value in given.items()}
 
 
-def _wire_time(time: datetime | None) -> str | None:
-    return None if time is None else records.format_wire_time(time)
+def _opened_at(time: datetime | None) -> str | None:
+    return None if time is None else records.format_wire_time(time, "openedAt")

@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from botwatch import validation
+from botwatch.errors import Fault, InvalidRecordError
 
 Record = dict[str, Any]
 Number = float | Decimal
@@ -32,13 +33,13 @@ def record(
 ) -> Record:
     """Return a record of `kind` with a new id; fields that are None are left out.
 
-    Numbers may be int, float, Decimal or NumPy's; ValueError for NaN and infinity, which the server rejects.
-    The default `timestamp` is now.
+    Numbers may be int, float, Decimal or NumPy's; InvalidRecordError for NaN and infinity, which the server
+    rejects, and for a `timestamp` without a time zone. The default `timestamp` is now.
     """
-    time = timestamp or datetime.now(UTC)
-    if time.tzinfo is None:
-        raise ValueError(f"timestamp: expected a time zone, got {time.isoformat()}")
-    made: Record = {"kind": kind, "bot": bot, "timestamp": format_wire_time(time), "id": uuid.uuid4().hex}
+    time = format_wire_time(datetime.now(UTC) if timestamp is None else timestamp)
+    if timestamp and timestamp.tzinfo is None:
+        raise _invalid("timestamp", f"expected a time zone, got {timestamp.isoformat()}")
+    made: Record = {"kind": kind, "bot": bot, "timestamp": time, "id": uuid.uuid4().hex}
     if labels:
         made["labels"] = dict(labels)
     made |= {name: to_json_value(name, value) for name, value in fields.items() if value is not None}
@@ -57,12 +58,12 @@ def performance(
     for given, value in figures.items():
         name = to_camel_case(given)
         if name not in PERFORMANCE:
-            raise ValueError(f"{given}: unknown metric{_nearest(name)}")
+            raise _invalid(given, f"unknown metric{_nearest(name)}")
         if name in named:
-            raise ValueError(f"{given}: given twice")
+            raise _invalid(given, "given twice")
         named[name] = value
     if named.get("portfolioValue") is None:
-        raise ValueError("portfolioValue: required in a performance record")
+        raise _invalid("portfolioValue", "required in a performance record")
     return record("performance", bot, timestamp=timestamp, labels=labels, **named)
 
 
@@ -80,7 +81,7 @@ def to_camel_case(name: str) -> str:
 
 
 def to_json_value(name: str, value: object) -> object:
-    """Return `value` as a type of JSON; ValueError for a number that is not finite."""
+    """Return `value` as a type of JSON; InvalidRecordError for a number that is not finite."""
     if isinstance(value, bool | str):
         return value
     if isinstance(value, Integral):
@@ -88,14 +89,20 @@ def to_json_value(name: str, value: object) -> object:
     if isinstance(value, Real | Decimal):
         number = float(value)
         if not math.isfinite(number):
-            raise ValueError(f"{name}: expected a finite number, got {number}")
+            raise _invalid(name, f"expected a finite number, got {number}")
         return number
-    raise ValueError(f"{name}: expected a number or text, got {type(value).__name__}")
+    raise _invalid(name, f"expected a number or text, got {type(value).__name__}")
 
 
-def format_wire_time(time: datetime) -> str:
-    """Format as `2026-01-31T12:00:00.000Z`."""
+def format_wire_time(time: datetime, name: str = "timestamp") -> str:
+    """Format as `2026-01-31T12:00:00.000Z`; InvalidRecordError for what is not a datetime, as time.time()."""
+    if not isinstance(time, datetime):
+        raise _invalid(name, f"expected a datetime such as datetime.now(UTC), got {time!r}")
     return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _invalid(name: str, message: str) -> InvalidRecordError:
+    return InvalidRecordError([Fault(f"$.{name}", message)])
 
 
 def _nearest(name: str) -> str:

@@ -34,7 +34,7 @@ def translate_redis_errors() -> Iterator[None]:
     except AuthenticationError as error:  # which is a ConnectionError too
         raise RefusedError(f"Redis rejected the user or password of the URL: {error}") from error
     except UNAVAILABLE_ERRORS as error:
-        raise UnreachableError(f"Redis is down: {error}") from error
+        raise UnreachableError(f"Redis is down: {str(error).rstrip('.')}") from error
     except (OutOfMemoryError, ReadOnlyError) as error:
         raise FullError(f"Redis rejects writes: {error}") from error
     except RedisError as error:

@@ -187,7 +187,9 @@ class WebSocketServer:
             may_read = self._access.may_read(request, client)
             text = msgspec.json.encode(report if may_read else brief(report)).decode()
             return _with_type(connection.respond(status, text), "application/json")
-        return connection.respond(HTTPStatus.NOT_FOUND, f"{PATH}, /metrics or /health\n")
+        return connection.respond(
+            HTTPStatus.NOT_FOUND, f"no such path; expected {PATH}, /metrics or /health\n"
+        )
 
     async def _rejection(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the rejection of a WebSocket with an invalid query, or while Redis is down; else None.

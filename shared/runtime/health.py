@@ -167,7 +167,7 @@ def serve_health(
             may_read = access.may_read(*sent_from, clock.now())
             return [msgspec.json.encode(report if may_read else brief(report))]
         start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"/metrics or /health\n"]
+        return [b"no such path; expected /metrics or /health\n"]
 
     server = make_server(host, port, app, server_class=_HealthServer, handler_class=_QuietHandler)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()

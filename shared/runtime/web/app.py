@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shared.access.identity import ForbiddenError, Scope
@@ -35,12 +35,18 @@ from shared.runtime.web.problems import PROBLEM, problem_body
 from shared.runtime.web.request_access import RequestAccess
 from shared.runtime.web.tls import TlsFiles, scheme
 from shared.runtime.web.worker_processes import WorkerProcesses
-from shared.schema.faults import InvalidError
+from shared.schema.faults import InvalidError, did_you_mean
 
 log = structlog.get_logger()
 _redis_down = RepeatedLog()
 
 REQUESTS = Counter("botwatch_http_requests", "Requests by path and status.", ["part", "path", "status"])
+ELSEWHERE = {
+    "/api/v1/": "records are posted to ingestion, by default at port 9090 (INGESTION_PORT)",
+    "/api/monitoring": "the API is at the dashboard, by default at port 3001 (DASHBOARD_PORT)",
+}
+"""Paths of another web part, and which one: the ports are easily mistaken."""
+
 DURATION = Histogram("botwatch_http_request_duration_seconds", "Duration of requests.", ["part", "path"])
 
 
@@ -153,9 +159,24 @@ def create_web_app(
 
 def _http_error(raised: HTTPException) -> Response:
     status = raised.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    response = json_error(status, raised.description or raised.name)
+    text = raised.description or raised.name
+    if isinstance(raised, MethodNotAllowed):
+        text = f"expected {' or '.join(sorted(raised.valid_methods or ()))}, got {request.method}"
+    elif request.routing_exception and isinstance(raised, NotFound):
+        text = _unknown_path(request.path)
+    response = json_error(status, text)
     response.headers.extend(header for header in raised.get_headers() if header[0] != "Content-Type")
     return response
+
+
+def _unknown_path(path: str) -> str:
+    """Return what to say about a path that does not exist; it is not quoted, for a ping's is its secret."""
+    known = [rule.rule for rule in current_app.url_map.iter_rules()]
+    for others, where in ELSEWHERE.items():
+        if path.startswith(others) and not any(rule.startswith(others) for rule in known):
+            return f"no such path here: {where}"
+    hint = did_you_mean(path, [rule for rule in known if "<" not in rule])
+    return f"no such path{hint or '; GET /api/openapi.json lists those that exist'}"
 
 
 def _too_large(_: RequestEntityTooLarge) -> Response:

@@ -264,6 +264,7 @@ def test_heartbeats_are_sent_until_monitoring_stops(valkey_url: str, redis: Redi
         monitor.start_monitoring()
         wait_until(lambda: redis.xlen(redis_keys.BOT_STREAM) >= 3, "three heartbeats")
         monitor.stop_monitoring()
+        assert monitor.flush()
         sent = redis.xlen(redis_keys.BOT_STREAM)
     assert redis.xlen(redis_keys.BOT_STREAM) == sent + 1  # the last heartbeat
     assert {found.kind for found in published(redis)} == {"heartbeat"}
@@ -327,6 +328,12 @@ def test_records_over_http(fake_server: FakeServer) -> None:
     assert (asked.method, asked.path) == ("POST", "/api/v1/records")
     assert asked.body["id"] == made
     assert decode(msgspec.json.encode(asked.body), arrival=NOON).faults == []
+
+
+def test_an_empty_name_is_rejected_at_once() -> None:
+    """Rather than by each record: often the name comes from a variable that is not set."""
+    with pytest.raises(ValueError, match="expected the bot's name"):
+        MonitoringController("")
 
 
 def test_redis_url_and_api_url_exclude_each_other() -> None:

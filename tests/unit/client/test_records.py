@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 import pytest
 
-from botwatch import records
+from botwatch import InvalidRecordError, records
 from shared.schema.decoding import decode
 from shared.schema.records import Performance
 from shared.schema.units import metric_fields
@@ -52,7 +53,7 @@ def test_numbers_of_other_types_are_converted() -> None:
 )
 def test_a_number_that_is_not_finite_is_rejected(value: float | Decimal) -> None:
     """The error has the field."""
-    with pytest.raises(ValueError, match="totalPnL: expected a finite number"):
+    with pytest.raises(InvalidRecordError, match=r"\$.totalPnL: expected a finite number"):
         records.performance("b", {"portfolioValue": 1, "totalPnL": value})
 
 
@@ -67,15 +68,24 @@ def test_a_number_that_is_not_finite_is_rejected(value: float | Decimal) -> None
 )
 def test_invalid_metrics_are_rejected_before_they_are_sent(figures: dict[str, object], message: str) -> None:
     """The error has the name, and the nearest known one."""
-    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+    with pytest.raises(InvalidRecordError, match=message.replace("?", r"\?")):
         records.performance("b", figures)
 
 
 def test_timestamps_are_utc_in_milliseconds() -> None:
     """One without a time zone is rejected."""
     assert records.record("heartbeat", "b", timestamp=NOON)["timestamp"] == "2026-01-31T12:00:00.000Z"
-    with pytest.raises(ValueError, match="expected a time zone"):
+    with pytest.raises(InvalidRecordError, match=r"\$.timestamp: expected a time zone"):
         records.record("heartbeat", "b", timestamp=datetime(2026, 1, 31))  # noqa: DTZ001 - the point
+
+
+@pytest.mark.parametrize("time", [1764411111.5, 1764411111, "2026-01-31T12:00:00Z", 0])
+def test_a_time_that_is_no_datetime_is_rejected_with_its_field(time: Any) -> None:
+    """`time.time()` is an easy mistake; a bot expects InvalidRecordError, and no other error."""
+    with pytest.raises(InvalidRecordError, match=r"\$.timestamp: expected a datetime such as"):
+        records.record("heartbeat", "b", timestamp=time)
+    with pytest.raises(InvalidRecordError, match=r"\$.openedAt: expected a datetime such as"):
+        records.format_wire_time(time, "openedAt")
 
 
 def test_every_record_has_its_own_id() -> None:

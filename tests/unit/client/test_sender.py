@@ -336,6 +336,7 @@ def test_one_refused_record_does_not_hold_up_the_others(
 def test_a_wrong_token_loses_nothing(fake_server: FakeServer, caplog: pytest.LogCaptureFixture) -> None:
     """`start_monitoring` raises; records wait for the right token."""
     fake_server.answers = [CannedResponse(401, {"error": "no such token"}, {"WWW-Authenticate": "Bearer"})]
+    fake_server.routes["GET /health"] = CannedResponse(200, {"status": "ok"})  # it needs no token
     caplog.set_level(logging.CRITICAL)
     monitor = MonitoringController("b", api_url=fake_server.url, api_token="wrong", timeout_s=0.1)
     with pytest.raises(RefusedError, match="token refused"):

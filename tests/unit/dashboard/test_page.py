@@ -177,3 +177,10 @@ def test_making_the_app_opens_no_connection_that_a_fork_would_share(
 def test_an_unknown_address_is_404_in_json(client: FlaskClient) -> None:
     answer = client.get("/api/monitoring/nothing")
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
+def test_records_at_the_dashboard_are_404_with_the_right_port(client: FlaskClient) -> None:
+    """A frequent mistake: the error says where records are posted."""
+    answer = client.post("/api/v1/records", json={"kind": "heartbeat", "bot": "a"})
+    assert answer.status_code == 404
+    assert "records are posted to ingestion, by default at port 9090" in answer.get_json()["error"]

@@ -67,6 +67,12 @@ def test_a_token_writes_its_bots_only(client: FlaskClient, health: Database) -> 
     assert post(client, token, host("desk-1"))[0] == HTTPStatus.FORBIDDEN
 
 
+def test_no_record_needs_a_token_too(client: FlaskClient, health: Database) -> None:
+    """The Python client posts none to find out whether its token and address are right."""
+    assert post(client, create(health, "desk", bots=["desk-*"]))[0] == HTTPStatus.ACCEPTED
+    assert [post(client, token)[0] for token in ("", "wrong")] == [HTTPStatus.UNAUTHORIZED] * 2
+
+
 def test_a_collectors_token_writes_its_hosts_only(client: FlaskClient, health: Database) -> None:
     """A token with `hosts` is for collectors: it writes neither other hosts nor bots."""
     token = create(health, "web", hosts=["web-1"])

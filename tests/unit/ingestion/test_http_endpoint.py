@@ -125,10 +125,26 @@ def test_a_bad_request_is_refused_in_json(
     assert answer.get_json()["error"]
 
 
-@pytest.mark.parametrize(("path", "status"), [("/api/v1/nothing", 404), ("/nowhere", 404)])
-def test_an_unknown_path_is_404_in_json(client: FlaskClient, path: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/api/v1/record", "no such path; did you mean `/api/v1/records`?"),
+        ("/nowhere", "no such path; GET /api/openapi.json lists those that exist"),
+        (
+            "/api/monitoring/alerts",
+            "no such path here: the API is at the dashboard, by default at port 3001 (DASHBOARD_PORT)",
+        ),
+    ],
+)
+def test_an_unknown_path_is_404_with_the_right_one(client: FlaskClient, path: str, text: str) -> None:
+    """Another path of this part, or the part that has it: ports are easily mistaken."""
     answer = client.post(path, json=EQUITY)
-    assert (answer.status_code, answer.is_json) == (status, True)
+    assert (answer.status_code, answer.get_json()["error"]) == (404, text)
+
+
+def test_another_method_is_405_with_the_right_one(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/records")
+    assert (answer.status_code, answer.get_json()["error"]) == (405, "expected OPTIONS or POST, got GET")
 
 
 def test_a_full_log_is_503_with_retry_after(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
