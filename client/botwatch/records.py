@@ -1,6 +1,5 @@
 """Making records: dictionaries with the field names of the wire. Pure."""
 
-import difflib
 import math
 import uuid
 from collections.abc import Mapping
@@ -58,7 +57,7 @@ def performance(
     for given, value in figures.items():
         name = to_camel_case(given)
         if name not in PERFORMANCE:
-            raise _invalid(given, f"unknown metric{_nearest(name)}")
+            raise _invalid(given, f"unknown metric{validation.did_you_mean(name, PERFORMANCE)}")
         if name in named:
             raise _invalid(given, "given twice")
         named[name] = value
@@ -103,8 +102,3 @@ def format_wire_time(time: datetime, name: str = "timestamp") -> str:
 
 def _invalid(name: str, message: str) -> InvalidRecordError:
     return InvalidRecordError([Fault(f"$.{name}", message)])
-
-
-def _nearest(name: str) -> str:
-    close = difflib.get_close_matches(name, PERFORMANCE, n=1)
-    return f"; did you mean {close[0]}?" if close else ""

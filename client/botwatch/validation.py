@@ -4,11 +4,12 @@
 knows the keywords that records need.
 """
 
+import difflib
 import json
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ SCHEMAS: dict[str, Schema] = json.loads(Path(__file__).with_name("schema.json").
 """By kind of record; `#/$defs/…` of them under their own name."""
 KINDS = tuple(name for name, schema in SCHEMAS.items() if "kind" in schema["properties"])
 FIRST, AFTER_LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+MAX_QUOTED = 80
+"""Characters of a value in a message: a line."""
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -52,7 +55,8 @@ def faults_of(record: object, path: str = "$") -> Iterator[Fault]:
     if not isinstance(record, dict):
         yield Fault(path, f"expected an object, got {_quote(record)}")
     elif not isinstance(kind, str) or kind not in KINDS:
-        yield Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_quote(kind)}")
+        hint = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
+        yield Fault(f"{path}.kind", f"expected one of {', '.join(KINDS)}, got {_quote(kind)}{hint}")
     else:
         yield from _object(record, SCHEMAS[kind], path)
         for name in ("timestamp", "openedAt"):
@@ -92,7 +96,7 @@ def _object(value: dict[Any, Any], schema: Schema, path: str) -> Iterator[Fault]
         elif others:
             yield from _value(one, others, f"{path}.{name}")
         else:
-            yield Fault(f"{path}.{name}", "unknown field")
+            yield Fault(f"{path}.{name}", f"unknown field{did_you_mean(name, fields)}")
     for name in schema.get("required", ()):
         if name not in value:
             yield Fault(f"{path}.{name}", "required, but missing")
@@ -136,6 +140,12 @@ def _text_limits(value: str, schema: Schema) -> str:
     return ""
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` for the closest known word, or nothing when none is close."""
+    close = difflib.get_close_matches(word[:MAX_QUOTED], list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def parse_timestamp(text: str) -> datetime:
     """Parse RFC 3339 text; the time has no zone if the text has none. ValueError for other text."""
     if not _TIMESTAMP.fullmatch(text):
@@ -156,7 +166,9 @@ def _timestamp(value: object, path: str) -> Iterator[Fault]:
         elif not FIRST <= time < AFTER_LAST:
             yield Fault(path, f"expected a time in the years 2000 to 2099, got {_quote(value)}")
     elif type(value) is int and not 1000 * FIRST.timestamp() <= value < 1000 * AFTER_LAST.timestamp():
-        yield Fault(path, f"expected epoch milliseconds in the years 2000 to 2099, got {_quote(value)}")
+        is_seconds = FIRST.timestamp() <= value < AFTER_LAST.timestamp()
+        hint = "; these look like seconds" if is_seconds else ""
+        yield Fault(path, f"expected epoch milliseconds in the years 2000 to 2099, got {_quote(value)}{hint}")
 
 
 def _choices(schema: Schema) -> str:
@@ -165,4 +177,4 @@ def _choices(schema: Schema) -> str:
 
 def _quote(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line
+    return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"

@@ -4,6 +4,7 @@ The fast path decodes the whole body at once with msgspec. Only when that fails 
 itself, to report every fault and to keep the valid records if requested.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Self
@@ -69,6 +70,7 @@ BOM = b"\xef\xbb\xbf"
 """The byte order mark that some editors and .NET write before UTF-8."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for invalid or too deeply nested JSON."""
+_BYTE = re.compile(r"\(byte (\d+)\)$")
 _any_decoder = msgspec.json.Decoder(AnyRecord | list[AnyRecord])
 _kind_decoders = {kind: msgspec.json.Decoder(cls | list[cls]) for kind, cls in KINDS.items()}  # type: ignore[valid-type]
 
@@ -202,4 +204,6 @@ def describe_json_error(body: bytes, error: Exception) -> str:
         return "expected JSON in UTF-8"
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if (found := _BYTE.search(str(error))) and body[int(found[1]) :].startswith((b"NaN", b"Infinity")):
+        return f"not JSON: NaN or Infinity (byte {found[1]}); leave an undefined value out, or send null"
     return f"not JSON: {str(error).removeprefix('JSON is malformed: ')}"

@@ -22,6 +22,15 @@ MAX_QUOTED = 64
 
 _NO_CHOICE = "invalid enum value "
 _NO_MATCH = ("expected `str` matching regex ", "expected `str`, got ")
+_TIME = "expected ISO 8601 with a time zone, such as 2026-01-31T12:00:00Z"
+_NO_TIME = ("expected `", "invalid RFC3339 ")
+_NAMES = {
+    "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "an array",
+    "object": "an object", "datetime": "a time", "date": "a date",
+}  # fmt: skip
+"""msgspec's names of types → what people call them."""
+_TYPE = f"(?:{'|'.join(_NAMES)}|null)"
+_TYPES = re.compile(rf"(?:(?<=expected )|(?<=got ))`({_TYPE}(?: \| {_TYPE})*)`")
 _OWN_CHECK = re.compile(r"^`(?P<place>[^`]+)`: (?P<message>.*)$", re.DOTALL)
 
 
@@ -63,8 +72,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for the closest known word, or nothing when none is close."""
     if len(word) > MAX_QUOTED:
         return ""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    by_lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    return f"; did you mean `{by_lower[close[0]]}`?" if close else ""
 
 
 def struct_faults(value: object, kind: type[msgspec.Struct], path: str = "$") -> list[Fault]:
@@ -98,6 +108,8 @@ def _field_faults(
             hint = did_you_mean(str(name), known) or _nested_suggestion(
                 str(name), fields, f"${path.partition('$')[2]}"
             )
+            if "\t" in str(name):
+                hint = "; YAML is indented by spaces, not by tabs"
             yield Fault(f"{path}.{name}", f"unknown key{hint}")
     for name, field in fields.items():
         if name in value:
@@ -136,12 +148,18 @@ def _whole_faults(value: object, expected: Any, path: str) -> list[Fault]:  # no
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
         fault = fault_from_error(error, path)
-        return [msgspec.structs.replace(fault, message=in_words(fault.message, expected))]
+        number = None
+        if isinstance(value, int | float) and not isinstance(value, bool) and fault.path == path:
+            number = value
+        return [msgspec.structs.replace(fault, message=in_words(fault.message, expected, number))]
     return []
 
 
-def in_words(message: str, expected: Any) -> str:  # noqa: ANN401 - any annotation
-    """Replace a message of msgspec by the description of the expected type, if it has one."""
+def in_words(message: str, expected: Any, number: float | None = None) -> str:  # noqa: ANN401 - any annotation
+    """Replace a message of msgspec by the description of the expected type, or its names by those of people.
+
+    `number` is the value if it is one: only numbers and choices are quoted, never what may be a secret.
+    """
     parts = list(_parts(msgspec.inspect.type_info(expected)))
     choices = [
         value for part in parts if isinstance(part, msgspec.inspect.LiteralType) for value in part.values
@@ -159,7 +177,17 @@ def in_words(message: str, expected: Any) -> str:  # noqa: ANN401 - any annotati
     ]
     if any(descriptions) and message.startswith(_NO_MATCH):
         return f"expected {next(filter(None, descriptions))}"
-    return message
+    if any(isinstance(part, msgspec.inspect.DateTimeType) for part in parts) and message.startswith(_NO_TIME):
+        is_epoch = any(isinstance(part, msgspec.inspect.IntType) for part in parts)
+        message = f"{_TIME} or whole epoch milliseconds" if is_epoch else _TIME
+    said = _TYPES.sub(_type_names, message)
+    if number is None or (said == message and not message.startswith(_TIME)):
+        return said
+    return f"{said.partition(', got ')[0]}, got {number}"
+
+
+def _type_names(found: re.Match[str]) -> str:
+    return " or ".join(_NAMES.get(name, name) for name in found[1].split(" | "))
 
 
 def _parts(info: Any) -> Iterator[Any]:  # noqa: ANN401 - msgspec's own type nodes

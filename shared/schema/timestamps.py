@@ -16,7 +16,8 @@ def from_wire(moment: datetime | int) -> datetime:
     """
     if isinstance(moment, int):
         if not 946_684_800_000 <= moment < 4_102_444_800_000:  # noqa: PLR2004 - EARLIEST and LATEST
-            raise ValueError(f"expected epoch milliseconds of the years 2000 to 2099, got {moment}")
+            hint = "; these look like seconds" if 946_684_800 <= moment < 4_102_444_800 else ""  # noqa: PLR2004
+            raise ValueError(f"expected epoch milliseconds of the years 2000 to 2099, got {moment}{hint}")
         return from_epoch_ms(moment)
     # Compared before it is converted: at the calendar's ends the conversion overflows.
     if not EARLIEST <= moment < LATEST:

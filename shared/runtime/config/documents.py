@@ -288,7 +288,7 @@ def load_document(path: Path, kind: type[D], environ: Mapping[str, str]) -> D:
     try:
         value = decode_yaml(data) if path.suffix in (".yml", ".yaml") else msgspec.json.decode(data)
     except (ValueError, RecursionError) as error:
-        raise InvalidError([Fault(str(path), str(error))]) from error
+        raise InvalidError([Fault(str(path), describe_syntax_error(data, error))]) from error
     try:
         value = _expand_variables({} if value is None else value, environ)
     except OSError as error:
@@ -305,6 +305,30 @@ def decode_yaml(data: bytes) -> object:
     """Decode a YAML document of bounded size. Raises ValueError, RecursionError."""
     validate_yaml_size(data)
     return msgspec.yaml.decode(data)
+
+
+_MARK = re.compile(r'\n? *in "<byte string>", line (?P<line>\d+), column (?P<column>\d+)\n?')
+_BYTE = re.compile(r" \(byte (\d+)\)$")
+
+
+def describe_syntax_error(data: bytes, error: Exception) -> str:
+    """Return in one line what is wrong with a document that cannot be decoded, with its line and column."""
+    text = str(error)
+    if not data.strip():
+        return "expected a document, got an empty file"
+    if found := _BYTE.search(text):
+        before = data[: int(found[1])]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        return f"line {line}, column {column}: {_BYTE.sub('', text)}"
+    marks = list(_MARK.finditer(text))
+    if not marks:
+        return text
+    line, column = (int(marks[-1][name]) for name in ("line", "column"))
+    *context, problem = (part for part in _MARK.sub("\n", text).split("\n") if part)
+    where = f" ({context[0]} at line {marks[0]['line']})" if context else ""
+    if b"".join(data.splitlines()[line - 1 : line])[column - 1 : column] == b"\t":
+        problem = "YAML is indented by spaces, not by tabs"
+    return f"line {line}, column {column}: {problem}{where}"
 
 
 _KEY = re.compile(r"(?<=\.heartbeats\.)([\w-]{4})[\w-]*")

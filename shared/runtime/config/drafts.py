@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from shared.runtime.config.documents import decode_yaml
+from shared.runtime.config.documents import decode_yaml, describe_syntax_error
 from shared.schema.conditions import Condition
 from shared.schema.faults import Fault, InvalidError, struct_faults
 
@@ -14,11 +14,11 @@ def parse_draft(text: str, path: str = "$.draft") -> Condition:
 
     Raises InvalidError, with every fault and its place in the text.
     """
+    data = text.encode()
     try:
-        value: Any = decode_yaml(text.encode())
+        value: Any = decode_yaml(data)
     except (ValueError, RecursionError) as error:
-        what = " ".join(str(error).replace('in "<byte string>", ', "at ").split())
-        raise InvalidError([Fault(path, what)]) from error
+        raise InvalidError([Fault(path, describe_syntax_error(data, error))]) from error
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
     if not isinstance(value, dict):

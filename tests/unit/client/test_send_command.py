@@ -48,7 +48,10 @@ def test_fields_that_are_typed(fake_server: FakeServer, capsys: pytest.CaptureFi
     [
         (
             ("equity", "equity=abc", "eqity=1"),
-            "$.equity: expected a number, got 'abc'; $.eqity: unknown field; $.bot: required, but missing",
+            (
+                "$.equity: expected a number, got 'abc'; $.eqity: unknown field; did you mean equity?; "
+                "$.bot: required, but missing"
+            ),
         ),
         (("equit", "bot=a"), "$.kind: expected one of "),
         (("equity", "bot"), "expected NAME=VALUE, got 'bot'"),

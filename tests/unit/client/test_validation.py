@@ -59,7 +59,7 @@ def test_the_path_of_a_fault_has_the_record() -> None:
         ({"timestamp": "2026-01-31T12:00:00"}, r"\$\.timestamp: expected a time zone"),
         ({"timestamp": "20260131T120000Z"}, r"\$\.timestamp: expected ISO-8601 such as 2026-01-31T12:00:00Z"),
         ({"labels": {"a": "\ud800"}}, r"\$\.labels\.a: expected Unicode text"),
-        ({"equty": 1}, r"\$\.equty: unknown field"),
+        ({"equty": 1}, r"\$\.equty: unknown field; did you mean equity\?"),
         ({"kind": "equty"}, r"\$\.kind: expected one of equity, .*, got 'equty'"),
     ],
 )

@@ -43,17 +43,23 @@ def test_timestamps_are_iso_with_a_zone_or_epoch_milliseconds(stamp: object, mom
 @pytest.mark.parametrize(
     ("fields", "path", "words"),
     [
-        ({"timestamp": 1769860800}, "$.timestamp", "epoch milliseconds"),
-        ({"timestamp": "2026-01-31T12:00:00"}, "$.timestamp", "timezone"),
+        ({"timestamp": 1769860800}, "$.timestamp", "got 1769860800; these look like seconds"),
+        ({"timestamp": 1769860800.5}, "$.timestamp", "or whole epoch milliseconds, got 1769860800.5"),
+        ({"timestamp": "2026-01-31T12:00:00"}, "$.timestamp", "expected ISO 8601 with a time zone, such as"),
+        ({"timestamp": "yesterday"}, "$.timestamp", "expected ISO 8601 with a time zone, such as"),
+        ({"equity": True}, "$.equity", "expected a number, got true or false"),
+        ({"bot": 7}, "$.bot", "expected text, got 7"),
         ({"timestamp": "1970-01-01T00:00:00Z"}, "$.timestamp", "2000 to 2099"),
-        ({"equity": "12"}, "$.equity", "expected `float`, got `str`"),
-        ({"equity": None}, "$.equity", "expected `float`, got `null`"),
+        ({"equity": "12"}, "$.equity", "expected a number, got text"),
+        ({"equity": None}, "$.equity", "expected a number, got null"),
         ({"bot": ""}, "$.bot", "length >= 1"),
         ({"bot": "a\nb"}, "$.bot", "regex"),
         ({"equty": 1}, "$.equty", "did you mean `equity`?"),
         ({"labels": {"a b": "x"}}, "$.labels", "regex"),
         ({"kind": "equitty"}, "$.kind", "did you mean `equity`?"),
         ({"kind": 7}, "$.kind", "expected one of performance, equity"),
+        ({"kind": "Equity"}, "$.kind", "did you mean `equity`?"),
+        ({"kind": "EQUITTY"}, "$.kind", "did you mean `equity`?"),
     ],
 )
 def test_a_fault_names_its_path_and_what_was_expected(fields: dict[str, Any], path: str, words: str) -> None:
@@ -75,6 +81,9 @@ def test_nan_and_infinity_are_refused(number: bytes) -> None:
     decoded = decode(b'{"kind":"equity","bot":"a","equity":' + number + b"}", arrival=NOON)
     assert decoded.records == []
     assert decoded.refused == 1
+    if number != b"1e999":
+        assert "NaN or Infinity" in decoded.faults[0].message
+        assert "leave an undefined value out" in decoded.faults[0].message
 
 
 def test_only_a_reported_performance_needs_a_portfolio_value() -> None:

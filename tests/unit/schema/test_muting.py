@@ -205,7 +205,7 @@ def test_spans_that_touch_or_overlap_are_merged() -> None:
             "did you mean `Europe/Berlin`",
         ),
         ("{name: w, from: 2026-01-31T12:00:00Z, until: 2026-01-31T11:00:00Z}", "a time after `from`"),
-        ("{name: w, from: 2026-01-31T12:00:00, until: 2026-02-01T12:00:00Z}", "timezone"),
+        ("{name: w, from: 2026-01-31T12:00:00, until: 2026-02-01T12:00:00Z}", "with a time zone"),
         ("{name: w, crn: '0 2 * * 6', duration: 2h}", "did you mean `cron`"),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_trial_is_requested_and_read(asking: FlaskClient, redis: Redis) -> Non
 @pytest.mark.parametrize(
     ("sent", "path", "message"),
     [
-        ({"draft": "metricName: [", "days": 1}, "$.draft", "at line 2, column 1"),
+        ({"draft": "metricName: [", "days": 1}, "$.draft", "line 2, column 1: "),
         ({"draft": "[]"}, "$.draft", "expected one condition"),
         (
             {"draft": "metricName: x\noperator: '>'\nseverity: LOW"},

@@ -188,7 +188,7 @@ def test_an_unknown_silence_cannot_be_changed(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("change", "path", "message"),
     [
-        ({"matchers": []}, "$.matchers", "expected `array` of length >= 1"),
+        ({"matchers": []}, "$.matchers", "expected an array of length >= 1"),
         ({"matchers": [{"name": "bot", "value": "("}]}, None, ""),
         (
             {"matchers": [{"name": "b", "value": "(", "isRegex": True}]},
@@ -206,7 +206,7 @@ def test_an_unknown_silence_cannot_be_changed(client: FlaskClient) -> None:
             "does not match an alert without the label",
         ),
         ({"endsAt": after(0)}, "$.endsAt", "expected a time after now"),
-        ({"endsAt": "2026-01-31T13:00:00"}, "$.endsAt", "timezone"),
+        ({"endsAt": "2026-01-31T13:00:00"}, "$.endsAt", "with a time zone"),
         ({"startsAt": after(2)}, "$.endsAt", "expected a time after `startsAt`"),
         ({"createdBy": " "}, "$.createdBy", "expected"),
         ({"comment": "x" * 4097}, "$.comment", "length <= 4096"),

@@ -148,6 +148,36 @@ def test_a_fault_names_file_path_and_expectation(
         assert word in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "health_monitor.json",
+            '{"a": 1,\n "b": 2,\n}',
+            "line 3, column 1: JSON is malformed: trailing comma",
+        ),
+        ("health_monitor.json", "", "expected a document, got an empty file"),
+        ("notifications.yml", "a:\n\t- x", "line 2, column 1: YAML is indented by spaces, not by tabs"),
+        ("notifications.yml", "routes: []\n\tb: 1", r"not by tabs"),
+        (
+            "notifications.yml",
+            "a: [1\n",
+            "line 2, column 1: did not find expected ',' or ']' (while parsing a flow sequence at line 1)",
+        ),
+        ("notifications.yml", "a: b: c", "line 1, column 5: mapping values are not allowed in this context"),
+    ],
+)
+def test_a_syntax_error_is_one_line_with_its_place(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    """An editor goes to a line, not to a byte."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InvalidError) as raised:
+        load_documents(tmp_path, {})
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
 def test_a_key_on_the_wrong_level_is_named_with_its_right_path(tmp_path: Path) -> None:
     """`checks` and `heartbeats` stand under `monitoring`: at the top, the fault says so."""
     with pytest.raises(InvalidError) as raised:
