@@ -2,8 +2,10 @@
 
 import os
 import socket
+import ssl
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -25,7 +27,9 @@ class SyslogSender:
     """Sends messages to one receiver; a context manager. Raises OSError and NetworkError.
 
     TCP and TLS messages are counted (octet counting). Syslog has no acknowledgement: leaving the context ends
-    a TCP connection and waits for the receiver to end it too, so that one that broke off is noticed.
+    the connection and waits for the receiver to end it too, so that one that broke off is noticed. Closing it
+    at once would also be a reset, after which the receiver loses what it has not read: TLS session tickets
+    are unread here.
     """
 
     def __init__(self, url: str) -> None:
@@ -55,7 +59,12 @@ class SyslogSender:
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         with self._socket:
-            if kind is None and self._scheme == "tcp":
+            if kind is not None:
+                return
+            if isinstance(self._socket, ssl.SSLSocket):
+                with suppress(ssl.SSLEOFError):  # it has closed the connection: not each sends a close_notify
+                    self._socket.unwrap()
+            elif self._scheme == "tcp":
                 self._socket.shutdown(socket.SHUT_WR)
                 while self._socket.recv(1024):
                     pass

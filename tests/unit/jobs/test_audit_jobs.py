@@ -5,9 +5,10 @@ import json
 import re
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -105,30 +106,65 @@ def test_syslog_by_tcp(context: JobContext, receive: socket.socket) -> None:
     assert ship_to(receive, context) == [5]
 
 
+@pytest.mark.parametrize("answers", [True, False])
 def test_syslog_by_tls(
-    context: JobContext, receive: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: JobContext,
+    receive: socket.socket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: bool,
 ) -> None:
-    """The certificate is verified: a receiver of an unknown authority is sent nothing, and the job fails."""
+    """The certificate is verified: a receiver of an unknown authority is sent nothing, and the job fails.
+
+    The connection ends with a close_notify, not a reset; the receiver may answer it or just close.
+    """
     root, found = authority(), []
     tls = server_context(certificate(root, "localhost").save(tmp_path / "tls.pem"))
 
     def serve() -> None:
-        for _ in range(2):
-            connection, _ = receive.accept()
-            with suppress(OSError), tls.wrap_socket(connection, server_side=True) as client:
-                found.append(b"".join(iter(lambda: client.recv(65_536), b"")))
+        with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
+            tls.wrap_socket(receive.accept()[0], server_side=True)
+        connection = receive.accept()[0]
+        with tls.wrap_socket(connection, server_side=True, suppress_ragged_eofs=False) as client:
+            found.append(b"".join(iter(lambda: client.recv(65_536), b"")))
+            if answers:
+                client.unwrap()
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    append(context, 2)
-    shipping = configured(context, audit_syslog=f"tls://localhost:{receive.getsockname()[1]}")
-    with pytest.raises(ShippingError, match=r"syslog: .*certificate"):
-        ship_audit(shipping)
+    with ThreadPoolExecutor() as pool:
+        served = pool.submit(serve)
+        append(context, 2)
+        shipping = configured(context, audit_syslog=f"tls://localhost:{receive.getsockname()[1]}")
+        with pytest.raises(ShippingError, match=r"syslog: .*certificate"):
+            ship_audit(shipping)
+        trusting = ssl.create_default_context(cadata=root.pem.decode())
+        monkeypatch.setattr("services.jobs.syslog.client_context", lambda: trusting)
+        assert ship_audit(shipping) == {"syslog": 2}
+        served.result(10)
+    assert [ids_in(data) for data in found] == [[1, 2]]
+
+
+def test_syslog_by_tls_broken_off(
+    context: JobContext, receive: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries are sent again after a reset by the receiver."""
+    root = authority()
+    tls = server_context(certificate(root, "localhost").save(tmp_path / "tls.pem"))
     trusting = ssl.create_default_context(cadata=root.pem.decode())
     monkeypatch.setattr("services.jobs.syslog.client_context", lambda: trusting)
-    assert ship_audit(shipping) == {"syslog": 2}
-    thread.join(10)
-    assert [ids_in(data) for data in found] == [[1, 2]]
+
+    def serve() -> None:
+        with tls.wrap_socket(receive.accept()[0], server_side=True) as client:
+            client.recv(1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    append(context, 1)
+    shipping = configured(context, audit_syslog=f"tls://localhost:{receive.getsockname()[1]}")
+    with ThreadPoolExecutor() as pool:
+        for _ in range(2):
+            served = pool.submit(serve)
+            with pytest.raises(ShippingError, match="syslog: "):
+                ship_audit(shipping)
+            served.result(10)
 
 
 def test_syslog_by_udp(context: JobContext) -> None:
