@@ -18,6 +18,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from services.ingestion.heartbeats import Action, Ping
 from shared.access.identity import Scope
 from shared.runtime import clock
+from shared.runtime.redis import postponed_writes
 from shared.runtime.web.app import json_error
 from shared.schema.redis_keys import PINGS
 
@@ -31,19 +32,20 @@ MAX_BODY_BYTES = 10_000
 """How much of a body is kept: its end, where a log has the outcome."""
 MAX_EXIT_CODE = 255
 
-_ACCEPT_PING = """
+_ACCEPT_PING = f"""{postponed_writes.LUA}
 -- KEYS: stream, counter of this heartbeat's pings.
 -- ARGV: limit of them, window in seconds; limit of all queued pings; the ping.
+-- Returns the outcome, and the run ID of a Redis that may postpone writing the ping.
 local taken = redis.pcall('INCR', KEYS[2])
 if type(taken) ~= 'number' then  -- a foreign value is reset: it must not block pings
   redis.call('DEL', KEYS[2])
   taken = redis.call('INCR', KEYS[2])
 end
 if taken == 1 then redis.call('EXPIRE', KEYS[2], ARGV[2]) end
-if taken > tonumber(ARGV[1]) then return 'often' end
-if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 'full' end
+if taken > tonumber(ARGV[1]) then return {{'often', ''}} end
+if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[3]) then return {{'full', ''}} end
 redis.call('XADD', KEYS[1], '*', 'data', ARGV[4])
-return 'taken'
+return {{'taken', postponing()}}
 """
 _ACTIONS: dict[str, Action] = {"": "success", "start": "start", "fail": "fail", "log": "log"}
 _RUN = re.compile(r"[A-Za-z0-9_-]{0,64}\Z")
@@ -76,7 +78,10 @@ def create_ping_routes(redis: Redis, names: Mapping[str, str]) -> Blueprint:
         ping = Ping(name, meant[0], clock.now(), meant[1], run, _body())
         data = msgspec.msgpack.encode(ping)
         keys = [PINGS, f"{PINGS}:rate:{name}"]
-        return _respond(take(keys=keys, args=[RATE_LIMIT, RATE_WINDOW_S, MAX_PENDING, data]), name)
+        outcome, run_id = take(keys=keys, args=[RATE_LIMIT, RATE_WINDOW_S, MAX_PENDING, data])
+        if run_id:
+            postponed_writes.wait_until_written(redis, run_id.decode())
+        return _respond(outcome, name)
 
     for rule in _RULES:
         part.add_url_rule(rule, view_func=answer, methods=["HEAD", *_METHODS])

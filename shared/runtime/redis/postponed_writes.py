@@ -2,7 +2,7 @@
 
 With `appendfsync everysec` Redis answers first and writes later, by up to two seconds, while it still syncs
 what it wrote before (`flushAppendOnlyFile` in its aof.c). A kill meanwhile loses what it accepted.
-So records are acknowledged once they are in the file; the parts read them from the log at once.
+So records and pings are acknowledged once they are in the file; the parts read them from the log at once.
 """
 
 import time
@@ -35,12 +35,12 @@ def wait_until_written(redis: Redis, run_id: str) -> None:
     while True:
         found = redis.info()
         if found["run_id"] != run_id:
-            raise ConnectionError("Redis was restarted before it had written the records")
+            raise ConnectionError("Redis was restarted before it had written what it accepted")
         size = found["aof_current_size"]
         # Without a sync under way it writes before it answers; when the size changes it has just written.
         if not found["aof_pending_bio_fsync"] or before not in (None, size):
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Redis has not written the records to its disk within {MAX_WAIT_S:g} s")
+            raise TimeoutError(f"Redis has not written what it accepted within {MAX_WAIT_S:g} s")
         before = size
         time.sleep(INTERVAL_S)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -16,7 +17,8 @@ from services.ingestion.http_endpoint import create_ingestion_app
 from services.ingestion.ping_endpoint import MAX_BODY_BYTES, RATE_LIMIT, parse_action
 from shared.runtime.redis.record_log import StreamEntry
 from shared.schema.redis_keys import PINGS
-from tests.support import free_port
+from tests.slow_redis import APPEND_ONLY, slow_valkey, wait_for_sync
+from tests.support import free_port, valkey, wait_until
 from tests.unit.ingestion.http_requests import KEY, status
 
 NAMES = {KEY: "backup", "another-key": "mail"}
@@ -181,3 +183,15 @@ def test_a_real_server_accepts_chunked_and_too_long_bodies(served: int, redis: R
     assert status(served, "POST", f"/ping/{KEY}/1", b"x" * 3_000_000) == 200
     assert status(served, "HEAD", f"/ping/{KEY}") == 200
     assert [ping.body for ping in taken(redis)] == [b"one\ntwo\n", b"(body too large)", b""]
+
+
+def test_a_ping_that_was_answered_while_the_disk_is_slow_survives_a_kill_of_redis(tmp_path: Path) -> None:
+    """Otherwise the heartbeat would be late although the job has pinged."""
+    with slow_valkey(tmp_path) as (url, process), Redis.from_url(url) as redis:
+        client = client_for(url)
+        wait_for_sync(redis, lambda: redis.incr("other"))
+        assert client.get(f"/ping/{KEY}").status_code == HTTPStatus.OK
+        process.kill()
+    with valkey(tmp_path, None, *APPEND_ONLY) as url, Redis.from_url(url) as back:
+        wait_until(lambda: back.info()["loading"] == 0, "it has loaded its file")
+        assert [ping.name for ping in taken(back)] == ["backup"]

