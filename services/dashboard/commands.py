@@ -17,6 +17,7 @@ from shared.access.sealing import Sealer
 from shared.access.users import Actor, Role, User, UserError, Users
 from shared.runtime import clock
 from shared.runtime.audit_key import audit_key
+from shared.runtime.command_home import require_database
 from shared.runtime.config.documents import load_documents
 from shared.runtime.databases import health_database
 from shared.runtime.environment import load_settings
@@ -110,7 +111,7 @@ def run_action(run: Action, options: Options, environ: Mapping[str, str]) -> int
         settings = load_settings(PartSettings, environ)
         database = health_database(settings, load_documents(settings.botwatch_config))
         with closing(database):
-            database.require_schema("users")
+            require_database(database, "users", settings.botwatch_home)
             sealer = Sealer(load_secret(settings.botwatch_home, environ))
             users = Users(database, audit_key(settings.botwatch_home, environ), sealer)
             return run(users, options, Actor(f"os:{getpass.getuser()}"))

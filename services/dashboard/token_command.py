@@ -16,6 +16,7 @@ from shared.access.identity import SCOPE_TEXTS, SCOPES
 from shared.access.tokens import ApiToken, TokenRequest, create_token, find_token, list_tokens, revoke_token
 from shared.runtime import clock
 from shared.runtime.audit_key import audit_key
+from shared.runtime.command_home import require_database
 from shared.runtime.config.documents import load_documents
 from shared.runtime.databases import health_database
 from shared.runtime.environment import load_settings
@@ -86,7 +87,7 @@ def run_token_action(run: Action, options: Options, environ: Mapping[str, str]) 
         settings = load_settings(PartSettings, environ)
         database = health_database(settings, load_documents(settings.botwatch_config))
         with closing(database):
-            database.require_schema("api_tokens")
+            require_database(database, "api_tokens", settings.botwatch_home)
             return run(database, audit_key(settings.botwatch_home, environ), options)
     except InvalidError as error:
         sys.stderr.writelines(f"botwatch token: {_in_words(fault)}\n" for fault in error.faults)

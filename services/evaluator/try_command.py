@@ -19,6 +19,7 @@ from shared.rules.rule import Rule
 from shared.rules.subject import Subject
 from shared.rules.trial import SubjectTrial, TrialResult
 from shared.runtime import clock, databases
+from shared.runtime.command_home import require_database
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.config.drafts import parse_draft
 from shared.runtime.config.rules import load_rules
@@ -30,7 +31,6 @@ from shared.schema.formatting import format_span
 from shared.schema.rule_trials import MAX_DAYS
 from shared.schema.terminal_escaping import escape_controls
 from shared.schema.timestamps import to_wire
-from shared.store.database import Database
 
 
 def try_command(
@@ -59,7 +59,7 @@ def run_try_command(options: Options, environ: Mapping[str, str]) -> int:
             closing(databases.health_database(settings, documents)) as health,
         ):
             for database in (performance, health):
-                _require_database(database)
+                require_database(database, "log_position", settings.botwatch_home)
             sources, found = TrialSources(performance, health, documents), {}
             with Console(stderr=True).status("") as progress:
                 for number, rule in enumerate(rules, 1):
@@ -92,13 +92,6 @@ def _chosen(given: str | None, documents: Documents) -> list[Rule]:
         hint = did_you_mean(given, [rule.name for rule in rules])
         raise InvalidError([Fault(given, f"neither a loaded rule nor a file{hint}")])
     return [rule_from_condition(parse_draft(path.read_text(encoding="utf-8"), f"{path}: $"))]
-
-
-def _require_database(database: Database) -> None:
-    """Raise InvalidError unless the file exists with its tables; connecting would create an empty one."""
-    if not database.path.is_file():
-        raise InvalidError([Fault(str(database.path), "does not exist: start Botwatch first")])
-    database.require_schema("log_position")
 
 
 def _lines(rule: Rule, result: TrialResult) -> Iterator[str]:

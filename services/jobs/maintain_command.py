@@ -22,9 +22,9 @@ from services.jobs.log_archive import archive_logs
 from services.jobs.retention import remove_expired_rows
 from services.jobs.sizes import store_sizes
 from services.jobs.storage import WalBusyError, reclaim_free_pages, rewrite_databases, truncate_wals
+from shared.runtime.command_home import require_database
 from shared.runtime.local_audit import local_actor
 from shared.schema.faults import Fault, InvalidError
-from shared.store.database import Database
 from shared.store.database_sizes import DatabaseGrowth, Growth, read_growth
 
 MOST_TABLES = 5
@@ -91,7 +91,7 @@ def _maintain(_: Surroundings, options: Options) -> object:
     with open_context() as opened:
         context = _with_alert_days(opened._replace(actor=local_actor()), options.resolved_alerts_days)
         for database in context.databases.values():
-            _require_database(database)
+            require_database(database, "log_position", context.home)
         before, done = _file_sizes(context), {}
         for step in STEPS:
             chosen = FULL_VACUUM if options.vacuum and step.job == FULL_VACUUM.job else step
@@ -113,13 +113,6 @@ def _with_alert_days(context: JobContext, days: int | None) -> JobContext:
     replace, documents = msgspec.structs.replace, context.documents
     alerts = replace(documents.health.alerts, retention_days=days)
     return context._replace(documents=replace(documents, health=replace(documents.health, alerts=alerts)))
-
-
-def _require_database(database: Database) -> None:
-    """Raise InvalidError unless the file exists with its tables; connecting would create an empty one."""
-    if not database.path.is_file():
-        raise InvalidError([Fault(str(database.path), "does not exist: start Botwatch first")])
-    database.require_schema("log_position")
 
 
 def _file_sizes(context: JobContext) -> dict[str, int]:

@@ -123,6 +123,9 @@ def _addresses(site: Site, documents: Documents) -> dict[str, str]:
     bot_url = (
         credentials.redis_url(site.credentials, "bot") if site.is_redis_embedded else "yours (REDIS_URL)"
     )
+    state = str(site.home)
+    if site.home != site.settings.botwatch_home.absolute():  # that of the demo, which commands do not guess
+        state = f"{state}; for commands: export BOTWATCH_HOME={site.home}"
     return {
         "Page": f"{dashboard}/",
         "Dashboard API": f"{dashboard}/api/monitoring",
@@ -133,5 +136,5 @@ def _addresses(site: Site, documents: Documents) -> dict[str, str]:
         "Redis (bots)": bot_url,
         "Channels": ", ".join(documents.channels) or "none configured (alerts only on the page)",
         "Access": ACCESS_TEXTS[settings.access],
-        "State and logs": str(site.home),
+        "State and logs": state,
     }

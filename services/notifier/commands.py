@@ -16,6 +16,7 @@ from services.notifier.channel_tests import REPLY_TIMEOUT_S, run_channel_test
 from services.notifier.content.rendering import ContentFactory, NotificationContent
 from services.notifier.content.templates import Templates
 from shared.runtime import clock
+from shared.runtime.command_home import demo_hint
 from shared.runtime.config.documents import load_documents
 from shared.runtime.credentials import operator_redis_url
 from shared.runtime.encrypted_values import encrypt, new_key, rotate
@@ -81,7 +82,10 @@ def run_channel_test_command(name: str | None, environ: Mapping[str, str], *, as
         settings = load_settings(PartSettings, environ)
         result, why = _test_through_notifier(operator_redis_url(settings, environ), name)
         if result is None:
-            sys.stderr.write(f"botwatch notify test: {why}; testing with this environment's configuration\n")
+            hint = demo_hint(settings.botwatch_home)
+            sys.stderr.write(
+                f"botwatch notify test: {why}; testing with this environment's configuration{hint}\n"
+            )
             documents = load_documents(settings.botwatch_config, environ)
             contents = _contents(settings)
             result = run_channel_test(name, documents, contents, settings.dashboard_url, environ)

@@ -1,5 +1,6 @@
 """`python -m shared.runtime.migrate`: upgrade both databases to the newest schema, before any part starts."""
 
+import sqlite3
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,11 @@ from shared.version import VERSION
 
 log = structlog.get_logger()
 
+FILE_ERRORS = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""SQLite's codes of a file that cannot be used: the cause is outside Botwatch."""
+NAMED_IN = {"performance": "performance_logger.json", "health": "health_monitor.json"}
+"""The config document that names each database."""
+
 
 def main() -> None:
     """Migrate the databases that the config documents name; create their folders."""
@@ -38,15 +44,11 @@ def main() -> None:
         ("performance", databases.performance_database(settings, documents)),
         ("health", databases.health_database(settings, documents)),  # last: it has the audit log
     ):
-        _make_folder(database)
         try:
+            _make_folder(database)
             revision = migrate(database, line, partial(audit.migrated, database.name))
-        except DatabaseError as error:
-            if not is_corruption(error):
-                raise
-            exit_invalid_config(
-                "migrate", RuntimeError(f"{database.url} is damaged: {error.orig}: {RESTORE_HINT}")
-            )
+        except (DatabaseError, sqlite3.Error, OSError) as error:
+            exit_invalid_config("migrate", RuntimeError(_unusable(line, database, error)))
         if line == "health":
             audit.append_start(database)
         database.close()
@@ -89,6 +91,21 @@ class StartAudit:
         with health.write() as connection:
             append_audit(connection, start, now, self._key)
             append_config_audit(connection, load, self._folder, self._key, now, only_changes=True)
+
+
+def _unusable(line: str, database: Database, error: Exception) -> str:
+    """Return what is wrong with the file or its folder, and what to do; any other error is raised again."""
+    if isinstance(error, DatabaseError) and is_corruption(error):
+        return f"{database.url} is damaged: {error.orig}: {RESTORE_HINT}"
+    reason = error.orig if isinstance(error, DatabaseError) else error
+    code = getattr(reason, "sqlite_errorcode", 0) & 0xFF
+    if not isinstance(error, OSError) and code not in FILE_ERRORS:
+        raise error
+    what = error.strerror if isinstance(error, OSError) else reason
+    return (
+        f"{database.path}: {what}: this user must be able to write to that file and its folder, which "
+        f"`database.path` of {NAMED_IN[line]} names"
+    )
 
 
 def _make_folder(database: Database) -> None:

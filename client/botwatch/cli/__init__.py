@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from io import TextIOWrapper
 
 from botwatch.cli.exit_codes import FAILED
 from botwatch.version import VERSION
@@ -13,6 +14,9 @@ from botwatch.version import VERSION
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (`botwatch.cli.exit_codes`)."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="replace")  # a terminal without `≥` or `▁` shows `?`
     try:
         try:
             return _run(words)

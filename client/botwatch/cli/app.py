@@ -66,6 +66,16 @@ _PANELS = (
 )
 
 
+_PYDANTIC_WORDS = MappingProxyType(
+    {
+        "Value error, ": "",
+        "Input should be ": "expected ",
+        ", unable to parse string as an integer": "",
+        ", unable to parse string as a number": "",
+    }
+)
+
+
 class CommandUnavailableError(Exception):
     """A command of the server cannot be loaded here; the message says why and what to do."""
 
@@ -111,7 +121,7 @@ def run(words: list[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "botwatch"
-        sentence = error.format_message()
+        sentence = _sentence(error)
         stop = "" if sentence.endswith((".", "?")) else "."
         return _fail(f"{path}: {sentence}{stop} See `{path} --help`.", error.exit_code)
     except typer.Abort:
@@ -175,6 +185,18 @@ def _import_command(name: str) -> typer.Typer:
 def _markup_mode() -> Any:
     """Return Rich's boxes for a terminal, plain text for a file or a pipe."""
     return "rich" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else None
+
+
+def _sentence(error: typer.TyperException) -> str:
+    """Return the message in one line, with the value that was given in place of Pydantic's words."""
+    text = " ".join(error.format_message().split())
+    find_causes = getattr(error.__cause__, "errors", None)
+    if find_causes is None:
+        return text
+    given = repr(find_causes()[0]["input"])
+    for words, ours in _PYDANTIC_WORDS.items():
+        text = text.replace(words, ours)
+    return text if given in text else f"{text}, got {given}"
 
 
 def _advice(error: BotwatchError) -> str:

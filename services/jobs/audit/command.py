@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.jobs.config import JobsSettings
 from shared.runtime import clock, databases
 from shared.runtime.audit_key import KEY_NAME, audit_key, rotate_audit_key
+from shared.runtime.command_home import require_database
 from shared.runtime.config.documents import load_documents
 from shared.runtime.credentials import share_audit_key
 from shared.runtime.environment import load_settings
@@ -131,7 +132,7 @@ def _open(environ: Mapping[str, str]) -> Iterator[tuple[Database, AuditKeyFile]]
     url = databases.database_url(settings, load_documents(settings.botwatch_config, environ).health.database)
     database = Database(url, afresh=True)  # never creates the file
     try:
-        database.require_schema("audit_denials")
+        require_database(database, "audit_denials", settings.botwatch_home)
         yield database, audit_key(settings.botwatch_home, environ)
     finally:
         database.close()

@@ -23,6 +23,7 @@ from services.jobs.backups.workspace import Sources
 from services.jobs.config import JobsSettings
 from shared.runtime import clock, databases
 from shared.runtime.backups import describe_backup, list_backups
+from shared.runtime.command_home import demo_hint
 from shared.runtime.config.documents import Documents, load_documents
 from shared.runtime.environment import load_settings
 from shared.runtime.file_modes import restrict_umask
@@ -115,6 +116,8 @@ def _surroundings(environ: Mapping[str, str]) -> Surroundings:
         "health": database_path(databases.health_database(settings, documents)),
     }
     home = settings.botwatch_home.absolute()
+    if hint := demo_hint(home):
+        sys.stderr.write(f"botwatch: note: nothing runs in {home}{hint}\n")
     sources = Sources(home, settings.botwatch_config, files, settings.secrets_folder)
     return Surroundings(settings, documents, sources)
 

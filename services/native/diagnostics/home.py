@@ -9,6 +9,7 @@ from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.machine import nearest_existing
 from services.native.diagnostics.site import Site
 from services.native.pid_file import PidFile
+from shared.runtime.command_home import running_demo
 from shared.runtime.file_modes import UMASK
 
 FOLDERS = ("data/redis", "data/monitoring", "logs", "run", "enterprise/monitoring", "config", "results")
@@ -106,6 +107,9 @@ def check_process(site: Site) -> Iterator[Finding]:
         yield warning(what, f"rm -f {file.path} (the next start replaces it)", str(file.path))
     if process := holder or site.supervisor:
         yield ok(f"Botwatch is running in {site.home} (pid {process.pid})", process.pid)
+    elif demo := running_demo(site.home):
+        what = f"Botwatch is not running in {site.home}, but in {demo}"
+        yield critical(what, f"BOTWATCH_HOME={demo} botwatch doctor", str(demo))
     else:
         start = site.home / "enterprise" / "monitoring" / "start_monitoring.sh"
         command = (

@@ -102,7 +102,7 @@ def check_ports(site: Site) -> Iterator[Finding]:
 
 def _unused(site: Site, setting: str, port: int) -> Finding:
     if site.supervisor:
-        fix = f"grep -i error {site.home}/logs/monitoring_output.log | tail"
+        fix = f"set {setting} as Botwatch was started with, or see {site.home}/logs"
         return critical(f"port {port} ({setting}): nothing listens, although Botwatch runs", fix, port)
     return ok(f"port {port} ({setting}) is free", port)
 

@@ -1,5 +1,6 @@
 """The `botwatch` command: its help, its version, and how it ends."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -40,6 +41,16 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def test_a_terminal_without_a_character_shows_another() -> None:
+    """Of a locale that is not UTF-8: the command does not end with a traceback."""
+    done = subprocess.run(
+        [*COMMAND, "silences", "add", "--help"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "MATCHER?" in done.stdout
+
+
 def test_a_server_command_that_cannot_be_loaded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +74,27 @@ def test_a_server_command_that_cannot_be_loaded(
         (
             ["bots", "retire"],
             "botwatch bots retire: Missing argument 'name'. See `botwatch bots retire --help`.\n",
+        ),
+        (
+            ["alerts", "--severity", "FOO"],
+            (
+                "botwatch alerts list: Invalid value for '--severity': 'FOO' is not one of 'critical', "
+                "'high', 'medium', 'low'. See `botwatch alerts list --help`.\n"
+            ),
+        ),
+        (
+            ["alerts", "--limit", "x"],
+            (
+                "botwatch alerts list: Invalid value for '--limit': expected a valid integer, got 'x'. "
+                "See `botwatch alerts list --help`.\n"
+            ),
+        ),
+        (
+            ["completion"],
+            (
+                "botwatch completion: Missing argument 'shell'. Choose from: bash, zsh, fish. "
+                "See `botwatch completion --help`.\n"
+            ),
         ),
     ],
 )

@@ -1,6 +1,8 @@
 """Starts in the audit log: what was migrated, the version, and what changed while Botwatch was stopped."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,3 +45,23 @@ def test_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(rows[2][2]) == {"version": VERSION}
     changed = "performance_logger.json: database.retentionDays: 30 → 60"
     assert json.loads(rows[-1][2])["changes"] == [changed]
+
+
+@pytest.mark.slow  # starts processes
+@pytest.mark.parametrize(
+    ("path", "reason"), [("folder", "unable to open database file"), ("file/x.db", "File exists")]
+)
+def test_a_database_that_cannot_be_written_is_one_sentence(path: str, reason: str, tmp_path: Path) -> None:
+    """It has the file, the reason, and the document that names the file; no traceback."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    document = {"database": {"path": str(tmp_path / path)}}
+    (tmp_path / "performance_logger.json").write_text(json.dumps(document))
+    done = subprocess.run(
+        [sys.executable, "-m", "shared.runtime.migrate"],
+        env={**os.environ, "BOTWATCH_HOME": str(tmp_path / "home"), "BOTWATCH_CONFIG": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"botwatch migrate: {tmp_path / path}: {reason}: this user must be able to write")
+    assert line.endswith("`database.path` of performance_logger.json names")
