@@ -104,6 +104,8 @@ def _stored_rule_states(
         reason = str(error).partition("\n")[0]
         sys.stderr.write(f"botwatch rules check: warning: cannot read saved rule states: {reason}\n")
         return None
+    finally:
+        database.close()
     engine = Engine(rules)
     engine.load_states(stored, 0)
     return engine.states

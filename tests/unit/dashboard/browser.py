@@ -3,17 +3,18 @@
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socketserver import BaseServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from websockets.sync.server import Server, ServerConnection, serve
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from services.dashboard.app import create_dashboard_app
 from services.dashboard.config import DashboardSettings
@@ -55,9 +56,29 @@ def chromium(profile: Path) -> Iterator[Chrome]:
         driver.quit()
 
 
+class RequestThreads:
+    """An app that knows which threads run it."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+        self.running: set[int] = set()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as the app does."""
+        thread = threading.get_ident()
+        self.running.add(thread)
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self.running.discard(thread)
+
+
 @contextmanager
 def running(server: BaseServer | Server) -> Iterator[None]:
-    """Run a server in a thread of its own."""
+    """Run a server in a thread of its own; its requests have ended afterwards, and use no database."""
+    requests = None
+    if isinstance(server, BaseWSGIServer):
+        server.app = requests = RequestThreads(server.app)
     # Those of the standard library look for their end every half a second.
     often = {"poll_interval": 0.01} if isinstance(server, BaseServer) else {}
     thread = threading.Thread(target=server.serve_forever, kwargs=often, daemon=True)
@@ -67,6 +88,8 @@ def running(server: BaseServer | Server) -> Iterator[None]:
     finally:
         server.shutdown()
         thread.join(timeout=10)
+        if requests:
+            wait_until(lambda: not requests.running, "its requests have ended")
 
 
 def text(browser: Chrome, selector: str) -> str:

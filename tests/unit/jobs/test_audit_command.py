@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,9 +53,8 @@ def test_verified(health: Database, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "rotate-key"]) == 0
     assert main(["audit", "verify"]) == 0
     assert "complete and unchanged: 5 entries" in capsys.readouterr().out
-    with sqlite3.connect(make_url(health.url).database or "") as connection:
+    with closing(sqlite3.connect(make_url(health.url).database or "")) as connection, connection:
         connection.execute("UPDATE audit_log SET by = 'bob' WHERE id = 2")
-    connection.close()
     assert main(["audit", "verify"]) == 1
     assert "Entry 2 was changed, moved or inserted" in capsys.readouterr().out
     assert main(["audit", "verify", "--json"]) == 1

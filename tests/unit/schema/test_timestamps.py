@@ -1,6 +1,7 @@
 """Moments on the wire and in the store."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
@@ -17,11 +18,10 @@ def test_the_wire_has_z_and_the_store_has_a_space() -> None:
 
 
 def test_sqlite_compares_the_stores_text_with_its_own_datetime() -> None:
-    with sqlite3.connect(":memory:") as connection:
+    with closing(sqlite3.connect(":memory:")) as connection:
         (older,) = connection.execute(
             "SELECT ? < datetime('2026-02-08', '-7 days')", (to_store(NOON),)
         ).fetchone()
-    connection.close()
     assert older == 1
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -174,6 +175,7 @@ def test_hostile_text(health: Database, key: AuditKeyFile) -> None:
 
 APPENDER = """
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from shared.runtime.audit_key import audit_key
@@ -231,7 +233,6 @@ def test_tampered_with_sqlite(health: Database, key: AuditKeyFile) -> None:
     """An entry that was changed through SQLite itself is named."""
     for _ in range(3):
         append(health, key)
-    with sqlite3.connect(health.url.removeprefix("sqlite:///")) as connection:
+    with closing(sqlite3.connect(health.url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("UPDATE audit_log SET by = 'bob' WHERE id = 3")
-    connection.close()
     assert verify(health, key).fault == (3, "was changed, moved or inserted: its MAC is wrong")

@@ -188,13 +188,12 @@ def test_the_seeds_maintenance_sql_works_while_the_database_is_in_use(
                 ),
                 {"id": name, "status": status, "at": old},
             )
-    with sqlite3.connect(tmp_path / "health.db") as shell:
+    with closing(sqlite3.connect(tmp_path / "health.db")) as shell:
         active = shell.execute("SELECT id FROM alerts WHERE status='ACTIVE'").fetchall()
         shell.execute("DELETE FROM alerts WHERE status='RESOLVED' AND timestamp < datetime('now', '-7 days')")
         shell.commit()
         left = shell.execute("SELECT id FROM alerts").fetchall()
         shell.execute("VACUUM")
-    shell.close()
     assert active == left == [("b",)]
 
 
