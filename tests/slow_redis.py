@@ -1,4 +1,4 @@
-"""A Redis whose disk is slow: each sync takes 0.7 s longer, while which it postpones what it accepts."""
+"""A Redis whose disk is slow: while it syncs its file, it postpones writing what it accepts."""
 
 import os
 import subprocess
@@ -14,22 +14,30 @@ from tests.support import free_port, require_program, wait_until
 
 APPEND_ONLY = ("--appendonly", "yes", "--appendfsync", "everysec")
 _SLOW_FSYNC = """
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-int fdatasync(int file) { usleep(700000); return syscall(SYS_fdatasync, file); }
-int fsync(int file) { usleep(700000); return syscall(SYS_fsync, file); }
+static int slow(long call, int file) {
+  if (syscall(SYS_gettid) != getpid()) usleep(atoi(getenv("SYNC_US")));  /* not when it starts */
+  return syscall(call, file);
+}
+int fdatasync(int file) { return slow(SYS_fdatasync, file); }
+int fsync(int file) { return slow(SYS_fsync, file); }
 """
 """Replaces the functions of the C library."""
 
 
 @contextmanager
-def slow_valkey(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run a Valkey with its data in `folder` and a slow disk; yield its URL and process, and kill it."""
+def slow_valkey(folder: Path, sync_s: float = 0.7) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a Valkey with its data in `folder`, whose syncs take `sync_s` longer; yield its URL and process.
+
+    It is killed at the end.
+    """
     port = free_port()
     options = ("--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", "", *APPEND_ONLY)
     process = subprocess.Popen(
         [get_binary_path(), *options],
-        env={**os.environ, "LD_PRELOAD": str(_compile(folder))},
+        env={**os.environ, "LD_PRELOAD": str(_compile(folder)), "SYNC_US": str(int(sync_s * 1e6))},
         stdout=subprocess.DEVNULL,
     )
     url = f"redis://127.0.0.1:{port}/0"

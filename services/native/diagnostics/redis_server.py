@@ -86,6 +86,9 @@ def _persistence(info: dict[str, Any]) -> Iterator[Finding]:
     else:
         size = int(info.get("aof_current_size", 0))
         yield ok(f"Redis writes its append-only file ({in_mb(size)})", size)
+    if late := int(info.get("aof_delayed_fsync", 0)):
+        what = f"Redis's disk is slow: {late} syncs took over 2 s since its start, while which requests wait"
+        yield warning(what, "iostat -x 1; use a faster disk for Redis, or move what else writes to it", late)
 
 
 def _memory(info: dict[str, Any]) -> Iterator[Finding]:

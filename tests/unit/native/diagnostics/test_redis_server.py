@@ -16,7 +16,8 @@ from shared.runtime.health import HealthChecks, serve_health
 from shared.runtime.redis.presence import EXPECTED_PARTS, PartPresence
 from shared.runtime.settings import PartSettings
 from shared.schema import redis_keys
-from tests.support import free_port
+from tests.slow_redis import slow_valkey
+from tests.support import free_port, wait_until
 
 OPEN = Authenticator("recorder", is_open=True)
 
@@ -34,6 +35,19 @@ def test_a_redis_that_may_lose_records(redis: Redis, valkey_url: str, tmp_path: 
     assert lost.fix.startswith("redis-cli CONFIG SET appendonly yes")
     assert any("has no maxmemory" in what for what in found)
     assert any(what.startswith("Valkey ") for what in found)
+
+
+def test_a_redis_whose_disk_is_slow(tmp_path: Path) -> None:
+    """Syncs of its file that took longer than Redis waits for them are a warning, with their number."""
+    with slow_valkey(tmp_path, sync_s=3.0) as (url, _), Redis.from_url(url) as redis:
+
+        def is_late() -> bool:
+            redis.incr("written")
+            return bool(redis.info()["aof_delayed_fsync"])
+
+        wait_until(is_late, "a sync takes too long")
+        found = [one for one in redis_server.check_redis(site(url, tmp_path)) if "disk is slow" in one.what]
+    assert [(one.status, one.value) for one in found] == [("warning", 1)]
 
 
 def test_a_redis_that_is_down(tmp_path: Path) -> None:
