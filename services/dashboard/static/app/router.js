@@ -12,7 +12,11 @@ function readPlace() {
   return { path: `/${location.pathname.slice(BASE.length)}`, search: location.search };
 }
 
-window.addEventListener("popstate", () => place.set(readPlace()));
+window.addEventListener("popstate", () => {
+  entry = history.state;
+  place.set(readPlace());
+  restoreScroll(positions.get(entry) ?? 0);
+});
 
 export const usePlace = () => place.use();
 
@@ -29,7 +33,8 @@ export const href = (path) => BASE + path.replace(/^\//, "");
 /** Show another path; `replace` leaves no entry in the history. */
 export function navigate(path, { replace = false } = {}) {
   const last = place.get().path;
-  history[replace ? "replaceState" : "pushState"](null, "", href(path));
+  if (!replace) entry = newEntry();
+  history[replace ? "replaceState" : "pushState"](entry, "", href(path));
   place.set(readPlace());
   if (place.get().path !== last) {
     window.scrollTo(0, 0);
@@ -66,6 +71,31 @@ function setQuery(changes, { push = false } = {}) {
   }
   const text = values.toString();
   navigate(place.get().path + (text && `?${text}`), { replace: !push });
+}
+
+/* ---------- Scrolling ---------- */
+
+const RESTORE_MS = 3_000;
+const newEntry = () => Math.random();
+let entry = history.state ?? newEntry(); // of the history
+const positions = new Map(); // entry → how far it was scrolled
+
+history.replaceState(entry, "");
+window.addEventListener("scroll", () => positions.set(entry, window.scrollY));
+
+/** Scroll to `top` as soon as the view is long enough: the browser gives up while it is loading. */
+function restoreScroll(top) {
+  const [until, own] = [Date.now() + RESTORE_MS, entry];
+  const user = new AbortController(); // scrolls by herself
+  for (const name of ["wheel", "touchstart", "pointerdown", "keydown"])
+    window.addEventListener(name, () => user.abort(), { signal: user.signal });
+  const step = () => {
+    if (user.signal.aborted || entry !== own) return;
+    window.scrollTo(0, top);
+    if (window.scrollY < top - 1 && Date.now() < until) requestAnimationFrame(step);
+    else user.abort();
+  };
+  requestAnimationFrame(step); // the last view is gone then
 }
 
 /* ---------- Patterns ---------- */

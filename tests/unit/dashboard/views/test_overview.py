@@ -181,6 +181,27 @@ def test_forty_bots_are_sorted_filtered_and_grouped_by_the_address(
         set_width(browser, 1280)
 
 
+def test_back_returns_to_the_place_in_a_long_list(
+    browser: Chrome, redis: Redis, sources: DataSources
+) -> None:
+    """The list is scrolled to where it was, though it loads again."""
+    now = clock.now()
+    RecordLog(redis).append([Equity(bot=f"bot-{n}", timestamp=now, equity=n) for n in range(120)], "test")
+    with live_page(browser, sources, PATH):
+        wait_until(lambda: len(names(browser)) == 120, "the bots are listed")
+        browser.execute_script("window.scrollTo(0, 1800)")
+        wait_until(lambda: browser.execute_script("return scrollY") == 1800, "it is scrolled")
+        link = browser.find_element(By.LINK_TEXT, names(browser)[60])
+        browser.execute_script("arguments[0].click()", link)
+        wait_until(lambda: text(browser, "h1").startswith("bot-"), "a bot is shown")
+        assert browser.execute_script("return scrollY") == 0
+        browser.back()
+        wait_until(lambda: browser.execute_script("return scrollY") == 1800, "the place is the same")
+        browser.forward()
+        wait_until(lambda: text(browser, "h1").startswith("bot-"), "the bot is shown again")
+        wait_until(lambda: browser.execute_script("return scrollY") == 0, "from its beginning")
+
+
 def test_an_empty_overview_shows_how_to_send_a_first_record(browser: Chrome, sources: DataSources) -> None:
     """The three ways, with the address of this machine."""
     with live_page(browser, sources, PATH):
